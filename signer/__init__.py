@@ -1,0 +1,78 @@
+"""Presigned URLs for Alibaba Cloud OSS, signature version 4: pure functions of the standard library.
+
+```python
+import signer
+
+link = signer.presign(
+    "GET", "examplebucket", "exampledir/exampleobject.txt",
+    credentials=signer.Credentials.from_environment(),
+    endpoint=signer.Endpoint.public("cn-hangzhou"),
+    expires_in=600,
+)
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .credentials import Credentials
+from .endpoint import Endpoint
+from .errors import (
+    CredentialsExpired,
+    InvalidBucket,
+    InvalidCredentials,
+    InvalidEndpoint,
+    InvalidExpiry,
+    InvalidForm,
+    InvalidHeader,
+    InvalidKey,
+    InvalidLink,
+    InvalidMethod,
+    InvalidQuery,
+    InvalidTime,
+    MissingCredentials,
+    SignerError,
+)
+from .link import Link, presign
+
+if TYPE_CHECKING:
+    from .redaction import redact
+    from .verification import Verification, verify
+
+__all__ = [
+    "Credentials",
+    "CredentialsExpired",
+    "Endpoint",
+    "InvalidBucket",
+    "InvalidCredentials",
+    "InvalidEndpoint",
+    "InvalidExpiry",
+    "InvalidForm",
+    "InvalidHeader",
+    "InvalidKey",
+    "InvalidLink",
+    "InvalidMethod",
+    "InvalidQuery",
+    "InvalidTime",
+    "Link",
+    "MissingCredentials",
+    "SignerError",
+    "Verification",
+    "presign",
+    "redact",
+    "verify",
+]
+
+# Rooms that a redirect does not need are opened at their first use.
+_LATER = {"redact": "redaction", "Verification": "verification", "verify": "verification"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
