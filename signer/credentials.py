@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -36,8 +37,6 @@ class Credentials(NamedTuple):
             f"security_token={token}, expires_at={self.expires_at!r})"
         )
 
-    __str__ = __repr__
-
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Credentials:
         """Credentials from the environment: the official SDK's names first, then Function Compute's.
@@ -45,7 +44,7 @@ class Credentials(NamedTuple):
         A variable that is set but empty is a missing one. Raises `MissingCredentials`.
         """
         if environ is None:
-            from os import environ
+            environ = os.environ
         for family in (OFFICIAL_SDK, FUNCTION_COMPUTE):
             key_id, secret, token = (environ.get(name, "") for name in family)
             if key_id and secret:

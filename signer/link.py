@@ -60,8 +60,6 @@ class Link(NamedTuple):
             f"expires_at={self.expires_at!r}, expires_in={self.expires_in!r}, clamped={self.clamped!r})"
         )
 
-    __str__ = __repr__
-
 
 def presign(
     method: str,
@@ -93,11 +91,17 @@ def presign(
         raise InvalidExpiry(
             f"A link lives for 1 to {MAX_EXPIRES_IN} whole seconds, not {expires_in!r}.", expires_in=expires_in
         )
-    signed, additional = sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
+    signed, additional = (
+        sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
+    )
     frame = _frame(credentials, endpoint.region, endpoint.product, seconds(now), expires_in, additional)
 
     encoded_key = v4.encode_key(key)
-    canonical_query = v4.canonical_query([*frame.parameters, *encode_query(query)]) if query else frame.query
+    canonical_query = (
+        v4.canonical_query([*frame.parameters, *[own_parameter(*pair) for pair in query.items()]])
+        if query
+        else frame.query
+    )
     request = v4.canonical_request(
         method,
         v4.canonical_path(bucket, encoded_key),
@@ -119,17 +123,15 @@ def presign(
     )
 
 
-def encode_query(query: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The caller's own query parameters, checked and percent-encoded. Raises `InvalidQuery`."""
-    encoded = []
-    for name, value in query.items():
-        names.check_query(name, value)
-        if name.lower() in RESERVED_QUERY:
-            raise InvalidQuery(
-                f"The query parameter {name} is the signature's own: leave it out.", code="reserved_query", name=name
-            )
-        encoded.append((v4.encode(name), v4.encode(value)))
-    return encoded
+@lru_cache(maxsize=256)
+def own_parameter(name: str, value: str) -> tuple[str, str]:
+    """A query parameter of the caller's own, checked, in its canonical form. Raises `InvalidQuery`."""
+    names.check_query(name, value)
+    if name.lower() in RESERVED_QUERY:
+        raise InvalidQuery(
+            f"The query parameter {name} is the signature's own: leave it out.", code="reserved_query", name=name
+        )
+    return v4.canonical_parameter(name, value)
 
 
 def sign_headers(
@@ -143,9 +145,7 @@ def sign_headers(
     for name, value in (headers or {}).items():
         names.check_header(name, value)
         if name.lower() in given:
-            raise InvalidHeader(
-                f"The header {name} is given twice: give it once.", code="duplicate_header", name=name
-            )
+            raise InvalidHeader(f"The header {name} is given twice: give it once.", code="duplicate_header", name=name)
         given[name.lower()] = value
     if isinstance(signed_headers, str):
         raise InvalidHeader("signed_headers is a list of header names, not one text.", name=signed_headers)
@@ -218,7 +218,7 @@ def _frame(
         own["x-oss-additional-headers"] = additional
     if credentials.security_token:
         own["x-oss-security-token"] = credentials.security_token
-    parameters = tuple((name, v4.encode(value)) for name, value in own.items())
+    parameters = tuple(v4.canonical_parameter(name, value) for name, value in own.items())
     return _Frame(
         issued_at,
         scope,

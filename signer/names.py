@@ -7,6 +7,7 @@ header names and values. Nothing here changes what it checks: a name is right or
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidMethod, InvalidQuery
 
@@ -16,6 +17,7 @@ MAX_KEY_BYTES = 1023
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+_PLAIN = re.compile(r"[A-Za-z0-9._~/+ -]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -27,6 +29,7 @@ def check_method(method: str) -> None:
         )
 
 
+@lru_cache(maxsize=64)
 def check_bucket(bucket: str) -> None:
     """Raises `InvalidBucket` unless 3 to 63 of a-z, 0-9 and "-", first and last a letter or digit."""
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
@@ -73,6 +76,8 @@ def check_query(name: str, value: str) -> None:
     """Raises `InvalidQuery` for an empty name, a control character, or what UTF-8 cannot carry."""
     if not isinstance(name, str) or not isinstance(value, str) or not name:
         raise InvalidQuery("A query parameter is a non-empty name and a text.", name=name)
+    if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(value):
+        return
     if _CONTROL.search(name) or _CONTROL.search(value):
         raise InvalidQuery(f"The query parameter {name!r} holds a control character: leave it out.", name=name)
     try:

@@ -18,6 +18,7 @@ ALGORITHM = "OSS4-HMAC-SHA256"
 REQUEST = "aliyun_v4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _UNRESERVED_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _ALWAYS_SIGNED = frozenset({"content-type", "content-md5"})
 
@@ -35,7 +36,7 @@ def canonical_request(
 
 def encode(text: str) -> str:
     """Percent-encoding with only RFC 3986's unreserved characters kept: names and values of a query."""
-    return quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def encode_key(key: str) -> str:
@@ -48,9 +49,15 @@ def canonical_path(bucket: str, encoded_key: str) -> str:
     return f"/{bucket}/{encoded_key}"
 
 
-def canonical_query(encoded: Iterable[tuple[str, str]]) -> str:
-    """Encoded names and values, sorted by name; an empty value leaves the bare name."""
-    return "&".join([f"{name}={value}" if value else name for name, value in sorted(encoded)])
+def canonical_parameter(name: str, value: str) -> tuple[str, str]:
+    """The encoded name, by which parameters are sorted, and `name=value`; an empty value leaves the bare name."""
+    name = encode(name)
+    return name, f"{name}={encode(value)}" if value else name
+
+
+def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
+    """The canonical parameters, sorted by encoded name (not by the whole text: "a=" comes before "a-b=")."""
+    return "&".join([text for _, text in sorted(parameters)])
 
 
 def is_always_signed(name: str) -> bool:
