@@ -1,0 +1,206 @@
+"""The process that runs one function: what Function Compute's Python runtime does inside an instance.
+
+It is started by its path with the code folder as working directory, imports the standard library alone and nothing
+of this project, and obeys frames on its standard input (`instances.py` is the other end). It runs on the
+interpreter that started it, whatever runtime `s.yaml` names; the runtime decides the shape of the context.
+
+A frame is two unsigned 32-bit lengths (big endian), a JSON object and raw bytes:
+
+| kind | object | bytes |
+|---|---|---|
+| load | `handler`, `initializer` (or null), `runtime`, `context` | none |
+| invoke | `context` | the event |
+
+and each answer is `{"ok": true}` with the function's result, or `{"ok": false}` with the error as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+from typing import IO, Any
+
+_LENGTHS = struct.Struct(">II")
+
+Frame = tuple[dict[str, Any], bytes]
+
+
+def write_frame(stream: IO[bytes], header: dict[str, Any], body: bytes = b"") -> None:
+    """Writes one frame and flushes. Raises `OSError` where the other end is gone."""
+    head = json.dumps(header).encode()
+    stream.write(_LENGTHS.pack(len(head), len(body)) + head)
+    stream.write(body)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> Frame | None:
+    """The next frame, None where the other end is gone."""
+    lengths = _exactly(stream, _LENGTHS.size)
+    if lengths is None:
+        return None
+    head_length, body_length = _LENGTHS.unpack(lengths)
+    head, body = _exactly(stream, head_length), _exactly(stream, body_length)
+    if head is None or body is None:
+        return None
+    return json.loads(head), body
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytes | None:
+    data = stream.read(length)
+    return data if len(data) == length else None
+
+
+class _Attributes:
+    """An object with the given attributes and a repr that shows none: a context holds secrets."""
+
+    def __init__(self, **values: object) -> None:
+        self.__dict__.update(values)
+
+
+def context_of(runtime: str, values: dict[str, Any]) -> object:
+    """The `context` argument. The one of python3.12 has no credentials and no service."""
+    function, credentials = values["function"], values["credentials"]
+    attributes: dict[str, object] = {
+        "request_id": values["request_id"],
+        "function": _Attributes(**function),
+        "region": values["region"],
+        "account_id": values["account_id"],
+        "retry_count": values["retry_count"],
+    }
+    if runtime != "python3.12":
+        attributes["credentials"] = _Attributes(**credentials)
+        attributes["service"] = _Attributes(name="", log_project="", log_store="", qualifier="", version_id="")
+    return _Attributes(**attributes)
+
+
+def find_handler(name: str) -> Callable[..., object]:
+    """The function `module.function` names.
+
+    As the runtime's loader does, each dotted segment of the module is looked up in the folder of the one before,
+    and the last alone is executed, under its full name, with no parent package imported.
+    """
+    module_name, dot, function_name = name.rpartition(".")
+    if not dot or not module_name or not function_name:
+        raise ImportError(f"Invalid handler {name!r}: write module.function.")
+    module = sys.modules.get(module_name) or _load(module_name)
+    found = getattr(module, function_name)
+    if not callable(found):
+        raise TypeError(f"{name!r} is not callable")
+    return found  # type: ignore[no-any-return]
+
+
+def _load(module_name: str) -> ModuleType:
+    folders: list[str] | None = None
+    spec = None
+    for segment in module_name.split("."):
+        spec = PathFinder.find_spec(segment, folders)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+        folders = list(spec.submodule_search_locations or [])
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+    full = spec_from_file_location(
+        module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
+    )
+    if full is None or full.loader is None:
+        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+    module = module_from_spec(full)
+    sys.modules[module_name] = module
+    try:
+        full.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(module_name, None)
+        raise
+    return module
+
+
+def encode_result(result: object) -> bytes:
+    """`str` and `bytes` go out unchanged, all else as JSON. Raises `TypeError` for bytes inside a dict."""
+    if isinstance(result, bytes):
+        return result
+    if isinstance(result, str):
+        return result.encode()
+    return json.dumps(result).encode()
+
+
+def describe_error(error: BaseException) -> bytes:
+    """The error body: message, type, and the stack with source lines, without this file's own frames."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return json.dumps(
+        {
+            "errorMessage": str(error),
+            "errorType": type(error).__name__,
+            "stackTrace": [
+                [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
+                for frame in frames
+            ],
+        }
+    ).encode("utf-8", "replace")
+
+
+class _Worker:
+    """The runtime of one instance: nothing at first, a handler after `load`."""
+
+    def __init__(self) -> None:
+        self.runtime = ""
+        self.handler: Callable[..., object] | None = None
+
+    def obey(self, header: dict[str, Any], body: bytes) -> bytes:
+        if header["kind"] == "load":
+            self.runtime = header["runtime"]
+            self.handler = find_handler(header["handler"])
+            if header["initializer"]:
+                find_handler(header["initializer"])(context_of(self.runtime, header["context"]))
+            return b""
+        assert self.handler is not None, "load comes first"
+        return encode_result(self.handler(body, context_of(self.runtime, header["context"])))
+
+
+def main() -> None:
+    # The pipes are taken away from the function: what it prints goes to the log, what it reads is empty.
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # A process started by its path has this file's folder there, whose modules are none of the function's.
+    sys.path[0] = os.getcwd()
+
+    frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(requests, frames), daemon=True).start()
+    worker = _Worker()
+    while True:
+        header, body = frames.get()
+        try:
+            answer, ok = worker.obey(header, body), True
+        except Exception as error:
+            traceback.print_exception(type(error), error, error.__traceback__)
+            answer, ok = describe_error(error), False
+        sys.stdout.flush()
+        sys.stderr.flush()
+        write_frame(answers, {"ok": ok}, answer)
+
+
+def _receive(requests: IO[bytes], frames: queue.SimpleQueue[Frame]) -> None:
+    """Hands frames on; ends the process, and what it started, when the stack is gone, even in mid-invocation."""
+    while (frame := read_frame(requests)) is not None:
+        frames.put(frame)
+    if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
