@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -38,14 +38,20 @@ class Credentials(NamedTuple):
         )
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Credentials:
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        families: Sequence[tuple[str, str, str]] = (OFFICIAL_SDK, FUNCTION_COMPUTE),
+    ) -> Credentials:
         """Credentials from the environment: the official SDK's names first, then Function Compute's.
 
-        A variable that is set but empty is a missing one. Raises `MissingCredentials`.
+        `families` are the triples of names (id, secret, token); the first complete one wins. A variable that is
+        set but empty is a missing one. Raises `MissingCredentials`.
         """
         if environ is None:
             environ = os.environ
-        for family in (OFFICIAL_SDK, FUNCTION_COMPUTE):
+        for family in families:
             key_id, secret, token = (environ.get(name, "") for name in family)
             if key_id and secret:
                 return cls(key_id, secret, token or None)

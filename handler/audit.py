@@ -1,0 +1,44 @@
+"""One JSON line an answer, on stdout, where Function Compute's logs are read.
+
+The caller may be able to read the tail of the log of his own request, so a refusal's line tells him no more than
+its problem does, and nothing secret can be in it: only the facts named here are written, none of them a header, a
+query or a link.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+
+# Under 16 KB with every character escaped as six bytes.
+MAX_TEXT = 1200
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./ ")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def write(facts: Mapping[str, object]) -> None:
+    """Writes the line, whole and at once."""
+    sys.stdout.write(_encode(facts) + "\n")
+    sys.stdout.flush()
+
+
+def text(value: str) -> str:
+    """A text of the caller's, short and without what looks like a secret."""
+    if not _PLAIN.issuperset(value):
+        from signer import redact
+
+        value = redact(value)
+    return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
+
+
+def fault(error: BaseException) -> dict[str, object]:
+    """An unexpected error as types, files and lines; values and messages are left out."""
+    frames = []
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{'/'.join(code.co_filename.rsplit('/', 2)[-2:])}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return {"error": type(error).__name__, "frames": frames[-20:]}

@@ -1,0 +1,338 @@
+"""links.toml, read strictly: what is not understood whole stops the function before its first visitor."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from signer import Endpoint, SignerError
+from signer import names as oss_names
+
+from .durations import read_duration
+from .overlaps import check_overlaps
+from .policy import InvalidPolicy, Location, Mount, Policy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+METHODS = ("GET", "HEAD", "PUT", "POST")
+QUERY = (
+    "versionId",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "x-oss-process",
+    "x-oss-traffic-limit",
+)
+ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
+    "public": Endpoint.public,
+    "internal": Endpoint.internal,
+    "accelerate": Endpoint.accelerate,
+    "dual-stack": Endpoint.dual_stack,
+}
+MAX_EXPIRES = 604_800
+# A multipart upload has at most 10,000 parts of 5 GB.
+MAX_SIZE = 10_000 * 5 * 1024**3
+
+# Every key that the file may hold, and what it means.
+TOP_KEYS: Mapping[str, str] = {
+    "region": "The region of the buckets, such as cn-hangzhou.",
+    "credential_life": "How long a link may live where its credentials do not say when they end: 1m to 12h (1h).",
+    "keys": "The keys document, oss://bucket/key or file:path (relative to this file). No link ever reaches it.",
+    "state": "The prefix in OSS where the service keeps its records, oss://bucket/prefix/. No link ever reaches it.",
+    "mount": "The mounts, one table each.",
+}
+MOUNT_KEYS: Mapping[str, str] = {
+    "path": "The path prefix at this service; begins and ends in /.",
+    "target": "What it stands for, oss://bucket/prefix/; ends in /.",
+    "access": "anonymous, or authenticated (the default).",
+    "methods": "What links may do: GET and HEAD (the default), PUT, POST.",
+    "expires": "How long a link lives when the caller names no expiry; 15m if absent.",
+    "max_expires": "How long a link may live at most, up to 7d; 1h if absent.",
+    "endpoint": "public (the default), internal, accelerate, dual-stack, or a custom domain such as https://static.example.com.",
+    "query": "OSS's own query parameters that a caller may add.",
+    "process": "The exact values that x-oss-process may have.",
+    "unknown_query": "refuse (the default) or ignore, for links that chat tools decorate.",
+    "whole_bucket": "true allows an anonymous mount of a whole bucket.",
+    "max_size": "The largest upload, in bytes or as 10MB; required with PUT or POST.",
+}
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
+_SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)?")
+_UNITS = {None: 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+_ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+Table = Mapping[str, Any]
+
+
+def load(path: str, environ: Mapping[str, str]) -> Policy:
+    """The policy in the file at `path`, with variables from `environ`. Raises `InvalidPolicy`."""
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except FileNotFoundError:
+        raise InvalidPolicy(f"There is no file {path}: write one, or name another in LINK_CONFIG.") from None
+    except OSError as error:
+        raise InvalidPolicy(f"{path} cannot be read ({error.strerror}): mend its permissions.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidPolicy(f"{path} is no TOML: {error}.") from None
+    try:
+        return read(document, environ)
+    except InvalidPolicy as error:
+        raise InvalidPolicy(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
+
+
+def read(document: Table, environ: Mapping[str, str]) -> Policy:
+    """The policy of a parsed document, checked whole. Raises `InvalidPolicy`."""
+    top = _Entry("at the top", _filled(document, environ, "at the top"), TOP_KEYS)
+    region = top.text("region")
+    if region is None:
+        top.refuse("region", "is missing: name the region of the buckets, such as cn-hangzhou")
+    _endpoint(top, "region", Endpoint.public, region)
+    keys, state = top.text("keys"), top.text("state")
+    reserved = []
+    if keys is not None and not re.fullmatch(r"file:.+", keys):
+        document_at = _location(top, "keys", keys)
+        if not document_at.key or document_at.key.endswith("/"):
+            top.refuse("keys", f"= {keys!r} names no object: write oss://bucket/.links/keys.json or file:path")
+        reserved.append(document_at)
+    state_at = _prefix(top, "state", state) if state is not None else None
+    if state_at is not None:
+        if not state_at.key:
+            top.refuse("state", f"= {state!r} is a whole bucket: write oss://bucket/.links/state/")
+        reserved.append(state_at)
+    mounts = [
+        _mount(_Entry(f"mount {number}", table, MOUNT_KEYS), region)
+        for number, table in enumerate(top.tables("mount"), 1)
+    ]
+    policy = Policy(
+        region=region,
+        mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))),
+        credential_life=top.span("credential_life", "1h", 60, 43_200),
+        keys=keys,
+        state=state_at,
+        reserved=tuple(reserved),
+        oss_endpoint=_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
+    )
+    check_overlaps(policy)
+    return policy
+
+
+class _Entry:
+    """One table of the file, read key by key; a key that is not known is refused at once."""
+
+    def __init__(self, where: str, table: object, known: Mapping[str, str]) -> None:
+        self.where = where
+        if not isinstance(table, dict):
+            raise InvalidPolicy(f"{where} is no table.")
+        self.table: Table = table
+        if isinstance(table.get("path"), str):
+            self.where = f"{where} ({table['path']})"
+        for name in table:
+            if name not in known:
+                raise InvalidPolicy(f"{self.where}: the key {name!r} is not known; known are {', '.join(known)}.")
+
+    def refuse(self, name: str, why: str) -> NoReturn:
+        raise InvalidPolicy(f"{self.where}: {name} {why}.")
+
+    def text(self, name: str) -> str | None:
+        value = self.table.get(name)
+        if value is not None and not isinstance(value, str):
+            self.refuse(name, "is no text: put it in quotes")
+        return value
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if not value:
+            self.refuse(name, "is missing")
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of `choices`; the first if absent."""
+        value = self.text(name)
+        if value is None:
+            return choices[0]
+        if value not in choices:
+            self.refuse(name, f"= {value!r} is none of {', '.join(choices)}")
+        return value
+
+    def texts(self, name: str, default: tuple[str, ...] = (), choices: tuple[str, ...] = ()) -> tuple[str, ...]:
+        value = self.table.get(name, list(default))
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.refuse(name, "is no list of texts")
+        for item in value:
+            if choices and item not in choices:
+                self.refuse(name, f"holds {item!r}, which is none of {', '.join(choices)}")
+        if len(set(value)) != len(value):
+            self.refuse(name, "names one thing twice")
+        return tuple(value)
+
+    def flag(self, name: str) -> bool:
+        value = self.table.get(name, False)
+        if not isinstance(value, bool):
+            self.refuse(name, "is neither true nor false")
+        return value
+
+    def span(self, name: str, default: str, least: int, most: int) -> int:
+        """Seconds of a span of time within bounds."""
+        value = self.table.get(name, default)
+        found = read_duration(value) if isinstance(value, str) else value if type(value) is int else None
+        if found is None or not least <= found <= most:
+            self.refuse(
+                name, f"= {value!r} is no span of time from {least} to {most} seconds: write it as 90, 15m, 2h or 1d"
+            )
+        return found
+
+    def size(self, name: str, most: int) -> int | None:
+        """Bytes, from a number or from a text such as 10MB (1 KB is 1024 bytes)."""
+        value = self.table.get(name)
+        if value is None:
+            return None
+        found = None
+        if type(value) is int:
+            found = value
+        elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+            found = int(match[1]) * _UNITS[match[2]]
+        if found is None or not 1 <= found <= most:
+            self.refuse(name, f"= {value!r} is no size from 1 to {most} bytes: write it as 5242880 or 5MB")
+        return found
+
+    def tables(self, name: str) -> list[object]:
+        value = self.table.get(name, [])
+        if not isinstance(value, list):
+            self.refuse(name, f"is no list of tables: write [[{name}]]")
+        return value
+
+
+def _mount(entry: _Entry, region: str) -> Mount:
+    path = entry.required("path")
+    if not (path.startswith("/") and path.endswith("/")):
+        entry.refuse("path", f"= {path!r} does not begin and end in /: /pub would admit /public-secret too")
+    if path.startswith("/-/"):
+        entry.refuse("path", "begins with /-/, where the service's own routes are")
+    if "//" in path or not {".", ".."}.isdisjoint(path.split("/")) or _ANY_CONTROL.search(path):
+        entry.refuse("path", f"= {path!r} has a segment or a character that no request can have")
+    expires = entry.span("expires", "15m", 1, MAX_EXPIRES)
+    max_expires = entry.span("max_expires", "1h", 1, MAX_EXPIRES)
+    if expires > max_expires:
+        entry.refuse("expires", f"({expires} s) is above max_expires ({max_expires} s)")
+    target = _prefix(entry, "target", entry.required("target"))
+    access = entry.choice("access", ("authenticated", "anonymous"))
+    if access == "anonymous" and not target.key and not entry.flag("whole_bucket"):
+        entry.refuse(
+            "target", f"opens the whole bucket {target.bucket} to everyone: name a prefix, or say whole_bucket = true"
+        )
+    entry.flag("whole_bucket")
+    methods = entry.texts("methods", ("GET", "HEAD"), METHODS)
+    if not methods:
+        entry.refuse("methods", "is empty: name what links may do, such as GET and HEAD")
+    max_size = entry.size("max_size", MAX_SIZE)
+    if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
+        entry.refuse("max_size", "is missing: a mount with PUT or POST says how large an upload may be")
+    query, process = entry.texts("query", (), QUERY), entry.texts("process")
+    if process and "x-oss-process" not in query:
+        entry.refuse("process", "is given, but query does not list x-oss-process")
+    if "x-oss-process" in query and not process:
+        entry.refuse("query", "lists x-oss-process, but process does not name its exact values")
+    return Mount(
+        path=path,
+        target=target,
+        access=access,
+        methods=methods,
+        expires=expires,
+        max_expires=max_expires,
+        endpoint=_link_endpoint(entry, region),
+        query=frozenset(query),
+        process=frozenset(process),
+        unknown_query=entry.choice("unknown_query", ("refuse", "ignore")),
+        max_size=max_size,
+    )
+
+
+def _link_endpoint(entry: _Entry, region: str) -> Endpoint:
+    value = entry.text("endpoint")
+    if value is None:
+        return Endpoint.public(region)
+    if value in ENDPOINTS:
+        return ENDPOINTS[value](region)
+    if not value.startswith(("https://", "http://")):
+        entry.refuse(
+            "endpoint",
+            f"= {value!r} is none of {', '.join(ENDPOINTS)}, nor an address such as https://static.example.com",
+        )
+    return _endpoint(entry, "endpoint", lambda url: Endpoint.custom_domain(url, region), value)
+
+
+def _endpoint(entry: _Entry, name: str, make: Callable[[str], Endpoint], value: str) -> Endpoint:
+    try:
+        return make(value)
+    except SignerError as error:
+        raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
+
+
+def _location(entry: _Entry, name: str, value: str) -> Location:
+    scheme, _, rest = value.partition("://")
+    bucket, slash, key = rest.partition("/")
+    if scheme != "oss" or not slash:
+        entry.refuse(name, f"= {value!r} is no place in OSS: write oss://bucket/prefix/")
+    try:
+        oss_names.check_bucket(bucket)
+        if key:
+            oss_names.check_key(key)
+    except SignerError as error:
+        raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
+    return Location(bucket, key)
+
+
+def _prefix(entry: _Entry, name: str, value: str) -> Location:
+    location = _location(entry, name, value)
+    if location.key and not location.key.endswith("/"):
+        entry.refuse(name, f"= {value!r} does not end in /")
+    return location
+
+
+def _oss_endpoint(value: str, region: str) -> Endpoint | None:
+    """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
+    if not value:
+        return None
+    if not _LOOPBACK.fullmatch(value.partition("://")[2].rstrip("/")):
+        raise InvalidPolicy(
+            "LINK_OSS_ENDPOINT is for a local OSS only: name a loopback address such as http://127.0.0.1:9001, "
+            "or unset it."
+        )
+    try:
+        return Endpoint.path_style(value, region)
+    except SignerError as error:
+        raise InvalidPolicy(f"LINK_OSS_ENDPOINT: {error}") from None
+
+
+def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
+    """The value with `${NAME}` replaced inside every text; an empty variable is a missing one."""
+    if isinstance(value, str):
+
+        def fill(found: re.Match[str]) -> str:
+            name = found[1]
+            if not _NAME.fullmatch(name) or not found[0].endswith("}"):
+                raise InvalidPolicy(f"{where}: {found[0]!r} is no variable: write it as ${{NAME}}.")
+            if not environ.get(name):
+                raise InvalidPolicy(f"{where}: the variable {name} is not set or empty: set it in the environment.")
+            return environ[name]
+
+        return _VARIABLE.sub(fill, value)
+    if isinstance(value, list):
+        return [_filled(item, environ, f"{where} {number}") for number, item in enumerate(value, 1)]
+    if isinstance(value, dict):
+        return {
+            name: _filled(item, environ, f"{where}, {name}" if where != "at the top" else name)
+            for name, item in value.items()
+        }
+    return value

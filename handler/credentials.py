@@ -1,0 +1,45 @@
+"""The credentials of one invocation: from its context, else from the environment."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from signer import Credentials, SignerError
+from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
+
+from .problems import Problem
+
+# The role's keys are valid for 36 hours, and those in the environment are as old as the process.
+ENVIRONMENT_LIFE = 35 * 3600  # seconds
+_STARTED = time.time()
+
+
+class RoleCredentials(NamedTuple):
+    """What signs an invocation's links. `ends_at` (Unix seconds) is when they end at the latest, where known."""
+
+    credentials: Credentials
+    ends_at: float | None
+
+
+def of_invocation(context: object, *, started: float = _STARTED) -> RoleCredentials:
+    """The credentials that came with the invocation, else those of the process that started at `started`.
+
+    Python 3.10 hands them over anew with each invocation; Python 3.12 and Debian 11 have them in the environment
+    only. Raises a 503 `Problem` where there are none.
+    """
+    given = getattr(context, "credentials", None)
+    key_id, secret, token = (
+        getattr(given, name, None) or "" for name in ("access_key_id", "access_key_secret", "security_token")
+    )
+    if key_id and secret:
+        return RoleCredentials(Credentials(key_id, secret, token or None), None)
+    try:
+        found = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
+    except SignerError:
+        raise Problem(
+            503,
+            "no_credentials",
+            "The function has no credentials: give it an execution role (role in s.yaml) that trusts fc.aliyuncs.com.",
+        ) from None
+    return RoleCredentials(found, started + ENVIRONMENT_LIFE)

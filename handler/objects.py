@@ -1,0 +1,115 @@
+"""Object paths: a link as a redirect, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from . import links
+from .credentials import of_invocation
+from .policy import Mount
+from .problems import Problem
+from .request import Answer, Invocation, Request
+
+# Function Compute answers 502 for more than 8 KB of response headers; some of them are its own.
+MAX_HEADERS = 8192 - 1024  # bytes
+TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
+
+
+def answer(request: Request, invocation: Invocation, path: str) -> Answer:
+    """The answer for a path that is no route of the service's own."""
+    policy = invocation.policy
+    mount, key = links.find(policy, path)
+    if mount.access != "anonymous":
+        raise Problem(
+            401,
+            "unauthorized",
+            "This address needs a key: send it as Authorization: Bearer.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    allowed = methods(mount)
+    if request.method not in allowed:
+        raise Problem(
+            405, "method_not_allowed", f"Here only {', '.join(allowed)} are allowed.", {"Allow": ", ".join(allowed)}
+        )
+    if request.method == "OPTIONS":
+        return Answer(204, {"Allow": ", ".join(allowed)})
+    query = signed_query(mount, key, request.query)
+    as_json = answers_json(request)
+    given = links.make(
+        policy,
+        mount,
+        key,
+        request.method,
+        of_invocation(invocation.context),
+        invocation.now,
+        expires=request.query.get("expires"),
+        query=query,
+    )
+    facts = invocation.facts
+    facts["mount"] = mount.path
+    facts["bucket"] = mount.target.bucket
+    facts["key"] = key
+    facts["expires_in"] = given.link.expires_in
+    facts["clamped_by"] = given.clamped_by
+    return json_link(given) if as_json else redirect(given)
+
+
+def methods(mount: Mount) -> tuple[str, ...]:
+    """What may be asked of an object's own address."""
+    return (*(method for method in mount.methods if method in ("GET", "HEAD")), "OPTIONS")
+
+
+def json_link(given: links.Given) -> Answer:
+    """The link as JSON."""
+    return Answer(200, {"Content-Type": "application/json"}, json.dumps(given.document()))
+
+
+def redirect(given: links.Given, status: int = 302) -> Answer:
+    """The link as a redirect. Raises a 400 `Problem` where it is too long for a header."""
+    if len(given.link.url) > MAX_HEADERS:
+        raise Problem(
+            400,
+            "link_too_long",
+            "The link is too long for a redirect: ask for it with format=json, or by a shorter name.",
+        )
+    return Answer(status, {"Location": given.link.url})
+
+
+def answers_json(request: Request) -> bool:
+    """Whether a link is answered as JSON. Raises a 400 `Problem` for an unknown format."""
+    wanted = request.query.get("format")
+    if wanted is None:
+        return request.wants_json()
+    if wanted not in ("json", "redirect"):
+        raise Problem(400, "bad_format", "The parameter format is json or redirect.")
+    return wanted == "json"
+
+
+def signed_query(mount: Mount, key: str, asked: Mapping[str, str]) -> dict[str, str]:
+    """What of a request's query is signed into the link: an allow-list, the mount's. Raises a 400 `Problem`."""
+    signed: dict[str, str] = {}
+    for name, value in asked.items():
+        if name in ("expires", "format", "download") or (name == "null" and not value):
+            continue
+        if name in mount.query:
+            _check_value(mount, name, value)
+            signed[name] = value
+        elif mount.unknown_query == "refuse":
+            raise Problem(400, "unknown_query", f"The parameter {name[:100]!r} is not known here: leave it out.")
+    if "download" in asked:
+        if "response-content-disposition" in signed:
+            raise Problem(400, "bad_query", "Give download or response-content-disposition, not both.")
+        signed["response-content-disposition"] = links.attachment(asked["download"], key)
+    return signed
+
+
+def _check_value(mount: Mount, name: str, value: str) -> None:
+    if not value:
+        raise Problem(400, "bad_query", f"The parameter {name} is empty: give it a value, or leave it out.")
+    if name == "x-oss-process" and value not in mount.process:
+        raise Problem(400, "bad_query", "The parameter x-oss-process has a value that is not offered here.")
+    if name == "x-oss-traffic-limit":
+        least, most = TRAFFIC_LIMIT
+        if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
+            raise Problem(400, "bad_query", f"The parameter x-oss-traffic-limit is a number from {least} to {most}.")

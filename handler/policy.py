@@ -1,0 +1,68 @@
+"""What may be linked: the mounts, and what is never reached through them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from signer import Endpoint
+
+from .problems import HandlerError
+
+
+class InvalidPolicy(HandlerError):
+    """links.toml cannot be followed; the sentence names the entry and says what to write instead."""
+
+    code = "invalid_policy"
+
+
+class Location(NamedTuple):
+    """`oss://bucket/key`, or with a key that is empty or ends in "/", all that begins with it."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"oss://{self.bucket}/{self.key}"
+
+    def overlaps(self, other: Location) -> bool:
+        """Whether one of the two holds the other."""
+        return self.bucket == other.bucket and (self.key.startswith(other.key) or other.key.startswith(self.key))
+
+
+class Mount(NamedTuple):
+    """A path prefix of this service and the prefix in OSS that it stands for, with its bounds (seconds, bytes)."""
+
+    path: str
+    target: Location
+    access: str
+    methods: tuple[str, ...]
+    expires: int
+    max_expires: int
+    endpoint: Endpoint
+    query: frozenset[str]
+    process: frozenset[str]
+    unknown_query: str
+    max_size: int | None
+
+
+class Policy(NamedTuple):
+    """The whole of links.toml, checked. `mounts` are in the order in which they are looked at: longest path first."""
+
+    region: str
+    mounts: tuple[Mount, ...]
+    credential_life: int
+    keys: str | None
+    state: Location | None
+    reserved: tuple[Location, ...]
+    oss_endpoint: Endpoint | None
+
+    def mount(self, path: str) -> Mount | None:
+        """The mount with the longest path that `path` begins with, None where none covers it."""
+        for mount in self.mounts:
+            if path.startswith(mount.path):
+                return mount
+        return None
+
+    def is_reserved(self, bucket: str, key: str) -> bool:
+        """Whether an object belongs to the service itself (its keys document, its state)."""
+        return any(bucket == place.bucket and key.startswith(place.key) for place in self.reserved)
