@@ -115,6 +115,9 @@ def _load(module_name: str) -> ModuleType:
     if full is None or full.loader is None:
         raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
     module = module_from_spec(full)
+    if full.submodule_search_locations is None:
+        # Relative imports in a submodule are known to break there; here they must not work by luck.
+        module.__package__ = ""
     sys.modules[module_name] = module
     try:
         full.loader.exec_module(module)

@@ -1,0 +1,37 @@
+"""Functions that fail, hang or end, each in its own way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+
+def raising(event: bytes, context: object) -> None:
+    raise ValueError("the event does not suit me")
+
+
+def leaving(event: bytes, context: object) -> None:
+    sys.exit(0)
+
+
+def hanging(event: bytes, context: object) -> int:
+    """Answers with its process id, or never."""
+    if event == b"hang":
+        threading.Event().wait()
+    return os.getpid()
+
+
+def hanging_with_a_child(event: bytes, context: object) -> None:
+    """Opens the FIFO that the event names, hands it to a child process, and never answers."""
+    fifo = os.open(event, os.O_WRONLY)
+    os.set_inheritable(fifo, True)
+    subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"], close_fds=False)
+    os.write(fifo, b"x")
+    threading.Event().wait()
+
+
+def hanging_over_http(event: bytes, context: object) -> int:
+    """Never answers a request whose path is /hang."""
+    return hanging(b"hang" if b'"rawPath": "/hang"' in event else b"", context)
