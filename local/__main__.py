@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from . import sample
 from .errors import LocalError
 from .stack import Stack
 
@@ -76,12 +77,13 @@ def _as_json(stack: Stack) -> str:
 
 
 def _banner(stack: Stack, root: Path | None) -> str:
-    files = f"files in {root}" if root else "files in a temporary folder"
-    lines = ["For development only, and reachable from this machine alone (127.0.0.1).", ""]
-    for name, url in stack.urls.items():
-        lines.append(f"  {name:<14}{url}")
-    lines.append(f"  {'OSS stand-in':<14}{stack.oss_url}  bucket {stack.bucket}, {files}")
-    return "\n".join([*lines, "", f"  curl -L {stack.http_url}/", "", "Ctrl-C ends it."])
+    width = max(len("OSS stand-in"), *map(len, stack.urls)) + 2
+    lines = ["For development only: a laptop's Function Compute and OSS, bound to 127.0.0.1.", ""]
+    lines += [f"  {name:<{width}}{url}" for name, url in stack.urls.items()]
+    lines.append(f"  {'OSS stand-in':<{width}}{stack.oss_url} (bucket {stack.bucket}, region {stack.region})")
+    lines.append(f"  {'objects in':<{width}}{root or 'a temporary folder, removed at the end'}")
+    address = sample.put(stack) or stack.http_url + "/"
+    return "\n".join([*lines, "", f"  curl -L {address}", "", "Ctrl-C ends it."])
 
 
 if __name__ == "__main__":

@@ -19,13 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import flask
+
+from handler.policy import Mount
 from signer import Credentials
 
 from . import functions, http_trigger, oss
 from .errors import LocalError
 from .functions import Deployment, Function
+from .mounts import mounts_of
 from .runtime import Runtime
-from .server import listen, serve, url_of
+from .server import listen, serve
 
 DEFAULT_BUCKET = "examplebucket"
 
@@ -45,8 +49,8 @@ def temporary_credentials() -> Credentials:
 class Stack:
     """A running stack. URLs have no slash at their end; `http_url` is the first http function's.
 
-    `urls` are the addresses of all http functions by name, `notes` sentences about what `s.yaml` holds and a laptop
-    does not run.
+    `function` is the first http function and `mounts` what it may link, `urls` are the addresses of all http functions
+    by name, `notes` sentences about what `s.yaml` holds and a laptop does not run.
     """
 
     http_url: str
@@ -55,6 +59,7 @@ class Stack:
     region: str
     root: Path
     function: Function
+    mounts: tuple[Mount, ...]
     urls: Mapping[str, str]
     notes: tuple[str, ...]
     credentials: Credentials
@@ -83,20 +88,20 @@ class Stack:
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         web, notes = _http_functions(deployment, config)
-        buckets = _buckets(deployment, web[0], extra)
+        mounts = mounts_of(web[0], extra)
+        buckets = _buckets(deployment, web[0], mounts, extra)
         credentials = temporary_credentials()
         with ExitStack() as ends:
             folder = _folder(root, ends)
             ports = [http_port, *(0 for _ in web[1:])]
             listeners = [ends.enter_context(listen(port, "--http-port")) for port in ports]
             oss_listener = ends.enter_context(listen(oss_port, "--oss-port"))
-            oss_app = oss.create_app(folder, region=web[0].region, credentials=[credentials], buckets=buckets)
-            oss_server = serve(oss_app, oss_listener)
+            oss_server = serve(_oss_app(folder, web[0].region, credentials, buckets), oss_listener)
             ends.callback(oss_server.close)
             runtime = Runtime(
                 deployment.functions,
                 credentials=lambda: credentials,
-                environment={"LINK_OSS_ENDPOINT": url_of(oss_listener), **extra},
+                environment={"LINK_OSS_ENDPOINT": oss_server.url, **extra},
                 log=log,
             )
             ends.callback(runtime.close)
@@ -114,6 +119,7 @@ class Stack:
                 region=web[0].region,
                 root=folder,
                 function=web[0],
+                mounts=mounts,
                 urls=urls,
                 notes=notes,
                 credentials=credentials,
@@ -149,12 +155,13 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     return web, notes
 
 
-def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) -> list[str]:
-    """Every bucket that `LINK_BUCKET` of a function or `vars.bucket` names; that of the first http function leads."""
+def _buckets(deployment: Deployment, first: Function, mounts: tuple[Mount, ...], extra: Mapping[str, str]) -> list[str]:
+    """Every bucket that `LINK_BUCKET` of a function, `vars.bucket` or a mount names; the first function's leads."""
     ordered = [first, *deployment.functions]
     named = [{**function.environment, **extra}.get("LINK_BUCKET") for function in ordered]
     variable = deployment.variables.get("bucket")
     named.append(variable if isinstance(variable, str) else None)
+    named += [mount.target.bucket for mount in mounts]
     return list(dict.fromkeys(name for name in named if name)) or [DEFAULT_BUCKET]
 
 
@@ -166,6 +173,15 @@ def _folder(root: Path | None, ends: ExitStack) -> Path:
     except OSError as error:
         raise StackError(f"{root} cannot hold the objects ({error.strerror}): name a folder with --root.") from None
     return root.resolve()
+
+
+def _oss_app(folder: Path, region: str, credentials: Credentials, buckets: list[str]) -> flask.Flask:
+    try:
+        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets)
+    except ValueError as error:
+        raise StackError(f"{error} Name another in s.yaml (vars.bucket or LINK_BUCKET).") from None
+    except OSError as error:
+        raise StackError(f"{folder} cannot hold the objects ({error.strerror}): name a folder with --root.") from None
 
 
 def _warm(runtime: Runtime, function: Function) -> None:
