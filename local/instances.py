@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,11 +57,15 @@ class Instance:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        out_of_time = threading.Event()
+        # The answer and the timer race: whichever has the lock first decides.
+        decision = threading.Lock()
+        decided: list[str] = []
 
         def stop() -> None:
-            out_of_time.set()
-            self.end()
+            with decision:
+                if not decided:
+                    decided.append("late")
+                    self.end()
 
         timer = threading.Timer(timeout, stop)
         timer.daemon = True
@@ -71,26 +75,35 @@ class Instance:
             answer = read_frame(self._process.stdout)
         except (OSError, ValueError):
             answer = None
-        finally:
-            timer.cancel()
-        if answer is not None:
+        timer.cancel()
+        with decision:
+            if not decided:
+                decided.append("in time")
+        if answer is not None and decided == ["in time"]:
             return bool(answer[0]["ok"]), answer[1]
         self.end()
-        if out_of_time.is_set():
+        if decided == ["late"]:
             raise InstanceTimedOut(f"The function did not answer within {timeout:g} seconds.")
         raise InstanceExited("The function's process ended before it answered.")
 
     def end(self) -> None:
         """Ends the process and all that it started."""
         if self._process.poll() is None:
-            try:
+            with suppress(ProcessLookupError):
                 if hasattr(os, "killpg"):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 else:
                     self._process.kill()
-            except ProcessLookupError:
-                pass
         self._process.wait()
+
+    def release(self) -> None:
+        """Ends the process and closes its pipes; nobody may be asking it."""
+        self.end()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was not read by the process any more cannot be flushed.
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
 
 
 class Pool:
@@ -120,10 +133,13 @@ class Pool:
         """Ends every instance, also those that are busy."""
         with self._changed:
             self._closed = True
-            instances = list(self._all)
+            idle, self._idle = self._idle, []
+            busy = self._all.difference(idle)
             self._changed.notify_all()
-        for instance in instances:
+        for instance in busy:
             instance.end()
+        for instance in idle:
+            self._forget(instance)
 
     def _take(self) -> Instance:
         with self._changed:
@@ -131,7 +147,12 @@ class Pool:
                 if self._closed:
                     raise InstanceExited("The stack is ending.")
                 if self._idle:
-                    return self._idle.pop()
+                    instance = self._idle.pop()
+                    if instance.is_alive:
+                        return instance
+                    instance.release()
+                    self._all.discard(instance)
+                    self._count -= 1
                 if self._count < self._limit:
                     self._count += 1
                     break
@@ -159,7 +180,7 @@ class Pool:
 
     def _forget(self, instance: Instance | None) -> None:
         if instance is not None:
-            instance.end()
+            instance.release()
         with self._changed:
             self._count -= 1
             if instance is not None:

@@ -16,6 +16,7 @@ from typing import IO, Any
 import pytest
 
 from local.functions import Function, Initializer
+from local.instances import Instance, Pool
 from local.runtime import Outcome, Runtime, UnknownFunction
 from signer import Credentials
 
@@ -346,6 +347,20 @@ def test_an_instance_has_one_request_at_a_time_and_the_others_wait(tmp_path: Pat
         outcomes = list(threads.map(lambda _: runtime.invoke("links", str(tmp_path / "lock").encode()), range(100)))
     assert {outcome.error_message for outcome in outcomes} == {None}
     assert len({outcome.payload for outcome in outcomes}) == 1
+
+
+def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> None:
+    pool = Pool(lambda: Instance(FUNCTIONS, {}), 1)
+    with pool.lease() as first:
+        pass
+    with pool.lease() as second:
+        assert second is first
+    first.end()
+    with pool.lease() as third:
+        assert third.is_alive
+        assert third is not first
+    pool.close()
+    assert not third.is_alive
 
 
 def test_a_hundred_requests_at_once_start_no_more_instances_than_are_allowed() -> None:
