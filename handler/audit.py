@@ -19,9 +19,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def write(facts: Mapping[str, object]) -> None:
-    """Writes the line, whole and at once."""
-    sys.stdout.write(_encode(facts) + "\n")
-    sys.stdout.flush()
+    """Writes the line, whole and at once. A log that is full or closed takes no answer from anyone."""
+    try:
+        sys.stdout.write(_encode(facts) + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def text(value: str) -> str:

@@ -38,6 +38,7 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 MAX_EXPIRES = 604_800
+MAX_SHARE = 3660 * 86_400
 # A multipart upload has at most 10,000 parts of 5 GB.
 MAX_SIZE = 10_000 * 5 * 1024**3
 
@@ -47,6 +48,9 @@ TOP_KEYS: Mapping[str, str] = {
     "credential_life": "How long a link may live where its credentials do not say when they end: 1m to 12h (1h).",
     "keys": "The keys document, oss://bucket/key or file:path (relative to this file). No link ever reaches it.",
     "state": "The prefix in OSS where the service keeps its records, oss://bucket/prefix/. No link ever reaches it.",
+    "public_url": "This service's own address, such as https://links.example.com; limited shares and pages need it.",
+    "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
+    "cors_allow_origin": "platform (the default: Function Compute itself echoes the Origin), or function.",
     "mount": "The mounts, one table each.",
 }
 MOUNT_KEYS: Mapping[str, str] = {
@@ -61,12 +65,16 @@ MOUNT_KEYS: Mapping[str, str] = {
     "process": "The exact values that x-oss-process may have.",
     "unknown_query": "refuse (the default) or ignore, for links that chat tools decorate.",
     "whole_bucket": "true allows an anonymous mount of a whole bucket.",
+    "max_share": "How long a share may live at most, up to 3660d; without it the mount takes no shares.",
+    "check": "true looks whether the object is there before it is linked.",
+    "cache": "On an anonymous mount: links made within this span are the same, so that browsers and CDNs can cache.",
     "max_size": "The largest upload, in bytes or as 10MB; required with PUT or POST.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::[0-9]{1,5})?")
 _SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)?")
 _UNITS = {None: 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -98,7 +106,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
     if region is None:
         top.refuse("region", "is missing: name the region of the buckets, such as cn-hangzhou")
     _endpoint(top, "region", Endpoint.public, region)
-    keys, state = top.text("keys"), top.text("state")
+    keys, state, public_url = top.text("keys"), top.text("state"), top.text("public_url")
     reserved = []
     if keys is not None and not re.fullmatch(r"file:.+", keys):
         document_at = _location(top, "keys", keys)
@@ -122,6 +130,9 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
         state=state_at,
         reserved=tuple(reserved),
         oss_endpoint=_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
+        public_url=_origin(top, "public_url", public_url) if public_url is not None else None,
+        cors=frozenset(_origin(top, "cors", origin) for origin in top.texts("cors")),
+        cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
     )
     check_overlaps(policy)
     return policy
@@ -255,7 +266,27 @@ def _mount(entry: _Entry, region: str) -> Mount:
         process=frozenset(process),
         unknown_query=entry.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
+        max_share=entry.span("max_share", "1h", 60, MAX_SHARE) if "max_share" in entry.table else None,
+        check=entry.flag("check"),
+        cache=_cache(entry, access, max_expires),
     )
+
+
+def _cache(entry: _Entry, access: str, max_expires: int) -> int | None:
+    """The window in which links are the same; at its end a link must still live as long again."""
+    if "cache" not in entry.table:
+        return None
+    if access != "anonymous":
+        entry.refuse("cache", "is for anonymous mounts: what one caller is given, no cache may give to another")
+    return entry.span("cache", "5m", 10, max_expires // 2)
+
+
+def _origin(entry: _Entry, name: str, value: str) -> str:
+    """Scheme and host alone, as a browser writes an Origin."""
+    loopback = _LOOPBACK.fullmatch(value.removeprefix("http://")) is not None
+    if not _ORIGIN.fullmatch(value) or (value.startswith("http://") and not loopback):
+        entry.refuse(name, f"= {value!r} is no origin: write scheme and host alone, such as https://links.example.com")
+    return value
 
 
 def _link_endpoint(entry: _Entry, region: str) -> Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
@@ -42,7 +43,7 @@ class Given(NamedTuple):
             "url": link.url,
             "method": link.method,
             "headers": link.headers,
-            "expires_at": f"{link.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+            "expires_at": rfc3339(link.expires_at.timestamp()),
             "expires_in": link.expires_in,
             "clamped_by": self.clamped_by,
         }
@@ -72,15 +73,21 @@ def make(
     headers: Mapping[str, str] | None = None,
     signed_headers: tuple[str, ...] = (),
     bounds: tuple[Bound, ...] = (),
+    window: int | None = None,
 ) -> Given:
     """A link to an object of a mount, held to every bound.
 
     `expires` is as callers write it (90, 15m, 2h, 1d), None for the mount's own; `bounds` are those of a share and
-    of a caller, in this order. Raises a `Problem` for what cannot be linked.
+    of a caller, in this order. With `window` (seconds) all links made within one are the same: they are signed at its
+    beginning and live as much longer. Raises a `Problem` for what cannot be linked.
     """
     asked = mount.expires if expires is None else read_expires(expires)
-    clamped_by, left = _tightest(
-        asked, (Bound("mount", mount.max_expires), *bounds, credentials_bound(policy, role, now))
+    issued = int(now)
+    if window:
+        issued -= issued % window
+        asked += window
+    clamped_by, left = tightest(
+        asked, (Bound("mount", mount.max_expires), *bounds, credentials_bound(policy, role, now, issued))
     )
     try:
         link = presign(
@@ -93,7 +100,7 @@ def make(
             query=query,
             headers=headers,
             signed_headers=signed_headers,
-            now=now,
+            now=issued,
         )
     except InvalidKey as error:
         raise Problem(400, "bad_path", f"The path names no object: {error}") from None
@@ -101,6 +108,8 @@ def make(
         raise Problem(400, "bad_query", str(error)) from None
     except InvalidHeader as error:
         raise Problem(400, "not_signable", str(error)) from None
+    if window:
+        link = link._replace(expires_in=issued + link.expires_in - int(now))
     return Given(link, clamped_by)
 
 
@@ -112,28 +121,32 @@ def read_expires(text: str) -> int:
     return found
 
 
-def credentials_bound(policy: Policy, role: RoleCredentials, now: float) -> Bound:
-    """How long the credentials sign for. Raises a 503 `Problem` when they are about to end."""
+def credentials_bound(policy: Policy, role: RoleCredentials, now: float, issued: int) -> Bound:
+    """How long the credentials sign for, from `issued`. Raises a 503 `Problem` when they are about to end."""
     if role.ends_at is None:
         return Bound("credentials", policy.credential_life)
-    left = int(role.ends_at) - int(now)
-    if left < LEAST_LIFE:
+    if int(role.ends_at) - int(now) < LEAST_LIFE:
         raise Problem(
             503,
             "credentials_ending",
             "The credentials of this instance are about to end: ask again in a minute.",
             {"Retry-After": "60"},
         )
-    return Bound("credentials", min(left, policy.credential_life))
+    return Bound("credentials", min(int(role.ends_at) - issued, policy.credential_life))
 
 
-def _tightest(asked: int, bounds: tuple[Bound, ...]) -> tuple[str | None, int]:
+def tightest(asked: int, bounds: tuple[Bound, ...]) -> tuple[str | None, int]:
     """Whose bound cuts what was asked, and what is left; on a tie the first."""
     by = None
     for bound in bounds:
         if bound.left < asked:
             by, asked = bound
     return by, asked
+
+
+def rfc3339(moment: float) -> str:
+    """Unix seconds as RFC 3339 in UTC, such as 2026-03-01T06:51:11Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def attachment(name: str, key: str) -> str:

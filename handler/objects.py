@@ -8,56 +8,93 @@ from collections.abc import Mapping
 from . import links
 from .credentials import of_invocation
 from .policy import Mount
-from .problems import Problem
+from .problems import Problem, not_found
 from .request import Answer, Invocation, Request
 
 # Function Compute answers 502 for more than 8 KB of response headers; some of them are its own.
 MAX_HEADERS = 8192 - 1024  # bytes
+LEAST_LIFE = 60  # seconds that a cached redirect's link lives on
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Answer:
     """The answer for a path that is no route of the service's own."""
-    policy = invocation.policy
+    if "share" in request.query:
+        from . import openings
+
+        return openings.answer(request, invocation, path)
+    policy, caller = invocation.policy, invocation.caller
     mount, key = links.find(policy, path)
-    if mount.access != "anonymous":
-        raise Problem(
-            401,
-            "unauthorized",
-            "This address needs a key: send it as Authorization: Bearer.",
-            {"WWW-Authenticate": "Bearer"},
-        )
     allowed = methods(mount)
-    if request.method not in allowed:
-        raise Problem(
-            405, "method_not_allowed", f"Here only {', '.join(allowed)} are allowed.", {"Allow": ", ".join(allowed)}
-        )
-    if request.method == "OPTIONS":
+    if request.method == "OPTIONS":  # a browser's preflight carries no key
         return Answer(204, {"Allow": ", ".join(allowed)})
+    if mount.access != "anonymous":
+        if caller is None:
+            raise unauthorized()
+        # What a caller's key does not reach is for him as if it were not there.
+        if not any(caller.reaches(path, method) for method in mount.methods):
+            raise not_found()
+    if request.method not in allowed:
+        raise not_allowed(allowed)
+    if mount.access != "anonymous" and caller is not None and not caller.reaches(path, request.method):
+        raise not_found()
     query = signed_query(mount, key, request.query)
-    as_json = answers_json(request)
+    as_json = answers_json(request, caller is not None)
+    role = of_invocation(invocation.context)
+    if mount.check:
+        from .presence import look
+
+        look(mount, key, query, invocation)
     given = links.make(
         policy,
         mount,
         key,
         request.method,
-        of_invocation(invocation.context),
+        role,
         invocation.now,
         expires=request.query.get("expires"),
         query=query,
+        bounds=caller.bounds(invocation.now) if caller is not None else (),
+        window=mount.cache if caller is None else None,
     )
-    facts = invocation.facts
+    note(invocation.facts, mount, key, given)
+    if as_json:
+        return json_link(given)
+    found = redirect(given)
+    if mount.cache and caller is None and given.link.expires_in > LEAST_LIFE:
+        found.headers["Cache-Control"] = f"private, max-age={given.link.expires_in - LEAST_LIFE}"
+    return found
+
+
+def methods(mount: Mount) -> tuple[str, ...]:
+    """What may be asked of an object's own address; POST is for shares alone."""
+    own = (method for method in ("GET", "HEAD") if method in mount.methods)
+    return (*own, "OPTIONS")
+
+
+def unauthorized() -> Problem:
+    """The 401 of an address that needs a key."""
+    return Problem(
+        401,
+        "unauthorized",
+        "This address needs a key: send it as Authorization: Bearer.",
+        {"WWW-Authenticate": "Bearer"},
+    )
+
+
+def not_allowed(allowed: tuple[str, ...]) -> Problem:
+    """The 405 of an address that is there."""
+    listed = ", ".join(allowed)
+    return Problem(405, "method_not_allowed", f"Here only {listed} are allowed.", {"Allow": listed})
+
+
+def note(facts: dict[str, object], mount: Mount, key: str, given: links.Given) -> None:
+    """Writes into the audit line which link was given."""
     facts["mount"] = mount.path
     facts["bucket"] = mount.target.bucket
     facts["key"] = key
     facts["expires_in"] = given.link.expires_in
     facts["clamped_by"] = given.clamped_by
-    return json_link(given) if as_json else redirect(given)
-
-
-def methods(mount: Mount) -> tuple[str, ...]:
-    """What may be asked of an object's own address."""
-    return (*(method for method in mount.methods if method in ("GET", "HEAD")), "OPTIONS")
 
 
 def json_link(given: links.Given) -> Answer:
@@ -76,11 +113,14 @@ def redirect(given: links.Given, status: int = 302) -> Answer:
     return Answer(status, {"Location": given.link.url})
 
 
-def answers_json(request: Request) -> bool:
-    """Whether a link is answered as JSON. Raises a 400 `Problem` for an unknown format."""
+def answers_json(request: Request, has_key: bool = False) -> bool:
+    """Whether a link is answered as JSON. Raises a 400 `Problem` for an unknown format.
+
+    A request with a key is, unless it says otherwise: clients carry X-Api-Key on to where they are redirected.
+    """
     wanted = request.query.get("format")
     if wanted is None:
-        return request.wants_json()
+        return has_key or request.wants_json()
     if wanted not in ("json", "redirect"):
         raise Problem(400, "bad_format", "The parameter format is json or redirect.")
     return wanted == "json"

@@ -43,6 +43,9 @@ class Mount(NamedTuple):
     process: frozenset[str]
     unknown_query: str
     max_size: int | None
+    max_share: int | None
+    check: bool
+    cache: int | None
 
 
 class Policy(NamedTuple):
@@ -55,6 +58,9 @@ class Policy(NamedTuple):
     state: Location | None
     reserved: tuple[Location, ...]
     oss_endpoint: Endpoint | None
+    public_url: str | None
+    cors: frozenset[str]
+    cors_by_function: bool
 
     def mount(self, path: str) -> Mount | None:
         """The mount with the longest path that `path` begins with, None where none covers it."""

@@ -1,4 +1,4 @@
-"""Every answer that is an error: RFC 9457 problem details, as JSON or as a small page."""
+"""Every answer that is an error: RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -53,18 +53,6 @@ class Problem(HandlerError):
     def json(self, request_id: str) -> str:
         """The problem as application/problem+json."""
         return json.dumps(self.document(request_id))
-
-    def page(self, request_id: str) -> str:
-        """The same facts as a small page for a person, with nothing from outside."""
-        from html import escape
-
-        title = escape(f"{self.status} {TITLES[self.status]}")
-        return (
-            '<!doctype html><html lang="en"><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-            f"<title>{title}</title><h1>{title}</h1><p>{escape(self.sentence)}</p>"
-            f"<p><small>{escape(self.code)} · {escape(request_id)}</small></p></html>"
-        )
 
 
 def not_found() -> Problem:

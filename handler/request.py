@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .policy import Policy
+
+if TYPE_CHECKING:
+    from .callers import Caller
 
 
 class Request(NamedTuple):
@@ -38,13 +41,14 @@ class Answer(NamedTuple):
 
 class Invocation(NamedTuple):
     """What one invocation has beside its request. `context` is the platform's, of which credentials are taken;
-    `now` is in Unix seconds. `facts` go into the audit line.
+    `now` is in Unix seconds. `facts` go into the audit line. `caller` is None where nobody said who asks.
     """
 
     policy: Policy
     context: object
     now: float
     facts: dict[str, object]
+    caller: Caller | None = None
 
 
 def _accepts(accept: str, media_type: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from . import audit, objects
 from .paths import read_path
 from .policy import InvalidPolicy, Policy
-from .problems import Problem, not_found
+from .problems import Problem
 from .request import Answer, Invocation, Request
 
 HEADERS = {
@@ -18,7 +18,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-_PAGE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _BAD_CONFIGURATION = Problem(
     500, "bad_configuration", "This service is not configured as it should be: tell its operators."
@@ -55,21 +54,26 @@ def answer(
         "status": None,
         "client_ip": audit.text(client_ip),
     }
-    request = None
+    request = found = None
     try:
         request = read()
         facts["method"] = audit.text(request.method)
         facts["path"] = audit.text(request.raw_path)
         path = read_path(request.raw_path)
         facts["path"] = audit.text(path)
-        found = route(request, Invocation(policy(), context, time.time() if now is None else now, facts), path)
+        rules = policy()
+        found = route(request, Invocation(rules, context, time.time() if now is None else now, facts), path)
     except Problem as problem:
-        found = _refusal(problem, request, request_id, facts)
+        refused = problem
     except InvalidPolicy:
-        found = _refusal(_BAD_CONFIGURATION, request, request_id, facts)
+        refused = _BAD_CONFIGURATION
     except Exception as error:
-        found = _refusal(_INTERNAL_ERROR, request, request_id, facts)
+        refused = _INTERNAL_ERROR
         facts["fault"] = audit.fault(error)
+    if found is None:
+        found = _refusal(refused, request, request_id, facts)
+    if request is not None and "origin" in request.headers:
+        found = _for_origin(request, policy, found)
     facts["status"] = found.status
     facts["milliseconds"] = round((time.perf_counter() - began) * 1000, 3)
     audit.write(facts)
@@ -81,41 +85,42 @@ def answer(
 
 def route(request: Request, invocation: Invocation, path: str) -> Answer:
     """The answer of the room that a path belongs to. Raises `Problem`."""
+    if "authorization" in request.headers or "x-api-key" in request.headers:
+        from .callers import identify
+
+        caller = identify(request, invocation)
+        invocation = invocation._replace(caller=caller)
+        invocation.facts["caller"] = caller.id if caller else None
     if not path.startswith("/-/"):
         return objects.answer(request, invocation, path)
-    offered = ROUTES.get(path)
-    if offered is None:
-        raise not_found()
-    allowed = (*offered, "OPTIONS")
-    if request.method == "OPTIONS":
-        return Answer(204, {"Allow": ", ".join(allowed)})
-    handle = offered.get(request.method)
-    if handle is None:
-        raise Problem(
-            405, "method_not_allowed", f"Here only {', '.join(allowed)} are allowed.", {"Allow": ", ".join(allowed)}
-        )
-    return handle(request, invocation)
+    from . import routes
 
-
-def health(request: Request, invocation: Invocation) -> Answer:
-    """That the function runs and its policy is good; nothing else is asked."""
-    return Answer(200, {"Content-Type": "application/json"}, '{"status": "ok"}')
-
-
-ROUTES: dict[str, dict[str, Callable[[Request, Invocation], Answer]]] = {
-    "/-/health": {"GET": health, "HEAD": health},
-}
+    return routes.answer(request, invocation, path)
 
 
 def _refusal(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Answer:
     # What a refused caller does not learn from the problem he does not learn from the log's tail either.
-    for name in ("mount", "expires_in", "clamped_by", "bucket", "key"):
+    for name in ("mount", "expires_in", "clamped_by", "bucket", "key", "share"):
         if name in facts:
             facts[name] = None
     facts["code"] = problem.code
     if request is not None and request.wants_page():
-        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _PAGE_POLICY}
-        return Answer(problem.status, {**headers, **problem.headers}, problem.page(request_id))
+        try:
+            from .page import problem_page
+
+            page = problem_page(problem, request_id, request.headers.get("accept-language", ""))
+            return page._replace(headers={**page.headers, **problem.headers})
+        except Exception as error:  # the problem itself must be told, page or no page
+            facts["fault"] = audit.fault(error)
     return Answer(
         problem.status, {"Content-Type": "application/problem+json", **problem.headers}, problem.json(request_id)
     )
+
+
+def _for_origin(request: Request, policy: Callable[[], Policy], found: Answer) -> Answer:
+    from .cors import allow
+
+    try:
+        return allow(request, policy(), found)
+    except InvalidPolicy:
+        return found

@@ -1,0 +1,98 @@
+"""The record of a limited or revocable share, in the state prefix: `shares/{id}.json`, and its uses beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from .problems import Problem
+from .shares import gone
+from .state import State, unavailable
+
+REUSE = 600.0  # seconds in which the same page may be sent again and cost nothing
+
+_FIELDS = ("path", "target", "method", "uses", "ends_at", "maker", "created_at", "revoked_at", "upload")
+
+
+class Record(NamedTuple):
+    """What is kept of a share: `uses` is how many it allows (None without a limit), times in Unix seconds.
+
+    `maker` is the caller's id; `upload` the bounds of an upload share.
+    """
+
+    path: str
+    target: str
+    method: str
+    uses: int | None
+    ends_at: int
+    maker: str
+    created_at: int
+    revoked_at: int | None = None
+    upload: dict[str, Any] | None = None
+
+
+def save(state: State, record_id: str, record: Record) -> None:
+    """Writes the record. Raises a 503 `Problem`."""
+    state.write(_name(record_id), json.dumps({"version": 1, **record._asdict()}).encode())
+
+
+def load(state: State, record_id: str) -> Record | None:
+    """The record, None where there is none. Raises a 503 `Problem` for one that cannot be read or understood."""
+    found = state.read(_name(record_id))
+    if found is None:
+        return None
+    try:
+        document = json.loads(found.body)
+        if document["version"] != 1 or not isinstance(document["path"], str):
+            raise ValueError
+        return Record(**{name: document[name] for name in _FIELDS})
+    except (ValueError, TypeError, KeyError):
+        raise unavailable() from None
+
+
+def opened(state: State, record_id: str) -> Record:
+    """The record of a share that is being opened. Raises a 410 `Problem` where it was revoked, or where none is."""
+    record = load(state, record_id)
+    if record is None:
+        raise gone("share_record_missing", "This link was withdrawn: ask its sender for a new one.")
+    if record.revoked_at is not None:
+        raise gone("share_revoked", "This link was withdrawn by its sender: ask for a new one.")
+    return record
+
+
+def used(state: State, record_id: str, uses: int) -> int:
+    """How many uses are claimed; they are claimed in order."""
+    least, most = 0, uses
+    while least < most:
+        middle = (least + most + 1) // 2
+        if state.read(_use(record_id, middle)) is None:
+            most = middle - 1
+        else:
+            least = middle
+    return least
+
+
+def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
+    """The number of the use that belongs to `nonce`, claimed now or a little while ago.
+
+    Raises a 410 `Problem` when every use is another's, 503 where the state cannot tell.
+    """
+    state.probe(now)
+    for number in range(1, uses + 1):
+        found = state.claim(_use(record_id, number), nonce.encode())
+        if found.body == nonce.encode() and found.age <= REUSE:
+            return number
+    raise used_up()
+
+
+def used_up() -> Problem:
+    """No use is left."""
+    return gone("share_used_up", "This link has been used as often as it may be: ask its sender for a new one.")
+
+
+def _name(record_id: str) -> str:
+    return f"shares/{record_id}.json"
+
+
+def _use(record_id: str, number: int) -> str:
+    return f"uses/{record_id}/{number}"

@@ -1,0 +1,191 @@
+"""Making, looking at and revoking shares."""
+
+from __future__ import annotations
+
+import json
+from secrets import token_urlsafe
+from urllib.parse import quote
+
+from . import keys_source, links, records, shares, state
+from .bodies import bad_body, read_json
+from .callers import Caller
+from .objects import unauthorized
+from .paths import read_path
+from .policy import Mount
+from .problems import Problem, not_found
+from .request import Answer, Invocation, Request
+
+FIELDS = {
+    "path": str,
+    "method": str,
+    "expires": str,
+    "max_uses": int,
+    "revocable": bool,
+    "download": str,
+    "page": bool,
+}
+DEFAULT_EXPIRES = 7 * 86_400  # seconds
+_PLAIN = "plain."
+
+
+def create(request: Request, invocation: Invocation) -> Answer:
+    """`POST /-/shares`: 201 with the address of a new share."""
+    caller = _caller(invocation)
+    wish = read_json(request, FIELDS, required=("path",))
+    mount, path, key = _target(wish["path"], caller, invocation)
+    if mount.max_share is None:
+        raise Problem(
+            409, "not_shareable", "This mount takes no shares: its operators can set max_share in links.toml."
+        )
+    method = wish["method"] or "GET"
+    if method != "GET":
+        raise bad_body("has a method that is not GET")
+    if method not in mount.methods:
+        raise bad_body(f"has the method {method}, which this mount does not allow")
+    clamped_by, left = _life(wish["expires"], mount, caller, invocation.now)
+    limited, page = wish["max_uses"] is not None, bool(wish["page"])
+    if limited and not 1 <= wish["max_uses"] <= shares.MAX_USES:
+        raise bad_body(f"has max_uses that is not from 1 to {shares.MAX_USES}")
+    if wish["download"]:
+        links.attachment(wish["download"], key)
+    origin = _origin(request, invocation, needs_page=limited or page)
+    ends_at = int(invocation.now) + left
+    record_id = (
+        _record(wish, method, path, mount, caller, ends_at, invocation) if limited or wish["revocable"] else None
+    )
+    keys = keys_source.current(invocation.policy, invocation.context, invocation.now)
+    if not keys.share:
+        raise no_share_key()
+    share = shares.Share(ends_at, method, page, record_id, wish["download"], shares.maker_tag(caller.maker))
+    token = shares.sign(share, mount, path, keys.share)
+    invocation.facts["mount"] = mount.path
+    invocation.facts["share"] = record_id
+    document = {
+        "url": f"{origin}{quote(path, safe='/')}?share={token}",
+        "id": record_id or _PLAIN + keys.share[-1].id,
+        "expires_at": links.rfc3339(ends_at),
+        "clamped_by": clamped_by,
+    }
+    return _json(201, document)
+
+
+def show(request: Request, invocation: Invocation, share_id: str) -> Answer:
+    """`GET /-/shares/{id}`: what is known of a share that has a record."""
+    kept, record = _find(share_id, invocation)
+    used = records.used(kept, share_id, record.uses) if record.uses is not None else None
+    document = {
+        "id": share_id,
+        "path": record.path,
+        "method": record.method,
+        "expires_at": links.rfc3339(record.ends_at),
+        "max_uses": record.uses,
+        "uses": used,
+        "revoked": record.revoked_at is not None,
+    }
+    return _json(200, document)
+
+
+def revoke(request: Request, invocation: Invocation, share_id: str) -> Answer:
+    """`DELETE /-/shares/{id}`: 204, also for one that is revoked already."""
+    kept, record = _find(share_id, invocation)
+    if record.revoked_at is None:
+        records.save(kept, share_id, record._replace(revoked_at=int(invocation.now)))
+    invocation.facts["share"] = share_id
+    return Answer(204, {})
+
+
+def no_share_key() -> Problem:
+    """The keys document has nothing to sign shares with."""
+    return Problem(
+        503,
+        "no_share_key",
+        "There is no share key: its operators can make one with python -m handler.keys rotate-share.",
+    )
+
+
+def _caller(invocation: Invocation) -> Caller:
+    if invocation.caller is None:
+        raise unauthorized()
+    return invocation.caller
+
+
+def _target(path: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
+    """The mount, the path and the key that a share is for. Raises the 404 `Problem` for what is not to be shared."""
+    if not path.startswith("/") or path.startswith("/-/"):
+        raise not_found()
+    checked = read_path(quote(path, safe="/"))
+    if not caller.reaches(checked, "SHARE"):
+        raise not_found()
+    mount, key = links.find(invocation.policy, checked)
+    return mount, checked, key
+
+
+def _life(expires: str | None, mount: Mount, caller: Caller, now: float) -> tuple[str | None, int]:
+    """Who cuts a share's life, and how many seconds it has."""
+    most = mount.max_share or 0
+    asked = min(DEFAULT_EXPIRES, most) if expires is None else links.read_expires(expires)
+    return links.tightest(asked, (links.Bound("mount", most),))
+
+
+def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
+    """Where this service is reached: `public_url`, else the domain that the platform names; never a header."""
+    policy = invocation.policy
+    if policy.public_url is not None:
+        return policy.public_url
+    if needs_page or not request.domain:
+        raise Problem(
+            409,
+            "public_url_required",
+            "This needs the service's own domain, since the default one makes browsers download its pages: "
+            "its operators can set public_url in links.toml.",
+        )
+    return f"https://{request.domain}"
+
+
+def _record(
+    wish: dict[str, object], method: str, path: str, mount: Mount, caller: Caller, ends_at: int, invocation: Invocation
+) -> str:
+    """Keeps the record of a limited or revocable share; its id."""
+    kept = state.of(invocation)
+    uses = wish["max_uses"]
+    if uses is not None:
+        kept.probe(invocation.now)
+    record_id = token_urlsafe(9)
+    record = records.Record(
+        path=path,
+        target=str(mount.target),
+        method=method,
+        uses=uses if isinstance(uses, int) else None,
+        ends_at=ends_at,
+        maker=caller.id,
+        created_at=int(invocation.now),
+    )
+    records.save(kept, record_id, record)
+    return record_id
+
+
+def _find(share_id: str, invocation: Invocation) -> tuple[state.State, records.Record]:
+    """A share's record, where the caller may share its path. Raises the 404 or, for a plain share, a 409 `Problem`."""
+    caller = _caller(invocation)
+    if share_id.startswith(_PLAIN):
+        keys = keys_source.current(invocation.policy, invocation.context, invocation.now)
+        key_id = share_id[len(_PLAIN) :]
+        if "SHARE" in caller.methods and any(key.id == key_id for key in keys.share):
+            raise Problem(
+                409,
+                "share_is_plain",
+                f"A plain share has no record of its own; it is withdrawn with the key that signed it, {key_id}, and "
+                f"everything else which that key signed: python -m handler.keys rotate-share --retire {key_id}",
+            )
+        raise not_found()
+    if not shares.is_record_id(share_id) or invocation.policy.state is None:
+        raise not_found()
+    kept = state.of(invocation)
+    record = records.load(kept, share_id)
+    if record is None or not caller.reaches(record.path, "SHARE"):
+        raise not_found()
+    return kept, record
+
+
+def _json(status: int, document: object) -> Answer:
+    return Answer(status, {"Content-Type": "application/json"}, json.dumps(document))

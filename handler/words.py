@@ -1,0 +1,99 @@
+"""What the pages say, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SHARE: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "lang": "en",
+        "size": "Size",
+        "type": "Type",
+        "ends": "Available until",
+        "left": "Downloads left",
+        "download": "Download",
+        "use": "Each press of the button uses one of the downloads left. Looking at this page uses none.",
+        "code": "Open on a phone",
+        "code_title": "QR code of this page's address",
+    },
+    "zh": {
+        "lang": "zh-CN",
+        "size": "大小",
+        "type": "类型",
+        "ends": "有效期至",
+        "left": "剩余下载次数",
+        "download": "下载",
+        "use": "每点一次按钮,用掉一次下载机会;仅打开本页不计次数。",
+        "code": "在手机上打开",
+        "code_title": "本页地址的二维码",
+    },
+}
+
+# By code, else by status: a title and a sentence; an empty sentence is the problem's own.
+PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
+    "en": {
+        "share_invalid": ("This link is not valid", ""),
+        "share_ended": ("This link has ended", ""),
+        "share_retired": ("This link was withdrawn", ""),
+        "share_revoked": ("This link was withdrawn", ""),
+        "share_maker_gone": ("This link was withdrawn", ""),
+        "share_record_missing": ("This link was withdrawn", ""),
+        "share_not_offered": ("This link is no longer offered", ""),
+        "share_used_up": ("This link has been used up", ""),
+        "object_archived": ("This file is in cold storage", ""),
+        400: ("This address cannot be followed", ""),
+        401: ("A key is needed here", ""),
+        404: ("There is nothing here", ""),
+        405: ("This cannot be done here", ""),
+        409: ("This cannot be done now", ""),
+        410: ("This link is no longer good", ""),
+        413: ("This is too large", ""),
+        415: ("This is of the wrong type", ""),
+        500: ("Something went wrong here", ""),
+        502: ("Something went wrong here", ""),
+        503: ("Not available just now", ""),
+    },
+    "zh": {
+        "share_invalid": ("链接无效", "链接不完整或被改动过,请重新完整复制。"),
+        "share_ended": ("链接已过期", "请向发送者索取新的链接。"),
+        "share_retired": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_revoked": ("链接已撤销", "发送者撤销了此链接,请索取新的链接。"),
+        "share_maker_gone": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_record_missing": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_not_offered": ("链接已停用", "请向发送者索取新的链接。"),
+        "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
+        "object_archived": ("文件处于归档状态", "请联系文件所有者先解冻文件。"),
+        400: ("地址有误", "无法理解此地址,请检查后重试。"),
+        401: ("需要密钥", "访问此地址需要密钥。"),
+        404: ("页面不存在", "此地址没有内容,请检查链接是否完整。"),
+        405: ("不支持的操作", "此地址不支持该操作。"),
+        409: ("暂时无法完成", "当前状态下无法完成该操作。"),
+        410: ("链接已失效", "请向发送者索取新的链接。"),
+        413: ("内容过大", "请减小内容后重试。"),
+        415: ("类型不符", "内容的类型不受支持。"),
+        500: ("服务出错", "请将下方的请求编号告知管理员。"),
+        502: ("服务出错", "请将下方的请求编号告知管理员。"),
+        503: ("服务暂不可用", "请稍后重试。"),
+    },
+}
+
+
+def language(accept: str) -> str:
+    """zh or en, whichever an Accept-Language header weighs more (RFC 9110 §12.5.4); en where it names neither."""
+    weights = {"en": 0.0, "zh": 0.0}
+    for part in accept.lower().split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        name = tag.partition("-")[0].strip()
+        if name in weights:
+            weights[name] = max(weights[name], _weight(parameter))
+    return "zh" if weights["zh"] > weights["en"] else "en"
+
+
+def _weight(parameter: str) -> float:
+    value = parameter.strip()
+    if not value.startswith("q="):
+        return 1.0
+    try:
+        return min(max(float(value[2:]), 0.0), 1.0)
+    except ValueError:
+        return 0.0
