@@ -85,23 +85,15 @@ def presign(
     Source: the OSS page "Include a V4 signature in a URL".
     """
     names.check_method(method)
-    names.check_bucket(bucket)
     names.check_key(key)
-    if type(expires_in) is not int or not 1 <= expires_in <= MAX_EXPIRES_IN:
-        raise InvalidExpiry(
-            f"A link lives for 1 to {MAX_EXPIRES_IN} whole seconds, not {expires_in!r}.", expires_in=expires_in
-        )
+    check_expiry(expires_in)
     signed, additional = (
         sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
     )
-    frame = _frame(credentials, endpoint.region, endpoint.product, seconds(now), expires_in, additional)
+    frame = _frame(credentials, endpoint, bucket, seconds(now), expires_in, additional)
 
     encoded_key = v4.encode_key(key)
-    canonical_query = (
-        v4.canonical_query([*frame.parameters, *[own_parameter(*pair) for pair in query.items()]])
-        if query
-        else frame.query
-    )
+    canonical_query = _query(frame.parameters, tuple(query.items())) if query else frame.query
     request = v4.canonical_request(
         method,
         v4.canonical_path(bucket, encoded_key),
@@ -112,7 +104,7 @@ def presign(
     )
     signature = v4.signature(frame.signing_key, v4.string_to_sign(frame.timestamp, frame.scope, request))
     return Link(
-        f"{endpoint.url(bucket, encoded_key)}?{canonical_query}&x-oss-signature={signature}",
+        f"{frame.address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
         method,
         {name: value for name, value in headers.items() if name.lower() in signed and name.lower() != "host"}
         if headers
@@ -123,7 +115,12 @@ def presign(
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
+def _query(parameters: tuple[tuple[str, str], ...], own: tuple[tuple[str, str], ...]) -> str:
+    """The canonical query of a frame's parameters and the caller's own."""
+    return v4.canonical_query([*[own_parameter(*pair) for pair in own], *parameters])
+
+
 def own_parameter(name: str, value: str) -> tuple[str, str]:
     """A query parameter of the caller's own, checked, in its canonical form. Raises `InvalidQuery`."""
     names.check_query(name, value)
@@ -182,32 +179,31 @@ def seconds(moment: datetime | float | None) -> int:
 
 
 class _Frame(NamedTuple):
-    """What all links of one second, expiry and set of credentials have in common."""
+    """What all links of one bucket, second, expiry and set of credentials have in common.
+
+    `address` is the URL up to the key.
+    """
 
     timestamp: str
     scope: str
     signing_key: bytes
     parameters: tuple[tuple[str, str], ...]
     query: str
+    address: str
     expires_at: datetime
     expires_in: int
 
 
 @lru_cache(maxsize=64)
 def _frame(
-    credentials: Credentials, region: str, product: str, issued: int, expires_in: int, additional: str
+    credentials: Credentials, endpoint: Endpoint, bucket: str, issued: int, expires_in: int, additional: str
 ) -> _Frame:
+    names.check_bucket(bucket)
     check_credentials(credentials)
-    if credentials.expires_at is not None:
-        left = seconds(credentials.expires_at) - issued
-        if left < 1:
-            raise CredentialsExpired(
-                "The credentials have ended: get new ones and sign again.", expires_at=credentials.expires_at
-            )
-        expires_in = min(expires_in, left)
+    expires_in = clamp(expires_in, credentials, issued)
     issued_at = v4.timestamp(issued)
     date = issued_at[:8]
-    scope = v4.scope(date, region, product)
+    scope = v4.scope(date, endpoint.region, endpoint.product)
     own = {
         "x-oss-credential": f"{credentials.access_key_id}/{scope}",
         "x-oss-date": issued_at,
@@ -218,16 +214,40 @@ def _frame(
         own["x-oss-additional-headers"] = additional
     if credentials.security_token:
         own["x-oss-security-token"] = credentials.security_token
-    parameters = tuple(v4.canonical_parameter(name, value) for name, value in own.items())
+    parameters = tuple(v4.canonical_parameter(name, value) for name, value in sorted(own.items()))
     return _Frame(
         issued_at,
         scope,
-        v4.signing_key(credentials.access_key_secret, date, region, product),
+        v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
         parameters,
         v4.canonical_query(parameters),
+        endpoint.url(bucket, ""),
         datetime.fromtimestamp(issued + expires_in, timezone.utc),
         expires_in,
     )
+
+
+def check_expiry(expires_in: int) -> None:
+    """Raises `InvalidExpiry` unless `expires_in` is a whole number of seconds from 1 to 604800."""
+    if type(expires_in) is not int or not 1 <= expires_in <= MAX_EXPIRES_IN:
+        raise InvalidExpiry(
+            f"A link lives for 1 to {MAX_EXPIRES_IN} whole seconds, not {expires_in!r}.", expires_in=expires_in
+        )
+
+
+def clamp(expires_in: int, credentials: Credentials, issued: int) -> int:
+    """The seconds from `issued` that are left of an expiry until the credentials end, where they say when.
+
+    Raises `CredentialsExpired` where that is less than one.
+    """
+    if credentials.expires_at is None:
+        return expires_in
+    left = seconds(credentials.expires_at) - issued
+    if left < 1:
+        raise CredentialsExpired(
+            "The credentials have ended: get new ones and sign again.", expires_at=credentials.expires_at
+        )
+    return min(expires_in, left)
 
 
 def check_credentials(credentials: Credentials) -> None:
