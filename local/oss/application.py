@@ -145,6 +145,7 @@ def _route(service: Service, incoming: Incoming) -> Response:
     parameters = incoming.parameters
     for name in (*parameters, *incoming.headers):
         if name in _MISSING or name in _MISSING_HEADERS:
+            service.bucket(incoming.bucket)  # clients ask for an ACL to learn whether the bucket is there
             raise not_implemented(name)
     routes = _OBJECT if incoming.key else _BUCKET
     if incoming.key:

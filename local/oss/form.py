@@ -47,8 +47,8 @@ def post(service: Service, incoming: Incoming, reading: Reading) -> Response:
     form = read_form(incoming.body.blocks(), boundary)
     fields = _effective(form, bucket)
     policy = _authorize(service, fields)
-    incoming = replace(incoming, bucket=bucket.name, key=fields["key"], headers=fields)
-    check_key(incoming.key)
+    upload = replace(incoming, bucket=bucket.name, key=fields["key"], headers=fields)
+    check_key(upload.key)
     if "callback" in fields:
         raise not_implemented("callback")
     kept, storage_class = kept_headers({name: value.encode().decode("latin-1") for name, value in fields.items()})
@@ -56,7 +56,7 @@ def post(service: Service, incoming: Incoming, reading: Reading) -> Response:
         draft.write(_within(policy, form.content))
         policy.check_size(draft.size, is_whole=True)
         check_digest(fields.get("content-md5"), draft)
-        record = publish(service, bucket, draft, incoming, kept, storage_class)
+        record = publish(service, bucket, draft, upload, kept, storage_class)
     service.created(bucket, record, "PostObject")
     return _answer(bucket, record, fields, incoming.host)
 

@@ -40,6 +40,8 @@ def read_form(blocks: Iterable[bytes], boundary: str) -> Form:
         if name == "file":
             file_name = event.filename if isinstance(event, File) else ""
             return Form(fields, file_name, event.headers.get("content-type", ""), _content(events))
+        if isinstance(event, File):
+            raise _no_file()
         value = b""
         for data in _data(events):
             size += len(data)
@@ -52,7 +54,7 @@ def read_form(blocks: Iterable[bytes], boundary: str) -> Form:
             fields[name] = value.decode()
         except UnicodeDecodeError:
             raise _malformed() from None
-    raise OssError(400, "InvalidArgument", "POST requires exactly one file upload per request.")
+    raise _no_file()
 
 
 def _events(blocks: Iterable[bytes], boundary: str) -> Iterator[Event]:
@@ -83,6 +85,10 @@ def _content(events: Iterator[Event]) -> Iterator[bytes]:
     yield from _data(events)
     for _ in events:
         pass
+
+
+def _no_file() -> OssError:
+    return OssError(400, "InvalidArgument", "POST requires exactly one file upload per request, in the field file.")
 
 
 def _malformed() -> OssError:

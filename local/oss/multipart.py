@@ -114,6 +114,8 @@ def complete(service: Service, incoming: Incoming) -> Response:
     uploads = Uploads(bucket)
     body = incoming.body.whole(_BODY)
     parts = uploads.parts(upload)
+    if uploads.get(upload.key, upload.id) is None:  # ended while its parts were read
+        raise no_such_upload(upload.id)
     if incoming.headers.get("x-oss-complete-all", "").lower() != "yes":
         parts = _chosen(parts, _named_parts(body))
     elif body:

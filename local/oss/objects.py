@@ -36,6 +36,8 @@ _OVERRIDES = {
     "response-content-disposition": "Content-Disposition",
     "response-content-encoding": "Content-Encoding",
 }
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
 
 
@@ -66,9 +68,12 @@ def get(service: Service, incoming: Incoming) -> Response:
         opened.close()
         return answer(200, headers={**headers, "Content-Length": str(record.size)})
     if span is None:
-        return answer(200, opened.blocks(), {**headers, "Content-Length": str(record.size)})
-    headers |= {"Content-Length": str(span.length), "Content-Range": span.content_range(record.size)}
-    return answer(206, opened.blocks(span.start, span.length), headers)
+        response = answer(200, opened.blocks(), {**headers, "Content-Length": str(record.size)})
+    else:
+        headers |= {"Content-Length": str(span.length), "Content-Range": span.content_range(record.size)}
+        response = answer(206, opened.blocks(span.start, span.length), headers)
+    response.call_on_close(opened.close)
+    return response
 
 
 def object_meta(service: Service, incoming: Incoming) -> Response:
@@ -124,7 +129,7 @@ def _overrides(incoming: Incoming) -> dict[str, str]:
     found = {}
     for name, value in incoming.query:
         if name in _OVERRIDES:
-            if re.search(r"[\x00-\x1f\x7f]", value):
+            if _CONTROL.search(value):
                 raise invalid_argument(name, value, "A header cannot hold control characters.")
             found[_OVERRIDES[name]] = value.encode().decode("latin-1")
     return found
@@ -211,6 +216,11 @@ def publish(
 def kept_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """What is kept of an upload's headers, and the storage class. Raises `OssError`."""
     kept = {name: value for name, value in headers.items() if name in KEPT_HEADERS or name.startswith("x-oss-meta-")}
+    for name, value in kept.items():
+        if _CONTROL.search(value) or not _TOKEN.fullmatch(name):  # a form can hold what no header can
+            raise invalid_argument(
+                name, value, "A header cannot hold control characters, nor its name other than ASCII."
+            )
     storage_class = headers.get("x-oss-storage-class", "Standard")
     if storage_class not in STORAGE_CLASSES:
         raise invalid_argument("x-oss-storage-class", storage_class, f"It is one of {', '.join(STORAGE_CLASSES)}.")

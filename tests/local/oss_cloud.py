@@ -1,0 +1,184 @@
+"""A running stand-in for the tests, and requests to it that are sent exactly as they are written here."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
+
+from local.oss import CreatedObject
+from signer import Credentials, Endpoint, v4
+from signer import presign as sign_link
+
+REGION = "cn-hangzhou"
+BUCKET = "examplebucket"
+KEYS = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "CAIS+token/EXAMPLE==")
+NOW = 1_764_000_000  # 2025-11-24T16:00:00Z
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer; header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """The Code of an error document."""
+        return self.text("Code")
+
+    def text(self, name: str) -> str:
+        """The text of the first element of this name."""
+        return next((element.text or "" for element in self.xml.iter(name)), "")
+
+    def texts(self, name: str) -> list[str]:
+        """The texts of all elements of this name."""
+        return [element.text or "" for element in self.xml.iter(name)]
+
+    @property
+    def xml(self) -> ElementTree.Element:
+        return ElementTree.fromstring(self.body)
+
+
+@dataclass
+class Clock:
+    """The stand-in's clock: it stands still until a test moves it."""
+
+    time: float = NOW
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A stand-in that listens, with one bucket."""
+
+    url: str
+    root: Path
+    clock: Clock
+    created: list[CreatedObject] = field(default_factory=list)
+    credentials: Credentials = KEYS
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint.path_style(self.url, REGION)
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Answer:
+        """Sends this very request target, unsigned unless it says otherwise. An iterable goes out in chunks."""
+        connection = http.client.HTTPConnection(self.host, timeout=20)
+        try:
+            chunked = body is not None and not isinstance(body, bytes)
+            connection.request(method, target, body, dict(headers or {}), encode_chunked=chunked)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def link(
+        self,
+        method: str,
+        key: str,
+        *,
+        expires_in: int = 600,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        signed_headers: Iterable[str] = (),
+        credentials: Credentials | None = None,
+    ) -> str:
+        """The request target of a presigned URL."""
+        link = sign_link(
+            method,
+            BUCKET,
+            key,
+            credentials=credentials or self.credentials,
+            endpoint=self.endpoint,
+            expires_in=expires_in,
+            query=dict(query or {}),
+            headers=dict(headers or {}),
+            signed_headers=list(signed_headers),
+            now=self.clock(),
+        )
+        return link.url.removeprefix(self.url)
+
+    def call(
+        self,
+        method: str,
+        key: str = "",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+        *,
+        bucket: str = BUCKET,
+    ) -> Answer:
+        """Sends a request that is signed in its Authorization header."""
+        target, signed = self.signed(method, key, query, headers, bucket=bucket)
+        return self.send(method, target, signed, body)
+
+    def signed(
+        self,
+        method: str,
+        key: str = "",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        bucket: str = BUCKET,
+    ) -> tuple[str, dict[str, str]]:
+        """The request target, and the headers with an Authorization made now."""
+        issued_at = v4.timestamp(int(self.clock()))
+        signed = {name.lower(): value for name, value in (headers or {}).items()}
+        signed |= {"x-oss-date": issued_at, "x-oss-content-sha256": v4.UNSIGNED_PAYLOAD}
+        if self.credentials.security_token:
+            signed["x-oss-security-token"] = self.credentials.security_token
+        scope = v4.scope(issued_at[:8], REGION)
+        request = v4.canonical_request(
+            method,
+            v4.canonical_path(bucket, v4.encode_key(key)) if bucket else "/",
+            v4.canonical_query([v4.canonical_parameter(*pair) for pair in (query or {}).items()]),
+            v4.canonical_headers({name: value for name, value in signed.items() if v4.is_always_signed(name)}),
+            "",
+        )
+        signing_key = v4.signing_key(self.credentials.access_key_secret, issued_at[:8], REGION)
+        signature = v4.signature(signing_key, v4.string_to_sign(issued_at, scope, request))
+        credential = f"{self.credentials.access_key_id}/{scope}"
+        signed["authorization"] = f"{v4.ALGORITHM} Credential={credential},Signature={signature}"
+        target = quote(f"/{bucket}/{key}" if bucket else "/", safe="/~")
+        if query:
+            target += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+        return target, signed
+
+    def put(self, key: str, body: bytes = b"content", headers: Mapping[str, str] | None = None) -> Answer:
+        """Stores an object, which must succeed."""
+        answer = self.call("PUT", key, headers=headers, body=body)
+        assert answer.status == 200, answer.body
+        return answer
+
+    def get(self, key: str, headers: Mapping[str, str] | None = None, **query: str) -> Answer:
+        return self.call("GET", key, query, headers)
+
+    def keep_versions(self, status: str = "Enabled") -> None:
+        """Sets the bucket's versioning."""
+        document = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
+        assert self.call("PUT", query={"versioning": ""}, body=document).status == 200
+
+
+def etag_of(body: bytes) -> str:
+    """The ETag of an object that was not uploaded in parts."""
+    return f'"{hashlib.md5(body).hexdigest().upper()}"'
