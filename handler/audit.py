@@ -11,10 +11,13 @@ import json
 import sys
 from collections.abc import Mapping
 from types import TracebackType
+from urllib.parse import unquote
 
-# Under 16 KB with every character escaped as six bytes.
-MAX_TEXT = 1200
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./ ")
+# Bytes of a text once it is escaped: room for every legal path, and for all texts of a line within 16 KB.
+MAX_PATH = 4096
+MAX_TEXT = 1024
+_ESCAPED = 12  # bytes of one character at most
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -27,13 +30,25 @@ def write(facts: Mapping[str, object]) -> None:
         pass
 
 
-def text(value: str) -> str:
-    """A text of the caller's, short and without what looks like a secret."""
+def text(value: str, most: int = MAX_TEXT) -> str:
+    """A text of the caller's, at most so many bytes once escaped, and without what looks like a secret."""
     if not _PLAIN.issuperset(value):
         from signer import redact
 
         value = redact(value)
-    return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
+        if "%" in value:
+            # Percent-encoding hides names from the redaction; who wrote a secret so has it told decoded, without it.
+            decoded = unquote(unquote(value))
+            untold = redact(decoded)
+            value = value if untold == decoded else untold
+    if len(value) * _ESCAPED <= most or len(_encode(value)) <= most:
+        return value
+    return value[: most // _ESCAPED] + "…"
+
+
+def path(value: str) -> str:
+    """A path or a key: whole where it is a legal one."""
+    return text(value, MAX_PATH)
 
 
 def fault(error: BaseException) -> dict[str, object]:
