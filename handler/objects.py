@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
-from . import links
+from . import audit, links
 from .credentials import of_invocation
 from .policy import Mount
 from .problems import Problem, not_found
@@ -15,6 +16,7 @@ from .request import Answer, Invocation, Request
 MAX_HEADERS = 8192 - 1024  # bytes
 LEAST_LIFE = 60  # seconds that a cached redirect's link lives on
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
+_NUMBER = re.compile(r"[1-9][0-9]{5,8}")
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Answer:
@@ -92,7 +94,7 @@ def note(facts: dict[str, object], mount: Mount, key: str, given: links.Given) -
     """Writes into the audit line which link was given."""
     facts["mount"] = mount.path
     facts["bucket"] = mount.target.bucket
-    facts["key"] = key
+    facts["key"] = audit.path(key)
     facts["expires_in"] = given.link.expires_in
     facts["clamped_by"] = given.clamped_by
 
@@ -151,5 +153,5 @@ def _check_value(mount: Mount, name: str, value: str) -> None:
         raise Problem(400, "bad_query", "The parameter x-oss-process has a value that is not offered here.")
     if name == "x-oss-traffic-limit":
         least, most = TRAFFIC_LIMIT
-        if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
+        if not (_NUMBER.fullmatch(value) and least <= int(value) <= most):
             raise Problem(400, "bad_query", f"The parameter x-oss-traffic-limit is a number from {least} to {most}.")
