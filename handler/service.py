@@ -58,9 +58,9 @@ def answer(
     try:
         request = read()
         facts["method"] = audit.text(request.method)
-        facts["path"] = audit.text(request.raw_path)
+        facts["path"] = audit.path(request.raw_path)
         path = read_path(request.raw_path)
-        facts["path"] = audit.text(path)
+        facts["path"] = audit.path(path)
         rules = policy()
         found = route(request, Invocation(rules, context, time.time() if now is None else now, facts), path)
     except Problem as problem:
