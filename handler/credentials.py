@@ -32,14 +32,19 @@ def of_invocation(context: object, *, started: float = _STARTED) -> RoleCredenti
     key_id, secret, token = (
         getattr(given, name, None) or "" for name in ("access_key_id", "access_key_secret", "security_token")
     )
-    if key_id and secret:
+    if key_id and secret and all(isinstance(value, str) for value in (key_id, secret, token)):
         return RoleCredentials(Credentials(key_id, secret, token or None), None)
     try:
         found = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
     except SignerError:
-        raise Problem(
-            503,
-            "no_credentials",
-            "The function has no credentials: give it an execution role (role in s.yaml) that trusts fc.aliyuncs.com.",
-        ) from None
+        raise no_credentials() from None
     return RoleCredentials(found, started + ENVIRONMENT_LIFE)
+
+
+def no_credentials() -> Problem:
+    """The 503 of a function without credentials, or with such as cannot sign."""
+    return Problem(
+        503,
+        "no_credentials",
+        "The function has no credentials: give it an execution role (role in s.yaml) that trusts fc.aliyuncs.com.",
+    )
