@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from signer import InvalidHeader, InvalidKey, InvalidQuery, Link, presign
+from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
 
-from .credentials import RoleCredentials
+from .credentials import RoleCredentials, no_credentials
 from .durations import read_duration
 from .policy import Mount, Policy
 from .problems import Problem, not_found
@@ -102,8 +102,15 @@ def make(
             signed_headers=signed_headers,
             now=issued,
         )
-    except InvalidKey as error:
-        raise Problem(400, "bad_path", f"The path names no object: {error}") from None
+    except InvalidKey:
+        # Said without the signer's figures, which would tell how long the target's prefix is.
+        raise Problem(
+            400,
+            "bad_path",
+            "The path names no object: a key has at most 1023 bytes with its prefix, and does not begin with \\.",
+        ) from None
+    except InvalidCredentials:
+        raise no_credentials() from None
     except InvalidQuery as error:
         raise Problem(400, "bad_query", str(error)) from None
     except InvalidHeader as error:
@@ -152,16 +159,14 @@ def rfc3339(moment: float) -> str:
 def attachment(name: str, key: str) -> str:
     """`Content-Disposition` that downloads an object as `name`, or by its own name if that is empty (RFC 6266).
 
+    An object whose own name is no file name is downloaded without one; the client then finds one itself.
     Raises a 400 `Problem` for what is no file name.
     """
-    name = name or key.rpartition("/")[2]
     if not name:
-        return "attachment"
-    try:
-        size = len(name.encode())
-    except UnicodeError:
-        size = MAX_FILE_NAME + 1
-    if size > MAX_FILE_NAME or _CONTROL.search(name) or "/" in name or "\\" in name:
+        name = key.rpartition("/")[2]
+        if not _is_file_name(name):
+            return "attachment"
+    if not _is_file_name(name):
         raise Problem(
             400,
             "bad_download",
@@ -169,3 +174,11 @@ def attachment(name: str, key: str) -> str:
             "or a control character.",
         )
     return f"attachment; filename=\"{_NOT_IN_QUOTES.sub('_', name)}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _is_file_name(name: str) -> bool:
+    try:
+        size = len(name.encode())
+    except UnicodeError:
+        return False
+    return 0 < size <= MAX_FILE_NAME and not _CONTROL.search(name) and "/" not in name and "\\" not in name
