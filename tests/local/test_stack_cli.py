@@ -36,7 +36,10 @@ def local(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         watchdog.cancel()
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def refused(*arguments: str) -> str:

@@ -24,12 +24,12 @@ def hanging(event: bytes, context: object) -> int:
 
 
 def hanging_with_a_child(event: bytes, context: object) -> None:
-    """Opens the FIFO that the event names, hands it to a child process, and never answers."""
+    """Opens the FIFO that the event names, hands it to a child process, and does not answer in time."""
     fifo = os.open(event, os.O_WRONLY)
     os.set_inheritable(fifo, True)
-    subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"], close_fds=False)
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
     os.write(fifo, b"x")
-    threading.Event().wait()
+    threading.Event().wait(60)
 
 
 def hanging_over_http(event: bytes, context: object) -> int:
