@@ -85,14 +85,16 @@ def presign(
     Source: the OSS page "Include a V4 signature in a URL".
     """
     names.check_method(method)
-    names.check_key(key)
+    if names.is_plain_key(key):
+        encoded_key = key
+    else:
+        names.check_key(key)
+        encoded_key = v4.encode_key(key)
     check_expiry(expires_in)
     signed, additional = (
         sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
     )
     frame = _frame(credentials, endpoint, bucket, seconds(now), expires_in, additional)
-
-    encoded_key = v4.encode_key(key)
     canonical_query = _query(frame.parameters, tuple(query.items())) if query else frame.query
     request = v4.canonical_request(
         method,

@@ -7,7 +7,6 @@ header names and values. Nothing here changes what it checks: a name is right or
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidMethod, InvalidQuery
 
@@ -18,6 +17,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _PLAIN = re.compile(r"[A-Za-z0-9._~/+ -]*")
+_PLAIN_KEY = re.compile(r"[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*/?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -29,7 +29,6 @@ def check_method(method: str) -> None:
         )
 
 
-@lru_cache(maxsize=64)
 def check_bucket(bucket: str) -> None:
     """Raises `InvalidBucket` unless 3 to 63 of a-z, 0-9 and "-", first and last a letter or digit."""
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
@@ -38,6 +37,11 @@ def check_bucket(bucket: str) -> None:
             "beginning and ending with a letter or digit.",
             bucket=bucket,
         )
+
+
+def is_plain_key(key: str) -> bool:
+    """Whether one look tells that the key is right and is its own percent-encoding, as most are."""
+    return isinstance(key, str) and len(key) <= MAX_KEY_BYTES and _PLAIN_KEY.fullmatch(key) is not None
 
 
 def check_key(key: str) -> None:
