@@ -61,7 +61,7 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Ans
         words=SHARE[lang],
         title=title,
         sentence=sentence or problem.sentence,
-        code=problem.code,
+        code=f"{problem.status} {problem.code}",
         request_id=request_id,
     )
 
