@@ -37,7 +37,7 @@ class ShareKey(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """An API key: `sha256` (hexadecimal) of its whole text, fcp_ included; `expires_at` in Unix seconds, None for never."""
+    """An API key: `sha256` (hexadecimal) is of its whole text, fcp_ included; `expires_at` is in Unix seconds."""
 
     id: str
     sha256: str

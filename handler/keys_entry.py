@@ -84,7 +84,8 @@ class Entry:
             self.refuse(name, "is no whole base64url text: a part of it is missing")
         if not LEAST_SECRET <= len(found) <= MOST_SECRET:
             self.refuse(
-                name, f"holds {len(found)} bytes: {LEAST_SECRET} to {MOST_SECRET} random ones are a secret, fewer are not"
+                name,
+                f"holds {len(found)} bytes: {LEAST_SECRET} to {MOST_SECRET} random ones are a secret, fewer are not",
             )
         return found
 

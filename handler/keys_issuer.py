@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .keys_entry import Entry, base64url
+from .keys_entry import Entry, InvalidKeys, base64url
 
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 LEAST_MODULUS = 256  # bytes; RFC 7518 §3.3 asks for 2048 bits
 
 _KNOWN = ("iss", "aud", "alg", "secret", "jwks", "paths", "methods", "leeway")
-_JWK = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y", "x5c", "x5t", "x5t#S256", "x5u")
+_JWK = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
 # RFC 7518 §6.2.2 and §6.3.2, and the symmetric k.
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
@@ -62,7 +62,7 @@ def _read_jwks(entry: Entry, alg: str) -> tuple[Mapping[str, Any], ...]:
     document = entry.required("jwks")
     if not isinstance(document, dict):
         entry.refuse("jwks", 'is no literal set: write {"keys": […]}; no address is ever fetched')
-    keys = Entry(f"{entry.where}: jwks", document, ("keys",)).entries("keys")
+    keys = _known(f"{entry.where}: jwks", document, ("keys",)).entries("keys")
     if not keys:
         entry.refuse("jwks", "has no keys")
     found = tuple(_read_jwk(f"{entry.where}: key {number} of jwks", key, alg) for number, key in enumerate(keys, 1))
@@ -74,8 +74,8 @@ def _read_jwks(entry: Entry, alg: str) -> tuple[Mapping[str, Any], ...]:
 
 def _read_jwk(where: str, value: object, alg: str) -> Mapping[str, Any]:
     if isinstance(value, dict) and not _PRIVATE.isdisjoint(value):
-        Entry(where, {}, ()).refuse("it", "holds a private key: write the public one alone, and replace this one")
-    key = Entry(where, value, _JWK)
+        raise InvalidKeys(f"{where} is a private key: write the public one alone, and replace this one.")
+    key = _known(where, value, _JWK)
     key.choice("kty", ("RSA",) if alg == "RS256" else ("EC",))
     if "kid" in key.members:
         key.text("kid")
@@ -94,6 +94,13 @@ def _read_jwk(where: str, value: object, alg: str) -> Mapping[str, Any]:
         _number(key, "x", 32, 32)
         _number(key, "y", 32, 32)
     return key.members
+
+
+def _known(where: str, value: object, known: tuple[str, ...]) -> Entry:
+    """An object of which all else is ignored, as RFC 7517 §4 and §5 ask."""
+    if isinstance(value, dict):
+        value = {name: value[name] for name in known if name in value}
+    return Entry(where, value, known)
 
 
 def _number(key: Entry, name: str, least: int, most: int) -> int:
