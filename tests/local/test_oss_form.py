@@ -14,6 +14,7 @@ from oss_cloud import BUCKET, KEYS, NOW, REGION, Answer, Cloud, etag_of
 
 from local.oss import CreatedObject
 from signer import v4
+from signer.form import post_form
 
 BOUNDARY = "----boundary-of-the-tests"
 DATE = "20251124T160000Z"
@@ -309,3 +310,28 @@ def test_a_form_goes_to_a_bucket_and_needs_a_boundary(cloud: Cloud) -> None:
 def test_a_signature_in_the_query_is_not_looked_at(cloud: Cloud) -> None:
     target = f"/{BUCKET}?x-oss-signature=nonsense"
     assert sent(cloud, body_of(fields_of(policy_of())), target).status == 204
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "code"),
+    [("image/png", 100, ""), ("image/png", 101, "EntityTooLarge"), ("text/html", 100, "AccessDenied")],
+)
+def test_a_form_of_the_signer_allows_what_it_says(cloud: Cloud, kind: str, size: int, code: str) -> None:
+    form = post_form(
+        BUCKET,
+        "user/",
+        credentials=KEYS,
+        endpoint=cloud.endpoint,
+        max_size=100,
+        content_type="image/",
+        now=cloud.clock(),
+    )
+    fields = {**form.fields, "x-oss-content-type": kind}
+    answer = sent(cloud, body_of(fields, b"x" * size), form.url.removeprefix(cloud.url))
+    if code:
+        assert answer.code == code
+        return
+    assert answer.status in (200, 201, 204)
+    assert cloud.get("user/photo.png").headers["content-type"] == kind
+    again = sent(cloud, body_of(fields, b"second"), form.url.removeprefix(cloud.url))
+    assert again.code == "FileAlreadyExists"
