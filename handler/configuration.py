@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -94,9 +95,13 @@ def load(path: str, environ: Mapping[str, str]) -> Policy:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidPolicy(f"{path} is no TOML: {error}.") from None
     try:
-        return read(document, environ)
+        policy = read(document, environ)
     except InvalidPolicy as error:
         raise InvalidPolicy(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
+    if policy.keys is not None and policy.keys.startswith("file:"):
+        beside = os.path.join(os.path.dirname(os.path.abspath(path)), policy.keys[len("file:") :])
+        policy = policy._replace(keys=f"file:{os.path.normpath(beside)}")
+    return policy
 
 
 def read(document: Table, environ: Mapping[str, str]) -> Policy:
@@ -129,7 +134,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
         keys=keys,
         state=state_at,
         reserved=tuple(reserved),
-        oss_endpoint=_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
+        oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
         public_url=_origin(top, "public_url", public_url) if public_url is not None else None,
         cors=frozenset(_origin(top, "cors", origin) for origin in top.texts("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
@@ -331,7 +336,7 @@ def _prefix(entry: _Entry, name: str, value: str) -> Location:
     return location
 
 
-def _oss_endpoint(value: str, region: str) -> Endpoint | None:
+def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
     """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
     if not value:
         return None

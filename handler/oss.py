@@ -125,7 +125,12 @@ class Store(NamedTuple):
 
 def store(policy: Policy, credentials: Credentials) -> Store:
     """OSS for one invocation: the internal endpoint, or the local one that the policy names."""
-    return Store(credentials, policy.oss_endpoint or Endpoint.internal(policy.region), _session())
+    return store_at(policy.oss_endpoint or Endpoint.internal(policy.region), credentials)
+
+
+def store_at(endpoint: Endpoint, credentials: Credentials) -> Store:
+    """OSS at an endpoint of one's choice."""
+    return Store(credentials, endpoint, _session())
 
 
 _sessions: list[Session] = []
