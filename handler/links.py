@@ -81,14 +81,10 @@ def make(
     of a caller, in this order. With `window` (seconds) all links made within one are the same: they are signed at its
     beginning and live as much longer. Raises a `Problem` for what cannot be linked.
     """
-    asked = mount.expires if expires is None else read_expires(expires)
     issued = int(now)
     if window:
         issued -= issued % window
-        asked += window
-    clamped_by, left = tightest(
-        asked, (Bound("mount", mount.max_expires), *bounds, credentials_bound(policy, role, now, issued))
-    )
+    clamped_by, left = life(policy, mount, role, now, issued, expires, bounds, window or 0)
     try:
         link = presign(
             method,
@@ -118,6 +114,21 @@ def make(
     if window:
         link = link._replace(expires_in=issued + link.expires_in - int(now))
     return Given(link, clamped_by)
+
+
+def life(
+    policy: Policy,
+    mount: Mount,
+    role: RoleCredentials,
+    now: float,
+    issued: int,
+    expires: str | None = None,
+    bounds: tuple[Bound, ...] = (),
+    longer: int = 0,
+) -> tuple[str | None, int]:
+    """Who cuts what was asked plus `longer`, None if nobody, and the seconds from `issued` that are left."""
+    asked = (mount.expires if expires is None else read_expires(expires)) + longer
+    return tightest(asked, (Bound("mount", mount.max_expires), *bounds, credentials_bound(policy, role, now, issued)))
 
 
 def read_expires(text: str) -> int:

@@ -40,7 +40,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         raise not_allowed(allowed)
     if mount.access != "anonymous" and caller is not None and not caller.reaches(path, request.method):
         raise not_found()
-    query = signed_query(mount, key, request.query)
+    query = signed_query(mount, key, asked_query(mount, request.query), request.query.get("download"))
     as_json = answers_json(request, caller is not None)
     role = of_invocation(invocation.context)
     if mount.check:
@@ -128,22 +128,38 @@ def answers_json(request: Request, has_key: bool = False) -> bool:
     return wanted == "json"
 
 
-def signed_query(mount: Mount, key: str, asked: Mapping[str, str]) -> dict[str, str]:
-    """What of a request's query is signed into the link: an allow-list, the mount's. Raises a 400 `Problem`."""
+def asked_query(mount: Mount, asked: Mapping[str, str]) -> dict[str, str]:
+    """What of a request's query is OSS's; what is neither its nor ours is dropped where the mount says so."""
+    own = ("expires", "format", "download")
+    found = {name: value for name, value in asked.items() if name not in own and (name != "null" or value)}
+    if mount.unknown_query == "ignore":
+        return {name: value for name, value in found.items() if name in mount.query}
+    return found
+
+
+def signed_query(mount: Mount, key: str, asked: Mapping[str, object], download: str | None) -> dict[str, str]:
+    """What is signed into a link's query: an allow-list, the mount's. Raises a 400 `Problem` that names anything else.
+
+    `download` is None, "" for the object's own name, or a file name.
+    """
     signed: dict[str, str] = {}
     for name, value in asked.items():
-        if name in ("expires", "format", "download") or (name == "null" and not value):
-            continue
-        if name in mount.query:
-            _check_value(mount, name, value)
-            signed[name] = value
-        elif mount.unknown_query == "refuse":
-            raise Problem(400, "unknown_query", f"The parameter {name[:100]!r} is not known here: leave it out.")
-    if "download" in asked:
+        if name not in mount.query:
+            raise not_signable(name)
+        if not isinstance(value, str):
+            raise Problem(400, "bad_query", f"The parameter {name} is no text.")
+        _check_value(mount, name, value)
+        signed[name] = value
+    if download is not None:
         if "response-content-disposition" in signed:
             raise Problem(400, "bad_query", "Give download or response-content-disposition, not both.")
-        signed["response-content-disposition"] = links.attachment(asked["download"], key)
+        signed["response-content-disposition"] = links.attachment(download, key)
     return signed
+
+
+def not_signable(name: str) -> Problem:
+    """The 400 of what no caller may add to a link."""
+    return Problem(400, "not_signable", f"{name[:100]!r} is not known here and cannot be signed: leave it out.")
 
 
 def _check_value(mount: Mount, name: str, value: str) -> None:

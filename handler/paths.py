@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def read_path(raw: str) -> str:
-    """The decoded path. Raises a 400 `Problem` for what no object can be reached by."""
+    """The path, percent-decoded once. Raises a 400 `Problem` for what no object can be reached by."""
     if len(raw) <= MAX_BYTES and _PLAIN.fullmatch(raw):
         return raw
     if not raw.startswith("/"):
@@ -24,9 +24,21 @@ def read_path(raw: str) -> str:
         raise _bad_path("has a % that begins no percent-encoding, or a bare ? or #")
     try:
         path = unquote(raw, errors="strict")
-        size = len(path.encode()) - 1
     except UnicodeError:
         raise _bad_path("is no UTF-8 once decoded") from None
+    return check_path(path)
+
+
+def check_path(path: str) -> str:
+    """A path that is decoded already, as JSON has it. Raises a 400 `Problem` as `read_path` does."""
+    if len(path) <= MAX_BYTES and _PLAIN.fullmatch(path):
+        return path
+    if not path.startswith("/"):
+        raise _bad_path("does not begin with /")
+    try:
+        size = len(path.encode()) - 1
+    except UnicodeError:
+        raise _bad_path("is no UTF-8") from None
     if size > MAX_BYTES:
         raise _bad_path(f"is {size} bytes long, {MAX_BYTES} are allowed")
     if _CONTROL.search(path):

@@ -13,6 +13,10 @@ from .request import Answer, Invocation, Request
 # Each route's methods, and the room and the function there that answers; {id} stands for one segment.
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "routes:health", "HEAD": "routes:health"},
+    "/-/sign": {"POST": "sign_requests:create"},
+    "/-/form": {"POST": "form_requests:create"},
+    "/-/uploads": {"POST": "upload_requests:create"},
+    "/-/uploads/{id}/parts": {"POST": "upload_requests:sign_parts"},
     "/-/shares": {"POST": "share_requests:create"},
     "/-/shares/{id}": {
         "GET": "share_requests:show",

@@ -10,7 +10,7 @@ from . import keys_source, links, records, shares, state
 from .bodies import bad_body, read_json
 from .callers import Caller
 from .objects import unauthorized
-from .paths import read_path
+from .paths import check_path
 from .policy import Mount
 from .problems import Problem, not_found
 from .request import Answer, Invocation, Request
@@ -111,9 +111,7 @@ def _caller(invocation: Invocation) -> Caller:
 
 def _target(path: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
     """The mount, the path and the key that a share is for. Raises the 404 `Problem` for what is not to be shared."""
-    if not path.startswith("/") or path.startswith("/-/"):
-        raise not_found()
-    checked = read_path(quote(path, safe="/"))
+    checked = check_path(path)
     if not caller.reaches(checked, "SHARE"):
         raise not_found()
     mount, key = links.find(invocation.policy, checked)

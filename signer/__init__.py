@@ -37,6 +37,8 @@ from .errors import (
 from .link import Link, presign
 
 if TYPE_CHECKING:
+    from .explanation import Explanation, Finding, explain
+    from .form import Form, post_form
     from .redaction import redact
     from .verification import Verification, verify
 
@@ -44,6 +46,9 @@ __all__ = [
     "Credentials",
     "CredentialsExpired",
     "Endpoint",
+    "Explanation",
+    "Finding",
+    "Form",
     "InvalidBucket",
     "InvalidCredentials",
     "InvalidEndpoint",
@@ -59,13 +64,24 @@ __all__ = [
     "MissingCredentials",
     "SignerError",
     "Verification",
+    "explain",
+    "post_form",
     "presign",
     "redact",
     "verify",
 ]
 
 # Rooms that a redirect does not need are opened at their first use.
-_LATER = {"redact": "redaction", "Verification": "verification", "verify": "verification"}
+_LATER = {
+    "Explanation": "explanation",
+    "Finding": "explanation",
+    "Form": "form",
+    "Verification": "verification",
+    "explain": "explanation",
+    "post_form": "form",
+    "redact": "redaction",
+    "verify": "verification",
+}
 
 
 def __getattr__(name: str) -> object:
