@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from . import audit, objects
 from .paths import read_path
@@ -41,6 +42,25 @@ def answer(
     Whatever is wrong is a problem: a request that cannot be read 400, a policy that cannot be followed 500, as is
     any fault of our own. The audit line is written before the answer leaves.
     """
+    try:
+        return _answer(read, policy, context, request_id, client_ip, now)
+    except Exception as error:
+        # What told the faults has one itself; the answer is a problem all the same.
+        with suppress(Exception):
+            line = {"request_id": audit.text(request_id), "code": _INTERNAL_ERROR.code, "status": 500}
+            audit.write({**line, "fault": audit.fault(error)})
+        headers = {**HEADERS, "Content-Type": "application/problem+json"}
+        return Answer(500, headers, _INTERNAL_ERROR.json(request_id))
+
+
+def _answer(
+    read: Callable[[], Request],
+    policy: Callable[[], Policy],
+    context: object,
+    request_id: str,
+    client_ip: str,
+    now: float | None,
+) -> Answer:
     began = time.perf_counter()
     facts: dict[str, object] = {
         "request_id": audit.text(request_id),
