@@ -123,14 +123,15 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
         if not state_at.key:
             top.refuse("state", f"= {state!r} is a whole bucket: write oss://bucket/.links/state/")
         reserved.append(state_at)
+    credential_life = top.span("credential_life", "1h", 60, 43_200)
     mounts = [
-        _mount(_Entry(f"mount {number}", table, MOUNT_KEYS), region)
+        _mount(_Entry(f"mount {number}", table, MOUNT_KEYS), region, credential_life)
         for number, table in enumerate(top.tables("mount"), 1)
     ]
     policy = Policy(
         region=region,
         mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))),
-        credential_life=top.span("credential_life", "1h", 60, 43_200),
+        credential_life=credential_life,
         keys=keys,
         state=state_at,
         reserved=tuple(reserved),
@@ -229,7 +230,7 @@ class _Entry:
         return value
 
 
-def _mount(entry: _Entry, region: str) -> Mount:
+def _mount(entry: _Entry, region: str, credential_life: int) -> Mount:
     path = entry.required("path")
     if not (path.startswith("/") and path.endswith("/")):
         entry.refuse("path", f"= {path!r} does not begin and end in /: /pub would admit /public-secret too")
@@ -273,17 +274,17 @@ def _mount(entry: _Entry, region: str) -> Mount:
         max_size=max_size,
         max_share=entry.span("max_share", "1h", 60, MAX_SHARE) if "max_share" in entry.table else None,
         check=entry.flag("check"),
-        cache=_cache(entry, access, max_expires),
+        cache=_cache(entry, access, min(max_expires, credential_life)),
     )
 
 
-def _cache(entry: _Entry, access: str, max_expires: int) -> int | None:
-    """The window in which links are the same; at its end a link must still live as long again."""
+def _cache(entry: _Entry, access: str, longest: int) -> int | None:
+    """The window in which links are the same; at its end a link, which lives `longest`, must still live as long again."""
     if "cache" not in entry.table:
         return None
     if access != "anonymous":
         entry.refuse("cache", "is for anonymous mounts: what one caller is given, no cache may give to another")
-    return entry.span("cache", "5m", 10, max_expires // 2)
+    return entry.span("cache", "5m", 10, longest // 2)
 
 
 def _origin(entry: _Entry, name: str, value: str) -> str:
