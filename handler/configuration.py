@@ -279,7 +279,7 @@ def _mount(entry: _Entry, region: str, credential_life: int) -> Mount:
 
 
 def _cache(entry: _Entry, access: str, longest: int) -> int | None:
-    """The window in which links are the same; at its end a link, which lives `longest`, must still live as long again."""
+    """The window in which links are the same; at its end a link of the `longest` life still lives as long again."""
     if "cache" not in entry.table:
         return None
     if access != "anonymous":
