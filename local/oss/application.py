@@ -143,10 +143,12 @@ def _route(service: Service, incoming: Incoming) -> Response:
             raise method_not_allowed(incoming.method)
         return bucket_requests.list_buckets(service, incoming)
     parameters = incoming.parameters
-    for name in (*parameters, *incoming.headers):
-        if name in _MISSING or name in _MISSING_HEADERS:
-            service.bucket(incoming.bucket)  # clients ask for an ACL to learn whether the bucket is there
-            raise not_implemented(name)
+    # A parameter's name can be that of an innocent header: every browser sends Referer.
+    missing = [name for name in parameters if name in _MISSING or name in _MISSING_HEADERS]
+    missing += [name for name in incoming.headers if name in _MISSING_HEADERS]
+    if missing:
+        service.bucket(incoming.bucket)  # clients ask for an ACL to learn whether the bucket is there
+        raise not_implemented(missing[0])
     routes = _OBJECT if incoming.key else _BUCKET
     if incoming.key:
         check_key(incoming.key)
