@@ -1,0 +1,107 @@
+"""The whole system, running, as the tests of this folder meet it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import oss2
+import requests
+
+from local.stack import Stack
+from signer import Credentials, Endpoint, Link, presign
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 30  # seconds
+
+Requires = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class System:
+    """The functions of `s.yaml` and a private bucket; keys under `exampledir/` are what the policy links."""
+
+    stack: Stack
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint.path_style(self.stack.oss_url, self.stack.region)
+
+    def address(self, key: str, query: str = "") -> str:
+        """The address of an object at the service."""
+        return f"{self.stack.http_url}/{quote(key)}{'?' if query else ''}{query}"
+
+    def link(
+        self,
+        method: str,
+        key: str,
+        *,
+        expires_in: int = 600,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        signed_headers: Iterable[str] = (),
+        endpoint: Endpoint | None = None,
+        credentials: Credentials | None = None,
+        now: float | None = None,
+    ) -> Link:
+        """A link that the library signs, to the stand-in unless `endpoint` says otherwise."""
+        return presign(
+            method,
+            self.stack.bucket,
+            key,
+            credentials=credentials or self.stack.credentials,
+            endpoint=endpoint or self.endpoint,
+            expires_in=expires_in,
+            query=query,
+            headers=headers,
+            signed_headers=signed_headers,
+            now=now,
+        )
+
+    def put(self, key: str, content: bytes, headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Stores an object by a presigned PUT, which must succeed."""
+        link = self.link("PUT", key, headers=headers)
+        answer = requests.put(link.url, data=content, headers=link.headers, timeout=TIMEOUT)
+        assert answer.status_code == 200, code(answer.content)
+        return answer
+
+    def operator(self) -> oss2.Bucket:
+        """The bucket as those see it who set it up."""
+        keys = self.stack.credentials
+        provider = oss2.credentials.StaticCredentialsProvider(
+            keys.access_key_id, keys.access_key_secret, keys.security_token
+        )
+        auth = oss2.ProviderAuthV4(provider)
+        return oss2.Bucket(auth, self.stack.oss_url, self.stack.bucket, region=self.stack.region)
+
+
+@contextmanager
+def running(log: Path, environment: Mapping[str, str] | None = None) -> Iterator[System]:
+    """Starts the system; at its end, nothing secret may stand in what its functions printed."""
+    with log.open("w+b") as file:
+        with Stack.start(ROOT / "s.yaml", environment=environment, log=file) as stack:
+            yield System(stack)
+        assert leaks(log.read_text(encoding="utf-8"), stack.credentials) == []
+
+
+def leaks(text: str, credentials: Credentials) -> list[str]:
+    """What of a link or of its credentials stands in a text; a beginning is enough."""
+    token = credentials.security_token or ""
+    patterns = {
+        "access key id": re.escape(credentials.access_key_id),
+        "access key secret": re.escape(credentials.access_key_secret),
+        "security token": "|".join(re.escape(form[:40]) for form in (token, quote(token, safe=""))),
+        "end of the security token": "|".join(re.escape(form[-40:]) for form in (token, quote(token, safe=""))),
+        "signature": r"x-oss-signature(=|%3D|%253D)(?!REDACTED)",
+    }
+    return [name for name, pattern in patterns.items() if re.search(pattern, text, re.IGNORECASE)]
+
+
+def code(document: bytes) -> str:
+    """The `Code` of OSS's error document, "" for anything else."""
+    found = re.search(rb"<Code>(\w+)</Code>", document)
+    return found[1].decode() if found else ""
