@@ -1,0 +1,154 @@
+"""What may be signed, as Hypothesis strategies, and the made-up credentials that sign it."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from signer import Credentials, Endpoint, Link, presign
+
+NOW = 1_772_347_271  # 2026-03-01T06:41:11Z
+TOKEN = "CAISEXAMPLE+token/of+STS=="
+KEYS = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+TEMPORARY = Credentials("STS.EXAMPLE", "temporarysecretEXAMPLE", TOKEN)
+HANGZHOU = Endpoint.public("cn-hangzhou")
+BUCKET = "examplebucket"
+KEY = "exampledir/exampleobject.txt"
+
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+RESERVED = (
+    "x-oss-additional-headers",
+    "x-oss-credential",
+    "x-oss-date",
+    "x-oss-expires",
+    "x-oss-security-token",
+    "x-oss-signature",
+    "x-oss-signature-version",
+)
+MAX_LIFE = 604_800  # seconds
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+class Asked(NamedTuple):
+    """One link as it is asked for."""
+
+    method: str
+    bucket: str
+    key: str
+    credentials: Credentials
+    region: str
+    product: str
+    expires_in: int
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    signed_headers: tuple[str, ...]
+    now: int
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint.public(self.region, product=self.product)
+
+    @property
+    def host(self) -> str:
+        return f"{self.bucket}.oss-{self.region}.aliyuncs.com"
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.now, timezone.utc)
+
+    def link(self) -> Link:
+        return presign(
+            self.method,
+            self.bucket,
+            self.key,
+            credentials=self.credentials,
+            endpoint=self.endpoint,
+            expires_in=self.expires_in,
+            query=self.query,
+            headers=self.headers,
+            signed_headers=self.signed_headers,
+            now=self.now,
+        )
+
+
+def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments: Any) -> Link:
+    """A link of the examples, with whatever a test wants to be otherwise."""
+    plain: dict[str, Any] = {"credentials": KEYS, "endpoint": HANGZHOU, "now": NOW}
+    return presign(method, bucket, key, **{**plain, **arguments})
+
+
+_UNICODE = st.characters(exclude_categories=("Cs",), exclude_characters=[*map(chr, range(32)), "\x7f"])
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_LETTERS = string.ascii_letters + string.digits
+_LABEL = string.ascii_lowercase + string.digits
+# Characters that some encoder or other treats in its own way come up often.
+_TRICKY = st.sampled_from([*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;"])
+_TEXT = st.lists(st.one_of(_UNICODE, _TRICKY), max_size=12).map("".join)
+
+_segments = st.lists(st.one_of(_UNICODE, _TRICKY), min_size=1, max_size=20).map(lambda parts: "".join(parts).replace("/", "-"))
+keys = (
+    st.builds(
+        lambda segments, end: "/".join(segments) + end,
+        st.lists(_segments.filter(lambda segment: segment not in (".", "..")), min_size=1, max_size=5),
+        st.sampled_from(["", "/"]),
+    )
+    .filter(lambda key: key[0] != "\\")
+    .filter(lambda key: len(key.encode()) <= 1023)
+)
+buckets = st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True)
+regions = st.one_of(
+    st.sampled_from(["cn-hangzhou", "us-west-1", "ap-southeast-1", "cn-hongkong"]),
+    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True).filter(lambda name: not name.startswith("oss-")),
+)
+credentials = st.builds(
+    Credentials,
+    st.text(_LETTERS + ".", min_size=1, max_size=30),
+    st.text(_VISIBLE, min_size=1, max_size=40),
+    st.one_of(st.none(), st.text(_VISIBLE, min_size=1, max_size=200)),
+    st.none(),
+)
+queries = st.dictionaries(
+    st.one_of(
+        st.sampled_from(["versionId", "uploads", "response-content-type", "x-oss-process", "x-oss-traffic-limit", "a", "a-b"]),
+        _TEXT.filter(lambda name: name != "" and name.lower() not in RESERVED),
+    ),
+    _TEXT,
+    max_size=6,
+)
+_header_names = st.one_of(
+    st.sampled_from(["Content-Type", "content-md5", "x-oss-meta-Author", "X-Oss-Forbid-Overwrite", "x-oss-content-sha256"]),
+    st.text("!#$%&'*+.^_`|~-" + _LETTERS, min_size=1, max_size=12),
+)
+_header_values = st.text(_VISIBLE + " ", max_size=20).map(str.strip)
+headers = st.lists(
+    st.tuples(_header_names.filter(lambda name: name.lower() != "host"), _header_values),
+    max_size=6,
+    unique_by=lambda pair: pair[0].lower(),
+).map(dict)
+times = st.one_of(st.integers(0, 2**32), st.integers(0, LAST_SECOND - MAX_LIFE))
+lives = st.one_of(st.sampled_from([1, 600, MAX_LIFE]), st.integers(1, MAX_LIFE))
+
+
+@st.composite
+def requests(draw: st.DrawFn, methods: tuple[str, ...] = METHODS) -> Asked:
+    """Any link that may be asked for."""
+    given = draw(headers)
+    filled = sorted(name for name, value in given.items() if value)
+    named = draw(st.lists(st.sampled_from([*filled, "host"]), max_size=4, unique=True))
+    return Asked(
+        draw(st.sampled_from(methods)),
+        draw(buckets),
+        draw(keys),
+        draw(credentials),
+        draw(regions),
+        draw(st.sampled_from(["oss", "oss-cloudbox"])),
+        draw(lives),
+        draw(queries),
+        given,
+        tuple(named),
+        draw(times),
+    )
