@@ -14,7 +14,7 @@ _SUB_RESOURCES = """
 accessPoint accessPointForObjectProcess accessPointPolicy accessPointPolicyForObjectProcess accessmonitor acl append
 archive asyncFetch bucketArchiveDirectRead bucketInfo callback callback-var channel comp cname continuation-token
 cors csr delete deleteMultiple dataRedundancyTransition dryRun encryption endTime eventTriggers group groupSet
-httpsConfig img inventory inventoryId lifecycle list-type live location logging metaQuery meta notification objectInfo objectMeta
+img inventory inventoryId lifecycle list-type live location logging metaQuery meta notification objectInfo objectMeta
 partNumber policy policyStatus position publicAccessBlock qos qosInfo quotas redundancyTransition referer regionList
 replication replicationLocation replicationProgress requestPayment requesterQosInfo requestPayer resourceGroup
 resourcePool response-vod restore rtc sequential securityToken security-token space startTime stat status style
@@ -24,7 +24,7 @@ worm wormExtend wormId x-oss-async-process x-oss-process x-oss-request-payer x-o
 x-oss-write-get-object-response x-oss-ac-source-ip x-oss-ac-subnet-mask x-oss-ac-vpc-id x-oss-ac-forward-allow
 x-oss-traffic-limit x-oss-acl x-oss-copy-source x-oss-object-acl x-oss-tagging x-oss-symlink-target x-oss-callback
 x-oss-callback-var x-oss-storage-class x-oss-delete-all x-oss-meta-a response-content-type response-content-language
-response-expires response-cache-control response-content-disposition response-content-encoding
+httpsConfig response-expires response-cache-control response-content-disposition response-content-encoding
 """
 _SIGNATURE = """
 x-oss-signature x-oss-signature-version x-oss-credential x-oss-date x-oss-expires x-oss-security-token
