@@ -119,3 +119,14 @@ def test_java_reads_through_httpurlconnection(addresses: Mapping[str, str], requ
     requires("javac")  # a Java that runs source files
     java = requires("java")
     assert java_get(java, "GET", [*addresses.values()]) == [as_downloaded(key) for key in KEYS]
+
+
+def test_a_missing_tool_is_an_error_only_where_all_are_said_to_be_there(
+    requires: Requires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no-such-tool is not installed"):
+        requires("no-such-tool", "nor-this")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no-such-tool is not installed"):
+        requires("no-such-tool", "nor-this")
