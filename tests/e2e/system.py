@@ -17,6 +17,7 @@ from signer import Credentials, Endpoint, Link, presign
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30  # seconds
+_PIECE = 16  # characters
 
 Requires = Callable[..., str]
 
@@ -91,16 +92,18 @@ def running(
 
 
 def leaks(text: str, credentials: Credentials) -> list[str]:
-    """What of a link or of its credentials stands in a text, however often it was percent-encoded."""
+    """What of a link or of its credentials, or a piece of it, stands in a text that may be percent-encoded."""
     plain = "\n".join((text, unquote(text), unquote(unquote(text))))
-    token = credentials.security_token or ""
     secrets = {
         "access key id": credentials.access_key_id,
         "access key secret": credentials.access_key_secret,
-        "beginning of the token": token[:16],
-        "end of the token": token[-16:],
+        "security token": credentials.security_token or "",
     }
-    found = [name for name, secret in secrets.items() if secret in plain]
+    found = [
+        name
+        for name, secret in secrets.items()
+        if any(secret[start : start + _PIECE] in plain for start in range(len(secret) - _PIECE + 1))
+    ]
     return found + ["signature"] * bool(re.search(r"x-oss-signature=(?!REDACTED)", plain, re.IGNORECASE))
 
 
