@@ -66,13 +66,17 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         return Answer(204, {"Allow": ", ".join(METHODS)})
     opening = open_share(request, invocation, path)
     if opening.share.method == "POST":
-        raise shares.invalid()
+        from . import drops
+
+        return drops.answer(opening)
     as_json = objects.answers_json(request)
     if request.method == "POST":
         nonce = _nonce(request)
-        _use(opening, nonce or token_urlsafe(18))
         given = _give(opening, "GET", attach=nonce is not None)
-        return objects.json_link(given) if as_json else objects.redirect(given, 303)
+        found = objects.json_link(given) if as_json else objects.redirect(given, 303)
+        # Last of all, so that no use is lost to a link that could not be given.
+        _use(opening, nonce or token_urlsafe(18))
+        return found
     if opening.uses is not None and as_json:
         return _as_json(opening)
     if opening.uses is not None or (opening.share.page and not as_json and request.query.get("format") != "redirect"):
@@ -130,9 +134,14 @@ def _nonce(request: Request) -> str | None:
         found = next(iter(parse_qs(text, keep_blank_values=True).get("nonce", ())), None)
     if found is None:
         return None
-    if not isinstance(found, str) or not 16 <= len(found) <= 64 or not _NONCE_CHARACTERS.issuperset(found):
+    if not isinstance(found, str) or not is_nonce(found):
         raise _bad_nonce()
     return found
+
+
+def is_nonce(text: object) -> bool:
+    """Whether a text has the form of a page's nonce."""
+    return isinstance(text, str) and 16 <= len(text) <= 64 and _NONCE_CHARACTERS.issuperset(text)
 
 
 def _bad_nonce() -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from . import presence
 from .links import rfc3339
 from .problems import Problem
 from .request import Answer
-from .words import PROBLEMS, SHARE, language
+from .words import DROP, PROBLEMS, SHARE, language
 
 if TYPE_CHECKING:
     from .openings import Opening
@@ -29,13 +30,13 @@ def share_page(opening: Opening, uses_left: int | None, nonce: str) -> Answer:
     lang = language(opening.request.headers.get("accept-language", ""))
     reply = presence.look(opening.mount, opening.key, {}, opening.invocation)
     policy = opening.invocation.policy
-    endpoint = policy.oss_endpoint or opening.mount.endpoint
     name = opening.share.download or opening.path.rpartition("/")[2]
     length = reply.headers.get("content-length", "")
     return _page(
         "share.html",
         200,
-        form_action=f"'self' {endpoint.scheme}://{endpoint.host(opening.mount.target.bucket)}",
+        lang,
+        form_action=f"'self' {_link_origin(opening)}",
         words=SHARE[lang],
         title=name,
         name=name,
@@ -49,6 +50,38 @@ def share_page(opening: Opening, uses_left: int | None, nonce: str) -> Answer:
     )
 
 
+def drop_page(opening: Opening, upload: Mapping[str, object], files_left: int) -> Answer:
+    """The page of an upload share, where someone without an account drops files."""
+    lang = language(opening.request.headers.get("accept-language", ""))
+    words, kind = DROP[lang], upload["content_type"]
+    origin = _link_origin(opening)
+    script_nonce = token_urlsafe(16)
+    title = words["title"].format(folder=opening.path.strip("/").rpartition("/")[2])
+    return _page(
+        "drop.html",
+        200,
+        lang,
+        form_action="'none'",
+        more=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {origin}",
+        script_nonce=script_nonce,
+        words=words,
+        title=title,
+        max_size=upload["max_size"],
+        size=_size(int(str(upload["max_size"]))),
+        media_type=kind or "",
+        accept=f"{kind}*" if isinstance(kind, str) and kind.endswith("/") else kind or "",
+        files_left=files_left,
+        ends_at=rfc3339(opening.share.ends_at),
+        ends=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(opening.share.ends_at)),
+    )
+
+
+def _link_origin(opening: Opening) -> str:
+    """Where the links of an opening lead."""
+    endpoint = opening.invocation.policy.oss_endpoint or opening.mount.endpoint
+    return f"{endpoint.scheme}://{endpoint.host(opening.mount.target.bucket)}"
+
+
 def problem_page(problem: Problem, request_id: str, accept_language: str) -> Answer:
     """A problem as a page."""
     lang = language(accept_language)
@@ -57,6 +90,7 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Ans
     return _page(
         "problem.html",
         problem.status,
+        lang,
         form_action="'none'",
         words=SHARE[lang],
         title=title,
@@ -66,15 +100,15 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Ans
     )
 
 
-def _page(template: str, status: int, *, form_action: str, **facts: object) -> Answer:
+def _page(template: str, status: int, lang: str, *, form_action: str, more: str = "", **facts: object) -> Answer:
     style_nonce = token_urlsafe(16)
     headers = {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Language": "zh-CN" if facts["words"] is SHARE["zh"] else "en",
+        "Content-Language": SHARE[lang]["lang"],
         "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src data:; base-uri 'none'; "
-            f"frame-ancestors 'none'; form-action {form_action}"
+            f"frame-ancestors 'none'; form-action {form_action}{more}"
         ),
     }
     return Answer(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **facts))

@@ -85,6 +85,22 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
     raise used_up()
 
 
+def claim_file(state: State, record_id: str, files: int, nonce: str, number: int | None, now: float) -> int:
+    """The number of an upload share's file that belongs to `nonce`: `number` where that is its, else a free one.
+
+    Raises a 410 `Problem` when every number is another's, 503 where the state cannot tell.
+    """
+    state.probe(now)
+    if number is not None and 1 <= number <= files:
+        found = state.read(_use(record_id, number))
+        if found is not None and found.body == nonce.encode():
+            return number
+    for free in range(used(state, record_id, files) + 1, files + 1):
+        if state.claim(_use(record_id, free), nonce.encode()).body == nonce.encode():
+            return free
+    raise gone("share_full", "As many files have been sent as this link takes: ask its sender for a new one.")
+
+
 def used_up() -> Problem:
     """No use is left."""
     return gone("share_used_up", "This link has been used as often as it may be: ask its sender for a new one.")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from secrets import token_urlsafe
+from typing import Any
 from urllib.parse import quote
 
 from . import keys_source, links, records, shares, state
-from .bodies import bad_body, read_json
+from .bodies import bad_body, read_json, read_members
 from .callers import Caller
+from .form_requests import check_prefix
 from .objects import unauthorized
 from .paths import check_path
 from .policy import Mount
 from .problems import Problem, not_found
 from .request import Answer, Invocation, Request
+from .uploads import MAX_PUT, check_size, check_type
 
 FIELDS = {
     "path": str,
@@ -23,7 +26,10 @@ FIELDS = {
     "revocable": bool,
     "download": str,
     "page": bool,
+    "upload": dict,
 }
+UPLOAD_FIELDS = {"max_size": int, "max_files": int, "content_type": str}
+MAX_FILES = 100
 DEFAULT_EXPIRES = 7 * 86_400  # seconds
 _PLAIN = "plain."
 
@@ -32,26 +38,31 @@ def create(request: Request, invocation: Invocation) -> Answer:
     """`POST /-/shares`: 201 with the address of a new share."""
     caller = _caller(invocation)
     wish = read_json(request, FIELDS, required=("path",))
-    mount, path, key = _target(wish["path"], caller, invocation)
+    method = wish["method"] or "GET"
+    mount, path, key = _target(wish["path"], method, caller, invocation)
     if mount.max_share is None:
         raise Problem(
             409, "not_shareable", "This mount takes no shares: its operators can set max_share in links.toml."
         )
-    method = wish["method"] or "GET"
-    if method != "GET":
-        raise bad_body("has a method that is not GET")
+    if method not in ("GET", "POST"):
+        raise bad_body("has a method that is neither GET nor POST")
     if method not in mount.methods:
         raise bad_body(f"has the method {method}, which this mount does not allow")
+    upload = _upload(wish, path, key, mount, invocation) if method == "POST" else None
+    if method == "GET" and wish["upload"] is not None:
+        raise bad_body("has an upload, which goes with the method POST")
     clamped_by, left = _life(wish["expires"], mount, caller, invocation.now)
     limited, page = wish["max_uses"] is not None, bool(wish["page"])
     if limited and not 1 <= wish["max_uses"] <= shares.MAX_USES:
         raise bad_body(f"has max_uses that is not from 1 to {shares.MAX_USES}")
     if wish["download"]:
         links.attachment(wish["download"], key)
-    origin = _origin(request, invocation, needs_page=limited or page)
+    origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
     ends_at = int(invocation.now) + left
     record_id = (
-        _record(wish, method, path, mount, caller, ends_at, invocation) if limited or wish["revocable"] else None
+        _record(wish, upload, method, path, mount, caller, ends_at, invocation)
+        if limited or upload is not None or wish["revocable"]
+        else None
     )
     keys = keys_source.current(invocation.policy, invocation.context, invocation.now)
     if not keys.share:
@@ -109,13 +120,38 @@ def _caller(invocation: Invocation) -> Caller:
     return invocation.caller
 
 
-def _target(path: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
+def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
     """The mount, the path and the key that a share is for. Raises the 404 `Problem` for what is not to be shared."""
     checked = check_path(path)
     if not caller.reaches(checked, "SHARE"):
         raise not_found()
+    mount = invocation.policy.mount(checked)
+    if method == "POST" and mount is not None and checked == mount.path:
+        return mount, checked, mount.target.key
     mount, key = links.find(invocation.policy, checked)
     return mount, checked, key
+
+
+def _upload(wish: dict[str, Any], path: str, key: str, mount: Mount, invocation: Invocation) -> dict[str, Any]:
+    """The bounds of an upload share, each within the mount's. Raises a 400 `Problem`."""
+    if not path.endswith("/"):
+        raise bad_body("has a path that does not end in /, where an upload share collects its files")
+    if wish["max_uses"] is not None or wish["download"] is not None:
+        raise bad_body("has max_uses or download, which an upload share has not: name upload.max_files")
+    check_prefix(invocation.policy, mount, key)
+    asked = read_members(wish["upload"] or {}, UPLOAD_FIELDS)
+    files = 1 if asked["max_files"] is None else asked["max_files"]
+    if not 1 <= files <= MAX_FILES:
+        raise bad_body(f"has an upload.max_files that is not from 1 to {MAX_FILES}")
+    most = min(mount.max_size or 0, MAX_PUT)
+    kind = asked["content_type"]
+    if kind is not None:
+        check_type(f"{kind}any" if kind.endswith("/") else kind)
+    return {
+        "max_size": check_size(most if asked["max_size"] is None else asked["max_size"], mount),
+        "max_files": files,
+        "content_type": kind,
+    }
 
 
 def _life(expires: str | None, mount: Mount, caller: Caller, now: float) -> tuple[str | None, int]:
@@ -141,11 +177,18 @@ def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> st
 
 
 def _record(
-    wish: dict[str, object], method: str, path: str, mount: Mount, caller: Caller, ends_at: int, invocation: Invocation
+    wish: dict[str, Any],
+    upload: dict[str, Any] | None,
+    method: str,
+    path: str,
+    mount: Mount,
+    caller: Caller,
+    ends_at: int,
+    invocation: Invocation,
 ) -> str:
     """Keeps the record of a limited or revocable share; its id."""
     kept = state.of(invocation)
-    uses = wish["max_uses"]
+    uses = upload["max_files"] if upload is not None else wish["max_uses"]
     if uses is not None:
         kept.probe(invocation.now)
     record_id = token_urlsafe(9)
@@ -153,10 +196,11 @@ def _record(
         path=path,
         target=str(mount.target),
         method=method,
-        uses=uses if isinstance(uses, int) else None,
+        uses=uses,
         ends_at=ends_at,
         maker=caller.id,
         created_at=int(invocation.now),
+        upload=upload,
     )
     records.save(kept, record_id, record)
     return record_id
