@@ -55,17 +55,21 @@ def bare() -> frozenset[str]:
     return frozenset(json.loads(run(BARE))) | {"handler", "signer"}
 
 
+def code_folders() -> list[str]:
+    """Where the code is, and on Python 3.10 tomli."""
+    if sys.version_info >= (3, 11):
+        return [str(ROOT)]
+    found = importlib.util.find_spec("tomli")
+    assert found is not None
+    assert found.origin is not None
+    return [str(ROOT), str(Path(found.origin).parents[1])]
+
+
 def loaded(raw: bytes, links_toml: Path, *, initialize: bool = True) -> tuple[int, set[str]]:
     """The status of an answer in a new process, and what was loaded for it."""
     links_toml.write_text(LINKS)
-    path = [str(ROOT)]
-    if sys.version_info < (3, 11):
-        found = importlib.util.find_spec("tomli")
-        assert found is not None
-        assert found.origin is not None
-        path.append(str(Path(found.origin).parents[1]))
     code = ANSWER.format(
-        path=path, environ={"LINK_CONFIG": str(links_toml)}, initialize=initialize, keys=KEYS[:3], event=raw
+        path=code_folders(), environ={"LINK_CONFIG": str(links_toml)}, initialize=initialize, keys=KEYS[:3], event=raw
     )
     status, modules = json.loads(run(code))
     return status, set(modules) - bare()
@@ -122,7 +126,7 @@ def test_the_list_of_what_is_heavy_would_be_noticed() -> None:
 
 LOADER = """
 import importlib.util, sys
-sys.path.insert(0, {root!r})
+sys.path[:0] = {path!r}
 spec = importlib.util.spec_from_file_location(
     "handler", {root!r} + "/handler/__init__.py", submodule_search_locations=[{root!r} + "/handler"]
 )
@@ -137,7 +141,7 @@ print(function(b"null", None)["statusCode"])
 
 @pytest.mark.parametrize("registered", [True, False])
 def test_the_platforms_loader_finds_the_entry_point(registered: bool) -> None:
-    assert run(LOADER.format(root=str(ROOT), registered=registered)) == "400"
+    assert run(LOADER.format(root=str(ROOT), path=code_folders(), registered=registered)) == "400"
 
 
 def test_an_entry_point_that_is_not_there_is_none() -> None:

@@ -110,8 +110,8 @@ def test_mounts_that_do_not_meet_are_good(rules: list[Rule]) -> None:
         policy(*ordered)
 
 
-PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/", "/a/a/b/"]
-PREFIXES = ["", "a/", "b/", "a/a/", "a/b/", "b/a/", "a/a/b/", "aa/"]
+PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
+PREFIXES = ["", "a/", "b/", "a/a/", "a/b/", "b/a/", "aa/"]
 RULES = st.lists(
     st.builds(
         Rule,
@@ -126,11 +126,11 @@ RULES = st.lists(
     max_size=4,
     unique_by=lambda rule: rule.path,
 )
-# Every path of up to six segments, of which some are folders: longer than any path and any prefix of a rule.
+# Every file and folder within four folders: as deep as the path and the prefix of a rule, one behind the other.
 SEGMENTS = ("a/", "b/", "aa/")
 EVERY_PATH = [
     "/" + "".join(folders) + name
-    for depth in range(6)
+    for depth in range(5)
     for folders in product(SEGMENTS, repeat=depth)
     for name in ("f", "")
 ]
@@ -151,7 +151,7 @@ def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
 
 
 @given(RULES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500)
 @example([Rule("/", ""), Rule("/a/", "b/", PRIVATE), Rule("/b/", "b/")])
 @example([Rule("/", ""), Rule("/a/b/", "a/b/", PRIVATE), Rule("/a/", "a/")])
 def test_the_check_agrees_with_trying_every_path(rules: list[Rule]) -> None:
@@ -170,8 +170,7 @@ def is_refused(rules: Sequence[Rule]) -> bool:
     return False
 
 
-@given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")][:120]))
-@settings(deadline=None)
+@given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
 def test_a_path_leads_where_its_longest_mount_says(rules: list[Rule], path: str) -> None:
     anonymous = [rule._replace(access="anonymous") for rule in rules]
     answered = ask(path, under=policy(*anonymous))

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
+from hypothesis import HealthCheck, settings
+
 import handler
 from handler import configuration, service, startup
 from handler.policy import Policy
@@ -28,6 +30,10 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+# A machine that is busy with other things fails no test.
+settings.register_profile("visitor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("visitor")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
 NOW = 1_772_347_271.895  # 2026-03-01T06:41:11Z, when the event file was recorded
