@@ -23,8 +23,6 @@ def compile_all(folder: Path, interpreter: Path) -> None:
     ]
     # Sets are written in the order of their hashes, whose seed is fixed here (and which `-I` would not read).
     environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, cwd=folder.parent
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder.parent)
     if done.returncode:
         raise DeployError(f"A module does not compile: {(done.stdout + done.stderr).strip()[:500]}")

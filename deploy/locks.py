@@ -19,7 +19,9 @@ from .errors import DeployError
 from .runtimes import RUNTIMES, Runtime
 
 _HEAD = "# From {requirements} {digest}: make lock"
-_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+]+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+]+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)"
+)
 UV_PLATFORM = "x86_64-manylinux_2_28"
 
 

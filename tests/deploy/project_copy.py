@@ -1,0 +1,41 @@
+"""A copy of what is deployed, for tests to break."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+CHECKED = ("s.yaml", "env.yaml", "links.toml")
+BUILT = (*CHECKED, "handler", "signer", "requirements.txt", "requirements-custom.txt")
+
+
+@dataclass(frozen=True)
+class ProjectCopy:
+    """A project in a folder of its own."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, folder: Path, names: tuple[str, ...] = CHECKED) -> ProjectCopy:
+        """Copies files and folders of the repository, bytecode aside."""
+        for name in names:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder)
+        return cls(folder)
+
+    @property
+    def config(self) -> Path:
+        """Its `s.yaml`."""
+        return self.folder / "s.yaml"
+
+    def edit(self, old: str, new: str, name: str = "s.yaml") -> Path:
+        """Replaces a text of a file, which must be there; the path of `s.yaml`."""
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{name} has no {old!r} to break"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return self.config

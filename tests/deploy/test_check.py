@@ -1,0 +1,276 @@
+"""What would go wrong once deployed is said before, by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from project_copy import ROOT, ProjectCopy
+
+from deploy import check, policy_rules, rendering
+from deploy.errors import DeployError
+from handler import configuration
+
+pytestmark = pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+
+OUTBOX = """
+[[mount]]
+path    = "/outbox/"
+target  = "oss://${LINK_BUCKET}/outbox/"
+access  = "authenticated"
+methods = ["GET", "HEAD"]
+"""
+WATCHED = """      triggers:
+        - triggerName: uploads
+          triggerType: oss
+          invocationRole: acs:ram::1000000000000001:role/oss-calls-links
+          sourceArn: acs:oss:cn-hangzhou:1000000000000001:examplebucket
+          triggerConfig:
+            events: ["oss:ObjectCreated:PutObject"]
+            filter: {key: {prefix: PREFIX, suffix: ""}}
+"""
+
+# What a hand slips into s.yaml, and how the sentence that names it begins.
+BROKEN = {
+    "misspelt prop": ("memorySize: 512", "memorysize: 512", "links_http: memorysize is not known to fc3: did you mean"),
+    "unknown prop": (
+        "diskSize: 512",
+        "diskSize: 512\n      zone: a",
+        "links_http: zone is not known to fc3: known are",
+    ),
+    "region": (
+        "region: cn-hangzhou",
+        "region: cn-hangzou",
+        "links_http: region is 'cn-hangzou': did you mean cn-hangzhou?",
+    ),
+    "missing handler": ("      handler: handler.on_http\n", "", "links_http: handler is missing."),
+    "misspelt handler": ("handler.on_http\n", "handler.http\n", "links_http: handler is handler.http: choose one of"),
+    "memory step": ("memorySize: 512", "memorySize: 500", "links_http: memorySize is 500: it goes in steps of 64."),
+    "memory a vCPU": ("memorySize: 512", "memorySize: 2048", "links_http: memorySize 2048 with cpu 0.35:"),
+    "timeout": (
+        "timeout: 30\n      #",
+        "timeout: 90000\n      #",
+        "links_http: timeout is 90000: it is at most 86400.",
+    ),
+    "number in the environment": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: 7",
+        "links_http: environmentVariables.LINK_REGION is no text: put it in quotes.",
+    ),
+    "reserved name": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        FC_REGION: x",
+        "links_http: environmentVariables.FC_REGION: names that begin with FC_",
+    ),
+    "secret by its name": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        SHARE_SECRET: abc",
+        "links_http: environmentVariables.SHARE_SECRET holds what looks like a secret by its name",
+    ),
+    "secret by its looks": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        OPS: https://oapi.dingtalk.com/robot/send?access_token=EXAMPLE",
+        "links_http: environmentVariables.OPS holds what looks like a chat robot's address",
+    ),
+    "access key": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        WHO: LTAI5tEXAMPLEEXAMPLE00",
+        "links_http: environmentVariables.WHO holds what looks like an access key id",
+    ),
+    "4 KB": (
+        "LINK_REGION: ${vars.region}",
+        f"LINK_REGION: ${{vars.region}}\n        TEXT: {'a b ' * 1025}",
+        "links_http: environmentVariables hold 41",
+    ),
+    "laptop's variable": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        LINK_OSS_ENDPOINT: http://127.0.0.1:9001",
+        "links_http: environmentVariables.LINK_OSS_ENDPOINT is for a laptop: leave it out.",
+    ),
+    "no HEAD": ("[GET, HEAD, POST", "[GET, POST", "links_http: trigger http: methods has GET but not HEAD"),
+    "a route's method": (", DELETE, OPTIONS]", "]", "links_http: trigger http: methods lacks DELETE, OPTIONS, which"),
+    "small method": ("[GET,", "[get,", "links_http: trigger http: triggerConfig.methods[0] is 'get':"),
+    "misspelt trigger key": (
+        "disableURLInternet",
+        "disableUrlInternet",
+        "links_http: trigger http: triggerConfig.disableUrlInternet is not known to fc3: did you mean disableURL",
+    ),
+    "another trigger's key": (
+        "authType: anonymous",
+        "authType: anonymous\n            cronExpression: '@every 1m'",
+        "links_http: trigger http: triggerConfig.cronExpression is not known to fc3:",
+    ),
+    "trigger type": ("triggerType: http", "triggerType: web", "links_http: triggers[0].triggerType is 'web':"),
+    "unpinned component": ("fc3@0.1.22", "fc3", "links_http: component is fc3: pin its version"),
+    "no build": ("run: make build", "run: echo", "actions.pre-deploy does not run make build"),
+    "rendered access": ("access: default", "access: ${env('KEY', 'x')}", "access is \"${env('KEY', 'x')}\": write the"),
+    "no role": ("      role: ${vars.role}\n", "", "links_http: role is missing: without one"),
+    "no ceiling": (
+        "      concurrencyConfig:\n        reservedConcurrency: 20\n",
+        "",
+        "links_http: concurrencyConfig.reservedConcurrency is missing",
+    ),
+    "misspelt log key": ("logstore: links", "logStore: links", "links_http: logConfig.logstore is missing."),
+    "no initializer": (
+        "handler: handler.on_initialize",
+        "handler: handler.on_init",
+        "links_http: instanceLifecycleConfig.",
+    ),
+    "concurrency": (
+        "diskSize: 512",
+        "diskSize: 512\n      instanceConcurrency: 20",
+        "links_http: instanceConcurrency is 20:",
+    ),
+    "no such variable": ("${vars.role}", "${vars.roll}", "s preview cannot render s.yaml: ${vars.roll} not found."),
+    "no policy": (
+        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${vars.region}\n        LINK_CONFIG: other.toml",
+        "links_http: There is no ",
+    ),
+    "variable of links.toml": (
+        "LINK_BUCKET: ${vars.bucket}",
+        "BUCKET: ${vars.bucket}",
+        "links_http: links.toml: mount",
+    ),
+    "trigger outside of the notice": (
+        "      triggers:\n",
+        WATCHED.replace("PREFIX", "inbox/"),
+        "links_http: trigger uploads: it watches oss://examplebucket/inbox/, which is in the target of no created",
+    ),
+    "custom domain without certificate": (
+        "      triggers:\n",
+        "      customDomain: {domainName: a.example.com, protocol: HTTPS, route: {path: /*}}\n      triggers:\n",
+        "links_http: customDomain.protocol has HTTPS but certConfig is missing",
+    ),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ProjectCopy:
+    return ProjectCopy.of(tmp_path)
+
+
+def told(config: Path, environment: str | None = None) -> list[str]:
+    try:
+        return check.check(config, environment)
+    except DeployError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_s_yaml_gives_the_sentence_that_names_the_fault(fault: str, project: ProjectCopy) -> None:
+    (project.folder / "env.yaml").unlink()
+    project.edit("env: ./env.yaml\n", "")
+    old, new, sentence = BROKEN[fault]
+    found = told(project.edit(old, new))
+    assert [line for line in found if line.startswith(sentence)], found
+    assert all(line.endswith((".", "?")) for line in found)
+    assert len(found) <= 2
+
+
+def test_what_is_in_the_repository_can_be_deployed_in_every_environment() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.check"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.returncode) == ("s.yaml can be deployed.\n", 0)
+
+
+def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> None:
+    project.edit("cpu: 0.35", "cpu: 20")
+    config = project.edit("[GET,", "[get,")
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.check", str(config), "--env", "dev"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [line.partition(" is ")[0] for line in done.stdout.splitlines()] == [
+        "dev: links_http: cpu",
+        "dev: links_http: trigger http: triggerConfig.methods[0]",
+    ]
+
+
+def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:
+    assert rendering.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http"
+    assert told(project.config, "prd") == [
+        "There is no environment 'prd' in env.yaml, and s would deploy without it: choose one of dev, prod."
+    ]
+
+
+def test_an_overlay_that_reaches_nothing_is_named(project: ProjectCopy) -> None:
+    project.edit(
+        "        links_http:\n          functionName: links-http-dev",
+        "        links-http:\n          functionName: d",
+        "env.yaml",
+    )
+    config = project.edit("region: cn-hangzhou", "region: cn-shanghai", "env.yaml")
+    assert told(config) == [
+        "env.yaml: dev: overlays.resources.links-http is no resource of s.yaml: choose one of "
+        + ", ".join(yaml.safe_load(config.read_text())["resources"])
+        + ".",
+        "env.yaml: dev: region is cn-shanghai, but the functions are in cn-hangzhou: an environment's region moves no "
+        "function, so overlay props.region too.",
+    ]
+
+
+def test_a_fault_of_one_environment_is_told_as_its_own(project: ProjectCopy) -> None:
+    config = project.edit("reservedConcurrency: 2", "reservedConcurrency: two", "env.yaml")
+    assert told(config) == ["dev: links_http: concurrencyConfig.reservedConcurrency is no number."]
+
+
+def test_the_custom_domain_is_there_for_who_takes_its_comment_signs_away(project: ProjectCopy) -> None:
+    path = project.folder / "env.yaml"
+    before, _, lines = path.read_text(encoding="utf-8").partition("          # customDomain:")
+    path.write_text(before + "          customDomain:" + lines.replace("          # ", "          "), encoding="utf-8")
+    config = project.config
+    assert told(config) == []
+    props = rendering.render(config, "prod")["resources"]["links_http"]["props"]
+    assert props["customDomain"]["domainName"] == "links.example.com"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "faults"), [("outbox/", 0), ("outbox/reports/", 0), ("outbox", 1), ("", 1), ("inbox/outbox/", 1)]
+)
+def test_an_oss_trigger_watches_inside_the_target_of_a_created_notice_s_mount(
+    prefix: str, faults: int, project: ProjectCopy
+) -> None:
+    variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+    (project.folder / "links.toml").write_text((project.folder / "links.toml").read_text() + OUTBOX)
+    policy = configuration.load(str(project.folder / "links.toml"), variables)
+    read = policy_rules.Read(
+        "links.toml", policy, "", {"notice": [{"on": "created", "mount": "/outbox/"}, {"on": "timer"}]}
+    )
+    assert list(map(str, policy_rules.created(read))) == ["oss://examplebucket/outbox/"]
+    props = yaml.safe_load(WATCHED.replace("PREFIX", f"'{prefix}'"))
+    assert len(list(policy_rules.faults(read, props))) == faults
+
+
+def test_a_trigger_of_another_bucket_is_outside(project: ProjectCopy) -> None:
+    (project.folder / "links.toml").write_text((project.folder / "links.toml").read_text() + OUTBOX)
+    variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "otherbucket"}
+    policy = configuration.load(str(project.folder / "links.toml"), variables)
+    read = policy_rules.Read("links.toml", policy, "", {"notice": [{"on": "created", "mount": "/outbox/"}]})
+    (sentence,) = policy_rules.faults(read, yaml.safe_load(WATCHED.replace("PREFIX", "outbox/")))
+    assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox/")
+
+
+def test_a_keys_file_that_would_ship_is_refused(project: ProjectCopy) -> None:
+    path = project.folder / "links.toml"
+    path.write_text('keys = "file:keys.json"\n' + path.read_text())
+    assert [line for line in told(project.config, "dev") if "would ship secrets with the code" in line]
+
+
+def test_the_schema_is_the_component_s_own_with_its_source_and_licence_named() -> None:
+    about = (ROOT / "deploy/fc3-schema.md").read_text(encoding="utf-8")
+    assert "https://github.com/devsapp/fc3" in about
+    assert "MIT" in about
+    assert "0.1.22" in about
+    digest = hashlib.sha256((ROOT / "deploy/fc3-schema.json").read_bytes()).hexdigest()
+    assert digest == "898f3c98627525d28323fe8bd575c64c8d91c2324b1ad448882e5a9487b7ed15"
