@@ -30,6 +30,7 @@ _HOST = re.compile(
     r"(?:(?P<accelerate>oss-accelerate(?:-overseas)?)|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
     r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
 )
+_UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 _ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
 
 
@@ -162,10 +163,8 @@ def _version(query: tuple[tuple[str, str], ...]) -> str | None:
         return V4
     if "ossaccesskeyid" in values or {"signature", "expires"} <= set(values):
         return V1
-    # A link that was cut within its first parameters.
-    own = (*REQUIRED, "x-oss-additional-headers", "x-oss-security-token")
-    cut = any(name.startswith("x-oss-") and any(part.startswith(name) for part in own) for name in values)
-    return V4 if cut else None
+    # A link that was cut within its first parameters: x-oss-ac-* and the like are of no use without a signature.
+    return V4 if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values) else None
 
 
 def _host(name: str) -> tuple[str, str | None, str | None]:

@@ -90,23 +90,29 @@ def begins(request: Request, credentials: Credentials) -> bool:
 
 def find(request: Request, link: Reading, credentials: Credentials) -> tuple[Repair, ...]:
     """The repair, or the two, that make the signature match; empty where none does."""
-    firsts = list(_repairs(request, link, credentials))
-    for first in firsts:
+    usual = list(_usual(request, link, credentials))
+    for first in (*usual, *_guesses(request, link)):
         if matches(first.request, credentials):
             return (first,)
-    for first in firsts:
-        for second in _repairs(first.request, link, credentials):
+    for first in usual:
+        for second in _usual(first.request, link, credentials):
             if second.code != first.code and matches(second.request, credentials):
                 return (first, second)
     return ()
 
 
-def _repairs(request: Request, link: Reading, credentials: Credentials) -> Iterator[Repair]:
+def _usual(request: Request, link: Reading, credentials: Credentials) -> Iterator[Repair]:
+    """What often happens, and so may happen together."""
     yield from _of_method(request)
     yield from _of_token(request, credentials)
     yield from _of_query(request, link)
     yield from _of_headers(request)
     yield from _of_path(request, link)
+
+
+def _guesses(request: Request, link: Reading) -> Iterator[Repair]:
+    """Usual values for what the link does not show or no longer has."""
+    yield from _of_lost_headers(request)
     yield from _of_host(request, link)
     yield from _of_values(request, link)
 
@@ -174,6 +180,9 @@ def _of_headers(request: Request) -> Iterator[Repair]:
         kept = {name: value for name, value in request.headers.items() if name not in names}
         sentence = f"Without the header {', '.join(word(name) for name in names)} the signature matches."
         yield Repair("extra_header", sentence, request._replace(headers=kept))
+
+
+def _of_lost_headers(request: Request) -> Iterator[Repair]:
     given = request.headers.get("content-type")
     for kind in _TYPES:
         if kind != given:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import signer
-from local.oss.authorization import mismatch, refusal
+from local.oss.authorization import refusal
 from local.oss.errors import OssError, no_such_bucket, no_such_key
 from signer import v4
 from signer.verification import read_url, verify_request
@@ -203,7 +203,7 @@ def breakage(code: str, *modes: str) -> Callable[[Break], Break]:
     """Registers a way to break a link, the finding it must lead to, and what must be known for that."""
 
     def register(make: Break) -> Break:
-        BREAKAGES.setdefault(f"{code}/{make.__name__}", (modes, [])) [1].append(make)
+        BREAKAGES.setdefault(f"{code}/{make.__name__}", (modes, []))[1].append(make)
         return make
 
     return register
@@ -222,7 +222,9 @@ def cut_off(random: Random) -> Use:
 @breakage("truncated", "bare", "secret")
 def cut_to_be_shown(random: Random) -> Use:
     use = good(random)
-    return use._replace(url=use.url[: random.randint(use.url.index("x-oss-") + 7, len(use.url) - 1)] + random.choice(("...", "…")))
+    return use._replace(
+        url=use.url[: random.randint(use.url.index("x-oss-") + 7, len(use.url) - 1)] + random.choice(("...", "…"))
+    )
 
 
 @breakage("truncated", "bare", "xml", "secret")
@@ -269,13 +271,17 @@ def with_the_next_paragraph(random: Random) -> Use:
 @breakage("html_escaped", "bare", "xml", "secret")
 def from_page_source(random: Random) -> Use:
     use = good(random)
-    return use._replace(url=random.choice((html.escape(use.url), use.url.replace("&", "&#38;"), use.url.replace("&", "&amp%3B"))))
+    return use._replace(
+        url=random.choice((html.escape(use.url), use.url.replace("&", "&#38;"), use.url.replace("&", "&amp%3B")))
+    )
 
 
 @breakage("json_escaped", "bare", "secret")
 def from_json_source(random: Random) -> Use:
     use = good(random)
-    return use._replace(url=random.choice((use.url.replace("&", "\\u0026"), json.dumps(use.url)[1:-1].replace("/", "\\/"))))
+    return use._replace(
+        url=random.choice((use.url.replace("&", "\\u0026"), json.dumps(use.url)[1:-1].replace("/", "\\/")))
+    )
 
 
 @breakage("shell_escaped", "bare", "secret")
@@ -313,7 +319,9 @@ def encoded_twice_on_the_way(random: Random) -> Use:
 @breakage("plus_decoded", "bare", "secret")
 def token_decoded(random: Random) -> Use:
     use = good(random, credentials=some_credentials(random, temporary=True, plus=True))
-    return use._replace(url=random.choice((use.url.replace("%2B", "+"), use.url.replace("%2B", "%20"), use.url.replace("%2B", " "))))
+    return use._replace(
+        url=random.choice((use.url.replace("%2B", "+"), use.url.replace("%2B", "%20"), use.url.replace("%2B", " ")))
+    )
 
 
 @breakage("plus_decoded", "xml")
@@ -370,15 +378,26 @@ def without_a_part(random: Random) -> Use:
 @breakage("added_parameters", "bare", "xml", "secret")
 def tracked(random: Random) -> Use:
     use = good(random)
-    more = random.choice(("utm_source=mail", "fbclid=" + text(random, LETTERS, 20, 60), "_=1732494588", "from=singlemessage&isappinstalled=0"))
-    path, mark, query = use.url.partition("?")
+    more = random.choice(
+        (
+            "utm_source=mail",
+            "fbclid=" + text(random, LETTERS, 20, 60),
+            "_=1732494588",
+            "from=singlemessage&isappinstalled=0",
+        )
+    )
+    path, _, query = use.url.partition("?")
     return use._replace(url=random.choice((f"{path}?{query}&{more}", f"{path}?{more}&{query}")))
 
 
 @breakage("added_parameters", "bare", "xml", "secret")
 def given_a_file_name_later(random: Random) -> Use:
     use = good(random, query={})
-    return use._replace(url=use.url + "&" + random.choice(("response-content-disposition=attachment", "versionId=null", "x-oss-process=image%2Finfo")))
+    return use._replace(
+        url=use.url
+        + "&"
+        + random.choice(("response-content-disposition=attachment", "versionId=null", "x-oss-process=image%2Finfo"))
+    )
 
 
 @breakage("added_parameters", "xml")
@@ -471,7 +490,9 @@ def without_its_token(random: Random) -> Use:
 def with_its_token_added(random: Random) -> Use:
     whole = some_credentials(random, temporary=True)
     use = good(random, credentials=whole._replace(security_token=None))
-    return use._replace(credentials=whole, url=f"{use.url}&x-oss-security-token={quote(whole.security_token or '', safe='')}")
+    return use._replace(
+        credentials=whole, url=f"{use.url}&x-oss-security-token={quote(whole.security_token or '', safe='')}"
+    )
 
 
 @breakage("token_not_signed", "bare", "secret")
@@ -479,7 +500,9 @@ def with_its_token_by_the_old_name(random: Random) -> Use:
     whole = some_credentials(random, temporary=True)
     use = good(random, credentials=whole._replace(security_token=None))
     path, _, query = use.url.partition("?")
-    return use._replace(credentials=whole, url=f"{path}?security-token={quote(whole.security_token or '', safe='')}&{query}")
+    return use._replace(
+        credentials=whole, url=f"{path}?security-token={quote(whole.security_token or '', safe='')}&{query}"
+    )
 
 
 @breakage("wrong_token", "xml", "secret")
@@ -540,7 +563,9 @@ def for_too_long(random: Random) -> Use:
 def of_another_region(random: Random) -> Use:
     use = good(random, kind=random.choice(("public", "dual-stack")), signed_headers=())
     other = random.choice([region for region in REGIONS if region != use.endpoint.region])
-    return use._replace(url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1))
+    return use._replace(
+        url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1)
+    )
 
 
 @breakage("wrong_region", "xml")
@@ -590,7 +615,7 @@ def rewritten_on_the_way(random: Random) -> Use:
     return use._replace(sent_url=use.url.replace(f"{head}//{tail}", f"{head}/{tail}"))
 
 
-# --- the signature is right ---------------------------------------------------------------------------------------------
+# --- the signature is right ------------------------------------------------------------------------------------
 
 
 @breakage("public_endpoint_forbidden", "xml")
@@ -636,12 +661,3 @@ def confusion(count: int, seed: int = 6) -> dict[tuple[str, str], dict[str, int]
                 first = found[0].code if found else "none"
                 row[first] = row.get(first, 0) + 1
     return table
-
-
-def no_headers() -> OssError:
-    """A mismatch without a canonical request, as a form gets it."""
-    return mismatch("LTAI5tEXAMPLE", "0" * 64, "")
-
-
-def key_of(url: str) -> str:
-    return unquote(url.partition("?")[0])
