@@ -1,8 +1,8 @@
 """A share: the address of an object at this service with a signature of ours in its query.
 
 The token is a head (12 bytes), the record's id where there is one (9 bytes), a file name where one was chosen, and the
-signature, all base64url without padding. Method, path and the mount's target are signed and not contained: the address
-already says them.
+signature, all base64url without padding. Method, path, and the mount's own path and target are signed and not
+contained: the address already says them.
 
 head = expiry (4 bytes, Unix seconds) | options (1) | maker's tag (3) | key's tag (2) | check (2)
 
@@ -115,7 +115,8 @@ def _signer(keys: Sequence[ShareKey]) -> Signer:
 
 
 def _signed(claims: bytes, tail: str, method: str, path: str, mount: Mount) -> bytes:
-    return "\n".join(("share", method, path, str(mount.target), claims.hex(), tail)).encode()
+    # The mount's path, too: with it the target tells which object the path stands for.
+    return "\n".join(("share", method, path, mount.path, str(mount.target), claims.hex(), tail)).encode()
 
 
 def _claims(share: Share, tag: bytes) -> bytes:
