@@ -14,6 +14,7 @@ from .problems import Problem
 from .request import Answer, Invocation, Request
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+MAX_FORM = 4096  # bytes
 _NONCE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -39,7 +40,8 @@ def open_share(request: Request, invocation: Invocation, path: str) -> Opening:
     """Reads the share of a request. Raises a 404 `Problem` where it is none, a 410 where it opens nothing any more."""
     policy = invocation.policy
     mount = policy.mount(path)
-    if mount is None:
+    # Where no share was ever made there are no keys to ask.
+    if mount is None or (mount.max_share is None and policy.keys is None):
         raise shares.invalid()
     key = mount.target.key + path[len(mount.path) :]
     if policy.is_reserved(mount.target.bucket, key):
@@ -51,6 +53,8 @@ def open_share(request: Request, invocation: Invocation, path: str) -> Opening:
     if share.record is None:
         return Opening(request, invocation, path, mount, key, share, None, None)
     invocation.facts["share"] = share.record
+    if policy.state is None:  # its recipient cannot help it
+        raise state.unavailable()
     kept = state.of(invocation)
     record = records.opened(kept, share.record)
     if (record.path, record.target) != (path, str(mount.target)):
@@ -69,7 +73,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         from . import drops
 
         return drops.answer(opening)
-    as_json = objects.answers_json(request)
+    as_json = objects.answers_json(request, invocation.caller is not None)
     if request.method == "POST":
         nonce = _nonce(request)
         given = _give(opening, "GET", attach=nonce is not None)
@@ -81,6 +85,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         return _as_json(opening)
     if opening.uses is not None or (opening.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opening)
+    if request.method not in opening.mount.methods:
+        raise objects.not_allowed(tuple(method for method in METHODS if method != request.method))
     given = _give(opening, request.method)
     return objects.json_link(given) if as_json else objects.redirect(given)
 
@@ -120,6 +126,8 @@ def _nonce(request: Request) -> str | None:
 
     Raises a 400 `Problem` for one that no page made.
     """
+    if len(request.body) > MAX_FORM:
+        raise _bad_nonce()
     try:
         text = request.body.decode("ascii")
     except UnicodeDecodeError:
@@ -127,7 +135,7 @@ def _nonce(request: Request) -> str | None:
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             document = json.loads(text) if text else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _bad_nonce() from None
         found = document.get("nonce") if isinstance(document, dict) else ""
     else:
