@@ -22,6 +22,7 @@ from .words import DROP, PROBLEMS, SHARE, language
 if TYPE_CHECKING:
     from .openings import Opening
 
+MAX_CODE = 1000  # characters; a denser code is read by few cameras
 UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -30,7 +31,7 @@ def share_page(opening: Opening, uses_left: int | None, nonce: str) -> Answer:
     lang = language(opening.request.headers.get("accept-language", ""))
     reply = presence.look(opening.mount, opening.key, {}, opening.invocation)
     policy = opening.invocation.policy
-    name = opening.share.download or opening.path.rpartition("/")[2]
+    name = opening.share.download or opening.path.rpartition("/")[2] or opening.path
     length = reply.headers.get("content-length", "")
     return _page(
         "share.html",
@@ -46,7 +47,7 @@ def share_page(opening: Opening, uses_left: int | None, nonce: str) -> Answer:
         ends=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(opening.share.ends_at)),
         uses_left=uses_left,
         nonce=nonce,
-        code=_code(f"{policy.public_url}{opening.request.raw_path}?share={opening.request.query['share']}", lang),
+        code=_code(policy.public_url, f"{opening.request.raw_path}?share={opening.request.query['share']}", lang),
     )
 
 
@@ -120,9 +121,11 @@ def _environment() -> Environment:
     return Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def _code(address: str, lang: str) -> Markup:
-    """A QR code as inline SVG, dark on white."""
-    svg: str = segno.make(address, error="m", micro=False).svg_inline(
+def _code(public_url: str | None, rest: str, lang: str) -> Markup | None:
+    """An address as a QR code in inline SVG, dark on white; None for an address that is unknown or too long for one."""
+    if public_url is None or len(public_url + rest) > MAX_CODE:
+        return None
+    svg: str = segno.make(public_url + rest, error="l", micro=False).svg_inline(
         border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["code_title"], omitsize=True
     )
     return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
