@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .problems import Problem
@@ -11,7 +12,17 @@ from .state import State, unavailable
 
 REUSE = 600.0  # seconds in which the same page may be sent again and cost nothing
 
-_FIELDS = ("path", "target", "method", "uses", "ends_at", "maker", "created_at", "revoked_at", "upload")
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "path": str,
+    "target": str,
+    "method": str,
+    "uses": (int, type(None)),
+    "ends_at": int,
+    "maker": str,
+    "created_at": int,
+    "revoked_at": (int, type(None)),
+    "upload": (dict, type(None)),
+}
 
 
 class Record(NamedTuple):
@@ -43,10 +54,11 @@ def load(state: State, record_id: str) -> Record | None:
         return None
     try:
         document = json.loads(found.body)
-        if document["version"] != 1 or not isinstance(document["path"], str):
+        members = {name: document[name] for name in _KINDS}
+        if document["version"] != 1 or not all(isinstance(members[name], kind) for name, kind in _KINDS.items()):
             raise ValueError
-        return Record(**{name: document[name] for name in _FIELDS})
-    except (ValueError, TypeError, KeyError):
+        return Record(**members)
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise unavailable() from None
 
 
