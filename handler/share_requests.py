@@ -51,7 +51,7 @@ def create(request: Request, invocation: Invocation) -> Answer:
     upload = _upload(wish, path, key, mount, invocation) if method == "POST" else None
     if method == "GET" and wish["upload"] is not None:
         raise bad_body("has an upload, which goes with the method POST")
-    clamped_by, left = _life(wish["expires"], mount, caller, invocation.now)
+    clamped_by, left = _life(wish["expires"], mount)
     limited, page = wish["max_uses"] is not None, bool(wish["page"])
     if limited and not 1 <= wish["max_uses"] <= shares.MAX_USES:
         raise bad_body(f"has max_uses that is not from 1 to {shares.MAX_USES}")
@@ -154,7 +154,7 @@ def _upload(wish: dict[str, Any], path: str, key: str, mount: Mount, invocation:
     }
 
 
-def _life(expires: str | None, mount: Mount, caller: Caller, now: float) -> tuple[str | None, int]:
+def _life(expires: str | None, mount: Mount) -> tuple[str | None, int]:
     """Who cuts a share's life, and how many seconds it has."""
     most = mount.max_share or 0
     asked = min(DEFAULT_EXPIRES, most) if expires is None else links.read_expires(expires)
