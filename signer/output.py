@@ -89,9 +89,11 @@ def opened(path: str, form: Format, *, resume: bool) -> Iterator[Output]:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | (0 if resume else os.O_TRUNC)
     descriptor = os.open(path, flags, 0o600)
     try:
-        end, last = _whole(descriptor, form) if resume else (0, None)
-        os.ftruncate(descriptor, end)
-        os.lseek(descriptor, end, os.SEEK_SET)
+        end, last = 0, None
+        if resume:
+            end, last = _whole(descriptor, form)
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
         output = Output(descriptor, form, last)
         if end == 0:
             output.write(form.head)
