@@ -6,6 +6,7 @@ PyJWT verifies signature, issuer and audience; times are held against the invoca
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -60,18 +61,30 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
 def _segments(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims, not yet verified. Raises a 401 `Problem` for what is no JWS of three parts."""
     parts = token.split(".")
-    found = [_object(part) for part in parts[:2]] if len(parts) == 3 else []
-    if len(found) != 2 or found[0] is None or found[1] is None:
-        raise malformed("The bearer token is no JWT, and no key that begins with fcp_")
-    return found[0], found[1]
+    decoded = [_decode(part) for part in parts]
+    if len(parts) != 3 or None in decoded:
+        raise _no_token()
+    return _object(decoded[0]), _object(decoded[1])
 
 
-def _object(part: str) -> dict[str, Any] | None:
+def _decode(part: str) -> bytes | None:
+    """The bytes of one part (RFC 7515 §2): without padding, and in the only spelling that they have."""
+    found = base64url(part)
+    return found if found is not None and urlsafe_b64encode(found).rstrip(b"=") == part.encode() else None
+
+
+def _object(text: bytes | None) -> dict[str, Any]:
     try:
-        document = json.loads(base64url(part) or b"")
+        document = json.loads(text or b"")
     except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+        raise _no_token() from None
+    if not isinstance(document, dict):
+        raise _no_token()
+    return document
+
+
+def _no_token() -> Problem:
+    return malformed("The bearer token is no JWT, and no key that begins with fcp_")
 
 
 def _verified(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
