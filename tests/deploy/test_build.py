@@ -1,0 +1,327 @@
+"""The package that is deployed: made without Docker, the same for the same input, and complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from project_copy import BUILT, ROOT, ProjectCopy
+
+from deploy import archive, build, bytecode, contents, interpreters, locks, runtimes
+from deploy.errors import DeployError
+
+LOCKS = tuple(runtime.lock for runtime in runtimes.RUNTIMES.values())
+EVENT = {
+    "version": "v1",
+    "rawPath": "/exampledir/exampleobject.txt",
+    "body": "",
+    "isBase64Encoded": True,
+    "headers": {"Accept": "*/*"},
+    "queryParameters": {},
+    "requestContext": {
+        "domainName": "links.example.com",
+        "http": {
+            "method": "GET",
+            "path": "/exampledir/exampleobject.txt",
+            "protocol": "HTTP/1.1",
+            "sourceIp": "192.0.2.1",
+        },
+        "requestId": "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f",
+    },
+}
+# What the platform does: the code folder first, the handler by its dotted name, an event in bytes.
+INVOKE = """
+import json, sys
+sys.path[:0] = [sys.argv[1]]
+import handler
+class Context:
+    request_id = "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f"
+handler.on_initialize(Context())
+answer = handler.on_http(sys.argv[2].encode(), Context())
+import flask, jinja2, jwt, requests, segno
+outside = [m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", "") or "")]
+compiled = [name for name in ("handler.http", "signer.v4", "flask") if ".cpython-" not in sys.modules[name].__cached__]
+print(json.dumps({"answer": answer, "outside": outside, "python": sys.version_info[:2], "uncompiled": compiled}))
+"""
+
+
+def project(folder: Path, runtime: str = "python3.10") -> ProjectCopy:
+    folder.mkdir()
+    copy = ProjectCopy.of(folder, (*BUILT, *LOCKS))
+    if runtime != "python3.10":
+        for name in ("s.yaml",):
+            text = (folder / name).read_text(encoding="utf-8")
+            (folder / name).write_text(text.replace("runtime: python3.10", f"runtime: {runtime}"), encoding="utf-8")
+    return copy
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def built(copy: ProjectCopy) -> build.Package:
+    return build.build(build.plan(copy.config))
+
+
+def made_as_s_deploy_makes_it(folder: Path, runtime: str) -> Path:
+    """The zip that `make build` leaves."""
+    copy = project(folder, runtime)
+    command = [sys.executable, "-m", "deploy.build", str(copy.config)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"Built for {runtime}" in done.stdout
+    return copy.folder / "build/code.zip"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
+    """One build for Python 3.10, which tests must not change."""
+    return built(project(tmp_path_factory.mktemp("built") / "project"))
+
+
+def test_the_same_input_gives_the_same_bytes_elsewhere_too(package: build.Package, tmp_path: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        again = built(project(tmp_path / "a folder elsewhere"))
+    finally:
+        os.umask(mask)
+    assert again.sha256 == package.sha256 == sha256(package.zip)
+    assert contents.files(again.code) == contents.files(package.code)
+    assert [sha256(again.code / p) for p in contents.files(again.code)] == [
+        sha256(package.code / p) for p in contents.files(package.code)
+    ]
+    assert {path.stat().st_mtime for path in package.code.rglob("*")} == {archive.SECONDS}
+
+
+def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path) -> None:
+    shutil.copytree(package.code, tmp_path / "code")
+    assert archive.write(tmp_path / "code", tmp_path / "same.zip") == package.size
+    assert sha256(tmp_path / "same.zip") == package.sha256
+    (tmp_path / "code/links.toml").write_text("# other\n")
+    archive.write(tmp_path / "code", tmp_path / "other.zip")
+    assert sha256(tmp_path / "other.zip") != package.sha256
+
+
+@pytest.mark.parametrize("runtime", ["python3.10", "python3.12"])
+def test_unpacked_alone_it_answers_an_event_in_its_own_runtime(
+    runtime: str, package: build.Package, tmp_path: Path
+) -> None:
+    version = runtimes.runtime_named(runtime).python
+    interpreter = interpreters.find(version)
+    if interpreter is None:
+        pytest.skip(f"no Python {version} starts on this machine")
+    archived = package.zip if runtime == "python3.10" else made_as_s_deploy_makes_it(tmp_path / "project", runtime)
+    folder = tmp_path / "empty"
+    with zipfile.ZipFile(archived) as file:
+        file.extractall(folder)
+    done = subprocess.run(
+        [interpreter, "-I", "-S", "-c", INVOKE, folder, json.dumps(EVENT)],
+        env={
+            "LINK_REGION": "cn-hangzhou",
+            "LINK_BUCKET": "examplebucket",
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE",
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "EXAMPLE",
+            "ALIBABA_CLOUD_SECURITY_TOKEN": "EXAMPLE",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["answer"]["statusCode"] == 302
+    assert told["answer"]["headers"]["Location"].startswith(
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/"
+    )
+    assert told["outside"] == []
+    assert told["python"] == [int(part) for part in version.split(".")]
+    assert told["uncompiled"] == []
+
+
+def test_it_holds_our_packages_the_policy_and_the_locked_requirements_only(package: build.Package) -> None:
+    names = {path.parts[0] for path in contents.files(package.code)}
+    assert {"handler", "signer", "links.toml", "flask", "requests", "tomli"} <= names
+    assert names.isdisjoint(
+        {"local", "deploy", "tests", "docs", "bin", "share", "s.yaml", "Makefile", "requirements.txt"}
+    )
+    assert package.size == package.zip.stat().st_size <= contents.MAX_ZIP
+    with zipfile.ZipFile(package.zip) as file:
+        entries = file.infolist()
+    assert [entry.filename for entry in entries] == [path.as_posix() for path in contents.files(package.code)]
+    assert {(entry.date_time, entry.external_attr >> 16) for entry in entries} == {(archive.DATE, 0o100644)}
+
+
+def test_every_module_is_compiled_for_its_place_in_the_cloud(package: build.Package) -> None:
+    if package.interpreter is None:
+        pytest.skip("no Python 3.10 starts on this machine")
+    modules = [path for path in contents.files(package.code) if path.suffix == ".py"]
+    compiled = [path for path in contents.files(package.code) if path.suffix == ".pyc"]
+    assert len(modules) == len(compiled) > 100
+    for path in compiled:
+        data = (package.code / path).read_bytes()
+        # PEP 552: a hash stands for the source, and is never looked at.
+        assert data[4:8] == b"\x01\x00\x00\x00"
+        assert str(package.code).encode() not in data
+    service = package.code / "handler/__pycache__/service.cpython-310.pyc"
+    assert f"{bytecode.CODE}/handler/service.py".encode() in service.read_bytes()
+
+
+def test_without_an_interpreter_it_ships_no_bytecode_and_says_what_that_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreters, "find", lambda version: None)
+    copy = project(tmp_path / "project")
+    planned = build.plan(copy.config)
+    package = build.build(planned)
+    assert not [path for path in contents.files(package.code) if path.suffix == ".pyc"]
+    text = build.report(planned, package)
+    assert "Without bytecode: no Python 3.10 starts here." in text
+    assert "2.6 times as long" in text
+
+
+def test_a_shim_that_does_not_start_is_passed_by(tmp_path: Path) -> None:
+    for folder, script in (("shims", "exit 127"), ("wrong", "echo 3.8 cpython")):
+        (tmp_path / folder).mkdir()
+        shim = tmp_path / folder / "python3.99"
+        shim.write_text(f"#!/bin/sh\n{script}\n")
+        shim.chmod(0o755)
+        assert interpreters.find("3.99", {"PATH": str(tmp_path / folder), "HOME": str(tmp_path)}) is None
+    behind = tmp_path / ".pyenv/versions/3.99.1/bin"
+    behind.mkdir(parents=True)
+    (behind / "python3").write_text("#!/bin/sh\necho 3.99 cpython\n")
+    (behind / "python3").chmod(0o755)
+    environ = {"PATH": str(tmp_path / "shims"), "HOME": str(tmp_path)}
+    assert interpreters.find("3.99", environ) == behind / "python3"
+
+
+STRAY = {
+    "handler/test_links.py": ("", "handler/test_links.py is a test"),
+    "handler/tests/data.json": ("{}", "handler/tests/data.json is a test"),
+    "signer/conftest.py": ("", "signer/conftest.py is a test"),
+    "handler/notes.md": ("", "handler/notes.md is a development file"),
+    "handler/.env": ("", "handler/.env is a development file"),
+    "signer/Makefile": ("", "signer/Makefile is a development file"),
+    "handler/s.yaml": ("", "handler/s.yaml is a development file"),
+    "handler/keys.json": (
+        '{"share": [{"id": "a", "secret": "' + "k" * 43 + '"}]}',
+        "handler/keys.json holds what looks like",
+    ),
+    "handler/who.py": ('KEY = "LTAI5tEXAMPLEEXAMPLE00"', "handler/who.py holds what looks like an access key id"),
+    "signer/pem.py": ("-----BEGIN PRIVATE KEY-----\n" + "A" * 64, "signer/pem.py holds what looks like a private key"),
+    "handler/robot.py": (
+        '"https://hooks.slack.com/services/T0"',
+        "handler/robot.py holds what looks like a chat robot's",
+    ),
+    "colorama/__init__.py": ("", "colorama belongs to no locked package"),
+    "stray.py": ("", "stray.py belongs to no locked package"),
+    "click-8.0.dist-info/METADATA": ("Name: click\n", ""),
+    "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is not locked: run make lock."),
+}
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_what_must_not_ship_stops_the_build(name: str, tmp_path: Path) -> None:
+    text, sentence = STRAY[name]
+    for module in contents.OURS:
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").write_text("")
+    (tmp_path / "links.toml").write_text("")
+    pins = [locks.Pin("click", "8.0")]
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    if not name.startswith("click"):
+        (tmp_path / "click-8.0.dist-info").mkdir()
+        (tmp_path / "click-8.0.dist-info/METADATA").write_text("Name: click\n")
+    if not sentence:
+        contents.check(tmp_path, pins, ["click"], {"click"})
+        return
+    with pytest.raises(DeployError, match=re.escape(sentence)):
+        contents.check(tmp_path, pins, ["click"], {"click"})
+
+
+def test_a_locked_package_that_nothing_needs_stops_the_build(package: build.Package) -> None:
+    pins = locks.check(ROOT, runtimes.runtime_named("python3.10"))
+    brought = {path.parts[0] for path in contents.files(package.code)}
+    with pytest.raises(DeployError, match="segno is needed by nothing in the requirements"):
+        contents.check(package.code, pins, ["flask", "jinja2", "PyJWT", "requests", "tomli"], brought)
+
+
+def test_a_fault_leaves_what_was_built_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = project(tmp_path / "project")
+    before = copy.folder / "build/code/before"
+    before.parent.mkdir(parents=True)
+    before.touch()
+    (copy.folder / "handler/test_links.py").write_text("")
+    assert build.main([str(copy.config)]) == 1
+    assert "handler/test_links.py is a test" in capsys.readouterr().err
+    assert list(copy.folder.glob("build/**/*")) == [before.parent, before]
+
+
+def test_a_zip_beyond_the_bound_is_refused_but_for_cryptography() -> None:
+    pins = [locks.Pin("flask", "3.0")]
+    contents.check_size(contents.MAX_ZIP, pins)
+    contents.check_size(contents.MAX_ZIP + 1, [*pins, locks.Pin("cryptography", "45.0")])
+    with pytest.raises(DeployError, match=r"The zip has 5\.0 MB"):
+        contents.check_size(contents.MAX_ZIP + 1, pins)
+
+
+@pytest.mark.parametrize("runtime", runtimes.RUNTIMES.values(), ids=str)
+def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(runtime: runtimes.Runtime) -> None:
+    pins = locks.check(ROOT, runtime)
+    text = (ROOT / runtime.lock).read_text(encoding="utf-8")
+    assert not re.search(r"https?:|;|--index|--find|@ ", text)
+    assert {"flask", "requests"} <= {pin.name for pin in pins}
+    assert ("tomli" in {pin.name for pin in pins}) == (runtime.python == "3.10")
+    assert ("gunicorn" in {pin.name for pin in pins}) == runtime.custom
+
+
+def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path) -> None:
+    copy = project(tmp_path / "project")
+    with (copy.folder / "requirements.txt").open("a") as file:
+        file.write("boto3>=1\n")
+    with pytest.raises(
+        DeployError, match=r"requirements-3\.10\.lock is not of the present requirements\.txt: run make lock"
+    ):
+        built(copy)
+
+
+@pytest.mark.parametrize(
+    "line", ["flask==3.0", "flask>=3 --hash=sha256:" + "0" * 64, 'tomli==2.0; python_version < "3.11"']
+)
+def test_a_line_that_is_not_pinned_by_hash_alone_is_no_lock(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.lock").write_text(line + "\n")
+    with pytest.raises(DeployError, match="is no pinned version with its hashes"):
+        locks.read(tmp_path / "a.lock")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("python3.10", "nodejs20", "No package can be built for the runtime nodejs20"),
+        ("./build/code", "./", "name a folder below build/"),
+        ("LINK_REGION: ", "LINK_CONFIG: ../other.toml\n        LINK_REGION: ", "name a .toml file beside s.yaml"),
+        ("LINK_REGION: ", "LINK_CONFIG: other.toml\n        LINK_REGION: ", "There is no other.toml beside s.yaml"),
+    ],
+)
+def test_an_s_yaml_that_cannot_be_built_is_told_so(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    copy = ProjectCopy.of(tmp_path)
+    with pytest.raises(DeployError, match=re.escape(sentence)):
+        build.plan(copy.edit(old, new))
+
+
+def test_make_build_prints_the_size_and_what_is_inside(package: build.Package) -> None:
+    planned = build.plan(package.code.parent.parent / "s.yaml")
+    lines = build.report(planned, package).splitlines()
+    assert lines[0].startswith("Built for python3.10 (Python 3.10): ")
+    assert re.fullmatch(r"  \d\.\d MB zipped, sha256 [0-9a-f]{64}", lines[1])
+    assert {line.split()[-1] for line in lines[2:]} >= {"handler", "signer", "flask", "links.toml", "*.dist-info"}
