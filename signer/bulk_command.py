@@ -74,6 +74,8 @@ def bulk(source: str, output: str, form: str | None, resume: bool, as_json: bool
         options.stop("Which column of the CSV file holds the keys? Give --column NAME.")
     count, interruption = Count(), Interruption()
     is_whole = False
+    # Opened first: a source that is not there must not cost an output that is.
+    file = None if source.startswith("oss://") else _file(source)
     try:
         with (
             interruption.listening(),
@@ -82,7 +84,7 @@ def bulk(source: str, output: str, form: str | None, resume: bool, as_json: bool
             progress = _progress(output)
             try:
                 for batch in sign(
-                    _items(source, out.last, who.credentials, endpoint, given["bucket"], given["column"]),
+                    _items(file or source, out.last, who.credentials, endpoint, given["bucket"], given["column"]),
                     credentials=who.credentials,
                     endpoint=endpoint,
                     expires_in=given["expires"],
@@ -125,10 +127,15 @@ def _write(batch: list[Any], out: Output, count: Count, interruption: Interrupti
 
 
 def _items(
-    source: str, last: Place | None, credentials: Any, endpoint: Any, bucket: str | None, column: str | None
+    source: io.TextIOWrapper | str,
+    last: Place | None,
+    credentials: Any,
+    endpoint: Any,
+    bucket: str | None,
+    column: str | None,
 ) -> Iterator[Item | Refusal]:
     """The source's items, behind the last that is written already."""
-    if source.startswith("oss://"):
+    if isinstance(source, str):
         from .listing import objects
 
         owner, _, prefix = source[6:].partition("/")
@@ -140,8 +147,8 @@ def _items(
             number += 1
             yield Item(number, owner, listed.key, listed.size)
         return
-    with _file(source) as file:
-        items = of_column(file, column, bucket) if column is not None else of_lines(file, bucket)
+    with source:
+        items = of_column(source, column, bucket) if column is not None else of_lines(source, bucket)
         if last is not None:
             _skip(items, last)
         yield from items

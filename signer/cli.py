@@ -37,17 +37,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("Interrupted.", err=True)
         return 1
+    except click.UsageError as error:
+        if error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        return _refused(error.format_message())
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _refused(error.format_message())
     except SignerError as error:
-        click.echo(f"Error: {error}", err=True)
-        return 2
+        return _refused(str(error))
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {name}{error.strerror}.", err=True)
-        return 2
+        return _refused(f"{name}{error.strerror}.")
     return status if isinstance(status, int) else 0
+
+
+def _refused(sentence: str) -> int:
+    # An argument in the wrong place may be a link.
+    click.echo(f"Error: {redact(sentence)}", err=True)
+    return 2
 
 
 @click.group(context_settings=_CONTEXT)

@@ -33,8 +33,8 @@ class Explanation(NamedTuple):
 
     `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2", or None without a signature. `age`,
     `lifetime` and `remaining` are seconds, `remaining` negative where the link has ended. `temporary` says whether
-    temporary credentials signed it, and `headers` names what must be sent with it as far as the link shows. `findings` are most
-    probable first; `differences` are where OSS's canonical request is not the link's; `signature` is whether the
+    temporary credentials signed it, and `headers` names what must be sent with it as far as the link shows. `findings`
+    are most probable first; `differences` are where OSS's canonical request is not the link's; `signature` is whether the
     signature is right, None where that is not known.
     """
 

@@ -344,3 +344,10 @@ def test_a_listing_that_is_refused_says_why(cloud: signer.Endpoint) -> None:
     with pytest.raises(ListingFailed, match="ConnectionError"):
         list(objects(BUCKET, "", credentials=KEYS, endpoint=gone, pause=pauses.append))
     assert len(pauses) == 3
+
+
+def test_a_source_that_is_not_there_leaves_the_output_alone(tmp_path: Path) -> None:
+    output = tmp_path / "links.csv"
+    output.write_text("precious")
+    assert run(str(tmp_path / "none.txt"), "--bucket", BUCKET, "--output", str(output)).returncode == 2
+    assert output.read_text() == "precious"
