@@ -87,8 +87,10 @@ def _origin(url: str) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(url.lower()) if isinstance(url, str) else None
     port = int(found["port"]) if found and found["port"] else None
     if not found or (port is not None and not 0 < port < 65536):
+        # A link or a password may be pasted here: neither a query nor a user is repeated.
+        shown = url.partition("?")[0].rpartition("@")[2] if isinstance(url, str) else url
         raise InvalidEndpoint(
-            f"{url!r} is no endpoint: write scheme and host alone, such as https://static.example.com.", value=url
+            f"{shown!r} is no endpoint: write scheme and host alone, such as https://static.example.com.", value=shown
         )
     scheme, host = found["scheme"], found["host"]
     # Clients leave the scheme's own port out of the Host header, and the header can be signed.

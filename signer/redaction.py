@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 
-_NAMES = (
-    r"x-oss-signature(?!-version)|x-oss-security-token|x-oss-credential|security-token|ossaccesskeyid"
-    r"|x-amz-(?:signature|security-token|credential)|awsaccesskeyid|signature|credential|policy|share"
-    r"|access_?key_?(?:id|secret)|security_?token|(?:proxy-)?authorization|x-api-key|secret"
-)
-# A value ends where a query, a header, a JSON text, an attribute or a line does, also when that is encoded.
-_PAIR = re.compile(
-    rf"""(?<![\w-])(?P<name>(?:{_NAMES}))(?P<sign>\\?["']?\s*(?:=|:|%3D|%253D)\s*\\?["']?)
-    (?P<value>(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)\s+)?(?:(?!%26|%2526|&|\\u0026|\\?["'])[^\s<>;,)\]}}])+)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=-]+", re.IGNORECASE)
-_API_KEY = re.compile(r"\bfcp_[\w-]+")
-_WEBHOOK = re.compile(r"\bwhsec_[\w+/=-]+")
 REDACTED = "REDACTED"
+
+# A name begins where no word goes on, or right behind an escape: %26, %2526, \u0026.
+_START = r"(?:(?<![\w-])|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\u[0-9A-F]{4}))"
+# Whose values are secret, whatever they begin with: x-oss-, x-fc-, ALIBABA_CLOUD_.
+_NAME = r"""(?:[\w-]{0,40}[_-])?(?:signature|credential|(?:security|session)[_-]?token|authorization|api[_-]?key
+    |(?:oss|aws)?access[_-]?key[_-]?(?:id|secret))"""
+# The same of words that prose uses too, where the text shows that they are names.
+_WORD = r"""(?:policy|share|(?:[\w-]{0,40}[_-])?secret)(?=[ \t]*=|%(?:25)*3D|\\*["'][ \t]*[:,]|&(?:quot|\#34);:)"""
+_QUOTE = r"""(?:\\*["']|&(?:quot|\#34|\#39);)"""
+# `deep` is how often the text was percent-encoded, so that the %26 of a value is told from the end of one.
+_SIGN = rf"""(?:{_QUOTE}?[ \t]*(?:[=:]|%(?P<deep>(?:25)*)3[AD])[ \t]*{_QUOTE}?|{_QUOTE},[ \t]*{_QUOTE})"""
+_VALUE = r"""(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)[ \t]+)?
+    (?:(?!&|\\u0026|%(?P=deep)26|\\*["'])[^\s<>;,)\]}])+"""
+_PAIR = re.compile(f"{_START}(?P<name>{_NAME}|{_WORD})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE)
+_BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
+_OWN_KEY = re.compile(r"\b(?:fcp_[\w-]+|whsec_[\w+/=-]+)")
 
 
 def redact(text: str) -> str:
@@ -27,6 +29,5 @@ def redact(text: str) -> str:
     Works on URLs, also encoded, HTML-escaped or within JSON, on headers, and on prose that quotes them.
     """
     text = _BEARER.sub(rf"\1{REDACTED}", text)
-    text = _API_KEY.sub(REDACTED, text)
-    text = _WEBHOOK.sub(REDACTED, text)
+    text = _OWN_KEY.sub(REDACTED, text)
     return _PAIR.sub(rf"\g<name>\g<sign>{REDACTED}", text)

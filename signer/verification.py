@@ -166,6 +166,9 @@ def verify_request(
     if any(name in own for name in REQUIRED):
         parts = _query_signature(own)
         signed_query = [(name, value) for name, value in query if name != "x-oss-signature"]
+        if len(query) - len(signed_query) > 1:
+            # The one parameter that is not signed; any other one given twice is a mismatch.
+            parts = parts._replace(faults=(*parts.faults, Fault("bad_parameter", "x-oss-signature")))
     elif sent.get("authorization", "").startswith(v4.ALGORITHM + " "):
         parts = _header_signature(sent)
         signed_query = list(query)

@@ -68,7 +68,7 @@ def url_of_v2(asked: Asked) -> str:
     context.expiration_time = asked.moment + clock.timedelta(seconds=asked.expires_in)
     SignerV4().sign(context)
     assert context.request is not None
-    return context.request.url
+    return str(context.request.url)
 
 
 def signed_headers_of_v2(asked: Asked) -> Mapping[str, str]:
@@ -76,7 +76,7 @@ def signed_headers_of_v2(asked: Asked) -> Mapping[str, str]:
     context = _context(asked)
     SignerV4().sign(context)
     assert context.request is not None
-    return context.request.headers
+    return dict(context.request.headers)
 
 
 @contextmanager

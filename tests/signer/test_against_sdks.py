@@ -10,7 +10,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sdks import client_of_oss2, client_of_v2, clock_of_v2_stopped_at, query_pairs, url_of_oss2, url_of_v2
-from signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, Asked, buckets, credentials, keys, lives, requests, sign, times
+from signing import (
+    BUCKET,
+    HANGZHOU,
+    KEY,
+    KEYS,
+    NOW,
+    TEMPORARY,
+    Asked,
+    buckets,
+    credentials,
+    keys,
+    lives,
+    requests,
+    sign,
+    times,
+)
 
 from signer import presign
 

@@ -1,0 +1,78 @@
+"""Credentials from the environment: the names of the official SDK, and those that Function Compute sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from signer import Credentials, MissingCredentials
+from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
+
+SDK = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "secretEXAMPLE"}
+SDK_TOKEN = {"OSS_SESSION_TOKEN": "CAISEXAMPLE"}
+FC = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fcsecretEXAMPLE"}
+SDK_KEYS = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+FC_KEYS = Credentials("STS.EXAMPLE", "fcsecretEXAMPLE")
+FC_TOKEN = {"ALIBABA_CLOUD_SECURITY_TOKEN": "CAISFCEXAMPLE"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        (SDK, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
+        ({**SDK, **SDK_TOKEN}, ("LTAI5tEXAMPLE", "secretEXAMPLE", "CAISEXAMPLE")),
+        (FC, ("STS.EXAMPLE", "fcsecretEXAMPLE", None)),
+        ({**FC, **FC_TOKEN}, ("STS.EXAMPLE", "fcsecretEXAMPLE", "CAISFCEXAMPLE")),
+        ({**FC, **FC_TOKEN, **SDK}, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
+        ({**FC, **FC_TOKEN, **SDK_TOKEN}, ("STS.EXAMPLE", "fcsecretEXAMPLE", "CAISFCEXAMPLE")),
+        ({**SDK, "OSS_SESSION_TOKEN": ""}, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
+        ({**FC, "OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}, ("STS.EXAMPLE", "fcsecretEXAMPLE", None)),
+    ],
+)
+def test_the_first_complete_family_is_taken_whole(environ: dict[str, str], found: tuple[str, str, str | None]) -> None:
+    assert Credentials.from_environment(environ) == Credentials(*found)
+
+
+@pytest.mark.parametrize(
+    ("environ", "absent", "variables"),
+    [
+        ({"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"}, "OSS_ACCESS_KEY_SECRET", OFFICIAL_SDK),
+        ({"OSS_ACCESS_KEY_SECRET": "secretEXAMPLE", **FC}, "OSS_ACCESS_KEY_ID", OFFICIAL_SDK),
+        ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE"}, "ALIBABA_CLOUD_ACCESS_KEY_SECRET", FUNCTION_COMPUTE),
+        ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"}, "ALIBABA_CLOUD_ACCESS_KEY_ID", FUNCTION_COMPUTE),
+    ],
+)
+def test_half_a_family_is_refused_by_the_name_of_the_other_half(
+    environ: dict[str, str], absent: str, variables: tuple[str, ...]
+) -> None:
+    with pytest.raises(MissingCredentials, match=f"{absent} is not") as caught:
+        Credentials.from_environment(environ)
+    assert caught.value.variables == variables
+
+
+@pytest.mark.parametrize("environ", [{}, SDK_TOKEN, FC_TOKEN, dict.fromkeys([*SDK, *FC], "")])
+def test_no_credentials_at_all_are_refused_with_every_name(environ: dict[str, str]) -> None:
+    with pytest.raises(MissingCredentials) as caught:
+        Credentials.from_environment(environ)
+
+    assert caught.value.variables == OFFICIAL_SDK + FUNCTION_COMPUTE
+    assert all(name in str(caught.value) for name in OFFICIAL_SDK + FUNCTION_COMPUTE)
+
+
+def test_the_families_can_be_asked_in_another_order() -> None:
+    both = {**SDK, **FC}
+
+    assert Credentials.from_environment(both, families=(FUNCTION_COMPUTE, OFFICIAL_SDK)) == FC_KEYS
+    assert Credentials.from_environment(both, families=(FUNCTION_COMPUTE,)) == FC_KEYS
+
+
+def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*OFFICIAL_SDK, *FUNCTION_COMPUTE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in SDK.items():
+        monkeypatch.setenv(name, value)
+
+    assert Credentials.from_environment() == SDK_KEYS
+
+
+def test_what_is_found_does_not_say_when_it_ends() -> None:
+    assert Credentials.from_environment({**FC, **FC_TOKEN}).expires_at is None

@@ -1,0 +1,152 @@
+"""Hosts of the OSS page "Regions and endpoints", and addresses that are none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from sdks import signature
+from signing import BUCKET, KEY, KEYS, NOW, Asked, buckets, regions, requests, sign
+
+from signer import Endpoint, InvalidEndpoint, verify
+
+REGION = "cn-hangzhou"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        (Endpoint.public(REGION), "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a%20b"),
+        (Endpoint.public("us-west-1"), "https://examplebucket.oss-us-west-1.aliyuncs.com/a%20b"),
+        (Endpoint.internal(REGION), "https://examplebucket.oss-cn-hangzhou-internal.aliyuncs.com/a%20b"),
+        (Endpoint.accelerate(REGION), "https://examplebucket.oss-accelerate.aliyuncs.com/a%20b"),
+        (
+            Endpoint.accelerate(REGION, overseas=True),
+            "https://examplebucket.oss-accelerate-overseas.aliyuncs.com/a%20b",
+        ),
+        (Endpoint.dual_stack(REGION), "https://examplebucket.cn-hangzhou.oss.aliyuncs.com/a%20b"),
+        (Endpoint.custom_domain("https://static.example.com", REGION), "https://static.example.com/a%20b"),
+        (Endpoint.custom_domain("https://STATIC.example.com/", REGION), "https://static.example.com/a%20b"),
+        (Endpoint.custom_domain("http://static.example.com:8080", REGION), "http://static.example.com:8080/a%20b"),
+        (Endpoint.custom_domain("https://static.example.com:443", REGION), "https://static.example.com/a%20b"),
+        (Endpoint.custom_domain("http://static.example.com:80", REGION), "http://static.example.com/a%20b"),
+        (Endpoint.custom_domain("https://static.example.com:80", REGION), "https://static.example.com:80/a%20b"),
+        (Endpoint.path_style("http://127.0.0.1:9001", REGION), "http://127.0.0.1:9001/examplebucket/a%20b"),
+        (Endpoint.path_style("http://[::1]:9001", REGION), "http://[::1]:9001/examplebucket/a%20b"),
+        (Endpoint.path_style("http://localhost", REGION), "http://localhost/examplebucket/a%20b"),
+    ],
+)
+def test_a_link_stands_at_the_address_of_its_endpoint(endpoint: Endpoint, address: str) -> None:
+    link = sign(key="a b", endpoint=endpoint, signed_headers=["host"])
+
+    assert link.url.partition("?")[0] == address
+    assert endpoint.host(BUCKET) == address.split("/")[2]
+    assert endpoint.url(BUCKET, "a%20b") == address
+    assert verify("GET", link.url, credentials=KEYS, endpoint=endpoint, bucket=BUCKET, now=NOW).ok
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint.internal(REGION),
+        Endpoint.accelerate(REGION),
+        Endpoint.accelerate(REGION, overseas=True),
+        Endpoint.dual_stack(REGION),
+        Endpoint.custom_domain("https://static.example.com", REGION),
+        Endpoint.path_style("http://127.0.0.1:9001", REGION),
+    ],
+)
+def test_the_same_signature_holds_at_every_endpoint_of_a_region(endpoint: Endpoint) -> None:
+    assert signature(sign(endpoint=endpoint).url) == signature(sign().url)
+
+
+def test_another_region_or_product_is_another_signature() -> None:
+    elsewhere = [Endpoint.public("us-west-1"), Endpoint.public(REGION, product="oss-cloudbox")]
+
+    assert len({signature(sign(endpoint=endpoint).url) for endpoint in [Endpoint.public(REGION), *elsewhere]}) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Endpoint.public,
+        Endpoint.internal,
+        Endpoint.accelerate,
+        Endpoint.dual_stack,
+        lambda region, product: Endpoint.custom_domain("https://static.example.com", region, product=product),
+        lambda region, product: Endpoint.path_style("http://127.0.0.1:9001", region, product=product),
+    ],
+)
+def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
+    link = sign(endpoint=make("cb-f8z7yvzgwfkl9q0h", product="oss-cloudbox"))  # type: ignore[call-arg]
+
+    assert "%2Fcb-f8z7yvzgwfkl9q0h%2Foss-cloudbox%2Faliyun_v4_request" in link.url
+
+
+@pytest.mark.parametrize(
+    "region", ["", "CN-hangzhou", "cn_hangzhou", "cn-hangzhou.", "-cn", "cn-", "cn/hangzhou", "cn\n", "é", None, 1]
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        Endpoint.public,
+        Endpoint.internal,
+        Endpoint.accelerate,
+        Endpoint.dual_stack,
+        lambda region: Endpoint.custom_domain("https://static.example.com", region),
+        lambda region: Endpoint.path_style("https://static.example.com", region),
+        lambda region: Endpoint.public(REGION, product=region),
+    ],
+)
+def test_what_is_no_region_is_refused(make: type[Endpoint], region: str) -> None:
+    with pytest.raises(InvalidEndpoint) as caught:
+        make(region)  # type: ignore[call-arg]
+    assert caught.value.value == region
+
+
+def test_an_endpoint_s_name_in_place_of_a_region_is_told_apart() -> None:
+    with pytest.raises(InvalidEndpoint, match="the region alone is 'cn-hangzhou'"):
+        Endpoint.public("oss-cn-hangzhou")
+
+
+@pytest.mark.parametrize("make", [Endpoint.custom_domain, Endpoint.path_style])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "static.example.com",
+        "//static.example.com",
+        "ftp://static.example.com",
+        "https://",
+        "https://static.example.com/prefix",
+        "https://static.example.com/?",
+        "https://static.example.com?a=1",
+        "https://static.example.com#a",
+        "https://user@static.example.com",
+        "https://static.example.com:0",
+        "https://static.example.com:65536",
+        "https://static.example.com:",
+        "https://static example.com",
+        "https://static.example.com\n",
+        "https://.example.com",
+        "https://example.com\\@evil.example",
+        "https://éxample.com",
+        None,
+    ],
+)
+def test_what_is_more_or_less_than_scheme_and_host_is_refused(make: type[Endpoint], address: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="scheme and host alone"):
+        make(address, REGION)  # type: ignore[call-arg]
+
+
+@settings(max_examples=50)
+@given(requests(), buckets, regions)
+def test_the_bucket_is_read_back_from_the_host(asked: Asked, bucket: str, region: str) -> None:
+    signed = asked._replace(bucket=bucket, region=region, headers={}, signed_headers=("host",))
+
+    assert verify(asked.method, signed.link().url, credentials=asked.credentials, now=asked.now).ok
+
+
+def test_the_key_stands_behind_the_bucket_in_a_path_style_url() -> None:
+    url = Endpoint.path_style("http://127.0.0.1:9001", REGION).url(BUCKET, KEY)
+
+    assert url == f"http://127.0.0.1:9001/{BUCKET}/{KEY}"

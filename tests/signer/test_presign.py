@@ -1,0 +1,168 @@
+"""What a link says of itself: its end, its headers, its clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sdks import query_pairs
+from signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, Asked, requests, sign
+
+from signer import Credentials, CredentialsExpired, Link, presign, verify
+
+UTC = timezone.utc
+MOMENT = datetime(2026, 3, 1, 6, 41, 11, tzinfo=UTC)
+
+
+def life(link: Link) -> tuple[int, int, bool, int]:
+    """Seconds that the link says, seconds that its URL says, whether it was clamped, seconds until its end."""
+    in_url = int(dict(query_pairs(link.url))["x-oss-expires"])
+    return link.expires_in, in_url, link.clamped, round(link.expires_at.timestamp()) - NOW
+
+
+@settings(max_examples=100, deadline=None)
+@given(requests())
+def test_a_link_lives_exactly_as_long_as_was_asked(asked: Asked) -> None:
+    link = asked.link()
+
+    assert link.expires_in == asked.expires_in
+    assert dict(query_pairs(link.url))["x-oss-expires"] == str(asked.expires_in)
+    assert link.expires_at == asked.moment + timedelta(seconds=asked.expires_in)
+    assert link.clamped is False
+
+
+@settings(max_examples=100, deadline=None)
+@given(requests())
+def test_the_headers_of_a_link_are_exactly_those_that_are_signed(asked: Asked) -> None:
+    named = {name.lower() for name in asked.signed_headers}
+    signed = {
+        name: value
+        for name, value in asked.headers.items()
+        if name.lower() in named or name.lower().startswith("x-oss-") or name.lower() in ("content-type", "content-md5")
+    }
+
+    assert asked.link().headers == signed
+
+
+def test_a_link_of_the_default_lives_for_a_quarter_of_an_hour() -> None:
+    assert life(sign()) == (900, 900, False, 900)
+
+
+@pytest.mark.parametrize("left", [1, 59, 899])
+@pytest.mark.parametrize("ends", [float, int, lambda end: datetime.fromtimestamp(end, UTC)])
+def test_no_link_outlives_its_credentials(ends: type, left: int) -> None:
+    link = sign(credentials=KEYS._replace(expires_at=ends(NOW + left)), expires_in=900)
+
+    assert life(link) == (left, left, True, left)
+    assert verify("GET", link.url, credentials=KEYS, now=NOW).ok
+
+
+@pytest.mark.parametrize("left", [900, 901, 604_800])
+def test_credentials_that_live_long_enough_clamp_nothing(left: int) -> None:
+    link = sign(credentials=KEYS._replace(expires_at=NOW + left), expires_in=900)
+
+    assert life(link) == (900, 900, False, 900)
+
+
+def test_a_part_of_a_second_that_credentials_have_left_is_not_lived() -> None:
+    assert sign(credentials=KEYS._replace(expires_at=NOW + 1.999)).expires_in == 1
+
+
+@pytest.mark.parametrize("left", [0.999, 0, -1, -86_400])
+def test_credentials_that_have_ended_sign_nothing(left: float) -> None:
+    with pytest.raises(CredentialsExpired) as caught:
+        sign(credentials=KEYS._replace(expires_at=NOW + left))
+    assert caught.value.expires_at == NOW + left
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        NOW,
+        float(NOW),
+        NOW + 0.999,
+        MOMENT,
+        MOMENT.replace(microsecond=999_999),
+        MOMENT.astimezone(timezone(timedelta(hours=8))),
+        MOMENT.astimezone(timezone(-timedelta(hours=9, minutes=30))),
+    ],
+)
+def test_a_moment_is_the_same_second_however_it_is_written(now: datetime | float) -> None:
+    assert sign(now=now) == sign(now=NOW)
+
+
+def test_without_a_clock_a_link_is_signed_now() -> None:
+    before = int(time.time())
+    link = presign("GET", BUCKET, KEY, credentials=KEYS, endpoint=HANGZHOU, expires_in=600)
+
+    assert before + 600 <= link.expires_at.timestamp() <= time.time() + 600
+    assert verify("GET", link.url, credentials=KEYS).ok
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_permanent_credentials_sign_without_a_token(token: str | None) -> None:
+    link = sign(credentials=Credentials(*KEYS[:2], security_token=token))
+
+    assert "security-token" not in link.url
+    assert link == sign()
+
+
+def test_a_token_that_changed_is_used_at_once() -> None:
+    sign(credentials=TEMPORARY)
+    renewed = sign(credentials=TEMPORARY._replace(security_token="CAISOTHEREXAMPLE"))
+
+    assert dict(query_pairs(renewed.url))["x-oss-security-token"] == "CAISOTHEREXAMPLE"
+    assert verify("GET", renewed.url, credentials=TEMPORARY, now=NOW).fault == "wrong_token"
+
+
+def test_headers_that_are_not_signed_are_not_asked_of_the_caller() -> None:
+    assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).headers == {}
+    assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).url == sign().url
+
+
+def test_an_additional_header_is_signed_and_asked_of_the_caller_as_it_was_written() -> None:
+    link = sign(headers={"Range": "bytes=0-9"}, signed_headers=["RANGE"])
+
+    assert link.headers == {"Range": "bytes=0-9"}
+    assert dict(query_pairs(link.url))["x-oss-additional-headers"] == "range"
+
+
+@pytest.mark.parametrize("always", ["Content-Type", "content-md5", "x-oss-meta-a"])
+def test_naming_a_header_that_is_always_signed_changes_nothing(always: str) -> None:
+    named = sign(headers={always: "v"}, signed_headers=[always])
+
+    assert named == sign(headers={always: "v"})
+    assert "additional-headers" not in named.url
+    assert sign(signed_headers=[always]) == sign()
+
+
+def test_a_host_that_was_given_is_not_asked_again_of_the_caller() -> None:
+    host = "examplebucket.oss-cn-hangzhou.aliyuncs.com"
+
+    assert sign(headers={"Host": host}, signed_headers=["host"]) == sign(signed_headers=["Host"])
+    assert sign(headers={"Host": host}) == sign()
+
+
+def test_the_hash_of_a_payload_is_signed_where_its_header_is_given() -> None:
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    link = sign("PUT", headers={"X-Oss-Content-Sha256": digest})
+
+    assert link.headers == {"X-Oss-Content-Sha256": digest}
+    assert verify("PUT", link.url, credentials=KEYS, headers=link.headers, now=NOW).canonical_request.endswith(digest)
+    assert verify("PUT", link.url, credentials=KEYS, headers=link.headers, now=NOW).ok
+
+
+@given(st.permutations(["versionId", "a", "x-oss-process", "response-expires"]))
+def test_the_order_in_which_parameters_are_given_does_not_matter(names: list[str]) -> None:
+    assert sign(query=dict.fromkeys(names, "v")) == sign(query=dict.fromkeys(sorted(names), "v"))
+
+
+def test_the_canonical_query_is_the_url_s_own_with_the_signature_last() -> None:
+    query = sign(credentials=TEMPORARY, query={"versionId": "1"}).url.partition("?")[2]
+    names = [part.partition("=")[0] for part in query.split("&")]
+
+    assert names == [*sorted(names[:-1]), "x-oss-signature"]
+    assert verify("GET", sign(credentials=TEMPORARY).url, credentials=TEMPORARY, now=NOW).ok

@@ -1,0 +1,172 @@
+"""`redact` takes every secret out of a text and leaves the rest."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from signing import BUCKET, HANGZHOU, KEY, NOW, Asked, requests
+
+from signer import Credentials, presign, redact
+
+SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
+URL = presign(
+    "GET", BUCKET, KEY, credentials=SECRETIVE, endpoint=HANGZHOU, expires_in=600, query={"versionId": "v1"}, now=NOW
+).url
+SIGNATURE = URL.rpartition("=")[2]
+
+
+def escaped(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+# The places that a URL turns up in.
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "alone": str,
+    "in a sentence": lambda url: f"Get it at {url}, or ask again.",
+    "in brackets": lambda url: f"(see <{url}>)",
+    "in quotes": lambda url: f'GET "{url}" HTTP/1.1" 200',
+    "as a header": lambda url: f"< Location: {url}\r\n< Vary: Accept\r\n",
+    "percent-encoded": lambda url: f"/login?next={quote(url, safe='')}&lang=en",
+    "percent-encoded in small letters": lambda url: f"/login?next={quote(url, safe='').replace('%3D', '%3d')}&lang=en",
+    "percent-encoded twice": lambda url: f"/login?next={quote(quote(url, safe=''), safe='')}&lang=en",
+    "percent-encoded three times": lambda url: quote(quote(quote(url, safe=""), safe=""), safe=""),
+    "HTML-escaped": lambda url: f'<a href="{escaped(url)}">open</a>',
+    "HTML-escaped with numbers": lambda url: url.replace("&", "&#38;"),
+    "in JSON": lambda url: json.dumps({"url": url, "expires_in": 600}),
+    "in JSON within JSON": lambda url: json.dumps({"body": json.dumps({"url": url})}),
+    "in JSON that escapes the ampersand": lambda url: json.dumps({"url": url}).replace("&", "\\u0026"),
+    "in JSON that escapes slashes": lambda url: json.dumps({"url": url}).replace("/", "\\/"),
+    "as Python writes it": lambda url: repr({"url": url}),
+    "as bytes": lambda url: repr(url.encode()),
+    "path and query": lambda url: urlsplit(url)._replace(scheme="", netloc="").geturl(),
+    "in capitals": lambda url: url.replace("x-oss-", "X-OSS-"),
+    "in a log line": lambda url: f"2026-03-01 06:41:11 INFO url={url} status=302",
+}
+
+
+@pytest.mark.parametrize("where", WRITTEN)
+def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
+    written = WRITTEN[where](URL)
+    assert SIGNATURE in written
+
+    redacted = redact(written)
+
+    assert SIGNATURE not in redacted
+    assert "CAISBEGIN" not in redacted
+    assert "TOKENEND" not in redacted
+    assert "NUEXAMPLEID" not in redacted
+    assert "exampleobject.txt" in redacted
+    assert "v1" in redacted
+    assert redacted.count("REDACTED") == 3
+
+
+@pytest.mark.parametrize("where", WRITTEN)
+@settings(max_examples=40, deadline=None)
+@given(requests())
+def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:
+    credentials = asked.credentials._replace(
+        access_key_id="STS.NUEXAMPLE" + asked.credentials.access_key_id,
+        security_token=f"CAISBEGIN{asked.credentials.security_token or ''}TOKENEND",
+    )
+    url = asked._replace(credentials=credentials).link().url
+
+    redacted = redact(WRITTEN[where](url))
+
+    assert url.rpartition("=")[2] not in redacted
+    assert "STS.NUEXAMPLE" not in redacted
+    assert "CAISBEGIN" not in redacted
+    assert "TOKENEND" not in redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (
+            "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-date=20260301T064111Z&x-oss-signature=abc&versionId=1",
+            "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-date=20260301T064111Z&x-oss-signature=REDACTED&versionId=1",
+        ),
+        ("?x-oss-signature-version=OSS4-HMAC-SHA256", "?x-oss-signature-version=OSS4-HMAC-SHA256"),
+        ("?OSSAccessKeyId=LTAI&Expires=1&Signature=abc%3D", "?OSSAccessKeyId=REDACTED&Expires=1&Signature=REDACTED"),
+        ("?security-token=CAIS%2B&a=1", "?security-token=REDACTED&a=1"),
+        ("?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=abc", "?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"),
+        ("/reports/q3.pdf?share=s1.abc.def&format=json", "/reports/q3.pdf?share=REDACTED&format=json"),
+        ("Authorization: Bearer eyJhbGciOi.eyJzdWI.c2ln", "Authorization: REDACTED"),
+        ("authorization: OSS4-HMAC-SHA256 Credential=LTAI5tEXAMPLE/20260301", "authorization: REDACTED"),
+        (
+            "authorization: OSS4-HMAC-SHA256 Credential=LTAI5tEXAMPLE/20260301, Signature=abc, AdditionalHeaders=host",
+            "authorization: REDACTED, Signature=REDACTED, AdditionalHeaders=host",
+        ),
+        ("Authorization%3A%20Bearer%20eyJhbGciOi", "Authorization%3AREDACTED"),
+        ("Authorization: OSS LTAI5tEXAMPLE:c2ln", "Authorization: REDACTED"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: REDACTED"),
+        ("Proxy-Authorization: Basic dXNlcjpwYXNz", "Proxy-Authorization: REDACTED"),
+        ("X-Api-Key: fcp_0123456789abcdef", "X-Api-Key: REDACTED"),
+        ('{"security_token": "CAIS+/==", "region": "cn"}', '{"security_token": "REDACTED", "region": "cn"}'),
+        ('{"SecurityToken":"CAIS+/=="}', '{"SecurityToken":"REDACTED"}'),
+        ('{"AccessKeySecret":"abc"}', '{"AccessKeySecret":"REDACTED"}'),
+        ("access_key_id='LTAI5tEXAMPLE'", "access_key_id='REDACTED'"),
+        ("OSS_ACCESS_KEY_SECRET=abc", "OSS_ACCESS_KEY_SECRET=REDACTED"),
+        ("OSS_SESSION_TOKEN=CAIS+/==", "OSS_SESSION_TOKEN=REDACTED"),
+        ("ALIBABA_CLOUD_SECURITY_TOKEN=CAIS+/==", "ALIBABA_CLOUD_SECURITY_TOKEN=REDACTED"),
+        ("x-oss-security-token: CAIS+/==", "x-oss-security-token: REDACTED"),
+        ("x-fc-access-key-id: STS.EXAMPLE", "x-fc-access-key-id: REDACTED"),
+        ("x-fc-access-key-secret: abc", "x-fc-access-key-secret: REDACTED"),
+        ("x-fc-security-token: CAIS+/==", "x-fc-security-token: REDACTED"),
+        ("x-oss-signature: \r\nVary: Accept", "x-oss-signature: \r\nVary: Accept"),
+        ("[('x-oss-security-token', 'CAIS+/=='), ('a', 'b')]", "[('x-oss-security-token', 'REDACTED'), ('a', 'b')]"),
+        ('[["x-oss-signature","abc"]]', '[["x-oss-signature","REDACTED"]]'),
+        ("{&quot;security_token&quot;:&quot;CAIS+/==&quot;}", "{&quot;security_token&quot;:&quot;REDACTED&quot;}"),
+        ('{"policy": "eyJleHBpcmF0aW9uIjoi", "key": "a"}', '{"policy": "REDACTED", "key": "a"}'),
+        ("client_secret=abc&a=b", "client_secret=REDACTED&a=b"),
+        ("He sent Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln to us", "He sent Bearer REDACTED to us"),
+        ("the key fcp_0123456789abcdef is revoked", "the key REDACTED is revoked"),
+        ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signed with REDACTED"),
+    ],
+)
+def test_other_texts_with_secrets(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "There is nothing at this address.",
+        "GET /reports/2026/q3.pdf HTTP/1.1",
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/exampleobject.txt",
+        "?x-oss-date=20260301T064111Z&x-oss-expires=600&x-oss-signature-version=OSS4-HMAC-SHA256&versionId=1",
+        "a signature is the HMAC of the string to sign",
+        "the policy of the bucket, its credentials and its shares",
+        "/shared/secrets-of-the-trade/policy.pdf",
+        "please share: it is no secret: the policy: none",
+        "the bearer of good tidings holds a Bearer token",
+        "The parameter x-oss-signature is missing.",
+        "Content-Type: text/plain; charset=utf-8",
+        '{"expires_in": 600, "clamped_by": null}',
+        "报告 2026 · ü 🙂",
+    ],
+)
+def test_a_text_without_secrets_is_unchanged(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(st.text(max_size=200))
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=30), st.text(max_size=30))
+@example("x-oss-", "")
+def test_whatever_stands_around_it_a_link_is_redacted(before: str, after: str) -> None:
+    redacted = redact(f"{before} {URL} {after}")
+
+    assert SIGNATURE not in redacted
+    assert "CAISBEGIN" not in redacted
+    assert "TOKENEND" not in redacted
