@@ -70,7 +70,7 @@ def read_credential(request: Request) -> str | None:
     if authorization is not None:
         found = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
         if not found:
-            raise malformed("Authorization is not Bearer and one key or token: send the word Bearer, a space and the key")
+            raise malformed("Authorization is not Bearer and one key or token: send Bearer, a space and the key")
         bearer = found[1]
         if bearer.startswith("fcp_") and not _API_KEY.fullmatch(bearer):
             raise malformed("The key in Authorization is not whole: send it as it was given, beginning with fcp_")
