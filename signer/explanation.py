@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from textwrap import wrap
 from typing import NamedTuple
 
 from . import diagnosis, v4
@@ -34,8 +35,8 @@ class Explanation(NamedTuple):
     `version` is "V4", "V1", "V2", "S3-compatible V4", "S3-compatible V2", or None without a signature. `age`,
     `lifetime` and `remaining` are seconds, `remaining` negative where the link has ended. `temporary` says whether
     temporary credentials signed it, and `headers` names what must be sent with it as far as the link shows. `findings`
-    are most probable first; `differences` are where OSS's canonical request is not the link's; `signature` is whether the
-    signature is right, None where that is not known.
+    are most probable first; `differences` are where OSS's canonical request is not the link's; `signature` is whether
+    the signature is right, None where that is not known.
     """
 
     version: str | None
@@ -125,6 +126,7 @@ def explain(
         found = diagnosis.heed(error, found, compared, link, method)
     signature, found, notes = diagnosis.prove(request, link, credentials, clock, found)
 
+    found = list(diagnosis.in_order(found))
     given = [name for name in sent if v4.is_always_signed(name)]
     return Explanation(
         version=link.version,
@@ -144,9 +146,9 @@ def explain(
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         headers=tuple(dict.fromkeys((*(name for name in link.additional if name != "host"), *given))),
         signature=signature,
-        findings=diagnosis.in_order(found),
+        findings=tuple(found),
         differences=compared,
-        notes=(*_notes(link, method), *notes),
+        notes=(*_notes(link, method, is_whole=not found), *notes),
     )
 
 
@@ -156,13 +158,13 @@ def _bucket_of(error: ServerError | None) -> str | None:
     return path[0].split("/")[1] or None if path and path[0].count("/") > 1 else None
 
 
-def _notes(link: Reading, method: str) -> Iterator[str]:
+def _notes(link: Reading, method: str, *, is_whole: bool) -> Iterator[str]:
     if link.version in look.VERSION_NOTES:
         yield look.VERSION_NOTES[link.version]
     if link.bucket is None:
         yield "A custom domain does not tell its bucket, which is part of what is signed."
     region = link.host_region or ""
-    if link.host_kind == "public" and region.startswith("cn-") and region != "cn-hongkong":
+    if is_whole and link.host_kind == "public" and region.startswith("cn-") and region != "cn-hongkong":
         yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
     if link.version == V4 and method == "HEAD":
         yield "GET and HEAD are different signatures: a link signed for GET is refused with HEAD."
@@ -202,8 +204,20 @@ def _lines(told: Explanation) -> Iterator[str]:
         more = "" if told.signature else " The secret, or OSS's error document, would tell more."
         yield "Nothing wrong was found." + more
     for number, finding in enumerate(told.findings, 1):
-        yield f"{number}. {finding.title} [{finding.code}, {finding.certainty}]"
-        yield f"   Seen: {finding.evidence}"
-        yield f"   Do:   {finding.advice}"
+        yield from _wrapped(f"{number}. ", f"{finding.title} [{finding.code}, {finding.certainty}]")
+        yield from _wrapped("   Seen: ", finding.evidence)
+        yield from _wrapped("   Do:   ", finding.advice)
     for note in told.notes:
-        yield f"Note: {note}"
+        yield from _wrapped("Note: ", note)
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """A paragraph of 100 columns behind its label."""
+    return wrap(
+        text,
+        100,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

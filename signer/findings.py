@@ -129,12 +129,15 @@ def of_parameters(link: Reading) -> Iterator[Finding]:
         yield Finding(
             "plus_decoded",
             CERTAIN,
-            f"The security token holds {token.count(' ')} blank(s); it is base64, which has none, so each was a "
-            f"plus sign.",
+            f"The security token holds {_count(token.count(' '), 'blank')}, where base64 has plus signs.",
         )
     temporary = link.access_key_id.startswith("STS.")
     if temporary and not token and link.value("x-oss-signature" if link.version in (V4, V2) else "Signature"):
         yield Finding("missing_token", CERTAIN, "The access key begins with STS., and the link has no security token.")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _behind(link: Reading) -> tuple[str, ...]:
