@@ -246,6 +246,11 @@ def test_a_mount_that_only_reads_may_hold_them_and_shows_none() -> None:
     assert ask("/links/readme", under=under).key == ".links/readme"
 
 
+def test_an_object_of_that_name_in_another_bucket_is_one_like_any_other() -> None:
+    under = policy(Rule("/all/", "", bucket="otherbucket"), **OWN)
+    assert ask("/all/.links/keys.json", under=under).key == ".links/keys.json"
+
+
 KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
     "/".join
 )
