@@ -6,14 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from signer import Endpoint, SignerError
-from signer import names as oss_names
 
-from .durations import read_duration
 from .overlaps import check_overlaps
-from .policy import InvalidPolicy, Location, Mount, Policy
+from .policy import InvalidPolicy, Mount, Policy
+from .policy_entry import LOOPBACK, Entry, Table, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,6 +52,8 @@ TOP_KEYS: Mapping[str, str] = {
     "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
     "cors_allow_origin": "platform (the default: Function Compute itself echoes the Origin), or function.",
     "mount": "The mounts, one table each.",
+    "notice": "What is told when an event comes, one table each.",
+    "sink": "Places in OSS where notices are written, one table each; all other sinks stand in the keys document.",
 }
 MOUNT_KEYS: Mapping[str, str] = {
     "path": "The path prefix at this service; begins and ends in /.",
@@ -74,13 +75,7 @@ MOUNT_KEYS: Mapping[str, str] = {
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::[0-9]{1,5})?")
-_SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)?")
-_UNITS = {None: 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-Table = Mapping[str, Any]
 
 
 def load(path: str, environ: Mapping[str, str]) -> Policy:
@@ -106,7 +101,7 @@ def load(path: str, environ: Mapping[str, str]) -> Policy:
 
 def read(document: Table, environ: Mapping[str, str]) -> Policy:
     """The policy of a parsed document, checked whole. Raises `InvalidPolicy`."""
-    top = _Entry("at the top", _filled(document, environ, "at the top"), TOP_KEYS)
+    top = Entry("at the top", _filled(document, environ, "at the top"), TOP_KEYS)
     region = top.text("region")
     if region is None:
         top.refuse("region", "is missing: name the region of the buckets, such as cn-hangzhou")
@@ -114,18 +109,18 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
     keys, state, public_url = top.text("keys"), top.text("state"), top.text("public_url")
     reserved = []
     if keys is not None and not re.fullmatch(r"file:.+", keys):
-        document_at = _location(top, "keys", keys)
+        document_at = read_location(top, "keys", keys)
         if not document_at.key or document_at.key.endswith("/"):
             top.refuse("keys", f"= {keys!r} names no object: write oss://bucket/.links/keys.json or file:path")
         reserved.append(document_at)
-    state_at = _prefix(top, "state", state) if state is not None else None
+    state_at = read_prefix(top, "state", state) if state is not None else None
     if state_at is not None:
         if not state_at.key:
             top.refuse("state", f"= {state!r} is a whole bucket: write oss://bucket/.links/state/")
         reserved.append(state_at)
     credential_life = top.span("credential_life", "1h", 60, 43_200)
     mounts = [
-        _mount(_Entry(f"mount {number}", table, MOUNT_KEYS), region, credential_life)
+        _mount(Entry(f"mount {number}", table, MOUNT_KEYS), region, credential_life)
         for number, table in enumerate(top.tables("mount"), 1)
     ]
     policy = Policy(
@@ -136,101 +131,19 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
         state=state_at,
         reserved=tuple(reserved),
         oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
-        public_url=_origin(top, "public_url", public_url) if public_url is not None else None,
-        cors=frozenset(_origin(top, "cors", origin) for origin in top.texts("cors")),
+        public_url=read_origin(top, "public_url", public_url) if public_url is not None else None,
+        cors=frozenset(read_origin(top, "cors", origin) for origin in top.texts("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
     )
+    if not {"notice", "sink"}.isdisjoint(top.table):
+        from .notice_rules import read_notices
+
+        policy = read_notices(top, policy)
     check_overlaps(policy)
     return policy
 
 
-class _Entry:
-    """One table of the file, read key by key; a key that is not known is refused at once."""
-
-    def __init__(self, where: str, table: object, known: Mapping[str, str]) -> None:
-        self.where = where
-        if not isinstance(table, dict):
-            raise InvalidPolicy(f"{where} is no table.")
-        self.table: Table = table
-        if isinstance(table.get("path"), str):
-            self.where = f"{where} ({table['path']})"
-        for name in table:
-            if name not in known:
-                raise InvalidPolicy(f"{self.where}: the key {name!r} is not known; known are {', '.join(known)}.")
-
-    def refuse(self, name: str, why: str) -> NoReturn:
-        raise InvalidPolicy(f"{self.where}: {name} {why}.")
-
-    def text(self, name: str) -> str | None:
-        value = self.table.get(name)
-        if value is not None and not isinstance(value, str):
-            self.refuse(name, "is no text: put it in quotes")
-        return value
-
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if not value:
-            self.refuse(name, "is missing")
-        return value
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of `choices`; the first if absent."""
-        value = self.text(name)
-        if value is None:
-            return choices[0]
-        if value not in choices:
-            self.refuse(name, f"= {value!r} is none of {', '.join(choices)}")
-        return value
-
-    def texts(self, name: str, default: tuple[str, ...] = (), choices: tuple[str, ...] = ()) -> tuple[str, ...]:
-        value = self.table.get(name, list(default))
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.refuse(name, "is no list of texts")
-        for item in value:
-            if choices and item not in choices:
-                self.refuse(name, f"holds {item!r}, which is none of {', '.join(choices)}")
-        if len(set(value)) != len(value):
-            self.refuse(name, "names one thing twice")
-        return tuple(value)
-
-    def flag(self, name: str) -> bool:
-        value = self.table.get(name, False)
-        if not isinstance(value, bool):
-            self.refuse(name, "is neither true nor false")
-        return value
-
-    def span(self, name: str, default: str, least: int, most: int) -> int:
-        """Seconds of a span of time within bounds."""
-        value = self.table.get(name, default)
-        found = read_duration(value) if isinstance(value, str) else value if type(value) is int else None
-        if found is None or not least <= found <= most:
-            self.refuse(
-                name, f"= {value!r} is no span of time from {least} to {most} seconds: write it as 90, 15m, 2h or 1d"
-            )
-        return found
-
-    def size(self, name: str, most: int) -> int | None:
-        """Bytes, from a number or from a text such as 10MB (1 KB is 1024 bytes)."""
-        value = self.table.get(name)
-        if value is None:
-            return None
-        found = None
-        if type(value) is int:
-            found = value
-        elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-            found = int(match[1]) * _UNITS[match[2]]
-        if found is None or not 1 <= found <= most:
-            self.refuse(name, f"= {value!r} is no size from 1 to {most} bytes: write it as 5242880 or 5MB")
-        return found
-
-    def tables(self, name: str) -> list[object]:
-        value = self.table.get(name, [])
-        if not isinstance(value, list):
-            self.refuse(name, f"is no list of tables: write [[{name}]]")
-        return value
-
-
-def _mount(entry: _Entry, region: str, credential_life: int) -> Mount:
+def _mount(entry: Entry, region: str, credential_life: int) -> Mount:
     path = entry.required("path")
     if not (path.startswith("/") and path.endswith("/")):
         entry.refuse("path", f"= {path!r} does not begin and end in /: /pub would admit /public-secret too")
@@ -242,7 +155,7 @@ def _mount(entry: _Entry, region: str, credential_life: int) -> Mount:
     max_expires = entry.span("max_expires", "1h", 1, MAX_EXPIRES)
     if expires > max_expires:
         entry.refuse("expires", f"({expires} s) is above max_expires ({max_expires} s)")
-    target = _prefix(entry, "target", entry.required("target"))
+    target = read_prefix(entry, "target", entry.required("target"))
     access = entry.choice("access", ("authenticated", "anonymous"))
     if access == "anonymous" and not target.key and not entry.flag("whole_bucket"):
         entry.refuse(
@@ -278,7 +191,7 @@ def _mount(entry: _Entry, region: str, credential_life: int) -> Mount:
     )
 
 
-def _cache(entry: _Entry, access: str, longest: int) -> int | None:
+def _cache(entry: Entry, access: str, longest: int) -> int | None:
     """The window in which links are the same; at its end a link of the `longest` life still lives as long again."""
     if "cache" not in entry.table:
         return None
@@ -287,15 +200,7 @@ def _cache(entry: _Entry, access: str, longest: int) -> int | None:
     return entry.span("cache", "5m", 10, longest // 2)
 
 
-def _origin(entry: _Entry, name: str, value: str) -> str:
-    """Scheme and host alone, as a browser writes an Origin."""
-    loopback = _LOOPBACK.fullmatch(value.removeprefix("http://")) is not None
-    if not _ORIGIN.fullmatch(value) or (value.startswith("http://") and not loopback):
-        entry.refuse(name, f"= {value!r} is no origin: write scheme and host alone, such as https://links.example.com")
-    return value
-
-
-def _link_endpoint(entry: _Entry, region: str) -> Endpoint:
+def _link_endpoint(entry: Entry, region: str) -> Endpoint:
     value = entry.text("endpoint")
     if value is None:
         return Endpoint.public(region)
@@ -309,39 +214,18 @@ def _link_endpoint(entry: _Entry, region: str) -> Endpoint:
     return _endpoint(entry, "endpoint", lambda url: Endpoint.custom_domain(url, region), value)
 
 
-def _endpoint(entry: _Entry, name: str, make: Callable[[str], Endpoint], value: str) -> Endpoint:
+def _endpoint(entry: Entry, name: str, make: Callable[[str], Endpoint], value: str) -> Endpoint:
     try:
         return make(value)
     except SignerError as error:
         raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
 
 
-def _location(entry: _Entry, name: str, value: str) -> Location:
-    scheme, _, rest = value.partition("://")
-    bucket, slash, key = rest.partition("/")
-    if scheme != "oss" or not slash:
-        entry.refuse(name, f"= {value!r} is no place in OSS: write oss://bucket/prefix/")
-    try:
-        oss_names.check_bucket(bucket)
-        if key:
-            oss_names.check_key(key)
-    except SignerError as error:
-        raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
-    return Location(bucket, key)
-
-
-def _prefix(entry: _Entry, name: str, value: str) -> Location:
-    location = _location(entry, name, value)
-    if location.key and not location.key.endswith("/"):
-        entry.refuse(name, f"= {value!r} does not end in /")
-    return location
-
-
 def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
     """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
     if not value:
         return None
-    if not _LOOPBACK.fullmatch(value.partition("://")[2].rstrip("/")):
+    if not LOOPBACK.fullmatch(value.partition("://")[2].rstrip("/")):
         raise InvalidPolicy(
             "LINK_OSS_ENDPOINT is for a local OSS only: name a loopback address such as http://127.0.0.1:9001, "
             "or unset it."

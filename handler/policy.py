@@ -48,6 +48,28 @@ class Mount(NamedTuple):
     cache: int | None
 
 
+class OssSink(NamedTuple):
+    """A place in OSS where notices are written, one object an invocation."""
+
+    name: str
+    target: Location
+
+
+class NoticeRule(NamedTuple):
+    """What is told, and to whom: `on` is created, timer or message, `give` is link or share.
+
+    `expires` is None for the usual life; with `every` (seconds) the timer sends what was gathered since. `to` are names
+    of sinks, in this policy or in the keys document.
+    """
+
+    on: str
+    mount: Mount
+    give: str
+    expires: int | None
+    every: int | None
+    to: tuple[str, ...]
+
+
 class Policy(NamedTuple):
     """The whole of links.toml, checked. `mounts` are in the order in which they are looked at: longest path first."""
 
@@ -61,6 +83,8 @@ class Policy(NamedTuple):
     public_url: str | None
     cors: frozenset[str]
     cors_by_function: bool
+    notices: tuple[NoticeRule, ...] = ()
+    sinks: tuple[OssSink, ...] = ()
 
     def mount(self, path: str) -> Mount | None:
         """The mount with the longest path that `path` begins with, None where none covers it."""
@@ -70,5 +94,5 @@ class Policy(NamedTuple):
         return None
 
     def is_reserved(self, bucket: str, key: str) -> bool:
-        """Whether an object belongs to the service itself (its keys document, its state)."""
+        """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
         return any(bucket == place.bucket and key.startswith(place.key) for place in self.reserved)

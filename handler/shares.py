@@ -26,6 +26,7 @@ from .problems import Problem
 
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
+NOTICES = "notice"  # who stands behind the shares of notices; only a retired share key withdraws them
 LATEST = 2**32 - 1  # the last second that four bytes hold
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
@@ -78,7 +79,7 @@ def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
         raise invalid()
     if now >= share.ends_at:
         raise gone("share_ended", "This link has ended: ask its sender for a new one.")
-    if share.maker not in {maker_tag(maker) for maker in makers(keys)}:
+    if share.maker not in {maker_tag(maker) for maker in (NOTICES, *makers(keys))}:
         raise gone(
             "share_maker_gone", "This link was withdrawn with the key that made it: ask its sender for a new one."
         )
