@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,10 +17,11 @@ else:
     import tomli as tomllib
 
 Props = Mapping[str, Any]
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class Read(NamedTuple):
-    """The policy of one function, or the sentence that says why there is none; `document` is the file as it stands."""
+    """The policy of one function, or the sentence that says why there is none; `document` is the file, filled in."""
 
     name: str
     policy: Policy | None
@@ -35,7 +37,8 @@ def read(root: Path, props: Props) -> Read:
         policy = configuration.load(str(root / name), environment)
     except InvalidPolicy as error:
         return Read(name, None, error.sentence, {})
-    return Read(name, policy, "", tomllib.loads((root / name).read_text(encoding="utf-8")))
+    document = tomllib.loads((root / name).read_text(encoding="utf-8"))
+    return Read(name, policy, "", _filled(document, environment))
 
 
 def faults(found: Read, props: Props) -> Iterator[str]:
@@ -74,3 +77,14 @@ def _watch(trigger: Mapping[str, Any], policy: Policy, targets: list[Location]) 
     for place in policy.reserved:
         if watched.overlaps(place):
             yield f"it watches {watched}, where the service writes its own {place}: it would call itself."
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    """The document with its variables, which are all there, since the policy could be read."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: environment[found[1]], value)
+    if isinstance(value, list):
+        return [_filled(item, environment) for item in value]
+    if isinstance(value, dict):
+        return {name: _filled(item, environment) for name, item in value.items()}
+    return value

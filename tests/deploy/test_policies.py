@@ -1,0 +1,282 @@
+"""Each role may do what its function's mounts need, and no more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from project_copy import ROOT, ProjectCopy
+
+from deploy import policies, policy_rules, rendering, statements
+from deploy.errors import DeployError
+from handler.policy import Location
+
+VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+HTTP = {
+    "functionName": "links-http",
+    "region": "cn-hangzhou",
+    "role": "links-http",
+    "environmentVariables": VARIABLES,
+    "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}],
+}
+EVENTS = {
+    "functionName": "links-events",
+    "region": "cn-hangzhou",
+    "role": "acs:ram::1000000000000001:role/links-events",
+    "environmentVariables": VARIABLES,
+    "asyncInvokeConfig": {
+        "destinationConfig": {
+            "onFailure": {"destination": "acs:mns:cn-hangzhou:1000000000000001:queues/links-failed/messages"}
+        }
+    },
+    "triggers": [
+        {
+            "triggerName": "uploads",
+            "triggerType": "oss",
+            "invocationRole": "acs:ram::1000000000000001:role/oss-calls-links",
+            "sourceArn": "acs:oss:cn-hangzhou:1000000000000001:examplebucket",
+            "triggerConfig": {"events": [], "filter": {"key": {"prefix": "outbox/", "suffix": ""}}},
+        }
+    ],
+}
+RENDERED = {
+    "resources": {
+        "links_http": {"component": "fc3@0.1.22", "props": HTTP},
+        "links_events": {"component": "fc3@0.1.22", "props": EVENTS},
+    }
+}
+LINKS = """
+region = "${LINK_REGION}"
+keys   = "oss://${LINK_BUCKET}/.links/keys.json"
+state  = "oss://${LINK_BUCKET}/.links/state/"
+
+[[mount]]
+path      = "/reports/"
+target    = "oss://${LINK_BUCKET}/reports/"
+max_share = "90d"
+
+[[mount]]
+path     = "/in/"
+target   = "oss://other-bucket/in/"
+methods  = ["PUT", "POST"]
+max_size = "10MB"
+"""
+DOCUMENT: dict[str, Any] = {
+    "notice": [{"on": "created", "mount": "/reports/", "to": ["manifest"]}],
+    "sink": [{"name": "manifest", "target": "oss://examplebucket/.links/notices/"}],
+}
+Document = dict[str, Any]
+
+
+def allow(actions: list[str], *resources: str) -> Document:
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
+IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
+STATE = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/state/*")
+KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
+KEYS_STAY = {
+    "Effect": "Deny",
+    "Action": ["oss:DeleteObject", "oss:PutObject"],
+    "Resource": ["acs:oss:*:*:examplebucket/.links/keys.json"],
+}
+
+
+def of(folder: Path, text: str = LINKS) -> Document:
+    (folder / "links.toml").write_text(text, encoding="utf-8")
+    return policies.policies(folder, RENDERED)
+
+
+def statements_of(found: Document, role: str) -> list[Document]:
+    policy = found["roles"][role]["policy"]
+    assert policy["Version"] == "1"
+    return list(policy["Statement"])
+
+
+def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> None:
+    assert statements_of(of(tmp_path), "links-http") == [IN, REPORTS, STATE, KEYS, KEYS_STAY]
+
+
+def test_the_events_role_reads_what_notices_give_and_writes_where_they_go(tmp_path: Path) -> None:
+    (tmp_path / "links.toml").write_text(LINKS, encoding="utf-8")
+    read = policy_rules.read(tmp_path, EVENTS)
+    assert read.policy is not None
+    assert policies.of_function(EVENTS, read.policy, DOCUMENT) == [
+        REPORTS,
+        allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:1000000000000001:/queues/links-failed/messages"),
+        STATE,
+        KEYS,
+        KEYS_STAY,
+    ]
+
+
+CHANGES = {
+    "versionId": (
+        'max_share = "90d"',
+        'max_share = "90d"\nquery = ["versionId"]',
+        allow(["oss:GetObject", "oss:GetObjectVersion"], "acs:oss:*:*:examplebucket/reports/*"),
+    ),
+    "methods": (
+        '["PUT", "POST"]',
+        '["POST"]',
+        allow(["oss:PutObject"], "acs:oss:*:*:other-bucket/in/*"),
+    ),
+    "bucket": ("other-bucket", "third-bucket", allow(IN["Action"], "acs:oss:*:*:third-bucket/in/*")),
+    "prefix": (
+        "BUCKET}/reports/",
+        "BUCKET}/reports/2026/",
+        allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/2026/*"),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_mount_changes_exactly_one_statement(change: str, tmp_path: Path) -> None:
+    old, new, statement = CHANGES[change]
+    before, after = of(tmp_path), of(tmp_path, LINKS.replace(old, new))
+    assert old in LINKS
+    changed = [
+        pair
+        for pair in zip(statements_of(before, "links-http"), statements_of(after, "links-http"), strict=True)
+        if pair[0] != pair[1]
+    ]
+    assert [pair[1] for pair in changed] == [statement]
+    assert before["deployer"] == after["deployer"]
+    assert statements_of(before, "links-events") == statements_of(after, "links-events")
+
+
+def test_a_new_mount_adds_one_statement(tmp_path: Path) -> None:
+    text = LINKS + '[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
+    before, after = (statements_of(of(tmp_path, links), "links-http") for links in (LINKS, text))
+    assert [statement for statement in after if statement not in before] == [
+        allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/a/*")
+    ]
+    assert len(after) == len(before) + 1
+
+
+def test_nothing_is_allowed_on_everything_and_nothing_may_be_listed(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    for role in found["roles"].values():
+        for statement in role["policy"]["Statement"]:
+            assert all(resource.count("/") and not resource.endswith(":*") for resource in statement["Resource"])
+            assert not any("*" in action or "List" in action for action in statement["Action"])
+
+
+@pytest.mark.parametrize("key", ["a*/", "what?/"])
+def test_a_prefix_that_ram_reads_as_a_pattern_is_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="which RAM reads as a pattern"):
+        statements.objects(Location("examplebucket", key))
+    with pytest.raises(DeployError, match="which RAM reads as a pattern"):
+        of(tmp_path, LINKS.replace("reports/", key))
+
+
+def test_each_service_that_takes_a_role_is_trusted_alone(tmp_path: Path) -> None:
+    roles = of(tmp_path)["roles"]
+    assert {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in roles.items()} == {
+        "links-http": ["fc.aliyuncs.com"],
+        "links-events": ["fc.aliyuncs.com"],
+        "oss-calls-links": ["oss.aliyuncs.com"],
+    }
+    assert statements_of(of(tmp_path), "oss-calls-links") == [
+        allow(
+            ["fc:InvokeFunction"],
+            "acs:fc:cn-hangzhou:*:functions/links-events",
+            "acs:fc:cn-hangzhou:*:functions/links-events/*",
+        )
+    ]
+
+
+def test_the_deployer_passes_these_roles_to_function_compute_only(tmp_path: Path) -> None:
+    functions, roles, events = of(tmp_path)["deployer"]["Statement"]
+    assert functions["Resource"] == [
+        f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
+        for name in ("links-http", "links-events")
+        for below in ("", "/*")
+    ]
+    assert roles["Resource"] == [
+        f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links")
+    ]
+    assert roles["Condition"] == {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}}
+    assert events == allow(
+        [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")], "acs:oss:*:*:examplebucket"
+    )
+
+
+def test_records_and_abandoned_uploads_go_away(tmp_path: Path) -> None:
+    assert of(tmp_path)["lifecycle"] == {
+        "examplebucket": [
+            {"ID": "links-state", "Prefix": ".links/state/", "Status": "Enabled", "Expiration": {"Days": 91}}
+        ],
+        "other-bucket": [
+            {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
+        ],
+    }
+
+
+def test_two_functions_do_not_share_a_role(tmp_path: Path) -> None:
+    (tmp_path / "links.toml").write_text(LINKS, encoding="utf-8")
+    shared = {**EVENTS, "role": "links-http"}
+    rendered = {"resources": {"a": {"component": "fc3", "props": HTTP}, "b": {"component": "fc3", "props": shared}}}
+    with pytest.raises(DeployError, match="Two functions have the role links-http"):
+        policies.policies(tmp_path, rendered)
+
+
+def test_a_policy_that_ram_would_not_take_is_refused(tmp_path: Path) -> None:
+    many = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
+    with pytest.raises(DeployError, match="characters, and RAM takes 6144"):
+        of(tmp_path, LINKS + many)
+
+
+def test_the_commands_are_a_script_that_hands_the_same_documents_to_aliyun(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    (tmp_path / "aliyun").write_text(
+        f'#!{sys.executable}\nimport json, sys\nopen("asked", "a").write(json.dumps(sys.argv[1:]) + "\\n")\n'
+        'sys.exit(sys.argv[2] == "CreateRole")\n'
+    )
+    (tmp_path / "aliyun").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", policies.commands(found)],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DEPLOYER": "ops"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+    given = {call[call.index("--PolicyName") + 1]: call[-1] for call in asked if call[1] == "CreatePolicy"}
+    assert {name: json.loads(text) for name, text in given.items()} == {
+        **{name: role["policy"] for name, role in found["roles"].items()},
+        "links-deployer": found["deployer"],
+    }
+    trusts = {call[3]: json.loads(call[-1]) for call in asked if call[1] == "UpdateRole"}
+    assert trusts == {name: role["trust"] for name, role in found["roles"].items()}
+    rules = ElementTree.parse(tmp_path / "lifecycle-other-bucket.xml").getroot()
+    assert rules.tag == "LifecycleConfiguration"
+    assert [rule.findtext("Prefix") for rule in rules.findall("Rule")] == ["in/"]
+    assert rules.findtext("Rule/AbortMultipartUpload/Days") == "7"
+
+
+@pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> None:
+    copy = ProjectCopy.of(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.policies", str(copy.config), "--env", "dev"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (mount,) = [s for s in found["roles"]["links-http-dev"]["policy"]["Statement"] if "exampledir" in s["Resource"][0]]
+    assert mount["Resource"] == ["acs:oss:*:*:examplebucket-dev/exampledir/*"]
