@@ -200,7 +200,7 @@ def _html_record(item: Item, link: Link) -> str:
     size = "" if item.size is None else f"{item.size:,}"
     ends = _time(link.expires_at)
     return (
-        f'<tr data-line="{item.line}" data-key="{key}"><td><a href="{html.escape(link.url)}">{key}</a></td>'
+        f'<tr data-line="{item.line}" data-key="{key}"><td><a href="{link.url.replace("&", "&amp;")}">{key}</a></td>'
         f'<td class="size">{size}</td><td><time datetime="{ends}">{ends}</time></td></tr>\n'
     )
 

@@ -11,7 +11,7 @@ _START = re.compile(r"https?(?::|%3a)(?:\\?/|%2f){2}", re.IGNORECASE)
 _CLOSERS = {"<": ">", '"': '"', "'": "'", "(": ")", "[": "]", "`": "`", "“": "”", "«": "»"}
 _COMPLETE = re.compile(r"x-oss-signature=[0-9a-f]{64}(?![0-9a-f])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-_BREAK = re.compile(r"[ \t]*[\r\n]+[ \t>|]*")
+_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _TAIL = re.compile(r"(x-oss-signature=[0-9a-f]{64})([^&#].*)", re.DOTALL)

@@ -102,7 +102,7 @@ def explain(
     by trying repairs. `bucket` names that of a custom domain. `inside` says that the client is in the bucket's
     region, where internal hosts are right. Raises `InvalidLink` where there is no URL or no error document.
     """
-    clock = seconds(now)
+    clock, method = seconds(now), method.upper()
     error = read_error(error_xml) if error_xml is not None else None
     if credentials is not None:
         check_credentials(credentials)

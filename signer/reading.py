@@ -30,6 +30,8 @@ _HOST = re.compile(
     r"(?:(?P<accelerate>oss-accelerate(?:-overseas)?)|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
     r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
 )
+LONGEST = 1 << 15  # characters
+
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 _ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
 
@@ -89,6 +91,8 @@ def read(text: str, bucket: str | None = None) -> Reading:
     """The link that stands in a text. Raises `InvalidLink` where none does."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidLink("There is no link: give the whole URL, from https:// to the end of its signature.")
+    if len(text) > LONGEST:
+        raise InvalidLink(f"This is longer than any link ({LONGEST} characters): give the link alone.")
     mended = mend(text)
     try:
         parts = urlsplit(mended.url)

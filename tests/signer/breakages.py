@@ -661,3 +661,10 @@ def confusion(count: int, seed: int = 6) -> dict[tuple[str, str], dict[str, int]
                 first = found[0].code if found else "none"
                 row[first] = row.get(first, 0) + 1
     return table
+
+
+def good_links(count: int, seed: int = 6) -> tuple[int, int]:
+    """Of so many good links, explained without and with the secret, how many have no finding."""
+    uses = [good(Random(f"{seed} good {number}")) for number in range(count)]
+    told = [use.explained(mode).ok for use in uses for mode in ("bare", "secret")]
+    return sum(told), len(told)

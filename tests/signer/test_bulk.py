@@ -7,6 +7,8 @@ import html
 import io
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -174,6 +176,22 @@ def test_pipes_are_silent_but_for_the_summary() -> None:
     assert done.stderr == b"2000 links.\n"
     told = run("--bucket", BUCKET, "--json", stdin=b"a\n")
     assert json.loads(told.stderr) == {"links": 1, "refused": 0, "whole": True, "output": "-"}
+
+
+def test_a_person_who_watches_sees_a_bar(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")]
+    try:
+        done = subprocess.run(
+            command, input=lines_of(1000).encode(), stderr=terminal, env=ENVIRONMENT, timeout=60, check=True
+        )
+        shown = os.read(screen, 1 << 16).decode()
+    finally:
+        os.close(terminal)
+        os.close(screen)
+    assert done.returncode == 0
+    assert re.search(r"1\.0+k links \[", shown)
+    assert "1000 links." in shown
 
 
 def test_a_reader_that_stops_reading_is_no_fault_to_shout_about() -> None:
