@@ -52,6 +52,7 @@ doctor: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.doctor $(CONFIG) $(if $(ENV),--env $(ENV))
 
 template: $(VENV)/local.stamp
+	@rm -rf build/template
 	@$(BIN)/python -m deploy.template build/template
 
 test: $(VENV)/dev.stamp

@@ -19,7 +19,7 @@ from pathlib import Path
 from local import template
 from local.errors import LocalError
 
-from . import archive, bytecode, contents, interpreters, locks, vendor
+from . import archive, bytecode, contents, interpreters, locks, policy_rules, vendor
 from .contents import Part
 from .errors import DeployError
 from .runtimes import Runtime, root_of, runtime_named
@@ -76,6 +76,10 @@ def plan(config: Path) -> Plan:
             raise DeployError(f"LINK_CONFIG is {name}: name a .toml file beside {config.name}.")
         if not (root / name).is_file():
             raise DeployError(f"There is no {name} beside {config.name}: write it, or name another in LINK_CONFIG.")
+    for props in functions:
+        found = policy_rules.read(root, props)
+        if found.policy is None:
+            raise DeployError(found.sentence)
     return Plan(root, runtime_named(runtimes[0]), code, tuple(policies))
 
 
