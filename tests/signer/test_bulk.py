@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import html
 import io
 import json
@@ -10,8 +11,10 @@ import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -180,6 +183,7 @@ def test_pipes_are_silent_but_for_the_summary() -> None:
 
 def test_a_person_who_watches_sees_a_bar(tmp_path: Path) -> None:
     screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")]
     try:
         done = subprocess.run(
