@@ -60,7 +60,7 @@ MOUNT_KEYS: Mapping[str, str] = {
     "target": "What it stands for, oss://bucket/prefix/; ends in /.",
     "access": "anonymous, or authenticated (the default).",
     "methods": "What links may do: GET and HEAD (the default), PUT, POST.",
-    "expires": "How long a link lives when the caller names no expiry; 15m if absent.",
+    "expires": "How long a link lives when the caller names no expiry; 15m, or max_expires if that is less.",
     "max_expires": "How long a link may live at most, up to 7d; 1h if absent.",
     "endpoint": "public (the default), internal, accelerate, dual-stack, or a custom domain such as https://static.example.com.",
     "query": "OSS's own query parameters that a caller may add.",
@@ -151,8 +151,8 @@ def _mount(entry: Entry, region: str, credential_life: int) -> Mount:
         entry.refuse("path", "begins with /-/, where the service's own routes are")
     if "//" in path or not {".", ".."}.isdisjoint(path.split("/")) or _ANY_CONTROL.search(path):
         entry.refuse("path", f"= {path!r} has a segment or a character that no request can have")
-    expires = entry.span("expires", "15m", 1, MAX_EXPIRES)
     max_expires = entry.span("max_expires", "1h", 1, MAX_EXPIRES)
+    expires = entry.span("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES)
     if expires > max_expires:
         entry.refuse("expires", f"({expires} s) is above max_expires ({max_expires} s)")
     target = read_prefix(entry, "target", entry.required("target"))
