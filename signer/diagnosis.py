@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from . import repairs, v4
 from .credentials import Credentials
 from .findings import CERTAIN, LIKELY, POSSIBLE, PROVED, Finding
+from .presented import Fault
 from .reading import V4, Reading
 from .redaction import redact
 from .server_error import Difference, ServerError, differences, word
-from .verification import Fault, Verification, verify_request
+from .verification import Verification, verify_request
 
 # Findings that make a signature wrong: void where OSS, or the secret, says that it is right.
 OF_SIGNATURE = frozenset(

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from .advice import ADVICE
 from .link import MAX_EXPIRES_IN
+from .presented import REQUIRED, read_timestamp
 from .reading import PARTS, S3_V4, V1, V2, V4, Reading
 from .server_error import word
-from .verification import REQUIRED, SKEW, read_timestamp
+from .verification import SKEW
 from .wording import moment_of, span
 
 PROVED, CERTAIN, LIKELY, POSSIBLE = "proved", "certain", "likely", "possible"

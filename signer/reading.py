@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from .damage import Damage, mend
 from .errors import InvalidLink
-from .verification import REQUIRED, read_timestamp
+from .presented import REQUIRED, read_timestamp
 
 V4 = "V4"
 V1 = "V1"

@@ -11,9 +11,10 @@ from . import v4
 from .credentials import Credentials
 from .endpoint import Endpoint
 from .findings import added_after_signing
+from .presented import REQUIRED
 from .reading import Reading
 from .server_error import word
-from .verification import REQUIRED, verify_request
+from .verification import verify_request
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 _LIVES = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 36000, 43200, 86400,

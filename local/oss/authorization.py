@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from signer.credentials import Credentials
-from signer.verification import REQUIRED, Verification, verify_request
+from signer.presented import REQUIRED
+from signer.verification import Verification, verify_request
 
 from .errors import OssError, invalid_argument
 from .incoming import Incoming

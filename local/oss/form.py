@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response
 from signer import v4
 from signer.credentials import Credentials
 from signer.link import seconds
-from signer.verification import SKEW, read_timestamp
+from signer.presented import read_timestamp
+from signer.verification import SKEW
 
 from .answers import Node, answer, document, stored_headers
 from .authorization import invalid_access_key, invalid_token, mismatch, skewed, token_expired

@@ -16,7 +16,8 @@ import signer
 from local.oss.authorization import refusal
 from local.oss.errors import OssError, no_such_bucket, no_such_key
 from signer import v4
-from signer.verification import read_url, verify_request
+from signer.presented import read_url
+from signer.verification import verify_request
 
 REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-hongkong", "us-west-1", "ap-southeast-1", "eu-central-1")
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
