@@ -58,7 +58,7 @@ def test_every_link_is_the_one_that_oss2_signs(asked: Asked) -> None:
     assert query_pairs(asked.link().url) == query_pairs(url_of_oss2(asked))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(requests())
 @example(HOSTILE)
 def test_the_url_before_the_query_decodes_to_the_bucket_and_the_key_that_were_asked_for(asked: Asked) -> None:

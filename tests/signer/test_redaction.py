@@ -67,7 +67,7 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", WRITTEN)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(requests())
 def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:
     credentials = asked.credentials._replace(
