@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
@@ -14,12 +15,13 @@ from .openings import Opening, is_nonce
 from .problems import Problem
 from .request import Answer
 from .shares import invalid
-from .uploads import DEFAULT_TYPE, check_type
+from .uploads import MAX_PUT, check_type
 
-FIELDS = {"name": str, "size": int, "type": str, "nonce": str, "number": int}
+FIELDS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# "$" too: OSS puts a file's own name where a form's key has ${filename}.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def answer(opening: Opening) -> Answer:
@@ -27,7 +29,8 @@ def answer(opening: Opening) -> Answer:
     record = opening.record
     if record is None or record.upload is None or opening.state is None or opening.share.record is None:
         raise invalid()
-    upload = record.upload
+    # A mount that has become narrower since narrows what was shared before.
+    upload = {**record.upload, "max_size": min(record.upload["max_size"], opening.mount.max_size or 0, MAX_PUT)}
     if opening.request.method == "POST":
         return _form(opening, upload)
     left = upload["max_files"] - records.used(opening.state, opening.share.record, upload["max_files"])
@@ -53,7 +56,8 @@ def _form(opening: Opening, upload: dict[str, Any]) -> Answer:
     wish = read_json(opening.request, FIELDS, required=("name", "size"))
     if not 0 <= wish["size"] <= upload["max_size"]:
         raise Problem(400, "too_large", f"A file here has at most {upload['max_size']} bytes.")
-    kind = check_type(wish["type"] or DEFAULT_TYPE)
+    # A browser that knows no type names an empty one.
+    kind = check_type(wish["type"] or None)
     allowed = upload["content_type"]
     if allowed is not None and not (kind.startswith(allowed) if allowed.endswith("/") else kind == allowed):
         raise Problem(400, "wrong_type", f"A file here is of the type {allowed}.")
@@ -64,8 +68,12 @@ def _form(opening: Opening, upload: dict[str, Any]) -> Answer:
     if opening.state is None or share.record is None:
         raise invalid()
     bounds = (links.Bound("share", share.ends_at - int(invocation.now)),)
-    number = records.claim_file(opening.state, share.record, upload["max_files"], nonce, wish["number"], invocation.now)
-    key = f"{opening.key}{share.record}/{number}-{safe_name(wish['name'])}"
+    name = safe_name(wish["name"])
+    # The name belongs to the claim: otherwise one number would be good for any number of keys.
+    claim = sha256(f"{nonce}\n{name}".encode()).hexdigest()
+    again = bool(wish["again"])
+    number = records.claim_file(opening.state, share.record, upload["max_files"], claim, invocation.now, again=again)
+    key = f"{opening.key}{share.record}/{number}-{name}"
     admitted = Admitted(mount, opening.path, key, bounds)
     form, clamped_by = form_requests.make(admitted, invocation, wish["size"], 0, kind)
     facts = invocation.facts

@@ -97,18 +97,19 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
     raise used_up()
 
 
-def claim_file(state: State, record_id: str, files: int, nonce: str, number: int | None, now: float) -> int:
-    """The number of an upload share's file that belongs to `nonce`: `number` where that is its, else a free one.
+def claim_file(state: State, record_id: str, files: int, claim: str, now: float, *, again: bool) -> int:
+    """The number of an upload share's file that belongs to `claim`: with `again` the one it has, else a free one.
 
     Raises a 410 `Problem` when every number is another's, 503 where the state cannot tell.
     """
     state.probe(now)
-    if number is not None and 1 <= number <= files:
+    taken = used(state, record_id, files)
+    for number in range(taken, 0, -1) if again else ():
         found = state.read(_use(record_id, number))
-        if found is not None and found.body == nonce.encode():
+        if found is not None and found.body == claim.encode():
             return number
-    for free in range(used(state, record_id, files) + 1, files + 1):
-        if state.claim(_use(record_id, free), nonce.encode()).body == nonce.encode():
+    for free in range(taken + 1, files + 1):
+        if state.claim(_use(record_id, free), claim.encode()).body == claim.encode():
             return free
     raise gone("share_full", "As many files have been sent as this link takes: ask its sender for a new one.")
 

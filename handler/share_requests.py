@@ -30,6 +30,7 @@ FIELDS = {
 }
 UPLOAD_FIELDS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
+MAX_PREFIX = 768  # bytes; below it stand the share's id, a number and a file's name
 DEFAULT_EXPIRES = 7 * 86_400  # seconds
 _PLAIN = "plain."
 
@@ -138,6 +139,8 @@ def _upload(wish: dict[str, Any], path: str, key: str, mount: Mount, invocation:
         raise bad_body("has a path that does not end in /, where an upload share collects its files")
     if wish["max_uses"] is not None or wish["download"] is not None:
         raise bad_body("has max_uses or download, which an upload share has not: name upload.max_files")
+    if len(key.encode()) > MAX_PREFIX:
+        raise bad_body("has a path that leaves no room for the names of files")
     check_prefix(invocation.policy, mount, key)
     asked = read_members(wish["upload"] or {}, UPLOAD_FIELDS)
     files = 1 if asked["max_files"] is None else asked["max_files"]
