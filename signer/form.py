@@ -18,6 +18,7 @@ from .errors import InvalidForm
 from .link import check_credentials, check_expiry, clamp, seconds
 
 MAX_SIZE = 5 * 1024**3  # bytes, of one PostObject
+FILE_NAME = "${filename}"
 
 # What a form says when the client says nothing better; each fits the prefix before it.
 _DEFAULT_TYPES = {"image/": "image/jpeg", "text/": "text/plain", "audio/": "audio/mpeg", "video/": "video/mp4"}
@@ -62,12 +63,15 @@ def post_form(
     `key` is the object's own, or a prefix that ends in "/" (or "", the whole bucket): the client then chooses the
     rest, by default the file's name. `content_type` is the object's own, or a prefix such as "image/": the client
     then sets the field `x-oss-content-type`, which OSS puts before all others. Unless `overwrite`, an object that is
-    there stays. Raises a child of `SignerError`.
+    there stays. The object has the bucket's own ACL: OSS takes fields that no condition names, so the ACL is named.
+    Raises a child of `SignerError`.
     """
     names.check_bucket(bucket)
     is_prefix = key == "" or key.endswith("/")
     if key:
         names.check_key(key)
+    if FILE_NAME in key:
+        raise InvalidForm(f"OSS puts the file's own name where a key has {FILE_NAME}: leave it out.", field="key")
     check_expiry(expires_in)
     if type(max_size) is not int or not 0 <= max_size <= MAX_SIZE:
         raise InvalidForm(f"max_size is from 0 to {MAX_SIZE} bytes, not {max_size!r}.", field="max_size")
@@ -91,12 +95,13 @@ def post_form(
         "x-oss-date": timestamp,
         **({"x-oss-security-token": credentials.security_token} if credentials.security_token else {}),
         **({} if overwrite else {"x-oss-forbid-overwrite": "true"}),
+        "x-oss-object-acl": "default",
         "success_action_status": "200",
     }
     conditions: list[object] = [{"bucket": bucket}, *({name: value} for name, value in fixed.items())]
     conditions.append(["starts-with" if is_prefix else "eq", "$key", key])
     conditions.append(["content-length-range", min_size, max_size])
-    fields = {"key": key + "${filename}" if is_prefix else key, **fixed}
+    fields = {"key": key + FILE_NAME if is_prefix else key, **fixed}
     if content_type is not None:
         open_ended = content_type.endswith("/")
         conditions.append(["starts-with" if open_ended else "eq", "$x-oss-content-type", content_type])
