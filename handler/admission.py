@@ -25,7 +25,7 @@ def admit(invocation: Invocation, path: str, method: str, *, prefix: bool = Fals
     """The object at a decoded path, where `method` is allowed to whoever asks.
 
     With `prefix`, a path that ends in "/" may be the mount's own. Raises the 404 `Problem` for what does not exist
-    for this caller, 401 where a key is needed, 405 for what the mount does not allow.
+    for this caller, 401 where a key is needed, 400 for what the mount does not offer.
     """
     path = check_path(path)
     policy, caller = invocation.policy, invocation.caller
@@ -40,5 +40,5 @@ def admit(invocation: Invocation, path: str, method: str, *, prefix: bool = Fals
         if not caller.reaches(path, method):
             raise not_found()
     if method not in mount.methods:
-        raise Problem(405, "method_not_allowed", f"This mount allows {', '.join(mount.methods)}, and not {method}.")
+        raise Problem(400, "not_offered", f"This mount offers {', '.join(mount.methods)}, and not {method}.")
     return Admitted(mount, path, key, caller.bounds(invocation.now) if caller is not None else ())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 
-from signer import Form, SignerError, post_form
+from signer import Form, InvalidCredentials, InvalidForm, InvalidKey, post_form
 
 from . import links
 from .admission import Admitted, admit
 from .bodies import bad_body, read_json
-from .credentials import of_invocation
+from .credentials import no_credentials, of_invocation
 from .policy import Mount, Policy
 from .problems import Problem
 from .request import Answer, Invocation, Request
-from .uploads import DEFAULT_TYPE, check_size
+from .uploads import DEFAULT_TYPE, MAX_PUT, check_size
 
 FIELDS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
@@ -24,13 +24,13 @@ def create(request: Request, invocation: Invocation) -> Answer:
     admitted = admit(invocation, wish["path"], "POST", prefix=True)
     if admitted.path.endswith("/"):
         check_prefix(invocation.policy, admitted.mount, admitted.key)
-    most = check_size(admitted.mount.max_size if wish["max_size"] is None else wish["max_size"], admitted.mount)
+    largest = min(admitted.mount.max_size or 0, MAX_PUT)
+    most = check_size(largest if wish["max_size"] is None else wish["max_size"], admitted.mount)
     least = wish["min_size"] or 0
     if not 0 <= least <= most:
         raise bad_body("has a min_size that is not from 0 to max_size")
-    given, clamped_by = make(
-        admitted, invocation, most, least, wish["content_type"] or DEFAULT_TYPE, expires=wish["expires"]
-    )
+    kind = DEFAULT_TYPE if wish["content_type"] is None else wish["content_type"]
+    given, clamped_by = make(admitted, invocation, most, least, kind, expires=wish["expires"])
     invocation.facts["mount"] = admitted.mount.path
     invocation.facts["expires_in"] = given.expires_in
     invocation.facts["clamped_by"] = clamped_by
@@ -53,7 +53,7 @@ def make(
     *,
     expires: str | None = None,
 ) -> tuple[Form, str | None]:
-    """A form for an admitted key or prefix, and who made it shorter than was asked. Raises a 400 `Problem`."""
+    """A form for an admitted key or prefix, and who made it shorter than was asked. Raises a `Problem`."""
     policy, role = invocation.policy, of_invocation(invocation.context)
     now = int(invocation.now)
     clamped_by, left = links.life(policy, admitted.mount, role, invocation.now, now, expires, admitted.bounds)
@@ -69,7 +69,11 @@ def make(
             expires_in=left,
             now=now,
         )
-    except SignerError as error:
+    except InvalidKey:
+        raise links.bad_key() from None
+    except InvalidCredentials:
+        raise no_credentials() from None
+    except InvalidForm as error:
         raise Problem(400, "bad_body", str(error)) from None
     return form, clamped_by
 

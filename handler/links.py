@@ -99,12 +99,7 @@ def make(
             now=issued,
         )
     except InvalidKey:
-        # Said without the signer's figures, which would tell how long the target's prefix is.
-        raise Problem(
-            400,
-            "bad_path",
-            "The path names no object: a key has at most 1023 bytes with its prefix, and does not begin with \\.",
-        ) from None
+        raise bad_key() from None
     except InvalidCredentials:
         raise no_credentials() from None
     except InvalidQuery as error:
@@ -114,6 +109,15 @@ def make(
     if window:
         link = link._replace(expires_in=issued + link.expires_in - int(now))
     return Given(link, clamped_by)
+
+
+def bad_key() -> Problem:
+    """The 400 of a path whose key is none, without the signer's figures: they would tell how long the prefix is."""
+    return Problem(
+        400,
+        "bad_path",
+        "The path names no object: a key has at most 1023 bytes with its prefix, and does not begin with \\.",
+    )
 
 
 def life(

@@ -26,8 +26,12 @@ DEFAULT_PART = 8 * 1024**2
 MAX_LINKS = 1000
 PART_TYPE, COMPLETE_TYPE = "application/octet-stream", "application/xml"
 SALT = b"fc-presign.upload.v1"
+FIELDS = {"path": str, "size": int, "part_size": int, "content_type": str, "expires": str}
+PARTS_FIELDS = {"path": str, "from": int, "count": int, "expires": str}
 
 _ID = re.compile(rb"<UploadId>([^<&]{1,200})</UploadId>")
+# 32 bytes in base64url; its last character has two bits that say nothing, and they are zero.
+_SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 class Upload(NamedTuple):
@@ -49,11 +53,10 @@ class Upload(NamedTuple):
 
 def create(request: Request, invocation: Invocation) -> Answer:
     """`POST /-/uploads`: 201 with the links of the first 1,000 parts, and those that complete and abort it."""
-    fields = {"path": str, "size": int, "part_size": int, "content_type": str, "expires": str}
-    wish = read_json(request, fields, required=("path", "size"))
+    wish = read_json(request, FIELDS, required=("path", "size"))
     admitted = admit(invocation, wish["path"], "PUT")
     size = check_size(wish["size"], admitted.mount, MAX_PARTS * MAX_PART)
-    part_size = wish["part_size"] or max(DEFAULT_PART, -(-size // MAX_PARTS))
+    part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if wish["part_size"] is None else wish["part_size"]
     if not MIN_PART <= part_size <= MAX_PART or -(-size // part_size) > MAX_PARTS:
         raise bad_body(
             f"has a part_size that is not from {MIN_PART} to {MAX_PART}, or that makes over {MAX_PARTS} parts"
@@ -72,7 +75,7 @@ def create(request: Request, invocation: Invocation) -> Answer:
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Answer:
     """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have ended."""
-    wish = read_json(request, {"path": str, "from": int, "count": int, "expires": str}, required=("path",))
+    wish = read_json(request, PARTS_FIELDS, required=("path",))
     admitted = admit(invocation, wish["path"], "PUT")
     role = of_invocation(invocation.context)
     upload = _unseal(upload_id, admitted, role, invocation)
@@ -159,7 +162,9 @@ def _seal(upload: Upload, admitted: Admitted, role: RoleCredentials, invocation:
 def _unseal(upload_id: str, admitted: Admitted, role: RoleCredentials, invocation: Invocation) -> Upload:
     """What an id says. Raises the 404 `Problem` for one that is not of this path, or of a key that is gone."""
     text, _, signature = upload_id.rpartition("~")
-    if not _signer(role, invocation).verify_signature(_sealed(text, admitted), signature.encode()):
+    # The form first: a signature has more spellings than the one that was given.
+    signer = _signer(role, invocation)
+    if not _SIGNATURE.fullmatch(signature) or not signer.verify_signature(_sealed(text, admitted), signature.encode()):
         raise not_found()
     oss_id, size, part_size = text.rsplit("~", 2)
     return Upload(oss_id, int(size, 16), int(part_size, 16))
@@ -171,7 +176,6 @@ def _sealed(text: str, admitted: Admitted) -> bytes:
 
 def _signer(role: RoleCredentials, invocation: Invocation) -> Signer:
     """The share keys sign, old and new; without a keys document, the role's own secret does until it is renewed."""
-
     secrets: list[bytes] = [role.credentials.access_key_secret.encode()]
     if invocation.policy.keys is not None:
         keys = keys_source.current(invocation.policy, invocation.context, invocation.now).share

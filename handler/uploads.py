@@ -11,7 +11,9 @@ from .problems import Problem
 MAX_PUT = 5 * 1024**3  # bytes, of one request
 DEFAULT_TYPE = "application/octet-stream"
 
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?: ?; ?[A-Za-z0-9-]+=[A-Za-z0-9_.\"'-]+)*")
+# What a form can pin (signer/form.py), so that one type is good for every kind of upload.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
+_MD5 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _META = re.compile(r"x-oss-meta-[a-z0-9-]{1,100}")
 
 
@@ -30,7 +32,7 @@ def check_type(content_type: str | None) -> str:
     if content_type is None:
         return DEFAULT_TYPE
     if len(content_type) > 200 or not _MEDIA_TYPE.fullmatch(content_type):
-        raise Problem(400, "bad_content_type", "The content type is none: write it as text/plain.")
+        raise Problem(400, "bad_content_type", "The content type is none: write it as text/plain; charset=utf-8.")
     return content_type
 
 
@@ -46,6 +48,10 @@ def put_headers(given: Mapping[str, object], size: int, *, overwrite: bool) -> d
             raise Problem(400, "not_signable", f"The header {name[:100]!r} cannot be signed here: leave it out.")
         if not isinstance(value, str):
             raise Problem(400, "bad_body", f"The header {name[:100]!r} has a value that is no text.")
+        if lower == "content-type":
+            check_type(value)
+        if lower == "content-md5" and not _MD5.fullmatch(value):
+            raise Problem(400, "bad_content_md5", "Content-MD5 is the MD5 of the body in base64, 24 characters.")
         headers[name] = value
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = DEFAULT_TYPE
