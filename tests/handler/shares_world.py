@@ -14,6 +14,7 @@ from keys_world import BUCKET, LocalOss, api, base64url, document, local_oss
 from visitor import NOW, Answered, event, invoke, policy
 
 from handler.policy import Location, Policy
+from local.oss.storage import Buckets
 
 DAY = 86_400
 HOST = "https://links.example.com"
@@ -167,6 +168,13 @@ class World(NamedTuple):
         """Stores an object of the bucket."""
         assert self.oss is not None
         assert self.oss.store.put(Location(BUCKET, key), content, content_type=content_type).ok
+
+    def set_versioning(self, status: str) -> None:
+        """Enabled or Suspended: either way the bucket keeps versions, or did."""
+        assert self.oss is not None
+        bucket = Buckets(self.oss.root).get(BUCKET)
+        assert bucket is not None
+        bucket.change(versioning=status)
 
     def stored(self, key: str) -> bytes | None:
         """What is stored of the state, None for nothing."""
