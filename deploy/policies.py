@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from handler.policy import Location, Mount, Policy
+from handler.policy import Policy
 
 from . import environments, policy_rules, statements
 from .check import functions
@@ -45,7 +45,7 @@ def policies(root: Path, rendered: dict[str, Any]) -> Document:
         read = policy_rules.read(root, props)
         if read.policy is None:
             raise DeployError(read.sentence)
-        granted = of_function(props, read.policy, read.document)
+        granted = of_function(props, read.policy)
         role = _role(props.get("role"))
         if role in roles:
             raise DeployError(f"Two functions have the role {role}: give each its own, with no more than it needs.")
@@ -70,24 +70,18 @@ def policies(root: Path, rendered: dict[str, Any]) -> Document:
     return {"roles": roles, "deployer": statements.document(deployer), "lifecycle": rules}
 
 
-def of_function(props: Props, policy: Policy, document: Mapping[str, Any]) -> list[Statement]:
+def of_function(props: Props, policy: Policy) -> list[Statement]:
     """What the function itself may do, a statement a mount."""
     mounts = sorted(policy.mounts, key=lambda mount: mount.path)
     if is_web(props):
         granted = [statements.of_mount(mount) for mount in mounts]
     else:
-        granted = [statements.of_mount(mount, ("GET",)) for mount in _told_of(mounts, document)]
-        for sink in document.get("sink") or []:
-            granted.append(statements.of_sink(_location(sink["target"])))
+        told_of = {notice.mount.path for notice in policy.notices}
+        granted = [statements.of_mount(mount, ("GET",)) for mount in mounts if mount.path in told_of]
+        granted += [statements.of_sink(sink.target) for sink in policy.sinks]
         failure = mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).get("onFailure")
         granted += statements.of_destination(str(mapping(failure).get("destination", "")))
     return [*granted, *statements.of_state(policy), *statements.of_keys(policy)]
-
-
-def _told_of(mounts: Sequence[Mount], document: Mapping[str, Any]) -> list[Mount]:
-    """The mounts whose objects a notice gives."""
-    paths = {notice.get("mount") for notice in document.get("notice") or []}
-    return [mount for mount in mounts if mount.path in paths]
 
 
 def commands(found: Document) -> str:
@@ -144,11 +138,6 @@ def _role(value: object) -> str:
     if not name:
         raise DeployError("role is missing in s.yaml: name one a function.")
     return name
-
-
-def _location(value: str) -> Location:
-    bucket, _, key = value.removeprefix("oss://").partition("/")
-    return Location(bucket, key)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,16 +13,27 @@ from project_copy import ROOT, ProjectCopy
 
 from deploy import check, policy_rules, rendering
 from deploy.errors import DeployError
-from handler import configuration
 
 pytestmark = pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 
 OUTBOX = """
 [[mount]]
-path    = "/outbox/"
-target  = "oss://${LINK_BUCKET}/outbox/"
-access  = "authenticated"
-methods = ["GET", "HEAD"]
+path   = "/outbox-2/"
+target = "oss://${LINK_BUCKET}/outbox-2/"
+
+[[sink]]
+name   = "manifest-2"
+target = "oss://${LINK_BUCKET}/.links/notices-2/"
+
+[[notice]]
+on    = "created"
+mount = "/outbox-2/"
+to    = ["manifest-2"]
+
+[[notice]]
+on    = "timer"
+mount = "/exampledir/"
+to    = ["manifest-2"]
 """
 WATCHED = """      triggers:
         - triggerName: uploads
@@ -235,30 +246,33 @@ def test_the_custom_domain_is_there_for_who_takes_its_comment_signs_away(project
     assert props["customDomain"]["domainName"] == "links.example.com"
 
 
-@pytest.mark.parametrize(
-    ("prefix", "faults"), [("outbox/", 0), ("outbox/reports/", 0), ("outbox", 1), ("", 1), ("inbox/outbox/", 1)]
-)
-def test_an_oss_trigger_watches_inside_the_target_of_a_created_notice_s_mount(
-    prefix: str, faults: int, project: ProjectCopy
-) -> None:
-    variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    (project.folder / "links.toml").write_text((project.folder / "links.toml").read_text() + OUTBOX)
-    policy = configuration.load(str(project.folder / "links.toml"), variables)
-    read = policy_rules.Read(
-        "links.toml", policy, "", {"notice": [{"on": "created", "mount": "/outbox/"}, {"on": "timer"}]}
-    )
-    assert list(map(str, policy_rules.created(read))) == ["oss://examplebucket/outbox/"]
+def watched(project: ProjectCopy, bucket: str, prefix: str) -> list[str]:
+    path = project.folder / "links.toml"
+    path.write_text(path.read_text(encoding="utf-8") + OUTBOX, encoding="utf-8")
     props = yaml.safe_load(WATCHED.replace("PREFIX", f"'{prefix}'"))
-    assert len(list(policy_rules.faults(read, props))) == faults
+    props["environmentVariables"] = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": bucket}
+    return list(policy_rules.faults(policy_rules.read(project.folder, props), props))
+
+
+@pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
+def test_an_oss_trigger_watches_inside_the_target_of_a_created_notice_s_mount(
+    prefix: str, project: ProjectCopy
+) -> None:
+    assert watched(project, "examplebucket", prefix) == []
+
+
+@pytest.mark.parametrize("prefix", ["outbox-2", "", "inbox/outbox-2/"])
+def test_an_oss_trigger_that_watches_more_or_elsewhere_is_a_fault(prefix: str, project: ProjectCopy) -> None:
+    found = watched(project, "examplebucket", prefix)
+    assert found[0].startswith(
+        f"trigger uploads: it watches oss://examplebucket/{prefix}, which is in the target of no"
+    )
+    assert "oss://examplebucket/outbox-2/" in found[0]
 
 
 def test_a_trigger_of_another_bucket_is_outside(project: ProjectCopy) -> None:
-    (project.folder / "links.toml").write_text((project.folder / "links.toml").read_text() + OUTBOX)
-    variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "otherbucket"}
-    policy = configuration.load(str(project.folder / "links.toml"), variables)
-    read = policy_rules.Read("links.toml", policy, "", {"notice": [{"on": "created", "mount": "/outbox/"}]})
-    (sentence,) = policy_rules.faults(read, yaml.safe_load(WATCHED.replace("PREFIX", "outbox/")))
-    assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox/")
+    (sentence,) = watched(project, "otherbucket", "outbox-2/")
+    assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox-2/")
 
 
 def test_a_keys_file_that_would_ship_is_refused(project: ProjectCopy) -> None:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from project_copy import ROOT, ProjectCopy
 
-from deploy import policies, policy_rules, rendering, statements
+from deploy import policies, rendering, statements
 from deploy.errors import DeployError
 from handler.policy import Location
 
@@ -66,10 +66,16 @@ target   = "oss://other-bucket/in/"
 methods  = ["PUT", "POST"]
 max_size = "10MB"
 """
-DOCUMENT: dict[str, Any] = {
-    "notice": [{"on": "created", "mount": "/reports/", "to": ["manifest"]}],
-    "sink": [{"name": "manifest", "target": "oss://examplebucket/.links/notices/"}],
-}
+NOTICES = """
+[[sink]]
+name   = "manifest"
+target = "oss://${LINK_BUCKET}/.links/notices/"
+
+[[notice]]
+on    = "created"
+mount = "/reports/"
+to    = ["manifest"]
+"""
 Document = dict[str, Any]
 
 
@@ -104,10 +110,7 @@ def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> 
 
 
 def test_the_events_role_reads_what_notices_give_and_writes_where_they_go(tmp_path: Path) -> None:
-    (tmp_path / "links.toml").write_text(LINKS, encoding="utf-8")
-    read = policy_rules.read(tmp_path, EVENTS)
-    assert read.policy is not None
-    assert policies.of_function(EVENTS, read.policy, DOCUMENT) == [
+    assert statements_of(of(tmp_path, LINKS + NOTICES), "links-events") == [
         REPORTS,
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
         allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:1000000000000001:/queues/links-failed/messages"),
