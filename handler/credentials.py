@@ -29,10 +29,10 @@ def of_invocation(context: object, *, started: float = _STARTED) -> RoleCredenti
     only. Raises a 503 `Problem` where there are none.
     """
     given = getattr(context, "credentials", None)
-    key_id, secret, token = (
-        getattr(given, name, None) or "" for name in ("access_key_id", "access_key_secret", "security_token")
-    )
-    if key_id and secret and all(isinstance(value, str) for value in (key_id, secret, token)):
+    key_id = getattr(given, "access_key_id", None)
+    secret = getattr(given, "access_key_secret", None)
+    token = getattr(given, "security_token", None) or ""
+    if key_id and secret and isinstance(key_id, str) and isinstance(secret, str) and isinstance(token, str):
         return RoleCredentials(Credentials(key_id, secret, token or None), None)
     try:
         found = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))

@@ -11,6 +11,8 @@ from . import service, startup
 from .problems import Problem
 from .request import Request
 
+_TEXT = frozenset({str})
+
 
 def on_http(event: bytes | str, context: object) -> dict[str, object]:
     """The HTTP function: `event` is the trigger's JSON, as bytes; the answer is what the trigger expects."""
@@ -53,7 +55,7 @@ def read_event(document: dict[str, object] | None) -> Request:
 
 def _parse(event: bytes | str) -> dict[str, object] | None:
     try:
-        document = json.loads(event)
+        document = json.loads(event.decode() if isinstance(event, bytes) else event)
     except (ValueError, TypeError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -63,7 +65,7 @@ def _texts(document: dict[str, object], name: str) -> dict[str, str]:
     found = document.get(name)
     if found is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    if not isinstance(found, dict) or not _TEXT.issuperset(map(type, found.values())):
         raise _bad_event(f"has {name} that are no texts")
     return found
 

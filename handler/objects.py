@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from . import audit, links
 from .credentials import of_invocation
@@ -40,7 +41,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         raise not_allowed(allowed)
     if mount.access != "anonymous" and caller is not None and not caller.reaches(path, request.method):
         raise not_found()
-    query = signed_query(mount, key, asked_query(mount, request.query), request.query.get("download"))
+    asked = request.query
+    query = signed_query(mount, key, asked_query(mount, asked), asked.get("download")) if asked else {}
     as_json = answers_json(request, caller is not None)
     role = of_invocation(invocation.context)
     if mount.check:
@@ -54,7 +56,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
         request.method,
         role,
         invocation.now,
-        expires=request.query.get("expires"),
+        expires=asked.get("expires"),
         query=query,
         bounds=caller.bounds(invocation.now) if caller is not None else (),
         window=mount.cache if caller is None else None,
@@ -70,8 +72,12 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
 
 def methods(mount: Mount) -> tuple[str, ...]:
     """What may be asked of an object's own address; POST is for shares alone."""
-    own = (method for method in ("GET", "HEAD") if method in mount.methods)
-    return (*own, "OPTIONS")
+    return _methods(mount.methods)
+
+
+@lru_cache(maxsize=16)
+def _methods(of_mount: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(method for method in ("GET", "HEAD") if method in of_mount), "OPTIONS")
 
 
 def unauthorized() -> Problem:

@@ -80,7 +80,8 @@ def _answer(
         facts["method"] = audit.text(request.method)
         facts["path"] = audit.path(request.raw_path)
         path = read_path(request.raw_path)
-        facts["path"] = audit.path(path)
+        if path is not request.raw_path:
+            facts["path"] = audit.path(path)
         rules = policy()
         found = route(request, Invocation(rules, context, time.time() if now is None else now, facts), path)
     except Problem as problem:
