@@ -1,0 +1,217 @@
+"""Function Compute's custom runtime in, its answers out: `handler.wsgi:app`, for any number of threads.
+
+HTTP requests arrive as visitors sent them. Events and the initializer arrive as `POST /invoke` and
+`POST /initialize`; a visitor can ask for those paths, too, but only the platform sends `x-fc-control-path`. What it
+sends beside that, the role's keys, ends here. Source: the Function Compute pages on custom runtimes, their lifecycle
+hooks and their common request headers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+import flask
+
+import handler
+from signer import Credentials
+
+from . import audit, service, startup
+from .bodies import MAX_BYTES, bad_body
+from .policy import InvalidPolicy
+from .request import Answer, Request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+CONTROL = frozenset({"/invoke", "/initialize"})
+
+# Not the visitor's to say, or of one hop only.
+_WITHHELD = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+Environ = Mapping[str, Any]
+
+
+class Context(NamedTuple):
+    """The `context` of an invocation. Without `credentials` those of the environment are used."""
+
+    request_id: str
+    credentials: Credentials | None
+
+
+app = flask.Flask(__name__, static_folder=None)
+# Flask would log an unexpected error with its message, which may hold anything.
+app.logger.disabled = True
+_platform = app.wsgi_app
+
+
+def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Hands the platform's own calls to Flask and answers visitors itself.
+
+    Flask's routing redirects "//" and knows no raw path, and for a link it takes longer than all the rest.
+    """
+    path, query = target(environ)
+    if environ.get("HTTP_X_FC_CONTROL_PATH") == path and path in CONTROL and environ["REQUEST_METHOD"] == "POST":
+        return _platform(environ, start_response)
+    given = context(environ)
+    method = environ["REQUEST_METHOD"]
+    found = service.answer(
+        lambda: Request(method, path, read_query(query), headers(environ), _body(environ), ""),
+        startup.policy,
+        given,
+        request_id=given.request_id,
+        client_ip=client_ip(environ),
+    )
+    return _sent(found, method, start_response)
+
+
+app.wsgi_app = serve  # type: ignore[method-assign]
+
+
+@app.post("/invoke")
+def invoke() -> flask.Response:
+    """An event of any other trigger. The platform drops the status and goes by x-fc-status."""
+    given = context(flask.request.environ)
+    try:
+        result = handler.on_event(flask.request.get_data(cache=False), given)
+        body = result if isinstance(result, str | bytes) else json.dumps(result)
+    except Exception as error:
+        return _failed(
+            given,
+            "event_failed",
+            {"fault": audit.fault(error)},
+            "The event could not be dealt with: the log of this request tells more.",
+        )
+    return flask.Response(body, 200, {"Content-Type": "application/json"})
+
+
+@app.post("/initialize")
+def initialize() -> flask.Response:
+    """The start of an instance, which fails with a bad links.toml; its sentence is for the log, not for a visitor."""
+    given = context(flask.request.environ)
+    try:
+        startup.on_initialize(given)
+    except InvalidPolicy as error:
+        return _failed(
+            given,
+            error.code,
+            {"sentence": error.sentence},
+            "The configuration cannot be followed: the log of this request tells more.",
+        )
+    except Exception as error:
+        return _failed(
+            given,
+            "internal_error",
+            {"fault": audit.fault(error)},
+            "The instance could not be started: the log of this request tells more.",
+        )
+    return flask.Response("", 200)
+
+
+def context(environ: Environ) -> Context:
+    """The context that the platform's headers make.
+
+    On Debian 11 and newer the token's header is gone; keys without their token are none, and the environment's are
+    used.
+    """
+    key_id = environ.get("HTTP_X_FC_ACCESS_KEY_ID")
+    secret = environ.get("HTTP_X_FC_ACCESS_KEY_SECRET")
+    token = environ.get("HTTP_X_FC_SECURITY_TOKEN")
+    credentials = Credentials(key_id, secret, token) if key_id and secret and token else None
+    return Context(environ.get("HTTP_X_FC_REQUEST_ID", ""), credentials)
+
+
+def target(environ: Environ) -> tuple[str, str]:
+    """Path and query as the client wrote them; bytes that are no ASCII are percent-encoded, as in an HTTP event."""
+    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if not raw.startswith("/") and (authority := _AUTHORITY.match(raw)):
+        raw = raw[authority.end() :]
+        raw = raw if raw.startswith("/") else f"/{raw}"
+    path, _, query = raw.partition("?")
+    if not path.isascii():
+        path = quote(path.encode("latin-1", "replace"), safe=_PRINTABLE)
+    return path, query
+
+
+def read_query(raw: str) -> dict[str, str]:
+    """Decoded parameters, those of one name joined with commas: what an HTTP event has, so that both runtimes agree."""
+    found: dict[str, str] = {}
+    for pair in filter(None, raw.split("&")):
+        name, _, value = pair.partition("=")
+        name, value = _decoded(name), _decoded(value)
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+def headers(environ: Environ) -> dict[str, str]:
+    """The visitor's headers with lower-case names; none of the platform's is among them."""
+    found = {
+        key[5:].replace("_", "-").lower(): _text(value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and not key.startswith("HTTP_X_FC_") and key not in _WITHHELD
+    }
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            found[key.replace("_", "-").lower()] = _text(environ[key])
+    return found
+
+
+def client_ip(environ: Environ) -> str:
+    """What the last hop before the function says of the visitor's address, "" where it says none.
+
+    A visitor can put anything before that into X-Forwarded-For, so it is a hint for the audit line and no more.
+    """
+    last: str = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    return last if _ADDRESS.fullmatch(last) else ""
+
+
+def _body(environ: Environ) -> bytes:
+    """The body, or as much of it as tells that it is too large: an instance has many visitors and little memory.
+
+    Raises a 400 `Problem` where it breaks off.
+    """
+    length = environ.get("CONTENT_LENGTH")
+    if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
+        return b""
+    parts: list[bytes] = []
+    try:
+        left = min(int(length), MAX_BYTES + 1) if length else MAX_BYTES + 1
+        while left and (part := environ["wsgi.input"].read(left)):
+            parts.append(part)
+            left -= len(part)
+    except Exception:  # the server's own, where the connection or the chunks break off
+        raise bad_body("did not arrive whole: send it again") from None
+    return b"".join(parts)
+
+
+def _sent(found: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
+    body = found.body.encode()
+    pairs = list(found.headers.items())
+    if method != "HEAD" and found.status != 204:
+        pairs.append(("Content-Length", str(len(body))))
+    start_response(_STATUS[found.status], pairs)
+    return (body,) if body else ()
+
+
+def _failed(given: Context, code: str, facts: Mapping[str, object], sentence: str) -> flask.Response:
+    audit.write({"request_id": audit.text(given.request_id), "code": code, **facts})
+    body = json.dumps({"errorType": code, "errorMessage": sentence})
+    return flask.Response(body, 404, {"Content-Type": "application/json", "x-fc-status": "404"})
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text and text.isascii():
+        return text
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
