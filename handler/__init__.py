@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .events import on_event
     from .http import on_http
     from .startup import on_initialize
 
-__all__ = ["on_http", "on_initialize"]
+__all__ = ["on_event", "on_http", "on_initialize"]
 
 # The runtime asks for the one attribute that its function is configured with; the others stay unread.
-_ROOMS = {"on_http": "http", "on_initialize": "startup"}
+_ROOMS = {"on_event": "events", "on_http": "http", "on_initialize": "startup"}
 
 
 def __getattr__(name: str) -> object:

@@ -21,7 +21,7 @@ FRAME = 700  # bytes of a message around its notices, at most
 
 
 def messages(kind: Kind, tolds: list[Told]) -> list[tuple[Told, ...]]:
-    """Notices in order, in as few messages as the service takes; one that is too large by itself is alone in its own."""
+    """Notices in order, in as few messages as the service takes; one that is too large is alone in its own."""
     found: list[tuple[Told, ...]] = []
     batch: list[Told] = []
     size = FRAME

@@ -1,8 +1,8 @@
 """A Feishu (Lark) custom robot: a signed card whose texts are plain_text, so that nothing in them is markup.
 
 Source: Feishu open platform, "Custom bot usage guide": sign is the base64 of the HMAC-SHA256, with
-`{timestamp in s}\\n{secret}` as key, of nothing; bodies of at most 20 KB; "Frequency control": 100 messages a minute and
-5 a second for each robot (code 11232; 99991400 in general).
+`{timestamp in s}\\n{secret}` as key, of nothing; bodies of at most 20 KB; "Frequency control": 100 messages a minute
+and 5 a second for each robot (code 11232; 99991400 in general).
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class Post(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What an answer means: `outcome` is told, again (at once, with backoff), later (in another invocation) or refused.
+    """What an answer means: `outcome` is told, again (at once, with backoff), later (in another invocation),
+    unwanted (this message is) or refused (any message is).
 
     `code` is for the log: the service's own, without anything else of its answer.
     """

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from .sink import Post, Sink, Verdict
-from .told import Told, facts_of, shown, title_of
+from .told import Told, facts_of, harmless, safe_url, title_of
 
 NEEDS_SECRET = False
 LIMIT = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
@@ -22,10 +22,10 @@ def element(told: Told) -> dict[str, Any]:
     return {
         "type": "rich_text_section",
         "elements": [
-            # A pasted address or a mention stays text: both are elements of their own.
-            {"type": "text", "text": shown(told.name), "style": {"bold": True}},
+            # Links and mentions are elements of their own; a text is never one.
+            {"type": "text", "text": harmless(told.name), "style": {"bold": True}},
             {"type": "text", "text": f" ({facts_of(told)}) "},
-            {"type": "link", "url": told.url, "text": "open"},
+            {"type": "link", "url": safe_url(told.url), "text": "open"},
             {"type": "text", "text": "\n"},
         ],
     }

@@ -55,8 +55,8 @@ class Told(NamedTuple):
 
 def shown(name: str) -> str:
     """A name on one line, without controls and what hides or turns text; a long one loses its middle."""
-    plain = "".join("�" if unicodedata.category(letter) in _HIDDEN else letter for letter in name)
-    plain = _SPACES.sub(" ", plain).strip() or "�"
+    plain = "".join("\ufffd" if unicodedata.category(letter) in _HIDDEN else letter for letter in name)
+    plain = _SPACES.sub(" ", plain).strip() or "\ufffd"
     if len(plain) > MAX_NAME:
         plain = f"{plain[: MAX_NAME - 60]} … {plain[-56:]}"
     return plain
@@ -71,8 +71,8 @@ _AT_START = re.compile(r"^(?:[-+>=]|[0-9]+[.)])")
 
 def harmless(name: str) -> str:
     """A name that no markdown and no mention of a chat can be made of."""
-    plain = shown(name).translate(_WIDE).replace("://", "：//")
-    plain = _LOOSE_UNDERSCORE.sub(lambda found: "＿" * len(found[0]), plain)
+    plain = shown(name).translate(_WIDE).replace("://", "\uff1a//")
+    plain = _LOOSE_UNDERSCORE.sub(lambda found: "\uff3f" * len(found[0]), plain)
     return _AT_START.sub(lambda found: f"·{found[0]}", plain)
 
 

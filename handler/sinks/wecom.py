@@ -15,11 +15,16 @@ from .told import Told, facts_of, harmless, safe_url, title_of
 NEEDS_SECRET = False
 LIMIT = 3_900  # bytes of the content, not of the JSON around it
 MOST = 50
+MOST_LINE = LIMIT - 100
 
 
 def line(told: Told) -> str:
-    """One paragraph."""
-    return f"{harmless(told.name)} ({facts_of(told)}) [open]({safe_url(told.url)})"
+    """One paragraph; a link that no message can hold is left out, and said so."""
+    text = f"{harmless(told.name)} ({facts_of(told)})"
+    link = f"[open]({safe_url(told.url)})"
+    if len(text.encode()) + len(link) > MOST_LINE:
+        return f"{text}, with a link that is too long for WeCom: give = share makes short ones"
+    return f"{text} {link}"
 
 
 def weight(told: Told) -> int:
