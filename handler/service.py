@@ -78,10 +78,7 @@ def _answer(
     try:
         request = read()
         facts["method"] = audit.text(request.method)
-        facts["path"] = audit.path(request.raw_path)
-        path = read_path(request.raw_path)
-        if path is not request.raw_path:
-            facts["path"] = audit.path(path)
+        path = _path(request, facts)
         rules = policy()
         found = route(request, Invocation(rules, context, time.time() if now is None else now, facts), path)
     except Problem as problem:
@@ -102,6 +99,17 @@ def _answer(
     if request is not None and request.method == "HEAD":
         return Answer(found.status, headers)
     return Answer(found.status, headers, found.body)
+
+
+def _path(request: Request, facts: dict[str, object]) -> str:
+    """The path, noted for the audit line: decoded, or as it came where it cannot be. Raises a 400 `Problem`."""
+    try:
+        path = read_path(request.raw_path)
+    except Problem:
+        facts["path"] = audit.path(request.raw_path)
+        raise
+    facts["path"] = audit.path(path)
+    return path
 
 
 def route(request: Request, invocation: Invocation, path: str) -> Answer:
