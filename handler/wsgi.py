@@ -23,6 +23,7 @@ from signer import Credentials
 from . import audit, service, startup
 from .bodies import MAX_BYTES, bad_body
 from .policy import InvalidPolicy
+from .problems import HandlerError
 from .request import Answer, Request
 
 if TYPE_CHECKING:
@@ -83,13 +84,11 @@ def invoke() -> flask.Response:
     try:
         result = handler.on_event(flask.request.get_data(cache=False), given)
         body = result if isinstance(result, str | bytes) else json.dumps(result)
+    except HandlerError as error:  # its line of audit is written
+        return _failed(error.code, error.sentence)
     except Exception as error:
-        return _failed(
-            given,
-            "event_failed",
-            {"fault": audit.fault(error)},
-            "The event could not be dealt with: the log of this request tells more.",
-        )
+        _log(given, "internal_error", {"fault": audit.fault(error)})
+        return _failed("internal_error", "The event could not be dealt with: the log of this request tells more.")
     return flask.Response(body, 200, {"Content-Type": "application/json"})
 
 
@@ -100,19 +99,11 @@ def initialize() -> flask.Response:
     try:
         startup.on_initialize(given)
     except InvalidPolicy as error:
-        return _failed(
-            given,
-            error.code,
-            {"sentence": error.sentence},
-            "The configuration cannot be followed: the log of this request tells more.",
-        )
+        _log(given, error.code, {"sentence": error.sentence})
+        return _failed(error.code, "The configuration cannot be followed: the log of this request tells more.")
     except Exception as error:
-        return _failed(
-            given,
-            "internal_error",
-            {"fault": audit.fault(error)},
-            "The instance could not be started: the log of this request tells more.",
-        )
+        _log(given, "internal_error", {"fault": audit.fault(error)})
+        return _failed("internal_error", "The instance could not be started: the log of this request tells more.")
     return flask.Response("", 200)
 
 
@@ -201,10 +192,13 @@ def _sent(found: Answer, method: str, start_response: StartResponse) -> Iterable
     return (body,) if body else ()
 
 
-def _failed(given: Context, code: str, facts: Mapping[str, object], sentence: str) -> flask.Response:
-    audit.write({"request_id": audit.text(given.request_id), "code": code, **facts})
+def _failed(code: str, sentence: str) -> flask.Response:
     body = json.dumps({"errorType": code, "errorMessage": sentence})
     return flask.Response(body, 404, {"Content-Type": "application/json", "x-fc-status": "404"})
+
+
+def _log(given: Context, code: str, facts: Mapping[str, object]) -> None:
+    audit.write({"request_id": audit.text(given.request_id), "code": code, **facts})
 
 
 def _text(value: str) -> str:
