@@ -121,4 +121,4 @@ def post_form(
 def encode_policy(expires_at: datetime, conditions: list[object]) -> str:
     """The policy as the string to sign: base64 of its JSON."""
     document = {"expiration": f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z", "conditions": conditions}
-    return b64encode(json.dumps(document).encode()).decode()
+    return b64encode(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).decode()
