@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from itsdangerous import Signer
 
+from signer import InvalidKey
+
 from . import keys_source, links
 from .admission import Admitted, admit
 from .bodies import bad_body, read_json
@@ -62,7 +64,9 @@ def create(request: Request, invocation: Invocation) -> Answer:
             f"has a part_size that is not from {MIN_PART} to {MAX_PART}, or that makes over {MAX_PARTS} parts"
         )
     role = of_invocation(invocation.context)
-    links.credentials_bound(invocation.policy, role, invocation.now, int(invocation.now))
+    # Before anything is started: what no link can be made for leaves no upload behind.
+    now = int(invocation.now)
+    links.life(invocation.policy, admitted.mount, role, invocation.now, now, wish["expires"], admitted.bounds)
     oss_id = _initiate(admitted, check_type(wish["content_type"]), role, invocation)
     upload = Upload(oss_id, size, part_size)
     document = {
@@ -101,6 +105,8 @@ def _initiate(admitted: Admitted, content_type: str, role: RoleCredentials, invo
             headers={"Content-Type": content_type, "x-oss-forbid-overwrite": "true"},
             retry=False,
         )
+    except InvalidKey:
+        raise links.bad_key() from None
     except OssUnavailable:
         raise unavailable() from None
     if reply.code == "FileAlreadyExists":

@@ -79,9 +79,12 @@ class TestManyLinks:
             '{"links": null}',
             '{"links": {}}',
             '{"links": "a"}',
-            "[" * 90_000,
-        ]
-        + ['{"links": [], "more": 1}', '{"links": [' + "9" * 5000 + "]}", "\ufeff{}", '{"links": NaN}'],
+            "[" * 90000,
+            '{"links": [], "more": 1}',
+            '{"links": [' + "9" * 5000 + "]}",
+            "\ufeff{}",
+            '{"links": NaN}',
+        ],
     )
     def test_a_body_that_is_no_list_of_links_is_refused_whole(self, plain: Uploads, body: str) -> None:
         answer = plain.ask("/-/sign", "POST", body=body)
@@ -215,8 +218,15 @@ class TestPut:
 
     @pytest.mark.parametrize(
         ("size", "code"),
-        [(None, "size_required"), (MEGABYTE + 1, "too_large"), (-1, "too_large"), (2**70, "too_large")]
-        + [(True, "bad_body"), (5.0, "bad_body"), ("5", "bad_body")],
+        [
+            (None, "size_required"),
+            (MEGABYTE + 1, "too_large"),
+            (-1, "too_large"),
+            (2**70, "too_large"),
+            (True, "bad_body"),
+            (5.0, "bad_body"),
+            ("5", "bad_body"),
+        ],
     )
     def test_a_size_is_required_and_within_the_mount(self, plain: Uploads, size: object, code: str) -> None:
         assert plain.sign_one(size=size)["error"]["code"] == code
@@ -298,10 +308,16 @@ class TestPutAtOss:
 
     @pytest.mark.parametrize(
         "header",
-        [{"content_type": "text/html"}, {"content_type": None}, {"x_oss_forbid_overwrite": None}]
-        + [{"x_oss_forbid_overwrite": "false"}, {"x_oss_object_acl": "public-read"}, {"x_oss_tagging": "a=b"}]
-        + [{"x_oss_copy_source": f"/{BUCKET}/.links/keys.json"}, {"x_oss_meta_more": "1"}, {"x_oss_callback": "e30="}]
-        + [
+        [
+            {"content_type": "text/html"},
+            {"content_type": None},
+            {"x_oss_forbid_overwrite": None},
+            {"x_oss_forbid_overwrite": "false"},
+            {"x_oss_object_acl": "public-read"},
+            {"x_oss_tagging": "a=b"},
+            {"x_oss_copy_source": f"/{BUCKET}/.links/keys.json"},
+            {"x_oss_meta_more": "1"},
+            {"x_oss_callback": "e30="},
             {"x_oss_symlink_target": "other"},
             {"x_oss_storage_class": "Archive"},
             {"content_md5": "AAAAAAAAAAAAAAAAAAAAAA=="},
