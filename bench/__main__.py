@@ -1,0 +1,46 @@
+"""`make bench`: every measurement, or those that are named."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+MEASUREMENTS = ("signing", "start", "bulk", "confusion", "throughput")
+
+
+def main(names: Sequence[str]) -> int:
+    """Runs them in order; the exit status is 1 where something required is missed."""
+    unknown = [name for name in names if name not in MEASUREMENTS]
+    if unknown:
+        print(f"{unknown[0]} is no measurement: name some of {', '.join(MEASUREMENTS)}.", file=sys.stderr)
+        return 2
+    print(f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}")
+    missed = [name for name in names or MEASUREMENTS if _run(name)]
+    if missed:
+        print(f"\nMissed: {', '.join(missed)}. On a busy machine, try again when it is idle.", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def machine() -> str:
+    """The processor's name and how many there are."""
+    import os
+
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or "unknown processor"
+    return f"{os.cpu_count()} x {name}"
+
+
+def _run(name: str) -> int:
+    print(flush=True)
+    found: int | None = import_module(f"bench.{name}").main()
+    return found or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
