@@ -190,7 +190,7 @@ class Refused(NamedTuple):
 
 
 def use(link: Mapping[str, Any], content: bytes | Iterator[bytes] = b"", /, **headers: str | None) -> Refused:
-    """Follows a link with exactly its own headers; `headers` (underscores for hyphens) replace them, None leaves out."""
+    """Follows a link with its own headers; `headers` (underscores for hyphens) replace them, None leaves one out."""
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     kept = {name: value for name, value in link["headers"].items() if name.lower() not in changed}
     sent = {**kept, **{name: value for name, value in changed.items() if value is not None}}
