@@ -25,7 +25,8 @@ def look(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocatio
         reply = store(invocation.policy, of_invocation(invocation.context).credentials).head(place, version)
     except OssUnavailable:
         raise unavailable() from None
-    if reply.status == 404:
+    # A version that has another form is a 400, and one that is a delete marker a 405.
+    if reply.status == 404 or (version and reply.status in (400, 405)):
         raise not_found()
     if not reply.ok:
         raise unavailable()
