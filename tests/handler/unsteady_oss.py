@@ -6,7 +6,7 @@ import http.client
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,12 +29,15 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date
 
 
 class UnsteadyOss:
-    """The proxy's own state: `happened` counts what happened; once `calm` is set, nothing does."""
+    """The proxy's own state: `happened` counts what happened; once `calm` is set, nothing does.
 
-    def __init__(self, upstream: str, seed: object) -> None:
+    `fates` are what happens to the first requests, in their order; then comes what the seed says.
+    """
+
+    def __init__(self, upstream: str, seed: object, fates: Sequence[str] = ()) -> None:
         self.upstream = urlsplit(upstream).netloc
         self._dice = random.Random(str(seed))
-        self._deck: list[str] = []
+        self._deck = list(reversed(fates))
         self.calm = threading.Event()
         self.happened: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -129,9 +132,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def unsteady_oss(upstream: str, seed: object) -> Iterator[tuple[str, UnsteadyOss]]:
+def unsteady_oss(upstream: str, seed: object, fates: Sequence[str] = ()) -> Iterator[tuple[str, UnsteadyOss]]:
     """Runs the proxy: its address, and its state."""
-    unsteady = UnsteadyOss(upstream, seed)
+    unsteady = UnsteadyOss(upstream, seed, fates)
     server = _Server(("127.0.0.1", 0), _handler(unsteady))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

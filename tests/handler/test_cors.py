@@ -1,0 +1,152 @@
+"""CORS: pages of exactly the origins that links.toml names read the JSON routes, and no header comes twice."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from shares_world import LINKS, MAKER, World, keys, world
+
+from local.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+APP = "https://app.example.com"
+TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> World:
+    return world(tmp_path, TOP + LINKS)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> World:
+    """Where no platform echoes the origin."""
+    return world(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
+
+
+def cors_headers(headers: dict[str, str]) -> set[str]:
+    return {name for name in headers if name.lower().startswith("access-control-")}
+
+
+@pytest.mark.parametrize("path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"])
+def test_a_preflight_is_answered_without_a_key(alone: World, path: str) -> None:
+    answer = alone.ask(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
+    assert (answer.status, answer.body) == (204, "")
+    assert answer.headers["Access-Control-Allow-Origin"] == APP
+    assert answer.headers["Access-Control-Allow-Methods"] == answer.headers["Allow"]
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, X-Api-Key"
+    assert answer.headers["Access-Control-Max-Age"] == "600"
+    assert "Origin" in answer.headers["Vary"].split(", ")
+
+
+def test_a_preflight_names_the_route_s_own_methods(alone: World) -> None:
+    headers = {"Origin": APP, **PREFLIGHT}
+    assert alone.ask("/-/shares", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
+    one = alone.ask("/-/shares/a", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
+    assert one == "GET, HEAD, DELETE, OPTIONS"
+
+
+def test_an_answer_may_be_read_and_so_may_a_refusal(alone: World) -> None:
+    headers = {"Origin": APP, "Accept": "application/json"}
+    for answer in (alone.ask("/-/health", headers=headers), alone.ask("/reports/q3.pdf", headers=headers)):
+        assert answer.headers["Access-Control-Allow-Origin"] == APP
+        assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Fc-Request-Id"
+    assert alone.ask("/reports/q3.pdf", headers=headers, key=MAKER).status == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.com",
+        "http://app.example.com",
+        "https://app.example.com.evil.example",
+        "https://app.example.com:444",
+        "https://app.example.com/",
+        "https://APP.example.com",
+        "https://xapp.example.com",
+        f"{APP},https://evil.example",
+        "null",
+        "*",
+        "",
+        "http://localhost:3001",
+    ],
+)
+def test_only_the_origins_named_are_let_in(alone: World, origin: str) -> None:
+    for method, more in (("OPTIONS", PREFLIGHT), ("GET", {})):
+        answer = alone.ask("/-/health", method, headers={"Origin": origin, **more})
+        assert cors_headers(answer.headers) == set()
+
+
+def test_credentials_are_never_allowed_and_no_star_is_said(alone: World) -> None:
+    for method in ("GET", "OPTIONS"):
+        headers = alone.ask("/-/health", method, headers={"Origin": APP, **PREFLIGHT}).headers
+        assert "Access-Control-Allow-Credentials" not in headers
+        assert "*" not in headers["Access-Control-Allow-Origin"]
+
+
+def test_a_redirect_is_not_read(alone: World) -> None:
+    answer = alone.ask("/open/a.txt", headers={"Origin": APP})
+    assert (answer.status, cors_headers(answer.headers)) == (302, set())
+
+
+def test_what_function_compute_says_itself_is_not_said_again(found: World) -> None:
+    preflight = found.ask("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
+    assert cors_headers(preflight.headers) == {
+        "Access-Control-Allow-Methods",
+        "Access-Control-Allow-Headers",
+        "Access-Control-Max-Age",
+    }
+    answer = found.ask("/-/health", headers={"Origin": APP})
+    assert cors_headers(answer.headers) == {"Access-Control-Expose-Headers"}
+
+
+def test_where_no_origin_is_named_there_is_no_cors(tmp_path: Path) -> None:
+    answer = world(tmp_path).ask("/-/health", headers={"Origin": APP})
+    assert cors_headers(answer.headers) == set()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The local runtime, which echoes the origin as Function Compute does."""
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "keys.json").write_text(json.dumps(keys()))
+    (folder / "links.toml").write_text(TOP + LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json"))
+    environment = {"LINK_CONFIG": str(folder / "links.toml")}
+    with (folder / "log").open("w+b") as log, Stack.start(ROOT / "s.yaml", environment=environment, log=log) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/-/shares", 204),
+        ("OPTIONS", "/reports/q3.pdf", 204),
+        ("GET", "/-/health", 200),
+        ("GET", "/reports/q3.pdf", 401),
+        ("GET", "/nowhere", 404),
+        ("GET", "/open/a.txt", 302),
+        ("GET", "/open/a.txt?format=json", 200),
+        ("POST", "/-/shares", 201),
+    ],
+)
+def test_behind_function_compute_there_is_exactly_one_allowed_origin(
+    stack: Stack, method: str, path: str, status: int
+) -> None:
+    headers = {"Origin": APP}
+    if method == "OPTIONS":
+        headers |= PREFLIGHT
+    if method == "POST":
+        headers |= {"Authorization": f"Bearer {MAKER}", "Content-Type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(stack.http_url).netloc, timeout=30)
+    connection.request(method, path, json.dumps({"path": "/reports/q3.pdf"}) if method == "POST" else None, headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.status == status
+    assert answer.headers.get_all("Access-Control-Allow-Origin") == [APP]
