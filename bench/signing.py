@@ -85,7 +85,7 @@ def check(name: str, sign: Callable[[str], object], token: str) -> None:
     """Raises `RuntimeError` unless what was signed is what was asked, and is signed well."""
     for key in KEYS[:4]:
         signed = sign(key)
-        url = getattr(signed, "url", signed)
+        url = str(getattr(signed, "url", signed))
         found = signer.verify("GET", url, credentials=signer.Credentials(KEY_ID, SECRET, token))
         asked = f"GET\n/{BUCKET}/{signer.v4.encode_key(key)}\nversionId=CAEQ&x-oss-credential="
         if not found.ok or not found.canonical_request.startswith(asked):

@@ -84,7 +84,6 @@ def presign(
     Raises a child of `SignerError` for whatever OSS would refuse and whatever would break on its way there.
     Source: the OSS page "Include a V4 signature in a URL".
     """
-    names.check_method(method)
     if names.is_plain_key(key):
         encoded_key = key
     else:
@@ -94,7 +93,8 @@ def presign(
     signed, additional = (
         sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
     )
-    frame = _frame(credentials, endpoint, bucket, seconds(now), expires_in, additional)
+    issued = int(time.time()) if now is None else seconds(now)
+    frame = _frame(method, bucket, credentials, endpoint, issued, expires_in, additional)
     canonical_query = _query(frame.parameters, tuple(query.items())) if query else frame.query
     request = v4.canonical_request(
         method,
@@ -181,7 +181,7 @@ def seconds(moment: datetime | float | None) -> int:
 
 
 class _Frame(NamedTuple):
-    """What all links of one bucket, second, expiry and set of credentials have in common.
+    """What all links of one method, bucket, second, expiry and set of credentials have in common, checked.
 
     `address` is the URL up to the key.
     """
@@ -198,8 +198,15 @@ class _Frame(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _frame(
-    credentials: Credentials, endpoint: Endpoint, bucket: str, issued: int, expires_in: int, additional: str
+    method: str,
+    bucket: str,
+    credentials: Credentials,
+    endpoint: Endpoint,
+    issued: int,
+    expires_in: int,
+    additional: str,
 ) -> _Frame:
+    names.check_method(method)
     names.check_bucket(bucket)
     check_credentials(credentials)
     expires_in = clamp(expires_in, credentials, issued)
