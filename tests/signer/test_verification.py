@@ -301,7 +301,13 @@ def test_a_text_that_is_no_url_of_an_object_is_refused(text: str) -> None:
         verify("GET", text, credentials=KEYS, now=NOW)
 
 
-@given(st.one_of(st.text(), st.text().map(lambda text: f"https://{HOST}/{text}"), st.text().map(lambda text: f"{LINK.url}x{text}")))
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map(lambda text: f"https://{HOST}/{text}"),
+        st.text().map(lambda text: f"{LINK.url}x{text}"),
+    )
+)
 def test_any_text_is_refused_or_found_wanting(text: str) -> None:
     try:
         found = verify("GET", text, credentials=TEMPORARY, headers=HEADERS, now=NOW, endpoint=HANGZHOU)
