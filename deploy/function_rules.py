@@ -125,9 +125,14 @@ def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
 def _domain(domain: Mapping[str, Any]) -> Iterator[str]:
     if not domain:
         return
-    if "HTTPS" in domain["protocol"].split(",") and not domain.get("certConfig"):
-        yield "customDomain.protocol has HTTPS but certConfig is missing: name the certificate."
-    if "PRIVATE KEY" in str(mapping(domain.get("certConfig")).get("privateKey")):
+    certificate = mapping(domain.get("certConfig"))
+    by_name = {"certName", "certificate", "privateKey"}
+    if "HTTPS" in domain["protocol"].split(",") and set(certificate) not in ({"certId"}, by_name):
+        yield (
+            "customDomain.protocol has HTTPS, but certConfig names no certificate: write certId, or all of "
+            f"{', '.join(sorted(by_name))}."
+        )
+    if "PRIVATE KEY" in str(certificate.get("privateKey")):
         yield "customDomain.certConfig.privateKey holds the key itself, and s deploy prints it: name its file."
     if mapping(domain.get("route")).get("path") != "/*":
         yield "customDomain.route.path is not /*: links of other paths would not reach the function."

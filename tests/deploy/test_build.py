@@ -325,3 +325,16 @@ def test_make_build_prints_the_size_and_what_is_inside(package: build.Package) -
     assert lines[0].startswith("Built for python3.10 (Python 3.10): ")
     assert re.fullmatch(r"  \d\.\d MB zipped, sha256 [0-9a-f]{64}", lines[1])
     assert {line.split()[-1] for line in lines[2:]} >= {"handler", "signer", "flask", "links.toml", "*.dist-info"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runtime", ["custom.debian10", "custom.debian11"])
+def test_a_custom_runtime_s_package_brings_its_own_server(runtime: str, tmp_path: Path) -> None:
+    interpreter = interpreters.find(runtimes.runtime_named(runtime).python)
+    if interpreter is None:
+        pytest.skip(f"no Python {runtimes.runtime_named(runtime).python} starts on this machine")
+    package = built(project(tmp_path / "project", runtime))
+    imports = f"import sys; sys.path[:0] = [{str(package.code)!r}]; import gunicorn.app.wsgiapp, handler.wsgi"
+    done = subprocess.run([interpreter, "-I", "-S", "-c", imports], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert package.size <= contents.MAX_ZIP

@@ -155,7 +155,7 @@ BROKEN = {
     "custom domain without certificate": (
         "      triggers:\n",
         "      customDomain: {domainName: a.example.com, protocol: HTTPS, route: {path: /*}}\n      triggers:\n",
-        "links_http: customDomain.protocol has HTTPS but certConfig is missing",
+        "links_http: customDomain.protocol has HTTPS, but certConfig names no certificate",
     ),
 }
 
@@ -183,11 +183,12 @@ def test_a_broken_s_yaml_gives_the_sentence_that_names_the_fault(fault: str, pro
     assert len(found) <= 2
 
 
-def test_what_is_in_the_repository_can_be_deployed_in_every_environment() -> None:
+@pytest.mark.parametrize("name", ["s.yaml", "s.custom.yaml"])
+def test_what_is_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.check"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "deploy.check", name], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
-    assert (done.stdout, done.returncode) == ("s.yaml can be deployed.\n", 0)
+    assert (done.stdout, done.returncode) == (f"{name} can be deployed.\n", 0)
 
 
 def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> None:
