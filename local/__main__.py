@@ -19,8 +19,13 @@ REFUSED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the stack; the exit status is 0 after a signal and 2 where it cannot start."""
-    options = _parser().parse_args(arguments)
+    """Runs the stack, or with `invoke` one function; 0 after a signal, 2 where it cannot start."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["invoke"]:
+        from . import invoke
+
+        return invoke.main(given[1:])
+    options = _parser().parse_args(given)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _end)
     try:
@@ -40,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description="Runs the functions of s.yaml and an OSS stand-in on 127.0.0.1, for development.",
+        epilog="python -m local invoke FUNCTION --event FILE runs one function once.",
     )
     parser.add_argument("--http-port", type=_port, default=9000, help="of the http trigger (0 picks a free one)")
     parser.add_argument("--oss-port", type=_port, default=9001, help="of the OSS stand-in (0 picks a free one)")

@@ -18,6 +18,7 @@ PYTHON_RUNTIMES = ("python3.10", "python3.12")
 DEFAULT_TIMEOUT, LONGEST_TIMEOUT = 3, 86400
 DEFAULT_INITIALIZER_TIMEOUT, LONGEST_INITIALIZER_TIMEOUT = 3, 300
 DEFAULT_MEMORY = 512
+DEFAULT_RETRIES, MOST_RETRIES = 3, 8
 ENVIRONMENT_BYTES = 4096
 
 
@@ -31,11 +32,15 @@ class Initializer:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Any trigger: `kind` is `http`, `oss`, `timer`, `mns_topic` or `eventbridge`; `config` is as it stands."""
+    """Any trigger: `kind` is `http`, `oss`, `timer`, `mns_topic` or `eventbridge`; `config` is as it stands.
+
+    `source` is its `sourceArn`, empty where there is none.
+    """
 
     name: str
     kind: str
     config: Mapping[str, Any]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Function:
     """One function of `s.yaml`: `resource` is its key there, `name` its `functionName`.
 
     `timeout` is in seconds, `memory` in MB, `code` the folder that is first on `sys.path`; `instances` is
-    `concurrencyConfig.reservedConcurrency`, None where there is no ceiling.
+    `concurrencyConfig.reservedConcurrency`, None where there is no ceiling. `retries` is how often an asynchronous
+    invocation that failed is tried again, `failure_destination` where it goes then.
     """
 
     resource: str
@@ -69,6 +75,8 @@ class Function:
     triggers: tuple[Trigger, ...] = ()
     http: HttpTrigger | None = None
     instances: int | None = None
+    retries: int = DEFAULT_RETRIES
+    failure_destination: str = ""
 
     @property
     def runs_here(self) -> bool:
@@ -107,6 +115,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Deployment:
 
 def _function(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
     runtime = _string(props, "runtime")
+    background = _mapping(props.get("asyncInvokeConfig"), "asyncInvokeConfig")
+    destinations = _mapping(background.get("destinationConfig"), "asyncInvokeConfig.destinationConfig")
     handler = _string(props, "handler") if runtime in PYTHON_RUNTIMES else str(props.get("handler") or "")
     triggers = tuple(_trigger(entry) for entry in _list(props.get("triggers"), "triggers"))
     web = [_http(trigger) for trigger in triggers if trigger.kind == "http"]
@@ -127,6 +137,8 @@ def _function(resource: str, props: Mapping[str, Any], folder: Path) -> Function
         triggers=triggers,
         http=web[0] if web else None,
         instances=_reserved(props.get("concurrencyConfig")),
+        retries=_whole(background, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MOST_RETRIES, least=0),
+        failure_destination=str(_mapping(destinations.get("onFailure"), "onFailure").get("destination") or ""),
     )
 
 
@@ -166,6 +178,7 @@ def _trigger(entry: object) -> Trigger:
         _string(trigger, "triggerName"),
         _string(trigger, "triggerType"),
         _mapping(trigger.get("triggerConfig"), "triggerConfig"),
+        str(trigger.get("sourceArn") or ""),
     )
 
 
@@ -207,8 +220,8 @@ def _string(entry: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _whole(entry: Mapping[str, Any], name: str, default: int, most: int) -> int:
+def _whole(entry: Mapping[str, Any], name: str, default: int, most: int, least: int = 1) -> int:
     value = entry.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise TemplateError(f"{name} is a whole number from 1 to {most}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise TemplateError(f"{name} is a whole number from {least} to {most}, not {value!r}.")
     return value

@@ -12,7 +12,7 @@ import base64
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ from handler.policy import Mount
 from signer import Credentials
 
 from . import functions, http_trigger, oss
+from .dispatch import Dispatcher
 from .errors import LocalError
 from .functions import Deployment, Function
-from .mounts import mounts_of
+from .mounts import buckets_of, mounts_of
 from .runtime import Runtime
 from .server import listen, serve
 
@@ -50,7 +51,8 @@ class Stack:
     """A running stack. URLs have no slash at their end; `http_url` is the first http function's.
 
     `function` is the first http function and `mounts` what it may link, `urls` are the addresses of all http functions
-    by name, `notes` sentences about what `s.yaml` holds and a laptop does not run.
+    by name, `notes` sentences about what `s.yaml` holds and a laptop does not run. `dispatcher` turns new objects and
+    timers into events.
     """
 
     http_url: str
@@ -64,6 +66,7 @@ class Stack:
     notes: tuple[str, ...]
     credentials: Credentials
     runtime: Runtime
+    dispatcher: Dispatcher
     _ends: ExitStack
 
     @classmethod
@@ -89,14 +92,20 @@ class Stack:
         deployment = functions.read(config, {**os.environ, **extra})
         web, notes = _http_functions(deployment, config)
         mounts = mounts_of(web[0], extra)
-        buckets = _buckets(deployment, web[0], mounts, extra)
+        buckets = _buckets(deployment, web[0], extra)
         credentials = temporary_credentials()
         with ExitStack() as ends:
             folder = _folder(root, ends)
             ports = [http_port, *(0 for _ in web[1:])]
             listeners = [ends.enter_context(listen(port, "--http-port")) for port in ports]
             oss_listener = ends.enter_context(listen(oss_port, "--oss-port"))
-            oss_server = serve(_oss_app(folder, web[0].region, credentials, buckets), oss_listener)
+            dispatchers: list[Dispatcher] = []
+
+            def created(found: oss.CreatedObject) -> None:
+                for dispatcher in dispatchers:
+                    dispatcher.created(found)
+
+            oss_server = serve(_oss_app(folder, web[0].region, credentials, buckets, created), oss_listener)
             ends.callback(oss_server.close)
             runtime = Runtime(
                 deployment.functions,
@@ -105,6 +114,9 @@ class Stack:
                 log=log,
             )
             ends.callback(runtime.close)
+            dispatcher = Dispatcher(runtime, deployment.functions, log=log)
+            ends.callback(dispatcher.close)
+            dispatchers.append(dispatcher)
             if warm:
                 _warm(runtime, web[0])
             urls = {}
@@ -124,6 +136,7 @@ class Stack:
                 notes=notes,
                 credentials=credentials,
                 runtime=runtime,
+                dispatcher=dispatcher,
                 _ends=ends.pop_all(),
             )
 
@@ -155,13 +168,14 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     return web, notes
 
 
-def _buckets(deployment: Deployment, first: Function, mounts: tuple[Mount, ...], extra: Mapping[str, str]) -> list[str]:
-    """Every bucket that `LINK_BUCKET` of a function, `vars.bucket` or a mount names; the first function's leads."""
+def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) -> list[str]:
+    """Every bucket that `LINK_BUCKET` of a function, `vars.bucket` or a policy names; the first function's leads."""
     ordered = [first, *deployment.functions]
     named = [{**function.environment, **extra}.get("LINK_BUCKET") for function in ordered]
     variable = deployment.variables.get("bucket")
     named.append(variable if isinstance(variable, str) else None)
-    named += [mount.target.bucket for mount in mounts]
+    for function in ordered:
+        named += buckets_of(function, extra)
     return list(dict.fromkeys(name for name in named if name)) or [DEFAULT_BUCKET]
 
 
@@ -175,9 +189,15 @@ def _folder(root: Path | None, ends: ExitStack) -> Path:
     return root.resolve()
 
 
-def _oss_app(folder: Path, region: str, credentials: Credentials, buckets: list[str]) -> flask.Flask:
+def _oss_app(
+    folder: Path,
+    region: str,
+    credentials: Credentials,
+    buckets: list[str],
+    created: Callable[[oss.CreatedObject], None],
+) -> flask.Flask:
     try:
-        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets)
+        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets, on_created=created)
     except ValueError as error:
         raise StackError(f"{error} Name another in s.yaml (vars.bucket or LINK_BUCKET).") from None
     except OSError as error:
