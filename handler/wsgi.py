@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,8 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+_PIECE = 65536  # bytes of a body that are read at a time
 
 Environ = Mapping[str, Any]
 
@@ -167,20 +170,20 @@ def client_ip(environ: Environ) -> str:
 def _body(environ: Environ) -> bytes:
     """The body, or as much of it as tells that it is too large: an instance has many visitors and little memory.
 
-    Raises a 400 `Problem` where it breaks off.
+    All of it is read, since gunicorn drops a connection where much is left. Raises a 400 `Problem` where it breaks off.
     """
     length = environ.get("CONTENT_LENGTH")
     if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
         return b""
-    parts: list[bytes] = []
+    kept = bytearray()
+    left = int(length) if length else sys.maxsize
     try:
-        left = min(int(length), MAX_BYTES + 1) if length else MAX_BYTES + 1
-        while left and (part := environ["wsgi.input"].read(left)):
-            parts.append(part)
+        while left and (part := environ["wsgi.input"].read(min(left, _PIECE))):
+            kept += part[: MAX_BYTES + 1 - len(kept)]
             left -= len(part)
     except Exception:  # the server's own, where the connection or the chunks break off
         raise bad_body("did not arrive whole: send it again") from None
-    return b"".join(parts)
+    return bytes(kept)
 
 
 def _sent(found: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:

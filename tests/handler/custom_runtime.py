@@ -1,0 +1,181 @@
+"""Function Compute's custom runtime: starts what s.custom.yaml says, and calls it as the platform does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from visitor import KEYS
+
+from signer import Credentials
+
+ROOT = Path(__file__).parents[2]
+REQUEST_ID = "1-6743a0f1-00000000-000000000001"
+START = 120  # seconds in which the platform wants the port open
+
+
+class Reply(NamedTuple):
+    """What came back over the wire; `headers` have lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        """The code of a problem, None where it is none."""
+        if self.headers.get("content-type") != "application/problem+json":
+            return None
+        code = self.json["code"]
+        assert isinstance(code, str)
+        return code
+
+
+def props() -> dict[str, Any]:
+    """The function of s.custom.yaml."""
+    document = yaml.safe_load((ROOT / "s.custom.yaml").read_text("utf-8"))
+    found = document["resources"]["links_traffic"]["props"]
+    assert isinstance(found, dict)
+    return found
+
+
+def command() -> list[str]:
+    """What the platform starts, with the interpreter of these tests."""
+    config = props()["customRuntimeConfig"]
+    line = [*config["command"], *config["args"]]
+    assert line[0] == "/var/fc/lang/python3.10/bin/python3"
+    return [sys.executable, *line[1:]]
+
+
+def platform(
+    control: str | None = "/http-invoke", keys: Credentials | None = KEYS, request_id: str = REQUEST_ID
+) -> dict[str, str]:
+    """The headers that the platform adds to a request."""
+    added = {
+        "x-fc-request-id": request_id,
+        "x-fc-function-name": "links-traffic",
+        "x-fc-region": "cn-hangzhou",
+        "x-fc-account-id": "1000000000000001",
+    }
+    if control is not None:
+        added["x-fc-control-path"] = control
+    if keys is not None:
+        added["x-fc-access-key-id"] = keys.access_key_id
+        added["x-fc-access-key-secret"] = keys.access_key_secret
+        if keys.security_token:
+            added["x-fc-security-token"] = keys.security_token
+    return added
+
+
+class Instance(NamedTuple):
+    """A running instance and the folder where its log is."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def out(self) -> str:
+        """What it has written to the standard output."""
+        return (self.folder / "out").read_text("utf-8")
+
+    @property
+    def log(self) -> str:
+        """Everything that it has written."""
+        return self.out + (self.folder / "err").read_text("utf-8")
+
+    def lines(self, request_id: str) -> list[dict[str, Any]]:
+        """The lines of audit of one request."""
+        found = [json.loads(line) for line in self.out.splitlines()]
+        return [line for line in found if line["request_id"] == request_id]
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def ask(
+        self,
+        target: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        added: Mapping[str, str] | None = None,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Reply:
+        """One request as the platform hands it on; `added` are the platform's own headers."""
+        own = connection or self.connect()
+        try:
+            sent = {"Accept": "*/*", **(headers or {}), **(platform() if added is None else added)}
+            own.request(method, target, body, sent)
+            answer = own.getresponse()
+            fields = answer.getheaders()
+            assert len({name.lower() for name, _ in fields}) == len(fields)
+            return Reply(answer.status, {name.lower(): value for name, value in fields}, answer.read())
+        finally:
+            if connection is None:
+                own.close()
+
+    def send(self, raw: bytes) -> bytes:
+        """What comes back to raw bytes until the connection is closed."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(raw)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@contextmanager
+def instance(folder: Path, links: str, environment: Mapping[str, str] | None = None) -> Iterator[Instance]:
+    """Starts an instance under a links.toml, waits for its port, and ends it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "links.toml").write_text(links, "utf-8")
+    port = _free_port()
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "FC_CUSTOM_LISTEN_PORT": str(port),
+        "LINK_CONFIG": str(folder / "links.toml"),
+        **(environment or {}),
+    }
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        process = subprocess.Popen(command(), cwd=ROOT, env=variables, stdout=out, stderr=err)
+    try:
+        _wait(port, process, folder)
+        yield Instance(port, folder, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in range(START * 20):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            pass
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        raise AssertionError(f"It did not start: {(folder / 'err').read_text('utf-8')}")
+    raise AssertionError("It did not listen in time.")

@@ -1,0 +1,418 @@
+"""The custom runtime's adapter beside the built-in one's: the same request over the wire gives the same answer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_answers import CASES, HTML, NOTHING, Case
+from visitor import KEYS, NOW, OTHER_KEYS, POLICY, TOKEN, Answered, invoke, world
+
+import handler
+from handler import startup, wsgi
+from handler.policy import InvalidPolicy, Policy
+from local.invocation import HttpRequest, http_event
+from signer import Credentials
+
+REQUEST_ID = "req-EXAMPLE"
+PLATFORM = {
+    "HTTP_X_FC_REQUEST_ID": REQUEST_ID,
+    "HTTP_X_FC_CONTROL_PATH": "/http-invoke",
+    "HTTP_X_FC_ACCESS_KEY_ID": KEYS.access_key_id,
+    "HTTP_X_FC_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+    "HTTP_X_FC_SECURITY_TOKEN": TOKEN,
+}
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"]
+
+
+def environ_of(
+    target: str,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    added: Mapping[str, str] = PLATFORM,
+) -> dict[str, Any]:
+    """What gunicorn makes of a request; bytes of the target are latin-1."""
+    found: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "RAW_URI": target,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": target.partition("?")[0],
+        "QUERY_STRING": target.partition("?")[2],
+        "SERVER_NAME": "0.0.0.0",
+        "SERVER_PORT": "9000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        **added,
+    }
+    for name, value in (headers or {}).items():
+        key = name.upper().replace("-", "_")
+        found[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value.encode().decode("latin-1")
+    if body:
+        found["CONTENT_LENGTH"] = str(len(body))
+    return found
+
+
+def serve(environ: Mapping[str, Any], under: Policy = POLICY, variables: Mapping[str, str] | None = None) -> Answered:
+    """What the application answers, with the clock standing still."""
+    out, begun = io.StringIO(), []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
+        begun.append((int(status.split()[0]), headers))
+
+    with (
+        world(NOW, variables or {}),
+        patch.object(startup, "policy", lambda: under),
+        contextlib.redirect_stdout(out),
+    ):
+        body = b"".join(wsgi.app(dict(environ), start_response))
+    ((status, headers),) = begun
+    assert len(dict(headers)) == len(headers)
+    return Answered(status, dict(headers), body.decode(), out.getvalue())
+
+
+def built_in(target: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answered:
+    """What the built-in runtime's function answers to the same request."""
+    pairs = tuple((name, value.encode().decode("latin-1")) for name, value in (headers or {}).items())
+    request = HttpRequest(method, target, pairs, body, "links.example.com", "")
+    return invoke(http_event(request, REQUEST_ID, NOW))
+
+
+def told(answered: Answered) -> tuple[int, dict[str, str], str, dict[str, Any]]:
+    """All of an answer that can be told from another; its length is the server's own to say."""
+    headers = {name: value for name, value in answered.headers.items() if name != "Content-Length"}
+    line = {name: value for name, value in answered.line.items() if name != "milliseconds"}
+    return answered.status, headers, answered.body, line
+
+
+def assert_same(
+    target: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Answered:
+    served = serve(environ_of(target, method, headers, body))
+    assert told(served) == told(built_in(target, method, headers, body))
+    return served
+
+
+def target_of(case: Case) -> str:
+    query = "&".join(f"{name}={value}" for name, value in case.query)
+    return f"{case.path}?{query}" if query else case.path
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_both_runtimes_answer_alike(case: Case, accept: str) -> None:
+    served = assert_same(target_of(case), case.method, {"Accept": accept})
+    assert served.status in (case.status, 200)
+
+
+@pytest.mark.parametrize("path", NOTHING)
+@pytest.mark.parametrize("method", METHODS)
+def test_what_does_not_exist_in_one_does_not_in_the_other(path: str, method: str) -> None:
+    assert assert_same(path, method).status == 404
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//",
+        "//exampledir/a.txt",
+        "/exampledir//a.txt",
+        "/exampledir/../private/a.txt",
+        "/exampledir/./a.txt",
+        "/exampledir/%2e%2e/a.txt",
+        "/exampledir/a%2Fb.txt",
+        "/exampledir/a%252Fb.txt",
+        "/exampledir/%ff",
+        "/exampledir/%00",
+        "/exampledir/%",
+        "/exampledir/a b.txt",
+        "/exampledir/a#b",
+        "/exampledir/\xe4\xbd\xa0.txt",
+        "/exampledir/\xff",
+        "/exampledir/a.txt?",
+        "/exampledir/a.txt??",
+        "/exampledir/a.txt?&&",
+        "/exampledir/a.txt?null",
+        "/exampledir/a.txt?expires=90",
+        "/exampledir/a.txt?expires=9%30",
+        "/exampledir/a.txt?expires=90&expires=60",
+        "/exampledir/a.txt?%65xpires=90",
+        "/exampledir/a.txt?download=%E6%8A%A5+%E5%91%8A.txt",
+        "/exampledir/a.txt?download=\xe6\x8a\xa5.txt",
+        "/exampledir/a.txt?download=%ff",
+        "/exampledir/a.txt?a=b=c",
+        "/exampledir/a.txt?=b",
+        "/exampledir/a.txt?a;b",
+        "http://evil.example/exampledir/a.txt",
+        "http://evil.example?/exampledir/a.txt",
+    ],
+)
+def test_a_target_is_read_alike(target: str) -> None:
+    if target.startswith("http"):
+        served = serve(environ_of(target))
+        rest = target.removeprefix("http://evil.example")
+        assert told(served) == told(built_in(rest if rest.startswith("/") else f"/{rest}"))
+    else:
+        assert_same(target)
+
+
+@pytest.mark.parametrize("target", ["*", "exampledir/a.txt", "links.example.com:443", ""])
+def test_a_target_that_is_no_path_is_a_bad_path(target: str) -> None:
+    served = serve(environ_of(target, "OPTIONS"))
+    assert (served.status, served.code) == (400, "bad_path")
+
+
+PIECES = st.sampled_from(
+    ["/", "a", "exampledir/", "private/", "-/", "health", ".", "..", "%2e", "%2F", "%25", "%", "%ff", "%e4%bd%a0", "+"]
+)
+QUERIES = st.sampled_from(
+    [
+        "expires=90",
+        "expires",
+        "format=json",
+        "download=",
+        "download=%E4%BD%A0+a",
+        "null",
+        "acl",
+        "x=%ff",
+        "&",
+        "=",
+        "a=b",
+    ]
+)
+NAMES = st.sampled_from(
+    ["Accept", "Accept-Language", "Authorization", "X-Api-Key", "Origin", "X-Multi", "Content-Type"]
+)
+VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=20)
+
+
+@given(
+    pieces=st.lists(PIECES, max_size=6),
+    queries=st.lists(QUERIES, max_size=4),
+    sent=st.dictionaries(NAMES, VALUES | st.sampled_from(["text/html", "application/json", "Bearer x"]), max_size=4),
+    method=st.sampled_from(METHODS),
+    body=st.binary(max_size=30),
+)
+def test_any_request_is_answered_alike(
+    pieces: list[str], queries: list[str], sent: dict[str, str], method: str, body: bytes
+) -> None:
+    target = "/" + "".join(pieces) + ("?" + "&".join(queries) if queries else "")
+    served, expected = serve(environ_of(target, method, sent, body)), built_in(target, method, sent, body)
+    assert served.status == expected.status
+    # A page has a new nonce each time.
+    if "text/html" not in served.headers.get("Content-Type", ""):
+        assert told(served) == told(expected)
+
+
+def test_a_body_is_answered_alike() -> None:
+    kind = {"Content-Type": "application/json"}
+    good = json.dumps({"links": [{"path": "/exampledir/a.txt"}, {"path": "/nothing"}]}).encode()
+    assert assert_same("/-/sign", "POST", kind, good).status == 200
+    for body in (b"", b"{", b'{"links": 7}', b" " * 1_048_576, b" " * 1_048_577, b" " * 2_000_000):
+        assert assert_same("/-/sign", "POST", kind, body).status in (400, 413)
+
+
+def test_no_more_of_a_body_is_kept_than_tells_that_it_is_too_large() -> None:
+    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b" " * 3_000_000)
+    assert len(wsgi._body(environ)) == 1_048_577
+    assert environ["wsgi.input"].read() == b""
+
+
+def test_a_body_that_breaks_off_is_a_problem() -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise ConnectionResetError
+
+    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b"{}")
+    served = serve({**environ, "wsgi.input": Broken()})
+    assert (served.status, served.code) == (400, "bad_body")
+
+
+def test_a_page_is_for_persons_in_both() -> None:
+    served = serve(environ_of("/nothing", headers=HTML))
+    assert served.status == 404
+    assert served.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert served.headers["Content-Length"] == str(len(served.body.encode()))
+
+
+def test_a_head_tells_no_length_of_a_body_that_is_not_sent() -> None:
+    served = serve(environ_of("/-/health", "HEAD"))
+    assert (served.status, served.body) == (200, "")
+    assert "Content-Length" not in served.headers
+
+
+# --- credentials and whose headers they are -------------------------------------------------------------------------
+
+
+def without(*names: str) -> dict[str, str]:
+    return {key: value for key, value in PLATFORM.items() if key.removeprefix("HTTP_X_FC_") not in names}
+
+
+VARIABLES = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": OTHER_KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": OTHER_KEYS.security_token or "",
+}
+
+
+def test_the_requests_own_credentials_sign() -> None:
+    assert serve(environ_of("/exampledir/a.txt"), variables=VARIABLES).signs(keys=KEYS)
+
+
+@pytest.mark.parametrize(
+    "missing", [("SECURITY_TOKEN",), ("ACCESS_KEY_ID",), ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")]
+)
+def test_keys_without_their_token_are_none_and_the_environments_sign(missing: tuple[str, ...]) -> None:
+    environ = environ_of("/exampledir/a.txt", added=without(*missing))
+    assert serve(environ, variables=VARIABLES).signs(keys=OTHER_KEYS)
+    assert serve(environ).code == "no_credentials"
+
+
+def test_the_platforms_headers_are_none_of_the_requests() -> None:
+    environ = environ_of("/", headers={"Accept": "*/*", "Host": "h", "Connection": "close", "X-Forwarded-For": "::1"})
+    assert wsgi.headers({**environ, "HTTP_X_FC_ANYTHING": "1"}) == {"accept": "*/*", "x-forwarded-for": "::1"}
+
+
+def test_a_context_shows_no_secret() -> None:
+    shown = repr(wsgi.context(environ_of("/")))
+    assert REQUEST_ID in shown
+    assert not any(secret in shown for secret in (TOKEN, KEYS.access_key_id, KEYS.access_key_secret))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "ip"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("1.1.1.1, 203.0.113.7", "203.0.113.7"),
+        ("evil, 2001:db8::7", "2001:db8::7"),
+        ("203.0.113.7, <script>", ""),
+        ("203.0.113.7,", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_address_in_the_log_is_the_last_hops_and_not_what_a_visitor_put_before(
+    forwarded: str | None, ip: str
+) -> None:
+    sent = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert serve(environ_of("/nothing", headers=sent)).line["client_ip"] == ip
+
+
+# --- the platform's own calls ---------------------------------------------------------------------------------------
+
+CONTROLLED = {"/invoke", "/initialize"}
+FORGED = [
+    (method, target, control)
+    for path in sorted(CONTROLLED)
+    for method, target, control in [
+        ("POST", path, None),
+        ("POST", path, ""),
+        ("POST", path, "/http-invoke"),
+        ("POST", path, f"/http-invoke,{path}"),
+        ("POST", path, f"{path},{path}"),
+        ("POST", path, f"{path} "),
+        ("POST", path, path.upper()),
+        ("POST", path, (CONTROLLED - {path}).pop()),
+        ("POST", f"{path}/", path),
+        ("POST", f"/{path}", path),
+        ("POST", path.replace("i", "%69", 1), path),
+        ("POST", f"/x/..{path}", path),
+        ("GET", path, path),
+        ("PUT", path, path),
+        ("post", path, path),
+    ]
+]
+
+
+@pytest.mark.parametrize(("method", "target", "control"), FORGED)
+def test_a_visitors_call_is_a_path_like_any_other(method: str, target: str, control: str | None) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a visitor made the runtime act")
+
+    added = without("CONTROL_PATH") | ({} if control is None else {"HTTP_X_FC_CONTROL_PATH": control})
+    event = b'{"events": [{"eventName": "ObjectCreated:PutObject"}]}'
+    with patch.object(handler, "on_event", never), patch.object(startup, "on_initialize", never):
+        served = serve(environ_of(target, method, body=event, added=added))
+    assert served.status == (404 if "//" not in target and ".." not in target else 400)
+    assert "x-fc-status" not in served.headers
+    assert told(served) == told(built_in(target, method, body=event))
+
+
+def control(path: str, body: bytes = b"") -> dict[str, Any]:
+    return environ_of(path, "POST", body=body, added={**PLATFORM, "HTTP_X_FC_CONTROL_PATH": path})
+
+
+@pytest.mark.parametrize(
+    ("result", "body"),
+    [(None, "null"), ({"items": 1}, '{"items": 1}'), ("text", "text"), (b"bytes", "bytes")],
+)
+def test_an_event_reaches_the_event_function_as_it_came(result: object, body: str) -> None:
+    seen: list[tuple[object, Any]] = []
+
+    def on_event(event: object, given: object) -> object:
+        seen.append((event, given))
+        return result
+
+    with patch.object(handler, "on_event", on_event):
+        served = serve(control("/invoke", b"\xff{}"))
+    assert (served.status, served.body) == (200, body)
+    assert "x-fc-status" not in {name.lower() for name in served.headers}
+    ((event, given),) = seen
+    assert event == b"\xff{}"
+    assert given.request_id == REQUEST_ID
+    assert given.credentials == Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN)
+
+
+def failing(error: BaseException | object) -> Answered:
+    def on_event(event: object, given: object) -> object:
+        if isinstance(error, BaseException):
+            raise error
+        return error
+
+    with patch.object(handler, "on_event", on_event):
+        return serve(control("/invoke", b"{}"))
+
+
+@pytest.mark.parametrize("error", [ValueError(TOKEN), KeyError(KEYS.access_key_secret), {"a": b"bytes"}, object()])
+def test_an_event_that_fails_is_told_by_the_header_and_shows_nothing(error: object) -> None:
+    served = failing(error)
+    assert served.headers["x-fc-status"] == "404"
+    assert json.loads(served.body)["errorType"] == "internal_error"
+    assert served.line["request_id"] == REQUEST_ID
+    assert served.line["fault"]["frames"]
+    assert not any(secret in served.body + served.printed for secret in (TOKEN, KEYS.access_key_secret))
+
+
+def test_an_event_function_that_says_why_it_failed_is_heard() -> None:
+    served = failing(InvalidPolicy("Write it better."))
+    assert served.headers["x-fc-status"] == "404"
+    assert json.loads(served.body) == {"errorType": "invalid_policy", "errorMessage": "Write it better."}
+
+
+def test_an_instance_starts_under_a_good_policy() -> None:
+    served = serve(control("/initialize"))
+    assert (served.status, served.printed) == (200, "")
+    assert "x-fc-status" not in {name.lower() for name in served.headers}
+
+
+@pytest.mark.parametrize("error", [InvalidPolicy("Mount 1 of oss://hiddenbucket/ is wrong."), OSError("hiddenbucket")])
+def test_an_instance_that_cannot_start_says_why_in_its_log_alone(error: Exception) -> None:
+    def refuse(given: object) -> None:
+        raise error
+
+    with patch.object(startup, "on_initialize", refuse):
+        served = serve(control("/initialize"))
+    assert (served.status, served.headers["x-fc-status"]) == (404, "404")
+    assert "hiddenbucket" not in served.body
+    expected = error.sentence if isinstance(error, InvalidPolicy) else None
+    assert served.line.get("sentence") == expected
+    assert served.line["code"] in ("invalid_policy", "internal_error")

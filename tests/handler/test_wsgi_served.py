@@ -1,0 +1,395 @@
+"""The custom runtime as the platform starts it: gunicorn by the command of s.custom.yaml, and HTTP over the wire."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+from custom_runtime import REQUEST_ID, Instance, Reply, instance, platform, props
+from keys_world import BUCKET, LocalOss, local_oss
+from shares_world import LINKS, MAKER, READER, keys
+from test_answers import CASES, HEADERS, NOTHING, Case
+from visitor import KEYS, OTHER_KEYS, TOKEN
+from visitor import LINKS as PLAIN
+
+from handler.policy import Location
+from signer import Credentials, verify
+
+JSON = {"Content-Type": "application/json"}
+BEARER = {"Authorization": f"Bearer {MAKER}"}
+VARIABLES = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": OTHER_KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": OTHER_KEYS.security_token or "",
+}
+# What gunicorn and http.client can carry; the rest never arrives.
+CARRIED = [case for case in CASES if case.path.isascii()]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """An instance that needs no OSS."""
+    with instance(tmp_path_factory.mktemp("plain"), PLAIN, VARIABLES) as running:
+        yield running
+
+
+class Cloud(NamedTuple):
+    """An instance, and the OSS that it and its visitors reach."""
+
+    instance: Instance
+    oss: LocalOss
+
+    def put(self, key: str, content: bytes) -> None:
+        assert self.oss.store.put(Location(BUCKET, key), content, content_type="text/plain").ok
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("cloud")
+    with local_oss(folder / "oss") as oss:
+        oss.put(keys())
+        with instance(folder / "instance", LINKS, {"LINK_OSS_ENDPOINT": oss.url}) as running:
+            yield Cloud(running, oss)
+
+
+def target_of(case: Case) -> str:
+    query = "&".join(f"{name}={value}" for name, value in case.query)
+    return f"{case.path}?{query}" if query else case.path
+
+
+def signs(url: str, keys: Credentials, method: str = "GET") -> bool:
+    return verify(method, url, credentials=keys).ok
+
+
+# --- the HTTP interface -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CARRIED, ids=str)
+def test_every_answer_comes_over_the_wire(plain: Instance, case: Case) -> None:
+    reply = plain.ask(target_of(case), case.method)
+    assert reply.status == case.status
+    if case.method != "HEAD":
+        assert reply.code == case.code
+    assert {name: reply.headers.get(name.lower()) for name in HEADERS} == HEADERS
+    assert not [name for name in reply.headers if name.startswith("x-fc-")]
+    if reply.code:
+        assert reply.json["request_id"] == REQUEST_ID
+
+
+@pytest.mark.parametrize("path", NOTHING)
+def test_what_does_not_exist_is_one_and_the_same_404(plain: Instance, path: str) -> None:
+    first = plain.ask("/nowhere")
+    for method in ("GET", "POST", "DELETE", "OPTIONS", "PATCH"):
+        found = plain.ask(path, method, body=b"{}" if method == "POST" else None)
+        assert (found.status, found.body) == (404, first.body)
+        assert {**found.headers, "date": ""} == {**first.headers, "date": ""}
+
+
+@pytest.mark.parametrize("target", ["//", "//exampledir/a.txt", "/x/../exampledir/a.txt", "/./-/health", "/%2e/a"])
+def test_a_path_arrives_as_it_was_sent(plain: Instance, target: str) -> None:
+    assert plain.ask(target).code == "bad_path"
+
+
+def test_the_link_is_for_the_key_that_was_asked(plain: Instance) -> None:
+    for path, key in {"a%20b%2B+.txt": "a b++.txt", "a%252Fb": "a%2Fb", "%E4%BD%A0": "你", "a%2Fb": "a/b"}.items():
+        for method in ("GET", "HEAD"):
+            reply = plain.ask(f"/exampledir/{path}?download=%E4%BD%A0.txt", method)
+            url = reply.headers["location"]
+            assert signs(url, KEYS, method)
+            assert requests.utils.unquote(urlsplit(url).path) == f"/exampledir/{key}"
+            assert dict(parse_qsl(urlsplit(url).query))["response-content-disposition"].endswith("UTF-8''%E4%BD%A0.txt")
+
+
+def test_a_redirect_leads_to_the_bytes(cloud: Cloud) -> None:
+    cloud.put("open/a b.txt", b"private bytes")
+    url = cloud.instance.ask("/open/a%20b.txt").headers["location"]
+    assert requests.get(url, timeout=10).content == b"private bytes"
+    head = cloud.instance.ask("/open/a%20b.txt", "HEAD").headers["location"]
+    assert requests.head(head, timeout=10).headers["Content-Length"] == "13"
+    assert requests.get(head, timeout=10).status_code == 403
+
+
+def test_a_caller_gets_many_links_at_once(cloud: Cloud) -> None:
+    body = json.dumps({"links": [{"path": "/reports/q3.pdf"}, {"path": "/nothing"}]}).encode()
+    reply = cloud.instance.ask("/-/sign", "POST", {**JSON, **BEARER}, body)
+    assert reply.status == 200
+    good, bad = reply.json["links"]
+    assert signs(good["url"], KEYS)
+    assert bad["error"]["code"] == "not_found"
+    assert (
+        cloud.instance.ask("/-/sign", "POST", {**JSON, "Authorization": "Bearer fcp_" + "x" * 30}, body).status == 401
+    )
+
+
+def test_a_share_is_made_opened_used_up_and_revoked(cloud: Cloud) -> None:
+    cloud.put("reports/q3.pdf", b"report")
+    ask = cloud.instance.ask
+    wish = json.dumps({"path": "/reports/q3.pdf", "max_uses": 1, "expires": "1h"}).encode()
+    made = ask("/-/shares", "POST", {**JSON, **BEARER}, wish)
+    assert made.status == 201
+    address = made.json["url"].removeprefix("https://links.example.com")
+    page = ask(address, headers={"Accept": "text/html"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    nonce = re.search(r'name="nonce" value="([\w-]+)"', page.body.decode())
+    assert nonce is not None
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    used = ask(address, "POST", form, f"nonce={nonce[1]}".encode())
+    assert used.status == 303
+    assert requests.get(used.headers["location"], timeout=10).content == b"report"
+    assert ask(address, "POST", form, b"").status == 410
+    share = f"/-/shares/{made.json['id']}"
+    assert ask(share, headers=BEARER).json["uses"] == 1
+    assert ask(share, headers={"Authorization": f"Bearer {READER}"}).status == 404
+    assert ask(share, "DELETE", BEARER).status == 204
+    assert ask(share, headers=BEARER).json["revoked"] is True
+
+
+# --- the wire -----------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_kept_whatever_was_asked(plain: Instance) -> None:
+    connection = plain.connect()
+    connection.connect()
+    socket_ = connection.sock
+    asked = [
+        ("/exampledir/a.txt", "GET", None, 302),
+        ("/exampledir/a.txt", "HEAD", None, 302),
+        ("/-/health", "HEAD", None, 200),
+        ("/-/health", "OPTIONS", None, 204),
+        ("/nothing", "HEAD", None, 404),
+        ("/nothing", "POST", b"x" * 100_000, 404),
+        ("/-/sign", "POST", b" " * 3_000_000, 413),
+        ("/exampledir/a.txt", "DELETE", None, 405),
+    ]
+    for _ in range(3):
+        for target, method, body, status in asked:
+            reply = plain.ask(target, method, JSON if body else None, body, connection=connection)
+            assert (reply.status, reply.headers["connection"]) == (status, "keep-alive")
+            assert connection.sock is socket_
+    connection.close()
+
+
+def test_a_body_in_chunks_is_read(cloud: Cloud) -> None:
+    connection = cloud.instance.connect()
+    body = json.dumps({"links": [{"path": "/reports/q3.pdf"}]}).encode()
+    connection.request(
+        "POST", "/-/sign", iter([body[:7], body[7:]]), {**JSON, **BEARER, **platform()}, encode_chunked=True
+    )
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_requests_at_the_same_time_share_nothing(plain: Instance) -> None:
+    together = threading.Barrier(16)
+
+    def visit(number: int) -> None:
+        keys = Credentials(f"STS.EXAMPLE{number}", f"secret{number}EXAMPLE", f"CAIS+token/{number}EXAMPLE==")
+        connection = plain.connect()
+        together.wait()
+        for turn in range(15):
+            name = f"concurrent-{number}-{turn}"
+            added = platform(keys=keys, request_id=name)
+            given = plain.ask(f"/exampledir/{name}.txt", added=added, connection=connection)
+            url = given.headers["location"]
+            assert urlsplit(url).path == f"/exampledir/{name}.txt"
+            assert signs(url, keys)
+            refused = plain.ask(f"/nothing/{name}", added=added, connection=connection)
+            assert refused.json["request_id"] == name
+        connection.close()
+
+    with ThreadPoolExecutor(16) as visitors:
+        list(visitors.map(visit, range(16)))
+    for number in range(16):
+        for turn in range(15):
+            given, refused = plain.lines(f"concurrent-{number}-{turn}")
+            assert (given["status"], refused["status"]) == (302, 404)
+            assert given["key"] == f"exampledir/concurrent-{number}-{turn}.txt"
+
+
+def test_as_many_wait_at_a_time_as_the_platform_sends(plain: Instance) -> None:
+    """All threads but one are held by bodies that do not come; the last one still answers."""
+    most = props()["instanceConcurrency"]
+    head = "POST /-/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n".encode()
+    held = [plain.connect() for _ in range(most - 1)]
+    for connection in held:
+        connection.connect()
+        connection.sock.sendall(head)
+    assert plain.ask("/-/health").status == 200
+    for connection in held:
+        connection.sock.sendall(b'{"a": 1 }')
+        assert connection.sock.recv(12) == b"HTTP/1.1 400"
+        connection.close()
+
+
+def test_the_log_names_the_last_hops_address(plain: Instance) -> None:
+    sent = {"X-Forwarded-For": "10.9.9.9, 203.0.113.7", "X-Real-Ip": "10.9.9.9", "Forwarded": "for=10.9.9.9"}
+    plain.ask("/nothing", headers=sent, added=platform(request_id="req-address"))
+    assert [line["client_ip"] for line in plain.lines("req-address")] == ["203.0.113.7"]
+
+
+def test_headers_that_proxies_send_change_nothing(plain: Instance) -> None:
+    sent = {
+        "SCRIPT_NAME": "/exampledir",
+        "Script-Name": "/exampledir",
+        "PATH_INFO": "/private/a.txt",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Protocol": "ssl",
+        "X-Forwarded-Ssl": "off",
+        "X-Forwarded-Prefix": "/private",
+        "X-Http-Method-Override": "DELETE",
+        "Host": "evil.example",
+    }
+    reply = plain.ask("/exampledir/a.txt", headers=sent)
+    assert reply.status == 302
+    assert urlsplit(reply.headers["location"]).hostname == "examplebucket.oss-cn-hangzhou.aliyuncs.com"
+
+
+# --- the platform's calls, and those of who pretends to be it -----------------------------------------------------
+
+EVENT = json.dumps(
+    {
+        "events": [
+            {
+                "eventName": "ObjectCreated:PutObject",
+                "eventSource": "acs:oss",
+                "eventTime": "2026-03-01T06:41:11.000Z",
+                "region": "cn-hangzhou",
+                "oss": {"bucket": {"name": BUCKET}, "object": {"key": "reports/q3.pdf", "eTag": "0F00", "size": 6}},
+            }
+        ]
+    }
+).encode()
+
+
+def test_an_event_is_followed_and_its_outcome_told(cloud: Cloud) -> None:
+    reply = cloud.instance.ask("/invoke", "POST", body=EVENT, added=platform("/invoke", request_id="req-event"))
+    assert reply.status == 200
+    assert "x-fc-status" not in reply.headers
+    assert reply.json["items"] == 1
+    assert [line["code"] for line in cloud.instance.lines("req-event")] == [None]
+
+
+def test_an_event_that_fails_is_told_by_the_header(cloud: Cloud) -> None:
+    reply = cloud.instance.ask(
+        "/invoke", "POST", body=b'{"events": 7}', added=platform("/invoke", request_id="req-bad")
+    )
+    assert reply.headers["x-fc-status"] == "404"
+    (line,) = cloud.instance.lines("req-bad")
+    assert line["code"] == reply.json["errorType"]
+
+
+@pytest.mark.parametrize("path", ["/invoke", "/initialize"])
+def test_a_forged_call_is_a_path_that_does_not_exist(plain: Instance, path: str) -> None:
+    request_id = f"req-forged{path.replace('/', '-')}"
+    usual = platform(request_id=request_id)
+    forged: list[dict[str, str]] = [
+        {},
+        {"x_fc_control_path": path},
+        {"X_Fc_Control-Path": path},
+        {"X-Fc-Control_Path": path},
+        {"Fc-Control-Path": path},
+    ]
+    for more in forged:
+        reply = plain.ask(path, "POST", JSON, EVENT, added={**usual, **more})
+        assert (reply.status, reply.code) == (404, "not_found")
+    twice = "".join(f"{name}: {value}\r\n" for name, value in [*usual.items(), ("x-fc-control-path", path)])
+    raw = (
+        f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(EVENT)}\r\n{twice}\r\n".encode()
+    )
+    assert plain.send(raw + EVENT).startswith(b"HTTP/1.1 404 ")
+    assert plain.ask(path, "POST", JSON, EVENT, added={}).status == 404
+    lines = plain.lines(request_id)
+    assert len(lines) == len(forged) + 1
+    assert all(line["path"] == path and line["status"] == 404 for line in lines)
+
+
+def test_the_initializer_passes_under_a_good_policy(plain: Instance) -> None:
+    reply = plain.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
+    assert (reply.status, reply.body) == (200, b"")
+
+
+def test_a_bad_policy_fails_the_start_with_a_sentence_in_the_log(tmp_path: Path) -> None:
+    bad = PLAIN.replace('methods = ["GET"]', 'method = ["GET"]')
+    with instance(tmp_path / "bad", bad) as running:
+        reply = running.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
+        assert (reply.status, reply.headers["x-fc-status"]) == (404, "404")
+        assert "get-only" not in reply.body.decode()
+        (line,) = running.lines(REQUEST_ID)
+        assert "method" in line["sentence"]
+        assert running.ask("/exampledir/a.txt").code == "bad_configuration"
+
+
+def test_without_the_tokens_header_the_environments_credentials_sign(plain: Instance) -> None:
+    newer = {name: value for name, value in platform().items() if name != "x-fc-security-token"}
+    for added in (newer, platform(keys=None)):
+        assert signs(plain.ask("/exampledir/a.txt", added=added).headers["location"], OTHER_KEYS)
+
+
+# --- what is not told ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_secret_is_in_the_log_or_in_a_refusal(cloud: Cloud) -> None:
+    ask = cloud.instance.ask
+    made = ask("/-/shares", "POST", {**JSON, **BEARER}, json.dumps({"path": "/reports/q3.pdf"}).encode())
+    share = made.json["url"].partition("share=")[2]
+    replies: list[Reply] = [
+        ask(f"/reports/q3.pdf?share={share}x"),
+        ask(f"/reports/q3.pdf?share={share}&format=json"),
+        ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {MAKER}x"}),
+        ask("/reports/q3.pdf", headers={"X-Api-Key": MAKER}),
+        ask("/open/a.txt", headers={"Cookie": "session=hiddencookie"}),
+        ask(f"/nothing/?share={share}"),
+        ask("/invoke", "POST", body=b'{"events": [{"oss": "hiddenevent"}]}', added=platform("/invoke")),
+    ]
+    signature = dict(parse_qsl(urlsplit(replies[1].json["url"]).query))["x-oss-signature"]
+    secrets = [
+        *(TOKEN, KEYS.access_key_id, KEYS.access_key_secret),
+        *(MAKER, share.rpartition(".")[2], signature, "hiddencookie", "hiddenevent"),
+    ]
+    assert all(len(secret) > 8 for secret in secrets)
+    refused = "".join(reply.body.decode() for reply in replies if reply.status >= 400)
+    for secret in secrets:
+        assert secret not in cloud.instance.log
+        assert secret not in refused
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /exampledir/a.txt?share=hiddenshare HTTP/1.1\r\nHost: h\r\nX-Fc-Security-Token hiddentoken\r\n",
+        "GET /exampledir/a.txt?share=hiddenshare HTTP/1.1\r\nHost: h\r\nX Y: hiddentoken\r\n",
+        "GET /exampledir/a.txt?share=hiddenshare HTTP/1.1\r\nHost: h\r\nContent-Length: hiddentoken\r\n",
+        "GET /exampledir/a.txt?share=hiddenshare HTTP/9.9\r\nHost: h\r\n",
+        "GET /exampledir/a.txt?share=hiddenshare hiddentoken HTTP/1.1\r\nHost: h\r\n",
+        "hiddentoken\r\n",
+        f"GET /{'a' * 9000}?share=hiddenshare HTTP/1.1\r\nHost: h\r\n",
+        f"GET /?share=hiddenshare HTTP/1.1\r\nHost: h\r\nX-Long: hiddentoken{'a' * 9000}\r\n",
+        "POST /-/sign?share=hiddenshare HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nhiddentoken\r\n",
+        "POST /-/sign?share=hiddenshare HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\nhiddentoken",
+    ],
+)
+def test_what_is_no_request_leaves_no_secret_and_no_trace_of_the_code(plain: Instance, head: str) -> None:
+    answer = plain.send(f"{head}\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert b"Traceback" not in answer
+    assert "hidden" not in plain.log
+    assert "Traceback" not in plain.log
+    assert plain.ask("/-/health").status == 200
+
+
+def test_an_instance_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    with instance(tmp_path / "ending", PLAIN) as running:
+        connection = running.connect()
+        assert running.ask("/-/health", connection=connection).status == 200
+        running.process.terminate()
+        assert running.process.wait(20) == 0
+        connection.close()
+        assert running.log.count("\n") == 1
