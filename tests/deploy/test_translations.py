@@ -1,0 +1,67 @@
+"""A README in another language has the same commands, headings and links, in the same order."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from project_copy import ROOT
+
+
+class Outline(NamedTuple):
+    """What a translation must not lose: levels of headings, lines of code without their remarks, links within."""
+
+    headings: list[int]
+    commands: list[str]
+    links: list[str]
+
+
+def outline(text: str) -> Outline:
+    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text)
+    prose = re.sub(r"(?ms)^```.*?^```$", "", text)
+    lines = [
+        re.sub(r"\s+#(\s.*)?$", "", line).rstrip()
+        for language, code in fences
+        # Drawings and transcripts without a language are prose in a fence.
+        for line in code.splitlines()
+        if language or re.match(r"(make|curl|s|npm|python|git) ", line.strip())
+    ]
+    commands = [line for line in lines if line and not line.lstrip().startswith("#")]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(r"README[\w.-]*\.md$", link)]
+    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links)
+
+
+ENGLISH = """# Title
+Text with [a page](docs/a.md), [another language](README.xx.md).
+
+```
+make demo      # shows it
+```
+
+## Next
+
+```toml
+path = "/a/"   # what
+```
+"""
+
+
+def test_translations_keep_step_with_the_readme() -> None:
+    wanted = outline((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert wanted.headings
+    assert "make demo" in wanted.commands
+    for path in ROOT.glob("README.*.md"):
+        found = outline(path.read_text(encoding="utf-8"))
+        assert found.headings == wanted.headings, path.name
+        assert found.commands == wanted.commands, path.name
+        assert found.links == wanted.links, path.name
+
+
+def test_another_remark_or_heading_text_is_no_difference() -> None:
+    translated = ENGLISH.replace("shows it", "演示").replace("Next", "下一步").replace("README.xx.md", "README.md")
+    assert outline(translated) == outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"'], ["docs/a.md"])
+
+
+def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
+    for old, new in (("## Next\n", ""), ("make demo", "make run"), ('"/a/"', '"/b/"'), ("docs/a.md", "docs/b.md")):
+        assert outline(ENGLISH.replace(old, new)) != outline(ENGLISH)
