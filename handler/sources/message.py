@@ -23,7 +23,7 @@ def parsed(body: str) -> object:
 
 
 def wanted(document: object, on: str, origin: str, happened_at: float | None) -> Iterator[Wanted]:
-    """The links that a message's JSON asks for. Raises `Malformed`."""
+    """The links that a message's JSON asks for; an empty list asks for none. Raises `Malformed`."""
     if not isinstance(document, dict):
         raise Malformed(f'its message is {described(document)}: send {{"path": "/…"}} or {{"links": […]}}')
     if "links" not in document:
@@ -32,8 +32,8 @@ def wanted(document: object, on: str, origin: str, happened_at: float | None) ->
     links = document["links"]
     if len(document) > 1 or not isinstance(links, list):
         raise Malformed(f"its message is {described(document)}, where links is the only member, and a list")
-    if not 1 <= len(links) <= MAX_LINKS:
-        raise Malformed(f"its message asks for {len(links)} links: ask for 1 to {MAX_LINKS} at once")
+    if len(links) > MAX_LINKS:
+        raise Malformed(f"its message asks for {len(links)} links: ask for {MAX_LINKS} at once at most")
     for number, link in enumerate(links, 1):
         yield _wanted(link, f"link {number}", on, f"{origin}#{number}", happened_at)
 
