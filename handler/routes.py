@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,7 @@ from .request import Answer, Invocation, Request
 # Each route's methods, and the room and the function there that answers; {id} stands for one segment.
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "routes:health", "HEAD": "routes:health"},
+    "/-/openapi.json": {"GET": "routes:describe", "HEAD": "routes:describe"},
     "/-/sign": {"POST": "sign_requests:create"},
     "/-/form": {"POST": "form_requests:create"},
     "/-/uploads": {"POST": "upload_requests:create"},
@@ -49,6 +51,12 @@ def answer(request: Request, invocation: Invocation, path: str) -> Answer:
 def health(request: Request, invocation: Invocation) -> Answer:
     """That the function runs and its policy is good; nothing else is asked."""
     return Answer(200, {"Content-Type": "application/json"}, '{"status": "ok"}')
+
+
+def describe(request: Request, invocation: Invocation) -> Answer:
+    """The OpenAPI document of this service, as it stands beside this file."""
+    with open(os.path.join(os.path.dirname(__file__), "openapi.json"), encoding="utf-8") as file:
+        return Answer(200, {"Content-Type": "application/json"}, file.read())
 
 
 def _match(route: str, path: str) -> list[str] | None:
