@@ -12,7 +12,7 @@ SHARE: Mapping[str, Mapping[str, str]] = {
         "ends": "Available until",
         "left": "Downloads left",
         "download": "Download",
-        "use": "Downloading uses one of the downloads left. Trying again within ten minutes, or just looking, uses none.",
+        "use": "Downloading uses one of the downloads left. Trying again within ten minutes, or looking, uses none.",
         "code": "Open on a phone",
         "code_title": "QR code of this page's address",
     },
