@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 from handler.policy import Mount
@@ -17,6 +21,7 @@ from .rendering import serverless_devs
 
 ORIGIN = "https://another-site.example.com"
 SECONDS = 120
+PROJECT = Path(__file__).parent.parent
 
 
 def health(deployment: Deployment, url: str) -> Iterator[Finding]:
@@ -131,24 +136,40 @@ def _head(deployment: Deployment, mount: Mount, url: str, headers: Mapping[str, 
     return fault("head", f"{mount.path}: HEAD is answered {answer.status} {answer.code}: look at the log.")
 
 
-def notices(deployment: Deployment, config: str, environment: str | None) -> Iterator[Finding]:
+def notices(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
     """That the function of events answers: it is called with no link to make."""
     if deployment.events is None:
         return
-    resource, _ = deployment.events
-    command = [str(serverless_devs()), resource, "invoke", "--event", '{"links": []}', "--template", config]
-    done = subprocess.run(
-        [*command, *(["--env", environment] if environment else [])],
-        cwd=deployment.root,
-        env={**os.environ, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=SECONDS,
-        check=False,
-    )
+    resource, props = deployment.events
+    with tempfile.TemporaryDirectory() as folder:
+        event = Path(folder, "event.json")
+        event.write_text('{"links": []}', encoding="utf-8")
+        if deployment.policy.oss_endpoint is None:
+            command = [
+                str(serverless_devs()),
+                resource,
+                "invoke",
+                "--event-file",
+                str(event),
+                "--template",
+                str(config),
+            ]
+            command += ["--env", environment] if environment else []
+        else:
+            command = [sys.executable, "-m", "local", "invoke", str(props["functionName"])]
+            command += ["--event", str(event), "--config", str(config)]
+        done = subprocess.run(
+            command,
+            cwd=deployment.root if deployment.policy.oss_endpoint is None else PROJECT,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
     told = done.stdout + done.stderr
-    if done.returncode == 0 and "errorMessage" not in told and '"links"' in told:
+    if done.returncode == 0 and "errorMessage" not in told and re.search(r"""\blinks["']?\s*:""", told):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
         yield fault(

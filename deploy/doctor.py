@@ -32,7 +32,7 @@ def findings(config: Path, environment: str | None, url: str | None) -> Iterator
     if url:
         yield from after_deploy.health(deployment, url)
         yield from after_deploy.canaries(deployment, url, os.environ)
-        yield from after_deploy.notices(deployment, config.name, environment)
+        yield from after_deploy.notices(deployment, config.resolve(), environment)
 
 
 def _before(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:

@@ -32,10 +32,10 @@ class ProjectCopy:
         """Its `s.yaml`."""
         return self.folder / "s.yaml"
 
-    def edit(self, old: str, new: str, name: str = "s.yaml") -> Path:
-        """Replaces a text of a file, which must be there; the path of `s.yaml`."""
+    def edit(self, old: str, new: str, name: str = "s.yaml", *, everywhere: bool = False) -> Path:
+        """Replaces the first of a text in a file, which must be there, or each one; the path of `s.yaml`."""
         path = self.folder / name
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{name} has no {old!r} to break"
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        path.write_text(text.replace(old, new, -1 if everywhere else 1), encoding="utf-8")
         return self.config

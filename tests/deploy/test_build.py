@@ -88,9 +88,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
 
 
 def test_the_same_input_gives_the_same_bytes_elsewhere_too(package: build.Package, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "a folder elsewhere"
+    shutil.copytree(package.code.parent.parent, elsewhere, ignore=shutil.ignore_patterns("build"))
     mask = os.umask(0o077)
     try:
-        again = built(project(tmp_path / "a folder elsewhere"))
+        again = built(ProjectCopy(elsewhere))
     finally:
         os.umask(mask)
     assert again.sha256 == package.sha256 == sha256(package.zip)
@@ -316,7 +318,7 @@ def test_a_line_that_is_not_pinned_by_hash_alone_is_no_lock(line: str, tmp_path:
 def test_an_s_yaml_that_cannot_be_built_is_told_so(old: str, new: str, sentence: str, tmp_path: Path) -> None:
     copy = ProjectCopy.of(tmp_path)
     with pytest.raises(DeployError, match=re.escape(sentence)):
-        build.plan(copy.edit(old, new))
+        build.plan(copy.edit(old, new, everywhere=True))
 
 
 def test_make_build_prints_the_size_and_what_is_inside(package: build.Package) -> None:

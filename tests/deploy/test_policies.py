@@ -31,7 +31,7 @@ EVENTS = {
     "environmentVariables": VARIABLES,
     "asyncInvokeConfig": {
         "destinationConfig": {
-            "onFailure": {"destination": "acs:mns:cn-hangzhou:1000000000000001:queues/links-failed/messages"}
+            "onFailure": {"destination": "acs:mns:cn-hangzhou:${config('AccountID')}:/queues/links-failed/messages"}
         }
     },
     "triggers": [
@@ -113,7 +113,7 @@ def test_the_events_role_reads_what_notices_give_and_writes_where_they_go(tmp_pa
     assert statements_of(of(tmp_path, LINKS + NOTICES), "links-events") == [
         REPORTS,
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:1000000000000001:/queues/links-failed/messages"),
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
         STATE,
         KEYS,
         KEYS_STAY,
