@@ -6,19 +6,31 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import requests
 
 import signer
+from handler import keys_editing
 
 from .errors import LocalError
+from .server import listen
 from .stack import Stack
 
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
 PATH = "/exampledir/reports/2026%20q3%20%E6%8A%A5%E5%91%8A.txt"
+SHARED = "figures/2026 q3.txt"
 TIMEOUT = 30  # seconds
+# What the demonstration adds to the repository's links.toml: shares, and where this service is reached.
+POLICY = """public_url = "{public_url}"
+{links_toml}
+[[mount]]
+path      = "/figures/"
+target    = "oss://${{LINK_BUCKET}}/figures/"
+max_share = "90d"
+"""
 
 
 class DemoError(LocalError):
@@ -28,7 +40,15 @@ class DemoError(LocalError):
 def main() -> int:
     """Runs the demonstration; the exit status is 0 if every step held."""
     try:
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as log, Stack.start(Path("s.yaml"), log=log) as stack:
+        with ExitStack() as ends:
+            log = ends.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            links = Path(ends.enter_context(tempfile.TemporaryDirectory())) / "links.toml"
+            with listen(0) as free:
+                port = free.getsockname()[1]
+            links_toml = Path("links.toml").read_text(encoding="utf-8")
+            links.write_text(POLICY.format(public_url=f"http://127.0.0.1:{port}", links_toml=links_toml), "utf-8")
+            environment = {"LINK_CONFIG": str(links)}
+            stack = ends.enter_context(Stack.start(Path("s.yaml"), http_port=port, environment=environment, log=log))
             for act in ACTS:
                 act(stack)
             show_log(log.fileno())
@@ -89,7 +109,58 @@ def redirect_act(stack: Stack) -> None:
     say(f"  HEAD on the link for GET: {answer.status_code}\n")
 
 
-ACTS: tuple[Callable[[Stack], None], ...] = (redirect_act,)
+def share_act(stack: Stack) -> None:
+    """A share is made, looked at, used up; another one is revoked."""
+    document, key = keys_editing.add_api_key(keys_editing.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
+    endpoint = signer.Endpoint.path_style(stack.oss_url, stack.region)
+    place = signer.presign("PUT", stack.bucket, ".links/keys.json", credentials=stack.credentials, endpoint=endpoint)
+    step("Operators keep API keys in one private document", "PUT", place.url)
+    answer = requests.put(place.url, data=keys_editing.written(document), timeout=TIMEOUT)
+    expect(answer.status_code == 200, "the keys document", answer)
+    say(f"  {answer.status_code} (python -m handler.keys does this)\n")
+    file = signer.presign("PUT", stack.bucket, SHARED, credentials=stack.credentials, endpoint=endpoint)
+    answer = requests.put(file.url, data=CONTENT, timeout=TIMEOUT)
+    expect(answer.status_code == 200, "the upload", answer)
+
+    shares, caller = f"{stack.http_url}/-/shares", {"Authorization": f"Bearer {key}"}
+    wish = {"path": f"/{SHARED}", "expires": "30d", "max_uses": 1}
+    step("A colleague with a key shares a file for 30 days and one download", "POST", shares)
+    answer = requests.post(shares, json=wish, headers=caller, timeout=TIMEOUT)
+    expect(answer.status_code == 201, "the share", answer)
+    shared = answer.json()
+    say(f"  {answer.status_code}, {signer.redact(json.dumps(shared))}\n")
+
+    step("A chat's link preview looks at it, and uses nothing", "GET", shared["url"])
+    answer = requests.get(shared["url"], headers={"Accept": "application/json"}, timeout=TIMEOUT)
+    expect(answer.status_code == 200 and answer.json()["uses_left"] == 1, "the look", answer)
+    say(f"  {answer.status_code}, {answer.text}\n")
+
+    step("Its recipient presses the page's button", "POST", shared["url"])
+    answer = requests.post(shared["url"], allow_redirects=False, timeout=TIMEOUT)
+    expect(answer.status_code == 303, "the use", answer)
+    say(f"  {answer.status_code}, Location: {signer.redact(answer.headers['Location'])}")
+    answer = requests.get(answer.headers["Location"], timeout=TIMEOUT)
+    expect(answer.status_code == 200 and answer.content == CONTENT, "the download", answer)
+    say(f"  {answer.status_code}, {len(answer.content)} bytes, the same as were stored\n")
+
+    step("Somebody else tries the same share", "POST", shared["url"])
+    answer = requests.post(shared["url"], allow_redirects=False, timeout=TIMEOUT)
+    expect(answer.status_code == 410, "the refusal of a share that is used up", answer)
+    say(f"  {answer.status_code} {answer.json()['code']}: {answer.json()['detail']}\n")
+
+    answer = requests.post(shares, json={**wish, "max_uses": 5}, headers=caller, timeout=TIMEOUT)
+    expect(answer.status_code == 201, "the second share", answer)
+    other = answer.json()
+    step("The colleague revokes a second share", "DELETE", f"{shares}/{other['id']}")
+    answer = requests.delete(f"{shares}/{other['id']}", headers=caller, timeout=TIMEOUT)
+    expect(answer.status_code == 204, "the revocation", answer)
+    say(f"  {answer.status_code}")
+    answer = requests.post(other["url"], allow_redirects=False, timeout=TIMEOUT)
+    expect(answer.status_code == 410, "the refusal of a share that was revoked", answer)
+    say(f"  and then {answer.status_code} {answer.json()['code']}: {answer.json()['detail']}\n")
+
+
+ACTS: tuple[Callable[[Stack], None], ...] = (redirect_act, share_act)
 
 
 def show_log(descriptor: int) -> None:
