@@ -67,6 +67,16 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", WRITTEN)
+def test_a_url_of_an_older_signature_loses_its_secrets_too(where: str) -> None:
+    url = "https://examplebucket.example/exampleobject.txt?Signature=SIGNED&security-token=CAISBEGIN&OSSAccessKeyId=STS.ID"
+
+    redacted = redact(WRITTEN[where](url))
+
+    assert not {secret for secret in ("SIGNED", "CAISBEGIN", "STS.ID") if secret in redacted}
+    assert "exampleobject.txt" in redacted
+
+
+@pytest.mark.parametrize("where", WRITTEN)
 @settings(max_examples=12, deadline=None)
 @given(requests())
 def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:

@@ -130,6 +130,12 @@ ALTERED: list[tuple[str, str, str | None, Verification]] = [
         "x-oss-credential",
         checked(altered("x-oss-credential", "STS.EXAMPLE/20260301/cn-hangzhou/oss/aws4_request")),
     ),
+    (
+        "a scope too long",
+        "bad_parameter",
+        "x-oss-credential",
+        checked(altered("x-oss-credential", f"STS.EXAMPLE/{SCOPE}/more")),
+    ),
     ("a scope too short", "bad_parameter", "x-oss-credential", checked(altered("x-oss-credential", "STS.EXAMPLE"))),
     ("the token", "wrong_token", "x-oss-security-token", checked(altered("x-oss-security-token", "CAISOTHER"))),
     ("the token, dropped", "missing_token", "x-oss-security-token", checked(altered("x-oss-security-token", None))),
