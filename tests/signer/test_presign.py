@@ -23,7 +23,7 @@ def life(link: Link) -> tuple[int, int, bool, int]:
     return link.expires_in, in_url, link.clamped, round(link.expires_at.timestamp()) - NOW
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(requests())
 def test_a_link_lives_exactly_as_long_as_was_asked(asked: Asked) -> None:
     link = asked.link()
@@ -34,7 +34,7 @@ def test_a_link_lives_exactly_as_long_as_was_asked(asked: Asked) -> None:
     assert link.clamped is False
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(requests())
 def test_the_headers_of_a_link_are_exactly_those_that_are_signed(asked: Asked) -> None:
     named = {name.lower() for name in asked.signed_headers}

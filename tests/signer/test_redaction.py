@@ -77,7 +77,7 @@ def test_a_url_of_an_older_signature_loses_its_secrets_too(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", WRITTEN)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(requests())
 def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:
     credentials = asked.credentials._replace(
