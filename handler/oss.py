@@ -108,6 +108,8 @@ class Store(NamedTuple):
                     content = answer.raw.read(MAX_BODY + 1)
                     if len(content) > MAX_BODY:
                         raise OssUnavailable(f"{place} is larger than {MAX_BODY} bytes: it is none of ours.", sent=True)
+                    if method != "HEAD" and answer.status_code != 304 and len(content) < _length(answer.headers):
+                        raise ConnectFault("The answer was cut short.")
                     found = {name.lower(): value for name, value in answer.headers.items()}
                     return Reply(answer.status_code, found, content, _code(answer.status_code, found, content))
             except ConnectFault:
@@ -146,6 +148,12 @@ def _session() -> Session:
         session.trust_env = False
         _sessions.append(session)
     return _sessions[0]
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """How long a body says that it is; urllib3 does not mind one that is shorter, if it is read in one piece."""
+    length = headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else 0
 
 
 def _code(status: int, headers: Mapping[str, str], body: bytes) -> str:
