@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from shares_world import World, token, world_with_oss
+from unsteady_oss import unsteady_oss
 from visitor import NOW, Answered
 
 from handler import oss, state
@@ -167,3 +168,15 @@ class TestABucketWithVersions:
         state._probed.clear()
         monkeypatch.setattr(oss.Store, "put", lambda *args, **more: oss.Reply(500, {}, b"", ""))
         assert kept.use(url).code == "state_unavailable"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_claim_that_is_read_cut_short_is_not_taken_for_another_s(kept: World, times: int) -> None:
+    assert kept.oss is not None
+    url = kept.share(max_uses=2)
+    assert kept.use(url, NONCE).status == 303
+    # The record is read, the claim is refused, and what has it comes back in half.
+    with unsteady_oss(kept.oss.url, 0, ["passed", "passed", *["cut"] * times, *["passed"] * 9]) as (address, _):
+        through = kept.having(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+        assert through.use(url, NONCE).status == (303 if times == 1 else 503)
+    assert kept.stored(f"uses/{token(url)[16:28]}/2") is None
