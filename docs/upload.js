@@ -44,7 +44,8 @@ export async function uploadFile(service, key, path, file, upload, onProgress = 
   };
   const waiting = numbers.filter((number) => !upload.etags[number] || tell(number, slice(number).size));
   const work = async () => { while (waiting.length) await sendPart(waiting.shift()); };
-  await Promise.all(Array.from({ length: parallel }, () => work().finally(() => { waiting.length = 0; })));
+  const ends = await Promise.allSettled(Array.from({ length: parallel }, () => work().finally(() => { waiting.length = 0; })));
+  for (const end of ends) if (end.reason) throw end.reason;
   const parts = numbers.map((n) => `<Part><PartNumber>${n}</PartNumber><ETag>${upload.etags[n]}</ETag></Part>`);
   const body = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
   await send("POST", (await fresh(1)).complete, body, () => {});
