@@ -138,7 +138,7 @@ def test_what_is_more_or_less_than_scheme_and_host_is_refused(make: type[Endpoin
         make(address, REGION)  # type: ignore[call-arg]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(requests(), buckets, regions)
 def test_the_bucket_is_read_back_from_the_host(asked: Asked, bucket: str, region: str) -> None:
     signed = asked._replace(bucket=bucket, region=region, headers={}, signed_headers=("host",))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signing import KEYS, MAX_LIFE, NOW, RESERVED, sign
 
@@ -195,6 +195,7 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["method", "bucket", "key", "expires_in", "now"]),
     ANYTHING,
@@ -204,6 +205,7 @@ def test_whatever_is_given_is_signed_or_refused_and_nothing_else_is_raised(argum
         assert sign(**{argument: value}).url
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3), st.lists(st.text(max_size=5), max_size=3))
 def test_headers_are_signed_or_refused(headers: dict[str, str], signed_headers: list[str]) -> None:
     try:

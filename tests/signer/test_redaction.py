@@ -77,7 +77,7 @@ def test_a_url_of_an_older_signature_loses_its_secrets_too(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", WRITTEN)
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(requests())
 def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:
     credentials = asked.credentials._replace(
@@ -166,12 +166,13 @@ def test_a_text_without_secrets_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 @example("x-oss-", "")
 def test_whatever_stands_around_it_a_link_is_redacted(before: str, after: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signing import BUCKET, HANGZHOU, KEY, NOW, sign
 
@@ -101,6 +101,7 @@ def test_a_refusal_repeats_no_secret(refused: Callable[[], object]) -> None:
 ANYTHING = st.one_of(st.none(), st.integers(), st.text(max_size=10), st.lists(st.text(max_size=3), max_size=2))
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

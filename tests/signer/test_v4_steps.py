@@ -7,7 +7,7 @@ import hmac
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer import link, names, v4
@@ -144,11 +144,13 @@ def test_the_signature_is_the_published_one() -> None:
     assert v4.signature(bytes.fromhex(SIGNING_KEY), STRING_TO_SIGN) == SIGNATURE
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=64), st.text(st.characters(codec="utf-8"), max_size=300))
 def test_the_signature_is_the_hmac_of_the_standard_library(key: bytes, text: str) -> None:
     assert v4.signature(key, text) == hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=100))
 def test_only_unreserved_characters_are_kept(text: str) -> None:
     assert v4.encode(text) == quote(text, safe="")

@@ -63,7 +63,7 @@ def test_a_link_holds_whole() -> None:
     assert found.string_to_sign.startswith(f"OSS4-HMAC-SHA256\n20260301T064111Z\n{SCOPE}\n")
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(requests(), st.data())
 def test_every_link_holds_from_a_quarter_of_an_hour_ahead_until_its_end(asked: Asked, data: st.DataObject) -> None:
     assume(900 <= asked.now <= LAST_SECOND - 2 * MAX_LIFE)
@@ -76,7 +76,7 @@ def test_every_link_holds_from_a_quarter_of_an_hour_ahead_until_its_end(asked: A
     assert found.expires_at == link.expires_at
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(requests())
 def test_every_link_of_the_official_sdk_holds(asked: Asked) -> None:
     found = verify(
@@ -197,7 +197,7 @@ def test_an_altered_part_is_refused_for_what_it_is(fault: str, parameter: str | 
     assert (found.fault, found.parameter) == (fault, parameter)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(requests(), st.data())
 def test_no_character_of_any_part_of_a_link_can_be_altered(asked: Asked, data: st.DataObject) -> None:
     link = asked.link()
@@ -307,6 +307,7 @@ def test_a_text_that_is_no_url_of_an_object_is_refused(text: str) -> None:
         verify("GET", text, credentials=KEYS, now=NOW)
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.text(),

@@ -46,7 +46,7 @@ def checked(asked: Asked, headers: Mapping[str, str], now: float | None = None) 
 
 
 @every_sdk
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(requests())
 def test_every_request_of_an_sdk_holds(sdk: Callable[[Asked], Mapping[str, str]], asked: Asked) -> None:
     assume(900 <= asked.now <= LAST_SECOND - MAX_LIFE - 900)
