@@ -42,18 +42,18 @@ def read_members(document: object, fields: Mapping[str, type], *, required: tupl
     """The members of a parsed JSON object. Raises a 400 `Problem` as `read_json` does."""
     if not isinstance(document, dict):
         raise bad_body("is no JSON object")
-    for name in document:
-        if name not in fields:
-            raise bad_body(f"has a member {str(name)[:100]!r}, which is not known; known are {', '.join(fields)}")
-    found: dict[str, Any] = {}
-    for name, kind in fields.items():
-        value = document.get(name)
-        if value is None and name in required:
-            raise bad_body(f"has no {name}")
-        # A bool is an int to Python, and none to anybody else.
-        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+    found: dict[str, Any] = dict.fromkeys(fields)
+    for name, value in document.items():
+        kind = fields.get(name)
+        if kind is None:
+            raise bad_body(f"has a member {name[:100]!r}, which is not known; known are {', '.join(fields)}")
+        # The very type: a bool is an int to Python, and none to anybody else.
+        if value is not None and type(value) is not kind:
             raise bad_body(f"has a {name} that is not {_KINDS[kind]}")
         found[name] = value
+    for name in required:
+        if found[name] is None:
+            raise bad_body(f"has no {name}")
     return found
 
 

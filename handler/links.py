@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -166,6 +167,7 @@ def tightest(asked: int, bounds: tuple[Bound, ...]) -> tuple[str | None, int]:
     return by, asked
 
 
+@lru_cache(maxsize=64)
 def rfc3339(moment: float) -> str:
     """Unix seconds as RFC 3339 in UTC, such as 2026-03-01T06:51:11Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
