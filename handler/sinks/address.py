@@ -19,6 +19,9 @@ _CARRIERS = tuple(
     ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )
 
+# IETF's own (RFC 6890), of which Python's versions differ on what is global.
+_SPECIAL = ipaddress.IPv4Network("192.0.0.0/24")
+
 
 class AddressRefused(HandlerError):
     """The host is not, or not only, on the public Internet."""
@@ -73,6 +76,8 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if any(address in network for network in _CARRIERS):
             return False
+    elif address in _SPECIAL:
+        return False
     return address.is_global and not (
         address.is_multicast
         or address.is_reserved

@@ -104,4 +104,4 @@ def _try(kind: Kind, sink: Sink, post: Post, network: Network) -> tuple[Verdict,
     if not 200 <= answer.status < 300:
         outcome = "refused" if answer.status in GONE else "unwanted"
         return Verdict(outcome, f"status_{answer.status}"), None
-    return kind.verdict(answer.status, answer.body or b""), None
+    return kind.verdict(answer.status, answer.body if answer.is_whole else b""), None

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .address import Address, Resolve, checked, is_public, resolve
+from .http_answer import Answer, NoHttp, read_answer
 from .sink import Post
 
-if TYPE_CHECKING:
-    from urllib3.connection import HTTPConnection
-
 CONNECT = 5.0  # seconds
-READ = 10.0  # seconds from the last byte sent to the last one read
+READ = 10.0  # seconds from the first byte sent to the last one read
 CAP = 64 * 1024  # bytes of an answer that are read
+MOST_ADDRESSES = 4
 
 
 class Unanswered(Exception):
@@ -29,14 +26,6 @@ class Unanswered(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-class Answered(NamedTuple):
-    """An answer: header names in lower case; `body` is None where it broke off, and cut at `CAP`."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes | None
 
 
 @cache
@@ -57,79 +46,73 @@ class Network(NamedTuple):
     read: float = READ
 
 
-def send(post: Post, network: Network, *, allow_loopback: bool) -> Answered:
+def send(post: Post, network: Network, *, allow_loopback: bool) -> Answer:
     """Sends one message once. Raises `AddressRefused`, `NameUnknown`, `Unanswered`.
 
     The environment's proxies have no say: the connection goes to an address that was checked.
     """
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.exceptions import HTTPError
-
     parts = urlsplit(post.url)
     host = parts.hostname or ""
     is_tls = parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
     addresses = checked(host, port, network.resolve, loopback=not is_tls and allow_loopback, public=network.public)
-    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    headers = {"Host": parts.netloc, "User-Agent": "fc-presign", "Accept-Encoding": "identity", **post.headers}
+    request = _request(parts.netloc, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", post)
     fault = "no_connection"
-    for address in addresses[:4]:
-        connection: HTTPConnection
-        if is_tls:
-            connection = HTTPSConnection(
-                address,
-                port,
-                timeout=network.connect,
-                ssl_context=network.context(),
-                server_hostname=host,
-            )
-        else:
-            connection = HTTPConnection(address, port, timeout=network.connect)
+    for address in addresses[:MOST_ADDRESSES]:
         try:
-            connection.connect()
-        except ssl.SSLError:
-            fault = "no_tls"
-        except (HTTPError, OSError):
-            fault = "no_connection"
-        else:
-            return _exchange(connection, target, headers, post.body, network.read)
-        connection.close()
+            plug = socket.create_connection((address, port), timeout=network.connect)
+        except OSError:
+            continue
+        with plug:
+            try:
+                line = network.context().wrap_socket(plug, server_hostname=host) if is_tls else plug
+            except (ssl.SSLError, ssl.CertificateError):
+                fault = "no_tls"
+                continue
+            except OSError:
+                continue
+            with line:
+                return _exchange(line, request, network.read)
     raise Unanswered(fault)
 
 
-def _exchange(
-    connection: HTTPConnection, target: str, headers: Mapping[str, str], body: bytes, limit: float
-) -> Answered:
-    """Sends the request on an open connection and reads its answer, all within the limit."""
-    from http.client import HTTPException
+def _request(netloc: str, target: str, post: Post) -> bytes:
+    headers: Mapping[str, str] = {
+        "Host": netloc,
+        "User-Agent": "fc-presign",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "Content-Length": str(len(post.body)),
+        **post.headers,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + post.body
 
-    from urllib3.exceptions import HTTPError
 
-    assert connection.sock is not None
-    plug = connection.sock
-    plug.settimeout(limit)
-    # A timeout of the socket begins anew with each byte: a server that sends one now and then would hold us for long.
-    watchdog = threading.Timer(limit, _cut, [plug])
-    watchdog.daemon = True
-    watchdog.start()
-    began = time.monotonic()
+def _exchange(line: socket.socket, request: bytes, limit: float) -> Answer:
+    """Sends the request and reads its answer, all within the limit: a server that drips gains no time."""
+    end = time.monotonic() + limit
+    data = bytearray()
+    answer: Answer | None = None
+    fault = "no_answer"
     try:
-        try:
-            connection.request("POST", target, body=body, headers=dict(headers), preload_content=False)
-            answer = connection.getresponse()
-        except (HTTPError, HTTPException, OSError, ValueError):
-            raise Unanswered("too_slow" if time.monotonic() - began >= limit else "no_answer") from None
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        try:
-            content: bytes | None = answer.read(CAP, decode_content=False)
-        except (HTTPError, HTTPException, OSError, ValueError):
-            content = None
-        return Answered(answer.status, found, content)
-    finally:
-        watchdog.cancel()
-        connection.close()
-
-
-def _cut(plug: socket.socket) -> None:
-    with suppress(OSError):
-        plug.shutdown(socket.SHUT_RDWR)
+        line.settimeout(limit)
+        line.sendall(request)
+        while (answer is None or not answer.is_whole) and len(data) < CAP:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            line.settimeout(left)
+            block = line.recv(16384)
+            data += block
+            answer = read_answer(bytes(data), is_end=not block)
+            if not block:
+                break
+    except TimeoutError:
+        fault = "too_slow"
+    except (OSError, NoHttp):
+        pass
+    if answer is None:
+        raise Unanswered(fault)
+    return answer
