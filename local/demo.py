@@ -14,27 +14,31 @@ import requests
 import signer
 from handler import keys_editing
 
+from .demo_notice import notice_act
 from .errors import LocalError
 from .server import listen
 from .stack import Stack
+from .transcript import TIMEOUT, DemoError, code, expect, say, step
 
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
 PATH = "/exampledir/reports/2026%20q3%20%E6%8A%A5%E5%91%8A.txt"
 SHARED = "figures/2026 q3.txt"
-TIMEOUT = 30  # seconds
-# What the demonstration adds to the repository's links.toml: shares, and where this service is reached.
+# What the demonstration adds to the repository's links.toml: shares, a webhook, and where this service is reached.
 POLICY = """public_url = "{public_url}"
 {links_toml}
 [[mount]]
 path      = "/figures/"
 target    = "oss://${{LINK_BUCKET}}/figures/"
 max_share = "90d"
+
+[[notice]]
+on      = "created"
+mount   = "/outbox/"
+give    = "share"
+expires = "7d"
+to      = ["ops"]
 """
-
-
-class DemoError(LocalError):
-    """Something did not go as it should."""
 
 
 def main() -> int:
@@ -160,7 +164,7 @@ def share_act(stack: Stack) -> None:
     say(f"  and then {answer.status_code} {answer.json()['code']}: {answer.json()['detail']}\n")
 
 
-ACTS: tuple[Callable[[Stack], None], ...] = (redirect_act, share_act)
+ACTS: tuple[Callable[[Stack], None], ...] = (redirect_act, share_act, notice_act)
 
 
 def show_log(descriptor: int) -> None:
@@ -172,28 +176,6 @@ def show_log(descriptor: int) -> None:
         raise DemoError("The function wrote no audit line.")
     say("What the function's log says of the first visitor:")
     say("  " + lines[0].strip())
-
-
-def step(what: str, method: str, url: str) -> None:
-    """Announces a request, its URL without secrets."""
-    title = f"\033[1m{what}\033[0m" if sys.stdout.isatty() else what
-    say(f"{title}\n  {method} {signer.redact(url)}")
-
-
-def say(text: str) -> None:
-    """Prints at once, so that a person sees how far it is."""
-    print(text, flush=True)
-
-
-def code(answer: requests.Response) -> str:
-    """The `Code` of OSS's error body."""
-    return answer.text.partition("<Code>")[2].partition("</Code>")[0]
-
-
-def expect(holds: bool, what: str, answer: requests.Response) -> None:
-    """Raises `DemoError` unless it holds."""
-    if not holds:
-        raise DemoError(f"{what} failed with status {answer.status_code}: {signer.redact(answer.text[:300])}")
 
 
 if __name__ == "__main__":
