@@ -113,7 +113,7 @@ def test_links_that_end_in_the_middle_are_renewed(uploading: System, page: Page)
     slow.send("Network.emulateNetworkConditions", limits)
     done = upload(uploading, page, "/brief/big.txt")
     assert done["error"] is None
-    assert stored(uploading)["inbox/brief/big.txt"] == CONTENT
+    assert stored(uploading, "brief/")["brief/big.txt"] == CONTENT
     assert all(statuses[-1] == 200 for statuses in traffic.statuses.values())
     assert 403 in {status for statuses in traffic.statuses.values() for status in statuses}
 

@@ -45,7 +45,7 @@ def shared(system: System, **wish: object) -> str:
     return f"{system.stack.http_url}{parts.path}?{parts.query}"
 
 
-def stored(system: System) -> dict[str, bytes]:
-    """Every object that was taken in, by its key."""
+def stored(system: System, prefix: str = "inbox/") -> dict[str, bytes]:
+    """Every object below a prefix, by its key."""
     bucket = system.operator()
-    return {found.key: bucket.get_object(found.key).read() for found in bucket.list_objects_v2("inbox/").object_list}
+    return {found.key: bucket.get_object(found.key).read() for found in bucket.list_objects_v2(prefix).object_list}

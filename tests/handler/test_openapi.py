@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from visitor import ask
 from handler.routes import ROUTES
 
 HANDLER = Path(__file__).parents[2] / "handler"
+API = HANDLER.parent / "docs" / "api.md"
 TEXT = (HANDLER / "openapi.json").read_text("utf-8")
 DOCUMENT: dict[str, Any] = json.loads(TEXT)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -23,6 +25,7 @@ VERBS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")
 OWN = [path for path in DOCUMENT["paths"] if path.startswith("/-/")]
 # Functions that make a problem of a code that they are given, and where the code stands.
 MAKERS = {"Problem": 1, "gone": 0, "_refused": 0}
+STATUSES = {"gone": 410, "_refused": 401}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def methods(path: str) -> list[str]:
     return [verb.upper() for verb in VERBS if verb in DOCUMENT["paths"][path]]
 
 
-def codes_raised() -> Iterator[str]:
-    """The code of every problem that the handler's source makes."""
+def raised() -> Iterator[tuple[int, str]]:
+    """The status and the code of every problem that the handler's source makes."""
     for file in sorted(HANDLER.rglob("*.py")):
         tree = ast.parse(file.read_text("utf-8"))
         makers = {
@@ -51,8 +54,11 @@ def codes_raised() -> Iterator[str]:
                 continue
             code = call.args[MAKERS[name]]
             assert isinstance(code, ast.Constant), f"{file.name}:{call.lineno}"
-            assert isinstance(code.value, str)
-            yield code.value
+            status = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+            found = (STATUSES.get(name, status), code.value)
+            assert isinstance(found[0], int), f"{file.name}:{call.lineno}"
+            assert isinstance(found[1], str)
+            yield found[0], found[1]
 
 
 def resolved(schema: Any) -> Any:
@@ -61,9 +67,15 @@ def resolved(schema: Any) -> Any:
 
 
 def test_every_code_that_is_raised_is_in_the_document_and_no_other() -> None:
-    raised = set(codes_raised())
-    assert {"not_found", "share_ended", "malformed_credential", "internal_error"} <= raised
-    assert set(SCHEMAS["Problem"]["properties"]["code"]["enum"]) == raised
+    codes = {code for _, code in raised()}
+    assert {"not_found", "share_ended", "malformed_credential", "internal_error"} <= codes
+    assert set(SCHEMAS["Problem"]["properties"]["code"]["enum"]) == codes
+
+
+def test_every_code_has_a_row_of_the_docs_with_its_status() -> None:
+    rows = re.findall(r"^\| ([0-9]{3}) \| `([a-z0-9_]+)` \| .+ \|$", API.read_text("utf-8"), re.MULTILINE)
+    assert sorted(code for _, code in rows) == sorted({code for _, code in raised()})
+    assert {(int(status), code) for status, code in rows} <= set(raised())
 
 
 def test_every_route_is_in_the_document() -> None:
