@@ -60,15 +60,16 @@ class Dispatcher:
         self._pending = 0
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
+        self._timers: list[threading.Thread] = []
         for function in self._functions:
             for trigger in function.triggers:
                 if trigger.kind == "timer" and trigger.config.get("enable") is True:
                     following = schedule(str(trigger.config.get("cronExpression") or ""))
-                    self._threads.append(
+                    self._timers.append(
                         threading.Thread(target=self._tick, args=(function, trigger, following), daemon=True)
                     )
-        for thread in self._threads:
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
+        for thread in (*workers, *self._timers):
             thread.start()
 
     def created(self, created: CreatedObject) -> None:
@@ -90,6 +91,11 @@ class Dispatcher:
         """Waits until nothing is queued or running; False where that takes longer (seconds)."""
         with self._changed:
             return self._changed.wait_for(lambda: self._pending == 0, timeout)
+
+    def timers_end(self) -> None:
+        """Waits for timers that have no tick left."""
+        for thread in self._timers:
+            thread.join()
 
     def close(self) -> None:
         """Starts nothing more. What runs ends with the runtime."""
@@ -114,9 +120,7 @@ class Dispatcher:
         elif asked.tried < asked.function.retries:
             delay = self._backoff * 2**asked.tried
             again = Asked(asked.function, asked.event, asked.request_id, asked.tried + 1)
-            timer = threading.Timer(delay, self._queue.put, [again])
-            timer.daemon = True
-            timer.start()
+            later(delay, lambda: self._queue.put(again))
         else:
             self._give_up(asked, outcome)
             self._end()
@@ -160,3 +164,10 @@ class Dispatcher:
         target = self._log if self._log is not None else sys.stderr
         with suppress(OSError, ValueError):
             os.write(target if isinstance(target, int) else target.fileno(), f"{line}\n".encode())
+
+
+def later(seconds: float, act: Callable[[], None]) -> None:
+    """Does something after a pause, unless the process ends before."""
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
