@@ -103,7 +103,7 @@ def redirect_act(stack: Stack) -> None:
     shown["url"] = signer.redact(shown["url"])
     say("  " + json.dumps(shown, indent=2).replace("\n", "\n  ") + "\n")
 
-    forged = location.replace("q3", "q4")
+    forged = location.replace("q3", "q4", 1)
     step("Somebody changes the link", "GET", forged)
     answer = requests.get(forged, timeout=TIMEOUT)
     expect(answer.status_code == 403, "the refusal of a forgery", answer)

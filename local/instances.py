@@ -129,6 +129,11 @@ class Pool:
         finally:
             self._give_back(instance, keep)
 
+    def processes(self) -> tuple[int, ...]:
+        """The process ids of all instances."""
+        with self._changed:
+            return tuple(instance.process_id for instance in self._all)
+
     def close(self) -> None:
         """Ends every instance, also those that are busy."""
         with self._changed:

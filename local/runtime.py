@@ -116,6 +116,10 @@ class Runtime:
         except (_LoadFailed, InstanceExited, InstanceTimedOut) as error:
             return Outcome(invocation.new_request_id(), _payload_of(error), UNHANDLED)
 
+    def processes(self, function_name: str) -> tuple[int, ...]:
+        """The process ids of a function's instances."""
+        return self._pools[function_name].processes()
+
     def close(self) -> None:
         """Ends every instance, also those that are busy."""
         for pool in self._pools.values():
