@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput")
+MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput", "notices")
 
 
 def main(names: Sequence[str]) -> int:
