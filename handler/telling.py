@@ -67,6 +67,7 @@ class Teller:
         self._network = network
         self._clock = clock
         self._deadline = deadline
+        self._paced: dict[str, float] = {}
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """Tells every sink of every notice, or leaves it for a timer; a failure of one sink is none of another."""
@@ -130,16 +131,26 @@ class Teller:
         self._with_leases(kept, known, leave)
 
     def _send(self, name: str, known: Known) -> None:
+        """Tells in as few messages as the service takes; what was told before is left out of them."""
         kind, sink = self._sink(name)
         kept = self._state()
         gone: list[str] = []
 
-        def together(some: Known) -> None:
-            """Tells some in as few messages as the service takes; when the sink is gone, the rest waits for it."""
+        def one(batch: tuple[Told, ...]) -> None:
+            """Claims, sends and marks one message; when the sink is gone, the others wait for it."""
             if gone:
                 return
             try:
-                self._with_leases(kept, some, lambda leases, began: self._tell(kept, kind, sink, some, leases, began))
+                by_id = {told.id: told for told in batch}
+
+                def tell(leases: Leases, began: float) -> None:
+                    tolds = tuple(by_id[notice_id] for notice_id in leases)
+                    self._deliver(kind, sink, id_of(leases), tolds, began)
+                    self._mark(kept, leases)
+                    self.tally.add("told", len(tolds))
+                    leases.clear()
+
+                self._with_leases(kept, by_id, tell)
             except Failed as error:
                 if not error.is_of_the_message:
                     gone.append(error.code)
@@ -148,15 +159,27 @@ class Teller:
                 gone.append(error.code)
                 self.tally.fail(name, error.code)
 
+        tolds = self._tolds(known)
         if sink.kind == "webhook":
             # Each by itself, under its own id.
-            at_once(together, ({notice_id: notice} for notice_id, notice in known.items()))
-            return
-        ids = list(known)
-        for first in range(0, len(ids), kind.MOST):
-            together({notice_id: known[notice_id] for notice_id in ids[first : first + kind.MOST]})
+            at_once(one, ((told,) for told in tolds))
+        else:
+            for batch in messages(kind, tolds):
+                one(batch)
 
-    def _with_leases(self, kept: State, known: Known, act: Callable[[Leases, float], None]) -> None:
+    def _pace(self, kind: Kind, name: str) -> None:
+        """Waits as long as the service wants to be left alone after a message. Raises `Failed` where time is short."""
+        if not kind.PACE:
+            return
+        now = self._clock.monotonic()
+        pause = self._paced.get(name, now) - now
+        if pause > 0:
+            if now + pause >= self._deadline:
+                raise Failed("out_of_time")
+            self._clock.sleep(pause)
+        self._paced[name] = self._clock.monotonic() + kind.PACE
+
+    def _with_leases(self, kept: State, known: Iterable[str], act: Callable[[Leases, float], None]) -> None:
         """Acts on what is not told, under leases. What `act` leaves in them is given up.
 
         What is in other hands comes last, one by one and with patience: nobody waits while he holds a lease.
@@ -197,16 +220,6 @@ class Teller:
         finally:
             at_once(lambda lease: claims.release(kept, lease), leases.values())
 
-    def _tell(self, kept: State, kind: Kind, sink: Sink, known: Known, leases: Leases, began: float) -> None:
-        tolds = self._tolds({notice_id: known[notice_id] for notice_id in leases})
-        for batch in messages(kind, tolds):
-            self._deliver(kind, sink, id_of(told.id for told in batch), batch, began)
-            self._mark(kept, {told.id: leases.pop(told.id) for told in batch})
-            self.tally.add("told", len(batch))
-        # What cannot be linked now never can.
-        self._mark(kept, leases)
-        leases.clear()
-
     def _digest(self, name: str, rule: NoticeRule) -> None:
         kind, sink = self._sink(name)
         kept, stream = self._state(), stream_of(name, rule)
@@ -236,6 +249,7 @@ class Teller:
             self.tally.add("not_marked", len(ids))
 
     def _deliver(self, kind: Kind, sink: Sink, message_id: str, batch: tuple[Told, ...], began: float) -> None:
+        self._pace(kind, sink.name)
         deadline = min(self._deadline, began + claims.SEND)
         deliver(kind, sink, message_id, batch, network=self._network, clock=self._clock, deadline=deadline)
 

@@ -19,6 +19,7 @@ from .told import Told, facts_of, harmless, safe_url, title_of
 NEEDS_SECRET = True
 LIMIT = 18_000  # the service cuts at 20 KB
 MOST = 100
+PACE = 3.0
 
 
 def line(told: Told) -> str:

@@ -19,6 +19,7 @@ from .told import Told, facts_of, harmless, safe_url, title_of
 NEEDS_SECRET = True
 LIMIT = 19_000
 MOST = 40
+PACE = 0.6
 
 
 def element(told: Told) -> dict[str, Any]:

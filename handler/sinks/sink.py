@@ -64,6 +64,7 @@ class Kind(Protocol):
     NEEDS_SECRET: bool
     LIMIT: int  # bytes of a message's body
     MOST: int  # notices in one message
+    PACE: float  # seconds from one message to the next
 
     def weight(self, told: Told) -> int:
         """Bytes that a notice adds to a body, at most."""

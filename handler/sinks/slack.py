@@ -15,6 +15,7 @@ from .told import Told, facts_of, harmless, safe_url, title_of
 NEEDS_SECRET = False
 LIMIT = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
 MOST = 40
+PACE = 1.0
 
 
 def element(told: Told) -> dict[str, Any]:

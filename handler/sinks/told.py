@@ -66,7 +66,7 @@ def shown(name: str) -> str:
 # are no way: the services' markdowns know none, or each its own.
 _WIDE = str.maketrans({letter: chr(ord(letter) + 0xFEE0) for letter in "\\`*[]()<>#|!~@&{}$^"})
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_AT_START = re.compile(r"^(?:[-+>=]|[0-9]+[.)])")
+_AT_START = re.compile(r"^(?:[-+=]+|[0-9]+[.)])(?=\s|$)")
 
 
 def harmless(name: str) -> str:

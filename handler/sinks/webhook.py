@@ -16,6 +16,7 @@ from .told import Told
 NEEDS_SECRET = True
 LIMIT = 512 * 1024
 MOST = 1000
+PACE = 0.0
 OVERHEAD = 200
 
 

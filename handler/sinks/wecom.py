@@ -15,6 +15,7 @@ from .told import Told, facts_of, harmless, safe_url, title_of
 NEEDS_SECRET = False
 LIMIT = 3_900  # bytes of the content, not of the JSON around it
 MOST = 50
+PACE = 3.0
 MOST_LINE = LIMIT - 100
 
 

@@ -281,6 +281,56 @@ class TestOnce:
         assert world.run(created()).summary["repeated"] == 1
 
 
+class TestRobots:
+    def robot(self, world: World, hook: Receiver, kind: str = "wecom", **more: str) -> list[str]:
+        hook.last = say(200, b'{"errcode": 0, "code": 0}')
+        world.sink("chat", hook, kind)
+        world.text = notice(["chat"], give="share", **more)
+        return [f"outbox/{number:02}.txt" for number in range(60)]
+
+    def test_many_objects_in_one_event_are_one_message(self, world: World, hook: Receiver) -> None:
+        keys = self.robot(world, hook, "dingtalk")
+        assert world.run(created(*keys)).counts() == (60, 60, 60, 0)
+        (got,) = hook.got
+        text = got.json["markdown"]["text"]
+        assert [f"{number:02}.txt" in text for number in range(60)] == [True] * 60
+        assert "60 new files" in text
+
+    @pytest.mark.parametrize(("kind", "pace"), [("wecom", 3.0), ("feishu", 0.6)])
+    def test_several_messages_come_at_the_services_pace(
+        self, world: World, hook: Receiver, kind: str, pace: float
+    ) -> None:
+        keys = self.robot(world, hook, kind)
+        assert world.run(created(*keys)).summary["notices"] == 60
+        assert len(world.times.paused) == len(hook.got) - 1 > 0
+        assert all(pace - 0.5 < pause <= pace for pause in world.times.paused)
+
+    def test_what_there_is_no_time_for_is_told_by_the_next_try(self, world: World, hook: Receiver) -> None:
+        keys = self.robot(world, hook)
+        short = world.run(created(*keys), timeout=8)
+        assert short.error is not None
+        assert short.error.code == "out_of_time"
+        first = len(hook.got)
+        assert world.run(created(*keys)).error is None
+        texts = "\n".join(got.json["markdown"]["content"] for got in hook.got)
+        assert 0 < first < len(hook.got)
+        assert [texts.count(f"\n{number:02}.txt (") for number in range(60)] == [1] * 60
+
+    def test_what_was_told_is_left_out_of_the_next_message(self, world: World, hook: Receiver) -> None:
+        keys = self.robot(world, hook, "feishu")
+        world.run(created(*keys[:3]))
+        assert world.run(created(*keys[1:5])).summary["repeated"] == 2
+        told = [[element["text"]["content"][:6] for element in got.json["card"]["elements"]] for got in hook.got]
+        assert told == [["00.txt", "01.txt", "02.txt"], ["03.txt", "04.txt"]]
+
+    def test_nothing_is_waited_for_where_all_was_told(self, world: World, hook: Receiver) -> None:
+        keys = self.robot(world, hook)
+        world.run(created(*keys))
+        world.times.paused.clear()
+        assert world.run(created(*keys)).summary["repeated"] == 60
+        assert world.times.paused == []
+
+
 class TestFailures:
     def test_one_sink_fails_the_others_are_told_and_not_told_again(self, world: World, hook: Receiver) -> None:
         with receiver(say(400, b"no")) as broken:

@@ -186,7 +186,7 @@ def is_plain(text: str) -> bool:
     return (
         not _MARKUP & set(text)
         and "://" not in text
-        and not re.match(r"[-+>=]|[0-9]+[.)]", text)
+        and not re.match(r"([-+=]+|[0-9]+[.)])(\s|$)", text)
         and all(unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in text)
         and not re.search(r"(?<![^\W_])_|_(?![^\W_])", text)
     )
