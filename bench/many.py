@@ -19,7 +19,7 @@ KEYS = [f"exampledir/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf" for
 
 # What both processes do: the median of their requests goes to stderr.
 MEASURE = """
-import statistics, time
+import base64, random, statistics, time
 def measure(sign, requests):
     sign()
     seconds = []
@@ -30,7 +30,7 @@ def measure(sign, requests):
     print(statistics.median(seconds), file=sys.stderr)
 class Credentials:
     access_key_id, access_key_secret = "STS.EXAMPLE", "an-example-of-a-secret"
-    security_token = "CAIS" + "t+/=" * 149
+    security_token = base64.b64encode(random.Random(2026).randbytes(450)).decode()
 """
 OURS = f"""
 import json, sys
