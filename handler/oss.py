@@ -57,7 +57,9 @@ class Store(NamedTuple):
         """A whole small object; 304 where it still has the `etag` given."""
         return self.ask("GET", place, unsigned={"If-None-Match": etag} if etag else None)
 
-    def put(self, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False) -> Reply:
+    def put(
+        self, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False, retry: bool = True
+    ) -> Reply:
         """Writes an object. With `forbid_overwrite`, 409 FileAlreadyExists where there is one.
 
         A claim is never retried here: after a lost answer only a look at the object tells whose it is.
@@ -65,7 +67,7 @@ class Store(NamedTuple):
         headers = {"Content-Type": content_type}
         if forbid_overwrite:
             headers["x-oss-forbid-overwrite"] = "true"
-        return self.ask("PUT", place, headers=headers, body=body, retry=not forbid_overwrite)
+        return self.ask("PUT", place, headers=headers, body=body, retry=retry and not forbid_overwrite)
 
     def delete(self, place: Location) -> Reply:
         """Removes an object; 204 also where there was none."""

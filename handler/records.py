@@ -43,8 +43,12 @@ class Record(NamedTuple):
 
 
 def save(state: State, record_id: str, record: Record) -> None:
-    """Writes the record. Raises a 503 `Problem`."""
-    state.write(_name(record_id), json.dumps({"version": 1, **record._asdict()}).encode())
+    """Writes the record. Raises a 503 `Problem`.
+
+    One that revokes nothing is sent once: were it sent again, the first could arrive last of all and undo a revocation.
+    """
+    body = json.dumps({"version": 1, **record._asdict()}).encode()
+    state.write(_name(record_id), body, retry=record.revoked_at is not None)
 
 
 def load(state: State, record_id: str) -> Record | None:

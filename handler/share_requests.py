@@ -194,7 +194,6 @@ def _record(
     uses = upload["max_files"] if upload is not None else wish["max_uses"]
     if uses is not None:
         kept.probe(invocation.now)
-    record_id = token_urlsafe(9)
     record = records.Record(
         path=path,
         target=str(mount.target),
@@ -205,7 +204,15 @@ def _record(
         created_at=int(invocation.now),
         upload=upload,
     )
-    records.save(kept, record_id, record)
+    # A second try has an id of its own, so that the first, should it arrive after all, is nobody's.
+    for last in (False, True):
+        record_id = token_urlsafe(9)
+        try:
+            records.save(kept, record_id, record)
+            break
+        except Problem:
+            if last:
+                raise
     return record_id
 
 

@@ -46,10 +46,10 @@ class State(NamedTuple):
             return None
         raise unavailable()
 
-    def write(self, name: str, body: bytes) -> None:
-        """Writes an object over what is there."""
+    def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
+        """Writes an object over what is there, tried once more on a connection fault if it may be."""
         try:
-            if self.store.put(self._at(name), body, content_type="application/json").ok:
+            if self.store.put(self._at(name), body, content_type="application/json", retry=retry).ok:
                 return
         except OssUnavailable:
             pass

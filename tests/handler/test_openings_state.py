@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shares_world import World, token, world_with_oss
+from shares_world import MAKER, World, token, world_with_oss
 from unsteady_oss import unsteady_oss
 from visitor import NOW, Answered
 
@@ -180,3 +180,16 @@ def test_a_claim_that_is_read_cut_short_is_not_taken_for_another_s(kept: World, 
         through = kept.having(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
         assert through.use(url, NONCE).status == (303 if times == 1 else 503)
     assert kept.stored(f"uses/{token(url)[16:28]}/2") is None
+
+
+def test_a_first_record_that_arrives_late_undoes_no_revocation(kept: World) -> None:
+    assert kept.oss is not None
+    with unsteady_oss(kept.oss.url, 0, ["forwarded late", *["passed"] * 20]) as (address, unsteady):
+        through = kept.having(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+        made = through.ask_share(revocable=True)
+        assert made.status == 201
+        share = made.json
+        assert through.ask(f"/-/shares/{share['id']}", "DELETE", key=MAKER).status == 204
+        unsteady.settle()
+        assert unsteady.happened["forwarded late"] == 1
+        assert through.ask(f"/-/shares/{share['id']}", key=MAKER).json["revoked"] is True
