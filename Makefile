@@ -29,12 +29,12 @@ $(VENV)/dev.stamp: pyproject.toml
 	@touch $@ $(VENV)/local.stamp $(VENV)/deploy.stamp
 
 demo: $(VENV)/local.stamp
-	@$(BIN)/python -m local.demo
+	@$(BIN)/python -m local.demo.__main__
 
 run: $(VENV)/local.stamp
 	@$(BIN)/python -m local --root samples
 
-# What `s deploy` runs first: make build CONFIG=s.custom.yaml for another s.yaml.
+# What `s deploy` runs first: make build CONFIG=deploy/custom-runtime/s.yaml for another s.yaml.
 CONFIG ?= s.yaml
 build: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.build $(CONFIG)

@@ -12,7 +12,7 @@ GOAL = 0.99
 def main(count: int = COUNT) -> None:
     """Prints a line for each breakage and mode, and for good links; what was found wrongly is spelt out."""
     sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / "signer")]
-    from breakages import confusion, good_links
+    from tests.signer.diagnosis.breakages import confusion, good_links
 
     table = confusion(count)
     wrong = 0

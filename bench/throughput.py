@@ -1,8 +1,8 @@
 """Requests a second of the custom runtime: ours against the same function written with Flask and oss2.
 
-Both are served by gunicorn with the very settings of `s.custom.yaml`, on one machine, and are loaded in turns by one
-client over kept connections; each keeps its connections and is warm. The client has no part in the comparison but its
-own share of the machine, which is the same for both.
+Both are served by gunicorn with the very settings of `deploy/custom-runtime/s.yaml`, on one machine, and are loaded
+in turns by one client over kept connections; each keeps its connections and is warm. The client has no part in the
+comparison but its own share of the machine, which is the same for both.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def _requests() -> list[bytes]:
 
 @contextmanager
 def _serving(app: str) -> Iterator[int]:
-    """gunicorn as in `s.custom.yaml`, on a socket of ours; its port."""
+    """gunicorn as in `deploy/custom-runtime/s.yaml`, on a socket of ours; its port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         port: int = listener.getsockname()[1]
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:handler.server", "--threads", str(THREADS)]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:handler.gunicorn_conf", "--threads", str(THREADS)]
         process = subprocess.Popen(
             [*command, "--bind", f"fd://{listener.fileno()}", app],
             cwd=ROOT,

@@ -16,13 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import template
 from local.errors import LocalError
+from local.fc import s_yaml
 
-from . import archive, bytecode, contents, interpreters, locks, policy_rules, vendor
-from .contents import Part
+from . import locks
+from .checks import links_toml
 from .errors import DeployError
-from .runtimes import Runtime, root_of, runtime_named
+from .package import archive, bytecode, contents, interpreters, vendor
+from .package.contents import Part
+from .runtimes import Runtime, runtime_named
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Package:
 def plan(config: Path) -> Plan:
     """Reads what is to be built. Raises `DeployError`."""
     try:
-        resources = template.load(config, os.environ)["resources"]
+        resources = s_yaml.load(config, os.environ)["resources"]
     except LocalError as error:
         raise DeployError(str(error)) from None
     functions = [
@@ -65,19 +67,19 @@ def plan(config: Path) -> Plan:
             f"{config.name} names the runtimes {', '.join(runtimes) or 'none'} and the code folders "
             f"{', '.join(codes) or 'none'}: all functions share one package, so name one of each."
         )
-    root = root_of(config)
-    code = (root / codes[0]).resolve()
+    root = s_yaml.project_folder(config)
+    code = (config.resolve().parent / codes[0]).resolve()
     if root / "build" not in code.parents:
         raise DeployError(f"{config.name}: code is {codes[0]}: name a folder below build/, such as ./build/code.")
     environments = [props.get("environmentVariables") or {} for props in functions]
     policies = sorted({environment.get("LINK_CONFIG") or "links.toml" for environment in environments})
     for name in policies:
         if Path(name).name != name or not name.endswith(".toml"):
-            raise DeployError(f"LINK_CONFIG is {name}: name a .toml file beside {config.name}.")
+            raise DeployError(f"LINK_CONFIG is {name}: name a .toml file beside links.toml.")
         if not (root / name).is_file():
-            raise DeployError(f"There is no {name} beside {config.name}: write it, or name another in LINK_CONFIG.")
+            raise DeployError(f"There is no {name} beside links.toml: write it, or name another in LINK_CONFIG.")
     for props in functions:
-        found = policy_rules.read(root, props)
+        found = links_toml.read(root, props)
         if found.policy is None:
             raise DeployError(found.sentence)
     return Plan(root, runtime_named(runtimes[0]), code, tuple(policies))

@@ -15,9 +15,12 @@ from typing import Any
 
 import yaml
 
-from . import environments, function_rules, policy_rules, schema
+from local.fc import s_yaml
+
+from .checks import environments, links_toml, schema
+from .checks import functions as function_rules
 from .errors import DeployError
-from .rendering import render
+from .s_preview import render
 
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
@@ -108,7 +111,7 @@ def _function(config: Path, entry: dict[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys(triggers):
         if triggers.count(name) > 1:
             yield f"Two triggers are called {name}: give each its own triggerName."
-    yield from policy_rules.faults(policy_rules.read(config.resolve().parent, props), props)
+    yield from links_toml.faults(links_toml.read(s_yaml.project_folder(config), props), props)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import after_deploy, before_deploy, environments, oss_probes
-from .deployment import Deployment, open_deployment
+from .checks import environments
 from .errors import DeployError
-from .findings import Finding, fault
+from .probes import machine, oss, service
+from .probes.deployment import Deployment, open_deployment
+from .probes.findings import Finding, fault
 
 
 def findings(config: Path, environment: str | None, url: str | None) -> Iterator[Finding]:
@@ -30,19 +31,19 @@ def findings(config: Path, environment: str | None, url: str | None) -> Iterator
         return
     yield from _before(deployment, config, environment)
     if url:
-        yield from after_deploy.health(deployment, url)
-        yield from after_deploy.canaries(deployment, url, os.environ)
-        yield from after_deploy.notices(deployment, config.resolve(), environment)
+        yield from service.health(deployment, url)
+        yield from service.canaries(deployment, url, os.environ)
+        yield from service.notices(deployment, config.resolve(), environment)
 
 
 def _before(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
-    yield from before_deploy.tools(deployment)
-    yield from before_deploy.files(deployment, config, environment)
-    yield from before_deploy.role(deployment)
-    yield from before_deploy.domain(deployment)
-    yield from oss_probes.credentials(deployment)
-    yield from oss_probes.state(deployment)
-    yield from oss_probes.mounts(deployment)
+    yield from machine.tools(deployment)
+    yield from machine.files(deployment, config, environment)
+    yield from machine.role(deployment)
+    yield from machine.domain(deployment)
+    yield from oss.credentials(deployment)
+    yield from oss.state(deployment)
+    yield from oss.mounts(deployment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

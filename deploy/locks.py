@@ -47,7 +47,7 @@ def read(lock: Path) -> tuple[Pin, ...]:
     try:
         text = lock.read_text(encoding="utf-8")
     except OSError:
-        raise DeployError(f"There is no {lock.name}: run make lock.") from None
+        raise DeployError(f"There is no {lock.parent.name}/{lock.name}: run make lock.") from None
     pins = []
     for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
         if not line.strip() or line.startswith("#"):
@@ -61,9 +61,9 @@ def read(lock: Path) -> tuple[Pin, ...]:
 
 def check(root: Path, runtime: Runtime) -> tuple[Pin, ...]:
     """The packages locked for a runtime. Raises `DeployError` where the requirements changed since."""
-    lock, requirements = root / runtime.lock, root / runtime.requirements
+    lock = root / runtime.lock
     pins = read(lock)
-    if lock.read_text(encoding="utf-8").splitlines()[0] != _head(requirements):
+    if lock.read_text(encoding="utf-8").splitlines()[0] != _head(root, runtime):
         raise DeployError(f"{runtime.lock} is not of the present {runtime.requirements}: run make lock.")
     return pins
 
@@ -85,7 +85,7 @@ def write(root: Path, runtime: Runtime, *, upgrade: bool) -> None:
         if done.returncode:
             raise DeployError(f"uv cannot lock {requirements.name}: {done.stderr.strip().splitlines()[-1]}")
         text = output.read_text(encoding="utf-8")
-    lock.write_text(f"{_head(requirements)}\n{text}", encoding="utf-8")
+    lock.write_text(f"{_head(root, runtime)}\n{text}", encoding="utf-8")
     read(lock)
 
 
@@ -107,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _head(requirements: Path) -> str:
-    return _HEAD.format(requirements=requirements.name, digest=digest(requirements))
+def _head(root: Path, runtime: Runtime) -> str:
+    return _HEAD.format(requirements=runtime.requirements, digest=digest(root / runtime.requirements))
 
 
 def lines_of(requirements: Path) -> list[str]:

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from handler.policy import Policy
+from handler.config import Policy
+from local.fc import s_yaml
 
-from . import environments, policy_rules, statements
+from . import statements
 from .check import functions
+from .checks import environments, links_toml
+from .checks.functions import is_web, mapping
 from .errors import DeployError
-from .function_rules import is_web, mapping
-from .rendering import render
+from .s_preview import render
 from .statements import Document, Statement
 
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
@@ -42,7 +44,7 @@ def policies(root: Path, rendered: dict[str, Any]) -> Document:
     deployer: list[Statement] = []
     watched: set[str] = set()
     for props in (entry["props"] for entry in found.values()):
-        read = policy_rules.read(root, props)
+        read = links_toml.read(root, props)
         if read.policy is None:
             raise DeployError(read.sentence)
         granted = of_function(props, read.policy)
@@ -150,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.env:
             environments.chosen(environments.read(options.config, None), options.env)
-        found = policies(options.config.resolve().parent, render(options.config, options.env))
+        found = policies(s_yaml.project_folder(options.config), render(options.config, options.env))
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from handler import configuration, notice_rules
+from handler.config import load, notices
 
-from .function_rules import ENVIRONMENT_BYTES
+from .checks.functions import ENVIRONMENT_BYTES
 
 PAGE = Path(__file__).parent.parent / "docs/configuration.md"
 
@@ -71,27 +71,27 @@ def page() -> str:
             "",
             "## At the top",
             "",
-            *_table("key", configuration.TOP_KEYS),
+            *_table("key", load.TOP_KEYS),
             "",
             "## `[[mount]]`",
             "",
             "The longest `path` that a request's path begins with wins.",
             "",
-            *_table("key", configuration.MOUNT_KEYS),
+            *_table("key", load.MOUNT_KEYS),
             "",
-            f"- `methods` are of {_list(configuration.METHODS)}.",
-            f"- `query` is of {_list(configuration.QUERY)}.",
-            f"- `endpoint` is {_list(configuration.ENDPOINTS)}, or an address such as `https://static.example.com`.",
+            f"- `methods` are of {_list(load.METHODS)}.",
+            f"- `query` is of {_list(load.QUERY)}.",
+            f"- `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.",
             "",
             "## `[[notice]]`",
             "",
-            *_table("key", notice_rules.NOTICE_KEYS),
+            *_table("key", notices.NOTICE_KEYS),
             "",
-            f"- `on` is of {_list(notice_rules.ON)}; `give` of {_list(notice_rules.GIVE)}.",
+            f"- `on` is of {_list(notices.ON)}; `give` of {_list(notices.GIVE)}.",
             "",
             "## `[[sink]]`",
             "",
-            *_table("key", notice_rules.SINK_KEYS),
+            *_table("key", notices.SINK_KEYS),
             "",
             "## The environment",
             "",

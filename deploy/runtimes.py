@@ -6,7 +6,6 @@ Source: the Function Compute pages on built-in and custom runtimes (Debian relea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from .errors import DeployError
 
@@ -25,12 +24,12 @@ class Runtime:
     @property
     def requirements(self) -> str:
         """The file that says what ships with the function; a custom runtime brings its own server."""
-        return "requirements-custom.txt" if self.custom else "requirements.txt"
+        return "deploy/requirements/custom.txt" if self.custom else "requirements.txt"
 
     @property
     def lock(self) -> str:
         """The file that pins every byte of it."""
-        return f"requirements-custom-{self.python}.lock" if self.custom else f"requirements-{self.python}.lock"
+        return f"deploy/requirements/{'custom-' if self.custom else ''}{self.python}.lock"
 
 
 RUNTIMES = {
@@ -49,8 +48,3 @@ def runtime_named(name: str) -> Runtime:
     if name not in RUNTIMES:
         raise DeployError(f"No package can be built for the runtime {name}: choose one of {', '.join(RUNTIMES)}.")
     return RUNTIMES[name]
-
-
-def root_of(config: Path) -> Path:
-    """The project's folder: that of its `s.yaml`."""
-    return config.resolve().parent

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handler.policy import Location, Mount, Policy
+from handler.config import Location, Mount, Policy
 
 from .errors import DeployError
 

@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .checks.secrets import leak_in
 from .errors import DeployError
-from .leaks import leak_in
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
     *("handler", "signer", "local", "deploy", "docs"),
-    *("Makefile", "pyproject.toml", "requirements*", "README*.md", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
+    *("Makefile", "pyproject.toml", "requirements.txt", "README*.md", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
 )
 # The folder that the repository's own files have as an example.
 EXAMPLE = "exampledir"

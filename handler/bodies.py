@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .problems import Problem
+from .errors import Problem
 from .request import Request
 
 MAX_BYTES = 1024 * 1024

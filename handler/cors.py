@@ -6,7 +6,7 @@ so the function sends its own only where links.toml says cors_allow_origin = "fu
 
 from __future__ import annotations
 
-from .policy import Policy
+from .config import Policy
 from .request import Answer, Request
 
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
-from .problems import Problem
+from .errors import Problem
 
 # The role's keys are valid for 36 hours, and those in the environment are as old as the process.
 ENVIRONMENT_LIFE = 35 * 3600  # seconds

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from secrets import token_hex
 
-from . import audit, notices, sources, startup
-from .notices import Notice
-from .policy import Policy
-from .problems import HandlerError, Problem
+from . import audit, startup
+from .config import Policy
+from .errors import HandlerError, Problem
+from .notices import notice, sources
+from .notices.notice import Notice
+from .notices.sender import Tally, Teller
+from .notices.sinks.client import Network
+from .notices.sinks.delivery import Clock
+from .notices.sources import Created, Event, Fault, Skipped, Tick, Wanted
 from .request import Invocation
-from .sinks.delivery import Clock
-from .sinks.wire import Network
-from .sources import Created, Event, Fault, Skipped, Tick, Wanted
-from .telling import Tally, Teller
 
 TIMEOUT = 60.0  # seconds, where the context names none
 RESERVE = 5.0  # seconds of the function's time that are kept for marks and the answer
@@ -71,7 +72,7 @@ def _follow(
     event: Event, invocation: Invocation, network: Network, clock: Clock, deadline: float
 ) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and what is to be raised after all that could be told was told."""
-    giver = notices.Giver(invocation)
+    giver = notice.Giver(invocation)
     teller = Teller(invocation, giver, token_hex(12), network, clock, deadline)
     tally, faults = teller.tally, []
     wanted: list[Notice] = []
@@ -112,7 +113,7 @@ def _notices(item: Created | Wanted, policy: Policy, tally: Tally) -> list[Notic
     if isinstance(item, Created) and policy.is_reserved(item.bucket, item.key):
         tally.skip("own_object")
         return []
-    found = list(notices.matches(policy, item))
+    found = list(notice.matches(policy, item))
     if not found:
         tally.skip("no_notice")
     return found

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 
-from . import service, startup
-from .problems import Problem
+from . import app, startup
+from .errors import Problem
 from .request import Request
 
 _TEXT = frozenset({str})
@@ -22,7 +22,7 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
     transport = about.get("http")
     client_ip = transport.get("sourceIp") if isinstance(transport, dict) else None
     request_id = getattr(context, "request_id", None) or about.get("requestId")
-    answer = service.answer(
+    answer = app.answer(
         lambda: read_event(document),
         startup.policy,
         context,

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
 
+from .config import Mount, Policy
 from .credentials import RoleCredentials, no_credentials
-from .durations import read_duration
-from .policy import Mount, Policy
-from .problems import Problem, not_found
+from .errors import Problem, not_found
+from .times import read_duration
 
 # A link that the next few clicks outlive is of no use to anyone.
 LEAST_LIFE = 60  # seconds

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from signer import Credentials, Endpoint, presign, redact
 
-from .policy import Location, Policy
-from .problems import HandlerError
+from .config import Location, Policy
+from .errors import HandlerError
 
 if TYPE_CHECKING:
     from requests import Session

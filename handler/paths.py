@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from .problems import Problem
+from .errors import Problem
 
 MAX_BYTES = 1023
 

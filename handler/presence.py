@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .config import Location, Mount
 from .credentials import of_invocation
+from .errors import Problem, not_found
 from .oss import OssUnavailable, Reply, store
-from .policy import Location, Mount
-from .problems import Problem, not_found
 from .request import Invocation
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from .policy import Policy
+from .config import Policy
 
 if TYPE_CHECKING:
-    from .callers import Caller
+    from .auth import Caller
 
 
 class Request(NamedTuple):

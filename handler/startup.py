@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .configuration import load
-from .policy import Policy
+from .config import Policy
+from .config.load import load
 
 DEFAULT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "links.toml")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .config import Location
 from .credentials import of_invocation
+from .errors import Problem
 from .oss import OssUnavailable, Reply, Store, store
-from .policy import Location
-from .problems import Problem
 from .request import Invocation
 
 ATTEMPTS = 3

@@ -21,10 +21,11 @@ import flask
 import handler
 from signer import Credentials
 
-from . import audit, service, startup
+from . import app as service
+from . import audit, startup
 from .bodies import MAX_BYTES, bad_body
-from .policy import InvalidPolicy
-from .problems import HandlerError
+from .config import InvalidPolicy
+from .errors import HandlerError
 from .request import Answer, Request
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from pathlib import Path
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
-from . import functions
 from .errors import LocalError
-from .functions import Deployment, Function
-from .runtime import Runtime
+from .fc import functions
+from .fc.functions import Deployment, Function
+from .fc.runtime import Runtime
 
 FAILED, REFUSED = 1, 2
 HANDED_ON = ("LINK_OSS_ENDPOINT",)

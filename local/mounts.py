@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from handler import configuration
-from handler.policy import InvalidPolicy, Mount, Policy
+from handler.config import InvalidPolicy, Mount, Policy, load
 
-from .functions import Function
+from .fc.functions import Function
 
 
 def policy_of(function: Function, extra: Mapping[str, str]) -> Policy | None:
@@ -21,7 +20,7 @@ def policy_of(function: Function, extra: Mapping[str, str]) -> Policy | None:
     if not path.is_file():
         return None
     try:
-        return configuration.load(str(path), variables)
+        return load.load(str(path), variables)
     except InvalidPolicy:
         return None
 

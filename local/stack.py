@@ -21,15 +21,16 @@ from typing import IO, Any
 
 import flask
 
-from handler.policy import Mount
+from handler.config import Mount
 from signer import Credentials
 
-from . import functions, http_trigger, oss
-from .dispatch import Dispatcher
+from . import oss
 from .errors import LocalError
-from .functions import Deployment, Function
+from .fc import functions, http_trigger
+from .fc.async_invoke import Dispatcher
+from .fc.functions import Deployment, Function
+from .fc.runtime import Runtime
 from .mounts import buckets_of, mounts_of
-from .runtime import Runtime
 from .server import listen, serve
 
 DEFAULT_BUCKET = "examplebucket"

@@ -37,7 +37,7 @@ from .errors import (
 from .link import Link, presign
 
 if TYPE_CHECKING:
-    from .explanation import Explanation, Finding, explain
+    from .diagnosis import Explanation, Finding, explain
     from .form import Form, post_form
     from .redaction import redact
     from .verification import Verification, verify
@@ -73,11 +73,11 @@ __all__ = [
 
 # Rooms that a redirect does not need are opened at their first use.
 _LATER = {
-    "Explanation": "explanation",
-    "Finding": "explanation",
+    "Explanation": "diagnosis",
+    "Finding": "diagnosis",
     "Form": "form",
     "Verification": "verification",
-    "explain": "explanation",
+    "explain": "diagnosis",
     "post_form": "form",
     "redact": "redaction",
     "verify": "verification",

@@ -11,14 +11,7 @@ from typing import NamedTuple
 from . import names, v4
 from .credentials import Credentials
 from .endpoint import Endpoint
-from .errors import (
-    CredentialsExpired,
-    InvalidCredentials,
-    InvalidExpiry,
-    InvalidHeader,
-    InvalidQuery,
-    InvalidTime,
-)
+from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, InvalidHeader, InvalidQuery, InvalidTime
 
 MAX_EXPIRES_IN = 604_800
 # What the signer itself puts into the query; a caller who gave one of them would sign something else.

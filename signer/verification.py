@@ -14,7 +14,7 @@ from . import v4
 from .credentials import Credentials
 from .endpoint import Endpoint
 from .link import MAX_EXPIRES_IN, seconds
-from .presented import REQUIRED, Fault, PresentedSignature, header_signature, query_signature, read_url
+from .signed_request import REQUIRED, Fault, PresentedSignature, header_signature, query_signature, read_url
 
 SKEW = 900  # seconds
 

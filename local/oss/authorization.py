@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from signer.credentials import Credentials
-from signer.presented import REQUIRED
+from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
 from .errors import OssError, invalid_argument

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from signer import v4
 from signer.credentials import Credentials
 from signer.link import seconds
-from signer.presented import read_timestamp
+from signer.signed_request import read_timestamp
 from signer.verification import SKEW
 
 from .answers import Node, answer, document, stored_headers

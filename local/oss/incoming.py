@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
-from signer.presented import read_query
+from signer.signed_request import read_query
 
 from .errors import OssError, incomplete_body
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 CHECKED = ("s.yaml", "env.yaml", "links.toml")
-BUILT = (*CHECKED, "handler", "signer", "requirements.txt", "requirements-custom.txt")
+BUILT = (*CHECKED, "handler", "signer", "requirements.txt", "deploy/requirements")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class ProjectCopy:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
-                shutil.copy(ROOT / name, folder)
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
         return cls(folder)
 
     @property

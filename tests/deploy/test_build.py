@@ -13,12 +13,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from project_copy import BUILT, ROOT, ProjectCopy
 
-from deploy import archive, build, bytecode, contents, interpreters, locks, runtimes
+from deploy import build, locks, runtimes
 from deploy.errors import DeployError
+from deploy.package import archive, bytecode, contents, interpreters
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
-LOCKS = tuple(runtime.lock for runtime in runtimes.RUNTIMES.values())
 EVENT = {
     "version": "v1",
     "rawPath": "/exampledir/exampleobject.txt",
@@ -55,7 +55,7 @@ print(json.dumps({"answer": answer, "outside": outside, "python": sys.version_in
 
 def project(folder: Path, runtime: str = "python3.10") -> ProjectCopy:
     folder.mkdir()
-    copy = ProjectCopy.of(folder, (*BUILT, *LOCKS))
+    copy = ProjectCopy.of(folder, BUILT)
     if runtime != "python3.10":
         for name in ("s.yaml",):
             text = (folder / name).read_text(encoding="utf-8")
@@ -174,8 +174,8 @@ def test_every_module_is_compiled_for_its_place_in_the_cloud(package: build.Pack
         # PEP 552: a hash stands for the source, and is never looked at.
         assert data[4:8] == b"\x01\x00\x00\x00"
         assert str(package.code).encode() not in data
-    service = package.code / "handler/__pycache__/service.cpython-310.pyc"
-    assert f"{bytecode.CODE}/handler/service.py".encode() in service.read_bytes()
+    service = package.code / "handler/__pycache__/app.cpython-310.pyc"
+    assert f"{bytecode.CODE}/handler/app.py".encode() in service.read_bytes()
 
 
 def test_without_an_interpreter_it_ships_no_bytecode_and_says_what_that_costs(
@@ -292,7 +292,7 @@ def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path)
     with (copy.folder / "requirements.txt").open("a") as file:
         file.write("boto3>=1\n")
     with pytest.raises(
-        DeployError, match=r"requirements-3\.10\.lock is not of the present requirements\.txt: run make lock"
+        DeployError, match=r"deploy/requirements/3\.10\.lock is not of the present requirements\.txt: run make lock"
     ):
         built(copy)
 
@@ -311,8 +311,8 @@ def test_a_line_that_is_not_pinned_by_hash_alone_is_no_lock(line: str, tmp_path:
     [
         ("python3.10", "nodejs20", "No package can be built for the runtime nodejs20"),
         ("./build/code", "./", "name a folder below build/"),
-        ("LINK_REGION: ", "LINK_CONFIG: ../other.toml\n        LINK_REGION: ", "name a .toml file beside s.yaml"),
-        ("LINK_REGION: ", "LINK_CONFIG: other.toml\n        LINK_REGION: ", "There is no other.toml beside s.yaml"),
+        ("LINK_REGION: ", "LINK_CONFIG: ../other.toml\n        LINK_REGION: ", "name a .toml file beside links.toml"),
+        ("LINK_REGION: ", "LINK_CONFIG: other.toml\n        LINK_REGION: ", "There is no other.toml beside links.toml"),
     ],
 )
 def test_an_s_yaml_that_cannot_be_built_is_told_so(old: str, new: str, sentence: str, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project_copy import ROOT, ProjectCopy
 
-from deploy import check, policy_rules, rendering
+from deploy import check, s_preview
+from deploy.checks import links_toml
 from deploy.errors import DeployError
+from tests.deploy.project_copy import ROOT, ProjectCopy
 
-pytestmark = pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+pytestmark = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 
 OUTBOX = """
 [[mount]]
@@ -184,12 +185,12 @@ def test_a_broken_s_yaml_gives_the_sentence_that_names_the_fault(fault: str, pro
     assert len(found) <= 2
 
 
-@pytest.mark.parametrize("name", ["s.yaml", "s.custom.yaml"])
+@pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
 def test_what_is_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deploy.check", name], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
-    assert (done.stdout, done.returncode) == (f"{name} can be deployed.\n", 0)
+    assert (done.stdout, done.returncode) == ("s.yaml can be deployed.\n", 0)
 
 
 def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> None:
@@ -211,7 +212,7 @@ def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> No
 
 
 def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:
-    assert rendering.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http"
+    assert s_preview.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http"
     assert told(project.config, "prd") == [
         "There is no environment 'prd' in env.yaml, and s would deploy without it: choose one of dev, prod."
     ]
@@ -244,7 +245,7 @@ def test_the_custom_domain_is_there_for_who_takes_its_comment_signs_away(project
     path.write_text(before + "          customDomain:" + lines.replace("          # ", "          "), encoding="utf-8")
     config = project.config
     assert told(config) == []
-    props = rendering.render(config, "prod")["resources"]["links_http"]["props"]
+    props = s_preview.render(config, "prod")["resources"]["links_http"]["props"]
     assert props["customDomain"]["domainName"] == "links.example.com"
 
 
@@ -253,7 +254,7 @@ def watched(project: ProjectCopy, bucket: str, prefix: str) -> list[str]:
     path.write_text(path.read_text(encoding="utf-8") + OUTBOX, encoding="utf-8")
     props = yaml.safe_load(WATCHED.replace("PREFIX", f"'{prefix}'"))
     props["environmentVariables"] = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": bucket}
-    return list(policy_rules.faults(policy_rules.read(project.folder, props), props))
+    return list(links_toml.faults(links_toml.read(project.folder, props), props))
 
 
 @pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
@@ -285,9 +286,9 @@ def test_a_keys_file_that_would_ship_is_refused(project: ProjectCopy) -> None:
 
 
 def test_the_schema_is_the_component_s_own_with_its_source_and_licence_named() -> None:
-    about = (ROOT / "deploy/fc3-schema.md").read_text(encoding="utf-8")
+    about = (ROOT / "deploy/checks/fc3-schema.md").read_text(encoding="utf-8")
     assert "https://github.com/devsapp/fc3" in about
     assert "MIT" in about
     assert "0.1.22" in about
-    digest = hashlib.sha256((ROOT / "deploy/fc3-schema.json").read_bytes()).hexdigest()
+    digest = hashlib.sha256((ROOT / "deploy/checks/fc3-schema.json").read_bytes()).hexdigest()
     assert digest == "898f3c98627525d28323fe8bd575c64c8d91c2324b1ad448882e5a9487b7ed15"

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 import requests
-from patients import KEYS, LINKS, XML, Reply, answering, deployed, deployed_here, faults, levels
-from project_copy import ROOT, ProjectCopy
 
-from deploy import before_deploy, doctor, oss_probes, rendering
-from deploy.deployment import bucket_address
+from deploy import doctor, s_preview
+from deploy.probes import machine
+from deploy.probes import oss as oss_probes
+from deploy.probes.deployment import bucket_address
 from local.stack import Stack
 from signer import Credentials, Endpoint
+from tests.deploy.deployments import KEYS, LINKS, XML, Reply, answering, deployed, deployed_here, faults, levels
+from tests.deploy.project_copy import ROOT, ProjectCopy
 
-needs_s = pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+needs_s = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_good_deployment_has_no_fault_before_and_after(stack: Stack) -> None:
         "OSS_SESSION_TOKEN": keys.security_token or "",
     }
     config = Path(stack.function.code, "s.yaml")
-    for name in ("requirements-3.10.lock", "env.yaml"):
+    for name in ("deploy/requirements/3.10.lock", "env.yaml"):
         (config.parent / name).write_bytes((ROOT / name).read_bytes())
     done = subprocess.run(
         [sys.executable, "-m", "deploy.doctor", str(config), "--url", stack.http_url],
@@ -185,9 +187,9 @@ def test_an_account_that_needs_a_custom_domain_is_told_so() -> None:
 
 
 def test_the_fcapp_domain_is_a_warning() -> None:
-    assert levels(before_deploy.domain(deployed("http://127.0.0.1:9", None))) == [("warning", "domain")]
+    assert levels(machine.domain(deployed("http://127.0.0.1:9", None))) == [("warning", "domain")]
     own = deployed("http://127.0.0.1:9", None, customDomain={"domainName": "links.example.com"})
-    assert levels(before_deploy.domain(own)) == [("ok", "domain")]
+    assert levels(machine.domain(own)) == [("ok", "domain")]
 
 
 def role_of(service: str) -> str:
@@ -211,7 +213,7 @@ def test_the_role_is_looked_at_with_the_aliyun_command(
     (tmp_path / "aliyun").write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/printed\nexit {status}\n")
     (tmp_path / "aliyun").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    (found,) = before_deploy.role(deployed("http://127.0.0.1:9", None))
+    (found,) = machine.role(deployed("http://127.0.0.1:9", None))
     assert found.level == level
     assert found.sentence.startswith(sentence)
 
@@ -220,6 +222,6 @@ def test_without_the_aliyun_command_the_role_is_unknown_and_missing_it_is_a_faul
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert levels(before_deploy.role(deployed("http://127.0.0.1:9", None))) == [("unknown", "role")]
-    assert levels(before_deploy.role(deployed("http://127.0.0.1:9", None, role=""))) == [("fault", "role")]
-    assert ("fault", "tools") in levels(before_deploy.tools(deployed("http://127.0.0.1:9", None)))
+    assert levels(machine.role(deployed("http://127.0.0.1:9", None))) == [("unknown", "role")]
+    assert levels(machine.role(deployed("http://127.0.0.1:9", None, role=""))) == [("fault", "role")]
+    assert ("fault", "tools") in levels(machine.tools(deployed("http://127.0.0.1:9", None)))

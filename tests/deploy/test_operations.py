@@ -9,11 +9,12 @@ import re
 import time
 
 import pytest
-from project_copy import ROOT
 
-from handler import configuration, service
+from handler import app
+from handler.config import load
 from handler.request import Request
 from signer import Credentials
+from tests.deploy.project_copy import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 # Of the function of events, whose line has these beside.
@@ -32,9 +33,9 @@ class Context:
 
 def audit_line() -> dict[str, object]:
     request = Request("GET", "/reports/q3.pdf", {}, {}, b"", "")
-    policy = configuration.read(POLICY, {})
+    policy = load.read(POLICY, {})
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        service.answer(lambda: request, lambda: policy, Context(), request_id="1", now=time.time())
+        app.answer(lambda: request, lambda: policy, Context(), request_id="1", now=time.time())
     line = json.loads(written.getvalue())
     assert isinstance(line, dict)
     return line

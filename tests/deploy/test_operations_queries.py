@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_copy import ROOT
 
-from handler import configuration, events, service
-from handler.policy import Policy
+from handler import app, events
+from handler.config import Policy, load
+from handler.notices.sinks.client import Network
+from handler.notices.sinks.delivery import Clock
 from handler.request import Request
-from handler.sinks.delivery import Clock
-from handler.sinks.wire import Network
 from signer import Credentials
+from tests.deploy.project_copy import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECONDS = 1_772_347_260  # the beginning of a minute
@@ -107,9 +107,9 @@ def run(title: str, lines: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
 
 def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
     """The line of one answer."""
-    policy = configuration.read(LINKS, {})
+    policy = load.read(LINKS, {})
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        service.answer(
+        app.answer(
             lambda: Request("GET", path, query, {}, b"", ""),
             lambda: policy,
             Context(),
@@ -128,7 +128,7 @@ def failed_notice() -> str:
         "state": "oss://examplebucket/.links/state/",
         "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
     }
-    policy: Policy = configuration.read(document, {})
+    policy: Policy = load.read(document, {})
     record = {
         "eventName": "ObjectCreated:PutObject",
         "eventSource": "acs:oss",

@@ -10,11 +10,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from project_copy import ROOT, ProjectCopy
 
-from deploy import policies, rendering, statements
+from deploy import policies, s_preview, statements
 from deploy.errors import DeployError
-from handler.policy import Location
+from handler.config import Location
+from tests.deploy.project_copy import ROOT, ProjectCopy
 
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
 HTTP = {
@@ -268,7 +268,7 @@ def test_the_commands_are_a_script_that_hands_the_same_documents_to_aliyun(tmp_p
     assert rules.findtext("Rule/AbortMultipartUpload/Days") == "7"
 
 
-@pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+@pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> None:
     copy = ProjectCopy.of(tmp_path)
     done = subprocess.run(

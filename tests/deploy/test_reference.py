@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import reference
-from handler import configuration, notice_rules
+from handler.config import load, notices
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +28,7 @@ def test_a_stale_page_is_noticed(
     assert reference.main(["--check"]) == 1
     reference.main([])
     assert reference.main(["--check"]) == 0
-    monkeypatch.setitem(configuration.MOUNT_KEYS, "colour", "Of the mount.")
+    monkeypatch.setitem(load.MOUNT_KEYS, "colour", "Of the mount.")
     assert reference.main(["--check"]) == 1
     assert "run python -m deploy.reference" in capsys.readouterr().err
 
@@ -36,13 +36,13 @@ def test_a_stale_page_is_noticed(
 def test_every_key_that_is_read_is_on_the_page() -> None:
     text = reference.PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"(?m)^\| `([\w]+)` \|", text))
-    read = {*configuration.TOP_KEYS, *configuration.MOUNT_KEYS, *notice_rules.NOTICE_KEYS, *notice_rules.SINK_KEYS}
+    read = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS}
     assert named == read | set(reference.VARIABLES) - {"any other"}
 
 
 def test_the_example_on_the_page_is_good() -> None:
     variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    policy = configuration.read(tomllib.loads(reference.EXAMPLE), variables)
+    policy = load.read(tomllib.loads(reference.EXAMPLE), variables)
     assert [mount.path for mount in policy.mounts] == ["/reports/"]
     assert [notice.on for notice in policy.notices] == ["created"]
 

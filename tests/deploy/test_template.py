@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project_copy import ROOT
 
-from deploy import build, check, rendering, template
+from deploy import build, check, s_preview, template
 from deploy.errors import DeployError
+from tests.deploy.project_copy import ROOT
 
-pytestmark = pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+pytestmark = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 
 VALUES = {
     "region": "cn-shanghai",
@@ -47,7 +47,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def initialised(package: Path, folder: Path, values: dict[str, str]) -> Path:
     """The `s.yaml` that the real `s init` leaves. The tool consumes its source, so it gets a copy."""
     shutil.copytree(package, folder / "copy")
-    command = [str(rendering.serverless_devs()), "init", "--uri", "copy", "-y", "-d", "made"]
+    command = [str(s_preview.serverless_devs()), "init", "--uri", "copy", "-y", "-d", "made"]
     done = subprocess.run(
         [*command, "-a", "default", "--parameters", json.dumps(values)],
         cwd=folder,
@@ -106,7 +106,7 @@ def test_each_parameter_is_used_and_each_place_has_a_parameter(package: Path) ->
 
 def test_what_s_init_makes_passes_preview_and_the_strict_check(config: Path) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
-    props = rendering.render(config)["resources"]["links_http"]["props"]
+    props = s_preview.render(config)["resources"]["links_http"]["props"]
     assert (props["functionName"], props["region"], props["role"]) == ("links-x1-http", "cn-shanghai", "links-reader")
     assert props["environmentVariables"]["LINK_BUCKET"] == "my-private-bucket"
     assert check.check(config) == []

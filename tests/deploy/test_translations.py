@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from project_copy import ROOT
+from tests.deploy.project_copy import ROOT
 
 
 class Outline(NamedTuple):

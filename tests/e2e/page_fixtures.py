@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from sharing import ARGUMENTS, Sharing, sharing_system
-from system import Requires
+
+from tests.e2e.sharing import ARGUMENTS, Sharing, sharing_system
+from tests.e2e.system import Requires
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
-from sharing import ARGUMENTS, Sharing, sharing_system
+
+from tests.e2e.sharing import ARGUMENTS, Sharing, sharing_system
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 640}}

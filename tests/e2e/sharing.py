@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from system import TIMEOUT, System, running
 
-from handler import configuration, keys_editing, shares
-from handler.keys import Keys, ShareKey, parse
-from handler.policy import Policy
+from handler import shares
+from handler.config import Policy, load
+from handler.keys import Keys, ShareKey, edit, parse
+from tests.e2e.system import TIMEOUT, System, running
 
 NODE = Path(__file__).parents[1] / "node" / "node_modules"
 PUBLIC = "https://links.example.com"
@@ -103,14 +103,12 @@ class Sharing:
 @contextmanager
 def sharing_system(folder: Path) -> Iterator[Sharing]:
     """Starts a system with one object to share; at its end no share's token may stand in its log."""
-    document, api_key = keys_editing.add_api_key(
-        keys_editing.new(), "sales", ["/exampledir/"], ["GET", "SHARE"], expires_at=None
-    )
+    document, api_key = edit.add_api_key(edit.new(), "sales", ["/exampledir/"], ["GET", "SHARE"], expires_at=None)
     (folder / "keys.json").write_text(json.dumps(document))
     (folder / "links.toml").write_text(LINKS)
     with running(folder / "log", {"LINK_CONFIG": str(folder / "links.toml")}) as system:
         system.put(KEY, CONTENT, {"Content-Type": "application/pdf"})
         environ = {"LINK_REGION": system.stack.region, "LINK_BUCKET": system.stack.bucket}
-        policy = configuration.load(str(folder / "links.toml"), environ)
+        policy = load.load(str(folder / "links.toml"), environ)
         yield Sharing(system, parse(json.dumps(document)), policy, api_key)
     assert "share=" not in (folder / "log").read_text(encoding="utf-8")

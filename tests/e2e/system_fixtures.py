@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system import Requires, System, running
+
+from tests.e2e.system import Requires, System, running
 
 POLICY = Path(__file__).with_name("links.toml")
 

@@ -13,9 +13,10 @@ from typing import Any
 import oss2
 import pytest
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
-from system import Requires, System
 
-pytest_plugins = ("system_fixtures",)
+from tests.e2e.system import Requires, System
+
+pytest_plugins = ("tests.e2e.system_fixtures",)
 
 KEY = "exampledir/报告/季度 数据+1.bin"
 CONTENT = bytes(range(256)) * 40

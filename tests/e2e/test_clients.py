@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 import requests
-from programs import Fetched, curl, java_get, node_fetch
-from system import TIMEOUT, Requires, System, code
 
-pytest_plugins = ("system_fixtures",)
+from tests.e2e.programs import Fetched, curl, java_get, node_fetch
+from tests.e2e.system import TIMEOUT, Requires, System, code
+
+pytest_plugins = ("tests.e2e.system_fixtures",)
 
 # Keys that a client, a proxy or a signer easily gets wrong.
 KEYS = (

@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
-from system import ROOT, TIMEOUT, code, leaks
 
 import signer
+from tests.e2e.system import ROOT, TIMEOUT, code, leaks
 
 KEY = "exampledir/报告.txt"
 PATH = "/exampledir/%E6%8A%A5%E5%91%8A.txt"

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
-from programs import curl
-from system import Requires, System, code
 
-pytest_plugins = ("system_fixtures",)
+from tests.e2e.programs import curl
+from tests.e2e.system import Requires, System, code
+
+pytest_plugins = ("tests.e2e.system_fixtures",)
 
 KEY = "exampledir/secret plans.txt"
 OTHER_KEY = "exampledir/other plans.txt"

@@ -12,13 +12,13 @@ import oss2
 import pytest
 import requests
 import yaml
-from programs import curl
-from system import ROOT, TIMEOUT, Requires, System, code, running
 
 import signer
 from signer import Credentials, Endpoint, Link
+from tests.e2e.programs import curl
+from tests.e2e.system import ROOT, TIMEOUT, Requires, System, code, running
 
-pytest_plugins = ("system_fixtures",)
+pytest_plugins = ("tests.e2e.system_fixtures",)
 
 KEY = "exampledir/sub/exampleobject.txt"
 CONTENT = b"private"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
-from sharing import CONTENT, NODE, Sharing
 
-pytest_plugins = ("system_fixtures", "page_fixtures")
+from tests.e2e.sharing import CONTENT, NODE, Sharing
+
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.page_fixtures")
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 3, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from sharing import KEY, NODE, Sharing
 
 from handler.keys import ShareKey
+from tests.e2e.sharing import KEY, NODE, Sharing
 
-pytest_plugins = ("system_fixtures", "page_fixtures")
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.page_fixtures")
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations

@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from system import Requires, System
-from uploads_system import KEY, stored
 
-pytest_plugins = ("system_fixtures", "uploads_fixtures")
+from tests.e2e.system import Requires, System
+from tests.e2e.uploads_system import KEY, stored
+
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.uploads_fixtures")
 
 DOCS = Path(__file__).parents[2] / "docs"
 

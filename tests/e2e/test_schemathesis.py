@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from system import System
-from uploads_system import KEY
 
-pytest_plugins = ("system_fixtures", "uploads_fixtures")
+from tests.e2e.system import System
+from tests.e2e.uploads_system import KEY
+
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.uploads_fixtures")
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "handler" / "openapi.json"

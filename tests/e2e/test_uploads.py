@@ -9,10 +9,11 @@ from typing import Any
 import oss2
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, Route
-from system import System
-from uploads_system import KEY, stored
 
-pytest_plugins = ("system_fixtures", "uploads_fixtures")
+from tests.e2e.system import System
+from tests.e2e.uploads_system import KEY, stored
+
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.uploads_fixtures")
 
 PART = 100 * 1024
 SIZE = 11 * PART + 77

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from system import Requires, System, running
-from uploads_system import POLICY, document
+
+from tests.e2e.system import Requires, System, running
+from tests.e2e.uploads_system import POLICY, document
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "upload.js"
 CHROMIUM = [

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from system import TIMEOUT, System
+
+from tests.e2e.system import TIMEOUT, System
 
 POLICY = Path(__file__).with_name("uploads.toml")
 KEY = "fcp_program_EXAMPLE_00000000000000000000000000"

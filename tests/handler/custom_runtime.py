@@ -1,4 +1,4 @@
-"""Function Compute's custom runtime: starts what s.custom.yaml says, and calls it as the platform does."""
+"""Function Compute's custom runtime: starts what its s.yaml says, and calls it as the platform does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from visitor import KEYS
 
 from signer import Credentials
+from tests.handler.client import KEYS
 
 ROOT = Path(__file__).parents[2]
 REQUEST_ID = "1-6743a0f1-00000000-000000000001"
@@ -45,8 +45,8 @@ class Reply(NamedTuple):
 
 
 def props() -> dict[str, Any]:
-    """The function of s.custom.yaml."""
-    document = yaml.safe_load((ROOT / "s.custom.yaml").read_text("utf-8"))
+    """The function of deploy/custom-runtime/s.yaml."""
+    document = yaml.safe_load((ROOT / "deploy/custom-runtime/s.yaml").read_text("utf-8"))
     found = document["resources"]["links_traffic"]["props"]
     assert isinstance(found, dict)
     return found

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from visitor import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount
 
 from handler import links
+from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount
 
 NAMES = [
     "request_id",

@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from visitor import EVENTS, KEYS, LINKS, event
+
+from tests.handler.client import EVENTS, KEYS, LINKS, event
 
 ROOT = Path(__file__).parents[2]
 

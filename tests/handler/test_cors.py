@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from shares_world import LINKS, MAKER, World, keys, world
 
 from local.stack import Stack
+from tests.handler.share_fixtures import LINKS, MAKER, World, keys, world
 
 ROOT = Path(__file__).parents[2]
 APP = "https://app.example.com"

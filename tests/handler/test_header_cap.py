@@ -7,7 +7,8 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from visitor import KEYS, Answered, ask, context, mount, raw_path
+
+from tests.handler.client import KEYS, Answered, ask, context, mount, raw_path
 
 CAP = 8192
 # What Function Compute adds by itself: the request's id, date, length, server, CORS, and a Content-Disposition.

@@ -16,11 +16,12 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from visitor import EVENTS, Answered, ask, context, event, invoke, mount
 
 import handler
-from handler import links, objects, service, startup
-from handler.policy import InvalidPolicy
+from handler import app, links, startup
+from handler.config import InvalidPolicy
+from handler.endpoints import objects
+from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount
 
 ORIGIN = {"Origin": "https://evil.example"}
 
@@ -256,8 +257,8 @@ FAULTS: list[tuple[object, str]] = [
     (objects, "of_invocation"),
     (objects, "redirect"),
     (objects, "note"),
-    (service, "read_path"),
-    (service, "route"),
+    (app, "read_path"),
+    (app, "route"),
 ]
 
 
@@ -286,9 +287,9 @@ def test_a_bad_configuration_is_a_500_problem_without_its_sentence(headers: dict
 
 
 def test_a_fault_while_a_page_is_made_still_tells_the_problem() -> None:
-    from handler import page
+    from handler import pages
 
-    with patch.object(page, "problem_page", broken):
+    with patch.object(pages, "problem_page", broken):
         answered = ask("/nothing", headers={"Accept": "text/html"})
     assert (answered.status, answered.code) == (404, "not_found")
     assert SECRET not in answered.body + answered.printed
@@ -313,7 +314,7 @@ def test_a_log_that_takes_nothing_takes_no_answer_from_anyone(problem: Exception
 @pytest.mark.parametrize("room", ["audit.write", "audit.text", "audit.fault", "_refusal", "time.perf_counter"])
 def test_nothing_escapes_even_where_the_outermost_frame_itself_breaks(room: str) -> None:
     owner, _, name = room.rpartition(".")
-    place = getattr(service, owner) if owner else service
+    place = getattr(app, owner) if owner else app
     with patch.object(place, name, broken), patch.object(links, "find", broken):
         answered = answer_under(lambda: mount(), {})
     assert answered.status == 500

@@ -12,14 +12,14 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_answers import CASES, HTML, NOTHING, Case
-from visitor import KEYS, NOW, OTHER_KEYS, POLICY, TOKEN, Answered, invoke, world
 
 import handler
 from handler import startup, wsgi
-from handler.policy import InvalidPolicy, Policy
-from local.invocation import HttpRequest, http_event
+from handler.config import InvalidPolicy, Policy
+from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
+from tests.handler.client import KEYS, NOW, OTHER_KEYS, POLICY, TOKEN, Answered, invoke, world
+from tests.handler.test_responses import CASES, HTML, NOTHING, Case
 
 REQUEST_ID = "req-EXAMPLE"
 PLATFORM = {

@@ -1,4 +1,4 @@
-"""s.custom.yaml, the settings of its server, and what they say of each other."""
+"""deploy/custom-runtime/s.yaml, the settings of its server, and what they say of each other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from custom_runtime import ROOT, command, props
 
-from deploy import check, rendering
+from deploy import check, s_preview
+from tests.handler.custom_runtime import ROOT, command, props
 
 
-@pytest.mark.skipif(not rendering.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+@pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
 def test_it_can_be_deployed() -> None:
-    assert check.check(ROOT / "s.custom.yaml") == []
+    assert check.check(ROOT / "deploy/custom-runtime/s.yaml") == []
 
 
 def test_an_instance_has_as_many_threads_as_it_is_sent_requests() -> None:

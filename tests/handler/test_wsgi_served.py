@@ -1,4 +1,4 @@
-"""The custom runtime as the platform starts it: gunicorn by the command of s.custom.yaml, and HTTP over the wire."""
+"""The custom runtime as the platform starts it: gunicorn by the command of its s.yaml, and HTTP over the wire."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 import requests
-from custom_runtime import REQUEST_ID, Instance, Reply, instance, platform, props
-from keys_world import BUCKET, LocalOss, local_oss
-from shares_world import LINKS, MAKER, READER, keys
-from test_answers import CASES, HEADERS, NOTHING, Case
-from visitor import KEYS, OTHER_KEYS, TOKEN
-from visitor import LINKS as PLAIN
 
-from handler.policy import Location
+from handler.config import Location
 from signer import Credentials, verify
+from tests.handler.client import KEYS, OTHER_KEYS, TOKEN
+from tests.handler.client import LINKS as PLAIN
+from tests.handler.custom_runtime import REQUEST_ID, Instance, Reply, instance, platform, props
+from tests.handler.keys_fixtures import BUCKET, LocalOss, local_oss
+from tests.handler.share_fixtures import LINKS, MAKER, READER, keys
+from tests.handler.test_responses import CASES, HEADERS, NOTHING, Case
 
 JSON = {"Content-Type": "application/json"}
 BEARER = {"Authorization": f"Bearer {MAKER}"}

@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from local import sample
+from local.fc.s_yaml import TemplateError
 from local.server import PortTaken
 from local.stack import Stack, StackError
-from local.template import TemplateError
 from signer import Credentials, Endpoint, presign
 
 ROOT = Path(__file__).parents[2]

@@ -21,9 +21,9 @@ from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 from oss2.auth import ProviderAuthV4
 from oss2.credentials import StaticCredentialsProvider
 from oss2.http import Request
-from signing import Asked
 
 from signer import Credentials
+from tests.signer.signing import Asked
 
 
 def query_pairs(url: str) -> list[tuple[str, str]]:

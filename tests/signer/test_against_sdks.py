@@ -9,8 +9,10 @@ import alibabacloud_oss_v2 as oss
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sdks import client_of_oss2, client_of_v2, clock_of_v2_stopped_at, query_pairs, url_of_oss2, url_of_v2
-from signing import (
+
+from signer import presign
+from tests.signer.sdks import client_of_oss2, client_of_v2, clock_of_v2_stopped_at, query_pairs, url_of_oss2, url_of_v2
+from tests.signer.signing import (
     BUCKET,
     HANGZHOU,
     KEY,
@@ -26,8 +28,6 @@ from signing import (
     sign,
     times,
 )
-
-from signer import presign
 
 HOSTILE = Asked(
     "PUT",

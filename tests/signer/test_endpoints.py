@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from sdks import signature
-from signing import BUCKET, KEY, KEYS, NOW, Asked, buckets, regions, requests, sign
 
 from signer import Endpoint, InvalidEndpoint, verify
+from tests.signer.sdks import signature
+from tests.signer.signing import BUCKET, KEY, KEYS, NOW, Asked, buckets, regions, requests, sign
 
 REGION = "cn-hangzhou"
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
-from sdks import query_pairs, signature, url_of_v2
-from signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, TOKEN, Asked, sign
 
 from signer import Credentials, Endpoint, Link, verify
+from tests.signer.sdks import query_pairs, signature, url_of_v2
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, TOKEN, Asked, sign
 
 VERSION = "CAEQNhiBgMDJgZCA0BYiIDc4MGZjZGI2OTBjOTRmNTE5NmU5NmFhZjhjYmY0****"
 

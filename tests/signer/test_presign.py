@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sdks import query_pairs
-from signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, Asked, requests, sign
 
 from signer import Credentials, CredentialsExpired, Link, presign, verify
+from tests.signer.sdks import query_pairs
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, Asked, requests, sign
 
 UTC = timezone.utc
 MOMENT = datetime(2026, 3, 1, 6, 41, 11, tzinfo=UTC)

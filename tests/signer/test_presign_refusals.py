@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signing import KEYS, MAX_LIFE, NOW, RESERVED, sign
 
 import signer
 from signer import Credentials, Endpoint, SignerError
+from tests.signer.signing import KEYS, MAX_LIFE, NOW, RESERVED, sign
 
 Refused = Callable[[], object]
 

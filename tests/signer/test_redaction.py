@@ -10,9 +10,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from signing import BUCKET, HANGZHOU, KEY, NOW, Asked, requests
 
 from signer import Credentials, presign, redact
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, Asked, requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
 URL = presign(

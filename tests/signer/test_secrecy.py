@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signing import BUCKET, HANGZHOU, KEY, NOW, sign
 
 import signer
 from signer import Credentials, Endpoint, Link, SignerError, verify
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, sign
 
 KEYS = Credentials("LTAI5tSECRETIVE", "sKSECRETIVE", "CAISECRETIVE", datetime(2100, 1, 1, tzinfo=timezone.utc))
 MARK = "SECRETIVE"

@@ -8,10 +8,22 @@ from urllib.parse import quote, urlsplit
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sdks import query_pairs, url_of_v2
-from signing import BUCKET, HANGZHOU, KEY, KEYS, LAST_SECOND, MAX_LIFE, NOW, TEMPORARY, Asked, requests, sign
 
 from signer import Credentials, Endpoint, InvalidLink, Verification, verify
+from tests.signer.sdks import query_pairs, url_of_v2
+from tests.signer.signing import (
+    BUCKET,
+    HANGZHOU,
+    KEY,
+    KEYS,
+    LAST_SECOND,
+    MAX_LIFE,
+    NOW,
+    TEMPORARY,
+    Asked,
+    requests,
+    sign,
+)
 
 Query = dict[str, str]
 HEADERS = {"Content-Type": "text/plain", "Range": "bytes=0-9"}

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import assume, given, settings
-from sdks import signed_headers_of_oss2, signed_headers_of_v2
-from signing import BUCKET, KEY, LAST_SECOND, MAX_LIFE, NOW, TEMPORARY, Asked, requests
 
 from signer import Verification
 from signer.verification import verify_request
+from tests.signer.sdks import signed_headers_of_oss2, signed_headers_of_v2
+from tests.signer.signing import BUCKET, KEY, LAST_SECOND, MAX_LIFE, NOW, TEMPORARY, Asked, requests
 
 SDKS: dict[str, Callable[[Asked], Mapping[str, str]]] = {
     "alibabacloud-oss-v2": signed_headers_of_v2,

@@ -1,0 +1,1 @@
+"""What must hold before a deployment: s.yaml, links.toml and the variables."""

@@ -1,0 +1,1 @@
+"""The package that is deployed: what is in it, and how it is made."""

@@ -1,0 +1,1 @@
+"""What the doctor asks of this machine, of the service and of OSS."""

@@ -1,0 +1,1 @@
+"""Notices: from an event to messages that carry links, each sent once."""

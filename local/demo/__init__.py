@@ -1,0 +1,1 @@
+"""`make demo`: each thing that the service does, once, on a laptop."""

@@ -1,0 +1,161 @@
+"""The shapes that Function Compute gives to a request: the HTTP event, the context, the request id."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from signer import Credentials
+
+from .functions import Function
+from .s_yaml import ACCOUNT_ID
+
+# What a visitor may send but no function is told: hop by hop, or Function Compute's own.
+_WITHHELD = {"CONNECTION", "HOST", "KEEP-ALIVE", "TRANSFER-ENCODING"}
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A request as it came: `target` is path and query as the client wrote them, `headers` have any case."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    host: str
+    client_ip: str
+    protocol: str = "HTTP/1.1"
+
+
+def new_request_id(now: float | None = None) -> str:
+    """`1-{time in hex}-{8 hex digits}-{12 hex digits}`."""
+    seconds = int(time.time() if now is None else now)
+    return f"1-{seconds:08x}-{secrets.token_hex(4)}-{secrets.token_hex(6)}"
+
+
+def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
+    """The event of an HTTP trigger, version v1, as a built-in runtime gets it.
+
+    Lossy as the original: no raw query, and a name given twice is joined with commas. A body that is text by its
+    Content-Type (`text/*`) and its bytes stands as it is, any other one, JSON and the empty one too, as base64:
+    the documentation's example and real events differ here, and a function must take both.
+    """
+    path, _, query = request.target.partition("?")
+    headers = headers_of(request.headers)
+    body, is_base64 = _body(request.body, headers.get("Content-Type", ""))
+    raw_path = quote(path.encode("latin-1", "replace"), safe=_PRINTABLE)
+    event = {
+        "version": "v1",
+        "rawPath": raw_path,
+        "body": body,
+        "isBase64Encoded": is_base64,
+        "headers": headers,
+        "queryParameters": query_parameters(query),
+        "requestContext": {
+            "accountId": ACCOUNT_ID,
+            "domainName": request.host,
+            "domainPrefix": request.host.split(".")[0],
+            "http": {
+                "method": request.method,
+                "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
+                "protocol": request.protocol,
+                "sourceIp": request.client_ip,
+                "userAgent": headers.get("User-Agent", ""),
+            },
+            "requestId": request_id,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "timeEpoch": str(int(now * 1000)),
+        },
+    }
+    return json.dumps(event, ensure_ascii=False).encode()
+
+
+def headers_of(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Headers with canonical names (`X-Forwarded-For`), those of one name joined with commas."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        if name.upper() in _WITHHELD or name.upper().startswith("X-FC-"):
+            continue
+        name = canonical_name(name)
+        text = value.encode("latin-1", "replace").decode("utf-8", "replace")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers
+
+
+def canonical_name(name: str) -> str:
+    """`x-forwarded-for` → `X-Forwarded-For`."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def query_parameters(query: str) -> dict[str, str]:
+    """Decoded parameters, those of one name joined with commas."""
+    parameters: dict[str, str] = {}
+    for pair in filter(None, query.split("&")):
+        name, _, value = (_decoded(part) for part in pair.partition("="))
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
+
+
+def context(function: Function, request_id: str, credentials: Credentials | None, retry_count: int) -> dict[str, Any]:
+    """What the worker makes the `context` argument of. Without a role the credentials are empty texts."""
+    return {
+        "request_id": request_id,
+        "credentials": {
+            "access_key_id": credentials.access_key_id if credentials else "",
+            "access_key_secret": credentials.access_key_secret if credentials else "",
+            "security_token": (credentials.security_token or "") if credentials else "",
+        },
+        "function": {
+            "name": function.name,
+            "handler": function.handler,
+            "memory": function.memory,
+            "timeout": function.timeout,
+        },
+        "region": function.region,
+        "account_id": ACCOUNT_ID,
+        "retry_count": retry_count,
+    }
+
+
+def environment(
+    function: Function, credentials: Credentials | None, host: Mapping[str, str], extra: Mapping[str, str]
+) -> dict[str, str]:
+    """All variables of an instance: a bare system's, the function's own, `extra`, and those that Function Compute sets.
+
+    Nothing else of `host` gets in: what works on a laptop by a variable that was left set would fail deployed.
+    """
+    variables = {name: host[name] for name in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT") if name in host}
+    variables |= {"LANG": "C.UTF-8", "TZ": "UTC", **function.environment, **extra}
+    if credentials:
+        variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] = credentials.access_key_id
+        variables["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = credentials.access_key_secret
+        variables["ALIBABA_CLOUD_SECURITY_TOKEN"] = credentials.security_token or ""
+    return variables | {
+        "FC_FUNCTION_NAME": function.name,
+        "FC_REGION": function.region,
+        "FC_ACCOUNT_ID": ACCOUNT_ID,
+        "FC_INSTANCE_ID": f"c-{secrets.token_hex(4)}-{secrets.token_hex(6)}",
+        "FC_FUNC_CODE_PATH": str(function.code),
+        "FC_FUNCTION_HANDLER": function.handler,
+        "FC_FUNCTION_MEMORY_SIZE": str(function.memory),
+    }
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
+
+
+def _body(body: bytes, content_type: str) -> tuple[str, bool]:
+    if body and content_type.lower().startswith("text/"):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(body).decode(), True

@@ -1,0 +1,58 @@
+"""What an `oss` trigger makes of a new object: whether it is meant, and the event that it sends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+
+from ..oss import CreatedObject
+from .functions import Function, Trigger
+from .s_yaml import ACCOUNT_ID
+
+
+def is_meant(trigger: Trigger, created: CreatedObject) -> bool:
+    """Whether a trigger's bucket, events and filter take an object in."""
+    bucket = trigger.source.rpartition(":")[2]
+    if trigger.kind != "oss" or (bucket and bucket != created.bucket):
+        return False
+    key = trigger.config.get("filter", {}).get("key", {})
+    if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(key.get("suffix") or ""):
+        return False
+    return any(_covers(event, f"oss:{created.event_name}") for event in trigger.config.get("events") or ())
+
+
+def event_of(function: Function, trigger: Trigger, created: CreatedObject, now: float) -> bytes:
+    """The native event of one new object; the key stands in it as it is, not URL-encoded."""
+    record = {
+        "eventName": created.event_name,
+        "eventSource": "acs:oss",
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now)),
+        "eventVersion": "1.0",
+        "oss": {
+            "bucket": {
+                "arn": f"acs:oss:{function.region}:{ACCOUNT_ID}:{created.bucket}",
+                "name": created.bucket,
+                "ownerIdentity": ACCOUNT_ID,
+                "virtualBucket": "",
+            },
+            "object": {
+                "deltaSize": created.size,
+                "eTag": created.etag,
+                "key": created.key,
+                "size": created.size,
+            },
+            "ossSchemaVersion": "1.0",
+            "ruleId": hashlib.sha256(trigger.name.encode()).hexdigest()[:32],
+        },
+        "region": function.region,
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "responseElements": {"requestId": secrets.token_hex(12).upper()},
+        "userIdentity": {"principalId": ACCOUNT_ID},
+    }
+    return json.dumps({"events": [record]}, ensure_ascii=False).encode()
+
+
+def _covers(pattern: str, event: str) -> bool:
+    return event.startswith(pattern[:-1]) if pattern.endswith("*") else event == pattern

@@ -1,0 +1,429 @@
+"""JSON Web Tokens: what an issuer's entry says, what a token may narrow, and the forgeries that fail."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from handler.auth import jwt as tokens
+from handler.keys import cache as keys_source
+from handler.keys import parse
+from tests.handler.client import NOW, Answered, ask
+from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, document, issuer, policy_with, token
+
+OTHER_SECRET = b"another example of thirty-two b.."
+
+
+@cache
+def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@cache
+def ec_key(number: int = 0) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **members: str) -> dict[str, Any]:
+    """A public key as a JWK."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), **members}
+    return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), **members}
+
+
+def signed_by(alg: str, *keys: dict[str, Any], **changes: object) -> dict[str, object]:
+    for key in keys:
+        key.pop("key_ops", None)
+    return issuer(**{"alg": alg, "secret": None, "jwks": {"keys": list(keys)}, **changes})
+
+
+def present(
+    bearer: str,
+    folder: Path,
+    *entries: object,
+    path: str = "/reports/q3.pdf",
+    method: str = "GET",
+    now: float = NOW,
+) -> Answered:
+    """What the bearer of a token is answered where these issuers are known (the HS256 one, if none is named)."""
+    under = policy_with(document(jwt=list(entries) or [issuer()]), folder)
+    with patch.dict(keys_source._kept, clear=True):
+        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, under=under, now=now)
+
+
+def forged(header: object, claims: object, signature: bytes = b"") -> str:
+    parts = [base64url(json.dumps(part).encode()) for part in (header, claims)]
+    return ".".join([*parts, base64url(signature)])
+
+
+def by_hand(header: dict[str, object], claims: dict[str, object], key: bytes) -> str:
+    """Signed as HS256, whatever the header says."""
+    text = forged(header, claims).rpartition(".")[0]
+    return f"{text}.{base64url(hmac.digest(key, text.encode(), 'sha256'))}"
+
+
+def claims(**changes: object) -> dict[str, object]:
+    return {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(NOW) + 600, **changes}
+
+
+def test_a_good_token_is_answered_with_json_and_the_audit_line_names_its_bearer(tmp_path: Path) -> None:
+    bearer = token()
+    answered = present(bearer, tmp_path)
+    assert (answered.status, answered.key) == (200, "reports/q3.pdf")
+    assert answered.signs("GET")
+    assert answered.line["caller"] == f"jwt:{ISSUER}:alice"
+    assert bearer.rpartition(".")[2] not in answered.body + answered.printed
+
+
+def test_a_token_made_by_hand_as_the_rfc_says_is_good(tmp_path: Path) -> None:
+    assert present(by_hand({"alg": "HS256"}, claims(), SECRET), tmp_path).status == 200
+
+
+@pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
+def test_public_keys_verify(alg: str, key: Any, tmp_path: Path) -> None:
+    entry = signed_by(alg, public(key()))
+    assert present(token(key=key(), alg=alg), tmp_path, entry).status == 200
+    refused = present(token(key=key(1), alg=alg), tmp_path, entry)
+    assert (refused.status, refused.code) == (401, "unknown_credential")
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+def test_the_key_is_chosen_by_kid(alg: str, tmp_path: Path) -> None:
+    keys = [rsa_key(number) if alg == "RS256" else ec_key(number) for number in range(2)]
+    entry = signed_by(alg, public(keys[0], kid="one"), public(keys[1], kid="two"))
+
+    def status(number: int, header: dict[str, str]) -> int:
+        return present(token(key=keys[number], alg=alg, header=header), tmp_path, entry).status
+
+    assert status(0, {"kid": "one"}) == 200
+    assert status(1, {"kid": "two"}) == 200
+    assert status(0, {"kid": "two"}) == 401
+    assert status(0, {"kid": "three"}) == 401
+    assert status(0, {}) == 401
+
+
+def test_a_single_key_with_a_kid_verifies_also_what_names_none(tmp_path: Path) -> None:
+    entry = signed_by("RS256", public(rsa_key(), kid="one"))
+    assert present(token(key=rsa_key(), alg="RS256"), tmp_path, entry).status == 200
+    assert present(token(key=rsa_key(), alg="RS256", header={"kid": "two"}), tmp_path, entry).status == 401
+
+
+# --- algorithms ------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_without_a_signature_is_refused(tmp_path: Path) -> None:
+    for alg in ("none", "None", "NONE", "", None, [], ["HS256"]):
+        for entry in (issuer(), signed_by("RS256", public(rsa_key()))):
+            assert present(forged({"alg": alg}, claims()), tmp_path, entry).status == 401
+    assert present(forged({}, claims()), tmp_path).status == 401
+    assert present(forged({"alg": "HS256"}, claims()), tmp_path).status == 401
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "HS256"])
+@pytest.mark.parametrize("form", ["PEM", "PKCS1", "DER", "JWK", "modulus"])
+def test_a_public_key_is_no_secret(form: str, alg: str, tmp_path: Path) -> None:
+    key = rsa_key().public_key()
+    jwk = public(rsa_key())
+    secret = {
+        "PEM": key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "PKCS1": key.public_bytes(Encoding.PEM, PublicFormat.PKCS1),
+        "DER": key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "JWK": json.dumps(jwk).encode(),
+        "modulus": str(jwk["n"]).encode(),
+    }[form]
+    bearer = by_hand({"alg": alg, "typ": "JWT"}, claims(), secret)
+    answered = present(bearer, tmp_path, signed_by("RS256", jwk))
+    assert (answered.status, answered.code) == (401, "unknown_credential")
+
+
+@pytest.mark.parametrize("alg", ["HS384", "HS512"])
+def test_another_algorithm_of_the_same_secret_is_refused(alg: str, tmp_path: Path) -> None:
+    assert present(token(key=SECRET * 2, alg=alg), tmp_path, issuer(secret=base64url(SECRET * 2))).status == 401
+
+
+def test_an_issuers_token_by_the_algorithm_of_another_entry_is_refused(tmp_path: Path) -> None:
+    rs256 = signed_by("RS256", public(rsa_key()), iss="https://other.example.com")
+    assert present(token(iss="https://other.example.com"), tmp_path, issuer(), rs256).status == 401
+    assert present(token(key=rsa_key(), alg="RS256"), tmp_path, issuer(), rs256).status == 401
+    good = token(key=rsa_key(), alg="RS256", iss="https://other.example.com")
+    assert present(good, tmp_path, issuer(), rs256).status == 200
+
+
+def test_a_key_that_the_token_brings_itself_is_not_used(tmp_path: Path) -> None:
+    entry = signed_by("RS256", public(rsa_key()))
+    for header in ({"jwk": public(rsa_key(1))}, {"jku": "https://evil.example.com/jwks"}, {"x5u": "https://e.example"}):
+        assert present(token(key=rsa_key(1), alg="RS256", header=header), tmp_path, entry).status == 401
+
+
+@pytest.mark.parametrize(
+    "header", [{"crit": ["exp"]}, {"crit": []}, {"b64": False, "crit": ["b64"]}, {"crit": ["b64"]}]
+)
+def test_what_a_token_calls_critical_is_not_passed_over(header: dict[str, object], tmp_path: Path) -> None:
+    assert present(by_hand({"alg": "HS256", **header}, claims(), SECRET), tmp_path).status == 401
+
+
+def test_a_changed_token_is_refused_wherever_it_was_changed(tmp_path: Path) -> None:
+    good = token()
+    under = policy_with(document(), tmp_path)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for place, character in enumerate(good):
+        other = alphabet[(alphabet.index(character) + 1) % 64] if character != "." else "A"
+        changed = good[:place] + other + good[place + 1 :]
+        assert ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {changed}"}, under=under).status == 401, place
+
+
+MALFORMED = {
+    "two parts": "e30.e30",
+    "four parts": "e30.e30.AAAA.AAAA",
+    "five parts, as of a JWE": "e30.AAAA.AAAA.AAAA.AAAA",
+    "empty parts": "..",
+    "a header that is a list": "W10.e30.AAAA",
+    "claims that are a list": "e30.W10.AAAA",
+    "claims that are no JSON": "e30.AAAA.AAAA",
+    "a dot alone": ".",
+    "nested too deep": f"e30.{base64url(b'[' * 4000)}.AAAA",
+}
+
+
+@pytest.mark.parametrize("bearer", MALFORMED.values(), ids=MALFORMED.keys())
+def test_what_is_no_token_is_refused(bearer: str, tmp_path: Path) -> None:
+    answered = present(bearer, tmp_path)
+    assert (answered.status, answered.code) == (401, "malformed_credential")
+
+
+# --- claims ----------------------------------------------------------------------------------------------------------
+
+BAD_CLAIMS: dict[str, dict[str, Any]] = {
+    "no iss": {"iss": None},
+    "another iss": {"iss": "https://evil.example.com"},
+    "an iss with a slash more": {"iss": ISSUER + "/"},
+    "no aud": {"aud": None},
+    "another aud": {"aud": "others"},
+    "an aud that begins like ours": {"aud": AUDIENCE + "x"},
+    "an empty list of aud": {"aud": []},
+    "a list of other aud": {"aud": ["others", "more"]},
+    "an aud that is a number": {"aud": 1},
+    "an aud that is an object": {"aud": {AUDIENCE: True}},
+    "no exp": {"exp": None},
+    "an exp that is a text": {"exp": str(int(NOW) + 600)},
+    "an exp that is true": {"exp": True},
+    "an exp that is a list": {"exp": [int(NOW) + 600]},
+    "an exp beyond all numbers": {"exp": 10**400},
+    "an exp below zero": {"exp": -1},
+    "an exp that is infinite": {"exp": float("inf")},
+    "an exp that is no number": {"exp": float("nan")},
+    "an nbf that is a text": {"nbf": "now"},
+    "an nbf that is false": {"nbf": False},
+    "an nbf to come": {"nbf": int(NOW) + 60},
+    "a sub that is a number": {"sub": 7},
+    "a sub of half a surrogate pair": {"sub": "\ud800"},
+    "paths that are a text": {"paths": "/reports/"},
+    "paths that are an object": {"paths": {"/reports/": True}},
+    "paths that hold a number": {"paths": [1]},
+    "a path without a slash": {"paths": ["reports/"]},
+    "a path with a dot segment": {"paths": ["/reports/../"]},
+    "methods that are a text": {"methods": "GET"},
+    "methods that hold null": {"methods": [None]},
+}
+
+
+@pytest.mark.parametrize("changes", BAD_CLAIMS.values(), ids=BAD_CLAIMS.keys())
+@pytest.mark.parametrize("path", ["/reports/q3.pdf", "/public/a.txt", "/nothing/here"])
+def test_a_token_with_bad_claims_is_a_401_everywhere(path: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    found = {name: value for name, value in claims(**changes).items() if value is not None}
+    answered = present(by_hand({"alg": "HS256"}, found, SECRET), tmp_path, path=path)
+    assert answered.status == 401
+    assert answered.code in ("unknown_credential", "malformed_credential")
+    assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_null_is_no_list_of_paths(tmp_path: Path) -> None:
+    for name in ("paths", "methods"):
+        assert present(by_hand({"alg": "HS256"}, claims(**{name: None}), SECRET), tmp_path).status == 401
+
+
+def test_our_audience_may_be_one_of_several(tmp_path: Path) -> None:
+    assert present(token(aud=["others", AUDIENCE]), tmp_path).status == 200
+
+
+@pytest.mark.parametrize("leeway", [0, 30])
+def test_a_token_lives_until_its_end_and_the_leeway(leeway: int, tmp_path: Path) -> None:
+    end = 1_772_348_000
+    for now, status in ((end + leeway - 1, 200), (end + leeway - 0.5, 200), (end + leeway, 401), (end + 900, 401)):
+        answered = present(token(exp=end), tmp_path, issuer(leeway=leeway), now=now)
+        assert answered.status == status
+        assert (answered.expires_in, answered.json["clamped_by"]) == (1, "caller") if status == 200 else answered.code
+    assert present(token(exp=end), tmp_path, issuer(leeway=leeway), now=end + 900).code == "ended_credential"
+
+
+@pytest.mark.parametrize("leeway", [0, 30])
+def test_a_token_begins_with_its_nbf_less_the_leeway(leeway: int, tmp_path: Path) -> None:
+    begin = int(NOW) + 100
+    for now, status in ((begin - leeway - 1, 401), (begin - leeway, 200), (begin, 200)):
+        assert present(token(nbf=begin), tmp_path, issuer(leeway=leeway), now=now).status == status
+
+
+def test_this_machines_clock_has_no_say(tmp_path: Path) -> None:
+    now = 4_000_000_000.0
+    assert present(token(now, iat=int(now), nbf=int(now)), tmp_path, now=now).status == 200
+    assert present(token(now), tmp_path, now=now + 600).status == 401
+
+
+# --- paths and methods -----------------------------------------------------------------------------------------------
+
+
+def allowed(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    keys = parse(json.dumps(document(jwt=[issuer(**entry)])))
+    caller = tokens.identify(token(**changes), keys, NOW)
+    return caller.paths, caller.methods
+
+
+@pytest.mark.parametrize(
+    ("entry", "claimed", "both"),
+    [
+        (["/reports/"], None, ("/reports/",)),
+        (None, ["/reports/"], ("/reports/",)),
+        (["/reports/"], ["/reports/2026/"], ("/reports/2026/",)),
+        (["/reports/2026/"], ["/reports/"], ("/reports/2026/",)),
+        (["/reports/2026/"], ["/"], ("/reports/2026/",)),
+        (["/"], ["/reports/q3.pdf"], ("/reports/q3.pdf",)),
+        (["/reports/q3.pdf"], ["/reports/"], ("/reports/q3.pdf",)),
+        (["/reports/"], ["/plans/"], ()),
+        (["/reports/"], [], ()),
+        (["/reports/q3.pdf"], ["/reports/q3.pdf.bak"], ()),
+        (["/reports/"], ["/reports"], ()),
+        (["/a/", "/b/"], ["/b/c", "/a/d/", "/e/"], ("/b/c", "/a/d/")),
+    ],
+)
+def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
+    assert allowed({"paths": entry}, paths=claimed)[0] == both
+
+
+@pytest.mark.parametrize(
+    ("entry", "claimed", "both"),
+    [
+        (["GET", "SHARE"], None, ("GET", "SHARE")),
+        (None, ["GET"], ("GET",)),
+        (None, ["GET", "DELETE", "get", "*"], ("GET",)),
+        (["GET"], ["GET", "PUT", "SHARE"], ("GET",)),
+        (["GET", "PUT"], ["PUT"], ("PUT",)),
+        (["GET"], ["PUT"], ()),
+        (["GET"], [], ()),
+    ],
+)
+def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
+    assert allowed({"methods": entry}, methods=claimed)[1] == both
+
+
+@pytest.mark.parametrize("name", ["paths", "methods"])
+def test_where_neither_says_a_thing_the_token_is_refused(name: str, tmp_path: Path) -> None:
+    answered = present(token(), tmp_path, issuer(**{name: None}))
+    assert (answered.status, answered.code) == (401, "malformed_credential")
+    assert name in answered.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "changes"),
+    [
+        ("/plans/q3.pdf", "GET", {}),
+        ("/reports/q3.pdf", "GET", {"methods": ["SHARE"]}),
+        ("/reports/q3.pdf", "GET", {"methods": []}),
+        ("/reports/q3.pdf", "GET", {"paths": []}),
+        ("/reports/q3.pdf", "HEAD", {"methods": ["GET"]}),
+        ("/reports/q3.pdf", "GET", {"paths": ["/reports/2026/"]}),
+        ("/plans/q3.pdf", "GET", {"paths": ["/plans/"]}),
+    ],
+)
+def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
+    path: str, method: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    refused = present(token(**changes), tmp_path, path=path, method=method)
+    absent = present(token(**changes), tmp_path, path="/nothing/here", method=method)
+    assert refused.status == absent.status == 404
+    assert refused.headers == absent.headers
+    if method != "HEAD":
+        assert refused.json == absent.json
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sub", "written"),
+    [
+        ("alice", "alice"),
+        ("auth0|alice@example.com", "auth0|alice@example.com"),
+        ("user:7", "user%3A7"),
+        ("张三", "%E5%BC%A0%E4%B8%89"),
+        ("a\nb", "a%0Ab"),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_a_bearers_id_is_printable_and_has_one_reading(sub: str | None, written: str) -> None:
+    found = tokens.identify(token(sub=sub), parse(json.dumps(document())), NOW)
+    assert (found.id, found.kind, found.maker) == (f"jwt:{ISSUER}:{written}", "jwt", f"jwt:{ISSUER}")
+    assert found.id.rpartition(":")[0] == found.maker
+
+
+def test_a_bearers_id_is_short_and_still_his_own() -> None:
+    keys = parse(json.dumps(document()))
+    one, two = (tokens.identify(token(sub="a" * 3000 + end), keys, NOW).id for end in "12")
+    assert len(one) < 200
+    assert one != two
+
+
+# --- without cryptography --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _no_cryptography() -> Iterator[None]:
+    with patch("jwt.algorithms.has_crypto", False):
+        yield
+
+
+@pytest.mark.usefixtures("_no_cryptography")
+@pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
+def test_without_cryptography_public_keys_are_a_503_and_never_open(alg: str, key: Any, tmp_path: Path) -> None:
+    entry = signed_by(alg, public(key()))
+    for signer in (key(), key(1)):
+        answered = present(token(key=signer, alg=alg), tmp_path, entry)
+        assert (answered.status, answered.code) == (503, "algorithm_unavailable")
+        assert "cryptography" in answered.json["detail"]
+    assert present(token(), tmp_path, issuer(iss="https://hs.example.com"), entry).status == 401
+    assert (
+        present(token(iss="https://hs.example.com"), tmp_path, issuer(iss="https://hs.example.com"), entry).status
+        == 200
+    )
+
+
+def test_a_public_key_that_is_no_point_of_its_curve_is_a_503(tmp_path: Path) -> None:
+    broken = {"kty": "EC", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}
+    answered = present(token(key=ec_key(), alg="ES256"), tmp_path, signed_by("ES256", broken))
+    assert (answered.status, answered.code) == (503, "keys_unavailable")
+
+
+def test_a_token_is_no_secret_that_the_answer_or_the_log_shows(tmp_path: Path) -> None:
+    for bearer in (token(), token(key=OTHER_SECRET), token(exp=1)):
+        answered = present(bearer, tmp_path)
+        for part in bearer.split(".")[1:]:
+            assert part not in answered.body + answered.printed
+        assert sha256(bearer.encode()).hexdigest() not in answered.printed
+
+
+def test_pyjwt_warns_of_nothing(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    assert present(token(), tmp_path).status == 200
+    assert not [found for found in recwarn if "jwt" in str(found.category)]
+    assert jwt.__version__

@@ -1,0 +1,251 @@
+"""A visitor of the service: sends what Function Compute would send, and keeps what comes back.
+
+Every answer goes through the real entry point. The policy, the clock, the environment and the context are
+arguments, so that no test depends on this machine or on another test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+
+from hypothesis import HealthCheck, settings
+
+import handler
+from handler import app, startup
+from handler.config import Policy, load
+from signer import Credentials, verify
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# A machine that is busy with other things fails no test.
+settings.register_profile("visitor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("visitor")
+
+EVENTS = Path(__file__).parents[1] / "data" / "events"
+NOW = 1_772_347_271.895  # 2026-03-01T06:41:11Z, when the event file was recorded
+
+TOKEN = "CAIS+token/EXAMPLE=="
+KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", TOKEN)
+OTHER_KEYS = Credentials("STS.OTHEREXAMPLE", "othersecretEXAMPLE", "CAIS+other/EXAMPLE==")
+
+LINKS = """
+region = "cn-hangzhou"
+keys = "oss://examplebucket/.links/keys.json"
+state = "oss://examplebucket/.links/state/"
+
+[[mount]]
+path = "/exampledir/"
+target = "oss://examplebucket/exampledir/"
+access = "anonymous"
+
+[[mount]]
+path = "/whole/"
+target = "oss://examplebucket/"
+access = "anonymous"
+whole_bucket = true
+
+[[mount]]
+path = "/get-only/"
+target = "oss://examplebucket/get-only/"
+access = "anonymous"
+methods = ["GET"]
+
+[[mount]]
+path = "/private/"
+target = "oss://privatebucket/"
+"""
+
+
+class Answered(NamedTuple):
+    """What came back: the answer, and what was printed while it was made."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    printed: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The audit line; there is exactly one."""
+        assert self.printed.endswith("\n")
+        assert self.printed.count("\n") == 1, self.printed
+        found = json.loads(self.printed)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def code(self) -> str:
+        """The code of a problem."""
+        assert self.headers["Content-Type"] == "application/problem+json", self
+        code = self.json["code"]
+        assert isinstance(code, str)
+        return code
+
+    @property
+    def url(self) -> str:
+        """The link, wherever it stands."""
+        if self.status == 302:
+            return self.headers["Location"]
+        assert self.status == 200, self
+        url = self.json["url"]
+        assert isinstance(url, str)
+        return url
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The link's own query, without the signature's parameters."""
+        return {name: value for name, value in self.parameters.items() if name not in SIGNATURE}
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The link's whole query."""
+        pairs = parse_qsl(urlsplit(self.url).query, keep_blank_values=True, strict_parsing=True)
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    @property
+    def key(self) -> str:
+        """The key that the link is for, as OSS decodes it."""
+        return unquote_to_bytes(urlsplit(self.url).path).decode()[1:]
+
+    @property
+    def expires_in(self) -> int:
+        return int(self.parameters["x-oss-expires"])
+
+    def signs(self, method: str = "GET", *, keys: Credentials = KEYS, now: float = NOW) -> bool:
+        """Whether the link holds for `method` with these credentials."""
+        return verify(method, self.url, credentials=keys, now=now).ok
+
+
+SIGNATURE = frozenset(
+    f"x-oss-{name}" for name in ("credential", "date", "expires", "security-token", "signature", "signature-version")
+)
+
+
+def policy(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Policy:
+    """The policy of a links.toml."""
+    return load.read(tomllib.loads(text), environ or {})
+
+
+def mount(**keys: object) -> Policy:
+    """A policy of one anonymous mount, /exampledir/, with these keys beside or instead of the usual ones."""
+    table: dict[str, object] = {
+        "path": "/exampledir/",
+        "target": "oss://examplebucket/exampledir/",
+        "access": "anonymous",
+        **keys,
+    }
+    return load.read({"region": "cn-hangzhou", "mount": [table]}, {})
+
+
+POLICY = policy()
+# For visitors who show a key: nothing goes out to look for the keys document.
+KEYLESS = policy(LINKS.replace("keys = ", "# keys = "))
+
+
+def context(keys: Credentials | None = KEYS, request_id: str = "req-EXAMPLE") -> SimpleNamespace:
+    """The context of Python 3.10, with or without credentials."""
+    return SimpleNamespace(
+        request_id=request_id,
+        credentials=keys
+        and SimpleNamespace(
+            access_key_id=keys.access_key_id,
+            access_key_secret=keys.access_key_secret,
+            security_token=keys.security_token,
+        ),
+        function=SimpleNamespace(name="links_http", handler="handler.on_http", memory=512, timeout=10),
+        region="cn-hangzhou",
+        account_id="1000000000000001",
+    )
+
+
+def event(
+    path: str = "/exampledir/a.txt",
+    method: str = "GET",
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **changes: object,
+) -> dict[str, Any]:
+    """The documented HTTP event for a percent-encoded path."""
+    document: dict[str, Any] = json.loads((EVENTS / "http-get.json").read_text("utf-8"))
+    document["rawPath"] = path
+    document["queryParameters"] = dict(query or {})
+    document["headers"] = {"Accept": "*/*", "User-Agent": "curl/8.5.0", **(headers or {})}
+    document["requestContext"]["http"]["method"] = method
+    document["requestContext"]["http"]["path"] = unquote_to_bytes(path.encode("utf-8", "replace")).decode(
+        "utf-8", "replace"
+    )
+    return {**document, **changes}
+
+
+def invoke(
+    raw: bytes | str,
+    *,
+    under: Policy = POLICY,
+    invocation: object = None,
+    now: float = NOW,
+    environ: Mapping[str, str] | None = None,
+) -> Answered:
+    """What the function answers to the bytes of an event. The environment is `environ` and nothing else."""
+    out = io.StringIO()
+    with (
+        world(now, environ or {}),
+        patch.object(startup, "policy", lambda: under),
+        contextlib.redirect_stdout(out),
+    ):
+        answer = handler.on_http(raw, context() if invocation is None else invocation)
+    assert set(answer) == {"statusCode", "headers", "isBase64Encoded", "body"}
+    json.dumps(answer)
+    status, headers, body = answer["statusCode"], answer["headers"], answer["body"]
+    assert type(status) is int
+    assert isinstance(headers, dict)
+    assert isinstance(body, str)
+    assert answer["isBase64Encoded"] is False
+    return Answered(status, headers, body, out.getvalue())
+
+
+def ask(
+    path: str = "/exampledir/a.txt",
+    method: str = "GET",
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    under: Policy = POLICY,
+    invocation: object = None,
+    now: float = NOW,
+    environ: Mapping[str, str] | None = None,
+) -> Answered:
+    """What the function answers to a request for a percent-encoded path."""
+    raw = json.dumps(event(path, method, query, headers)).encode()
+    return invoke(raw, under=under, invocation=invocation, now=now, environ=environ)
+
+
+def raw_path(path: str) -> str:
+    """A decoded path, percent-encoded as a client does it."""
+    return quote(path, safe="/")
+
+
+@contextlib.contextmanager
+def world(now: float, environ: Mapping[str, str]) -> Iterator[None]:
+    """The service's clock stands still, and the environment holds nothing but `environ`."""
+    clock = SimpleNamespace(time=lambda: now, perf_counter=time.perf_counter)
+    with patch.object(app, "time", clock), patch.dict(os.environ, environ, clear=True):
+        yield

@@ -1,0 +1,33 @@
+"""links.toml as its reader gets it: a table that is good, to be spoilt one entry at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from handler.config import InvalidPolicy
+from handler.config.load import read
+
+A_MOUNT: Mapping[str, Any] = {
+    "path": "/exampledir/",
+    "target": "oss://examplebucket/exampledir/",
+    "access": "anonymous",
+}
+UPLOADS: Mapping[str, Any] = {"methods": ["GET", "PUT"], "max_size": "10MB"}
+
+
+def document(*mounts: Mapping[str, Any], **top: Any) -> dict[str, Any]:
+    return {"region": "cn-hangzhou", **top, "mount": [dict(table) for table in mounts or (A_MOUNT,)]}
+
+
+def refusal(table: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> str:
+    """The sentence with which a document is refused."""
+    with pytest.raises(InvalidPolicy) as refused:
+        read(table, environ or {})
+    sentence = refused.value.sentence
+    assert str(refused.value) == sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence

@@ -1,0 +1,232 @@
+"""Each entry of links.toml: followed as it is written, or refused by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.config import InvalidPolicy, load
+from handler.config.load import MOUNT_KEYS, QUERY, read
+from tests.handler.client import ask, mount
+from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal
+
+
+def refusal_of(**changes: Any) -> str:
+    """The sentence with which a mount is refused; it names the mount by its number and its path."""
+    table = {name: value for name, value in {**A_MOUNT, **changes}.items() if value is not ...}
+    sentence = refusal(document(table))
+    if isinstance(table.get("path"), str):
+        assert sentence.startswith(f"mount 1 ({table['path']}): ")
+    else:
+        assert sentence.startswith("mount 1: ")
+    return sentence
+
+
+# --- one entry at a time ------------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("path", {"path": ...}),
+    ("path", {"path": ""}),
+    ("path", {"path": 7}),
+    ("path", {"path": "/pub"}),
+    ("path", {"path": "pub/"}),
+    ("path", {"path": "/a//b/"}),
+    ("path", {"path": "//"}),
+    ("path", {"path": "/a/../b/"}),
+    ("path", {"path": "/./"}),
+    ("path", {"path": "/a\t/"}),
+    ("path", {"path": "/\x85/"}),
+    ("path", {"path": "/-/"}),
+    ("path", {"path": "/-/files/"}),
+    ("target", {"target": ...}),
+    ("target", {"target": "examplebucket/a/"}),
+    ("target", {"target": "s3://examplebucket/a/"}),
+    ("target", {"target": "OSS://examplebucket/a/"}),
+    ("target", {"target": "oss:/examplebucket/a/"}),
+    ("target", {"target": "oss://examplebucket"}),
+    ("target", {"target": "oss://examplebucket/pub"}),
+    ("target", {"target": "oss://example_bucket/a/"}),
+    ("target", {"target": "oss://Examplebucket/a/"}),
+    ("target", {"target": "oss://ab/a/"}),
+    ("target", {"target": "oss:///a/"}),
+    ("target", {"target": "oss://examplebucket//"}),
+    ("target", {"target": "oss://examplebucket/a//b/"}),
+    ("target", {"target": "oss://examplebucket/a/../b/"}),
+    ("target", {"target": "oss://examplebucket/" + "a" * 1100 + "/"}),
+    ("access", {"access": "public"}),
+    ("access", {"access": "Anonymous"}),
+    ("access", {"access": True}),
+    ("access", {"access": ""}),
+    ("methods", {"methods": "GET"}),
+    ("methods", {"methods": []}),
+    ("methods", {"methods": ["get"]}),
+    ("methods", {"methods": ["DELETE"]}),
+    ("methods", {"methods": ["GET", "GET"]}),
+    ("methods", {"methods": [["GET"]]}),
+    ("methods", {"methods": [7]}),
+    ("expires", {"expires": "0"}),
+    ("expires", {"expires": 0}),
+    ("expires", {"expires": -1}),
+    ("expires", {"expires": 1.5}),
+    ("expires", {"expires": True}),
+    ("expires", {"expires": "soon"}),
+    ("expires", {"expires": ""}),
+    ("expires", {"expires": "2h"}),
+    ("expires", {"expires": "8d", "max_expires": "7d"}),
+    ("max_expires", {"max_expires": "0"}),
+    ("max_expires", {"max_expires": "8d"}),
+    ("max_expires", {"max_expires": 604_801}),
+    ("max_expires", {"max_expires": []}),
+    ("endpoint", {"endpoint": "extern"}),
+    ("endpoint", {"endpoint": ""}),
+    ("endpoint", {"endpoint": "Public"}),
+    ("endpoint", {"endpoint": "static.example.com"}),
+    ("endpoint", {"endpoint": "ftp://static.example.com"}),
+    ("endpoint", {"endpoint": "https://static.example.com/path"}),
+    ("endpoint", {"endpoint": "https://user@static.example.com"}),
+    ("endpoint", {"endpoint": "https://static.example.com?a"}),
+    ("endpoint", {"endpoint": "https://"}),
+    ("query", {"query": "versionId"}),
+    ("query", {"query": ["acl"]}),
+    ("query", {"query": ["versionid"]}),
+    ("query", {"query": ["versionId", "versionId"]}),
+    ("query", {"query": ["x-oss-security-token"]}),
+    ("query", {"query": ["x-oss-ac-source-ip"]}),
+    ("query", {"query": ["*"]}),
+    ("query", {"query": {"versionId": True}}),
+    ("query", {"query": ["x-oss-process"]}),
+    ("query", {"query": ["x-oss-process"], "process": []}),
+    ("process", {"process": ["image/info"]}),
+    ("process", {"query": ["x-oss-process"], "process": "image/info"}),
+    ("unknown_query", {"unknown_query": "drop"}),
+    ("unknown_query", {"unknown_query": True}),
+    ("whole_bucket", {"whole_bucket": "true"}),
+    ("whole_bucket", {"whole_bucket": 1}),
+    ("target", {"target": "oss://examplebucket/"}),
+    ("target", {"target": "oss://examplebucket/", "whole_bucket": False}),
+    ("max_size", {"methods": ["PUT"]}),
+    ("max_size", {"methods": ["POST"]}),
+    ("max_size", {"methods": ["PUT"], "max_size": 0}),
+    ("max_size", {"methods": ["PUT"], "max_size": "-1"}),
+    ("max_size", {"methods": ["PUT"], "max_size": "10 parsecs"}),
+    ("max_size", {"methods": ["PUT"], "max_size": "99999999GB"}),
+    ("max_size", {"methods": ["PUT"], "max_size": 1.5}),
+    ("max_size", {"methods": ["PUT"], "max_size": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), REFUSED, ids=[f"{name} {changes}"[:60] for name, changes in REFUSED])
+def test_an_entry_that_cannot_be_followed_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
+    assert name in refusal_of(**changes).split(": ", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("region", ""),
+        ("region", 7),
+        ("region", "CN-Hangzhou"),
+        ("region", "oss-cn-hangzhou"),
+        ("region", "cn hangzhou"),
+        ("region", "evil.example/"),
+        ("credential_life", "59"),
+        ("credential_life", 59),
+        ("credential_life", "13h"),
+        ("credential_life", 43_201),
+        ("credential_life", "long"),
+        ("credential_life", True),
+        ("credential_life", 3600.0),
+        ("keys", 7),
+        ("keys", ""),
+        ("keys", "file:"),
+        ("keys", "keys.json"),
+        ("keys", "http://links.example.com/keys.json"),
+        ("keys", "oss://examplebucket"),
+        ("keys", "oss://examplebucket/"),
+        ("keys", "oss://examplebucket/.links/"),
+        ("keys", "oss://example_bucket/keys.json"),
+        ("keys", "oss://examplebucket/a/../keys.json"),
+        ("state", 7),
+        ("state", ""),
+        ("state", "file:state"),
+        ("state", "oss://examplebucket/"),
+        ("state", "oss://examplebucket/.links"),
+        ("mount", "a"),
+        ("mount", {}),
+    ],
+)
+def test_an_entry_at_the_top_that_cannot_be_followed_is_refused_by_name(name: str, value: object) -> None:
+    sentence = refusal({**document(), name: value})
+    assert sentence.startswith("at the top: ")
+    assert name in sentence
+
+
+def test_a_region_is_needed() -> None:
+    assert "region" in refusal({"mount": [dict(A_MOUNT)]})
+
+
+@given(
+    name=st.sampled_from([*MOUNT_KEYS]),
+    value=st.recursive(
+        st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.dates() | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+def test_whatever_stands_in_an_entry_it_is_followed_or_refused(name: str, value: object) -> None:
+    error = None
+    try:
+        read(document({**A_MOUNT, name: value}), {})
+    except InvalidPolicy as refused:
+        error = refused
+    assert error is None or error.sentence.startswith("mount ")
+
+
+def test_spans_and_sizes_are_read_as_people_write_them() -> None:
+    table = {**A_MOUNT, **UPLOADS, "expires": 90, "max_expires": "7d"}
+    (found,) = read(document(table, credential_life="12h"), {}).mounts
+    assert (found.expires, found.max_expires, found.max_size) == (90, 604_800, 10 * 1024**2)
+    for written, size in ((5_242_880, 5_242_880), ("5242880", 5_242_880), ("1KB", 1024), ("5 GB", 5 * 1024**3)):
+        assert read(document({**table, "max_size": written}), {}).mounts[0].max_size == size
+
+
+def test_every_parameter_that_may_be_listed_is_one_of_the_contract() -> None:
+    assert set(QUERY) == {
+        "versionId",
+        "response-content-type",
+        "response-content-language",
+        "response-expires",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "x-oss-process",
+        "x-oss-traffic-limit",
+    }
+
+
+def test_the_window_of_cached_links_is_within_what_links_live() -> None:
+    for table, top in (
+        ({"cache": "31m"}, {}),
+        ({"cache": "31s", "max_expires": "7d"}, {"credential_life": "1m"}),
+        ({"cache": "9"}, {}),
+        ({"cache": "5m", "access": "authenticated"}, {}),
+    ):
+        assert "cache" in refusal(document({**A_MOUNT, **table}, **top))
+
+
+def test_a_cached_link_is_alive_whenever_it_is_asked_for() -> None:
+    under = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
+    for second in range(0, 90, 7):
+        now = 1_772_347_200.5 + second
+        answered = ask(under=under, now=now)
+        assert answered.signs(now=now)
+        assert answered.signs(now=now + 29)
+
+
+def test_the_names_in_this_file_are_those_of_the_reader() -> None:
+    assert set(A_MOUNT) | set(UPLOADS) <= set(MOUNT_KEYS)
+    assert {name for name, _ in REFUSED} <= set(load.MOUNT_KEYS)
+    assert mount().mounts[0].path == A_MOUNT["path"]

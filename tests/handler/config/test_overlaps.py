@@ -1,0 +1,266 @@
+"""What one mount must not do to another, or to the service's own objects; judged by trying every path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.config import InvalidPolicy, Policy
+from handler.config.load import read
+from tests.handler.client import ask
+
+
+class Rule(NamedTuple):
+    """A mount as these tests write it: path, target's prefix, access, methods, query."""
+
+    path: str
+    prefix: str
+    access: str = "anonymous"
+    methods: str = "GET"
+    query: str = ""
+    bucket: str = "examplebucket"
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "target": f"oss://{self.bucket}/{self.prefix}",
+            "access": self.access,
+            "methods": self.methods.split(),
+            "query": self.query.split(),
+            "whole_bucket": True,
+            **({"max_size": "1MB"} if {"PUT", "POST"} & {*self.methods.split()} else {}),
+        }
+
+
+def policy(*rules: Rule, **top: str) -> Policy:
+    return read({"region": "cn-hangzhou", **top, "mount": [rule.table() for rule in rules]}, {})
+
+
+def refusal(*rules: Rule, **top: str) -> str:
+    """The sentence with which a policy is refused; it comes whatever the order of the mounts."""
+    sentences = set()
+    for ordered in (rules, rules[::-1]):
+        with pytest.raises(InvalidPolicy) as refused:
+            policy(*ordered, **top)
+        sentences.add(refused.value.sentence)
+    (sentence,) = sentences
+    assert sentence.startswith("mount /")
+    assert sentence.endswith(".")
+    return sentence
+
+
+PRIVATE = "authenticated"
+
+
+def test_two_mounts_of_one_path_are_refused() -> None:
+    assert "/a/" in refusal(Rule("/a/", "one/"), Rule("/a/", "two/"))
+    assert "/a/" in refusal(Rule("/a/", "one/", PRIVATE), Rule("/a/", "one/", PRIVATE))
+
+
+def test_two_mounts_of_one_target_are_two_doors_to_one_room() -> None:
+    under = policy(Rule("/a/", "x/"), Rule("/b/", "x/"))
+    assert ask("/a/1", under=under).key == ask("/b/1", under=under).key == "x/1"
+
+
+# --- anonymous paths to authenticated objects ---------------------------------------------------------------------
+
+REACHED = [
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE)], id="the same target"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/y/", PRIVATE)], id="the anonymous target holds the other"),
+    pytest.param([Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE)], id="the other holds the anonymous target"),
+    pytest.param([Rule("/", ""), Rule("/b/", "x/", PRIVATE)], id="a whole bucket"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "", PRIVATE)], id="of a whole bucket"),
+    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "x/y/", PRIVATE), Rule("/c/", "x/y/")], id="by a third mount"),
+    pytest.param([Rule("/a/", "x/"), Rule("/a/y/z/", "q/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed in part"),
+    pytest.param([Rule("/a/", "x/"), Rule("/a/z/", "x/y/", PRIVATE)], id="shadowed elsewhere"),
+    pytest.param([Rule("/a/b/", "x/"), Rule("/a/", "x/", PRIVATE)], id="a longer anonymous path to the same"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, "PUT")], id="what others upload"),
+    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "x/"), Rule("/b/", "x/y/", PRIVATE)], id="by the shadow itself"),
+]
+
+
+@pytest.mark.parametrize("rules", REACHED)
+def test_an_anonymous_mount_that_reaches_authenticated_objects_is_refused(rules: list[Rule]) -> None:
+    sentence = refusal(*rules)
+    assert "authenticated" in sentence
+    private = next(rule for rule in rules if rule.access == PRIVATE)
+    assert private.path in sentence
+
+
+APART = [
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "y/", PRIVATE)], id="other targets"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "xy/", PRIVATE)], id="a prefix in letters alone"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, bucket="otherbucket")], id="another bucket"),
+    pytest.param([Rule("/", ""), Rule("/x/", "x/", PRIVATE)], id="shadowed by the authenticated mount"),
+    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "q/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed by a third"),
+    pytest.param([Rule("/", ""), Rule("/x/", "z/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed from above"),
+    pytest.param([Rule("/a/", "x/", PRIVATE), Rule("/b/", "x/", PRIVATE)], id="both authenticated"),
+    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/y/")], id="both anonymous"),
+]
+
+
+@pytest.mark.parametrize("rules", APART)
+def test_mounts_that_do_not_meet_are_good(rules: list[Rule]) -> None:
+    for ordered in (rules, rules[::-1]):
+        policy(*ordered)
+
+
+PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
+PREFIXES = ["", "a/", "b/", "a/a/", "a/b/", "b/a/", "aa/"]
+RULES = st.lists(
+    st.builds(
+        Rule,
+        st.sampled_from(PATHS),
+        st.sampled_from(PREFIXES),
+        st.sampled_from(["anonymous", PRIVATE]),
+        st.just("GET"),
+        st.just(""),
+        st.sampled_from(["examplebucket", "examplebucket", "otherbucket"]),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda rule: rule.path,
+)
+# Every file and folder within four folders: as deep as the path and the prefix of a rule, one behind the other.
+SEGMENTS = ("a/", "b/", "aa/")
+EVERY_PATH = [
+    "/" + "".join(folders) + name
+    for depth in range(5)
+    for folders in product(SEGMENTS, repeat=depth)
+    for name in ("f", "")
+]
+
+
+def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
+    """Every path at which anyone is given an object that a rule gives to authenticated callers only."""
+    private = [rule for rule in rules if rule.access == PRIVATE]
+    by_length = sorted(rules, key=lambda rule: len(rule.path), reverse=True)
+    for path in EVERY_PATH:
+        taken = next((rule for rule in by_length if path.startswith(rule.path)), None)
+        if taken is None or taken.access == PRIVATE or path == taken.path:
+            continue
+        key = taken.prefix + path[len(taken.path) :]
+        for rule in private:
+            if rule.bucket == taken.bucket and key.startswith(rule.prefix):
+                yield path, rule
+
+
+@given(RULES)
+@settings(max_examples=500)
+@example([Rule("/", ""), Rule("/a/", "b/", PRIVATE), Rule("/b/", "b/")])
+@example([Rule("/", ""), Rule("/a/b/", "a/b/", PRIVATE), Rule("/a/", "a/")])
+def test_the_check_agrees_with_trying_every_path(rules: list[Rule]) -> None:
+    through = next(reached(rules), None)
+    assert is_refused(rules) == (through is not None), f"{rules}: {through}"
+
+
+def is_refused(rules: Sequence[Rule]) -> bool:
+    """Whether a policy is refused, for what authenticated callers alone may have."""
+    try:
+        policy(*rules)
+    except InvalidPolicy as error:
+        if "could then reach" not in error.sentence:
+            raise
+        return True
+    return False
+
+
+@given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
+def test_a_path_leads_where_its_longest_mount_says(rules: list[Rule], path: str) -> None:
+    anonymous = [rule._replace(access="anonymous") for rule in rules]
+    answered = ask(path, under=policy(*anonymous))
+    covering = [rule for rule in anonymous if path.startswith(rule.path)]
+    if not covering:
+        assert answered.status == 404
+        return
+    longest = max(covering, key=lambda rule: len(rule.path))
+    assert answered.key == longest.prefix + path[len(longest.path) :]
+    assert answered.url.startswith(f"https://{longest.bucket}.")
+
+
+# --- a stranger's page on your domain -----------------------------------------------------------------------------
+
+TYPE = "response-content-type"
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("access", ["anonymous", PRIVATE])
+@pytest.mark.parametrize(("shown", "uploaded"), [("x/", "x/"), ("x/", "x/y/"), ("x/y/", "x/"), ("", "x/"), ("x/", "")])
+def test_who_may_upload_may_not_choose_the_type(method: str, access: str, shown: str, uploaded: str) -> None:
+    sentence = refusal(
+        Rule("/show/", shown, access, query=f"versionId {TYPE}"), Rule("/upload/", uploaded, access, method)
+    )
+    assert "/show/" in sentence
+    assert "/upload/" in sentence
+    assert TYPE in sentence
+
+
+def test_one_mount_may_not_do_both() -> None:
+    assert TYPE in refusal(Rule("/a/", "x/", methods="GET PUT", query=TYPE))
+
+
+def test_a_type_may_be_chosen_where_nobody_uploads() -> None:
+    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "y/", methods="PUT"))
+    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "xy/", methods="PUT"))
+    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"))
+    policy(Rule("/show/", "x/", query="response-content-disposition"), Rule("/upload/", "x/", methods="PUT"))
+    policy(Rule("/show/", "x/", query=TYPE), Rule("/more/", "x/", methods="GET HEAD"))
+
+
+# --- the service's own objects ------------------------------------------------------------------------------------
+
+OWN = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebucket/.links/state/"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("prefix", ["", ".links/", ".links/state/", ".links/state/uploads/", ".links/keys.json/"])
+def test_an_upload_mount_stays_clear_of_the_services_own_objects(method: str, prefix: str) -> None:
+    for access in ("anonymous", PRIVATE):
+        sentence = refusal(Rule("/upload/", prefix, access, f"GET {method}"), **OWN)
+        assert "/upload/" in sentence
+        assert "oss://examplebucket/.links/" in sentence
+
+
+@pytest.mark.parametrize("name", ["keys", "state"])
+def test_each_of_the_two_is_enough(name: str) -> None:
+    assert OWN[name] in refusal(Rule("/upload/", "", methods="PUT"), **{name: OWN[name]})
+
+
+def test_an_upload_mount_elsewhere_is_good() -> None:
+    policy(Rule("/upload/", "incoming/", methods="PUT"), **OWN)
+    policy(Rule("/upload/", ".links/other/", methods="PUT"), **OWN)
+    policy(Rule("/upload/", ".linksmore/", methods="PUT"), **OWN)
+    policy(Rule("/upload/", "", methods="PUT", bucket="otherbucket"), **OWN)
+    policy(Rule("/upload/", "", methods="PUT"), keys="file:keys.json")
+
+
+def test_a_mount_that_only_reads_may_hold_them_and_shows_none() -> None:
+    under = policy(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
+    for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
+        assert ask(path, under=under).status == 404
+    assert ask("/links/readme", under=under).key == ".links/readme"
+
+
+def test_an_object_of_that_name_in_another_bucket_is_one_like_any_other() -> None:
+    under = policy(Rule("/all/", "", bucket="otherbucket"), **OWN)
+    assert ask("/all/.links/keys.json", under=under).key == ".links/keys.json"
+
+
+KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
+    "/".join
+)
+
+
+@given(key=KEYS, prefix=st.sampled_from(["", ".links/", ".links/state/", ".links/keys.json/", "a/"]))
+def test_no_link_leads_to_them_whatever_a_mounts_target(key: str, prefix: str) -> None:
+    answered = ask(f"/m/{key}", under=policy(Rule("/m/", prefix), **OWN))
+    whole = prefix + key
+    if whole == ".links/keys.json" or whole.startswith(".links/state/"):
+        assert answered.status == 404
+    elif answered.status == 302:
+        assert answered.key == whole

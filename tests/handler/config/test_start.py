@@ -1,0 +1,181 @@
+"""Where links.toml is found, and how a bad one fails the first start; a local OSS."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import handler
+from handler import startup
+from handler.config import InvalidPolicy, Policy
+from handler.config.load import read
+from tests.handler.config.tables import document
+
+ROOT = Path(__file__).parents[3]
+
+
+# --- where the file is --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def links_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that LINK_CONFIG names, not yet written."""
+    file = tmp_path / "links.toml"
+    monkeypatch.setenv("LINK_CONFIG", str(file))
+    for name in ("LINK_REGION", "LINK_BUCKET", "LINK_OSS_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    return file
+
+
+GOOD = """
+region = "cn-hangzhou"
+[[mount]]
+path = "/here/"
+target = "oss://examplebucket/here/"
+access = "anonymous"
+"""
+
+
+def test_link_config_names_another_file(links_toml: Path) -> None:
+    links_toml.write_text(GOOD)
+    assert handler.on_initialize(object()) is None  # type: ignore[func-returns-value]
+    assert startup.policy().mount("/here/a") is not None
+    assert startup.policy().mount("/exampledir/a") is None
+
+
+def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(startup.DEFAULT) == ROOT / "links.toml"
+    monkeypatch.setenv("LINK_CONFIG", "")
+    monkeypatch.setattr(startup, "_loaded", {})
+    monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
+    monkeypatch.setenv("LINK_BUCKET", "examplebucket")
+    assert startup.policy().mount("/exampledir/a") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"region = ", "is no TOML"),
+        (b"\xff", "is no TOML"),
+        (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is no TOML"),
+        (b"", "region"),
+        (GOOD.replace("access", "acess").encode(), "'acess'"),
+        (GOOD.replace("examplebucket", "${LINK_BUCKET}").encode(), "LINK_BUCKET"),
+        ((GOOD + GOOD.partition("\n[[")[1] + GOOD.partition("\n[[")[2]).encode(), "/here/"),
+    ],
+)
+def test_a_bad_file_fails_the_first_start_with_a_sentence(links_toml: Path, text: bytes, told: str) -> None:
+    links_toml.write_bytes(text)
+    with pytest.raises(InvalidPolicy) as refused:
+        handler.on_initialize(object())
+    assert told in str(refused.value)
+    assert "links.toml" in str(refused.value)
+    assert str(refused.value).endswith(".")
+
+
+def test_a_file_that_is_not_there_fails_the_first_start_with_a_sentence(links_toml: Path) -> None:
+    with pytest.raises(InvalidPolicy, match="LINK_CONFIG"):
+        handler.on_initialize(object())
+    links_toml.mkdir()
+    with pytest.raises(InvalidPolicy, match="cannot be read"):
+        handler.on_initialize(object())
+
+
+def test_a_bad_file_is_read_again_and_a_good_one_is_kept(links_toml: Path) -> None:
+    links_toml.write_text("region = 7")
+    for _ in range(2):
+        with pytest.raises(InvalidPolicy):
+            startup.policy()
+    links_toml.write_text(GOOD)
+    kept = startup.policy()
+    links_toml.write_text("region = 7")
+    assert startup.policy() is kept
+
+
+def test_a_visitor_of_a_badly_configured_function_is_told_no_more_than_that(
+    links_toml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links_toml.write_text(GOOD.replace("examplebucket", "example_bucket"))
+    answer = handler.on_http(b'{"rawPath": "/here/a", "requestContext": {"http": {"method": "GET"}}}', object())
+    assert answer["statusCode"] == 500
+    printed = capsys.readouterr().out
+    for told in (str(answer), printed):
+        assert "bad_configuration" in told
+        assert "example_bucket" not in told
+        assert os.fspath(links_toml) not in told
+
+
+# --- a local OSS --------------------------------------------------------------------------------------------------
+
+
+def with_oss(address: str) -> Policy:
+    return read(document(), {"LINK_OSS_ENDPOINT": address})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:9001",
+        "http://127.0.0.1",
+        "http://127.1.2.3:1",
+        "http://localhost:9001",
+        "http://localhost:9001/",
+        "http://[::1]:9001",
+        "https://localhost:9001",
+    ],
+)
+def test_a_loopback_address_takes_the_links(address: str) -> None:
+    endpoint = with_oss(address).oss_endpoint
+    assert endpoint is not None
+    assert endpoint.url("examplebucket", "a") == f"{address.rstrip('/')}/examplebucket/a"
+
+
+def test_an_empty_address_is_none() -> None:
+    assert with_oss("").oss_endpoint is None
+    assert read(document(), {}).oss_endpoint is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://oss-cn-hangzhou.aliyuncs.com",
+        "http://10.0.0.1:9001",
+        "http://0.0.0.0:9001",
+        "http://[::]:9001",
+        "http://169.254.169.254",
+        "http://localhost.evil.example:9001",
+        "http://evil.example:9001",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://localhost:9001@evil.example",
+        "http://evil.example/127.0.0.1",
+        "http://evil.example#localhost",
+        "http://evil.example?localhost",
+        "http://localhost\\@evil.example",
+        "http://127.0.0.1:9001/path",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:",
+        "http://1270.0.0.1",
+        "http://2130706433",
+        "http://[::1]evil.example",
+        "http://",
+        "localhost:9001",
+        "127.0.0.1",
+        "//127.0.0.1:9001",
+        "ftp://127.0.0.1:9001",
+        "file://localhost",
+        "javascript://127.0.0.1",
+        " http://127.0.0.1:9001",
+        "http://127.0.0.1:9001 ",
+        "http://127.0.0.1:9001\n",
+        "http://\uff11\uff12\uff17.0.0.1:9001",
+        " ",
+    ],
+)
+def test_any_other_address_stops_the_function(address: str) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        with_oss(address)
+    assert "LINK_OSS_ENDPOINT" in refused.value.sentence

@@ -1,0 +1,221 @@
+"""What a visitor may add to a link: an allow-list, the mount's own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from handler.config import Policy
+from tests.handler.client import POLICY, ask, mount
+
+# Sub-resources that OSS signs, of the OSS page on canonicalised resources and of the official SDK's own list.
+_SUB_RESOURCES = """
+accessPoint accessPointForObjectProcess accessPointPolicy accessPointPolicyForObjectProcess accessmonitor acl append
+archive asyncFetch bucketArchiveDirectRead bucketInfo callback callback-var channel comp cname continuation-token
+cors csr delete deleteMultiple dataRedundancyTransition dryRun encryption endTime eventTriggers group groupSet
+img inventory inventoryId lifecycle list-type live location logging metaQuery meta notification objectInfo objectMeta
+partNumber policy policyStatus position publicAccessBlock qos qosInfo quotas redundancyTransition referer regionList
+replication replicationLocation replicationProgress requestPayment requesterQosInfo requestPayer resourceGroup
+resourcePool response-vod restore rtc sequential securityToken security-token space startTime stat status style
+styleName symlink tagging tlsVersion transferAcceleration udf udfApplication udfApplicationLog udfId udfImage
+udfImageDesc udfName uploadId uploads userDefinedLogFieldsConfig versioning versionId versions vip vod website
+worm wormExtend wormId x-oss-async-process x-oss-process x-oss-request-payer x-oss-rename x-oss-target
+x-oss-write-get-object-response x-oss-ac-source-ip x-oss-ac-subnet-mask x-oss-ac-vpc-id x-oss-ac-forward-allow
+x-oss-traffic-limit x-oss-acl x-oss-copy-source x-oss-object-acl x-oss-tagging x-oss-symlink-target x-oss-callback
+x-oss-callback-var x-oss-storage-class x-oss-delete-all x-oss-meta-a response-content-type response-content-language
+httpsConfig response-expires response-cache-control response-content-disposition response-content-encoding
+"""
+_SIGNATURE = """
+x-oss-signature x-oss-signature-version x-oss-credential x-oss-date x-oss-expires x-oss-security-token
+x-oss-additional-headers OSSAccessKeyId Signature Expires security-token
+"""
+SUB_RESOURCES, SIGNATURE = _SUB_RESOURCES.split(), _SIGNATURE.split()
+EVERYTHING = sorted(
+    {
+        "versionId",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "x-oss-traffic-limit",
+    }
+)
+OPEN = mount(query=EVERYTHING)
+LENIENT = mount(unknown_query="ignore")
+LENIENT_AND_OPEN = mount(unknown_query="ignore", query=EVERYTHING)
+
+
+@pytest.mark.parametrize("name", [*SUB_RESOURCES, *SIGNATURE])
+@pytest.mark.parametrize("value", ["", "1"])
+def test_a_mount_that_lists_nothing_refuses_every_parameter_of_oss_by_name(name: str, value: str) -> None:
+    answered = ask(query={name: value})
+    assert (answered.status, answered.code) == (400, "not_signable")
+    assert repr(name) in answered.json["detail"]
+
+
+@pytest.mark.parametrize("name", sorted({*SUB_RESOURCES, *SIGNATURE} - set(EVERYTHING)))
+def test_a_mount_that_lists_all_it_can_refuses_every_other_parameter_of_oss(name: str) -> None:
+    for value in ("", "1"):
+        answered = ask(query={name: value}, under=OPEN)
+        assert (answered.status, answered.code) == (400, "not_signable")
+
+
+@pytest.mark.parametrize("name", [*SUB_RESOURCES, *SIGNATURE, "utm_source", "fbclid", "from", "X-OSS-PROCESS"])
+def test_a_mount_that_ignores_what_it_does_not_know_drops_it_and_never_signs_it(name: str) -> None:
+    answered = ask(query={name: "1", "expires": "90"}, under=LENIENT)
+    assert answered.status == 302
+    assert answered.query == {}
+    assert answered.expires_in == 90
+    assert answered.url == ask(query={"expires": "90"}, under=LENIENT).url
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"])), value=st.text(max_size=20))
+def test_no_name_slips_through(name: str, value: str) -> None:
+    assume(name not in ("expires", "download", "format"))
+    assume((name, value) != ("null", ""))
+    assert ask(query={name: value}, under=POLICY).code == "not_signable"
+    assert ask(query={name: value}, under=LENIENT).query == {}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_names_are_compared_letter_by_letter(name: str) -> None:
+    for written in (name.upper(), name.title(), f" {name}", f"{name} ", f"{name}\0", name[:-1]):
+        assert ask(query={written: "1000000"}, under=OPEN).code == "not_signable"
+
+
+def test_a_listed_parameter_is_signed_as_it_was_given() -> None:
+    query = {
+        "versionId": "CAEQNhiBgMDJgZCA0BYiIDc4MGZjZGI2OTBjOTRmNTE5NmU5NmFhZjhjYmY0+/=",
+        "response-content-type": "text/plain; charset=utf-8",
+        "response-content-disposition": 'inline; filename="a b.txt"',
+        "response-cache-control": "no-cache,no-store",
+        "response-content-encoding": "gzip",
+        "response-content-language": "zh-CN",
+        "response-expires": "Fri, 24 Feb 2012 17:00:00 GMT",
+        "x-oss-traffic-limit": "819200",
+    }
+    answered = ask(query=query, under=OPEN)
+    assert answered.query == query
+    assert answered.signs()
+
+
+def test_a_listed_parameter_needs_a_value() -> None:
+    for name in EVERYTHING:
+        for under in (OPEN, LENIENT_AND_OPEN):
+            answered = ask(query={name: ""}, under=under)
+            assert (answered.status, answered.code) == (400, "bad_query")
+            assert name in answered.json["detail"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: a=b", "a\x00", "\x7f", "\ud800"])
+def test_a_value_that_no_header_can_hold_is_refused(value: str) -> None:
+    answered = ask(query={"response-content-language": value}, under=OPEN)
+    assert (answered.status, answered.code) == (400, "bad_query")
+    assert value not in answered.json["detail"]
+
+
+def test_a_parameter_given_twice_is_what_function_compute_makes_of_it() -> None:
+    assert ask(query={"expires": "600,60"}).code == "bad_expires"
+    assert ask(query={"format": "json,redirect"}).code == "bad_format"
+    assert ask(query={"versionId": "a,b"}, under=OPEN).query == {"versionId": "a,b"}
+
+
+@pytest.mark.parametrize("under", [POLICY, LENIENT, OPEN], ids=["refuse", "ignore", "open"])
+def test_an_empty_null_is_dropped(under: Policy) -> None:
+    answered = ask(query={"null": "", "expires": "90"}, under=under)
+    assert answered.query == {}
+    assert answered.expires_in == 90
+
+
+def test_a_null_that_is_not_empty_is_a_parameter_like_any_other() -> None:
+    assert ask(query={"null": "null"}).code == "not_signable"
+    assert ask(query={"Null": ""}).code == "not_signable"
+    assert ask(query={"null": "1"}, under=LENIENT).query == {}
+
+
+# --- x-oss-process ------------------------------------------------------------------------------------------------
+
+THUMBNAIL = "image/resize,w_100"
+PROCESS = mount(query=["x-oss-process"], process=[THUMBNAIL, "style/small"])
+
+
+@pytest.mark.parametrize("value", [THUMBNAIL, "style/small"])
+def test_a_listed_process_is_signed(value: str) -> None:
+    answered = ask(query={"x-oss-process": value}, under=PROCESS)
+    assert answered.query == {"x-oss-process": value}
+    assert answered.signs()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "image/resize,w_101",
+        f"{THUMBNAIL}/watermark,image_cHJpdmF0ZS5wbmc",
+        f"{THUMBNAIL},{THUMBNAIL}",
+        f"{THUMBNAIL}|sys/saveas,o_YQ,b_Yg",
+        f"{THUMBNAIL} ",
+        THUMBNAIL.upper(),
+        "image/info",
+    ],
+)
+@pytest.mark.parametrize("unknown", ["refuse", "ignore"])
+def test_a_process_of_ones_own_is_refused_even_where_unknown_parameters_are_ignored(value: str, unknown: str) -> None:
+    under = mount(query=["x-oss-process"], process=[THUMBNAIL], unknown_query=unknown)
+    answered = ask(query={"x-oss-process": value}, under=under)
+    assert (answered.status, answered.code) == (400, "bad_query")
+    assert "x-oss-process" in answered.json["detail"]
+    assert THUMBNAIL not in answered.json["detail"]
+
+
+# --- x-oss-traffic-limit ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("819200", 302),
+        ("838860800", 302),
+        ("819199", 400),
+        ("838860801", 400),
+        ("0", 400),
+        ("0819200", 400),
+        ("-819200", 400),
+        ("+819200", 400),
+        (" 819200", 400),
+        ("819200.0", 400),
+        ("8e5", 400),
+        ("819_200", 400),
+        ("\uff18\uff11\uff19\uff12\uff10\uff10", 400),
+        ("1000000000000000000000", 400),
+        ("819200,819200", 400),
+        ("1MB", 400),
+        ("", 400),
+    ],
+)
+def test_a_traffic_limit_keeps_to_the_bounds_of_oss(value: str, status: int) -> None:
+    answered = ask(query={"x-oss-traffic-limit": value}, under=OPEN)
+    assert answered.status == status
+    if status == 400:
+        assert answered.code == "bad_query"
+        assert "x-oss-traffic-limit" in answered.json["detail"]
+
+
+@given(value=st.integers(800_000, 900_000_000).map(str) | st.from_regex(r"[+0 _]{0,3}[1-8][0-9]{5,8}", fullmatch=True))
+def test_whatever_traffic_limit_is_signed_is_a_plain_number_within_bounds(value: str) -> None:
+    answered = ask(query={"x-oss-traffic-limit": value}, under=OPEN)
+    if answered.status == 302:
+        signed = answered.query["x-oss-traffic-limit"]
+        assert signed == str(int(signed))
+        assert 819_200 <= int(signed) <= 838_860_800
+
+
+# --- together -----------------------------------------------------------------------------------------------------
+
+
+def test_a_download_name_and_a_disposition_are_not_both_given() -> None:
+    answered = ask(query={"download": "a", "response-content-disposition": "inline"}, under=OPEN)
+    assert (answered.status, answered.code) == (400, "bad_query")

@@ -1,0 +1,178 @@
+"""Which document `python -m handler.keys` works on, and what a file and an object each need."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from handler import startup
+from handler.config import Location
+from handler.keys import parse
+from handler.keys.__main__ import main
+from tests.handler.client import KEYS, LINKS, mount
+from tests.handler.keys.command import ADD, ENVIRONMENT, at
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+
+
+def test_without_keys_the_document_is_the_one_that_links_toml_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own/keys.json"\n')
+    (tmp_path / "own").mkdir()
+    with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
+        assert main(["init"]) == 0
+    assert parse((tmp_path / "own" / "keys.json").read_bytes()).share
+    assert str(tmp_path / "own" / "keys.json") in capsys.readouterr().out
+
+
+def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
+    (tmp_path / "links.toml").write_text(LINKS)
+    with local_oss(tmp_path / "oss") as oss:
+        environment = {**ENVIRONMENT, "LINK_CONFIG": str(tmp_path / "links.toml"), "LINK_OSS_ENDPOINT": oss.url}
+        del environment["LINK_REGION"]
+        with patch.dict(os.environ, environment, clear=True):
+            assert main(["init"]) == 0
+        assert oss.get()["version"] == 1
+
+
+def test_a_links_toml_that_names_no_keys_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.object(startup, "policy", mount):
+        assert main(["show"]) == 2
+    assert "give --keys" in capsys.readouterr().err
+
+
+def test_a_links_toml_that_is_broken_is_a_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "links.toml").write_text("region = 1\n")
+    with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
+        assert main(["show"]) == 2
+    assert "region" in capsys.readouterr().err
+
+
+def test_a_relative_file_is_relative_to_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--keys", "file:keys.json", "init"]) == 0
+    assert (tmp_path / "keys.json").exists()
+
+
+def test_a_file_is_for_its_owner_alone_whatever_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    before = os.umask(0)
+    try:
+        for arguments in (["init"], list(ADD), ["rotate-share"]):
+            assert main(["--keys", f"file:{path}", *arguments]) == 0
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            path.chmod(0o644)
+    finally:
+        os.umask(before)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "keys.json").symlink_to(tmp_path / "real" / "keys.json")
+    place = f"file:{tmp_path / 'keys.json'}"
+    assert main(["--keys", place, "init"]) == 0
+    assert main(["--keys", place, "rotate-share"]) == 0
+    assert (tmp_path / "keys.json").is_symlink()
+    assert len(parse((tmp_path / "real" / "keys.json").read_bytes()).share) == 2
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    assert main(["--keys", f"file:{path}", "init"]) == 0
+    before = path.read_bytes()
+    with patch("handler.keys.location.os.replace", side_effect=OSError(28, "No space left on device")):
+        assert main(["--keys", f"file:{path}", *ADD]) == 1
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    ran = capsys.readouterr()
+    assert "No space left on device" in ran.err
+    assert "fcp_" not in ran.out + ran.err
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--keys", f"file:{tmp_path / 'no' / 'keys.json'}", "init"]) == 1
+    assert "check the path" in capsys.readouterr().err
+
+
+@pytest.fixture
+def oss(tmp_path: Path) -> Iterator[LocalOss]:
+    with local_oss(tmp_path / "oss") as started, at(started):
+        yield started
+
+
+def test_a_bucket_with_versions_is_refused_since_its_lock_would_hold_nobody_off(
+    oss: LocalOss, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oss.put(document())
+    oss.keep_versions()
+    assert main(["--keys", str(PLACE), *ADD]) == 1
+    assert "never had versioning" in capsys.readouterr().err
+    assert oss.get() == document()
+    assert oss.store.get(PLACE._replace(key=PLACE.key + ".lock")).status == 404
+
+
+def test_a_bucket_that_is_not_there_is_told(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--keys", "oss://another-bucket/keys.json", "init"]) == 1
+    assert "NoSuchBucket" in capsys.readouterr().err
+
+
+def test_wrong_credentials_are_told_and_not_shown(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {"OSS_ACCESS_KEY_SECRET": "wrongsecretEXAMPLE"}):
+        assert main(["--keys", str(PLACE), "init"]) == 1
+    ran = capsys.readouterr()
+    assert "oss:GetObject" in ran.err
+    for secret in ("wrongsecretEXAMPLE", KEYS.access_key_id, KEYS.security_token or "", "x-oss-signature"):
+        assert secret not in ran.err
+
+
+def test_no_credentials_are_told(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {"OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}):
+        assert main(["--keys", str(PLACE), "show"]) == 1
+    assert "OSS_ACCESS_KEY_ID" in capsys.readouterr().err
+
+
+def test_an_oss_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with local_oss(tmp_path / "oss") as gone:
+        pass
+    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": gone.url}, clear=True):
+        assert main(["--keys", str(PLACE), "show"]) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "host"),
+    [
+        ((), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
+        (("--endpoint", "https://keys.example.com"), "keys.example.com"),
+    ],
+)
+def test_oss_is_asked_at_its_public_endpoint_unless_another_is_named(option: tuple[str, ...], host: str) -> None:
+    with (
+        patch.dict(os.environ, ENVIRONMENT, clear=True),
+        patch("handler.keys.__main__._show") as show,
+    ):
+        assert main(["--keys", str(PLACE), "show", *option]) == 0
+    place = show.call_args[0][0]
+    assert place.location == Location("examplebucket", ".links/keys.json")
+    assert place.store.endpoint.host("examplebucket") == host
+
+
+def test_an_endpoint_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, ENVIRONMENT, clear=True):
+        assert main(["--keys", str(PLACE), "show", "--endpoint", "https://a/b"]) == 1
+    assert "no endpoint" in capsys.readouterr().err
+
+
+def test_link_oss_endpoint_is_for_a_loopback_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": "https://evil.example.com"}, clear=True):
+        assert main(["--keys", str(PLACE), "show"]) == 2
+    assert "loopback" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""No link ever reaches the keys document, whatever covers it and however its path is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.handler.client import Answered, ask, policy
+from tests.handler.keys_fixtures import READER, document, policy_with
+
+LINKS = """
+region = "cn-hangzhou"
+keys = "oss://examplebucket/.links/keys.json"
+state = "oss://examplebucket/.links/state/"
+
+[[mount]]
+path = "/"
+target = "oss://examplebucket/"
+access = "anonymous"
+whole_bucket = true
+unknown_query = "ignore"
+query = ["versionId", "response-content-type"]
+
+[[mount]]
+path = "/near/"
+target = "oss://examplebucket/.links/"
+access = "anonymous"
+
+[[mount]]
+path = "/deep/.links/"
+target = "oss://examplebucket/.links/"
+access = "anonymous"
+"""
+
+WHOLE = [
+    "/.links/keys.json",
+    "/%2elinks/keys.json",
+    "/%2Elinks/keys.json",
+    "/.links%2fkeys.json",
+    "/.links%2Fkeys.json",
+    "/.links/keys%2ejson",
+    "/.links/%6b%65%79%73.json",
+    "/%2e%6c%69%6e%6b%73%2f%6b%65%79%73%2e%6a%73%6f%6e",
+    "/.links/keys.json.lock",
+    "/.links/keys.json%2elock",
+    "/.links/keys.json.0123456789ab",
+    "/.links/keys.json/",
+    "/.links/keys.json/x",
+    "/.links/state/shares/x.json",
+    "/near/keys.json",
+    "/near/%6beys.json",
+    "/near/keys.json.lock",
+    "/near/state/shares/x.json",
+    "/%6eear/keys.json",
+    "/deep/.links/keys.json",
+]
+REWRITTEN = [
+    "//.links/keys.json",
+    "/.links//keys.json",
+    "/./.links/keys.json",
+    "/.links/./keys.json",
+    "/x/../.links/keys.json",
+    "/.links/x/../keys.json",
+    "/x/%2e%2e/.links/keys.json",
+    "/x%2f..%2f.links/keys.json",
+    "/near/./keys.json",
+    "/near/../.links/keys.json",
+    "/.links/keys.json%00",
+    "/.links/keys.json\x00",
+    "/.links/keys.json%0a",
+    "/%00.links/keys.json",
+    "/.links/keys.json?x",
+    "/.links/keys.json#x",
+    "/.links/keys.json%",
+    "/%c0%aelinks/keys.json",
+    ".links/keys.json",
+    "",
+]
+# Names of other objects, which look alike to somebody who decodes twice, folds letters or normalises Unicode.
+OTHERS = [
+    "/%252elinks/keys.json",
+    "/.links%252fkeys.json",
+    "/.LINKS/keys.json",
+    "/.links/KEYS.JSON",
+    "/.links/key%EF%BD%93.json",
+    "/.links/keys%E2%80%A4json",
+    "/.links%5Ckeys.json",
+    "/.links;/keys.json",
+    "/%20.links/keys.json",
+    "/.links/%20keys.json",
+]
+
+UNDER = policy(LINKS)
+
+
+def key_of(answered: Answered) -> str:
+    """The key in the link, as OSS decodes it: once."""
+    return unquote(urlsplit(answered.headers["Location"]).path)[1:]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", WHOLE)
+def test_the_document_does_not_exist(path: str, method: str) -> None:
+    answered = ask(path, method, under=UNDER)
+    assert answered.status == 404
+    assert "Location" not in answered.headers
+
+
+@pytest.mark.parametrize("path", REWRITTEN)
+def test_a_path_that_clients_and_servers_rewrite_is_refused(path: str) -> None:
+    answered = ask(path, under=UNDER)
+    assert answered.status == 400
+    assert "Location" not in answered.headers
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_what_only_looks_like_the_document_is_another_object(path: str) -> None:
+    answered = ask(path, under=UNDER)
+    if answered.status == 302:
+        assert key_of(answered) == unquote(path)[1:]
+        assert not key_of(answered).startswith((".links/keys.json", ".links/state/"))
+    else:
+        assert answered.status in (400, 404)
+
+
+@pytest.mark.parametrize("query", [{"versionId": "CAEQEXAMPLE"}, {"download": "keys.json"}, {"format": "json"}])
+def test_no_parameter_brings_the_document_nearer(query: dict[str, str]) -> None:
+    assert ask("/.links/keys.json", query=query, under=UNDER).status == 404
+
+
+def test_a_key_for_everything_does_not_reach_it(tmp_path: Path) -> None:
+    entry = {**document()["api"][0], "paths": ["/"], "methods": ["GET", "HEAD", "PUT", "POST", "SHARE"]}
+    under = policy_with(document(api=[entry]), tmp_path, LINKS)
+    for path in WHOLE:
+        assert ask(path, headers={"X-Api-Key": READER}, under=under).status == 404
+    assert ask("/near/other.json", headers={"X-Api-Key": READER}, under=under).status == 200

@@ -1,0 +1,129 @@
+"""Several writers at once, each a process of its own: none loses another's change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from handler.config import Location
+from handler.keys import parse
+from handler.keys.location import OssPlace, PlaceError
+from handler.oss import OssUnavailable, Reply, Store
+from tests.handler.client import KEYS
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+
+ROOT = Path(__file__).parents[3]
+WRITERS = 5
+
+
+@pytest.fixture
+def oss(tmp_path: Path) -> Iterator[LocalOss]:
+    with local_oss(tmp_path / "oss") as started:
+        yield started
+
+
+def at_once(commands: list[list[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Runs the commands as processes that all live at the same time: status, stdout and stderr of each."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "handler.keys", *command],
+            cwd=ROOT,
+            env={"PATH": os.environ.get("PATH", ""), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
+    try:
+        return [(process.wait(), out, err) for process in started for out, err in [process.communicate(timeout=60)]]
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def additions(place: str) -> list[list[str]]:
+    return [
+        ["--keys", place, "add-api-key", f"key{number}", "--path", "/reports/", "--method", "GET"]
+        for number in range(WRITERS)
+    ]
+
+
+def check(ran: list[tuple[int, str, str]], text: bytes) -> None:
+    assert [status for status, _, _ in ran] == [0] * WRITERS, [err for _, _, err in ran]
+    keys = parse(text)
+    assert {key.id for key in keys.api} == {f"key{number}" for number in range(WRITERS)}
+    assert len({out for _, out, _ in ran}) == WRITERS
+
+
+def test_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(document(api=[])))
+    check(at_once(additions(f"file:{path}"), {}), path.read_bytes())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
+    oss.put(document(api=[]))
+    environment = {
+        "LINK_REGION": "cn-hangzhou",
+        "LINK_OSS_ENDPOINT": oss.url,
+        "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+        "OSS_SESSION_TOKEN": KEYS.security_token or "",
+    }
+    check(at_once(additions(str(PLACE)), environment), oss.store.get(PLACE).body)
+    assert oss.store.get(PLACE._replace(key=PLACE.key + ".lock")).status == 404
+
+
+def test_of_two_that_make_the_document_one_does(tmp_path: Path) -> None:
+    place = f"file:{tmp_path / 'keys.json'}"
+    ran = at_once([["--keys", place, "init"]] * 2, {})
+    assert sorted(status for status, _, _ in ran) == [0, 1]
+    made = next(out for status, out, _ in ran if status == 0)
+    assert parse((tmp_path / "keys.json").read_bytes()).share[0].id in made
+
+
+# --- a lock whose answer is lost -------------------------------------------------------------------------------------
+
+LOCK = Location("examplebucket", ".links/keys.json.lock")
+
+
+def test_a_lock_whose_answer_was_lost_is_ours_if_it_holds_what_we_wrote(oss: LocalOss) -> None:
+    put = Store.put
+
+    def lose(store: Store, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False) -> Reply:
+        put(store, place, body, content_type=content_type, forbid_overwrite=forbid_overwrite)
+        raise OssUnavailable("No answer.", sent=True)
+
+    with patch.object(Store, "put", lose):
+        assert OssPlace(LOCK, oss.store).create(b"mine")
+        assert not OssPlace(LOCK, oss.store).create(b"another's")
+
+
+@pytest.mark.parametrize("status", [409, 500, 503])
+def test_after_an_answer_that_says_nothing_the_object_tells(status: int, oss: LocalOss) -> None:
+    oss.put(b"mine", LOCK)
+    with patch.object(Store, "put", return_value=Reply(status, {}, b"", "")):
+        assert OssPlace(LOCK, oss.store).create(b"mine")
+        assert not OssPlace(LOCK, oss.store).create(b"another's")
+
+
+def test_a_lock_that_never_arrived_is_not_held(oss: LocalOss) -> None:
+    with patch.object(Store, "put", side_effect=OssUnavailable("No answer.", sent=True)), pytest.raises(PlaceError):
+        OssPlace(LOCK, oss.store).create(b"mine")
+
+
+def test_a_lock_that_was_given_back_meanwhile_can_be_taken(oss: LocalOss) -> None:
+    with patch.object(Store, "put", return_value=Reply(409, {}, b"", "FileAlreadyExists")):
+        assert not OssPlace(LOCK, oss.store).create(b"mine")
+    assert OssPlace(LOCK, oss.store).create(b"mine")

@@ -1,0 +1,159 @@
+"""Keys documents, tokens and a local OSS for the tests of who asks."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jwt
+
+from handler import oss
+from handler.config import Location, Policy
+from handler.oss import Store
+from local.oss import create_app
+from local.oss.storage import Buckets
+from local.server import listen, serve
+from signer import Credentials, Endpoint
+from tests.handler.client import KEYS, NOW, policy
+
+REGION, BUCKET = "cn-hangzhou", "examplebucket"
+PLACE = Location(BUCKET, ".links/keys.json")
+
+READER = "fcp_reader_EXAMPLE_0000000000000000000000000000"
+SHARER = "fcp_sharer_EXAMPLE_0000000000000000000000000000"
+ENDED = "fcp_ended_EXAMPLE_00000000000000000000000000000"
+STRANGER = "fcp_stranger_EXAMPLE_00000000000000000000000000"
+
+ISSUER, AUDIENCE = "https://id.example.com", "links"
+SECRET = b"an example of thirty-two bytes..."
+
+LINKS = """
+region = "cn-hangzhou"
+keys = "oss://examplebucket/.links/keys.json"
+
+[[mount]]
+path = "/public/"
+target = "oss://examplebucket/public/"
+access = "anonymous"
+
+[[mount]]
+path = "/reports/"
+target = "oss://examplebucket/reports/"
+
+[[mount]]
+path = "/plans/"
+target = "oss://examplebucket/plans/"
+"""
+
+
+def base64url(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def hash_of(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def api(name: str, key: str, **changes: object) -> dict[str, object]:
+    """An API key's entry."""
+    entry = {"id": name, "sha256": hash_of(key), "paths": ["/reports/"], "methods": ["GET"], "expires_at": None}
+    return {**entry, **changes}
+
+
+def issuer(**changes: object) -> dict[str, object]:
+    """An HS256 issuer's entry; None leaves a member out."""
+    entry: dict[str, object] = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "alg": "HS256",
+        "secret": base64url(SECRET),
+        "paths": ["/reports/"],
+        "methods": ["GET", "HEAD"],
+        **changes,
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def document(**changes: object) -> dict[str, Any]:
+    """A keys document with a little of everything."""
+    return {
+        "version": 1,
+        "share": [{"id": "old", "secret": base64url(b"o" * 32)}, {"id": "new", "secret": base64url(b"n" * 32)}],
+        "api": [
+            api("reader", READER),
+            api("sharer", SHARER, methods=["GET", "HEAD", "SHARE"], expires_at="2026-03-01T06:51:11Z"),
+            api("ended", ENDED, expires_at="2026-03-01T06:41:11Z"),
+        ],
+        "jwt": [issuer()],
+        "sinks": {"team": {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE"}},
+        **changes,
+    }
+
+
+def token(
+    now: float = NOW,
+    *,
+    key: Any = SECRET,
+    alg: str = "HS256",
+    header: Mapping[str, Any] | None = None,
+    **claims: Any,
+) -> str:
+    """A token for ten minutes; a claim that is None is left out."""
+    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(now) + 600, **claims}
+    return jwt.encode({name: value for name, value in found.items() if value is not None}, key, alg, dict(header or {}))
+
+
+def policy_with(keys: object, folder: Path, text: str = LINKS) -> Policy:
+    """The policy whose keys document is a file with this content: bytes, or what is written as JSON."""
+    path = folder / "keys.json"
+    path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
+    return policy(text)._replace(keys=f"file:{path}")
+
+
+class LocalOss(NamedTuple):
+    """A running stand-in with one bucket, asked with the function's credentials."""
+
+    url: str
+    root: Path
+    store: Store
+
+    @property
+    def policy(self) -> Policy:
+        return policy(LINKS, {"LINK_OSS_ENDPOINT": self.url})
+
+    def put(self, document: object, place: Location = PLACE) -> None:
+        """Writes an object, which must succeed."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        reply = self.store.put(place, body, content_type="application/json")
+        assert reply.ok, reply
+
+    def get(self, place: Location = PLACE) -> Any:
+        return json.loads(self.store.get(place).body)
+
+    def keep_versions(self) -> None:
+        """Gives the bucket versioning."""
+        bucket = Buckets(self.root).get(BUCKET)
+        assert bucket is not None
+        bucket.change(versioning="Enabled")
+
+    def lose_objects(self) -> None:
+        """Has the bucket be gone."""
+        bucket = Buckets(self.root).get(BUCKET)
+        assert bucket is not None
+        bucket.path.rename(self.root / ".gone")
+
+
+@contextmanager
+def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]:
+    """Starts a stand-in on the real clock and ends it."""
+    app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET])
+    server = serve(app, listen(0))
+    try:
+        yield LocalOss(server.url, root, oss.store_at(Endpoint.path_style(server.url, REGION), credentials))
+    finally:
+        server.close()

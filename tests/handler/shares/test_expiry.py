@@ -1,0 +1,174 @@
+"""How long a share lives: to its end and not a moment more, as long as its key, and as long as who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler import state
+from tests.handler.client import NOW
+from tests.handler.keys_fixtures import api, issuer
+from tests.handler.keys_fixtures import token as jwt
+from tests.handler.share_fixtures import DAY, MAKER, World, share_key, token, world, world_with_oss
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> World:
+    return world(tmp_path)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(state, "_probed", {})
+    with world_with_oss(tmp_path) as found:
+        found.put("reports/q3.pdf")
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("moment", "status", "left"),
+    [
+        (NOW, 302, 60),
+        (int(NOW) + 1, 302, 59),
+        (int(NOW) + 58.999, 302, 2),
+        (int(NOW) + 59, 302, 1),
+        (int(NOW) + 59.999, 302, 1),
+        (int(NOW) + 60, 410, None),
+        (int(NOW) + 60.001, 410, None),
+        (int(NOW) + 61, 410, None),
+        (int(NOW) + 10 * 365 * DAY, 410, None),
+    ],
+)
+def test_the_clock_at_the_end(plain: World, moment: float, status: int, left: int | None) -> None:
+    answer = plain.open(plain.share(expires="60"), now=moment)
+    assert answer.status == status
+    if left is None:
+        assert answer.code == "share_ended"
+        assert "ask its sender for a new one" in answer.json["detail"]
+    else:
+        assert answer.expires_in == left
+        assert answer.line["clamped_by"] == "share"
+
+
+def test_a_limited_share_ends_as_well(kept: World) -> None:
+    url = kept.share(max_uses=2, expires="1h")
+    assert kept.use(url, now=NOW + 3599).status == 303
+    for method in ("GET", "HEAD", "POST"):
+        assert kept.open(url, method, now=NOW + 3600).status == 410
+    assert kept.use(url, now=NOW + 3600).code == "share_ended"
+
+
+def test_a_link_outlives_neither_its_share_nor_its_mount(plain: World) -> None:
+    url = plain.share(expires="2d")
+    end = int(NOW) + 2 * DAY
+    for now, left, by in [(NOW, 900, None), (end - 900, 900, None), (end - 899, 899, "share"), (end - 1, 1, "share")]:
+        answer = plain.open(url, headers={"Accept": "application/json"}, now=now).json
+        assert (answer["expires_in"], answer["clamped_by"]) == (left, by)
+    short = plain.having_mount("/reports/", expires=100, max_expires=100)
+    answer = short.open(short.share(), headers={"Accept": "application/json"}).json
+    assert (answer["expires_in"], answer["clamped_by"]) == (100, None)
+
+
+def test_a_share_lives_through_its_whole_time_with_fresh_links(plain: World) -> None:
+    url = plain.share(expires="90d")
+    for day in range(0, 90, 9):
+        assert plain.open(url, now=NOW + day * DAY).signs(now=NOW + day * DAY)
+    assert plain.open(url, now=NOW + 90 * DAY).code == "share_ended"
+
+
+def test_a_new_key_signs_and_every_older_one_verifies(plain: World) -> None:
+    first = plain.with_keys(share=[share_key("one")])
+    old = first.share()
+    rotated = plain.with_keys(share=[share_key("one"), share_key("two"), share_key("three")])
+    new = rotated.share()
+    assert rotated.ask_share().json["id"] == "plain.three"
+    for url in (old, new):
+        assert rotated.open(url).status == 302
+    # The old document does not know the new key.
+    assert (first.open(new).status, first.open(new).code) == (410, "share_retired")
+
+
+def test_what_a_retired_key_signed_is_gone_and_what_others_signed_is_not(plain: World) -> None:
+    by_one = plain.with_keys(share=[share_key("one")]).share()
+    by_two = plain.with_keys(share=[share_key("one"), share_key("two")]).share(download="q3.pdf")
+    retired = plain.with_keys(share=[share_key("two"), share_key("three")])
+    answer = retired.open(by_one)
+    assert (answer.status, answer.code) == (410, "share_retired")
+    assert "ask its sender for a new one" in answer.json["detail"]
+    assert retired.open(by_two).status == 302
+    assert plain.with_keys(share=[]).open(by_two).code == "share_retired"
+
+
+@pytest.mark.parametrize("wish", [{"max_uses": 2}, {"revocable": True}])
+def test_retirement_ends_limited_and_revocable_ones_too(kept: World, wish: dict[str, Any]) -> None:
+    made = kept.ask_share(**wish)
+    retired = kept.with_keys(share=[share_key("three")])
+    for method in ("GET", "HEAD", "POST"):
+        assert retired.open(made.json["url"], method).status == 410
+    assert retired.open(made.json["url"]).code == "share_retired"
+
+
+def test_a_retired_share_that_was_changed_is_a_404_and_not_a_410(plain: World) -> None:
+    share = token(plain.share())
+    retired = plain.with_keys(share=[share_key("three")])
+    url = plain.share()
+    for at in range(len(share)):
+        other = "A" if share[at] != "A" else "B"
+        answer = retired.open(url, share=share[:at] + other + share[at + 1 :])
+        assert (answer.status, answer.code) == (404, "share_invalid")
+
+
+def test_another_secret_under_a_retired_name_opens_nothing(plain: World) -> None:
+    url = plain.with_keys(share=[share_key("one")]).share()
+    forged = plain.with_keys(share=[{"id": "one", "secret": share_key("two")["secret"]}])
+    assert (forged.open(url).status, forged.open(url).code) == (404, "share_invalid")
+
+
+def test_a_share_goes_with_the_key_of_its_maker(plain: World) -> None:
+    url = plain.share()
+    left = plain.with_keys(api=[api("someone", "fcp_someone_EXAMPLE_0000000000", methods=["SHARE"])])
+    answer = left.open(url)
+    assert (answer.status, answer.code) == (410, "share_maker_gone")
+    assert "ask its sender for a new one" in answer.json["detail"]
+    assert plain.with_keys(api=[]).open(url).code == "share_maker_gone"
+
+
+def test_a_new_key_under_the_maker_s_old_name_brings_nothing_back(plain: World) -> None:
+    url = plain.share()
+    renewed = plain.with_keys(api=[api("maker", "fcp_another_EXAMPLE_000000000000", methods=["SHARE"])])
+    assert renewed.open(url).code == "share_maker_gone"
+    # The same key, with less to its name, still stands behind what it shared.
+    narrowed = plain.with_keys(api=[api("maker", MAKER, methods=["GET"])])
+    assert narrowed.open(url).status == 302
+
+
+def test_a_token_s_shares_go_with_its_issuer_and_not_with_the_token(plain: World) -> None:
+    sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"])])
+    url = sharing.share(key=jwt())
+    assert sharing.open(url, now=NOW + DAY).status == 302
+    for jwts in ([], [issuer(iss="https://other.example.com")]):
+        assert plain.with_keys(jwt=jwts).open(url).code == "share_maker_gone"
+
+
+def test_the_change_of_a_document_is_seen_within_a_minute(plain: World) -> None:
+    url = plain.share()
+    document = Path(str(plain.policy.keys).removeprefix("file:"))
+    changed = plain.with_keys(api=[])
+    document.write_bytes(Path(str(changed.policy.keys).removeprefix("file:")).read_bytes())
+    assert plain.open(url, now=NOW + 59).status == 302
+    assert plain.open(url, now=NOW + 61).code == "share_maker_gone"
+
+
+def test_keys_that_cannot_be_read_open_nothing(plain: World) -> None:
+    url = plain.share()
+    missing = plain.having(keys=f"file:{plain.folder}/none.json")
+    for method in ("GET", "POST"):
+        answer = missing.open(url, method)
+        assert (answer.status, answer.code) == (503, "keys_unavailable")
+    for broken in ("", "{", '{"version": 2}', '{"version": 1, "share": [{"id": "new", "secret": "short"}]}'):
+        path = plain.folder / f"broken-{len(broken)}.json"
+        path.write_text(broken)
+        assert plain.having(keys=f"file:{path}").open(url).status == 503

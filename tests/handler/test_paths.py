@@ -1,0 +1,233 @@
+"""The path of a request: decoded exactly once, checked, never normalised."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from handler.errors import Problem
+from handler.paths import read_path
+from tests.handler.client import ask, invoke, mount, policy
+
+ROOT = policy(
+    """
+    region = "cn-hangzhou"
+    [[mount]]
+    path = "/"
+    target = "oss://examplebucket/"
+    access = "anonymous"
+    whole_bucket = true
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ("/a+b", "a+b"),
+        ("/a%2Bb", "a+b"),
+        ("/a%2bb", "a+b"),
+        ("/a%252Bb", "a%2Bb"),
+        ("/a%25252Bb", "a%252Bb"),
+        ("/a%20b", "a b"),
+        ("/a b", "a b"),
+        ("/%E4%BD%A0%E5%A5%BD", "你好"),
+        ("/%e4%bd%a0", "你"),
+        ("/你好", "你好"),
+        ("/%F0%9F%98%80", "😀"),
+        ("/a%2Fb", "a/b"),
+        ("/a%252Fb", "a%2Fb"),
+        ("/a%3Fb%23c", "a?b#c"),
+        ("/a%26b%3Dc;d:e@f", "a&b=c;d:e@f"),
+        ("/%25", "%"),
+        ("/%2525", "%25"),
+        ("/a%5Cb", "a\\b"),
+        ("/a%7Eb~c", "a~b~c"),
+        ("/a'b(c)*d!", "a'b(c)*d!"),
+        ("/a%22b%3Cc%3E", 'a"b<c>'),
+        ("/.hidden", ".hidden"),
+        ("/..hidden/...", "..hidden/..."),
+        ("/a/.b/c..", "a/.b/c.."),
+        ("/%252e%252e/a", "%2e%2e/a"),
+        ("/folder/", "folder/"),
+        ("/a%E2%80%AEb", "a\u202eb"),
+        ("/%EF%BB%BFa", "\ufeffa"),
+        ("/x%EF%BF%BD", "x\ufffd"),
+        ("/%C2%A0", "\u00a0"),
+        ("/caf%C3%A9", "caf\u00e9"),
+        ("/cafe%CC%81", "cafe\u0301"),
+        ("/%E2%84%AB", "\u212b"),
+        ("/-", "-"),
+        ("/-a/health", "-a/health"),
+    ],
+)
+def test_a_path_is_decoded_exactly_once(raw: str, key: str) -> None:
+    answered = ask(raw, under=ROOT)
+    assert answered.status == 302
+    assert answered.key == key
+    assert answered.signs()
+    assert urlsplit(answered.url).path == "/" + quote(key, safe="/")
+
+
+def test_what_looks_the_same_is_not_the_same() -> None:
+    composed, apart = "/é/é.txt", "/e\u0301/e\u0301.txt"
+    assert unicodedata.normalize("NFC", apart) == composed
+    assert ask(quote(composed), under=ROOT).key == composed[1:]
+    assert ask(quote(apart), under=ROOT).key == apart[1:]
+    accented = mount(path="/é/")
+    assert ask(quote(composed), under=accented).status == 302
+    assert ask(quote(apart), under=accented).status == 404
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        # no UTF-8
+        "/%FF",
+        "/%C3",
+        "/a%E4%BDb",
+        "/%E4你",
+        "/%C0%AF",
+        "/%C0%AE%C0%AE/a",
+        "/%ED%A0%80",
+        "/%F5%80%80%80",
+        "/a\ud800",
+        "/a\udcff%20",
+        # no percent-encoding
+        "/%",
+        "/a%",
+        "/a%2",
+        "/a%2Gb",
+        "/a%u4F60",
+        "/a%-1",
+        "/a% 41",
+        # a bare ? or #
+        "/a?b",
+        "/a?x-oss-process=image/info",
+        "/a#b",
+        "/?",
+        # control characters
+        "/a%00",
+        "/a%00.txt",
+        "/a%0A",
+        "/a%0D%0ALocation:%20https://evil.example",
+        "/a\n",
+        "/a\tb",
+        "/a%7F",
+        "/a%C2%80",
+        "/a%C2%85",
+        "/a%C2%9F",
+        # dot segments
+        "/.",
+        "/..",
+        "/./a",
+        "/../a",
+        "/a/.",
+        "/a/..",
+        "/a/./b",
+        "/a/../b",
+        "/%2e",
+        "/%2E%2e/a",
+        "/.%2e/a",
+        "/a/%2e%2E/b",
+        "/a%2f..%2fb",
+        "/a/%2E/",
+        # double slashes
+        "//",
+        "//a",
+        "/a//b",
+        "/a//",
+        "/a/%2Fb",
+        "/a%2F%2Fb",
+        "/%2F",
+        "/%2fa",
+        "//evil.example/a",
+        "///",
+        # no path
+        "",
+        "a",
+        "exampledir/a.txt",
+        "%2Fa",
+        "*",
+        "https://links.example.com/a",
+        "\\a",
+        " /a",
+    ],
+)
+def test_what_no_object_is_reached_by_is_refused(raw: str) -> None:
+    for under in (ROOT, mount()):
+        answered = ask(raw, under=under)
+        assert (answered.status, answered.code) == (400, "bad_path")
+        assert answered.json["detail"].startswith("The path ")
+        assert "Location" not in answered.headers
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "你", "😀", "%", " "])
+def test_a_path_has_at_most_1023_bytes_once_decoded(letter: str) -> None:
+    size = len(letter.encode())
+    most = letter * (1023 // size) + "a" * (1023 % size)
+    assert ask("/" + quote(most), under=ROOT).key == most
+    answered = ask("/" + quote(most) + "a", under=ROOT)
+    assert (answered.status, answered.code) == (400, "bad_path")
+    assert "1023" in answered.json["detail"]
+    assert ask("/" + quote(most), under=mount()).code == "not_found"
+    assert ask("/" + quote(most) + "a", under=mount()).code == "bad_path"
+
+
+def test_a_key_has_at_most_1023_bytes_with_its_prefix() -> None:
+    under = mount(path="/d/", target="oss://examplebucket/a/longer/prefix/")
+    room = 1023 - len("a/longer/prefix/")
+    assert ask("/d/" + "a" * room, under=under).status == 302
+    answered = ask("/d/" + "a" * (room + 1), under=under)
+    assert (answered.status, answered.code) == (400, "bad_path")
+
+
+def test_a_key_that_oss_cannot_hold_is_refused() -> None:
+    assert ask("/%5Ca", under=ROOT).code == "bad_path"
+    assert ask("/exampledir/%5Ca").key == "exampledir/\\a"
+
+
+ODD = st.sampled_from(["%2e", "%2E", ".", "/", "%2F", "%25", "%", "+", "%2B", "a", "é", "%C3%A9", "%FF", "\\", "%5c"])
+RAW = st.lists(ODD | st.characters(), max_size=12).map("".join).map("/".__add__)
+
+
+@given(RAW)
+def test_a_path_is_the_once_decoded_one_or_it_is_refused(raw: str) -> None:
+    found: str | Problem
+    try:
+        path = found = read_path(raw)
+    except Problem as problem:
+        found = problem
+    if isinstance(found, Problem):
+        assert (found.status, found.code) == (400, "bad_path")
+    else:
+        assert path.encode() == unquote_to_bytes(raw)
+        assert "//" not in path
+        assert not {".", ".."} & set(path.split("/"))
+        assert not any(unicodedata.category(letter) == "Cc" for letter in path)
+        assert 1 <= len(path.encode()) <= 1024
+
+
+LEGAL = st.lists(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=8),
+    min_size=1,
+    max_size=5,
+).map("/".join)
+
+
+@given(LEGAL)
+def test_every_legal_key_comes_back_as_it_was(key: str) -> None:
+    assume(not {".", ".."} & set(key.split("/")) and key[0] != "\\" and not key.startswith("-/"))
+    answered = ask("/" + quote(key, safe="/"), under=ROOT)
+    assert answered.key == key
+    assert answered.signs()
+
+
+def test_the_decoded_path_of_the_event_is_not_read() -> None:
+    raw = b"""{"version": "v1", "rawPath": "/exampledir/a.txt", "headers": {}, "queryParameters": {}, "body": "",
+               "requestContext": {"http": {"method": "GET", "path": "/exampledir/other.txt"}, "requestId": "r"}}"""
+    assert invoke(raw).key == "exampledir/a.txt"

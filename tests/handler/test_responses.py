@@ -1,0 +1,321 @@
+"""What every answer has: headers that keep a link private, and problems that tell no more than they must."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.handler.client import KEYS, Answered, ask, context, invoke, mount, raw_path
+
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+ANY_VARY = ("Accept", "Accept-Language", "Authorization", "X-Api-Key")
+FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "upgrade"}
+
+
+class Case(NamedTuple):
+    """A request, and the status and code of its answer (no code where it is no problem)."""
+
+    status: int
+    code: str | None
+    path: str = "/exampledir/a.txt"
+    method: str = "GET"
+    query: tuple[tuple[str, str], ...] = ()
+
+    def ask(self, **headers: str) -> Answered:
+        return ask(self.path, self.method, dict(self.query), headers)
+
+
+CASES = [
+    Case(302, None),
+    Case(302, None, method="HEAD"),
+    Case(200, None, query=(("format", "json"),)),
+    Case(200, None, "/-/health"),
+    Case(204, None, method="OPTIONS"),
+    Case(204, None, "/-/health", "OPTIONS"),
+    Case(400, "bad_path", "/exampledir/%ff"),
+    Case(400, "bad_expires", query=(("expires", "soon"),)),
+    Case(400, "bad_format", query=(("format", "xml"),)),
+    Case(400, "bad_download", query=(("download", "a/b"),)),
+    Case(400, "not_signable", query=(("acl", ""),)),
+    Case(401, "unauthorized", "/private/a.txt"),
+    Case(404, "not_found", "/nothing"),
+    Case(404, "not_found", "/-/nothing"),
+    Case(405, "method_not_allowed", method="DELETE"),
+    Case(405, "method_not_allowed", "/-/health", "POST"),
+]
+PROBLEMS = [case for case in CASES if case.code]
+
+
+def bare() -> Answered:
+    """The answer to an invocation with no credentials."""
+    return ask(invocation=context(None))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_answer_has_the_headers_that_keep_it_private(case: Case) -> None:
+    for accept in ("*/*", "text/html", "application/json"):
+        assert_private(case.ask(Accept=accept))
+
+
+def test_answers_that_are_no_answer_to_a_request_have_them_too() -> None:
+    for answered in (invoke(b"null"), invoke(b"\xff"), bare()):
+        assert_private(answered)
+
+
+def assert_private(answered: Answered) -> None:
+    headers = answered.headers
+    assert {name: headers.get(name) for name in HEADERS} == HEADERS
+    # A page is chosen by language, too.
+    assert {"Accept", "Authorization", "X-Api-Key"} <= set(headers["Vary"].split(", ")) <= {*ANY_VARY}
+    assert not [name for name in headers if name.title() in HEADERS and name not in HEADERS]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_answer_has_a_header_that_function_compute_refuses(case: Case) -> None:
+    headers = case.ask(**HTML).headers
+    for name, value in headers.items():
+        assert name.lower() not in FORBIDDEN
+        assert not name.lower().startswith("x-fc-")
+        assert isinstance(value, str)
+        assert value.isascii()
+        assert value.isprintable()
+
+
+@pytest.mark.parametrize("case", PROBLEMS, ids=str)
+def test_every_refusal_is_a_problem_document(case: Case) -> None:
+    answered = case.ask()
+    assert answered.status == case.status
+    assert answered.code == case.code
+    assert list(answered.json) == ["type", "title", "status", "detail", "code", "request_id"]
+    assert answered.json["status"] == case.status
+    assert answered.json["request_id"] == "req-EXAMPLE"
+    assert answered.json["type"] == "about:blank"
+    assert answered.json["title"]
+    assert re.fullmatch(r"[^\n]{10,300}\.", answered.json["detail"])
+
+
+@pytest.mark.parametrize("case", PROBLEMS, ids=str)
+def test_a_person_gets_the_same_facts_as_a_page(case: Case) -> None:
+    told, page = case.ask(), case.ask(**HTML)
+    assert page.status == case.status
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.body.startswith("<!doctype html>")
+    for fact in (str(case.status), told.json["detail"], case.code, "req-EXAMPLE"):
+        assert fact
+        assert fact in unescape(page.body)
+    assert told.headers.get("Allow") == page.headers.get("Allow")
+
+
+def test_a_page_loads_and_runs_nothing() -> None:
+    page = ask("/nothing", headers=HTML)
+    rules = page.headers["Content-Security-Policy"]
+    assert rules.startswith("default-src 'none';")
+    assert "unsafe" not in rules
+    assert "script-src" not in rules
+    for name in ("base-uri", "form-action", "frame-ancestors"):
+        assert f"{name} 'none'" in rules
+    assert not re.search(r"<(script|link|img|iframe|form|a|svg|object)\b|https?://|url\(|@import", page.body)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html", "text/html; charset=utf-8"),
+        ("TEXT/HTML;level=1", "text/html; charset=utf-8"),
+        ("text/html, application/json", "application/problem+json"),
+        ("application/json, text/html", "application/problem+json"),
+        ("text/html, application/json;q=0", "text/html; charset=utf-8"),
+        ("text/html;q=0", "application/problem+json"),
+        ("text/*", "application/problem+json"),
+        ("*/*", "application/problem+json"),
+        ("", "application/problem+json"),
+    ],
+)
+def test_only_who_asks_for_html_and_not_for_json_gets_a_page(accept: str, kind: str) -> None:
+    assert ask("/nothing", headers={"Accept": accept}).headers["Content-Type"] == kind
+
+
+def test_what_a_visitor_writes_never_becomes_markup() -> None:
+    name = "\"'><script>alert(1)</script>&amp;"
+    page = ask(query={name: "1"}, headers=HTML, invocation=context(request_id="<i>r</i>"))
+    assert page.status == 400
+    assert "<script" not in page.body
+    assert "<i>" not in page.body
+    assert "&lt;script&gt;" in page.body
+
+
+# --- what does not exist ------------------------------------------------------------------------------------------
+
+NOTHING = [
+    "/",
+    "/nothing",
+    "/nothing/at/all/",
+    "/exampledir",
+    "/exampledir/",
+    "/%65xampledir/",
+    "/exampledir%2F",
+    "/exampledirs/a.txt",
+    "/Exampledir/a.txt",
+    "/whole/",
+    "/private/",
+    "/get-only/",
+    "/-",
+    "/-/",
+    "/-/health/",
+    "/-/Health",
+    "/-/exampledir/a.txt",
+    "/favicon.ico",
+    "/invoke",
+    "/2023-03-30/functions/links_http/invocations",
+    "/whole/.links/keys.json",
+    "/whole/.links%2Fkeys.json",
+    "/whole/%2Elinks/keys.json",
+    "/whole/.links/%6b%65%79%73%2e%6A%73%6F%6E",
+    "/whole%2F.links%2Fkeys.json",
+    "/%77hole/.links/keys.json",
+    "/whole/.links/state/",
+    "/whole/.links/state/a",
+    "/whole/.links/state/shares/1.json",
+    "/whole/.links/st%61te/a",
+]
+
+
+@pytest.mark.parametrize("path", NOTHING)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"])
+def test_what_does_not_exist_is_one_and_the_same_404(path: str, method: str) -> None:
+    uncovered = ask("/nowhere", method)
+    assert uncovered.status == 404
+    for query in ({}, {"expires": "soon"}, {"acl": ""}, {"format": "xml"}, {"versionId": "1"}):
+        found = ask(path, method, query)
+        assert (found.status, found.headers, found.body) == (404, uncovered.headers, uncovered.body)
+
+
+@pytest.mark.parametrize("path", NOTHING)
+def test_what_does_not_exist_is_one_and_the_same_page_for_a_person(path: str) -> None:
+    uncovered, found = ask("/nowhere", headers=HTML), ask(path, headers=HTML)
+    assert found.status == uncovered.status == 404
+    assert without_nonces(found) == without_nonces(uncovered)
+
+
+def without_nonces(answered: Answered) -> tuple[dict[str, str], str]:
+    """Headers and body of a page, without what is new each time."""
+    nonce = re.compile(r"nonce(-|=\")[\w-]+")
+    return {name: nonce.sub("nonce", value) for name, value in answered.headers.items()}, nonce.sub("", answered.body)
+
+
+@pytest.mark.parametrize("path", NOTHING)
+def test_the_log_tells_no_more_of_what_does_not_exist_than_its_answer(path: str) -> None:
+    uncovered, found = ask("/nowhere").line, ask(path).line
+    for line in (uncovered, found):
+        del line["path"], line["milliseconds"]
+    assert found == uncovered
+
+
+@pytest.mark.parametrize("invocation", [context(None), context(KEYS._replace(access_key_id=""))])
+def test_what_does_not_exist_needs_no_credentials_to_be_told(invocation: object) -> None:
+    assert ask("/whole/.links/keys.json", invocation=invocation).status == 404
+
+
+RESERVED = st.sampled_from([".links/keys.json", ".links/state/", ".links/state/a", ".links/state/keys/1.json"])
+
+
+@given(key=RESERVED, data=st.data())
+def test_the_services_own_objects_are_out_of_reach_however_the_path_is_written(key: str, data: st.DataObject) -> None:
+    written = "/whole/" + "".join(
+        data.draw(st.sampled_from([letter, f"%{ord(letter):02x}", f"%{ord(letter):02X}"])) for letter in key
+    )
+    for query in ({}, {"format": "json"}, {"download": "x"}):
+        assert ask(written, query=query).status == 404
+
+
+def test_neighbours_of_the_services_own_objects_are_served() -> None:
+    assert ask("/whole/.links/readme.txt").key == ".links/readme.txt"
+    assert ask("/whole/links/keys.json").key == "links/keys.json"
+    assert ask("/whole/%252Elinks/keys.json").key == "%2Elinks/keys.json"
+
+
+# --- methods ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/exampledir/a.txt", "GET, HEAD, OPTIONS"),
+        ("/get-only/a.txt", "GET, OPTIONS"),
+        ("/-/health", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_what_a_method_cannot_do_is_a_405_that_allows_the_others(path: str, allow: str) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "GET "):
+        answered = ask(path, method)
+        assert (answered.status, answered.code) == (405, "method_not_allowed")
+        assert answered.headers["Allow"] == allow
+        assert allow in answered.json["detail"]
+
+
+def test_get_does_not_bring_head() -> None:
+    assert ask("/get-only/a.txt", "HEAD").status == 405
+    assert ask("/get-only/a.txt", "GET").status == 302
+
+
+def test_an_upload_mount_gives_no_link_to_read() -> None:
+    under = mount(methods=["PUT", "POST"], max_size="1MB")
+    for method in ("GET", "HEAD", "PUT", "POST"):
+        answered = ask(method=method, under=under)
+        assert answered.status == 405
+        assert answered.headers["Allow"] == "OPTIONS"
+
+
+@pytest.mark.parametrize("path", ["/exampledir/a.txt", "/-/health"])
+def test_options_tells_the_methods_and_has_no_body(path: str) -> None:
+    answered = ask(path, "OPTIONS", {"anything": "at all"})
+    assert (answered.status, answered.body) == (204, "")
+    assert answered.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_health_is_told_without_credentials() -> None:
+    answered = ask("/-/health", invocation=context(None))
+    assert answered.status == 200
+    assert answered.headers["Content-Type"] == "application/json"
+    assert answered.json == {"status": "ok"}
+
+
+def test_the_service_has_no_route_by_another_spelling() -> None:
+    assert ask("/%2D/health").status == 200
+    assert ask("/-/health", query={"format": "json"}).status == 200
+    for path in ("//-/health", "/./-/health", "/-//health", "/x/../-/health"):
+        assert ask(path).status == 400
+
+
+# --- what a problem does not tell ---------------------------------------------------------------------------------
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(path=TEXT, name=TEXT, value=TEXT, method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]))
+def test_no_refusal_tells_a_bucket_a_prefix_or_a_stack(path: str, name: str, value: str, method: str) -> None:
+    for where in (f"/private/{path}", f"/exampledir/{path}", f"/{path}"):
+        answered = ask(raw_path(where), method, {name: value})
+        assert answered.status != 500
+        if answered.status >= 400:
+            told = answered.body + str(answered.headers) + answered.printed
+            for secret in ("privatebucket", "examplebucket", KEYS.access_key_id, "Traceback", ".py"):
+                if secret not in path + name + value:
+                    assert secret not in told
+
+
+def test_a_key_that_is_too_long_does_not_tell_the_length_of_its_prefix() -> None:
+    answered = ask("/" + "short/" + "a" * 1015, under=mount(path="/short/"))
+    assert (answered.status, answered.code) == (400, "bad_path")
+    assert not set(re.findall(r"[0-9]+", answered.json["detail"])) - {"1023"}

@@ -1,0 +1,135 @@
+"""Which of our modules import which, read from the source: `python tests/imports.py [--root FOLDER] PACKAGE…`.
+
+Imports inside functions and under `TYPE_CHECKING` count, and so do modules that are named in strings: lazy entry
+points and the handlers in a table of routes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("signer", "handler", "local", "deploy")
+
+
+class Import(NamedTuple):
+    """One import of a module of ours by another, with the line it is on."""
+
+    importer: str
+    imported: str
+    line: int
+
+
+def modules(root: Path, packages: Iterable[str]) -> dict[str, Path]:
+    """Every module of the packages by its dotted name; a package is its `__init__.py`."""
+    found = {}
+    for package in packages:
+        for path in sorted((root / package).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(known: Mapping[str, Path]) -> Iterator[Import]:
+    """The imports among the known modules. `from a import b` imports `a.b` where that is a module, else `a`."""
+    for importer, path in known.items():
+        is_package = path.name == "__init__.py"
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            for name in _names(node, importer, is_package):
+                imported = name if name in known else name.rpartition(".")[0]
+                if imported in known and imported != importer:
+                    yield Import(importer, imported, getattr(node, "lineno", 1))
+
+
+def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
+    package = importer if is_package else importer.rpartition(".")[0]
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parts = package.split(".")
+        base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+        module = ".".join(filter(None, (base, node.module)))
+        yield from (f"{module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Dict):
+        # "sign:create" in a table of routes, or {"on_http": "http"} of lazy entry points.
+        for value in node.values:
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                name, _, function = value.value.partition(":")
+                if name.isidentifier() and (function.isidentifier() or not function):
+                    yield f"{package}.{name}.{function or '_'}"
+
+
+def graph(root: Path, packages: Iterable[str]) -> dict[str, set[str]]:
+    """For each module the modules of ours that it imports."""
+    known = modules(root, packages)
+    arrows: dict[str, set[str]] = {name: set() for name in known}
+    for found in imports(known):
+        arrows[found.importer].add(found.imported)
+    return arrows
+
+
+def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """The sets of modules that import each other, directly or in a round (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for imported in sorted(arrows[name]):
+            if imported not in index:
+                visit(imported)
+                low[name] = min(low[name], low[imported])
+            elif imported in stack:
+                low[name] = min(low[name], index[imported])
+        if low[name] == index[name]:
+            members = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for name in sorted(arrows):
+        if name not in index:
+            visit(name)
+    return found
+
+
+def levels(arrows: Mapping[str, set[str]]) -> int:
+    """The length of the longest chain of imports, in modules; a circle counts as one."""
+    group = {member: members[0] for members in circles(arrows) for member in members}
+    depth: dict[str, int] = {}
+
+    def level(name: str) -> int:
+        if name not in depth:
+            members = [other for other in arrows if group.get(other, other) == name]
+            below = {group.get(imported, imported) for member in members for imported in arrows[member]} - {name}
+            depth[name] = 1 + max(map(level, below), default=0)
+        return depth[name]
+
+    return max(level(group.get(name, name)) for name in arrows)
+
+
+def main() -> None:
+    """Prints a line for each package: modules, imports among them, levels, circles, and lines of code."""
+    parser = argparse.ArgumentParser(description="Counts the imports among our modules, for each package.")
+    parser.add_argument("packages", nargs="*", default=PACKAGES, metavar="PACKAGE")
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="of the repository to read")
+    options = parser.parse_args()
+    for package in options.packages:
+        arrows = graph(options.root, [package])
+        lines = sum(path.read_bytes().count(b"\n") for path in modules(options.root, [package]).values())
+        print(
+            f"{package}: {len(arrows)} modules, {sum(map(len, arrows.values()))} imports, {levels(arrows)} levels, "
+            f"{len(circles(arrows))} circles, {lines} lines"
+        )
+        for members in circles(arrows):
+            print(f"  circle: {', '.join(members)}")
+
+
+if __name__ == "__main__":
+    main()

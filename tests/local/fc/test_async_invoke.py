@@ -1,0 +1,290 @@
+"""New objects and timers as events: which function is called, how often, and what becomes of failures."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import requests
+
+from handler.notices import sources
+from local.fc import async_invoke, functions, oss_events
+from local.fc.async_invoke import Dispatcher
+from local.fc.functions import Deployment
+from local.fc.runtime import Runtime
+from local.fc.schedule import BadSchedule
+from local.oss import CreatedObject
+from local.stack import Stack
+from signer import Credentials, Endpoint, presign
+
+ROOT = Path(__file__).parents[3]
+FUNCTIONS = Path(__file__).parents[1] / "functions"
+SECONDS = 30
+
+OSS = """
+        - triggerName: new
+          triggerType: oss
+          sourceArn: acs:oss:cn-hangzhou:1000000000000001:examplebucket
+          triggerConfig:
+            events: [oss:ObjectCreated:PutObject, oss:ObjectCreated:CompleteMultipartUpload]
+            filter: {key: {prefix: outbox/, suffix: .txt}}
+"""
+TIMER = """
+        - triggerName: minute
+          triggerType: timer
+          triggerConfig: {cronExpression: '@every 1m', enable: true, payload: 'hello'}
+"""
+
+
+def config(folder: Path, triggers: str = OSS, *, fails: int = 0, retries: str = "", web: bool = True) -> Path:
+    """An s.yaml of one function that notes its events, and where asked one of HTTP."""
+    path = folder / "s.yaml"
+    http = f"""
+  web:
+    component: fc3
+    props:
+      functionName: web
+      region: cn-hangzhou
+      runtime: python3.10
+      handler: shown.event_of
+      code: {FUNCTIONS}
+      triggers:
+        - triggerName: http
+          triggerType: http
+          triggerConfig: {{authType: anonymous, methods: [GET]}}
+"""
+    path.write_text(
+        f"""
+resources:{http if web else ""}
+  events:
+    component: fc3
+    props:
+      functionName: noted
+      region: cn-hangzhou
+      runtime: python3.10
+      handler: noted.on_event
+      code: {FUNCTIONS}
+      environmentVariables:
+        LINK_BUCKET: examplebucket
+        NOTES: {folder / "notes"}
+        FAILS: '{fails}'
+{retries}
+      triggers: {"" if triggers else "[]"}{triggers}
+"""
+    )
+    return path
+
+
+RETRIES = """
+      asyncInvokeConfig:
+        maxAsyncRetryAttempts: {retries}
+        destinationConfig: {{onFailure: {{destination: 'acs:mns:cn-hangzhou:1:/queues/failed/messages'}}}}
+"""
+
+
+def notes(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "notes"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def log() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        yield file
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return functions.read(config(tmp_path, OSS + TIMER), {})
+
+
+def put(stack: Stack, key: str, body: bytes = b"content") -> None:
+    link = presign(
+        "PUT",
+        stack.bucket,
+        key,
+        credentials=stack.credentials,
+        endpoint=Endpoint.path_style(stack.oss_url, stack.region),
+    )
+    requests.put(link.url, data=body, timeout=SECONDS).raise_for_status()
+
+
+class TestMeant:
+    @pytest.mark.parametrize(
+        ("changes", "meant"),
+        [
+            ({}, True),
+            ({"event_name": "ObjectCreated:CompleteMultipartUpload"}, True),
+            ({"event_name": "ObjectCreated:PostObject"}, False),
+            ({"bucket": "otherbucket"}, False),
+            ({"key": "outbox/a.csv"}, False),
+            ({"key": "inbox/a.txt"}, False),
+            ({"key": "outbox/报告.txt"}, True),
+        ],
+    )
+    def test_an_object_is_meant_by_bucket_event_prefix_and_suffix(
+        self, deployment: Deployment, changes: dict[str, str], meant: bool
+    ) -> None:
+        trigger = deployment.functions[1].triggers[0]
+        created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject")
+        found = CreatedObject(**{**vars(created), **changes})
+        assert oss_events.is_meant(trigger, found) is meant
+
+    def test_a_star_means_all_below(self, deployment: Deployment) -> None:
+        trigger = deployment.functions[1].triggers[0]
+        every = functions.Trigger("new", "oss", {**trigger.config, "events": ["oss:ObjectCreated:*"]}, trigger.source)
+        created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PostObject")
+        assert oss_events.is_meant(every, created)
+
+    def test_the_event_is_what_the_handler_understands(self, deployment: Deployment) -> None:
+        function = deployment.functions[1]
+        created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
+        event = oss_events.event_of(function, function.triggers[0], created, 1_772_347_543.0)
+        assert sources.read(event, "r").items == (
+            sources.Created("examplebucket", "outbox/a 100%+b.txt", "ETAG", 7, 1_772_347_543.0),
+        )
+        official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
+        mine = json.loads(event)["events"][0]
+        assert official.keys() == mine.keys()
+        assert official["oss"].keys() == mine["oss"].keys()
+        assert official["oss"]["object"].keys() == mine["oss"]["object"].keys()
+
+
+class TestStack:
+    def test_a_put_that_a_trigger_means_is_an_event(self, tmp_path: Path, log: IO[bytes]) -> None:
+        with Stack.start(config(tmp_path), log=log) as stack:
+            for key in ("outbox/a.txt", "outbox/b.csv", "elsewhere/c.txt"):
+                put(stack, key)
+            assert stack.dispatcher.wait(SECONDS)
+        (note,) = notes(tmp_path)
+        assert note["event"]["events"][0]["oss"]["object"]["key"] == "outbox/a.txt"
+        assert note["event"]["events"][0]["eventName"] == "ObjectCreated:PutObject"
+
+    def test_a_finished_multipart_upload_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
+        import alibabacloud_oss_v2 as oss
+
+        with Stack.start(config(tmp_path), log=log) as stack:
+            settings = oss.config.load_default()
+            settings.credentials_provider = oss.credentials.StaticCredentialsProvider(
+                stack.credentials.access_key_id, stack.credentials.access_key_secret, stack.credentials.security_token
+            )
+            settings.region, settings.endpoint, settings.use_path_style = stack.region, stack.oss_url, True
+            large = tmp_path / "large"
+            large.write_bytes(b"x" * 300_000)
+            uploader = oss.Uploader(oss.Client(settings), part_size=102_400)
+            uploader.upload_file(oss.PutObjectRequest(bucket=stack.bucket, key="outbox/large.txt"), str(large))
+            assert stack.dispatcher.wait(SECONDS)
+        (note,) = notes(tmp_path)
+        record = note["event"]["events"][0]
+        assert record["eventName"] == "ObjectCreated:CompleteMultipartUpload"
+        assert record["oss"]["object"]["size"] == 300_000
+
+    def test_the_repositorys_own_function_writes_its_notice(self, tmp_path: Path, log: IO[bytes]) -> None:
+        with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss", log=log) as stack:
+            put(stack, "outbox/a.txt", b"the bytes")
+            assert stack.dispatcher.wait(SECONDS)
+            assert stack.dispatcher.failures == []
+            written = [
+                line
+                for path in (tmp_path / "oss").rglob("*")
+                if path.is_file()
+                for line in path.read_bytes().splitlines()
+                if b'"on": "created"' in line
+            ]
+            (line,) = written
+            told = json.loads(line)
+            assert requests.get(told["url"], timeout=SECONDS).content == b"the bytes"
+
+    def test_a_bad_schedule_is_told_at_the_start(self, tmp_path: Path, log: IO[bytes]) -> None:
+        path = config(tmp_path, TIMER.replace("@every 1m", "@hourly"))
+        with pytest.raises(BadSchedule, match="@hourly"):
+            Stack.start(path, log=log)
+
+
+class TestRetries:
+    def run(self, folder: Path, log: IO[bytes], *, fails: int, retries: str = "") -> Dispatcher:
+        """One event, until nothing is left to do."""
+        deployment = functions.read(config(folder, fails=fails, retries=retries, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
+        try:
+            dispatcher.submit(deployment.functions[0], b'{"n": 1}')
+            assert dispatcher.wait(SECONDS)
+        finally:
+            dispatcher.close()
+            runtime.close()
+        return dispatcher
+
+    def test_what_fails_is_tried_again_under_its_request_id(self, tmp_path: Path, log: IO[bytes]) -> None:
+        dispatcher = self.run(tmp_path, log, fails=2)
+        assert [note["retry_count"] for note in notes(tmp_path)] == [0, 1, 2]
+        assert len({note["request_id"] for note in notes(tmp_path)}) == 1
+        assert dispatcher.failures == []
+
+    def test_after_three_retries_it_is_in_the_failure_destination(self, tmp_path: Path, log: IO[bytes]) -> None:
+        dispatcher = self.run(tmp_path, log, fails=99)
+        assert len(notes(tmp_path)) == 4
+        (failure,) = dispatcher.failures
+        official = json.loads((ROOT / "tests/data/events/async-destination.json").read_text())
+        assert failure.keys() == official.keys()
+        assert failure["requestContext"].keys() == official["requestContext"].keys()
+        assert failure["requestContext"]["condition"] == "RetriesExhausted"
+        assert failure["requestPayload"] == '{"n": 1}'
+        assert "not this time" in failure["responsePayload"]
+        log.seek(0)
+        assert b"noted failed 4 times; for its failure destination (none is configured)" in log.read()
+
+    @pytest.mark.parametrize("retries", [0, 1])
+    def test_s_yaml_says_how_often(self, tmp_path: Path, log: IO[bytes], retries: int) -> None:
+        dispatcher = self.run(tmp_path, log, fails=99, retries=RETRIES.format(retries=retries))
+        assert len(notes(tmp_path)) == retries + 1
+        log.seek(0)
+        assert b"(acs:mns:cn-hangzhou:1:/queues/failed/messages)" in log.read()
+        assert len(dispatcher.failures) == 1
+
+    def test_the_pauses_grow(self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+        paused: list[float] = []
+
+        def at_once(seconds: float, act: Callable[[], None]) -> None:
+            paused.append(seconds)
+            act()
+
+        monkeypatch.setattr(async_invoke, "later", at_once)
+        deployment = functions.read(config(tmp_path, fails=99, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
+        dispatcher.submit(deployment.functions[0], b"{}")
+        assert dispatcher.wait(SECONDS)
+        dispatcher.close()
+        runtime.close()
+        assert paused == [1, 2, 4]
+
+
+class TestTimers:
+    def test_a_timer_sends_its_event(self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+        ticks = iter([0.0, 0.0, None])
+        monkeypatch.setattr(async_invoke, "schedule", lambda expression: lambda after: next(ticks))
+        deployment = functions.read(config(tmp_path, TIMER, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
+        dispatcher.timers_end()
+        assert dispatcher.wait(SECONDS)
+        dispatcher.close()
+        runtime.close()
+        (first, second) = (note["event"] for note in notes(tmp_path))
+        assert first == second == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
+
+    def test_a_timer_that_is_off_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
+        off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")
+        deployment = functions.read(config(tmp_path, off, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
+        dispatcher.timers_end()
+        assert dispatcher.wait(1)
+        dispatcher.close()
+        runtime.close()
+        assert notes(tmp_path) == []

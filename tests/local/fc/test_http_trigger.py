@@ -1,0 +1,416 @@
+"""The laptop's HTTP trigger: the event that a request becomes, and the response that an answer becomes."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.fc import http_trigger
+from local.fc.functions import Function, HttpTrigger
+from local.fc.http_trigger import BODY_BYTES, HEADER_BYTES, TARGET_BYTES
+from local.fc.runtime import Runtime
+from local.server import listen, serve
+from signer import Credentials
+
+FUNCTIONS = Path(__file__).parents[1] / "functions"
+KEYS = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "token-EXAMPLE")
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+
+
+class Response(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client(NamedTuple):
+    """Sends requests as they are written, with nothing added but Host."""
+
+    address: str
+
+    def send(
+        self, method: str, target: str = "/", headers: tuple[tuple[str, str], ...] = (), body: bytes = b""
+    ) -> Response:
+        connection = http.client.HTTPConnection(self.address, timeout=20)
+        try:
+            connection.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in headers:
+                connection.putheader(name, value.encode())
+            if body:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body or None)
+            response = connection.getresponse()
+            return Response(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+
+Serving = Callable[..., Client]
+
+
+@pytest.fixture
+def serving() -> Iterator[Serving]:
+    """Serves a function of the folder `functions` by its handler."""
+
+    def start(
+        handler: str, methods: tuple[str, ...] = METHODS, auth_type: str = "anonymous", timeout: int = 20
+    ) -> Client:
+        function = Function(
+            resource="links",
+            name="links",
+            region="cn-hangzhou",
+            runtime="python3.10",
+            handler=handler,
+            code=FUNCTIONS,
+            timeout=timeout,
+            http=HttpTrigger("web", methods, auth_type),
+        )
+        runtime = Runtime([function], credentials=lambda: KEYS, log=silence)
+        ends.callback(runtime.close)
+        server = serve(http_trigger.create_app(runtime, function), listen(0))
+        ends.callback(server.close)
+        return Client(urlsplit(server.url).netloc)
+
+    with ExitStack() as ends, tempfile.TemporaryFile() as silence:
+        yield start
+
+
+@pytest.fixture
+def event_of(serving: Serving) -> Callable[..., dict[str, Any]]:
+    """The event that a request becomes."""
+    client = serving("shown.event_of")
+
+    def send(method: str = "GET", target: str = "/", **parts: Any) -> dict[str, Any]:
+        response = client.send(method, target, **parts)
+        assert response.status == 200
+        found: dict[str, Any] = response.json
+        return found
+
+    return send
+
+
+@pytest.fixture
+def answering(serving: Serving) -> Callable[[object], Response]:
+    """The response to a request whose function returns the given value, or the given text as it is."""
+    client = serving("answers.body_as_answer")
+
+    def send(answer: object) -> Response:
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        return client.send("POST", body=text.encode())
+
+    return send
+
+
+# The event
+
+EventOf = Callable[..., dict[str, Any]]
+
+
+def test_the_event_has_the_documented_shape(event_of: EventOf) -> None:
+    event = event_of(
+        target="/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1.txt?expires=600&download=%E6%8A%A5%E5%91%8A.txt",
+        headers=(("accept", "*/*"), ("user-agent", "curl/8.5.0"), ("x-multi", "v1"), ("X-MULTI", "v2")),
+    )
+    context = event.pop("requestContext")
+    web = context.pop("http")
+    assert event == {
+        "version": "v1",
+        "rawPath": "/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1.txt",
+        "body": "",
+        "isBase64Encoded": True,
+        "headers": {"Accept": "*/*", "User-Agent": "curl/8.5.0", "X-Multi": "v1,v2"},
+        "queryParameters": {"expires": "600", "download": "报告.txt"},
+    }
+    assert web == {
+        "method": "GET",
+        "path": "/exampledir/你好 +1.txt",
+        "protocol": "HTTP/1.1",
+        "sourceIp": "127.0.0.1",
+        "userAgent": "curl/8.5.0",
+    }
+    assert set(context) == {"accountId", "domainName", "domainPrefix", "requestId", "time", "timeEpoch"}
+    assert isinstance(context["timeEpoch"], str)
+    assert len(context["timeEpoch"]) == 13
+
+
+@pytest.mark.parametrize(
+    ("target", "raw_path", "path"),
+    [
+        ("/", "/", "/"),
+        ("//host/x", "//host/x", "//host/x"),
+        ("///x", "///x", "///x"),
+        ("/a//b/../c/./d", "/a//b/../c/./d", "/a//b/../c/./d"),
+        ("/a%2Fb%2f%25", "/a%2Fb%2f%25", "/a/b/%"),
+        ("/a+b&c;d=e'(!)*", "/a+b&c;d=e'(!)*", "/a+b&c;d=e'(!)*"),
+        ("/bad%FFutf8", "/bad%FFutf8", "/bad\ufffdutf8"),
+        ("/bad%zz", "/bad%zz", "/bad%zz"),
+        ("http://links.example.com/a%20b?x=1", "/a%20b", "/a b"),
+        ("http://links.example.com", "/", "/"),
+    ],
+)
+def test_the_path_is_as_the_client_wrote_it_and_once_more_decoded(
+    event_of: EventOf, target: str, raw_path: str, path: str
+) -> None:
+    event = event_of(target=target)
+    assert event["rawPath"] == raw_path
+    assert event["requestContext"]["http"]["path"] == path
+
+
+def test_raw_bytes_in_the_path_are_percent_encoded(serving: Serving) -> None:
+    client = serving("shown.event_of")
+    host, _, port = client.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"GET /\xe4\xbd\xa0/\xe5\xa5\xbd HTTP/1.1\r\nHost: links.example.com\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    event = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert event["rawPath"] == "/%E4%BD%A0/%E5%A5%BD"
+    assert event["requestContext"]["domainName"] == "links.example.com"
+    assert event["requestContext"]["domainPrefix"] == "links"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        ("", {}),
+        ("?", {}),
+        ("?a=1&a=2&b=3", {"a": "1,2", "b": "3"}),
+        ("?a", {"a": ""}),
+        ("?a=&&b=", {"a": "", "b": ""}),
+        ("?a=1+2%2B3", {"a": "1 2+3"}),
+        ("?a=b=c?d", {"a": "b=c?d"}),
+        ("?%E4%BD%A0=%FF", {"你": "\ufffd"}),
+    ],
+)
+def test_the_query_is_decoded_and_lossy(event_of: EventOf, query: str, parameters: dict[str, str]) -> None:
+    assert event_of(target=f"/x{query}")["queryParameters"] == parameters
+
+
+def test_headers_of_the_connection_and_of_function_compute_are_withheld(event_of: EventOf) -> None:
+    headers = event_of(
+        headers=(("Connection", "close"), ("Keep-Alive", "5"), ("X-Fc-Control-Path", "/invoke"), ("x-kept", "你好"))
+    )["headers"]
+    assert headers == {"X-Kept": "你好"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "sent", "body", "is_base64"),
+    [
+        ("application/json", b'{"a": 1}', "eyJhIjogMX0=", True),
+        ("application/octet-stream", b"\x00\xff", "AP8=", True),
+        ("text/plain; charset=utf-8", "你好".encode(), "你好", False),
+        ("text/plain", b"\xff", "/w==", True),
+    ],
+)
+def test_a_body_is_text_or_base64(
+    event_of: EventOf, content_type: str, sent: bytes, body: str, is_base64: bool
+) -> None:
+    event = event_of("POST", headers=(("Content-Type", content_type),), body=sent)
+    assert (event["body"], event["isBase64Encoded"]) == (body, is_base64)
+
+
+def test_a_chunked_body_arrives_whole(serving: Serving) -> None:
+    connection = http.client.HTTPConnection(serving("shown.event_of").address, timeout=20)
+    connection.request("POST", "/", body=iter([b"one ", b"two"]), encode_chunked=True)
+    event = json.loads(connection.getresponse().read())
+    connection.close()
+    assert base64.b64decode(event["body"]) == b"one two"
+    assert "Transfer-Encoding" not in event["headers"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_the_trigger_reaches_the_function(serving: Serving, method: str) -> None:
+    response = serving("shown.event_of").send(method, "/-/health")
+    assert response.status == 200
+    if method == "HEAD":
+        assert response.body == b""
+    else:
+        assert response.json["requestContext"]["http"]["method"] == method
+
+
+# What is refused before the function runs
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "BREW"])
+def test_a_method_that_the_trigger_does_not_list_is_a_403_before_the_function_runs(
+    serving: Serving, method: str
+) -> None:
+    response = serving("faults.raising", methods=("GET",)).send(method)
+    assert response.status == 403
+    assert response.headers["X-Fc-Error-Type"] == "FcCommonError"
+    if method != "HEAD":
+        assert response.json["RequestId"] == response.headers["X-Fc-Request-Id"]
+
+
+@pytest.mark.parametrize("auth_type", ["function", "jwt"])
+def test_a_trigger_that_asks_who_calls_refuses_everybody(serving: Serving, auth_type: str) -> None:
+    response = serving("shown.event_of", auth_type=auth_type).send("GET")
+    assert response.status == 403
+    assert "not emulated" in response.json["Message"]
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_path_with_its_query_has_4_kb(serving: Serving, over: int) -> None:
+    target = "/?" + "a" * (TARGET_BYTES - 2 + over)
+    response = serving("shown.event_of").send("GET", target)
+    assert response.status == (400 if over else 200)
+    assert not over or response.json["Code"] == "InvalidArgument"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_headers_of_a_request_have_8_kb(serving: Serving, over: int) -> None:
+    client = serving("shown.event_of")
+    used = len("Host") + len(client.address) + len("X-Long")
+    response = client.send("GET", headers=(("X-Long", "a" * (HEADER_BYTES - used + over)),))
+    assert response.status == (400 if over else 200)
+    assert not over or response.json["Code"] == "InvalidArgument"
+
+
+def test_the_body_of_a_request_has_32_mb(serving: Serving) -> None:
+    response = serving("shown.event_of").send("POST", body=b"a" * (BODY_BYTES + 1))
+    assert response.status == 400
+    assert response.json["Code"] == "InvalidArgument"
+
+
+# The response
+
+Answering = Callable[[object], Response]
+
+
+def test_an_answer_becomes_status_headers_and_body(answering: Answering) -> None:
+    location = "http://127.0.0.1:9001/b/k%20%2B?x-oss-signature=%2B%2F"
+    response = answering({"statusCode": 302, "headers": {"location": location, "x-own": "ü"}, "body": "moved"})
+    assert response.status == 302
+    assert response.headers["Location"] == location
+    assert response.headers["X-Own"].encode("latin-1") == "ü".encode()
+    assert response.body == b"moved"
+    assert response.headers["X-Fc-Request-Id"].startswith("1-")
+    assert "X-Fc-Error-Type" not in response.headers
+    assert "Content-Disposition" not in response.headers
+
+
+def test_a_body_in_base64_is_decoded(answering: Answering) -> None:
+    response = answering({"statusCode": 200, "isBase64Encoded": True, "body": base64.b64encode(b"\x00\xff").decode()})
+    assert response.body == b"\x00\xff"
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        ("plain", b"plain"),
+        ({"url": "x"}, b'{"url": "x"}'),
+        ([1], b"[1]"),
+        ('"text"', b'"text"'),
+        ("", b""),
+    ],
+)
+def test_a_value_without_a_status_code_is_a_200_with_that_value_as_body(
+    answering: Answering, answer: object, body: bytes
+) -> None:
+    response = answering(answer)
+    assert (response.status, response.body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Fc-Status", "x-fc-request-id", "Connection", "Content-Length", "Date", "Keep-Alive", "Server", "upgrade"],
+)
+def test_a_forbidden_header_does_not_go_out(answering: Answering, name: str) -> None:
+    response = answering({"statusCode": 200, "headers": {name: "7777", "X-Kept": "yes"}, "body": "body"})
+    assert response.status == 200
+    assert "7777" not in response.headers.values()
+    assert response.headers["X-Kept"] == "yes"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_headers_of_a_response_have_8_kb(answering: Answering, over: int) -> None:
+    value = "a" * (HEADER_BYTES - len("Location") + over)
+    response = answering({"statusCode": 302, "headers": {"Location": value}, "body": ""})
+    assert response.status == (502 if over else 302)
+    assert response.headers["X-Fc-Error-Type"] == ("UnhandledInvocationError" if over else None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"statusCode": "200"},
+        {"statusCode": True},
+        {"statusCode": 99},
+        {"statusCode": 600},
+        {"statusCode": 200, "headers": []},
+        {"statusCode": 200, "headers": {"X-List": ["a"]}},
+        {"statusCode": 200, "headers": {"X-Number": 1}},
+        {"statusCode": 200, "headers": {"X-Line": "a\r\nSet-Cookie: b"}},
+        {"statusCode": 200, "headers": {"X Space": "a"}},
+        {"statusCode": 200, "headers": {"": "a"}},
+        {"statusCode": 200, "body": {"a": 1}},
+        {"statusCode": 200, "body": "no base64!", "isBase64Encoded": True},
+        {"statusCode": 200, "body": "x", "isBase64Encoded": "yes"},
+    ],
+)
+def test_an_answer_that_is_none_is_a_502(answering: Answering, answer: object) -> None:
+    response = answering(answer)
+    assert response.status == 502
+    assert response.headers["X-Fc-Error-Type"] == "UnhandledInvocationError"
+    assert set(response.json) == {"errorMessage", "errorType"}
+
+
+def test_an_exception_is_a_502_with_message_type_and_stack(serving: Serving) -> None:
+    response = serving("faults.raising").send("GET")
+    assert response.status == 502
+    assert response.headers["X-Fc-Error-Type"] == "UnhandledInvocationError"
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json["errorMessage"] == "the event does not suit me"
+    assert response.json["errorType"] == "ValueError"
+    assert response.json["stackTrace"]
+
+
+def test_bytes_inside_an_answer_are_a_502(serving: Serving) -> None:
+    response = serving("answers.bytes_in_dict").send("GET")
+    assert (response.status, response.json["errorType"]) == (502, "TypeError")
+
+
+def test_a_timeout_is_a_502(serving: Serving) -> None:
+    client = serving("faults.hanging_over_http", timeout=1)
+    response = client.send("GET", "/hang")
+    assert response.status == 502
+    assert response.json["errorMessage"] == "Function time out after 1 seconds"
+    assert client.send("GET", "/").status == 200
+
+
+def test_a_head_request_has_no_body_whatever_the_function_says(serving: Serving) -> None:
+    response = serving("shown.event_of").send("HEAD")
+    assert response.body == b""
+    assert int(response.headers["Content-Length"]) > 0
+
+
+# CORS
+
+
+def test_the_origin_is_echoed_and_the_functions_own_headers_are_appended(serving: Serving) -> None:
+    plain = serving("shown.event_of").send("GET", headers=(("Origin", "https://page.example.com"),))
+    assert plain.headers.get_all("Access-Control-Allow-Origin") == ["https://page.example.com"]
+    assert plain.headers["Access-Control-Allow-Credentials"] == "true"
+
+    answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
+    both = serving("answers.body_as_answer").send(
+        "POST", headers=(("Origin", "null"),), body=json.dumps(answer).encode()
+    )
+    assert both.headers.get_all("Access-Control-Allow-Origin") == ["null", "*"]
+
+
+def test_without_an_origin_there_is_no_cors_header(serving: Serving) -> None:
+    assert "Access-Control-Allow-Origin" not in serving("shown.event_of").send("GET").headers

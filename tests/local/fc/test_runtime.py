@@ -1,0 +1,394 @@
+"""The core of the laptop's Function Compute: one function, one event, what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from local.fc.functions import Function, Initializer
+from local.fc.instances import Instance, Pool
+from local.fc.runtime import Outcome, Runtime, UnknownFunction
+from signer import Credentials
+
+FUNCTIONS = Path(__file__).parents[1] / "functions"
+KEYS = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "token+/EXAMPLE=")
+
+
+def function(handler: str, **fields: Any) -> Function:
+    plain = Function(
+        resource="links",
+        name="links",
+        region="cn-hangzhou",
+        runtime="python3.10",
+        handler=handler,
+        code=FUNCTIONS,
+        role="acs:ram::1000000000000001:role/links-reader",
+    )
+    return replace(plain, **fields)
+
+
+@contextmanager
+def running(
+    one: Function,
+    credentials: Callable[[], Credentials] = lambda: KEYS,
+    environment: dict[str, str] | None = None,
+    log: IO[Any] | None = None,
+    instances: int = 4,
+) -> Iterator[Runtime]:
+    with tempfile.TemporaryFile() as silence:
+        runtime = Runtime(
+            [one], credentials=credentials, environment=environment, log=log or silence, instances=instances
+        )
+        try:
+            yield runtime
+        finally:
+            runtime.close()
+
+
+def result_of(one: Function, event: bytes = b"", **options: Any) -> Any:
+    with running(one, **options) as runtime:
+        outcome = runtime.invoke(one.name, event)
+    assert outcome.error_type is None, outcome.error_message
+    return json.loads(outcome.payload)
+
+
+def failure_of(one: Function, event: bytes = b"", **options: Any) -> dict[str, Any]:
+    with running(one, **options) as runtime:
+        outcome = runtime.invoke(one.name, event)
+    assert outcome.error_type == "UnhandledInvocationError"
+    found: dict[str, Any] = json.loads(outcome.payload)
+    assert found["errorMessage"] == outcome.error_message
+    return found
+
+
+# What a function is given
+
+
+def test_the_event_arrives_as_the_very_bytes_that_were_sent() -> None:
+    event = bytes(range(256)) * 300
+    with running(function("shown.event_of")) as runtime:
+        assert runtime.invoke("links", event).payload == event
+    assert result_of(function("shown.process"))["event_type"] == "bytes"
+
+
+def test_a_function_runs_in_a_process_of_its_own_in_its_code_folder_with_nothing_to_read() -> None:
+    shown = result_of(function("shown.process"))
+    assert shown["pid"] != os.getpid()
+    assert shown["folder"] == shown["path"] == str(FUNCTIONS)
+    assert shown["stdin"] == ""
+
+
+def test_the_worker_brings_nothing_of_this_project_and_none_of_its_dependencies_into_the_function() -> None:
+    modules = {name.split(".")[0] for name in result_of(function("shown.process"))["modules"]}
+    assert modules.isdisjoint({"local", "handler", "signer", "flask", "werkzeug", "requests", "yaml"})
+
+
+def test_the_context_of_python_3_10_has_credentials_and_what_s_yaml_says_of_the_function() -> None:
+    shown = result_of(function("shown.context_of", memory=256, timeout=7))
+    assert shown["credentials"] == {
+        "access_key_id": "STS.EXAMPLE",
+        "access_key_secret": "secret-EXAMPLE",
+        "security_token": "token+/EXAMPLE=",
+    }
+    assert shown["function"] == {"name": "links", "handler": "shown.context_of", "memory": 256, "timeout": 7}
+    assert (shown["region"], shown["account_id"], shown["retry_count"]) == ("cn-hangzhou", "1000000000000001", 0)
+    assert shown["request_id"].startswith("1-")
+    assert "EXAMPLE" not in shown["repr"]
+
+
+def test_the_context_of_python_3_12_has_no_credentials_which_are_in_the_environment() -> None:
+    assert result_of(function("shown.context_of", runtime="python3.12"))["credentials"] is None
+    variables = result_of(function("shown.environment", runtime="python3.12"))
+    assert variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "STS.EXAMPLE"
+    assert variables["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] == "secret-EXAMPLE"
+    assert variables["ALIBABA_CLOUD_SECURITY_TOKEN"] == "token+/EXAMPLE="
+
+
+def test_a_function_without_a_role_has_no_credentials_anywhere() -> None:
+    shown = result_of(function("shown.context_of", role=""))
+    assert set(shown["credentials"].values()) == {""}
+    assert not [name for name in result_of(function("shown.environment", role="")) if name.startswith("ALIBABA_CLOUD")]
+
+
+def test_credentials_are_new_at_each_invocation_while_the_environment_keeps_the_first() -> None:
+    current = [Credentials("STS.FIRST", "s", "t")]
+    with running(function("shown.context_of"), credentials=lambda: current[0]) as runtime:
+        first = json.loads(runtime.invoke("links", b"").payload)
+        current[0] = Credentials("STS.SECOND", "s", "t")
+        second = json.loads(runtime.invoke("links", b"").payload)
+    assert first["credentials"]["access_key_id"] == "STS.FIRST"
+    assert second["credentials"]["access_key_id"] == "STS.SECOND"
+
+
+def test_the_environment_is_the_functions_own_and_none_of_the_laptops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
+    variables = result_of(
+        function("shown.environment", environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"}),
+        environment={"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001", "LINK_CONFIG": "other.toml"},
+    )
+    assert "OSS_ACCESS_KEY_ID" not in variables
+    assert variables["LINK_BUCKET"] == "examplebucket"
+    assert variables["LINK_CONFIG"] == "other.toml"
+    assert variables["LINK_OSS_ENDPOINT"] == "http://127.0.0.1:9001"
+    assert variables["FC_REGION"] == "cn-hangzhou"
+    assert variables["FC_FUNCTION_NAME"] == "links"
+    assert variables["FC_ACCOUNT_ID"] == "1000000000000001"
+    assert variables["FC_FUNC_CODE_PATH"] == str(FUNCTIONS)
+    assert variables["FC_INSTANCE_ID"].startswith("c-")
+
+
+def test_what_a_function_prints_goes_to_the_log_and_not_into_its_answer() -> None:
+    with tempfile.TemporaryFile() as log:
+        with running(function("shown.printing"), log=log) as runtime:
+            outcome = runtime.invoke("links", b"", request_id="1-example")
+        log.seek(0)
+        assert log.read() == b"audit 1-example\n"
+    assert outcome == Outcome("1-example", b"printed")
+
+
+# What a function returns
+
+
+@pytest.mark.parametrize("text", ["plain", '{"statusCode": 200}', "你好", ""])
+def test_a_text_goes_out_unchanged(text: str) -> None:
+    with running(function("answers.as_text")) as runtime:
+        assert runtime.invoke("links", text.encode()).payload == text.encode()
+
+
+@pytest.mark.parametrize("value", [None, 1, True, [1, "two"], {"a": {"b": None}}])
+def test_any_other_value_goes_out_as_json(value: object) -> None:
+    assert result_of(function("answers.as_value"), json.dumps(value).encode()) == value
+
+
+def test_bytes_inside_a_dict_are_a_function_error() -> None:
+    failure = failure_of(function("answers.bytes_in_dict"))
+    assert failure["errorType"] == "TypeError"
+    assert "bytes" in failure["errorMessage"]
+
+
+# How a function fails
+
+
+def test_an_exception_is_told_with_its_type_its_message_and_the_stack_with_source_lines() -> None:
+    failure = failure_of(function("faults.raising"))
+    assert failure["errorMessage"] == "the event does not suit me"
+    assert failure["errorType"] == "ValueError"
+    assert failure["stackTrace"] == [
+        [
+            f'File "{FUNCTIONS / "faults.py"}"',
+            "line 12",
+            "in raising",
+            'raise ValueError("the event does not suit me")',
+        ]
+    ]
+
+
+def test_an_exception_is_logged_with_its_trace_and_the_instance_goes_on() -> None:
+    with tempfile.TemporaryFile() as log:
+        with running(function("faults.raising"), log=log, instances=1) as runtime:
+            runtime.invoke("links", b"")
+            assert runtime.invoke("links", b"").error_message == "the event does not suit me"
+        log.seek(0)
+        assert log.read().count(b"ValueError: the event does not suit me") == 2
+
+
+def test_a_process_that_ends_by_itself_is_an_error_and_is_replaced() -> None:
+    with running(function("faults.leaving"), instances=1) as runtime:
+        for _ in range(2):
+            outcome = runtime.invoke("links", b"")
+            assert outcome.error_message == "Process exited unexpectedly before completing request"
+
+
+def test_a_function_that_hangs_is_killed_at_its_timeout_and_replaced() -> None:
+    with running(function("faults.hanging", timeout=1), instances=1) as runtime:
+        before = json.loads(runtime.invoke("links", b"").payload)
+        hung = runtime.invoke("links", b"hang")
+        after = json.loads(runtime.invoke("links", b"").payload)
+    assert hung.error_type == "UnhandledInvocationError"
+    assert hung.error_message == "Function time out after 1 seconds"
+    assert before != after
+    with pytest.raises(ProcessLookupError):
+        os.kill(before, 0)
+
+
+def test_what_a_function_started_ends_with_it(tmp_path: Path) -> None:
+    fifo, reader = readable_fifo(tmp_path)
+    with running(function("faults.hanging_with_a_child", timeout=1)) as runtime:
+        outcome = runtime.invoke("links", str(fifo).encode())
+    assert outcome.error_message == "Function time out after 1 seconds"
+    assert read_within(reader) == b"x"
+    assert read_within(reader) == b""
+
+
+def test_closing_the_runtime_ends_an_invocation_that_is_under_way(tmp_path: Path) -> None:
+    fifo, reader = readable_fifo(tmp_path)
+    with running(function("faults.hanging_with_a_child", timeout=600)) as runtime, ThreadPoolExecutor() as threads:
+        under_way = threads.submit(runtime.invoke, "links", str(fifo).encode())
+        assert read_within(reader) == b"x"
+        runtime.close()
+        assert under_way.result(timeout=10).error_type == "UnhandledInvocationError"
+        assert read_within(reader) == b""
+        assert runtime.invoke("links", b"").error_type == "UnhandledInvocationError"
+
+
+def test_an_unknown_function_is_refused_with_the_names_that_are_known() -> None:
+    with running(function("shown.event_of")) as runtime, pytest.raises(UnknownFunction, match="functions are links"):
+        runtime.invoke("other", b"")
+
+
+# The initializer
+
+
+def test_the_initializer_runs_once_before_the_first_invocation_of_an_instance() -> None:
+    one = function("started.how_often", initializer=Initializer("started.initialize", 3))
+    with running(one, instances=1) as runtime:
+        assert [json.loads(runtime.invoke("links", b"").payload) for _ in range(2)] == [["links"], ["links"]]
+
+
+def test_an_initializer_that_fails_fails_the_invocation_and_its_instance_is_not_kept(tmp_path: Path) -> None:
+    one = function(
+        "started.how_often",
+        initializer=Initializer("started.refuse", 3),
+        environment={"STARTED_IN": str(tmp_path)},
+    )
+    with running(one, instances=1) as runtime:
+        for _ in range(2):
+            assert runtime.invoke("links", b"").error_message == "links.toml: the mount names no bucket"
+        assert (tmp_path / "attempts").read_text() == "xx"
+        (tmp_path / "good").touch()
+        assert runtime.invoke("links", b"").error_type is None
+        assert (tmp_path / "attempts").read_text() == "xxx"
+
+
+def test_warming_starts_the_instance_that_the_first_invocation_meets(tmp_path: Path) -> None:
+    one = function(
+        "started.how_often", initializer=Initializer("started.refuse", 3), environment={"STARTED_IN": str(tmp_path)}
+    )
+    with running(one) as runtime:
+        failed = runtime.warm("links")
+        assert failed is not None
+        assert failed.error_message == "links.toml: the mount names no bucket"
+        (tmp_path / "good").touch()
+        assert runtime.warm("links") is None
+        (tmp_path / "good").unlink()
+        assert runtime.invoke("links", b"").error_type is None
+
+
+# The loader
+
+
+def test_a_function_may_come_from_a_module_level_getattr_of_a_package() -> None:
+    with running(function("late.on_http")) as runtime:
+        assert runtime.invoke("links", b"").payload == b"late but here"
+
+
+def test_a_submodule_is_loaded_under_its_full_name_without_its_package() -> None:
+    assert result_of(function("late.words.parent_is_imported")) is False
+    with running(function("late.words.own_name")) as runtime:
+        assert runtime.invoke("links", b"").payload == b"late.words"
+
+
+def test_a_submodule_that_needs_its_package_does_not_load() -> None:
+    failure = failure_of(function("late.inner.on_http"))
+    assert failure["errorType"] == "ImportError"
+    assert "no known parent package" in failure["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        ("missing.handler", "ModuleNotFoundError"),
+        ("late.missing.handler", "ModuleNotFoundError"),
+        ("shown.missing", "AttributeError"),
+        ("late.missing", "AttributeError"),
+        ("answers.not_a_function", "TypeError"),
+        ("nodot", "ImportError"),
+        ("unloadable.handler", "RuntimeError"),
+    ],
+)
+def test_a_handler_that_does_not_load_is_an_error_of_each_invocation(handler: str, kind: str) -> None:
+    assert failure_of(function(handler))["errorType"] == kind
+
+
+@pytest.mark.parametrize("name", ["oss", "server", "worker_of_nobody"])
+def test_modules_beside_the_worker_are_not_in_reach_of_a_function(name: str) -> None:
+    assert failure_of(function(f"{name}.handler"))["errorType"] == "ModuleNotFoundError"
+
+
+def test_a_code_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+    failure = failure_of(function("shown.event_of", code=tmp_path / "build"))
+    assert "does not exist" in failure["errorMessage"]
+
+
+# Instances
+
+
+def test_two_requests_at_once_meet_in_two_instances(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with running(function("meeting.both", timeout=20)) as runtime, ThreadPoolExecutor() as threads:
+        asked = [threads.submit(runtime.invoke, "links", _meeting(fifo, mode)) for mode in ("r", "w")]
+        assert [each.result().payload for each in asked] == [b"met", b"met"]
+
+
+def test_an_instance_has_one_request_at_a_time_and_the_others_wait(tmp_path: Path) -> None:
+    one = function("meeting.alone", instances=1)
+    with running(one) as runtime, ThreadPoolExecutor(16) as threads:
+        outcomes = list(threads.map(lambda _: runtime.invoke("links", str(tmp_path / "lock").encode()), range(100)))
+    assert {outcome.error_message for outcome in outcomes} == {None}
+    assert len({outcome.payload for outcome in outcomes}) == 1
+
+
+def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> None:
+    pool = Pool(lambda: Instance(FUNCTIONS, {}), 1)
+    with pool.lease() as first:
+        pass
+    with pool.lease() as second:
+        assert second is first
+    first.end()
+    with pool.lease() as third:
+        assert third.is_alive
+        assert third is not first
+    pool.close()
+    assert not third.is_alive
+
+
+def test_a_hundred_requests_at_once_start_no_more_instances_than_are_allowed() -> None:
+    with running(function("faults.hanging"), instances=3) as runtime, ThreadPoolExecutor(100) as threads:
+        outcomes = list(threads.map(lambda _: runtime.invoke("links", b""), range(100)))
+    assert {outcome.error_type for outcome in outcomes} == {None}
+    assert 1 <= len({outcome.payload for outcome in outcomes}) <= 3
+
+
+def test_an_asynchronous_invocation_answers_at_once_and_runs_behind_it(tmp_path: Path) -> None:
+    fifo, reader = readable_fifo(tmp_path)
+    with running(function("faults.hanging_with_a_child", timeout=600)) as runtime:
+        accepted = runtime.invoke("links", str(fifo).encode(), is_async=True, request_id="1-example")
+        assert accepted == Outcome("1-example", b"")
+        assert read_within(reader) == b"x"
+
+
+def _meeting(fifo: Path, mode: str) -> bytes:
+    return json.dumps({"fifo": str(fifo), "mode": mode}).encode()
+
+
+def readable_fifo(folder: Path) -> tuple[Path, int]:
+    """A FIFO and its reading end, which is at its end when no process holds the other one any more."""
+    fifo = folder / "held"
+    os.mkfifo(fifo)
+    return fifo, os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def read_within(reader: int, seconds: float = 20) -> bytes:
+    assert select.select([reader], [], [], seconds)[0], "nothing happened in time"
+    return os.read(reader, 1)

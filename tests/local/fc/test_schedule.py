@@ -1,0 +1,65 @@
+"""When a timer trigger ticks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from local.fc.schedule import BadSchedule, schedule
+
+
+def moment(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "tick"),
+    [
+        ("@every 1m", "2026-03-01 00:00:30", "2026-03-01 00:01:30"),
+        ("@every 90s", "2026-03-01 00:00:00", "2026-03-01 00:01:30"),
+        ("@every 2h", "2026-03-01 23:00:00", "2026-03-02 01:00:00"),
+        ("@every 1d", "2026-02-28 12:00:00", "2026-03-01 12:00:00"),
+        ("0 * * * * *", "2026-03-01 00:00:00", "2026-03-01 00:01:00"),
+        ("0 0/5 * * * *", "2026-03-01 00:01:00", "2026-03-01 00:05:00"),
+        ("0 2/20 * * * *", "2026-03-01 00:43:00", "2026-03-01 01:02:00"),
+        ("0 0 4 * * *", "2026-03-01 04:00:00", "2026-03-02 04:00:00"),
+        ("0 0 4 * * MON-FRI", "2026-03-06 05:00:00", "2026-03-09 04:00:00"),
+        ("0 0 4 ? * 0", "2026-03-02 00:00:00", "2026-03-08 04:00:00"),
+        ("0 0 4 ? * 7", "2026-03-02 00:00:00", "2026-03-08 04:00:00"),
+        ("15,45 0 0 1 JAN *", "2026-01-01 00:00:15", "2026-01-01 00:00:45"),
+        ("0 0 0 29 2 *", "2026-03-01 00:00:00", "2028-02-29 00:00:00"),
+        ("CRON_TZ=Asia/Shanghai 0 0 4 * * *", "2026-03-01 00:00:00", "2026-03-01 20:00:00"),
+    ],
+)
+def test_the_next_tick(expression: str, after: str, tick: str) -> None:
+    assert schedule(expression)(moment(after)) == moment(tick)
+
+
+def test_a_day_that_never_comes_has_no_tick() -> None:
+    assert schedule("0 0 0 31 2 *")(moment("2026-03-01 00:00:00")) is None
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "@every",
+        "@every 0m",
+        "@every 5",
+        "@hourly",
+        "* * * * *",
+        "60 * * * * *",
+        "* * 24 * * *",
+        "* * * 0 * *",
+        "* * * * 13 *",
+        "* * * * * 8",
+        "0 5-1 * * * *",
+        "0 x * * * *",
+        "0 1/0 * * * *",
+        "CRON_TZ=Mars/Olympus 0 0 0 * * *",
+    ],
+)
+def test_what_is_no_schedule_is_refused(expression: str) -> None:
+    with pytest.raises(BadSchedule):
+        schedule(expression)

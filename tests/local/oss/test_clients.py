@@ -1,0 +1,311 @@
+"""The official Python SDKs at the laptop's OSS, as they are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import alibabacloud_oss_v2 as oss_v2
+import oss2
+import oss2.models
+import pytest
+import requests
+
+from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, etag_of
+
+LARGE = bytes((index * 7 + index // 251) % 256 for index in range(450_000))
+KEY = "exampledir/a b+ü%2F中.bin"
+
+
+# --- oss2 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(live_cloud: Cloud) -> Any:
+    provider = oss2.credentials.StaticCredentialsProvider(*KEYS[:3])
+    return oss2.Bucket(oss2.ProviderAuthV4(provider), live_cloud.url, BUCKET, region=REGION)
+
+
+def test_oss2_puts_gets_heads_and_deletes(bucket: Any) -> None:
+    put = bucket.put_object(KEY, LARGE, headers={"x-oss-meta-owner": "someone", "Content-Type": "text/plain"})
+    assert f'"{put.etag}"' == etag_of(LARGE)
+    got = bucket.get_object(KEY)
+    assert got.read() == LARGE
+    assert got.client_crc == got.server_crc == put.crc
+    head = bucket.head_object(KEY)
+    assert (head.content_length, head.content_type, head.headers["x-oss-meta-owner"]) == (
+        len(LARGE),
+        "text/plain",
+        "someone",
+    )
+    assert bucket.get_object_meta(KEY).content_length == len(LARGE)
+    assert bucket.get_object(KEY, byte_range=(10, 19)).read() == LARGE[10:20]
+    assert bucket.object_exists(KEY)
+    bucket.delete_object(KEY)
+    assert not bucket.object_exists(KEY)
+    with pytest.raises(oss2.exceptions.NoSuchKey):
+        bucket.get_object(KEY)
+
+
+def test_oss2_streams_in_chunks_and_from_files(bucket: Any, tmp_path: Path) -> None:
+    bucket.put_object("stream", iter([LARGE[:100], LARGE[100:]]))
+    (tmp_path / "file").write_bytes(LARGE)
+    bucket.put_object_from_file("file", str(tmp_path / "file"))
+    bucket.get_object_to_file("stream", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == LARGE
+    assert bucket.get_object("file").read() == LARGE
+
+
+def test_oss2_lists_copies_and_deletes_many(bucket: Any) -> None:
+    keys = ["a b", "b/1", "b/2", "ü"]
+    for key in keys:
+        bucket.put_object(key, key)
+    assert [found.key for found in oss2.ObjectIterator(bucket, max_keys=2)] == keys
+    assert [found.key for found in oss2.ObjectIteratorV2(bucket, max_keys=1)] == keys
+    folded = list(oss2.ObjectIteratorV2(bucket, delimiter="/"))
+    assert [found.key for found in folded if found.is_prefix()] == ["b/"]
+    assert [found.key for found in oss2.ObjectIteratorV2(bucket, prefix="a b")] == ["a b"]
+    assert bucket.list_objects_v2(prefix="ü").object_list[0].size == 2
+    bucket.copy_object(BUCKET, "ü", "copy")
+    assert bucket.get_object("copy").read() == "ü".encode()
+    assert sorted(bucket.batch_delete_objects(["a b", "ü"]).deleted_keys) == ["a b", "ü"]
+    assert [found.key for found in oss2.ObjectIterator(bucket)] == ["b/1", "b/2", "copy"]
+
+
+def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
+    upload = bucket.init_multipart_upload(KEY).upload_id
+    parts = []
+    for number in (1, 2):
+        piece = LARGE[(number - 1) * 200_000 : number * 200_000 if number == 1 else None]
+        result = bucket.upload_part(KEY, upload, number, piece)
+        parts.append(oss2.models.PartInfo(number, result.etag, size=len(piece), part_crc=result.crc))
+    assert [part.part_number for part in oss2.PartIterator(bucket, KEY, upload)] == [1, 2]
+    assert [found.upload_id for found in oss2.MultipartUploadIterator(bucket)] == [upload]
+    done = bucket.complete_multipart_upload(KEY, upload, parts)
+    assert done.crc == bucket.head_object(KEY).server_crc
+    assert bucket.get_object(KEY).read() == LARGE
+
+    (tmp_path / "file").write_bytes(LARGE)
+    store = oss2.ResumableStore(root=str(tmp_path / "state"))
+    oss2.resumable_upload(
+        bucket,
+        "resumed",
+        str(tmp_path / "file"),
+        store=store,
+        multipart_threshold=100_000,
+        part_size=150_000,
+        num_threads=2,
+    )
+    assert bucket.get_object("resumed").read() == LARGE
+    aborted = bucket.init_multipart_upload("aborted").upload_id
+    bucket.abort_multipart_upload("aborted", aborted)
+    with pytest.raises(oss2.exceptions.NoSuchUpload):
+        bucket.upload_part("aborted", aborted, 1, b"late")
+
+
+def test_oss2_keeps_versions(bucket: Any) -> None:
+    bucket.put_bucket_versioning(oss2.models.BucketVersioningConfig("Enabled"))
+    assert bucket.get_bucket_versioning().status == "Enabled"
+    first = bucket.put_object("object", b"first").versionid
+    second = bucket.put_object("object", b"second").versionid
+    marker = bucket.delete_object("object").versionid
+    assert bucket.get_object("object", params={"versionId": first}).read() == b"first"
+    listed = bucket.list_object_versions()
+    assert [found.versionid for found in listed.versions] == [second, first]
+    assert [found.versionid for found in listed.delete_marker] == [marker]
+    bucket.delete_object("object", params={"versionId": marker})
+    assert bucket.get_object("object").read() == b"second"
+
+
+def test_oss2_meets_errors_with_their_codes(bucket: Any) -> None:
+    bucket.put_object("object", LARGE)
+    headers = {"x-oss-forbid-overwrite": "true"}
+    with pytest.raises(oss2.exceptions.ServerError) as refused:
+        bucket.put_object("object", b"second", headers=headers)
+    assert (refused.value.status, refused.value.code) == (409, "FileAlreadyExists")
+    with pytest.raises(oss2.exceptions.NotModified):
+        bucket.get_object("object", headers={"If-None-Match": etag_of(LARGE)})
+    with pytest.raises(oss2.exceptions.PreconditionFailed):
+        bucket.head_object("object", headers={"If-Match": '"0"'})
+    with pytest.raises(oss2.exceptions.ServerError) as missing:
+        bucket.get_object_acl("object")
+    assert (missing.value.status, missing.value.code) == (501, "NotImplemented")
+
+
+def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
+    second = oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION)
+    second.create_bucket()
+    service = oss2.Service(bucket.auth, live_cloud.url, region=REGION)
+    assert [found.name for found in oss2.BucketIterator(service)] == [BUCKET, "second-bucket"]
+    assert second.get_bucket_info().name == "second-bucket"
+    assert second.get_bucket_location().location == f"oss-{REGION}"
+    rule = oss2.models.CorsRule(["https://app.example.com"], ["GET"], ["*"], ["ETag"], 60)
+    second.put_bucket_cors(oss2.models.BucketCors([rule]))
+    assert second.get_bucket_cors().rules[0].allowed_origins == ["https://app.example.com"]
+    second.delete_bucket_cors()
+    with pytest.raises(oss2.exceptions.NoSuchCors):
+        second.get_bucket_cors()
+    second.delete_bucket()
+    with pytest.raises(oss2.exceptions.NoSuchBucket):
+        second.get_object("object")
+
+
+@pytest.mark.parametrize("slash_safe", [False, True])
+def test_links_that_oss2_signs_work_with_its_escapes(bucket: Any, slash_safe: bool) -> None:
+    put = bucket.sign_url("PUT", KEY, 60, headers={"Content-Type": "text/plain"}, slash_safe=slash_safe)
+    assert requests.put(put, data=LARGE, headers={"Content-Type": "text/plain"}, timeout=20).status_code == 200
+    get = bucket.sign_url("GET", KEY, 60, params={"response-content-type": "text/html"}, slash_safe=slash_safe)
+    got = requests.get(get, timeout=20)
+    assert (got.content, got.headers["content-type"]) == (LARGE, "text/html")
+    assert requests.put(put, data=b"", timeout=20).status_code == 403
+
+
+def test_a_wrong_secret_is_a_mismatch(live_cloud: Cloud) -> None:
+    provider = oss2.credentials.StaticCredentialsProvider(KEYS.access_key_id, "wrong", KEYS.security_token)
+    forged = oss2.Bucket(oss2.ProviderAuthV4(provider), live_cloud.url, BUCKET, region=REGION)
+    with pytest.raises(oss2.exceptions.SignatureDoesNotMatch):
+        forged.put_object("object", b"forged")
+    older = oss2.Bucket(oss2.Auth(*KEYS[:2]), live_cloud.url, BUCKET)
+    with pytest.raises(oss2.exceptions.AccessDenied):
+        older.put_object("object", b"signed with version 1")
+
+
+# --- alibabacloud-oss-v2 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(live_cloud: Cloud) -> Any:
+    config = oss_v2.config.load_default()
+    config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(*KEYS[:3])
+    config.region = REGION
+    config.endpoint = live_cloud.url
+    config.retry_max_attempts = 1
+    return oss_v2.Client(config)
+
+
+def stored(client: Any, key: str) -> bytes:
+    body: bytes = client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key=key)).body.read()
+    return body
+
+
+def test_v2_puts_gets_heads_and_deletes(client: Any) -> None:
+    request = oss_v2.PutObjectRequest(
+        bucket=BUCKET, key=KEY, body=LARGE, metadata={"owner": "someone"}, content_type="text/plain"
+    )
+    assert client.put_object(request).etag == etag_of(LARGE)
+    assert stored(client, KEY) == LARGE
+    head = client.head_object(oss_v2.HeadObjectRequest(bucket=BUCKET, key=KEY))
+    assert (head.content_length, head.content_type, head.metadata["owner"]) == (len(LARGE), "text/plain", "someone")
+    part = client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY, range_header="bytes=10-19"))
+    assert (part.status_code, part.body.read()) == (206, LARGE[10:20])
+    assert client.is_object_exist(BUCKET, KEY)
+    client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
+    assert not client.is_object_exist(BUCKET, KEY)
+    assert client.is_bucket_exist(BUCKET)
+    assert not client.is_bucket_exist("otherbucket")
+
+
+def test_v2_reads_the_error_of_a_head_from_its_header(client: Any) -> None:
+    with pytest.raises(oss_v2.exceptions.OperationError) as refused:
+        client.head_object(oss_v2.HeadObjectRequest(bucket=BUCKET, key="nothing"))
+    error = refused.value.unwrap()
+    assert (error.status_code, error.code, error.ec) == (404, "NoSuchKey", "0026-00000001")
+
+
+def test_v2_lists_copies_and_deletes_many(client: Any) -> None:
+    keys = ["a b", "b/1", "b/2", "ü"]
+    for key in keys:
+        client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=key, body=key.encode()))
+    for pages in (
+        client.list_objects_v2_paginator(limit=1).iter_page(oss_v2.ListObjectsV2Request(bucket=BUCKET)),
+        client.list_objects_paginator(limit=3).iter_page(oss_v2.ListObjectsRequest(bucket=BUCKET)),
+    ):
+        assert [found.key for page in pages for found in page.contents or []] == keys
+    folded = client.list_objects_v2(oss_v2.ListObjectsV2Request(bucket=BUCKET, delimiter="/"))
+    assert [found.prefix for found in folded.common_prefixes] == ["b/"]
+    client.copy_object(oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key="ü"))
+    assert stored(client, "copy") == "ü".encode()
+    objects = [oss_v2.DeleteObject(key=key) for key in ("a b", "ü")]
+    deleted = client.delete_multiple_objects(oss_v2.DeleteMultipleObjectsRequest(bucket=BUCKET, objects=objects))
+    assert [found.key for found in deleted.deleted_objects] == ["a b", "ü"]
+
+
+def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) -> None:
+    uploader = oss_v2.Uploader(client, part_size=110_000, parallel_num=3)
+    done = uploader.upload_from(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE))
+    assert done.etag.endswith('-5"')
+    assert stored(client, KEY) == LARGE
+    downloader = oss_v2.Downloader(client, part_size=110_000, parallel_num=3)
+    downloader.download_file(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY), str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == LARGE
+
+
+def test_v2_drives_an_upload_by_hand(client: Any) -> None:
+    begun = client.initiate_multipart_upload(oss_v2.InitiateMultipartUploadRequest(bucket=BUCKET, key=KEY))
+    assert begun.key == KEY
+    part = client.upload_part(
+        oss_v2.UploadPartRequest(bucket=BUCKET, key=KEY, upload_id=begun.upload_id, part_number=1, body=LARGE)
+    )
+    listed = client.list_parts(oss_v2.ListPartsRequest(bucket=BUCKET, key=KEY, upload_id=begun.upload_id))
+    assert [(found.part_number, found.etag) for found in listed.parts] == [(1, part.etag)]
+    uploads = client.list_multipart_uploads(oss_v2.ListMultipartUploadsRequest(bucket=BUCKET))
+    assert [(found.key, found.upload_id) for found in uploads.uploads] == [(KEY, begun.upload_id)]
+    named = oss_v2.CompleteMultipartUpload(parts=[oss_v2.UploadPart(part_number=1, etag=part.etag)])
+    done = client.complete_multipart_upload(
+        oss_v2.CompleteMultipartUploadRequest(
+            bucket=BUCKET, key=KEY, upload_id=begun.upload_id, complete_multipart_upload=named
+        )
+    )
+    assert done.key == KEY
+    assert stored(client, KEY) == LARGE
+
+
+def test_v2_keeps_versions(client: Any) -> None:
+    versioning = oss_v2.VersioningConfiguration(status="Enabled")
+    client.put_bucket_versioning(oss_v2.PutBucketVersioningRequest(bucket=BUCKET, versioning_configuration=versioning))
+    first = client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=b"first")).version_id
+    second = client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=b"second")).version_id
+    old = client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY, version_id=first))
+    assert old.body.read() == b"first"
+    marker = client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
+    assert marker.delete_marker
+    listed = client.list_object_versions(oss_v2.ListObjectVersionsRequest(bucket=BUCKET))
+    assert [(found.key, found.version_id) for found in listed.version] == [(KEY, second), (KEY, first)]
+    assert [found.version_id for found in listed.delete_marker] == [marker.version_id]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_links_that_v2_signs_work(client: Any, method: str) -> None:
+    client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=LARGE))
+    request = {"GET": oss_v2.GetObjectRequest, "PUT": oss_v2.PutObjectRequest}[method](bucket=BUCKET, key=KEY)
+    signed = client.presign(request)
+    answer = requests.request(method, signed.url, headers=dict(signed.signed_headers), data=b"new", timeout=20)
+    assert answer.status_code == 200
+    assert stored(client, KEY) == (LARGE if method == "GET" else b"new")
+
+
+# --- a form that neither signs -----------------------------------------------------------------------------------
+
+
+def test_requests_posts_a_form_that_is_signed_with_the_real_clock(live_cloud: Cloud) -> None:
+    from signer import v4
+
+    date = v4.timestamp(int(live_cloud.clock()))
+    signed = {
+        "x-oss-signature-version": v4.ALGORITHM,
+        "x-oss-credential": f"{KEYS.access_key_id}/{v4.scope(date[:8], REGION)}",
+        "x-oss-date": date,
+        "x-oss-security-token": KEYS.security_token or "",
+    }
+    conditions = [*({name: value} for name, value in signed.items()), ["starts-with", "$key", "user/"]]
+    document = {"expiration": "2099-01-01T00:00:00.000Z", "conditions": conditions}
+    policy = base64.b64encode(json.dumps(document).encode()).decode()
+    signature = v4.signature(v4.signing_key(KEYS.access_key_secret, date[:8], REGION), policy)
+    fields = {**signed, "policy": policy, "x-oss-signature": signature, "key": "user/${filename}"}
+    answer = requests.post(f"{live_cloud.url}/{BUCKET}", data=fields, files={"file": ("größe.bin", LARGE)}, timeout=20)
+    assert answer.status_code == 204
+    assert answer.headers["etag"] == etag_of(LARGE)
+    assert live_cloud.get("user/größe.bin").body == LARGE

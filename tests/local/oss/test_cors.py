@@ -1,0 +1,88 @@
+"""Pages of other origins at the laptop's OSS."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.local.oss.cloud import BUCKET, Cloud
+
+ORIGINS = ["http://localhost:3000", "https://app.example.com", "null"]
+RULES = b"""<CORSConfiguration>
+  <CORSRule>
+    <AllowedOrigin>https://*.example.com</AllowedOrigin>
+    <AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>
+    <AllowedHeader>x-oss-*</AllowedHeader>
+    <ExposeHeader>ETag</ExposeHeader>
+    <MaxAgeSeconds>60</MaxAgeSeconds>
+  </CORSRule>
+</CORSConfiguration>"""
+
+
+def preflight(cloud: Cloud, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object") -> int:
+    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    return cloud.send(
+        "OPTIONS", target, asked | ({"Access-Control-Request-Headers": headers} if headers else {})
+    ).status
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_every_page_may_read_a_link_and_see_the_headers_it_needs(cloud: Cloud, origin: str) -> None:
+    cloud.put("object")
+    got = cloud.send("GET", cloud.link("GET", "object"), {"Origin": origin})
+    assert got.status == 200
+    assert got.headers["access-control-allow-origin"] == "*"
+    exposed = got.headers["access-control-expose-headers"].split(", ")
+    assert {"ETag", "x-oss-request-id", "x-oss-hash-crc64ecma"} <= set(exposed)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_preflight_needs_no_signature_and_allows_what_was_asked(cloud: Cloud, origin: str) -> None:
+    asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    asked["Access-Control-Request-Headers"] = "content-type,x-oss-meta-owner"
+    answer = cloud.send("OPTIONS", cloud.link("PUT", "object"), asked)
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "PUT" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "content-type, x-oss-meta-owner"
+
+
+def test_a_page_can_read_why_it_was_refused(cloud: Cloud) -> None:
+    refused = cloud.send("GET", f"/{BUCKET}/object", {"Origin": "null"})
+    assert (refused.status, refused.headers["access-control-allow-origin"]) == (403, "*")
+
+
+def test_without_an_origin_there_is_nothing_about_origins(cloud: Cloud) -> None:
+    cloud.put("object")
+    assert not [name for name in cloud.get("object").headers if name.startswith("access-control")]
+
+
+def test_a_buckets_own_rules_replace_the_laptops(cloud: Cloud) -> None:
+    assert cloud.call("PUT", query={"cors": ""}, body=RULES).status == 200
+    assert cloud.call("GET", query={"cors": ""}).texts("AllowedOrigin") == ["https://*.example.com"]
+    assert preflight(cloud, "https://app.example.com", "PUT", "x-oss-meta-a") == 200
+    assert preflight(cloud, "https://app.example.org", "PUT") == 403
+    assert preflight(cloud, "https://app.example.com", "DELETE") == 403
+    assert preflight(cloud, "https://app.example.com", "PUT", "content-type") == 403
+    cloud.put("object")
+    link = cloud.link("GET", "object")
+    allowed = cloud.send("GET", link, {"Origin": "https://app.example.com"})
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert allowed.headers["vary"] == "Origin"
+    assert allowed.headers["access-control-max-age"] == "60"
+    assert "access-control-allow-origin" not in cloud.send("GET", link, {"Origin": "null"}).headers
+
+
+def test_removed_rules_leave_none(cloud: Cloud) -> None:
+    assert cloud.call("DELETE", query={"cors": ""}).status == 204
+    assert preflight(cloud, "https://app.example.com", "GET") == 403
+    assert cloud.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
+
+
+@pytest.mark.parametrize("rules", [b"", b"<CORSConfiguration/>", RULES.replace(b"PUT", b"PATCH")])
+def test_rules_must_be_rules(cloud: Cloud, rules: bytes) -> None:
+    assert cloud.call("PUT", query={"cors": ""}, body=rules).code == "MalformedXML"
+
+
+def test_a_preflight_says_what_it_is_for(cloud: Cloud) -> None:
+    assert cloud.send("OPTIONS", f"/{BUCKET}/object").code == "InvalidArgument"
+    assert preflight(cloud, "null", "GET", target="/otherbucket/object") == 404

@@ -1,0 +1,337 @@
+"""Form uploads: what a policy allows, and what it does not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from local.oss import CreatedObject
+from signer import v4
+from signer.form import post_form
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Answer, Cloud, etag_of
+
+BOUNDARY = "----boundary-of-the-tests"
+DATE = "20251124T160000Z"
+SIGNED = {
+    "x-oss-signature-version": "OSS4-HMAC-SHA256",
+    "x-oss-credential": f"{KEYS.access_key_id}/20251124/{REGION}/oss/aliyun_v4_request",
+    "x-oss-date": DATE,
+    "x-oss-security-token": KEYS.security_token or "",
+}
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
+
+
+def policy_of(*conditions: Any, expiration: str = "2025-11-24T16:10:00.000Z", signed: bool = True) -> str:
+    """The Base64 of a policy, with the conditions that every policy needs unless `signed` is False."""
+    needed = [{name: value} for name, value in SIGNED.items()] if signed else []
+    document = {"expiration": expiration, "conditions": [*needed, *conditions]}
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+def fields_of(policy: str, /, **fields: str | None) -> dict[str, str]:
+    """A signed form; underscores stand for hyphens, None leaves a field out, `key` is `user/photo.png`."""
+    signature = v4.signature(v4.signing_key(KEYS.access_key_secret, DATE[:8], REGION), policy)
+    form: dict[str, str | None] = {"key": "user/photo.png", "policy": policy, **SIGNED, "x-oss-signature": signature}
+    form |= {name if name.startswith("success") else name.replace("_", "-"): value for name, value in fields.items()}
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def body_of(
+    fields: Mapping[str, str],
+    content: bytes = PNG,
+    name: str = 'name="file"; filename="photo.png"',
+    kind: str = "image/png",
+) -> bytes:
+    parts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+        for field, value in fields.items()
+    ]
+    typed = f"Content-Type: {kind}\r\n" if kind else ""
+    parts.append(f"--{BOUNDARY}\r\nContent-Disposition: form-data; {name}\r\n{typed}\r\n".encode())
+    return b"".join([*parts, content, f"\r\n--{BOUNDARY}--\r\n".encode()])
+
+
+def posted(cloud: Cloud, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> Answer:
+    return sent(cloud, body_of(fields, content, **file))
+
+
+def sent(cloud: Cloud, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> Answer:
+    return cloud.send("POST", target, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}, body)
+
+
+def test_a_form_within_its_policy_stores_the_file(cloud: Cloud) -> None:
+    policy = policy_of(
+        {"bucket": BUCKET},
+        ["starts-with", "$key", "user/"],
+        ["content-length-range", 1, 10_000],
+        ["in", "$content-type", ["image/png", "image/jpeg"]],
+        ["not-in", "$cache-control", ["no-cache"]],
+        ["eq", "$x-oss-meta-owner", "someone"],
+    )
+    answer = posted(cloud, fields_of(policy, x_oss_meta_owner="someone", Content_Disposition="attachment"))
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["etag"] == etag_of(PNG)
+    got = cloud.get("user/photo.png")
+    assert got.body == PNG
+    assert got.headers["content-type"] == "image/png"
+    assert got.headers["x-oss-meta-owner"] == "someone"
+    assert got.headers["content-disposition"] == "attachment"
+    assert cloud.created == [
+        CreatedObject(BUCKET, "user/photo.png", len(PNG), etag_of(PNG).strip('"'), "ObjectCreated:PostObject")
+    ]
+
+
+def test_a_form_may_go_to_the_buckets_own_host_and_in_chunks(cloud: Cloud) -> None:
+    body = body_of(fields_of(policy_of()))
+    host = {"Host": f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com"}
+    assert sent(cloud, iter([body[:700], body[700:]]), "/", **host).status == 204
+    assert cloud.get("user/photo.png").body == PNG
+
+
+def test_a_large_file_passes_through_whole(cloud: Cloud) -> None:
+    content = (b"\r\n--" + BOUNDARY.encode()[:-1] + b"\r" + bytes(1000)) * 3000
+    assert posted(cloud, fields_of(policy_of()), content).status == 204
+    assert cloud.get("user/photo.png").body == content
+
+
+@pytest.mark.parametrize(("status", "told"), [("200", 200), ("201", 201), ("204", 204), ("299", 204)])
+def test_the_form_chooses_its_status(cloud: Cloud, status: str, told: int) -> None:
+    answer = posted(cloud, fields_of(policy_of(), success_action_status=status))
+    assert answer.status == told
+    if told == 201:
+        found = {element.tag: element.text for element in answer.xml}
+        location = f"{cloud.url}/{BUCKET}/user/photo.png"
+        assert found == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
+
+
+def test_the_form_can_redirect(cloud: Cloud) -> None:
+    answer = posted(cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b"))
+    assert answer.status == 303
+    target = urlsplit(answer.headers["location"])
+    assert target.netloc == "app.example.com"
+    assert parse_qs(target.query) == {"a": ["b"], "bucket": [BUCKET], "key": ["user/photo.png"], "etag": [etag_of(PNG)]}
+
+
+def test_the_files_own_name_can_be_part_of_the_key_and_is_held_against_the_policy(cloud: Cloud) -> None:
+    fields = fields_of(policy_of(["starts-with", "$key", "user/"]), key="user/${filename}")
+    assert posted(cloud, fields).status == 204
+    assert cloud.get("user/photo.png").body == PNG
+    exact = fields_of(policy_of(["eq", "$key", "user/photo.png"]), key="user/${filename}")
+    assert posted(cloud, exact, name='name="file"; filename="other.png"').status == 403
+
+
+@pytest.mark.parametrize(
+    ("condition", "fields"),
+    [
+        (["starts-with", "$key", "other/"], {}),
+        (["eq", "$key", "user/other.png"], {}),
+        ({"key": "user/other.png"}, {}),
+        ({"bucket": "otherbucket"}, {}),
+        (["in", "$content-type", ["image/jpeg"]], {}),
+        (["not-in", "$content-type", ["image/png"]], {}),
+        (["in", "$content-type", ["image/png"]], {"x_oss_content_type": "text/html"}),
+        (["eq", "$success_action_status", "201"], {"success_action_status": "200"}),
+        (["eq", "$success_action_status", "201"], {}),
+        (["eq", "$x-oss-forbid-overwrite", "true"], {}),
+        ({"x-oss-meta-owner": "someone"}, {"x_oss_meta_owner": "somebody"}),
+    ],
+)
+def test_a_form_that_breaks_a_condition_is_refused(cloud: Cloud, condition: Any, fields: dict[str, str]) -> None:
+    refused = posted(cloud, fields_of(policy_of(condition), **fields))
+    assert (refused.status, refused.code) == (403, "AccessDenied")
+    assert refused.text("Message").startswith("Invalid according to Policy: Policy Condition failed: ")
+    assert cloud.get("user/photo.png").status == 404
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "code"), [(9, 400, "EntityTooSmall"), (10, 204, ""), (20, 204, ""), (21, 400, "EntityTooLarge")]
+)
+def test_the_files_size_is_bounded(cloud: Cloud, size: int, status: int, code: str) -> None:
+    answer = posted(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
+    assert answer.status == status
+    assert not code or answer.code == code
+    assert cloud.get("user/photo.png").status == (404 if code else 200)
+
+
+def test_a_policy_ends(cloud: Cloud) -> None:
+    fields = fields_of(policy_of())
+    cloud.clock.time = NOW + 599.9
+    assert posted(cloud, fields).status == 204
+    cloud.clock.time = NOW + 600
+    refused = posted(cloud, fields)
+    assert (refused.status, refused.text("Message")) == (403, "Invalid according to Policy: Policy expired.")
+
+
+def test_no_form_lives_longer_than_a_week_whatever_its_policy_says(cloud: Cloud) -> None:
+    fields = fields_of(policy_of(expiration="2026-11-24T16:00:00Z"))
+    cloud.clock.time = NOW + 604_799
+    assert posted(cloud, fields).status == 204
+    cloud.clock.time = NOW + 604_800
+    assert posted(cloud, fields).code == "AccessDenied"
+    cloud.clock.time = NOW - 901
+    assert posted(cloud, fields).code == "RequestTimeTooSkewed"
+
+
+@pytest.mark.parametrize("name", list(SIGNED))
+def test_the_policy_must_hold_what_it_is_signed_with(cloud: Cloud, name: str) -> None:
+    conditions = [{other: value} for other, value in SIGNED.items() if other != name]
+    for loose in ([], [["starts-with", f"${name}", ""]]):
+        refused = posted(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
+        assert (refused.status, refused.code) == (403, "AccessDenied")
+        assert name in refused.text("Message")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"x_oss_signature": "0" * 64}, 403, "SignatureDoesNotMatch"),
+        ({"x_oss_signature": None}, 400, "InvalidArgument"),
+        ({"policy": None}, 400, "InvalidArgument"),
+        ({"policy": policy_of(["eq", "$key", "x"])}, 403, "SignatureDoesNotMatch"),
+        ({"policy": None, "x_oss_signature": None}, 403, "AccessDenied"),
+        ({"x_oss_signature_version": None, "OSSAccessKeyId": "STS.EXAMPLE"}, 400, "InvalidArgument"),
+        ({"x_oss_credential": "LTAI5tEXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"}, 403, "InvalidAccessKeyId"),
+        ({"x_oss_credential": "STS.EXAMPLE/20251124/cn-beijing/oss/aliyun_v4_request"}, 400, "InvalidArgument"),
+        ({"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"}, 400, "InvalidArgument"),
+        ({"x_oss_credential": "STS.EXAMPLE"}, 400, "InvalidArgument"),
+        ({"x_oss_date": "20251124T160001Z"}, 403, "AccessDenied"),
+        ({"x_oss_date": "20251124"}, 400, "InvalidArgument"),
+        ({"x_oss_security_token": "another"}, 403, "InvalidSecurityToken"),
+        ({"x_oss_security_token": None}, 403, "InvalidAccessKeyId"),
+        ({"key": None}, 400, "InvalidArgument"),
+        ({"key": "/leading"}, 400, "InvalidObjectName"),
+        ({"callback": "e30="}, 501, "NotImplemented"),
+        ({"x_oss_storage_class": "Attic"}, 400, "InvalidArgument"),
+        ({"Content_Disposition": "a\r\nSet-Cookie: b"}, 400, "InvalidArgument"),
+        ({"Content_MD5": base64.b64encode(b"0" * 16).decode()}, 400, "InvalidDigest"),
+    ],
+)
+def test_a_form_with_one_field_altered_is_refused(
+    cloud: Cloud, fields: dict[str, str | None], status: int, code: str
+) -> None:
+    refused = posted(cloud, fields_of(policy_of(), **fields))
+    assert (refused.status, refused.code) == (status, code)
+    assert cloud.created == []
+
+
+def test_a_forged_form_is_told_what_the_server_signed(cloud: Cloud) -> None:
+    policy = policy_of()
+    refused = posted(cloud, fields_of(policy, x_oss_signature="0" * 64))
+    assert refused.text("StringToSign") == policy
+    assert refused.text("SignatureProvided") == "0" * 64
+
+
+def encoded(document: object) -> str:
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("policy", "ec"),
+    [
+        ("nonsense!", ""),
+        (base64.b64encode(b"{").decode(), ""),
+        (encoded([]), ""),
+        (encoded({"conditions": []}), "0006-00000208"),
+        (encoded({"expiration": "2025-11-24T16:10:00.000Z"}), "0006-00000207"),
+        (policy_of(expiration="tomorrow"), ""),
+        (policy_of(123), "0006-00000222"),
+        (policy_of(["$key"]), "0006-00000216"),
+        (policy_of(["like", "$key", "x"]), ""),
+        (policy_of(["eq", "key", "x"]), ""),
+        (policy_of({"key": "a", "bucket": "b"}), ""),
+        (policy_of({"key": 1}), "0006-00000224"),
+        (policy_of(["not-in", "$cache-control", "no-cache"]), "0006-00000224"),
+        (policy_of(["content-length-range", 10, "test"]), "0006-00000221"),
+        (policy_of(["content-length-range", 10, 9]), "0006-00000221"),
+        (policy_of(["content-length-range", True, 9]), "0006-00000221"),
+    ],
+)
+def test_a_policy_that_is_none_is_refused(cloud: Cloud, policy: str, ec: str) -> None:
+    refused = posted(cloud, fields_of(policy))
+    assert (refused.status, refused.code) == (400, "InvalidPolicyDocument")
+    assert refused.headers.get("x-oss-ec", "") == ec
+
+
+def test_an_existing_object_can_be_kept(cloud: Cloud) -> None:
+    fields = fields_of(policy_of(), x_oss_forbid_overwrite="true")
+    assert posted(cloud, fields).status == 204
+    refused = posted(cloud, fields, b"second")
+    assert (refused.status, refused.code) == (409, "FileAlreadyExists")
+    assert cloud.get("user/photo.png").body == PNG
+
+
+def test_the_digest_of_the_file_is_checked(cloud: Cloud) -> None:
+    digest = base64.b64encode(hashlib.md5(PNG).digest()).decode()
+    assert posted(cloud, fields_of(policy_of(), Content_MD5=digest)).status == 204
+
+
+def test_fields_behind_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:
+    fields = fields_of(policy_of())
+    late = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="x-oss-meta-late"\r\n\r\nx\r\n--{BOUNDARY}--\r\n'
+    body = body_of(fields, name='name="file"', kind="").removesuffix(f"--{BOUNDARY}--\r\n".encode()) + late.encode()
+    assert sent(cloud, body).status == 204
+    got = cloud.get("user/photo.png")
+    assert got.body == PNG
+    assert "x-oss-meta-late" not in got.headers
+    assert got.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda body: body[:-10], "MalformedPOSTRequest"),
+        (lambda body: body[:50], "MalformedPOSTRequest"),
+        (lambda body: b"", "MalformedPOSTRequest"),
+        (lambda body: body.replace(b'name="file"', b'name="document"'), "InvalidArgument"),
+        (lambda body: body.replace(b'name="x-oss-date"', b'name="KEY"'), "InvalidArgument"),
+        (lambda body: body.replace(b"user/", b"\xff"), "MalformedPOSTRequest"),
+        (lambda body: body.replace(b"user/", b"u" * 200_000), "FieldItemTooLong"),
+    ],
+)
+def test_a_torn_form_stores_nothing(cloud: Cloud, change: Any, code: str) -> None:
+    refused = sent(cloud, change(body_of(fields_of(policy_of()))))
+    assert (refused.status, refused.code) == (400, code)
+    assert cloud.call("GET").texts("Key") == []
+
+
+def test_a_form_goes_to_a_bucket_and_needs_a_boundary(cloud: Cloud) -> None:
+    body = body_of(fields_of(policy_of()))
+    assert sent(cloud, body, "/otherbucket/").code == "NoSuchBucket"
+    assert sent(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"
+    assert sent(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
+
+
+def test_a_signature_in_the_query_is_not_looked_at(cloud: Cloud) -> None:
+    target = f"/{BUCKET}?x-oss-signature=nonsense"
+    assert sent(cloud, body_of(fields_of(policy_of())), target).status == 204
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "code"),
+    [("image/png", 100, ""), ("image/png", 101, "EntityTooLarge"), ("text/html", 100, "AccessDenied")],
+)
+def test_a_form_of_the_signer_allows_what_it_says(cloud: Cloud, kind: str, size: int, code: str) -> None:
+    form = post_form(
+        BUCKET,
+        "user/",
+        credentials=KEYS,
+        endpoint=cloud.endpoint,
+        max_size=100,
+        content_type="image/",
+        now=cloud.clock(),
+    )
+    fields = {**form.fields, "x-oss-content-type": kind}
+    answer = sent(cloud, body_of(fields, b"x" * size), form.url.removeprefix(cloud.url))
+    if code:
+        assert answer.code == code
+        return
+    assert answer.status in (200, 201, 204)
+    assert cloud.get("user/photo.png").headers["content-type"] == kind
+    again = sent(cloud, body_of(fields, b"second"), form.url.removeprefix(cloud.url))
+    assert again.code == "FileAlreadyExists"

@@ -1,0 +1,289 @@
+"""Who may pass: links and signed requests as they are, and with each part of them altered in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import pytest
+
+from local.oss import create_app
+from signer import Credentials
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, Cloud
+
+KEY = "exampledir/exampleobject.txt"
+
+
+@pytest.fixture
+def filled(cloud: Cloud) -> Cloud:
+    cloud.put(KEY, b"content")
+    cloud.put("other", b"other")
+    return cloud
+
+
+def altered(link: str, **parts: str | None) -> str:
+    """The link with these parameters (underscores for hyphens) replaced, or left out where None."""
+    split = urlsplit(link)
+    query = dict(parse_qsl(split.query, keep_blank_values=True))
+    for name, value in parts.items():
+        name = name.replace("_", "-")
+        if value is None:
+            del query[name]
+        else:
+            query[name] = value
+    return (
+        split.path + "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    )
+
+
+def test_a_link_opens_the_object_until_it_ends(filled: Cloud) -> None:
+    link = filled.link("GET", KEY, expires_in=600)
+    assert filled.send("GET", link).body == b"content"
+    filled.clock.time = NOW + 599
+    assert filled.send("GET", link).status == 200
+    filled.clock.time = NOW + 600
+    ended = filled.send("GET", link)
+    assert (ended.status, ended.code, ended.text("Message")) == (403, "AccessDenied", "Request has expired.")
+    assert ended.text("Expires") == "2025-11-24T16:10:00.000Z"
+    assert ended.text("ServerTime") == "2025-11-24T16:10:00.000Z"
+
+
+def test_a_link_lives_seven_days_if_it_says_so(filled: Cloud) -> None:
+    link = filled.link("GET", KEY, expires_in=604_800)
+    filled.clock.time = NOW + 604_799
+    assert filled.send("GET", link).status == 200
+
+
+def test_a_link_from_the_future_may_be_a_quarter_of_an_hour_early(filled: Cloud) -> None:
+    link = filled.link("GET", KEY)
+    filled.clock.time = NOW - 900
+    assert filled.send("GET", link).status == 200
+    filled.clock.time = NOW - 901
+    early = filled.send("GET", link)
+    assert (early.status, early.code) == (403, "RequestTimeTooSkewed")
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "code"),
+    [
+        ({"x_oss_signature": "0" * 64}, 403, "SignatureDoesNotMatch"),
+        ({"x_oss_signature": None}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_signature": ""}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_signature_version": "OSS2"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_signature_version": None}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_credential": "LTAIEXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"}, 403, "InvalidAccessKeyId"),
+        (
+            {"x_oss_credential": "STS.EXAMPLE/20251124/cn-beijing/oss/aliyun_v4_request"},
+            400,
+            "AuthorizationQueryParametersError",
+        ),
+        (
+            {"x_oss_credential": "STS.EXAMPLE/20251124/cn-hangzhou/oss-cloudbox/aliyun_v4_request"},
+            403,
+            "SignatureDoesNotMatch",
+        ),
+        (
+            {"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"},
+            400,
+            "AuthorizationQueryParametersError",
+        ),
+        ({"x_oss_credential": "STS.EXAMPLE"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_credential": None}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_date": "20251124T155959Z"}, 403, "SignatureDoesNotMatch"),
+        ({"x_oss_date": "20251124"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_date": None}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_expires": "601"}, 403, "SignatureDoesNotMatch"),
+        ({"x_oss_expires": "0"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_expires": "-5"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_expires": "604801"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_expires": "soon"}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_expires": None}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_security_token": "another"}, 403, "InvalidSecurityToken"),
+        ({"x_oss_security_token": None}, 403, "InvalidAccessKeyId"),
+        ({"x_oss_additional_headers": ""}, 400, "AuthorizationQueryParametersError"),
+        ({"x_oss_additional_headers": "host"}, 403, "SignatureDoesNotMatch"),
+        ({"x_oss_additional_headers": "x-nothing"}, 400, "AuthorizationQueryParametersError"),
+        ({"response_content_type": "text/html"}, 403, "SignatureDoesNotMatch"),
+        ({"unknown": "value"}, 403, "SignatureDoesNotMatch"),
+        ({"unknown": ""}, 403, "SignatureDoesNotMatch"),
+    ],
+)
+def test_a_link_with_one_part_altered_is_refused(
+    filled: Cloud, parts: dict[str, str | None], status: int, code: str
+) -> None:
+    link = filled.link("GET", KEY)
+    refused = filled.send("GET", altered(link, **parts))
+    assert (refused.status, refused.code) == (status, code)
+    assert filled.send("GET", altered(link)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("parts", "ec"),
+    [
+        ({"x_oss_expires": "604801"}, "0002-00000232"),
+        ({"x_oss_signature": None}, "0002-00000219"),
+        ({"x_oss_additional_headers": ""}, "0002-00000076"),
+        ({"x_oss_signature": "0" * 64}, "0002-00000040"),
+    ],
+)
+def test_the_finer_code_is_in_the_document_and_in_a_header(
+    filled: Cloud, parts: dict[str, str | None], ec: str
+) -> None:
+    refused = filled.send("GET", altered(filled.link("GET", KEY), **parts))
+    assert refused.text("EC") == refused.headers["x-oss-ec"] == ec
+
+
+def test_another_object_method_or_bucket_is_not_what_was_signed(filled: Cloud) -> None:
+    link = filled.link("GET", KEY)
+    query = link.partition("?")[2]
+    assert filled.send("GET", f"/{BUCKET}/other?{query}").code == "SignatureDoesNotMatch"
+    assert filled.send("GET", f"/{BUCKET}/exampledir//exampleobject.txt?{query}").code == "SignatureDoesNotMatch"
+    assert filled.send("GET", f"/{BUCKET}/x/../{KEY}?{query}").code == "SignatureDoesNotMatch"
+    assert filled.send("GET", f"/otherbucket/{KEY}?{query}").code == "SignatureDoesNotMatch"
+    assert filled.send("GET", f"/{BUCKET}/?{query}").code == "SignatureDoesNotMatch"
+    assert filled.send("HEAD", link).status == 403
+    assert filled.send("PUT", link, body=b"forged").code == "SignatureDoesNotMatch"
+    assert filled.send("DELETE", link).code == "SignatureDoesNotMatch"
+    assert filled.get(KEY).body == b"content"
+
+
+def test_a_mismatch_shows_what_the_server_signed(filled: Cloud) -> None:
+    refused = filled.send("GET", altered(filled.link("GET", KEY), x_oss_signature="0" * 64))
+    assert refused.text("OSSAccessKeyId") == KEYS.access_key_id
+    assert refused.text("SignatureProvided") == "0" * 64
+    canonical, string = refused.text("CanonicalRequest"), refused.text("StringToSign")
+    assert canonical.split("\n")[:2] == ["GET", f"/{BUCKET}/{KEY}"]
+    assert string.split("\n")[:3] == [
+        "OSS4-HMAC-SHA256",
+        "20251124T160000Z",
+        "20251124/cn-hangzhou/oss/aliyun_v4_request",
+    ]
+    assert bytes.fromhex(refused.text("CanonicalRequestBytes")).decode() == canonical
+    assert bytes.fromhex(refused.text("StringToSignBytes")).decode() == string
+
+
+def test_the_path_is_decoded_once_however_it_was_encoded(filled: Cloud) -> None:
+    link = filled.link("GET", KEY)
+    assert filled.send("GET", link.replace(KEY, KEY.replace("/", "%2F"))).body == b"content"
+    assert filled.send("GET", link.replace(KEY, "%65xampledir/exampleobject.txt")).body == b"content"
+    assert filled.send("GET", link.replace(KEY, KEY.replace("/", "%252F"))).code == "SignatureDoesNotMatch"
+
+
+def test_the_host_counts_once_it_is_signed(filled: Cloud) -> None:
+    link = filled.link("GET", KEY, signed_headers=["host"])
+    assert filled.send("GET", link).status == 200
+    assert filled.send("GET", link, {"Host": "static.example.com"}).code == "SignatureDoesNotMatch"
+    unsigned = filled.link("GET", KEY)
+    assert filled.send("GET", unsigned, {"Host": "static.example.com"}).status == 200
+
+
+def test_a_signed_header_must_come_as_it_was_signed(filled: Cloud) -> None:
+    link = filled.link("PUT", "new", headers={"Content-Type": "text/plain", "x-oss-meta-a": "b"})
+    right = {"Content-Type": "text/plain", "x-oss-meta-a": "b"}
+    assert filled.send("PUT", link, right, b"x").status == 200
+    assert filled.send("PUT", link, {**right, "Content-Type": "text/html"}, b"x").code == "SignatureDoesNotMatch"
+    assert filled.send("PUT", link, {"Content-Type": "text/plain"}, b"x").code == "SignatureDoesNotMatch"
+    assert filled.send("PUT", link, {**right, "x-oss-forbid-overwrite": "true"}, b"x").code == "SignatureDoesNotMatch"
+    assert filled.send("PUT", link, {**right, "User-Agent": "any"}, b"x").status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"])
+@pytest.mark.parametrize("target", [f"/{BUCKET}/{KEY}", f"/{BUCKET}/", "/", f"/{BUCKET}/{KEY}?acl"])
+def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str) -> None:
+    refused = filled.send(method, target)
+    assert refused.status == 403
+    assert method == "HEAD" or refused.code == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "authorization", ["OSS STS.EXAMPLE:c2lnbmF0dXJl", "Bearer token", "OSS2 AccessKeyId:STS.EXAMPLE,Signature:x"]
+)
+def test_older_and_other_authorizations_count_as_unsigned(filled: Cloud, authorization: str) -> None:
+    refused = filled.send("GET", f"/{BUCKET}/{KEY}", {"Authorization": authorization})
+    assert (refused.status, refused.code) == (403, "AccessDenied")
+    in_query = filled.send("GET", f"/{BUCKET}/{KEY}?OSSAccessKeyId=STS.EXAMPLE&Expires=9999999999&Signature=x")
+    assert (in_query.status, in_query.code) == (403, "AccessDenied")
+
+
+def test_a_signed_request_must_be_recent(filled: Cloud) -> None:
+    target, headers = filled.signed("GET", KEY)
+    for later, status in ((0, 200), (900, 200), (901, 403), (-900, 200), (-901, 403)):
+        filled.clock.time = NOW + later
+        assert filled.send("GET", target, headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        (lambda value: value.replace("Signature=", "Signature=0"), 403, "SignatureDoesNotMatch"),
+        (lambda value: value.replace("STS.EXAMPLE", "LTAIEXAMPLE"), 403, "InvalidAccessKeyId"),
+        (lambda value: value.replace("cn-hangzhou", "cn-beijing"), 400, "InvalidArgument"),
+        (lambda value: value.partition(",")[0], 400, "InvalidArgument"),
+        (lambda value: value.replace("Credential=", "Credentials="), 400, "InvalidArgument"),
+    ],
+)
+def test_an_altered_authorization_is_refused(
+    filled: Cloud, change: Callable[[str], str], status: int, code: str
+) -> None:
+    target, headers = filled.signed("GET", KEY)
+    refused = filled.send("GET", target, {**headers, "authorization": change(headers["authorization"])})
+    assert (refused.status, refused.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ({"x-oss-ac-source-ip": "127.0.0.1"}, {}, 200),
+        ({"x-oss-ac-source-ip": "127.0.0.9"}, {}, 403),
+        ({"x-oss-ac-source-ip": "127.0.0.9", "x-oss-ac-subnet-mask": "24"}, {}, 200),
+        ({"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8"}, {}, 403),
+        ({"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8"}, {"X-Forwarded-For": "10.1.2.3"}, 403),
+        (
+            {"x-oss-ac-source-ip": "10.0.0.0", "x-oss-ac-subnet-mask": "8", "x-oss-ac-forward-allow": "true"},
+            {"X-Forwarded-For": "10.1.2.3, 192.0.2.1"},
+            200,
+        ),
+        ({"x-oss-ac-vpc-id": "vpc-example"}, {}, 200),
+        ({"x-oss-ac-source-ip": "here"}, {}, 400),
+    ],
+)
+def test_a_link_can_be_bound_to_addresses(
+    filled: Cloud, query: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    assert filled.send("GET", filled.link("GET", KEY, query=query), headers).status == status
+
+
+@pytest.mark.parametrize(
+    "host", [f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com", f"{BUCKET}.oss-cn-hangzhou-internal.aliyuncs.com:80"]
+)
+def test_a_host_that_names_the_bucket_is_read_with_and_without_it_in_the_path(filled: Cloud, host: str) -> None:
+    link = filled.link("GET", KEY)
+    assert filled.send("GET", link, {"Host": host}).body == b"content"
+    assert filled.send("GET", link.removeprefix(f"/{BUCKET}"), {"Host": host}).body == b"content"
+    forged = altered(link.removeprefix(f"/{BUCKET}"), x_oss_expires="601")
+    assert filled.send("GET", forged, {"Host": host}).code == "SignatureDoesNotMatch"
+
+
+def test_each_of_several_keys_is_known(tmp_path: Path) -> None:
+    other = Credentials("LTAI5tEXAMPLE", "secret-other", None)
+    renewed = KEYS._replace(security_token="renewed")
+    ended = Credentials("STS.ENDED", "secret-ended", "token", NOW - 1)
+    app = create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS, renewed, other, ended], now=lambda: NOW)
+    cloud = Cloud("http://localhost", tmp_path, clock=lambda: NOW)  # type: ignore[arg-type]
+
+    def code_of(credentials: Credentials) -> str:
+        text = app.test_client().get(cloud.link("GET", "nothing", credentials=credentials)).text
+        return text.partition("<Code>")[2].partition("</Code>")[0]
+
+    for credentials in (KEYS, renewed, other):
+        assert code_of(credentials) == "NoSuchBucket"
+    assert code_of(ended._replace(expires_at=None)) == "SecurityTokenExpired"
+    assert code_of(other._replace(access_key_secret="wrong")) == "SignatureDoesNotMatch"
+    assert code_of(KEYS._replace(security_token="wrong")) == "InvalidSecurityToken"
+
+
+def test_nothing_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+    filled.send("GET", filled.link("GET", KEY))
+    filled.send("GET", altered(filled.link("GET", KEY), x_oss_expires="601"))
+    assert tuple(capfd.readouterr()) == ("", "")

@@ -1,0 +1,353 @@
+"""One object of the laptop's OSS: written, read whole and in part, under conditions, copied, deleted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import crcmod
+import pytest
+
+from local.oss import CreatedObject
+from tests.local.oss.cloud import BUCKET, Cloud, etag_of
+
+CRC64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)
+TEXT = b"0123456789abcdefghij"
+
+
+def test_an_object_comes_back_as_it_was_put_with_its_checksums(cloud: Cloud) -> None:
+    body = bytes(range(256)) * 1000
+    put = cloud.put("exampledir/exampleobject.txt", body, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
+    got = cloud.get("exampledir/exampleobject.txt")
+    assert got.status == 200
+    assert got.body == body
+    for answer in (put, got):
+        assert answer.headers["etag"] == etag_of(body)
+        assert answer.headers["x-oss-hash-crc64ecma"] == str(CRC64(body))
+        assert len(answer.headers["x-oss-request-id"]) == 24
+    assert got.headers["content-type"] == "text/plain"
+    assert got.headers["x-oss-meta-owner"] == "someone"
+    assert got.headers["x-oss-object-type"] == "Normal"
+    assert got.headers["x-oss-storage-class"] == "Standard"
+    assert got.headers["last-modified"] == "Mon, 24 Nov 2025 16:00:00 GMT"
+
+
+def test_a_body_in_chunks_is_stored_whole(cloud: Cloud) -> None:
+    blocks = [b"a" * 70_000, b"b", b"c" * 200_000]
+    assert cloud.call("PUT", "chunked", body=iter(blocks)).status == 200
+    assert cloud.get("chunked").body == b"".join(blocks)
+
+
+def test_an_empty_object_is_an_object(cloud: Cloud) -> None:
+    cloud.put("empty", b"")
+    got = cloud.get("empty")
+    assert (got.status, got.body, got.headers["content-length"]) == (200, b"", "0")
+    assert got.headers["x-oss-hash-crc64ecma"] == "0"
+
+
+def test_head_tells_what_get_would_and_sends_no_body(cloud: Cloud) -> None:
+    cloud.put("object", TEXT)
+    head, got = cloud.call("HEAD", "object"), cloud.get("object")
+    ignored = {"x-oss-request-id"}
+    assert head.body == b""
+    assert {n: v for n, v in head.headers.items() if n not in ignored} == {
+        n: v for n, v in got.headers.items() if n not in ignored
+    }
+
+
+def test_head_of_the_meta_tells_size_etag_and_time_alone(cloud: Cloud) -> None:
+    cloud.put("object", TEXT, {"x-oss-meta-owner": "someone"})
+    meta = cloud.call("HEAD", "object", {"objectMeta": ""})
+    assert meta.status == 200
+    assert meta.headers["content-length"] == str(len(TEXT))
+    assert meta.headers["etag"] == etag_of(TEXT)
+    assert "x-oss-meta-owner" not in meta.headers
+
+
+def test_a_failed_head_carries_its_document_in_a_header(cloud: Cloud) -> None:
+    head = cloud.call("HEAD", "nothing")
+    assert (head.status, head.body) == (404, b"")
+    assert b"<Code>NoSuchKey</Code>" in base64.b64decode(head.headers["x-oss-err"])
+
+
+def test_what_is_not_there_is_told_apart(cloud: Cloud) -> None:
+    assert (cloud.get("nothing").status, cloud.get("nothing").code) == (404, "NoSuchKey")
+    elsewhere = cloud.call("GET", "key", bucket="otherbucket")
+    assert (elsewhere.status, elsewhere.code) == (404, "NoSuchBucket")
+
+
+def test_deleting_twice_is_no_error(cloud: Cloud) -> None:
+    cloud.put("object")
+    assert [cloud.call("DELETE", "object").status for _ in range(2)] == [204, 204]
+    assert cloud.get("object").status == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "bytes_", "content_range"),
+    [
+        ("bytes=0-0", b"0", "bytes 0-0/20"),
+        ("bytes=5-9", b"56789", "bytes 5-9/20"),
+        ("bytes=15-", b"fghij", "bytes 15-19/20"),
+        ("bytes=-3", b"hij", "bytes 17-19/20"),
+        ("bytes=0-19", TEXT, "bytes 0-19/20"),
+    ],
+)
+def test_a_range_within_the_object_gives_these_bytes(
+    cloud: Cloud, asked: str, bytes_: bytes, content_range: str
+) -> None:
+    cloud.put("object", TEXT)
+    got = cloud.get("object", {"Range": asked})
+    assert (got.status, got.body) == (206, bytes_)
+    assert got.headers["content-range"] == content_range
+    assert got.headers["content-length"] == str(len(bytes_))
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-40", "bytes=-40", "bytes=9-5", "characters=0-3", "bytes=", "bytes=x-3"])
+def test_oss_ignores_a_range_that_is_malformed_or_ends_behind_the_object(cloud: Cloud, asked: str) -> None:
+    cloud.put("object", TEXT)
+    got = cloud.get("object", {"Range": asked})
+    assert (got.status, got.body) == (200, TEXT)
+
+
+@pytest.mark.parametrize(("asked", "bytes_"), [("bytes=10-40", TEXT[10:]), ("bytes=-40", TEXT)])
+def test_the_standard_behaviour_cuts_a_range_at_the_end(cloud: Cloud, asked: str, bytes_: bytes) -> None:
+    cloud.put("object", TEXT)
+    got = cloud.get("object", {"Range": asked, "x-oss-range-behavior": "standard"})
+    assert (got.status, got.body) == (206, bytes_)
+
+
+@pytest.mark.parametrize("asked", ["bytes=20-", "bytes=25-30", "bytes=-0", "bytes=0-1,3-4"])
+def test_a_range_of_nothing_or_of_several_parts_is_416(cloud: Cloud, asked: str) -> None:
+    cloud.put("object", TEXT)
+    got = cloud.get("object", {"Range": asked})
+    assert (got.status, got.code) == (416, "InvalidRange")
+    assert got.headers["content-range"] == "bytes */20"
+
+
+def test_if_range_gives_the_whole_object_once_it_changed(cloud: Cloud) -> None:
+    cloud.put("object", TEXT)
+    asked = {"Range": "bytes=0-0", "If-Range": etag_of(TEXT)}
+    assert cloud.get("object", asked).status == 206
+    cloud.put("object", TEXT[1:])
+    assert cloud.get("object", asked).status == 200
+
+
+BEFORE, AT, AFTER = (f"Mon, 24 Nov 2025 {time} GMT" for time in ("15:59:59", "16:00:00", "16:00:01"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": etag_of(TEXT)}, 200),
+        ({"If-Match": '"0000"'}, 412),
+        ({"If-None-Match": etag_of(TEXT)}, 304),
+        ({"If-None-Match": '"0000", "1111"'}, 200),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-Modified-Since": BEFORE}, 200),
+        ({"If-Modified-Since": AT}, 304),
+        ({"If-Unmodified-Since": AT}, 200),
+        ({"If-Unmodified-Since": BEFORE}, 412),
+        ({"If-None-Match": '"0000"', "If-Modified-Since": AFTER}, 200),
+        ({"If-Match": etag_of(TEXT), "If-Unmodified-Since": BEFORE}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_conditions_are_held(cloud: Cloud, method: str, headers: dict[str, str], status: int) -> None:
+    cloud.put("object", TEXT)
+    got = cloud.call(method, "object", headers=headers)
+    assert got.status == status
+    if status == 304:
+        assert got.body == b""
+        assert got.headers["etag"] == etag_of(TEXT)
+
+
+def test_the_query_overrides_headers_of_the_answer(cloud: Cloud) -> None:
+    cloud.put("object", TEXT, {"Content-Type": "text/plain"})
+    overrides = {
+        "response-content-type": "application/pdf",
+        "response-content-disposition": "attachment; filename*=UTF-8''%E4%B8%AD.pdf",
+        "response-cache-control": "no-cache",
+        "response-content-language": "zh",
+        "response-expires": "Mon, 24 Nov 2025 17:00:00 GMT",
+        "response-content-encoding": "identity",
+    }
+    got = cloud.send("GET", cloud.link("GET", "object", query=overrides))
+    assert got.status == 200
+    for name, value in overrides.items():
+        assert got.headers[name.removeprefix("response-")] == value
+
+
+def test_an_override_cannot_put_a_header_of_its_own_into_the_answer(cloud: Cloud) -> None:
+    cloud.put("object")
+    got = cloud.call("GET", "object", {"response-content-type": "text/html\r\nSet-Cookie: a=b"})
+    assert (got.status, got.code) == (400, "InvalidArgument")
+
+
+def test_content_md5_is_checked_and_a_wrong_one_stores_nothing(cloud: Cloud) -> None:
+    right = base64.b64encode(hashlib.md5(TEXT).digest()).decode()
+    assert cloud.call("PUT", "object", headers={"Content-MD5": right}, body=TEXT).status == 200
+    for wrong in (base64.b64encode(b"0" * 16).decode(), "nonsense"):
+        refused = cloud.call("PUT", "other", headers={"Content-MD5": wrong}, body=TEXT)
+        assert (refused.status, refused.code) == (400, "InvalidDigest")
+    assert cloud.get("other").status == 404
+
+
+def test_a_put_must_say_how_long_it_is(cloud: Cloud) -> None:
+    link = cloud.link("PUT", "object")
+    import socket
+
+    host, _, port = cloud.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        wire.sendall(f"PUT {link} HTTP/1.1\r\nHost: {cloud.host}\r\nConnection: close\r\n\r\n".encode())
+        assert b"411" in wire.recv(4096).split(b"\r\n")[0]
+
+
+def test_an_existing_object_is_kept_where_overwriting_is_forbidden(cloud: Cloud) -> None:
+    cloud.put("claim", b"first", {"x-oss-forbid-overwrite": "true"})
+    refused = cloud.call("PUT", "claim", headers={"x-oss-forbid-overwrite": "true"}, body=b"second")
+    assert (refused.status, refused.code) == (409, "FileAlreadyExists")
+    assert cloud.get("claim").body == b"first"
+    cloud.put("claim", b"third", {"x-oss-forbid-overwrite": "false"})
+    assert cloud.get("claim").body == b"third"
+
+
+def test_of_a_hundred_claims_at_once_exactly_one_wins(cloud: Cloud) -> None:
+    def claim(number: int) -> tuple[int, bytes]:
+        body = f"claim {number}".encode()
+        return cloud.call("PUT", "claim", headers={"x-oss-forbid-overwrite": "true"}, body=body).status, body
+
+    with ThreadPoolExecutor(20) as threads:
+        outcomes = list(threads.map(claim, range(100)))
+    assert sorted(status for status, _ in outcomes) == [200] + [409] * 99
+    assert [body for status, body in outcomes if status == 200] == [cloud.get("claim").body]
+
+
+@pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
+def test_an_archived_object_must_be_restored_before_it_is_read(cloud: Cloud, storage_class: str) -> None:
+    cloud.put("object", TEXT, {"x-oss-storage-class": storage_class})
+    refused = cloud.get("object")
+    assert (refused.status, refused.code) == (403, "InvalidObjectState")
+    assert cloud.call("HEAD", "object").headers["x-oss-storage-class"] == storage_class
+    assert cloud.call("POST", "object", {"restore": ""}).status == 202
+    assert cloud.call("POST", "object", {"restore": ""}).status == 200
+    got = cloud.get("object")
+    assert (got.body, got.headers["x-oss-restore"]) == (TEXT, 'ongoing-request="false"')
+    assert got.headers["x-oss-hash-crc64ecma"] == str(CRC64(TEXT))
+
+
+def test_only_archived_objects_are_restored_and_only_known_classes_stored(cloud: Cloud) -> None:
+    cloud.put("object")
+    assert cloud.call("POST", "object", {"restore": ""}).code == "OperationNotSupported"
+    assert cloud.call("PUT", "other", headers={"x-oss-storage-class": "Attic"}, body=b"").code == "InvalidArgument"
+
+
+@pytest.mark.parametrize(("limit", "status"), [("819200", 200), ("838860800", 200), ("819199", 400), ("fast", 400)])
+def test_the_traffic_limit_has_bounds(cloud: Cloud, limit: str, status: int) -> None:
+    cloud.put("object")
+    got = cloud.send("GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit}))
+    assert got.status == status
+    assert cloud.call("PUT", "object", headers={"x-oss-traffic-limit": limit}, body=b"").status == status
+
+
+def test_a_copy_takes_data_and_headers_or_headers_of_its_own(cloud: Cloud) -> None:
+    cloud.put("from here/ü", TEXT, {"Content-Type": "text/plain", "x-oss-meta-owner": "someone"})
+    source = {"x-oss-copy-source": f"/{BUCKET}/from%20here/%C3%BC"}
+    copied = cloud.call("PUT", "copy", headers=source)
+    assert (copied.status, copied.text("ETag")) == (200, etag_of(TEXT))
+    assert cloud.get("copy").headers["x-oss-meta-owner"] == "someone"
+    replaced = {**source, "x-oss-metadata-directive": "REPLACE", "Content-Type": "text/html"}
+    assert cloud.call("PUT", "copy", headers=replaced).status == 200
+    got = cloud.get("copy")
+    assert (got.body, got.headers["content-type"]) == (TEXT, "text/html")
+    assert "x-oss-meta-owner" not in got.headers
+
+
+def test_a_copy_holds_conditions_on_its_source(cloud: Cloud) -> None:
+    cloud.put("source", TEXT)
+    source = {"x-oss-copy-source": f"/{BUCKET}/source"}
+    missing = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/nothing"})
+    assert (missing.status, missing.code) == (404, "NoSuchKey")
+    changed = cloud.call("PUT", "copy", headers={**source, "x-oss-copy-source-if-match": '"0000"'})
+    assert (changed.status, changed.code) == (412, "PreconditionFailed")
+    cloud.put("taken")
+    taken = cloud.call("PUT", "taken", headers={**source, "x-oss-forbid-overwrite": "true"})
+    assert (taken.status, taken.code) == (409, "FileAlreadyExists")
+
+
+def test_the_listener_hears_of_every_object_written_and_of_no_refused_one(cloud: Cloud) -> None:
+    cloud.put("object", TEXT)
+    cloud.call("PUT", "object", headers={"x-oss-forbid-overwrite": "true"}, body=b"second")
+    cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object"})
+    etag = etag_of(TEXT).strip('"')
+    assert cloud.created == [
+        CreatedObject(BUCKET, "object", 20, etag, "ObjectCreated:PutObject"),
+        CreatedObject(BUCKET, "copy", 20, etag, "ObjectCreated:CopyObject"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a/../b",
+        "../../escape",
+        ".",
+        "..",
+        "a//b",
+        "folder/",
+        "a b+c%20d",
+        "中文/ü",
+        "Case",
+        "case",
+        "a" * 1023,
+        "A" * 1023,
+        "é" * 511,
+        "line\nbreak",
+        "%2e%2e",
+        "a=",
+        "a+",
+        "~tilde",
+        "back\\slash",
+        "q?#&",
+    ],
+)
+def test_any_legal_key_is_kept_apart_and_below_the_root(cloud: Cloud, key: str) -> None:
+    neighbours = ["a", "a/b", "b", "a/", "a+b"]
+    for neighbour in neighbours:
+        cloud.put(neighbour, neighbour.encode())
+    outside = {path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)}
+    cloud.put(key, key.encode())
+    assert cloud.get(key).body == key.encode()
+    assert {path for path in cloud.root.parent.rglob("*") if cloud.root not in (path, *path.parents)} == outside
+    assert [cloud.get(neighbour).body for neighbour in neighbours] == [name.encode() for name in neighbours]
+    listed = cloud.call("GET", query={"list-type": "2", "encoding-type": "url"})
+    from urllib.parse import unquote
+
+    assert sorted([*neighbours, key]) == sorted(unquote(name) for name in listed.texts("Key"))
+
+
+@pytest.mark.parametrize("key", ["/leading", "\\leading", "x" * 1024, "nul\x00"])
+def test_a_key_that_oss_does_not_take_is_refused(cloud: Cloud, key: str) -> None:
+    refused = cloud.call("PUT", key, body=b"")
+    assert (refused.status, refused.code) == (400, "InvalidObjectName")
+
+
+def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
+    assert cloud.send("GET", f"/{BUCKET}/%ff").code == "InvalidObjectName"
+
+
+@pytest.mark.parametrize("name", ["acl", "tagging", "symlink", "x-oss-process", "append", "callback"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+def test_what_the_stand_in_cannot_do_is_never_taken_for_something_else(cloud: Cloud, method: str, name: str) -> None:
+    cloud.put("object", TEXT)
+    refused = cloud.call(method, "object", {name: ""}, body=b"" if method != "GET" else None)
+    assert (refused.status, refused.code) == (501, "NotImplemented")
+    assert cloud.get("object").body == TEXT
+
+
+@pytest.mark.parametrize(("method", "query"), [("PATCH", {}), ("POST", {}), ("DELETE", {"objectMeta": ""})])
+def test_a_method_that_means_nothing_is_405(cloud: Cloud, method: str, query: dict[str, str]) -> None:
+    cloud.put("object")
+    refused = cloud.call(method, "object", query, body=b"")
+    assert (refused.status, refused.code) == (405, "MethodNotAllowed")

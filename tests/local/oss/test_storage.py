@@ -1,0 +1,206 @@
+"""What the laptop's OSS keeps when clients or the whole process break off, and when others share its root."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.oss.storage import AlreadyExists, Bucket, Buckets, Record
+from tests.local.oss.cloud import BUCKET, Cloud
+
+REPOSITORY = Path(__file__).parents[3]
+SERVER = """
+import sys
+from pathlib import Path
+from local.oss import create_app
+from local.server import listen, serve
+from signer import Credentials
+app = create_app(
+    Path(sys.argv[1]), region="cn-hangzhou", credentials=[Credentials(*sys.argv[2:5])], buckets=["examplebucket"],
+    now=lambda: float(sys.argv[5]),
+)
+print(serve(app, listen(0)).url, flush=True)
+sys.stdin.read()
+"""
+CLAIMS = """
+import sys
+from pathlib import Path
+from local.oss.storage import AlreadyExists, Buckets, Record
+bucket = Buckets(Path(sys.argv[1])).get("examplebucket")
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    with bucket.draft() as draft:
+        draft.write([sys.argv[2].encode()])
+        try:
+            bucket.publish(draft, Record(f"claim {number}", draft.size, "", 0, 0.0), forbid_overwrite=True)
+            print(number)
+        except AlreadyExists:
+            pass
+"""
+
+
+def half_sent(cloud: Cloud, body: bytes, promised: int, *, chunked: bool = False) -> socket.socket:
+    """A PUT whose body breaks off; the connection is still open."""
+    host, _, port = cloud.host.partition(":")
+    wire = socket.create_connection((host, int(port)), timeout=10)
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {promised}"
+    wire.sendall(f"PUT {cloud.link('PUT', 'object')} HTTP/1.1\r\nHost: {cloud.host}\r\n{length}\r\n\r\n".encode())
+    wire.sendall(f"{promised:x}\r\n".encode() + body if chunked else body)
+    return wire
+
+
+def drafts(cloud: Cloud) -> list[Path]:
+    return list((cloud.root / BUCKET / "drafts").iterdir())
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_ends_early_stores_nothing(cloud: Cloud, chunked: bool) -> None:
+    cloud.put("object", b"before")
+    with half_sent(cloud, b"x" * 1000, 2000, chunked=chunked) as wire:
+        wire.shutdown(socket.SHUT_WR)
+        answer = b""
+        while block := wire.recv(65_536):
+            answer += block
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"<Code>IncompleteBody</Code>" in answer
+    assert cloud.get("object").body == b"before"
+    assert drafts(cloud) == []
+
+
+def test_a_body_without_its_last_chunk_stores_nothing(cloud: Cloud) -> None:
+    with half_sent(cloud, b"x" * 1000, 1000, chunked=True) as wire:
+        wire.sendall(b"\r\n")
+        wire.shutdown(socket.SHUT_WR)
+        assert wire.recv(65_536).startswith(b"HTTP/1.1 400")
+    assert cloud.get("object").status == 404
+
+
+def test_a_process_killed_during_a_put_loses_nothing(start: Callable[..., Cloud], tmp_path: Path) -> None:
+    cloud = start()
+    cloud.put("object", b"before")
+    keys = [
+        cloud.credentials.access_key_id,
+        cloud.credentials.access_key_secret,
+        cloud.credentials.security_token or "",
+    ]
+    arguments = [sys.executable, "-c", SERVER, str(cloud.root), *keys, str(cloud.clock())]
+    with subprocess.Popen(
+        arguments, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            other = Cloud(process.stdout.readline().strip(), cloud.root, cloud.clock)
+            with half_sent(other, b"x" * (3 << 20), 6 << 20):
+                while not any(path.stat().st_size for path in drafts(cloud)):
+                    assert process.poll() is None
+                os.kill(process.pid, signal.SIGKILL)
+        finally:
+            process.kill()
+    assert cloud.get("object").body == b"before"
+    again = start()
+    assert again.get("object").body == b"before"
+    assert again.call("GET").texts("Key") == ["object"]
+    again.put("object", b"after")
+    assert cloud.get("object").body == b"after"
+
+
+def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[..., Cloud]) -> None:
+    before = start()
+    before.put("object", b"null version", {"x-oss-meta-owner": "someone"})
+    before.keep_versions()
+    version = before.put("object", b"second").headers["x-oss-version-id"]
+    upload = before.call("POST", "large", {"uploads": ""}).text("UploadId")
+    before.call("PUT", "large", {"uploadId": upload, "partNumber": "1"}, body=b"part")
+    before.call("DELETE", query={"cors": ""})
+
+    after = start()
+    assert after.get("object", versionId=version).body == b"second"
+    assert after.get("object", versionId="null").headers["x-oss-meta-owner"] == "someone"
+    assert after.call("GET", query={"versioning": ""}).text("Status") == "Enabled"
+    assert after.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
+    assert after.call("POST", "large", {"uploadId": upload}, {"x-oss-complete-all": "yes"}).status == 200
+    assert after.get("large").body == b"part"
+
+
+def test_of_two_processes_only_one_gets_each_claim(tmp_path: Path) -> None:
+    bucket = Buckets(tmp_path).create("examplebucket", 0)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIMS, str(tmp_path), name],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    try:
+        for process in processes:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+        won = [[int(line) for line in process.communicate(timeout=30)[0].split()] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert sorted(won[0] + won[1]) == list(range(100))
+    for name, numbers in zip((b"one", b"two"), won, strict=True):
+        for number in numbers:
+            opened = bucket.open(f"claim {number}")
+            assert opened is not None
+            assert b"".join(opened.blocks()) == name
+
+
+def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> Record:
+    with bucket.draft() as draft:
+        draft.write([content])
+        return bucket.publish(draft, Record(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
+
+
+def test_a_reader_keeps_what_it_opened_while_others_write_and_delete(tmp_path: Path) -> None:
+    bucket = Buckets(tmp_path).create("examplebucket", 0)
+    put(bucket, "key", b"before" * 1000)
+    opened = bucket.open("key")
+    assert opened is not None
+    put(bucket, "key", b"after")
+    bucket.delete("key", 0.0)
+    assert b"".join(opened.blocks()) == b"before" * 1000
+
+
+def test_a_draft_that_is_not_published_leaves_no_trace(tmp_path: Path) -> None:
+    bucket = Buckets(tmp_path).create("examplebucket", 0)
+    put(bucket, "key", b"before")
+    with bucket.draft() as draft:
+        draft.write([b"never"])
+    with pytest.raises(AlreadyExists):
+        put(bucket, "key", b"second", forbid_overwrite=True)
+    assert list((tmp_path / "examplebucket" / "drafts").iterdir()) == []
+
+
+def test_drafts_of_a_killed_process_are_swept_a_day_later(tmp_path: Path) -> None:
+    Buckets(tmp_path).create("examplebucket", 0)
+    folder = tmp_path / "examplebucket" / "drafts"
+    for name in ("old", "young"):
+        (folder / name).write_bytes(b"")
+    os.utime(folder / "old", (0, 0))
+    Buckets(tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["young"]
+
+
+def test_a_foreign_file_in_the_root_is_told_apart_from_an_object(tmp_path: Path) -> None:
+    bucket = Buckets(tmp_path).create("examplebucket", 0)
+    (tmp_path / "examplebucket" / "objects" / "foreign=").write_bytes(b"not written by this program")
+    with pytest.raises(ValueError, match="is no object file"):
+        bucket.open("foreign")

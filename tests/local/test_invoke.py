@@ -1,0 +1,116 @@
+"""`python -m local invoke`: one function, run once on an event."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from local.stack import Stack
+from tests.local.fc.test_async_invoke import FUNCTIONS, ROOT, config, notes, put
+
+EVENTS = ROOT / "tests/data/events"
+KEYS = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE"}
+
+
+def invoke(
+    *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("OSS_", "LINK_", "ALIBABA_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "local", "invoke", *arguments],
+        cwd=ROOT,
+        env={**bare, **(environ or {})},
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_answer_is_printed(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    done = invoke("noted", "--event", str(EVENTS / "timer.json"), "--config", str(path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["event"]["triggerName"] == "timer-trigger"
+    assert len(notes(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["noted", "events"])
+def test_a_function_is_known_by_its_name_and_its_resource(tmp_path: Path, name: str) -> None:
+    done = invoke(name, "--event", "-", "--config", str(config(tmp_path)), stdin=b'{"n": 1}')
+    assert json.loads(done.stdout)["event"] == {"n": 1}
+
+
+def test_an_invocation_that_fails_is_status_1_with_the_error(tmp_path: Path) -> None:
+    done = invoke("noted", "--event", "-", "--config", str(config(tmp_path, fails=1)), stdin=b"{}")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"noted failed: RuntimeError: not this time" in done.stderr
+
+
+def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"links": [{"path": "/outbox/nowhere.txt"}]}')
+    with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss") as stack:
+        put(stack, "outbox/a.txt")
+        assert stack.dispatcher.wait(30)
+        environ = {
+            "OSS_ACCESS_KEY_ID": stack.credentials.access_key_id,
+            "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
+            "OSS_SESSION_TOKEN": stack.credentials.security_token or "",
+            "LINK_OSS_ENDPOINT": stack.oss_url,
+        }
+        done = invoke("links_events", "--event", str(event), environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {
+            "items": 1,
+            "links": 0,
+            "notices": 0,
+            "skipped": 1,
+            "reasons": {"no_notice": 1},
+            "repeated": 0,
+            "queued": 0,
+        }
+        # As the stack's own trigger told of it before.
+        record = json.loads((EVENTS / "oss-trigger.json").read_text())
+        record["events"][0]["oss"]["object"]["key"] = "outbox/b.txt"
+        event.write_text(json.dumps(record))
+        first, second = (
+            json.loads(invoke("links_events", "--event", str(event), environ=environ).stdout) for _ in range(2)
+        )
+        assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
+
+
+def test_an_event_that_the_repositorys_function_does_not_know_is_status_1() -> None:
+    done = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
+    assert done.returncode == 1
+    assert b"InvocationFailed: The event is an object with the members timestamp, requestContext" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["nothing", "--event", "-"],
+            "There is no function 'nothing' to run here: the functions are links-http, links-",
+        ),
+        (["links-events", "--event", "no-such-file"], "no-such-file cannot be read"),
+        (["links-events", "--event", "-", "--config", "no-such.yaml"], "no-such.yaml does not exist"),
+        (["links-events", "--event", "-"], "There are no credentials: set OSS_ACCESS_KEY_ID"),
+    ],
+)
+def test_what_cannot_be_invoked_is_one_sentence_and_status_2(arguments: list[str], says: str) -> None:
+    done = invoke(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert says in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_the_functions_folder_is_there() -> None:
+    assert (FUNCTIONS / "noted.py").is_file()

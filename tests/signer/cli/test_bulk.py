@@ -1,0 +1,375 @@
+"""Links for many objects: whole files however a run ends, and a run that goes on where another stopped."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import html
+import io
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import signer
+from local.oss import create_app
+from local.server import listen, serve
+from signer.cli.bulk_formats import FORMATS, Item, Refusal, of_column, of_lines, sign
+from signer.cli.bulk_output import opened
+from signer.cli.listing import ListingFailed, objects
+
+KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIStoken+/EXAMPLE==")
+BUCKET = "examplebucket"
+HANGZHOU = signer.Endpoint.public("cn-hangzhou")
+NOW = 1_732_494_588
+ODD = [
+    "a.txt",
+    'with "quotes", and commas',
+    "報告/q3 <b>.pdf",
+    "=cmd()",
+    " leading",
+    "semi;colon",
+    "it's & more",
+    "100%",
+]
+ENVIRONMENT = {
+    "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
+    "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+    "OSS_SESSION_TOKEN": KEYS.security_token or "",
+    "OSS_REGION": "cn-hangzhou",
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(Path(signer.__file__).parents[1]),
+    "PYTHONIOENCODING": "utf-8",
+}
+
+
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "signer", "bulk", *arguments],
+        input=stdin,
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=60,
+        check=False,
+    )
+
+
+def records(text: str, form: str) -> list[tuple[int, str, str]]:
+    """Line, key and URL of each record, read as strangers would read them."""
+    if form == "csv":
+        return [(int(row["line"]), row["key"], row["url"]) for row in csv.DictReader(io.StringIO(text))]
+    if form == "jsonl":
+        return [(r["line"], r["key"], r["url"]) for r in map(json.loads, text.splitlines())]
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert page.open_tags == []
+    return page.rows
+
+
+class Page(HTMLParser):
+    """An index as a browser reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, str, str]] = []
+        self.open_tags: list[str] = []
+        self._line = 0
+        self._url: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag != "meta":
+            self.open_tags.append(tag)
+        if tag == "tr" and "data-line" in given:
+            self._line = int(given["data-line"] or 0)
+        if tag == "a":
+            self._url = given["href"]
+
+    def handle_data(self, data: str) -> None:
+        if self._url is not None:
+            self.rows.append((self._line, data, self._url))
+            self._url = None
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags.pop() == tag
+
+
+def lines_of(number: int) -> str:
+    return "".join(f"reports/{i:06d} q3.pdf\n" for i in range(1, number + 1))
+
+
+def test_the_links_are_those_that_presign_makes() -> None:
+    items = of_lines([f"{key}\n" for key in ODD], BUCKET)
+    (batch,) = sign(items, credentials=KEYS, endpoint=HANGZHOU, expires_in=600, clock=lambda: NOW + 0.9)
+    for key, made in zip(ODD, batch, strict=True):
+        link = signer.presign("GET", BUCKET, key, credentials=KEYS, endpoint=HANGZHOU, expires_in=600, now=NOW)
+        assert not isinstance(made, Refusal)
+        assert made.link == link
+
+
+def test_each_second_has_its_own_signing_time() -> None:
+    times = iter(range(NOW, NOW + 100))
+    items = of_lines(lines_of(1100).splitlines(), BUCKET)
+    batches = list(sign(items, credentials=KEYS, endpoint=HANGZHOU, expires_in=60, clock=lambda: next(times)))
+    ends = {
+        int(made.link.expires_at.timestamp()) for batch in batches for made in batch if not isinstance(made, Refusal)
+    }
+    assert ends == {NOW + 60, NOW + 61, NOW + 62}
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_odd_keys_survive_each_format(form: str) -> None:
+    done = run("--bucket", BUCKET, "--format", form, stdin="\n".join(ODD).encode())
+    assert done.returncode == 0
+    found = records(done.stdout.decode(), form)
+    assert [(line, key) for line, key, _ in found] == list(enumerate(ODD, 1))
+    for _, key, url in found:
+        assert signer.verify("GET", url, credentials=KEYS).ok
+        assert signer.explain(url).key == key
+
+
+def test_a_bad_key_is_reported_with_its_line_and_the_rest_goes_on() -> None:
+    text = (
+        b"a.txt\n\n../b\nc.txt\n"
+        + b"\xff\xfe\n"
+        + b"oss://other-bucket/d.txt\noss://Bad_Bucket/e\n"
+        + b"x" * 1024
+        + b"\nlast"
+    )
+    done = run("--bucket", BUCKET, stdin=text)
+    assert done.returncode == 1
+    assert [line for line, _, _ in records(done.stdout.decode(), "csv")] == [1, 4, 6, 9]
+    said = done.stderr.decode().splitlines()
+    assert [words.partition(":")[0] for words in said[:-1]] == ["line 3", "line 5", "line 7", "line 8"]
+    assert said[-1] == "4 links, 4 refused."
+
+
+def test_lines_without_a_bucket_say_what_to_do() -> None:
+    (refused,) = of_lines(["a.txt"], None)
+    assert isinstance(refused, Refusal)
+    assert "--bucket" in refused.reason
+
+
+def test_a_csv_column_is_taken_by_name_or_by_number(tmp_path: Path) -> None:
+    table = tmp_path / "orders.csv"
+    table.write_text('id,invoice key\n1,"a, b.pdf"\n2,c.pdf\n', encoding="utf-8-sig")
+    done = run(str(table), "--column", "invoice key", "--bucket", BUCKET)
+    assert [(line, key) for line, key, _ in records(done.stdout.decode(), "csv")] == [(2, "a, b.pdf"), (3, "c.pdf")]
+    assert list(of_column(io.StringIO("x,a\ny,b\n"), "2", BUCKET)) == [Item(1, BUCKET, "a"), Item(2, BUCKET, "b")]
+    assert run(str(table), "--bucket", BUCKET).returncode == 2
+    unknown = run(str(table), "--column", "nothing", "--bucket", BUCKET)
+    assert unknown.returncode == 2
+    assert b"invoice key" in unknown.stderr
+
+
+def test_pipes_are_silent_but_for_the_summary() -> None:
+    done = run("--bucket", BUCKET, stdin=lines_of(2000).encode())
+    assert done.stderr == b"2000 links.\n"
+    told = run("--bucket", BUCKET, "--json", stdin=b"a\n")
+    assert json.loads(told.stderr) == {"links": 1, "refused": 0, "whole": True, "output": "-"}
+
+
+def test_a_person_who_watches_sees_a_bar(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(tmp_path / "links.csv")]
+    try:
+        done = subprocess.run(
+            command, input=lines_of(1000).encode(), stderr=terminal, env=ENVIRONMENT, timeout=60, check=True
+        )
+        shown = os.read(screen, 1 << 16).decode()
+    finally:
+        os.close(terminal)
+        os.close(screen)
+    assert done.returncode == 0
+    assert re.search(r"1\.0+k links \[", shown)
+    assert "1000 links." in shown
+
+
+def test_a_reader_that_stops_reading_is_no_fault_to_shout_about() -> None:
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        try:
+            process.stdin.write(lines_of(5000).encode())
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        assert b"Traceback" not in process.stderr.read()
+        assert process.wait(30) == 1
+
+
+def test_the_file_is_readable_for_its_owner_alone(tmp_path: Path) -> None:
+    run("--bucket", BUCKET, "--output", str(tmp_path / "links.csv"), stdin=b"a\n")
+    assert (tmp_path / "links.csv").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_a_valid_file_and_resume_goes_on(form: str, number: int, tmp_path: Path) -> None:
+    output = tmp_path / f"links.{form}"
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(output)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(lines_of(1200).encode())
+        process.stdin.flush()
+        wait_until(lambda: output.exists() and output.read_bytes().count(b"reports") >= 1024)
+        process.send_signal(number)
+        said = process.stderr.read().decode()
+        assert process.wait(30) == 1
+    assert "interrupted, --resume goes on" in said
+    first = records(output.read_text(), form)
+    assert first
+    assert [line for line, _, _ in first] == list(range(1, len(first) + 1))
+    assert len(first) < 3000
+
+    done = run("--bucket", BUCKET, "--output", str(output), "--resume", stdin=lines_of(3000).encode())
+    assert done.returncode == 0
+    whole = records(output.read_text(), form)
+    assert [line for line, _, _ in whole] == list(range(1, 3001))
+    assert whole[: len(first)] == first
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends
+        os.sched_yield()
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_resume_goes_on_from_wherever_a_file_was_cut(form: str, tmp_path: Path) -> None:
+    source = "\n".join(ODD)
+    whole = run("--bucket", BUCKET, "--format", form, stdin=source.encode()).stdout
+    expected = [(line, key) for line, key, _ in records(whole.decode(), form)]
+    output = tmp_path / "links"
+    for cut in {0, 1, *range(0, len(whole), max(len(whole) // 12, 1)), len(whole) - 1, len(whole)}:
+        output.write_bytes(whole[:cut])
+        items = of_lines(source.splitlines(), BUCKET)
+        with opened(str(output), FORMATS[form], resume=True) as out:
+            last = out.last.line if out.last else 0
+            for batch in sign(items, credentials=KEYS, endpoint=HANGZHOU, expires_in=60, clock=time.time):
+                for made in batch:
+                    if not isinstance(made, Refusal) and made.item.line > last:
+                        out.write(out.format.record(*made))
+            out.end()
+        assert [(line, key) for line, key, _ in records(output.read_text(), form)] == expected
+
+
+def test_resume_refuses_a_file_or_a_source_that_is_another(tmp_path: Path) -> None:
+    output = tmp_path / "links.csv"
+    output.write_text("dear diary,\nthis is no list of links\n")
+    done = run("--bucket", BUCKET, "--output", str(output), "--resume", stdin=b"a\n")
+    assert done.returncode == 2
+    assert output.read_text().startswith("dear diary")
+    run("--bucket", BUCKET, "--output", str(output), stdin=b"a\nb\n")
+    before = output.read_bytes()
+    changed = run("--bucket", BUCKET, "--output", str(output), "--resume", stdin=b"a\nz\nc\n")
+    assert changed.returncode == 2
+    assert b"same source" in changed.stderr
+    assert output.read_bytes() == before
+    assert run("--bucket", BUCKET, "--resume", stdin=b"a\n").returncode == 2
+
+
+def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys\n"
+        "from signer.cli import run\n"
+        "status = run(['bulk', sys.argv[1], '--bucket', 'examplebucket', '--output', '/dev/null'])\n"
+        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = []
+    for number in (2_000, 60_000):
+        source = tmp_path / f"{number}.txt"
+        source.write_text(lines_of(number))
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(source)],
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            timeout=60,
+            check=True,
+        )
+        status, peak = done.stdout.split()
+        assert status == "0"
+        peaks.append(int(peak))
+    assert peaks[1] - peaks[0] < 4096  # KiB, for thirty times the links
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[signer.Endpoint]:
+    """A stand-in of OSS with 22 objects under in/ and one beside it."""
+    app = create_app(tmp_path / "oss", region="cn-hangzhou", credentials=[KEYS], buckets=[BUCKET])
+    client = app.test_client()
+    endpoint = signer.Endpoint.path_style("http://127.0.0.1", "cn-hangzhou")
+    for number in range(1, 23):
+        key = f"in/報告 {number:04d}+&.txt"
+        link = signer.presign("PUT", BUCKET, key, credentials=KEYS, endpoint=endpoint)
+        assert client.put(link.url, data=b"x" * number).status_code == 200
+    link = signer.presign("PUT", BUCKET, "other.txt", credentials=KEYS, endpoint=endpoint)
+    assert client.put(link.url, data=b"x").status_code == 200
+    server = serve(app, listen(0))
+    yield signer.Endpoint.path_style(server.url, "cn-hangzhou")
+    server.close()
+
+
+def test_everything_under_a_prefix_is_listed_page_by_page(
+    cloud: signer.Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signer.cli.listing.PAGE", 5)
+    listed = list(objects(BUCKET, "in/", credentials=KEYS, endpoint=cloud))
+    assert [(one.key, one.size) for one in listed] == [(f"in/報告 {n:04d}+&.txt", n) for n in range(1, 23)]
+    behind = objects(BUCKET, "in/", credentials=KEYS, endpoint=cloud, start_after=listed[9].key)
+    assert list(behind) == listed[10:]
+
+
+def test_bulk_signs_all_under_a_prefix_with_sizes_and_resumes(cloud: signer.Endpoint, tmp_path: Path) -> None:
+    output = tmp_path / "index.html"
+    address = f"{cloud.scheme}://{cloud.domain}"
+    arguments = [f"oss://{BUCKET}/in/", "--output", str(output), "--endpoint", address]
+    assert run(*arguments).returncode == 0
+    page = output.read_text()
+    found = records(page, "html")
+    assert len(found) == 22
+    assert '<td class="size">22</td>' in page
+    rows = page.splitlines(keepends=True)
+    cut = next(index for index, row in enumerate(rows) if html.escape(found[10][1]) in row)
+    output.write_text("".join(rows[:cut]) + rows[cut][:40])
+    assert run(*arguments, "--resume").returncode == 0
+    assert [key for _, key, _ in records(output.read_text(), "html")] == [key for _, key, _ in found]
+
+
+def test_a_listing_that_is_refused_says_why(cloud: signer.Endpoint) -> None:
+    wrong = KEYS._replace(access_key_secret="anotherEXAMPLE")
+    with pytest.raises(ListingFailed, match="SignatureDoesNotMatch"):
+        list(objects(BUCKET, "", credentials=wrong, endpoint=cloud))
+    gone = signer.Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou")
+    pauses: list[float] = []
+    with pytest.raises(ListingFailed, match="ConnectionError"):
+        list(objects(BUCKET, "", credentials=KEYS, endpoint=gone, pause=pauses.append))
+    assert len(pauses) == 3
+
+
+def test_a_source_that_is_not_there_leaves_the_output_alone(tmp_path: Path) -> None:
+    output = tmp_path / "links.csv"
+    output.write_text("precious")
+    assert run(str(tmp_path / "none.txt"), "--bucket", BUCKET, "--output", str(output)).returncode == 2
+    assert output.read_text() == "precious"
