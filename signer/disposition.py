@@ -7,12 +7,16 @@ from urllib.parse import quote
 
 from .errors import InvalidQuery
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["%]')
 
 
 def attachment(name: str) -> str:
-    """`attachment; filename="ascii"; filename*=UTF-8''…`. Raises `InvalidQuery` for what is no file name."""
+    """`attachment; filename="ascii"; filename*=UTF-8''…`.
+
+    Raises `InvalidQuery` unless the name has 1 to 255 bytes of UTF-8, and no slash, backslash or control character (C0
+    or C1).
+    """
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

@@ -11,6 +11,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 )
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
@@ -52,13 +53,13 @@ class Endpoint(NamedTuple):
     @classmethod
     def custom_domain(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
         """A domain bound to one bucket (CNAME), such as `https://static.example.com`."""
-        scheme, domain = _origin(url)
+        scheme, domain = parse_origin(url)
         return cls(scheme, domain, _label(region), _label(product), "custom")
 
     @classmethod
     def path_style(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
         """An address with the bucket first in the path, as an IP address needs it."""
-        scheme, domain = _origin(url)
+        scheme, domain = parse_origin(url)
         return cls(scheme, domain, _label(region), _label(product), "path")
 
     def host(self, bucket: str) -> str:
@@ -82,8 +83,16 @@ def _label(value: str) -> str:
     return value
 
 
-def _origin(url: str) -> tuple[str, str]:
-    """Scheme and host of an address that is nothing else: no path, query or user."""
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine: localhost, 127.0.0.0/8 or [::1]."""
+    return _LOOPBACK.fullmatch(host) is not None
+
+
+def parse_origin(url: str) -> tuple[str, str]:
+    """The scheme and the host, with a port that is not the scheme's own, of `https://host:port`.
+
+    Raises `InvalidEndpoint` for a path, a query or a user in it, and for any other scheme than http and https.
+    """
     found = _ADDRESS.fullmatch(url.lower()) if isinstance(url, str) else None
     port = int(found["port"]) if found and found["port"] else None
     if not found or (port is not None and not 0 < port < 65536):

@@ -57,7 +57,7 @@ class Link(NamedTuple):
 def presign(
     method: str,
     bucket: str,
-    key: str,
+    key: str | None,
     *,
     credentials: Credentials,
     endpoint: Endpoint,
@@ -69,7 +69,8 @@ def presign(
 ) -> Link:
     """A link that lets anyone do `method` on `oss://bucket/key` until it expires.
 
-    `expires_in` is in seconds, 1 to 604800. `headers` are those that the request will carry: Content-Type,
+    `key` is None for a request to the bucket itself, such as a list of its objects. `expires_in` is in seconds, 1 to
+    604800. `headers` are those that the request will carry: Content-Type,
     Content-MD5 and x-oss-* are always signed, others only where `signed_headers` names them; `host` is filled
     in from the endpoint. `now` (a datetime with a zone, or Unix seconds) is the clock, cut to whole seconds.
     The expiry is clamped to `credentials.expires_at` where that is known, and to nothing else.
@@ -77,7 +78,9 @@ def presign(
     Raises a child of `SignerError` for whatever OSS would refuse and whatever would break on its way there.
     Source: the OSS page "Include a V4 signature in a URL".
     """
-    if names.is_plain_key(key):
+    if key is None:
+        encoded_key = ""
+    elif names.is_plain_key(key):
         encoded_key = key
     else:
         names.check_key(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidMethod, InvalidQuery
+from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidLink, InvalidMethod, InvalidQuery
 
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 MAX_KEY_BYTES = 1023
@@ -105,3 +105,17 @@ def check_header(name: str, value: str) -> None:
             "percent-encode what is not.",
             name=name,
         )
+
+
+def parse_oss_url(url: str) -> tuple[str, str]:
+    """The bucket and the key of `oss://bucket/key`; the key is "" or ends in "/" for a prefix.
+
+    Raises `InvalidLink` for any other form, `InvalidBucket` and `InvalidKey`.
+    """
+    bucket, slash, key = url.removeprefix("oss://").partition("/")
+    if not url.startswith("oss://") or not slash:
+        raise InvalidLink(f"Invalid address {url!r} (expected oss://bucket/key).")
+    check_bucket(bucket)
+    if key:
+        check_key(key)
+    return bucket, key

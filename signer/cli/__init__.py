@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from ..durations import moment, span
 from ..errors import SignerError
 from ..link import Link, presign
 from ..redaction import redact
+from ..times import format_duration, format_time, rfc3339
 from . import options
 from .bulk import bulk
 from .options import HEADER, METHOD, QUERY, OssAddress, Size, Span, Target
@@ -136,7 +136,7 @@ def _facts(link: Link) -> dict[str, object]:
         "url": link.url,
         "method": link.method,
         "headers": link.headers,
-        "expires_at": link.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires_at": rfc3339(link.expires_at.timestamp()),
         "expires_in": link.expires_in,
         "clamped": link.clamped,
     }
@@ -145,7 +145,9 @@ def _facts(link: Link) -> dict[str, object]:
 def _tell(link: Link) -> None:
     """On standard error: what the URL does not show."""
     because = ", when the credentials end" if link.clamped else ""
-    click.echo(f"{link.method}, ends {moment(link.expires_at)}, in {span(link.expires_in)}{because}.", err=True)
+    click.echo(
+        f"{link.method}, ends {format_time(link.expires_at)}, in {format_duration(link.expires_in)}{because}.", err=True
+    )
     for name, value in link.headers.items():
         click.echo(f"Send the header {name}: {value}", err=True)
 
@@ -237,12 +239,12 @@ def form(target: Target, as_json: bool, file: str, expires: int, **given: Any) -
         expires_in=expires,
     )
     if as_json:
-        ends = made.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ends = rfc3339(made.expires_at.timestamp())
         options.show({**made._asdict(), "expires_at": ends})
         return
     fields = [part for name, value in made.fields.items() for part in ("--form-string", f"{name}={value}")]
     click.echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", made.url]))
-    click.echo(f"Ends {moment(made.expires_at)}, in {span(made.expires_in)}.", err=True)
+    click.echo(f"Ends {format_time(made.expires_at)}, in {format_duration(made.expires_in)}.", err=True)
 
 
 @commands.command()
@@ -269,7 +271,7 @@ def verify(
     held = check(method.upper(), url, credentials=who.credentials, headers=dict(headers), bucket=bucket)
     parts = {name: getattr(held, name) for name in ("signature", "expiry", "skew", "token", "headers")}
     if as_json:
-        ends = held.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ") if held.expires_at else None
+        ends = rfc3339(held.expires_at.timestamp()) if held.expires_at else None
         faults = [fault._asdict() for fault in held.faults]
         options.show({"ok": held.ok, **parts, "faults": faults, "expires_at": ends})
     else:
@@ -279,7 +281,7 @@ def verify(
         for fault in held.faults:
             click.echo(f"  fault      {fault.code}" + (f" ({redact(fault.parameter)})" if fault.parameter else ""))
         if held.expires_at:
-            click.echo(f"  ends       {moment(held.expires_at)}")
+            click.echo(f"  ends       {format_time(held.expires_at)}")
         if not held.ok:
             click.echo("The command explain tells why.", err=True)
     return 0 if held.ok else 1

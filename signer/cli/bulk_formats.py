@@ -20,6 +20,7 @@ from ..credentials import Credentials
 from ..endpoint import Endpoint
 from ..errors import InvalidKey, SignerError
 from ..link import Link, presign
+from ..times import rfc3339
 
 BATCH = 512  # records that are signed by one reading of the clock and written at once
 _NEEDS_QUOTES = re.compile(r'[",\s;\'=+@-]')
@@ -162,7 +163,7 @@ class Format(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _time(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(when.timestamp())
 
 
 def _csv_record(item: Item, link: Link) -> str:

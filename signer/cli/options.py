@@ -14,11 +14,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..credentials import Credentials
-from ..durations import read_span
 from ..endpoint import Endpoint
 from ..errors import MissingCredentials
 from ..names import METHODS
 from ..redaction import redact
+from ..times import parse_duration
 from . import profile as profiles
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +41,7 @@ class Span(click.ParamType[int]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Seconds of 90, 90s, 15m, 2h or 1d."""
-        seconds = value if isinstance(value, int) else read_span(str(value))
+        seconds = value if isinstance(value, int) else parse_duration(str(value))
         if seconds is None:
             self.fail(f"{value!r} is no span of time: write 90, 90s, 15m, 2h or 7d.", param, ctx)
         return seconds

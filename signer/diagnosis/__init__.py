@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from .. import v4
 from ..credentials import Credentials
-from ..durations import moment, relative, span
 from ..link import check_credentials, seconds
+from ..times import format_duration, format_relative, format_time, rfc3339
 from . import checks as look
 from . import ranking
 from .checks import Finding
@@ -77,7 +77,7 @@ class Explanation(NamedTuple):
         facts: dict[str, object] = self._asdict()
         for name in ("issued_at", "expires_at"):
             when = facts[name]
-            facts[name] = when.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(when, datetime) else None
+            facts[name] = rfc3339(when.timestamp()) if isinstance(when, datetime) else None
         facts["findings"] = [
             {**finding._asdict(), "title": finding.title, "advice": finding.advice} for finding in self.findings
         ]
@@ -190,11 +190,11 @@ def _lines(told: Explanation) -> Iterator[str]:
     if told.region:
         yield f"  region     {told.region}"
     if told.issued_at and told.age is not None:
-        yield f"  signed     {moment(told.issued_at)}, {relative(told.age)}"
+        yield f"  signed     {format_time(told.issued_at)}, {format_relative(told.age)}"
     if told.expires_at and told.remaining is not None:
-        lived = f", made for {span(told.lifetime)}" if told.lifetime and told.lifetime > 0 else ""
+        lived = f", made for {format_duration(told.lifetime)}" if told.lifetime and told.lifetime > 0 else ""
         verb = "ends" if told.remaining > 0 else "ended"
-        yield f"  {verb:<10} {moment(told.expires_at)}, {relative(-told.remaining)}{lived}"
+        yield f"  {verb:<10} {format_time(told.expires_at)}, {format_relative(-told.remaining)}{lived}"
     if told.version:
         yield f"  signed by  {'temporary credentials (STS)' if told.temporary else 'a permanent access key'}"
         yield f"  send       {', '.join(told.headers) or 'no header that the link names'}"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..durations import moment_of, span
 from ..link import MAX_EXPIRES_IN
 from ..signed_request import REQUIRED, read_timestamp
+from ..times import format_duration, format_timestamp
 from ..verification import SKEW
 from .advice import ADVICE
 from .lenient_url import PARTS, S3_V4, V1, V2, V4, Reading
@@ -184,12 +184,16 @@ def of_times(link: Reading, now: int) -> Iterator[Finding]:
         yield Finding(
             "date_in_future",
             CERTAIN,
-            f"It is dated {moment_of(link.issued)}, {span(link.issued - now)} ahead of the clock here, "
-            f"{moment_of(now)}.",
+            f"It is dated {format_timestamp(link.issued)}, {format_duration(link.issued - now)} ahead of the clock "
+            f"here, {format_timestamp(now)}.",
         )
     if link.ends is not None and link.ends <= now:
-        lived = f" It was made to live for {span(link.lifetime)}." if link.lifetime else ""
-        yield Finding("expired", CERTAIN, f"It ended {moment_of(link.ends)}, {span(now - link.ends)} ago.{lived}")
+        lived = f" It was made to live for {format_duration(link.lifetime)}." if link.lifetime else ""
+        yield Finding(
+            "expired",
+            CERTAIN,
+            f"It ended {format_timestamp(link.ends)}, {format_duration(now - link.ends)} ago.{lived}",
+        )
 
 
 def of_address(link: Reading) -> Iterator[Finding]:

@@ -1,0 +1,56 @@
+"""Durations and times as people write and read them."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timezone
+from functools import lru_cache
+
+_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def parse_duration(string: str) -> int | None:
+    """Seconds of `90`, `90s`, `15m`, `2h` or `1d`; None for anything else, zero included."""
+    match = _DURATION.fullmatch(string)
+    return int(match[1]) * _SECONDS[match[2]] or None if match else None
+
+
+@lru_cache(maxsize=64)
+def rfc3339(timestamp: float) -> str:
+    """Unix seconds as RFC 3339 in UTC, without a fraction: `2026-03-01T06:51:11Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
+
+
+def format_duration(seconds: int) -> str:
+    """The two largest units of a duration that is not negative: `2 hours 5 minutes`."""
+    parts = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts) or "0 seconds"
+
+
+def format_relative(seconds: int) -> str:
+    """`5 minutes ago` for the past, `in 5 minutes` for the future (negative seconds)."""
+    return f"{format_duration(seconds)} ago" if seconds >= 0 else f"in {format_duration(-seconds)}"
+
+
+def format_time(when: datetime) -> str:
+    """`2026-11-25 00:29:48 UTC`; `when` is in UTC."""
+    return when.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def format_timestamp(timestamp: int) -> str:
+    """Unix seconds as `format_time` does; as plain digits outside of the calendar's range."""
+    try:
+        return format_time(datetime.fromtimestamp(timestamp, timezone.utc))
+    except (ValueError, OverflowError, OSError):
+        return f"Unix time {timestamp}"
