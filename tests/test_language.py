@@ -1,0 +1,93 @@
+"""Plain English wherever a person reads: strings, docstrings and comments of the code, and the documents."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("signer", "handler", "local", "deploy", "bench")
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("docs/*.md", "README.md", ".github/*.md", "CHANGELOG.md", "handler/openapi.json", "deploy/**/*.md")
+    for path in ROOT.glob(pattern)
+) + sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("handler/templates/*.html"))
+
+# What slows a reader down whose first language is another, and what to write instead.
+RULES = {
+    "say what was expected": re.compile(r"(?<!\bthere )\b(?:is|are) no\b(?! longer\b)", re.IGNORECASE),
+    "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b", re.IGNORECASE),
+    "say notified or sent": re.compile(r"\b(?:told|tells|tell) of\b", re.IGNORECASE),
+    "say again": re.compile(r"\banew\b", re.IGNORECASE),
+    "say fix": re.compile(r"\bmend(?:s|ed|ing)?\b", re.IGNORECASE),
+    "say complete, full or entire": re.compile(r"\bwhole\b(?! (?:number|second|minute|hour|day)s?\b)", re.IGNORECASE),
+    "say they": re.compile(r"\b(?:he|she|his|him|hers)\b", re.IGNORECASE),
+}
+
+
+def strings_and_comments(source: str) -> Iterator[tuple[int, str]]:
+    """Each string constant, docstring and comment, with its line."""
+    kinds = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", -1)}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in kinds:
+            yield token.start[0], token.string
+
+
+def faults(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    parts = strings_and_comments(text) if path.suffix == ".py" else enumerate(text.splitlines(), 1)
+    found = []
+    for line, part in parts:
+        for advice, rule in RULES.items():
+            match = rule.search(part)
+            if match:
+                found.append(f"{path.relative_to(ROOT)}:{line}: {match[0]!r}: {advice}")
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_written_in_plain_english(package: str) -> None:
+    found = [fault for path in sorted((ROOT / package).rglob("*.py")) for fault in faults(path)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_is_written_in_plain_english(document: str) -> None:
+    found = faults(ROOT / document)
+    assert not found, "\n".join(found)
+
+
+def test_tests_are_described_in_plain_english() -> None:
+    """Their docstrings and comments; their data may be anything."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if "node_modules" not in path.parts and path != Path(__file__):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            said = [line for line in faults(path) if re.match(r'\s*(?:#|""")', lines[int(line.split(":")[1]) - 1])]
+            found += said
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("x is no region", "say what was expected"),
+        ("there is no file", None),
+        ("it is no longer offered", None),
+        ("its cause is none of these", "say what was expected, with a list"),
+        ("what people are told of", "say notified or sent"),
+        ("make it anew", "say again"),
+        ("mend links.toml", "say fix"),
+        ("copy the whole link", "say complete, full or entire"),
+        ("a whole number of bytes", None),
+        ("what he may see", "say they"),
+        ("the host has them", None),
+    ],
+)
+def test_the_rules_find_what_they_are_for(text: str, advice: str | None) -> None:
+    assert next((name for name, rule in RULES.items() if rule.search(text)), None) == advice
