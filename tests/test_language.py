@@ -21,7 +21,7 @@ DOCUMENTS = sorted(
 # What slows a reader down whose first language is another, and what to write instead.
 RULES = {
     "say what was expected": re.compile(r"(?<!\bthere )\b(?:is|are) no\b(?! longer\b)", re.IGNORECASE),
-    "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b", re.IGNORECASE),
+    "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b"),
     "say notified or sent": re.compile(r"\b(?:told|tells|tell) of\b", re.IGNORECASE),
     "say again": re.compile(r"\banew\b", re.IGNORECASE),
     "say fix": re.compile(r"\bmend(?:s|ed|ing)?\b", re.IGNORECASE),
