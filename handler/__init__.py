@@ -1,7 +1,4 @@
-"""The function: Function Compute's shapes in, its shapes out, and the core between them.
-
-`s.yaml` names the entry points `handler.on_http`, `handler.on_event` and `handler.on_initialize`.
-"""
+"""The function: `handler.on_http`, `handler.on_event` and `handler.on_initialize`, as `s.yaml` names them."""
 
 from __future__ import annotations
 
@@ -14,15 +11,15 @@ if TYPE_CHECKING:
 
 __all__ = ["on_event", "on_http", "on_initialize"]
 
-# The runtime asks for the one attribute that its function is configured with; the others stay unread.
-_ROOMS = {"on_event": "events", "on_http": "http", "on_initialize": "startup"}
+# Loaded at first use: an instance needs one of them, and what the others import would slow its start.
+_ENTRY_POINTS = {"on_event": "events", "on_http": "http", "on_initialize": "startup"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _ROOMS:
+    if name not in _ENTRY_POINTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found: object = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
+    function: object = getattr(import_module(f"{__name__}.{_ENTRY_POINTS[name]}"), name)
+    globals()[name] = function
+    return function

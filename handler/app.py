@@ -1,4 +1,4 @@
-"""The service: every request gets an answer, and every answer a line of audit."""
+"""The service: one request in, one response out, and one line of audit for each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from . import audit
-from .config import InvalidPolicy, Policy
-from .endpoints import objects
+from . import audit, endpoints
+from .config import Config, InvalidConfig
+from .context import Invocation
 from .errors import Problem
 from .paths import read_path
-from .request import Answer, Invocation, Request
+from .request import Request
+from .response import Response
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -20,51 +21,50 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
+CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
+CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
+CORS_MAX_AGE = "600"  # seconds
 
-_BAD_CONFIGURATION = Problem(
-    500, "bad_configuration", "This service is not configured as it should be: tell its operators."
-)
-_INTERNAL_ERROR = Problem(
-    500, "internal_error", "Something went wrong here: tell the operators the request id of this answer."
-)
+ConfigLoader = Callable[[], Config]
 
 
 def answer(
     read: Callable[[], Request],
-    policy: Callable[[], Policy],
+    config: ConfigLoader,
     context: object,
     *,
     request_id: str,
     client_ip: str = "",
     now: float | None = None,
-) -> Answer:
-    """The answer to the request that `read` gives, under the policy that `policy` gives; nothing escapes.
+) -> Response:
+    """The response to the request that `read` gives, under the configuration that `config` gives; it never raises.
 
-    Whatever is wrong is a problem: a request that cannot be read 400, a policy that cannot be followed 500, as is
-    any fault of our own. The audit line is written before the answer leaves.
+    A request that cannot be read is a 400, an invalid configuration or a fault of our own a 500. The audit line is
+    written before the response leaves. `now` is in Unix seconds.
     """
     try:
-        return _answer(read, policy, context, request_id, client_ip, now)
+        return _answer(read, config, context, request_id, client_ip, now)
     except Exception as error:
-        # What told the faults has one itself; the answer is a problem all the same.
+        problem = Problem("internal_error")
+        # Writing the line may be what failed; the caller gets a problem all the same.
         with suppress(Exception):
-            line = {"request_id": audit.text(request_id), "code": _INTERNAL_ERROR.code, "status": 500}
+            line = {"request_id": audit.string(request_id), "code": problem.code, "status": problem.status}
             audit.write({**line, "fault": audit.fault(error)})
         headers = {**HEADERS, "Content-Type": "application/problem+json"}
-        return Answer(500, headers, _INTERNAL_ERROR.json(request_id))
+        return Response(problem.status, headers, problem.json(request_id))
 
 
 def _answer(
     read: Callable[[], Request],
-    policy: Callable[[], Policy],
+    config: ConfigLoader,
     context: object,
     request_id: str,
     client_ip: str,
     now: float | None,
-) -> Answer:
-    began = time.perf_counter()
+) -> Response:
+    started = time.perf_counter()
     facts: dict[str, object] = {
-        "request_id": audit.text(request_id),
+        "request_id": audit.string(request_id),
         "method": None,
         "path": None,
         "mount": None,
@@ -73,37 +73,36 @@ def _answer(
         "clamped_by": None,
         "code": None,
         "status": None,
-        "client_ip": audit.text(client_ip),
+        "client_ip": audit.string(client_ip),
     }
-    request = found = None
+    request = response = None
     try:
         request = read()
-        facts["method"] = audit.text(request.method)
+        facts["method"] = audit.string(request.method)
         path = _path(request, facts)
-        rules = policy()
-        found = route(request, Invocation(rules, context, time.time() if now is None else now, facts), path)
-    except Problem as problem:
-        refused = problem
-    except InvalidPolicy:
-        refused = _BAD_CONFIGURATION
+        invocation = Invocation(config(), context, time.time() if now is None else now, facts)
+        response = route(request, invocation, path)
+    except Problem as error:
+        problem = error
+    except InvalidConfig:
+        problem = Problem("bad_configuration")
     except Exception as error:
-        refused = _INTERNAL_ERROR
+        problem = Problem("internal_error")
         facts["fault"] = audit.fault(error)
-    if found is None:
-        found = _refusal(refused, request, request_id, facts)
+    if response is None:
+        response = _problem_response(problem, request, request_id, facts)
     if request is not None and "origin" in request.headers:
-        found = _for_origin(request, policy, found)
-    facts["status"] = found.status
-    facts["milliseconds"] = round((time.perf_counter() - began) * 1000, 3)
+        with suppress(InvalidConfig):
+            response = _with_cors(request, config(), response)
+    facts["status"] = response.status
+    facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
     audit.write(facts)
-    headers = {**HEADERS, **found.headers}
-    if request is not None and request.method == "HEAD":
-        return Answer(found.status, headers)
-    return Answer(found.status, headers, found.body)
+    is_head = request is not None and request.method == "HEAD"
+    return Response(response.status, {**HEADERS, **response.headers}, "" if is_head else response.body)
 
 
 def _path(request: Request, facts: dict[str, object]) -> str:
-    """The path, noted for the audit line: decoded, or as it came where it cannot be. Raises a 400 `Problem`."""
+    """The decoded path, noted for the audit line; as it came where it cannot be decoded. Raises the 400 `bad_path`."""
     try:
         path = read_path(request.raw_path)
     except Problem:
@@ -113,23 +112,19 @@ def _path(request: Request, facts: dict[str, object]) -> str:
     return path
 
 
-def route(request: Request, invocation: Invocation, path: str) -> Answer:
-    """The answer of the room that a path belongs to. Raises `Problem`."""
+def route(request: Request, invocation: Invocation, path: str) -> Response:
+    """The response of the endpoint at a path, for the caller that the request names. Raises `Problem`."""
     if "authorization" in request.headers or "x-api-key" in request.headers:
         from .auth import identify
 
         caller = identify(request, invocation)
         invocation = invocation._replace(caller=caller)
         invocation.facts["caller"] = caller.id if caller else None
-    if not path.startswith("/-/"):
-        return objects.answer(request, invocation, path)
-    from . import endpoints
-
     return endpoints.answer(request, invocation, path)
 
 
-def _refusal(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Answer:
-    # What a refused caller does not learn from the problem he does not learn from the log's tail either.
+def _problem_response(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Response:
+    # The log's end must not show a refused caller more than the problem does.
     for name in ("mount", "expires_in", "clamped_by", "bucket", "key", "share"):
         if name in facts:
             facts[name] = None
@@ -140,17 +135,28 @@ def _refusal(problem: Problem, request: Request | None, request_id: str, facts: 
 
             page = problem_page(problem, request_id, request.headers.get("accept-language", ""))
             return page._replace(headers={**page.headers, **problem.headers})
-        except Exception as error:  # the problem itself must be told, page or no page
+        except Exception as error:  # the problem itself must be answered, page or no page
             facts["fault"] = audit.fault(error)
-    return Answer(
-        problem.status, {"Content-Type": "application/problem+json", **problem.headers}, problem.json(request_id)
-    )
+    headers = {"Content-Type": "application/problem+json", **problem.headers}
+    return Response(problem.status, headers, problem.json(request_id))
 
 
-def _for_origin(request: Request, policy: Callable[[], Policy], found: Answer) -> Answer:
-    from .cors import allow
+def _with_cors(request: Request, config: Config, response: Response) -> Response:
+    """The response with what a page of an allowed origin needs to read it; a redirect stays as it is.
 
-    try:
-        return allow(request, policy(), found)
-    except InvalidPolicy:
-        return found
+    Function Compute itself echoes the Origin into Access-Control-Allow-Origin, and a browser refuses two values of it:
+    the function adds its own only where links.toml says cors_allow_origin = "function".
+    """
+    origin = request.headers["origin"]
+    if origin not in config.cors or 300 <= response.status < 400:
+        return response
+    headers = {**response.headers, "Vary": response.headers.get("Vary", HEADERS["Vary"]) + ", Origin"}
+    if config.cors_by_function:
+        headers["Access-Control-Allow-Origin"] = origin
+    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")
+        headers["Access-Control-Allow-Headers"] = CORS_ALLOWED_HEADERS
+        headers["Access-Control-Max-Age"] = CORS_MAX_AGE
+    else:
+        headers["Access-Control-Expose-Headers"] = CORS_EXPOSED_HEADERS
+    return response._replace(headers=headers)

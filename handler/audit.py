@@ -1,7 +1,7 @@
-"""One JSON line an answer, on stdout, where Function Compute's logs are read.
+"""One JSON line for each response, on stdout, where Function Compute's logs are read.
 
-The caller may be able to read the tail of the log of his own request, so a refusal's line tells him no more than
-its problem does, and nothing secret can be in it: only the facts named here are written, none of them a header, a
+Callers may be able to read the end of the log of their own request, so the line of a refusal says no more than its
+problem does, and nothing secret can be in it: only the facts named here are written, none of them a header, a
 query or a link.
 """
 
@@ -13,18 +13,18 @@ from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import unquote
 
-# Bytes of a text once it is escaped: room for every legal path, and for all texts of a line within 16 KB.
+# Bytes of a string once it is escaped: room for every legal path, and for all strings of a line within 16 KB.
 MAX_PATH = 4096
-MAX_TEXT = 1024
+MAX_STRING = 1024
 _ESCAPED = 12  # bytes of one character at most
-# Nothing is redacted in a text that has none of these.
+# A string without any of these has nothing to redact.
 _SIGNS = frozenset("=:%,")
 _MARKS = ("fcp_", "whsec_", "bearer")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def write(facts: Mapping[str, object]) -> None:
-    """Writes the line, whole and at once. A log that is full or closed takes no answer from anyone."""
+    """Writes the line in one piece. A log that is full or closed never costs anyone their response."""
     try:
         sys.stdout.write(_encode(facts) + "\n")
         sys.stdout.flush()
@@ -32,25 +32,25 @@ def write(facts: Mapping[str, object]) -> None:
         pass
 
 
-def text(value: str, most: int = MAX_TEXT) -> str:
-    """A text of the caller's, at most so many bytes once escaped, and without what looks like a secret."""
+def string(value: str, max_bytes: int = MAX_STRING) -> str:
+    """A caller's string, at most `max_bytes` once escaped, and without what looks like a secret."""
     if not _SIGNS.isdisjoint(value) or any(mark in value.lower() for mark in _MARKS):
         from signer import redact
 
         value = redact(value)
         if "%" in value:
-            # Percent-encoding hides names from the redaction; who wrote a secret so has it told decoded, without it.
+            # Percent-encoding hides names from the redaction: a secret written that way is shown decoded and redacted.
             decoded = unquote(unquote(value))
-            untold = redact(decoded)
-            value = value if untold == decoded else untold
-    if len(value) * _ESCAPED <= most or len(_encode(value)) <= most:
+            redacted = redact(decoded)
+            value = value if redacted == decoded else redacted
+    if len(value) * _ESCAPED <= max_bytes or len(_encode(value)) <= max_bytes:
         return value
-    return value[: most // _ESCAPED] + "…"
+    return value[: max_bytes // _ESCAPED] + "…"
 
 
 def path(value: str) -> str:
-    """A path or a key: whole where it is a legal one."""
-    return text(value, MAX_PATH)
+    """A path or a key, never shortened where it is a legal one."""
+    return string(value, MAX_PATH)
 
 
 def fault(error: BaseException) -> dict[str, object]:

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from secrets import token_hex
 
 from . import audit, startup
-from .config import Policy
+from .config import Config
+from .context import Invocation
 from .errors import HandlerError, Problem
 from .notices import notice, sources
 from .notices.notice import Notice
 from .notices.sender import Tally, Teller
 from .notices.sinks.client import Network
-from .notices.sinks.delivery import Clock
 from .notices.sources import Created, Event, Fault, Skipped, Tick, Wanted
-from .request import Invocation
+from .times import Clock
 
 TIMEOUT = 60.0  # seconds, where the context names none
 RESERVE = 5.0  # seconds of the function's time that are kept for marks and the answer
@@ -31,17 +31,17 @@ class InvocationFailed(HandlerError):
 
 def on_event(event: bytes | str, context: object) -> dict[str, object]:
     """The event function: what the event was made of, and what became of it. Raises `InvocationFailed`."""
-    return answer(event, context, startup.policy, network=Network(), clock=Clock())
+    return answer(event, context, startup.config, network=Network(), clock=Clock())
 
 
 def answer(
-    event: bytes | str, context: object, policy: Callable[[], Policy], *, network: Network, clock: Clock
+    event: bytes | str, context: object, policy: Callable[[], Config], *, network: Network, clock: Clock
 ) -> dict[str, object]:
     """`on_event` in a world of one's choice; `policy` is asked once. The line of audit is written in any case."""
     began = clock.monotonic()
     given_id = getattr(context, "request_id", None)
     request_id = given_id if isinstance(given_id, str) and given_id else token_hex(12)
-    facts: dict[str, object] = {"request_id": audit.text(request_id), "event": None, "code": None}
+    facts: dict[str, object] = {"request_id": audit.string(request_id), "event": None, "code": None}
     failure: HandlerError | None = None
     summary: dict[str, object] = {}
     try:
@@ -85,7 +85,7 @@ def _follow(
             tally.skip(item.why)
         elif isinstance(item, (Created, Wanted)):
             try:
-                wanted += _notices(item, invocation.policy, tally)
+                wanted += _notices(item, invocation.config, tally)
             except Problem as problem:
                 faults.append(problem.sentence)
     teller.tell(wanted)
@@ -109,7 +109,7 @@ def _follow(
     return summary, _failure(tally, faults)
 
 
-def _notices(item: Created | Wanted, policy: Policy, tally: Tally) -> list[Notice]:
+def _notices(item: Created | Wanted, policy: Config, tally: Tally) -> list[Notice]:
     if isinstance(item, Created) and policy.is_reserved(item.bucket, item.key):
         tally.skip("own_object")
         return []

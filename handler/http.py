@@ -1,4 +1,4 @@
-"""Function Compute's HTTP event in, its HTTP answer out.
+"""Function Compute's HTTP event in, its HTTP response out.
 
 Source: the Function Compute page on HTTP triggers and built-in runtimes (event version v1).
 """
@@ -11,43 +11,43 @@ from . import app, startup
 from .errors import Problem
 from .request import Request
 
-_TEXT = frozenset({str})
+_STRINGS = frozenset({str})
 
 
 def on_http(event: bytes | str, context: object) -> dict[str, object]:
-    """The HTTP function: `event` is the trigger's JSON, as bytes; the answer is what the trigger expects."""
+    """The HTTP function: `event` is the trigger's JSON; the result is what the trigger expects."""
     document = _parse(event)
-    about = document.get("requestContext") if document is not None else None
-    about = about if isinstance(about, dict) else {}
-    transport = about.get("http")
+    request_context = document.get("requestContext") if document is not None else None
+    request_context = request_context if isinstance(request_context, dict) else {}
+    transport = request_context.get("http")
     client_ip = transport.get("sourceIp") if isinstance(transport, dict) else None
-    request_id = getattr(context, "request_id", None) or about.get("requestId")
-    answer = app.answer(
+    request_id = getattr(context, "request_id", None) or request_context.get("requestId")
+    response = app.answer(
         lambda: read_event(document),
-        startup.policy,
+        startup.config,
         context,
         request_id=request_id if isinstance(request_id, str) else "",
         client_ip=client_ip if isinstance(client_ip, str) else "",
     )
-    return {"statusCode": answer.status, "headers": answer.headers, "isBase64Encoded": False, "body": answer.body}
+    return {"statusCode": response.status, "headers": response.headers, "isBase64Encoded": False, "body": response.body}
 
 
 def read_event(document: dict[str, object] | None) -> Request:
-    """The request that an HTTP event describes. Raises a 400 `Problem` for any other shape."""
+    """The request that an HTTP event describes. Raises the 400 `bad_event` for any other shape."""
     if document is None:
-        raise _bad_event("is no JSON object")
-    about = document.get("requestContext")
-    transport = about.get("http") if isinstance(about, dict) else None
+        raise _bad_event("it must be a JSON object")
+    request_context = document.get("requestContext")
+    transport = request_context.get("http") if isinstance(request_context, dict) else None
     method = transport.get("method") if isinstance(transport, dict) else None
     raw_path = document.get("rawPath")
-    if not isinstance(about, dict) or not isinstance(method, str) or not isinstance(raw_path, str):
-        raise _bad_event("has no rawPath or no requestContext.http.method, as an HTTP trigger's has")
-    domain = about.get("domainName")
+    if not isinstance(request_context, dict) or not isinstance(method, str) or not isinstance(raw_path, str):
+        raise _bad_event("rawPath and requestContext.http.method must be strings")
+    domain = request_context.get("domainName")
     return Request(
         method,
         raw_path,
-        _texts(document, "queryParameters"),
-        {name.lower(): value for name, value in _texts(document, "headers").items()},
+        _strings(document, "queryParameters"),
+        {name.lower(): value for name, value in _strings(document, "headers").items()},
         _body(document),
         domain if isinstance(domain, str) else "",
     )
@@ -61,13 +61,13 @@ def _parse(event: bytes | str) -> dict[str, object] | None:
     return document if isinstance(document, dict) else None
 
 
-def _texts(document: dict[str, object], name: str) -> dict[str, str]:
-    found = document.get(name)
-    if found is None:
+def _strings(document: dict[str, object], name: str) -> dict[str, str]:
+    value = document.get(name)
+    if value is None:
         return {}
-    if not isinstance(found, dict) or not _TEXT.issuperset(map(type, found.values())):
-        raise _bad_event(f"has {name} that are no texts")
-    return found
+    if not isinstance(value, dict) or not _STRINGS.issuperset(map(type, value.values())):
+        raise _bad_event(f"{name} must be an object of strings")
+    return value
 
 
 def _body(document: dict[str, object]) -> bytes:
@@ -75,7 +75,7 @@ def _body(document: dict[str, object]) -> bytes:
     if not body:
         return b""
     if not isinstance(body, str):
-        raise _bad_event("has a body that is no text")
+        raise _bad_event("body must be a string")
     try:
         if document.get("isBase64Encoded") is True:
             from base64 import b64decode
@@ -83,8 +83,8 @@ def _body(document: dict[str, object]) -> bytes:
             return b64decode(body, validate=True)
         return body.encode()
     except ValueError:
-        raise _bad_event("has a body that is not the base64 or the text it says it is") from None
+        raise _bad_event("body must be valid base64 where isBase64Encoded is true, and else valid UTF-8") from None
 
 
-def _bad_event(why: str) -> Problem:
-    return Problem(400, "bad_event", f"The event {why}: call this function through its HTTP trigger.")
+def _bad_event(fault: str) -> Problem:
+    return Problem("bad_event", f"Invalid event: {fault}. Call this function through its HTTP trigger.")

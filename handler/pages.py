@@ -1,4 +1,7 @@
-"""The pages for people: a share, and every error that a browser meets. No JavaScript, nothing from outside."""
+"""The pages for people: a share, an upload share, and every error that a browser meets.
+
+No page loads anything from outside. The upload page alone has a script.
+"""
 
 from __future__ import annotations
 
@@ -7,84 +10,212 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
 
 import segno
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from . import presence
+from signer.times import rfc3339
+
 from .errors import Problem
-from .links import rfc3339
-from .request import Answer
-from .words import DROP, PROBLEMS, SHARE, language
+from .response import Response
 
-if TYPE_CHECKING:
-    from .endpoints.open_share import Opening
-
-MAX_CODE = 1000  # characters; a denser code is read by few cameras
+MAX_QR_CODE = 1000  # characters; few cameras read a denser code
 UNITS = ("B", "KB", "MB", "GB", "TB")
 
+# What the pages say, in English and in Chinese.
+SHARE: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "lang": "en",
+        "size": "Size",
+        "type": "Type",
+        "ends": "Available until",
+        "left": "Downloads left",
+        "download": "Download",
+        "use": "Downloading uses one of the downloads left. Trying again within ten minutes, or looking, uses none.",
+        "code": "Open on a phone",
+        "code_title": "QR code of this page's address",
+    },
+    "zh": {
+        "lang": "zh-CN",
+        "size": "大小",
+        "type": "类型",
+        "ends": "有效期至",
+        "left": "剩余下载次数",
+        "download": "下载",
+        "use": "下载会用掉一次机会；十分钟内在本页重试不重复计数，仅打开本页也不计次数。",
+        "code": "在手机上打开",
+        "code_title": "本页地址的二维码",
+    },
+}
 
-def share_page(opening: Opening, uses_left: int | None, nonce: str) -> Answer:
-    """The page of a share, whose one button sends `nonce`. Raises the `Problem` of an object that is not there."""
-    lang = language(opening.request.headers.get("accept-language", ""))
-    reply = presence.look(opening.mount, opening.key, {}, opening.invocation)
-    policy = opening.invocation.policy
-    name = opening.share.download or opening.path.rpartition("/")[2] or opening.path
-    length = reply.headers.get("content-length", "")
+UPLOAD: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "lang": "en",
+        "title": "Send files to {folder}",
+        "drop": "Drop files here, or choose them",
+        "choose": "Choose files",
+        "limit": "Largest file",
+        "type": "Only",
+        "left": "Files left",
+        "ends": "Open until",
+        "waiting": "Waiting",
+        "sending": "Sending",
+        "sent": "Sent",
+        "failed": "Not sent: the connection was lost.",
+        "refused": "Not sent: the storage refused it.",
+        "too_large": "Not sent: larger than is taken here.",
+        "wrong_type": "Not sent: of a type that is not taken here.",
+        "full": "Not sent: no more files are taken.",
+        "again": "Try again",
+        "done": "Every file has been sent. You can close this page.",
+        "partly": "Some files have not been sent.",
+        "script": "This page needs JavaScript to send files.",
+    },
+    "zh": {
+        "lang": "zh-CN",
+        "title": "上传文件到 {folder}",
+        "drop": "将文件拖到此处，或选择文件",
+        "choose": "选择文件",
+        "limit": "单个文件上限",
+        "type": "仅限类型",
+        "left": "还可上传",
+        "ends": "开放至",
+        "waiting": "等待中",
+        "sending": "上传中",
+        "sent": "已上传",
+        "failed": "未上传：连接中断。",
+        "refused": "未上传：存储服务拒绝了此文件。",
+        "too_large": "未上传：文件超过大小上限。",
+        "wrong_type": "未上传：不接受此类型的文件。",
+        "full": "未上传：已达到文件数量上限。",
+        "again": "重试",
+        "done": "全部文件已上传，可以关闭本页。",
+        "partly": "部分文件未上传。",
+        "script": "本页需要启用 JavaScript 才能上传文件。",
+    },
+}
+
+# By code, else by status: a title and a sentence; an empty sentence is the problem's own.
+PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
+    "en": {
+        "share_invalid": ("This link is not valid", ""),
+        "share_ended": ("This link has ended", ""),
+        "share_retired": ("This link was withdrawn", ""),
+        "share_revoked": ("This link was withdrawn", ""),
+        "share_maker_gone": ("This link was withdrawn", ""),
+        "share_record_missing": ("This link was withdrawn", ""),
+        "share_not_offered": ("This link is no longer offered", ""),
+        "share_used_up": ("This link has been used up", ""),
+        "share_full": ("This link takes no more files", ""),
+        "object_archived": ("This file is in cold storage", ""),
+        400: ("This address cannot be followed", ""),
+        401: ("A key is needed here", ""),
+        404: ("There is nothing here", ""),
+        405: ("This cannot be done here", ""),
+        409: ("This cannot be done now", ""),
+        410: ("This link is no longer good", ""),
+        413: ("This is too large", ""),
+        415: ("This is of the wrong type", ""),
+        500: ("Something went wrong here", ""),
+        502: ("Something went wrong here", ""),
+        503: ("Not available just now", ""),
+    },
+    "zh": {
+        "share_invalid": ("链接无效", "链接不完整或被改动过，请重新完整复制。"),
+        "share_ended": ("链接已过期", "请向发送者索取新的链接。"),
+        "share_retired": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_revoked": ("链接已撤销", "发送者撤销了此链接，请索取新的链接。"),
+        "share_maker_gone": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_record_missing": ("链接已撤销", "请向发送者索取新的链接。"),
+        "share_not_offered": ("链接已停用", "请向发送者索取新的链接。"),
+        "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
+        "share_full": ("文件数量已达上限", "请向发送者索取新的链接。"),
+        "object_archived": ("文件处于归档状态", "请联系文件所有者先解冻文件。"),
+        400: ("地址有误", "无法理解此地址，请检查后重试。"),
+        401: ("需要密钥", "访问此地址需要密钥。"),
+        404: ("页面不存在", "此地址没有内容，请检查链接是否完整。"),
+        405: ("不支持的操作", "此地址不支持该操作。"),
+        409: ("暂时无法完成", "当前状态下无法完成该操作。"),
+        410: ("链接已失效", "请向发送者索取新的链接。"),
+        413: ("内容过大", "请减小内容后重试。"),
+        415: ("类型不符", "内容的类型不受支持。"),
+        500: ("服务出错", "请将下方的请求编号告知管理员。"),
+        502: ("服务出错", "请将下方的请求编号告知管理员。"),
+        503: ("服务暂不可用", "请稍后重试。"),
+    },
+}
+
+
+def share_page(
+    accept_language: str,
+    *,
+    name: str,
+    size: int | None,
+    media_type: str,
+    expires_at: int,
+    uses_left: int | None,
+    nonce: str,
+    address: str | None,
+    link_origin: str,
+) -> Response:
+    """The page of a share, whose one button sends `nonce`.
+
+    `size` is in bytes, `expires_at` in Unix seconds; `address` is the page's own, for a QR code.
+    """
+    lang = language(accept_language)
     return _page(
         "share.html",
         200,
         lang,
-        form_action=f"'self' {_link_origin(opening)}",
+        form_action=f"'self' {link_origin}",
         words=SHARE[lang],
         title=name,
         name=name,
-        size=_size(int(length)) if length.isdigit() else "",
-        media_type=reply.headers.get("content-type", "").partition(";")[0],
-        ends_at=rfc3339(opening.share.ends_at),
-        ends=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(opening.share.ends_at)),
+        size=_format_size(size) if size is not None else "",
+        media_type=media_type,
+        expires=_format_minute(expires_at),
+        expires_at=rfc3339(expires_at),
         uses_left=uses_left,
         nonce=nonce,
-        code=_code(policy.public_url, f"{opening.request.raw_path}?share={opening.request.query['share']}", lang),
+        code=_qr_code(address, lang),
     )
 
 
-def drop_page(opening: Opening, upload: Mapping[str, object], files_left: int) -> Answer:
-    """The page of an upload share, where someone without an account drops files."""
-    lang = language(opening.request.headers.get("accept-language", ""))
-    words, kind = DROP[lang], upload["content_type"]
-    origin = _link_origin(opening)
+def upload_page(
+    accept_language: str,
+    *,
+    folder: str,
+    max_size: int,
+    content_type: str | None,
+    files_left: int,
+    expires_at: int,
+    link_origin: str,
+) -> Response:
+    """The page of an upload share, where someone without an account drops files of at most `max_size` bytes."""
+    lang = language(accept_language)
+    words = UPLOAD[lang]
     script_nonce = token_urlsafe(16)
-    title = words["title"].format(folder=opening.path.strip("/").rpartition("/")[2])
     return _page(
-        "drop.html",
+        "upload.html",
         200,
         lang,
         form_action="'none'",
-        more=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {origin}",
+        more=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {link_origin}",
         script_nonce=script_nonce,
         words=words,
-        title=title,
-        max_size=upload["max_size"],
-        size=_size(int(str(upload["max_size"]))),
-        media_type=kind or "",
-        accept=f"{kind}*" if isinstance(kind, str) and kind.endswith("/") else kind or "",
+        title=words["title"].format(folder=folder),
+        max_size=max_size,
+        size=_format_size(max_size),
+        media_type=content_type or "",
+        accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,
-        ends_at=rfc3339(opening.share.ends_at),
-        ends=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(opening.share.ends_at)),
+        expires=_format_minute(expires_at),
+        expires_at=rfc3339(expires_at),
     )
 
 
-def _link_origin(opening: Opening) -> str:
-    """Where the links of an opening lead."""
-    endpoint = opening.invocation.policy.oss_endpoint or opening.mount.endpoint
-    return f"{endpoint.scheme}://{endpoint.host(opening.mount.target.bucket)}"
-
-
-def problem_page(problem: Problem, request_id: str, accept_language: str) -> Answer:
-    """A problem as a page."""
+def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
     lang = language(accept_language)
     known = PROBLEMS[lang]
     title, sentence = known.get(problem.code) or known[problem.status]
@@ -101,7 +232,7 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Ans
     )
 
 
-def _page(template: str, status: int, lang: str, *, form_action: str, more: str = "", **facts: object) -> Answer:
+def _page(template: str, status: int, lang: str, *, form_action: str, more: str = "", **values: object) -> Response:
     style_nonce = token_urlsafe(16)
     headers = {
         "Content-Type": "text/html; charset=utf-8",
@@ -112,7 +243,7 @@ def _page(template: str, status: int, lang: str, *, form_action: str, more: str 
             f"frame-ancestors 'none'; form-action {form_action}{more}"
         ),
     }
-    return Answer(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **facts))
+    return Response(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **values))
 
 
 @lru_cache(maxsize=1)
@@ -121,19 +252,44 @@ def _environment() -> Environment:
     return Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def _code(public_url: str | None, rest: str, lang: str) -> Markup | None:
-    """An address as a QR code in inline SVG, dark on white; None for an address that is unknown or too long for one."""
-    if public_url is None or len(public_url + rest) > MAX_CODE:
+def _qr_code(address: str | None, lang: str) -> Markup | None:
+    """An address as inline SVG, dark on white; None for one that is unknown or too long."""
+    if address is None or len(address) > MAX_QR_CODE:
         return None
-    svg: str = segno.make(public_url + rest, error="l", micro=False).svg_inline(
+    svg: str = segno.make(address, error="l", micro=False).svg_inline(
         border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["code_title"], omitsize=True
     )
     return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
 
 
-def _size(length: int) -> str:
-    """Bytes as a person reads them; 1 KB is 1024 bytes."""
+def _format_size(length: int) -> str:
+    """Bytes as people read them; 1 KB is 1024 bytes."""
     value, unit = float(length), 0
     while value >= 1024 and unit < len(UNITS) - 1:
         value, unit = value / 1024, unit + 1
     return f"{length} B" if unit == 0 else f"{value:.1f} {UNITS[unit]}"
+
+
+def _format_minute(timestamp: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(timestamp))
+
+
+def language(accept: str) -> str:
+    """zh or en, whichever an Accept-Language header weighs more (RFC 9110 §12.5.4); en where it names neither."""
+    weights = {"en": 0.0, "zh": 0.0}
+    for part in accept.lower().split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        name = tag.partition("-")[0].strip()
+        if name in weights:
+            weights[name] = max(weights[name], _weight(parameter))
+    return "zh" if weights["zh"] > weights["en"] else "en"
+
+
+def _weight(parameter: str) -> float:
+    value = parameter.strip()
+    if not value.startswith("q="):
+        return 1.0
+    try:
+        return min(max(float(value[2:]), 0.0), 1.0)
+    except ValueError:
+        return 0.0

@@ -1,4 +1,4 @@
-"""The path of a request: decoded exactly once, checked, never normalised."""
+"""Paths of requests, mounts and keys: decoded exactly once, checked, never normalised."""
 
 from __future__ import annotations
 
@@ -15,40 +15,53 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def read_path(raw: str) -> str:
-    """The path, percent-decoded once. Raises a 400 `Problem` for what no object can be reached by."""
+    """The path of a request, percent-decoded once. Raises the 400 `bad_path` for what no object can be reached by."""
     if len(raw) <= MAX_BYTES and _PLAIN.fullmatch(raw):
         return raw
     if not raw.startswith("/"):
-        raise _bad_path("does not begin with /")
+        raise _bad_path("it must begin with /")
     if _BROKEN.search(raw):
-        raise _bad_path("has a % that begins no percent-encoding, or a bare ? or #")
+        raise _bad_path("it has an incomplete percent-encoding, or a bare ? or #")
     try:
         path = unquote(raw, errors="strict")
     except UnicodeError:
-        raise _bad_path("is no UTF-8 once decoded") from None
+        raise _bad_path("it is not valid UTF-8 once decoded") from None
     return check_path(path)
 
 
 def check_path(path: str) -> str:
-    """A path that is decoded already, as JSON has it. Raises a 400 `Problem` as `read_path` does."""
+    """A path that is already decoded, as JSON has it. Raises the 400 `bad_path` as `read_path` does."""
     if len(path) <= MAX_BYTES and _PLAIN.fullmatch(path):
         return path
-    if not path.startswith("/"):
-        raise _bad_path("does not begin with /")
-    try:
-        size = len(path.encode()) - 1
-    except UnicodeError:
-        raise _bad_path("is no UTF-8") from None
-    if size > MAX_BYTES:
-        raise _bad_path(f"is {size} bytes long, {MAX_BYTES} are allowed")
-    if _CONTROL.search(path):
-        raise _bad_path("holds a control character")
-    if "//" in path:
-        raise _bad_path("holds //, which HTTP clients rewrite")
-    if not {".", ".."}.isdisjoint(path.split("/")):
-        raise _bad_path("has a segment . or .., which HTTP clients rewrite")
+    fault = path_fault(path)
+    if fault:
+        raise _bad_path(fault)
     return path
 
 
-def _bad_path(why: str) -> Problem:
-    return Problem(400, "bad_path", f"The path {why}: percent-encode the object's key once, as UTF-8.")
+def path_fault(path: str) -> str | None:
+    """What no path of an object may be, None for a valid one; the words follow "it" or "path"."""
+    if not path.startswith("/"):
+        return "it must begin with /"
+    try:
+        size = len(path.encode()) - 1
+    except UnicodeError:
+        return "it is not valid UTF-8"
+    if size > MAX_BYTES:
+        return f"it has {size} bytes and exceeds the maximum of {MAX_BYTES}"
+    if _CONTROL.search(path):
+        return "it contains a control character"
+    if "//" in path:
+        return "it contains //, which HTTP clients rewrite"
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        return "it has a segment . or .., which HTTP clients rewrite"
+    return None
+
+
+def covers(allowed: str, path: str) -> bool:
+    """Whether `path` is `allowed` itself, or lies below it where it ends in "/"."""
+    return path == allowed or (allowed.endswith("/") and path.startswith(allowed))
+
+
+def _bad_path(fault: str) -> Problem:
+    return Problem("bad_path", f"Invalid path: {fault}. Percent-encode the object's key once, as UTF-8.")

@@ -1,14 +1,22 @@
-"""What the core is asked and what it answers, in no platform's shape."""
+"""An HTTP request as the service reads it, whatever the platform: its headers and its JSON body."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from .config import Policy
+from .errors import Problem, bad_body
 
-if TYPE_CHECKING:
-    from .auth import Caller
+MAX_BYTES = 1024 * 1024
+
+_TYPES: Mapping[type, str] = {
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
 
 
 class Request(NamedTuple):
@@ -30,25 +38,43 @@ class Request(NamedTuple):
         accept = self.headers.get("accept", "")
         return _accepts(accept, "text/html") and not _accepts(accept, "application/json")
 
+    def json(self, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The members of the JSON object in the body, as `read_members` reads them.
 
-class Answer(NamedTuple):
-    """An HTTP answer."""
+        Raises the 413 `body_too_large` above 1 MB, and the 415 `not_json` for another media type.
+        """
+        media_type = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Problem("not_json")
+        if len(self.body) > MAX_BYTES:
+            raise Problem("body_too_large")
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise Problem("bad_body", "The request body is not valid JSON.") from None
+        return read_members(document, members, required=required)
 
-    status: int
-    headers: dict[str, str]
-    body: str = ""
 
+def read_members(document: object, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The members of a parsed JSON object; null and absent are both None.
 
-class Invocation(NamedTuple):
-    """What one invocation has beside its request. `context` is the platform's, of which credentials are taken;
-    `now` is in Unix seconds. `facts` go into the audit line. `caller` is None where nobody said who asks.
+    Raises the 400 `bad_body` that names a member which is unknown, missing or of another type.
     """
-
-    policy: Policy
-    context: object
-    now: float
-    facts: dict[str, object]
-    caller: Caller | None = None
+    if not isinstance(document, dict):
+        raise bad_body("it must be a JSON object")
+    values: dict[str, Any] = dict.fromkeys(members)
+    for name, value in document.items():
+        expected = members.get(name)
+        if expected is None:
+            raise bad_body(f"unknown member {name[:100]!r} (known: {', '.join(members)})")
+        # The very type: to Python, a bool is an int.
+        if value is not None and type(value) is not expected:
+            raise bad_body(f'"{name}" must be {_TYPES[expected]}')
+        values[name] = value
+    for name in required:
+        if values[name] is None:
+            raise bad_body(f'"{name}" is required')
+    return values
 
 
 def _accepts(accept: str, media_type: str) -> bool:

@@ -1,4 +1,4 @@
-"""Records and claims in OSS itself, under the policy's state prefix.
+"""Records and claims in OSS itself, under the configured state prefix.
 
 A claim is a PUT with `x-oss-forbid-overwrite`: of any number at once exactly one succeeds, on a bucket that never had
 versioning. OSS page "PutObject": with versioning enabled or suspended the header is ignored.
@@ -9,119 +9,104 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .config import Location
-from .credentials import of_invocation
+from .context import Invocation
 from .errors import Problem
-from .oss import OssUnavailable, Reply, Store, store
-from .request import Invocation
+from .oss import OssClient, OssResponse, OssUnavailable, client_for
 
 ATTEMPTS = 3
-PROBE_LIFE = 300.0  # seconds; versioning can be switched on while an instance lives
+PROBE_LIFETIME = 300.0  # seconds; versioning can be switched on while an instance lives
 
 # When each state prefix was last seen to honour claims.
 _probed: dict[Location, float] = {}
 
 
-class Found(NamedTuple):
-    """A stored object: its bytes, and how old it is by OSS's own clock, in seconds."""
+class StoredObject(NamedTuple):
+    """The bytes of an object, and its age in seconds by OSS's own clock."""
 
     body: bytes
     age: float
 
 
 class State(NamedTuple):
-    """The state prefix, as one invocation reaches it. Every method raises a 503 `Problem` where OSS gives no answer."""
+    """The state prefix, as one invocation reaches it. Every method raises the 503 `state_unavailable`."""
 
-    store: Store
-    place: Location
+    client: OssClient
+    prefix: Location
 
-    def read(self, name: str) -> Found | None:
-        """An object, None where there is none."""
+    def read(self, name: str) -> StoredObject | None:
+        """An object, None where it does not exist."""
         try:
-            reply = self.store.get(self._at(name))
+            response = self.client.get(self._at(name))
         except OssUnavailable:
-            raise unavailable() from None
-        if reply.ok:
-            return Found(reply.body, _age(reply))
-        if reply.status == 404 and reply.code == "NoSuchKey":
+            raise Problem("state_unavailable") from None
+        if response.ok:
+            return StoredObject(response.body, _age(response))
+        if response.status == 404 and response.code == "NoSuchKey":
             return None
-        raise unavailable()
+        raise Problem("state_unavailable")
 
     def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
-        """Writes an object over what is there, tried once more on a connection fault if it may be."""
+        """Writes an object, over an existing one; with `retry` once more after a connection fault."""
         try:
-            if self.store.put(self._at(name), body, content_type="application/json", retry=retry).ok:
+            if self.client.put(self._at(name), body, content_type="application/json", retry=retry).ok:
                 return
         except OssUnavailable:
             pass
-        raise unavailable()
+        raise Problem("state_unavailable")
 
-    def claim(self, name: str, body: bytes) -> Found:
-        """What whoever has the claim wrote: `body` itself where it is ours, now or since an earlier try."""
+    def claim(self, name: str, body: bytes) -> StoredObject:
+        """The object of whoever holds the claim: `body` itself where it is ours, now or since an earlier try."""
         for _ in range(ATTEMPTS):
             try:
-                reply = self.store.put(self._at(name), body, content_type="text/plain", forbid_overwrite=True)
+                response = self.client.put(self._at(name), body, content_type="text/plain", forbid_overwrite=True)
             except OssUnavailable:
-                reply = None
-            if reply is not None and reply.ok:
-                if "x-oss-version-id" in reply.headers:
-                    raise versioned()
-                return Found(body, 0.0)
-            if reply is not None and reply.status not in (409, 408, 429) and reply.status < 500:
-                raise unavailable()
-            # The answer says nothing about whose object it is: only the object does.
-            found = self.read(name)
-            if found is not None:
-                return found
-        raise unavailable()
+                response = None
+            if response is not None and response.ok:
+                if "x-oss-version-id" in response.headers:
+                    raise Problem("state_bucket_versioned")
+                return StoredObject(body, 0.0)
+            if response is not None and response.status not in (409, 408, 429) and response.status < 500:
+                raise Problem("state_unavailable")
+            # The answer does not say whose object it is: only the object does.
+            claimed = self.read(name)
+            if claimed is not None:
+                return claimed
+        raise Problem("state_unavailable")
 
     def probe(self, now: float) -> None:
-        """Raises the 503 `Problem` of a state bucket that has or had versioning, where a claim is none."""
-        if now - _probed.get(self.place, -PROBE_LIFE) < PROBE_LIFE:
+        """Raises the 503 `state_bucket_versioned` of a bucket that has or had versioning, where no claim holds."""
+        if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         for _ in range(2):
             try:
-                reply = self.store.put(self._at("probe"), b"", content_type="text/plain", forbid_overwrite=True)
+                response = self.client.put(self._at("probe"), b"", content_type="text/plain", forbid_overwrite=True)
             except OssUnavailable:
-                raise unavailable() from None
-            if reply.code == "FileAlreadyExists":
-                _probed[self.place] = now
+                raise Problem("state_unavailable") from None
+            if response.code == "FileAlreadyExists":
+                _probed[self.prefix] = now
                 return
-            if not reply.ok:
-                raise unavailable()
-        raise versioned()
+            if not response.ok:
+                raise Problem("state_unavailable")
+        raise Problem("state_bucket_versioned")
 
     def _at(self, name: str) -> Location:
-        return Location(self.place.bucket, self.place.key + name)
+        return Location(self.prefix.bucket, self.prefix.key + name)
 
 
-def of(invocation: Invocation) -> State:
-    """The state of an invocation. Raises a 409 `Problem` where the policy names no state prefix."""
-    place = invocation.policy.state
-    if place is None:
-        raise Problem(409, "state_required", "This needs a state prefix: its operators can set state in links.toml.")
-    return State(store(invocation.policy, of_invocation(invocation.context).credentials), place)
+def state_for(invocation: Invocation) -> State:
+    """The state of an invocation. Raises the 409 `state_required` where the configuration names no prefix."""
+    prefix = invocation.config.state
+    if prefix is None:
+        raise Problem("state_required")
+    return State(client_for(invocation), prefix)
 
 
-def unavailable() -> Problem:
-    """A state that cannot be read or written grants nothing."""
-    return Problem(503, "state_unavailable", "The state of this cannot be read now: try again.", {"Retry-After": "5"})
-
-
-def versioned() -> Problem:
-    """Claims do not work on this bucket."""
-    return Problem(
-        503,
-        "state_bucket_versioned",
-        "The state bucket has or had versioning, where nothing can be claimed: its operators must name another bucket.",
-    )
-
-
-def _age(reply: Reply) -> float:
+def _age(response: OssResponse) -> float:
     """Seconds between the object's last change and the answer, both by OSS's clock."""
     from email.utils import parsedate_to_datetime
 
     try:
-        written, answered = (parsedate_to_datetime(reply.headers[name]) for name in ("last-modified", "date"))
+        written, answered = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
     except (KeyError, ValueError, TypeError):
         return 0.0
     return (answered - written).total_seconds()

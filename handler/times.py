@@ -1,16 +1,39 @@
-"""Spans of time as people write them: 90, 90s, 15m, 2h, 1d."""
+"""Clocks, and the times that documents and events carry."""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
-_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
-def read_duration(text: str) -> int | None:
-    """Seconds of `90`, `90s`, `15m`, `2h` or `1d`; None for anything else, zero included."""
-    found = _DURATION.fullmatch(text)
-    if not found:
+class Clock(NamedTuple):
+    """Unix seconds, seconds that never go back, and a pause in seconds."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def parse_rfc3339(string: str) -> float | None:
+    """Unix seconds of an RFC 3339 time (fractions are dropped), None for anything else."""
+    match = _RFC3339.fullmatch(string)
+    if not match:
         return None
-    return int(found[1]) * _SECONDS[found[2]] or None
+    from datetime import datetime
+
+    offset = match[3] if match[3] not in "Zz" else "+00:00"
+    try:
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}").timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def has_expired(expires_at: float, now: float) -> bool:
+    """Whether less than one full second is left, the shortest life of a link."""
+    return int(expires_at) <= int(now)

@@ -23,10 +23,10 @@ from signer import Credentials
 
 from . import app as service
 from . import audit, startup
-from .bodies import MAX_BYTES, bad_body
-from .config import InvalidPolicy
-from .errors import HandlerError
-from .request import Answer, Request
+from .config import InvalidConfig
+from .errors import HandlerError, bad_body
+from .request import MAX_BYTES, Request
+from .response import Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -70,7 +70,7 @@ def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     method = environ["REQUEST_METHOD"]
     found = service.answer(
         lambda: Request(method, path, read_query(query), headers(environ), _body(environ), ""),
-        startup.policy,
+        startup.config,
         given,
         request_id=given.request_id,
         client_ip=client_ip(environ),
@@ -102,7 +102,7 @@ def initialize() -> flask.Response:
     given = context(flask.request.environ)
     try:
         startup.on_initialize(given)
-    except InvalidPolicy as error:
+    except InvalidConfig as error:
         _log(given, error.code, {"sentence": error.sentence})
         return _failed(error.code, "The configuration cannot be followed: the log of this request tells more.")
     except Exception as error:
@@ -187,7 +187,7 @@ def _body(environ: Environ) -> bytes:
     return bytes(kept)
 
 
-def _sent(found: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
+def _sent(found: Response, method: str, start_response: StartResponse) -> Iterable[bytes]:
     body = found.body.encode()
     pairs = list(found.headers.items())
     if method != "HEAD" and found.status != 204:
@@ -202,7 +202,7 @@ def _failed(code: str, sentence: str) -> flask.Response:
 
 
 def _log(given: Context, code: str, facts: Mapping[str, object]) -> None:
-    audit.write({"request_id": audit.text(given.request_id), "code": code, **facts})
+    audit.write({"request_id": audit.string(given.request_id), "code": code, **facts})
 
 
 def _text(value: str) -> str:

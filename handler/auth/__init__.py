@@ -7,10 +7,14 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
 
-from ..errors import Problem
-from ..keys import ApiKey, Keys, cache
-from ..links import Bound
-from ..request import Invocation, Request
+from .. import links
+from ..config import Mount
+from ..context import Caller, ExpiryLimit, Invocation
+from ..errors import Problem, malformed_credential
+from ..keys import Keys, cache
+from ..paths import check_path
+from ..request import Request
+from ..times import has_expired
 
 MAX_CREDENTIAL = 8192  # characters; more headers than that do not arrive
 
@@ -19,26 +23,13 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII
 _API_KEY = re.compile(r"fcp_[A-Za-z0-9_-]{20,200}")
 
 
-class Caller(NamedTuple):
-    """A known caller. `id` is for the audit line, `kind` is "api" or "jwt", `maker` is who stands behind his shares.
+class AuthorizedObject(NamedTuple):
+    """The object of a mount that a caller may get links to, and the limits that the caller brings."""
 
-    `paths` and `methods` are those of his key or token; `ends_at` is when it ends (Unix seconds), None for never.
-    """
-
-    id: str
-    kind: str
-    maker: str
-    paths: tuple[str, ...]
-    methods: tuple[str, ...]
-    ends_at: float | None
-
-    def reaches(self, path: str, method: str) -> bool:
-        """Whether he may have a link of `method`, or for SHARE make a share, to what is at a decoded path."""
-        return method in self.methods and any(covers(allowed, path) for allowed in self.paths)
-
-    def bounds(self, now: float) -> tuple[Bound, ...]:
-        """What his own end leaves of a link's life; nothing where he has none."""
-        return () if self.ends_at is None else (Bound("caller", int(self.ends_at) - int(now)),)
+    mount: Mount
+    path: str
+    key: str
+    limits: tuple[ExpiryLimit, ...]
 
 
 def identify(request: Request, invocation: Invocation) -> Caller | None:
@@ -49,15 +40,39 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     credential = read_credential(request)
     if credential is None:
         return None
-    policy, now = invocation.policy, invocation.now
-    if policy.keys is None and all(mount.access == "anonymous" for mount in policy.mounts):
-        raise unknown()
-    keys = cache.current(policy, invocation.context, now)
+    config, now = invocation.config, invocation.now
+    if config.keys is None and all(mount.access == "anonymous" for mount in config.mounts):
+        raise Problem("unknown_credential")
+    keys = cache.current_keys(invocation)
     if credential.startswith("fcp_"):
         return _api_caller(keys, credential, now)
     from .jwt import identify as identify_token
 
     return identify_token(credential, keys, now)
+
+
+def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = False) -> AuthorizedObject:
+    """The object at a decoded path, where `method` is allowed to the caller.
+
+    With `prefix`, a path that ends in "/" may be the mount's own. Raises the 404 `not_found` for what does not exist
+    for this caller, 401 `unauthorized` where a key is required, 400 `not_offered` for what the mount does not enable.
+    """
+    path = check_path(path)
+    config, caller = invocation.config, invocation.caller
+    mount = config.mount(path)
+    if mount is not None and prefix and path == mount.path:
+        key = mount.target.key
+    else:
+        mount, key = links.find_mount(config, path)
+    if mount.access != "anonymous":
+        if caller is None:
+            raise Problem("unauthorized")
+        if not caller.allows(path, method):
+            raise Problem("not_found")
+    if method not in mount.methods:
+        enabled = ", ".join(mount.methods)
+        raise Problem("not_offered", f"{method} is not enabled for this mount (enabled: {enabled}).")
+    return AuthorizedObject(mount, path, key, caller.limits(invocation.now) if caller is not None else ())
 
 
 def read_credential(request: Request) -> str | None:
@@ -69,48 +84,20 @@ def read_credential(request: Request) -> str | None:
     if authorization is not None:
         found = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
         if not found:
-            raise malformed("Authorization is not Bearer and one key or token: send Bearer, a space and the key")
+            raise malformed_credential(
+                "Authorization is not Bearer and one key or token: send Bearer, a space and the key"
+            )
         bearer = found[1]
         if bearer.startswith("fcp_") and not _API_KEY.fullmatch(bearer):
-            raise malformed("The key in Authorization is not whole: send it as it was given, beginning with fcp_")
+            raise malformed_credential(
+                "The key in Authorization is not whole: send it as it was given, beginning with fcp_"
+            )
     if api_key is not None:
         if not _API_KEY.fullmatch(api_key):
-            raise malformed("X-Api-Key is not one key: send it as it was given, beginning with fcp_")
+            raise malformed_credential("X-Api-Key is not one key: send it as it was given, beginning with fcp_")
         if bearer is not None and not compare_digest(bearer.encode(), api_key.encode()):
-            raise malformed("Authorization and X-Api-Key are not the same: send one of them")
+            raise malformed_credential("Authorization and X-Api-Key are not the same: send one of them")
     return bearer or api_key
-
-
-def makers(keys: Keys) -> frozenset[str]:
-    """Who may stand behind a share: every API key, and every issuer, of the keys document."""
-    return frozenset([*(_maker(key) for key in keys.api), *(f"jwt:{issuer.iss}" for issuer in keys.jwt)])
-
-
-def covers(allowed: str, path: str) -> bool:
-    """Whether `path` is the one path that `allowed` is, or begins with the prefix that it is."""
-    return path == allowed or (allowed.endswith("/") and path.startswith(allowed))
-
-
-def has_ended(ends_at: float, now: float) -> bool:
-    """Whether not even a whole second is left, the least that a link can live."""
-    return int(ends_at) <= int(now)
-
-
-def malformed(sentence: str) -> Problem:
-    """What is no credential at all."""
-    return _refused("malformed_credential", f"{sentence}.")
-
-
-def unknown() -> Problem:
-    """One answer for every credential that is not, or not yet, one of ours."""
-    return _refused(
-        "unknown_credential", "This key or token is not known here: check that it is whole and meant for us."
-    )
-
-
-def ended() -> Problem:
-    """A credential that was good once."""
-    return _refused("ended_credential", "This key or token has ended: ask for a new one.")
 
 
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
@@ -121,16 +108,7 @@ def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
         if compare_digest(key.sha256, digest):
             found = key
     if found is None:
-        raise unknown()
-    if found.expires_at is not None and has_ended(found.expires_at, now):
-        raise ended()
-    return Caller(f"api:{found.id}", "api", _maker(found), found.paths, found.methods, found.expires_at)
-
-
-def _maker(key: ApiKey) -> str:
-    # With its hash: a key that is made anew under an old name does not bring back what the old one shared.
-    return f"api:{key.id}:{key.sha256}"
-
-
-def _refused(code: str, sentence: str) -> Problem:
-    return Problem(401, code, sentence, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        raise Problem("unknown_credential")
+    if found.expires_at is not None and has_expired(found.expires_at, now):
+        raise Problem("ended_credential")
+    return Caller(f"api:{found.id}", "api", found.owner, found.paths, found.methods, found.expires_at)

@@ -11,10 +11,12 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import Problem
+from ..context import Caller
+from ..errors import Problem, malformed_credential
 from ..keys import METHODS, Issuer, Keys
 from ..keys.fields import bad_path, base64url
-from . import Caller, covers, ended, has_ended, malformed, unknown
+from ..paths import covers
+from ..times import has_expired
 
 MAX_SUBJECT = 120  # characters of an id
 LATEST = 2**53  # what JSON's numbers hold exactly
@@ -38,16 +40,16 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
     header, claimed = _segments(token)
     issuer = next((issuer for issuer in keys.jwt if issuer.iss == claimed.get("iss")), None)
     if issuer is None or header.get("alg") != issuer.alg or "crit" in header or "b64" in header:
-        raise unknown()
+        raise Problem("unknown_credential")
     claims = _verified(token, header, issuer)
     ends_at = _moment(claims, "exp")
     starts_at = _moment(claims, "nbf")
     if ends_at is None:
-        raise malformed("The token has no exp")
-    if has_ended(ends_at + issuer.leeway, now):
-        raise ended()
+        raise malformed_credential("The token has no exp")
+    if has_expired(ends_at + issuer.leeway, now):
+        raise Problem("ended_credential")
     if starts_at is not None and now + issuer.leeway < starts_at:
-        raise unknown()
+        raise Problem("unknown_credential")
     return Caller(
         f"jwt:{issuer.iss}:{_subject(claims)}",
         "jwt",
@@ -84,7 +86,7 @@ def _object(text: bytes | None) -> dict[str, Any]:
 
 
 def _no_token() -> Problem:
-    return malformed("The bearer token is no JWT, and no key that begins with fcp_")
+    return malformed_credential("The bearer token is no JWT, and no key that begins with fcp_")
 
 
 def _verified(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def _verified(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, A
     try:
         return jwt.decode(token, key, algorithms=[issuer.alg], options=options, audience=issuer.aud, issuer=issuer.iss)
     except jwt.PyJWTError:
-        raise unknown() from None
+        raise Problem("unknown_credential") from None
 
 
 def _public_key(header: dict[str, Any], issuer: Issuer) -> object:
@@ -106,19 +108,18 @@ def _public_key(header: dict[str, Any], issuer: Issuer) -> object:
 
     if not has_crypto:
         raise Problem(
-            503,
             "algorithm_unavailable",
             f"{issuer.alg} needs the package cryptography: its operators can add it to requirements.txt and deploy.",
         )
     named = header.get("kid")
     fitting = [key for key in issuer.jwks if named is None or key.get("kid", named) == named]
     if len(fitting) != 1:
-        raise unknown()
+        raise Problem("unknown_credential")
     try:
         key: object = PyJWK(dict(fitting[0]), issuer.alg).key
     except (PyJWTError, ValueError):
         raise Problem(
-            503, "keys_unavailable", "A public key of this issuer cannot be used: its operators can mend the document."
+            "keys_unavailable", "A public key of this issuer cannot be used: its operators can mend the document."
         ) from None
     return key
 
@@ -128,7 +129,7 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or not 0 <= value <= LATEST:
-        raise malformed(f"The token's {name} is no number of seconds since 1970")
+        raise malformed_credential(f"The token's {name} is no number of seconds since 1970")
     return float(value)
 
 
@@ -140,7 +141,7 @@ def _subject(claims: dict[str, Any]) -> str:
     except UnicodeEncodeError:
         written = None
     if written is None:
-        raise malformed("The token's sub is no text")
+        raise malformed_credential("The token's sub is no text")
     if len(written) > MAX_SUBJECT:
         return f"{written[:MAX_SUBJECT]}~{sha256(written.encode()).hexdigest()[:16]}"
     return written
@@ -150,7 +151,7 @@ def _paths(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
     """What both the entry and the token allow; where one says nothing, what the other does."""
     claimed = _texts(claims, "paths")
     if claimed is not None and any(bad_path(path) for path in claimed):
-        raise malformed("The token's paths are no paths of this service")
+        raise malformed_credential("The token's paths are no paths of this service")
     if claimed is None or issuer.paths is None:
         return _either(claimed, issuer.paths, "paths")
     narrow = [path for path in claimed if any(covers(allowed, path) for allowed in issuer.paths)]
@@ -168,7 +169,7 @@ def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
 def _either(claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
     found = claimed if claimed is not None else allowed
     if found is None:
-        raise malformed(f"The token names no {name}, and its issuer's entry neither")
+        raise malformed_credential(f"The token names no {name}, and its issuer's entry neither")
     return found
 
 
@@ -177,5 +178,5 @@ def _texts(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:
         return None
     value = claims[name]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise malformed(f"The token's {name} are no list of texts")
+        raise malformed_credential(f"The token's {name} are no list of texts")
     return tuple(value)

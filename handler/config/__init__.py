@@ -9,7 +9,7 @@ from signer import Endpoint
 from ..errors import HandlerError
 
 
-class InvalidPolicy(HandlerError):
+class InvalidConfig(HandlerError):
     """links.toml cannot be followed; the sentence names the entry and says what to write instead."""
 
     code = "invalid_policy"
@@ -30,7 +30,7 @@ class Location(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """A path prefix of this service and the prefix in OSS that it stands for, with its bounds (seconds, bytes)."""
+    """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes)."""
 
     path: str
     target: Location
@@ -70,7 +70,7 @@ class NoticeRule(NamedTuple):
     to: tuple[str, ...]
 
 
-class Policy(NamedTuple):
+class Config(NamedTuple):
     """The whole of links.toml, checked. `mounts` are in the order in which they are looked at: longest path first."""
 
     region: str
@@ -96,3 +96,8 @@ class Policy(NamedTuple):
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
         return any(bucket == place.bucket and key.startswith(place.key) for place in self.reserved)
+
+
+# The names of before, until the other packages use the new ones.
+Policy = Config
+InvalidPolicy = InvalidConfig

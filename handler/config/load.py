@@ -10,7 +10,7 @@ from typing import Any
 
 from signer import Endpoint, SignerError
 
-from . import InvalidPolicy, Mount, Policy
+from . import Config, InvalidConfig, Mount
 from .overlaps import check_overlaps
 from .reader import LOOPBACK, Entry, Table, read_location, read_origin, read_prefix
 
@@ -78,29 +78,29 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def load(path: str, environ: Mapping[str, str]) -> Policy:
-    """The policy in the file at `path`, with variables from `environ`. Raises `InvalidPolicy`."""
+def load(path: str, environ: Mapping[str, str]) -> Config:
+    """The policy in the file at `path`, with variables from `environ`. Raises `InvalidConfig`."""
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
     except FileNotFoundError:
-        raise InvalidPolicy(f"There is no file {path}: write one, or name another in LINK_CONFIG.") from None
+        raise InvalidConfig(f"There is no file {path}: write one, or name another in LINK_CONFIG.") from None
     except OSError as error:
-        raise InvalidPolicy(f"{path} cannot be read ({error.strerror}): mend its permissions.") from None
+        raise InvalidConfig(f"{path} cannot be read ({error.strerror}): mend its permissions.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidPolicy(f"{path} is no TOML: {error}.") from None
+        raise InvalidConfig(f"{path} is no TOML: {error}.") from None
     try:
         policy = read(document, environ)
-    except InvalidPolicy as error:
-        raise InvalidPolicy(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
     if policy.keys is not None and policy.keys.startswith("file:"):
         beside = os.path.join(os.path.dirname(os.path.abspath(path)), policy.keys[len("file:") :])
         policy = policy._replace(keys=f"file:{os.path.normpath(beside)}")
     return policy
 
 
-def read(document: Table, environ: Mapping[str, str]) -> Policy:
-    """The policy of a parsed document, checked whole. Raises `InvalidPolicy`."""
+def read(document: Table, environ: Mapping[str, str]) -> Config:
+    """The policy of a parsed document, checked whole. Raises `InvalidConfig`."""
     top = Entry("at the top", _filled(document, environ, "at the top"), TOP_KEYS)
     region = top.text("region")
     if region is None:
@@ -123,7 +123,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Policy:
         _mount(Entry(f"mount {number}", table, MOUNT_KEYS), region, credential_life)
         for number, table in enumerate(top.tables("mount"), 1)
     ]
-    policy = Policy(
+    policy = Config(
         region=region,
         mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))),
         credential_life=credential_life,
@@ -218,7 +218,7 @@ def _endpoint(entry: Entry, name: str, make: Callable[[str], Endpoint], value: s
     try:
         return make(value)
     except SignerError as error:
-        raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
+        raise InvalidConfig(f"{entry.where}: {name}: {error}") from None
 
 
 def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
@@ -226,14 +226,14 @@ def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
     if not value:
         return None
     if not LOOPBACK.fullmatch(value.partition("://")[2].rstrip("/")):
-        raise InvalidPolicy(
+        raise InvalidConfig(
             "LINK_OSS_ENDPOINT is for a local OSS only: name a loopback address such as http://127.0.0.1:9001, "
             "or unset it."
         )
     try:
         return Endpoint.path_style(value, region)
     except SignerError as error:
-        raise InvalidPolicy(f"LINK_OSS_ENDPOINT: {error}") from None
+        raise InvalidConfig(f"LINK_OSS_ENDPOINT: {error}") from None
 
 
 def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
@@ -243,9 +243,9 @@ def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
         def fill(found: re.Match[str]) -> str:
             name = found[1]
             if not _NAME.fullmatch(name) or not found[0].endswith("}"):
-                raise InvalidPolicy(f"{where}: {found[0]!r} is no variable: write it as ${{NAME}}.")
+                raise InvalidConfig(f"{where}: {found[0]!r} is no variable: write it as ${{NAME}}.")
             if not environ.get(name):
-                raise InvalidPolicy(f"{where}: the variable {name} is not set or empty: set it in the environment.")
+                raise InvalidConfig(f"{where}: the variable {name} is not set or empty: set it in the environment.")
             return environ[name]
 
         return _VARIABLE.sub(fill, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from . import Mount, NoticeRule, OssSink, Policy
+from . import Config, Mount, NoticeRule, OssSink
 from .reader import Entry, read_prefix
 
 ON = ("created", "timer", "message")
@@ -29,8 +29,8 @@ SINK_KEYS: Mapping[str, str] = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def read_notices(top: Entry, policy: Policy) -> Policy:
-    """The policy with its notices and sinks; their targets are the service's own. Raises `InvalidPolicy`."""
+def read_notices(top: Entry, policy: Config) -> Config:
+    """The policy with its notices and sinks; their targets are the service's own. Raises `InvalidConfig`."""
     sinks = [_sink(Entry(f"sink {number}", table, SINK_KEYS)) for number, table in enumerate(top.tables("sink"), 1)]
     for number, sink in enumerate(sinks, 1):
         if any(other.name == sink.name for other in sinks[: number - 1]):
@@ -63,7 +63,7 @@ def _sink(entry: Entry) -> OssSink:
     return OssSink(name, target)
 
 
-def _rule(entry: Entry, policy: Policy) -> NoticeRule:
+def _rule(entry: Entry, policy: Config) -> NoticeRule:
     entry.required("on")
     on = entry.choice("on", ON)
     path = entry.required("mount")
@@ -101,7 +101,7 @@ def _longest(entry: Entry, give: str, mount: Mount) -> int:
     return mount.max_share
 
 
-def _expires(entry: Entry, policy: Policy, most: int) -> int | None:
+def _expires(entry: Entry, policy: Config, most: int) -> int | None:
     if "expires" not in entry.table:
         return None
     expires = entry.span("expires", "15m", 60, max(most, 60))
@@ -114,7 +114,7 @@ def _expires(entry: Entry, policy: Policy, most: int) -> int | None:
     return expires
 
 
-def _check_means(entry: Entry, rule: NoticeRule, policy: Policy) -> None:
+def _check_means(entry: Entry, rule: NoticeRule, policy: Config) -> None:
     """That there is all that the rule needs: addresses, secrets, a place for claims."""
     own = {sink.name for sink in policy.sinks}
     others = [name for name in rule.to if name not in own]
@@ -131,7 +131,7 @@ def _check_means(entry: Entry, rule: NoticeRule, policy: Policy) -> None:
         entry.refuse("every", "is for sinks that people read; an object in OSS is written at once: use another notice")
 
 
-def _check_loop(entry: Entry, rule: NoticeRule, policy: Policy) -> None:
+def _check_loop(entry: Entry, rule: NoticeRule, policy: Config) -> None:
     """What the function writes must never be what calls it."""
     if rule.on != "created":
         return
@@ -147,5 +147,5 @@ def _check_loop(entry: Entry, rule: NoticeRule, policy: Policy) -> None:
             )
 
 
-def _listed(policy: Policy) -> str:
+def _listed(policy: Config) -> str:
     return ", ".join(mount.path for mount in policy.mounts) or "none"

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from signer import SignerError
 from signer import names as oss_names
+from signer.times import parse_duration
 
-from ..times import read_duration
-from . import InvalidPolicy, Location
+from . import InvalidConfig, Location
 
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
 
@@ -27,16 +27,16 @@ class Entry:
     def __init__(self, where: str, table: object, known: Mapping[str, str]) -> None:
         self.where = where
         if not isinstance(table, dict):
-            raise InvalidPolicy(f"{where} is no table.")
+            raise InvalidConfig(f"{where} is no table.")
         self.table: Table = table
         if isinstance(table.get("path"), str):
             self.where = f"{where} ({table['path']})"
         for name in table:
             if name not in known:
-                raise InvalidPolicy(f"{self.where}: the key {name!r} is not known; known are {', '.join(known)}.")
+                raise InvalidConfig(f"{self.where}: the key {name!r} is not known; known are {', '.join(known)}.")
 
     def refuse(self, name: str, why: str) -> NoReturn:
-        raise InvalidPolicy(f"{self.where}: {name} {why}.")
+        raise InvalidConfig(f"{self.where}: {name} {why}.")
 
     def text(self, name: str) -> str | None:
         value = self.table.get(name)
@@ -77,9 +77,9 @@ class Entry:
         return value
 
     def span(self, name: str, default: str, least: int, most: int) -> int:
-        """Seconds of a span of time within bounds."""
+        """Seconds of a span of time within limits."""
         value = self.table.get(name, default)
-        found = read_duration(value) if isinstance(value, str) else value if type(value) is int else None
+        found = parse_duration(value) if isinstance(value, str) else value if type(value) is int else None
         if found is None or not least <= found <= most:
             self.refuse(
                 name, f"= {value!r} is no span of time from {least} to {most} seconds: write it as 90, 15m, 2h or 1d"
@@ -125,7 +125,7 @@ def read_location(entry: Entry, name: str, value: str) -> Location:
         if key:
             oss_names.check_key(key)
     except SignerError as error:
-        raise InvalidPolicy(f"{entry.where}: {name}: {error}") from None
+        raise InvalidConfig(f"{entry.where}: {name}: {error}") from None
     return Location(bucket, key)
 
 

@@ -1,4 +1,4 @@
-"""The service's own routes; all of them begin with /-/."""
+"""The endpoints: the service's own routes, which begin with /-/, shares, and objects."""
 
 from __future__ import annotations
 
@@ -6,56 +6,64 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from ..errors import not_found
-from ..request import Answer, Invocation, Request
-from .objects import not_allowed
+from ..context import Invocation
+from ..errors import Problem, method_not_allowed
+from ..request import Request
+from ..response import Response
+from . import objects
 
 # Each route's methods, and the module and the function there that answers; {id} stands for one segment.
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
     "/-/sign": {"POST": "sign:create"},
-    "/-/form": {"POST": "forms:create"},
+    "/-/form": {"POST": "uploads:create_form"},
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
     "/-/shares": {"POST": "shares:create"},
-    "/-/shares/{id}": {
-        "GET": "shares:show",
-        "HEAD": "shares:show",
-        "DELETE": "shares:revoke",
-    },
+    "/-/shares/{id}": {"GET": "shares:show", "HEAD": "shares:show", "DELETE": "shares:revoke"},
 }
 
 
-def answer(request: Request, invocation: Invocation, path: str) -> Answer:
-    """The answer of the route at a path. Raises `Problem`."""
-    for route, offered in ROUTES.items():
+def answer(request: Request, invocation: Invocation, path: str) -> Response:
+    """The response of the route, the share or the object at a decoded path. Raises `Problem`."""
+    if path.startswith("/-/"):
+        return _answer_route(request, invocation, path)
+    if "share" in request.query:
+        from . import open_share
+
+        return open_share.answer(request, invocation, path)
+    return objects.answer(request, invocation, path)
+
+
+def _answer_route(request: Request, invocation: Invocation, path: str) -> Response:
+    for route, methods in ROUTES.items():
         values = _match(route, path)
         if values is None:
             continue
-        allowed = (*offered, "OPTIONS")
+        allowed = (*methods, "OPTIONS")
         if request.method == "OPTIONS":
-            return Answer(204, {"Allow": ", ".join(allowed)})
-        if request.method not in offered:
-            raise not_allowed(allowed)
-        # The id of an upload carries a signature, so the audit line names the route alone.
+            return Response(204, {"Allow": ", ".join(allowed)})
+        if request.method not in methods:
+            raise method_not_allowed(allowed)
+        # The id of an upload carries a signature, so the audit line has the route alone.
         invocation.facts["path"] = route
-        module, _, name = offered[request.method].partition(":")
-        handle: Any = getattr(import_module(f"{__package__}.{module}"), name)
-        found: Answer = handle(request, invocation, *values)
-        return found
-    raise not_found()
+        module, _, function = methods[request.method].partition(":")
+        handle: Any = getattr(import_module(f"{__package__}.{module}"), function)
+        response: Response = handle(request, invocation, *values)
+        return response
+    raise Problem("not_found")
 
 
 def _match(route: str, path: str) -> list[str] | None:
-    """What stands in a path where a route has {id}, None where the path is not the route's."""
-    wanted, given = route.split("/"), path.split("/")
-    if len(wanted) != len(given):
+    """What a path has where a route has {id}, None where the path is not the route's."""
+    expected, actual = route.split("/"), path.split("/")
+    if len(expected) != len(actual):
         return None
     values = []
-    for want, have in zip(wanted, given, strict=True):
-        if want.startswith("{") and have:
-            values.append(have)
-        elif want != have:
+    for segment, value in zip(expected, actual, strict=True):
+        if segment.startswith("{") and value:
+            values.append(value)
+        elif segment != value:
             return None
     return values

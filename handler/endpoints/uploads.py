@@ -1,15 +1,25 @@
-"""What every upload is held to: its size, its type, and that it replaces nothing."""
+"""Uploads: what every one is held to, and `POST /-/form`, a form that lets a browser upload one file into OSS."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from ..config import Mount
-from ..errors import Problem
+from signer import Form, InvalidCredentials, InvalidForm, InvalidKey, post_form
+from signer.times import rfc3339
+
+from .. import links
+from ..auth import AuthorizedObject, authorize
+from ..config import Config, Mount
+from ..context import Invocation
+from ..credentials import credentials_for
+from ..errors import Problem, bad_body
+from ..request import Request
+from ..response import Response, json_response
 
 MAX_PUT = 5 * 1024**3  # bytes, of one request
 DEFAULT_TYPE = "application/octet-stream"
+MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
 # What a form can pin (signer/form.py), so that one type is good for every kind of upload.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
@@ -17,41 +27,110 @@ _MD5 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _META = re.compile(r"x-oss-meta-[a-z0-9-]{1,100}")
 
 
-def check_size(size: int | None, mount: Mount, most: int = MAX_PUT) -> int:
-    """A size that a mount allows. Raises a 400 `Problem`."""
+def create_form(request: Request, invocation: Invocation) -> Response:
+    """200 with the form's address and fields; a path that ends in "/" lets the client choose the rest of the key."""
+    params = request.json(MEMBERS, required=("path",))
+    authorized = authorize(invocation, params["path"], "POST", prefix=True)
+    mount = authorized.mount
+    if authorized.path.endswith("/"):
+        check_prefix(invocation.config, mount, authorized.key)
+    max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
+    max_size = check_size(max_size, mount)
+    min_size = params["min_size"] or 0
+    if not 0 <= min_size <= max_size:
+        raise bad_body('"min_size" must be from 0 to "max_size"')
+    content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
+    form, clamped_by = sign_form(authorized, invocation, max_size, min_size, content_type, expires=params["expires"])
+    invocation.facts["mount"] = mount.path
+    invocation.facts["expires_in"] = form.expires_in
+    invocation.facts["clamped_by"] = clamped_by
+    return json_response(
+        {
+            "url": form.url,
+            "fields": form.fields,
+            "expires_at": rfc3339(form.expires_at.timestamp()),
+            "expires_in": form.expires_in,
+            "clamped_by": clamped_by,
+        }
+    )
+
+
+def sign_form(
+    authorized: AuthorizedObject,
+    invocation: Invocation,
+    max_size: int,
+    min_size: int,
+    content_type: str,
+    *,
+    expires: str | None = None,
+) -> tuple[Form, str | None]:
+    """A form for an authorized key or prefix, and what made it shorter than requested. Raises a `Problem`."""
+    config, mount, role, now = invocation.config, authorized.mount, credentials_for(invocation.context), invocation.now
+    clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
+    try:
+        form = post_form(
+            mount.target.bucket,
+            authorized.key,
+            credentials=role.credentials,
+            endpoint=config.oss_endpoint or mount.endpoint,
+            max_size=max_size,
+            min_size=min_size,
+            content_type=content_type,
+            expires_in=expires_in,
+            now=int(now),
+        )
+    except InvalidKey:
+        raise links.invalid_key() from None
+    except InvalidCredentials:
+        raise Problem("no_credentials") from None
+    except InvalidForm as error:
+        raise Problem("bad_body", str(error)) from None
+    return form, clamped_by
+
+
+def check_prefix(config: Config, mount: Mount, prefix: str) -> None:
+    """Raises the 400 `prefix_overlaps` where a client that chooses the rest of a key could reach another mount."""
+    for other in config.mounts:
+        same_bucket = other.target.bucket == mount.target.bucket
+        if same_bucket and other.target != mount.target and other.target.key.startswith(prefix):
+            raise Problem("prefix_overlaps")
+
+
+def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:
+    """A size in bytes that a mount allows. Raises the 400 `size_required` or `too_large`."""
     if size is None:
-        raise Problem(400, "size_required", "An upload says its size, in bytes.")
-    bound = min(mount.max_size or 0, most)
-    if not 0 <= size <= bound:
-        raise Problem(400, "too_large", f"An upload here has from 0 to {bound} bytes.")
+        raise Problem("size_required", '"size" (bytes) is required for uploads.')
+    maximum = min(mount.max_size or 0, maximum)
+    if not 0 <= size <= maximum:
+        raise Problem("too_large", f"The size of an upload to this mount must be from 0 to {maximum} bytes.")
     return size
 
 
 def check_type(content_type: str | None) -> str:
-    """A media type, `application/octet-stream` if none is named. Raises a 400 `Problem`."""
+    """A media type, `application/octet-stream` for None. Raises the 400 `bad_content_type`."""
     if content_type is None:
         return DEFAULT_TYPE
     if len(content_type) > 200 or not _MEDIA_TYPE.fullmatch(content_type):
-        raise Problem(400, "bad_content_type", "The content type is none: write it as text/plain; charset=utf-8.")
+        raise Problem("bad_content_type")
     return content_type
 
 
-def put_headers(given: Mapping[str, object], size: int, *, overwrite: bool) -> dict[str, str]:
-    """Every header of a PUT link: the type pinned, the length, and no overwriting unless it was asked for.
+def put_headers(requested: Mapping[str, object], size: int, *, overwrite: bool) -> dict[str, str]:
+    """Every header of a PUT link: the type pinned, the length, and no overwriting unless requested.
 
-    A caller adds `Content-Type`, `Content-MD5` and `x-oss-meta-*`, and nothing else: a 400 `Problem` names it.
+    A caller may add `Content-Type`, `Content-MD5` and `x-oss-meta-*`; a 400 `Problem` names anything else.
     """
     headers: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in requested.items():
         lower = name.lower()
         if lower not in ("content-type", "content-md5") and not _META.fullmatch(lower):
-            raise Problem(400, "not_signable", f"The header {name[:100]!r} cannot be signed here: leave it out.")
+            raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for uploads.")
         if not isinstance(value, str):
-            raise Problem(400, "bad_body", f"The header {name[:100]!r} has a value that is no text.")
+            raise bad_body(f"header {name[:100]!r} must be a string")
         if lower == "content-type":
             check_type(value)
         if lower == "content-md5" and not _MD5.fullmatch(value):
-            raise Problem(400, "bad_content_md5", "Content-MD5 is the MD5 of the body in base64, 24 characters.")
+            raise Problem("bad_content_md5")
         headers[name] = value
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = DEFAULT_TYPE

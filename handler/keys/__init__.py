@@ -45,6 +45,11 @@ class ApiKey(NamedTuple):
     methods: tuple[str, ...]
     expires_at: float | None
 
+    @property
+    def owner(self) -> str:
+        """Who owns its shares; with the hash, so that a new key of the same name does not revive the old one's."""
+        return f"api:{self.id}:{self.sha256}"
+
 
 class Keys(NamedTuple):
     """The whole document. Share keys are oldest first: the newest signs, all verify."""
@@ -53,6 +58,10 @@ class Keys(NamedTuple):
     api: tuple[ApiKey, ...]
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
+
+    def owners(self) -> frozenset[str]:
+        """Who shares may belong to: every API key and every issuer of the document."""
+        return frozenset([*(key.owner for key in self.api), *(f"jwt:{issuer.iss}" for issuer in self.jwt)])
 
     def __repr__(self) -> str:
         # A sink's address is a secret, too.

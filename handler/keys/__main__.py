@@ -9,17 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 
 from signer import Credentials, Endpoint, SignerError
+from signer.times import parse_duration, rfc3339
 
 from .. import oss, startup
-from ..config import InvalidPolicy, load
+from ..config import InvalidConfig, load
 from ..errors import HandlerError
-from ..links import rfc3339
-from ..times import read_duration
 from . import ID, METHODS, Keys, lock
 from . import edit as keys_editing
 from .edit import Document
 from .fields import bad_path
-from .location import MISSING, FilePlace, OssPlace, Place, PlaceError, location
+from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, location
 
 FAILED, REFUSED = 1, 2
 LONGEST = 3660 * 86_400  # seconds
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, *, patience: float = lock.PATIE
     options = _parser().parse_args(arguments, defaults)
     try:
         options.run(_place(options), options, patience)
-    except (_Unasked, InvalidPolicy) as error:
+    except (_Unasked, InvalidConfig) as error:
         print(f"{NAME}: {error.sentence}", file=sys.stderr)
         return REFUSED
     except (HandlerError, SignerError) as error:
@@ -49,11 +48,11 @@ def main(arguments: Sequence[str] | None = None, *, patience: float = lock.PATIE
     return 0
 
 
-def _init(place: Place, options: argparse.Namespace, patience: float) -> None:
+def _init(place: KeysStore, options: argparse.Namespace, patience: float) -> None:
     with lock.held(place, break_old=options.break_lock, patience=patience) as check:
         try:
             place.read()
-        except PlaceError as error:
+        except KeysStoreError as error:
             if error.code != MISSING:
                 raise
         else:
@@ -64,7 +63,7 @@ def _init(place: Place, options: argparse.Namespace, patience: float) -> None:
     print(f"Made {place} with the share key {document['share'][-1]['id']}.")
 
 
-def _add_api_key(place: Place, options: argparse.Namespace, patience: float) -> None:
+def _add_api_key(place: KeysStore, options: argparse.Namespace, patience: float) -> None:
     expires_at = None if options.expires is None else int(time.time()) + options.expires
     made = []
 
@@ -78,12 +77,12 @@ def _add_api_key(place: Place, options: argparse.Namespace, patience: float) -> 
     print("This is the key's only appearance: keep it now.", file=sys.stderr)
 
 
-def _revoke_api_key(place: Place, options: argparse.Namespace, patience: float) -> None:
+def _revoke_api_key(place: KeysStore, options: argparse.Namespace, patience: float) -> None:
     _change(place, options, patience, lambda document: keys_editing.revoke_api_key(document, options.name))
     print(f"Revoked the API key {options.name}: functions that run forget it within a minute.")
 
 
-def _rotate_share(place: Place, options: argparse.Namespace, patience: float) -> None:
+def _rotate_share(place: KeysStore, options: argparse.Namespace, patience: float) -> None:
     done = []
 
     def rotate(document: Document) -> Document:
@@ -98,12 +97,14 @@ def _rotate_share(place: Place, options: argparse.Namespace, patience: float) ->
         print(f"Added the share key {done[-1]}, which signs from now on.")
 
 
-def _show(place: Place, options: argparse.Namespace, patience: float) -> None:
+def _show(place: KeysStore, options: argparse.Namespace, patience: float) -> None:
     _, keys = keys_editing.read(_read(place))
     print("\n".join([str(place), *_lines(keys, time.time())]))
 
 
-def _change(place: Place, options: argparse.Namespace, patience: float, edit: Callable[[Document], Document]) -> None:
+def _change(
+    place: KeysStore, options: argparse.Namespace, patience: float, edit: Callable[[Document], Document]
+) -> None:
     """Reads, edits and writes the document, with its lock held."""
     with lock.held(place, break_old=options.break_lock, patience=patience) as check:
         document, _ = keys_editing.read(_read(place))
@@ -112,34 +113,34 @@ def _change(place: Place, options: argparse.Namespace, patience: float, edit: Ca
         place.replace(text)
 
 
-def _read(place: Place) -> bytes:
+def _read(place: KeysStore) -> bytes:
     try:
         return place.read().document or b""
-    except PlaceError as error:
+    except KeysStoreError as error:
         if error.code == MISSING:
-            raise PlaceError(f"{error.sentence} To make one: {NAME} init", code=MISSING) from None
+            raise KeysStoreError(f"{error.sentence} To make one: {NAME} init", code=MISSING) from None
         raise
 
 
-def _place(options: argparse.Namespace) -> Place:
-    """The place that --keys or links.toml names. Raises `PlaceError`, `InvalidPolicy`, `SignerError`."""
+def _place(options: argparse.Namespace) -> KeysStore:
+    """The place that --keys or links.toml names. Raises `KeysStoreError`, `InvalidConfig`, `SignerError`."""
     named: str | None = options.keys
     if named is None:
-        named = startup.policy().keys
+        named = startup.config().keys
         if named is None:
             raise _Unasked("links.toml names no keys document: add keys = … at its top, or give --keys.")
     scheme, _, rest = named.partition(":")
     if scheme == "file" and rest:
-        return FilePlace(os.path.abspath(rest))
+        return FileKeysStore(os.path.abspath(rest))
     if not named.startswith("oss://"):
         raise _Unasked(f"{named!r} is no place for keys: write file:PATH or oss://bucket/.links/keys.json.")
     where = location(named)
-    return OssPlace(where, oss.store_at(_endpoint(options), Credentials.from_environment()))
+    return OssKeysStore(where, oss.client_at(_endpoint(options), Credentials.from_environment()))
 
 
 def _endpoint(options: argparse.Namespace) -> Endpoint:
     """Where this machine reaches OSS; seldom from inside the region, as the function does."""
-    region = os.environ.get("LINK_REGION") or startup.policy().region
+    region = os.environ.get("LINK_REGION") or startup.config().region
     local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
     if local is not None:
         return local
@@ -194,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[Place, argparse.Namespace, float], None], what: str
+        name: str, run: Callable[[KeysStore, argparse.Namespace, float], None], what: str
     ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=what, description=what, parents=[common])
         added.set_defaults(run=run)
@@ -232,7 +233,7 @@ def _path(text: str) -> str:
 
 
 def _span(text: str) -> int:
-    found = read_duration(text)
+    found = parse_duration(text)
     if found is None or found > LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is no span of time up to {LONGEST // 86_400}d: write 12h or 90d")
     return found

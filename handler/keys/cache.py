@@ -8,67 +8,65 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .. import audit, oss
-from ..config import Policy
-from ..credentials import of_invocation
+from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .location import FilePlace, OssPlace, Place, PlaceError, location
+from .location import FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, location
 
 FRESH = 60  # seconds without a look at the document
 GRACE = 600  # seconds beyond these in which the last good one serves
 PAUSE = 10  # seconds between two looks that fail
 
 _WHY = {
-    "missing": "there is no document",
-    "refused": "they may not be read",
-    "unreachable": "they cannot be reached",
-    "invalid_keys": "the document is malformed",
+    "missing": "it does not exist",
+    "refused": "access to it is denied",
+    "unreachable": "it cannot be reached",
+    "invalid_keys": "it is malformed",
 }
 
 
-class _Kept(NamedTuple):
+class _Cached(NamedTuple):
     keys: Keys
     version: str
     read_at: float
     failed_at: float | None
 
 
-_kept: dict[tuple[object, ...], _Kept] = {}
+_cache: dict[tuple[object, ...], _Cached] = {}
 
 
-def current(policy: Policy, context: object, now: float) -> Keys:
-    """The keys of an invocation. Raises a 503 `Problem` where there are none to go by; never opens anything."""
-    if policy.keys is None:
-        raise _unavailable("links.toml names none", "add keys = … to it")
-    name = (policy.keys, policy.oss_endpoint)
-    kept = _kept.get(name)
-    if kept is not None:
-        age = now - kept.read_at
-        paused = kept.failed_at is not None and 0 <= now - kept.failed_at < PAUSE
+def current_keys(invocation: Invocation) -> Keys:
+    """The keys of an invocation. Raises the 503 `keys_unavailable` where there are none; never grants anything."""
+    config, now = invocation.config, invocation.now
+    if config.keys is None:
+        raise _unavailable("links.toml does not name one", "add keys = … to it")
+    name = (config.keys, config.oss_endpoint)
+    cached = _cache.get(name)
+    if cached is not None:
+        age = now - cached.read_at
+        paused = cached.failed_at is not None and 0 <= now - cached.failed_at < PAUSE
         if 0 <= age < FRESH or (paused and 0 <= age < FRESH + GRACE):
-            return kept.keys
+            return cached.keys
     try:
-        found = _place(policy, context).read(kept.version if kept is not None else "")
-        if found.document is not None or kept is None:
-            kept = _Kept(parse(found.document or b""), found.version, now, None)
-    except (PlaceError, InvalidKeys) as error:
-        if kept is None or not 0 <= now - kept.read_at < FRESH + GRACE:
+        snapshot = _store(invocation).read(cached.version if cached is not None else "")
+        if snapshot.document is not None or cached is None:
+            cached = _Cached(parse(snapshot.document or b""), snapshot.version, now, None)
+    except (KeysStoreError, InvalidKeys) as error:
+        if cached is None or not 0 <= now - cached.read_at < FRESH + GRACE:
             raise _unavailable(_WHY[error.code]) from None
-        _kept[name] = kept._replace(failed_at=now)
-        audit.write({"warning": "keys_not_renewed", "why": _WHY[error.code], "age": round(now - kept.read_at)})
-        return kept.keys
-    _kept[name] = kept._replace(read_at=now, failed_at=None)
-    return kept.keys
+        _cache[name] = cached._replace(failed_at=now)
+        audit.write({"warning": "keys_not_renewed", "why": _WHY[error.code], "age": round(now - cached.read_at)})
+        return cached.keys
+    _cache[name] = cached._replace(read_at=now, failed_at=None)
+    return cached.keys
 
 
-def _place(policy: Policy, context: object) -> Place:
-    where = policy.keys or ""
-    if where.startswith("file:"):
-        return FilePlace(where[len("file:") :])
-    return OssPlace(location(where), oss.store(policy, of_invocation(context).credentials))
+def _store(invocation: Invocation) -> KeysStore:
+    address = invocation.config.keys or ""
+    if address.startswith("file:"):
+        return FileKeysStore(address[len("file:") :])
+    return OssKeysStore(location(address), oss.client_for(invocation))
 
 
-def _unavailable(why: str, how: str = "python -m handler.keys show tells more") -> Problem:
-    return Problem(
-        503, "keys_unavailable", f"This service has no keys to go by ({why}): its operators can mend that; {how}."
-    )
+def _unavailable(why: str, how: str = "Run python -m handler.keys show, and fix what it reports") -> Problem:
+    return Problem("keys_unavailable", f"The keys document cannot be used: {why}. {how}.")

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from signer.times import rfc3339
+
 from ..errors import HandlerError
-from ..links import rfc3339
 from . import VERSION, Keys, load_json, parse
 
 Document = dict[str, Any]

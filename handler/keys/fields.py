@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from ..errors import HandlerError
+from ..paths import path_fault
+from ..times import parse_rfc3339
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 LEAST_SECRET = 32  # bytes
 MOST_SECRET = 1024
-MAX_PATH = 1024  # bytes
 MAX_TEXT = 256  # characters
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
-_MOMENT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -110,7 +108,7 @@ class Entry:
         value = self.required(name)
         if value is None:
             return None
-        found = read_moment(value) if isinstance(value, str) else None
+        found = parse_rfc3339(value) if isinstance(value, str) else None
         if found is None:
             self.refuse(name, "is no time such as 2027-01-31T00:00:00Z: write one, or null for a key that never ends")
         return found
@@ -140,27 +138,7 @@ def base64url(text: str) -> bytes | None:
 
 
 def bad_path(path: str) -> str | None:
-    """What is wrong with a path of a key or a token (decoded; a prefix ends in /), None where it is good."""
-    if not path.startswith("/"):
-        return "does not begin with /: write a path of this service such as /reports/"
+    """What is wrong with a path of a key or a token (decoded; a prefix ends in /), None for a valid one."""
     if path.startswith("/-/"):
-        return "begins with /-/, where the service's own routes are: write the paths of objects"
-    if _CONTROL.search(path) or "//" in path or not {".", ".."}.isdisjoint(path.split("/")):
-        return "has a segment or a character that no request can have"
-    if len(path.encode()) > MAX_PATH:
-        return f"is longer than {MAX_PATH} bytes"
-    return None
-
-
-def read_moment(text: str) -> float | None:
-    """Unix seconds of an RFC 3339 time (fractions are dropped), None for anything else."""
-    found = _MOMENT.fullmatch(text)
-    if not found:
-        return None
-    from datetime import datetime
-
-    offset = found[3] if found[3] not in "Zz" else "+00:00"
-    try:
-        return datetime.fromisoformat(f"{found[1]}T{found[2]}{offset}").timestamp()
-    except (ValueError, OverflowError):
-        return None
+        return "it must not begin with /-/, where the service's own routes are"
+    return path_fault(path)

@@ -12,23 +12,23 @@ from signer import names as oss_names
 
 from ..config import Location
 from ..errors import HandlerError
-from ..oss import MAX_BODY, OssUnavailable, Reply, Store
+from ..oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
 
 MISSING, REFUSED, UNREACHABLE = "missing", "refused", "unreachable"
 
 
-class PlaceError(HandlerError):
+class KeysStoreError(HandlerError):
     """A place cannot be read or written; the code is `missing`, `refused` or `unreachable`."""
 
 
-class Reading(NamedTuple):
+class Snapshot(NamedTuple):
     """What was read: None where it is still the version that is known. `version` is an ETag, or a file's state."""
 
     document: bytes | None
     version: str
 
 
-class FilePlace(NamedTuple):
+class FileKeysStore(NamedTuple):
     """A file, readable and writable for its owner alone."""
 
     path: str
@@ -36,27 +36,27 @@ class FilePlace(NamedTuple):
     def __str__(self) -> str:
         return f"file:{self.path}"
 
-    def beside(self, suffix: str) -> FilePlace:
+    def sibling(self, suffix: str) -> FileKeysStore:
         """The place of this name with a suffix."""
-        return FilePlace(self.path + suffix)
+        return FileKeysStore(self.path + suffix)
 
-    def read(self, known: str = "") -> Reading:
-        """The document. Raises `PlaceError`."""
+    def read(self, known: str = "") -> Snapshot:
+        """The document. Raises `KeysStoreError`."""
         try:
             with open(self.path, "rb") as file:
                 state = os.fstat(file.fileno())
                 version = f"{state.st_mtime_ns}-{state.st_size}-{state.st_ino}"
                 if version == known:
-                    return Reading(None, version)
+                    return Snapshot(None, version)
                 document = file.read(MAX_BODY + 1)
         except (OSError, ValueError) as error:
             raise self._failed(error, "read") from None
         if len(document) > MAX_BODY:
-            raise PlaceError(f"{self} is larger than {MAX_BODY} bytes: it is no keys document.", code=REFUSED)
-        return Reading(document, version)
+            raise KeysStoreError(f"{self} is larger than {MAX_BODY} bytes: it is no keys document.", code=REFUSED)
+        return Snapshot(document, version)
 
     def create(self, document: bytes) -> bool:
-        """Writes a new file; False where there is one. Raises `PlaceError`."""
+        """Writes a new file; False where there is one. Raises `KeysStoreError`."""
         try:
             _write(self.path, document)
         except FileExistsError:
@@ -81,44 +81,44 @@ class FilePlace(NamedTuple):
             raise self._failed(error, "written") from None
 
     def remove(self) -> None:
-        """Removes the file, if it is there. Raises `PlaceError`."""
+        """Removes the file, if it is there. Raises `KeysStoreError`."""
         try:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
         except OSError as error:
             raise self._failed(error, "removed") from None
 
-    def _failed(self, error: Exception, verb: str) -> PlaceError:
+    def _failed(self, error: Exception, verb: str) -> KeysStoreError:
         if isinstance(error, FileNotFoundError):
-            return PlaceError(f"There is no {self}, or not its folder: check the path.", code=MISSING)
+            return KeysStoreError(f"There is no {self}, or not its folder: check the path.", code=MISSING)
         why = getattr(error, "strerror", None) or "a bad path"
-        return PlaceError(f"{self} cannot be {verb} ({why}): mend its permissions, or name another.", code=REFUSED)
+        return KeysStoreError(f"{self} cannot be {verb} ({why}): mend its permissions, or name another.", code=REFUSED)
 
 
-class OssPlace(NamedTuple):
+class OssKeysStore(NamedTuple):
     """An object in OSS, asked with a store's credentials."""
 
     location: Location
-    store: Store
+    store: OssClient
 
     def __str__(self) -> str:
         return str(self.location)
 
-    def beside(self, suffix: str) -> OssPlace:
+    def sibling(self, suffix: str) -> OssKeysStore:
         """The place of this name with a suffix."""
         return self._replace(location=self.location._replace(key=self.location.key + suffix))
 
-    def read(self, known: str = "") -> Reading:
-        """The document. Raises `PlaceError`."""
+    def read(self, known: str = "") -> Snapshot:
+        """The document. Raises `KeysStoreError`."""
         reply = self._asked(lambda: self.store.get(self.location, etag=known or None))
         if reply.status == 304 and known:
-            return Reading(None, known)
+            return Snapshot(None, known)
         if reply.status != 200:
             raise self._failed(reply)
-        return Reading(reply.body, reply.headers.get("etag", ""))
+        return Snapshot(reply.body, reply.headers.get("etag", ""))
 
     def create(self, document: bytes) -> bool:
-        """Writes a new object; False where there is one that holds anything else. Raises `PlaceError`.
+        """Writes a new object; False where there is one that holds anything else. Raises `KeysStoreError`.
 
         After an answer that was lost only a look at the object tells whose it is.
         """
@@ -129,7 +129,7 @@ class OssPlace(NamedTuple):
         if reply.status == 409 or reply.status >= 500:
             try:
                 return self.read().document == document
-            except PlaceError as error:
+            except KeysStoreError as error:
                 if reply.status == 409 and error.code == MISSING:
                     return False
                 raise
@@ -137,7 +137,7 @@ class OssPlace(NamedTuple):
             raise self._failed(reply)
         if "x-oss-version-id" in reply.headers:
             self.remove()
-            raise PlaceError(
+            raise KeysStoreError(
                 f"The bucket {self.location.bucket} keeps versions, and there a lock holds nobody off: keep the keys "
                 "in a bucket that never had versioning.",
                 code=REFUSED,
@@ -145,48 +145,48 @@ class OssPlace(NamedTuple):
         return True
 
     def replace(self, document: bytes) -> None:
-        """Writes the object whole. Raises `PlaceError`."""
+        """Writes the object whole. Raises `KeysStoreError`."""
         reply = self._asked(lambda: self.store.put(self.location, document, content_type="application/json"))
         if not reply.ok:
             raise self._failed(reply)
 
     def remove(self) -> None:
-        """Removes the object, if it is there. Raises `PlaceError`."""
+        """Removes the object, if it is there. Raises `KeysStoreError`."""
         reply = self._asked(lambda: self.store.delete(self.location))
         if not reply.ok and reply.status != 404:
             raise self._failed(reply)
 
-    def _asked(self, ask: Callable[[], Reply]) -> Reply:
+    def _asked(self, ask: Callable[[], OssResponse]) -> OssResponse:
         try:
             return ask()
         except OssUnavailable as error:
-            raise PlaceError(f"{self}: {error.sentence}", code=UNREACHABLE) from None
+            raise KeysStoreError(f"{self}: {error.sentence}", code=UNREACHABLE) from None
 
-    def _failed(self, reply: Reply) -> PlaceError:
+    def _failed(self, reply: OssResponse) -> KeysStoreError:
         if reply.status == 404:
-            return PlaceError(f"There is no {self} ({reply.code or 404}).", code=MISSING)
+            return KeysStoreError(f"There is no {self} ({reply.code or 404}).", code=MISSING)
         if reply.status >= 500:
-            return PlaceError(f"{self}: OSS failed with {reply.status}: try again.", code=UNREACHABLE)
-        return PlaceError(
+            return KeysStoreError(f"{self}: OSS failed with {reply.status}: try again.", code=UNREACHABLE)
+        return KeysStoreError(
             f"{self}: OSS refused with {reply.status} {reply.code}: check the credentials' permissions (oss:GetObject "
             "to read; oss:PutObject and oss:DeleteObject, too, to change) and the region.",
             code=REFUSED,
         )
 
 
-Place = FilePlace | OssPlace
+KeysStore = FileKeysStore | OssKeysStore
 
 
 def location(text: str) -> Location:
-    """The location that `oss://bucket/key` names. Raises `PlaceError`."""
+    """The location that `oss://bucket/key` names. Raises `KeysStoreError`."""
     bucket, _, key = text.removeprefix("oss://").partition("/")
     try:
         oss_names.check_bucket(bucket)
         oss_names.check_key(key)
     except SignerError as error:
-        raise PlaceError(f"{text}: {error}", code=REFUSED) from None
+        raise KeysStoreError(f"{text}: {error}", code=REFUSED) from None
     if key.endswith("/"):
-        raise PlaceError(f"{text} names no object: write oss://bucket/.links/keys.json.", code=REFUSED)
+        raise KeysStoreError(f"{text} names no object: write oss://bucket/.links/keys.json.", code=REFUSED)
     return Location(bucket, key)
 
 

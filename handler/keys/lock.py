@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from signer.times import rfc3339
+
 from ..errors import HandlerError
-from ..links import rfc3339
-from .fields import read_moment
-from .location import MISSING, Place, PlaceError
+from ..times import parse_rfc3339
+from .location import MISSING, KeysStore, KeysStoreError
 
 SUFFIX = ".lock"
 BREAKABLE = 300  # seconds after which a lock may be broken
@@ -34,13 +35,13 @@ class Holder(NamedTuple):
 
 
 @contextmanager
-def held(place: Place, *, break_old: bool = False, patience: float = PATIENCE) -> Iterator[Callable[[], None]]:
+def held(place: KeysStore, *, break_old: bool = False, patience: float = PATIENCE) -> Iterator[Callable[[], None]]:
     """Holds the lock of a keys document; what is given asks, right before a write, whether it still is ours.
 
     Waits `patience` seconds for another writer. With `break_old` a lock of more than five minutes is removed first.
-    Raises `KeysLocked` and `PlaceError`.
+    Raises `KeysLocked` and `KeysStoreError`.
     """
-    lock = place.beside(SUFFIX)
+    lock = place.sibling(SUFFIX)
     mine = json.dumps({"owner": _owner(), "at": rfc3339(time.time()), "nonce": os.urandom(12).hex()}).encode()
     if break_old:
         _break(lock)
@@ -54,12 +55,12 @@ def held(place: Place, *, break_old: bool = False, patience: float = PATIENCE) -
         yield check
     finally:
         # Whose lock was broken leaves the next one's alone.
-        with suppress(PlaceError):
+        with suppress(KeysStoreError):
             if _content(lock) == mine:
                 lock.remove()
 
 
-def _acquire(lock: Place, mine: bytes, patience: float) -> None:
+def _acquire(lock: KeysStore, mine: bytes, patience: float) -> None:
     give_up_at = time.monotonic() + patience
     while not lock.create(mine):
         if time.monotonic() >= give_up_at:
@@ -67,7 +68,7 @@ def _acquire(lock: Place, mine: bytes, patience: float) -> None:
         time.sleep(_PAUSE)
 
 
-def _break(lock: Place) -> None:
+def _break(lock: KeysStore) -> None:
     content = _content(lock)
     if content is None:
         return
@@ -85,7 +86,7 @@ def _break(lock: Place) -> None:
     lock.remove()
 
 
-def _held_by(lock: Place) -> str:
+def _held_by(lock: KeysStore) -> str:
     holder = _holder(_content(lock) or b"")
     who = f"{holder.owner} since {rfc3339(holder.since)}" if holder is not None else "somebody"
     return (
@@ -94,10 +95,10 @@ def _held_by(lock: Place) -> str:
     )
 
 
-def _content(lock: Place) -> bytes | None:
+def _content(lock: KeysStore) -> bytes | None:
     try:
         return lock.read().document
-    except PlaceError as error:
+    except KeysStoreError as error:
         if error.code != MISSING:
             raise
         return None
@@ -107,7 +108,7 @@ def _holder(content: bytes) -> Holder | None:
     """The holder that a lock names, None where it names none."""
     try:
         document = json.loads(content)
-        owner, since = document["owner"], read_moment(document["at"])
+        owner, since = document["owner"], parse_rfc3339(document["at"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if not isinstance(owner, str) or since is None:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from ..errors import HandlerError, Problem
 from ..state import State
+from ..times import Clock
 from . import leases
 from .leases import Done, Lease
-from .sinks.delivery import Clock
 
 MOST_PROBES = 2000
 MOST_ENTRIES = 200  # events in one digest

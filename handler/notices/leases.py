@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..errors import HandlerError, Problem
 from ..state import State
-from .sinks.delivery import Clock
+from ..times import Clock
 
 LEASE = 60.0  # seconds
 SEND = 50.0  # seconds from a claim in which its holder sends: less than the lease

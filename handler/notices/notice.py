@@ -12,12 +12,15 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from .. import links, presence, shares
-from ..config import NoticeRule, Policy
-from ..credentials import of_invocation
+from signer.times import rfc3339
+
+from .. import links, shares
+from ..config import Config, NoticeRule
+from ..context import ExpiryLimit, Invocation
+from ..credentials import credentials_for
 from ..errors import Problem
 from ..keys import cache
-from ..request import Invocation
+from ..oss import head_object
 from .sinks import Told
 from .sources import Created, Wanted
 
@@ -61,7 +64,7 @@ def rule_id(rule: NoticeRule) -> str:
     return sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def matches(policy: Policy, item: Created | Wanted) -> Iterator[Notice]:
+def matches(policy: Config, item: Created | Wanted) -> Iterator[Notice]:
     """The notices that an item makes, one for each rule whose mount covers it. Raises a 400 `Problem`.
 
     What lies in a place of the service's own makes none, whatever the mounts.
@@ -130,7 +133,7 @@ class Giver:
             name=notice.name,
             size=notice.size,
             mark=notice.mark,
-            happened_at=links.rfc3339(happened_at) if happened_at is not None else None,
+            happened_at=rfc3339(happened_at) if happened_at is not None else None,
             url=url,
             expires_at=expires_at,
         )
@@ -142,38 +145,36 @@ class Giver:
         if notice.download is not None:
             query["response-content-disposition"] = links.attachment(notice.download, notice.key)
         if rule.mount.check and rule.on != "created":
-            presence.look(rule.mount, notice.key, query, self._invocation)
+            head_object(rule.mount, notice.key, query, self._invocation)
         asked = notice.expires or (f"{rule.expires}s" if rule.expires else None)
-        given = links.make(
+        given = links.create_link(
             policy,
             rule.mount,
             notice.key,
             "GET",
-            of_invocation(context),
+            credentials_for(context),
             now,
             expires=asked,
             query=query,
-            bounds=(links.Bound("mount", rule.expires),) if rule.expires else (),
+            limits=(ExpiryLimit("mount", rule.expires),) if rule.expires else (),
         )
-        return given.link.url, links.rfc3339(given.link.expires_at.timestamp())
+        return given.link.url, rfc3339(given.link.expires_at.timestamp())
 
     def _share(self, notice: Notice) -> tuple[str, str]:
         from ..paths import check_path
 
-        policy, context, now, *_ = self._invocation
+        policy, now = self._invocation.config, self._invocation.now
         rule = notice.rule
         most = rule.mount.max_share or 0
         longest = rule.expires or most
         asked = links.read_expires(notice.expires) if notice.expires else rule.expires or DEFAULT_SHARE
         path = check_path(notice.path)
         if policy.public_url is None:
-            raise Problem(503, "public_url_required", "A share needs public_url in links.toml.")
-        keys = cache.current(policy, context, now)
+            raise Problem("public_url_required")
+        keys = cache.current_keys(self._invocation)
         if not keys.share:
-            raise Problem(
-                503, "no_share_key", "There is no share key: make one with python -m handler.keys rotate-share."
-            )
+            raise Problem("no_share_key")
         ends_at = int(now) + min(asked, longest, most)
-        share = shares.Share(ends_at, "GET", False, None, notice.download, shares.maker_tag(shares.NOTICES))
+        share = shares.Share(ends_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
         token = shares.sign(share, rule.mount, path, keys.share)
-        return f"{policy.public_url}{quote(path, safe='/')}?share={token}", links.rfc3339(ends_at)
+        return f"{policy.public_url}{quote(path, safe='/')}?share={token}", rfc3339(ends_at)

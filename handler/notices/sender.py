@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from .. import audit, oss, state
 from ..config import NoticeRule, OssSink
-from ..credentials import of_invocation
+from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import cache
-from ..request import Invocation
 from ..state import State
+from ..times import Clock
 from . import digests
 from . import leases as claims
 from .leases import Busy, Done, Lease
@@ -24,7 +24,7 @@ from .notice import Giver, Notice, rule_id
 from .sinks import KINDS, Kind, Sink, Told, messages, read_sink
 from .sinks import oss as objects
 from .sinks.client import Network
-from .sinks.delivery import Clock, Failed, deliver
+from .sinks.delivery import Failed, deliver
 
 THREADS = 8  # threads that wait for OSS and for webhooks
 MOST_PARTS = 10  # messages of one digest in one invocation; DingTalk and WeCom take 20 a minute
@@ -75,7 +75,7 @@ class Teller:
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """Tells every sink of every notice, or leaves it for a timer; a failure of one sink is none of another."""
-        own = {sink.name: sink for sink in self._invocation.policy.sinks}
+        own = {sink.name: sink for sink in self._invocation.config.sinks}
         now: dict[str, Known] = {}
         waiting: dict[tuple[str, NoticeRule], Known] = {}
         for notice in notices:
@@ -97,7 +97,7 @@ class Teller:
 
     def send_digests(self) -> None:
         """Sends what waits and is due."""
-        for rule in self._invocation.policy.notices:
+        for rule in self._invocation.config.notices:
             if rule.every is not None:
                 for name in rule.to:
                     self._guarded(name, self._digest, name, rule)
@@ -116,7 +116,7 @@ class Teller:
         invocation = self._invocation
         moment = min((n.happened_at for n in known.values() if n.happened_at is not None), default=invocation.now)
         place = objects.place_of(sink, known, moment)
-        store = oss.store(invocation.policy, of_invocation(invocation.context).credentials)
+        store = oss.client_for(invocation)
         tolds = self._tolds(known)
         if not tolds:
             return
@@ -267,15 +267,15 @@ class Teller:
             self.tally.add("not_marked", marked.count(False))
 
     def _state(self) -> State:
-        kept = state.of(self._invocation)
+        kept = state.state_for(self._invocation)
         kept.probe(self._invocation.now)
         return kept
 
     def _sink(self, name: str) -> tuple[Kind, Sink]:
-        keys = cache.current(self._invocation.policy, self._invocation.context, self._invocation.now)
+        keys = cache.current_keys(self._invocation)
         entry = keys.sinks.get(name)
         if entry is None:
-            raise Problem(503, "unknown_sink", f"There is no sink {name}: name it in the keys document's sinks.")
+            raise Problem("unknown_sink", f"There is no sink {name}: name it in the keys document's sinks.")
         sink = read_sink(name, entry, KINDS)
         return KINDS[sink.kind], sink
 

@@ -1,12 +1,12 @@
-"""A share: the address of an object at this service with a signature of ours in its query.
+"""The token of a share: with it, the address of an object at this service opens the object.
 
 The token is a head (12 bytes), the record's id where there is one (9 bytes), a file name where one was chosen, and the
-signature, all base64url without padding. Method, path, and the mount's own path and target are signed and not
-contained: the address already says them.
+signature, all base64url without padding. Method, path, and the mount's path and target are signed and not contained:
+the address already says them.
 
-head = expiry (4 bytes, Unix seconds) | options (1) | maker's tag (3) | key's tag (2) | check (2)
+head = expiry (4 bytes, Unix seconds) | options (1) | owner's tag (3) | key's tag (2) | check (2)
 
-The check is no secret: it only tells a token that was changed from one that a retired key signed.
+The check is not secret: it only tells a modified token from one that a retired key signed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 from itsdangerous import Signer
 
-from ..auth import makers
 from ..config import Mount
 from ..errors import Problem
 from ..keys import Keys, ShareKey
 
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
-NOTICES = "notice"  # who stands behind the shares of notices; only a retired share key withdraws them
+NOTICES = "notice"  # the owner of the shares of notices; only retiring the share key withdraws them
 LATEST = 2**32 - 1  # the last second that four bytes hold
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
@@ -37,9 +36,9 @@ _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
 
 
 class Share(NamedTuple):
-    """What a share says of itself: `ends_at` in Unix seconds, `record` the id of its record in the state prefix.
+    """What a token says: `ends_at` in Unix seconds, `record` the id of its record in the state prefix.
 
-    `method` is GET or POST (an upload). `download` is None, "" for the object's own name, or a file name. `maker` is
+    `method` is GET or POST (an upload). `download` is None, "" for the object's own name, or a file name. `owner` is
     the tag of the caller who made it.
     """
 
@@ -48,7 +47,7 @@ class Share(NamedTuple):
     page: bool
     record: str | None
     download: str | None
-    maker: bytes
+    owner: bytes
 
 
 def sign(share: Share, mount: Mount, path: str, keys: Sequence[ShareKey]) -> str:
@@ -60,56 +59,42 @@ def sign(share: Share, mount: Mount, path: str, keys: Sequence[ShareKey]) -> str
 
 
 def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
-    """The share that a token stands for, at this path.
+    """The share of a token at this path.
 
-    Raises the 404 `Problem` for one that was changed, and a 410 for one that has ended, whose key was retired, or
-    whose maker is gone.
+    Raises the 404 `share_invalid` for a modified token, and a 410 for one that has expired, whose key was retired, or
+    whose owner was removed.
     """
     if not _TOKEN.fullmatch(token):
-        raise invalid()
+        raise Problem("share_invalid")
     head, tail, signature = _decode(token[:_HEAD]), token[_HEAD:-_SIGNATURE], token[-_SIGNATURE:]
     claims, check = head[:-2], head[-2:]
     share = _share(claims, tail)
     if claims[-2:] not in {key_tag(key.id) for key in keys.share}:
         if check == _check(claims, tail, signature):
-            raise gone("share_retired", "This link was withdrawn: ask its sender for a new one.")
-        raise invalid()
-    good = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, path, mount), signature.encode())
+            raise Problem("share_retired")
+        raise Problem("share_invalid")
+    valid = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, path, mount), signature.encode())
     # Two spellings of the last character decode to the same bytes; only one of them was signed.
-    if not good or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
-        raise invalid()
+    if not valid or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
+        raise Problem("share_invalid")
     if now >= share.ends_at:
-        raise gone("share_ended", "This link has ended: ask its sender for a new one.")
-    if share.maker not in {maker_tag(maker) for maker in (NOTICES, *makers(keys))}:
-        raise gone(
-            "share_maker_gone", "This link was withdrawn with the key that made it: ask its sender for a new one."
-        )
+        raise Problem("share_ended")
+    if share.owner not in {owner_tag(owner) for owner in (NOTICES, *keys.owners())}:
+        raise Problem("share_maker_gone")
     return share
 
 
-def maker_tag(maker: str) -> bytes:
-    """The tag of who made a share: `Caller.maker`."""
-    return sha256(maker.encode()).digest()[:3]
-
-
-def is_record_id(text: str) -> bool:
-    """Whether a text has the form of a record's id."""
-    return _RECORD_ID.fullmatch(text) is not None
+def owner_tag(owner: str) -> bytes:
+    """The tag of `Caller.owner`."""
+    return sha256(owner.encode()).digest()[:3]
 
 
 def key_tag(key_id: str) -> bytes:
-    """The tag of a share key."""
     return sha256(key_id.encode()).digest()[:2]
 
 
-def invalid() -> Problem:
-    """A token that is not ours, for this address."""
-    return Problem(404, "share_invalid", "This link is not complete, or was changed: copy it again, whole.")
-
-
-def gone(code: str, sentence: str) -> Problem:
-    """A share that once was good."""
-    return Problem(410, code, sentence)
+def is_record_id(string: str) -> bool:
+    return _RECORD_ID.fullmatch(string) is not None
 
 
 def _signer(keys: Sequence[ShareKey]) -> Signer:
@@ -117,7 +102,7 @@ def _signer(keys: Sequence[ShareKey]) -> Signer:
 
 
 def _signed(claims: bytes, tail: str, method: str, path: str, mount: Mount) -> bytes:
-    # The mount's path, too: with it the target tells which object the path stands for.
+    # With the mount's path, too, the target identifies the object that the path is for.
     return "\n".join(("share", method, path, mount.path, str(mount.target), claims.hex(), tail)).encode()
 
 
@@ -129,11 +114,11 @@ def _claims(share: Share, tag: bytes) -> bytes:
         | _DOWNLOAD * (share.download is not None)
         | _NAME * bool(share.download)
     )
-    return share.ends_at.to_bytes(4, "big") + bytes([options]) + share.maker + tag
+    return share.ends_at.to_bytes(4, "big") + bytes([options]) + share.owner + tag
 
 
 def _share(claims: bytes, tail: str) -> Share:
-    """The share of a token whose signature is not yet looked at. Raises the 404 `Problem` where it has no such form."""
+    """The share of a token whose signature is not yet verified. Raises the 404 `share_invalid` for another form."""
     options = claims[4]
     record, name = (tail[:_ID], tail[_ID:]) if options & _RECORD else (None, tail)
     download = None
@@ -141,9 +126,9 @@ def _share(claims: bytes, tail: str) -> Share:
         try:
             download = _decode(name).decode()
         except ValueError:
-            raise invalid() from None
+            raise Problem("share_invalid") from None
     if bool(name) != bool(options & _NAME) or (record is not None and len(record) != _ID):
-        raise invalid()
+        raise Problem("share_invalid")
     return Share(
         int.from_bytes(claims[:4], "big"),
         "POST" if options & _UPLOAD else "GET",
@@ -155,7 +140,7 @@ def _share(claims: bytes, tail: str) -> Share:
 
 
 def _check(claims: bytes, tail: str, signature: str) -> bytes:
-    # The claims last: with the check right behind them, a CRC-16 finds every change of two neighbouring characters.
+    # The claims last: with the check right after them, a CRC-16 finds every change of two neighbouring characters.
     return crc_hqx((tail + signature).encode() + claims, 0).to_bytes(2, "big")
 
 
@@ -163,8 +148,8 @@ def _encode(value: bytes) -> str:
     return urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def _decode(string: str) -> bytes:
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return urlsafe_b64decode(string + "=" * (-len(string) % 4))
     except ValueError:
-        raise invalid() from None
+        raise Problem("share_invalid") from None

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import Problem
-from ..state import State, unavailable
-from . import gone
+from ..state import State
 
-REUSE = 600.0  # seconds in which the same page may be sent again and cost nothing
+REUSE = 600.0  # seconds in which the same page may be sent again without using another download
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "path": str,
     "target": str,
     "method": str,
@@ -26,9 +25,9 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Record(NamedTuple):
-    """What is kept of a share: `uses` is how many it allows (None without a limit), times in Unix seconds.
+    """What is stored of a share: `uses` is how many it allows (None without a limit), times are in Unix seconds.
 
-    `maker` is the caller's id; `upload` the bounds of an upload share.
+    `maker` is the caller's id; `upload` the limits of an upload share. The names are those of the stored JSON.
     """
 
     path: str
@@ -43,84 +42,79 @@ class Record(NamedTuple):
 
 
 def save(state: State, record_id: str, record: Record) -> None:
-    """Writes the record. Raises a 503 `Problem`.
+    """Writes the record. Raises the 503 `state_unavailable`.
 
-    One that revokes nothing is sent once: were it sent again, the first could arrive last of all and undo a revocation.
+    Only a revocation is sent again after a fault: a repeated first record could arrive last and undo a revocation.
     """
     body = json.dumps({"version": 1, **record._asdict()}).encode()
     state.write(_name(record_id), body, retry=record.revoked_at is not None)
 
 
 def load(state: State, record_id: str) -> Record | None:
-    """The record, None where there is none. Raises a 503 `Problem` for one that cannot be read or understood."""
-    found = state.read(_name(record_id))
-    if found is None:
+    """The record, None where there is none. Raises the 503 `state_unavailable` for one that cannot be read."""
+    stored = state.read(_name(record_id))
+    if stored is None:
         return None
     try:
-        document = json.loads(found.body)
-        members = {name: document[name] for name in _KINDS}
-        if document["version"] != 1 or not all(isinstance(members[name], kind) for name, kind in _KINDS.items()):
+        document = json.loads(stored.body)
+        members = {name: document[name] for name in _TYPES}
+        if document["version"] != 1 or not all(isinstance(members[name], type_) for name, type_ in _TYPES.items()):
             raise ValueError
         return Record(**members)
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise unavailable() from None
+        raise Problem("state_unavailable") from None
 
 
-def opened(state: State, record_id: str) -> Record:
-    """The record of a share that is being opened. Raises a 410 `Problem` where it was revoked, or where none is."""
+def load_active(state: State, record_id: str) -> Record:
+    """The record of a share that is being opened. Raises the 410 `share_record_missing` or `share_revoked`."""
     record = load(state, record_id)
     if record is None:
-        raise gone("share_record_missing", "This link was withdrawn: ask its sender for a new one.")
+        raise Problem("share_record_missing")
     if record.revoked_at is not None:
-        raise gone("share_revoked", "This link was withdrawn by its sender: ask for a new one.")
+        raise Problem("share_revoked")
     return record
 
 
 def used(state: State, record_id: str, uses: int) -> int:
     """How many uses are claimed; they are claimed in order."""
-    least, most = 0, uses
-    while least < most:
-        middle = (least + most + 1) // 2
+    low, high = 0, uses
+    while low < high:
+        middle = (low + high + 1) // 2
         if state.read(_use(record_id, middle)) is None:
-            most = middle - 1
+            high = middle - 1
         else:
-            least = middle
-    return least
+            low = middle
+    return low
 
 
 def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
-    """The number of the use that belongs to `nonce`, claimed now or a little while ago.
+    """The number of the use that belongs to `nonce`, claimed now or in the last ten minutes.
 
-    Raises a 410 `Problem` when every use is another's, 503 where the state cannot tell.
+    Raises the 410 `share_used_up` where every use belongs to another, 503 where the state is unavailable.
     """
     state.probe(now)
     for number in range(1, uses + 1):
-        found = state.claim(_use(record_id, number), nonce.encode())
-        if found.body == nonce.encode() and found.age <= REUSE:
+        claimed = state.claim(_use(record_id, number), nonce.encode())
+        if claimed.body == nonce.encode() and claimed.age <= REUSE:
             return number
-    raise used_up()
+    raise Problem("share_used_up")
 
 
 def claim_file(state: State, record_id: str, files: int, claim: str, now: float, *, again: bool) -> int:
     """The number of an upload share's file that belongs to `claim`: with `again` the one it has, else a free one.
 
-    Raises a 410 `Problem` when every number is another's, 503 where the state cannot tell.
+    Raises the 410 `share_full` where every number belongs to another, 503 where the state is unavailable.
     """
     state.probe(now)
     taken = used(state, record_id, files)
     for number in range(taken, 0, -1) if again else ():
-        found = state.read(_use(record_id, number))
-        if found is not None and found.body == claim.encode():
+        stored = state.read(_use(record_id, number))
+        if stored is not None and stored.body == claim.encode():
             return number
     for free in range(taken + 1, files + 1):
         if state.claim(_use(record_id, free), claim.encode()).body == claim.encode():
             return free
-    raise gone("share_full", "As many files have been sent as this link takes: ask its sender for a new one.")
-
-
-def used_up() -> Problem:
-    """No use is left."""
-    return gone("share_used_up", "This link has been used as often as it may be: ask its sender for a new one.")
+    raise Problem("share_full")
 
 
 def _name(record_id: str) -> str:

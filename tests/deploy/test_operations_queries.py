@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from handler import app, events
-from handler.config import Policy, load
+from handler.config import Config, load
 from handler.notices.sinks.client import Network
-from handler.notices.sinks.delivery import Clock
 from handler.request import Request
+from handler.times import Clock
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
 
@@ -128,7 +128,7 @@ def failed_notice() -> str:
         "state": "oss://examplebucket/.links/state/",
         "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
     }
-    policy: Policy = load.read(document, {})
+    policy: Config = load.read(document, {})
     record = {
         "eventName": "ObjectCreated:PutObject",
         "eventSource": "acs:oss",

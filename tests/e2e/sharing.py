@@ -14,7 +14,7 @@ from urllib.parse import quote
 import requests
 
 from handler import shares
-from handler.config import Policy, load
+from handler.config import Config, load
 from handler.keys import Keys, ShareKey, edit, parse
 from tests.e2e.system import TIMEOUT, System, running
 
@@ -51,7 +51,7 @@ class Sharing:
 
     system: System
     keys: Keys
-    policy: Policy
+    policy: Config
     api_key: str = field(repr=False)
 
     def share(self, **wish: Any) -> str:
@@ -86,7 +86,7 @@ class Sharing:
         """The address of a share that nobody would be given: one that has ended, say, at the system."""
         mount = self.policy.mounts[0]
         [api] = self.keys.api
-        tag = shares.maker_tag(maker or f"api:{api.id}:{api.sha256}")
+        tag = shares.owner_tag(maker or f"api:{api.id}:{api.sha256}")
         share = shares.Share(int(time.time() + ends_in), "GET", True, None, None, tag)
         token = shares.sign(share, mount, f"/{KEY}", keys or self.keys.share)
         return f"{self.http}/{quote(KEY)}?share={token}"

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 
 import handler
 from handler import app, startup
-from handler.config import Policy, load
+from handler.config import Config, load
 from signer import Credentials, verify
 
 if sys.version_info >= (3, 11):
@@ -140,12 +140,12 @@ SIGNATURE = frozenset(
 )
 
 
-def policy(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Policy:
+def policy(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
     """The policy of a links.toml."""
     return load.read(tomllib.loads(text), environ or {})
 
 
-def mount(**keys: object) -> Policy:
+def mount(**keys: object) -> Config:
     """A policy of one anonymous mount, /exampledir/, with these keys beside or instead of the usual ones."""
     table: dict[str, object] = {
         "path": "/exampledir/",
@@ -199,7 +199,7 @@ def event(
 def invoke(
     raw: bytes | str,
     *,
-    under: Policy = POLICY,
+    under: Config = POLICY,
     invocation: object = None,
     now: float = NOW,
     environ: Mapping[str, str] | None = None,
@@ -208,7 +208,7 @@ def invoke(
     out = io.StringIO()
     with (
         world(now, environ or {}),
-        patch.object(startup, "policy", lambda: under),
+        patch.object(startup, "config", lambda: under),
         contextlib.redirect_stdout(out),
     ):
         answer = handler.on_http(raw, context() if invocation is None else invocation)
@@ -228,7 +228,7 @@ def ask(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     *,
-    under: Policy = POLICY,
+    under: Config = POLICY,
     invocation: object = None,
     now: float = NOW,
     environ: Mapping[str, str] | None = None,

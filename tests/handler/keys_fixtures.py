@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jwt
 
 from handler import oss
-from handler.config import Location, Policy
-from handler.oss import Store
+from handler.config import Config, Location
+from handler.oss import OssClient
 from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
@@ -108,7 +108,7 @@ def token(
     return jwt.encode({name: value for name, value in found.items() if value is not None}, key, alg, dict(header or {}))
 
 
-def policy_with(keys: object, folder: Path, text: str = LINKS) -> Policy:
+def policy_with(keys: object, folder: Path, text: str = LINKS) -> Config:
     """The policy whose keys document is a file with this content: bytes, or what is written as JSON."""
     path = folder / "keys.json"
     path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
@@ -120,10 +120,10 @@ class LocalOss(NamedTuple):
 
     url: str
     root: Path
-    store: Store
+    store: OssClient
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> Config:
         return policy(LINKS, {"LINK_OSS_ENDPOINT": self.url})
 
     def put(self, document: object, place: Location = PLACE) -> None:
@@ -154,6 +154,6 @@ def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]
     app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET])
     server = serve(app, listen(0))
     try:
-        yield LocalOss(server.url, root, oss.store_at(Endpoint.path_style(server.url, REGION), credentials))
+        yield LocalOss(server.url, root, oss.client_at(Endpoint.path_style(server.url, REGION), credentials))
     finally:
         server.close()

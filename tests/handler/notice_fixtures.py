@@ -16,11 +16,11 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from handler import events, oss, state
-from handler.config import Location, Policy
+from handler.config import Config, Location
 from handler.errors import HandlerError
 from handler.notices.sinks.client import Network
-from handler.notices.sinks.delivery import Clock
-from handler.oss import Store
+from handler.oss import OssClient
+from handler.times import Clock
 from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
@@ -197,7 +197,7 @@ class World:
         server = serve(app, listen(0))
         ends.callback(server.close)
         self.url = server.url
-        self.store: Store = oss.store_at(Endpoint.path_style(server.url, REGION), KEYS)
+        self.store: OssClient = oss.client_at(Endpoint.path_style(server.url, REGION), KEYS)
 
     def sink(self, name: str, found: Receiver, kind: str = "webhook") -> None:
         """Puts a sink into the keys document."""
@@ -206,7 +206,7 @@ class World:
         if kind in secrets:
             self.sinks[name]["secret"] = secrets[kind]
 
-    def policy(self, oss_url: str | None = None) -> Policy:
+    def policy(self, oss_url: str | None = None) -> Config:
         """The policy as it stands now; its keys document is written anew under a new name."""
         document = {
             "version": 1,
@@ -223,7 +223,7 @@ class World:
         self,
         event: bytes,
         *,
-        under: Policy | None = None,
+        under: Config | None = None,
         request_id: str = "req-EXAMPLE",
         network: Network | None = None,
         clock: Clock | None = None,

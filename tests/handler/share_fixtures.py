@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from handler.config import Location, Policy
+from handler.config import Config, Location
 from local.oss.storage import Buckets
 from tests.handler.client import NOW, Answered, event, invoke, policy
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
@@ -80,7 +80,7 @@ def share_key(name: str) -> dict[str, str]:
 class World(NamedTuple):
     """A policy with its keys document, and the local OSS where there is one. `folder` is the test's own."""
 
-    policy: Policy
+    policy: Config
     folder: Path
     oss: LocalOss | None = None
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from handler.credentials import of_invocation
+from handler.credentials import credentials_for
 from signer import Credentials
 from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context
 
@@ -123,7 +123,7 @@ def test_credentials_that_cannot_sign_are_told_without_their_value(keys: tuple[o
 
 
 def test_what_is_known_of_the_credentials_shows_no_secret() -> None:
-    found = of_invocation(context())
-    assert found.ends_at is None
+    found = credentials_for(context())
+    assert found.expires_at is None
     for secret in KEYS[:3]:
         assert str(secret) not in repr(found)

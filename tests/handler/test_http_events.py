@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import handler
 from handler import app, links, startup
-from handler.config import InvalidPolicy
+from handler.config import InvalidConfig
 from handler.endpoints import objects
 from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount
 
@@ -277,7 +277,7 @@ def test_a_policy_that_breaks_in_an_unforeseen_way_is_a_500_problem(headers: dic
 @pytest.mark.parametrize("headers", [{}, ORIGIN, {"Accept": "text/html"}], ids=str)
 def test_a_bad_configuration_is_a_500_problem_without_its_sentence(headers: dict[str, str]) -> None:
     def bad() -> Any:
-        raise InvalidPolicy(f"mount 1 (/a/): target: {SECRET}")
+        raise InvalidConfig(f"mount 1 (/a/): target: {SECRET}")
 
     answered = answer_under(bad, headers)
     assert answered.status == 500
@@ -303,7 +303,7 @@ def test_a_log_that_takes_nothing_takes_no_answer_from_anyone(problem: Exception
 
     with (
         patch.dict(os.environ, {}, clear=True),
-        patch.object(startup, "policy", lambda: mount()),
+        patch.object(startup, "config", lambda: mount()),
         contextlib.redirect_stdout(Closed()),
     ):
         answer = handler.on_http(json.dumps(event("/nothing")).encode(), context())
@@ -329,7 +329,7 @@ def answer_under(policy: Callable[[], Any], headers: dict[str, str]) -> Answered
     out = io.StringIO()
     with (
         patch.dict(os.environ, {}, clear=True),
-        patch.object(startup, "policy", policy),
+        patch.object(startup, "config", policy),
         contextlib.redirect_stdout(out),
     ):
         answer: dict[str, Any] = handler.on_http(json.dumps(event(headers=headers)).encode(), context())

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handler.config import Policy
-from handler.credentials import _STARTED, ENVIRONMENT_LIFE, RoleCredentials
+from handler.config import Config
+from handler.context import ExpiryLimit
+from handler.credentials import _STARTED, ENVIRONMENT_LIFETIME, RoleCredentials
 from handler.errors import Problem
-from handler.links import Bound, Given, make
-from handler.times import read_duration
+from handler.links import IssuedLink, create_link
+from signer.times import parse_duration
 from tests.handler.client import KEYS, NOW, Answered, ask, context, mount
 
 WEEK = 604_800
@@ -25,7 +26,7 @@ FROM_ENVIRONMENT = {
 }
 
 
-def asking(expires: str | None, under: Policy = LONG) -> Answered:
+def asking(expires: str | None, under: Config = LONG) -> Answered:
     query = {"format": "json"} if expires is None else {"format": "json", "expires": expires}
     return ask(query=query, under=under)
 
@@ -102,7 +103,7 @@ def test_nonsense_is_refused_by_name(written: str) -> None:
 
 @given(st.text(max_size=8) | st.from_regex(r"[-+ ]?[0-9]{0,4}[smhdw]?", fullmatch=True))
 def test_a_duration_is_a_positive_number_or_nothing(text: str) -> None:
-    found = read_duration(text)
+    found = parse_duration(text)
     unit = text[-1:] if text[-1:] in ("s", "m", "h", "d") else ""
     number = text.removesuffix(unit)
     plain = number.isascii() and number.isdigit() and len(number) <= 9
@@ -150,9 +151,9 @@ def test_the_tightest_bound_ends_a_link_and_is_named(
     assert not answered.signs(now=NOW + seconds + 1)
 
 
-def make_link(asked: int, most: int, share: int, caller: int, life: int, ends_in: float | None) -> Given:
+def make_link(asked: int, most: int, share: int, caller: int, life: int, ends_in: float | None) -> IssuedLink:
     under = mount(expires="1", max_expires=most)._replace(credential_life=life)
-    return make(
+    return create_link(
         under,
         under.mounts[0],
         "exampledir/a.txt",
@@ -160,7 +161,7 @@ def make_link(asked: int, most: int, share: int, caller: int, life: int, ends_in
         RoleCredentials(KEYS, None if ends_in is None else NOW + ends_in),
         NOW,
         expires=str(asked),
-        bounds=(Bound("share", share), Bound("caller", caller)),
+        limits=(ExpiryLimit("share", share), ExpiryLimit("caller", caller)),
     )
 
 
@@ -202,20 +203,20 @@ def late(left: float, *, expires: str = "1h", accept: str = "application/json") 
         headers={"Accept": accept},
         under=LONG,
         invocation=context(None),
-        now=_STARTED + ENVIRONMENT_LIFE - left,
+        now=_STARTED + ENVIRONMENT_LIFETIME - left,
         environ=FROM_ENVIRONMENT,
     )
 
 
 def test_a_link_from_the_environment_ends_within_35_hours_of_the_start() -> None:
-    assert ENVIRONMENT_LIFE == 35 * 3600
+    assert ENVIRONMENT_LIFETIME == 35 * 3600
     for left in (61.5, 90, 600, 3599):
         answered = late(left)
         assert answered.status == 200
         assert answered.json["clamped_by"] == "credentials"
         assert left - 2 <= answered.json["expires_in"] < left + 1
         ends = datetime.strptime(answered.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
-        assert ends <= _STARTED + ENVIRONMENT_LIFE
+        assert ends <= _STARTED + ENVIRONMENT_LIFETIME
 
 
 def test_a_short_link_from_the_environment_is_not_touched() -> None:

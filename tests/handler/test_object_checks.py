@@ -30,7 +30,7 @@ def found(tmp_path: Path) -> Iterator[World]:
 def archived(found: World, key: str, storage_class: str) -> None:
     assert found.oss is not None
     headers = {"Content-Type": "text/plain", "x-oss-storage-class": storage_class}
-    assert found.oss.store.ask("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
+    assert found.oss.store.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
 
 
 def test_what_is_there_is_linked(found: World) -> None:
@@ -49,7 +49,7 @@ def test_a_missing_object_is_our_404_like_any_other(found: World) -> None:
 
 
 def test_without_check_nothing_is_looked_at(found: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oss.Store, "ask", lambda *args, **more: pytest.fail("OSS was asked"))
+    monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
     assert found.having_mount("/open/", check=False).ask("/open/none.txt").status == 302
 
 
@@ -60,7 +60,7 @@ def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(found: World, s
     answer = found.ask("/open/cold.txt")
     assert (answer.status, answer.code) == (409, "object_archived")
     assert "cold storage" in found.ask("/open/cold.txt", headers=HTML).body
-    assert found.oss.store.ask("POST", Location(BUCKET, "open/cold.txt"), query={"restore": ""}).ok
+    assert found.oss.store.request("POST", Location(BUCKET, "open/cold.txt"), query={"restore": ""}).ok
     assert found.ask("/open/cold.txt").status == 302
 
 
@@ -72,7 +72,7 @@ def test_an_object_in_warm_storage_is_linked(found: World, storage_class: str) -
 
 def test_a_restore_under_way_is_still_a_409(found: World, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"x-oss-storage-class": "Archive", "x-oss-restore": 'ongoing-request="true"'}
-    monkeypatch.setattr(oss.Store, "head", lambda *args: oss.Reply(200, headers, b"", ""))
+    monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(200, headers, b"", ""))
     assert found.ask("/open/a.txt").code == "object_archived"
 
 
@@ -146,11 +146,11 @@ def test_one_connection_serves_many_invocations(found: World, monkeypatch: pytes
 def test_it_is_looked_at_through_the_internal_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hosts: list[str] = []
 
-    def head(store: oss.Store, *args: object) -> oss.Reply:
+    def head(store: oss.OssClient, *args: object) -> oss.OssResponse:
         hosts.append(store.endpoint.host(BUCKET))
-        return oss.Reply(200, {}, b"", "")
+        return oss.OssResponse(200, {}, b"", "")
 
-    monkeypatch.setattr(oss.Store, "head", head)
+    monkeypatch.setattr(oss.OssClient, "head", head)
     answer: Answered = world(tmp_path).having_mount("/open/", check=True).ask("/open/a.txt")
     assert hosts == ["examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"]
     assert answer.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/")

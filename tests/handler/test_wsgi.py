@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import handler
 from handler import startup, wsgi
-from handler.config import InvalidPolicy, Policy
+from handler.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
 from tests.handler.client import KEYS, NOW, OTHER_KEYS, POLICY, TOKEN, Answered, invoke, world
@@ -62,7 +62,7 @@ def environ_of(
     return found
 
 
-def serve(environ: Mapping[str, Any], under: Policy = POLICY, variables: Mapping[str, str] | None = None) -> Answered:
+def serve(environ: Mapping[str, Any], under: Config = POLICY, variables: Mapping[str, str] | None = None) -> Answered:
     """What the application answers, with the clock standing still."""
     out, begun = io.StringIO(), []
 
@@ -71,7 +71,7 @@ def serve(environ: Mapping[str, Any], under: Policy = POLICY, variables: Mapping
 
     with (
         world(NOW, variables or {}),
-        patch.object(startup, "policy", lambda: under),
+        patch.object(startup, "config", lambda: under),
         contextlib.redirect_stdout(out),
     ):
         body = b"".join(wsgi.app(dict(environ), start_response))
@@ -393,7 +393,7 @@ def test_an_event_that_fails_is_told_by_the_header_and_shows_nothing(error: obje
 
 
 def test_an_event_function_that_says_why_it_failed_is_heard() -> None:
-    served = failing(InvalidPolicy("Write it better."))
+    served = failing(InvalidConfig("Write it better."))
     assert served.headers["x-fc-status"] == "404"
     assert json.loads(served.body) == {"errorType": "invalid_policy", "errorMessage": "Write it better."}
 
@@ -404,7 +404,7 @@ def test_an_instance_starts_under_a_good_policy() -> None:
     assert "x-fc-status" not in {name.lower() for name in served.headers}
 
 
-@pytest.mark.parametrize("error", [InvalidPolicy("Mount 1 of oss://hiddenbucket/ is wrong."), OSError("hiddenbucket")])
+@pytest.mark.parametrize("error", [InvalidConfig("Mount 1 of oss://hiddenbucket/ is wrong."), OSError("hiddenbucket")])
 def test_an_instance_that_cannot_start_says_why_in_its_log_alone(error: Exception) -> None:
     def refuse(given: object) -> None:
         raise error
@@ -413,6 +413,6 @@ def test_an_instance_that_cannot_start_says_why_in_its_log_alone(error: Exceptio
         served = serve(control("/initialize"))
     assert (served.status, served.headers["x-fc-status"]) == (404, "404")
     assert "hiddenbucket" not in served.body
-    expected = error.sentence if isinstance(error, InvalidPolicy) else None
+    expected = error.sentence if isinstance(error, InvalidConfig) else None
     assert served.line.get("sentence") == expected
     assert served.line["code"] in ("invalid_policy", "internal_error")

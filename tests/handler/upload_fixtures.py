@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-from handler.config import Location, Policy
+from handler.config import Config, Location
 from tests.handler.client import NOW, Answered, event, invoke, policy
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
 
@@ -87,7 +87,7 @@ def share_key(name: str) -> dict[str, str]:
 class Uploads(NamedTuple):
     """A policy with its keys document, and the local OSS where there is one. `now` is the service's clock."""
 
-    policy: Policy
+    policy: Config
     folder: Path
     now: float = NOW
     oss: LocalOss | None = None

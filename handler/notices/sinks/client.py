@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .address import Address, Resolve, checked, is_public, resolve
 from .base import Post
-from .http_answer import Answer, NoHttp, read_answer
+from .http_answer import NoHttp, Response, read_answer
 
 CONNECT = 5.0  # seconds
 READ = 10.0  # seconds from the first byte sent to the last one read
@@ -46,7 +46,7 @@ class Network(NamedTuple):
     read: float = READ
 
 
-def send(post: Post, network: Network, *, allow_loopback: bool) -> Answer:
+def send(post: Post, network: Network, *, allow_loopback: bool) -> Response:
     """Sends one message once. Raises `AddressRefused`, `NameUnknown`, `Unanswered`.
 
     The environment's proxies have no say: the connection goes to an address that was checked.
@@ -90,11 +90,11 @@ def _request(netloc: str, target: str, post: Post) -> bytes:
     return f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + post.body
 
 
-def _exchange(line: socket.socket, request: bytes, limit: float) -> Answer:
+def _exchange(line: socket.socket, request: bytes, limit: float) -> Response:
     """Sends the request and reads its answer, all within the limit: a server that drips gains no time."""
     end = time.monotonic() + limit
     data = bytearray()
-    answer: Answer | None = None
+    answer: Response | None = None
     fault = "no_answer"
     try:
         line.settimeout(limit)

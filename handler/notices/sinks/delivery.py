@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
+from ...times import Clock
 from .address import AddressRefused, NameUnknown
 from .base import Kind, Post, Sink, Verdict
 from .client import Network, Unanswered, send
@@ -22,14 +20,6 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 # What no other message can mend either.
 GONE = frozenset({401, 403, 404, 410})
-
-
-class Clock(NamedTuple):
-    """The clocks of a delivery: Unix seconds, seconds that only grow, and a pause."""
-
-    now: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
 
 
 class Failed(Exception):

@@ -20,7 +20,7 @@ class NoHttp(ValueError):
     """What came is no answer."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer: header names in lower case; `body` holds what came of it, `is_whole` says that this is all."""
 
     status: int
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     is_whole: bool
 
 
-def read_answer(data: bytes, *, is_end: bool) -> Answer | None:
+def read_answer(data: bytes, *, is_end: bool) -> Response | None:
     """The answer in `data`, None while its head is not complete. `is_end` says that no more bytes will come.
 
     Raises `NoHttp`.
@@ -53,7 +53,7 @@ def read_answer(data: bytes, *, is_end: bool) -> Answer | None:
             raise NoHttp
         headers[header[1].decode("ascii").lower()] = header[2].decode("latin-1")
     body, is_whole = _body(status, headers, rest, is_end)
-    return Answer(status, headers, body, is_whole)
+    return Response(status, headers, body, is_whole)
 
 
 def _body(status: int, headers: Mapping[str, str], rest: bytes, is_end: bool) -> tuple[bytes, bool]:

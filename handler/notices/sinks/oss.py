@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from ...config import Location, OssSink
-from ...oss import OssUnavailable, Store
+from ...oss import OssClient, OssUnavailable
 from .delivery import Failed
 from .message import Told
 
@@ -26,7 +26,7 @@ def place_of(sink: OssSink, ids: Iterable[str], moment: float) -> Location:
     return Location(sink.target.bucket, f"{sink.target.key}{day}/{name}.jsonl")
 
 
-def write(store: Store, place: Location, tolds: Iterable[Told]) -> bool:
+def write(store: OssClient, place: Location, tolds: Iterable[Told]) -> bool:
     """Writes the notices; False where they are there already. Raises `Failed`.
 
     After an answer that was lost, the object says whether it came: the name holds only what is in it.
@@ -50,7 +50,7 @@ def write(store: Store, place: Location, tolds: Iterable[Told]) -> bool:
     raise Failed(code)
 
 
-def is_written(store: Store, place: Location) -> bool:
+def is_written(store: OssClient, place: Location) -> bool:
     """Whether the notices are there. Raises `Failed`."""
     try:
         return store.head(place).status == 200
@@ -58,7 +58,7 @@ def is_written(store: Store, place: Location) -> bool:
         raise Failed("oss_unavailable") from None
 
 
-def _is_there(store: Store, place: Location) -> bool:
+def _is_there(store: OssClient, place: Location) -> bool:
     try:
         return is_written(store, place)
     except Failed:

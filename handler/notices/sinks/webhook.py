@@ -9,7 +9,8 @@ import hmac
 import json
 from base64 import b64encode
 
-from ...links import rfc3339
+from signer.times import rfc3339
+
 from .base import Post, Sink, Verdict, secret_bytes
 from .message import Told
 

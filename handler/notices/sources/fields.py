@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import HandlerError
-from ...keys.fields import read_moment
+from ...times import parse_rfc3339
 
 MAX_NAMES = 12
 MAX_NAME = 40  # characters
@@ -60,7 +60,7 @@ def optional_moment(document: object, *names: str) -> float | None:
     value = optional_text(document, *names)
     if value is None:
         return None
-    found = read_moment(value)
+    found = parse_rfc3339(value)
     if found is None:
         raise Malformed(f"{'.'.join(names)} is no time such as 2026-03-01T06:45:43Z")
     return found

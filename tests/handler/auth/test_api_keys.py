@@ -13,8 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from handler import auth
-from handler.auth import Caller, makers
-from handler.config import Policy
+from handler.config import Config
+from handler.context import Caller
 from handler.keys import Keys, parse
 from tests.handler.client import NOW, Answered, ask, event
 from tests.handler.keys_fixtures import ENDED, LINKS, READER, SHARER, STRANGER, api, document, issuer, policy_with
@@ -32,7 +32,7 @@ PATHS = [
 
 
 @pytest.fixture
-def under(tmp_path: Path) -> Policy:
+def under(tmp_path: Path) -> Config:
     return policy_with(document(), tmp_path)
 
 
@@ -78,7 +78,7 @@ BAD: dict[str, tuple[str, Mapping[str, str]]] = {
 
 @pytest.mark.parametrize(("code", "headers"), BAD.values(), ids=BAD.keys())
 @pytest.mark.parametrize("path", PATHS)
-def test_a_bad_credential_is_a_401_everywhere(path: str, code: str, headers: dict[str, str], under: Policy) -> None:
+def test_a_bad_credential_is_a_401_everywhere(path: str, code: str, headers: dict[str, str], under: Config) -> None:
     answered = ask(path, headers=headers, under=under)
     assert (answered.status, answered.code) == (401, code)
     assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
@@ -89,17 +89,17 @@ def test_a_bad_credential_is_a_401_everywhere(path: str, code: str, headers: dic
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
-def test_a_bad_credential_is_a_401_whatever_the_method(method: str, under: Policy) -> None:
+def test_a_bad_credential_is_a_401_whatever_the_method(method: str, under: Config) -> None:
     assert ask("/public/a.txt", method, headers=bearer(STRANGER), under=under).status == 401
 
 
-def test_no_credential_on_an_authenticated_mount_is_a_401_that_says_what_to_send(under: Policy) -> None:
+def test_no_credential_on_an_authenticated_mount_is_a_401_that_says_what_to_send(under: Config) -> None:
     answered = ask("/reports/q3.pdf", under=under)
     assert (answered.status, answered.code) == (401, "unauthorized")
     assert answered.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_no_credential_elsewhere_is_answered_as_ever(under: Policy) -> None:
+def test_no_credential_elsewhere_is_answered_as_ever(under: Config) -> None:
     assert ask("/public/a.txt", under=under).status == 302
     assert ask("/nothing/here.txt", under=under).status == 404
 
@@ -114,7 +114,7 @@ def test_no_credential_elsewhere_is_answered_as_ever(under: Policy) -> None:
         {**bearer(READER), "X-Api-Key": READER},
     ],
 )
-def test_a_good_key_is_answered_with_json_and_the_audit_line_names_it(headers: dict[str, str], under: Policy) -> None:
+def test_a_good_key_is_answered_with_json_and_the_audit_line_names_it(headers: dict[str, str], under: Config) -> None:
     answered = ask("/reports/q3.pdf", headers=headers, under=under)
     assert answered.status == 200
     assert answered.headers["Content-Type"] == "application/json"
@@ -124,7 +124,7 @@ def test_a_good_key_is_answered_with_json_and_the_audit_line_names_it(headers: d
     assert READER not in answered.body + answered.printed
 
 
-def test_a_key_is_redirected_only_where_it_says_so(under: Policy) -> None:
+def test_a_key_is_redirected_only_where_it_says_so(under: Config) -> None:
     def status(query: dict[str, str], accept: str = "*/*") -> int:
         return ask("/reports/q3.pdf", query=query, headers={**bearer(READER), "Accept": accept}, under=under).status
 
@@ -151,7 +151,7 @@ def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object
         ("/reports/", "GET"),
     ],
 )
-def test_what_a_key_does_not_reach_is_as_if_it_were_not_there(path: str, method: str, under: Policy) -> None:
+def test_what_a_key_does_not_reach_is_as_if_it_were_not_there(path: str, method: str, under: Config) -> None:
     refused = ask(path, method, headers=bearer(READER), under=under)
     absent = ask("/nothing/here.txt", method, headers=bearer(READER), under=under)
     assert refused.status == 404
@@ -186,29 +186,29 @@ def test_a_prefix_opens_nothing_that_only_begins_like_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("left", "expires_in"), [(600, 600), (1, 1), (0.5, 1)])
-def test_a_link_ends_on_the_second_with_its_key(left: float, expires_in: int, under: Policy) -> None:
+def test_a_link_ends_on_the_second_with_its_key(left: float, expires_in: int, under: Config) -> None:
     answered = ask("/reports/q3.pdf", headers=bearer(SHARER), under=under, now=1772347871 - left)
     assert (answered.status, answered.expires_in, answered.json["clamped_by"]) == (200, expires_in, "caller")
     assert answered.json["expires_at"] == "2026-03-01T06:51:11Z"
 
 
 @pytest.mark.parametrize("since", [0, 0.5, 1, 86_400])
-def test_a_key_that_has_ended_opens_nothing(since: float, under: Policy) -> None:
+def test_a_key_that_has_ended_opens_nothing(since: float, under: Config) -> None:
     answered = ask("/reports/q3.pdf", headers=bearer(SHARER), under=under, now=1772347871 + since)
     assert (answered.status, answered.code) == (401, "ended_credential")
 
 
-def test_a_link_is_as_long_as_the_mount_says_where_the_key_does_not_end(under: Policy) -> None:
+def test_a_link_is_as_long_as_the_mount_says_where_the_key_does_not_end(under: Config) -> None:
     answered = ask("/reports/q3.pdf", headers=bearer(READER), under=under)
     assert (answered.expires_in, answered.json["clamped_by"]) == (900, None)
 
 
-def test_a_key_on_an_anonymous_mount_gets_no_link_that_outlives_it(under: Policy) -> None:
+def test_a_key_on_an_anonymous_mount_gets_no_link_that_outlives_it(under: Config) -> None:
     answered = ask("/public/a.txt", headers=bearer(SHARER), under=under, now=1772347871 - 60)
     assert (answered.expires_in, answered.line["caller"]) == (60, "api:sharer")
 
 
-def test_every_key_is_compared_and_each_in_constant_time(under: Policy) -> None:
+def test_every_key_is_compared_and_each_in_constant_time(under: Config) -> None:
     with patch.object(auth, "compare_digest", wraps=hmac.compare_digest) as compared:
         assert ask("/reports/q3.pdf", headers=bearer(READER), under=under).status == 200
         assert ask("/reports/q3.pdf", headers=bearer(STRANGER), under=under).status == 401
@@ -243,16 +243,16 @@ def test_a_redirect_without_a_credential_reads_no_keys_and_imports_nothing_for_t
 
 def test_a_caller_reaches_what_path_and_method_allow_together() -> None:
     caller = Caller("api:x", "api", "api:x:00", ("/reports/", "/plans/q3.pdf"), ("GET", "SHARE"), None)
-    assert caller.reaches("/reports/a/b.pdf", "GET")
-    assert caller.reaches("/plans/q3.pdf", "SHARE")
-    assert not caller.reaches("/plans/q3.pdf", "PUT")
-    assert not caller.reaches("/plans/q4.pdf", "GET")
-    assert not caller.reaches("/reportsa", "GET")
-    assert caller.bounds(NOW) == ()
+    assert caller.allows("/reports/a/b.pdf", "GET")
+    assert caller.allows("/plans/q3.pdf", "SHARE")
+    assert not caller.allows("/plans/q3.pdf", "PUT")
+    assert not caller.allows("/plans/q4.pdf", "GET")
+    assert not caller.allows("/reportsa", "GET")
+    assert caller.limits(NOW) == ()
 
 
 def test_the_path_slash_is_every_path() -> None:
-    assert Caller("api:x", "api", "m", ("/",), ("GET",), None).reaches("/any/where", "GET")
+    assert Caller("api:x", "api", "m", ("/",), ("GET",), None).allows("/any/where", "GET")
 
 
 def keys(**changes: object) -> Keys:
@@ -261,18 +261,18 @@ def keys(**changes: object) -> Keys:
 
 def test_a_maker_is_there_as_long_as_his_very_key_is() -> None:
     before = keys(api=[api("ci", READER), api("other", SHARER)])
-    assert len(makers(before)) == 3
-    assert makers(keys(api=[api("other", SHARER)])) < makers(before)
-    assert makers(keys(api=[api("ci", READER, methods=["SHARE"]), api("other", SHARER)])) == makers(before)
-    assert not makers(keys(api=[api("ci", STRANGER), api("other", SHARER)])) >= makers(before)
+    assert len(before.owners()) == 3
+    assert keys(api=[api("other", SHARER)]).owners() < before.owners()
+    assert keys(api=[api("ci", READER, methods=["SHARE"]), api("other", SHARER)]).owners() == before.owners()
+    assert not keys(api=[api("ci", STRANGER), api("other", SHARER)]).owners() >= before.owners()
 
 
 def test_an_issuer_is_a_maker_as_long_as_it_is_listed() -> None:
-    assert makers(keys(api=[])) == {"jwt:https://id.example.com"}
-    assert makers(keys(api=[], jwt=[issuer(iss="https://id.example.com:8443")])) == {"jwt:https://id.example.com:8443"}
-    assert makers(keys(api=[], jwt=[])) == frozenset()
+    assert keys(api=[]).owners() == {"jwt:https://id.example.com"}
+    assert keys(api=[], jwt=[issuer(iss="https://id.example.com:8443")]).owners() == {"jwt:https://id.example.com:8443"}
+    assert keys(api=[], jwt=[]).owners() == frozenset()
 
 
-def test_a_callers_maker_is_among_the_makers(under: Policy) -> None:
+def test_a_callers_maker_is_among_the_makers(under: Config) -> None:
     found = auth._api_caller(keys(), READER, NOW)
-    assert found.maker in makers(keys())
+    assert found.owner in keys().owners()

@@ -59,7 +59,7 @@ def present(
 ) -> Answered:
     """What the bearer of a token is answered where these issuers are known (the HS256 one, if none is named)."""
     under = policy_with(document(jwt=list(entries) or [issuer()]), folder)
-    with patch.dict(keys_source._kept, clear=True):
+    with patch.dict(keys_source._cache, clear=True):
         return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, under=under, now=now)
 
 
@@ -374,8 +374,8 @@ def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
 )
 def test_a_bearers_id_is_printable_and_has_one_reading(sub: str | None, written: str) -> None:
     found = tokens.identify(token(sub=sub), parse(json.dumps(document())), NOW)
-    assert (found.id, found.kind, found.maker) == (f"jwt:{ISSUER}:{written}", "jwt", f"jwt:{ISSUER}")
-    assert found.id.rpartition(":")[0] == found.maker
+    assert (found.id, found.kind, found.owner) == (f"jwt:{ISSUER}:{written}", "jwt", f"jwt:{ISSUER}")
+    assert found.id.rpartition(":")[0] == found.owner
 
 
 def test_a_bearers_id_is_short_and_still_his_own() -> None:

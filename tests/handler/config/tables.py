@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.config import InvalidPolicy
+from handler.config import InvalidConfig
 from handler.config.load import read
 
 A_MOUNT: Mapping[str, Any] = {
@@ -24,7 +24,7 @@ def document(*mounts: Mapping[str, Any], **top: Any) -> dict[str, Any]:
 
 def refusal(table: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> str:
     """The sentence with which a document is refused."""
-    with pytest.raises(InvalidPolicy) as refused:
+    with pytest.raises(InvalidConfig) as refused:
         read(table, environ or {})
     sentence = refused.value.sentence
     assert str(refused.value) == sentence

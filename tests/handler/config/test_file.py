@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.config import InvalidPolicy, Location
+from handler.config import InvalidConfig, Location
 from handler.config.load import MOUNT_KEYS, TOP_KEYS, load, read
 from tests.handler.client import ask, policy
 from tests.handler.config.tables import A_MOUNT, document, refusal
@@ -109,7 +109,7 @@ def test_no_key_but_the_known_ones_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["[mount]\npath = '/a/'", "mount = 'a'", "mount = [1]", "mounts = []", "[[mount.x]]"])
 def test_a_list_of_mounts_is_nothing_else(text: str) -> None:
-    with pytest.raises(InvalidPolicy, match="mount"):
+    with pytest.raises(InvalidConfig, match="mount"):
         policy(f"region = 'cn-hangzhou'\n{text}")
 
 
@@ -155,7 +155,7 @@ def test_what_is_no_variable_is_refused(text: str) -> None:
 
 def test_a_value_is_filled_once_and_breaks_out_of_nothing() -> None:
     for value in ("${OTHER}", '"\naccess = "anonymous', "a\\"):
-        with pytest.raises(InvalidPolicy):
+        with pytest.raises(InvalidConfig):
             read(document({**A_MOUNT, "target": "oss://${V}/a/"}), {"V": value, "OTHER": "examplebucket"})
 
 

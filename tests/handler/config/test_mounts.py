@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.config import InvalidPolicy, load
+from handler.config import InvalidConfig, load
 from handler.config.load import MOUNT_KEYS, QUERY, read
 from tests.handler.client import ask, mount
 from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal
@@ -180,7 +180,7 @@ def test_whatever_stands_in_an_entry_it_is_followed_or_refused(name: str, value:
     error = None
     try:
         read(document({**A_MOUNT, name: value}), {})
-    except InvalidPolicy as refused:
+    except InvalidConfig as refused:
         error = refused
     assert error is None or error.sentence.startswith("mount ")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.config import InvalidPolicy, Location, OssSink, Policy
+from handler.config import Config, InvalidConfig, Location, OssSink
 from handler.config.notices import NOTICE_KEYS, SINK_KEYS
 from tests.handler.client import policy
 
@@ -53,12 +53,12 @@ def written(**changes: Any) -> str:
     return "\n[[notice]]\n" + "\n".join(lines) + "\n"
 
 
-def having(*notices: str, top: str = TOP) -> Policy:
+def having(*notices: str, top: str = TOP) -> Config:
     return policy(top + "".join(notices))
 
 
 def refusal(*notices: str, top: str = TOP) -> str:
-    with pytest.raises(InvalidPolicy) as refused:
+    with pytest.raises(InvalidConfig) as refused:
         having(*notices, top=top)
     return refused.value.sentence
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.config import InvalidPolicy, Policy
+from handler.config import Config, InvalidConfig
 from handler.config.load import read
 from tests.handler.client import ask
 
@@ -37,7 +37,7 @@ class Rule(NamedTuple):
         }
 
 
-def policy(*rules: Rule, **top: str) -> Policy:
+def policy(*rules: Rule, **top: str) -> Config:
     return read({"region": "cn-hangzhou", **top, "mount": [rule.table() for rule in rules]}, {})
 
 
@@ -45,7 +45,7 @@ def refusal(*rules: Rule, **top: str) -> str:
     """The sentence with which a policy is refused; it comes whatever the order of the mounts."""
     sentences = set()
     for ordered in (rules, rules[::-1]):
-        with pytest.raises(InvalidPolicy) as refused:
+        with pytest.raises(InvalidConfig) as refused:
             policy(*ordered, **top)
         sentences.add(refused.value.sentence)
     (sentence,) = sentences
@@ -163,7 +163,7 @@ def is_refused(rules: Sequence[Rule]) -> bool:
     """Whether a policy is refused, for what authenticated callers alone may have."""
     try:
         policy(*rules)
-    except InvalidPolicy as error:
+    except InvalidConfig as error:
         if "could then reach" not in error.sentence:
             raise
         return True

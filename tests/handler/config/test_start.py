@@ -9,7 +9,7 @@ import pytest
 
 import handler
 from handler import startup
-from handler.config import InvalidPolicy, Policy
+from handler.config import Config, InvalidConfig
 from handler.config.load import read
 from tests.handler.config.tables import document
 
@@ -41,8 +41,8 @@ access = "anonymous"
 def test_link_config_names_another_file(links_toml: Path) -> None:
     links_toml.write_text(GOOD)
     assert handler.on_initialize(object()) is None  # type: ignore[func-returns-value]
-    assert startup.policy().mount("/here/a") is not None
-    assert startup.policy().mount("/exampledir/a") is None
+    assert startup.config().mount("/here/a") is not None
+    assert startup.config().mount("/exampledir/a") is None
 
 
 def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "_loaded", {})
     monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
     monkeypatch.setenv("LINK_BUCKET", "examplebucket")
-    assert startup.policy().mount("/exampledir/a") is not None
+    assert startup.config().mount("/exampledir/a") is not None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_bad_file_fails_the_first_start_with_a_sentence(links_toml: Path, text: bytes, told: str) -> None:
     links_toml.write_bytes(text)
-    with pytest.raises(InvalidPolicy) as refused:
+    with pytest.raises(InvalidConfig) as refused:
         handler.on_initialize(object())
     assert told in str(refused.value)
     assert "links.toml" in str(refused.value)
@@ -76,22 +76,22 @@ def test_a_bad_file_fails_the_first_start_with_a_sentence(links_toml: Path, text
 
 
 def test_a_file_that_is_not_there_fails_the_first_start_with_a_sentence(links_toml: Path) -> None:
-    with pytest.raises(InvalidPolicy, match="LINK_CONFIG"):
+    with pytest.raises(InvalidConfig, match="LINK_CONFIG"):
         handler.on_initialize(object())
     links_toml.mkdir()
-    with pytest.raises(InvalidPolicy, match="cannot be read"):
+    with pytest.raises(InvalidConfig, match="cannot be read"):
         handler.on_initialize(object())
 
 
 def test_a_bad_file_is_read_again_and_a_good_one_is_kept(links_toml: Path) -> None:
     links_toml.write_text("region = 7")
     for _ in range(2):
-        with pytest.raises(InvalidPolicy):
-            startup.policy()
+        with pytest.raises(InvalidConfig):
+            startup.config()
     links_toml.write_text(GOOD)
-    kept = startup.policy()
+    kept = startup.config()
     links_toml.write_text("region = 7")
-    assert startup.policy() is kept
+    assert startup.config() is kept
 
 
 def test_a_visitor_of_a_badly_configured_function_is_told_no_more_than_that(
@@ -110,7 +110,7 @@ def test_a_visitor_of_a_badly_configured_function_is_told_no_more_than_that(
 # --- a local OSS --------------------------------------------------------------------------------------------------
 
 
-def with_oss(address: str) -> Policy:
+def with_oss(address: str) -> Config:
     return read(document(), {"LINK_OSS_ENDPOINT": address})
 
 
@@ -176,6 +176,6 @@ def test_an_empty_address_is_none() -> None:
     ],
 )
 def test_any_other_address_stops_the_function(address: str) -> None:
-    with pytest.raises(InvalidPolicy) as refused:
+    with pytest.raises(InvalidConfig) as refused:
         with_oss(address)
     assert "LINK_OSS_ENDPOINT" in refused.value.sentence

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.config import InvalidPolicy, Policy
+from handler.config import Config, InvalidConfig
 from tests.handler.client import KEYS, OTHER_KEYS, Answered, ask, context, mount
 from tests.handler.share_fixtures import MAKER, world
 
@@ -19,7 +19,7 @@ CACHED = mount(expires="15m", max_expires="1h", cache="5m", query=["versionId"])
 JSON = {"Accept": "application/json"}
 
 
-def at(moment: float, under: Policy = CACHED, /, **query: str) -> Answered:
+def at(moment: float, under: Config = CACHED, /, **query: str) -> Answered:
     return ask(query=query, under=under, now=moment)
 
 
@@ -91,13 +91,13 @@ def test_without_a_window_nothing_is_kept() -> None:
 
 
 def test_it_is_refused_on_a_mount_that_is_not_anonymous() -> None:
-    with pytest.raises(InvalidPolicy, match="cache is for anonymous mounts"):
+    with pytest.raises(InvalidConfig, match="cache is for anonymous mounts"):
         mount(access="authenticated", cache="5m")
 
 
 @pytest.mark.parametrize("cache", ["0", "9s", "31m", "nonsense", True, 1.5])
 def test_a_window_that_no_link_outlives_twice_is_refused(cache: object) -> None:
-    with pytest.raises(InvalidPolicy, match="cache"):
+    with pytest.raises(InvalidConfig, match="cache"):
         mount(cache=cache)
 
 

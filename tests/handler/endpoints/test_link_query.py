@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handler.config import Policy
+from handler.config import Config
 from tests.handler.client import POLICY, ask, mount
 
 # Sub-resources that OSS signs, of the OSS page on canonicalised resources and of the official SDK's own list.
@@ -124,7 +124,7 @@ def test_a_parameter_given_twice_is_what_function_compute_makes_of_it() -> None:
 
 
 @pytest.mark.parametrize("under", [POLICY, LENIENT, OPEN], ids=["refuse", "ignore", "open"])
-def test_an_empty_null_is_dropped(under: Policy) -> None:
+def test_an_empty_null_is_dropped(under: Config) -> None:
     answered = ask(query={"null": "", "expires": "90"}, under=under)
     assert answered.query == {}
     assert answered.expires_in == 90

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from handler.oss import OssUnavailable, Reply
+from handler.oss import OssResponse, OssUnavailable
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import (
@@ -40,8 +40,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uploads:
     """A world whose OSS starts every upload and is asked nothing else."""
     body = b"<InitiateMultipartUploadResult><UploadId>0004B9894A22E5B1888A1E29F823EXAM</UploadId>"
-    answered = Reply(200, {}, body + b"</InitiateMultipartUploadResult>", "")
-    monkeypatch.setattr("handler.oss.Store.ask", lambda *_, **__: answered)
+    answered = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
+    monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: answered)
     return uploads(tmp_path)
 
 
@@ -315,7 +315,7 @@ class TestSizes:
     def test_a_wish_that_cannot_be_followed_starts_nothing(
         self, started: Uploads, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object], code: str
     ) -> None:
-        monkeypatch.setattr("handler.oss.Store.ask", lambda *_, **__: pytest.fail("an upload was started"))
+        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
         answer = started.post("/-/uploads", {"path": "/in/a", "size": 5, **wish})
         assert (answer.status, answer.code) == (400, code)
 
@@ -323,7 +323,7 @@ class TestSizes:
     def test_what_is_not_there_for_a_caller_starts_nothing(
         self, started: Uploads, monkeypatch: pytest.MonkeyPatch, path: str
     ) -> None:
-        monkeypatch.setattr("handler.oss.Store.ask", lambda *_, **__: pytest.fail("an upload was started"))
+        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
         assert started.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
 
 
@@ -331,17 +331,17 @@ class TestOssIsAway:
     @pytest.mark.parametrize(
         "reply",
         [
-            Reply(500, {}, b"", ""),
-            Reply(403, {}, b"<Code>AccessDenied</Code>", "AccessDenied"),
-            Reply(200, {}, b"", ""),
-            Reply(200, {}, b"<UploadId></UploadId>", ""),
-            Reply(200, {}, b"<UploadId>" + b"a" * 201 + b"</UploadId>", ""),
+            OssResponse(500, {}, b"", ""),
+            OssResponse(403, {}, b"<Code>AccessDenied</Code>", "AccessDenied"),
+            OssResponse(200, {}, b"", ""),
+            OssResponse(200, {}, b"<UploadId></UploadId>", ""),
+            OssResponse(200, {}, b"<UploadId>" + b"a" * 201 + b"</UploadId>", ""),
         ],
     )
     def test_an_answer_that_starts_nothing_is_a_503(
-        self, started: Uploads, monkeypatch: pytest.MonkeyPatch, reply: Reply
+        self, started: Uploads, monkeypatch: pytest.MonkeyPatch, reply: OssResponse
     ) -> None:
-        monkeypatch.setattr("handler.oss.Store.ask", lambda *_, **__: reply)
+        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: reply)
         answer = started.post("/-/uploads", {"path": "/in/a", "size": 5})
         assert (answer.status, answer.code) == (503, "oss_unavailable")
 
@@ -350,8 +350,8 @@ class TestOssIsAway:
         assert (answer.status, answer.code) == (400, "bad_path")
 
     def test_no_answer_is_a_503(self, started: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
-        def gone(*_: object, **__: object) -> Reply:
-            raise OssUnavailable("OSS cannot be reached.", sent=True)
+        def gone(*_: object, **__: object) -> OssResponse:
+            raise OssUnavailable("OSS cannot be reached.")
 
-        monkeypatch.setattr("handler.oss.Store.ask", gone)
+        monkeypatch.setattr("handler.oss.OssClient.request", gone)
         assert started.post("/-/uploads", {"path": "/in/a", "size": 5}).code == "oss_unavailable"

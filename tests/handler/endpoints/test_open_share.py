@@ -45,7 +45,7 @@ class TestPlain:
         assert answer.signs("GET")
         assert answer.query == {}
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Config"] == "no-referrer"
 
     def test_head_is_signed_for_head(self, plain: World) -> None:
         answer = plain.open(plain.share(), "HEAD")
@@ -79,7 +79,7 @@ class TestPlain:
         assert plain.open(plain.share(), "POST", JSON).signs()
 
     def test_it_needs_no_io(self, plain: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("handler.oss.Store.ask", lambda *args, **more: pytest.fail("OSS was asked"))
+        monkeypatch.setattr("handler.oss.OssClient.request", lambda *args, **more: pytest.fail("OSS was asked"))
         for wish in ({}, {"download": "q3.pdf"}, {"expires": "90d"}):
             assert plain.open(plain.share(**wish)).status == 302
         # With a record there is something to ask.

@@ -15,8 +15,9 @@ import pytest
 import requests
 
 from handler import app, oss, state
-from handler.config import Policy
-from handler.request import Answer, Request
+from handler.config import Config
+from handler.request import Request
+from handler.response import Response
 from local.stack import Stack
 from signer import Endpoint, presign, verify
 from tests.handler.client import KEYS, NOW, context
@@ -127,17 +128,17 @@ class TestWhereOssIsUnsteady:
         assert len([claim for claim in claims if claim is not None]) == max_uses
 
 
-def clicks(rules: Policy, url: str, nonces: list[str]) -> list[tuple[str, int]]:
+def clicks(rules: Config, url: str, nonces: list[str]) -> list[tuple[str, int]]:
     """Each nonce with the status of its answer; all click at once."""
     return list(zip(nonces, at_once([partial(click, rules, url, nonce) for nonce in nonces]), strict=True))
 
 
-def click(rules: Policy, url: str, nonce: str) -> int:
+def click(rules: Config, url: str, nonce: str) -> int:
     """The status of what the button's form is answered with; a 303 leads to the object."""
     body = f"nonce={nonce}".encode()
     headers = {name.lower(): value for name, value in FORM.items()}
     request = Request("POST", "/reports/q3.pdf", {"share": token(url)}, headers, body, "")
-    answer: Answer = app.answer(lambda: request, lambda: rules, context(), request_id="req-EXAMPLE", now=NOW)
+    answer: Response = app.answer(lambda: request, lambda: rules, context(), request_id="req-EXAMPLE", now=NOW)
     if answer.status == 303:
         assert verify("GET", answer.headers["Location"], credentials=KEYS, now=NOW).ok
     return answer.status

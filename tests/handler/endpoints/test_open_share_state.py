@@ -32,13 +32,13 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that OSS is asked for from now on."""
     seen: list[str] = []
-    ask = oss.Store.ask
+    ask = oss.OssClient.request
 
-    def tell(store: oss.Store, method: str, place: Location, **more: Any) -> oss.Reply:
+    def tell(store: oss.OssClient, method: str, place: Location, **more: Any) -> oss.OssResponse:
         seen.append(place.key)
         return ask(store, method, place, **more)
 
-    monkeypatch.setattr(oss.Store, "ask", tell)
+    monkeypatch.setattr(oss.OssClient, "request", tell)
     return seen
 
 
@@ -166,7 +166,7 @@ class TestABucketWithVersions:
     def test_a_probe_that_gets_no_answer_grants_nothing(self, kept: World, monkeypatch: pytest.MonkeyPatch) -> None:
         url = kept.share(max_uses=1)
         state._probed.clear()
-        monkeypatch.setattr(oss.Store, "put", lambda *args, **more: oss.Reply(500, {}, b"", ""))
+        monkeypatch.setattr(oss.OssClient, "put", lambda *args, **more: oss.OssResponse(500, {}, b"", ""))
         assert kept.use(url).code == "state_unavailable"
 
 

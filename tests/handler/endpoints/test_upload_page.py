@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import oss, state
-from handler.endpoints import open_share, upload_page
+from handler.context import Invocation
+from handler.endpoints import upload_page
 from handler.endpoints.upload_page import MAX_NAME, safe_name
 from handler.errors import Problem
-from handler.request import Invocation, Request
+from handler.request import Request
+from handler.shares.opening import open_share
 from tests.handler.client import context
 from tests.handler.upload_fixtures import MEGABYTE, WRITER, Uploads, post, uploads, uploads_with_oss
 
@@ -189,10 +191,10 @@ class TestPlaces:
     def test_a_state_that_cannot_be_read_gives_nothing(self, kept: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
         url = kept.drop()
 
-        def gone(*_: object, **__: object) -> oss.Reply:
-            raise oss.OssUnavailable("OSS cannot be reached.", sent=True)
+        def gone(*_: object, **__: object) -> oss.OssResponse:
+            raise oss.OssUnavailable("OSS cannot be reached.")
 
-        monkeypatch.setattr("handler.oss.Store.ask", gone)
+        monkeypatch.setattr("handler.oss.OssClient.request", gone)
         assert (kept.ask_drop(url).status, kept.ask_drop(url).code) == (503, "state_unavailable")
 
 
@@ -203,7 +205,7 @@ def kept_number(world: Uploads, url: str, n: int) -> int | None:
     body = json.dumps({"name": f"{n}.txt", "size": 1}).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {"content-type": "application/json"}, body, "")
     try:
-        opening = open_share.open_share(request, Invocation(world.policy, context(), world.now, {}), parts.path)
+        opening = open_share(request, Invocation(world.policy, context(), world.now, {}), parts.path)
         number: int = json.loads(upload_page.answer(opening).body)["number"]
     except Problem as problem:
         if problem.code != "share_full":
@@ -318,7 +320,7 @@ class TestNames:
 class TestPage:
     def test_its_policy_lets_nothing_else_in(self, kept: Uploads) -> None:
         answer = opened(kept, kept.drop(), HTML["Accept"])
-        policy = answer.headers["Content-Security-Policy"]
+        policy = answer.headers["Content-Security-Config"]
         directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
         nonce = re.search(r'<script nonce="([A-Za-z0-9_-]{22})">', answer.body)
         assert nonce is not None
@@ -333,7 +335,7 @@ class TestPage:
 
     def test_each_page_has_a_nonce_of_its_own(self, kept: Uploads) -> None:
         url = kept.drop()
-        assert len({opened(kept, url, HTML["Accept"]).headers["Content-Security-Policy"] for _ in range(3)}) == 3
+        assert len({opened(kept, url, HTML["Accept"]).headers["Content-Security-Config"] for _ in range(3)}) == 3
 
     def test_looking_takes_no_place(self, kept: Uploads) -> None:
         url = kept.drop()

@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.config import Policy, load
+from handler.config import Config, load
+from handler.context import Invocation
 from handler.errors import Problem
 from handler.keys import Keys, cache, location
 from tests.handler.client import KEYS, NOW, ask, context, mount
@@ -22,7 +23,7 @@ SECOND = document(api=[api("stranger", STRANGER)])
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
-    with patch.dict(cache._kept, clear=True):
+    with patch.dict(cache._cache, clear=True):
         yield
 
 
@@ -32,11 +33,11 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
         yield started
 
 
-def names(policy: Policy, now: float) -> list[str]:
-    return [key.id for key in cache.current(policy, context(KEYS), now).api]
+def names(policy: Config, now: float) -> list[str]:
+    return [key.id for key in cache.current_keys(Invocation(policy, context(KEYS), now, {})).api]
 
 
-def write(policy: Policy, text: bytes, *, at: int) -> None:
+def write(policy: Config, text: bytes, *, at: int) -> None:
     """Writes the file, as if at this second."""
     path = (policy.keys or "").removeprefix("file:")
     Path(path).write_bytes(text)
@@ -53,19 +54,19 @@ def test_a_file_is_looked_at_once_a_minute(tmp_path: Path) -> None:
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     policy = policy_with(FIRST, tmp_path)
-    first = cache.current(policy, context(), NOW)
+    first = cache.current_keys(Invocation(policy, context(), NOW, {}))
     with patch.object(cache, "parse", side_effect=AssertionError):
-        assert cache.current(policy, context(), NOW + 60) is first
-        assert cache.current(policy, context(), NOW + 10_000) is first
+        assert cache.current_keys(Invocation(policy, context(), NOW + 60, {})) is first
+        assert cache.current_keys(Invocation(policy, context(), NOW + 10_000, {})) is first
 
 
 def test_an_object_is_read_with_the_functions_own_role_and_revalidated_by_its_etag(oss: LocalOss) -> None:
     oss.put(FIRST)
-    first = cache.current(oss.policy, context(KEYS), NOW)
+    first = cache.current_keys(Invocation(oss.policy, context(KEYS), NOW, {}))
     with patch.object(cache, "parse", side_effect=AssertionError):
-        assert cache.current(oss.policy, context(KEYS), NOW + 60) is first
+        assert cache.current_keys(Invocation(oss.policy, context(KEYS), NOW + 60, {})) is first
     oss.put(SECOND)
-    assert cache.current(oss.policy, context(KEYS), NOW + 119) is first
+    assert cache.current_keys(Invocation(oss.policy, context(KEYS), NOW + 119, {})) is first
     assert names(oss.policy, NOW + 120) == ["stranger"]
 
 
@@ -73,12 +74,12 @@ def test_the_internal_endpoint_is_asked(tmp_path: Path) -> None:
     policy = policy_with(FIRST, tmp_path)._replace(keys="oss://examplebucket/.links/keys.json")
     asked = []
 
-    def read(place: location.OssPlace, known: str = "") -> location.Reading:
+    def read(place: location.OssKeysStore, known: str = "") -> location.Snapshot:
         asked.append(place)
-        return location.Reading(json.dumps(FIRST).encode(), '"etag"')
+        return location.Snapshot(json.dumps(FIRST).encode(), '"etag"')
 
-    with patch.object(location.OssPlace, "read", read):
-        assert isinstance(cache.current(policy, context(KEYS), NOW), Keys)
+    with patch.object(location.OssKeysStore, "read", read):
+        assert isinstance(cache.current_keys(Invocation(policy, context(KEYS), NOW, {})), Keys)
     assert asked[0].store.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
     assert asked[0].location == PLACE
     assert asked[0].store.credentials == KEYS
@@ -126,7 +127,9 @@ def test_good_keys_that_are_back_are_used_again(tmp_path: Path) -> None:
 def test_while_a_look_fails_the_next_is_ten_seconds_off(tmp_path: Path) -> None:
     policy = policy_with(FIRST, tmp_path)
     names(policy, NOW)
-    with patch.object(location.FilePlace, "read", side_effect=location.PlaceError("No.", code="refused")) as read:
+    with patch.object(
+        location.FileKeysStore, "read", side_effect=location.KeysStoreError("No.", code="refused")
+    ) as read:
         for second in (60, 61, 69, 70, 79):
             names(policy, NOW + second)
     assert read.call_count == 2

@@ -41,7 +41,7 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
 
 
 def test_a_links_toml_that_names_no_keys_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with patch.object(startup, "policy", mount):
+    with patch.object(startup, "config", mount):
         assert main(["show"]) == 2
     assert "give --keys" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.keys.edit import rotate_share
-from handler.links import rfc3339
+from signer.times import rfc3339
 from tests.handler.keys.command import ADD, Desk, opened
 from tests.handler.keys_fixtures import document
 

@@ -14,8 +14,8 @@ import pytest
 
 from handler.config import Location
 from handler.keys import parse
-from handler.keys.location import OssPlace, PlaceError
-from handler.oss import OssUnavailable, Reply, Store
+from handler.keys.location import KeysStoreError, OssKeysStore
+from handler.oss import OssClient, OssResponse, OssUnavailable
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 
@@ -99,31 +99,36 @@ LOCK = Location("examplebucket", ".links/keys.json.lock")
 
 
 def test_a_lock_whose_answer_was_lost_is_ours_if_it_holds_what_we_wrote(oss: LocalOss) -> None:
-    put = Store.put
+    put = OssClient.put
 
-    def lose(store: Store, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False) -> Reply:
+    def lose(
+        store: OssClient, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False
+    ) -> OssResponse:
         put(store, place, body, content_type=content_type, forbid_overwrite=forbid_overwrite)
-        raise OssUnavailable("No answer.", sent=True)
+        raise OssUnavailable("No answer.")
 
-    with patch.object(Store, "put", lose):
-        assert OssPlace(LOCK, oss.store).create(b"mine")
-        assert not OssPlace(LOCK, oss.store).create(b"another's")
+    with patch.object(OssClient, "put", lose):
+        assert OssKeysStore(LOCK, oss.store).create(b"mine")
+        assert not OssKeysStore(LOCK, oss.store).create(b"another's")
 
 
 @pytest.mark.parametrize("status", [409, 500, 503])
 def test_after_an_answer_that_says_nothing_the_object_tells(status: int, oss: LocalOss) -> None:
     oss.put(b"mine", LOCK)
-    with patch.object(Store, "put", return_value=Reply(status, {}, b"", "")):
-        assert OssPlace(LOCK, oss.store).create(b"mine")
-        assert not OssPlace(LOCK, oss.store).create(b"another's")
+    with patch.object(OssClient, "put", return_value=OssResponse(status, {}, b"", "")):
+        assert OssKeysStore(LOCK, oss.store).create(b"mine")
+        assert not OssKeysStore(LOCK, oss.store).create(b"another's")
 
 
 def test_a_lock_that_never_arrived_is_not_held(oss: LocalOss) -> None:
-    with patch.object(Store, "put", side_effect=OssUnavailable("No answer.", sent=True)), pytest.raises(PlaceError):
-        OssPlace(LOCK, oss.store).create(b"mine")
+    with (
+        patch.object(OssClient, "put", side_effect=OssUnavailable("No answer.")),
+        pytest.raises(KeysStoreError),
+    ):
+        OssKeysStore(LOCK, oss.store).create(b"mine")
 
 
 def test_a_lock_that_was_given_back_meanwhile_can_be_taken(oss: LocalOss) -> None:
-    with patch.object(Store, "put", return_value=Reply(409, {}, b"", "FileAlreadyExists")):
-        assert not OssPlace(LOCK, oss.store).create(b"mine")
-    assert OssPlace(LOCK, oss.store).create(b"mine")
+    with patch.object(OssClient, "put", return_value=OssResponse(409, {}, b"", "FileAlreadyExists")):
+        assert not OssKeysStore(LOCK, oss.store).create(b"mine")
+    assert OssKeysStore(LOCK, oss.store).create(b"mine")

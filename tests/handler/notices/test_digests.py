@@ -14,8 +14,8 @@ from standardwebhooks import Webhook
 
 from handler.config import Location
 from handler.notices import digests
-from handler.notices.sinks.delivery import Clock
 from handler.state import State
+from handler.times import Clock
 from tests.handler.notice_fixtures import TICK, Receiver, World, created, events_world, notice, receiver, say
 
 STATE = ".links/state/"

@@ -10,7 +10,7 @@ import pytest
 
 import handler
 from handler import events, startup
-from handler.config import InvalidPolicy
+from handler.config import InvalidConfig
 from handler.events import InvocationFailed
 from tests.handler.client import KEYS, TOKEN, context
 from tests.handler.notice_fixtures import EVENTS, Receiver, World, created, events_world, links, notice, receiver, say
@@ -37,7 +37,7 @@ def test_it_answers_with_a_summary(
 ) -> None:
     world.text = notice(["manifest"])
     rules = world.policy()
-    monkeypatch.setattr(startup, "policy", lambda: rules)
+    monkeypatch.setattr(startup, "config", lambda: rules)
     summary = handler.on_event(created("outbox/a.txt", "elsewhere/b.txt"), context())
     assert json.loads(json.dumps(summary)) == {
         "items": 2,
@@ -98,10 +98,10 @@ def test_a_wish_that_cannot_be_followed_fails_it(world: World, link: dict[str, s
 
 def test_a_policy_that_cannot_be_followed_fails_it_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     def broken() -> None:
-        raise InvalidPolicy("links.toml: notice 1: on is missing.")
+        raise InvalidConfig("links.toml: notice 1: on is missing.")
 
     from handler.notices.sinks.client import Network
-    from handler.notices.sinks.delivery import Clock
+    from handler.times import Clock
 
     with pytest.raises(InvocationFailed, match="notice 1: on is missing"):
         events.answer(created(), context(), broken, network=Network(), clock=Clock())  # type: ignore[arg-type]

@@ -16,8 +16,8 @@ from standardwebhooks import Webhook
 from handler.config import Location
 from handler.notices import leases
 from handler.notices.leases import Lease
-from handler.notices.sinks.delivery import Clock
 from handler.state import State
+from handler.times import Clock
 from tests.handler.client import KEYS, context, event, invoke
 from tests.handler.notice_fixtures import (
     EVENTS,

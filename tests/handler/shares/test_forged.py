@@ -18,6 +18,7 @@ from itsdangerous import Signer
 
 from handler import shares, state
 from handler.config import Location
+from handler.context import Invocation
 from handler.endpoints import shares as share_requests
 from handler.errors import Problem
 from handler.keys import cache
@@ -51,7 +52,7 @@ def refusal(found: World, share: str, at: str = "/reports/q3.pdf", now: float = 
     mount = found.policy.mount(at)
     assert mount is not None
     try:
-        shares.read(share, mount, at, cache.current(found.policy, None, NOW), now)
+        shares.read(share, mount, at, cache.current_keys(Invocation(found.policy, None, NOW, {})), now)
     except Problem as problem:
         return problem.status, problem.code
     return None
@@ -206,7 +207,7 @@ def test_a_signature_by_the_right_key_for_another_use_of_it_is_none(plain: World
     """Without the salt, or with the salt of something else."""
     share = token(plain.share())
     claims = urlsafe_b64decode(share[:16])[:10]
-    [*_, newest] = cache.current(plain.policy, None, NOW).share
+    [*_, newest] = cache.current_keys(Invocation(plain.policy, None, NOW, {})).share
     signed = ("share", "GET", "/reports/q3.pdf", "/reports/", "oss://examplebucket/reports/", claims.hex(), "")
     message = "\n".join(signed)
     for salt in (b"itsdangerous.Signer", b"fc-presign.upload.v1"):

@@ -1,0 +1,93 @@
+"""A share that is being opened: what its token says, and its record where it has one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..config import Mount
+from ..context import ExpiryLimit, Invocation
+from ..errors import Problem
+from ..keys import cache
+from ..request import Request
+from ..state import State, state_for
+from . import Share, records
+from . import read as read_share
+
+_NONCE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+class TrackedShare(NamedTuple):
+    """A share with a record in the state prefix, which counts its uses and can revoke it."""
+
+    id: str
+    state: State
+    record: records.Record
+
+    def uses_left(self) -> int | None:
+        """Downloads or files that are left, None without a limit. Raises the 503 `state_unavailable`."""
+        uses = self.record.uses
+        return None if uses is None else uses - records.used(self.state, self.id, uses)
+
+
+class OpenedShare(NamedTuple):
+    """One share being opened: the object or prefix it is for, and its record where it has one."""
+
+    request: Request
+    invocation: Invocation
+    path: str
+    mount: Mount
+    key: str
+    share: Share
+    tracked: TrackedShare | None
+
+    @property
+    def limited(self) -> TrackedShare | None:
+        """Its record where that limits how often it may be used."""
+        return self.tracked if self.tracked is not None and self.tracked.record.uses is not None else None
+
+    @property
+    def link_origin(self) -> str:
+        """The origin that its links lead to, for the Content-Security-Policy of pages."""
+        endpoint = self.invocation.config.oss_endpoint or self.mount.endpoint
+        return f"{endpoint.scheme}://{endpoint.host(self.mount.target.bucket)}"
+
+    def limits(self) -> tuple[ExpiryLimit, ...]:
+        """No link outlives the share that gives it."""
+        return (ExpiryLimit("share", self.share.ends_at - int(self.invocation.now)),)
+
+
+def open_share(request: Request, invocation: Invocation, path: str) -> OpenedShare:
+    """Reads the share of a request.
+
+    Raises the 404 `share_invalid`, and a 410 `Problem` where the share does not open anything any more.
+    """
+    config = invocation.config
+    mount = config.mount(path)
+    # Where shares were never made there are no keys to ask.
+    if mount is None or (mount.max_share is None and config.keys is None):
+        raise Problem("share_invalid")
+    key = mount.target.key + path[len(mount.path) :]
+    if config.is_reserved(mount.target.bucket, key):
+        raise Problem("share_invalid")
+    share = read_share(request.query["share"], mount, path, cache.current_keys(invocation), invocation.now)
+    if mount.max_share is None or share.method not in mount.methods:
+        raise Problem("share_not_offered")
+    return OpenedShare(request, invocation, path, mount, key, share, _tracked(share, invocation, mount, path))
+
+
+def _tracked(share: Share, invocation: Invocation, mount: Mount, path: str) -> TrackedShare | None:
+    if share.record is None:
+        return None
+    invocation.facts["share"] = share.record
+    if invocation.config.state is None:  # the recipient cannot change that
+        raise Problem("state_unavailable")
+    state = state_for(invocation)
+    record = records.load_active(state, share.record)
+    if (record.path, record.target) != (path, str(mount.target)):
+        raise Problem("share_invalid")
+    return TrackedShare(share.record, state, record)
+
+
+def is_nonce(value: object) -> bool:
+    """Whether a value has the form of a page's nonce."""
+    return isinstance(value, str) and 16 <= len(value) <= 64 and _NONCE_CHARACTERS.issuperset(value)
