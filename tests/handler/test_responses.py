@@ -15,7 +15,7 @@ from tests.handler.client import KEYS, Answered, ask, context, invoke, mount, ra
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 HEADERS = {
     "Cache-Control": "no-store",
-    "Referrer-Config": "no-referrer",
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
@@ -119,7 +119,7 @@ def test_a_person_gets_the_same_facts_as_a_page(case: Case) -> None:
 
 def test_a_page_loads_and_runs_nothing() -> None:
     page = ask("/nothing", headers=HTML)
-    rules = page.headers["Content-Security-Config"]
+    rules = page.headers["Content-Security-Policy"]
     assert rules.startswith("default-src 'none';")
     assert "unsafe" not in rules
     assert "script-src" not in rules

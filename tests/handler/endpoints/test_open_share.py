@@ -45,7 +45,7 @@ class TestPlain:
         assert answer.signs("GET")
         assert answer.query == {}
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["Referrer-Config"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
 
     def test_head_is_signed_for_head(self, plain: World) -> None:
         answer = plain.open(plain.share(), "HEAD")

@@ -320,7 +320,7 @@ class TestNames:
 class TestPage:
     def test_its_policy_lets_nothing_else_in(self, kept: Uploads) -> None:
         answer = opened(kept, kept.drop(), HTML["Accept"])
-        policy = answer.headers["Content-Security-Config"]
+        policy = answer.headers["Content-Security-Policy"]
         directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
         nonce = re.search(r'<script nonce="([A-Za-z0-9_-]{22})">', answer.body)
         assert nonce is not None
@@ -335,7 +335,7 @@ class TestPage:
 
     def test_each_page_has_a_nonce_of_its_own(self, kept: Uploads) -> None:
         url = kept.drop()
-        assert len({opened(kept, url, HTML["Accept"]).headers["Content-Security-Config"] for _ in range(3)}) == 3
+        assert len({opened(kept, url, HTML["Accept"]).headers["Content-Security-Policy"] for _ in range(3)}) == 3
 
     def test_looking_takes_no_place(self, kept: Uploads) -> None:
         url = kept.drop()
