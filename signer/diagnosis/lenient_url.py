@@ -64,7 +64,7 @@ class LenientUrl(NamedTuple):
     damages: tuple[Damage, ...]
 
     def value(self, name: str) -> str:
-        """The last value of a parameter, "" if there is none."""
+        """The last value of a parameter, "" if it is missing."""
         return dict(self.query).get(name, "")
 
     @property
@@ -90,7 +90,7 @@ class LenientUrl(NamedTuple):
 
 
 def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
-    """The link in a string; `bucket` names the bucket of a custom domain. Raises `InvalidLink` where there is none."""
+    """The link in a string; `bucket` names the bucket of a custom domain. Raises `InvalidLink`."""
     if not isinstance(string, str) or not string.strip():
         raise InvalidLink("The link is missing: give the full URL, from https:// to the end of its signature.")
     if len(string) > MAX_LENGTH:

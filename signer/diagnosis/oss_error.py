@@ -158,7 +158,7 @@ def compare_canonical_requests(
         return ()
     differences = []
     if theirs.method != ours.method:
-        sentence = f"Line 1 (verb): OSS received {printable_name(theirs.method)} instead of {ours.method}."
+        sentence = f"Line 1 (method): OSS received {printable_name(theirs.method)} instead of {ours.method}."
         differences.append(Difference("verb", "wrong_method", sentence))
     if theirs.path != ours.path:
         code, what = _compare_paths(theirs.path, ours.path)
@@ -183,7 +183,7 @@ def _compare_paths(received: str, expected: str) -> tuple[str, str]:
     if received == f"/{bucket}{expected}":
         return "bucket_twice", "OSS received it with the bucket twice"
     if received == _remove_dot_segments(expected):
-        return "rewritten_key", "a client removed segments that are empty, . or .."
+        return "rewritten_key", 'a client removed its empty, "." and ".." segments'
     pairs = enumerate(zip(received, expected, strict=False))
     at = next((i for i, (a, b) in pairs if a != b), min(len(received), len(expected)))
     left, right = received[at : at + 24], expected[at : at + 24]

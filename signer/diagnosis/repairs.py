@@ -38,7 +38,7 @@ class CandidateRequest(NamedTuple):
     headers: dict[str, str]
 
     def value(self, name: str) -> str:
-        """The last value of a parameter, "" if there is none."""
+        """The last value of a parameter, "" if it is missing."""
         return dict(self.query).get(name, "")
 
     def with_parameter(self, name: str, value: str) -> CandidateRequest:
@@ -80,7 +80,7 @@ def signature_is_cut(request: CandidateRequest, credentials: Credentials) -> boo
 
 
 def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> tuple[Repair, ...]:
-    """The repair, or the two repairs, with which the signature matches; empty if there are none."""
+    """The repair, or the two repairs, with which the signature matches, or ()."""
     common = list(_common_repairs(request, link, credentials))
     for first in (*common, *_guesses(request, link)):
         if signature_matches(first.request, credentials):
@@ -111,7 +111,7 @@ def _guesses(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
 def _repair_method(request: CandidateRequest) -> Iterator[Repair]:
     for method in _METHODS:
         if method != request.method:
-            change = f"for {method}, but the method here is {printable_name(request.method)}"
+            change = f"with the method {method} instead of {printable_name(request.method)}"
             yield Repair("wrong_method", change, request._replace(method=method))
 
 
@@ -163,20 +163,20 @@ def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
 
 def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     key = request.key
-    for code, how, other in (
-        ("double_encoded", "decoded once more", unquote(key)),
-        ("decoded", "decoded once less", link.path),
-        ("plus_decoded", "with spaces instead of plus signs", unquote_plus(link.path)),
-        ("rewritten_key", "with a slash before it", "/" + key),
-        ("rewritten_key", "with a slash after it", key + "/"),
-        ("rewritten_key", "without the slash after it", key.removesuffix("/")),
-        ("rewritten_key", "with its accents composed (NFC)", unicodedata.normalize("NFC", key)),
-        ("rewritten_key", "with its accents decomposed (NFD)", unicodedata.normalize("NFD", key)),
-        ("bucket_twice", "without the bucket before it", key.removeprefix(request.bucket + "/")),
-        ("rewritten_key", "decoded twice more", unquote(unquote(key))),
+    for code, change, repaired in (
+        ("double_encoded", "with the key decoded once more", unquote(key)),
+        ("decoded", "with the key decoded once less", link.path),
+        ("plus_decoded", "with spaces instead of plus signs in the key", unquote_plus(link.path)),
+        ("rewritten_key", "with a slash before the key", "/" + key),
+        ("rewritten_key", "with a slash after the key", key + "/"),
+        ("rewritten_key", "without the slash after the key", key.removesuffix("/")),
+        ("rewritten_key", "with the accents of the key composed (NFC)", unicodedata.normalize("NFC", key)),
+        ("rewritten_key", "with the accents of the key decomposed (NFD)", unicodedata.normalize("NFD", key)),
+        ("bucket_twice", "without the bucket before the key", key.removeprefix(request.bucket + "/")),
+        ("rewritten_key", "with the key decoded twice more", unquote(unquote(key))),
     ):
-        if other != key:
-            yield Repair(code, f"with the key {how}", request._replace(key=other))
+        if repaired != key:
+            yield Repair(code, change, request._replace(key=repaired))
 
 
 def _guess_headers(request: CandidateRequest) -> Iterator[Repair]:
