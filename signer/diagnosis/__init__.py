@@ -175,8 +175,7 @@ def _to_datetime(timestamp: int | None) -> datetime | None:
         return None
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
-    e = explanation
+def _lines(e: Explanation) -> Iterator[str]:
     yield f"OSS presigned URL, signature {e.version}, used with {e.method}" if e.version else "URL without a signature"
     yield f"  object     {f'oss://{e.bucket}/{e.key}' if e.bucket else f'{e.key} (bucket unknown)'}"
     yield f"  host       {e.host} ({_HOST_KINDS[e.host_kind]})"
