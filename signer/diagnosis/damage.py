@@ -1,4 +1,4 @@
-"""What happens to a link on its way: line breaks, escapes, decoding. Each is recognised and undone."""
+"""Recognises and undoes what happens to a link on its way: line breaks, escapes, decoding."""
 
 from __future__ import annotations
 
@@ -7,162 +7,170 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-_START = re.compile(r"https?(?::|%3a)(?:\\?/|%2f){2}", re.IGNORECASE)
-_CLOSERS = {"<": ">", '"': '"', "'": "'", "(": ")", "[": "]", "`": "`", "“": "”", "«": "»"}
+_URL_START = re.compile(r"https?(?::|%3a)(?:\\?/|%2f){2}", re.IGNORECASE)
+_CLOSING = {"<": ">", '"': '"', "'": "'", "(": ")", "[": "]", "`": "`", "“": "”", "«": "»"}
 _COMPLETE = re.compile(r"x-oss-signature=[0-9a-f]{64}(?![0-9a-f])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
+_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
-_TAIL = re.compile(r"(x-oss-signature=[0-9a-f]{64})([^&#].*)", re.DOTALL)
+_TAIL = re.compile(r"x-oss-signature=[0-9a-f]{64}([^&#].*)", re.DOTALL)
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 
 
 class Damage(NamedTuple):
-    """One thing that happened to the text of a link; `evidence` holds no part of a value."""
+    """One thing that happened to a link; `evidence` holds no part of a value."""
 
     code: str
     evidence: str
 
 
-class Mended(NamedTuple):
-    """A link with the damage undone that can be undone."""
+class CleanedUrl(NamedTuple):
+    """A link with all damage undone that can be undone."""
 
     url: str
     damages: tuple[Damage, ...]
 
 
-def mend(text: str) -> Mended:
-    """The URL that stands in a text, as it was before it was damaged."""
-    url, damages = _found(text.strip()), []
-    for step in (_joined, _unescaped, _decoded_whole, _encoded_blanks, _encoded_delimiters, _decoded_query, _tail):
+_Step = tuple[str, Damage | None]
+
+
+def undo_transport_damage(string: str) -> CleanedUrl:
+    """The URL in a string, as it was before it was damaged."""
+    url, damages = _extract_url(string.strip()), []
+    for step in (
+        _join_lines,
+        _unescape,
+        _decode_url,
+        _encode_spaces,
+        _encode_delimiters,
+        _decode_query,
+        _remove_tail,
+    ):
         url, damage = step(url)
         if damage is not None:
             damages.append(damage)
-    return Mended(url, tuple(damages))
+    return CleanedUrl(url, tuple(damages))
 
 
-def _found(text: str) -> str:
-    """What begins with http, without the brackets or quotes that enclose it and the words before it."""
-    start = _START.search(text)
+def _extract_url(string: str) -> str:
+    """What starts with http, without the words before it and the brackets or quotes around it."""
+    start = _URL_START.search(string)
     if start is None or start.start() == 0:
-        return text
-    closer = _CLOSERS.get(text[start.start() - 1])
-    text = text[start.start() :]
-    return text.partition(closer)[0] if closer else text
+        return string
+    closing = _CLOSING.get(string[start.start() - 1])
+    string = string[start.start() :]
+    return string.partition(closing)[0] if closing else string
 
 
-Step = tuple[str, "Damage | None"]
-
-
-def _joined(url: str) -> Step:
-    """Lines put together: soft breaks of quoted-printable, wrapped lines, quote marks of replies, invisible marks."""
-    first, line_break, _ = url.partition("\n")
-    if line_break and _COMPLETE.search(first):
-        return first.rstrip(), Damage("trailing_text", "Behind the link another line was copied with it.")
+def _join_lines(url: str) -> _Step:
+    """Undoes soft breaks of quoted-printable, wrapped lines, quote marks of replies and invisible characters."""
+    first, newline, _ = url.partition("\n")
+    if newline and _COMPLETE.search(first):
+        return first.rstrip(), Damage("trailing_text", "Another line follows the link.")
     if re.search(r"=\r?\n", url) or re.search(r"x-oss-(?:credential|date|expires)=3D", url):
-        url = re.sub(r"=\r?\n", "", url).replace("=3D", "=")
-        return url, Damage(
-            "line_broken", "The text is quoted-printable, the raw form of an e-mail: = at line ends, or =3D for =."
+        return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage(
+            "line_broken", "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
         )
-    joined = _INVISIBLE.sub("", _BREAK.sub("", url))
-    if joined != url:
-        what = "line breaks" if _BREAK.search(url) else "invisible characters"
-        return joined, Damage("line_broken", f"There are {what} within the link, {_where(url, joined)}.")
-    return url, None
+    line_break = _LINE_BREAK.search(url)
+    first_removed = line_break or _INVISIBLE.search(url)
+    if first_removed is None:
+        return url, None
+    what = "line breaks" if line_break else "invisible characters"
+    evidence = f"The link contains {what} {_where(url[: first_removed.start()])}."
+    return _INVISIBLE.sub("", _LINE_BREAK.sub("", url)), Damage("line_broken", evidence)
 
 
-def _where(url: str, joined: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(url, joined, strict=False)) if a != b), len(joined))
-    if "?" not in url[:at]:
+def _where(start: str) -> str:
+    """Which part of a URL its start ends in."""
+    if "?" not in start:
         return "before its query"
-    name = re.split(r"[?&]", url[:at])[-1].partition("=")[0]
+    name = re.split(r"[?&]", start)[-1].partition("=")[0]
     return f"in {name}" if re.fullmatch(r"x-oss-[a-z-]{1,24}", name) else "in its query"
 
 
-def _unescaped(url: str) -> Step:
+def _unescape(url: str) -> _Step:
     if re.search(r"\\u0026|\\/", url, re.IGNORECASE):
         plain = re.sub(r"\\u0026", "&", url, flags=re.IGNORECASE).replace("\\u003d", "=").replace("\\/", "/")
-        return plain, Damage("json_escaped", r"The link stands as in a JSON text: \u0026 or \/.")
+        return plain, Damage("json_escaped", r"The link contains \u0026 or \/, as JSON source does.")
     if re.search(r"(?:\\[?&=]|\^&)", url):
         return re.sub(r"\\([?&=])|\^(&)", r"\1\2", url), Damage(
-            "shell_escaped", r"A shell's escapes are in the link: \& or \? or ^&."
+            "shell_escaped", r"The link contains the shell escapes \& or \? or ^&."
         )
     count = len(_ENTITY.findall(url))
     if count:
-        plain = _ENTITY.sub(lambda found: html.unescape(re.sub("%3b", ";", found[0], flags=re.IGNORECASE)), url)
-        marks = "an HTML entity stands" if count == 1 else f"{count} HTML entities stand"
-        return plain, Damage("html_escaped", f"In place of plain characters {marks} in the link, such as &amp; for &.")
+        plain = _ENTITY.sub(lambda match: html.unescape(re.sub("%3b", ";", match[0], flags=re.IGNORECASE)), url)
+        entities = "an HTML entity" if count == 1 else f"{count} HTML entities"
+        return plain, Damage("html_escaped", f"The link contains {entities}, such as &amp; for &.")
     return url, None
 
 
-def _decoded_whole(url: str) -> Step:
+def _decode_url(url: str) -> _Step:
     if re.match(r"https?%3a", url, re.IGNORECASE):
         return unquote(url), Damage(
-            "double_encoded", "The link is percent-encoded as a whole: it begins http…%3A%2F%2F."
+            "double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F."
         )
     return url, None
 
 
-def _encoded_blanks(url: str) -> Step:
-    """Raw blanks: in the path and in free values %20 was decoded, in a token a plus sign was, elsewhere text broke."""
+def _encode_spaces(url: str) -> _Step:
+    """Undoes raw spaces: in the path and in free values they were %20, in a token plus signs, elsewhere line breaks."""
     if " " not in url:
         return url, None
     path, mark, query = url.partition("?")
     if " " in path:
         return path.replace(" ", "%20") + mark + query.replace(" ", "+"), Damage(
-            "decoded", "There is a raw blank in the path: %20 was decoded."
+            "decoded", "The path contains a raw space: %20 was decoded."
         )
     if _COMPLETE.search(query.partition(" ")[0]):
-        return path + mark + query.partition(" ")[0], Damage("trailing_text", "Behind the link there is more text.")
-    names = [part.partition("=")[0] for part in query.split("&") if " " in part]
+        return path + mark + query.partition(" ")[0], Damage("trailing_text", "More text follows the link.")
+    names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
     token = next((name for name in names if name.endswith("security-token")), None)
     if token is not None:
-        # Told by the token itself, which then holds a plus sign where base64 has none.
+        # OSS reads a plus sign as a space too, so check_parameters still reports the token.
         head, _, rest = query.partition(token + "=")
         value, ampersand, tail = rest.partition("&")
         free = head.replace(" ", "%20") + f"{token}={value.replace(' ', '+')}" + ampersand + tail.replace(" ", "%20")
         return path + mark + free, None
-    name = names[0]
-    if name.startswith("x-oss-") and name != "x-oss-process":
-        return url.replace(" ", ""), Damage("line_broken", "There is a blank within the signature's parameters.")
-    return url.replace(" ", "%20"), Damage("decoded", "There is a raw blank in the query: %20 was decoded.")
+    if names[0].startswith("x-oss-") and names[0] != "x-oss-process":
+        return url.replace(" ", ""), Damage("line_broken", "A parameter of the signature contains a space.")
+    return url.replace(" ", "%20"), Damage("decoded", "The query contains a raw space: %20 was decoded.")
 
 
-def _encoded_delimiters(url: str) -> Step:
-    """A raw # or ? that belongs to the key cuts the path where %23 or %3F would not."""
-    marker = re.search(r"\?(?=[^?#]*x-oss-(?:signature|credential|date))", url)
-    if marker is None or re.search(r"\?[^?#]*x-oss-(?:signature|credential|date)[^?]*\?", url):
+def _encode_delimiters(url: str) -> _Step:
+    """Undoes a raw # or ? in the key, where the path would end."""
+    query_start = re.search(r"\?(?=[^?#]*x-oss-(?:signature|credential|date))", url)
+    if query_start is None or re.search(r"\?[^?#]*x-oss-(?:signature|credential|date)[^?]*\?", url):
         return url, None
     start = url.find("/", url.find("://") + 3)
-    path, query = url[start : marker.start()], url[marker.start() :]
+    path, query = url[start : query_start.start()], url[query_start.start() :]
     if start < 0 or not {"#", "?"} & set(path):
         return url, None
     mark, code = ("#", "%23") if "#" in path else ("?", "%3F")
     path = path.replace("#", "%23").replace("?", "%3F")
     return url[:start] + path + query, Damage(
-        "decoded", f"There is a raw {mark} in the path: {code} was decoded, and all behind it is lost to OSS."
+        "decoded", f"The path contains a raw {mark}: {code} was decoded, and for OSS the key ends there."
     )
 
 
-def _decoded_query(url: str) -> Step:
-    """A query that was encoded a second time, told by what no credential, date or token holds: a percent sign."""
+def _decode_query(url: str) -> _Step:
+    """Undoes a second encoding of the query, where a value has a percent sign that never has one."""
     path, mark, query = url.partition("?")
     if "=" not in query and re.search("%3D", query, re.IGNORECASE):
-        return path + mark + unquote(query), Damage("double_encoded", "The query's own = and & are percent-encoded.")
-    spoilt = re.search(r"(x-oss-(?:credential|security-token|date|additional-headers))=[^&]*%25[0-9A-Fa-f]{2}", query)
-    if spoilt is None:
+        return path + mark + unquote(query), Damage("double_encoded", "The = and & of the query are percent-encoded.")
+    match = re.search(r"(x-oss-(?:credential|security-token|date|additional-headers))=[^&]*%25[0-9A-Fa-f]{2}", query)
+    if match is None:
         return url, None
     once = _ENCODED_TWICE.sub("%", path) + mark + _ENCODED_TWICE.sub("%", query)
-    return once, Damage("double_encoded", f"In {spoilt[1]} a percent sign is itself encoded: %252F where %2F belongs.")
+    return once, Damage("double_encoded", f"{match[1]} contains an encoded percent sign: %252F where %2F is expected.")
 
 
-def _tail(url: str) -> Step:
+def _remove_tail(url: str) -> _Step:
     if _ELLIPSIS.search(url):
-        return _ELLIPSIS.sub("", url), Damage("truncated", "The link ends in an ellipsis, so it was cut to be shown.")
-    found = _TAIL.search(url)
-    if found:
-        return url[: found.start(2)], Damage(
-            "trailing_text", "Behind the 64 digits of the signature there is more that was copied with the link."
+        return _ELLIPSIS.sub("", url), Damage(
+            "truncated", "The link ends in an ellipsis: it was shortened for display."
         )
+    match = _TAIL.search(url)
+    if match:
+        return url[: match.start(1)], Damage("trailing_text", "More text follows the 64 digits of the signature.")
     return url, None

@@ -1,7 +1,7 @@
-"""What OSS answered: its error document, its codes, and where its canonical request differs from a link's.
+"""Reads an error document of OSS, and compares its canonical request with that of a link.
 
-Sources: the OSS pages "Error responses" and those of the single codes (EC). The document is read by its elements
-alone, since people paste parts of it, and browsers and terminals change its blanks.
+Sources: the OSS page "Error responses", and the page of each error code (EC). The document is read element by
+element, not as XML: people paste parts of it, and browsers and terminals change its spaces.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -17,8 +18,8 @@ from ..errors import InvalidLink
 
 _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 
-# OSS's finer codes, each to what it means here.
-BY_EC = {
+# The finding for each of OSS's codes; EC is the finer code.
+FINDING_BY_EC = {
     "0002-00000040": "signature_mismatch",
     "0002-00000069": "expired",
     "0002-00000232": "expires_out_of_range",
@@ -35,7 +36,7 @@ BY_EC = {
     "0048-00000300": "redirect_forbidden",
     "0048-00000401": "public_endpoint_forbidden",
 }
-BY_CODE = {
+FINDING_BY_CODE = {
     "SignatureDoesNotMatch": "signature_mismatch",
     "InvalidAccessKeyId": "unknown_access_key",
     "SecurityTokenExpired": "token_expired",
@@ -60,7 +61,7 @@ BY_CODE = {
 
 
 class ServerError(NamedTuple):
-    """OSS's answer, by its elements; `finding` is the code of what it means."""
+    """An error document of OSS, and all of its elements by name."""
 
     code: str
     message: str
@@ -69,24 +70,17 @@ class ServerError(NamedTuple):
 
     @property
     def canonical_request(self) -> str:
-        """What OSS signed; from its bytes where they are there, which no paste can change. "" where absent."""
-        return self._text("CanonicalRequest")
-
-    @property
-    def string_to_sign(self) -> str:
-        """The string to sign as OSS made it."""
-        return self._text("StringToSign")
-
-    def _text(self, name: str) -> str:
-        pairs = self.elements.get(name + "Bytes", "").split()
+        """What OSS checked, "" if absent; taken from its bytes if they are there, since no paste changes them."""
+        as_text = self.elements.get("CanonicalRequest", "")
+        as_bytes = self.elements.get("CanonicalRequestBytes", "").split()
         try:
-            return bytes.fromhex("".join(pairs)).decode() if pairs else self.elements.get(name, "")
+            return bytes.fromhex("".join(as_bytes)).decode() if as_bytes else as_text
         except ValueError:
-            return self.elements.get(name, "")
+            return as_text
 
     @property
     def finding(self) -> str:
-        """The code of the finding that OSS's own words say."""
+        """The code of the finding that the error stands for."""
         message = self.message.lower()
         if self.code == "AccessDenied":
             if "has expired" in message:
@@ -97,172 +91,166 @@ class ServerError(NamedTuple):
                 return "wrong_region"
             if "source address" in message or "sourceip" in message:
                 return "source_address"
-        if self.ec in BY_EC:
-            return BY_EC[self.ec]
+        if self.ec in FINDING_BY_EC:
+            return FINDING_BY_EC[self.ec]
         if self.code in ("AuthorizationQueryParametersError", "InvalidArgument"):
-            argument = self.elements.get("ArgumentName", "")
             if "region" in message:
                 return "wrong_region"
             if "signed header" in message or "additional" in message:
                 return "missing_header"
-            if argument == "x-oss-expires" or "expires" in message:
-                return "expires_out_of_range" if "604800" in message else "malformed_parameter"
-            return "malformed_parameter"
-        return BY_CODE.get(self.code, "other_error")
+            about_expiry = self.elements.get("ArgumentName") == "x-oss-expires" or "expires" in message
+            return "expires_out_of_range" if about_expiry and "604800" in message else "malformed_parameter"
+        return FINDING_BY_CODE.get(self.code, "other_error")
 
 
-def read_error(text: str) -> ServerError:
-    """OSS's error document, whole or in part, or base64 of it as in the header x-oss-err. Raises `InvalidLink`."""
-    if "<" not in text:
+def read_error(document: str) -> ServerError:
+    """Reads an error document or a part of it, also in base64 as in the header x-oss-err. Raises `InvalidLink`."""
+    if "<" not in document:
         try:
-            text = base64.b64decode(re.sub(r"\s", "", text), validate=True).decode()
+            document = base64.b64decode(re.sub(r"\s", "", document), validate=True).decode()
         except (binascii.Error, ValueError):
-            text = ""
-    elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(text)}
+            document = ""
+    elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(document)}
     if "Code" not in elements and "EC" not in elements:
-        raise InvalidLink("This is no error document of OSS: give its XML, from <Error> to </Error>.", what="error_xml")
-    return ServerError(
-        elements.get("Code", "").strip(), elements.get("Message", "").strip(), elements.get("EC", "").strip(), elements
-    )
+        raise InvalidLink("Invalid error document: expected OSS's XML, from <Error> to </Error>.")
+    code, message, ec = (elements.get(name, "").strip() for name in ("Code", "Message", "EC"))
+    return ServerError(code, message, ec, elements)
 
 
 class Difference(NamedTuple):
-    """Where two canonical requests differ; `code` is what that most probably means."""
+    """Where two canonical requests differ; `code` is the finding that this most probably means."""
 
     line: str
     code: str
     sentence: str
 
 
-class Canonical(NamedTuple):
+class CanonicalRequest(NamedTuple):
     """The lines of a canonical request."""
 
     method: str
     path: str
-    query: tuple[str, ...]
+    query: dict[str, str]
     headers: dict[str, str]
-    additional: str
+    additional_headers: str
     payload: str
 
 
-def read_canonical(request: str) -> Canonical | None:
-    """A canonical request taken apart, None where it has too few lines."""
+def parse_canonical_request(request: str) -> CanonicalRequest | None:
+    """The lines of a canonical request, None where there are too few."""
     lines = request.replace("\r\n", "\n").split("\n")
     if len(lines) < 6:
         return None
+    query = dict(parameter.partition("=")[::2] for parameter in lines[2].split("&") if parameter)
     headers = dict(line.partition(":")[::2] for line in lines[3:-2] if line)
-    return Canonical(lines[0], lines[1], tuple(part for part in lines[2].split("&") if part), headers, *lines[-2:])
+    return CanonicalRequest(lines[0], lines[1], query, headers, *lines[-2:])
 
 
-def differences(theirs: str, ours: str, *, unknown_headers: frozenset[str] = frozenset()) -> tuple[Difference, ...]:
-    """How the request that OSS saw differs from the one that the link is for, line by line.
+def compare_canonical_requests(
+    received: str, expected: str, *, unknown_headers: frozenset[str] = frozenset()
+) -> tuple[Difference, ...]:
+    """How the request that OSS received differs from the one that the link is for, line by line.
 
-    `unknown_headers` are those whose value the link does not tell. No sentence holds a value that may be secret.
+    `unknown_headers` are those whose value is not known. No sentence holds a value that may be secret.
     """
-    seen, meant = read_canonical(theirs), read_canonical(ours)
-    if seen is None or meant is None:
+    theirs, ours = parse_canonical_request(received), parse_canonical_request(expected)
+    if theirs is None or ours is None:
         return ()
-    found = []
-    if seen.method != meant.method:
-        found.append(
-            Difference("verb", "wrong_method", f"Line 1, the verb: OSS saw {word(seen.method)}, not {meant.method}.")
-        )
-    if seen.path != meant.path:
-        code, sentence = _path_difference(seen.path, meant.path)
-        found.append(Difference("path", code, sentence))
-    found += _query_differences(seen.query, meant.query)
-    found += _header_differences(seen.headers, meant.headers, unknown_headers)
-    if seen.additional != meant.additional:
-        found.append(
-            Difference(
-                "additional headers",
-                "changed_query",
-                "The line of additional headers: OSS saw other names than the link has.",
-            )
-        )
-    if seen.payload != meant.payload:
-        found.append(
-            Difference(
-                "payload",
-                "extra_header",
-                "The last line, the payload: the client sent a header x-oss-content-sha256, or left it out.",
-            )
-        )
-    return tuple(found)
+    differences = []
+    if theirs.method != ours.method:
+        sentence = f"Line 1 (method): OSS received {printable_name(theirs.method)} instead of {ours.method}."
+        differences.append(Difference("verb", "wrong_method", sentence))
+    if theirs.path != ours.path:
+        code, what = _compare_paths(theirs.path, ours.path)
+        differences.append(Difference("path", code, f"Line 2 (path): {what}."))
+    differences += _compare_queries(theirs.query, ours.query)
+    differences += _compare_headers(theirs.headers, ours.headers, unknown_headers)
+    if theirs.additional_headers != ours.additional_headers:
+        sentence = "Additional headers: OSS received other names than those in the link."
+        differences.append(Difference("additional headers", "changed_query", sentence))
+    if theirs.payload != ours.payload:
+        sentence = "Payload (last line): x-oss-content-sha256 was sent but not signed, or signed but not sent."
+        differences.append(Difference("payload", "extra_header", sentence))
+    return tuple(differences)
 
 
-def _path_difference(seen: str, meant: str) -> tuple[str, str]:
-    start = "Line 2, the path: "
-    bucket = meant.split("/")[1]
-    if unquote(seen) == meant:
-        return "double_encoded", start + "it reached OSS encoded twice, %2520 for %20."
-    if unquote(seen) == unquote(unquote(meant)):
-        return "decoded", start + "it reached OSS decoded once too often."
-    if seen == f"/{bucket}{meant}":
-        return "bucket_twice", start + "it reached OSS with the bucket in it twice."
-    if seen == _normalised(meant):
-        return "rewritten_key", start + "a client took segments that are empty, . or .. out of it."
-    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), min(len(seen), len(meant)))
-    left, right = seen[at : at + 24], meant[at : at + 24]
-    return "changed_path", f"{start}from character {at + 1} on OSS saw {left!r} where the link has {right!r}."
+def _compare_paths(received: str, expected: str) -> tuple[str, str]:
+    bucket = expected.split("/")[1]
+    if unquote(received) == expected:
+        return "double_encoded", "OSS received it encoded twice, %2520 for %20"
+    if unquote(received) == unquote(unquote(expected)):
+        return "decoded", "OSS received it decoded once too often"
+    if received == f"/{bucket}{expected}":
+        return "bucket_twice", "OSS received it with the bucket twice"
+    if received == _remove_dot_segments(expected):
+        return "rewritten_key", 'a client removed its empty, "." and ".." segments'
+    pairs = enumerate(zip(received, expected, strict=False))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(received), len(expected)))
+    left, right = received[at : at + 24], expected[at : at + 24]
+    return "changed_path", f"from character {at + 1} on, OSS received {left!r} instead of {right!r}"
 
 
-def _normalised(path: str) -> str:
-    """The path as RFC 3986 §5.2.4 and careless clients make it."""
-    kept: list[str] = []
+def _remove_dot_segments(path: str) -> str:
+    """RFC 3986 section 5.2.4; empty segments are removed too, as careless clients do."""
+    segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            kept[-1:] = []
+            segments[-1:] = []
         elif segment not in ("", "."):
-            kept.append(segment)
-    ends = path.rpartition("/")[2] in ("", ".", "..")
-    return "/" + "/".join(kept) + ("/" if ends and kept else "")
+            segments.append(segment)
+    is_folder = path.rpartition("/")[2] in ("", ".", "..")
+    return "/" + "/".join(segments) + ("/" if is_folder and segments else "")
 
 
-def _query_differences(seen: tuple[str, ...], meant: tuple[str, ...]) -> list[Difference]:
-    theirs = {part.partition("=")[0]: part.partition("=")[2] for part in seen}
-    ours = {part.partition("=")[0]: part.partition("=")[2] for part in meant}
-    found = []
-    extra = [name for name in theirs if name not in ours]
-    lost = [name for name in ours if name not in theirs]
-    if extra:
-        names = ", ".join(word(unquote(name)) for name in extra)
-        code = "token_not_signed" if all("security-token" in name for name in extra) else "added_parameters"
-        found.append(Difference("query", code, f"Line 3, the query: OSS saw {names}, which the link does not have."))
+def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list[Difference]:
+    differences = []
+    added = [unquote(name) for name in received if name not in expected]
+    lost = [unquote(name) for name in expected if name not in received]
+    if added:
+        code = "token_not_signed" if all("security-token" in name for name in added) else "added_parameters"
+        differences.append((code, f"received {join_names(added)}, which is not in the link"))
     if lost:
-        names = ", ".join(word(unquote(name)) for name in lost)
         code = "missing_token" if any("security-token" in name for name in lost) else "changed_query"
-        found.append(Difference("query", code, f"Line 3, the query: {names} of the link did not reach OSS."))
-    for name in (name for name in theirs if name in ours and theirs[name] != ours[name]):
-        plus = theirs[name].replace("%20", "%2B") == ours[name].replace("%20", "%2B")
-        twice = unquote(theirs[name]) == ours[name]
-        code = "plus_decoded" if plus else "double_encoded" if twice else "changed_query"
-        how = "with blanks for plus signs" if plus else "encoded twice" if twice else "with another value"
-        found.append(Difference("query", code, f"Line 3, the query: {word(unquote(name))} reached OSS {how}."))
-    return found
+        differences.append((code, f"did not receive {join_names(lost)} of the link"))
+    for name, value in received.items():
+        if value != expected.get(name, value):
+            if value.replace("%20", "%2B") == expected[name].replace("%20", "%2B"):
+                code, how = "plus_decoded", "with spaces for plus signs"
+            elif unquote(value) == expected[name]:
+                code, how = "double_encoded", "encoded twice"
+            else:
+                code, how = "changed_query", "with another value"
+            differences.append((code, f"received {printable_name(unquote(name))} {how}"))
+    return [Difference("query", code, f"Line 3 (query): OSS {what}.") for code, what in differences]
 
 
-def _header_differences(seen: dict[str, str], meant: dict[str, str], unknown: frozenset[str]) -> list[Difference]:
-    found = []
-    for name in sorted(seen.keys() | meant.keys()):
-        if name in unknown or seen.get(name) == meant.get(name):
+def _compare_headers(received: dict[str, str], expected: dict[str, str], unknown: frozenset[str]) -> list[Difference]:
+    differences = []
+    for name in sorted((received.keys() | expected.keys()) - unknown):
+        if received.get(name) == expected.get(name):
             continue
-        if name not in meant:
-            code, what = "extra_header", "was sent, and it is signed whenever it is sent"
-        elif name not in seen:
+        if name not in expected:
+            code, what = "extra_header", "was sent but not signed"
+        elif name not in received:
             code, what = "missing_header", "was signed but not sent"
         else:
             code = "wrong_host" if name == "host" else "changed_header"
-            what = "was sent with another value than was signed"
-        found.append(Difference("headers", code, f"The headers: {word(name)} {what}."))
-    return found
+            what = "was sent with another value than the signed one"
+        differences.append(Difference("headers", code, f"Headers: {printable_name(name)} {what}."))
+    return differences
 
 
-def word(name: str) -> str:
-    """A name that can be printed: one that may be a piece of a secret is not."""
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _is_secret_like(name) else "a parameter"
+def join_names(names: Sequence[str]) -> str:
+    """Up to five names for a sentence."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(printable_name(name) for name in names[:5]) + more
 
 
-def _is_secret_like(name: str) -> bool:
-    """Whether a name looks like digits of a signature or a piece of base64 more than like words."""
+def printable_name(name: str) -> str:
+    """The name, or "a parameter" where the name may be a piece of a secret."""
+    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name) and not _looks_secret(name) else "a parameter"
+
+
+def _looks_secret(name: str) -> bool:
+    """Whether a name looks less like words than like a part of a signature or of base64."""
     return len(name) > 11 and re.search(r"[a-z]{3,}(?:[-_.]|$)|^[A-Z]?[a-z]+(?:[A-Z][a-z]+)*$", name) is None

@@ -1,4 +1,4 @@
-"""With the secret: undo what may have happened to a link, one thing at a time, until the signature matches."""
+"""With the secret: undoes what may have happened to a link, until the signature matches."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from urllib.parse import unquote, unquote_plus
 
 from .. import v4
 from ..credentials import Credentials
-from ..endpoint import Endpoint
 from ..signed_request import REQUIRED
 from ..verification import verify_request
 from .checks import added_after_signing
-from .lenient_url import Reading
-from .oss_error import word
+from .lenient_url import LenientUrl
+from .oss_error import join_names, printable_name
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
-_LIVES = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 36000, 43200, 86400,
-          172800, 259200, 432000, 604800)  # fmt: skip
-_TYPES = (
+_LIFETIMES = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 36000, 43200, 86400,
+              172800, 259200, 432000, 604800)  # fmt: skip
+_CONTENT_TYPES = (
     "application/octet-stream", "application/json", "application/pdf", "application/zip", "application/xml",
     "application/x-www-form-urlencoded", "text/plain", "text/plain; charset=utf-8", "text/plain;charset=UTF-8",
     "text/html", "text/csv", "image/jpeg", "image/png", "image/gif", "image/webp", "image/svg+xml", "video/mp4",
     "audio/mpeg", "multipart/form-data",
 )  # fmt: skip
-_NEVER_DROPPED = frozenset((*REQUIRED, "x-oss-security-token"))
+_TOKEN = "x-oss-security-token"
+_NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
 
 
-class Request(NamedTuple):
+class CandidateRequest(NamedTuple):
     """A request as OSS would check it; `headers` by lower-case name."""
 
     method: str
@@ -38,213 +38,184 @@ class Request(NamedTuple):
     headers: dict[str, str]
 
     def value(self, name: str) -> str:
-        """The last value of a parameter, "" where there is none."""
+        """The last value of a parameter, "" if it is missing."""
         return dict(self.query).get(name, "")
 
-    def having(self, **parameters: str | None) -> Request:
-        """The request with these x-oss- parameters set, or left out where None."""
-        named = {f"x-oss-{name.replace('_', '-')}": value for name, value in parameters.items()}
-        kept = [pair for pair in self.query if pair[0] not in named]
-        return self._replace(query=(*kept, *((name, value) for name, value in named.items() if value is not None)))
+    def with_parameter(self, name: str, value: str) -> CandidateRequest:
+        """The request with one value for this parameter."""
+        return self._replace(query=(*self.without_parameters(name).query, (name, value)))
+
+    def without_parameters(self, *names: str) -> CandidateRequest:
+        return self._replace(query=tuple(pair for pair in self.query if pair[0] not in names))
+
+    def with_header(self, name: str, value: str) -> CandidateRequest:
+        return self._replace(headers={**self.headers, name: value})
+
+    def without_headers(self, *names: str) -> CandidateRequest:
+        return self._replace(headers={name: value for name, value in self.headers.items() if name not in names})
 
 
 class Repair(NamedTuple):
-    """A request as it may have been signed, and what then happened to it."""
+    """A request as it may have been signed; `change` continues the words "The signature matches"."""
 
     code: str
-    sentence: str
-    request: Request
+    change: str
+    request: CandidateRequest
 
 
-def matches(request: Request, credentials: Credentials) -> bool:
-    """Whether the signature is right for this very request, whatever else is wrong with it."""
-    return verify_request(
-        request.method,
-        request.bucket,
-        request.key,
-        request.query,
-        request.headers,
-        credentials=credentials,
-        now=0,
-    ).signature
+def signature_matches(request: CandidateRequest, credentials: Credentials) -> bool:
+    """Whether the signature is right for exactly this request, even if it has expired."""
+    return verify_request(*request, credentials=credentials, now=0).signature
 
 
-def begins(request: Request, credentials: Credentials) -> bool:
-    """Whether a signature that was cut is the beginning of the right one."""
-    cut = request.value("x-oss-signature")
-    checked = verify_request(
-        request.method,
-        request.bucket,
-        request.key,
-        request.having(signature="0").query,
-        request.headers,
-        credentials=credentials,
-        now=0,
-    )
-    if not checked.string_to_sign or not checked.access_key_id:
+def signature_is_cut(request: CandidateRequest, credentials: Credentials) -> bool:
+    """Whether the signature is the beginning of the right one."""
+    parsable = request.with_parameter("x-oss-signature", "0")
+    string_to_sign = verify_request(*parsable, credentials=credentials, now=0).string_to_sign
+    if not string_to_sign:
         return False
-    _, issued_at, scope, _ = checked.string_to_sign.split("\n")
-    date, region, product, _ = scope.split("/")
+    date, region, product, _ = string_to_sign.split("\n")[2].split("/")
     key = v4.signing_key(credentials.access_key_secret, date, region, product)
-    return v4.signature(key, checked.string_to_sign).startswith(cut) and issued_at.startswith(date)
+    return v4.signature(key, string_to_sign).startswith(request.value("x-oss-signature"))
 
 
-def find(request: Request, link: Reading, credentials: Credentials) -> tuple[Repair, ...]:
-    """The repair, or the two, that make the signature match; empty where none does."""
-    usual = list(_usual(request, link, credentials))
-    for first in (*usual, *_guesses(request, link)):
-        if matches(first.request, credentials):
+def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> tuple[Repair, ...]:
+    """The repair, or the two repairs, with which the signature matches, or ()."""
+    common = list(_common_repairs(request, link, credentials))
+    for first in (*common, *_guesses(request, link)):
+        if signature_matches(first.request, credentials):
             return (first,)
-    for first in usual:
-        for second in _usual(first.request, link, credentials):
-            if second.code != first.code and matches(second.request, credentials):
+    for first in common:
+        for second in _common_repairs(first.request, link, credentials):
+            if second.code != first.code and signature_matches(second.request, credentials):
                 return (first, second)
     return ()
 
 
-def _usual(request: Request, link: Reading, credentials: Credentials) -> Iterator[Repair]:
-    """What often happens, and so may happen together."""
-    yield from _of_method(request)
-    yield from _of_token(request, credentials)
-    yield from _of_query(request, link)
-    yield from _of_headers(request)
-    yield from _of_path(request, link)
+def _common_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> Iterator[Repair]:
+    """What happens often, and so may happen together."""
+    yield from _repair_method(request)
+    yield from _repair_token(request, credentials)
+    yield from _repair_query(request, link)
+    yield from _repair_headers(request)
+    yield from _repair_key(request, link)
 
 
-def _guesses(request: Request, link: Reading) -> Iterator[Repair]:
-    """Usual values for what the link does not show or no longer has."""
-    yield from _of_lost_headers(request)
-    yield from _of_host(request, link)
-    yield from _of_values(request, link)
+def _guesses(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    """Common values for what the link does not show or no longer has."""
+    yield from _guess_headers(request)
+    yield from _guess_host(request, link)
+    yield from _guess_parameters(request, link)
 
 
-def _of_method(request: Request) -> Iterator[Repair]:
+def _repair_method(request: CandidateRequest) -> Iterator[Repair]:
     for method in _METHODS:
         if method != request.method:
-            sentence = f"The signature is right for {method}, and the method here is {word(request.method)}."
-            yield Repair("wrong_method", sentence, request._replace(method=method))
+            change = f"with the method {method} instead of {printable_name(request.method)}"
+            yield Repair("wrong_method", change, request._replace(method=method))
 
 
-def _of_token(request: Request, credentials: Credentials) -> Iterator[Repair]:
-    token = request.value("x-oss-security-token")
+def _repair_token(request: CandidateRequest, credentials: Credentials) -> Iterator[Repair]:
+    token = request.value(_TOKEN)
     if " " in token:
-        sentence = "With a plus sign for each blank in the token, the signature matches."
-        yield Repair("plus_decoded", sentence, request.having(security_token=token.replace(" ", "+")))
+        repaired = request.with_parameter(_TOKEN, token.replace(" ", "+"))
+        yield Repair("plus_decoded", "with plus signs instead of spaces in the security token", repaired)
     if token:
-        sentence = "Without the security token the signature matches, so it was not signed."
-        yield Repair("token_not_signed", sentence, request.having(security_token=None))
-    by_old_name = tuple(pair for pair in request.query if pair[0] != "security-token")
-    if by_old_name != request.query:
-        sentence = "Without security-token, its name in V1, the signature matches."
-        yield Repair("token_not_signed", sentence, request._replace(query=by_old_name))
-    if "x-oss-security-token" in request.headers:
-        kept = {name: value for name, value in request.headers.items() if name != "x-oss-security-token"}
-        sentence = "Without the security token among the headers the signature matches, so it was not signed."
-        yield Repair("token_not_signed", sentence, request._replace(headers=kept))
+        yield Repair("token_not_signed", "without the security token", request.without_parameters(_TOKEN))
+    repaired = request.without_parameters("security-token")
+    if repaired != request:
+        yield Repair("token_not_signed", "without security-token, its name in V1", repaired)
+    if _TOKEN in request.headers:
+        yield Repair("token_not_signed", f"without the header {_TOKEN}", request.without_headers(_TOKEN))
     if credentials.security_token and token != credentials.security_token:
-        lost = not token
-        sentence = (
-            f"With the credentials' own token {'added' if lost else 'in place of this one'}, the signature matches."
-        )
-        repaired = request.having(security_token=credentials.security_token)
-        yield Repair("missing_token" if lost else "wrong_token", sentence, repaired)
+        code, place = ("wrong_token", " instead of this one") if token else ("missing_token", "")
+        repaired = request.with_parameter(_TOKEN, credentials.security_token)
+        yield Repair(code, f"with the security token of the credentials{place}", repaired)
 
 
-def _of_query(request: Request, link: Reading) -> Iterator[Repair]:
-    free = [name for name, _ in request.query if name not in _NEVER_DROPPED]
-    likely = [name for name in added_after_signing(link) if name in free]
-    for names in [[name] for name in dict.fromkeys((*likely, *free))] + [likely, free]:
+def _repair_query(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    removable = [name for name, _ in request.query if name not in _NEVER_ADDED]
+    likely = [name for name in added_after_signing(link) if name in removable]
+    for names in [[name] for name in dict.fromkeys((*likely, *removable))] + [likely, removable]:
         if names:
-            kept = tuple(pair for pair in request.query if pair[0] not in names)
-            shown = ", ".join(word(name) for name in names[:5])
-            sentence = f"Without {shown} the signature matches."
-            yield Repair("added_parameters", sentence, request._replace(query=kept))
+            yield Repair("added_parameters", f"without {join_names(names)}", request.without_parameters(*names))
     raw = [pair for pair in link.raw_query if pair[0] != "x-oss-signature"]
+    decoded = request.without_parameters("x-oss-signature").query
     signature = ("x-oss-signature", request.value("x-oss-signature"))
-    for code, sentence, pairs in (
-        ("plus_decoded", "With plus signs, not blanks, for those in the query", raw),
-        ("double_encoded", "With the query decoded once more", [p for p in request.query if p[0] != signature[0]]),
+    for code, change, pairs in (
+        ("plus_decoded", "with plus signs instead of spaces in the query", raw),
+        ("double_encoded", "with the query decoded once more", decoded),
     ):
-        other = (*((unquote(name), unquote(value)) for name, value in pairs), signature)
-        if sorted(other) != sorted(request.query):
-            yield Repair(code, sentence + " the signature matches.", request._replace(query=other))
-    undecoded = {name: value for name, value in link.raw_query if "%" in value}
-    once_less = tuple((name, undecoded.get(name, value) if name in free else value) for name, value in request.query)
-    if once_less != request.query:
-        sentence = "With the query's values decoded once less the signature matches."
-        yield Repair("decoded", sentence, request._replace(query=once_less))
+        query = (*((unquote(name), unquote(value)) for name, value in pairs), signature)
+        if sorted(query) != sorted(request.query):
+            yield Repair(code, change, request._replace(query=query))
+    encoded = {name: value for name, value in link.raw_query if "%" in value and name in removable}
+    query = tuple((name, encoded.get(name, value)) for name, value in request.query)
+    if query != request.query:
+        yield Repair("decoded", "with the values of the query decoded once less", request._replace(query=query))
 
 
-def _of_headers(request: Request) -> Iterator[Repair]:
+def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
     signed = [name for name in request.headers if v4.is_always_signed(name)]
     for names in [[name] for name in signed] + ([signed] if len(signed) > 1 else []):
-        kept = {name: value for name, value in request.headers.items() if name not in names}
-        sentence = f"Without the header {', '.join(word(name) for name in names)} the signature matches."
-        yield Repair("extra_header", sentence, request._replace(headers=kept))
+        yield Repair("extra_header", f"without the header {join_names(names)}", request.without_headers(*names))
 
 
-def _of_lost_headers(request: Request) -> Iterator[Repair]:
-    given = request.headers.get("content-type")
-    for kind in _TYPES:
-        if kind != given:
-            sentence = f"With the header Content-Type: {kind} the signature matches."
-            headers = {**request.headers, "content-type": kind}
-            yield Repair("changed_header" if given else "missing_header", sentence, request._replace(headers=headers))
-    if given and ";" in given:
-        headers = {**request.headers, "content-type": given.partition(";")[0].strip()}
-        sentence = "Without what follows the semicolon of Content-Type the signature matches."
-        yield Repair("changed_header", sentence, request._replace(headers=headers))
-    for name in ("x-oss-forbid-overwrite", "x-oss-object-acl"):
+def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    key = request.key
+    for code, change, repaired in (
+        ("double_encoded", "with the key decoded once more", unquote(key)),
+        ("decoded", "with the key decoded once less", link.path),
+        ("plus_decoded", "with spaces instead of plus signs in the key", unquote_plus(link.path)),
+        ("rewritten_key", "with a slash before the key", "/" + key),
+        ("rewritten_key", "with a slash after the key", key + "/"),
+        ("rewritten_key", "without the slash after the key", key.removesuffix("/")),
+        ("rewritten_key", "with the accents of the key composed (NFC)", unicodedata.normalize("NFC", key)),
+        ("rewritten_key", "with the accents of the key decomposed (NFD)", unicodedata.normalize("NFD", key)),
+        ("bucket_twice", "without the bucket before the key", key.removeprefix(request.bucket + "/")),
+        ("rewritten_key", "with the key decoded twice more", unquote(unquote(key))),
+    ):
+        if repaired != key:
+            yield Repair(code, change, request._replace(key=repaired))
+
+
+def _guess_headers(request: CandidateRequest) -> Iterator[Repair]:
+    sent = request.headers.get("content-type")
+    code = "changed_header" if sent else "missing_header"
+    for content_type in _CONTENT_TYPES:
+        if content_type != sent:
+            repaired = request.with_header("content-type", content_type)
+            yield Repair(code, f"with the header Content-Type: {content_type}", repaired)
+    if sent and ";" in sent:
+        repaired = request.with_header("content-type", sent.partition(";")[0].strip())
+        yield Repair(code, "with Content-Type cut at its semicolon", repaired)
+    for name, value in (("x-oss-forbid-overwrite", "true"), ("x-oss-object-acl", "private")):
         if name not in request.headers:
-            value = "true" if name.endswith("overwrite") else "private"
-            sentence = f"With the header {name}: {value} the signature matches."
-            yield Repair("missing_header", sentence, request._replace(headers={**request.headers, name: value}))
+            yield Repair("missing_header", f"with the header {name}: {value}", request.with_header(name, value))
 
 
-def _of_path(request: Request, link: Reading) -> Iterator[Repair]:
-    key, bucket = request.key, request.bucket
-    readings = [
-        ("double_encoded", "decoded once more", unquote(key)),
-        ("decoded", "decoded once less", link.path),
-        ("plus_decoded", "with blanks for its plus signs", unquote_plus(link.path)),
-        ("rewritten_key", "with a slash before it", "/" + key),
-        ("rewritten_key", "with a slash behind it", key + "/"),
-        ("rewritten_key", "without the slash behind it", key.removesuffix("/")),
-        ("rewritten_key", "with its accents composed (NFC)", unicodedata.normalize("NFC", key)),
-        ("rewritten_key", "with its accents decomposed (NFD)", unicodedata.normalize("NFD", key)),
-        ("bucket_twice", "without the bucket before it", key.removeprefix(bucket + "/")),
-        ("rewritten_key", "with its slashes encoded", unquote(unquote(key))),
-    ]
-    for code, how, other in readings:
-        if other != key:
-            yield Repair(code, f"With the key {how} the signature matches.", request._replace(key=other))
-
-
-def _of_host(request: Request, link: Reading) -> Iterator[Repair]:
-    if "host" not in link.additional:
+def _guess_host(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    if "host" not in link.additional_headers:
         return
     region = link.region or "cn-hangzhou"
-    hosts = []
-    for endpoint in (
-        Endpoint("https", f"oss-{region}.aliyuncs.com", region),
-        Endpoint("https", f"oss-{region}-internal.aliyuncs.com", region),
-        Endpoint("https", "oss-accelerate.aliyuncs.com", region),
-        Endpoint("https", "oss-accelerate-overseas.aliyuncs.com", region),
-        Endpoint("https", f"{region}.oss.aliyuncs.com", region),
+    for domain in (
+        f"oss-{region}.aliyuncs.com",
+        f"oss-{region}-internal.aliyuncs.com",
+        "oss-accelerate.aliyuncs.com",
+        "oss-accelerate-overseas.aliyuncs.com",
+        f"{region}.oss.aliyuncs.com",
     ):
-        hosts += [endpoint.host(request.bucket), endpoint.domain]
-    for host in hosts:
-        if host != request.headers.get("host"):
-            sentence = f"With the host {host} the signature matches."
-            yield Repair("wrong_host", sentence, request._replace(headers={**request.headers, "host": host}))
+        for host in (f"{request.bucket}.{domain}", domain):
+            if host != request.headers.get("host"):
+                yield Repair("wrong_host", f"with the host {host}", request.with_header("host", host))
 
 
-def _of_values(request: Request, link: Reading) -> Iterator[Repair]:
-    for life in _LIVES:
-        if str(life) != request.value("x-oss-expires"):
-            sentence = f"With x-oss-expires={life} the signature matches, so the link was made for that."
-            yield Repair("altered_parameter", sentence, request.having(expires=str(life)))
+def _guess_parameters(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    for lifetime in map(str, _LIFETIMES):
+        if lifetime != request.value("x-oss-expires"):
+            repaired = request.with_parameter("x-oss-expires", lifetime)
+            yield Repair("altered_parameter", f"with x-oss-expires={lifetime}", repaired)
     if link.host_region and link.region and link.host_region != link.region:
         credential = request.value("x-oss-credential").replace(f"/{link.region}/", f"/{link.host_region}/")
-        sentence = "With the host's region in x-oss-credential the signature matches."
-        yield Repair("altered_parameter", sentence, request.having(credential=credential))
+        repaired = request.with_parameter("x-oss-credential", credential)
+        yield Repair("altered_parameter", "with the region of the host in x-oss-credential", repaired)

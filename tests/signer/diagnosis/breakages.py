@@ -1,4 +1,4 @@
-"""Links that work, and the same links broken in each way that an explanation names: by construction, from a seed."""
+"""Random links that work, and random links broken in each way that an explanation can name; each from a seed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ HEADERS = (
 
 
 class Use(NamedTuple):
-    """A link and how it is used; what `explain` is asked. `sent_method` and `sent_headers` are what reached OSS."""
+    """A link, and how it is used. `sent_method`, `sent_headers` and `sent_url` are what OSS receives, if different.
+
+    `error` is the answer of OSS where local OSS does not give it.
+    """
 
     url: str
     method: str
@@ -56,11 +59,10 @@ class Use(NamedTuple):
     sent_method: str | None = None
     sent_headers: dict[str, str] | None = None
     sent_url: str | None = None
-    server: OssError | None = None
-    given: signer.Credentials | None = None
+    error: OssError | None = None
 
-    def explained(self, mode: str) -> signer.Explanation:
-        """The explanation with nothing more ("bare"), with OSS's answer ("xml") or with the secret ("secret")."""
+    def explain(self, mode: str) -> signer.Explanation:
+        """The explanation of the link alone ("bare"), with OSS's answer ("xml") or with the secret ("secret")."""
         return signer.explain(
             self.url,
             method=self.method,
@@ -68,16 +70,16 @@ class Use(NamedTuple):
             now=self.now,
             bucket=self.bucket if self.endpoint.addressing == "custom" else None,
             inside=self.inside,
-            error_xml=self.answer() if mode == "xml" else None,
-            credentials=(self.given or self.credentials) if mode == "secret" else None,
+            error_xml=self.error_xml() if mode == "xml" else None,
+            credentials=self.credentials if mode == "secret" else None,
         )
 
-    def answer(self) -> str:
+    def error_xml(self) -> str:
         """The error document with which OSS refuses this use."""
-        error = self.server or self._refused()
+        error = self.error or self._refusal()
         return error.xml("65E01A2B3C4D5E6F70819203", self.endpoint.host(self.bucket)).decode()
 
-    def _refused(self) -> OssError:
+    def _refusal(self) -> OssError:
         url = self.sent_url or self.url
         presented = read_url(url.partition("#")[0], endpoint=self.endpoint, bucket=self.bucket)
         sent = self.headers if self.sent_headers is None else self.sent_headers
@@ -94,30 +96,30 @@ class Use(NamedTuple):
         return refusal(checked, cast(Any, SimpleNamespace(query=presented.query)), self.now)
 
 
-def text(random: Random, alphabet: str, least: int, most: int) -> str:
-    return "".join(random.choice(alphabet) for _ in range(random.randint(least, most)))
+def random_string(random: Random, alphabet: str, minimum: int, maximum: int) -> str:
+    return "".join(random.choice(alphabet) for _ in range(random.randint(minimum, maximum)))
 
 
-def a_key(random: Random, alphabet: str = KEY_LETTERS) -> str:
+def random_key(random: Random, alphabet: str = KEY_LETTERS) -> str:
     while True:
-        key = "/".join(text(random, alphabet, 1, 12) for _ in range(random.randint(1, 4)))
+        key = "/".join(random_string(random, alphabet, 1, 12) for _ in range(random.randint(1, 4)))
         if not {".", ".."} & set(key.split("/")) and not key.startswith(("/", "\\")):
             return key
 
 
-def some_credentials(random: Random, *, temporary: bool | None = None, plus: bool = False) -> signer.Credentials:
+def random_credentials(random: Random, *, temporary: bool | None = None, plus: bool = False) -> signer.Credentials:
     if temporary is None:
         temporary = random.random() < 0.6
-    secret = text(random, LETTERS, 30, 30)
+    secret = random_string(random, LETTERS, 30, 30)
     if not temporary:
-        return signer.Credentials("LTAI5t" + text(random, LETTERS, 18, 18), secret)
+        return signer.Credentials("LTAI5t" + random_string(random, LETTERS, 18, 18), secret)
     while True:
         token = base64.b64encode(random.randbytes(random.choice((100, 301, 452)))).decode()
         if not plus or "+" in token:
-            return signer.Credentials("STS." + text(random, LETTERS, 24, 24), secret, token)
+            return signer.Credentials("STS." + random_string(random, LETTERS, 24, 24), secret, token)
 
 
-def an_endpoint(random: Random, kind: str | None = None) -> signer.Endpoint:
+def random_endpoint(random: Random, kind: str | None = None) -> signer.Endpoint:
     region = random.choice(REGIONS)
     make: Callable[[], signer.Endpoint] = {
         "public": lambda: signer.Endpoint.public(region),
@@ -130,7 +132,7 @@ def an_endpoint(random: Random, kind: str | None = None) -> signer.Endpoint:
     return make()
 
 
-def good(
+def working_link(
     random: Random,
     *,
     method: str | None = None,
@@ -142,11 +144,11 @@ def good(
     signed_headers: tuple[str, ...] | None = None,
     expires_in: int | None = None,
 ) -> Use:
-    """A link that works now."""
-    bucket = text(random, string.ascii_lowercase, 3, 12) + "-bucket"
-    key = a_key(random) if key is None else key
-    endpoint = an_endpoint(random, kind)
-    credentials = credentials or some_credentials(random)
+    """A link that works now; what is not given is random."""
+    bucket = random_string(random, string.ascii_lowercase, 3, 12) + "-bucket"
+    key = random_key(random) if key is None else key
+    endpoint = random_endpoint(random, kind)
+    credentials = credentials or random_credentials(random)
     method = method or random.choice(METHODS)
     if headers is None:
         headers = random.choice((*HEADERS, {}, {}, {}, {}))
@@ -175,8 +177,8 @@ def good(
     return Use(link.url, method, dict(link.headers), credentials, now, bucket, key, endpoint, inside)
 
 
-def signed_by_hand(use: Use, key: str, *, expires: str = "600", issued: int | None = None) -> Use:
-    """A link that `presign` refuses to make: right in its signature alone."""
+def sign_unchecked(use: Use, key: str, *, expires: str = "600", issued: int | None = None) -> Use:
+    """A link that `presign` refuses to make, with a valid signature."""
     issued = use.now if issued is None else issued
     stamp, c = v4.timestamp(issued), use.credentials
     scope = v4.scope(stamp[:8], use.endpoint.region)
@@ -197,32 +199,32 @@ def signed_by_hand(use: Use, key: str, *, expires: str = "600", issued: int | No
 
 
 Break = Callable[[Random], Use]
-BREAKAGES: dict[str, tuple[tuple[str, ...], list[Break]]] = {}
+BREAKAGES: dict[str, tuple[tuple[str, ...], Break]] = {}
 
 
 def breakage(code: str, *modes: str) -> Callable[[Break], Break]:
-    """Registers a way to break a link, the finding it must lead to, and what must be known for that."""
+    """Registers a way to break a link, the finding that must come first, and the modes in which it must."""
 
     def register(make: Break) -> Break:
-        BREAKAGES.setdefault(f"{code}/{make.__name__}", (modes, []))[1].append(make)
+        BREAKAGES[f"{code}/{make.__name__}"] = modes, make
         return make
 
     return register
 
 
-# --- the text ------------------------------------------------------------------------------------------------------
+# --- damage on the way -----------------------------------------------------------------------------------------------
 
 
 @breakage("truncated", "bare", "xml", "secret")
 def cut_off(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     first = use.url.index("x-oss-") + 7
     return use._replace(url=use.url[: random.randint(first, len(use.url) - 1)])
 
 
 @breakage("truncated", "bare", "secret")
-def cut_to_be_shown(random: Random) -> Use:
-    use = good(random)
+def shortened_for_display(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(
         url=use.url[: random.randint(use.url.index("x-oss-") + 7, len(use.url) - 1)] + random.choice(("...", "…"))
     )
@@ -230,13 +232,13 @@ def cut_to_be_shown(random: Random) -> Use:
 
 @breakage("truncated", "bare", "xml", "secret")
 def not_quoted_in_a_shell(random: Random) -> Use:
-    use = good(random, query={})
+    use = working_link(random, query={})
     return use._replace(url=use.url.partition("&")[0])
 
 
 @breakage("line_broken", "bare", "secret")
 def wrapped(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     width = random.randint(40, 120)
     lines = [use.url[i : i + width] for i in range(0, len(use.url), width)]
     return use._replace(url=random.choice(("\n", "\r\n", "\n> ", " \n", "\n    ")).join(lines))
@@ -244,42 +246,42 @@ def wrapped(random: Random) -> Use:
 
 @breakage("line_broken", "bare", "secret")
 def quoted_printable(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     escaped = use.url.replace("=", "=3D")
     lines = [escaped[i : i + 75] for i in range(0, len(escaped), 75)]
     return use._replace(url="=\r\n".join(lines))
 
 
 @breakage("line_broken", "bare", "secret")
-def with_invisible_marks(random: Random) -> Use:
-    use = good(random)
+def with_invisible_characters(random: Random) -> Use:
+    use = working_link(random)
     at = random.randint(use.url.index("?"), len(use.url) - 1)
     return use._replace(url=use.url[:at] + random.choice("\u200b\u00ad\u2060") + use.url[at:])
 
 
 @breakage("trailing_text", "bare", "xml", "secret")
-def with_its_full_stop(random: Random) -> Use:
-    use = good(random)
+def with_punctuation_after_it(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(url=use.url + random.choice((".", ",", ")", ">", "%22", "%3E", "';", '">here</a>')))
 
 
 @breakage("trailing_text", "bare", "secret")
 def with_the_next_paragraph(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     return use._replace(url=use.url + "\n\nRegards, somebody")
 
 
 @breakage("html_escaped", "bare", "xml", "secret")
-def from_page_source(random: Random) -> Use:
-    use = good(random)
+def copied_from_html_source(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(
         url=random.choice((html.escape(use.url), use.url.replace("&", "&#38;"), use.url.replace("&", "&amp%3B")))
     )
 
 
 @breakage("json_escaped", "bare", "secret")
-def from_json_source(random: Random) -> Use:
-    use = good(random)
+def copied_from_json_source(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(
         url=random.choice((use.url.replace("&", "\\u0026"), json.dumps(use.url)[1:-1].replace("/", "\\/")))
     )
@@ -287,39 +289,39 @@ def from_json_source(random: Random) -> Use:
 
 @breakage("shell_escaped", "bare", "secret")
 def with_backslashes(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     return use._replace(url=use.url.replace("?", "\\?").replace("&", "\\&"))
 
 
 @breakage("double_encoded", "bare", "xml", "secret")
 def encoded_twice(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     return use._replace(url=use.url.replace("%", "%25"))
 
 
 @breakage("double_encoded", "bare", "secret")
-def encoded_as_a_whole(random: Random) -> Use:
-    use = good(random)
+def encoded_as_one_string(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(url=quote(use.url, safe=""))
 
 
 @breakage("double_encoded", "secret")
 def path_encoded_twice(random: Random) -> Use:
-    use = good(random, key=a_key(random, LETTERS) + " " + a_key(random, LETTERS))
+    use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
     path, mark, query = use.url.partition("?")
     return use._replace(url=path.replace("%", "%25") + mark + query)
 
 
 @breakage("double_encoded", "xml")
-def encoded_twice_on_the_way(random: Random) -> Use:
-    use = good(random, key=a_key(random, LETTERS) + " " + a_key(random, LETTERS))
+def encoded_twice_in_transit(random: Random) -> Use:
+    use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
     path, mark, query = use.url.partition("?")
     return use._replace(sent_url=path.replace("%", "%25") + mark + query)
 
 
 @breakage("plus_decoded", "bare", "secret")
 def token_decoded(random: Random) -> Use:
-    use = good(random, credentials=some_credentials(random, temporary=True, plus=True))
+    use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True))
     return use._replace(
         url=random.choice((use.url.replace("%2B", "+"), use.url.replace("%2B", "%20"), use.url.replace("%2B", " ")))
     )
@@ -327,15 +329,15 @@ def token_decoded(random: Random) -> Use:
 
 @breakage("plus_decoded", "xml")
 def token_decoded_in_transit(random: Random) -> Use:
-    use = good(random, credentials=some_credentials(random, temporary=True, plus=True), query={})
+    use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True), query={})
     path, mark, query = use.url.partition("?")
-    # OSS looks at the token before it looks at the signature; some answers are about the one, some about the other.
+    # OSS checks the token before the signature, so some answers are about the token and some about the signature.
     return use._replace(url=path + mark + query.replace("%2B", "+"))
 
 
 @breakage("plus_decoded", "secret")
 def parameter_decoded(random: Random) -> Use:
-    use = good(random, query={"response-content-disposition": "attachment; filename=a+b.txt"})
+    use = working_link(random, query={"response-content-disposition": "attachment; filename=a+b.txt"})
     path, mark, query = use.url.partition("?")
     return use._replace(url=path + mark + query.replace("a%2Bb", "a+b"))
 
@@ -343,46 +345,46 @@ def parameter_decoded(random: Random) -> Use:
 @breakage("decoded", "bare", "secret")
 def delimiters_decoded(random: Random) -> Use:
     mark = random.choice("#? ")
-    use = good(random, key=a_key(random, LETTERS) + mark + a_key(random, LETTERS))
+    use = working_link(random, key=random_key(random, LETTERS) + mark + random_key(random, LETTERS))
     return use._replace(url=use.url.replace(quote(mark), mark, 1))
 
 
 @breakage("decoded", "secret")
 def percent_decoded(random: Random) -> Use:
-    use = good(random, key=a_key(random, LETTERS) + "%20" + a_key(random, LETTERS))
+    use = working_link(random, key=random_key(random, LETTERS) + "%20" + random_key(random, LETTERS))
     return use._replace(url=use.url.replace("%2520", "%20", 1))
 
 
 @breakage("case_changed", "bare")
 def in_lower_case(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     return use._replace(url=use.url.lower())
 
 
 @breakage("unsigned", "bare", "xml", "secret")
 def without_query(random: Random) -> Use:
-    use = good(random)
+    use = working_link(random)
     return use._replace(url=use.url.partition("?")[0])
 
 
 @breakage("missing_parameter", "bare", "xml", "secret")
-def without_a_part(random: Random) -> Use:
-    use = good(random)
+def without_a_required_parameter(random: Random) -> Use:
+    use = working_link(random)
     lost = random.choice(("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version"))
     path, mark, query = use.url.partition("?")
     return use._replace(url=path + mark + "&".join(p for p in query.split("&") if p.partition("=")[0] != lost))
 
 
-# --- what was signed is not what is sent -----------------------------------------------------------------------------
+# --- the request is not what was signed ------------------------------------------------------------------------------
 
 
 @breakage("added_parameters", "bare", "xml", "secret")
-def tracked(random: Random) -> Use:
-    use = good(random)
+def with_trackers(random: Random) -> Use:
+    use = working_link(random)
     more = random.choice(
         (
             "utm_source=mail",
-            "fbclid=" + text(random, LETTERS, 20, 60),
+            "fbclid=" + random_string(random, LETTERS, 20, 60),
             "_=1732494588",
             "from=singlemessage&isappinstalled=0",
         )
@@ -392,8 +394,8 @@ def tracked(random: Random) -> Use:
 
 
 @breakage("added_parameters", "bare", "xml", "secret")
-def given_a_file_name_later(random: Random) -> Use:
-    use = good(random, query={})
+def with_a_parameter_added_later(random: Random) -> Use:
+    use = working_link(random, query={})
     return use._replace(
         url=use.url
         + "&"
@@ -402,78 +404,78 @@ def given_a_file_name_later(random: Random) -> Use:
 
 
 @breakage("added_parameters", "xml")
-def added_on_the_way(random: Random) -> Use:
-    use = good(random)
+def added_in_transit(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(sent_url=use.url + "&sessionid=12345")
 
 
 @breakage("wrong_method", "xml", "secret")
 def head_on_get(random: Random) -> Use:
-    use = good(random, method="GET")
+    use = working_link(random, method="GET")
     return use._replace(method="HEAD")
 
 
 @breakage("wrong_method", "xml")
-def another_method_than_meant(random: Random) -> Use:
-    use = good(random)
+def sent_with_another_method(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(sent_method=random.choice([method for method in METHODS if method != use.method]))
 
 
 @breakage("wrong_method", "secret")
-def another_method(random: Random) -> Use:
-    use = good(random)
+def used_with_another_method(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
 
 
 @breakage("missing_header", "bare", "xml", "secret")
 def without_its_additional_header(random: Random) -> Use:
-    return good(random, signed_headers=("x-request-color",), headers={})._replace(headers={})
+    return working_link(random, signed_headers=("x-request-color",), headers={})._replace(headers={})
 
 
 @breakage("missing_header", "xml")
-def without_its_content_type(random: Random) -> Use:
-    return good(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(sent_headers={})
+def sent_without_its_content_type(random: Random) -> Use:
+    return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(sent_headers={})
 
 
 @breakage("missing_header", "secret")
-def without_a_content_type(random: Random) -> Use:
-    return good(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(headers={})
+def used_without_its_content_type(random: Random) -> Use:
+    return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(headers={})
 
 
 @breakage("extra_header", "xml")
-def with_a_form_s_content_type(random: Random) -> Use:
-    use = good(random, headers={}, signed_headers=())
+def sent_with_a_content_type(random: Random) -> Use:
+    use = working_link(random, headers={}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "application/x-www-form-urlencoded"})
 
 
 @breakage("extra_header", "secret")
-def with_headers_of_its_own(random: Random) -> Use:
-    use = good(random, headers={}, signed_headers=())
+def used_with_unsigned_headers(random: Random) -> Use:
+    use = working_link(random, headers={}, signed_headers=())
     return use._replace(headers=random.choice(({"Content-Type": "application/octet-stream"}, {"x-oss-acl": "private"})))
 
 
 @breakage("changed_header", "xml")
 def with_a_charset_added(random: Random) -> Use:
-    use = good(random, headers={"Content-Type": "text/plain"}, signed_headers=())
+    use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
 @breakage("changed_header", "secret")
-def with_another_type(random: Random) -> Use:
-    use = good(random, headers={"Content-Type": "text/plain"}, signed_headers=())
+def used_with_another_content_type(random: Random) -> Use:
+    use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(headers={"Content-Type": random.choice(("text/plain; charset=utf-8", "image/png"))})
 
 
 @breakage("wrong_host", "secret")
 def moved_to_another_host(random: Random) -> Use:
-    use = good(random, kind="public", signed_headers=("host",))
+    use = working_link(random, kind="public", signed_headers=("host",))
     host = signer.Endpoint.public(use.endpoint.region).host(use.bucket)
     return use._replace(url=use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com"))
 
 
 @breakage("altered_parameter", "secret")
-def given_a_longer_life(random: Random) -> Use:
-    use = good(random, expires_in=600)
+def with_a_later_expiry(random: Random) -> Use:
+    use = working_link(random, expires_in=600)
     return use._replace(url=use.url.replace("x-oss-expires=600", "x-oss-expires=86400"))
 
 
@@ -482,57 +484,57 @@ def given_a_longer_life(random: Random) -> Use:
 
 @breakage("missing_token", "bare", "xml", "secret")
 def without_its_token(random: Random) -> Use:
-    whole = some_credentials(random, temporary=True)
-    use = good(random, credentials=whole._replace(security_token=None))
-    return use._replace(credentials=whole)
+    complete = random_credentials(random, temporary=True)
+    use = working_link(random, credentials=complete._replace(security_token=None))
+    return use._replace(credentials=complete)
 
 
 @breakage("token_not_signed", "bare", "xml", "secret")
-def with_its_token_added(random: Random) -> Use:
-    whole = some_credentials(random, temporary=True)
-    use = good(random, credentials=whole._replace(security_token=None))
+def with_the_token_added_later(random: Random) -> Use:
+    complete = random_credentials(random, temporary=True)
+    use = working_link(random, credentials=complete._replace(security_token=None))
     return use._replace(
-        credentials=whole, url=f"{use.url}&x-oss-security-token={quote(whole.security_token or '', safe='')}"
+        credentials=complete, url=f"{use.url}&x-oss-security-token={quote(complete.security_token or '', safe='')}"
     )
 
 
 @breakage("token_not_signed", "bare", "secret")
-def with_its_token_by_the_old_name(random: Random) -> Use:
-    whole = some_credentials(random, temporary=True)
-    use = good(random, credentials=whole._replace(security_token=None))
+def with_the_token_by_its_v1_name(random: Random) -> Use:
+    complete = random_credentials(random, temporary=True)
+    use = working_link(random, credentials=complete._replace(security_token=None))
     path, _, query = use.url.partition("?")
     return use._replace(
-        credentials=whole, url=f"{path}?security-token={quote(whole.security_token or '', safe='')}&{query}"
+        credentials=complete, url=f"{path}?security-token={quote(complete.security_token or '', safe='')}&{query}"
     )
 
 
 @breakage("wrong_token", "xml", "secret")
 def with_another_token(random: Random) -> Use:
-    use = good(random, credentials=some_credentials(random, temporary=True))
-    other = some_credentials(random, temporary=True).security_token
+    use = working_link(random, credentials=random_credentials(random, temporary=True))
+    other = random_credentials(random, temporary=True).security_token
     return use._replace(credentials=use.credentials._replace(security_token=other))
 
 
 @breakage("token_expired", "xml", "secret")
-def of_credentials_that_ended(random: Random) -> Use:
-    use = good(random, credentials=some_credentials(random, temporary=True))
+def with_expired_credentials(random: Random) -> Use:
+    use = working_link(random, credentials=random_credentials(random, temporary=True))
     return use._replace(credentials=use.credentials._replace(expires_at=use.now - 1))
 
 
 @breakage("unknown_access_key", "xml")
-def of_an_unknown_key(random: Random) -> Use:
-    return good(random)._replace(credentials=some_credentials(random))
+def with_an_unknown_access_key(random: Random) -> Use:
+    return working_link(random)._replace(credentials=random_credentials(random))
 
 
 @breakage("signature_mismatch", "xml")
-def of_another_secret_answered(random: Random) -> Use:
-    use = good(random, method="GET")
+def refused_for_its_secret(random: Random) -> Use:
+    use = working_link(random, method="GET")
     return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
 
 
 @breakage("wrong_secret", "secret")
-def of_another_secret(random: Random) -> Use:
-    use = good(random)
+def signed_with_another_secret(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
 
 
@@ -540,29 +542,29 @@ def of_another_secret(random: Random) -> Use:
 
 
 @breakage("expired", "bare", "xml", "secret")
-def opened_too_late(random: Random) -> Use:
-    use = good(random)
+def used_too_late(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(now=use.now + 604_800 + 900 + random.randint(0, 10**7))
 
 
 @breakage("date_in_future", "bare", "xml", "secret")
-def of_a_fast_clock(random: Random) -> Use:
-    use = good(random)
+def signed_by_a_fast_clock(random: Random) -> Use:
+    use = working_link(random)
     return use._replace(now=use.now - 604_800 - 901 - random.randint(0, 10**6))
 
 
 @breakage("expires_out_of_range", "bare", "xml", "secret")
-def for_too_long(random: Random) -> Use:
-    use = good(random)
-    return signed_by_hand(use, use.key, expires=random.choice(("0", "-5", "604801", "2592000", "1893456000")))
+def with_an_expiry_out_of_range(random: Random) -> Use:
+    use = working_link(random)
+    return sign_unchecked(use, use.key, expires=random.choice(("0", "-5", "604801", "2592000", "1893456000")))
 
 
-# --- where it leads ---------------------------------------------------------------------------------------------------
+# --- the address -----------------------------------------------------------------------------------------------------
 
 
 @breakage("wrong_region", "bare", "secret")
-def of_another_region(random: Random) -> Use:
-    use = good(random, kind=random.choice(("public", "dual-stack")), signed_headers=())
+def sent_to_another_region(random: Random) -> Use:
+    use = working_link(random, kind=random.choice(("public", "dual-stack")), signed_headers=())
     other = random.choice([region for region in REGIONS if region != use.endpoint.region])
     return use._replace(
         url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1)
@@ -572,100 +574,106 @@ def of_another_region(random: Random) -> Use:
 @breakage("wrong_region", "xml")
 def refused_for_its_region(random: Random) -> Use:
     message = "The bucket you are attempting to access must be addressed using the specified endpoint."
-    return good(random, kind="public")._replace(server=OssError(403, "AccessDenied", message))
+    return working_link(random, kind="public")._replace(error=OssError(403, "AccessDenied", message))
 
 
 @breakage("bucket_twice", "bare", "xml", "secret")
 def with_the_bucket_in_path_and_host(random: Random) -> Use:
-    use = good(random, kind=random.choice(("public", "accelerate")))
+    use = working_link(random, kind=random.choice(("public", "accelerate")))
     host = use.endpoint.host(use.bucket)
     return use._replace(url=use.url.replace(host + "/", f"{host}/{use.bucket}/", 1))
 
 
 @breakage("bucket_twice", "xml")
 def signed_with_the_bucket_in_the_key(random: Random) -> Use:
-    use = good(random, kind="public")
+    use = working_link(random, kind="public")
     key = f"{use.bucket}/{use.key}"
-    return signed_by_hand(use, key)._replace(server=no_such_key(key))
+    return sign_unchecked(use, key)._replace(error=no_such_key(key))
 
 
 @breakage("bucket_not_in_host", "bare", "secret")
 def with_the_bucket_in_the_path(random: Random) -> Use:
-    use = good(random, kind="public", signed_headers=())
+    use = working_link(random, kind="public", signed_headers=())
     domain = use.endpoint.domain
     return use._replace(url=use.url.replace(f"{use.bucket}.{domain}/", f"{domain}/{use.bucket}/", 1))
 
 
 @breakage("internal_host", "bare", "secret")
-def for_the_inside(random: Random) -> Use:
-    return good(random, kind="internal")._replace(inside=False)
+def with_an_internal_host(random: Random) -> Use:
+    return working_link(random, kind="internal")._replace(inside=False)
 
 
 @breakage("rewritten_key", "bare", "secret")
-def with_odd_segments(random: Random) -> Use:
-    use = good(random)
+def with_unsafe_segments(random: Random) -> Use:
+    use = working_link(random)
     odd = random.choice(("//", "/./", "/../", "/.."))
-    return signed_by_hand(use, a_key(random, LETTERS) + odd + ("" if odd == "/.." else a_key(random, LETTERS)))
+    return sign_unchecked(
+        use, random_key(random, LETTERS) + odd + ("" if odd == "/.." else random_key(random, LETTERS))
+    )
 
 
 @breakage("rewritten_key", "xml")
-def rewritten_on_the_way(random: Random) -> Use:
-    use = good(random, kind="public")
-    head, tail = a_key(random, LETTERS), a_key(random, LETTERS)
-    use = signed_by_hand(use, f"{head}//{tail}")
+def rewritten_in_transit(random: Random) -> Use:
+    use = working_link(random, kind="public")
+    head, tail = random_key(random, LETTERS), random_key(random, LETTERS)
+    use = sign_unchecked(use, f"{head}//{tail}")
     return use._replace(sent_url=use.url.replace(f"{head}//{tail}", f"{head}/{tail}"))
 
 
-# --- the signature is right ------------------------------------------------------------------------------------
+# --- the signature is valid, and something else is wrong -------------------------------------------------------------
 
 
 @breakage("public_endpoint_forbidden", "xml")
-def of_a_new_account(random: Random) -> Use:
+def for_a_new_account(random: Random) -> Use:
     message = "Public endpoint is forbidden for this operation."
     error = OssError(400, "PublicEndpointForbidden", message, ec="0048-00000401")
-    return good(random, kind="public")._replace(server=error)
+    return working_link(random, kind="public")._replace(error=error)
 
 
 @breakage("archived", "xml")
-def of_an_archived_object(random: Random) -> Use:
+def for_an_archived_object(random: Random) -> Use:
     message = "The operation is not valid for the object's state"
-    return good(random)._replace(server=OssError(403, "InvalidObjectState", message))
+    return working_link(random)._replace(error=OssError(403, "InvalidObjectState", message))
 
 
 @breakage("no_such_key", "xml")
-def of_no_object(random: Random) -> Use:
-    use = good(random)
-    return use._replace(server=no_such_key(use.key))
+def for_a_missing_object(random: Random) -> Use:
+    use = working_link(random)
+    return use._replace(error=no_such_key(use.key))
 
 
 @breakage("no_such_bucket", "xml")
-def of_no_bucket(random: Random) -> Use:
-    use = good(random)
-    return use._replace(server=no_such_bucket(use.bucket))
+def for_a_missing_bucket(random: Random) -> Use:
+    use = working_link(random)
+    return use._replace(error=no_such_bucket(use.bucket))
 
 
 @breakage("access_denied", "xml")
-def of_a_role_without_rights(random: Random) -> Use:
+def signed_without_permission(random: Random) -> Use:
     message = "You have no right to access this object because of bucket acl."
-    return good(random)._replace(server=OssError(403, "AccessDenied", message, ec="0003-00000001"))
+    return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))
 
 
 def confusion(count: int, seed: int = 6) -> dict[tuple[str, str], dict[str, int]]:
-    """For each breakage and mode, how often which finding came first, over `count` links."""
+    """For each breakage and mode, how often each finding came first, over `count` links."""
     table: dict[tuple[str, str], dict[str, int]] = {}
-    for name, (modes, makers) in BREAKAGES.items():
+    for name, (modes, make) in BREAKAGES.items():
         for mode in modes:
             row = table.setdefault((name, mode), {})
             for number in range(count):
-                use = makers[0](Random(f"{seed} {name} {number}"))
-                found = use.explained(mode).findings
-                first = found[0].code if found else "none"
+                first = first_finding(make(Random(f"{seed} {name} {number}")), mode)
                 row[first] = row.get(first, 0) + 1
     return table
 
 
-def good_links(count: int, seed: int = 6) -> tuple[int, int]:
-    """Of so many good links, explained without and with the secret, how many have no finding."""
-    uses = [good(Random(f"{seed} good {number}")) for number in range(count)]
-    told = [use.explained(mode).ok for use in uses for mode in ("bare", "secret")]
-    return sum(told), len(told)
+def first_finding(use: Use, mode: str) -> str:
+    """The code of the most probable finding, "none" if there is nothing wrong."""
+    findings = use.explain(mode).findings
+    return findings[0].code if findings else "none"
+
+
+def working_links(count: int, seed: int = 6) -> tuple[int, int]:
+    """Explains `count` working links, without and with the secret: how many have no finding, and how many there are."""
+    uses = [working_link(Random(f"{seed} working {number}")) for number in range(count)]
+    fine = [use.explain(mode).ok for use in uses for mode in ("bare", "secret")]
+    return sum(fine), len(fine)

@@ -1,4 +1,4 @@
-"""A link that works has no finding; a broken one is explained by what broke it."""
+"""A working link has no finding; the first finding of a broken link is what broke it."""
 
 from __future__ import annotations
 
@@ -16,51 +16,48 @@ from hypothesis import given, settings
 
 import signer
 from signer.diagnosis.advice import ADVICE
-from signer.diagnosis.oss_error import BY_CODE, BY_EC
+from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
 from tests.signer.diagnosis import breakages
-from tests.signer.diagnosis.breakages import BREAKAGES, Use, good
+from tests.signer.diagnosis.breakages import BREAKAGES, Use, first_finding, working_link
 
 CASES = [(name, mode) for name, (modes, _) in BREAKAGES.items() for mode in modes]
 ISSUED = 1_732_494_588
-SECRETS = signer.Credentials(
+CREDENTIALS = signer.Credentials(
     "STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStokenEXAMPLE+/token+EXAMPLE=="
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_a_good_link_has_no_finding(random: Random) -> None:
-    use = good(random)
+def test_a_working_link_has_no_finding(random: Random) -> None:
+    use = working_link(random)
     for mode in ("bare", "secret"):
-        told = use.explained(mode)
-        assert told.findings == ()
-        assert told.ok
-        assert told.signature is (True if mode == "secret" else None)
+        explanation = use.explain(mode)
+        assert explanation.findings == ()
+        assert explanation.ok
+        assert explanation.signature is (True if mode == "secret" else None)
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=[f"{name}-{mode}" for name, mode in CASES])
 def test_what_broke_a_link_is_the_first_finding(name: str, mode: str) -> None:
-    make = BREAKAGES[name][1][0]
-    firsts = []
-    for number in range(100):
-        found = make(Random(f"{name} {number}")).explained(mode).findings
-        firsts.append(found[0].code if found else "none")
+    make = BREAKAGES[name][1]
+    firsts = [first_finding(make(Random(f"{name} {number}")), mode) for number in range(100)]
     assert firsts.count(name.partition("/")[0]) >= 99, {code: firsts.count(code) for code in set(firsts)}
 
 
 @pytest.mark.parametrize("name", sorted(BREAKAGES))
-def test_an_explanation_tells_no_secret(name: str) -> None:
-    modes, (make,) = BREAKAGES[name]
+def test_an_explanation_contains_no_secret(name: str) -> None:
+    modes, make = BREAKAGES[name]
     for number in range(20):
         for mode in modes:
             use = make(Random(f"secret {name} {number}"))
-            told = use.explained(mode)
-            shown = str(told) + repr(told) + repr(told.to_json())
-            assert not leaked(use, shown)
+            explanation = use.explain(mode)
+            printed = str(explanation) + repr(explanation) + repr(explanation.to_json())
+            assert not leaked(use, printed)
 
 
-def leaked(use: Use, shown: str) -> list[str]:
-    """Which of the secrets stands in a text, in pieces of 12 characters or more."""
+def leaked(use: Use, printed: str) -> list[str]:
+    """The pieces of 12 characters of any secret that were printed."""
     signature = use.url.partition("x-oss-signature=")[2][:64]
     secrets = [
         use.credentials.access_key_secret,
@@ -69,21 +66,21 @@ def leaked(use: Use, shown: str) -> list[str]:
         signature,
     ]
     pieces = {secret[i : i + 12] for secret in secrets for i in range(max(len(secret) - 11, 0))}
-    return [piece for piece in pieces if piece in shown]
+    return [piece for piece in pieces if piece in printed]
 
 
-def test_a_leak_would_be_seen() -> None:
-    use = good(Random(1), credentials=SECRETS)
+def test_a_leak_is_detected() -> None:
+    use = working_link(Random(1), credentials=CREDENTIALS)
     assert leaked(use, f"the link {use.url}")
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=300))
-def test_any_text_is_explained_or_refused_with_a_sentence(text: str) -> None:
+def test_any_string_is_explained_or_refused_with_a_sentence(string: str) -> None:
     refused: list[str] = []
     for prefix in ("", "https://", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature="):
         try:
-            str(signer.explain(prefix + text, now=ISSUED, credentials=SECRETS))
+            str(signer.explain(prefix + string, now=ISSUED, credentials=CREDENTIALS))
         except signer.InvalidLink as error:
             refused.append(str(error))
     assert all(sentence.endswith(".") for sentence in refused)
@@ -91,81 +88,86 @@ def test_any_text_is_explained_or_refused_with_a_sentence(text: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), st.data())
-def test_one_changed_character_never_passes(random: Random, data: st.DataObject) -> None:
-    use = good(random)
+def test_one_changed_character_is_always_found(random: Random, data: st.DataObject) -> None:
+    use = working_link(random)
     at = data.draw(st.integers(use.url.index("?") + 1, len(use.url) - 1))
     other = data.draw(st.sampled_from("abcdefABCDEF0123456789-_~"))
     changed = use.url[:at] + other + use.url[at + 1 :]
     if unquote(changed) == unquote(use.url):
-        return  # %2f for %2F
-    told = use._replace(url=changed).explained("secret")
-    assert told.findings or told.signature is None  # None: the access key is no longer the one given
-    assert told.signature is not True or "x-oss-" not in str(told.findings)
+        return  # such as %2f for %2F
+    explanation = use._replace(url=changed).explain("secret")
+    assert explanation.findings or explanation.signature is None  # None: the access key was changed
+    assert explanation.signature is not True or "x-oss-" not in str(explanation.findings)
 
 
 @pytest.mark.parametrize(
     "filling", [" ", "\n", "?", "&amp;", "%25", "x-oss-date=", "?x-oss-date", "=\n", "\\", "#", "+"]
 )
-def test_hostile_texts_take_no_time(filling: str) -> None:
-    began = time.process_time()
+def test_hostile_strings_are_explained_quickly(filling: str) -> None:
+    started = time.process_time()
     for tail in ("", "?x-oss-signature=1", "&x-oss-credential=a/b/c/d/e?"):
         signer.explain(("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a" + filling * 30_000)[:32_000] + tail)
-    assert time.process_time() - began < 3
+    assert time.process_time() - started < 3
     with pytest.raises(signer.InvalidLink, match="longer"):
         signer.explain("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/" + "a" * 40_000)
 
 
-def test_every_finding_has_its_words() -> None:
+def test_every_finding_has_a_title_and_advice() -> None:
     codes = {name.partition("/")[0] for name in BREAKAGES}
     assert codes <= set(ADVICE)
-    assert set(BY_EC.values()) | set(BY_CODE.values()) <= set(ADVICE)
+    assert set(FINDING_BY_EC.values()) | set(FINDING_BY_CODE.values()) <= set(ADVICE)
     for title, advice in ADVICE.values():
         assert title.endswith(".")
         assert advice.endswith(".")
 
 
-def test_it_says_what_the_link_says() -> None:
-    use = a_link(headers={"X-Request-Color": "green"}, signed_headers=["x-request-color"])
-    told = signer.explain(use.url, now=ISSUED + 60)
-    assert (told.version, told.region, told.bucket, told.key) == ("V4", "cn-hangzhou", "examplebucket", "dir/a b.txt")
-    assert told.issued_at == datetime.fromtimestamp(ISSUED, timezone.utc)
-    assert told.expires_at == datetime.fromtimestamp(ISSUED + 600, timezone.utc)
-    assert (told.age, told.lifetime, told.remaining) == (60, 600, 540)
-    assert told.temporary
-    assert told.headers == ("x-request-color",)
-    assert "ends       2024-11-25 00:39:48 UTC, in 9 minutes, made for 10 minutes" in str(told)
-    assert told.to_json()["expires_at"] == "2024-11-25T00:39:48Z"
+def test_an_explanation_shows_what_the_link_contains() -> None:
+    use = presign(headers={"X-Request-Color": "green"}, signed_headers=["x-request-color"])
+    explanation = signer.explain(use.url, now=ISSUED + 60)
+    assert (explanation.version, explanation.region, explanation.bucket, explanation.key) == (
+        "V4",
+        "cn-hangzhou",
+        "examplebucket",
+        "dir/a b.txt",
+    )
+    assert explanation.issued_at == datetime.fromtimestamp(ISSUED, timezone.utc)
+    assert explanation.expires_at == datetime.fromtimestamp(ISSUED + 600, timezone.utc)
+    assert (explanation.age, explanation.lifetime, explanation.remaining) == (60, 600, 540)
+    assert explanation.temporary
+    assert explanation.headers == ("x-request-color",)
+    assert "expires    2024-11-25 00:39:48 UTC, in 9 minutes, valid for 10 minutes" in str(explanation)
+    assert explanation.to_json()["expires_at"] == "2024-11-25T00:39:48Z"
 
 
-def a_link(**given: object) -> signer.Link:
+def presign(**options: object) -> signer.Link:
     return signer.presign(
         "GET",
         "examplebucket",
         "dir/a b.txt",
-        credentials=SECRETS,
+        credentials=CREDENTIALS,
         endpoint=signer.Endpoint.public("cn-hangzhou"),
         expires_in=600,
         now=ISSUED,
-        **given,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]
     )
 
 
-def test_a_link_is_found_within_other_text() -> None:
-    for text in ("Location: {}\n", "<{}>", 'curl "{}" -o a', "  {}\n\n", "see '{}'."):
-        assert signer.explain(text.format(a_link().url), now=ISSUED).ok
+def test_a_link_is_found_in_other_text() -> None:
+    for template in ("Location: {}\n", "<{}>", 'curl "{}" -o a', "  {}\n\n", "see '{}'."):
+        assert signer.explain(template.format(presign().url), now=ISSUED).ok
 
 
 @pytest.mark.parametrize(("make", "version"), [(oss2.Auth, "V1"), (oss2.AuthV2, "V2")])
-def test_older_versions_of_the_official_sdk_are_named(make: type, version: str) -> None:
+def test_older_signature_versions_of_the_official_sdk_are_recognised(make: type, version: str) -> None:
     bucket = oss2.Bucket(
         make("LTAI5tEXAMPLE", "secretEXAMPLE"), "https://oss-cn-hangzhou.aliyuncs.com", "examplebucket"
     )
     url = bucket.sign_url("GET", "a.txt", 600)
-    told = signer.explain(url)
-    assert told.version == version
-    assert told.ok
-    assert 590 <= (told.remaining or 0) <= 600
-    assert any(version in note for note in told.notes)
+    explanation = signer.explain(url)
+    assert explanation.version == version
+    assert explanation.ok
+    assert 590 <= (explanation.remaining or 0) <= 600
+    assert any(version in note for note in explanation.notes)
     late = signer.explain(url, now=4_000_000_000)
     assert [finding.code for finding in late.findings] == ["expired"]
     assert signer.explain(url.partition("&")[0]).findings[0].code == "truncated"
@@ -185,22 +187,22 @@ def test_the_official_sdk_s_v4_links_have_no_finding() -> None:
     assert signer.explain(url).ok
 
 
-def test_links_for_the_s3_compatible_interface_are_named() -> None:
+def test_links_for_the_s3_compatible_interface_are_recognised() -> None:
     scope = "LTAI5tEXAMPLE%2F20241125%2Foss-cn-hangzhou%2Fs3%2Faws4_request"
     base = "https://examplebucket.s3.oss-cn-hangzhou.aliyuncs.com/a.txt"
-    four = (
+    v4_link = (
         f"{base}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={scope}&X-Amz-Date=20241125T002948Z"
         f"&X-Amz-Expires=600&X-Amz-SignedHeaders=host&X-Amz-Signature={'0' * 64}"
     )
-    told = signer.explain(four, now=ISSUED)
-    assert (told.version, told.lifetime) == ("S3-compatible V4", 600)
-    assert signer.explain(four, now=ISSUED + 601).findings[0].code == "expired"
-    two = f"{base}?AWSAccessKeyId=LTAI5tEXAMPLE&Expires=1732495188&Signature=c2lnbg%3D%3D"
-    assert signer.explain(two, now=ISSUED).version == "S3-compatible V2"
+    explanation = signer.explain(v4_link, now=ISSUED)
+    assert (explanation.version, explanation.lifetime) == ("S3-compatible V4", 600)
+    assert signer.explain(v4_link, now=ISSUED + 601).findings[0].code == "expired"
+    v2_link = f"{base}?AWSAccessKeyId=LTAI5tEXAMPLE&Expires=1732495188&Signature=c2lnbg%3D%3D"
+    assert signer.explain(v2_link, now=ISSUED).version == "S3-compatible V2"
 
 
-def test_links_sorted_by_name_as_the_sdk_for_go_makes_them_have_no_finding() -> None:
-    link = a_link(query={"x-oss-traffic-limit": "819200"})
+def test_links_sorted_by_name_like_those_of_the_go_sdk_have_no_finding() -> None:
+    link = presign(query={"x-oss-traffic-limit": "819200"})
     path, _, query = link.url.partition("?")
     url = path + "?" + "&".join(sorted(query.split("&"), key=lambda part: part.partition("=")[0]))
     assert url != link.url
@@ -208,33 +210,33 @@ def test_links_sorted_by_name_as_the_sdk_for_go_makes_them_have_no_finding() -> 
     assert signer.explain(url + "&download=1", now=ISSUED).findings[0].code == "added_parameters"
 
 
-def test_credentials_of_another_key_prove_nothing_and_say_so() -> None:
+def test_credentials_of_another_access_key_prove_nothing_and_a_note_says_so() -> None:
     other = signer.Credentials("LTAI5tANOTHEREXAMPLE", "secretEXAMPLE")
-    told = signer.explain(a_link().url, credentials=other, now=ISSUED)
-    assert told.signature is None
-    assert any("another access key" in note for note in told.notes)
+    explanation = signer.explain(presign().url, credentials=other, now=ISSUED)
+    assert explanation.signature is None
+    assert any("another access key" in note for note in explanation.notes)
 
 
 def test_two_faults_at_once_are_both_proved() -> None:
-    told = signer.explain(a_link().url + "&utm_source=mail", method="HEAD", credentials=SECRETS, now=ISSUED)
-    proved = {finding.code for finding in told.findings if finding.certainty == "proved"}
+    explanation = signer.explain(presign().url + "&utm_source=mail", method="HEAD", credentials=CREDENTIALS, now=ISSUED)
+    proved = {finding.code for finding in explanation.findings if finding.certainty == "proved"}
     assert proved == {"wrong_method", "added_parameters"}
 
 
-def test_no_link_is_refused_with_what_to_do() -> None:
-    for text in ("", "hello", "ftp://example.com/a", "https://"):
+def test_a_string_without_a_link_is_refused_with_what_to_do() -> None:
+    for string in ("", "hello", "ftp://example.com/a", "https://"):
         with pytest.raises(signer.InvalidLink, match=r"link|URL|address"):
-            signer.explain(text)
+            signer.explain(string)
 
 
-def test_importing_the_signer_stays_light() -> None:
+def test_importing_the_signer_loads_no_heavy_modules() -> None:
     code = (
         "import sys, signer\n"
         "heavy = {'dataclasses', 'inspect', 'click', 'tqdm', 'requests', 'xml', 'html', 'logging', 'pathlib'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert process.stdout.strip() == "[]"
 
 
 def test_the_confusion_table_counts_every_link() -> None:
