@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import flask
 
@@ -26,7 +26,7 @@ from . import audit, startup
 from .bodies import MAX_BYTES, bad_body
 from .config import InvalidPolicy
 from .errors import HandlerError
-from .request import Answer, Request
+from .request import Answer, Request, parse_query
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -69,7 +69,7 @@ def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     given = context(environ)
     method = environ["REQUEST_METHOD"]
     found = service.answer(
-        lambda: Request(method, path, read_query(query), headers(environ), _body(environ), ""),
+        lambda: Request(method, path, parse_query(query), headers(environ), _body(environ), ""),
         startup.policy,
         given,
         request_id=given.request_id,
@@ -136,16 +136,6 @@ def target(environ: Environ) -> tuple[str, str]:
     return path, query
 
 
-def read_query(raw: str) -> dict[str, str]:
-    """Decoded parameters, those of one name joined with commas: what an HTTP event has, so that both runtimes agree."""
-    found: dict[str, str] = {}
-    for pair in filter(None, raw.split("&")):
-        name, _, value = pair.partition("=")
-        name, value = _decoded(name), _decoded(value)
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
-
-
 def headers(environ: Environ) -> dict[str, str]:
     """The visitor's headers with lower-case names; none of the platform's is among them."""
     found = {
@@ -207,9 +197,3 @@ def _log(given: Context, code: str, facts: Mapping[str, object]) -> None:
 
 def _text(value: str) -> str:
     return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _decoded(text: str) -> str:
-    if "%" not in text and "+" not in text and text.isascii():
-        return text
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
