@@ -60,9 +60,7 @@ def main() -> int:
             config.write_text(LINKS_TOML.format(public_url=f"http://127.0.0.1:{port}", links_toml=links_toml), "utf-8")
             environment = {"LINK_CONFIG": str(config)}
             stack = cleanup.enter_context(Stack.start(Path("s.yaml"), http_port=port, environment=environment, log=log))
-            say(
-                f"The functions of s.yaml run at {stack.http_url}, a local OSS with a private bucket at {stack.oss_url}.\n"
-            )
+            say(f"The functions of s.yaml run at {stack.http_url}, a private OSS bucket at {stack.oss_url}.\n")
             show_redirect(stack)
             show_share(stack)
             show_notice(stack)
@@ -74,7 +72,7 @@ def main() -> int:
     return 0
 
 
-def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.PresignedUrl:
+def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:
     endpoint = signer.Endpoint.path_style(stack.oss_url, stack.region)
     return signer.presign(method, stack.bucket, key, credentials=stack.credentials, endpoint=endpoint, **options)
 
@@ -120,8 +118,8 @@ def show_redirect(stack: Stack) -> None:
 def show_share(stack: Stack) -> None:
     """Creates a share, previews it and uses it up; creates another one and revokes it."""
     document, key = edit.add_api_key(edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
-    put_keys(stack, "An operator stores an API key in the private keys document", edit.written(document))
-    say("  (python -m handler.keys does this)\n")
+    title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
+    put_keys(stack, title, edit.written(document))
     upload = presign(stack, "PUT", SHARED_KEY)
     response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
     expect(response.status_code == 200, "The upload", response)
@@ -169,9 +167,7 @@ def show_notice(stack: Stack) -> None:
         secret = "whsec_" + base64.b64encode(webhook.secret).decode()
         url = f"{server.url}/hook"
         document["sinks"] = {"ops": {"kind": "webhook", "url": url, "secret": secret, "allow_loopback": True}}
-        put_keys(stack, "An operator adds a webhook to the keys document", json.dumps(document))
-        say(f"  the webhook listens at {url}\n")
-
+        put_keys(stack, f"An operator adds the webhook {url} to the keys document", json.dumps(document))
         upload = presign(stack, "PUT", NOTICE_KEY)
         step("Somebody uploads a file to outbox/", "PUT", upload.url)
         response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
@@ -213,7 +209,7 @@ def put_keys(stack: Stack, title: str, document: str | bytes) -> None:
     step(title, "PUT", link.url)
     response = requests.put(link.url, data=document, timeout=TIMEOUT)
     expect(response.status_code == 200, "The keys document", response)
-    say(f"  {response.status_code}")
+    say(f"  {response.status_code}\n")
 
 
 def download(url: str) -> None:
