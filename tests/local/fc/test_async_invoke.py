@@ -129,7 +129,7 @@ class TestOssEvents:
         ],
     )
     def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(
-        self, deployment: Deployment, changes: dict[str, str], matched: bool
+        self, deployment: Deployment, changes: dict[str, Any], matched: bool
     ) -> None:
         trigger = deployment.functions[1].triggers[0]
         created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject")
