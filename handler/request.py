@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from .errors import Problem, bad_body
 
@@ -75,6 +76,21 @@ def read_members(document: object, members: Mapping[str, type], *, required: tup
         if values[name] is None:
             raise bad_body(f'"{name}" is required')
     return values
+
+
+def parse_query(raw_query: str) -> dict[str, str]:
+    """Decoded parameters, those of one name joined with commas, as in the event of an HTTP trigger."""
+    parameters: dict[str, str] = {}
+    for pair in filter(None, raw_query.split("&")):
+        name, _, value = (_decode(part) for part in pair.partition("="))
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
+
+
+def _decode(part: str) -> str:
+    if "%" not in part and "+" not in part and part.isascii():
+        return part
+    return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
 
 
 def _accepts(accept: str, media_type: str) -> bool:

@@ -1,9 +1,9 @@
-"""Function Compute's custom runtime in, its answers out: `handler.wsgi:app`, for any number of threads.
+"""Function Compute's custom runtime: `handler.wsgi:app`, for any number of threads.
 
-HTTP requests arrive as visitors sent them. Events and the initializer arrive as `POST /invoke` and
-`POST /initialize`; a visitor can ask for those paths, too, but only the platform sends `x-fc-control-path`. What it
-sends beside that, the role's keys, ends here. Source: the Function Compute pages on custom runtimes, their lifecycle
-hooks and their common request headers.
+HTTP requests arrive as clients sent them. Events and the initializer arrive as `POST /invoke` and
+`POST /initialize`; clients can request those paths, too, but only the platform sends `x-fc-control-path`. The role's
+keys, which the platform sends in headers, go no further than this module. Source: the Function Compute pages on custom
+runtimes, their lifecycle hooks and their common request headers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import flask
 
@@ -25,7 +25,7 @@ from . import app as service
 from . import audit, startup
 from .config import InvalidConfig
 from .errors import HandlerError, bad_body
-from .request import MAX_BYTES, Request
+from .request import MAX_BYTES, Request, parse_query
 from .response import Response
 
 if TYPE_CHECKING:
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 CONTROL = frozenset({"/invoke", "/initialize"})
 
-# Not the visitor's to say, or of one hop only.
+# Set by the server, or meant for one hop only.
 _WITHHELD = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
-_PIECE = 65536  # bytes of a body that are read at a time
+_CHUNK = 65536  # bytes of a body that are read at a time
 
 Environ = Mapping[str, Any]
 
 
 class Context(NamedTuple):
-    """The `context` of an invocation. Without `credentials` those of the environment are used."""
+    """The `context` of an invocation. Without `credentials`, those of the environment are used."""
 
     request_id: str
     credentials: Credentials | None
@@ -55,27 +55,27 @@ class Context(NamedTuple):
 app = flask.Flask(__name__, static_folder=None)
 # Flask would log an unexpected error with its message, which may hold anything.
 app.logger.disabled = True
-_platform = app.wsgi_app
+_flask = app.wsgi_app
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Hands the platform's own calls to Flask and answers visitors itself.
+    """Hands the platform's own calls to Flask, and answers clients itself.
 
-    Flask's routing redirects "//" and knows no raw path, and for a link it takes longer than all the rest.
+    Flask's routing redirects "//" and does not know the raw path, and for a link it takes longer than all the rest.
     """
     path, query = target(environ)
     if environ.get("HTTP_X_FC_CONTROL_PATH") == path and path in CONTROL and environ["REQUEST_METHOD"] == "POST":
-        return _platform(environ, start_response)
-    given = context(environ)
+        return _flask(environ, start_response)
+    context = context_of(environ)
     method = environ["REQUEST_METHOD"]
-    found = service.answer(
-        lambda: Request(method, path, read_query(query), headers(environ), _body(environ), ""),
+    response = service.answer(
+        lambda: Request(method, path, parse_query(query), headers(environ), _body(environ), ""),
         startup.config,
-        given,
-        request_id=given.request_id,
+        context,
+        request_id=context.request_id,
         client_ip=client_ip(environ),
     )
-    return _sent(found, method, start_response)
+    return _send(response, method, start_response)
 
 
 app.wsgi_app = serve  # type: ignore[method-assign]
@@ -84,38 +84,37 @@ app.wsgi_app = serve  # type: ignore[method-assign]
 @app.post("/invoke")
 def invoke() -> flask.Response:
     """An event of any other trigger. The platform drops the status and goes by x-fc-status."""
-    given = context(flask.request.environ)
+    context = context_of(flask.request.environ)
     try:
-        result = handler.on_event(flask.request.get_data(cache=False), given)
+        result = handler.on_event(flask.request.get_data(cache=False), context)
         body = result if isinstance(result, str | bytes) else json.dumps(result)
     except HandlerError as error:  # its line of audit is written
         return _failed(error.code, error.sentence)
     except Exception as error:
-        _log(given, "internal_error", {"fault": audit.fault(error)})
-        return _failed("internal_error", "The event could not be dealt with: the log of this request tells more.")
+        _log(context, "internal_error", {"fault": audit.fault(error)})
+        return _failed("internal_error", "The event could not be processed. See the log of this request.")
     return flask.Response(body, 200, {"Content-Type": "application/json"})
 
 
 @app.post("/initialize")
 def initialize() -> flask.Response:
-    """The start of an instance, which fails with a bad links.toml; its sentence is for the log, not for a visitor."""
-    given = context(flask.request.environ)
+    """The start of an instance, which fails with an invalid links.toml; what is wrong with it goes to the log only."""
+    context = context_of(flask.request.environ)
     try:
-        startup.on_initialize(given)
+        startup.on_initialize(context)
     except InvalidConfig as error:
-        _log(given, error.code, {"sentence": error.sentence})
-        return _failed(error.code, "The configuration cannot be followed: the log of this request tells more.")
+        _log(context, error.code, {"sentence": error.sentence})
+        return _failed(error.code, "Invalid configuration. See the log of this request.")
     except Exception as error:
-        _log(given, "internal_error", {"fault": audit.fault(error)})
-        return _failed("internal_error", "The instance could not be started: the log of this request tells more.")
+        _log(context, "internal_error", {"fault": audit.fault(error)})
+        return _failed("internal_error", "The instance could not be started. See the log of this request.")
     return flask.Response("", 200)
 
 
-def context(environ: Environ) -> Context:
+def context_of(environ: Environ) -> Context:
     """The context that the platform's headers make.
 
-    On Debian 11 and newer the token's header is gone; keys without their token are none, and the environment's are
-    used.
+    On Debian 11 and newer the token's header is gone; keys without their token are not used, and the environment's are.
     """
     key_id = environ.get("HTTP_X_FC_ACCESS_KEY_ID")
     secret = environ.get("HTTP_X_FC_ACCESS_KEY_SECRET")
@@ -125,7 +124,7 @@ def context(environ: Environ) -> Context:
 
 
 def target(environ: Environ) -> tuple[str, str]:
-    """Path and query as the client wrote them; bytes that are no ASCII are percent-encoded, as in an HTTP event."""
+    """Path and query as the client wrote them; bytes outside ASCII are percent-encoded, as in an HTTP event."""
     raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     if not raw.startswith("/") and (authority := _AUTHORITY.match(raw)):
         raw = raw[authority.end() :]
@@ -136,63 +135,53 @@ def target(environ: Environ) -> tuple[str, str]:
     return path, query
 
 
-def read_query(raw: str) -> dict[str, str]:
-    """Decoded parameters, those of one name joined with commas: what an HTTP event has, so that both runtimes agree."""
-    found: dict[str, str] = {}
-    for pair in filter(None, raw.split("&")):
-        name, _, value = pair.partition("=")
-        name, value = _decoded(name), _decoded(value)
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
-
-
 def headers(environ: Environ) -> dict[str, str]:
-    """The visitor's headers with lower-case names; none of the platform's is among them."""
-    found = {
+    """The client's headers with lower-case names, without the platform's."""
+    values = {
         key[5:].replace("_", "-").lower(): _text(value)
         for key, value in environ.items()
         if key.startswith("HTTP_") and not key.startswith("HTTP_X_FC_") and key not in _WITHHELD
     }
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(key):
-            found[key.replace("_", "-").lower()] = _text(environ[key])
-    return found
+            values[key.replace("_", "-").lower()] = _text(environ[key])
+    return values
 
 
 def client_ip(environ: Environ) -> str:
-    """What the last hop before the function says of the visitor's address, "" where it says none.
+    """The client's address as the last hop before the function reports it, "" where it does not.
 
-    A visitor can put anything before that into X-Forwarded-For, so it is a hint for the audit line and no more.
+    Clients can put anything before that into X-Forwarded-For, so it is a hint for the audit line and no more.
     """
     last: str = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
     return last if _ADDRESS.fullmatch(last) else ""
 
 
 def _body(environ: Environ) -> bytes:
-    """The body, or as much of it as tells that it is too large: an instance has many visitors and little memory.
+    """The body, kept only up to the size above which it is refused: an instance has many clients and little memory.
 
     All of it is read, since gunicorn drops a connection where much is left. Raises a 400 `Problem` where it breaks off.
     """
     length = environ.get("CONTENT_LENGTH")
     if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
         return b""
-    kept = bytearray()
+    body = bytearray()
     left = int(length) if length else sys.maxsize
     try:
-        while left and (part := environ["wsgi.input"].read(min(left, _PIECE))):
-            kept += part[: MAX_BYTES + 1 - len(kept)]
-            left -= len(part)
+        while left and (chunk := environ["wsgi.input"].read(min(left, _CHUNK))):
+            body += chunk[: MAX_BYTES + 1 - len(body)]
+            left -= len(chunk)
     except Exception:  # the server's own, where the connection or the chunks break off
-        raise bad_body("did not arrive whole: send it again") from None
-    return bytes(kept)
+        raise bad_body("it did not arrive completely; send it again") from None
+    return bytes(body)
 
 
-def _sent(found: Response, method: str, start_response: StartResponse) -> Iterable[bytes]:
-    body = found.body.encode()
-    pairs = list(found.headers.items())
-    if method != "HEAD" and found.status != 204:
+def _send(response: Response, method: str, start_response: StartResponse) -> Iterable[bytes]:
+    body = response.body.encode()
+    pairs = list(response.headers.items())
+    if method != "HEAD" and response.status != 204:
         pairs.append(("Content-Length", str(len(body))))
-    start_response(_STATUS[found.status], pairs)
+    start_response(_STATUS[response.status], pairs)
     return (body,) if body else ()
 
 
@@ -201,15 +190,9 @@ def _failed(code: str, sentence: str) -> flask.Response:
     return flask.Response(body, 404, {"Content-Type": "application/json", "x-fc-status": "404"})
 
 
-def _log(given: Context, code: str, facts: Mapping[str, object]) -> None:
-    audit.write({"request_id": audit.string(given.request_id), "code": code, **facts})
+def _log(context: Context, code: str, facts: Mapping[str, object]) -> None:
+    audit.write({"request_id": audit.string(context.request_id), "code": code, **facts})
 
 
 def _text(value: str) -> str:
     return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _decoded(text: str) -> str:
-    if "%" not in text and "+" not in text and text.isascii():
-        return text
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")

@@ -1,1 +1,1 @@
-"""A laptop's Function Compute and a laptop's OSS, for development and tests; never deployed."""
+"""Function Compute and OSS on your own machine, for development and tests; never deployed."""

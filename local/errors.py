@@ -1,7 +1,7 @@
-"""What the laptop's stack refuses: one sentence for the person who started it."""
+"""The base of this package's errors."""
 
 from __future__ import annotations
 
 
 class LocalError(Exception):
-    """The base of all refusals of this package; the text says what to do next."""
+    """Something that the person who started the stack can fix; the message says how."""

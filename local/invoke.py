@@ -1,6 +1,6 @@
-"""`python -m local invoke FUNCTION --event FILE`: one function of s.yaml, run once on an event.
+"""`python -m local invoke FUNCTION --event FILE`: runs one function of s.yaml once.
 
-Its credentials and `LINK_OSS_ENDPOINT` come from the environment, so that it can work against a running stack.
+Its credentials and `LINK_OSS_ENDPOINT` come from the environment, so that it can use the objects of a running stack.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 from .errors import LocalError
 from .fc import functions
 from .fc.functions import Deployment, Function
-from .fc.runtime import Runtime
+from .fc.runtime import Runtime, UnknownFunction
 
 FAILED, REFUSED = 1, 2
-HANDED_ON = ("LINK_OSS_ENDPOINT",)
+PASSED_ON = ("LINK_OSS_ENDPOINT",)
 
 
 class InvokeError(LocalError):
-    """The invocation cannot be made as it was asked for."""
+    """The function cannot be invoked."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the function's answer; 1 with the error where the invocation fails, 2 where it cannot be made."""
+    """Prints the function's result; returns 1 and prints the error if it fails, 2 if it cannot be invoked."""
     options = _parser().parse_args(arguments)
     try:
         deployment = functions.read(options.config, os.environ)
-        function = find(deployment, options.function)
-        event = _event(options.event)
+        function = _find(deployment, options.function)
+        event = _read_event(options.event)
         credentials = _credentials(function)
     except LocalError as error:
         print(f"python -m local invoke: {error}", file=sys.stderr)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     runtime = Runtime(
         [function],
         credentials=lambda: credentials,
-        environment={name: os.environ[name] for name in HANDED_ON if os.environ.get(name)},
+        environment={name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
         instances=1,
     )
     try:
@@ -50,50 +50,51 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         runtime.close()
     if outcome.error_type is not None:
-        error_kind = json.loads(outcome.payload).get("errorType", outcome.error_type)
-        print(f"{function.name} failed: {error_kind}: {outcome.error_message}", file=sys.stderr)
+        error_type = json.loads(outcome.payload).get("errorType", outcome.error_type)
+        print(f"{function.name} failed: {error_type}: {outcome.error_message}", file=sys.stderr)
         return FAILED
-    sys.stdout.write(outcome.payload.decode("utf-8", "replace"))
-    sys.stdout.write("\n")
+    print(outcome.payload.decode("utf-8", "replace"))
     return 0
 
 
-def find(deployment: Deployment, name: str) -> Function:
-    """The function of a name, or of a resource's key. Raises `InvokeError`."""
-    runnable = [function for function in deployment.functions if function.runs_here]
+def _find(deployment: Deployment, name: str) -> Function:
+    """The function with this name or resource key. Raises `UnknownFunction`."""
+    runnable = [function for function in deployment.functions if function.runs_locally]
     for function in runnable:
         if name in (function.name, function.resource):
             return function
-    known = ", ".join(function.name for function in runnable) or "none"
-    raise InvokeError(f"There is no function {name!r} to run here: the functions are {known}.")
+    raise UnknownFunction(name, [function.name for function in runnable])
 
 
-def _event(path: Path) -> bytes:
+def _read_event(path: Path) -> bytes:
     if str(path) == "-":
         return sys.stdin.buffer.read()
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvokeError(f"{path} cannot be read ({error.strerror}): name the event's file.") from None
+        raise InvokeError(f"Event file {path} cannot be read ({error.strerror}).") from None
 
 
 def _credentials(function: Function) -> Credentials:
     if not function.role:
-        return Credentials("none", "none")  # never asked for
+        return Credentials("none", "none")  # never used
     try:
         return Credentials.from_environment(families=(OFFICIAL_SDK, FUNCTION_COMPUTE))
     except SignerError:
         raise InvokeError(
-            "There are no credentials: set OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for temporary ones, "
-            "OSS_SESSION_TOKEN; python -m local --json prints those of a running stack."
+            "Credentials are required. Set OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for temporary keys, "
+            "OSS_SESSION_TOKEN. To use those of a running stack, copy them from python -m local --json."
         ) from None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m local invoke", description="Runs a function of s.yaml once, on an event."
+        prog="python -m local invoke",
+        description="Runs one function of s.yaml once with an event, and prints its result.",
     )
-    parser.add_argument("function", help="its functionName, or its name among the resources")
-    parser.add_argument("--event", type=Path, required=True, help="file with the event, - for standard input")
-    parser.add_argument("--config", type=Path, default=Path("s.yaml"), help="what is deployed (default: s.yaml)")
+    parser.add_argument("function", help="functionName, or the name of the resource in s.yaml")
+    parser.add_argument("--event", metavar="FILE", type=Path, required=True, help="event file (- for standard input)")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=Path("s.yaml"), help="deployment file (default: s.yaml)"
+    )
     return parser

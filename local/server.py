@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback for a WSGI application, with the request's target as the client wrote it."""
+"""A loopback HTTP server for WSGI applications that passes on the request's target exactly as it was sent."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ HOST = "127.0.0.1"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-class PortTaken(LocalError):
-    """Somebody else listens there."""
+class PortUnavailable(LocalError):
+    """The port is in use, or may not be used."""
 
 
-class _Requests(WSGIRequestHandler):
-    """Werkzeug's, quiet, with HTTP/1.1 and a `RAW_URI` that is the target as it came."""
+class _RequestHandler(WSGIRequestHandler):
+    """Werkzeug's, without log, with HTTP/1.1 and a `RAW_URI` that is the target as it was sent."""
 
     protocol_version = "HTTP/1.1"
     raw_requestline: bytes
 
     def parse_request(self) -> bool:
-        # curl sends what is typed; the base class would take some of its bytes (0x85, 0xA0) for spaces.
+        # curl sends non-ASCII bytes as they are typed; the base class would take some (0x85, 0xA0) for blanks.
         self.raw_requestline = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], self.raw_requestline)
         return super().parse_request()
 
@@ -45,7 +45,7 @@ class _Requests(WSGIRequestHandler):
         return environ
 
     def log(self, type: str, message: str, *args: object) -> None:
-        """Nothing: a request line holds whole links."""
+        """Nothing is logged: a request line may hold a complete link."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Server:
     _thread: threading.Thread
 
     def close(self) -> None:
-        """Stops listening; requests under way are not waited for."""
+        """Stops listening, without waiting for requests under way."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 def listen(port: int, option: str = "--http-port") -> socket.socket:
-    """A listening socket on the loopback; port 0 picks a free one. Raises `PortTaken`, which names `option`."""
+    """A listening loopback socket; port 0 picks a free one. Raises `PortUnavailable`, which names `option`."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,24 +72,19 @@ def listen(port: int, option: str = "--http-port") -> socket.socket:
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise PortTaken(
-            f"Port {port} cannot be used ({getattr(error, 'strerror', None) or error}): "
-            f"end what listens there, or name another with {option} (0 picks a free one)."
+        raise PortUnavailable(
+            f"Port {port} is not available ({getattr(error, 'strerror', None) or error}). "
+            f"Stop the program that uses it, or choose another port with {option} (0: any free one)."
         ) from None
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
-    """The address that a socket of `listen` has."""
-    return f"http://{HOST}:{listener.getsockname()[1]}"
-
-
 def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Server:
     """Serves `app` on `listener`, one thread for each request, until it is closed."""
-    url = url_of(listener)
-    options: dict[str, Any] = {"threaded": True, "request_handler": _Requests, "fd": listener.fileno()}
-    server = make_server(HOST, listener.getsockname()[1], app, **options)
+    port = listener.getsockname()[1]
+    options: dict[str, Any] = {"threaded": True, "request_handler": _RequestHandler, "fd": listener.fileno()}
+    server = make_server(HOST, port, app, **options)
     listener.close()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    return Server(url, server, thread)
+    return Server(f"http://{HOST}:{port}", server, thread)

@@ -1,4 +1,4 @@
-"""The whole system on a laptop: the OSS stand-in and the functions of `s.yaml`, on the loopback, for development.
+"""The complete system on your own machine: a local OSS and the functions of `s.yaml`, on 127.0.0.1, for development.
 
 ```python
 with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import flask
 
-from handler.config import Mount
+from handler.config import Config, InvalidConfig, Mount, load
 from signer import Credentials
 
 from . import oss
@@ -30,18 +30,17 @@ from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .mounts import buckets_of, mounts_of
 from .server import listen, serve
 
 DEFAULT_BUCKET = "examplebucket"
 
 
 class StackError(LocalError):
-    """The stack cannot start as it was asked to."""
+    """The stack cannot start."""
 
 
 def temporary_credentials() -> Credentials:
-    """Random credentials that look like those of a role: an STS id, and a long token with `+`, `/` and `=` in it."""
+    """Random credentials that look like a role's: an STS id, and a long token that contains `+`, `/` and `=`."""
     key_id = "STS." + base64.b32encode(secrets.token_bytes(15)).decode()
     token = "CAIS" + base64.b64encode(secrets.token_bytes(430)).decode()
     return Credentials(key_id, secrets.token_urlsafe(33), token)
@@ -49,11 +48,11 @@ def temporary_credentials() -> Credentials:
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack. URLs have no slash at their end; `http_url` is the first http function's.
+    """A running stack. URLs have no slash at their end.
 
-    `function` is the first http function and `mounts` what it may link, `urls` are the addresses of all http functions
-    by name, `notes` sentences about what `s.yaml` holds and a laptop does not run. `dispatcher` turns new objects and
-    timers into events.
+    `function` is the first http function, `http_url` its address and `mounts` the mounts of its links.toml; `urls` are
+    the addresses of all http functions by name. `notes` are sentences about what `s.yaml` holds and cannot run here.
+    `dispatcher` turns new objects and timers into events.
     """
 
     http_url: str
@@ -68,7 +67,7 @@ class Stack:
     credentials: Credentials
     runtime: Runtime
     dispatcher: Dispatcher
-    _ends: ExitStack
+    _cleanup: ExitStack
 
     @classmethod
     def start(
@@ -82,68 +81,64 @@ class Stack:
         log: IO[Any] | int | None = None,
         warm: bool = True,
     ) -> Stack:
-        """Starts everything and returns when both ports listen.
+        """Starts everything and returns once all ports listen.
 
-        Objects are kept under `root`, or in a temporary folder that goes with the stack. `environment` overrides
-        variables of every function and what `${env()}` sees in `s.yaml`. `log` is where what the functions print
-        goes (default: stderr). With `warm` one instance of the first http function is started at once, so that a
-        module or an initializer that fails is told here and not to the first visitor. Raises `LocalError`.
+        Objects are stored under `root`, or in a temporary folder that is removed at the end. `environment` overrides
+        variables of every function and what `${env()}` sees in `s.yaml`. `log` receives what the functions print
+        (default: stderr). With `warm`, one instance of the first http function starts at once, so that a module or
+        an initializer that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
-        web, notes = _http_functions(deployment, config)
-        mounts = mounts_of(web[0], extra)
-        buckets = _buckets(deployment, web[0], extra)
+        http, notes = _http_functions(deployment, config)
+        first = http[0]
+        links_toml = _links_toml(first, extra)
+        buckets = _buckets(deployment, first, extra)
         credentials = temporary_credentials()
-        with ExitStack() as ends:
-            folder = _folder(root, ends)
-            ports = [http_port, *(0 for _ in web[1:])]
-            listeners = [ends.enter_context(listen(port, "--http-port")) for port in ports]
-            oss_listener = ends.enter_context(listen(oss_port, "--oss-port"))
-            dispatchers: list[Dispatcher] = []
-
-            def created(found: oss.CreatedObject) -> None:
-                for dispatcher in dispatchers:
-                    dispatcher.created(found)
-
-            oss_server = serve(_oss_app(folder, web[0].region, credentials, buckets, created), oss_listener)
-            ends.callback(oss_server.close)
+        with ExitStack() as cleanup:
+            folder = _folder(root, cleanup)
+            listeners = [
+                cleanup.enter_context(listen(http_port if function is first else 0, "--http-port")) for function in http
+            ]
+            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port"))
+            oss_app = _oss_app(folder, first.region, credentials, buckets, lambda created: dispatcher.created(created))
+            oss_server = serve(oss_app, oss_listener)
+            cleanup.callback(oss_server.close)
             runtime = Runtime(
                 deployment.functions,
                 credentials=lambda: credentials,
                 environment={"LINK_OSS_ENDPOINT": oss_server.url, **extra},
                 log=log,
             )
-            ends.callback(runtime.close)
+            cleanup.callback(runtime.close)
             dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-            ends.callback(dispatcher.close)
-            dispatchers.append(dispatcher)
-            if warm:
-                _warm(runtime, web[0])
+            cleanup.callback(dispatcher.close)
+            if warm and (failure := runtime.warm(first.name)):
+                raise StackError(f"Function {first.name} failed to start: {failure.error_message}")
             urls = {}
-            for function, listener in zip(web, listeners, strict=True):
+            for function, listener in zip(http, listeners, strict=True):
                 server = serve(http_trigger.create_app(runtime, function), listener)
-                ends.callback(server.close)
+                cleanup.callback(server.close)
                 urls[function.name] = server.url
             return cls(
-                http_url=urls[web[0].name],
+                http_url=urls[first.name],
                 oss_url=oss_server.url,
                 bucket=buckets[0],
-                region=web[0].region,
+                region=first.region,
                 root=folder,
-                function=web[0],
-                mounts=mounts,
+                function=first,
+                mounts=links_toml.mounts if links_toml else (),
                 urls=urls,
                 notes=notes,
                 credentials=credentials,
                 runtime=runtime,
                 dispatcher=dispatcher,
-                _ends=ends.pop_all(),
+                _cleanup=cleanup.pop_all(),
             )
 
     def close(self) -> None:
-        """Ends servers and workers; a temporary folder is removed."""
-        self._ends.close()
+        """Stops servers and workers, and removes a temporary folder."""
+        self._cleanup.close()
 
     def __enter__(self) -> Stack:
         return self
@@ -155,38 +150,49 @@ class Stack:
 
 
 def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function], tuple[str, ...]]:
-    """The functions to serve, the first of them at the port asked for, and notes about the others."""
-    web = [function for function in deployment.functions if function.http and function.runs_here]
+    """The functions to serve, and notes about those that cannot run here."""
+    http = [function for function in deployment.functions if function.http and function.runs_locally]
     notes = tuple(
-        f"{function.name} is not run: a laptop has no runtime {function.runtime}."
+        f"Function {function.name} is skipped: runtime {function.runtime} is not available locally."
         for function in deployment.functions
-        if not function.runs_here
+        if not function.runs_locally
     )
-    if not web:
-        raise StackError(
-            f"{config} has no function with an http trigger on {' or '.join(functions.PYTHON_RUNTIMES)}: add one."
-        )
-    return web, notes
+    if not http:
+        runtimes = " or ".join(functions.PYTHON_RUNTIMES)
+        raise StackError(f"{config}: a function with an http trigger and the runtime {runtimes} is required.")
+    return http, notes
+
+
+def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
+    """The configuration that a function reads; None if it has none, or an invalid one, which the function reports."""
+    variables = {**function.environment, **extra}
+    path = Path(function.code, variables.get("LINK_CONFIG") or "links.toml")
+    try:
+        return load.load(str(path), variables) if path.is_file() else None
+    except InvalidConfig:
+        return None
 
 
 def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) -> list[str]:
-    """Every bucket that `LINK_BUCKET` of a function, `vars.bucket` or a policy names; the first function's leads."""
+    """Every bucket that `LINK_BUCKET`, `vars.bucket` or a links.toml names; the one of the first function leads."""
     ordered = [first, *deployment.functions]
-    named = [{**function.environment, **extra}.get("LINK_BUCKET") for function in ordered]
+    names = [{**function.environment, **extra}.get("LINK_BUCKET") for function in ordered]
     variable = deployment.variables.get("bucket")
-    named.append(variable if isinstance(variable, str) else None)
+    names.append(variable if isinstance(variable, str) else None)
     for function in ordered:
-        named += buckets_of(function, extra)
-    return list(dict.fromkeys(name for name in named if name)) or [DEFAULT_BUCKET]
+        if links_toml := _links_toml(function, extra):
+            names += [mount.target.bucket for mount in links_toml.mounts]
+            names += [location.bucket for location in links_toml.reserved]
+    return list(dict.fromkeys(name for name in names if name)) or [DEFAULT_BUCKET]
 
 
-def _folder(root: Path | None, ends: ExitStack) -> Path:
+def _folder(root: Path | None, cleanup: ExitStack) -> Path:
     if root is None:
-        return Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="oss-")))
+        return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="oss-")))
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StackError(f"{root} cannot hold the objects ({error.strerror}): name a folder with --root.") from None
+        raise _unusable(root, error) from None
     return root.resolve()
 
 
@@ -195,17 +201,15 @@ def _oss_app(
     region: str,
     credentials: Credentials,
     buckets: list[str],
-    created: Callable[[oss.CreatedObject], None],
+    on_created: Callable[[oss.CreatedObject], None],
 ) -> flask.Flask:
     try:
-        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets, on_created=created)
+        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets, on_created=on_created)
     except ValueError as error:
-        raise StackError(f"{error} Name another in s.yaml (vars.bucket or LINK_BUCKET).") from None
+        raise StackError(f"{error} Set another name in s.yaml (vars.bucket or LINK_BUCKET).") from None
     except OSError as error:
-        raise StackError(f"{folder} cannot hold the objects ({error.strerror}): name a folder with --root.") from None
+        raise _unusable(folder, error) from None
 
 
-def _warm(runtime: Runtime, function: Function) -> None:
-    failed = runtime.warm(function.name)
-    if failed:
-        raise StackError(f"The function {function.name} does not start: {failed.error_message}")
+def _unusable(folder: Path, error: OSError) -> StackError:
+    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with --root.")

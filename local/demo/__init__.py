@@ -1,1 +1,1 @@
-"""`make demo`: each thing that the service does, once, on a laptop."""
+"""`make demo`: shows once, on your own machine, everything that the service does."""

@@ -1,4 +1,4 @@
-"""What a demonstration prints: each step with its request, addresses without secrets, and whether it held."""
+"""What the demonstration prints: each step with its request and result, without secrets."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ import signer
 
 from ..errors import LocalError
 
-TIMEOUT = 30  # seconds
-
 
 class DemoError(LocalError):
-    """Something did not go as it should."""
+    """A step did not have the expected result."""
 
 
-def step(what: str, method: str, url: str) -> None:
-    """Announces a request, its URL without secrets."""
-    title = f"\033[1m{what}\033[0m" if sys.stdout.isatty() else what
+def step(title: str, method: str, url: str) -> None:
+    """Announces a request."""
+    title = f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title
     say(f"{title}\n  {method} {signer.redact(url)}")
 
 
-def say(text: str) -> None:
-    """Prints at once, so that a person sees how far it is."""
-    print(text, flush=True)
+def say(line: str) -> None:
+    """Prints at once, so that progress is visible."""
+    print(line, flush=True)
 
 
-def code(answer: requests.Response) -> str:
-    """The `Code` of OSS's error body."""
-    return answer.text.partition("<Code>")[2].partition("</Code>")[0]
+def error_code(response: requests.Response) -> str:
+    """The `Code` of OSS's XML error."""
+    return response.text.partition("<Code>")[2].partition("</Code>")[0]
 
 
-def expect(holds: bool, what: str, answer: requests.Response) -> None:
-    """Raises `DemoError` unless it holds."""
-    if not holds:
-        raise DemoError(f"{what} failed with status {answer.status_code}: {signer.redact(answer.text[:300])}")
+def expect(condition: bool, what: str, response: requests.Response) -> None:
+    """Raises `DemoError` unless the condition holds."""
+    if not condition:
+        raise DemoError(f"{what} failed with status {response.status_code}: {signer.redact(response.text[:300])}")

@@ -1,1 +1,1 @@
-"""A laptop's Function Compute: s.yaml, instances, triggers and asynchronous invocations."""
+"""A local Function Compute: s.yaml, instances, triggers and asynchronous invocations."""

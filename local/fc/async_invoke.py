@@ -1,6 +1,6 @@
-"""Asynchronous invocations: queued, run, and tried again as Function Compute does; and the timers that start some.
+"""Asynchronous invocations: queued, run and retried as Function Compute does; and the timers that start some.
 
-What still fails after its last try would go to the failure destination; here it stands in the log and in `failures`.
+An event that fails after its last retry would go to the failure destination; here it goes to the log and `failures`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
+
+from signer.times import rfc3339
 
 from ..errors import LocalError
 from ..oss import CreatedObject
@@ -30,17 +32,17 @@ BACKOFF = 1.0  # seconds before the first retry, doubled before each further one
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One asynchronous invocation; `tried` is how often it ran."""
+class AsyncInvocation:
+    """One event in the queue; `retry_count` says how often it was retried so far."""
 
     function: Function
     event: bytes
     request_id: str
-    tried: int = 0
+    retry_count: int = 0
 
 
 class Dispatcher:
-    """Runs events in the background, up to a few at once, until it is closed."""
+    """Runs events in the background, up to `WORKERS` at once, until it is closed."""
 
     def __init__(
         self,
@@ -50,124 +52,120 @@ class Dispatcher:
         log: IO[Any] | int | None = None,
         backoff: float = BACKOFF,
     ) -> None:
-        """Raises `BadSchedule` for a timer whose expression is none."""
+        """Raises `InvalidSchedule` for a timer's cron expression."""
         self.failures: list[dict[str, Any]] = []
         self._runtime = runtime
-        self._functions = tuple(function for function in functions if function.runs_here)
+        self._functions = tuple(function for function in functions if function.runs_locally)
         self._log = log
         self._backoff = backoff
-        self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[AsyncInvocation | None] = queue.SimpleQueue()
         self._pending = 0
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        self._timers: list[threading.Thread] = []
-        for function in self._functions:
-            for trigger in function.triggers:
-                if trigger.kind == "timer" and trigger.config.get("enable") is True:
-                    following = schedule(str(trigger.config.get("cronExpression") or ""))
-                    self._timers.append(
-                        threading.Thread(target=self._tick, args=(function, trigger, following), daemon=True)
-                    )
-        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
-        for thread in (*workers, *self._timers):
-            thread.start()
+        timers = [
+            (function, trigger, schedule(str(trigger.config.get("cronExpression") or "")))
+            for function in self._functions
+            for trigger in function.triggers
+            if trigger.kind == "timer" and trigger.config.get("enable") is True
+        ]
+        for timer in timers:
+            threading.Thread(target=self._run_timer, args=timer, daemon=True).start()
+        for _ in range(WORKERS):
+            threading.Thread(target=self._work, daemon=True).start()
 
     def created(self, created: CreatedObject) -> None:
-        """Makes an event of a new object for every function whose trigger means it."""
+        """Submits the event of a new object to every function with a matching trigger."""
         for function in self._functions:
             for trigger in function.triggers:
-                if oss_events.is_meant(trigger, created):
-                    self.submit(function, oss_events.event_of(function, trigger, created, time.time()))
+                if oss_events.matches(trigger, created):
+                    self.submit(function, oss_events.object_created(function, trigger, created, time.time()))
 
     def submit(self, function: Function, event: bytes) -> str:
-        """Queues an invocation; its request id, which its retries keep."""
-        asked = Asked(function, event, new_request_id())
+        """Queues an invocation and returns its request id, which its retries keep."""
+        invocation = AsyncInvocation(function, event, new_request_id())
         with self._changed:
             self._pending += 1
-        self._queue.put(asked)
-        return asked.request_id
+        self._queue.put(invocation)
+        return invocation.request_id
 
     def wait(self, timeout: float) -> bool:
-        """Waits until nothing is queued or running; False where that takes longer (seconds)."""
+        """Waits until nothing is queued or running; False if that takes longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._pending == 0, timeout)
 
-    def timers_end(self) -> None:
-        """Waits for timers that have no tick left."""
-        for thread in self._timers:
-            thread.join()
-
     def close(self) -> None:
-        """Starts nothing more. What runs ends with the runtime."""
+        """Starts no further invocations. Those that run are stopped by `Runtime.close`."""
         self._closed.set()
         for _ in range(WORKERS):
             self._queue.put(None)
 
     def _work(self) -> None:
-        while (asked := self._queue.get()) is not None:
+        while (invocation := self._queue.get()) is not None:
+            name = invocation.function.name
             try:
                 outcome = self._runtime.invoke(
-                    asked.function.name, asked.event, request_id=asked.request_id, retry_count=asked.tried
+                    name, invocation.event, request_id=invocation.request_id, retry_count=invocation.retry_count
                 )
-                self._settle(asked, outcome)
+                self._settle(invocation, outcome)
             except LocalError as error:
-                self._say(f"local: {asked.function.name}: {error}")
-                self._end()
+                self._write_log(f"local: {name}: {error}")
+                self._done()
 
-    def _settle(self, asked: Asked, outcome: Outcome) -> None:
+    def _settle(self, invocation: AsyncInvocation, outcome: Outcome) -> None:
         if outcome.error_type is None or self._closed.is_set():
-            self._end()
-        elif asked.tried < asked.function.retries:
-            delay = self._backoff * 2**asked.tried
-            again = Asked(asked.function, asked.event, asked.request_id, asked.tried + 1)
-            later(delay, lambda: self._queue.put(again))
+            self._done()
+        elif invocation.retry_count < invocation.function.retries:
+            retry = replace(invocation, retry_count=invocation.retry_count + 1)
+            call_later(self._backoff * 2**invocation.retry_count, lambda: self._queue.put(retry))
         else:
-            self._give_up(asked, outcome)
-            self._end()
+            self._report_failure(invocation, outcome)
+            self._done()
 
-    def _give_up(self, asked: Asked, outcome: Outcome) -> None:
-        function = asked.function
-        record = {
+    def _report_failure(self, invocation: AsyncInvocation, outcome: Outcome) -> None:
+        function, attempts = invocation.function, invocation.retry_count + 1
+        failure = {
             "timestamp": int(time.time() * 1000),
             "requestContext": {
-                "requestId": asked.request_id,
+                "requestId": invocation.request_id,
                 "functionArn": f"acs:fc:{function.region}:{ACCOUNT_ID}:functions/{function.name}",
                 "condition": "RetriesExhausted",
-                "approximateInvokeCount": asked.tried + 1,
+                "approximateInvokeCount": attempts,
             },
-            "requestPayload": asked.event.decode("utf-8", "replace"),
+            "requestPayload": invocation.event.decode("utf-8", "replace"),
             "responseContext": {"statusCode": 200, "functionError": outcome.error_type},
             "responsePayload": outcome.payload.decode("utf-8", "replace"),
         }
-        self.failures.append(record)
-        where = function.failure_destination or "none is configured"
-        what = f"{function.name} failed {asked.tried + 1} times; for its failure destination ({where})"
-        self._say(f"local: {what}: {json.dumps(record)}")
+        self.failures.append(failure)
+        destination = function.failure_destination or "not configured"
+        times = "once" if attempts == 1 else f"{attempts} times"
+        self._write_log(
+            f"local: {function.name} failed {times}. Failure destination ({destination}): {json.dumps(failure)}"
+        )
 
-    def _tick(self, function: Function, trigger: Trigger, following: Callable[[float], float | None]) -> None:
-        moment = following(time.time())
-        while moment is not None and not self._closed.wait(max(moment - time.time(), 0)):
+    def _run_timer(self, function: Function, trigger: Trigger, next_tick: Callable[[float], float | None]) -> None:
+        tick = next_tick(time.time())
+        while tick is not None and not self._closed.wait(max(tick - time.time(), 0)):
             event = {
-                "triggerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
+                "triggerTime": rfc3339(tick),
                 "triggerName": trigger.name,
                 "payload": str(trigger.config.get("payload") or ""),
             }
             self.submit(function, json.dumps(event, ensure_ascii=False).encode())
-            moment = following(moment)
+            tick = next_tick(tick)
 
-    def _end(self) -> None:
+    def _done(self) -> None:
         with self._changed:
             self._pending -= 1
             self._changed.notify_all()
 
-    def _say(self, line: str) -> None:
-        target = self._log if self._log is not None else sys.stderr
+    def _write_log(self, line: str) -> None:
+        log = self._log if self._log is not None else sys.stderr
         with suppress(OSError, ValueError):
-            os.write(target if isinstance(target, int) else target.fileno(), f"{line}\n".encode())
+            os.write(log if isinstance(log, int) else log.fileno(), f"{line}\n".encode())
 
 
-def later(seconds: float, act: Callable[[], None]) -> None:
-    """Does something after a pause, unless the process ends before."""
-    timer = threading.Timer(seconds, act)
+def call_later(seconds: float, function: Callable[[], None]) -> None:
+    """Calls `function` after a pause, unless the process ends before."""
+    timer = threading.Timer(seconds, function)
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Instances of a function: worker processes, each with one request at a time, and the pool that leases them."""
+"""Instances of a function: worker processes that handle one request at a time, and the pool that leases them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _WORKER = Path(__file__).with_name("worker.py")
 
 
 class InstanceTimedOut(LocalError):
-    """The instance did not answer in time; it is ended."""
+    """The instance did not answer in time and was stopped."""
 
 
 class InstanceExited(LocalError):
-    """The instance ended without an answer: `sys.exit`, a crash, or the stack's own end."""
+    """The instance ended without an answer: `sys.exit`, a crash, or because the stack was closed."""
 
 
 class Instance:
-    """A worker process. Not for two threads at once: a pool leases it."""
+    """A worker process. Not thread-safe: a pool leases it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], log: IO[Any] | int | None = None) -> None:
-        """Starts the process; `log` is where what the function prints goes (default: this process's stderr)."""
+        """Starts the process; `log` receives what the function prints (default: this process's stderr)."""
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)],
             stdin=subprocess.PIPE,
@@ -38,7 +38,7 @@ class Instance:
             stderr=log,
             cwd=folder,
             env=dict(environment),
-            # A Ctrl-C at the terminal is for the stack alone, and what the function starts ends with it.
+            # So that Ctrl-C at the terminal reaches the stack only, and `stop` reaches what the function starts.
             start_new_session=True,
         )
 
@@ -50,24 +50,24 @@ class Instance:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, header: dict[str, Any], body: bytes, timeout: float) -> tuple[bool, bytes]:
-        """Sends one frame and waits `timeout` seconds: whether it went well, and the result or the error's JSON.
+    def call(self, header: dict[str, Any], body: bytes, timeout: float) -> tuple[bool, bytes]:
+        """Sends one frame and waits `timeout` seconds: True and the result, or False and the error as JSON.
 
-        Raises `InstanceTimedOut` or `InstanceExited`; the process is gone then.
+        Raises `InstanceTimedOut` or `InstanceExited`; the process has ended then.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        # The answer and the timer race: whichever has the lock first decides.
-        decision = threading.Lock()
-        decided: list[str] = []
+        # The answer and the timer race: whichever takes the lock first decides.
+        lock = threading.Lock()
+        decision: list[str] = []
 
-        def stop() -> None:
-            with decision:
-                if not decided:
-                    decided.append("late")
-                    self.end()
+        def time_out() -> None:
+            with lock:
+                if not decision:
+                    decision.append("late")
+                    self.stop()
 
-        timer = threading.Timer(timeout, stop)
+        timer = threading.Timer(timeout, time_out)
         timer.daemon = True
         timer.start()
         try:
@@ -76,19 +76,19 @@ class Instance:
         except (OSError, ValueError):
             answer = None
         timer.cancel()
-        with decision:
-            if not decided:
-                decided.append("in time")
-        if answer is not None and decided == ["in time"]:
+        with lock:
+            if not decision:
+                decision.append("in time")
+        if answer is not None and decision == ["in time"]:
             return bool(answer[0]["ok"]), answer[1]
-        self.end()
-        if decided == ["late"]:
+        self.stop()
+        if decision == ["late"]:
             raise InstanceTimedOut(f"The function did not answer within {timeout:g} seconds.")
         raise InstanceExited("The function's process ended before it answered.")
 
-    def end(self) -> None:
-        """Ends the process and all that it started."""
-        if self._process.poll() is None:
+    def stop(self) -> None:
+        """Kills the process and everything that it started."""
+        if self.is_alive:
             with suppress(ProcessLookupError):
                 if hasattr(os, "killpg"):
                     os.killpg(self._process.pid, signal.SIGKILL)
@@ -97,10 +97,10 @@ class Instance:
         self._process.wait()
 
     def release(self) -> None:
-        """Ends the process and closes its pipes; nobody may be asking it."""
-        self.end()
+        """Stops the process and closes its pipes; no call may be under way."""
+        self.stop()
         for pipe in (self._process.stdin, self._process.stdout):
-            # What was not read by the process any more cannot be flushed.
+            # Closing flushes, and the process reads no more.
             with suppress(OSError):
                 if pipe is not None:
                     pipe.close()
@@ -120,14 +120,14 @@ class Pool:
 
     @contextmanager
     def lease(self) -> Iterator[Instance]:
-        """An instance for one request. It is kept only if it lives at the end and nothing was raised."""
+        """An instance for one request. It is reused only if it is alive at the end and nothing was raised."""
         instance = self._take()
-        keep = False
+        reuse = False
         try:
             yield instance
-            keep = True
+            reuse = True
         finally:
-            self._give_back(instance, keep)
+            self._give_back(instance, reuse)
 
     def processes(self) -> tuple[int, ...]:
         """The process ids of all instances."""
@@ -135,22 +135,22 @@ class Pool:
             return tuple(instance.process_id for instance in self._all)
 
     def close(self) -> None:
-        """Ends every instance, also those that are busy."""
+        """Stops every instance, busy ones included."""
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []
             busy = self._all.difference(idle)
             self._changed.notify_all()
         for instance in busy:
-            instance.end()
+            instance.stop()
         for instance in idle:
-            self._forget(instance)
+            self._remove(instance)
 
     def _take(self) -> Instance:
         with self._changed:
             while True:
                 if self._closed:
-                    raise InstanceExited("The stack is ending.")
+                    raise InstanceExited("The stack is closing.")
                 if self._idle:
                     instance = self._idle.pop()
                     if instance.is_alive:
@@ -165,25 +165,26 @@ class Pool:
         try:
             instance = self._start()
         except BaseException:
-            self._forget(None)
+            self._remove(None)
             raise
         with self._changed:
             self._all.add(instance)
             closed = self._closed
         if closed:
-            self._forget(instance)
-            raise InstanceExited("The stack is ending.")
+            self._remove(instance)
+            raise InstanceExited("The stack is closing.")
         return instance
 
-    def _give_back(self, instance: Instance, keep: bool) -> None:
+    def _give_back(self, instance: Instance, reuse: bool) -> None:
         with self._changed:
-            if keep and not self._closed and instance.is_alive:
+            if reuse and not self._closed and instance.is_alive:
                 self._idle.append(instance)
                 self._changed.notify()
                 return
-        self._forget(instance)
+        self._remove(instance)
 
-    def _forget(self, instance: Instance | None) -> None:
+    def _remove(self, instance: Instance | None) -> None:
+        """Removes an instance, or with None one that could not be started, and lets a waiting request start another."""
         if instance is not None:
             instance.release()
         with self._changed:

@@ -1,4 +1,4 @@
-"""The shapes that Function Compute gives to a request: the HTTP event, the context, the request id."""
+"""What Function Compute hands to a function: the HTTP event, the context, the environment, the request id."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
+from handler.request import parse_query
 from signer import Credentials
+from signer.times import rfc3339
 
 from .functions import Function
 from .s_yaml import ACCOUNT_ID
 
-# What a visitor may send but no function is told: hop by hop, or Function Compute's own.
+# Headers that never reach a function: hop by hop, or set by Function Compute itself.
 _WITHHELD = {"CONNECTION", "HOST", "KEEP-ALIVE", "TRANSFER-ENCODING"}
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came: `target` is path and query as the client wrote them, `headers` have any case."""
+    """A request as it arrived: `target` is path and query as the client wrote them, `headers` have any case."""
 
     method: str
     target: str
@@ -34,21 +36,20 @@ class HttpRequest:
     protocol: str = "HTTP/1.1"
 
 
-def new_request_id(now: float | None = None) -> str:
+def new_request_id() -> str:
     """`1-{time in hex}-{8 hex digits}-{12 hex digits}`."""
-    seconds = int(time.time() if now is None else now)
-    return f"1-{seconds:08x}-{secrets.token_hex(4)}-{secrets.token_hex(6)}"
+    return f"1-{int(time.time()):08x}-{secrets.token_hex(4)}-{secrets.token_hex(6)}"
 
 
 def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
-    """The event of an HTTP trigger, version v1, as a built-in runtime gets it.
+    """The event of an HTTP trigger, version v1, as a built-in runtime receives it.
 
-    Lossy as the original: no raw query, and a name given twice is joined with commas. A body that is text by its
-    Content-Type (`text/*`) and its bytes stands as it is, any other one, JSON and the empty one too, as base64:
-    the documentation's example and real events differ here, and a function must take both.
+    Lossy like the original: no raw query, and the values of a repeated name are joined with commas. A body whose
+    Content-Type is `text/*` and whose bytes are UTF-8 is a string; any other body, JSON and the empty one too, is
+    base64. The documentation's example and real events differ here, so a function must accept both.
     """
     path, _, query = request.target.partition("?")
-    headers = headers_of(request.headers)
+    headers = event_headers(request.headers)
     body, is_base64 = _body(request.body, headers.get("Content-Type", ""))
     raw_path = quote(path.encode("latin-1", "replace"), safe=_PRINTABLE)
     event = {
@@ -57,7 +58,7 @@ def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
         "body": body,
         "isBase64Encoded": is_base64,
         "headers": headers,
-        "queryParameters": query_parameters(query),
+        "queryParameters": parse_query(query),
         "requestContext": {
             "accountId": ACCOUNT_ID,
             "domainName": request.host,
@@ -70,22 +71,22 @@ def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
                 "userAgent": headers.get("User-Agent", ""),
             },
             "requestId": request_id,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "time": rfc3339(now),
             "timeEpoch": str(int(now * 1000)),
         },
     }
     return json.dumps(event, ensure_ascii=False).encode()
 
 
-def headers_of(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Headers with canonical names (`X-Forwarded-For`), those of one name joined with commas."""
+def event_headers(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Headers with canonical names (`X-Forwarded-For`); the values of one name are joined with commas."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         if name.upper() in _WITHHELD or name.upper().startswith("X-FC-"):
             continue
         name = canonical_name(name)
-        text = value.encode("latin-1", "replace").decode("utf-8", "replace")
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
+        value = value.encode("latin-1", "replace").decode("utf-8", "replace")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
 
@@ -94,17 +95,8 @@ def canonical_name(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def query_parameters(query: str) -> dict[str, str]:
-    """Decoded parameters, those of one name joined with commas."""
-    parameters: dict[str, str] = {}
-    for pair in filter(None, query.split("&")):
-        name, _, value = (_decoded(part) for part in pair.partition("="))
-        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
-    return parameters
-
-
 def context(function: Function, request_id: str, credentials: Credentials | None, retry_count: int) -> dict[str, Any]:
-    """What the worker makes the `context` argument of. Without a role the credentials are empty texts."""
+    """What the worker builds the `context` argument from. Without a role the credentials are empty strings."""
     return {
         "request_id": request_id,
         "credentials": {
@@ -129,7 +121,7 @@ def environment(
 ) -> dict[str, str]:
     """All variables of an instance: a bare system's, the function's own, `extra`, and those that Function Compute sets.
 
-    Nothing else of `host` gets in: what works on a laptop by a variable that was left set would fail deployed.
+    Nothing else of `host` is passed on: what works here thanks to a leftover variable would fail once deployed.
     """
     variables = {name: host[name] for name in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT") if name in host}
     variables |= {"LANG": "C.UTF-8", "TZ": "UTC", **function.environment, **extra}
@@ -146,10 +138,6 @@ def environment(
         "FC_FUNCTION_HANDLER": function.handler,
         "FC_FUNCTION_MEMORY_SIZE": str(function.memory),
     }
-
-
-def _decoded(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:

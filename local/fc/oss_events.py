@@ -1,19 +1,20 @@
-"""What an `oss` trigger makes of a new object: whether it is meant, and the event that it sends."""
+"""The events of `oss` triggers: which new objects a trigger matches, and the event that it sends."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import secrets
-import time
+
+from signer.times import rfc3339
 
 from ..oss import CreatedObject
 from .functions import Function, Trigger
 from .s_yaml import ACCOUNT_ID
 
 
-def is_meant(trigger: Trigger, created: CreatedObject) -> bool:
-    """Whether a trigger's bucket, events and filter take an object in."""
+def matches(trigger: Trigger, created: CreatedObject) -> bool:
+    """Whether a trigger's bucket, filter and events cover a new object."""
     bucket = trigger.source.rpartition(":")[2]
     if trigger.kind != "oss" or (bucket and bucket != created.bucket):
         return False
@@ -23,12 +24,12 @@ def is_meant(trigger: Trigger, created: CreatedObject) -> bool:
     return any(_covers(event, f"oss:{created.event_name}") for event in trigger.config.get("events") or ())
 
 
-def event_of(function: Function, trigger: Trigger, created: CreatedObject, now: float) -> bytes:
-    """The native event of one new object; the key stands in it as it is, not URL-encoded."""
+def object_created(function: Function, trigger: Trigger, created: CreatedObject, now: float) -> bytes:
+    """The native event of one new object; its key is not URL-encoded there."""
     record = {
         "eventName": created.event_name,
         "eventSource": "acs:oss",
-        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now)),
+        "eventTime": rfc3339(now).replace("Z", ".000Z"),
         "eventVersion": "1.0",
         "oss": {
             "bucket": {

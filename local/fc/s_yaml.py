@@ -1,8 +1,8 @@
-"""`s.yaml`, rendered as Serverless Devs renders it, as far as a laptop needs.
+"""`s.yaml`, rendered as Serverless Devs renders it, as far as local use needs.
 
-Understood are `${vars.x}`, `${env('X')}`, `${env('X', 'default')}`, `${config('AccountID')}`,
-`${resources.r.props.x}`, `${this.props.x}` and `${this.name}`. A placeholder that is the whole value keeps the
-type of what it names; inside a longer text it becomes text. Anything else is refused rather than left as it is.
+Supported are `${vars.x}`, `${env('X')}`, `${env('X', 'default')}`, `${config('AccountID')}`,
+`${resources.r.props.x}`, `${this.props.x}` and `${this.name}`. A placeholder that is the entire value keeps the type
+of what it refers to; inside a longer string it becomes part of the string. Any other placeholder is an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 
 from ..errors import LocalError
 
-# No account is known on a laptop; this one stands in the events' documentation.
+# The example account of the documentation of events: the real one is unknown here.
 ACCOUNT_ID = "1000000000000001"
 
 _PLACEHOLDER = re.compile(r"""\$\{((?:[^{}'"]|'[^']*'|"[^"]*")*)\}""")
@@ -33,7 +33,7 @@ class TemplateError(LocalError):
 
 @dataclass(frozen=True)
 class _Scope:
-    """Where a placeholder stands: the whole document, the resource around it, and the names being resolved."""
+    """Where a placeholder stands: its document, the resource around it, and the expressions being resolved."""
 
     document: Mapping[str, Any]
     environ: Mapping[str, str]
@@ -44,19 +44,19 @@ class _Scope:
 def load(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """The rendered document: `{"vars": {…}, "resources": {name: {"component", "props", …}}}`.
 
-    Raises `TemplateError`, whose text names the file.
+    Raises `TemplateError`, which names the file.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TemplateError(f"{path} does not exist: name the file with --config.") from None
+        raise TemplateError(f"{path} does not exist. Name the file with --config.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"{path} cannot be read: {error}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise TemplateError(f"{path} is not YAML{where}: {problem}.") from None
+        raise TemplateError(f"{path} is not valid YAML{where}: {problem}.") from None
     try:
         return render(document, environ)
     except TemplateError as error:
@@ -70,83 +70,84 @@ def project_folder(path: Path) -> Path:
 
 
 def render(document: object, environ: Mapping[str, str]) -> dict[str, Any]:
-    """`document` with every placeholder of `vars` and `resources` filled in. Raises `TemplateError`."""
+    """`document` with every placeholder of `vars` and `resources` replaced. Raises `TemplateError`."""
     if not isinstance(document, dict):
-        raise TemplateError("it holds no mapping: begin with `edition: 3.0.0` and `resources:`.")
+        raise TemplateError("the file must hold a mapping that begins with `edition: 3.0.0` and `resources:`.")
     if "extend" in document:
-        raise TemplateError("`extend` is not followed on a laptop: name the file that holds everything.")
+        raise TemplateError("`extend` is not supported locally. Name a file that holds everything.")
     resources = document.get("resources")
     if not isinstance(resources, dict) or not resources:
-        raise TemplateError("there are no `resources`: name at least one function there.")
+        raise TemplateError("`resources` is required, with at least one function.")
     variables = document.get("vars") or {}
     if not isinstance(variables, dict):
-        raise TemplateError("`vars` is no mapping: write `vars:` and one `name: value` a line.")
+        raise TemplateError("`vars` must be a mapping, with one `name: value` on each line.")
     return {
-        "vars": _filled(variables, _Scope(document, environ)),
+        "vars": _render_value(variables, _Scope(document, environ)),
         "resources": {
-            str(name): _filled(resource, _Scope(document, environ, str(name))) for name, resource in resources.items()
+            str(name): _render_value(resource, _Scope(document, environ, str(name)))
+            for name, resource in resources.items()
         },
     }
 
 
-def _filled(value: object, scope: _Scope) -> Any:
+def _render_value(value: object, scope: _Scope) -> Any:
     if isinstance(value, str):
-        return _text(value, scope)
+        return _render_string(value, scope)
     if isinstance(value, dict):
-        return {name: _filled(item, scope) for name, item in value.items()}
+        return {name: _render_value(item, scope) for name, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, scope) for item in value]
+        return [_render_value(item, scope) for item in value]
     return value
 
 
-def _text(text: str, scope: _Scope) -> Any:
-    whole = _PLACEHOLDER.fullmatch(text)
-    if whole:
-        return _named(whole[1], scope)
-    if "${" in _PLACEHOLDER.sub("", text):
-        raise TemplateError(f"{text!r} holds a placeholder that does not end: close it with a brace.")
-    return _PLACEHOLDER.sub(lambda found: _as_text(_named(found[1], scope), found[0]), text)
+def _render_string(string: str, scope: _Scope) -> Any:
+    placeholder = _PLACEHOLDER.fullmatch(string)
+    if placeholder:
+        return _resolve(placeholder[1], scope)
+    if "${" in _PLACEHOLDER.sub("", string):
+        raise TemplateError(f"{string!r} has an unclosed placeholder. Close it with a brace.")
+    return _PLACEHOLDER.sub(lambda match: _to_string(_resolve(match[1], scope), match[0]), string)
 
 
-def _as_text(value: object, placeholder: str) -> str:
+def _to_string(value: object, placeholder: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise TemplateError(f"{placeholder} names no text: it can only stand alone.")
+    raise TemplateError(f"{placeholder} is a list or a mapping and must be the entire value.")
 
 
-def _named(expression: str, scope: _Scope) -> Any:
-    called = _CALL.fullmatch(expression)
-    if called and called["name"] == "env":
-        return _variable(called["first"], called["second"], scope)
-    if called and called["name"] == "config" and called["second"] is None:
-        if called["first"] == "AccountID":
+def _resolve(expression: str, scope: _Scope) -> Any:
+    call = _CALL.fullmatch(expression)
+    if call and call["name"] == "env":
+        return _variable(call["first"], call["second"], scope)
+    if call and call["name"] == "config" and call["second"] is None:
+        if call["first"] == "AccountID":
             return ACCOUNT_ID
-        raise TemplateError(f"${{{expression}}} is not known on a laptop: only config('AccountID') is.")
+        raise TemplateError(f"${{{expression}}} is not supported locally; only config('AccountID') is.")
     path = _PATH.fullmatch(expression)
     if not path:
         raise TemplateError(
-            f"${{{expression}}} is not understood: use vars, env('NAME', 'default'), config('AccountID'), "
+            f"${{{expression}}} is not supported. Use vars, env('NAME', 'default'), config('AccountID'), "
             "this.props or resources."
         )
-    return _place(path["root"], path["rest"].split(".")[1:], expression.strip(), scope)
+    return _look_up(path["root"], path["rest"].split(".")[1:], expression.strip(), scope)
 
 
 def _variable(name: str, default: str | None, scope: _Scope) -> str:
     value = scope.environ.get(name, default)
     if value is None:
-        raise TemplateError(f"the environment has no {name}: set it, or write ${{env('{name}', 'a default')}}.")
+        raise TemplateError(f"environment variable {name} is required. Set it, or write ${{env('{name}', 'default')}}.")
     return value
 
 
-def _place(root: str, names: list[str], expression: str, scope: _Scope) -> Any:
+def _look_up(root: str, names: list[str], expression: str, scope: _Scope) -> Any:
     if expression in scope.trail:
-        raise TemplateError(f"${{{expression}}} needs itself: give one of {', '.join(scope.trail)} a value.")
+        raise TemplateError(f"${{{expression}}} refers to itself. Give one of {', '.join(scope.trail)} a value.")
     resource = scope.resource
     if root == "this":
         if resource is None:
-            raise TemplateError(f"${{{expression}}} has meaning inside a resource only.")
+            raise TemplateError(f"${{{expression}}} is allowed inside a resource only.")
         if names == ["name"]:
             return resource
         names = ["resources", resource, *names]
@@ -157,6 +158,6 @@ def _place(root: str, names: list[str], expression: str, scope: _Scope) -> Any:
     value: Any = scope.document
     for name in names:
         if not isinstance(value, dict) or name not in value:
-            raise TemplateError(f"${{{expression}}} names nothing: there is no {name!r}.")
+            raise TemplateError(f"${{{expression}}}: {name!r} not found.")
         value = value[name]
-    return _filled(value, _Scope(scope.document, scope.environ, resource, (*scope.trail, expression)))
+    return _render_value(value, _Scope(scope.document, scope.environ, resource, (*scope.trail, expression)))

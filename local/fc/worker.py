@@ -1,8 +1,8 @@
 """The process that runs one function: what Function Compute's Python runtime does inside an instance.
 
-It is started by its path with the code folder as working directory, imports the standard library alone and nothing
-of this project, and obeys frames on its standard input (`instances.py` is the other end). It runs on the
-interpreter that started it, whatever runtime `s.yaml` names; the runtime decides the shape of the context.
+It is started by its path, with the code folder as working directory, and imports the standard library only. It reads
+frames from its standard input (`instances.py` is the other end). It runs on the interpreter that started it, whatever
+runtime `s.yaml` names; the runtime decides the shape of the context.
 
 A frame is two unsigned 32-bit lengths (big endian), a JSON object and raw bytes:
 
@@ -36,7 +36,7 @@ Frame = tuple[dict[str, Any], bytes]
 
 
 def write_frame(stream: IO[bytes], header: dict[str, Any], body: bytes = b"") -> None:
-    """Writes one frame and flushes. Raises `OSError` where the other end is gone."""
+    """Raises `OSError` if the other end is closed."""
     head = json.dumps(header).encode()
     stream.write(_LENGTHS.pack(len(head), len(body)) + head)
     stream.write(body)
@@ -44,59 +44,58 @@ def write_frame(stream: IO[bytes], header: dict[str, Any], body: bytes = b"") ->
 
 
 def read_frame(stream: IO[bytes]) -> Frame | None:
-    """The next frame, None where the other end is gone."""
-    lengths = _exactly(stream, _LENGTHS.size)
+    """The next frame, None if the other end is closed."""
+    lengths = _read_exactly(stream, _LENGTHS.size)
     if lengths is None:
         return None
     head_length, body_length = _LENGTHS.unpack(lengths)
-    head, body = _exactly(stream, head_length), _exactly(stream, body_length)
+    head, body = _read_exactly(stream, head_length), _read_exactly(stream, body_length)
     if head is None or body is None:
         return None
     return json.loads(head), body
 
 
-def _exactly(stream: IO[bytes], length: int) -> bytes | None:
+def _read_exactly(stream: IO[bytes], length: int) -> bytes | None:
     data = stream.read(length)
     return data if len(data) == length else None
 
 
 class _Attributes:
-    """An object with the given attributes and a repr that shows none: a context holds secrets."""
+    """An object whose repr hides its attributes: a context holds secrets."""
 
     def __init__(self, **values: object) -> None:
         self.__dict__.update(values)
 
 
-def context_of(runtime: str, values: dict[str, Any]) -> object:
-    """The `context` argument. The one of python3.12 has no credentials and no service."""
-    function, credentials = values["function"], values["credentials"]
+def make_context(runtime: str, values: dict[str, Any]) -> object:
+    """The `context` argument; the one of python3.12 has no credentials and no service."""
     attributes: dict[str, object] = {
         "request_id": values["request_id"],
-        "function": _Attributes(**function),
+        "function": _Attributes(**values["function"]),
         "region": values["region"],
         "account_id": values["account_id"],
         "retry_count": values["retry_count"],
     }
     if runtime != "python3.12":
-        attributes["credentials"] = _Attributes(**credentials)
+        attributes["credentials"] = _Attributes(**values["credentials"])
         attributes["service"] = _Attributes(name="", log_project="", log_store="", qualifier="", version_id="")
     return _Attributes(**attributes)
 
 
 def find_handler(name: str) -> Callable[..., object]:
-    """The function `module.function` names.
+    """The function that `module.function` names.
 
-    As the runtime's loader does, each dotted segment of the module is looked up in the folder of the one before,
-    and the last alone is executed, under its full name, with no parent package imported.
+    Like the runtime's loader: each dotted segment of the module is looked up in the folder of the one before, and only
+    the last is executed, under its full name, without importing its parent packages.
     """
     module_name, dot, function_name = name.rpartition(".")
     if not dot or not module_name or not function_name:
-        raise ImportError(f"Invalid handler {name!r}: write module.function.")
+        raise ImportError(f"Invalid handler {name!r} (expected module.function).")
     module = sys.modules.get(module_name) or _load(module_name)
-    found = getattr(module, function_name)
-    if not callable(found):
+    handler = getattr(module, function_name)
+    if not callable(handler):
         raise TypeError(f"{name!r} is not callable")
-    return found  # type: ignore[no-any-return]
+    return handler  # type: ignore[no-any-return]
 
 
 def _load(module_name: str) -> ModuleType:
@@ -116,7 +115,7 @@ def _load(module_name: str) -> ModuleType:
         raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
     module = module_from_spec(full)
     if full.submodule_search_locations is None:
-        # Relative imports in a submodule are known to break there; here they must not work by luck.
+        # Relative imports in a submodule fail on Function Compute, so they must fail here.
         module.__package__ = ""
     sys.modules[module_name] = module
     try:
@@ -128,7 +127,7 @@ def _load(module_name: str) -> ModuleType:
 
 
 def encode_result(result: object) -> bytes:
-    """`str` and `bytes` go out unchanged, all else as JSON. Raises `TypeError` for bytes inside a dict."""
+    """`str` and `bytes` stay unchanged, everything else becomes JSON. Raises `TypeError` for bytes inside a dict."""
     if isinstance(result, bytes):
         return result
     if isinstance(result, str):
@@ -137,7 +136,7 @@ def encode_result(result: object) -> bytes:
 
 
 def describe_error(error: BaseException) -> bytes:
-    """The error body: message, type, and the stack with source lines, without this file's own frames."""
+    """The error as JSON: message, type, and the stack with source lines, without the frames of this file."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     return json.dumps(
         {
@@ -152,25 +151,25 @@ def describe_error(error: BaseException) -> bytes:
 
 
 class _Worker:
-    """The runtime of one instance: nothing at first, a handler after `load`."""
+    """The runtime of one instance; its handler comes with the first frame, `load`."""
 
     def __init__(self) -> None:
         self.runtime = ""
         self.handler: Callable[..., object] | None = None
 
-    def obey(self, header: dict[str, Any], body: bytes) -> bytes:
+    def handle(self, header: dict[str, Any], body: bytes) -> bytes:
         if header["kind"] == "load":
             self.runtime = header["runtime"]
             self.handler = find_handler(header["handler"])
             if header["initializer"]:
-                find_handler(header["initializer"])(context_of(self.runtime, header["context"]))
+                find_handler(header["initializer"])(make_context(self.runtime, header["context"]))
             return b""
-        assert self.handler is not None, "load comes first"
-        return encode_result(self.handler(body, context_of(self.runtime, header["context"])))
+        assert self.handler is not None, "the first frame must be load"
+        return encode_result(self.handler(body, make_context(self.runtime, header["context"])))
 
 
 def main() -> None:
-    # The pipes are taken away from the function: what it prints goes to the log, what it reads is empty.
+    # The function must not reach the pipes: its stdout goes to the log, its stdin is empty.
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -178,7 +177,7 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    # A process started by its path has this file's folder there, whose modules are none of the function's.
+    # Python puts this file's folder there, whose modules the function must not import.
     sys.path[0] = os.getcwd()
 
     frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
@@ -187,7 +186,7 @@ def main() -> None:
     while True:
         header, body = frames.get()
         try:
-            answer, ok = worker.obey(header, body), True
+            answer, ok = worker.handle(header, body), True
         except Exception as error:
             traceback.print_exception(type(error), error, error.__traceback__)
             answer, ok = describe_error(error), False
@@ -197,7 +196,7 @@ def main() -> None:
 
 
 def _receive(requests: IO[bytes], frames: queue.SimpleQueue[Frame]) -> None:
-    """Hands frames on; ends the process, and what it started, when the stack is gone, even in mid-invocation."""
+    """Queues frames; kills this process and what it started once the stack is gone, even during an invocation."""
     while (frame := read_frame(requests)) is not None:
         frames.put(frame)
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():

@@ -283,7 +283,7 @@ def test_the_platforms_headers_are_none_of_the_requests() -> None:
 
 
 def test_a_context_shows_no_secret() -> None:
-    shown = repr(wsgi.context(environ_of("/")))
+    shown = repr(wsgi.context_of(environ_of("/")))
     assert REQUEST_ID in shown
     assert not any(secret in shown for secret in (TOKEN, KEYS.access_key_id, KEYS.access_key_secret))
 

@@ -1,4 +1,4 @@
-"""`python -m local invoke`: one function, run once on an event."""
+"""`python -m local invoke`: one function, run once with an event."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ KEYS = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE"
 def invoke(
     *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("OSS_", "LINK_", "ALIBABA_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OSS_", "LINK_", "ALIBABA_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "local", "invoke", *arguments],
         cwd=ROOT,
-        env={**bare, **(environ or {})},
+        env={**environment, **(environ or {})},
         input=stdin,
         capture_output=True,
         timeout=60,
@@ -33,27 +35,27 @@ def invoke(
     )
 
 
-def test_the_answer_is_printed(tmp_path: Path) -> None:
+def test_the_result_is_printed(tmp_path: Path) -> None:
     path = config(tmp_path)
-    done = invoke("noted", "--event", str(EVENTS / "timer.json"), "--config", str(path))
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["event"]["triggerName"] == "timer-trigger"
+    result = invoke("noted", "--event", str(EVENTS / "timer.json"), "--config", str(path))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["event"]["triggerName"] == "timer-trigger"
     assert len(notes(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["noted", "events"])
-def test_a_function_is_known_by_its_name_and_its_resource(tmp_path: Path, name: str) -> None:
-    done = invoke(name, "--event", "-", "--config", str(config(tmp_path)), stdin=b'{"n": 1}')
-    assert json.loads(done.stdout)["event"] == {"n": 1}
+def test_a_function_is_found_by_its_name_and_its_resource(tmp_path: Path, name: str) -> None:
+    result = invoke(name, "--event", "-", "--config", str(config(tmp_path)), stdin=b'{"n": 1}')
+    assert json.loads(result.stdout)["event"] == {"n": 1}
 
 
-def test_an_invocation_that_fails_is_status_1_with_the_error(tmp_path: Path) -> None:
-    done = invoke("noted", "--event", "-", "--config", str(config(tmp_path, fails=1)), stdin=b"{}")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert b"noted failed: RuntimeError: not this time" in done.stderr
+def test_a_failed_invocation_is_exit_status_1_with_the_error(tmp_path: Path) -> None:
+    result = invoke("noted", "--event", "-", "--config", str(config(tmp_path, fails=1)), stdin=b"{}")
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"noted failed: RuntimeError: not this time" in result.stderr
 
 
-def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) -> None:
+def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"links": [{"path": "/outbox/nowhere.txt"}]}')
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss") as stack:
@@ -65,9 +67,9 @@ def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) 
             "OSS_SESSION_TOKEN": stack.credentials.security_token or "",
             "LINK_OSS_ENDPOINT": stack.oss_url,
         }
-        done = invoke("links_events", "--event", str(event), environ=environ)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout) == {
+        result = invoke("links_events", "--event", str(event), environ=environ)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == {
             "items": 1,
             "links": 0,
             "notices": 0,
@@ -76,7 +78,7 @@ def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) 
             "repeated": 0,
             "queued": 0,
         }
-        # As the stack's own trigger told of it before.
+        # The stack's own trigger has sent such an event before.
         record = json.loads((EVENTS / "oss-trigger.json").read_text())
         record["events"][0]["oss"]["object"]["key"] = "outbox/b.txt"
         event.write_text(json.dumps(record))
@@ -86,31 +88,31 @@ def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) 
         assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
 
 
-def test_an_event_that_the_repositorys_function_does_not_know_is_status_1() -> None:
-    done = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
-    assert done.returncode == 1
-    assert b"InvocationFailed: The event is an object with the members timestamp, requestContext" in done.stderr
+def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1() -> None:
+    result = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
+    assert result.returncode == 1
+    assert b"InvocationFailed: The event is an object with the members timestamp, requestContext" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "sentence"),
     [
         (
             ["nothing", "--event", "-"],
-            "There is no function 'nothing' to run here: the functions are links-http, links-",
+            "Function 'nothing' not found (functions that run locally: links-http, links-",
         ),
-        (["links-events", "--event", "no-such-file"], "no-such-file cannot be read"),
+        (["links-events", "--event", "no-such-file"], "Event file no-such-file cannot be read"),
         (["links-events", "--event", "-", "--config", "no-such.yaml"], "no-such.yaml does not exist"),
-        (["links-events", "--event", "-"], "There are no credentials: set OSS_ACCESS_KEY_ID"),
+        (["links-events", "--event", "-"], "Credentials are required. Set OSS_ACCESS_KEY_ID"),
     ],
 )
-def test_what_cannot_be_invoked_is_one_sentence_and_status_2(arguments: list[str], says: str) -> None:
-    done = invoke(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == b""
-    assert says in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
+def test_what_cannot_be_invoked_is_reported_on_one_line_with_exit_status_2(arguments: list[str], sentence: str) -> None:
+    result = invoke(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == b""
+    assert sentence in result.stderr.decode()
+    assert result.stderr.count(b"\n") == 1
 
 
-def test_the_functions_folder_is_there() -> None:
+def test_the_functions_folder_exists() -> None:
     assert (FUNCTIONS / "noted.py").is_file()

@@ -1,4 +1,4 @@
-"""The stack: an OSS that checks signatures and the functions of an `s.yaml`, started and ended together."""
+"""The stack: an OSS that checks signatures and the functions of an `s.yaml`, started and stopped together."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import IO
 import pytest
 import requests
 
-from local import sample
+from local.__main__ import SAMPLE, put_sample
 from local.fc.s_yaml import TemplateError
-from local.server import PortTaken
+from local.server import PortUnavailable
 from local.stack import Stack, StackError
 from signer import Credentials, Endpoint, presign
 
@@ -24,12 +24,12 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def config(folder: Path, *functions: str, variables: str = "bucket: reports", last_runtime: str = "python3.10") -> Path:
-    """An s.yaml whose functions have the given props in YAML's flow style, beyond the least that is needed."""
+    """An s.yaml whose functions have the required props and `functions`, further props in YAML's flow style."""
     lines = [f"vars: {{{variables}}}", "resources:"]
     for number, props in enumerate(functions):
         runtime = last_runtime if number == len(functions) - 1 else "python3.10"
-        least = f"functionName: f{number}, region: cn-beijing, runtime: {runtime}, code: {FUNCTIONS}, role: reader"
-        lines.append(f"  f{number}: {{component: fc3, props: {{{least}, {props}}}}}")
+        required = f"functionName: f{number}, region: cn-beijing, runtime: {runtime}, code: {FUNCTIONS}, role: reader"
+        lines.append(f"  f{number}: {{component: fc3, props: {{{required}, {props}}}}}")
     path = folder / "s.yaml"
     path.write_text("\n".join(lines))
     return path
@@ -44,24 +44,24 @@ def log() -> Iterator[IO[bytes]]:
         yield file
 
 
-def test_the_repositorys_own_functions_hand_out_a_link_that_the_stand_in_accepts(log: IO[bytes]) -> None:
+def test_the_projects_own_functions_return_a_link_that_the_local_oss_accepts(log: IO[bytes]) -> None:
     with Stack.start(config=ROOT / "s.yaml", log=log) as stack:
-        address = sample.put(stack)
+        address = put_sample(stack)
         assert address == stack.http_url + "/exampledir/exampleobject.txt"
         answer = requests.get(address, timeout=20)
         (redirect,) = answer.history
         forged = requests.get(redirect.headers["Location"].replace("exampleobject", "another"), timeout=20)
         unsigned = requests.get(redirect.headers["Location"].partition("?")[0], timeout=20)
-    assert (redirect.status_code, answer.status_code, answer.content) == (302, 200, sample.CONTENT)
+    assert (redirect.status_code, answer.status_code, answer.content) == (302, 200, SAMPLE)
     assert redirect.headers["Location"].startswith(f"{stack.oss_url}/{stack.bucket}/exampledir/")
     assert (forged.status_code, unsigned.status_code) == (403, 403)
     log.seek(0)
     assert json.loads(log.readline())["status"] == 302
 
 
-def test_the_sample_never_replaces_what_is_stored(log: IO[bytes], tmp_path: Path) -> None:
+def test_the_sample_never_replaces_a_stored_object(log: IO[bytes], tmp_path: Path) -> None:
     with Stack.start(config=ROOT / "s.yaml", log=log, root=tmp_path) as stack:
-        address = sample.put(stack)
+        address = put_sample(stack)
         assert address is not None
         link = presign(
             "PUT",
@@ -71,38 +71,38 @@ def test_the_sample_never_replaces_what_is_stored(log: IO[bytes], tmp_path: Path
             endpoint=Endpoint.path_style(stack.oss_url, stack.region),
         )
         requests.put(link.url, data=b"mine", headers=dict(link.headers), timeout=20).raise_for_status()
-        assert sample.put(stack) == address
+        assert put_sample(stack) == address
         assert requests.get(address, timeout=20).content == b"mine"
 
 
-def test_what_is_stored_under_a_root_is_there_at_the_next_start(log: IO[bytes], tmp_path: Path) -> None:
+def test_objects_under_a_root_are_there_at_the_next_start(log: IO[bytes], tmp_path: Path) -> None:
     with Stack.start(config=ROOT / "s.yaml", log=log, root=tmp_path / "samples") as stack:
-        sample.put(stack)
+        put_sample(stack)
     with Stack.start(config=ROOT / "s.yaml", log=log, root=tmp_path / "samples") as stack:
         answer = requests.get(stack.http_url + "/exampledir/exampleobject.txt", timeout=20)
-    assert answer.content == sample.CONTENT
+    assert answer.content == SAMPLE
 
 
-def test_without_a_root_the_objects_go_with_the_stack(tmp_path: Path) -> None:
+def test_without_a_root_the_objects_are_removed_with_the_stack(tmp_path: Path) -> None:
     with Stack.start(config=config(tmp_path, f"handler: shown.event_of, {WEB}")) as stack:
         assert stack.root.is_dir()
     assert not stack.root.exists()
 
 
-def test_credentials_are_new_at_each_start_and_look_like_those_of_a_role(tmp_path: Path) -> None:
+def test_each_start_has_new_credentials_that_look_like_those_of_a_role(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.context_of, {WEB}")
     seen: list[Credentials] = []
     for _ in range(2):
         with Stack.start(config=path) as stack:
-            given = requests.get(stack.http_url, timeout=20).json()["credentials"]
+            received = requests.get(stack.http_url, timeout=20).json()["credentials"]
             seen.append(stack.credentials)
-        assert Credentials(**given) == stack.credentials
+        assert Credentials(**received) == stack.credentials
         assert stack.credentials.access_key_id.startswith("STS.")
         assert len(stack.credentials.security_token or "") > 500
     assert not set(seen[0]) & set(seen[1]) - {None}
 
 
-def test_a_function_is_told_where_the_stand_in_is(tmp_path: Path) -> None:
+def test_a_function_knows_the_address_of_the_local_oss(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.environment, environmentVariables: {{LINK_NAME: ours}}, {WEB}")
     with Stack.start(config=path, environment={"LINK_NAME": "theirs", "EXTRA": "1"}) as stack:
         variables = requests.get(stack.http_url, timeout=20).json()
@@ -110,10 +110,10 @@ def test_a_function_is_told_where_the_stand_in_is(tmp_path: Path) -> None:
     assert (variables["LINK_NAME"], variables["EXTRA"]) == ("theirs", "1")
 
 
-def test_s_yaml_sees_the_given_environment(tmp_path: Path) -> None:
+def test_s_yaml_sees_the_environment_of_the_stack(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}", variables="bucket: \"${env('LINK_BUCKET', 'none')}\"")
-    with Stack.start(config=path, environment={"LINK_BUCKET": "given-bucket"}) as stack:
-        assert stack.bucket == "given-bucket"
+    with Stack.start(config=path, environment={"LINK_BUCKET": "other-bucket"}) as stack:
+        assert stack.bucket == "other-bucket"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,9 @@ def test_s_yaml_sees_the_given_environment(tmp_path: Path) -> None:
         ("timeout: 3", "", "examplebucket"),
     ],
 )
-def test_the_bucket_is_the_functions_then_that_of_vars(tmp_path: Path, props: str, variables: str, bucket: str) -> None:
+def test_the_bucket_is_that_of_the_function_or_else_of_vars(
+    tmp_path: Path, props: str, variables: str, bucket: str
+) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {props}, {WEB}", variables=variables)
     with Stack.start(config=path, root=tmp_path / "objects") as stack:
         assert stack.bucket == bucket
@@ -133,7 +135,7 @@ def test_the_bucket_is_the_functions_then_that_of_vars(tmp_path: Path, props: st
         assert (tmp_path / "objects" / bucket).is_dir()
 
 
-def test_every_bucket_that_a_mount_names_is_there(tmp_path: Path) -> None:
+def test_every_bucket_of_a_mount_exists(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(
         dedent("""
             region = "cn-beijing"
@@ -148,10 +150,10 @@ def test_every_bucket_that_a_mount_names_is_there(tmp_path: Path) -> None:
     with Stack.start(config=path, root=tmp_path / "objects") as stack:
         assert (stack.bucket, [mount.path for mount in stack.mounts]) == ("first-bucket", ["/a/"])
         assert (tmp_path / "objects" / "second-bucket").is_dir()
-        assert sample.put(stack) == stack.http_url + "/a/exampleobject.txt"
+        assert put_sample(stack) == stack.http_url + "/a/exampleobject.txt"
 
 
-def test_each_http_function_has_a_port_of_its_own_and_the_others_can_be_invoked(tmp_path: Path) -> None:
+def test_each_http_function_has_its_own_port_and_the_others_can_be_invoked(tmp_path: Path) -> None:
     path = config(
         tmp_path, f"handler: shown.environment, {WEB}", f"handler: late.on_http, {WEB}", "handler: late.words.own_name"
     )
@@ -163,27 +165,27 @@ def test_each_http_function_has_a_port_of_its_own_and_the_others_can_be_invoked(
         assert stack.runtime.invoke("f2", b"").payload == b"late.words"
 
 
-def test_a_runtime_that_a_laptop_lacks_is_noted(tmp_path: Path) -> None:
+def test_a_function_with_another_runtime_is_skipped_with_a_note(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}", f"handler: x.y, {WEB}", last_runtime="custom.debian10")
     with Stack.start(config=path) as stack:
-        assert stack.notes == ("f1 is not run: a laptop has no runtime custom.debian10.",)
+        assert stack.notes == ("Function f1 is skipped: runtime custom.debian10 is not available locally.",)
         assert list(stack.urls) == ["f0"]
 
 
-# What does not start
+# What cannot start
 
 
-def test_an_initializer_that_fails_is_told_at_the_start(tmp_path: Path, log: IO[bytes]) -> None:
+def test_a_failing_initializer_is_reported_at_the_start(tmp_path: Path, log: IO[bytes]) -> None:
     hook = "instanceLifecycleConfig: {initializer: {handler: started.refuse}}"
     variables = f"environmentVariables: {{STARTED_IN: {tmp_path}}}"
     path = config(tmp_path, f"handler: started.how_often, {hook}, {variables}, {WEB}")
-    with pytest.raises(StackError, match=r"f0 does not start: links\.toml: the mount names no bucket"):
+    with pytest.raises(StackError, match=r"Function f0 failed to start: links\.toml: the mount names no bucket"):
         Stack.start(config=path, log=log)
     with Stack.start(config=path, log=log, warm=False) as stack:
         assert requests.get(stack.http_url, timeout=20).status_code == 502
 
 
-def test_the_repositorys_own_policy_is_checked_at_the_start(tmp_path: Path, log: IO[bytes]) -> None:
+def test_the_projects_own_links_toml_is_checked_at_the_start(tmp_path: Path, log: IO[bytes]) -> None:
     bad = tmp_path / "links.toml"
     bad.write_text('region = "cn-hangzhou"\nmounts = 1\n')
     with pytest.raises(StackError, match="the key 'mounts' is not known"):
@@ -191,16 +193,18 @@ def test_the_repositorys_own_policy_is_checked_at_the_start(tmp_path: Path, log:
 
 
 @pytest.mark.parametrize("port", ["http_port", "oss_port"])
-def test_a_port_that_is_taken_is_told_with_its_option(tmp_path: Path, port: str) -> None:
+def test_a_port_that_is_in_use_is_reported_with_its_option(tmp_path: Path, port: str) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=f"Port {number} cannot be used .* --{port.replace('_', '-')}"):
+        with pytest.raises(PortUnavailable, match=f"Port {number} is not available .* --{port.replace('_', '-')}"):
             Stack.start(config=path, **{port: number})
 
 
 def test_a_config_without_an_http_function_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="no function with an http trigger"):
+    with pytest.raises(
+        StackError, match=r"a function with an http trigger and the runtime python3\.10 or python3\.12 is required"
+    ):
         Stack.start(config=config(tmp_path, "handler: shown.event_of"))
 
 
@@ -211,13 +215,15 @@ def test_a_missing_config_is_refused(tmp_path: Path) -> None:
 
 def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}")
-    with pytest.raises(StackError, match="cannot hold the objects"):
+    with pytest.raises(StackError, match="Objects cannot be stored in"):
         Stack.start(config=path, root=path)
 
 
-def test_a_bucket_name_that_oss_has_not_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_bucket_name_is_refused(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}", variables="bucket: No_Bucket")
-    with pytest.raises(StackError, match="'No_Bucket' is no bucket name"):
+    with pytest.raises(
+        StackError, match=r"'No_Bucket'.* Set another name in s\.yaml \(vars\.bucket or LINK_BUCKET\)\."
+    ):
         Stack.start(config=path)
 
 

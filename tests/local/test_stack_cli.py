@@ -1,4 +1,4 @@
-"""`python -m local`, started as a person or a program starts it."""
+"""`python -m local`, started as by a person or a program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 30
 
 @contextmanager
 def local(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m local` on free ports, ended at the latest with the block."""
+    """`python -m local` on free ports, killed at the latest at the end of the block."""
     command = [sys.executable, "-m", "local", "--http-port", "0", "--oss-port", "0", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     watchdog = threading.Timer(SECONDS, process.kill)
@@ -43,7 +43,7 @@ def local(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def refused(*arguments: str) -> str:
-    """What a start that is refused says."""
+    """The message of a start that fails."""
     with local(*arguments) as process:
         out, error = process.communicate()
         assert (process.returncode, out) == (2, "")
@@ -52,8 +52,8 @@ def refused(*arguments: str) -> str:
 
 def first_line(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
-    found: dict[str, str] = json.loads(process.stdout.readline())
-    return found
+    document: dict[str, str] = json.loads(process.stdout.readline())
+    return document
 
 
 def hanging_config(folder: Path) -> Path:
@@ -81,7 +81,7 @@ resources:
     return path
 
 
-def test_json_is_one_line_with_addresses_that_answer_and_all_that_a_program_needs() -> None:
+def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs() -> None:
     with local("--json") as process:
         line = first_line(process)
         assert list(line) == [
@@ -104,7 +104,7 @@ def test_json_is_one_line_with_addresses_that_answer_and_all_that_a_program_need
     assert [entry["path"] for entry in audit] == ["/-/health"]
 
 
-def test_both_listen_on_the_loopback_alone() -> None:
+def test_both_listen_on_the_loopback_only() -> None:
     with local("--json") as process:
         line = first_line(process)
         for name in ("http", "oss"):
@@ -114,16 +114,16 @@ def test_both_listen_on_the_loopback_alone() -> None:
                 other.connect(("127.0.0.2", address.port or 0))
 
 
-def test_the_banner_has_a_line_to_copy_that_works_and_no_secret(tmp_path: Path) -> None:
+def test_the_banner_has_a_command_that_works_and_no_secret(tmp_path: Path) -> None:
     with local("--root", str(tmp_path / "samples")) as process:
         assert process.stdout is not None
         lines: list[str] = []
         while not lines or "Ctrl-C" not in lines[-1]:
             lines.append(process.stdout.readline())
         banner = "".join(lines)
-        copied = re.search(r"curl -L (\S+)", banner)
-        assert copied
-        assert requests.get(copied[1], timeout=20).text.startswith("A private object")
+        command = re.search(r"curl -L (\S+)", banner)
+        assert command
+        assert requests.get(command[1], timeout=20).text.startswith("A private object")
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     assert process.returncode == 0
@@ -135,7 +135,7 @@ def test_the_banner_has_a_line_to_copy_that_works_and_no_secret(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_cleanly_even_in_the_middle_of_an_invocation(tmp_path: Path, name: signal.Signals) -> None:
+def test_a_signal_stops_everything_cleanly_even_during_an_invocation(tmp_path: Path, name: signal.Signals) -> None:
     with hanging(tmp_path) as (process, held):
         process.send_signal(name)
         _, error = process.communicate()
@@ -150,40 +150,42 @@ def test_workers_end_even_if_the_stack_is_killed(tmp_path: Path) -> None:
         assert read_within(held) == b""
 
 
-def test_a_taken_port_is_one_sentence() -> None:
+def test_a_port_in_use_is_reported_on_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
         for option in ("--http-port", "--oss-port"):
             assert re.fullmatch(
-                rf"python -m local: Port {number} cannot be used .*{option}.*\n", refused(option, number)
+                rf"python -m local: Port {number} is not available .*{option}.*\n", refused(option, number)
             )
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("content", "sentence"),
     [
         (None, "does not exist"),
-        ("resources: [", "is not YAML"),
-        ("resources: {f: {component: fc3, props: {runtime: python3.10}}}", "handler is missing"),
+        ("resources: [", "is not valid YAML"),
+        ("resources: {f: {component: fc3, props: {runtime: python3.10}}}", "handler is required"),
     ],
 )
-def test_a_missing_or_bad_config_is_one_sentence(tmp_path: Path, text: str | None, sentence: str) -> None:
+def test_a_missing_or_invalid_config_is_reported_on_one_line(
+    tmp_path: Path, content: str | None, sentence: str
+) -> None:
     path = tmp_path / "s.yaml"
-    if text is not None:
-        path.write_text(text)
+    if content is not None:
+        path.write_text(content)
     error = refused("--config", str(path))
     assert error.startswith("python -m local: ")
     assert sentence in error
     assert error.count("\n") == 1
 
 
-def test_a_port_that_is_none_is_refused() -> None:
-    assert "is no port" in refused("--http-port", "65536")
+def test_an_invalid_port_is_refused() -> None:
+    assert "must be a port number from 0 to 65535" in refused("--http-port", "65536")
 
 
 @contextmanager
 def hanging(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A stack in the middle of an invocation, and a FIFO at whose end the function and its child are gone."""
+    """A stack during an invocation, and a FIFO that ends once the function and its child have ended."""
     os.mkfifo(folder / "held")
     held = os.open(folder / "held", os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -198,5 +200,5 @@ def hanging(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def read_within(held: int) -> bytes:
-    assert select.select([held], [], [], SECONDS)[0], "nothing happened in time"
+    assert select.select([held], [], [], SECONDS)[0], "nothing was written in time"
     return os.read(held, 1)

@@ -1,10 +1,12 @@
-"""New objects and timers as events: which function is called, how often, and what becomes of failures."""
+"""New objects and timers as events: which function is invoked, its retries, and the report of failures."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +18,7 @@ from local.fc import async_invoke, functions, oss_events
 from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Deployment
 from local.fc.runtime import Runtime
-from local.fc.schedule import BadSchedule
+from local.fc.schedule import InvalidSchedule
 from local.oss import CreatedObject
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
@@ -41,7 +43,7 @@ TIMER = """
 
 
 def config(folder: Path, triggers: str = OSS, *, fails: int = 0, retries: str = "", web: bool = True) -> Path:
-    """An s.yaml of one function that notes its events, and where asked one of HTTP."""
+    """An s.yaml with one function that records its events and, with `web`, one with an http trigger."""
     path = folder / "s.yaml"
     http = f"""
   web:
@@ -113,9 +115,9 @@ def put(stack: Stack, key: str, body: bytes = b"content") -> None:
     requests.put(link.url, data=body, timeout=SECONDS).raise_for_status()
 
 
-class TestMeant:
+class TestOssEvents:
     @pytest.mark.parametrize(
-        ("changes", "meant"),
+        ("changes", "matched"),
         [
             ({}, True),
             ({"event_name": "ObjectCreated:CompleteMultipartUpload"}, True),
@@ -126,36 +128,35 @@ class TestMeant:
             ({"key": "outbox/报告.txt"}, True),
         ],
     )
-    def test_an_object_is_meant_by_bucket_event_prefix_and_suffix(
-        self, deployment: Deployment, changes: dict[str, str], meant: bool
+    def test_a_trigger_matches_by_bucket_event_prefix_and_suffix(
+        self, deployment: Deployment, changes: dict[str, Any], matched: bool
     ) -> None:
         trigger = deployment.functions[1].triggers[0]
         created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PutObject")
-        found = CreatedObject(**{**vars(created), **changes})
-        assert oss_events.is_meant(trigger, found) is meant
+        assert oss_events.matches(trigger, replace(created, **changes)) is matched
 
-    def test_a_star_means_all_below(self, deployment: Deployment) -> None:
+    def test_a_star_matches_every_event_of_its_prefix(self, deployment: Deployment) -> None:
         trigger = deployment.functions[1].triggers[0]
         every = functions.Trigger("new", "oss", {**trigger.config, "events": ["oss:ObjectCreated:*"]}, trigger.source)
         created = CreatedObject("examplebucket", "outbox/a.txt", 7, "ETAG", "ObjectCreated:PostObject")
-        assert oss_events.is_meant(every, created)
+        assert oss_events.matches(every, created)
 
-    def test_the_event_is_what_the_handler_understands(self, deployment: Deployment) -> None:
+    def test_the_handler_can_read_the_event(self, deployment: Deployment) -> None:
         function = deployment.functions[1]
         created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
-        event = oss_events.event_of(function, function.triggers[0], created, 1_772_347_543.0)
+        event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
         assert sources.read(event, "r").items == (
             sources.Created("examplebucket", "outbox/a 100%+b.txt", "ETAG", 7, 1_772_347_543.0),
         )
         official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
-        mine = json.loads(event)["events"][0]
-        assert official.keys() == mine.keys()
-        assert official["oss"].keys() == mine["oss"].keys()
-        assert official["oss"]["object"].keys() == mine["oss"]["object"].keys()
+        local = json.loads(event)["events"][0]
+        assert official.keys() == local.keys()
+        assert official["oss"].keys() == local["oss"].keys()
+        assert official["oss"]["object"].keys() == local["oss"]["object"].keys()
 
 
 class TestStack:
-    def test_a_put_that_a_trigger_means_is_an_event(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_put_that_a_trigger_matches_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
         with Stack.start(config(tmp_path), log=log) as stack:
             for key in ("outbox/a.txt", "outbox/b.csv", "elsewhere/c.txt"):
                 put(stack, key)
@@ -164,7 +165,7 @@ class TestStack:
         assert note["event"]["events"][0]["oss"]["object"]["key"] == "outbox/a.txt"
         assert note["event"]["events"][0]["eventName"] == "ObjectCreated:PutObject"
 
-    def test_a_finished_multipart_upload_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_completed_multipart_upload_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
         import alibabacloud_oss_v2 as oss
 
         with Stack.start(config(tmp_path), log=log) as stack:
@@ -183,7 +184,7 @@ class TestStack:
         assert record["eventName"] == "ObjectCreated:CompleteMultipartUpload"
         assert record["oss"]["object"]["size"] == 300_000
 
-    def test_the_repositorys_own_function_writes_its_notice(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_the_projects_own_function_writes_its_notice(self, tmp_path: Path, log: IO[bytes]) -> None:
         with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss", log=log) as stack:
             put(stack, "outbox/a.txt", b"the bytes")
             assert stack.dispatcher.wait(SECONDS)
@@ -196,18 +197,18 @@ class TestStack:
                 if b'"on": "created"' in line
             ]
             (line,) = written
-            told = json.loads(line)
-            assert requests.get(told["url"], timeout=SECONDS).content == b"the bytes"
+            notice = json.loads(line)
+            assert requests.get(notice["url"], timeout=SECONDS).content == b"the bytes"
 
-    def test_a_bad_schedule_is_told_at_the_start(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_an_invalid_schedule_is_reported_at_the_start(self, tmp_path: Path, log: IO[bytes]) -> None:
         path = config(tmp_path, TIMER.replace("@every 1m", "@hourly"))
-        with pytest.raises(BadSchedule, match="@hourly"):
+        with pytest.raises(InvalidSchedule, match="@hourly"):
             Stack.start(path, log=log)
 
 
 class TestRetries:
     def run(self, folder: Path, log: IO[bytes], *, fails: int, retries: str = "") -> Dispatcher:
-        """One event, until nothing is left to do."""
+        """Runs one event until it has succeeded or its retries are exhausted."""
         deployment = functions.read(config(folder, fails=fails, retries=retries, web=False), {})
         runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
@@ -219,13 +220,15 @@ class TestRetries:
             runtime.close()
         return dispatcher
 
-    def test_what_fails_is_tried_again_under_its_request_id(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_failed_event_is_retried_under_its_request_id(self, tmp_path: Path, log: IO[bytes]) -> None:
         dispatcher = self.run(tmp_path, log, fails=2)
         assert [note["retry_count"] for note in notes(tmp_path)] == [0, 1, 2]
         assert len({note["request_id"] for note in notes(tmp_path)}) == 1
         assert dispatcher.failures == []
 
-    def test_after_three_retries_it_is_in_the_failure_destination(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_after_three_retries_the_event_goes_to_the_failure_destination(
+        self, tmp_path: Path, log: IO[bytes]
+    ) -> None:
         dispatcher = self.run(tmp_path, log, fails=99)
         assert len(notes(tmp_path)) == 4
         (failure,) = dispatcher.failures
@@ -236,24 +239,26 @@ class TestRetries:
         assert failure["requestPayload"] == '{"n": 1}'
         assert "not this time" in failure["responsePayload"]
         log.seek(0)
-        assert b"noted failed 4 times; for its failure destination (none is configured)" in log.read()
+        assert b"noted failed 4 times. Failure destination (not configured): {" in log.read()
 
     @pytest.mark.parametrize("retries", [0, 1])
-    def test_s_yaml_says_how_often(self, tmp_path: Path, log: IO[bytes], retries: int) -> None:
+    def test_s_yaml_sets_the_number_of_retries(self, tmp_path: Path, log: IO[bytes], retries: int) -> None:
         dispatcher = self.run(tmp_path, log, fails=99, retries=RETRIES.format(retries=retries))
         assert len(notes(tmp_path)) == retries + 1
         log.seek(0)
         assert b"(acs:mns:cn-hangzhou:1:/queues/failed/messages)" in log.read()
         assert len(dispatcher.failures) == 1
 
-    def test_the_pauses_grow(self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-        paused: list[float] = []
+    def test_the_pause_doubles_before_each_retry(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pauses: list[float] = []
 
-        def at_once(seconds: float, act: Callable[[], None]) -> None:
-            paused.append(seconds)
-            act()
+        def call_at_once(seconds: float, function: Callable[[], None]) -> None:
+            pauses.append(seconds)
+            function()
 
-        monkeypatch.setattr(async_invoke, "later", at_once)
+        monkeypatch.setattr(async_invoke, "call_later", call_at_once)
         deployment = functions.read(config(tmp_path, fails=99, web=False), {})
         runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
@@ -261,29 +266,35 @@ class TestRetries:
         assert dispatcher.wait(SECONDS)
         dispatcher.close()
         runtime.close()
-        assert paused == [1, 2, 4]
+        assert pauses == [1, 2, 4]
 
 
 class TestTimers:
     def test_a_timer_sends_its_event(self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-        ticks = iter([0.0, 0.0, None])
-        monkeypatch.setattr(async_invoke, "schedule", lambda expression: lambda after: next(ticks))
+        ticks = [0.0, 0.0]
+        exhausted = threading.Event()
+
+        def next_tick(after: float) -> float | None:
+            if not ticks:
+                exhausted.set()
+            return ticks.pop() if ticks else None
+
+        monkeypatch.setattr(async_invoke, "schedule", lambda expression: next_tick)
         deployment = functions.read(config(tmp_path, TIMER, web=False), {})
         runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        dispatcher.timers_end()
+        assert exhausted.wait(SECONDS)
         assert dispatcher.wait(SECONDS)
         dispatcher.close()
         runtime.close()
         (first, second) = (note["event"] for note in notes(tmp_path))
         assert first == second == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
 
-    def test_a_timer_that_is_off_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
+    def test_a_disabled_timer_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
         off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")
         deployment = functions.read(config(tmp_path, off, web=False), {})
         runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        dispatcher.timers_end()
         assert dispatcher.wait(1)
         dispatcher.close()
         runtime.close()

@@ -1,4 +1,4 @@
-"""The laptop's HTTP trigger: the event that a request becomes, and the response that an answer becomes."""
+"""The local HTTP trigger: requests become events, and a function's results become responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from local.fc import http_trigger
 from local.fc.functions import Function, HttpTrigger
-from local.fc.http_trigger import BODY_BYTES, HEADER_BYTES, TARGET_BYTES
+from local.fc.http_trigger import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_TARGET_BYTES
 from local.fc.runtime import Runtime
 from local.server import listen, serve
 from signer import Credentials
@@ -38,7 +38,7 @@ class Response(NamedTuple):
 
 
 class Client(NamedTuple):
-    """Sends requests as they are written, with nothing added but Host."""
+    """Sends requests as they are written, adding only Host."""
 
     address: str
 
@@ -64,7 +64,7 @@ Serving = Callable[..., Client]
 
 @pytest.fixture
 def serving() -> Iterator[Serving]:
-    """Serves a function of the folder `functions` by its handler."""
+    """Starts a server for a function of the folder `functions`, named by its handler."""
 
     def start(
         handler: str, methods: tuple[str, ...] = METHODS, auth_type: str = "anonymous", timeout: int = 20
@@ -80,37 +80,37 @@ def serving() -> Iterator[Serving]:
             http=HttpTrigger("web", methods, auth_type),
         )
         runtime = Runtime([function], credentials=lambda: KEYS, log=silence)
-        ends.callback(runtime.close)
+        cleanup.callback(runtime.close)
         server = serve(http_trigger.create_app(runtime, function), listen(0))
-        ends.callback(server.close)
+        cleanup.callback(server.close)
         return Client(urlsplit(server.url).netloc)
 
-    with ExitStack() as ends, tempfile.TemporaryFile() as silence:
+    with ExitStack() as cleanup, tempfile.TemporaryFile() as silence:
         yield start
 
 
 @pytest.fixture
 def event_of(serving: Serving) -> Callable[..., dict[str, Any]]:
-    """The event that a request becomes."""
+    """Sends a request and returns its event."""
     client = serving("shown.event_of")
 
     def send(method: str = "GET", target: str = "/", **parts: Any) -> dict[str, Any]:
         response = client.send(method, target, **parts)
         assert response.status == 200
-        found: dict[str, Any] = response.json
-        return found
+        event: dict[str, Any] = response.json
+        return event
 
     return send
 
 
 @pytest.fixture
 def answering(serving: Serving) -> Callable[[object], Response]:
-    """The response to a request whose function returns the given value, or the given text as it is."""
+    """Sends a request whose function returns a value as JSON, or a string as it is."""
     client = serving("answers.body_as_answer")
 
-    def send(answer: object) -> Response:
-        text = answer if isinstance(answer, str) else json.dumps(answer)
-        return client.send("POST", body=text.encode())
+    def send(result: object) -> Response:
+        body = result if isinstance(result, str) else json.dumps(result)
+        return client.send("POST", body=body.encode())
 
     return send
 
@@ -162,7 +162,7 @@ def test_the_event_has_the_documented_shape(event_of: EventOf) -> None:
         ("http://links.example.com", "/", "/"),
     ],
 )
-def test_the_path_is_as_the_client_wrote_it_and_once_more_decoded(
+def test_the_path_is_there_both_as_the_client_wrote_it_and_decoded(
     event_of: EventOf, target: str, raw_path: str, path: str
 ) -> None:
     event = event_of(target=target)
@@ -195,11 +195,13 @@ def test_raw_bytes_in_the_path_are_percent_encoded(serving: Serving) -> None:
         ("?%E4%BD%A0=%FF", {"你": "\ufffd"}),
     ],
 )
-def test_the_query_is_decoded_and_lossy(event_of: EventOf, query: str, parameters: dict[str, str]) -> None:
+def test_the_query_is_decoded_and_repeated_names_are_joined(
+    event_of: EventOf, query: str, parameters: dict[str, str]
+) -> None:
     assert event_of(target=f"/x{query}")["queryParameters"] == parameters
 
 
-def test_headers_of_the_connection_and_of_function_compute_are_withheld(event_of: EventOf) -> None:
+def test_headers_of_the_connection_and_of_function_compute_are_removed(event_of: EventOf) -> None:
     headers = event_of(
         headers=(("Connection", "close"), ("Keep-Alive", "5"), ("X-Fc-Control-Path", "/invoke"), ("x-kept", "你好"))
     )["headers"]
@@ -215,14 +217,14 @@ def test_headers_of_the_connection_and_of_function_compute_are_withheld(event_of
         ("text/plain", b"\xff", "/w==", True),
     ],
 )
-def test_a_body_is_text_or_base64(
+def test_a_body_is_a_string_or_base64(
     event_of: EventOf, content_type: str, sent: bytes, body: str, is_base64: bool
 ) -> None:
     event = event_of("POST", headers=(("Content-Type", content_type),), body=sent)
     assert (event["body"], event["isBase64Encoded"]) == (body, is_base64)
 
 
-def test_a_chunked_body_arrives_whole(serving: Serving) -> None:
+def test_a_chunked_body_arrives_complete(serving: Serving) -> None:
     connection = http.client.HTTPConnection(serving("shown.event_of").address, timeout=20)
     connection.request("POST", "/", body=iter([b"one ", b"two"]), encode_chunked=True)
     event = json.loads(connection.getresponse().read())
@@ -241,11 +243,11 @@ def test_every_method_of_the_trigger_reaches_the_function(serving: Serving, meth
         assert response.json["requestContext"]["http"]["method"] == method
 
 
-# What is refused before the function runs
+# What is refused without running the function
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "BREW"])
-def test_a_method_that_the_trigger_does_not_list_is_a_403_before_the_function_runs(
+def test_a_method_that_the_trigger_does_not_list_is_a_403_and_the_function_does_not_run(
     serving: Serving, method: str
 ) -> None:
     response = serving("faults.raising", methods=("GET",)).send(method)
@@ -256,31 +258,31 @@ def test_a_method_that_the_trigger_does_not_list_is_a_403_before_the_function_ru
 
 
 @pytest.mark.parametrize("auth_type", ["function", "jwt"])
-def test_a_trigger_that_asks_who_calls_refuses_everybody(serving: Serving, auth_type: str) -> None:
+def test_a_trigger_with_authentication_refuses_every_request(serving: Serving, auth_type: str) -> None:
     response = serving("shown.event_of", auth_type=auth_type).send("GET")
     assert response.status == 403
     assert "not emulated" in response.json["Message"]
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_the_path_with_its_query_has_4_kb(serving: Serving, over: int) -> None:
-    target = "/?" + "a" * (TARGET_BYTES - 2 + over)
+def test_the_path_with_its_query_has_at_most_4_kb(serving: Serving, over: int) -> None:
+    target = "/?" + "a" * (MAX_TARGET_BYTES - 2 + over)
     response = serving("shown.event_of").send("GET", target)
     assert response.status == (400 if over else 200)
     assert not over or response.json["Code"] == "InvalidArgument"
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_the_headers_of_a_request_have_8_kb(serving: Serving, over: int) -> None:
+def test_the_headers_of_a_request_have_at_most_8_kb(serving: Serving, over: int) -> None:
     client = serving("shown.event_of")
     used = len("Host") + len(client.address) + len("X-Long")
-    response = client.send("GET", headers=(("X-Long", "a" * (HEADER_BYTES - used + over)),))
+    response = client.send("GET", headers=(("X-Long", "a" * (MAX_HEADER_BYTES - used + over)),))
     assert response.status == (400 if over else 200)
     assert not over or response.json["Code"] == "InvalidArgument"
 
 
-def test_the_body_of_a_request_has_32_mb(serving: Serving) -> None:
-    response = serving("shown.event_of").send("POST", body=b"a" * (BODY_BYTES + 1))
+def test_the_body_of_a_request_has_at_most_32_mb(serving: Serving) -> None:
+    response = serving("shown.event_of").send("POST", body=b"a" * (MAX_BODY_BYTES + 1))
     assert response.status == 400
     assert response.json["Code"] == "InvalidArgument"
 
@@ -290,7 +292,7 @@ def test_the_body_of_a_request_has_32_mb(serving: Serving) -> None:
 Answering = Callable[[object], Response]
 
 
-def test_an_answer_becomes_status_headers_and_body(answering: Answering) -> None:
+def test_a_result_becomes_status_headers_and_body(answering: Answering) -> None:
     location = "http://127.0.0.1:9001/b/k%20%2B?x-oss-signature=%2B%2F"
     response = answering({"statusCode": 302, "headers": {"location": location, "x-own": "ü"}, "body": "moved"})
     assert response.status == 302
@@ -317,7 +319,7 @@ def test_a_body_in_base64_is_decoded(answering: Answering) -> None:
         ("", b""),
     ],
 )
-def test_a_value_without_a_status_code_is_a_200_with_that_value_as_body(
+def test_a_result_without_a_status_code_is_a_200_with_the_result_as_body(
     answering: Answering, answer: object, body: bytes
 ) -> None:
     response = answering(answer)
@@ -328,7 +330,7 @@ def test_a_value_without_a_status_code_is_a_200_with_that_value_as_body(
     "name",
     ["X-Fc-Status", "x-fc-request-id", "Connection", "Content-Length", "Date", "Keep-Alive", "Server", "upgrade"],
 )
-def test_a_forbidden_header_does_not_go_out(answering: Answering, name: str) -> None:
+def test_a_forbidden_header_is_not_sent(answering: Answering, name: str) -> None:
     response = answering({"statusCode": 200, "headers": {name: "7777", "X-Kept": "yes"}, "body": "body"})
     assert response.status == 200
     assert "7777" not in response.headers.values()
@@ -336,8 +338,8 @@ def test_a_forbidden_header_does_not_go_out(answering: Answering, name: str) -> 
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_the_headers_of_a_response_have_8_kb(answering: Answering, over: int) -> None:
-    value = "a" * (HEADER_BYTES - len("Location") + over)
+def test_the_headers_of_a_response_have_at_most_8_kb(answering: Answering, over: int) -> None:
+    value = "a" * (MAX_HEADER_BYTES - len("Location") + over)
     response = answering({"statusCode": 302, "headers": {"Location": value}, "body": ""})
     assert response.status == (502 if over else 302)
     assert response.headers["X-Fc-Error-Type"] == ("UnhandledInvocationError" if over else None)
@@ -361,7 +363,7 @@ def test_the_headers_of_a_response_have_8_kb(answering: Answering, over: int) ->
         {"statusCode": 200, "body": "x", "isBase64Encoded": "yes"},
     ],
 )
-def test_an_answer_that_is_none_is_a_502(answering: Answering, answer: object) -> None:
+def test_an_invalid_result_is_a_502(answering: Answering, answer: object) -> None:
     response = answering(answer)
     assert response.status == 502
     assert response.headers["X-Fc-Error-Type"] == "UnhandledInvocationError"
@@ -378,7 +380,7 @@ def test_an_exception_is_a_502_with_message_type_and_stack(serving: Serving) -> 
     assert response.json["stackTrace"]
 
 
-def test_bytes_inside_an_answer_are_a_502(serving: Serving) -> None:
+def test_bytes_inside_a_result_are_a_502(serving: Serving) -> None:
     response = serving("answers.bytes_in_dict").send("GET")
     assert (response.status, response.json["errorType"]) == (502, "TypeError")
 
@@ -391,7 +393,7 @@ def test_a_timeout_is_a_502(serving: Serving) -> None:
     assert client.send("GET", "/").status == 200
 
 
-def test_a_head_request_has_no_body_whatever_the_function_says(serving: Serving) -> None:
+def test_the_response_to_a_head_request_has_no_body_whatever_the_function_returns(serving: Serving) -> None:
     response = serving("shown.event_of").send("HEAD")
     assert response.body == b""
     assert int(response.headers["Content-Length"]) > 0
@@ -400,7 +402,7 @@ def test_a_head_request_has_no_body_whatever_the_function_says(serving: Serving)
 # CORS
 
 
-def test_the_origin_is_echoed_and_the_functions_own_headers_are_appended(serving: Serving) -> None:
+def test_the_origin_is_echoed_and_the_functions_own_cors_headers_are_appended(serving: Serving) -> None:
     plain = serving("shown.event_of").send("GET", headers=(("Origin", "https://page.example.com"),))
     assert plain.headers.get_all("Access-Control-Allow-Origin") == ["https://page.example.com"]
     assert plain.headers["Access-Control-Allow-Credentials"] == "true"

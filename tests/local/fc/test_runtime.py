@@ -1,4 +1,4 @@
-"""The core of the laptop's Function Compute: one function, one event, what becomes of it."""
+"""The core of the local Function Compute: one function, one event, one outcome."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import pytest
 
+from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Function, Initializer
 from local.fc.instances import Instance, Pool
 from local.fc.runtime import Outcome, Runtime, UnknownFunction
@@ -66,34 +67,34 @@ def failure_of(one: Function, event: bytes = b"", **options: Any) -> dict[str, A
     with running(one, **options) as runtime:
         outcome = runtime.invoke(one.name, event)
     assert outcome.error_type == "UnhandledInvocationError"
-    found: dict[str, Any] = json.loads(outcome.payload)
-    assert found["errorMessage"] == outcome.error_message
-    return found
+    failure: dict[str, Any] = json.loads(outcome.payload)
+    assert failure["errorMessage"] == outcome.error_message
+    return failure
 
 
-# What a function is given
+# What a function receives
 
 
-def test_the_event_arrives_as_the_very_bytes_that_were_sent() -> None:
+def test_the_event_arrives_byte_for_byte() -> None:
     event = bytes(range(256)) * 300
     with running(function("shown.event_of")) as runtime:
         assert runtime.invoke("links", event).payload == event
     assert result_of(function("shown.process"))["event_type"] == "bytes"
 
 
-def test_a_function_runs_in_a_process_of_its_own_in_its_code_folder_with_nothing_to_read() -> None:
+def test_a_function_runs_in_its_own_process_in_its_code_folder_with_an_empty_stdin() -> None:
     shown = result_of(function("shown.process"))
     assert shown["pid"] != os.getpid()
     assert shown["folder"] == shown["path"] == str(FUNCTIONS)
     assert shown["stdin"] == ""
 
 
-def test_the_worker_brings_nothing_of_this_project_and_none_of_its_dependencies_into_the_function() -> None:
+def test_the_worker_imports_neither_this_project_nor_its_dependencies() -> None:
     modules = {name.split(".")[0] for name in result_of(function("shown.process"))["modules"]}
     assert modules.isdisjoint({"local", "handler", "signer", "flask", "werkzeug", "requests", "yaml"})
 
 
-def test_the_context_of_python_3_10_has_credentials_and_what_s_yaml_says_of_the_function() -> None:
+def test_the_context_of_python_3_10_has_credentials_and_the_functions_settings() -> None:
     shown = result_of(function("shown.context_of", memory=256, timeout=7))
     assert shown["credentials"] == {
         "access_key_id": "STS.EXAMPLE",
@@ -106,7 +107,7 @@ def test_the_context_of_python_3_10_has_credentials_and_what_s_yaml_says_of_the_
     assert "EXAMPLE" not in shown["repr"]
 
 
-def test_the_context_of_python_3_12_has_no_credentials_which_are_in_the_environment() -> None:
+def test_the_credentials_of_python_3_12_are_in_the_environment_and_not_in_the_context() -> None:
     assert result_of(function("shown.context_of", runtime="python3.12"))["credentials"] is None
     variables = result_of(function("shown.environment", runtime="python3.12"))
     assert variables["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "STS.EXAMPLE"
@@ -120,7 +121,7 @@ def test_a_function_without_a_role_has_no_credentials_anywhere() -> None:
     assert not [name for name in result_of(function("shown.environment", role="")) if name.startswith("ALIBABA_CLOUD")]
 
 
-def test_credentials_are_new_at_each_invocation_while_the_environment_keeps_the_first() -> None:
+def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_first() -> None:
     current = [Credentials("STS.FIRST", "s", "t")]
     with running(function("shown.context_of"), credentials=lambda: current[0]) as runtime:
         first = json.loads(runtime.invoke("links", b"").payload)
@@ -130,7 +131,7 @@ def test_credentials_are_new_at_each_invocation_while_the_environment_keeps_the_
     assert second["credentials"]["access_key_id"] == "STS.SECOND"
 
 
-def test_the_environment_is_the_functions_own_and_none_of_the_laptops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_the_functions_own_and_not_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
     variables = result_of(
         function("shown.environment", environment={"LINK_BUCKET": "examplebucket", "LINK_CONFIG": "links.toml"}),
@@ -147,7 +148,7 @@ def test_the_environment_is_the_functions_own_and_none_of_the_laptops(monkeypatc
     assert variables["FC_INSTANCE_ID"].startswith("c-")
 
 
-def test_what_a_function_prints_goes_to_the_log_and_not_into_its_answer() -> None:
+def test_what_a_function_prints_goes_to_the_log_and_not_into_its_result() -> None:
     with tempfile.TemporaryFile() as log:
         with running(function("shown.printing"), log=log) as runtime:
             outcome = runtime.invoke("links", b"", request_id="1-example")
@@ -159,14 +160,14 @@ def test_what_a_function_prints_goes_to_the_log_and_not_into_its_answer() -> Non
 # What a function returns
 
 
-@pytest.mark.parametrize("text", ["plain", '{"statusCode": 200}', "你好", ""])
-def test_a_text_goes_out_unchanged(text: str) -> None:
+@pytest.mark.parametrize("string", ["plain", '{"statusCode": 200}', "你好", ""])
+def test_a_string_is_returned_unchanged(string: str) -> None:
     with running(function("answers.as_text")) as runtime:
-        assert runtime.invoke("links", text.encode()).payload == text.encode()
+        assert runtime.invoke("links", string.encode()).payload == string.encode()
 
 
 @pytest.mark.parametrize("value", [None, 1, True, [1, "two"], {"a": {"b": None}}])
-def test_any_other_value_goes_out_as_json(value: object) -> None:
+def test_any_other_value_is_returned_as_json(value: object) -> None:
     assert result_of(function("answers.as_value"), json.dumps(value).encode()) == value
 
 
@@ -179,7 +180,7 @@ def test_bytes_inside_a_dict_are_a_function_error() -> None:
 # How a function fails
 
 
-def test_an_exception_is_told_with_its_type_its_message_and_the_stack_with_source_lines() -> None:
+def test_an_exception_is_reported_with_type_message_and_stack_with_source_lines() -> None:
     failure = failure_of(function("faults.raising"))
     assert failure["errorMessage"] == "the event does not suit me"
     assert failure["errorType"] == "ValueError"
@@ -193,7 +194,7 @@ def test_an_exception_is_told_with_its_type_its_message_and_the_stack_with_sourc
     ]
 
 
-def test_an_exception_is_logged_with_its_trace_and_the_instance_goes_on() -> None:
+def test_an_exception_is_logged_with_its_traceback_and_the_instance_is_reused() -> None:
     with tempfile.TemporaryFile() as log:
         with running(function("faults.raising"), log=log, instances=1) as runtime:
             runtime.invoke("links", b"")
@@ -202,7 +203,7 @@ def test_an_exception_is_logged_with_its_trace_and_the_instance_goes_on() -> Non
         assert log.read().count(b"ValueError: the event does not suit me") == 2
 
 
-def test_a_process_that_ends_by_itself_is_an_error_and_is_replaced() -> None:
+def test_a_process_that_exits_is_an_error_and_is_replaced() -> None:
     with running(function("faults.leaving"), instances=1) as runtime:
         for _ in range(2):
             outcome = runtime.invoke("links", b"")
@@ -221,7 +222,7 @@ def test_a_function_that_hangs_is_killed_at_its_timeout_and_replaced() -> None:
         os.kill(before, 0)
 
 
-def test_what_a_function_started_ends_with_it(tmp_path: Path) -> None:
+def test_child_processes_end_with_the_function(tmp_path: Path) -> None:
     fifo, reader = readable_fifo(tmp_path)
     with running(function("faults.hanging_with_a_child", timeout=1)) as runtime:
         outcome = runtime.invoke("links", str(fifo).encode())
@@ -230,19 +231,22 @@ def test_what_a_function_started_ends_with_it(tmp_path: Path) -> None:
     assert read_within(reader) == b""
 
 
-def test_closing_the_runtime_ends_an_invocation_that_is_under_way(tmp_path: Path) -> None:
+def test_closing_the_runtime_ends_a_running_invocation(tmp_path: Path) -> None:
     fifo, reader = readable_fifo(tmp_path)
     with running(function("faults.hanging_with_a_child", timeout=600)) as runtime, ThreadPoolExecutor() as threads:
-        under_way = threads.submit(runtime.invoke, "links", str(fifo).encode())
+        invocation = threads.submit(runtime.invoke, "links", str(fifo).encode())
         assert read_within(reader) == b"x"
         runtime.close()
-        assert under_way.result(timeout=10).error_type == "UnhandledInvocationError"
+        assert invocation.result(timeout=10).error_type == "UnhandledInvocationError"
         assert read_within(reader) == b""
         assert runtime.invoke("links", b"").error_type == "UnhandledInvocationError"
 
 
-def test_an_unknown_function_is_refused_with_the_names_that_are_known() -> None:
-    with running(function("shown.event_of")) as runtime, pytest.raises(UnknownFunction, match="functions are links"):
+def test_an_unknown_function_is_refused_with_the_known_names() -> None:
+    with (
+        running(function("shown.event_of")) as runtime,
+        pytest.raises(UnknownFunction, match=r"Function 'other' not found \(functions that run locally: links\)"),
+    ):
         runtime.invoke("other", b"")
 
 
@@ -255,7 +259,7 @@ def test_the_initializer_runs_once_before_the_first_invocation_of_an_instance() 
         assert [json.loads(runtime.invoke("links", b"").payload) for _ in range(2)] == [["links"], ["links"]]
 
 
-def test_an_initializer_that_fails_fails_the_invocation_and_its_instance_is_not_kept(tmp_path: Path) -> None:
+def test_a_failing_initializer_fails_the_invocation_and_its_instance_is_not_reused(tmp_path: Path) -> None:
     one = function(
         "started.how_often",
         initializer=Initializer("started.refuse", 3),
@@ -270,14 +274,14 @@ def test_an_initializer_that_fails_fails_the_invocation_and_its_instance_is_not_
         assert (tmp_path / "attempts").read_text() == "xxx"
 
 
-def test_warming_starts_the_instance_that_the_first_invocation_meets(tmp_path: Path) -> None:
+def test_warming_starts_the_instance_that_the_first_invocation_uses(tmp_path: Path) -> None:
     one = function(
         "started.how_often", initializer=Initializer("started.refuse", 3), environment={"STARTED_IN": str(tmp_path)}
     )
     with running(one) as runtime:
-        failed = runtime.warm("links")
-        assert failed is not None
-        assert failed.error_message == "links.toml: the mount names no bucket"
+        failure = runtime.warm("links")
+        assert failure is not None
+        assert failure.error_message == "links.toml: the mount names no bucket"
         (tmp_path / "good").touch()
         assert runtime.warm("links") is None
         (tmp_path / "good").unlink()
@@ -316,32 +320,33 @@ def test_a_submodule_that_needs_its_package_does_not_load() -> None:
         ("unloadable.handler", "RuntimeError"),
     ],
 )
-def test_a_handler_that_does_not_load_is_an_error_of_each_invocation(handler: str, kind: str) -> None:
+def test_a_handler_that_does_not_load_fails_each_invocation(handler: str, kind: str) -> None:
     assert failure_of(function(handler))["errorType"] == kind
 
 
 @pytest.mark.parametrize("name", ["oss", "server", "worker_of_nobody"])
-def test_modules_beside_the_worker_are_not_in_reach_of_a_function(name: str) -> None:
+def test_a_function_cannot_import_modules_next_to_the_worker(name: str) -> None:
     assert failure_of(function(f"{name}.handler"))["errorType"] == "ModuleNotFoundError"
 
 
-def test_a_code_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_missing_code_folder_is_reported(tmp_path: Path) -> None:
     failure = failure_of(function("shown.event_of", code=tmp_path / "build"))
-    assert "does not exist" in failure["errorMessage"]
+    assert failure["errorMessage"] == f"The code folder {tmp_path / 'build'} does not exist. Build the function first."
 
 
 # Instances
 
 
-def test_two_requests_at_once_meet_in_two_instances(tmp_path: Path) -> None:
+def test_two_concurrent_requests_run_in_two_instances(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with running(function("meeting.both", timeout=20)) as runtime, ThreadPoolExecutor() as threads:
-        asked = [threads.submit(runtime.invoke, "links", _meeting(fifo, mode)) for mode in ("r", "w")]
-        assert [each.result().payload for each in asked] == [b"met", b"met"]
+        events = [json.dumps({"fifo": str(fifo), "mode": mode}).encode() for mode in ("r", "w")]
+        outcomes = list(threads.map(lambda event: runtime.invoke("links", event), events))
+    assert [outcome.payload for outcome in outcomes] == [b"met", b"met"]
 
 
-def test_an_instance_has_one_request_at_a_time_and_the_others_wait(tmp_path: Path) -> None:
+def test_an_instance_handles_one_request_at_a_time_and_the_others_wait(tmp_path: Path) -> None:
     one = function("meeting.alone", instances=1)
     with running(one) as runtime, ThreadPoolExecutor(16) as threads:
         outcomes = list(threads.map(lambda _: runtime.invoke("links", str(tmp_path / "lock").encode()), range(100)))
@@ -355,7 +360,7 @@ def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> Non
         pass
     with pool.lease() as second:
         assert second is first
-    first.end()
+    first.stop()
     with pool.lease() as third:
         assert third.is_alive
         assert third is not first
@@ -363,32 +368,31 @@ def test_an_idle_instance_that_died_is_replaced_before_the_next_request() -> Non
     assert not third.is_alive
 
 
-def test_a_hundred_requests_at_once_start_no_more_instances_than_are_allowed() -> None:
+def test_a_hundred_concurrent_requests_start_no_more_instances_than_allowed() -> None:
     with running(function("faults.hanging"), instances=3) as runtime, ThreadPoolExecutor(100) as threads:
         outcomes = list(threads.map(lambda _: runtime.invoke("links", b""), range(100)))
     assert {outcome.error_type for outcome in outcomes} == {None}
     assert 1 <= len({outcome.payload for outcome in outcomes}) <= 3
 
 
-def test_an_asynchronous_invocation_answers_at_once_and_runs_behind_it(tmp_path: Path) -> None:
+def test_an_asynchronous_invocation_returns_at_once_and_runs_in_the_background(tmp_path: Path) -> None:
     fifo, reader = readable_fifo(tmp_path)
-    with running(function("faults.hanging_with_a_child", timeout=600)) as runtime:
-        accepted = runtime.invoke("links", str(fifo).encode(), is_async=True, request_id="1-example")
-        assert accepted == Outcome("1-example", b"")
+    one = function("faults.hanging_with_a_child", timeout=600)
+    with running(one) as runtime:
+        dispatcher = Dispatcher(runtime, (one,))
+        assert dispatcher.submit(one, str(fifo).encode()).startswith("1-")
         assert read_within(reader) == b"x"
-
-
-def _meeting(fifo: Path, mode: str) -> bytes:
-    return json.dumps({"fifo": str(fifo), "mode": mode}).encode()
+        assert not dispatcher.wait(0)
+        dispatcher.close()
 
 
 def readable_fifo(folder: Path) -> tuple[Path, int]:
-    """A FIFO and its reading end, which is at its end when no process holds the other one any more."""
+    """A FIFO and its reading end, which reads b"" once no process holds the writing end."""
     fifo = folder / "held"
     os.mkfifo(fifo)
     return fifo, os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
 
 
 def read_within(reader: int, seconds: float = 20) -> bytes:
-    assert select.select([reader], [], [], seconds)[0], "nothing happened in time"
+    assert select.select([reader], [], [], seconds)[0], "nothing was written in time"
     return os.read(reader, 1)

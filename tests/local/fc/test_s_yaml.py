@@ -1,4 +1,4 @@
-"""`s.yaml` as the laptop reads it: rendered as Serverless Devs does, and refused with a sentence where it is bad."""
+"""`s.yaml` as it is read locally: rendered as Serverless Devs renders it, refused with a sentence if invalid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from local.fc.functions import Function, HttpTrigger, Initializer, read
 from local.fc.s_yaml import TemplateError, render
 
-WHOLE = """
+COMPLETE = """
 edition: 3.0.0
 name: links
 access: default
@@ -55,25 +55,25 @@ resources:
 """
 
 
-def written(folder: Path, text: str) -> Path:
+def write(folder: Path, content: str) -> Path:
     path = folder / "s.yaml"
-    path.write_text(text)
+    path.write_text(content)
     return path
 
 
 def with_props(props: str) -> str:
-    """A document with one function, whose props are the least that is needed and `props`."""
-    least = "functionName: f\nregion: cn-hangzhou\nruntime: python3.10\nhandler: index.handler\n"
-    return "resources:\n  f:\n    component: fc3\n    props:\n" + indent(least + dedent(props), " " * 6)
+    """A document with one function: the required props and `props`."""
+    required = "functionName: f\nregion: cn-hangzhou\nruntime: python3.10\nhandler: index.handler\n"
+    return "resources:\n  f:\n    component: fc3\n    props:\n" + indent(required + dedent(props), " " * 6)
 
 
-def only_function(folder: Path, text: str, **environ: str) -> Function:
-    (one,) = read(written(folder, text), environ).functions
+def only_function(folder: Path, content: str, **environ: str) -> Function:
+    (one,) = read(write(folder, content), environ).functions
     return one
 
 
-def test_a_function_is_read_with_its_variables_filled_in(tmp_path: Path) -> None:
-    one = only_function(tmp_path, WHOLE, LINK_BUCKET="reports")
+def test_a_function_is_read_with_its_placeholders_replaced(tmp_path: Path) -> None:
+    one = only_function(tmp_path, COMPLETE, LINK_BUCKET="reports")
     assert (one.resource, one.name, one.region) == ("links_http", "links-http", "cn-hangzhou")
     assert (one.runtime, one.handler, one.timeout, one.memory) == ("python3.10", "handler.on_http", 10, 256)
     assert one.role == "acs:ram::1000000000000001:role/links-reader"
@@ -88,24 +88,24 @@ def test_a_function_is_read_with_its_variables_filled_in(tmp_path: Path) -> None
     assert [trigger.kind for trigger in one.triggers] == ["http", "oss"]
 
 
-def test_what_is_left_out_is_what_the_component_would_deploy(tmp_path: Path) -> None:
+def test_missing_props_have_the_defaults_of_the_component(tmp_path: Path) -> None:
     one = only_function(tmp_path, with_props(""))
     assert (one.timeout, one.memory, one.role, one.environment) == (3, 512, "", {})
     assert (one.initializer, one.http, one.instances, one.triggers) == (None, None, None, ())
 
 
-def test_the_sources_beside_s_yaml_are_run_where_they_hold_the_handler(tmp_path: Path) -> None:
+def test_sources_next_to_s_yaml_run_if_they_hold_the_handler(tmp_path: Path) -> None:
     (tmp_path / "handler").mkdir()
-    assert only_function(tmp_path, WHOLE).code == tmp_path
+    assert only_function(tmp_path, COMPLETE).code == tmp_path
 
 
 @pytest.mark.parametrize("code", ["code: ./build", "code:\n  src: build"])
-def test_the_code_folder_is_run_where_the_handler_is_not_beside_s_yaml(tmp_path: Path, code: str) -> None:
+def test_the_code_folder_runs_if_the_handler_is_not_next_to_s_yaml(tmp_path: Path, code: str) -> None:
     assert only_function(tmp_path, with_props(code)).code == tmp_path / "build"
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("string", "value"),
     [
         ("${vars.number}", 7),
         ("${ vars.number }", 7),
@@ -120,56 +120,56 @@ def test_the_code_folder_is_run_where_the_handler_is_not_beside_s_yaml(tmp_path:
         ("$HOME and {braces} stay", "$HOME and {braces} stay"),
     ],
 )
-def test_a_placeholder_is_filled_in(text: str, value: object) -> None:
+def test_a_placeholder_is_replaced(string: str, value: object) -> None:
     variables = {
         "number": 7,
         "flag": True,
         "list": ["a", "b"],
         "deep": {"er": "down"},
         "again": "${vars.number}",
-        "asked": text,
+        "requested": string,
     }
     rendered = render({"vars": variables, "resources": {"f": {}}}, {"SET": "from outside"})
-    assert rendered["vars"]["asked"] == value
+    assert rendered["vars"]["requested"] == value
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("string", "sentence"),
     [
-        ("${env('UNSET')}", "the environment has no UNSET"),
-        ("${vars.missing}", "there is no 'missing'"),
-        ("${vars.round}", "needs itself"),
-        ("${vars.unclosed", "does not end"),
-        ("${config('AccessKeySecret')}", "not known on a laptop"),
-        ("${file('x')}", "is not understood"),
-        ("${git.branch}", "is not understood"),
-        ("a ${vars.list}", "can only stand alone"),
+        ("${env('UNSET')}", "environment variable UNSET is required"),
+        ("${vars.missing}", "'missing' not found"),
+        ("${vars.round}", "refers to itself"),
+        ("${vars.unclosed", "unclosed placeholder"),
+        ("${config('AccessKeySecret')}", "not supported locally"),
+        ("${file('x')}", "is not supported. Use vars"),
+        ("${git.branch}", "is not supported. Use vars"),
+        ("a ${vars.list}", "must be the entire value"),
         ("${this.props.region}", "inside a resource only"),
     ],
 )
-def test_a_placeholder_that_names_nothing_is_refused(text: str, sentence: str) -> None:
-    variables = {"list": [], "round": "${vars.trip}", "trip": "${vars.round}", "asked": text}
+def test_an_invalid_placeholder_is_refused(string: str, sentence: str) -> None:
+    variables = {"list": [], "round": "${vars.trip}", "trip": "${vars.round}", "requested": string}
     with pytest.raises(TemplateError, match=sentence):
-        render({"vars": {"asked": text} | variables, "resources": {"f": {}}}, {})
+        render({"vars": {"requested": string} | variables, "resources": {"f": {}}}, {})
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("content", "sentence"),
     [
-        ("", "holds no mapping"),
-        ("- a list", "holds no mapping"),
-        ("a: [1", "is not YAML (line 1)"),
-        ("vars: {a: b}", "there are no `resources`"),
-        ("resources: {}", "there are no `resources`"),
-        ("extend: ./base.yaml\nresources: {f: {}}", "`extend` is not followed"),
-        ("vars: [a]\nresources: {f: {}}", "`vars` is no mapping"),
-        ("resources: {f: {component: fc3-domain}}", "no resource has `component: fc3`"),
-        ("resources: {f: {component: fc3}}", "runtime is missing"),
-        ("resources: {f: {component: fc3, props: x}}", "props is no mapping"),
+        ("", "must hold a mapping"),
+        ("- a list", "must hold a mapping"),
+        ("a: [1", "is not valid YAML (line 1)"),
+        ("vars: {a: b}", "`resources` is required"),
+        ("resources: {}", "`resources` is required"),
+        ("extend: ./base.yaml\nresources: {f: {}}", "`extend` is not supported"),
+        ("vars: [a]\nresources: {f: {}}", "`vars` must be a mapping"),
+        ("resources: {f: {component: fc3-domain}}", "at least one resource with `component: fc3` is required"),
+        ("resources: {f: {component: fc3}}", "runtime is required"),
+        ("resources: {f: {component: fc3, props: x}}", "props must be a mapping"),
     ],
 )
-def test_a_file_that_describes_no_function_is_refused_by_its_name(tmp_path: Path, text: str, sentence: str) -> None:
-    path = written(tmp_path, text)
+def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path, content: str, sentence: str) -> None:
+    path = write(tmp_path, content)
     with pytest.raises(TemplateError) as refusal:
         read(path, {})
     assert str(refusal.value).startswith(str(path))
@@ -179,22 +179,22 @@ def test_a_file_that_describes_no_function_is_refused_by_its_name(tmp_path: Path
 @pytest.mark.parametrize(
     ("props", "sentence"),
     [
-        ("timeout: 0", "timeout is a whole number from 1 to 86400"),
-        ("timeout: true", "timeout is a whole number"),
-        ("timeout: 10s", "timeout is a whole number"),
-        ("memorySize: lots", "memorySize is a whole number"),
-        ("environmentVariables: {FC_REGION: x}", "may not begin with FC_"),
-        ("environmentVariables: {COUNT: 3}", "environmentVariables.COUNT is no string"),
-        ("environmentVariables: {A: " + "x" * 4096 + "}", "more than 4096 bytes"),
-        ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "handler is missing"),
+        ("timeout: 0", "timeout must be an integer from 1 to 86400"),
+        ("timeout: true", "timeout must be an integer"),
+        ("timeout: 10s", "timeout must be an integer"),
+        ("memorySize: lots", "memorySize must be an integer"),
+        ("environmentVariables: {FC_REGION: x}", "names must not begin with FC_"),
+        ("environmentVariables: {COUNT: 3}", "environmentVariables.COUNT must be a string"),
+        ("environmentVariables: {A: " + "x" * 4096 + "}", "exceeds 4096 bytes"),
+        ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "handler is required"),
         ("instanceLifecycleConfig: {initializer: {handler: a.b, timeout: 301}}", "from 1 to 300"),
-        ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency is a whole number"),
-        ("triggers: {web: x}", "triggers is no list"),
-        ("triggers: [{triggerName: web}]", "triggerType is missing"),
-        ("triggers: [{triggerName: w, triggerType: http, triggerConfig: {methods: [GET]}}]", "authType is one of"),
+        ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency must be an integer"),
+        ("triggers: {web: x}", "triggers must be a list"),
+        ("triggers: [{triggerName: web}]", "triggerType is required"),
+        ("triggers: [{triggerName: w, triggerType: http, triggerConfig: {methods: [GET]}}]", "authType must be one of"),
         (
             "triggers: [{triggerName: w, triggerType: http, triggerConfig: {authType: anonymous, methods: [get]}}]",
-            "methods is a list of",
+            "methods must be a list of",
         ),
         (
             """
@@ -206,19 +206,19 @@ def test_a_file_that_describes_no_function_is_refused_by_its_name(tmp_path: Path
         ),
     ],
 )
-def test_a_bad_function_is_refused_by_its_name(tmp_path: Path, props: str, sentence: str) -> None:
+def test_an_invalid_function_is_refused_with_its_name(tmp_path: Path, props: str, sentence: str) -> None:
     with pytest.raises(TemplateError) as refusal:
-        read(written(tmp_path, with_props(props)), {})
+        read(write(tmp_path, with_props(props)), {})
     assert "resources.f: " in str(refusal.value)
     assert sentence in str(refusal.value)
 
 
-def test_two_functions_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_functions_with_the_same_name_are_refused(tmp_path: Path) -> None:
     second = with_props("").replace("  f:\n", "  g:\n").removeprefix("resources:\n")
     with pytest.raises(TemplateError, match="two functions are called 'f'"):
-        read(written(tmp_path, with_props("") + second), {})
+        read(write(tmp_path, with_props("") + second), {})
 
 
-def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match="does not exist: name the file with --config"):
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=r"does not exist\. Name the file with --config\."):
         read(tmp_path / "s.yaml", {})

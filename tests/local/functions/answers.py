@@ -1,4 +1,4 @@
-"""Functions that answer with what the event asks for."""
+"""Functions that return what the event contains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def as_value(event: bytes, context: object) -> Any:
 
 
 def body_as_answer(event: bytes, context: object) -> str:
-    """For HTTP triggers: the request's body is the function's whole result."""
+    """For HTTP triggers: the body of the request is the result of the function."""
     return base64.b64decode(json.loads(event)["body"]).decode()
 
 

@@ -1,4 +1,4 @@
-"""Functions that fail, hang or end, each in its own way."""
+"""Functions that fail, hang or exit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def leaving(event: bytes, context: object) -> None:
 
 
 def hanging(event: bytes, context: object) -> int:
-    """Answers with its process id, or never."""
+    """Returns its process id, or never returns."""
     if event == b"hang":
         threading.Event().wait()
     return os.getpid()
 
 
 def hanging_with_a_child(event: bytes, context: object) -> None:
-    """Opens the FIFO that the event names, hands it to a child process, and does not answer in time."""
+    """Opens the FIFO that the event names, passes it to a child process, and does not return in time."""
     fifo = os.open(event, os.O_WRONLY)
     os.set_inheritable(fifo, True)
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)

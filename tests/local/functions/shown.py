@@ -1,4 +1,4 @@
-"""Functions that show what they were given."""
+"""Functions that return what they received."""
 
 from __future__ import annotations
 

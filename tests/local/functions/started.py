@@ -1,4 +1,4 @@
-"""Initializers, and functions that tell what they did."""
+"""Initializers, and functions that return what those did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def initialize(context: Any) -> None:
 
 
 def refuse(context: object) -> None:
-    """Fails where the folder that the environment names has no file `good`, and counts its attempts there."""
+    """Fails unless the folder that `STARTED_IN` names has a file `good`, and counts its attempts there."""
     folder = os.environ["STARTED_IN"]
     with open(f"{folder}/attempts", "a") as attempts:
         attempts.write("x")

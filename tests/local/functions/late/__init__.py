@@ -1,4 +1,4 @@
-"""A package whose functions are found by a module-level `__getattr__`."""
+"""A package with a module-level `__getattr__` that returns its functions."""
 
 from __future__ import annotations
 
