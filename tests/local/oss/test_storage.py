@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.oss.storage import AlreadyExists, Bucket, Buckets, Record
+from local.oss.storage import AlreadyExists, Bucket, Buckets, ObjectRecord
 from tests.local.oss.cloud import BUCKET, Cloud
 
 REPOSITORY = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ sys.stdin.read()
 CLAIMS = """
 import sys
 from pathlib import Path
-from local.oss.storage import AlreadyExists, Buckets, Record
+from local.oss.storage import AlreadyExists, Buckets, ObjectRecord
 bucket = Buckets(Path(sys.argv[1])).get("examplebucket")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -40,7 +40,7 @@ for number in range(100):
     with bucket.draft() as draft:
         draft.write([sys.argv[2].encode()])
         try:
-            bucket.publish(draft, Record(f"claim {number}", draft.size, "", 0, 0.0), forbid_overwrite=True)
+            bucket.publish(draft, ObjectRecord(f"claim {number}", draft.size, "", 0, 0.0), forbid_overwrite=True)
             print(number)
         except AlreadyExists:
             pass
@@ -163,10 +163,10 @@ def test_of_two_processes_only_one_gets_each_claim(tmp_path: Path) -> None:
             assert b"".join(opened.blocks()) == name
 
 
-def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> Record:
+def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> ObjectRecord:
     with bucket.draft() as draft:
         draft.write([content])
-        return bucket.publish(draft, Record(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
+        return bucket.publish(draft, ObjectRecord(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
 
 
 def test_a_reader_keeps_what_it_opened_while_others_write_and_delete(tmp_path: Path) -> None:
@@ -202,5 +202,5 @@ def test_drafts_of_a_killed_process_are_swept_a_day_later(tmp_path: Path) -> Non
 def test_a_foreign_file_in_the_root_is_told_apart_from_an_object(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
     (tmp_path / "examplebucket" / "objects" / "foreign=").write_bytes(b"not written by this program")
-    with pytest.raises(ValueError, match="is no object file"):
+    with pytest.raises(ValueError, match="Invalid object file"):
         bucket.open("foreign")
