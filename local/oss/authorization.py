@@ -47,10 +47,10 @@ def authorize(request: OssRequest, credentials: Sequence[Credentials], *, region
         raise _denied("AccessDenied", "The local OSS has no credentials. Start it with at least one.")
     # With several keys, the failure for the key that the request names is the most useful one.
     named = [verification for verification in failures if verification.fault != "unknown_access_key"]
-    raise _error_for((named or failures)[0], request, now)
+    raise refusal((named or failures)[0], request, now)
 
 
-def _error_for(verification: Verification, request: OssRequest, now: float) -> OssError:
+def refusal(verification: Verification, request: OssRequest, now: float) -> OssError:
     """OSS's error for the first fault of a request."""
     name, key_id = verification.parameter or "", verification.access_key_id
     match verification.fault:
