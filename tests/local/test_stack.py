@@ -217,7 +217,7 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_bucket_name_that_oss_has_not_is_refused(tmp_path: Path) -> None:
     path = config(tmp_path, f"handler: shown.event_of, {WEB}", variables="bucket: No_Bucket")
-    with pytest.raises(StackError, match="'No_Bucket' is no bucket name"):
+    with pytest.raises(StackError, match="Invalid bucket name 'No_Bucket'"):
         Stack.start(config=path)
 
 
