@@ -1,6 +1,6 @@
-"""A laptop's OSS: objects in files, every request's V4 signature verified, answers in OSS's own XML.
+"""A local OSS: objects in files, every request's V4 signature verified, responses in OSS's own XML.
 
-For development alone: serve it on 127.0.0.1, with `local.server`, which hands on the request's target as it came.
+For development only: serve it on 127.0.0.1 with `local.server`, which passes on the request's target as it was sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stand-in as a Flask application: which request goes where, and what every answer carries."""
+"""The local OSS as a Flask application: which handler gets a request, and what every response contains."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from werkzeug.wrappers import Response
 from signer.credentials import Credentials
 
 from . import bucket_requests, cors, form, listing, multipart, objects
-from .answers import answer
 from .authorization import authorize
 from .errors import OssError, method_not_allowed, no_such_bucket, not_implemented
-from .incoming import Incoming, read
-from .names import check_key
+from .incoming import OssRequest, check_key, read_request
+from .responses import respond
 from .service import CreatedObject, Service
 from .storage import BucketExists, Buckets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Route = Callable[[Service, Incoming], Response]
+Handler = Callable[[Service, OssRequest], Response]
 
-# The first name of the query that is in here decides, then the method.
-_OBJECT: dict[str, dict[str, Route]] = {
-    "uploads": {"POST": multipart.begin},
+# The first of these names that is in the query decides, then the method.
+_OBJECT_HANDLERS: dict[str, dict[str, Handler]] = {
+    "uploads": {"POST": multipart.initiate},
     "uploadId": {
-        "PUT": multipart.add_part,
+        "PUT": multipart.upload_part,
         "GET": multipart.list_parts,
         "POST": multipart.complete,
         "DELETE": multipart.abort,
@@ -43,7 +42,7 @@ _OBJECT: dict[str, dict[str, Route]] = {
     "objectMeta": {"HEAD": objects.object_meta},
     "": {"GET": objects.get, "HEAD": objects.get, "PUT": objects.put, "DELETE": objects.delete},
 }
-_BUCKET: dict[str, dict[str, Route]] = {
+_BUCKET_HANDLERS: dict[str, dict[str, Handler]] = {
     "uploads": {"GET": bucket_requests.list_uploads},
     "versions": {"GET": listing.list_versions},
     "versioning": {"GET": bucket_requests.get_versioning, "PUT": bucket_requests.put_versioning},
@@ -62,9 +61,9 @@ _BUCKET: dict[str, dict[str, Route]] = {
         "DELETE": bucket_requests.delete,
     },
 }
-_COPIES: dict[Route, Route] = {objects.put: objects.copy, multipart.add_part: multipart.copy_part}
-# Sub-resources and features of OSS that are not here: a request that names one must not pass for another.
-_MISSING = frozenset(
+_COPY_HANDLERS: dict[Handler, Handler] = {objects.put: objects.copy, multipart.upload_part: multipart.copy_part}
+# Sub-resources and features of OSS that are not implemented: a request that names one must be refused.
+_UNSUPPORTED = frozenset(
     {
         "accessPoint", "accessPointPolicy", "accessmonitor", "acl", "append", "archiveDirectRead", "asyncFetch",
         "callback", "callback-var", "cloudboxes", "cname", "comp", "encryption", "httpsConfig", "inventory",
@@ -76,7 +75,7 @@ _MISSING = frozenset(
         "x-oss-select-process", "x-oss-write-get-object-response",
     }
 )  # fmt: skip
-_MISSING_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
+_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
 
 
 def create_app(
@@ -88,10 +87,10 @@ def create_app(
     now: Callable[[], float] = time.time,
     on_created: Callable[[CreatedObject], None] | None = None,
 ) -> flask.Flask:
-    """OSS with its objects under `root`, for those who sign with one of `credentials`.
+    """OSS with its objects under `root`, for requests that are signed with one of `credentials`.
 
-    `buckets` are made where they are missing; `now` is the clock, in Unix seconds; `on_created` is told of every
-    object written, in the thread of its request. Raises `ValueError` for a bad bucket name, `OSError` for a root
+    `buckets` are created if they are missing; `now` is the clock, in Unix seconds; `on_created` is called with every
+    object written, in the thread of its request. Raises `ValueError` for an invalid bucket name, `OSError` for a root
     that cannot be written.
     """
     storage = Buckets(root)
@@ -101,90 +100,90 @@ def create_app(
     service = Service(storage, region, tuple(credentials), now, on_created)
     app = flask.Flask(__name__, static_folder=None)
 
-    # Flask's own routing would decode, merge and redirect paths, and a signature is over the path as it came.
+    # Flask's own routing would decode, merge and redirect paths, but the signature is over the path as it was sent.
     @app.before_request
     def oss() -> Response:
-        return respond(service, flask.request.environ)
+        return _handle(service, flask.request.environ)
 
     return app
 
 
-def respond(service: Service, environ: WSGIEnvironment) -> Response:
-    """The answer to a request; never raises."""
+def _handle(service: Service, environ: WSGIEnvironment) -> Response:
     request_id = secrets.token_hex(12).upper()
-    incoming: Incoming | None = None
+    request: OssRequest | None = None
     try:
-        incoming = read(environ, request_id)
-        response = _route(service, incoming)
+        request = read_request(environ)
+        response = _dispatch(service, request)
     except OssError as error:
-        response = _refusal(error, environ, request_id)
-    except Exception as fault:
-        print(f"oss: request {request_id} failed with {_whereabouts(fault)}", file=sys.stderr)
+        response = _error_response(error, environ, request_id)
+    except Exception as error:
+        print(f"oss: request {request_id} failed with {_location(error)}", file=sys.stderr)
         internal = OssError(500, "InternalError", "We encountered an internal error. Please try again.")
-        response = _refusal(internal, environ, request_id)
+        response = _error_response(internal, environ, request_id)
     response.headers["x-oss-request-id"] = request_id
     response.headers["x-oss-server-time"] = "0"
-    if incoming is not None and incoming.method != "OPTIONS":
-        response.headers.extend(cors.allowed(_rules(service, incoming), incoming.headers, incoming.method))
+    if request is not None and request.method != "OPTIONS":
+        rules = _cors_rules(service, request)
+        response.headers.extend(cors.response_headers(rules, request.headers, request.method))
     return response
 
 
-def _route(service: Service, incoming: Incoming) -> Response:
-    if incoming.method == "OPTIONS":
-        if not any(service.buckets.get(reading.bucket) for reading in incoming.readings):
-            raise no_such_bucket(incoming.readings[0].bucket)
-        return answer(200, headers=cors.preflight(_rules(service, incoming), incoming.headers))
-    posted = form.addressed(incoming)
-    if posted is not None:
-        return form.post(service, incoming, posted)
-    incoming = authorize(incoming, service.credentials, region=service.region, now=service.now())
-    if not incoming.bucket:
-        if incoming.method != "GET":
-            raise method_not_allowed(incoming.method)
-        return bucket_requests.list_buckets(service, incoming)
-    parameters = incoming.parameters
-    # A parameter's name can be that of an innocent header: every browser sends Referer.
-    missing = [name for name in parameters if name in _MISSING or name in _MISSING_HEADERS]
-    missing += [name for name in incoming.headers if name in _MISSING_HEADERS]
-    if missing:
-        service.bucket(incoming.bucket)  # clients ask for an ACL to learn whether the bucket is there
-        raise not_implemented(missing[0])
-    routes = _OBJECT if incoming.key else _BUCKET
-    if incoming.key:
-        check_key(incoming.key)
-    named = next((name for name in routes if name in parameters), "")
-    route = routes[named].get(incoming.method)
-    if route is None:
-        raise method_not_allowed(incoming.method)
-    if "x-oss-copy-source" in incoming.headers:
-        route = _COPIES.get(route, route)
-    return route(service, incoming)
+def _dispatch(service: Service, request: OssRequest) -> Response:
+    if request.method == "OPTIONS":
+        if not any(service.buckets.get(resource.bucket) for resource in request.resources):
+            raise no_such_bucket(request.resources[0].bucket)
+        return respond(200, headers=cors.preflight_headers(_cors_rules(service, request), request.headers))
+    form_target = form.form_target(request)
+    if form_target is not None:
+        return form.post(service, request, form_target)
+    request = authorize(request, service.credentials, region=service.region, now=service.now())
+    if not request.bucket:
+        if request.method != "GET":
+            raise method_not_allowed(request.method)
+        return bucket_requests.list_buckets(service, request)
+    params = request.params
+    # A parameter's name can be that of a harmless header: every browser sends Referer.
+    unsupported = [name for name in params if name in _UNSUPPORTED or name in _UNSUPPORTED_HEADERS]
+    unsupported += [name for name in request.headers if name in _UNSUPPORTED_HEADERS]
+    if unsupported:
+        service.bucket(request.bucket)  # clients request an ACL to learn whether the bucket exists
+        raise not_implemented(unsupported[0])
+    if request.key:
+        check_key(request.key)
+    handlers = _OBJECT_HANDLERS if request.key else _BUCKET_HANDLERS
+    subresource = next((name for name in handlers if name in params), "")
+    handler = handlers[subresource].get(request.method)
+    if handler is None:
+        raise method_not_allowed(request.method)
+    if "x-oss-copy-source" in request.headers:
+        handler = _COPY_HANDLERS.get(handler, handler)
+    return handler(service, request)
 
 
-def _rules(service: Service, incoming: Incoming) -> tuple[cors.CorsRule, ...]:
-    for reading in incoming.readings:
-        bucket = service.buckets.get(reading.bucket)
+def _cors_rules(service: Service, request: OssRequest) -> tuple[cors.CorsRule, ...]:
+    for resource in request.resources:
+        bucket = service.buckets.get(resource.bucket)
         if bucket is not None:
-            return cors.rules_of(bucket.settings()["cors"])
+            return cors.from_settings(bucket.settings()["cors"])
     return cors.DEFAULT
 
 
-def _refusal(error: OssError, environ: WSGIEnvironment, request_id: str) -> Response:
+def _error_response(error: OssError, environ: WSGIEnvironment, request_id: str) -> Response:
     xml = error.xml(request_id, environ.get("HTTP_HOST", ""))
     headers = {"Content-Type": "application/xml", **error.headers}
     if error.ec:
         headers["x-oss-ec"] = error.ec
     if environ["REQUEST_METHOD"] == "HEAD":
-        # A HEAD has no body: clients read the document from this header.
+        # The response to HEAD has no body: clients read the document from this header.
         headers["x-oss-err"] = base64.b64encode(xml).decode()
         xml = b""
-    return answer(error.status, xml, headers)
+    return respond(error.status, xml, headers)
 
 
-def _whereabouts(fault: Exception) -> str:
-    """Type, file and line: a fault's text may hold a link."""
-    trace = fault.__traceback__
+def _location(error: Exception) -> str:
+    """Type, file and line, without the message, which may hold a link."""
+    trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return type(fault).__name__ + place
+    location = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return type(error).__name__ + location

@@ -1,18 +1,19 @@
-"""Whether a request may pass: its signature, and the limits that its x-oss-ac-* parameters set."""
+"""Whether a request is allowed: its signature, and the limits that its x-oss-ac-* parameters set."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 
 from signer.credentials import Credentials
 from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
-from .errors import OssError, invalid_argument
-from .incoming import Incoming
+from .errors import Details, OssError, invalid_argument
+from .incoming import OssRequest
+from .responses import iso_date
 
 # The EC of a query parameter that is missing or malformed, where OSS documents one.
 _EC = {
@@ -22,48 +23,49 @@ _EC = {
 }
 
 
-def authorize(incoming: Incoming, credentials: Sequence[Credentials], *, region: str, now: float) -> Incoming:
+def authorize(request: OssRequest, credentials: Sequence[Credentials], *, region: str, now: float) -> OssRequest:
     """The request with the bucket and key that its signature is for. Raises `OssError`."""
-    sent = {name: _text(value) for name, value in incoming.headers.items()}
-    faulty: list[Verification] = []
-    for reading in incoming.readings:
-        for known in credentials:
+    headers = {name: _decoded(value) for name, value in request.headers.items()}
+    failures: list[Verification] = []
+    for resource in request.resources:
+        for candidate in credentials:
             verification = verify_request(
-                incoming.method,
-                reading.bucket,
-                reading.key,
-                incoming.query,
-                sent,
-                credentials=known,
+                request.method,
+                resource.bucket,
+                resource.key,
+                request.query,
+                headers,
+                credentials=candidate,
                 now=now,
                 region=region,
             )
             if verification.ok:
-                _check_source(incoming)
-                return replace(incoming, bucket=reading.bucket, key=reading.key)
-            faulty.append(verification)
-    if not faulty:
-        raise OssError(403, "AccessDenied", "This stand-in was started without credentials.")
-    # Of several keys, the one that the request names tells best what is wrong.
-    named = [verification for verification in faulty if verification.fault != "unknown_access_key"]
-    raise refusal((named or faulty)[0], incoming, now)
+                _check_source_ip(request)
+                return replace(request, bucket=resource.bucket, key=resource.key)
+            failures.append(verification)
+    if not failures:
+        raise _denied("AccessDenied", "The local OSS has no credentials. Start it with at least one.")
+    # With several keys, the failure for the key that the request names is the most useful one.
+    named = [verification for verification in failures if verification.fault != "unknown_access_key"]
+    raise refusal((named or failures)[0], request, now)
 
 
-def refusal(verification: Verification, incoming: Incoming, now: float) -> OssError:
+def refusal(verification: Verification, request: OssRequest, now: float) -> OssError:
     """OSS's error for the first fault of a request."""
     name, key_id = verification.parameter or "", verification.access_key_id
     match verification.fault:
         case "unsigned":
-            message = "You have no right to access this object because of bucket acl."
-            return OssError(403, "AccessDenied", message, ec="0003-00000001")
+            return acl_denied(ec="0003-00000001")
         case "bad_parameter":
-            return _unreadable(incoming, name, f"{name} is missing or malformed.", _EC.get(name, ""))
+            return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
         case "expires_out_of_range":
-            return _unreadable(incoming, name, "x-oss-expires must be from 1 to 604800 seconds.", "0002-00000232")
+            message = "x-oss-expires must be from 1 to 604800 seconds."
+            return _invalid_parameter(request, name, message, "0002-00000232")
         case "wrong_scope":
-            return _unreadable(incoming, name, "The signature is for another region than this one.")
+            return _invalid_parameter(request, name, "The region of the signature must be the region of this endpoint.")
         case "missing_header":
-            return _unreadable(incoming, name, f"The signed header {name} is not in the request.", "0002-00000076")
+            message = f"The signed header {name} is missing from the request."
+            return _invalid_parameter(request, name, message, "0002-00000076")
         case "unknown_access_key":
             return invalid_access_key(key_id)
         case "missing_token":
@@ -75,8 +77,8 @@ def refusal(verification: Verification, incoming: Incoming, now: float) -> OssEr
         case "skewed":
             return skewed(verification.issued_at, now)
         case "expired":
-            times = (("Expires", _iso(verification.expires_at)), ("ServerTime", _iso(now)))
-            return OssError(403, "AccessDenied", "Request has expired.", ec="0002-00000069", details=times)
+            times = (("Expires", iso_date(verification.expires_at)), ("ServerTime", iso_date(now)))
+            return _denied("AccessDenied", "Request has expired.", "0002-00000069", times)
         case _:
             return mismatch(
                 key_id,
@@ -86,56 +88,44 @@ def refusal(verification: Verification, incoming: Incoming, now: float) -> OssEr
             )
 
 
+def acl_denied(ec: str = "") -> OssError:
+    """For a request that is not signed."""
+    return _denied("AccessDenied", "You have no right to access this object because of bucket acl.", ec)
+
+
 def invalid_access_key(key_id: str, *, is_temporary: bool = False) -> OssError:
-    """403 for an unknown key, and for a temporary one without its token."""
-    return OssError(
-        403,
-        "InvalidAccessKeyId",
-        "The OSS Access Key Id you provided does not exist in our records.",
-        ec="0002-00000002" if is_temporary else "0002-00000902",
-        details=(("OSSAccessKeyId", key_id),),
-    )
+    """For an unknown key, and for a temporary one without its token."""
+    message = "The OSS Access Key Id you provided does not exist in our records."
+    ec = "0002-00000002" if is_temporary else "0002-00000902"
+    return _denied("InvalidAccessKeyId", message, ec, (("OSSAccessKeyId", key_id),))
 
 
 def invalid_token(key_id: str) -> OssError:
-    """403 for a token that is not the key's."""
-    return OssError(
-        403,
-        "InvalidSecurityToken",
-        "The security token you provided is invalid.",
-        ec="0002-00000006",
-        details=(("OSSAccessKeyId", key_id),),
-    )
+    message = "The security token you provided is invalid."
+    return _denied("InvalidSecurityToken", message, "0002-00000006", (("OSSAccessKeyId", key_id),))
 
 
 def token_expired(key_id: str) -> OssError:
-    """403 for a token whose life is over."""
-    return OssError(
-        403,
-        "SecurityTokenExpired",
-        "The security token you provided has expired.",
-        ec="0002-00000007",
-        details=(("OSSAccessKeyId", key_id),),
-    )
+    message = "The security token you provided has expired."
+    return _denied("SecurityTokenExpired", message, "0002-00000007", (("OSSAccessKeyId", key_id),))
 
 
 def skewed(issued_at: datetime | float | None, now: float) -> OssError:
-    """403 for a clock that is more than 15 minutes off."""
-    return OssError(
-        403,
+    """For a signing time that differs by more than 15 minutes."""
+    return _denied(
         "RequestTimeTooSkewed",
         "The difference between the request time and the current time is too large.",
-        ec="0002-00000504",
-        details=(
+        "0002-00000504",
+        (
             ("MaxAllowedSkewMilliseconds", "900000"),
-            ("RequestTime", _iso(issued_at)),
-            ("ServerTime", _iso(now)),
+            ("RequestTime", iso_date(issued_at)),
+            ("ServerTime", iso_date(now)),
         ),
     )
 
 
 def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request: str = "") -> OssError:
-    """403 SignatureDoesNotMatch, with all that shows the difference; a form has no canonical request."""
+    """SignatureDoesNotMatch, with what the server signed; a form has no canonical request."""
     details = [
         ("OSSAccessKeyId", key_id),
         ("SignatureProvided", provided),
@@ -147,51 +137,47 @@ def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request:
             ("CanonicalRequest", canonical_request),
             ("CanonicalRequestBytes", canonical_request.encode().hex(" ").upper()),
         ]
-    return OssError(
-        403,
+    return _denied(
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
         "method.",
-        ec="0002-00000040" if canonical_request else "0002-00000705",
-        details=tuple(details),
+        "0002-00000040" if canonical_request else "0002-00000705",
+        tuple(details),
     )
 
 
-def _unreadable(incoming: Incoming, name: str, message: str, ec: str = "") -> OssError:
-    in_query = any(parameter in REQUIRED for parameter, _ in incoming.query)
+def _denied(code: str, message: str, ec: str = "", details: Details = ()) -> OssError:
+    return OssError(403, code, message, ec=ec, details=details)
+
+
+def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "") -> OssError:
+    in_query = any(parameter in REQUIRED for parameter, _ in request.query)
     code = "AuthorizationQueryParametersError" if in_query else "InvalidArgument"
     return OssError(400, code, message, ec=ec if in_query else "", details=(("ArgumentName", name),))
 
 
-def _check_source(incoming: Incoming) -> None:
-    """Holds the caller's address against x-oss-ac-source-ip and its mask; a laptop has no VPC to check."""
-    limits = incoming.parameters
-    if "x-oss-ac-source-ip" not in limits:
+def _check_source_ip(request: OssRequest) -> None:
+    """Checks x-oss-ac-source-ip and its mask; the other limits are of VPCs, which the local OSS does not have."""
+    params = request.params
+    if "x-oss-ac-source-ip" not in params:
         return
-    peer = incoming.peer
-    if limits.get("x-oss-ac-forward-allow") == "true":
-        peer = incoming.headers.get("x-forwarded-for", peer).split(",")[0].strip()
-    source, mask = limits["x-oss-ac-source-ip"], limits.get("x-oss-ac-subnet-mask", "")
+    client = request.remote_addr
+    if params.get("x-oss-ac-forward-allow") == "true":
+        client = request.headers.get("x-forwarded-for", client).split(",")[0].strip()
+    source, mask = params["x-oss-ac-source-ip"], params.get("x-oss-ac-subnet-mask", "")
     try:
         network = ipaddress.ip_network(f"{source}/{mask}" if mask else source, strict=False)
-        allowed = ipaddress.ip_address(peer) in network
+        allowed = ipaddress.ip_address(client) in network
     except ValueError:
-        raise invalid_argument("x-oss-ac-source-ip", source, "This is no address, or no mask of it.") from None
+        message = "x-oss-ac-source-ip must be an IP address, and x-oss-ac-subnet-mask a prefix length."
+        raise invalid_argument("x-oss-ac-source-ip", source, message) from None
     if not allowed:
-        raise OssError(403, "AccessDenied", "The source address is not in the range that was signed.")
+        raise _denied("AccessDenied", "The client's IP address is not allowed by x-oss-ac-source-ip.")
 
 
-def _text(value: str) -> str:
-    """A header's value as its signer knew it: clients send UTF-8, WSGI hands on Latin-1."""
+def _decoded(value: str) -> str:
+    """A header's value as its signer knew it: clients send UTF-8, WSGI passes it on as Latin-1."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
-
-
-def _iso(moment: datetime | float | None) -> str:
-    if moment is None:
-        return ""
-    if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

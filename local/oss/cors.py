@@ -1,4 +1,4 @@
-"""Cross-origin access: a bucket's rules, their XML, and the headers that browsers look for."""
+"""Cross-origin access: a bucket's rules, their XML, and the headers that browsers read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from .answers import Node
 from .errors import OssError, malformed_xml
+from .responses import Node
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
@@ -24,7 +24,7 @@ class CorsRule:
     exposed: tuple[str, ...] = ()
     max_age: int = 0
 
-    def admits(self, origin: str, method: str, headers: Sequence[str] = ()) -> bool:
+    def allows(self, origin: str, method: str, headers: Sequence[str] = ()) -> bool:
         """Whether a page of this origin may send this method with these (lower-case) headers."""
         return (
             any(fnmatch.fnmatchcase(origin, allowed) for allowed in self.origins)
@@ -33,50 +33,60 @@ class CorsRule:
         )
 
 
-# A laptop's pages come from any port, and after a redirect across origins their origin is "null".
+# Local pages come from any port, and after a redirect across origins their origin is "null".
 DEFAULT = (
     CorsRule(("*",), METHODS, ("*",), ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma", "x-oss-version-id"), 100),
 )
 
 
-def rules_of(stored: list[dict[str, Any]] | None) -> tuple[CorsRule, ...]:
-    """The rules in a bucket's settings; the laptop's default where none were ever set."""
-    if stored is None:
+def from_settings(rules: list[dict[str, Any]] | None) -> tuple[CorsRule, ...]:
+    """The rules in a bucket's settings; the default of the local OSS if none were ever set."""
+    if rules is None:
         return DEFAULT
-    return tuple(CorsRule(**{name: _tuples(value) for name, value in rule.items()}) for rule in stored)
+    return tuple(
+        CorsRule(
+            tuple(rule["origins"]),
+            tuple(rule["methods"]),
+            tuple(rule["headers"]),
+            tuple(rule["exposed"]),
+            rule["max_age"],
+        )
+        for rule in rules
+    )
 
 
-def stored(rules: Sequence[CorsRule]) -> list[dict[str, Any]]:
-    """The rules as settings."""
+def to_settings(rules: Sequence[CorsRule]) -> list[dict[str, Any]]:
     return [asdict(rule) for rule in rules]
 
 
-def allowed(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:
-    """The headers that an answer to a page carries; none where there is no Origin or no rule admits it."""
+def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:
+    """The CORS headers of a response; none if the request has no Origin or no rule allows it."""
     origin = headers.get("origin")
     for rule in rules:
-        if origin is not None and rule.admits(origin, method):
-            found = {
+        if origin is not None and rule.allows(origin, method):
+            candidates = {
                 "Access-Control-Allow-Origin": "*" if "*" in rule.origins else origin,
                 "Access-Control-Allow-Methods": ", ".join(rule.methods),
                 "Access-Control-Expose-Headers": ", ".join(rule.exposed),
                 "Access-Control-Max-Age": str(rule.max_age) if rule.max_age else "",
                 "Vary": "" if "*" in rule.origins else "Origin",
             }
-            return {name: value for name, value in found.items() if value}
+            return {name: value for name, value in candidates.items() if value}
     return {}
 
 
-def preflight(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that answer an OPTIONS request. Raises `OssError` AccessForbidden."""
+def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the response to an OPTIONS request. Raises `OssError` AccessForbidden."""
     origin, method = headers.get("origin"), headers.get("access-control-request-method")
-    asked = headers.get("access-control-request-headers", "")
-    names = [name.strip().lower() for name in asked.split(",") if name.strip()]
+    requested = headers.get("access-control-request-headers", "")
+    names = [name.strip().lower() for name in requested.split(",") if name.strip()]
     if not origin or not method:
-        raise OssError(400, "InvalidArgument", "A preflight needs Origin and Access-Control-Request-Method.")
+        message = "A preflight request requires Origin and Access-Control-Request-Method."
+        raise OssError(400, "InvalidArgument", message)
     if not rules:
         raise OssError(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
-    if not any(rule.admits(origin, method, names) for rule in rules):
+    matching = [rule for rule in rules if rule.allows(origin, method, names)]
+    if not matching:
         raise OssError(
             403,
             "AccessForbidden",
@@ -84,9 +94,8 @@ def preflight(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> dict[str
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
             "resource's CORS spec.",
         )
-    admitting = [rule for rule in rules if rule.admits(origin, method, names)]
     return {
-        **allowed(admitting, headers, method),
+        **response_headers(matching, headers, method),
         **({"Access-Control-Allow-Headers": ", ".join(names)} if names else {}),
     }
 
@@ -97,10 +106,10 @@ def parse(body: bytes) -> tuple[CorsRule, ...]:
         root = ElementTree.fromstring(body)
         rules = tuple(
             CorsRule(
-                _texts(rule, "AllowedOrigin"),
-                _texts(rule, "AllowedMethod"),
-                _texts(rule, "AllowedHeader"),
-                _texts(rule, "ExposeHeader"),
+                _values(rule, "AllowedOrigin"),
+                _values(rule, "AllowedMethod"),
+                _values(rule, "AllowedHeader"),
+                _values(rule, "ExposeHeader"),
                 int(rule.findtext("MaxAgeSeconds") or 0),
             )
             for rule in root.iter("CORSRule")
@@ -112,22 +121,19 @@ def parse(body: bytes) -> tuple[CorsRule, ...]:
     return rules
 
 
-def nodes(rules: Sequence[CorsRule]) -> list[Node]:
+def to_xml(rules: Sequence[CorsRule]) -> list[Node]:
     """The children of a CORSConfiguration document."""
-    return [("CORSRule", _rule(rule)) for rule in rules]
+    nodes: list[Node] = []
+    for rule in rules:
+        children: list[Node] = [("AllowedOrigin", origin) for origin in rule.origins]
+        children += [("AllowedMethod", method) for method in rule.methods]
+        children += [("AllowedHeader", name) for name in rule.headers]
+        children += [("ExposeHeader", name) for name in rule.exposed]
+        if rule.max_age:
+            children.append(("MaxAgeSeconds", rule.max_age))
+        nodes.append(("CORSRule", children))
+    return nodes
 
 
-def _rule(rule: CorsRule) -> list[Node]:
-    children: list[Node] = [("AllowedOrigin", origin) for origin in rule.origins]
-    children += [("AllowedMethod", method) for method in rule.methods]
-    children += [("AllowedHeader", name) for name in rule.headers]
-    children += [("ExposeHeader", name) for name in rule.exposed]
-    return [*children, *([("MaxAgeSeconds", rule.max_age)] if rule.max_age else [])]
-
-
-def _texts(rule: ElementTree.Element, name: str) -> tuple[str, ...]:
+def _values(rule: ElementTree.Element, name: str) -> tuple[str, ...]:
     return tuple((element.text or "").strip() for element in rule.findall(name))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

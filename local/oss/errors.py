@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
+XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
 Details = tuple[tuple[str, str], ...]
 
 
+def escape_xml(string: str) -> str:
+    """Escapes carriage returns too, which XML parsers would read as line feeds."""
+    return escape(string, {"\r": "&#13;"})
+
+
 class OssError(Exception):
-    """A refusal as OSS words it.
+    """An error response of OSS.
 
     `ec` is OSS's finer error code, "" where none is documented; `details` are further elements of the XML;
-    `headers` go onto the answer.
+    `headers` are added to the response.
     """
 
     def __init__(
@@ -37,12 +44,11 @@ class OssError(Exception):
         """The `<Error>` document."""
         elements = [("Code", self.code), ("Message", self.message), ("RequestId", request_id), ("HostId", host)]
         elements += [*self.details, *([("EC", self.ec)] if self.ec else [])]
-        body = "".join(f"  <{name}>{escape(text, {chr(13): '&#13;'})}</{name}>\n" for name, text in elements)
-        return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n{body}</Error>\n'.encode()
+        body = "".join(f"  <{name}>{escape_xml(content)}</{name}>\n" for name, content in elements)
+        return f"{XML_DECLARATION}<Error>\n{body}</Error>\n".encode()
 
 
 def no_such_bucket(bucket: str) -> OssError:
-    """404 NoSuchBucket."""
     return OssError(
         404,
         "NoSuchBucket",
@@ -53,7 +59,6 @@ def no_such_bucket(bucket: str) -> OssError:
 
 
 def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
-    """404 NoSuchKey."""
     return OssError(
         404,
         "NoSuchKey",
@@ -65,7 +70,6 @@ def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
 
 
 def no_such_upload(upload_id: str) -> OssError:
-    """404 NoSuchUpload."""
     return OssError(
         404,
         "NoSuchUpload",
@@ -76,7 +80,6 @@ def no_such_upload(upload_id: str) -> OssError:
 
 
 def file_already_exists(key: str) -> OssError:
-    """409 FileAlreadyExists."""
     return OssError(
         409,
         "FileAlreadyExists",
@@ -86,22 +89,28 @@ def file_already_exists(key: str) -> OssError:
 
 
 def invalid_argument(name: str, value: str, message: str, *, ec: str = "") -> OssError:
-    """400 InvalidArgument about a named parameter."""
     return OssError(400, "InvalidArgument", message, ec=ec, details=(("ArgumentName", name), ("ArgumentValue", value)))
 
 
-def not_implemented(what: str) -> OssError:
-    """501 for what OSS can and this stand-in cannot."""
+def invalid_digest(details: Details = ()) -> OssError:
+    return OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.", details=details)
+
+
+def too_large() -> OssError:
+    return OssError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+
+
+def not_implemented(feature: str) -> OssError:
+    """501 for what OSS implements and the local OSS does not."""
     return OssError(
         501,
         "NotImplemented",
-        f"The local stand-in does not implement {what}: try it against OSS itself.",
-        details=(("Header", what),),
+        f"The local OSS does not implement {feature}. Use OSS itself to test it.",
+        details=(("Header", feature),),
     )
 
 
 def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) -> OssError:
-    """405 MethodNotAllowed."""
     return OssError(
         405,
         "MethodNotAllowed",
@@ -112,10 +121,8 @@ def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) ->
 
 
 def malformed_xml() -> OssError:
-    """400 MalformedXML."""
     return OssError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate.")
 
 
 def incomplete_body() -> OssError:
-    """400 for a body that ended early."""
     return OssError(400, "IncompleteBody", "The body is shorter than its Content-Length, or its last chunk is missing.")

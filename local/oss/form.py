@@ -1,4 +1,4 @@
-"""PostObject: a form that writes an object, allowed by its signed policy rather than by the request's signature."""
+"""PostObject: a form that writes an object, allowed by its signed policy and not by the request's signature."""
 
 from __future__ import annotations
 
@@ -12,121 +12,120 @@ from werkzeug.wrappers import Response
 
 from signer import v4
 from signer.credentials import Credentials
-from signer.link import seconds
+from signer.link import MAX_EXPIRES_IN, seconds
 from signer.signed_request import read_timestamp
 from signer.verification import SKEW
 
-from .answers import Node, answer, document, stored_headers
-from .authorization import invalid_access_key, invalid_token, mismatch, skewed, token_expired
+from .authorization import acl_denied, invalid_access_key, invalid_token, mismatch, skewed, token_expired
 from .errors import OssError, invalid_argument, not_implemented
-from .form_data import Form, read_form
-from .form_policy import Policy, parse
-from .incoming import Incoming, Reading
-from .names import check_key
-from .objects import check_digest, kept_headers, publish
+from .form_data import PostedForm, read_form
+from .form_policy import FormPolicy, denied, parse_policy
+from .incoming import OssRequest, Resource, check_key
+from .objects import check_digest, metadata_of, publish
+from .responses import Node, respond, respond_xml, upload_headers
 from .service import Service
-from .storage import Bucket, Record
+from .storage import Bucket, ObjectRecord
 
-_LIFE = 604_800  # seconds after x-oss-date
 _SIGNED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date")
 
 
-def addressed(incoming: Incoming) -> Reading | None:
-    """The bucket that a form is posted to, None where the request is no form upload."""
-    kind = incoming.headers.get("content-type", "").lower()
-    if incoming.method != "POST" or not kind.startswith("multipart/form-data"):
+def form_target(request: OssRequest) -> Resource | None:
+    """The bucket that a form is posted to, None if the request does not upload a form."""
+    content_type = request.headers.get("content-type", "").lower()
+    if request.method != "POST" or not content_type.startswith("multipart/form-data"):
         return None
-    return next((reading for reading in incoming.readings if reading.bucket and not reading.key), None)
+    return next((resource for resource in request.resources if resource.bucket and not resource.key), None)
 
 
-def post(service: Service, incoming: Incoming, reading: Reading) -> Response:
-    """PostObject. A signature in the query or in a header is not looked at, as in OSS."""
-    bucket = service.bucket(reading.bucket)
-    boundary = parse_options_header(incoming.headers["content-type"])[1].get("boundary", "")
+def post(service: Service, request: OssRequest, target: Resource) -> Response:
+    """PostObject. Ignores a signature in the query or in a header, as OSS does."""
+    bucket = service.bucket(target.bucket)
+    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
-        raise OssError(400, "MalformedPOSTRequest", "The Content-Type of the form has no boundary.")
-    form = read_form(incoming.body.blocks(), boundary)
-    fields = _effective(form, bucket)
+        raise OssError(400, "MalformedPOSTRequest", "The Content-Type of the form requires a boundary.")
+    form = read_form(request.body.blocks(), boundary)
+    fields = _effective_fields(form, bucket)
     policy = _authorize(service, fields)
-    upload = replace(incoming, bucket=bucket.name, key=fields["key"], headers=fields)
-    check_key(upload.key)
+    check_key(fields["key"])
     if "callback" in fields:
         raise not_implemented("callback")
-    kept, storage_class = kept_headers({name: value.encode().decode("latin-1") for name, value in fields.items()})
+    metadata, storage_class = metadata_of({name: value.encode().decode("latin-1") for name, value in fields.items()})
     with bucket.draft() as draft:
-        draft.write(_within(policy, form.content))
-        policy.check_size(draft.size, is_whole=True)
+        draft.write(_limited(policy, form.content))
+        policy.check_min_size(draft.size)
         check_digest(fields.get("content-md5"), draft)
-        record = publish(service, bucket, draft, upload, kept, storage_class)
+        upload = replace(request, bucket=bucket.name, key=fields["key"], headers=fields)
+        record = publish(service, bucket, draft, upload, metadata, storage_class)
     service.created(bucket, record, "PostObject")
-    return _answer(bucket, record, fields, incoming.host)
+    return _response(bucket, record, fields, request.host)
 
 
-def _effective(form: Form, bucket: Bucket) -> dict[str, str]:
-    """The fields as the policy sees them: the key with the file's name, the type that the object will have."""
+def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
+    """The fields as the policy sees them: the key with the file's name, the content type that the object gets."""
     if not form.fields.get("key"):
         raise OssError(
             400,
             "InvalidArgument",
             "Bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.",
         )
-    kind = form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
+    content_type = form.fields.get("x-oss-content-type") or form.fields.get("content-type") or form.file_type
     return {
         **form.fields,
         "bucket": bucket.name,
         "key": form.fields["key"].replace("${filename}", form.file_name),
-        **({"content-type": kind} if kind else {}),
+        **({"content-type": content_type} if content_type else {}),
     }
 
 
-def _authorize(service: Service, fields: Mapping[str, str]) -> Policy:
-    """The form's policy, its signature and its conditions held. Raises `OssError`."""
+def _authorize(service: Service, fields: Mapping[str, str]) -> FormPolicy:
+    """The form's policy, after its signature and its conditions were checked. Raises `OssError`."""
     if "policy" not in fields and "x-oss-signature" not in fields:
-        raise OssError(403, "AccessDenied", "You have no right to access this object because of bucket acl.")
-    if fields.get("x-oss-signature-version") != v4.ALGORITHM:
-        raise invalid_argument(
-            "x-oss-signature-version",
-            fields.get("x-oss-signature-version", ""),
-            f"A form must be signed with version 4, {v4.ALGORITHM}.",
-        )
+        raise acl_denied()
+    version = fields.get("x-oss-signature-version", "")
+    if version != v4.ALGORITHM:
+        message = f"x-oss-signature-version must be {v4.ALGORITHM}."
+        raise invalid_argument("x-oss-signature-version", version, message)
     for name, ec in (("policy", "0002-00000702"), ("x-oss-signature", "0002-00000703")):
         if not fields.get(name):
-            raise invalid_argument(name, "", f"The form has no field {name}.", ec=ec)
+            raise invalid_argument(name, "", f"The form field {name} is required.", ec=ec)
     credential = fields.get("x-oss-credential", "")
-    key_id, date, region, product, ending = [*credential.split("/"), "", "", "", "", ""][:5]
+    key_id, date, region, product, suffix = [*credential.split("/"), "", "", "", "", ""][:5]
     issued_at = fields.get("x-oss-date", "")
     issued = read_timestamp(issued_at)
-    if credential.count("/") != 4 or ending != v4.REQUEST or region != service.region or date != issued_at[:8]:
+    if credential.count("/") != 4 or suffix != v4.REQUEST or region != service.region or date != issued_at[:8]:
         raise invalid_argument(
             "x-oss-credential",
             credential,
-            "It is written as <AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the day of x-oss-date.",
+            "x-oss-credential must be <AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the date of "
+            "x-oss-date and the region of this endpoint.",
             ec="0002-00000710",
         )
     if issued is None:
-        raise invalid_argument("x-oss-date", issued_at, "It is written as YYYYMMDDThhmmssZ.")
+        raise invalid_argument("x-oss-date", issued_at, "x-oss-date must have the form YYYYMMDDThhmmssZ.")
     now = service.now()
-    signature = _check_credentials(service, key_id, fields, now)
+    credentials = _find_credentials(service, key_id, fields, now)
     if issued > now + SKEW:
         raise skewed(issued, now)
-    key = v4.signing_key(signature.access_key_secret, date, region, product)
-    if not hmac.compare_digest(v4.signature(key, fields["policy"]).encode(), fields["x-oss-signature"].encode()):
+    signing_key = v4.signing_key(credentials.access_key_secret, date, region, product)
+    if not hmac.compare_digest(
+        v4.signature(signing_key, fields["policy"]).encode(), fields["x-oss-signature"].encode()
+    ):
         raise mismatch(key_id, fields["x-oss-signature"], fields["policy"])
-    if now >= issued + _LIFE:
-        raise OssError(403, "AccessDenied", "Invalid according to Policy: x-oss-date is more than 7 days ago.")
-    policy = parse(fields["policy"])
-    policy.check_bound((*_SIGNED, *(["x-oss-security-token"] if signature.security_token else [])))
+    if now >= issued + MAX_EXPIRES_IN:
+        raise denied("x-oss-date is more than 7 days ago.")
+    policy = parse_policy(fields["policy"])
+    policy.check_bound((*_SIGNED, *(["x-oss-security-token"] if credentials.security_token else [])))
     policy.check(fields, now)
     return policy
 
 
-def _check_credentials(service: Service, key_id: str, fields: Mapping[str, str], now: float) -> Credentials:
-    """The credentials that a form names, its token held. Raises `OssError`."""
-    known = [credentials for credentials in service.credentials if credentials.access_key_id == key_id]
-    if not known:
+def _find_credentials(service: Service, key_id: str, fields: Mapping[str, str], now: float) -> Credentials:
+    """The credentials that a form names, if its token is theirs and has not expired. Raises `OssError`."""
+    candidates = [credentials for credentials in service.credentials if credentials.access_key_id == key_id]
+    if not candidates:
         raise invalid_access_key(key_id)
     token = fields.get("x-oss-security-token", "")
-    for credentials in known:
+    for credentials in candidates:
         if (credentials.security_token or "") == token:
             if credentials.expires_at is not None and now >= seconds(credentials.expires_at):
                 raise token_expired(key_id)
@@ -134,32 +133,27 @@ def _check_credentials(service: Service, key_id: str, fields: Mapping[str, str],
     raise invalid_token(key_id) if token else invalid_access_key(key_id, is_temporary=True)
 
 
-def _within(policy: Policy, content: Iterator[bytes]) -> Iterator[bytes]:
+def _limited(policy: FormPolicy, content: Iterator[bytes]) -> Iterator[bytes]:
     """The file, refused as soon as it is too large."""
     size = 0
     for block in content:
         size += len(block)
-        policy.check_size(size, is_whole=False)
+        policy.check_max_size(size)
         yield block
 
 
-def _answer(bucket: Bucket, record: Record, fields: Mapping[str, str], host: str) -> Response:
-    headers = stored_headers(record, versioning=bucket.versioning)
+def _response(bucket: Bucket, record: ObjectRecord, fields: Mapping[str, str], host: str) -> Response:
+    headers = upload_headers(record, versioning=bucket.versioning)
+    etag = f'"{record.etag}"'
+    redirect = urlsplit(fields.get("success_action_redirect", ""))
+    if redirect.scheme in ("http", "https") and redirect.netloc:
+        added = urlencode({"bucket": bucket.name, "key": record.key, "etag": etag})
+        query = f"{redirect.query}&{added}" if redirect.query else added
+        return respond(303, headers={**headers, "Location": redirect._replace(query=query).geturl()})
     location = f"http://{host}/{bucket.name}/{quote(record.key)}"
-    redirect = fields.get("success_action_redirect", "")
-    target = urlsplit(redirect)
-    if target.scheme in ("http", "https") and target.netloc:
-        told = urlencode({"bucket": bucket.name, "key": record.key, "etag": f'"{record.etag}"'})
-        query = f"{target.query}&{told}" if target.query else told
-        return answer(303, headers={**headers, "Location": target._replace(query=query).geturl()})
     headers["Location"] = location
     status = fields.get("success_action_status")
     if status == "201":
-        result: list[Node] = [
-            ("Bucket", bucket.name),
-            ("Location", location),
-            ("Key", record.key),
-            ("ETag", f'"{record.etag}"'),
-        ]
-        return document("PostResponse", result, status=201, headers=headers)
-    return answer(200 if status == "200" else 204, headers=headers)
+        result: list[Node] = [("Bucket", bucket.name), ("Location", location), ("Key", record.key), ("ETag", etag)]
+        return respond_xml("PostResponse", result, status=201, headers=headers)
+    return respond(200 if status == "200" else 204, headers=headers)

@@ -11,15 +11,15 @@ from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, F
 from .errors import OssError
 
 _BUFFER = 4 << 20  # bytes held at a time
-_FIELDS = 128 << 10  # bytes of all fields together
-_MOST_FIELDS = 200
+_MAX_FIELD_BYTES = 128 << 10  # of all fields together
+_MAX_FIELDS = 200
 
 
 @dataclass(frozen=True)
-class Form:
-    """`fields` are those before the file, lower-case names; what follows the file is ignored, as in OSS.
+class PostedForm:
+    """`fields` are those before the file, lower-case names; OSS ignores what follows the file.
 
-    `content` must be read to its end: only then is it known that the form is whole.
+    `content` must be read to its end: only then is it known that the form is complete.
     """
 
     fields: Mapping[str, str]
@@ -28,8 +28,8 @@ class Form:
     content: Iterator[bytes]
 
 
-def read_form(blocks: Iterable[bytes], boundary: str) -> Form:
-    """Reads up to the file. Raises `OssError` for what is no form, or has no file, or names a field twice."""
+def read_form(blocks: Iterable[bytes], boundary: str) -> PostedForm:
+    """Reads up to the file. Raises `OssError` for a malformed form, a missing file, and a duplicate field."""
     events = _events(blocks, boundary)
     fields: dict[str, str] = {}
     size = 0
@@ -39,17 +39,17 @@ def read_form(blocks: Iterable[bytes], boundary: str) -> Form:
         name = (event.name or "").lower()
         if name == "file":
             file_name = event.filename if isinstance(event, File) else ""
-            return Form(fields, file_name, event.headers.get("content-type", ""), _content(events))
+            return PostedForm(fields, file_name, event.headers.get("content-type", ""), _content(events))
         if isinstance(event, File):
             raise _no_file()
         value = b""
         for data in _data(events):
             size += len(data)
-            if size > _FIELDS:
+            if size > _MAX_FIELD_BYTES:
                 raise OssError(400, "FieldItemTooLong", "Your form fields exceed the maximum allowed size.")
             value += data
         if name in fields:
-            raise OssError(400, "InvalidArgument", f"The form field {name} is there twice.")
+            raise OssError(400, "InvalidArgument", f"Duplicate form field {name}: send it once.")
         try:
             fields[name] = value.decode()
         except UnicodeDecodeError:
@@ -58,7 +58,7 @@ def read_form(blocks: Iterable[bytes], boundary: str) -> Form:
 
 
 def _events(blocks: Iterable[bytes], boundary: str) -> Iterator[Event]:
-    decoder = MultipartDecoder(boundary.encode(), _BUFFER, max_parts=_MOST_FIELDS)
+    decoder = MultipartDecoder(boundary.encode(), _BUFFER, max_parts=_MAX_FIELDS)
     try:
         for block in blocks:
             decoder.receive_data(block)
@@ -72,7 +72,7 @@ def _events(blocks: Iterable[bytes], boundary: str) -> Iterator[Event]:
 
 
 def _data(events: Iterator[Event]) -> Iterator[bytes]:
-    """One part's bytes."""
+    """The bytes of one field or of the file."""
     for event in events:
         if isinstance(event, Data):
             yield event.data
@@ -81,17 +81,16 @@ def _data(events: Iterator[Event]) -> Iterator[bytes]:
 
 
 def _content(events: Iterator[Event]) -> Iterator[bytes]:
-    """The file's bytes; at their end the rest of the form is read, so that a torn one is noticed."""
+    """The file's bytes; reads the rest of the form too, to notice an incomplete one."""
     yield from _data(events)
     for _ in events:
         pass
 
 
 def _no_file() -> OssError:
-    return OssError(400, "InvalidArgument", "POST requires exactly one file upload per request, in the field file.")
+    return OssError(400, "InvalidArgument", 'POST requires exactly one file upload per request, in the field "file".')
 
 
 def _malformed() -> OssError:
-    return OssError(
-        400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."
-    )
+    message = "The body of your POST request is not well-formed multipart/form-data."
+    return OssError(400, "MalformedPOSTRequest", message)

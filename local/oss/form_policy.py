@@ -1,4 +1,4 @@
-"""The policy of a form upload: its JSON, and whether a form keeps to it.
+"""The policy of a form upload: its JSON, and whether a form meets it.
 
 Sources: the OSS pages "PostObject" (appendix on the policy), "POST V4 signature", and those of EC 0006-….
 """
@@ -21,127 +21,127 @@ _LISTS = ("in", "not-in")
 
 
 @dataclass(frozen=True)
-class Condition:
-    """`operator` is eq, starts-with, in or not-in; `field` is lower-case, without "$"; `text` is its JSON."""
+class PolicyCondition:
+    """`operator` is eq, starts-with, in or not-in; `field` is lower-case, without "$"; `source` is its JSON."""
 
     operator: str
     field: str
     values: tuple[str, ...]
-    text: str
+    source: str
 
-    def holds(self, value: str) -> bool:
-        """Whether a field may have this value."""
+    def allows(self, value: str) -> bool:
         if self.operator == "starts-with":
             return value.startswith(self.values[0])
         return (value in self.values) is (self.operator != "not-in")
 
 
 @dataclass(frozen=True)
-class Policy:
-    """`expiration` is in Unix seconds; `smallest` and `largest` bound the file in bytes, both included."""
+class FormPolicy:
+    """`expiration` is in Unix seconds; `min_size` and `max_size` are in bytes, both included."""
 
     expiration: float
-    conditions: tuple[Condition, ...]
-    smallest: int = 0
-    largest: int | None = None
+    conditions: tuple[PolicyCondition, ...]
+    min_size: int = 0
+    max_size: int | None = None
 
     def check(self, fields: Mapping[str, str], now: float) -> None:
-        """Raises `OssError` AccessDenied where a form does not keep to it; a field that is not there is empty."""
+        """Raises `OssError` AccessDenied if a form does not meet it; a missing field counts as empty."""
         if now >= self.expiration:
-            raise _denied("Policy expired.")
+            raise denied("Policy expired.")
         for condition in self.conditions:
-            if not condition.holds(fields.get(condition.field, "")):
-                raise _denied(f"Policy Condition failed: {condition.text}")
+            if not condition.allows(fields.get(condition.field, "")):
+                raise denied(f"Policy Condition failed: {condition.source}")
 
     def check_bound(self, names: tuple[str, ...]) -> None:
         """Raises `OssError` AccessDenied unless every name is bound to one value."""
         bound = {condition.field for condition in self.conditions if condition.operator == "eq"}
         for name in names:
             if name not in bound:
-                raise _denied(f"the policy does not contain {name}.")
+                raise denied(f"the policy does not contain {name}.")
 
-    def check_size(self, size: int, *, is_whole: bool) -> None:
-        """Raises `OssError` where a file is too large, or is whole and too small."""
-        if self.largest is not None and size > self.largest:
-            raise _size("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.", size, self.largest)
-        if is_whole and size < self.smallest:
-            raise _size(
-                "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.", size, self.smallest
-            )
+    def check_max_size(self, size: int) -> None:
+        """Raises `OssError` EntityTooLarge."""
+        if self.max_size is not None and size > self.max_size:
+            message = "Your proposed upload exceeds the maximum allowed size."
+            details = (("ProposedSize", str(size)), ("MaxSizeAllowed", str(self.max_size)))
+            raise OssError(400, "EntityTooLarge", message, details=details)
+
+    def check_min_size(self, size: int) -> None:
+        """Raises `OssError` EntityTooSmall."""
+        if size < self.min_size:
+            message = "Your proposed upload is smaller than the minimum allowed size."
+            details = (("ProposedSize", str(size)), ("MinSizeAllowed", str(self.min_size)))
+            raise OssError(400, "EntityTooSmall", message, details=details)
 
 
-def parse(encoded: str) -> Policy:
-    """The policy behind the form field. Raises `OssError` InvalidPolicyDocument."""
+def parse_policy(encoded: str) -> FormPolicy:
+    """The policy in the form field. Raises `OssError` InvalidPolicyDocument."""
     try:
         policy = json.loads(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError):
-        raise _invalid("it is not JSON in Base64.") from None
+        raise _invalid("it must be Base64-encoded JSON.") from None
     if not isinstance(policy, dict):
-        raise _invalid("it is no JSON object.")
+        raise _invalid("it must be a JSON object.")
     if not isinstance(policy.get("expiration"), str):
         raise _invalid("Policy missing expiration.", ec="0006-00000208")
     if not isinstance(policy.get("conditions"), list):
         raise _invalid("Policy missing conditions.", ec="0006-00000207")
-    smallest, largest = 0, None
+    min_size, max_size = 0, None
     conditions = []
     for condition in policy["conditions"]:
         if isinstance(condition, list) and condition[:1] and str(condition[0]).lower() == _RANGE:
-            low, high = _bounds(condition)
-            smallest, largest = max(smallest, low), high if largest is None else min(largest, high)
+            low, high = _size_range(condition)
+            min_size, max_size = max(min_size, low), high if max_size is None else min(max_size, high)
         else:
             conditions.append(_condition(condition))
-    return Policy(_expiration(policy["expiration"]), tuple(conditions), smallest, largest)
+    return FormPolicy(_expiration(policy["expiration"]), tuple(conditions), min_size, max_size)
 
 
-def _condition(condition: Any) -> Condition:
-    text = json.dumps(condition, ensure_ascii=False)
+def _condition(condition: Any) -> PolicyCondition:
+    source = json.dumps(condition, ensure_ascii=False)
     if isinstance(condition, dict):
         if len(condition) != 1:
             raise _invalid("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
         ((field, value),) = condition.items()
         if not isinstance(value, str):
             raise _invalid(f"Invalid Simple-Condition: the value of {field} must be a string.", ec="0006-00000224")
-        return Condition("eq", field.lower().removeprefix("$"), (value,), text)
+        return PolicyCondition("eq", field.lower().removeprefix("$"), (value,), source)
     if not isinstance(condition, list):
         raise _invalid("a condition must be a map or a list.", ec="0006-00000222")
     if len(condition) != 3:
-        raise _invalid("a condition is written as [operator, $field, value].", ec="0006-00000216")
+        raise _invalid("a condition must have the form [operator, $field, value].", ec="0006-00000216")
     operator, field, value = condition
     operator = operator.lower() if isinstance(operator, str) else ""
     if operator not in (*_MATCHES, *_LISTS):
         raise _invalid("a condition's operator must be eq, starts-with, in, not-in or content-length-range.")
     values = [value] if operator in _MATCHES else value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
-        raise _invalid(f"the value of {operator} is of the wrong type.", ec="0006-00000224")
+        expected = "a string" if operator in _MATCHES else "a list of strings"
+        raise _invalid(f"the value of {operator} must be {expected}.", ec="0006-00000224")
     if not isinstance(field, str) or not field.startswith("$"):
-        raise _invalid("a condition's field is written as $field.")
-    return Condition(operator, field[1:].lower(), tuple(values), text)
+        raise _invalid("a condition's field must have the form $field.")
+    return PolicyCondition(operator, field[1:].lower(), tuple(values), source)
 
 
-def _bounds(condition: list[Any]) -> tuple[int, int]:
-    bounds = condition[1:]
-    if len(bounds) == 2 and all(type(bound) is int for bound in bounds) and 0 <= bounds[0] <= bounds[1]:
-        return bounds[0], bounds[1]
-    raise _invalid("content-length-range takes two whole numbers, the smaller first.", ec="0006-00000221")
+def _size_range(condition: list[Any]) -> tuple[int, int]:
+    sizes = condition[1:]
+    if len(sizes) == 2 and all(type(size) is int for size in sizes) and 0 <= sizes[0] <= sizes[1]:
+        return sizes[0], sizes[1]
+    raise _invalid("content-length-range requires two integers, the smaller first.", ec="0006-00000221")
 
 
-def _expiration(text: str) -> float:
+def _expiration(value: str) -> float:
     for form in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
         try:
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc).timestamp()
+            return datetime.strptime(value, form).replace(tzinfo=timezone.utc).timestamp()
         except ValueError:
             continue
-    raise _invalid("its expiration is not written as 2026-01-31T12:00:00.000Z.")
+    raise _invalid("its expiration must have the form 2026-01-31T12:00:00.000Z.")
 
 
-def _invalid(why: str, ec: str = "") -> OssError:
-    return OssError(400, "InvalidPolicyDocument", f"Invalid Policy: {why}", ec=ec)
+def denied(reason: str) -> OssError:
+    return OssError(403, "AccessDenied", f"Invalid according to Policy: {reason}")
 
 
-def _denied(why: str) -> OssError:
-    return OssError(403, "AccessDenied", f"Invalid according to Policy: {why}")
-
-
-def _size(code: str, message: str, size: int, allowed: int) -> OssError:
-    bound = "MaxSizeAllowed" if code == "EntityTooLarge" else "MinSizeAllowed"
-    return OssError(400, code, message, details=(("ProposedSize", str(size)), (bound, str(allowed))))
+def _invalid(reason: str, ec: str = "") -> OssError:
+    return OssError(400, "InvalidPolicyDocument", f"Invalid Policy: {reason}", ec=ec)

@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from signer.names import MAX_KEY_BYTES
 from signer.signed_request import read_query
 
-from .errors import OssError, incomplete_body
+from .errors import OssError, incomplete_body, invalid_argument, too_large
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _BLOCK = 1 << 20
-_LARGEST = 5 << 30  # bytes, of one PUT, part or form
+_MAX_BYTES = 5 << 30  # of one PUT, part or form
+_ORIGIN = re.compile(r"\Ahttps?://[^/?]*")
 _VIRTUAL_HOST = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\."
     r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)(?::\d+)?"
@@ -24,130 +26,135 @@ _VIRTUAL_HOST = re.compile(
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Which object, bucket ("" as key) or service ("" for both) an address may mean."""
+class Resource:
+    """An object, a bucket ("" as key) or the service ("" for both)."""
 
     bucket: str
     key: str
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """`headers` have lower-case names and values as on the wire (Latin-1); `query` holds decoded pairs."""
+class OssRequest:
+    """`headers` have lower-case names and values as on the wire (Latin-1); `query` holds decoded pairs.
+
+    `resources` are what the address may mean, the likelier first; `bucket` and `key` are set once it is known.
+    """
 
     method: str
-    readings: tuple[Reading, ...]
+    resources: tuple[Resource, ...]
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
-    body: Body
-    peer: str
-    request_id: str
+    body: RequestBody
+    remote_addr: str
     bucket: str = ""
     key: str = ""
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """The query by name; of a repeated name the last."""
+    def params(self) -> dict[str, str]:
+        """The query by name; the last value of a repeated name."""
         return dict(self.query)
 
     @property
     def host(self) -> str:
-        """The Host header."""
         return self.headers.get("host", "")
 
+    def integer(self, name: str, minimum: int, maximum: int, default: int | None = None) -> int:
+        """A parameter of the query, required if there is no default. Raises `OssError` InvalidArgument."""
+        value = self.params.get(name, "")
+        if not value and default is not None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not minimum <= int(value) <= maximum:
+            message = f"Argument {name} must be an integer between {minimum} and {maximum}."
+            raise invalid_argument(name, value, message)
+        return int(value)
 
-class Body:
-    """The request's body, read once. `length` is None where it comes in chunks or not at all."""
+
+class RequestBody:
+    """The request's body, read once. `length` is None if it comes in chunks or is missing."""
 
     def __init__(self, stream: BinaryIO, length: int | None, *, chunked: bool) -> None:
         self._stream = stream
         self.length = length
         self.is_chunked = chunked
-        self._left = length or 0
 
-    def blocks(self, most: int = _LARGEST) -> Iterator[bytes]:
-        """The bytes as they come, in blocks. Raises `OssError` where there are too many, or they end early."""
-        if (self.length or 0) > most:
-            raise OssError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+    def blocks(self, max_bytes: int = _MAX_BYTES) -> Iterator[bytes]:
+        """The bytes as they arrive. Raises `OssError` if there are more than `max_bytes`, or they end early."""
+        if (self.length or 0) > max_bytes:
+            raise too_large()
         count = 0
-        while self.is_chunked or self._left:
-            block = self._read()
+        while self.is_chunked or count < (self.length or 0):
+            try:
+                block = self._stream.read(_BLOCK if self.is_chunked else min(_BLOCK, (self.length or 0) - count))
+            except OSError:
+                raise incomplete_body() from None
             if not block and self.is_chunked:
                 return
             if not block:
                 raise incomplete_body()
-            self._left -= 0 if self.is_chunked else len(block)
             count += len(block)
-            if count > most:
-                raise OssError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+            if count > max_bytes:
+                raise too_large()
             yield block
 
-    def whole(self, most: int) -> bytes:
-        """All of a body of at most `most` bytes."""
-        return b"".join(self.blocks(most))
-
-    def _read(self) -> bytes:
-        try:
-            return self._stream.read(_BLOCK if self.is_chunked else min(_BLOCK, self._left))
-        except OSError:
-            raise incomplete_body() from None
+    def read(self, max_bytes: int) -> bytes:
+        return b"".join(self.blocks(max_bytes))
 
 
-def read(environ: WSGIEnvironment, request_id: str) -> Incoming:
-    """Raises `OssError` for an address or a length that cannot be read."""
-    raw_path, _, raw_query = _raw_target(environ).partition("?")
+def read_request(environ: WSGIEnvironment) -> OssRequest:
+    """Raises `OssError` for an invalid address or length."""
+    raw_path, _, raw_query = _ORIGIN.sub("", environ["RAW_URI"]).partition("?")
     try:
         path = unquote(raw_path, errors="strict")
         query = tuple(read_query(raw_query))
     except UnicodeDecodeError:
-        message = "The path or the query is not UTF-8 behind its percent-encoding."
+        message = "The percent-decoded path and query must be UTF-8."
         raise OssError(400, "InvalidObjectName", message) from None
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
     chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in headers
-    return Incoming(
+    return OssRequest(
         method=environ["REQUEST_METHOD"],
-        readings=_readings(headers.get("host", ""), path),
+        resources=_resources(headers.get("host", ""), path),
         query=query,
         headers=headers,
-        body=Body(environ["wsgi.input"], None if chunked else _length(headers), chunked=chunked),
-        peer=environ.get("REMOTE_ADDR", ""),
-        request_id=request_id,
+        body=RequestBody(environ["wsgi.input"], None if chunked else _length(headers), chunked=chunked),
+        remote_addr=environ.get("REMOTE_ADDR", ""),
     )
 
 
-def _raw_target(environ: WSGIEnvironment) -> str:
-    """The request target as it came: servers name it differently, and PATH_INFO is decoded already."""
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    if not raw:
-        raw = quote(environ.get("PATH_INFO", "/").encode("latin-1"), safe="/")
-        if environ.get("QUERY_STRING"):
-            raw += "?" + environ["QUERY_STRING"]
-    absolute = re.match(r"https?://[^/?]*", raw)
-    return raw[absolute.end() :] if absolute else raw
+def check_key(key: str) -> None:
+    """Raises `OssError` InvalidObjectName. Keys that HTTP clients rewrite ("..", "//") are allowed, as in OSS.
+
+    Source: the OSS page "Object naming conventions".
+    """
+    if not key or key[0] in "/\\" or "\x00" in key or len(key.encode()) > MAX_KEY_BYTES:
+        raise OssError(
+            400,
+            "InvalidObjectName",
+            "The specified object is not valid.",
+            details=(("ObjectName", key.replace("\x00", "")),),
+        )
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("content-length")
-    if text is None:
+    length = headers.get("content-length")
+    if length is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise OssError(400, "InvalidArgument", "Content-Length is not a whole number.")
-    return int(text)
+    if not re.fullmatch(r"[0-9]{1,18}", length):
+        raise OssError(400, "InvalidArgument", "Invalid Content-Length: expected a number of bytes.")
+    return int(length)
 
 
-def _readings(host: str, path: str) -> tuple[Reading, ...]:
-    """What an address can mean, the likelier first.
-
-    A Host of the form {bucket}.{endpoint} tells the bucket; some clients then repeat it in the path. Under any
-    other Host, such as an IP address, the bucket stands first in the path.
+def _resources(host: str, path: str) -> tuple[Resource, ...]:
+    """A Host of the form {bucket}.{endpoint} names the bucket; some clients then repeat it in the path. Under any
+    other Host, such as an IP address, the bucket is the first segment of the path.
     """
-    rest = path[1:] if path.startswith("/") else path
-    first, _, behind = rest.partition("/")
-    found = _VIRTUAL_HOST.fullmatch(host.lower())
-    if not found:
-        return (Reading(first, behind),)
-    virtual = Reading(found["bucket"], rest)
-    return (virtual, Reading(first, behind)) if first == found["bucket"] else (virtual,)
+    path = path.removeprefix("/")
+    first, _, rest = path.partition("/")
+    match = _VIRTUAL_HOST.fullmatch(host.lower())
+    if not match:
+        return (Resource(first, rest),)
+    virtual = Resource(match["bucket"], path)
+    return (virtual, Resource(first, rest)) if first == match["bucket"] else (virtual,)

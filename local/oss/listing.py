@@ -4,192 +4,180 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Response
 
-from .answers import Node, document, encoded, iso_date
 from .errors import invalid_argument
-from .incoming import Incoming
+from .incoming import OssRequest
+from .responses import OWNER, Node, encode_key, encoding_type, iso_date, respond_xml
 from .service import Service
-from .storage import Bucket, Record
-
-_MOST = 1000
-_DEFAULT = 100
-_OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
+from .storage import Bucket, ObjectRecord
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is common to all lists; `encoding` is "" or "url"."""
+class ListParams:
+    """The parameters that all lists have; `encoding` is "" or "url"."""
 
     prefix: str
     delimiter: str
     encoding: str
-    most: int
+    max_keys: int
+
+    def encode(self, key: str) -> str:
+        return encode_key(key, self.encoding)
+
+    def common_prefix(self, key: str) -> str | None:
+        """The prefix that stands for this key in the list, None if the key stands for itself."""
+        if not self.delimiter:
+            return None
+        end = key.find(self.delimiter, len(self.prefix))
+        return None if end < 0 else key[: end + len(self.delimiter)]
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page: records and common prefixes, in order of key, and the last key or prefix where more follow."""
+class ListPage:
+    """Records and common prefixes in order of key; `next` is the last key or prefix if more follow."""
 
-    records: tuple[Record, ...]
+    records: tuple[ObjectRecord, ...]
     prefixes: tuple[str, ...]
     next: str | None
 
 
-def list_objects(service: Service, incoming: Incoming) -> Response:
+def list_objects(service: Service, request: OssRequest) -> Response:
     """ListObjects: `GET /`, with `marker`."""
-    bucket = service.bucket(incoming.bucket)
-    parameters = incoming.parameters
-    asked = _asked(parameters)
-    marker = parameters.get("marker", "")
-    page = _page(bucket, asked, marker)
+    bucket, params = service.bucket(request.bucket), _list_params(request)
+    marker = request.params.get("marker", "")
+    page = _page(bucket, params, marker)
     result = [
         ("Name", bucket.name),
-        ("Prefix", encoded(asked.prefix, asked.encoding)),
-        ("Marker", encoded(marker, asked.encoding)),
-        *_common(asked),
-        ("IsTruncated", _truth(page.next is not None)),
+        ("Prefix", params.encode(params.prefix)),
+        ("Marker", params.encode(marker)),
+        *_common_nodes(params),
+        ("IsTruncated", page.next is not None),
     ]
     if page.next is not None:
-        result.append(("NextMarker", encoded(page.next, asked.encoding)))
-    result += [("Contents", [*_entry(record, asked), _OWNER]) for record in page.records]
-    return document("ListBucketResult", [*result, *_prefixes(page, asked)])
+        result.append(("NextMarker", params.encode(page.next)))
+    result += [("Contents", [*_entry(record, params), OWNER]) for record in page.records]
+    return respond_xml("ListBucketResult", [*result, *_prefix_nodes(page.prefixes, params)])
 
 
-def list_objects_v2(service: Service, incoming: Incoming) -> Response:
+def list_objects_v2(service: Service, request: OssRequest) -> Response:
     """ListObjectsV2: `GET /?list-type=2`, with `continuation-token` and `start-after`."""
-    bucket = service.bucket(incoming.bucket)
-    parameters = incoming.parameters
-    asked = _asked(parameters)
-    start_after = parameters.get("start-after", "")
-    token = parameters.get("continuation-token", "")
-    page = _page(bucket, asked, _key_of(token) if token else start_after)
+    bucket, params = service.bucket(request.bucket), _list_params(request)
+    start_after = request.params.get("start-after", "")
+    token = request.params.get("continuation-token", "")
+    page = _page(bucket, params, _token_key(token) if token else start_after)
     result = [
         ("Name", bucket.name),
-        ("Prefix", encoded(asked.prefix, asked.encoding)),
-        ("StartAfter", encoded(start_after, asked.encoding)),
+        ("Prefix", params.encode(params.prefix)),
+        ("StartAfter", params.encode(start_after)),
         *([("ContinuationToken", token)] if token else []),
-        *_common(asked),
-        ("IsTruncated", _truth(page.next is not None)),
+        *_common_nodes(params),
+        ("IsTruncated", page.next is not None),
     ]
     if page.next is not None:
-        result.append(("NextContinuationToken", _token_of(page.next)))
+        result.append(("NextContinuationToken", base64.urlsafe_b64encode(page.next.encode()).decode().rstrip("=")))
     result.append(("KeyCount", len(page.records) + len(page.prefixes)))
-    owner = [_OWNER] if parameters.get("fetch-owner") == "true" else []
-    result += [("Contents", [*_entry(record, asked), *owner]) for record in page.records]
-    return document("ListBucketResult", [*result, *_prefixes(page, asked)])
+    owner = [OWNER] if request.params.get("fetch-owner") == "true" else []
+    result += [("Contents", [*_entry(record, params), *owner]) for record in page.records]
+    return respond_xml("ListBucketResult", [*result, *_prefix_nodes(page.prefixes, params)])
 
 
-def list_versions(service: Service, incoming: Incoming) -> Response:
+def list_versions(service: Service, request: OssRequest) -> Response:
     """ListObjectVersions: `GET /?versions`, with `key-marker` and `version-id-marker`."""
-    bucket = service.bucket(incoming.bucket)
-    parameters = incoming.parameters
-    asked = _asked(parameters)
-    key_marker, id_marker = parameters.get("key-marker", ""), parameters.get("version-id-marker", "")
-    shown: list[Node] = []
+    bucket, params = service.bucket(request.bucket), _list_params(request)
+    key_marker, id_marker = request.params.get("key-marker", ""), request.params.get("version-id-marker", "")
+    versions: list[Node] = []
     prefixes: list[str] = []
     last: tuple[str, str] | None = None
     truncated = False
-    for key, latest, record in _versions_behind(bucket, asked, key_marker, id_marker):
-        prefix = _common_prefix(key, asked)
+    for key, is_latest, record in _versions_after(bucket, params, key_marker, id_marker):
+        prefix = params.common_prefix(key)
         if prefix is not None and (prefix.encode() <= key_marker.encode() or prefix in prefixes[-1:]):
             continue
-        if len(shown) + len(prefixes) == asked.most:
+        if len(versions) + len(prefixes) == params.max_keys:
             truncated = True
             break
         if prefix is not None:
             prefixes.append(prefix)
             last = (prefix, "")
         else:
-            shown.append(_version(record, asked, is_latest=latest))
+            versions.append(_version_node(record, params, is_latest=is_latest))
             last = (key, record.version_id)
     result = [
         ("Name", bucket.name),
-        ("Prefix", encoded(asked.prefix, asked.encoding)),
-        ("KeyMarker", encoded(key_marker, asked.encoding)),
+        ("Prefix", params.encode(params.prefix)),
+        ("KeyMarker", params.encode(key_marker)),
         ("VersionIdMarker", id_marker),
-        *_common(asked),
-        ("IsTruncated", _truth(truncated)),
+        *_common_nodes(params),
+        ("IsTruncated", truncated),
     ]
     if truncated and last:
-        result += [("NextKeyMarker", encoded(last[0], asked.encoding)), ("NextVersionIdMarker", last[1])]
-    result += [*shown, *_prefixes(Page((), tuple(prefixes), None), asked)]
-    return document("ListVersionsResult", result)
+        result += [("NextKeyMarker", params.encode(last[0])), ("NextVersionIdMarker", last[1])]
+    return respond_xml("ListVersionsResult", [*result, *versions, *_prefix_nodes(prefixes, params)])
 
 
-def _asked(parameters: Mapping[str, str]) -> Asked:
-    encoding = parameters.get("encoding-type", "")
+def _list_params(request: OssRequest) -> ListParams:
+    params = request.params
+    encoding = params.get("encoding-type", "")
     if encoding not in ("", "url"):
         raise invalid_argument("encoding-type", encoding, "Invalid Encoding Method specified in Request.")
-    text = parameters.get("max-keys", "")
-    most = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else _DEFAULT if not text else 0
-    if not 1 <= most <= _MOST:
-        raise invalid_argument("max-keys", text, f"Argument max-keys must be an integer between 1 and {_MOST}.")
-    return Asked(parameters.get("prefix", ""), parameters.get("delimiter", ""), encoding, most)
+    max_keys = request.integer("max-keys", 1, 1000, 100)
+    return ListParams(params.get("prefix", ""), params.get("delimiter", ""), encoding, max_keys)
 
 
-def _page(bucket: Bucket, asked: Asked, marker: str) -> Page:
-    records: list[Record] = []
+def _page(bucket: Bucket, params: ListParams, marker: str) -> ListPage:
+    records: list[ObjectRecord] = []
     prefixes: list[str] = []
     last = ""
-    for key in _keys_behind(bucket, asked, marker):
-        prefix = _common_prefix(key, asked)
+    for key in _keys_after(bucket, params, marker):
+        prefix = params.common_prefix(key)
         if prefix is not None and (prefix.encode() <= marker.encode() or prefix in prefixes[-1:]):
             continue
         record = bucket.current(key)
         if record is None:
             continue
-        if len(records) + len(prefixes) == asked.most:
-            return Page(tuple(records), tuple(prefixes), last)
+        if len(records) + len(prefixes) == params.max_keys:
+            return ListPage(tuple(records), tuple(prefixes), last)
         if prefix is not None:
             prefixes.append(prefix)
         else:
             records.append(record)
         last = key if prefix is None else prefix
-    return Page(tuple(records), tuple(prefixes), None)
+    return ListPage(tuple(records), tuple(prefixes), None)
 
 
-def _keys_behind(bucket: Bucket, asked: Asked, marker: str) -> Iterator[str]:
-    behind = marker.encode()
-    return (key for key in bucket.all_keys() if key.startswith(asked.prefix) and key.encode() > behind)
+def _keys_after(bucket: Bucket, params: ListParams, marker: str) -> Iterator[str]:
+    return (key for key in bucket.all_keys() if key.startswith(params.prefix) and key.encode() > marker.encode())
 
 
-def _versions_behind(
-    bucket: Bucket, asked: Asked, key_marker: str, id_marker: str
-) -> Iterator[tuple[str, bool, Record]]:
-    """Key, whether it is the latest, and record, of all versions behind the two markers."""
+def _versions_after(
+    bucket: Bucket, params: ListParams, key_marker: str, id_marker: str
+) -> Iterator[tuple[str, bool, ObjectRecord]]:
+    """Key, whether it is the latest, and record, of all versions after the two markers."""
     if key_marker and id_marker:
         records = bucket.versions(key_marker)
         ids = [record.version_id for record in records]
         start = ids.index(id_marker) + 1 if id_marker in ids else 0
         yield from ((key_marker, False, record) for record in records[start:])
-    for key in _keys_behind(bucket, asked, key_marker):
-        for place, record in enumerate(bucket.versions(key)):
-            yield key, place == 0, record
+    for key in _keys_after(bucket, params, key_marker):
+        for index, record in enumerate(bucket.versions(key)):
+            yield key, index == 0, record
 
 
-def _common_prefix(key: str, asked: Asked) -> str | None:
-    if not asked.delimiter:
-        return None
-    end = key.find(asked.delimiter, len(asked.prefix))
-    return None if end < 0 else key[: end + len(asked.delimiter)]
-
-
-def _common(asked: Asked) -> list[Node]:
+def _common_nodes(params: ListParams) -> list[Node]:
     return [
-        ("MaxKeys", asked.most),
-        ("Delimiter", encoded(asked.delimiter, asked.encoding)),
-        *([("EncodingType", asked.encoding)] if asked.encoding else []),
+        ("MaxKeys", params.max_keys),
+        ("Delimiter", params.encode(params.delimiter)),
+        *encoding_type(params.encoding),
     ]
 
 
-def _entry(record: Record, asked: Asked) -> list[Node]:
+def _entry(record: ObjectRecord, params: ListParams) -> list[Node]:
     return [
-        ("Key", encoded(record.key, asked.encoding)),
+        ("Key", params.encode(record.key)),
         ("LastModified", iso_date(record.modified)),
         ("ETag", f'"{record.etag}"'),
         ("Type", record.kind),
@@ -198,27 +186,20 @@ def _entry(record: Record, asked: Asked) -> list[Node]:
     ]
 
 
-def _version(record: Record, asked: Asked, *, is_latest: bool) -> Node:
-    about: list[Node] = [("VersionId", record.version_id), ("IsLatest", _truth(is_latest))]
+def _version_node(record: ObjectRecord, params: ListParams, *, is_latest: bool) -> Node:
+    version: list[Node] = [("VersionId", record.version_id), ("IsLatest", is_latest)]
     if record.is_marker:
-        key: list[Node] = [("Key", encoded(record.key, asked.encoding))]
-        return "DeleteMarker", [*key, *about, ("LastModified", iso_date(record.modified)), _OWNER]
-    return "Version", [*_entry(record, asked), *about, _OWNER]
+        key: list[Node] = [("Key", params.encode(record.key))]
+        return "DeleteMarker", [*key, *version, ("LastModified", iso_date(record.modified)), OWNER]
+    return "Version", [*_entry(record, params), *version, OWNER]
 
 
-def _prefixes(page: Page, asked: Asked) -> list[Node]:
-    return [("CommonPrefixes", [("Prefix", encoded(prefix, asked.encoding))]) for prefix in page.prefixes]
+def _prefix_nodes(prefixes: Iterable[str], params: ListParams) -> list[Node]:
+    return [("CommonPrefixes", [("Prefix", params.encode(prefix))]) for prefix in prefixes]
 
 
-def _truth(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _token_of(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _key_of(token: str) -> str:
+def _token_key(token: str) -> str:
+    """The key that a continuation token stands for."""
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):

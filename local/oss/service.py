@@ -1,4 +1,4 @@
-"""What every room of the stand-in works with."""
+"""What the handlers of the local OSS share: storage, credentials, clock and listener."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from signer.credentials import Credentials
 
 from .errors import no_such_bucket
-from .storage import Bucket, Buckets, Record
+from .storage import Bucket, Buckets, ObjectRecord
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class CreatedObject:
 
 @dataclass(frozen=True)
 class Service:
-    """The stand-in: its storage, whom it knows, its clock (Unix seconds), and whom to tell of new objects."""
+    """`now` is the clock, in Unix seconds; `on_created` is called with every object that was written."""
 
     buckets: Buckets
     region: str
@@ -35,17 +35,17 @@ class Service:
 
     def bucket(self, name: str) -> Bucket:
         """Raises `OssError` NoSuchBucket."""
-        found = self.buckets.get(name)
-        if found is None:
+        bucket = self.buckets.get(name)
+        if bucket is None:
             raise no_such_bucket(name)
-        return found
+        return bucket
 
-    def created(self, bucket: Bucket, record: Record, operation: str) -> None:
-        """Tells of a new object. The object is stored already, so a listener's fault does not undo the answer."""
+    def created(self, bucket: Bucket, record: ObjectRecord, operation: str) -> None:
+        """Calls the listener. The object is stored already, so an exception of the listener changes no response."""
         if self.on_created is None:
             return
         event = f"ObjectCreated:{operation}"
         try:
             self.on_created(CreatedObject(bucket.name, record.key, record.size, record.etag, event))
-        except Exception as fault:
-            print(f"oss: the listener for {event} failed with {type(fault).__name__}", file=sys.stderr)
+        except Exception as error:
+            print(f"oss: the listener for {event} failed with {type(error).__name__}", file=sys.stderr)

@@ -1,14 +1,15 @@
-"""Objects, versions and uploads as files under one root. It knows nothing of HTTP or XML."""
+"""Objects, versions and uploads as files under one root; knows nothing of HTTP or XML."""
 
 from __future__ import annotations
 
-from .bucket import AlreadyExists, Bucket, Deletion
+from .bucket import VERSION_ID, AlreadyExists, Bucket, Deletion
 from .buckets import BucketExists, BucketNotEmpty, Buckets
 from .draft import Draft
-from .record import Opened, Record
-from .uploads import Part, Upload, UploadGone, Uploads
+from .record import ObjectRecord, OpenedObject
+from .uploads import MultipartUpload, UploadedPart, UploadGone, Uploads
 
 __all__ = [
+    "VERSION_ID",
     "AlreadyExists",
     "Bucket",
     "BucketExists",
@@ -16,10 +17,10 @@ __all__ = [
     "Buckets",
     "Deletion",
     "Draft",
-    "Opened",
-    "Part",
-    "Record",
-    "Upload",
+    "MultipartUpload",
+    "ObjectRecord",
+    "OpenedObject",
     "UploadGone",
+    "UploadedPart",
     "Uploads",
 ]

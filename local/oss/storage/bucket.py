@@ -1,8 +1,8 @@
-"""One bucket's objects and their versions.
+"""The objects and versions of one bucket.
 
-Folder: `objects/` holds for each key the version called "null" (the only one where versioning was never enabled),
-`versions/` a folder for each key with the others, `uploads/` unfinished multipart uploads, `drafts/` what is being
-written, `bucket.json` the settings. A key's current version is the one with the greatest `sequence`.
+Folder: `objects/` holds for each key the version called "null" (the only one if versioning was never enabled),
+`versions/` a folder for each key with the other versions, `uploads/` unfinished multipart uploads, `drafts/` what is
+being written, `bucket.json` the settings. A key's current version is the one with the greatest `sequence`.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from pathlib import Path
 from typing import Any
 
 from .draft import Draft
-from .names import keys_below, path_of
-from .record import Opened, Record, open_file, read_record
+from .key_paths import key_path, keys_below
+from .record import ObjectRecord, OpenedObject, open_file, read_record
 
-_VERSION_ID = re.compile(r"[0-9a-f]{32}")
+VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
 
 
 class AlreadyExists(Exception):
-    """A key that must not be overwritten is taken."""
+    """The key has an object, which must not be overwritten."""
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What a deletion did: `version_id` of the version removed or the marker made, None for neither."""
+    """What a deletion did: `version_id` of the version removed or the marker created, None for neither."""
 
     version_id: str | None = None
     is_marker: bool = False
 
 
 class Bucket:
-    """An existing bucket. All changes are single renames, so a reader sees the old or the new, never a mixture."""
+    """An existing bucket. Every change is a single rename, so a reader sees the old or the new, never a mixture."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,11 +51,11 @@ class Bucket:
 
     def settings(self) -> dict[str, Any]:
         """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (None for the default)."""
-        found: dict[str, Any] = json.loads((self.path / "bucket.json").read_bytes())
-        return found
+        settings: dict[str, Any] = json.loads((self.path / "bucket.json").read_bytes())
+        return settings
 
     def change(self, **settings: object) -> None:
-        """Replaces some settings."""
+        """Replaces the named settings."""
         with self.locked():
             draft = self.path / "drafts" / secrets.token_hex(16)
             draft.write_text(json.dumps({**self.settings(), **settings}))
@@ -63,13 +63,13 @@ class Bucket:
 
     @property
     def versioning(self) -> str:
-        """Enabled, Suspended, or "" where it never was either."""
+        """Enabled, Suspended, or "" if it was never set."""
         status: str = self.settings()["versioning"]
         return status
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone among all threads and processes that change this bucket, for as long as a rename takes."""
+        """Excludes all other threads and processes that change this bucket; held for as long as a rename takes."""
         with (self.path / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -77,73 +77,72 @@ class Bucket:
     # --- writing --------------------------------------------------------------------------------------------
 
     def draft(self) -> Draft:
-        """A new object to be written."""
         return Draft(self.path / "drafts")
 
-    def publish(self, draft: Draft, record: Record, *, forbid_overwrite: bool = False) -> Record:
+    def publish(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
         """Makes the draft the key's current version. Raises `AlreadyExists`.
 
-        `forbid_overwrite` counts only where versioning was never enabled, as in OSS.
+        `forbid_overwrite` applies only if versioning was never enabled, as in OSS.
         """
         with self.locked():
             return self.publish_locked(draft, record, forbid_overwrite=forbid_overwrite)
 
-    def publish_locked(self, draft: Draft, record: Record, *, forbid_overwrite: bool = False) -> Record:
+    def publish_locked(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
         """`publish`, for a caller that holds the lock already."""
         versioning = self.versioning
         record = replace(record, sequence=self._next_sequence(record.key))
         if versioning == "Enabled":
             record = replace(record, version_id=f"{record.sequence:016x}{secrets.token_hex(8)}")
-            draft.commit(record, self._place(record.key, record.version_id))
+            draft.commit(record, self._path(record.key, record.version_id))
             return record
         try:
-            draft.commit(record, self._place(record.key, "null"), exclusive=forbid_overwrite and not versioning)
+            draft.commit(record, self._path(record.key, "null"), exclusive=forbid_overwrite and not versioning)
         except FileExistsError:
             raise AlreadyExists(record.key) from None
         return record
 
     def delete(self, key: str, modified: float) -> Deletion:
-        """Removes an object, or hides it behind a delete marker where there are versions."""
+        """Removes an object, or adds a delete marker if the bucket has versions."""
         with self.locked():
             if not self.versioning:
-                self._place(key, "null").unlink(missing_ok=True)
+                self._path(key, "null").unlink(missing_ok=True)
                 return Deletion()
             with self.draft() as draft:
-                marker = Record(key, 0, "", 0, modified, is_marker=True)
+                marker = ObjectRecord(key, 0, "", 0, modified, is_marker=True)
                 return Deletion(self.publish_locked(draft, marker).version_id, is_marker=True)
 
     def delete_version(self, key: str, version_id: str) -> Deletion:
-        """Removes one version for good; one that is not there is no error."""
+        """Removes one version for good; a version that does not exist is not an error."""
         with self.locked():
-            place = self._place(key, version_id)
+            path = self._path(key, version_id)
             try:
-                was_marker = read_record(place).is_marker
+                was_marker = read_record(path).is_marker
             except FileNotFoundError:
                 return Deletion(version_id)
-            place.unlink()
+            path.unlink()
             return Deletion(version_id, was_marker)
 
-    def restore(self, opened: Opened) -> None:
-        """Marks a frozen version as restored: the file is written anew, under its own name."""
+    def restore(self, opened: OpenedObject) -> None:
+        """Marks an archived version as restored: its file is written again, under its own name."""
         with self.draft() as draft, self.locked():
             record = opened.record
-            draft.append(opened.blocks(), record.size, record.crc64)
-            draft.commit(replace(record, is_restored=True), self._place(record.key, record.version_id))
+            draft.write(opened.blocks())
+            draft.commit(replace(record, is_restored=True), self._path(record.key, record.version_id))
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    def open(self, key: str, version_id: str | None = None) -> Opened | None:
-        """The current version, or the one named; it may be a delete marker. None where there is none."""
+    def open(self, key: str, version_id: str | None = None) -> OpenedObject | None:
+        """The current version, or the one with this id; it may be a delete marker. None if it does not exist."""
         if version_id is not None:
-            return self._open(self._place(key, version_id))
-        if not path_of(self._versions, key).is_dir():
-            return self._open(self._place(key, "null"))
+            return _open(self._path(key, version_id))
+        if not key_path(self._versions, key).is_dir():
+            return _open(self._path(key, "null"))
         with self.locked():
             records = self._records(key)
-            return self._open(self._place(key, records[0].version_id)) if records else None
+            return _open(self._path(key, records[0].version_id)) if records else None
 
-    def current(self, key: str) -> Record | None:
-        """The record of the current version, None where there is none or it is a delete marker."""
+    def current(self, key: str) -> ObjectRecord | None:
+        """The record of the current version, None if it does not exist or is a delete marker."""
         opened = self.open(key)
         if opened is None:
             return None
@@ -152,40 +151,38 @@ class Bucket:
 
     def all_keys(self) -> list[str]:
         """Every key that has a version, in the order of their UTF-8 bytes; some may have only delete markers."""
-        found = {key for key, _ in keys_below(self._objects)}
-        found.update(key for key, _ in keys_below(self._versions))
-        return [key.decode() for key in sorted(found)]
+        return [key.decode() for key in sorted({*keys_below(self._objects), *keys_below(self._versions)})]
 
-    def versions(self, key: str) -> list[Record]:
+    def versions(self, key: str) -> list[ObjectRecord]:
         """The records of a key's versions, newest first."""
         with self.locked():
             return self._records(key)
 
     def is_empty(self) -> bool:
-        """Whether no version of any key is left."""
+        """Whether no key has a version."""
         return not any(self.versions(key) for key in self.all_keys())
 
-    def _records(self, key: str) -> list[Record]:
-        places = [path_of(self._objects, key)]
-        folder = path_of(self._versions, key)
+    def _records(self, key: str) -> list[ObjectRecord]:
+        paths = [key_path(self._objects, key)]
+        folder = key_path(self._versions, key)
         if folder.is_dir():
-            places.extend(folder.iterdir())
-        records = [read_record(place) for place in places if place.exists()]
+            paths.extend(folder.iterdir())
+        records = [read_record(path) for path in paths if path.exists()]
         return sorted(records, key=lambda record: record.sequence, reverse=True)
 
     def _next_sequence(self, key: str) -> int:
-        newest = [record.sequence for record in self._records(key)[:1]]
-        return max([time.time_ns(), *[sequence + 1 for sequence in newest]])
+        return max([time.time_ns(), *[record.sequence + 1 for record in self._records(key)[:1]]])
 
-    def _place(self, key: str, version_id: str) -> Path:
+    def _path(self, key: str, version_id: str) -> Path:
+        if not VERSION_ID.fullmatch(version_id):
+            raise ValueError('Invalid version ID: expected "null" or 32 hexadecimal digits.')
         if version_id == "null":
-            return path_of(self._objects, key)
-        if not _VERSION_ID.fullmatch(version_id):
-            raise ValueError("A version id is null or 32 hexadecimal digits.")
-        return path_of(self._versions, key) / version_id
+            return key_path(self._objects, key)
+        return key_path(self._versions, key) / version_id
 
-    def _open(self, place: Path) -> Opened | None:
-        try:
-            return open_file(place)
-        except FileNotFoundError:
-            return None
+
+def _open(path: Path) -> OpenedObject | None:
+    try:
+        return open_file(path)
+    except FileNotFoundError:
+        return None

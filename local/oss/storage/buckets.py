@@ -13,15 +13,15 @@ from pathlib import Path
 from .bucket import Bucket
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_DRAFTS_KEPT = 86_400  # seconds
+_MAX_DRAFT_AGE = 86_400  # seconds
 
 
 class BucketExists(Exception):
-    """A bucket of this name is there."""
+    """A bucket of this name exists."""
 
 
 class BucketNotEmpty(Exception):
-    """A bucket that still holds objects or uploads."""
+    """The bucket still holds objects or uploads."""
 
 
 class Buckets:
@@ -31,50 +31,49 @@ class Buckets:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
         for bucket in self.all():
-            _sweep(bucket.path / "drafts")
+            _remove_old_drafts(bucket.path / "drafts")
 
     def all(self) -> list[Bucket]:
-        """The buckets, by name."""
+        """The buckets, sorted by name."""
         return [Bucket(path.parent) for path in sorted(self._root.glob("[a-z0-9]*/bucket.json"))]
 
     def get(self, name: str) -> Bucket | None:
-        """The bucket of this name, None where there is none."""
         if not _NAME.fullmatch(name) or not (self._root / name / "bucket.json").is_file():
             return None
         return Bucket(self._root / name)
 
     def create(self, name: str, created: float) -> Bucket:
-        """Raises `BucketExists`, and `ValueError` for what is no bucket name."""
+        """Raises `BucketExists`, and `ValueError` for an invalid name."""
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no bucket name.")
-        making = self._root / f".{secrets.token_hex(8)}"
+            raise ValueError(f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -.")
+        draft = self._root / f".{secrets.token_hex(8)}"
         for folder in ("objects", "versions", "uploads", "drafts"):
-            (making / folder).mkdir(parents=True)
+            (draft / folder).mkdir(parents=True)
         settings = {"created": created, "versioning": "", "cors": None}
-        (making / "bucket.json").write_text(json.dumps(settings))
+        (draft / "bucket.json").write_text(json.dumps(settings))
         try:
-            os.rename(making, self._root / name)
+            os.rename(draft, self._root / name)
         except OSError:
-            shutil.rmtree(making)
+            shutil.rmtree(draft)
             raise BucketExists(name) from None
         return Bucket(self._root / name)
 
     def delete(self, bucket: Bucket) -> None:
         """Raises `BucketNotEmpty`."""
         with bucket.locked():
-            holds_uploads = any((bucket.path / "uploads").iterdir())
-        if holds_uploads or not bucket.is_empty():
+            has_uploads = any((bucket.path / "uploads").iterdir())
+        if has_uploads or not bucket.is_empty():
             raise BucketNotEmpty(bucket.name)
-        leaving = self._root / f".{secrets.token_hex(8)}"
-        os.rename(bucket.path, leaving)
-        shutil.rmtree(leaving)
+        trash = self._root / f".{secrets.token_hex(8)}"
+        os.rename(bucket.path, trash)
+        shutil.rmtree(trash)
 
 
-def _sweep(drafts: Path) -> None:
-    """Removes drafts that a killed process left; a live one is younger."""
-    for path in drafts.iterdir():
+def _remove_old_drafts(folder: Path) -> None:
+    """Removes what a killed process left; a draft that is being written is younger."""
+    for path in folder.iterdir():
         try:
-            if time.time() - path.stat().st_mtime < _DRAFTS_KEPT:
+            if time.time() - path.stat().st_mtime < _MAX_DRAFT_AGE:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

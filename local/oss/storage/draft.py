@@ -1,4 +1,4 @@
-"""An object that is being written: invisible until it is committed, and gone if it never is."""
+"""An object that is being written: invisible until it is committed, and removed if it never is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import crc64
-from .record import Record, trailer
+from fastcrc import crc64
+
+from .record import ObjectRecord, trailer
 
 
 class Draft:
-    """A file in the folder of drafts; `size`, `md5` and `crc64` tell of the bytes written so far.
+    """A file in the drafts folder; `size`, `md5` and `crc64` are those of the bytes written so far.
 
-    It is a context manager: what was not committed by the end of the block is removed.
+    It is a context manager: the file is removed at the end of the block unless it was committed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,26 +35,18 @@ class Draft:
 
     @property
     def md5(self) -> bytes:
-        """The MD5 of the bytes so far, 16 bytes."""
+        """16 bytes."""
         return self._md5.digest()
 
     def write(self, blocks: Iterable[bytes]) -> None:
-        """Adds bytes, and their checksums."""
         for block in blocks:
             self._file.write(block)
             self._md5.update(block)
-            self.crc64 = crc64.update(self.crc64, block)
+            self.crc64 = crc64.xz(block, self.crc64)  # CRC-64/XZ is x-oss-hash-crc64ecma
             self.size += len(block)
 
-    def append(self, blocks: Iterable[bytes], size: int, checksum: int) -> None:
-        """Adds `size` bytes whose CRC-64 is known; `md5` tells nothing afterwards."""
-        for block in blocks:
-            self._file.write(block)
-        self.crc64 = crc64.combine(self.crc64, checksum, size)
-        self.size += size
-
-    def commit(self, record: Record, path: Path, *, exclusive: bool = False) -> None:
-        """Gives the file its place in one step. With `exclusive`, raises `FileExistsError` where one is there."""
+    def commit(self, record: ObjectRecord, path: Path, *, exclusive: bool = False) -> None:
+        """Moves the file to `path` in one step. With `exclusive`, raises `FileExistsError` if a file is there."""
         self._file.write(trailer(record))
         self._file.close()
         path.parent.mkdir(parents=True, exist_ok=True)

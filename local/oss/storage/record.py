@@ -1,4 +1,4 @@
-"""What is known of a stored object, and the file that holds both.
+"""The record of a stored object, and the file that holds the object and its record.
 
 File: the object's bytes, the record as JSON, the JSON's length (8 bytes, big-endian), a mark of 8 bytes. One
 rename commits data and record together, and a reader that has the file open is not disturbed by the next one.
@@ -17,8 +17,8 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Record:
-    """An object, a part, or a delete marker.
+class ObjectRecord:
+    """What is known about an object, a part, or a delete marker.
 
     `etag` is without quotes; `headers` holds what the uploader set, lower-case names, values as on the wire (Latin-1);
     `sequence` orders a key's versions; `modified` is in Unix seconds.
@@ -38,61 +38,60 @@ class Record:
     is_restored: bool = False
 
     @property
-    def is_frozen(self) -> bool:
+    def is_archived(self) -> bool:
         """Whether it must be restored before it can be read."""
         return self.storage_class.endswith("Archive") and not self.is_restored
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An open object; whoever asked for it closes it."""
+class OpenedObject:
+    """An object whose file is open; the caller of `open` must close it, or read `blocks` to the end."""
 
-    record: Record
+    record: ObjectRecord
     file: BufferedReader
 
     def blocks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`, in blocks; closes the file at the end."""
-        left = self.record.size - start if length is None else length
+        remaining = self.record.size - start if length is None else length
         with self.file:
             self.file.seek(start)
-            while left > 0:
-                block = self.file.read(min(_BLOCK, left))
+            while remaining > 0:
+                block = self.file.read(min(_BLOCK, remaining))
                 if not block:
                     return
-                left -= len(block)
+                remaining -= len(block)
                 yield block
 
     def close(self) -> None:
-        """Gives the file back unread."""
         self.file.close()
 
 
-def trailer(record: Record) -> bytes:
+def trailer(record: ObjectRecord) -> bytes:
     """What follows the object's bytes in its file."""
-    text = json.dumps(asdict(record)).encode()
-    return text + len(text).to_bytes(8, "big") + _MARK
+    document = json.dumps(asdict(record)).encode()
+    return document + len(document).to_bytes(8, "big") + _MARK
 
 
-def open_file(path: Path) -> Opened:
-    """Raises `FileNotFoundError`, and `ValueError` for a file that this program did not write whole."""
+def open_file(path: Path) -> OpenedObject:
+    """Raises `FileNotFoundError`, and `ValueError` for a file that is not a complete object file."""
     file = path.open("rb")
     try:
         end = file.seek(0, 2)
         file.seek(max(0, end - 16))
-        ending = file.read(16)
-        length = int.from_bytes(ending[:8], "big")
-        if ending[8:] != _MARK or length > end - 16:
-            raise ValueError(f"{path} is no object file: remove it, or name an empty root.")
+        tail = file.read(16)
+        length = int.from_bytes(tail[:8], "big")
+        if tail[8:] != _MARK or length > end - 16:
+            raise ValueError(f"Invalid object file {path}: remove it, or use an empty root.")
         file.seek(end - 16 - length)
-        record = Record(**json.loads(file.read(length)))
+        record = ObjectRecord(**json.loads(file.read(length)))
     except BaseException:
         file.close()
         raise
-    return Opened(record, file)
+    return OpenedObject(record, file)
 
 
-def read_record(path: Path) -> Record:
-    """The record alone; raises as `open_file` does."""
+def read_record(path: Path) -> ObjectRecord:
+    """Raises as `open_file` does."""
     opened = open_file(path)
     opened.close()
     return opened.record

@@ -1,4 +1,4 @@
-"""Multipart uploads: a folder for each, holding `upload.json` and a file for each part. They outlive a restart."""
+"""Multipart uploads: a folder for each, with `upload.json` and a file for each part. They outlive a restart."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 
 from .bucket import Bucket
 from .draft import Draft
-from .record import Record, open_file, read_record
+from .record import ObjectRecord, open_file, read_record
 
 _ID = re.compile(r"[0-9A-F]{32}")
 
 
 class UploadGone(Exception):
-    """An upload that was finished or aborted meanwhile."""
+    """The upload was completed or aborted in the meantime."""
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A multipart upload that was begun; times in Unix seconds, `headers` as in `Record`."""
+class MultipartUpload:
+    """An unfinished multipart upload; `initiated` in Unix seconds, `headers` as in `ObjectRecord`."""
 
     id: str
     key: str
@@ -35,11 +35,9 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part that was uploaded."""
-
+class UploadedPart:
     number: int
-    record: Record
+    record: ObjectRecord
 
 
 class Uploads:
@@ -49,64 +47,66 @@ class Uploads:
         self._bucket = bucket
         self._folder = bucket.path / "uploads"
 
-    def begin(self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str) -> Upload:
-        """A new upload."""
-        upload = Upload(secrets.token_hex(16).upper(), key, initiated, headers, storage_class)
-        making = self._bucket.path / "drafts" / upload.id
-        making.mkdir()
-        (making / "upload.json").write_text(json.dumps(asdict(upload)))
-        making.rename(self._folder / upload.id)
+    def initiate(self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str) -> MultipartUpload:
+        upload = MultipartUpload(secrets.token_hex(16).upper(), key, initiated, headers, storage_class)
+        draft = self._bucket.path / "drafts" / upload.id
+        draft.mkdir()
+        (draft / "upload.json").write_text(json.dumps(asdict(upload)))
+        draft.rename(self._folder / upload.id)
         return upload
 
-    def get(self, key: str, upload_id: str) -> Upload | None:
-        """The upload of this id, None where there is none for this key."""
+    def get(self, key: str, upload_id: str) -> MultipartUpload | None:
         if not _ID.fullmatch(upload_id):
             return None
         try:
-            upload = Upload(**json.loads((self._folder / upload_id / "upload.json").read_bytes()))
+            upload = MultipartUpload(**json.loads((self._folder / upload_id / "upload.json").read_bytes()))
         except FileNotFoundError:
             return None
         return upload if upload.key == key else None
 
-    def all(self) -> list[Upload]:
-        """The uploads, by key (UTF-8 bytes) and id."""
-        found = []
+    def all(self) -> list[MultipartUpload]:
+        """The uploads, sorted by key (UTF-8 bytes) and id."""
+        uploads = []
         for path in self._folder.glob("*/upload.json"):
             with suppress(FileNotFoundError):
-                found.append(Upload(**json.loads(path.read_bytes())))
-        return sorted(found, key=lambda upload: (upload.key.encode(), upload.id))
+                uploads.append(MultipartUpload(**json.loads(path.read_bytes())))
+        return sorted(uploads, key=lambda upload: (upload.key.encode(), upload.id))
 
-    def add(self, upload: Upload, number: int, draft: Draft, modified: float) -> Part:
-        """Keeps a part, in place of an earlier one of its number. Raises `UploadGone`."""
-        record = Record(upload.key, draft.size, draft.md5.hex().upper(), draft.crc64, modified)
+    def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> UploadedPart:
+        """Replaces an earlier part of the same number. Raises `UploadGone`."""
+        record = ObjectRecord(upload.key, draft.size, draft.md5.hex().upper(), draft.crc64, modified)
         with self._bucket.locked():
             self._check(upload)
-            draft.commit(record, self._folder / upload.id / f"{number:05}")
-        return Part(number, record)
+            draft.commit(record, self._part_path(upload, number))
+        return UploadedPart(number, record)
 
-    def parts(self, upload: Upload) -> list[Part]:
-        """The parts so far, by number."""
-        paths = sorted((self._folder / upload.id).glob("[0-9]*"))
-        found = []
-        for path in paths:
+    def parts(self, upload: MultipartUpload) -> list[UploadedPart]:
+        """The parts so far, sorted by number."""
+        parts = []
+        for path in sorted((self._folder / upload.id).glob("[0-9]*")):
             with suppress(FileNotFoundError):
-                found.append(Part(int(path.name), read_record(path)))
-        return found
+                parts.append(UploadedPart(int(path.name), read_record(path)))
+        return parts
 
-    def finish(
-        self, upload: Upload, parts: Sequence[Part], modified: float, *, forbid_overwrite: bool = False
-    ) -> Record:
-        """Joins the parts into an object and ends the upload. Raises `UploadGone`, `AlreadyExists`."""
+    def complete(
+        self,
+        upload: MultipartUpload,
+        parts: Sequence[UploadedPart],
+        modified: float,
+        *,
+        forbid_overwrite: bool = False,
+    ) -> ObjectRecord:
+        """Joins the parts into an object and removes the upload. Raises `UploadGone`, `AlreadyExists`."""
         with self._bucket.draft() as draft:
             etags = hashlib.md5(usedforsecurity=False)
             for part in parts:
                 try:
-                    opened = open_file(self._folder / upload.id / f"{part.number:05}")
+                    opened = open_file(self._part_path(upload, part.number))
                 except FileNotFoundError:
                     raise UploadGone(upload.id) from None
-                draft.append(opened.blocks(), opened.record.size, opened.record.crc64)
+                draft.write(opened.blocks())
                 etags.update(bytes.fromhex(opened.record.etag))
-            record = Record(
+            record = ObjectRecord(
                 upload.key,
                 draft.size,
                 f"{etags.hexdigest().upper()}-{len(parts)}",
@@ -122,18 +122,17 @@ class Uploads:
                 self._remove(upload)
         return record
 
-    def abort(self, upload: Upload) -> None:
-        """Forgets the upload and its parts."""
+    def abort(self, upload: MultipartUpload) -> None:
         with self._bucket.locked():
             self._remove(upload)
 
-    def _check(self, upload: Upload) -> None:
-        if not self._place(upload).exists():
+    def _check(self, upload: MultipartUpload) -> None:
+        if not (self._folder / upload.id / "upload.json").exists():
             raise UploadGone(upload.id)
 
-    def _remove(self, upload: Upload) -> None:
-        self._place(upload).unlink(missing_ok=True)
+    def _remove(self, upload: MultipartUpload) -> None:
+        (self._folder / upload.id / "upload.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder / upload.id, ignore_errors=True)
 
-    def _place(self, upload: Upload) -> Path:
-        return self._folder / upload.id / "upload.json"
+    def _part_path(self, upload: MultipartUpload, number: int) -> Path:
+        return self._folder / upload.id / f"{number:05}"

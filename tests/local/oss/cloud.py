@@ -1,4 +1,4 @@
-"""A running stand-in for the tests, and requests to it that are sent exactly as they are written here."""
+"""A local OSS for the tests, and requests that are sent to it exactly as the tests write them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NOW = 1_764_000_000  # 2025-11-24T16:00:00Z
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer; header names are lower-case."""
+class OssResponse:
+    """Header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,8 +47,8 @@ class Answer:
 
 
 @dataclass
-class Clock:
-    """The stand-in's clock: it stands still until a test moves it."""
+class FakeClock:
+    """The clock of the local OSS: it stands still until a test moves it."""
 
     time: float = NOW
 
@@ -58,11 +58,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Cloud:
-    """A stand-in that listens, with one bucket."""
+    """A running local OSS with one bucket."""
 
     url: str
     root: Path
-    clock: Clock
+    clock: FakeClock
     created: list[CreatedObject] = field(default_factory=list)
     credentials: Credentials = KEYS
 
@@ -80,15 +80,15 @@ class Cloud:
         target: str,
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] | None = None,
-    ) -> Answer:
-        """Sends this very request target, unsigned unless it says otherwise. An iterable goes out in chunks."""
+    ) -> OssResponse:
+        """Sends exactly this request target and adds no signature. An iterable is sent in chunks."""
         connection = http.client.HTTPConnection(self.host, timeout=20)
         try:
             chunked = body is not None and not isinstance(body, bytes)
             connection.request(method, target, body, dict(headers or {}), encode_chunked=chunked)
             response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
+            headers_received = {name.lower(): value for name, value in response.getheaders()}
+            return OssResponse(response.status, headers_received, response.read())
         finally:
             connection.close()
 
@@ -127,7 +127,7 @@ class Cloud:
         body: bytes | Iterable[bytes] | None = None,
         *,
         bucket: str = BUCKET,
-    ) -> Answer:
+    ) -> OssResponse:
         """Sends a request that is signed in its Authorization header."""
         target, signed = self.signed(method, key, query, headers, bucket=bucket)
         return self.send(method, target, signed, body)
@@ -141,7 +141,7 @@ class Cloud:
         *,
         bucket: str = BUCKET,
     ) -> tuple[str, dict[str, str]]:
-        """The request target, and the headers with an Authorization made now."""
+        """The request target, and the headers with an Authorization of now."""
         issued_at = v4.timestamp(int(self.clock()))
         signed = {name.lower(): value for name, value in (headers or {}).items()}
         signed |= {"x-oss-date": issued_at, "x-oss-content-sha256": v4.UNSIGNED_PAYLOAD}
@@ -164,16 +164,16 @@ class Cloud:
             target += "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
         return target, signed
 
-    def put(self, key: str, body: bytes = b"content", headers: Mapping[str, str] | None = None) -> Answer:
+    def put(self, key: str, body: bytes = b"content", headers: Mapping[str, str] | None = None) -> OssResponse:
         """Stores an object, which must succeed."""
-        answer = self.call("PUT", key, headers=headers, body=body)
-        assert answer.status == 200, answer.body
-        return answer
+        response = self.call("PUT", key, headers=headers, body=body)
+        assert response.status == 200, response.body
+        return response
 
-    def get(self, key: str, headers: Mapping[str, str] | None = None, **query: str) -> Answer:
+    def get(self, key: str, headers: Mapping[str, str] | None = None, **query: str) -> OssResponse:
         return self.call("GET", key, query, headers)
 
-    def keep_versions(self, status: str = "Enabled") -> None:
+    def set_versioning(self, status: str = "Enabled") -> None:
         """Sets the bucket's versioning."""
         document = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
         assert self.call("PUT", query={"versioning": ""}, body=document).status == 200

@@ -1,4 +1,4 @@
-"""Fixtures of the laptop's OSS."""
+"""Fixtures of the local OSS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from local.oss import CreatedObject, create_app
 from local.server import Server, listen, serve
-from tests.local.oss.cloud import BUCKET, KEYS, REGION, Clock, Cloud
+from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock
 
 Application = Callable[..., Iterable[bytes]]
 Start = Callable[[], Cloud]
 
 
-class Shared:
-    """One listener for all tests: each puts its own application behind it."""
+class SharedListener:
+    """One listener for all tests: each sets its own application."""
 
     def __init__(self) -> None:
         self.app: Application | None = None
@@ -31,8 +31,8 @@ class Shared:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Shared]:
-    shared = Shared()
+def shared() -> Iterator[SharedListener]:
+    shared = SharedListener()
     yield shared
     shared.server.close()
 
@@ -42,30 +42,30 @@ def application(root: Path, now: Callable[[], float], created: list[CreatedObjec
 
 
 @pytest.fixture
-def cloud(shared: Shared, tmp_path: Path) -> Cloud:
-    """A stand-in whose clock a test can move."""
-    found = Cloud(shared.server.url, tmp_path / "oss", Clock())
-    shared.app = application(found.root, found.clock, found.created)
-    return found
+def cloud(shared: SharedListener, tmp_path: Path) -> Cloud:
+    """A local OSS whose clock a test can move."""
+    cloud = Cloud(shared.server.url, tmp_path / "oss", FakeClock())
+    shared.app = application(cloud.root, cloud.clock, cloud.created)
+    return cloud
 
 
 @pytest.fixture
-def live_cloud(shared: Shared, tmp_path: Path) -> Cloud:
-    """A stand-in on the real clock, for clients that sign with it."""
-    found = Cloud(shared.server.url, tmp_path / "oss", Clock(time.time()))
-    shared.app = application(found.root, time.time, found.created)
-    return found
+def live_cloud(shared: SharedListener, tmp_path: Path) -> Cloud:
+    """A local OSS on the real clock, for clients that sign with it."""
+    cloud = Cloud(shared.server.url, tmp_path / "oss", FakeClock(time.time()))
+    shared.app = application(cloud.root, time.time, cloud.created)
+    return cloud
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a stand-in; the next one finds the same root."""
-    with ExitStack() as ends:
+    """Starts a local OSS; the next one has the same root."""
+    with ExitStack() as stack:
 
-        def started() -> Cloud:
-            clock, created = Clock(), list[CreatedObject]()
+        def start_cloud() -> Cloud:
+            clock, created = FakeClock(), list[CreatedObject]()
             server = serve(application(tmp_path / "oss", clock, created), listen(0))
-            ends.callback(server.close)
+            stack.callback(server.close)
             return Cloud(server.url, tmp_path / "oss", clock, created)
 
-        yield started
+        yield start_cloud

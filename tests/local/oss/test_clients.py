@@ -1,4 +1,4 @@
-"""The official Python SDKs at the laptop's OSS, as they are."""
+"""The official Python SDKs with the local OSS."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def test_oss2_lists_copies_and_deletes_many(bucket: Any) -> None:
     keys = ["a b", "b/1", "b/2", "ü"]
     for key in keys:
         bucket.put_object(key, key)
-    assert [found.key for found in oss2.ObjectIterator(bucket, max_keys=2)] == keys
-    assert [found.key for found in oss2.ObjectIteratorV2(bucket, max_keys=1)] == keys
+    assert [item.key for item in oss2.ObjectIterator(bucket, max_keys=2)] == keys
+    assert [item.key for item in oss2.ObjectIteratorV2(bucket, max_keys=1)] == keys
     folded = list(oss2.ObjectIteratorV2(bucket, delimiter="/"))
-    assert [found.key for found in folded if found.is_prefix()] == ["b/"]
-    assert [found.key for found in oss2.ObjectIteratorV2(bucket, prefix="a b")] == ["a b"]
+    assert [item.key for item in folded if item.is_prefix()] == ["b/"]
+    assert [item.key for item in oss2.ObjectIteratorV2(bucket, prefix="a b")] == ["a b"]
     assert bucket.list_objects_v2(prefix="ü").object_list[0].size == 2
     bucket.copy_object(BUCKET, "ü", "copy")
     assert bucket.get_object("copy").read() == "ü".encode()
     assert sorted(bucket.batch_delete_objects(["a b", "ü"]).deleted_keys) == ["a b", "ü"]
-    assert [found.key for found in oss2.ObjectIterator(bucket)] == ["b/1", "b/2", "copy"]
+    assert [item.key for item in oss2.ObjectIterator(bucket)] == ["b/1", "b/2", "copy"]
 
 
 def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_oss2_uploads_in_parts_and_resumes(bucket: Any, tmp_path: Path) -> None:
         result = bucket.upload_part(KEY, upload, number, piece)
         parts.append(oss2.models.PartInfo(number, result.etag, size=len(piece), part_crc=result.crc))
     assert [part.part_number for part in oss2.PartIterator(bucket, KEY, upload)] == [1, 2]
-    assert [found.upload_id for found in oss2.MultipartUploadIterator(bucket)] == [upload]
-    done = bucket.complete_multipart_upload(KEY, upload, parts)
-    assert done.crc == bucket.head_object(KEY).server_crc
+    assert [item.upload_id for item in oss2.MultipartUploadIterator(bucket)] == [upload]
+    result = bucket.complete_multipart_upload(KEY, upload, parts)
+    assert result.crc == bucket.head_object(KEY).server_crc
     assert bucket.get_object(KEY).read() == LARGE
 
     (tmp_path / "file").write_bytes(LARGE)
@@ -114,13 +114,13 @@ def test_oss2_keeps_versions(bucket: Any) -> None:
     marker = bucket.delete_object("object").versionid
     assert bucket.get_object("object", params={"versionId": first}).read() == b"first"
     listed = bucket.list_object_versions()
-    assert [found.versionid for found in listed.versions] == [second, first]
-    assert [found.versionid for found in listed.delete_marker] == [marker]
+    assert [item.versionid for item in listed.versions] == [second, first]
+    assert [item.versionid for item in listed.delete_marker] == [marker]
     bucket.delete_object("object", params={"versionId": marker})
     assert bucket.get_object("object").read() == b"second"
 
 
-def test_oss2_meets_errors_with_their_codes(bucket: Any) -> None:
+def test_oss2_receives_errors_with_their_codes(bucket: Any) -> None:
     bucket.put_object("object", LARGE)
     headers = {"x-oss-forbid-overwrite": "true"}
     with pytest.raises(oss2.exceptions.ServerError) as refused:
@@ -139,7 +139,7 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
     second = oss2.Bucket(bucket.auth, live_cloud.url, "second-bucket", region=REGION)
     second.create_bucket()
     service = oss2.Service(bucket.auth, live_cloud.url, region=REGION)
-    assert [found.name for found in oss2.BucketIterator(service)] == [BUCKET, "second-bucket"]
+    assert [item.name for item in oss2.BucketIterator(service)] == [BUCKET, "second-bucket"]
     assert second.get_bucket_info().name == "second-bucket"
     assert second.get_bucket_location().location == f"oss-{REGION}"
     rule = oss2.models.CorsRule(["https://app.example.com"], ["GET"], ["*"], ["ETag"], 60)
@@ -223,43 +223,43 @@ def test_v2_lists_copies_and_deletes_many(client: Any) -> None:
         client.list_objects_v2_paginator(limit=1).iter_page(oss_v2.ListObjectsV2Request(bucket=BUCKET)),
         client.list_objects_paginator(limit=3).iter_page(oss_v2.ListObjectsRequest(bucket=BUCKET)),
     ):
-        assert [found.key for page in pages for found in page.contents or []] == keys
+        assert [item.key for page in pages for item in page.contents or []] == keys
     folded = client.list_objects_v2(oss_v2.ListObjectsV2Request(bucket=BUCKET, delimiter="/"))
-    assert [found.prefix for found in folded.common_prefixes] == ["b/"]
+    assert [item.prefix for item in folded.common_prefixes] == ["b/"]
     client.copy_object(oss_v2.CopyObjectRequest(bucket=BUCKET, key="copy", source_key="ü"))
     assert stored(client, "copy") == "ü".encode()
     objects = [oss_v2.DeleteObject(key=key) for key in ("a b", "ü")]
     deleted = client.delete_multiple_objects(oss_v2.DeleteMultipleObjectsRequest(bucket=BUCKET, objects=objects))
-    assert [found.key for found in deleted.deleted_objects] == ["a b", "ü"]
+    assert [item.key for item in deleted.deleted_objects] == ["a b", "ü"]
 
 
 def test_v2_uploads_and_downloads_in_several_parts(client: Any, tmp_path: Path) -> None:
     uploader = oss_v2.Uploader(client, part_size=110_000, parallel_num=3)
-    done = uploader.upload_from(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE))
-    assert done.etag.endswith('-5"')
+    result = uploader.upload_from(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY), io.BytesIO(LARGE))
+    assert result.etag.endswith('-5"')
     assert stored(client, KEY) == LARGE
     downloader = oss_v2.Downloader(client, part_size=110_000, parallel_num=3)
     downloader.download_file(oss_v2.GetObjectRequest(bucket=BUCKET, key=KEY), str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == LARGE
 
 
-def test_v2_drives_an_upload_by_hand(client: Any) -> None:
-    begun = client.initiate_multipart_upload(oss_v2.InitiateMultipartUploadRequest(bucket=BUCKET, key=KEY))
-    assert begun.key == KEY
+def test_v2_runs_a_multipart_upload_step_by_step(client: Any) -> None:
+    initiated = client.initiate_multipart_upload(oss_v2.InitiateMultipartUploadRequest(bucket=BUCKET, key=KEY))
+    assert initiated.key == KEY
     part = client.upload_part(
-        oss_v2.UploadPartRequest(bucket=BUCKET, key=KEY, upload_id=begun.upload_id, part_number=1, body=LARGE)
+        oss_v2.UploadPartRequest(bucket=BUCKET, key=KEY, upload_id=initiated.upload_id, part_number=1, body=LARGE)
     )
-    listed = client.list_parts(oss_v2.ListPartsRequest(bucket=BUCKET, key=KEY, upload_id=begun.upload_id))
-    assert [(found.part_number, found.etag) for found in listed.parts] == [(1, part.etag)]
+    listed = client.list_parts(oss_v2.ListPartsRequest(bucket=BUCKET, key=KEY, upload_id=initiated.upload_id))
+    assert [(item.part_number, item.etag) for item in listed.parts] == [(1, part.etag)]
     uploads = client.list_multipart_uploads(oss_v2.ListMultipartUploadsRequest(bucket=BUCKET))
-    assert [(found.key, found.upload_id) for found in uploads.uploads] == [(KEY, begun.upload_id)]
-    named = oss_v2.CompleteMultipartUpload(parts=[oss_v2.UploadPart(part_number=1, etag=part.etag)])
-    done = client.complete_multipart_upload(
+    assert [(item.key, item.upload_id) for item in uploads.uploads] == [(KEY, initiated.upload_id)]
+    parts = oss_v2.CompleteMultipartUpload(parts=[oss_v2.UploadPart(part_number=1, etag=part.etag)])
+    result = client.complete_multipart_upload(
         oss_v2.CompleteMultipartUploadRequest(
-            bucket=BUCKET, key=KEY, upload_id=begun.upload_id, complete_multipart_upload=named
+            bucket=BUCKET, key=KEY, upload_id=initiated.upload_id, complete_multipart_upload=parts
         )
     )
-    assert done.key == KEY
+    assert result.key == KEY
     assert stored(client, KEY) == LARGE
 
 
@@ -273,8 +273,8 @@ def test_v2_keeps_versions(client: Any) -> None:
     marker = client.delete_object(oss_v2.DeleteObjectRequest(bucket=BUCKET, key=KEY))
     assert marker.delete_marker
     listed = client.list_object_versions(oss_v2.ListObjectVersionsRequest(bucket=BUCKET))
-    assert [(found.key, found.version_id) for found in listed.version] == [(KEY, second), (KEY, first)]
-    assert [found.version_id for found in listed.delete_marker] == [marker.version_id]
+    assert [(item.key, item.version_id) for item in listed.version] == [(KEY, second), (KEY, first)]
+    assert [item.version_id for item in listed.delete_marker] == [marker.version_id]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
@@ -282,12 +282,12 @@ def test_links_that_v2_signs_work(client: Any, method: str) -> None:
     client.put_object(oss_v2.PutObjectRequest(bucket=BUCKET, key=KEY, body=LARGE))
     request = {"GET": oss_v2.GetObjectRequest, "PUT": oss_v2.PutObjectRequest}[method](bucket=BUCKET, key=KEY)
     signed = client.presign(request)
-    answer = requests.request(method, signed.url, headers=dict(signed.signed_headers), data=b"new", timeout=20)
-    assert answer.status_code == 200
+    response = requests.request(method, signed.url, headers=dict(signed.signed_headers), data=b"new", timeout=20)
+    assert response.status_code == 200
     assert stored(client, KEY) == (LARGE if method == "GET" else b"new")
 
 
-# --- a form that neither signs -----------------------------------------------------------------------------------
+# --- a form that neither SDK signs -----------------------------------------------------------------------------------
 
 
 def test_requests_posts_a_form_that_is_signed_with_the_real_clock(live_cloud: Cloud) -> None:
@@ -305,7 +305,9 @@ def test_requests_posts_a_form_that_is_signed_with_the_real_clock(live_cloud: Cl
     policy = base64.b64encode(json.dumps(document).encode()).decode()
     signature = v4.signature(v4.signing_key(KEYS.access_key_secret, date[:8], REGION), policy)
     fields = {**signed, "policy": policy, "x-oss-signature": signature, "key": "user/${filename}"}
-    answer = requests.post(f"{live_cloud.url}/{BUCKET}", data=fields, files={"file": ("größe.bin", LARGE)}, timeout=20)
-    assert answer.status_code == 204
-    assert answer.headers["etag"] == etag_of(LARGE)
+    response = requests.post(
+        f"{live_cloud.url}/{BUCKET}", data=fields, files={"file": ("größe.bin", LARGE)}, timeout=20
+    )
+    assert response.status_code == 204
+    assert response.headers["etag"] == etag_of(LARGE)
     assert live_cloud.get("user/größe.bin").body == LARGE

@@ -1,4 +1,4 @@
-"""Pages of other origins at the laptop's OSS."""
+"""Requests from pages of other origins."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RULES = b"""<CORSConfiguration>
 
 
 def preflight(cloud: Cloud, origin: str, method: str, headers: str = "", target: str = f"/{BUCKET}/object") -> int:
-    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    requested = {"Origin": origin, "Access-Control-Request-Method": method}
     return cloud.send(
-        "OPTIONS", target, asked | ({"Access-Control-Request-Headers": headers} if headers else {})
+        "OPTIONS", target, requested | ({"Access-Control-Request-Headers": headers} if headers else {})
     ).status
 
 
@@ -36,14 +36,14 @@ def test_every_page_may_read_a_link_and_see_the_headers_it_needs(cloud: Cloud, o
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_a_preflight_needs_no_signature_and_allows_what_was_asked(cloud: Cloud, origin: str) -> None:
-    asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
-    asked["Access-Control-Request-Headers"] = "content-type,x-oss-meta-owner"
-    answer = cloud.send("OPTIONS", cloud.link("PUT", "object"), asked)
-    assert answer.status == 200
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "PUT" in answer.headers["access-control-allow-methods"]
-    assert answer.headers["access-control-allow-headers"] == "content-type, x-oss-meta-owner"
+def test_a_preflight_needs_no_signature_and_allows_what_was_requested(cloud: Cloud, origin: str) -> None:
+    requested = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    requested["Access-Control-Request-Headers"] = "content-type,x-oss-meta-owner"
+    response = cloud.send("OPTIONS", cloud.link("PUT", "object"), requested)
+    assert response.status == 200
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "PUT" in response.headers["access-control-allow-methods"]
+    assert response.headers["access-control-allow-headers"] == "content-type, x-oss-meta-owner"
 
 
 def test_a_page_can_read_why_it_was_refused(cloud: Cloud) -> None:
@@ -51,12 +51,12 @@ def test_a_page_can_read_why_it_was_refused(cloud: Cloud) -> None:
     assert (refused.status, refused.headers["access-control-allow-origin"]) == (403, "*")
 
 
-def test_without_an_origin_there_is_nothing_about_origins(cloud: Cloud) -> None:
+def test_without_an_origin_there_are_no_cors_headers(cloud: Cloud) -> None:
     cloud.put("object")
     assert not [name for name in cloud.get("object").headers if name.startswith("access-control")]
 
 
-def test_a_buckets_own_rules_replace_the_laptops(cloud: Cloud) -> None:
+def test_the_rules_of_a_bucket_replace_the_default_rules(cloud: Cloud) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=RULES).status == 200
     assert cloud.call("GET", query={"cors": ""}).texts("AllowedOrigin") == ["https://*.example.com"]
     assert preflight(cloud, "https://app.example.com", "PUT", "x-oss-meta-a") == 200
@@ -72,17 +72,17 @@ def test_a_buckets_own_rules_replace_the_laptops(cloud: Cloud) -> None:
     assert "access-control-allow-origin" not in cloud.send("GET", link, {"Origin": "null"}).headers
 
 
-def test_removed_rules_leave_none(cloud: Cloud) -> None:
+def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
     assert cloud.call("DELETE", query={"cors": ""}).status == 204
     assert preflight(cloud, "https://app.example.com", "GET") == 403
     assert cloud.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
 
 
 @pytest.mark.parametrize("rules", [b"", b"<CORSConfiguration/>", RULES.replace(b"PUT", b"PATCH")])
-def test_rules_must_be_rules(cloud: Cloud, rules: bytes) -> None:
+def test_invalid_rules_are_refused(cloud: Cloud, rules: bytes) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=rules).code == "MalformedXML"
 
 
-def test_a_preflight_says_what_it_is_for(cloud: Cloud) -> None:
+def test_a_preflight_must_name_an_origin_a_method_and_an_existing_bucket(cloud: Cloud) -> None:
     assert cloud.send("OPTIONS", f"/{BUCKET}/object").code == "InvalidArgument"
     assert preflight(cloud, "null", "GET", target="/otherbucket/object") == 404

@@ -1,4 +1,4 @@
-"""Form uploads: what a policy allows, and what it does not."""
+"""Form uploads: what a policy allows and what it refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from local.oss import CreatedObject
 from signer import v4
 from signer.form import post_form
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Answer, Cloud, etag_of
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, OssResponse, etag_of
 
 BOUNDARY = "----boundary-of-the-tests"
 DATE = "20251124T160000Z"
@@ -28,9 +28,9 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 
 
 def policy_of(*conditions: Any, expiration: str = "2025-11-24T16:10:00.000Z", signed: bool = True) -> str:
-    """The Base64 of a policy, with the conditions that every policy needs unless `signed` is False."""
-    needed = [{name: value} for name, value in SIGNED.items()] if signed else []
-    document = {"expiration": expiration, "conditions": [*needed, *conditions]}
+    """The Base64 of a policy, with the conditions that every policy requires unless `signed` is False."""
+    required = [{name: value} for name, value in SIGNED.items()] if signed else []
+    document = {"expiration": expiration, "conditions": [*required, *conditions]}
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
@@ -57,15 +57,15 @@ def body_of(
     return b"".join([*parts, content, f"\r\n--{BOUNDARY}--\r\n".encode()])
 
 
-def posted(cloud: Cloud, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> Answer:
-    return sent(cloud, body_of(fields, content, **file))
+def post(cloud: Cloud, fields: Mapping[str, str], content: bytes = PNG, **file: str) -> OssResponse:
+    return send(cloud, body_of(fields, content, **file))
 
 
-def sent(cloud: Cloud, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> Answer:
+def send(cloud: Cloud, body: bytes | Iterator[bytes], target: str = f"/{BUCKET}", **headers: str) -> OssResponse:
     return cloud.send("POST", target, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}, body)
 
 
-def test_a_form_within_its_policy_stores_the_file(cloud: Cloud) -> None:
+def test_a_form_that_meets_its_policy_stores_the_file(cloud: Cloud) -> None:
     policy = policy_of(
         {"bucket": BUCKET},
         ["starts-with", "$key", "user/"],
@@ -74,9 +74,9 @@ def test_a_form_within_its_policy_stores_the_file(cloud: Cloud) -> None:
         ["not-in", "$cache-control", ["no-cache"]],
         ["eq", "$x-oss-meta-owner", "someone"],
     )
-    answer = posted(cloud, fields_of(policy, x_oss_meta_owner="someone", Content_Disposition="attachment"))
-    assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers["etag"] == etag_of(PNG)
+    response = post(cloud, fields_of(policy, x_oss_meta_owner="someone", Content_Disposition="attachment"))
+    assert (response.status, response.body) == (204, b"")
+    assert response.headers["etag"] == etag_of(PNG)
     got = cloud.get("user/photo.png")
     assert got.body == PNG
     assert got.headers["content-type"] == "image/png"
@@ -87,43 +87,43 @@ def test_a_form_within_its_policy_stores_the_file(cloud: Cloud) -> None:
     ]
 
 
-def test_a_form_may_go_to_the_buckets_own_host_and_in_chunks(cloud: Cloud) -> None:
+def test_a_form_may_be_sent_to_the_host_of_the_bucket_and_in_chunks(cloud: Cloud) -> None:
     body = body_of(fields_of(policy_of()))
     host = {"Host": f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com"}
-    assert sent(cloud, iter([body[:700], body[700:]]), "/", **host).status == 204
+    assert send(cloud, iter([body[:700], body[700:]]), "/", **host).status == 204
     assert cloud.get("user/photo.png").body == PNG
 
 
-def test_a_large_file_passes_through_whole(cloud: Cloud) -> None:
+def test_a_large_file_is_stored_completely(cloud: Cloud) -> None:
     content = (b"\r\n--" + BOUNDARY.encode()[:-1] + b"\r" + bytes(1000)) * 3000
-    assert posted(cloud, fields_of(policy_of()), content).status == 204
+    assert post(cloud, fields_of(policy_of()), content).status == 204
     assert cloud.get("user/photo.png").body == content
 
 
-@pytest.mark.parametrize(("status", "told"), [("200", 200), ("201", 201), ("204", 204), ("299", 204)])
-def test_the_form_chooses_its_status(cloud: Cloud, status: str, told: int) -> None:
-    answer = posted(cloud, fields_of(policy_of(), success_action_status=status))
-    assert answer.status == told
-    if told == 201:
-        found = {element.tag: element.text for element in answer.xml}
+@pytest.mark.parametrize(("status", "expected"), [("200", 200), ("201", 201), ("204", 204), ("299", 204)])
+def test_the_form_chooses_its_status(cloud: Cloud, status: str, expected: int) -> None:
+    response = post(cloud, fields_of(policy_of(), success_action_status=status))
+    assert response.status == expected
+    if expected == 201:
+        elements = {element.tag: element.text for element in response.xml}
         location = f"{cloud.url}/{BUCKET}/user/photo.png"
-        assert found == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
+        assert elements == {"Bucket": BUCKET, "Location": location, "Key": "user/photo.png", "ETag": etag_of(PNG)}
 
 
 def test_the_form_can_redirect(cloud: Cloud) -> None:
-    answer = posted(cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b"))
-    assert answer.status == 303
-    target = urlsplit(answer.headers["location"])
+    response = post(cloud, fields_of(policy_of(), success_action_redirect="https://app.example.com/done?a=b"))
+    assert response.status == 303
+    target = urlsplit(response.headers["location"])
     assert target.netloc == "app.example.com"
     assert parse_qs(target.query) == {"a": ["b"], "bucket": [BUCKET], "key": ["user/photo.png"], "etag": [etag_of(PNG)]}
 
 
-def test_the_files_own_name_can_be_part_of_the_key_and_is_held_against_the_policy(cloud: Cloud) -> None:
+def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(cloud: Cloud) -> None:
     fields = fields_of(policy_of(["starts-with", "$key", "user/"]), key="user/${filename}")
-    assert posted(cloud, fields).status == 204
+    assert post(cloud, fields).status == 204
     assert cloud.get("user/photo.png").body == PNG
     exact = fields_of(policy_of(["eq", "$key", "user/photo.png"]), key="user/${filename}")
-    assert posted(cloud, exact, name='name="file"; filename="other.png"').status == 403
+    assert post(cloud, exact, name='name="file"; filename="other.png"').status == 403
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_the_files_own_name_can_be_part_of_the_key_and_is_held_against_the_polic
         ({"x-oss-meta-owner": "someone"}, {"x_oss_meta_owner": "somebody"}),
     ],
 )
-def test_a_form_that_breaks_a_condition_is_refused(cloud: Cloud, condition: Any, fields: dict[str, str]) -> None:
-    refused = posted(cloud, fields_of(policy_of(condition), **fields))
+def test_a_form_that_does_not_meet_a_condition_is_refused(cloud: Cloud, condition: Any, fields: dict[str, str]) -> None:
+    refused = post(cloud, fields_of(policy_of(condition), **fields))
     assert (refused.status, refused.code) == (403, "AccessDenied")
     assert refused.text("Message").startswith("Invalid according to Policy: Policy Condition failed: ")
     assert cloud.get("user/photo.png").status == 404
@@ -152,37 +152,37 @@ def test_a_form_that_breaks_a_condition_is_refused(cloud: Cloud, condition: Any,
 @pytest.mark.parametrize(
     ("size", "status", "code"), [(9, 400, "EntityTooSmall"), (10, 204, ""), (20, 204, ""), (21, 400, "EntityTooLarge")]
 )
-def test_the_files_size_is_bounded(cloud: Cloud, size: int, status: int, code: str) -> None:
-    answer = posted(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
-    assert answer.status == status
-    assert not code or answer.code == code
+def test_the_size_of_the_file_is_limited(cloud: Cloud, size: int, status: int, code: str) -> None:
+    response = post(cloud, fields_of(policy_of(["content-length-range", 10, 20])), b"x" * size)
+    assert response.status == status
+    assert not code or response.code == code
     assert cloud.get("user/photo.png").status == (404 if code else 200)
 
 
-def test_a_policy_ends(cloud: Cloud) -> None:
+def test_a_policy_expires(cloud: Cloud) -> None:
     fields = fields_of(policy_of())
     cloud.clock.time = NOW + 599.9
-    assert posted(cloud, fields).status == 204
+    assert post(cloud, fields).status == 204
     cloud.clock.time = NOW + 600
-    refused = posted(cloud, fields)
+    refused = post(cloud, fields)
     assert (refused.status, refused.text("Message")) == (403, "Invalid according to Policy: Policy expired.")
 
 
-def test_no_form_lives_longer_than_a_week_whatever_its_policy_says(cloud: Cloud) -> None:
+def test_a_form_expires_after_a_week_at_the_latest(cloud: Cloud) -> None:
     fields = fields_of(policy_of(expiration="2026-11-24T16:00:00Z"))
     cloud.clock.time = NOW + 604_799
-    assert posted(cloud, fields).status == 204
+    assert post(cloud, fields).status == 204
     cloud.clock.time = NOW + 604_800
-    assert posted(cloud, fields).code == "AccessDenied"
+    assert post(cloud, fields).code == "AccessDenied"
     cloud.clock.time = NOW - 901
-    assert posted(cloud, fields).code == "RequestTimeTooSkewed"
+    assert post(cloud, fields).code == "RequestTimeTooSkewed"
 
 
 @pytest.mark.parametrize("name", list(SIGNED))
-def test_the_policy_must_hold_what_it_is_signed_with(cloud: Cloud, name: str) -> None:
+def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: Cloud, name: str) -> None:
     conditions = [{other: value} for other, value in SIGNED.items() if other != name]
     for loose in ([], [["starts-with", f"${name}", ""]]):
-        refused = posted(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
+        refused = post(cloud, fields_of(policy_of(*conditions, *loose, signed=False)))
         assert (refused.status, refused.code) == (403, "AccessDenied")
         assert name in refused.text("Message")
 
@@ -212,17 +212,17 @@ def test_the_policy_must_hold_what_it_is_signed_with(cloud: Cloud, name: str) ->
         ({"Content_MD5": base64.b64encode(b"0" * 16).decode()}, 400, "InvalidDigest"),
     ],
 )
-def test_a_form_with_one_field_altered_is_refused(
+def test_a_form_with_one_field_changed_is_refused(
     cloud: Cloud, fields: dict[str, str | None], status: int, code: str
 ) -> None:
-    refused = posted(cloud, fields_of(policy_of(), **fields))
+    refused = post(cloud, fields_of(policy_of(), **fields))
     assert (refused.status, refused.code) == (status, code)
     assert cloud.created == []
 
 
-def test_a_forged_form_is_told_what_the_server_signed(cloud: Cloud) -> None:
+def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: Cloud) -> None:
     policy = policy_of()
-    refused = posted(cloud, fields_of(policy, x_oss_signature="0" * 64))
+    refused = post(cloud, fields_of(policy, x_oss_signature="0" * 64))
     assert refused.text("StringToSign") == policy
     assert refused.text("SignatureProvided") == "0" * 64
 
@@ -252,30 +252,30 @@ def encoded(document: object) -> str:
         (policy_of(["content-length-range", True, 9]), "0006-00000221"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(cloud: Cloud, policy: str, ec: str) -> None:
-    refused = posted(cloud, fields_of(policy))
+def test_an_invalid_policy_is_refused(cloud: Cloud, policy: str, ec: str) -> None:
+    refused = post(cloud, fields_of(policy))
     assert (refused.status, refused.code) == (400, "InvalidPolicyDocument")
     assert refused.headers.get("x-oss-ec", "") == ec
 
 
-def test_an_existing_object_can_be_kept(cloud: Cloud) -> None:
+def test_a_form_can_forbid_overwriting(cloud: Cloud) -> None:
     fields = fields_of(policy_of(), x_oss_forbid_overwrite="true")
-    assert posted(cloud, fields).status == 204
-    refused = posted(cloud, fields, b"second")
+    assert post(cloud, fields).status == 204
+    refused = post(cloud, fields, b"second")
     assert (refused.status, refused.code) == (409, "FileAlreadyExists")
     assert cloud.get("user/photo.png").body == PNG
 
 
 def test_the_digest_of_the_file_is_checked(cloud: Cloud) -> None:
     digest = base64.b64encode(hashlib.md5(PNG).digest()).decode()
-    assert posted(cloud, fields_of(policy_of(), Content_MD5=digest)).status == 204
+    assert post(cloud, fields_of(policy_of(), Content_MD5=digest)).status == 204
 
 
-def test_fields_behind_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:
+def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:
     fields = fields_of(policy_of())
     late = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="x-oss-meta-late"\r\n\r\nx\r\n--{BOUNDARY}--\r\n'
     body = body_of(fields, name='name="file"', kind="").removesuffix(f"--{BOUNDARY}--\r\n".encode()) + late.encode()
-    assert sent(cloud, body).status == 204
+    assert send(cloud, body).status == 204
     got = cloud.get("user/photo.png")
     assert got.body == PNG
     assert "x-oss-meta-late" not in got.headers
@@ -294,29 +294,29 @@ def test_fields_behind_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cl
         (lambda body: body.replace(b"user/", b"u" * 200_000), "FieldItemTooLong"),
     ],
 )
-def test_a_torn_form_stores_nothing(cloud: Cloud, change: Any, code: str) -> None:
-    refused = sent(cloud, change(body_of(fields_of(policy_of()))))
+def test_a_malformed_form_stores_nothing(cloud: Cloud, change: Any, code: str) -> None:
+    refused = send(cloud, change(body_of(fields_of(policy_of()))))
     assert (refused.status, refused.code) == (400, code)
     assert cloud.call("GET").texts("Key") == []
 
 
-def test_a_form_goes_to_a_bucket_and_needs_a_boundary(cloud: Cloud) -> None:
+def test_a_form_requires_a_bucket_and_a_boundary(cloud: Cloud) -> None:
     body = body_of(fields_of(policy_of()))
-    assert sent(cloud, body, "/otherbucket/").code == "NoSuchBucket"
-    assert sent(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"
-    assert sent(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
+    assert send(cloud, body, "/otherbucket/").code == "NoSuchBucket"
+    assert send(cloud, body, f"/{BUCKET}/user/photo.png").code == "AccessDenied"
+    assert send(cloud, body, **{"Content-Type": "multipart/form-data"}).code == "MalformedPOSTRequest"
 
 
-def test_a_signature_in_the_query_is_not_looked_at(cloud: Cloud) -> None:
+def test_a_signature_in_the_query_of_a_form_is_ignored(cloud: Cloud) -> None:
     target = f"/{BUCKET}?x-oss-signature=nonsense"
-    assert sent(cloud, body_of(fields_of(policy_of())), target).status == 204
+    assert send(cloud, body_of(fields_of(policy_of())), target).status == 204
 
 
 @pytest.mark.parametrize(
     ("kind", "size", "code"),
     [("image/png", 100, ""), ("image/png", 101, "EntityTooLarge"), ("text/html", 100, "AccessDenied")],
 )
-def test_a_form_of_the_signer_allows_what_it_says(cloud: Cloud, kind: str, size: int, code: str) -> None:
+def test_a_form_of_the_signer_allows_what_was_requested(cloud: Cloud, kind: str, size: int, code: str) -> None:
     form = post_form(
         BUCKET,
         "user/",
@@ -327,11 +327,11 @@ def test_a_form_of_the_signer_allows_what_it_says(cloud: Cloud, kind: str, size:
         now=cloud.clock(),
     )
     fields = {**form.fields, "x-oss-content-type": kind}
-    answer = sent(cloud, body_of(fields, b"x" * size), form.url.removeprefix(cloud.url))
+    response = send(cloud, body_of(fields, b"x" * size), form.url.removeprefix(cloud.url))
     if code:
-        assert answer.code == code
+        assert response.code == code
         return
-    assert answer.status in (200, 201, 204)
+    assert response.status in (200, 201, 204)
     assert cloud.get("user/photo.png").headers["content-type"] == kind
-    again = sent(cloud, body_of(fields, b"second"), form.url.removeprefix(cloud.url))
+    again = send(cloud, body_of(fields, b"second"), form.url.removeprefix(cloud.url))
     assert again.code == "FileAlreadyExists"

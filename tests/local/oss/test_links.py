@@ -1,4 +1,4 @@
-"""Who may pass: links and signed requests as they are, and with each part of them altered in turn."""
+"""Authorization: links and signed requests unchanged, and with each part of them changed in turn."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def filled(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def altered(link: str, **parts: str | None) -> str:
-    """The link with these parameters (underscores for hyphens) replaced, or left out where None."""
+def change(link: str, **parts: str | None) -> str:
+    """The link with these parameters (underscores for hyphens) replaced, or left out if None."""
     split = urlsplit(link)
     query = dict(parse_qsl(split.query, keep_blank_values=True))
     for name, value in parts.items():
@@ -37,25 +37,25 @@ def altered(link: str, **parts: str | None) -> str:
     )
 
 
-def test_a_link_opens_the_object_until_it_ends(filled: Cloud) -> None:
+def test_a_link_opens_the_object_until_it_expires(filled: Cloud) -> None:
     link = filled.link("GET", KEY, expires_in=600)
     assert filled.send("GET", link).body == b"content"
     filled.clock.time = NOW + 599
     assert filled.send("GET", link).status == 200
     filled.clock.time = NOW + 600
-    ended = filled.send("GET", link)
-    assert (ended.status, ended.code, ended.text("Message")) == (403, "AccessDenied", "Request has expired.")
-    assert ended.text("Expires") == "2025-11-24T16:10:00.000Z"
-    assert ended.text("ServerTime") == "2025-11-24T16:10:00.000Z"
+    expired = filled.send("GET", link)
+    assert (expired.status, expired.code, expired.text("Message")) == (403, "AccessDenied", "Request has expired.")
+    assert expired.text("Expires") == "2025-11-24T16:10:00.000Z"
+    assert expired.text("ServerTime") == "2025-11-24T16:10:00.000Z"
 
 
-def test_a_link_lives_seven_days_if_it_says_so(filled: Cloud) -> None:
+def test_a_link_can_be_valid_for_seven_days(filled: Cloud) -> None:
     link = filled.link("GET", KEY, expires_in=604_800)
     filled.clock.time = NOW + 604_799
     assert filled.send("GET", link).status == 200
 
 
-def test_a_link_from_the_future_may_be_a_quarter_of_an_hour_early(filled: Cloud) -> None:
+def test_the_signing_time_may_be_15_minutes_ahead(filled: Cloud) -> None:
     link = filled.link("GET", KEY)
     filled.clock.time = NOW - 900
     assert filled.send("GET", link).status == 200
@@ -109,13 +109,13 @@ def test_a_link_from_the_future_may_be_a_quarter_of_an_hour_early(filled: Cloud)
         ({"unknown": ""}, 403, "SignatureDoesNotMatch"),
     ],
 )
-def test_a_link_with_one_part_altered_is_refused(
+def test_a_link_with_one_parameter_changed_is_refused(
     filled: Cloud, parts: dict[str, str | None], status: int, code: str
 ) -> None:
     link = filled.link("GET", KEY)
-    refused = filled.send("GET", altered(link, **parts))
+    refused = filled.send("GET", change(link, **parts))
     assert (refused.status, refused.code) == (status, code)
-    assert filled.send("GET", altered(link)).status == 200
+    assert filled.send("GET", change(link)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,12 @@ def test_a_link_with_one_part_altered_is_refused(
         ({"x_oss_signature": "0" * 64}, "0002-00000040"),
     ],
 )
-def test_the_finer_code_is_in_the_document_and_in_a_header(
-    filled: Cloud, parts: dict[str, str | None], ec: str
-) -> None:
-    refused = filled.send("GET", altered(filled.link("GET", KEY), **parts))
+def test_the_ec_is_in_the_document_and_in_a_header(filled: Cloud, parts: dict[str, str | None], ec: str) -> None:
+    refused = filled.send("GET", change(filled.link("GET", KEY), **parts))
     assert refused.text("EC") == refused.headers["x-oss-ec"] == ec
 
 
-def test_another_object_method_or_bucket_is_not_what_was_signed(filled: Cloud) -> None:
+def test_a_link_is_refused_for_another_object_method_or_bucket(filled: Cloud) -> None:
     link = filled.link("GET", KEY)
     query = link.partition("?")[2]
     assert filled.send("GET", f"/{BUCKET}/other?{query}").code == "SignatureDoesNotMatch"
@@ -149,7 +147,7 @@ def test_another_object_method_or_bucket_is_not_what_was_signed(filled: Cloud) -
 
 
 def test_a_mismatch_shows_what_the_server_signed(filled: Cloud) -> None:
-    refused = filled.send("GET", altered(filled.link("GET", KEY), x_oss_signature="0" * 64))
+    refused = filled.send("GET", change(filled.link("GET", KEY), x_oss_signature="0" * 64))
     assert refused.text("OSSAccessKeyId") == KEYS.access_key_id
     assert refused.text("SignatureProvided") == "0" * 64
     canonical, string = refused.text("CanonicalRequest"), refused.text("StringToSign")
@@ -170,7 +168,7 @@ def test_the_path_is_decoded_once_however_it_was_encoded(filled: Cloud) -> None:
     assert filled.send("GET", link.replace(KEY, KEY.replace("/", "%252F"))).code == "SignatureDoesNotMatch"
 
 
-def test_the_host_counts_once_it_is_signed(filled: Cloud) -> None:
+def test_the_host_is_verified_only_if_it_is_signed(filled: Cloud) -> None:
     link = filled.link("GET", KEY, signed_headers=["host"])
     assert filled.send("GET", link).status == 200
     assert filled.send("GET", link, {"Host": "static.example.com"}).code == "SignatureDoesNotMatch"
@@ -178,7 +176,7 @@ def test_the_host_counts_once_it_is_signed(filled: Cloud) -> None:
     assert filled.send("GET", unsigned, {"Host": "static.example.com"}).status == 200
 
 
-def test_a_signed_header_must_come_as_it_was_signed(filled: Cloud) -> None:
+def test_a_signed_header_must_be_sent_as_it_was_signed(filled: Cloud) -> None:
     link = filled.link("PUT", "new", headers={"Content-Type": "text/plain", "x-oss-meta-a": "b"})
     right = {"Content-Type": "text/plain", "x-oss-meta-a": "b"}
     assert filled.send("PUT", link, right, b"x").status == 200
@@ -199,7 +197,7 @@ def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str)
 @pytest.mark.parametrize(
     "authorization", ["OSS STS.EXAMPLE:c2lnbmF0dXJl", "Bearer token", "OSS2 AccessKeyId:STS.EXAMPLE,Signature:x"]
 )
-def test_older_and_other_authorizations_count_as_unsigned(filled: Cloud, authorization: str) -> None:
+def test_older_and_other_authorizations_are_treated_as_unsigned(filled: Cloud, authorization: str) -> None:
     refused = filled.send("GET", f"/{BUCKET}/{KEY}", {"Authorization": authorization})
     assert (refused.status, refused.code) == (403, "AccessDenied")
     in_query = filled.send("GET", f"/{BUCKET}/{KEY}?OSSAccessKeyId=STS.EXAMPLE&Expires=9999999999&Signature=x")
@@ -214,7 +212,7 @@ def test_a_signed_request_must_be_recent(filled: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "code"),
+    ("alter", "status", "code"),
     [
         (lambda value: value.replace("Signature=", "Signature=0"), 403, "SignatureDoesNotMatch"),
         (lambda value: value.replace("STS.EXAMPLE", "LTAIEXAMPLE"), 403, "InvalidAccessKeyId"),
@@ -223,11 +221,9 @@ def test_a_signed_request_must_be_recent(filled: Cloud) -> None:
         (lambda value: value.replace("Credential=", "Credentials="), 400, "InvalidArgument"),
     ],
 )
-def test_an_altered_authorization_is_refused(
-    filled: Cloud, change: Callable[[str], str], status: int, code: str
-) -> None:
+def test_a_changed_authorization_is_refused(filled: Cloud, alter: Callable[[str], str], status: int, code: str) -> None:
     target, headers = filled.signed("GET", KEY)
-    refused = filled.send("GET", target, {**headers, "authorization": change(headers["authorization"])})
+    refused = filled.send("GET", target, {**headers, "authorization": alter(headers["authorization"])})
     assert (refused.status, refused.code) == (status, code)
 
 
@@ -248,7 +244,7 @@ def test_an_altered_authorization_is_refused(
         ({"x-oss-ac-source-ip": "here"}, {}, 400),
     ],
 )
-def test_a_link_can_be_bound_to_addresses(
+def test_a_link_can_be_restricted_to_ip_addresses(
     filled: Cloud, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     assert filled.send("GET", filled.link("GET", KEY, query=query), headers).status == status
@@ -261,29 +257,29 @@ def test_a_host_that_names_the_bucket_is_read_with_and_without_it_in_the_path(fi
     link = filled.link("GET", KEY)
     assert filled.send("GET", link, {"Host": host}).body == b"content"
     assert filled.send("GET", link.removeprefix(f"/{BUCKET}"), {"Host": host}).body == b"content"
-    forged = altered(link.removeprefix(f"/{BUCKET}"), x_oss_expires="601")
+    forged = change(link.removeprefix(f"/{BUCKET}"), x_oss_expires="601")
     assert filled.send("GET", forged, {"Host": host}).code == "SignatureDoesNotMatch"
 
 
-def test_each_of_several_keys_is_known(tmp_path: Path) -> None:
+def test_each_of_several_credentials_is_accepted(tmp_path: Path) -> None:
     other = Credentials("LTAI5tEXAMPLE", "secret-other", None)
     renewed = KEYS._replace(security_token="renewed")
-    ended = Credentials("STS.ENDED", "secret-ended", "token", NOW - 1)
-    app = create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS, renewed, other, ended], now=lambda: NOW)
+    expired = Credentials("STS.EXPIRED", "secret-expired", "token", NOW - 1)
+    app = create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS, renewed, other, expired], now=lambda: NOW)
     cloud = Cloud("http://localhost", tmp_path, clock=lambda: NOW)  # type: ignore[arg-type]
 
     def code_of(credentials: Credentials) -> str:
-        text = app.test_client().get(cloud.link("GET", "nothing", credentials=credentials)).text
-        return text.partition("<Code>")[2].partition("</Code>")[0]
+        document = app.test_client().get(cloud.link("GET", "nothing", credentials=credentials)).text
+        return document.partition("<Code>")[2].partition("</Code>")[0]
 
     for credentials in (KEYS, renewed, other):
         assert code_of(credentials) == "NoSuchBucket"
-    assert code_of(ended._replace(expires_at=None)) == "SecurityTokenExpired"
+    assert code_of(expired._replace(expires_at=None)) == "SecurityTokenExpired"
     assert code_of(other._replace(access_key_secret="wrong")) == "SignatureDoesNotMatch"
     assert code_of(KEYS._replace(security_token="wrong")) == "InvalidSecurityToken"
 
 
-def test_nothing_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_part_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
     filled.send("GET", filled.link("GET", KEY))
-    filled.send("GET", altered(filled.link("GET", KEY), x_oss_expires="601"))
+    filled.send("GET", change(filled.link("GET", KEY), x_oss_expires="601"))
     assert tuple(capfd.readouterr()) == ("", "")

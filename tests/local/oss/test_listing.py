@@ -1,4 +1,4 @@
-"""Lists of objects and buckets, and what a bucket tells of itself."""
+"""Lists of objects and buckets, and the description of a bucket."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ def filled(cloud: Cloud) -> Cloud:
 
 def paged(cloud: Cloud, version: str, **query: str) -> tuple[list[str], list[str]]:
     """Keys and common prefixes of all pages."""
-    asked = {name.replace("_", "-"): value for name, value in query.items()}
+    params = {name.replace("_", "-"): value for name, value in query.items()}
     keys: list[str] = []
     prefixes: list[str] = []
     while True:
-        page = cloud.call("GET", query=asked | ({"list-type": "2"} if version == "2" else {}))
+        page = cloud.call("GET", query=params | ({"list-type": "2"} if version == "2" else {}))
         assert page.status == 200, page.body
-        assert len(page.texts("Key")) + len(list(page.xml.iter("CommonPrefixes"))) <= int(asked.get("max-keys", "100"))
+        assert len(page.texts("Key")) + len(list(page.xml.iter("CommonPrefixes"))) <= int(params.get("max-keys", "100"))
         keys += page.texts("Key")
         prefixes += [element.findtext("Prefix", "") for element in page.xml.iter("CommonPrefixes")]
         if page.text("IsTruncated") == "false":
             return keys, prefixes
         if version == "2":
-            asked["continuation-token"] = page.text("NextContinuationToken")
+            params["continuation-token"] = page.text("NextContinuationToken")
         else:
-            asked["marker"] = page.text("NextMarker")
+            params["marker"] = page.text("NextMarker")
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-@pytest.mark.parametrize("most", ["1", "2", "3", "100"])
-def test_pages_give_every_key_once_in_the_order_of_its_bytes(filled: Cloud, version: str, most: str) -> None:
-    assert paged(filled, version, max_keys=most) == (IN_ORDER, [])
+@pytest.mark.parametrize("max_keys", ["1", "2", "3", "100"])
+def test_pages_list_every_key_once_in_byte_order(filled: Cloud, version: str, max_keys: str) -> None:
+    assert paged(filled, version, max_keys=max_keys) == (IN_ORDER, [])
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-@pytest.mark.parametrize("most", ["1", "2", "100"])
-def test_a_delimiter_folds_keys_into_prefixes(filled: Cloud, version: str, most: str) -> None:
-    assert paged(filled, version, max_keys=most, delimiter="/") == (["Z", "a", "a b+c", "b0"], ["b/", "中文/"])
-    assert paged(filled, version, max_keys=most, delimiter="/", prefix="b/") == (["b/1", "b/2"], ["b/c/"])
+@pytest.mark.parametrize("max_keys", ["1", "2", "100"])
+def test_a_delimiter_groups_keys_into_common_prefixes(filled: Cloud, version: str, max_keys: str) -> None:
+    assert paged(filled, version, max_keys=max_keys, delimiter="/") == (["Z", "a", "a b+c", "b0"], ["b/", "中文/"])
+    assert paged(filled, version, max_keys=max_keys, delimiter="/", prefix="b/") == (["b/1", "b/2"], ["b/c/"])
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_prefix_narrows_and_a_start_skips(filled: Cloud, version: str) -> None:
+def test_a_prefix_and_a_start_limit_the_list(filled: Cloud, version: str) -> None:
     assert paged(filled, version, prefix="b")[0] == ["b/1", "b/2", "b/c/3", "b0"]
     start = {"start_after": "b/1"} if version == "2" else {"marker": "b/1"}
     assert paged(filled, version, **start)[0] == IN_ORDER[4:]
     assert paged(filled, version, prefix="nothing") == ([], [])
 
 
-def test_an_entry_tells_what_clients_need(filled: Cloud) -> None:
+def test_an_entry_has_what_clients_need(filled: Cloud) -> None:
     listed = filled.call("GET", query={"list-type": "2", "prefix": "b/1", "fetch-owner": "true"})
     (entry,) = listed.xml.iter("Contents")
     assert {element.tag: element.text for element in entry if len(element) == 0} == {
@@ -75,7 +75,7 @@ def test_an_entry_tells_what_clients_need(filled: Cloud) -> None:
     assert listed.text("KeyCount") == "1"
 
 
-def test_url_encoding_is_done_and_said(filled: Cloud) -> None:
+def test_url_encoding_is_applied_and_named(filled: Cloud) -> None:
     query = {"list-type": "2", "encoding-type": "url", "prefix": "中", "delimiter": "/"}
     listed = filled.call("GET", query=query)
     assert listed.text("EncodingType") == "url"
@@ -93,7 +93,7 @@ def test_url_encoding_is_done_and_said(filled: Cloud) -> None:
         {"continuation-token": "%"},
     ],
 )
-def test_nonsense_in_a_list_request_is_refused(filled: Cloud, query: dict[str, str]) -> None:
+def test_invalid_list_parameters_are_refused(filled: Cloud, query: dict[str, str]) -> None:
     refused = filled.call("GET", query={"list-type": "2", **query})
     assert (refused.status, refused.code) == (400, "InvalidArgument")
 
@@ -101,21 +101,21 @@ def test_nonsense_in_a_list_request_is_refused(filled: Cloud, query: dict[str, s
 def test_many_objects_are_deleted_at_once(filled: Cloud) -> None:
     body = b"<Delete><Object><Key>a b+c</Key></Object><Object><Key>nothing &amp; more</Key></Object></Delete>"
     digest = base64.b64encode(hashlib.md5(body).digest()).decode()
-    done = filled.call("POST", query={"delete": ""}, headers={"Content-MD5": digest}, body=body)
-    assert done.texts("Key") == ["a b+c", "nothing & more"]
+    response = filled.call("POST", query={"delete": ""}, headers={"Content-MD5": digest}, body=body)
+    assert response.texts("Key") == ["a b+c", "nothing & more"]
     assert filled.get("a b+c").status == 404
     quiet = filled.call("POST", query={"delete": ""}, body=body.replace(b"<Delete>", b"<Delete><Quiet>true</Quiet>"))
     assert (quiet.status, quiet.texts("Key")) == (200, [])
 
 
 @pytest.mark.parametrize("body", [b"", b"<Delete/>", b"<Delete><Object/></Delete>", b"nonsense"])
-def test_a_list_of_deletions_must_be_one(filled: Cloud, body: bytes) -> None:
+def test_an_invalid_list_of_deletions_is_refused(filled: Cloud, body: bytes) -> None:
     assert filled.call("POST", query={"delete": ""}, body=body).code == "MalformedXML"
     wrong = {"Content-MD5": base64.b64encode(b"0" * 16).decode()}
     assert filled.call("POST", query={"delete": ""}, headers=wrong, body=body).code == "InvalidDigest"
 
 
-def test_buckets_are_made_listed_described_and_removed(cloud: Cloud) -> None:
+def test_buckets_are_created_listed_described_and_deleted(cloud: Cloud) -> None:
     assert cloud.call("PUT", bucket="second-bucket").status == 200
     assert cloud.call("PUT", bucket="second-bucket").status == 200
     assert cloud.call("GET", bucket="").texts("Name") == [BUCKET, "second-bucket"]
@@ -123,19 +123,19 @@ def test_buckets_are_made_listed_described_and_removed(cloud: Cloud) -> None:
     assert (info.text("Name"), info.text("Location")) == ("second-bucket", "oss-cn-hangzhou")
     location = cloud.call("GET", query={"location": ""}, bucket="second-bucket")
     assert location.xml.text == "oss-cn-hangzhou"
-    cloud.put("kept")
+    cloud.put("object")
     assert cloud.call("DELETE").code == "BucketNotEmpty"
     assert cloud.call("DELETE", bucket="second-bucket").status == 204
     assert cloud.call("GET", bucket="").texts("Name") == [BUCKET]
 
 
 @pytest.mark.parametrize("name", ["ab", "Bucket", "-bucket", "bucket_", "..", "a" * 64])
-def test_a_bad_bucket_name_makes_no_bucket(cloud: Cloud, name: str) -> None:
+def test_an_invalid_bucket_name_is_refused(cloud: Cloud, name: str) -> None:
     refused = cloud.call("PUT", bucket=name)
     assert (refused.status, refused.code) == (400, "InvalidBucketName")
 
 
 @pytest.mark.parametrize("name", ["acl", "lifecycle", "policy", "website", "stat", "encryption"])
-def test_settings_that_are_not_here_are_said_to_be_missing(cloud: Cloud, name: str) -> None:
+def test_settings_that_are_not_implemented_return_501(cloud: Cloud, name: str) -> None:
     refused = cloud.call("GET", query={name: ""})
     assert (refused.status, refused.code) == (501, "NotImplemented")

@@ -1,4 +1,4 @@
-"""Uploads in parts."""
+"""Multipart uploads."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.local.oss.cloud import BUCKET, Answer, Cloud, etag_of
+from tests.local.oss.cloud import BUCKET, Cloud, OssResponse, etag_of
 from tests.local.oss.test_objects import CRC64
 
 KEY = "exampledir/large.bin"
-FULL = bytes(range(256)) * 400  # 100 KiB, the least that a part may have
+FULL = bytes(range(256)) * 400  # 100 KiB, the minimum size of a part
 TAIL = b"tail"
 
 
-def begun(cloud: Cloud, headers: dict[str, str] | None = None) -> str:
+def initiate(cloud: Cloud, headers: dict[str, str] | None = None) -> str:
     return cloud.call("POST", KEY, {"uploads": ""}, headers).text("UploadId")
 
 
-def part(cloud: Cloud, upload: str, number: int, body: bytes = FULL) -> str:
-    answer = cloud.call("PUT", KEY, {"partNumber": str(number), "uploadId": upload}, body=body)
-    assert answer.status == 200, answer.body
-    return answer.headers["etag"]
+def upload_part(cloud: Cloud, upload: str, number: int, body: bytes = FULL) -> str:
+    response = cloud.call("PUT", KEY, {"partNumber": str(number), "uploadId": upload}, body=body)
+    assert response.status == 200, response.body
+    return response.headers["etag"]
 
 
-def completed(cloud: Cloud, upload: str, parts: list[tuple[int, str]], **headers: str) -> Answer:
-    named = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
-    body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+def complete(cloud: Cloud, upload: str, parts: list[tuple[int, str]], **headers: str) -> OssResponse:
+    requested = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
+    body = f"<CompleteMultipartUpload>{requested}</CompleteMultipartUpload>".encode()
     return cloud.call("POST", KEY, {"uploadId": upload}, {k.replace("_", "-"): v for k, v in headers.items()}, body)
 
 
 def test_parts_in_any_order_become_one_object(cloud: Cloud) -> None:
-    upload = begun(cloud, {"Content-Type": "application/pdf", "x-oss-meta-owner": "someone"})
-    etags = {number: part(cloud, upload, number, body) for number, body in ((3, TAIL), (1, FULL), (2, FULL[::-1]))}
-    done = completed(cloud, upload, sorted(etags.items()))
+    upload = initiate(cloud, {"Content-Type": "application/pdf", "x-oss-meta-owner": "someone"})
+    etags = {
+        number: upload_part(cloud, upload, number, body) for number, body in ((3, TAIL), (1, FULL), (2, FULL[::-1]))
+    }
+    response = complete(cloud, upload, sorted(etags.items()))
     body = FULL + FULL[::-1] + TAIL
     digests = b"".join(hashlib.md5(piece).digest() for piece in (FULL, FULL[::-1], TAIL))
-    assert done.status == 200
-    assert done.text("ETag") == f'"{hashlib.md5(digests).hexdigest().upper()}-3"'
-    assert done.headers["x-oss-hash-crc64ecma"] == str(CRC64(body))
+    assert response.status == 200
+    assert response.text("ETag") == f'"{hashlib.md5(digests).hexdigest().upper()}-3"'
+    assert response.headers["x-oss-hash-crc64ecma"] == str(CRC64(body))
     got = cloud.get(KEY)
     assert got.body == body
-    assert got.headers["etag"] == done.text("ETag")
+    assert got.headers["etag"] == response.text("ETag")
     assert got.headers["x-oss-object-type"] == "Multipart"
     assert got.headers["content-type"] == "application/pdf"
     assert got.headers["x-oss-meta-owner"] == "someone"
@@ -51,18 +53,18 @@ def test_parts_in_any_order_become_one_object(cloud: Cloud) -> None:
     assert [created.event_name for created in cloud.created] == ["ObjectCreated:CompleteMultipartUpload"]
 
 
-def test_until_it_is_complete_there_is_no_object(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    part(cloud, upload, 1)
+def test_there_is_no_object_before_the_upload_is_complete(cloud: Cloud) -> None:
+    upload = initiate(cloud)
+    upload_part(cloud, upload, 1)
     assert cloud.get(KEY).status == 404
     assert cloud.call("GET").texts("Key") == []
 
 
 def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
-    upload = begun(cloud)
+    upload = initiate(cloud)
     for number in (1, 2, 5):
-        part(cloud, upload, number, b"old")
-    part(cloud, upload, 2, FULL)
+        upload_part(cloud, upload, number, b"old")
+    upload_part(cloud, upload, 2, FULL)
     listed = cloud.call("GET", KEY, {"uploadId": upload})
     assert listed.texts("PartNumber") == ["1", "2", "5"]
     assert listed.texts("Size") == ["3", str(len(FULL)), "3"]
@@ -76,30 +78,30 @@ def test_parts_are_listed_and_can_be_sent_again(cloud: Cloud) -> None:
 
 
 def test_a_part_can_be_uploaded_through_a_link(cloud: Cloud) -> None:
-    upload = begun(cloud)
+    upload = initiate(cloud)
     link = cloud.link("PUT", KEY, query={"partNumber": "1", "uploadId": upload})
     assert cloud.send("PUT", link, body=TAIL).headers["etag"] == etag_of(TAIL)
     assert cloud.send("PUT", link.replace("partNumber=1", "partNumber=2"), body=TAIL).status == 403
 
 
 def test_complete_all_takes_every_part_without_a_list(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    part(cloud, upload, 1)
-    part(cloud, upload, 9, TAIL)
-    done = cloud.call("POST", KEY, {"uploadId": upload}, {"x-oss-complete-all": "yes"})
-    assert done.status == 200
+    upload = initiate(cloud)
+    upload_part(cloud, upload, 1)
+    upload_part(cloud, upload, 9, TAIL)
+    response = cloud.call("POST", KEY, {"uploadId": upload}, {"x-oss-complete-all": "yes"})
+    assert response.status == 200
     assert cloud.get(KEY).body == FULL + TAIL
 
 
 def test_only_named_parts_are_joined(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    one, _ = part(cloud, upload, 1), part(cloud, upload, 2, b"left out")
-    assert completed(cloud, upload, [(1, one)]).status == 200
+    upload = initiate(cloud)
+    one, _ = upload_part(cloud, upload, 1), upload_part(cloud, upload, 2, b"left out")
+    assert complete(cloud, upload, [(1, one)]).status == 200
     assert cloud.get(KEY).body == FULL
 
 
 @pytest.mark.parametrize(
-    ("named", "code"),
+    ("requested", "code"),
     [
         ([(1, etag_of(FULL)), (3, etag_of(FULL))], "InvalidPart"),
         ([(1, etag_of(TAIL)), (2, etag_of(TAIL))], "InvalidPart"),
@@ -108,34 +110,36 @@ def test_only_named_parts_are_joined(cloud: Cloud) -> None:
         ([], "MalformedXML"),
     ],
 )
-def test_a_list_of_parts_that_does_not_fit_is_refused(cloud: Cloud, named: list[tuple[int, str]], code: str) -> None:
-    upload = begun(cloud)
-    part(cloud, upload, 1)
-    part(cloud, upload, 2, TAIL)
-    refused = completed(cloud, upload, named)
+def test_a_list_of_parts_that_does_not_match_is_refused(
+    cloud: Cloud, requested: list[tuple[int, str]], code: str
+) -> None:
+    upload = initiate(cloud)
+    upload_part(cloud, upload, 1)
+    upload_part(cloud, upload, 2, TAIL)
+    refused = complete(cloud, upload, requested)
     assert (refused.status, refused.code) == (400, code)
     assert cloud.get(KEY).status == 404
 
 
-def test_all_parts_but_the_last_have_a_least_size(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    small, last = part(cloud, upload, 1, FULL[1:]), part(cloud, upload, 2, TAIL)
-    refused = completed(cloud, upload, [(1, small), (2, last)])
+def test_all_parts_but_the_last_have_a_minimum_size(cloud: Cloud) -> None:
+    upload = initiate(cloud)
+    small, last = upload_part(cloud, upload, 1, FULL[1:]), upload_part(cloud, upload, 2, TAIL)
+    refused = complete(cloud, upload, [(1, small), (2, last)])
     assert (refused.status, refused.code) == (400, "EntityTooSmall")
 
 
 @pytest.mark.parametrize("number", ["0", "10001", "-1", "one", ""])
 def test_part_numbers_are_1_to_10000(cloud: Cloud, number: str) -> None:
-    upload = begun(cloud)
+    upload = initiate(cloud)
     refused = cloud.call("PUT", KEY, {"partNumber": number, "uploadId": upload}, body=TAIL)
     assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
-def test_a_finished_an_aborted_and_an_unknown_upload_are_gone(cloud: Cloud) -> None:
-    finished = begun(cloud)
-    etag = part(cloud, finished, 1)
-    assert completed(cloud, finished, [(1, etag)]).status == 200
-    aborted = begun(cloud)
+def test_a_completed_an_aborted_and_an_unknown_upload_are_not_found(cloud: Cloud) -> None:
+    finished = initiate(cloud)
+    etag = upload_part(cloud, finished, 1)
+    assert complete(cloud, finished, [(1, etag)]).status == 200
+    aborted = initiate(cloud)
     assert cloud.call("DELETE", KEY, {"uploadId": aborted}).status == 204
     for upload in (finished, aborted, "0" * 32, "../../bucket.json", ""):
         for method, query in (("PUT", {"partNumber": "1"}), ("GET", {}), ("DELETE", {}), ("POST", {})):
@@ -144,35 +148,35 @@ def test_a_finished_an_aborted_and_an_unknown_upload_are_gone(cloud: Cloud) -> N
 
 
 def test_an_upload_belongs_to_its_key(cloud: Cloud) -> None:
-    upload = begun(cloud)
+    upload = initiate(cloud)
     refused = cloud.call("PUT", "other", {"partNumber": "1", "uploadId": upload}, body=TAIL)
     assert (refused.status, refused.code) == (404, "NoSuchUpload")
 
 
-def test_overwriting_is_forbidden_at_the_end_too(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    etag = part(cloud, upload, 1)
+def test_overwriting_can_be_forbidden_at_completion_too(cloud: Cloud) -> None:
+    upload = initiate(cloud)
+    etag = upload_part(cloud, upload, 1)
     cloud.put(KEY, b"meanwhile")
-    refused = completed(cloud, upload, [(1, etag)], x_oss_forbid_overwrite="true")
+    refused = complete(cloud, upload, [(1, etag)], x_oss_forbid_overwrite="true")
     assert (refused.status, refused.code) == (409, "FileAlreadyExists")
     assert cloud.get(KEY).body == b"meanwhile"
     begin = cloud.call("POST", KEY, {"uploads": ""}, {"x-oss-forbid-overwrite": "true"})
     assert (begin.status, begin.code) == (409, "FileAlreadyExists")
-    assert completed(cloud, upload, [(1, etag)]).status == 200
+    assert complete(cloud, upload, [(1, etag)]).status == 200
 
 
-def test_of_many_completions_at_once_one_succeeds(cloud: Cloud) -> None:
-    upload = begun(cloud)
-    etag = part(cloud, upload, 1)
+def test_only_one_of_many_concurrent_completions_succeeds(cloud: Cloud) -> None:
+    upload = initiate(cloud)
+    etag = upload_part(cloud, upload, 1)
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: completed(cloud, upload, [(1, etag)]).status, range(16)))
-    assert sorted(answers) == [200] + [404] * 15
+        statuses = list(threads.map(lambda _: complete(cloud, upload, [(1, etag)]).status, range(16)))
+    assert sorted(statuses) == [200] + [404] * 15
     assert len(cloud.created) == 1
     assert cloud.get(KEY).body == FULL
 
 
-def test_a_part_with_a_wrong_digest_is_not_kept(cloud: Cloud) -> None:
-    upload = begun(cloud)
+def test_a_part_with_a_wrong_digest_is_not_stored(cloud: Cloud) -> None:
+    upload = initiate(cloud)
     digest = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     query = {"partNumber": "1", "uploadId": upload}
     refused = cloud.call("PUT", KEY, query, {"Content-MD5": digest}, FULL)
@@ -182,13 +186,13 @@ def test_a_part_with_a_wrong_digest_is_not_kept(cloud: Cloud) -> None:
 
 def test_a_part_can_be_copied_from_an_object(cloud: Cloud) -> None:
     cloud.put("source", FULL + TAIL)
-    upload = begun(cloud)
+    upload = initiate(cloud)
     source = {"x-oss-copy-source": f"/{BUCKET}/source"}
-    for number, asked in ((1, "bytes=0-102399"), (2, "bytes=102400-102403")):
+    for number, byte_range in ((1, "bytes=0-102399"), (2, "bytes=102400-102403")):
         query = {"partNumber": str(number), "uploadId": upload}
-        assert cloud.call("PUT", KEY, query, {**source, "x-oss-copy-source-range": asked}).status == 200
-    whole = cloud.call("PUT", KEY, {"partNumber": "3", "uploadId": upload}, source)
-    assert whole.text("ETag") == etag_of(FULL + TAIL)
+        assert cloud.call("PUT", KEY, query, {**source, "x-oss-copy-source-range": byte_range}).status == 200
+    complete_source = cloud.call("PUT", KEY, {"partNumber": "3", "uploadId": upload}, source)
+    assert complete_source.text("ETag") == etag_of(FULL + TAIL)
     outside = cloud.call(
         "PUT", KEY, {"partNumber": "4", "uploadId": upload}, {**source, "x-oss-copy-source-range": "bytes=0-102404"}
     )
@@ -196,7 +200,7 @@ def test_a_part_can_be_copied_from_an_object(cloud: Cloud) -> None:
 
 
 def test_uploads_are_listed_by_key_over_pages(cloud: Cloud) -> None:
-    ids = [begun(cloud) for _ in range(2)]
+    ids = [initiate(cloud) for _ in range(2)]
     other = cloud.call("POST", "zebra ü", {"uploads": ""}).text("UploadId")
     listed = cloud.call("GET", query={"uploads": "", "encoding-type": "url"})
     assert listed.texts("UploadId") == [*sorted(ids), other]

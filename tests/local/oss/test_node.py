@@ -1,4 +1,4 @@
-"""The official JavaScript SDK at the laptop's OSS, as it is."""
+"""The official JavaScript SDK with the local OSS."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NODE = Path(__file__).parents[2] / "node"
 
 @pytest.fixture
 def node() -> str:
-    found = shutil.which("node")
-    if found is None:
+    executable = shutil.which("node")
+    if executable is None:
         pytest.skip("node is not installed")
     if not (NODE / "node_modules" / "ali-oss").is_dir():
         pytest.skip("ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
-    return found
+    return executable
 
 
-def drive(node: str, cloud: Cloud, scenario: str, *, bucket_in_path: bool) -> None:
+def run_scenario(node: str, cloud: Cloud, scenario: str, *, bucket_in_path: bool) -> None:
     settings = {
         "region": f"oss-{REGION}",
         "endpoint": cloud.url,
@@ -36,7 +36,7 @@ def drive(node: str, cloud: Cloud, scenario: str, *, bucket_in_path: bool) -> No
         "secure": False,
         "sldEnable": bucket_in_path,
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [node, "ali_oss.cjs", scenario],
         cwd=NODE,
         input=json.dumps(settings),
@@ -44,12 +44,12 @@ def drive(node: str, cloud: Cloud, scenario: str, *, bucket_in_path: bool) -> No
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize("scenario", ["objects", "streams", "lists", "parts", "versions", "links", "forgeries"])
 @pytest.mark.parametrize("bucket_in_path", [False, True])
-def test_ali_oss_works_whichever_way_it_names_the_bucket(
+def test_ali_oss_works_with_the_bucket_in_the_host_and_in_the_path(
     node: str, live_cloud: Cloud, scenario: str, bucket_in_path: bool
 ) -> None:
-    drive(node, live_cloud, scenario, bucket_in_path=bucket_in_path)
+    run_scenario(node, live_cloud, scenario, bucket_in_path=bucket_in_path)

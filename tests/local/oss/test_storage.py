@@ -1,4 +1,4 @@
-"""What the laptop's OSS keeps when clients or the whole process break off, and when others share its root."""
+"""What is stored when a client or the process breaks off, and when another process shares the root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.oss.storage import AlreadyExists, Bucket, Buckets, Record
+from local.oss.storage import AlreadyExists, Bucket, Buckets, ObjectRecord
 from tests.local.oss.cloud import BUCKET, Cloud
 
 REPOSITORY = Path(__file__).parents[3]
@@ -29,10 +29,10 @@ app = create_app(
 print(serve(app, listen(0)).url, flush=True)
 sys.stdin.read()
 """
-CLAIMS = """
+WRITER = """
 import sys
 from pathlib import Path
-from local.oss.storage import AlreadyExists, Buckets, Record
+from local.oss.storage import AlreadyExists, Buckets, ObjectRecord
 bucket = Buckets(Path(sys.argv[1])).get("examplebucket")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -40,21 +40,23 @@ for number in range(100):
     with bucket.draft() as draft:
         draft.write([sys.argv[2].encode()])
         try:
-            bucket.publish(draft, Record(f"claim {number}", draft.size, "", 0, 0.0), forbid_overwrite=True)
+            bucket.publish(draft, ObjectRecord(f"key {number}", draft.size, "", 0, 0.0), forbid_overwrite=True)
             print(number)
         except AlreadyExists:
             pass
 """
 
 
-def half_sent(cloud: Cloud, body: bytes, promised: int, *, chunked: bool = False) -> socket.socket:
-    """A PUT whose body breaks off; the connection is still open."""
+def start_put(cloud: Cloud, body: bytes, length: int, *, chunked: bool = False) -> socket.socket:
+    """Sends a PUT with an incomplete body, and leaves the connection open."""
     host, _, port = cloud.host.partition(":")
-    wire = socket.create_connection((host, int(port)), timeout=10)
-    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {promised}"
-    wire.sendall(f"PUT {cloud.link('PUT', 'object')} HTTP/1.1\r\nHost: {cloud.host}\r\n{length}\r\n\r\n".encode())
-    wire.sendall(f"{promised:x}\r\n".encode() + body if chunked else body)
-    return wire
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {length}"
+    connection.sendall(
+        f"PUT {cloud.link('PUT', 'object')} HTTP/1.1\r\nHost: {cloud.host}\r\n{framing}\r\n\r\n".encode()
+    )
+    connection.sendall(f"{length:x}\r\n".encode() + body if chunked else body)
+    return connection
 
 
 def drafts(cloud: Cloud) -> list[Path]:
@@ -64,22 +66,22 @@ def drafts(cloud: Cloud) -> list[Path]:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_ends_early_stores_nothing(cloud: Cloud, chunked: bool) -> None:
     cloud.put("object", b"before")
-    with half_sent(cloud, b"x" * 1000, 2000, chunked=chunked) as wire:
-        wire.shutdown(socket.SHUT_WR)
-        answer = b""
-        while block := wire.recv(65_536):
-            answer += block
-    assert answer.startswith(b"HTTP/1.1 400")
-    assert b"<Code>IncompleteBody</Code>" in answer
+    with start_put(cloud, b"x" * 1000, 2000, chunked=chunked) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        response = b""
+        while block := connection.recv(65_536):
+            response += block
+    assert response.startswith(b"HTTP/1.1 400")
+    assert b"<Code>IncompleteBody</Code>" in response
     assert cloud.get("object").body == b"before"
     assert drafts(cloud) == []
 
 
 def test_a_body_without_its_last_chunk_stores_nothing(cloud: Cloud) -> None:
-    with half_sent(cloud, b"x" * 1000, 1000, chunked=True) as wire:
-        wire.sendall(b"\r\n")
-        wire.shutdown(socket.SHUT_WR)
-        assert wire.recv(65_536).startswith(b"HTTP/1.1 400")
+    with start_put(cloud, b"x" * 1000, 1000, chunked=True) as connection:
+        connection.sendall(b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400")
     assert cloud.get("object").status == 404
 
 
@@ -98,7 +100,7 @@ def test_a_process_killed_during_a_put_loses_nothing(start: Callable[..., Cloud]
         try:
             assert process.stdout
             other = Cloud(process.stdout.readline().strip(), cloud.root, cloud.clock)
-            with half_sent(other, b"x" * (3 << 20), 6 << 20):
+            with start_put(other, b"x" * (3 << 20), 6 << 20):
                 while not any(path.stat().st_size for path in drafts(cloud)):
                     assert process.poll() is None
                 os.kill(process.pid, signal.SIGKILL)
@@ -115,7 +117,7 @@ def test_a_process_killed_during_a_put_loses_nothing(start: Callable[..., Cloud]
 def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[..., Cloud]) -> None:
     before = start()
     before.put("object", b"null version", {"x-oss-meta-owner": "someone"})
-    before.keep_versions()
+    before.set_versioning()
     version = before.put("object", b"second").headers["x-oss-version-id"]
     upload = before.call("POST", "large", {"uploads": ""}).text("UploadId")
     before.call("PUT", "large", {"uploadId": upload, "partNumber": "1"}, body=b"part")
@@ -130,11 +132,11 @@ def test_a_restart_finds_objects_versions_uploads_and_rules(start: Callable[...,
     assert after.get("large").body == b"part"
 
 
-def test_of_two_processes_only_one_gets_each_claim(tmp_path: Path) -> None:
+def test_only_one_of_two_processes_writes_each_key(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", CLAIMS, str(tmp_path), name],
+            [sys.executable, "-c", WRITER, str(tmp_path), name],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -158,18 +160,18 @@ def test_of_two_processes_only_one_gets_each_claim(tmp_path: Path) -> None:
     assert sorted(won[0] + won[1]) == list(range(100))
     for name, numbers in zip((b"one", b"two"), won, strict=True):
         for number in numbers:
-            opened = bucket.open(f"claim {number}")
+            opened = bucket.open(f"key {number}")
             assert opened is not None
             assert b"".join(opened.blocks()) == name
 
 
-def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> Record:
+def put(bucket: Bucket, key: str, content: bytes, *, forbid_overwrite: bool = False) -> ObjectRecord:
     with bucket.draft() as draft:
         draft.write([content])
-        return bucket.publish(draft, Record(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
+        return bucket.publish(draft, ObjectRecord(key, draft.size, "", 0, 0.0), forbid_overwrite=forbid_overwrite)
 
 
-def test_a_reader_keeps_what_it_opened_while_others_write_and_delete(tmp_path: Path) -> None:
+def test_an_opened_object_can_be_read_while_others_write_and_delete(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
     put(bucket, "key", b"before" * 1000)
     opened = bucket.open("key")
@@ -179,7 +181,7 @@ def test_a_reader_keeps_what_it_opened_while_others_write_and_delete(tmp_path: P
     assert b"".join(opened.blocks()) == b"before" * 1000
 
 
-def test_a_draft_that_is_not_published_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_draft_that_is_not_published_is_removed(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
     put(bucket, "key", b"before")
     with bucket.draft() as draft:
@@ -189,7 +191,7 @@ def test_a_draft_that_is_not_published_leaves_no_trace(tmp_path: Path) -> None:
     assert list((tmp_path / "examplebucket" / "drafts").iterdir()) == []
 
 
-def test_drafts_of_a_killed_process_are_swept_a_day_later(tmp_path: Path) -> None:
+def test_drafts_of_a_killed_process_are_removed_after_a_day(tmp_path: Path) -> None:
     Buckets(tmp_path).create("examplebucket", 0)
     folder = tmp_path / "examplebucket" / "drafts"
     for name in ("old", "young"):
@@ -199,8 +201,8 @@ def test_drafts_of_a_killed_process_are_swept_a_day_later(tmp_path: Path) -> Non
     assert [path.name for path in folder.iterdir()] == ["young"]
 
 
-def test_a_foreign_file_in_the_root_is_told_apart_from_an_object(tmp_path: Path) -> None:
+def test_a_foreign_file_in_the_root_is_not_taken_for_an_object(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
     (tmp_path / "examplebucket" / "objects" / "foreign=").write_bytes(b"not written by this program")
-    with pytest.raises(ValueError, match="is no object file"):
+    with pytest.raises(ValueError, match="Invalid object file"):
         bucket.open("foreign")

@@ -1,4 +1,4 @@
-"""A bucket that keeps versions."""
+"""A bucket with versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.local.oss.cloud import BUCKET, Cloud
 @pytest.fixture
 def versioned(cloud: Cloud) -> Cloud:
     cloud.put("object", b"before")
-    cloud.keep_versions()
+    cloud.set_versioning()
     return cloud
 
 
@@ -35,15 +35,15 @@ def test_a_link_opens_the_version_that_it_names(versioned: Cloud) -> None:
     assert versioned.send("GET", link.replace(first, "null")).code == "SignatureDoesNotMatch"
 
 
-def test_what_is_no_version_is_told_apart(versioned: Cloud) -> None:
+def test_unknown_and_invalid_versions_are_refused(versioned: Cloud) -> None:
     absent = versioned.get("object", versionId="0" * 32)
     assert (absent.status, absent.code) == (404, "NoSuchVersion")
-    for nonsense in ("../../bucket.json", "x", ""):
-        refused = versioned.get("object", versionId=nonsense)
+    for invalid in ("../../bucket.json", "x", ""):
+        refused = versioned.get("object", versionId=invalid)
         assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
-def test_a_deleted_object_hides_behind_a_marker_and_comes_back_without_it(versioned: Cloud) -> None:
+def test_a_delete_marker_hides_an_object_until_it_is_removed(versioned: Cloud) -> None:
     first = version_of(versioned, b"first")
     deleted = versioned.call("DELETE", "object")
     marker = deleted.headers["x-oss-version-id"]
@@ -59,7 +59,7 @@ def test_a_deleted_object_hides_behind_a_marker_and_comes_back_without_it(versio
     assert versioned.get("object").body == b"first"
 
 
-def test_a_removed_version_is_gone_and_the_one_before_is_current(versioned: Cloud) -> None:
+def test_after_a_version_is_removed_the_previous_one_is_current(versioned: Cloud) -> None:
     first, second = version_of(versioned, b"first"), version_of(versioned, b"second")
     assert versioned.call("DELETE", "object", {"versionId": second}).status == 204
     assert versioned.get("object").headers["x-oss-version-id"] == first
@@ -69,9 +69,9 @@ def test_a_removed_version_is_gone_and_the_one_before_is_current(versioned: Clou
     assert versioned.get("object").code == "NoSuchKey"
 
 
-def test_suspended_versioning_writes_over_the_null_version_alone(versioned: Cloud) -> None:
+def test_suspended_versioning_overwrites_only_the_null_version(versioned: Cloud) -> None:
     first = version_of(versioned, b"first")
-    versioned.keep_versions("Suspended")
+    versioned.set_versioning("Suspended")
     assert version_of(versioned, b"suspended") == "null"
     assert version_of(versioned, b"again") == "null"
     assert versioned.get("object").body == b"again"
@@ -84,18 +84,18 @@ def test_suspended_versioning_writes_over_the_null_version_alone(versioned: Clou
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
 def test_overwriting_cannot_be_forbidden_once_there_are_versions(cloud: Cloud, status: str) -> None:
     cloud.put("object")
-    cloud.keep_versions(status)
+    cloud.set_versioning(status)
     cloud.put("object", b"second", {"x-oss-forbid-overwrite": "true"})
     assert cloud.get("object").body == b"second"
 
 
-def test_the_status_is_told_and_nonsense_refused(cloud: Cloud) -> None:
+def test_the_versioning_status_is_reported_and_an_invalid_one_refused(cloud: Cloud) -> None:
     assert cloud.call("GET", query={"versioning": ""}).texts("Status") == []
-    cloud.keep_versions()
+    cloud.set_versioning()
     assert cloud.call("GET", query={"versioning": ""}).text("Status") == "Enabled"
     assert cloud.call("GET", query={"bucketInfo": ""}).text("Versioning") == "Enabled"
-    for nonsense in (b"", b"<a>", b"<VersioningConfiguration><Status>On</Status></VersioningConfiguration>"):
-        assert cloud.call("PUT", query={"versioning": ""}, body=nonsense).code == "MalformedXML"
+    for invalid in (b"", b"<a>", b"<VersioningConfiguration><Status>On</Status></VersioningConfiguration>"):
+        assert cloud.call("PUT", query={"versioning": ""}, body=invalid).code == "MalformedXML"
 
 
 def test_versions_and_markers_are_listed_newest_first_over_pages(versioned: Cloud) -> None:
@@ -103,36 +103,36 @@ def test_versions_and_markers_are_listed_newest_first_over_pages(versioned: Clou
     ids.append(versioned.call("DELETE", "object").headers["x-oss-version-id"])
     versioned.put("another/deep")
     versioned.put("another/one")
-    whole = versioned.call("GET", query={"versions": "", "delimiter": "/"})
-    assert whole.texts("VersionId") == ids[::-1]
-    assert whole.texts("IsLatest") == ["true", "false", "false", "false"]
-    assert [element.findtext("VersionId") for element in whole.xml.iter("DeleteMarker")] == ids[3:]
-    assert [element.findtext("Prefix") for element in whole.xml.iter("CommonPrefixes")] == ["another/"]
+    complete = versioned.call("GET", query={"versions": "", "delimiter": "/"})
+    assert complete.texts("VersionId") == ids[::-1]
+    assert complete.texts("IsLatest") == ["true", "false", "false", "false"]
+    assert [element.findtext("VersionId") for element in complete.xml.iter("DeleteMarker")] == ids[3:]
+    assert [element.findtext("Prefix") for element in complete.xml.iter("CommonPrefixes")] == ["another/"]
 
-    found: list[str] = []
+    listed: list[str] = []
     query = {"versions": "", "prefix": "object", "max-keys": "1", "encoding-type": "url"}
     while True:
         page = versioned.call("GET", query=query)
-        found += page.texts("VersionId")
+        listed += page.texts("VersionId")
         if page.text("IsTruncated") == "false":
             break
         query |= {"key-marker": page.text("NextKeyMarker"), "version-id-marker": page.text("NextVersionIdMarker")}
-    assert found == ids[::-1]
+    assert listed == ids[::-1]
 
 
-def test_many_deletions_make_markers_and_remove_versions(versioned: Cloud) -> None:
+def test_many_deletions_at_once_add_markers_and_remove_versions(versioned: Cloud) -> None:
     first = version_of(versioned, b"first")
     body = (
         f"<Delete><Object><Key>object</Key></Object><Object><Key>object</Key><VersionId>{first}</VersionId></Object></Delete>"
     ).encode()
-    answer = versioned.call("POST", query={"delete": ""}, body=body)
-    assert answer.texts("DeleteMarker") == ["true"]
-    assert answer.texts("VersionId") == [first]
+    response = versioned.call("POST", query={"delete": ""}, body=body)
+    assert response.texts("DeleteMarker") == ["true"]
+    assert response.texts("VersionId") == [first]
     assert versioned.get("object").status == 404
     assert versioned.get("object", versionId=first).code == "NoSuchVersion"
 
 
-def test_copies_and_uploads_in_parts_get_versions_too(versioned: Cloud) -> None:
+def test_copies_and_multipart_uploads_get_versions_too(versioned: Cloud) -> None:
     first = version_of(versioned, b"first")
     version_of(versioned, b"second")
     copied = versioned.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/object?versionId={first}"})
@@ -140,8 +140,8 @@ def test_copies_and_uploads_in_parts_get_versions_too(versioned: Cloud) -> None:
     assert versioned.get("copy", versionId=copied.headers["x-oss-version-id"]).body == b"first"
     upload = versioned.call("POST", "copy", {"uploads": ""}).text("UploadId")
     versioned.call("PUT", "copy", {"uploadId": upload, "partNumber": "1"}, body=b"in parts")
-    done = versioned.call("POST", "copy", {"uploadId": upload}, {"x-oss-complete-all": "yes"})
-    assert versioned.get("copy", versionId=done.headers["x-oss-version-id"]).body == b"in parts"
+    response = versioned.call("POST", "copy", {"uploadId": upload}, {"x-oss-complete-all": "yes"})
+    assert versioned.get("copy", versionId=response.headers["x-oss-version-id"]).body == b"in parts"
 
 
 def test_a_bucket_with_a_version_left_is_not_removed(versioned: Cloud) -> None:

@@ -1,0 +1,101 @@
+"""Responses of OSS: XML documents, times, and the headers of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from email.utils import formatdate
+from urllib.parse import quote
+
+from werkzeug.wrappers import Response
+
+from signer.times import rfc3339
+
+from .errors import XML_DECLARATION, escape_xml
+from .storage import ObjectRecord
+
+# An XML element: its name, and its value or its children.
+Node = tuple[str, "str | int | bool | list[Node]"]
+
+OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
+
+_TITLES = {
+    "content-type": "Content-Type",
+    "cache-control": "Cache-Control",
+    "content-disposition": "Content-Disposition",
+    "content-encoding": "Content-Encoding",
+    "content-language": "Content-Language",
+    "expires": "Expires",
+}
+
+
+def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None) -> Response:
+    """A response with only these headers; a body of bytes gets its Content-Length."""
+    response = Response(body or (), status, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
+    if "Content-Type" not in (headers or {}):
+        del response.headers["Content-Type"]
+    return response
+
+
+def respond_xml(
+    name: str, content: str | list[Node], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    body = (XML_DECLARATION + _render((name, content))).encode()
+    return respond(status, body, {**(headers or {}), "Content-Type": "application/xml"})
+
+
+def object_headers(record: ObjectRecord) -> dict[str, str]:
+    """The headers of GET and HEAD."""
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{record.etag}"',
+        "Last-Modified": http_date(record.modified),
+        "x-oss-object-type": record.kind,
+        "x-oss-storage-class": record.storage_class,
+        "x-oss-hash-crc64ecma": str(record.crc64),
+    }
+    headers.update({_TITLES.get(name, name): value for name, value in record.headers.items()})
+    if record.is_restored:
+        headers["x-oss-restore"] = 'ongoing-request="false"'
+    return headers
+
+
+def upload_headers(record: ObjectRecord, *, versioning: str) -> dict[str, str]:
+    """The headers of the response to an upload."""
+    headers = {"ETag": f'"{record.etag}"', "x-oss-hash-crc64ecma": str(record.crc64)}
+    return {**headers, **version_header(record.version_id, versioning)}
+
+
+def version_header(version_id: str | None, versioning: str) -> dict[str, str]:
+    """x-oss-version-id, if the bucket has versions."""
+    return {"x-oss-version-id": version_id} if versioning and version_id is not None else {}
+
+
+def http_date(timestamp: float) -> str:
+    """Unix seconds as `Thu, 01 Jan 1970 00:00:00 GMT`."""
+    return formatdate(int(timestamp), usegmt=True)
+
+
+def iso_date(time: datetime | float | None) -> str:
+    """A time (as a float in Unix seconds) as `1970-01-01T00:00:00.000Z`, "" for None."""
+    if time is None:
+        return ""
+    return rfc3339(int(time.timestamp() if isinstance(time, datetime) else time)).replace("Z", ".000Z")
+
+
+def encode_key(key: str, encoding: str) -> str:
+    """A key, or a part of one, in the encoding that the client requested ("" or "url")."""
+    return quote(key, safe="") if encoding == "url" else key
+
+
+def encoding_type(encoding: str) -> list[Node]:
+    return [("EncodingType", encoding)] if encoding else []
+
+
+def _render(node: Node) -> str:
+    name, content = node
+    if isinstance(content, list):
+        return f"<{name}>{''.join(_render(child) for child in content)}</{name}>"
+    string = str(content).lower() if isinstance(content, bool) else str(content)
+    return f"<{name}>{escape_xml(string)}</{name}>"
