@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import flask
 
-import handler
 from signer import Credentials
 
 from . import app as service
@@ -86,7 +85,9 @@ def invoke() -> flask.Response:
     """An event of any other trigger. The platform drops the status and goes by x-fc-status."""
     context = context_of(flask.request.environ)
     try:
-        result = handler.on_event(flask.request.get_data(cache=False), context)
+        from .events import on_event
+
+        result = on_event(flask.request.get_data(cache=False), context)
         body = result if isinstance(result, str | bytes) else json.dumps(result)
     except HandlerError as error:  # its line of audit is written
         return _failed(error.code, error.sentence)

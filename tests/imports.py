@@ -54,12 +54,12 @@ def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
         module = ".".join(filter(None, (base, node.module)))
         yield from (f"{module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.Dict):
-        # "sign:create" in a table of routes, or {"on_http": "http"} of lazy entry points.
+        # "sign:create" in a table of routes; {"on_http": "http"} of a package's lazy names.
         for value in node.values:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                name, _, function = value.value.partition(":")
-                if name.isidentifier() and (function.isidentifier() or not function):
-                    yield f"{package}.{name}.{function or '_'}"
+                module, colon, function = value.value.partition(":")
+                if module.isidentifier() and (function.isidentifier() if colon else is_package):
+                    yield f"{package}.{module}._"
 
 
 def graph(root: Path, packages: Iterable[str]) -> dict[str, set[str]]:

@@ -162,7 +162,7 @@ def test_what_no_object_is_reached_by_is_refused(raw: str) -> None:
     for under in (ROOT, mount()):
         answered = ask(raw, under=under)
         assert (answered.status, answered.code) == (400, "bad_path")
-        assert answered.json["detail"].startswith("The path ")
+        assert answered.json["detail"].startswith("Invalid path: ")
         assert "Location" not in answered.headers
 
 

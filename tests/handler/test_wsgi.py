@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import handler
-from handler import startup, wsgi
+from handler import events, startup, wsgi
 from handler.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
@@ -340,7 +339,7 @@ def test_a_visitors_call_is_a_path_like_any_other(method: str, target: str, cont
 
     added = without("CONTROL_PATH") | ({} if control is None else {"HTTP_X_FC_CONTROL_PATH": control})
     event = b'{"events": [{"eventName": "ObjectCreated:PutObject"}]}'
-    with patch.object(handler, "on_event", never), patch.object(startup, "on_initialize", never):
+    with patch.object(events, "on_event", never), patch.object(startup, "on_initialize", never):
         served = serve(environ_of(target, method, body=event, added=added))
     assert served.status == (404 if "//" not in target and ".." not in target else 400)
     assert "x-fc-status" not in served.headers
@@ -362,7 +361,7 @@ def test_an_event_reaches_the_event_function_as_it_came(result: object, body: st
         seen.append((event, given))
         return result
 
-    with patch.object(handler, "on_event", on_event):
+    with patch.object(events, "on_event", on_event):
         served = serve(control("/invoke", b"\xff{}"))
     assert (served.status, served.body) == (200, body)
     assert "x-fc-status" not in {name.lower() for name in served.headers}
@@ -378,7 +377,7 @@ def failing(error: BaseException | object) -> Answered:
             raise error
         return error
 
-    with patch.object(handler, "on_event", on_event):
+    with patch.object(events, "on_event", on_event):
         return serve(control("/invoke", b"{}"))
 
 

@@ -1,0 +1,129 @@
+"""Imports go one way: between packages, between the parts of the handler, and between files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.imports import PACKAGES, circles, graph, imports, modules
+
+ROOT = Path(__file__).parents[1]
+
+# Each line may import signer and the lines above it; parts of one line only what stands left of themselves.
+LAYERS = (
+    ("errors", "audit", "times"),
+    ("paths", "request", "credentials"),
+    ("config",),
+    ("context",),
+    ("links", "oss", "response"),
+    ("state",),
+    ("keys",),
+    ("auth",),
+    ("shares",),
+    ("pages",),
+    ("endpoints",),
+    ("notices",),
+    ("app",),
+    ("startup", "events", "http", "wsgi", "keys.__main__", "notices.__main__", "gunicorn_conf", ""),
+)
+RANKS = {part: rank for rank, part in enumerate(part for line in LAYERS for part in line)}
+# What a part may not import although it stands above.
+EXCEPT: Mapping[str, frozenset[str]] = {
+    "pages": frozenset({"shares", "oss", "config"}),
+    "notices": frozenset({"endpoints", "request", "response"}),
+}
+SIGNER_LAYERS = ("library", "diagnosis", "cli", "entry point")
+
+
+def part_of(module: str) -> str:
+    """The part of the handler that a module belongs to; a `__main__` is an entry point, not part of its folder."""
+    name = module.removeprefix("handler").removeprefix(".")
+    return name if name in RANKS else name.partition(".")[0]
+
+
+def signer_layer(module: str) -> str:
+    if module in ("signer", "signer.__main__"):
+        return "entry point"
+    folder = module.split(".")[1]
+    return folder if folder in SIGNER_LAYERS else "library"
+
+
+def handler_faults(root: Path) -> Iterator[str]:
+    """A line for each import of the handler that goes against `LAYERS`."""
+    known = modules(root, ["handler"])
+    for found in imports(known):
+        importer, imported = part_of(found.importer), part_of(found.imported)
+        if importer == imported:
+            continue
+        if RANKS[imported] >= RANKS[importer] or imported in EXCEPT.get(importer, ()):
+            place = f"{known[found.importer].relative_to(root)}:{found.line}"
+            yield f"{importer} may not import {imported or 'handler'} ({place})"
+
+
+def test_each_part_of_the_handler_imports_only_what_stands_before_it() -> None:
+    faults = list(handler_faults(ROOT))
+    assert not faults, "\n".join(faults)
+
+
+def test_every_module_of_the_handler_belongs_to_a_part() -> None:
+    assert {part_of(name) for name in modules(ROOT, ["handler"])} <= set(RANKS)
+
+
+def test_packages_import_only_those_before_them() -> None:
+    known = modules(ROOT, PACKAGES)
+    for found in imports(known):
+        importer, imported = found.importer.split(".")[0], found.imported.split(".")[0]
+        assert PACKAGES.index(imported) <= PACKAGES.index(importer), (
+            f"{importer} may not import {imported} ({known[found.importer].relative_to(ROOT)}:{found.line})"
+        )
+
+
+def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line() -> None:
+    known = modules(ROOT, ["signer"])
+    for found in imports(known):
+        importer, imported = signer_layer(found.importer), signer_layer(found.imported)
+        assert SIGNER_LAYERS.index(imported) <= SIGNER_LAYERS.index(importer), (
+            f"{importer} may not import {imported} ({known[found.importer].relative_to(ROOT)}:{found.line})"
+        )
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert circles(graph(ROOT, PACKAGES)) == []
+
+
+def test_no_folder_has_more_modules_than_a_reader_can_survey() -> None:
+    counts: dict[Path, int] = {}
+    for path in modules(ROOT, PACKAGES).values():
+        counts[path.parent] = counts.get(path.parent, 0) + 1
+    assert counts.pop(ROOT / "handler") <= 20
+    assert {str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 17} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("from ..oss import head", "config may not import oss (handler/config/__init__.py:3)"),
+        ("if TYPE_CHECKING:\n    from .. import oss", "config may not import oss (handler/config/__init__.py:4)"),
+        ("def f():\n    import handler.oss", "config may not import oss (handler/config/__init__.py:4)"),
+        ("TABLE = {'/': 'http:answer'}", None),
+        ("from ..errors import HandlerError", None),
+    ],
+)
+def test_an_import_against_the_order_is_reported_with_its_line(source: str, fault: str | None, tmp_path: Path) -> None:
+    package = tmp_path / "handler"
+    (package / "config").mkdir(parents=True)
+    for name in ("__init__", "errors", "oss", "http"):
+        (package / f"{name}.py").write_text("")
+    (package / "config/__init__.py").write_text(f'"""Configuration."""\n\n{source}\n')
+    assert list(handler_faults(tmp_path)) == ([fault] if fault else [])
+
+
+def test_the_handlers_of_routes_count_as_imports(tmp_path: Path) -> None:
+    package = tmp_path / "handler"
+    (package / "endpoints").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "endpoints/__init__.py").write_text("ROUTES = {'/-/sign': {'POST': 'sign:create'}}\n")
+    (package / "endpoints/sign.py").write_text("from .. import endpoints\n")
+    assert circles(graph(tmp_path, ["handler"])) == [["handler.endpoints", "handler.endpoints.sign"]]
