@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
-from signer.signed_request import read_query
+from signer.signed_request import parse_query
 
 from .errors import OssError, incomplete_body
 
@@ -98,7 +98,7 @@ def read(environ: WSGIEnvironment, request_id: str) -> Incoming:
     raw_path, _, raw_query = _raw_target(environ).partition("?")
     try:
         path = unquote(raw_path, errors="strict")
-        query = tuple(read_query(raw_query))
+        query = tuple(parse_query(raw_query))
     except UnicodeDecodeError:
         message = "The path or the query is not UTF-8 behind its percent-encoding."
         raise OssError(400, "InvalidObjectName", message) from None
