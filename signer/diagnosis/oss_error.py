@@ -120,7 +120,7 @@ def read_error(text: str) -> ServerError:
             text = ""
     elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(text)}
     if "Code" not in elements and "EC" not in elements:
-        raise InvalidLink("This is no error document of OSS: give its XML, from <Error> to </Error>.", what="error_xml")
+        raise InvalidLink("This is no error document of OSS: give its XML, from <Error> to </Error>.")
     return ServerError(
         elements.get("Code", "").strip(), elements.get("Message", "").strip(), elements.get("EC", "").strip(), elements
     )
