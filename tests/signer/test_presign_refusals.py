@@ -150,7 +150,9 @@ def test_the_classes_are_those_of_the_tree() -> None:
     kinds = {kind for kind in vars(signer.errors).values() if isinstance(kind, type) and issubclass(kind, SignerError)}
 
     # The tests of forms have their own table.
-    assert {row[0] for row in TABLE} == kinds - {SignerError, signer.InvalidForm}
+    without: set[type[SignerError]] = {SignerError, signer.InvalidForm}
+
+    assert {row[0] for row in TABLE} == kinds - without
     tree = str(signer.errors.__doc__)
     assert all(kind.__name__ in tree and kind.code in tree for kind in kinds - {SignerError})
 
