@@ -216,7 +216,7 @@ def _headers_to_sign(
 
 
 def seconds(when: datetime | float | None) -> int:
-    """Whole Unix seconds of a time, now if None. Raises `InvalidTime`."""
+    """Unix seconds of a time, rounded down; now if None. Raises `InvalidTime`."""
     if when is None:
         return int(time.time())
     try:
