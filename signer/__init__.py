@@ -71,8 +71,8 @@ __all__ = [
     "verify",
 ]
 
-# Rooms that a redirect does not need are opened at their first use.
-_LATER = {
+# Modules that a redirect does not need are imported when one of these names is first used.
+_LAZY_MODULES = {
     "Explanation": "diagnosis",
     "Finding": "diagnosis",
     "Form": "form",
@@ -85,10 +85,17 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _LAZY_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = found
-    return found
+    module = f"{__name__}.{_LAZY_MODULES[name]}"
+    try:
+        member: object = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        # The package for Function Compute leaves signer/diagnosis out.
+        if error.name != module:
+            raise
+        raise ImportError(f"signer.{name} is not part of this package: install fc-presign[cli] to use it.") from None
+    globals()[name] = member
+    return member

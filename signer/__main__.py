@@ -1,4 +1,4 @@
-"""`python -m signer`: links on the command line."""
+"""`python -m signer`: the command line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 
 def main() -> int:
-    """Runs the command line; the exit status is 0, 1 (something is wrong with a link) or 2 (it could not be done)."""
+    """Runs the command line. The exit status is 0, 1 (a link is not valid) or 2 (the command failed)."""
     try:
         import click  # noqa: F401
     except ImportError:
-        print("The command line needs click: pip install 'fc-presign[cli]'.", file=sys.stderr)
+        print("The command line requires click: pip install 'fc-presign[cli]'.", file=sys.stderr)
         return 2
     from .cli import run
 

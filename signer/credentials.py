@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .errors import MissingCredentials
 
-# Each family is read whole or not at all: an id of one with the secret of another never matches.
+# The ID of one family does not match the secret of another, so they are never mixed.
 OFFICIAL_SDK = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
 FUNCTION_COMPUTE = (
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
@@ -19,10 +19,10 @@ FUNCTION_COMPUTE = (
 
 
 class Credentials(NamedTuple):
-    """What signs.
+    """An access key.
 
     `security_token` comes with temporary keys and is None or "" for permanent ones. `expires_at` is when the
-    credentials end (a datetime with a zone, or Unix seconds), None where unknown; no link outlives it.
+    credentials expire (a datetime with a time zone, or Unix seconds), None if unknown; no link outlives it.
     """
 
     access_key_id: str
@@ -44,10 +44,10 @@ class Credentials(NamedTuple):
         *,
         families: Sequence[tuple[str, str, str]] = (OFFICIAL_SDK, FUNCTION_COMPUTE),
     ) -> Credentials:
-        """Credentials from the environment: the official SDK's names first, then Function Compute's.
+        """Reads the environment: the official SDK's variables first, then Function Compute's.
 
-        `families` are the triples of names (id, secret, token); the first complete one wins. A variable that is
-        set but empty is a missing one. Raises `MissingCredentials`.
+        `families` are triples of names (ID, secret, token); the first complete one is used. A variable that is set but
+        empty counts as missing. Raises `MissingCredentials`.
         """
         if environ is None:
             environ = os.environ
@@ -56,14 +56,11 @@ class Credentials(NamedTuple):
             if key_id and secret:
                 return cls(key_id, secret, token or None)
             if key_id or secret:
-                absent = family[1] if key_id else family[0]
-                present = family[0] if key_id else family[1]
-                raise MissingCredentials(
-                    f"{present} is set but {absent} is not: set both, or neither.", variables=family
-                )
+                present, absent = family[:2] if key_id else family[1::-1]
+                raise MissingCredentials(f"{present} is set but {absent} is not: set both, or neither.", family)
         raise MissingCredentials(
-            f"There are no credentials in the environment: set {OFFICIAL_SDK[0]} and {OFFICIAL_SDK[1]} "
-            f"(and {OFFICIAL_SDK[2]} for temporary ones), or the same as {FUNCTION_COMPUTE[0]}, "
-            f"{FUNCTION_COMPUTE[1]} and {FUNCTION_COMPUTE[2]}.",
-            variables=OFFICIAL_SDK + FUNCTION_COMPUTE,
+            f"Credentials not found in the environment: set {OFFICIAL_SDK[0]} and {OFFICIAL_SDK[1]} (and "
+            f"{OFFICIAL_SDK[2]} for temporary credentials), or {FUNCTION_COMPUTE[0]} and {FUNCTION_COMPUTE[1]} (and "
+            f"{FUNCTION_COMPUTE[2]}).",
+            OFFICIAL_SDK + FUNCTION_COMPUTE,
         )

@@ -1,4 +1,4 @@
-"""The Content-Disposition that makes a browser save a file by a name. Source: RFC 6266 and RFC 8187."""
+"""The Content-Disposition with which a browser saves a file under a given name. Source: RFC 6266 and RFC 8187."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def attachment(name: str) -> str:
         size = 0
     if not 0 < size <= 255 or _UNSAFE.search(name):
         raise InvalidQuery(
-            "A file name to download by has 1 to 255 bytes, and no slash, backslash or control character.",
-            name="response-content-disposition",
+            "Invalid file name: it must have 1 to 255 bytes of UTF-8, and no slash, backslash or control character.",
+            "response-content-disposition",
         )
-    plain = _NOT_IN_QUOTES.sub("_", name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    ascii_name = _NOT_IN_QUOTES.sub("_", name)
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""What the signer refuses, and why.
+"""The exceptions that the signer raises.
 
 ```
 SignerError
@@ -20,107 +20,139 @@ SignerError
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class SignerError(Exception):
-    """The base of all refusals: `code` for programs, a sentence for people, the facts as attributes.
+    """The base class: `code` is for programs, the message for people, and attributes say what was refused.
 
-    No message and no attribute holds a secret, a token or a signature.
+    An attribute holds the argument as it was passed. Messages and attributes hold no secret, token or signature.
     """
 
     code = "signer_error"
 
-    def __init__(self, sentence: str, *, code: str | None = None, **facts: object) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
         if code is not None:
             self.code = code
-        self.facts: dict[str, object] = facts
-        for name, value in facts.items():
-            setattr(self, name, value)
+
+
+# Every attribute has a default, because unpickling an exception passes the message alone.
 
 
 class InvalidMethod(SignerError):
-    """`method` is none of GET, HEAD, PUT, POST, DELETE."""
+    """`method` is not GET, HEAD, PUT, POST or DELETE."""
 
     code = "invalid_method"
-    method: object
+
+    def __init__(self, message: str, method: str = "") -> None:
+        super().__init__(message)
+        self.method = method
 
 
 class InvalidBucket(SignerError):
-    """`bucket` is no bucket name."""
+    """`bucket` is not a valid bucket name."""
 
     code = "invalid_bucket"
-    bucket: object
+
+    def __init__(self, message: str, bucket: str = "") -> None:
+        super().__init__(message)
+        self.bucket = bucket
 
 
 class InvalidKey(SignerError):
-    """`key` is no object key (`invalid_key`), or one that HTTP clients rewrite (`unsafe_key`)."""
+    """`key` is not a valid object key (`invalid_key`), or HTTP clients would rewrite it (`unsafe_key`)."""
 
     code = "invalid_key"
-    key: object
+
+    def __init__(self, message: str, key: str = "", *, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.key = key
 
 
 class InvalidHeader(SignerError):
-    """The header `name` cannot be signed as given; its value is not repeated."""
+    """The header `name` cannot be signed; its value is not repeated."""
 
     code = "invalid_header"
-    name: object
+
+    def __init__(self, message: str, name: str = "", *, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.name = name
 
 
 class InvalidQuery(SignerError):
-    """The query parameter `name` cannot be signed as given; its value is not repeated."""
+    """The query parameter `name` cannot be signed; its value is not repeated."""
 
     code = "invalid_query"
-    name: object
+
+    def __init__(self, message: str, name: str = "", *, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.name = name
 
 
 class InvalidExpiry(SignerError):
     """`expires_in` is not a whole number of seconds from 1 to 604800."""
 
     code = "invalid_expiry"
-    expires_in: object
+
+    def __init__(self, message: str, expires_in: int = 0) -> None:
+        super().__init__(message)
+        self.expires_in = expires_in
 
 
 class InvalidTime(SignerError):
-    """A time is neither a datetime with a zone nor Unix seconds from 1970 to 9999."""
+    """A time is neither a datetime with a time zone nor Unix seconds from 1970 to 9999."""
 
     code = "invalid_time"
 
 
 class InvalidEndpoint(SignerError):
-    """A region, an address or a product that no OSS endpoint has."""
+    """`value` is not the region, address or product of an OSS endpoint."""
 
     code = "invalid_endpoint"
-    value: object
+
+    def __init__(self, message: str, value: str = "") -> None:
+        super().__init__(message)
+        self.value = value
 
 
 class InvalidLink(SignerError):
-    """A text that is no presigned URL."""
+    """A string is not a presigned URL, or not an `oss://` address."""
 
     code = "invalid_link"
 
 
 class InvalidForm(SignerError):
-    """A form upload that cannot be allowed as asked; `field` names what is wrong."""
+    """A form upload cannot be signed; `field` is the argument that is wrong."""
 
     code = "invalid_form"
-    field: object
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class InvalidCredentials(SignerError):
-    """Credentials that cannot sign."""
+    """Credentials cannot sign."""
 
     code = "invalid_credentials"
 
 
 class MissingCredentials(InvalidCredentials):
-    """No credentials where some were looked for; `variables` are the names that were read."""
+    """Credentials were not found; `variables` are the names that were read."""
 
     code = "missing_credentials"
-    variables: object
+
+    def __init__(self, message: str, variables: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.variables = variables
 
 
 class CredentialsExpired(InvalidCredentials):
-    """The credentials end before a link could live for a second; `expires_at` says when."""
+    """The credentials expire, at `expires_at`, less than a second after the signing time."""
 
     code = "credentials_expired"
-    expires_at: object
+
+    def __init__(self, message: str, expires_at: datetime | float | None = None) -> None:
+        super().__init__(message)
+        self.expires_at = expires_at

@@ -1,4 +1,4 @@
-"""A form upload (PostObject) that a signed policy allows.
+"""A form upload (PostObject) with a signed policy.
 
 Sources: the OSS pages "PostObject" and "Include a V4 signature in a POST request".
 """
@@ -8,28 +8,28 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import NamedTuple
 
 from . import names, v4
 from .credentials import Credentials
 from .endpoint import Endpoint
 from .errors import InvalidForm
-from .link import check_credentials, check_expiry, clamp, seconds
+from .link import check_expiry, seconds, signing_context
 
-MAX_SIZE = 5 * 1024**3  # bytes, of one PostObject
+MAX_SIZE = 5 * 1024**3  # bytes
 FILE_NAME = "${filename}"
 
-# What a form says when the client says nothing better; each fits the prefix before it.
+# For clients that do not set the type: one that matches each prefix.
 _DEFAULT_TYPES = {"image/": "image/jpeg", "text/": "text/plain", "audio/": "audio/mpeg", "video/": "video/mp4"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]+(?:; ?charset=[a-z0-9-]+)?)?", re.IGNORECASE)
 
 
 class Form(NamedTuple):
-    """A form that uploads one file: send `fields`, then the file as the last field `file`, to `url`.
+    """A form that uploads one file: post `fields`, then the file as the last field `file`, to `url`.
 
-    `expires_at` (UTC) is when OSS stops taking it, `expires_in` the seconds until then; `clamped` says that the
-    credentials end before the expiry that was asked for. The fields are secrets, so they never show in `repr`.
+    `expires_at` (UTC) is when OSS stops accepting the form and `expires_in` the seconds until then; `clamped` is true
+    if the credentials expire before the requested expiry. The fields are secrets, so `repr` leaves out their values.
     """
 
     url: str
@@ -60,41 +60,33 @@ def post_form(
 ) -> Form:
     """A form that lets anyone upload one file of `min_size` to `max_size` bytes until it expires.
 
-    `key` is the object's own, or a prefix that ends in "/" (or "", the whole bucket): the client then chooses the
-    rest, by default the file's name. `content_type` is the object's own, or a prefix such as "image/": the client
-    then sets the field `x-oss-content-type`, which OSS puts before all others. Unless `overwrite`, an object that is
-    there stays. The object has the bucket's own ACL: OSS takes fields that no condition names, so the ACL is named.
-    Raises a child of `SignerError`.
+    `key` is the object's key, or a prefix that ends with "/" (or "", the entire bucket): the client then chooses the
+    rest, by default the file's name. `content_type` is the object's type, or a prefix such as "image/": the client
+    then sets the field `x-oss-content-type`, which OSS prefers to all others. Without `overwrite`, an existing object
+    is not replaced. `expires_in` is in seconds, 1 to 604800. Raises a subclass of `SignerError`.
     """
     names.check_bucket(bucket)
     is_prefix = key == "" or key.endswith("/")
     if key:
         names.check_key(key)
     if FILE_NAME in key:
-        raise InvalidForm(f"OSS puts the file's own name where a key has {FILE_NAME}: leave it out.", field="key")
+        raise InvalidForm(f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key")
     check_expiry(expires_in)
     if type(max_size) is not int or not 0 <= max_size <= MAX_SIZE:
-        raise InvalidForm(f"max_size is from 0 to {MAX_SIZE} bytes, not {max_size!r}.", field="max_size")
+        raise InvalidForm(f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_SIZE} bytes.", "max_size")
     if type(min_size) is not int or not 0 <= min_size <= max_size:
-        raise InvalidForm(f"min_size is from 0 to max_size ({max_size}) bytes, not {min_size!r}.", field="min_size")
+        raise InvalidForm(f"Invalid min_size {min_size!r}: it must be from 0 to max_size ({max_size}).", "min_size")
     if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
         raise InvalidForm(
-            f"{content_type!r} is no media type: write text/plain, or text/ for all that begin so.",
-            field="content_type",
+            f"Invalid content_type {content_type!r}: expected a media type such as text/plain, or a prefix such as "
+            "text/.",
+            "content_type",
         )
-    check_credentials(credentials)
-    issued = seconds(now)
-    asked, expires_in = expires_in, clamp(expires_in, credentials, issued)
-    expires_at = datetime.fromtimestamp(issued + expires_in, timezone.utc)
-    timestamp = v4.timestamp(issued)
-    scope = v4.scope(timestamp[:8], endpoint.region, endpoint.product)
-
+    context = signing_context(credentials, endpoint, seconds(now), expires_in)
     fixed = {
-        "x-oss-signature-version": v4.ALGORITHM,
-        "x-oss-credential": f"{credentials.access_key_id}/{scope}",
-        "x-oss-date": timestamp,
-        **({"x-oss-security-token": credentials.security_token} if credentials.security_token else {}),
+        **context.parameters,
         **({} if overwrite else {"x-oss-forbid-overwrite": "true"}),
+        # OSS accepts fields that no condition names, so the policy fixes the ACL: the bucket's own.
         "x-oss-object-acl": "default",
         "success_action_status": "200",
     }
@@ -103,22 +95,21 @@ def post_form(
     conditions.append(["content-length-range", min_size, max_size])
     fields = {"key": key + FILE_NAME if is_prefix else key, **fixed}
     if content_type is not None:
-        open_ended = content_type.endswith("/")
-        conditions.append(["starts-with" if open_ended else "eq", "$x-oss-content-type", content_type])
+        is_type_prefix = content_type.endswith("/")
+        conditions.append(["starts-with" if is_type_prefix else "eq", "$x-oss-content-type", content_type])
         default = _DEFAULT_TYPES.get(content_type.lower(), content_type + "octet-stream")
-        fields["x-oss-content-type"] = default if open_ended else content_type
-    policy = encode_policy(expires_at, conditions)
-    key_of_day = v4.signing_key(credentials.access_key_secret, timestamp[:8], endpoint.region, endpoint.product)
+        fields["x-oss-content-type"] = default if is_type_prefix else content_type
+    policy = encode_policy(context.expires_at, conditions)
     return Form(
         endpoint.url(bucket, ""),
-        {**fields, "policy": policy, "x-oss-signature": v4.signature(key_of_day, policy)},
-        expires_at,
-        expires_in,
-        expires_in < asked,
+        {**fields, "policy": policy, "x-oss-signature": v4.signature(context.signing_key, policy)},
+        context.expires_at,
+        context.expires_in,
+        context.expires_in < expires_in,
     )
 
 
 def encode_policy(expires_at: datetime, conditions: list[object]) -> str:
-    """The policy as the string to sign: base64 of its JSON."""
+    """The string to sign: the base64 of the policy's JSON."""
     document = {"expiration": f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z", "conditions": conditions}
     return b64encode(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()).decode()

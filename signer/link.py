@@ -1,4 +1,4 @@
-"""A link: a presigned URL with all that is needed to use it."""
+"""A link: a presigned URL and what a client needs to use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .endpoint import Endpoint
 from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, InvalidHeader, InvalidQuery, InvalidTime
 
 MAX_EXPIRES_IN = 604_800
-# What the signer itself puts into the query; a caller who gave one of them would sign something else.
+# The signer adds these parameters itself.
 RESERVED_QUERY = frozenset(
     f"x-oss-{name}"
     for name in (
@@ -33,9 +33,9 @@ _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 class Link(NamedTuple):
     """A presigned URL and how to use it.
 
-    `headers` are exactly what the caller must send besides `Host`. `expires_at` (UTC) is when OSS stops
-    answering and `expires_in` the seconds until then; `clamped` says that the credentials end before the expiry
-    that was asked for. The URL is a secret, so it never shows in `repr`.
+    The client must send exactly `headers`, besides `Host`. `expires_at` (UTC) is when OSS stops accepting the link and
+    `expires_in` the seconds until then; `clamped` is true if the credentials expire before the requested expiry. The
+    URL is a secret, so `repr` redacts it.
     """
 
     url: str
@@ -67,15 +67,14 @@ def presign(
     signed_headers: Iterable[str] = (),
     now: datetime | float | None = None,
 ) -> Link:
-    """A link that lets anyone do `method` on `oss://bucket/key` until it expires.
+    """A link that lets anyone send `method` to `oss://bucket/key` until it expires.
 
     `key` is None for a request to the bucket itself, such as a list of its objects. `expires_in` is in seconds, 1 to
-    604800. `headers` are those that the request will carry: Content-Type,
-    Content-MD5 and x-oss-* are always signed, others only where `signed_headers` names them; `host` is filled
-    in from the endpoint. `now` (a datetime with a zone, or Unix seconds) is the clock, cut to whole seconds.
-    The expiry is clamped to `credentials.expires_at` where that is known, and to nothing else.
+    604800. `headers` are those that the request will carry: Content-Type, Content-MD5 and x-oss-* are always signed,
+    others only if `signed_headers` names them; `host` is filled in from the endpoint. `now` (a datetime with a time
+    zone, or Unix seconds) is the clock, rounded down to a second. The link does not outlive `credentials.expires_at`.
 
-    Raises a child of `SignerError` for whatever OSS would refuse and whatever would break on its way there.
+    Raises a subclass of `SignerError` for whatever OSS would refuse and clients would change.
     Source: the OSS page "Include a V4 signature in a URL".
     """
     if key is None:
@@ -87,11 +86,14 @@ def presign(
         encoded_key = v4.encode_key(key)
     check_expiry(expires_in)
     signed, additional = (
-        sign_headers(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
+        _headers_to_sign(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")
     )
     issued = int(time.time()) if now is None else seconds(now)
-    frame = _frame(method, bucket, credentials, endpoint, issued, expires_in, additional)
-    canonical_query = _query(frame.parameters, tuple(query.items())) if query else frame.query
+    context, parameters, canonical_query, address = _prepare(
+        method, bucket, credentials, endpoint, issued, expires_in, additional
+    )
+    if query:
+        canonical_query = _canonical_query(parameters, tuple(query.items()))
     request = v4.canonical_request(
         method,
         v4.canonical_path(bucket, encoded_key),
@@ -100,100 +102,62 @@ def presign(
         additional,
         signed.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
     )
-    signature = v4.signature(frame.signing_key, v4.string_to_sign(frame.timestamp, frame.scope, request))
+    signature = v4.signature(context.signing_key, v4.string_to_sign(context.timestamp, context.scope, request))
     return Link(
-        f"{frame.address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
+        f"{address}{encoded_key}?{canonical_query}&x-oss-signature={signature}",
         method,
         {name: value for name, value in headers.items() if name.lower() in signed and name.lower() != "host"}
         if headers
         else {},
-        frame.expires_at,
-        frame.expires_in,
-        frame.expires_in < expires_in,
+        context.expires_at,
+        context.expires_in,
+        context.expires_in < expires_in,
     )
 
 
-@lru_cache(maxsize=64)
-def _query(parameters: tuple[tuple[str, str], ...], own: tuple[tuple[str, str], ...]) -> str:
-    """The canonical query of a frame's parameters and the caller's own."""
-    return v4.canonical_query([*[own_parameter(*pair) for pair in own], *parameters])
-
-
-def own_parameter(name: str, value: str) -> tuple[str, str]:
-    """A query parameter of the caller's own, checked, in its canonical form. Raises `InvalidQuery`."""
-    names.check_query(name, value)
-    if name.lower() in RESERVED_QUERY:
-        raise InvalidQuery(
-            f"The query parameter {name} is the signature's own: leave it out.", code="reserved_query", name=name
-        )
-    return v4.canonical_parameter(name, value)
-
-
-def sign_headers(
-    headers: Mapping[str, str] | None, signed_headers: Iterable[str], host: str
-) -> tuple[dict[str, str], str]:
-    """The headers to sign, by lower-case name, and the canonical list of the additional ones.
-
-    Raises `InvalidHeader` for a header given twice, and for a name that is to be signed and was not given.
-    """
-    given: dict[str, str] = {}
-    for name, value in (headers or {}).items():
-        names.check_header(name, value)
-        if name.lower() in given:
-            raise InvalidHeader(f"The header {name} is given twice: give it once.", code="duplicate_header", name=name)
-        given[name.lower()] = value
-    if isinstance(signed_headers, str):
-        raise InvalidHeader("signed_headers is a list of header names, not one text.", name=signed_headers)
-    additional = {name.lower() for name in signed_headers}
-    additional = {name for name in additional if not v4.is_always_signed(name)}
-    if given.get("host", host) != host:
-        raise InvalidHeader(f"The header Host is {host!r} for this endpoint: leave it out.", name="host")
-    if "host" in additional:
-        given["host"] = host
-    for name in sorted(additional - given.keys()):
-        raise InvalidHeader(
-            f"The header {name} is to be signed: give its value in headers.", code="missing_header", name=name
-        )
-    signed = {name: value for name, value in given.items() if name in additional or v4.is_always_signed(name)}
-    return signed, v4.additional_headers(additional)
-
-
-def seconds(moment: datetime | float | None) -> int:
-    """Whole Unix seconds of a moment, now if None. Raises `InvalidTime`."""
-    if moment is None:
-        return int(time.time())
-    try:
-        if isinstance(moment, datetime):
-            if moment.tzinfo is None:
-                raise InvalidTime(f"The time {moment.isoformat()} has no zone: give it one, such as UTC.")
-            whole = int(moment.timestamp() // 1)
-        else:
-            whole = int(moment // 1)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidTime("A time is a datetime with a zone, or Unix seconds.") from None
-    if not 0 <= whole <= _LAST_SECOND - MAX_EXPIRES_IN:
-        raise InvalidTime(f"{whole} is no time from 1970 to 9999 in Unix seconds.")
-    return whole
-
-
-class _Frame(NamedTuple):
-    """What all links of one method, bucket, second, expiry and set of credentials have in common, checked.
-
-    `address` is the URL up to the key.
-    """
+class SigningContext(NamedTuple):
+    """What the signatures of one second have in common, and the parameters that name it, as links and forms do."""
 
     timestamp: str
     scope: str
     signing_key: bytes
-    parameters: tuple[tuple[str, str], ...]
-    query: str
-    address: str
+    parameters: dict[str, str]
     expires_at: datetime
     expires_in: int
 
 
+def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int) -> SigningContext:
+    """Raises `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
+    check_credentials(credentials)
+    if credentials.expires_at is not None:
+        remaining = seconds(credentials.expires_at) - issued
+        if remaining < 1:
+            raise CredentialsExpired(
+                "The credentials have expired. Get new ones and sign again.", credentials.expires_at
+            )
+        expires_in = min(expires_in, remaining)
+    timestamp = v4.timestamp(issued)
+    date = timestamp[:8]
+    scope = v4.scope(date, endpoint.region, endpoint.product)
+    parameters = {
+        "x-oss-signature-version": v4.ALGORITHM,
+        "x-oss-credential": f"{credentials.access_key_id}/{scope}",
+        "x-oss-date": timestamp,
+    }
+    if credentials.security_token:
+        parameters["x-oss-security-token"] = credentials.security_token
+    return SigningContext(
+        timestamp,
+        scope,
+        v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
+        parameters,
+        datetime.fromtimestamp(issued + expires_in, timezone.utc),
+        expires_in,
+    )
+
+
 @lru_cache(maxsize=64)
-def _frame(
+def _prepare(
     method: str,
     bucket: str,
     credentials: Credentials,
@@ -201,68 +165,91 @@ def _frame(
     issued: int,
     expires_in: int,
     additional: str,
-) -> _Frame:
+) -> tuple[SigningContext, tuple[tuple[str, str], ...], str, str]:
+    """The context, its canonical parameters, the query that they are, and the URL up to the key."""
     names.check_method(method)
     names.check_bucket(bucket)
-    check_credentials(credentials)
-    expires_in = clamp(expires_in, credentials, issued)
-    issued_at = v4.timestamp(issued)
-    date = issued_at[:8]
-    scope = v4.scope(date, endpoint.region, endpoint.product)
-    own = {
-        "x-oss-credential": f"{credentials.access_key_id}/{scope}",
-        "x-oss-date": issued_at,
-        "x-oss-expires": str(expires_in),
-        "x-oss-signature-version": v4.ALGORITHM,
-    }
+    context = signing_context(credentials, endpoint, issued, expires_in)
+    own = {**context.parameters, "x-oss-expires": str(context.expires_in)}
     if additional:
         own["x-oss-additional-headers"] = additional
-    if credentials.security_token:
-        own["x-oss-security-token"] = credentials.security_token
     parameters = tuple(v4.canonical_parameter(name, value) for name, value in sorted(own.items()))
-    return _Frame(
-        issued_at,
-        scope,
-        v4.signing_key(credentials.access_key_secret, date, endpoint.region, endpoint.product),
-        parameters,
-        v4.canonical_query(parameters),
-        endpoint.url(bucket, ""),
-        datetime.fromtimestamp(issued + expires_in, timezone.utc),
-        expires_in,
-    )
+    return context, parameters, v4.canonical_query(parameters), endpoint.url(bucket, "")
+
+
+@lru_cache(maxsize=64)
+def _canonical_query(parameters: tuple[tuple[str, str], ...], requested: tuple[tuple[str, str], ...]) -> str:
+    return v4.canonical_query([*[_canonical_parameter(*pair) for pair in requested], *parameters])
+
+
+def _canonical_parameter(name: str, value: str) -> tuple[str, str]:
+    names.check_query(name, value)
+    if name.lower() in RESERVED_QUERY:
+        raise InvalidQuery(f"Query parameter {name} is not allowed: the signer adds it.", name, code="reserved_query")
+    return v4.canonical_parameter(name, value)
+
+
+def _headers_to_sign(
+    headers: Mapping[str, str] | None, signed_headers: Iterable[str], host: str
+) -> tuple[dict[str, str], str]:
+    """The headers to sign, by lower-case name, and the canonical list of the additional ones."""
+    available: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        names.check_header(name, value)
+        if name.lower() in available:
+            raise InvalidHeader(f"Duplicate header {name}: pass it once.", name, code="duplicate_header")
+        available[name.lower()] = value
+    if isinstance(signed_headers, str):
+        raise InvalidHeader("signed_headers must be a list of header names, not one string.", signed_headers)
+    additional = {name.lower() for name in signed_headers}
+    additional = {name for name in additional if not v4.is_always_signed(name)}
+    if available.get("host", host) != host:
+        raise InvalidHeader(f"Invalid header Host: it must be {host!r} for this endpoint, or left out.", "host")
+    if "host" in additional:
+        available["host"] = host
+    for name in sorted(additional - available.keys()):
+        raise InvalidHeader(
+            f"Missing header {name}: a signed header requires a value in headers.", name, code="missing_header"
+        )
+    signed = {name: value for name, value in available.items() if name in additional or v4.is_always_signed(name)}
+    return signed, v4.additional_headers(additional)
+
+
+def seconds(when: datetime | float | None) -> int:
+    """Unix seconds of a time, rounded down; now if None. Raises `InvalidTime`."""
+    if when is None:
+        return int(time.time())
+    try:
+        if isinstance(when, datetime):
+            if when.tzinfo is None:
+                raise InvalidTime(f"Invalid time {when.isoformat()}: it requires a time zone, such as UTC.")
+            timestamp = int(when.timestamp() // 1)
+        else:
+            timestamp = int(when // 1)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidTime("Invalid time: expected a datetime with a time zone, or Unix seconds.") from None
+    if not 0 <= timestamp <= _LAST_SECOND - MAX_EXPIRES_IN:
+        raise InvalidTime(f"Invalid time {timestamp}: Unix seconds must be in the years 1970 to 9999.")
+    return timestamp
 
 
 def check_expiry(expires_in: int) -> None:
     """Raises `InvalidExpiry` unless `expires_in` is a whole number of seconds from 1 to 604800."""
     if type(expires_in) is not int or not 1 <= expires_in <= MAX_EXPIRES_IN:
         raise InvalidExpiry(
-            f"A link lives for 1 to {MAX_EXPIRES_IN} whole seconds, not {expires_in!r}.", expires_in=expires_in
+            f"Invalid expires_in {expires_in!r}: it must be a whole number of seconds from 1 to {MAX_EXPIRES_IN}.",
+            expires_in,
         )
-
-
-def clamp(expires_in: int, credentials: Credentials, issued: int) -> int:
-    """The seconds from `issued` that are left of an expiry until the credentials end, where they say when.
-
-    Raises `CredentialsExpired` where that is less than one.
-    """
-    if credentials.expires_at is None:
-        return expires_in
-    left = seconds(credentials.expires_at) - issued
-    if left < 1:
-        raise CredentialsExpired(
-            "The credentials have ended: get new ones and sign again.", expires_at=credentials.expires_at
-        )
-    return min(expires_in, left)
 
 
 def check_credentials(credentials: Credentials) -> None:
-    """Raises `InvalidCredentials` unless id and secret are visible ASCII, and the token too where there is one."""
+    """Raises `InvalidCredentials` unless ID and secret are visible ASCII, and so is the token if there is one."""
     for name, value in zip(credentials._fields[:3], credentials[:3], strict=True):
         if value is None and name == "security_token":
             continue
         empty = not value and name != "security_token"
         if not isinstance(value, str) or empty or not (value.isascii() and value.isprintable()) or " " in value:
             raise InvalidCredentials(
-                f"The credentials' {name} is empty or holds a blank or a character that no access key has: "
-                "copy it again, whole."
+                f"Invalid credentials: {name} is empty or contains a space or another character that no access key "
+                "has. Copy the complete value again."
             )

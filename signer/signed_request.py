@@ -1,4 +1,4 @@
-"""A signed request as it is presented: the parts of its URL, and those of its signature.
+"""Reads a signed request: the parts of its URL and of its signature.
 
 Sources: the OSS pages "Include a V4 signature in a URL" and "Include a V4 signature in the Authorization header".
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from . import v4
-from .endpoint import Endpoint
+from .endpoint import Endpoint, is_address
 from .errors import InvalidLink
 
 REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
@@ -27,18 +27,18 @@ _HOST = re.compile(
 
 
 class Fault(NamedTuple):
-    """One thing that does not hold.
+    """One reason why a signed request is not valid.
 
-    `code` is one of unsigned, bad_parameter, expires_out_of_range, unknown_access_key, missing_token, wrong_token,
-    token_expired, wrong_scope, skewed, expired, missing_header, signature_mismatch. `parameter` names the query
-    parameter or header that it is about, where there is one.
+    `code` is unsigned, bad_parameter, expires_out_of_range, unknown_access_key, missing_token, wrong_token,
+    token_expired, wrong_scope, skewed, expired, missing_header or signature_mismatch. `parameter` is the name of the
+    query parameter or header that is wrong, or None.
     """
 
     code: str
     parameter: str | None = None
 
 
-class Presented(NamedTuple):
+class ParsedUrl(NamedTuple):
     """A URL as OSS reads it: `key` decoded once, `query` as decoded pairs."""
 
     scheme: str
@@ -48,59 +48,59 @@ class Presented(NamedTuple):
     query: tuple[tuple[str, str], ...]
 
 
-def read_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None) -> Presented:
-    """A URL taken apart as OSS does. Raises `InvalidLink` where it names no object or no known bucket."""
+def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None) -> ParsedUrl:
+    """Splits a URL as OSS does. Raises `InvalidLink` if the URL does not name an object or its bucket is not known."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2].lower()
         path = unquote(parts.path, errors="strict")[1:]
-        query = tuple(read_query(parts.query))
-        name = parts.hostname or ""
+        query = tuple(parse_query(parts.query))
+        hostname = parts.hostname or ""
     except (ValueError, AttributeError):
-        raise InvalidLink("This is no URL: copy the link again, whole.") from None
-    if parts.scheme not in ("http", "https") or not name:
-        raise InvalidLink("This is no web address: a link begins with https:// or http://.")
-    found = _HOST.fullmatch(name)
+        raise InvalidLink("Invalid URL. Copy the complete link again.") from None
+    if parts.scheme not in ("http", "https") or not hostname:
+        raise InvalidLink("Invalid link: it must begin with https:// or http://, and a host.")
+    match = _HOST.fullmatch(hostname)
     if endpoint is not None:
-        style = endpoint.addressing
-        owner = host.removesuffix("." + endpoint.domain) if style == "virtual" else bucket
-    elif found:
-        style = "virtual" if found["bucket"] else "path"
-        owner = found["bucket"]
+        addressing = endpoint.addressing
+        owner = host.removesuffix("." + endpoint.domain) if addressing == "virtual" else bucket
+    elif match:
+        addressing = "virtual" if match["bucket"] else "path"
+        owner = match["bucket"]
     else:
-        style = "path" if bucket is None and _is_address(name) else "custom"
+        addressing = "path" if bucket is None and is_address(hostname) else "custom"
         owner = bucket
-    if style == "path":
+    if addressing == "path":
         owner, _, path = path.partition("/")
     if not owner:
-        raise InvalidLink(f"The domain {host} does not tell the bucket: name it with bucket=.")
+        raise InvalidLink(f"Unknown bucket: the domain {host} does not contain it. Pass bucket (--bucket).")
     if not path:
-        raise InvalidLink("This URL names no object: there is nothing behind the host.")
-    return Presented(parts.scheme, host, owner, path, query)
+        raise InvalidLink("Invalid link: the URL does not name an object.")
+    return ParsedUrl(parts.scheme, host, owner, path, query)
 
 
-def read_query(query: str) -> Iterable[tuple[str, str]]:
-    """The decoded pairs of a raw query; "+" is a blank, as OSS reads it. Raises `UnicodeDecodeError`."""
-    for part in query.split("&"):
-        if part:
-            name, _, value = part.partition("=")
+def parse_query(query: str) -> Iterable[tuple[str, str]]:
+    """The decoded pairs of a raw query; "+" is a space, as OSS reads it. Raises `UnicodeDecodeError`."""
+    for pair in query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
             yield unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
 
 
-def read_timestamp(text: str) -> int | None:
+def read_timestamp(string: str) -> int | None:
     """Unix seconds of `YYYYMMDDThhmmssZ`, None for anything else."""
-    found = _TIMESTAMP.fullmatch(text)
-    if not found:
+    match = _TIMESTAMP.fullmatch(string)
+    if not match:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups())
+    year, month, day, hour, minute, second = (int(part) for part in match.groups())
     try:
         return timegm(datetime(year, month, day, hour, minute, second).timetuple())
     except ValueError:
         return None
 
 
-class PresentedSignature(NamedTuple):
-    """The parts of a signature as presented; `faults` where one cannot be read."""
+class ParsedSignature(NamedTuple):
+    """The parts of a signature; `faults` are those that cannot be read. `issued` is Unix seconds, `expires` seconds."""
 
     faults: tuple[Fault, ...]
     access_key_id: str
@@ -115,12 +115,12 @@ class PresentedSignature(NamedTuple):
     signature: str
     in_query: bool
 
-    def where(self, part: str) -> str:
-        """The name under which a part was presented."""
+    def location(self, part: str) -> str:
+        """The query parameter or header that holds a part."""
         return f"x-oss-{part}" if self.in_query else "authorization"
 
 
-def query_signature(query: Mapping[str, str]) -> PresentedSignature:
+def parse_query_signature(query: Mapping[str, str]) -> ParsedSignature:
     """The signature in the query of a presigned URL."""
     faults = [Fault("bad_parameter", name) for name in REQUIRED if not query.get(name)]
     if query.get("x-oss-signature-version", v4.ALGORITHM) != v4.ALGORITHM:
@@ -128,14 +128,14 @@ def query_signature(query: Mapping[str, str]) -> PresentedSignature:
     if query.get("x-oss-additional-headers") == "":
         faults.append(Fault("bad_parameter", "x-oss-additional-headers"))
     expires = query.get("x-oss-expires", "")
-    whole = re.fullmatch(r"-?[0-9]{1,18}", expires) is not None
-    if expires and not whole:
+    is_integer = re.fullmatch(r"-?[0-9]{1,18}", expires) is not None
+    if expires and not is_integer:
         faults.append(Fault("bad_parameter", "x-oss-expires"))
-    return _signature(
+    return _parse_signature(
         faults,
         credential=query.get("x-oss-credential", ""),
         issued_at=query.get("x-oss-date", ""),
-        expires=int(expires) if whole else 0,
+        expires=int(expires) if is_integer else 0,
         token=query.get("x-oss-security-token", ""),
         additional=query.get("x-oss-additional-headers", ""),
         signature=query.get("x-oss-signature", ""),
@@ -143,22 +143,22 @@ def query_signature(query: Mapping[str, str]) -> PresentedSignature:
     )
 
 
-def header_signature(headers: Mapping[str, str]) -> PresentedSignature:
+def parse_header_signature(headers: Mapping[str, str]) -> ParsedSignature:
     """The signature in the Authorization header; names are lower-case."""
-    given = dict(_AUTHORIZATION.findall(headers["authorization"].partition(" ")[2]))
-    return _signature(
-        [] if given.get("Signature") else [Fault("bad_parameter", "authorization")],
-        credential=given.get("Credential", ""),
+    fields = dict(_AUTHORIZATION.findall(headers["authorization"].partition(" ")[2]))
+    return _parse_signature(
+        [] if fields.get("Signature") else [Fault("bad_parameter", "authorization")],
+        credential=fields.get("Credential", ""),
         issued_at=headers.get("x-oss-date", ""),
         expires=None,
         token=headers.get("x-oss-security-token", ""),
-        additional=given.get("AdditionalHeaders", ""),
-        signature=given.get("Signature", ""),
+        additional=fields.get("AdditionalHeaders", ""),
+        signature=fields.get("Signature", ""),
         in_query=False,
     )
 
 
-def _signature(
+def _parse_signature(
     faults: list[Fault],
     *,
     credential: str,
@@ -168,16 +168,16 @@ def _signature(
     additional: str,
     signature: str,
     in_query: bool,
-) -> PresentedSignature:
-    access_key_id, _, credential_scope = credential.partition("/")
-    date, region, product, ending = [*credential_scope.split("/"), "", "", "", ""][:4]
+) -> ParsedSignature:
+    access_key_id, _, scope = credential.partition("/")
+    date, region, product, ending = [*scope.split("/"), "", "", "", ""][:4]
     issued = read_timestamp(issued_at)
     if issued is None:
         faults.append(Fault("bad_parameter", "x-oss-date"))
-    whole = access_key_id and region and product and ending == v4.REQUEST and credential_scope.count("/") == 3
-    if not whole or (issued is not None and date != issued_at[:8]):
+    is_scope = access_key_id and region and product and ending == v4.REQUEST and scope.count("/") == 3
+    if not is_scope or (issued is not None and date != issued_at[:8]):
         faults.append(Fault("bad_parameter", "x-oss-credential" if in_query else "authorization"))
-    return PresentedSignature(
+    return ParsedSignature(
         tuple(dict.fromkeys(faults)),
         access_key_id,
         date,
@@ -191,7 +191,3 @@ def _signature(
         signature,
         in_query,
     )
-
-
-def _is_address(name: str) -> bool:
-    return name == "localhost" or ":" in name or re.fullmatch(r"[0-9.]+", name) is not None

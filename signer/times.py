@@ -1,4 +1,4 @@
-"""Durations and times as people write and read them."""
+"""Reads and formats durations and times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rfc3339(timestamp: float) -> str:
 
 
 def format_duration(seconds: int) -> str:
-    """The two largest units of a duration that is not negative: `2 hours 5 minutes`."""
+    """The two largest units of a duration, which must not be negative: `2 hours 5 minutes`."""
     parts = []
     for unit, size in _UNITS:
         count, seconds = divmod(seconds, size)
@@ -49,8 +49,14 @@ def format_time(when: datetime) -> str:
 
 
 def format_timestamp(timestamp: int) -> str:
-    """Unix seconds as `format_time` does; as plain digits outside of the calendar's range."""
+    """Unix seconds as `format_time` does, or as digits outside of the calendar's range."""
+    when = utc(timestamp)
+    return format_time(when) if when else f"Unix time {timestamp}"
+
+
+def utc(timestamp: int | None) -> datetime | None:
+    """The UTC datetime of Unix seconds, None for None and outside of the calendar's range."""
     try:
-        return format_time(datetime.fromtimestamp(timestamp, timezone.utc))
+        return None if timestamp is None else datetime.fromtimestamp(timestamp, timezone.utc)
     except (ValueError, OverflowError, OSError):
-        return f"Unix time {timestamp}"
+        return None

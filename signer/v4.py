@@ -1,7 +1,7 @@
 """OSS signature version 4 for a URL, step by step in the order and words of the specification.
 
-Source: the OSS page "Include a V4 signature in a URL". Every function is pure; what does not change from one
-link to the next is cached, and every cache is bounded.
+Source: the OSS page "Include a V4 signature in a URL". Every function is pure. Results that many links share are
+cached, and every cache is bounded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALGORITHM = "OSS4-HMAC-SHA256"
 REQUEST = "aliyun_v4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-# RFC 3986: unreserved characters stay, every other byte of the UTF-8 becomes %XX; a path keeps its slashes.
+# RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _UNRESERVED_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _ENCODED = [chr(byte) if _UNRESERVED.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)]
@@ -35,49 +35,49 @@ _ALWAYS_SIGNED = frozenset({"content-type", "content-md5"})
 def canonical_request(
     method: str, path: str, query: str, headers: str, additional: str, payload: str = UNSIGNED_PAYLOAD
 ) -> str:
-    """The canonical request of the canonical parts below; `headers` is empty or ends in a line feed."""
+    """Joins the canonical parts below; `headers` is empty or ends with a line feed."""
     #       VERB     /bucket/key  a=b&c    name:value\n  names       hash
     return f"{method}\n{path}\n{query}\n{headers}\n{additional}\n{payload}"
 
 
-def encode(text: str) -> str:
-    """Percent-encoding with only RFC 3986's unreserved characters kept: names and values of a query."""
-    return text if _UNRESERVED.fullmatch(text) else "".join([_ENCODED[byte] for byte in text.encode()])
+def encode(string: str) -> str:
+    """Percent-encodes a name or a value of the query; only RFC 3986's unreserved characters are kept."""
+    return string if _UNRESERVED.fullmatch(string) else "".join([_ENCODED[byte] for byte in string.encode()])
 
 
 def encode_key(key: str) -> str:
-    """Percent-encoding of an object key, whose slashes are kept."""
+    """Percent-encodes an object key; slashes are kept too."""
     return key if _UNRESERVED_PATH.fullmatch(key) else "".join([_ENCODED_PATH[byte] for byte in key.encode()])
 
 
 def canonical_path(bucket: str, encoded_key: str) -> str:
-    """`/bucket/key`, whatever the host: the canonical path always begins with the bucket."""
+    """`/bucket/key`: the canonical path begins with the bucket, whatever the host is."""
     return f"/{bucket}/{encoded_key}"
 
 
 def canonical_parameter(name: str, value: str) -> tuple[str, str]:
-    """The encoded name, by which parameters are sorted, and `name=value`; an empty value leaves the bare name."""
+    """The encoded name, which is the sort key, and `name=value`, or only the name if the value is empty."""
     name = encode(name)
     return name, f"{name}={encode(value)}" if value else name
 
 
 def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
-    """The canonical parameters, sorted by encoded name (not by the whole text: "a=" comes before "a-b=")."""
-    return "&".join([text for _, text in sorted(parameters)])
+    """The canonical parameters, sorted by encoded name (not by the complete pair: "a=" comes before "a-b=")."""
+    return "&".join([pair for _, pair in sorted(parameters)])
 
 
 def is_always_signed(name: str) -> bool:
-    """Whether a header of this lower-case name is signed whenever it is there."""
+    """Whether a header with this lower-case name is signed in every request that has it."""
     return name in _ALWAYS_SIGNED or name.startswith("x-oss-")
 
 
 def canonical_headers(headers: Mapping[str, str]) -> str:
-    """`name:value` lines, sorted, of the headers that are signed; names are lower-case."""
+    """The signed headers as sorted lines `name:value`; names are lower-case."""
     return "".join([f"{name}:{headers[name].strip()}\n" for name in sorted(headers)])
 
 
 def additional_headers(names: Iterable[str]) -> str:
-    """The lower-case names of headers signed beyond those that always are, sorted."""
+    """The lower-case names of the signed headers that are not always signed, sorted."""
     return ";".join(sorted(names))
 
 
@@ -96,7 +96,7 @@ def scope(date: str, region: str, product: str = "oss") -> str:
 
 
 def string_to_sign(issued_at: str, credential_scope: str, request: str) -> str:
-    """Algorithm, timestamp, scope and the hash of the canonical request, a line each."""
+    """Four lines: algorithm, timestamp, scope and the hash of the canonical request."""
     digest = hashlib.sha256(request.encode()).hexdigest()
     return f"{ALGORITHM}\n{issued_at}\n{credential_scope}\n{digest}"
 
@@ -106,28 +106,25 @@ def string_to_sign(issued_at: str, credential_scope: str, request: str) -> str:
 
 @lru_cache(maxsize=64)
 def signing_key(secret: str, date: str, region: str, product: str = "oss") -> bytes:
-    """The key of one day, region and product, derived from the access key's secret."""
+    """The key for one day, region and product, derived from the access key secret."""
     key = ("aliyun_v4" + secret).encode()
     for part in (date, region, product, REQUEST):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
-def signature(key: bytes, text: str) -> str:
-    """The hexadecimal HMAC-SHA256 of the string to sign under a signing key.
-
-    It is H(key ^ opad, H(key ^ ipad, text)) of RFC 2104.
-    """
-    with_ipad, with_opad = _begun(key)
-    inner = with_ipad.copy()
-    inner.update(text.encode())
-    outer = with_opad.copy()
+def signature(key: bytes, string: str) -> str:
+    """The hexadecimal HMAC-SHA256 of the string to sign: H(key ^ opad, H(key ^ ipad, string)) of RFC 2104."""
+    inner_state, outer_state = _hmac_states(key)
+    inner = inner_state.copy()
+    inner.update(string.encode())
+    outer = outer_state.copy()
     outer.update(inner.digest())
     return outer.hexdigest()
 
 
 @lru_cache(maxsize=64)
-def _begun(key: bytes) -> tuple[HASH, HASH]:
-    """Both hashes with a key of at most 64 bytes already in them, which all links of a day have in common."""
+def _hmac_states(key: bytes) -> tuple[HASH, HASH]:
+    """Both hashes after a key of at most 64 bytes, which is the same for all links of a day."""
     block = key.ljust(64, b"\0")
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

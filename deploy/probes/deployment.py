@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import requests
 
 from handler.config import Mount, Policy
 from local.fc import s_yaml
-from signer import Credentials, Endpoint, SignerError, presign, v4
+from signer import Credentials, Endpoint, SignerError, presign
 
 from ..check import functions
 from ..checks import links_toml
@@ -73,7 +72,16 @@ class Deployment:
     def ask_bucket(self, bucket: str, what: str) -> Answer:
         """`GET ?what` of a bucket, signed."""
         assert self.credentials is not None
-        return self.ask("GET", bucket_address(bucket, what, self.credentials, self.endpoint))
+        link = presign(
+            "GET",
+            bucket,
+            None,
+            credentials=self.credentials,
+            endpoint=self.endpoint,
+            expires_in=LIFE,
+            query={what: ""},
+        )
+        return self.ask("GET", link.url)
 
     def ask_object(self, mount: Mount, method: str = "GET") -> Answer:
         """The canary of a mount through the endpoint of its links, signed by who deploys."""
@@ -119,25 +127,6 @@ def open_deployment(config: Path, environment: str | None, environ: Mapping[str,
     # A .netrc would send credentials of its own.
     session.trust_env = False
     return Deployment(root, web, next(others, None), read.policy, credentials, session)
-
-
-def bucket_address(bucket: str, what: str, credentials: Credentials, endpoint: Endpoint, now: int | None = None) -> str:
-    """A signed `GET ?what` of the bucket itself; the library signs objects only, so its steps are taken here."""
-    issued = v4.timestamp(int(time.time()) if now is None else now)
-    scope = v4.scope(issued[:8], endpoint.region, endpoint.product)
-    parameters = [
-        (what, ""),
-        ("x-oss-credential", f"{credentials.access_key_id}/{scope}"),
-        ("x-oss-date", issued),
-        ("x-oss-expires", str(LIFE)),
-        ("x-oss-signature-version", v4.ALGORITHM),
-        *([("x-oss-security-token", credentials.security_token)] if credentials.security_token else []),
-    ]
-    query = v4.canonical_query(v4.canonical_parameter(name, value) for name, value in parameters)
-    request = v4.canonical_request("GET", v4.canonical_path(bucket, ""), query, "", "")
-    key = v4.signing_key(credentials.access_key_secret, issued[:8], endpoint.region, endpoint.product)
-    signature = v4.signature(key, v4.string_to_sign(issued, scope, request))
-    return f"{endpoint.url(bucket, '')}?{query}&x-oss-signature={signature}"
 
 
 def _code(reply: requests.Response, body: bytes) -> str:

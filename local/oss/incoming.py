@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
 
 from signer.names import MAX_KEY_BYTES
-from signer.signed_request import read_query
+from signer.signed_request import parse_query
 
 from .errors import OssError, incomplete_body, invalid_argument, too_large
 
@@ -105,7 +105,7 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
     raw_path, _, raw_query = _ORIGIN.sub("", environ["RAW_URI"]).partition("?")
     try:
         path = unquote(raw_path, errors="strict")
-        query = tuple(read_query(raw_query))
+        query = tuple(parse_query(raw_query))
     except UnicodeDecodeError:
         message = "The percent-decoded path and query must be UTF-8."
         raise OssError(400, "InvalidObjectName", message) from None

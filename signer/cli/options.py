@@ -1,4 +1,4 @@
-"""What all commands ask alike: who signs, where the object is, and what is signed with it."""
+"""What the commands share: types of arguments, options, credentials and endpoints, input and output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,136 +15,89 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..credentials import Credentials
-from ..endpoint import Endpoint
-from ..errors import MissingCredentials
-from ..names import METHODS
-from ..redaction import redact
+from ..endpoint import Endpoint, is_address
+from ..errors import MissingCredentials, SignerError
+from ..names import METHODS, parse_oss_url
 from ..times import parse_duration
-from . import profile as profiles
 
 F = TypeVar("F", bound=Callable[..., Any])
-KINDS = ("public", "internal", "accelerate", "accelerate-overseas", "dual-stack")
+KINDS: dict[str, Callable[[str], Endpoint]] = {
+    "public": Endpoint.public,
+    "internal": Endpoint.internal,
+    "accelerate": Endpoint.accelerate,
+    "accelerate-overseas": partial(Endpoint.accelerate, overseas=True),
+    "dual-stack": Endpoint.dual_stack,
+}
+CONFIG = os.path.join("~", ".aliyun", "config.json")
+# Profiles of other modes hold no key: the aliyun CLI requests one from a service.
+_MODES_WITH_KEY = frozenset({"AK", "StsToken", "CloudSSO", "OAuth"})
 _SIZE = re.compile(r"([0-9]{1,12})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+MAX_INPUT = 1 << 20  # bytes
 
 
-class Target(NamedTuple):
-    """`oss://bucket/key`, the key letter by letter: nothing in it is percent-decoded."""
+# --- types of arguments ---------------------------------------------------------------------------------------
+
+
+class ObjectAddress(NamedTuple):
+    """`oss://bucket/key`; nothing in the key is percent-decoded."""
 
     bucket: str
     key: str
 
 
-class Span(click.ParamType[int]):
-    """A span of time, in seconds."""
+class Duration(click.ParamType[int]):
+    """90, 90s, 15m, 2h or 1d, in seconds."""
 
-    name = "span"
+    name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Seconds of 90, 90s, 15m, 2h or 1d."""
         seconds = value if isinstance(value, int) else parse_duration(str(value))
         if seconds is None:
-            self.fail(f"{value!r} is no span of time: write 90, 90s, 15m, 2h or 7d.", param, ctx)
+            self.fail(f"expected a duration such as 90, 90s, 15m, 2h or 7d, not {value!r}.", param, ctx)
         return seconds
 
 
 class Size(click.ParamType[int]):
-    """A size in bytes."""
+    """1000, 10K, 10MB or 5GiB, in bytes; K is 1024."""
 
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Bytes of 1000, 10K, 10MB or 5GiB; K is 1024."""
-        found = _SIZE.fullmatch(str(value))
-        if not found:
-            self.fail(f"{value!r} is no size: write 1000, 512K, 10MB or 5G (K is 1024).", param, ctx)
-        return int(found[1]) * _UNITS[found[2].upper()]
+        match = _SIZE.fullmatch(str(value))
+        if not match:
+            self.fail(f"expected a size such as 1000, 512K, 10MB or 5G (K is 1024), not {value!r}.", param, ctx)
+        return int(match[1]) * _BYTES[match[2].upper()]
 
 
-class OssAddress(click.ParamType[Target]):
+class OssUrl(click.ParamType[ObjectAddress]):
     """oss://bucket/key."""
 
     name = "oss://bucket/key"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Target:
-        """Bucket and key."""
-        if isinstance(value, Target):
-            return value
-        text = str(value)
-        bucket, slash, key = text.removeprefix("oss://").partition("/")
-        if not text.startswith("oss://") or not bucket or not slash:
-            self.fail(f"{redact(text)!r} is no address of an object: write oss://bucket/key.", param, ctx)
-        return Target(bucket, key)
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ObjectAddress:
+        try:
+            return value if isinstance(value, ObjectAddress) else ObjectAddress(*parse_oss_url(str(value)))
+        except SignerError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Pair(click.ParamType[tuple[str, str]]):
-    """A name and a value."""
+    """A name and a value, which may be empty."""
 
-    def __init__(self, sign: str, example: str) -> None:
-        self._sign = sign
+    def __init__(self, separator: str, example: str) -> None:
+        self._separator = separator
         self._example = example
         self.name = example
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Both parts; the value may be empty."""
         if isinstance(value, tuple):
             return value
-        name, sign, rest = str(value).partition(self._sign)
-        if not name.strip() or (not sign and self._sign == ":"):
-            # The text is not repeated: a header may hold a secret.
-            self.fail(f"write it as {self._example!r}.", param, ctx)
-        return name.strip(), rest.strip() if self._sign == ":" else rest
-
-
-def _endpoints(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
-
-
-def _profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    path = ctx.params.get("config") or profiles.DEFAULT
-    return [CompletionItem(name) for name in profiles.names(path) if name.startswith(incomplete)]
-
-
-def signing(function: F) -> F:
-    """Options that say who signs and for which endpoint."""
-    for option in reversed(
-        (
-            click.option(
-                "--endpoint",
-                default="public",
-                show_default=True,
-                metavar="KIND|URL",
-                shell_complete=_endpoints,
-                help=f"{', '.join(KINDS)}; or https://DOMAIN, a custom domain.",
-            ),
-            click.option(
-                "--path-style", is_flag=True, help="The bucket stands first in the path of the --endpoint URL."
-            ),
-            click.option("--region", envvar="OSS_REGION", help="Such as cn-hangzhou; or OSS_REGION, or the profile's."),
-        )
-    ):
-        function = option(function)
-    return identity(function)
-
-
-def identity(function: F) -> F:
-    """Options that say who signs."""
-    for option in reversed(
-        (
-            click.option(
-                "--profile", shell_complete=_profiles, help="A profile of the aliyun CLI, instead of the environment."
-            ),
-            click.option(
-                "--config",
-                default=profiles.DEFAULT,
-                show_default=True,
-                type=click.Path(dir_okay=False),
-                help="The aliyun CLI's configuration file.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+        name, separator, rest = str(value).partition(self._separator)
+        if not name.strip() or (not separator and self._separator == ":"):
+            # The value is not repeated: a header may hold a secret.
+            self.fail(f"expected {self._example!r}.", param, ctx)
+        return name.strip(), rest.strip() if self._separator == ":" else rest
 
 
 METHOD = click.Choice(sorted(METHODS), case_sensitive=False)
@@ -151,75 +105,163 @@ HEADER = Pair(":", "Name: value")
 QUERY = Pair("=", "name=value")
 
 
-class Who(NamedTuple):
-    """Credentials, and the region of their profile."""
+# --- options --------------------------------------------------------------------------------------------------
+
+
+def add(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """A decorator that adds options in the order in which the help lists them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _complete_endpoint(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
+
+
+def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        names = [_string(profile, "name") for profile in _profiles(ctx.params.get("config") or CONFIG)]
+    except MissingCredentials:
+        names = []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+credentials_options = add(
+    click.option(
+        "--profile",
+        shell_complete=_complete_profile,
+        help="A profile of the aliyun CLI, instead of the environment variables.",
+    ),
+    click.option(
+        "--config",
+        default=CONFIG,
+        show_default=True,
+        type=click.Path(dir_okay=False),
+        help="The configuration file of the aliyun CLI.",
+    ),
+)
+signing_options = add(
+    credentials_options,
+    click.option(
+        "--endpoint",
+        default="public",
+        show_default=True,
+        metavar="KIND|URL",
+        shell_complete=_complete_endpoint,
+        help=f"{', '.join(KINDS)}; or https://DOMAIN, a custom domain.",
+    ),
+    click.option("--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."),
+    click.option(
+        "--region", envvar="OSS_REGION", help="For example cn-hangzhou. Default: OSS_REGION, or the profile's region."
+    ),
+)
+
+
+# --- credentials and endpoints --------------------------------------------------------------------------------
+
+
+class Profile(NamedTuple):
+    """Credentials and the region of their profile, "" if it has none."""
 
     credentials: Credentials
     region: str
 
 
-def who(profile: str | None, config: str) -> Who:
-    """The credentials of a profile, or of the environment. Raises `MissingCredentials`."""
-    if profile:
-        found = profiles.read_profile(profile, config)
-        return Who(found.credentials, found.region)
-    return Who(Credentials.from_environment(), "")
+def load_credentials(profile: str | None, config: str) -> Profile:
+    """The credentials of a profile of the aliyun CLI, or of the environment. Raises `MissingCredentials`."""
+    return _read_profile(profile, config) if profile else Profile(Credentials.from_environment(), "")
 
 
-def endpoint(text: str, path_style: bool, region: str | None, profile_region: str) -> Endpoint:
-    """The endpoint that the options name."""
+def load_optional_credentials(profile: str | None, config: str) -> Credentials | None:
+    """The same, but None if no variable is set. Half a pair and a bad profile still raise `MissingCredentials`."""
+    try:
+        return load_credentials(profile, config).credentials
+    except MissingCredentials as error:
+        if profile or any(os.environ.get(name) for name in error.variables):
+            raise
+        return None
+
+
+def _read_profile(name: str, path: str) -> Profile:
+    profiles = _profiles(path)
+    profile = next((profile for profile in profiles if profile.get("name") == name), None)
+    if profile is None:
+        available = ", ".join(sorted(str(profile.get("name")) for profile in profiles)) or "none"
+        raise MissingCredentials(
+            f"Profile {name!r} not found in {path} (available: {available}). Use one of these, or run aliyun configure."
+        )
+    mode = profile.get("mode") or "AK"
+    key_id, secret, token = (_string(profile, key) for key in ("access_key_id", "access_key_secret", "sts_token"))
+    if mode not in _MODES_WITH_KEY or not key_id or not secret or (mode != "AK" and not token):
+        raise MissingCredentials(
+            f"Profile {name!r} (mode {mode}) has no access key. Use a profile of mode AK or StsToken, or set the "
+            "credentials in the environment."
+        )
+    expiry = profile.get("sts_expiration")
+    expires_at = float(expiry) if mode != "AK" and isinstance(expiry, int) and expiry > 0 else None
+    credentials = Credentials(key_id, secret, token or None if mode != "AK" else None, expires_at)
+    return Profile(credentials, _string(profile, "region_id"))
+
+
+def _profiles(path: str) -> list[dict[str, object]]:
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise MissingCredentials(
+            f"Cannot read {path} ({error.strerror}). Run aliyun configure, or name the file with --config."
+        ) from None
+    except ValueError:
+        raise MissingCredentials(f"{path} is not valid JSON. Run aliyun configure again.") from None
+    profiles = document.get("profiles") if isinstance(document, dict) else None
+    return [profile for profile in profiles if isinstance(profile, dict)] if isinstance(profiles, list) else []
+
+
+def _string(profile: dict[str, object], key: str) -> str:
+    value = profile.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def load_endpoint(endpoint: str, path_style: bool, region: str | None, profile_region: str) -> Endpoint:
+    """The endpoint of the options. Raises `click.UsageError`, `InvalidEndpoint`."""
     region = region or profile_region
     if not region:
-        raise click.UsageError("Which region? Give --region cn-hangzhou, or set OSS_REGION.")
-    if "://" in text:
-        host = urlsplit(text).hostname or ""
-        if path_style or re.fullmatch(r"[0-9.]+|localhost|.*:.*", host):
-            return Endpoint.path_style(text, region)
-        return Endpoint.custom_domain(text, region)
+        fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION.")
+    if "://" in endpoint:
+        if path_style or is_address(urlsplit(endpoint).hostname or ""):
+            return Endpoint.path_style(endpoint, region)
+        return Endpoint.custom_domain(endpoint, region)
     if path_style:
-        raise click.UsageError("--path-style goes with --endpoint https://…")
-    made = {
-        "public": lambda: Endpoint.public(region),
-        "internal": lambda: Endpoint.internal(region),
-        "accelerate": lambda: Endpoint.accelerate(region),
-        "accelerate-overseas": lambda: Endpoint.accelerate(region, overseas=True),
-        "dual-stack": lambda: Endpoint.dual_stack(region),
-    }.get(text)
-    if made is None:
-        raise click.UsageError(
-            f"{text!r} is no endpoint: one of {', '.join(KINDS)}, or a URL such as https://static.example.com."
+        fail("--path-style requires a URL as --endpoint.")
+    if endpoint not in KINDS:
+        fail(
+            f"Invalid endpoint {endpoint!r}: expected {', '.join(KINDS)}, or a URL such as https://static.example.com."
         )
-    return made()
+    return KINDS[endpoint](region)
 
 
-def text_of(argument: str, what: str) -> str:
-    """An argument, or standard input for "-", which keeps it out of the shell's history."""
+# --- input and output -----------------------------------------------------------------------------------------
+
+
+def read_argument(argument: str, description: str) -> str:
+    """The argument, or standard input for "-", which keeps a link out of the shell's history."""
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        click.echo(f"Paste {what}, then press Ctrl-D (Windows: Ctrl-Z, Enter):", err=True)
-    data = sys.stdin.buffer.read(1 << 20)
-    return data.decode("utf-8-sig", errors="replace")
+        click.echo(f"Paste {description}, then press Ctrl-D (Windows: Ctrl-Z, Enter):", err=True)
+    return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
 
 
-def show(document: object) -> None:
-    """A document as JSON, on one line where a program reads it."""
+def print_json(document: object) -> None:
+    """Prints JSON: indented on a terminal, on one line for programs."""
     click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
-def stop(sentence: str) -> NoReturn:
-    """Ends with status 2 and one sentence."""
-    raise click.UsageError(sentence)
-
-
-def possible_credentials(profile: str | None, config: str) -> Credentials | None:
-    """Credentials where some are meant; none set is no error, a half-set pair or a bad profile is."""
-    if profile:
-        return who(profile, config).credentials
-    try:
-        return Credentials.from_environment()
-    except MissingCredentials as error:
-        variables = error.variables if isinstance(error.variables, tuple) else ()
-        if any(os.environ.get(name) for name in variables):
-            raise
-        return None
+def fail(message: str) -> NoReturn:
+    """Ends the command with status 2."""
+    raise click.UsageError(message)

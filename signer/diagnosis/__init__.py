@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .. import v4
 from ..credentials import Credentials
 from ..link import check_credentials, seconds
-from ..times import format_duration, format_relative, format_time, rfc3339
+from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import checks, ranking
 from .checks import Finding
 from .lenient_url import V4, LenientUrl, parse_lenient_url
@@ -134,8 +134,8 @@ def explain(
         bucket=link.bucket,
         key=link.key,
         region=link.region,
-        issued_at=_to_datetime(link.issued_at),
-        expires_at=_to_datetime(link.expires_at),
+        issued_at=utc(link.issued_at),
+        expires_at=utc(link.expires_at),
         age=clock - link.issued_at if link.issued_at is not None else None,
         lifetime=link.lifetime,
         remaining=link.expires_at - clock if link.expires_at is not None else None,
@@ -166,13 +166,6 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
     if link.version == V4 and method in ("PUT", "POST"):
         yield "If a Content-Type was signed, send the same one. The link does not show whether it was."
-
-
-def _to_datetime(timestamp: int | None) -> datetime | None:
-    try:
-        return None if timestamp is None else datetime.fromtimestamp(timestamp, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _lines(e: Explanation) -> Iterator[str]:

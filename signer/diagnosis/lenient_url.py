@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
+from ..endpoint import is_address
 from ..errors import InvalidLink
 from ..signed_request import REQUIRED, read_timestamp
 from .damage import Damage, undo_transport_damage
@@ -31,7 +32,6 @@ _HOST = re.compile(
     r"(?:(?P<accelerate>oss-accelerate(?:-overseas)?)|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
     r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
 )
-_ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -165,7 +165,7 @@ def _classify_host(hostname: str) -> tuple[str, str | None, str | None]:
     """Kind, region and bucket."""
     match = _HOST.fullmatch(hostname)
     if match is None:
-        return ("address" if _ADDRESS.fullmatch(hostname) else "custom"), None, None
+        return ("address" if is_address(hostname) else "custom"), None, None
     if match["accelerate"]:
         return "accelerate", None, match["bucket"]
     if match["dual"]:

@@ -12,14 +12,12 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-import requests
 
 from deploy import doctor, s_preview
 from deploy.probes import machine
 from deploy.probes import oss as oss_probes
-from deploy.probes.deployment import bucket_address
 from local.stack import Stack
-from signer import Credentials, Endpoint
+from signer import Credentials
 from tests.deploy.deployments import KEYS, LINKS, XML, Reply, answering, deployed, deployed_here, faults, levels
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
@@ -89,11 +87,10 @@ def test_what_cannot_be_read_is_one_line_and_a_failure(tmp_path: Path, capsys: p
 
 
 def test_a_bucket_is_asked_with_a_signature_that_oss_takes(stack: Stack) -> None:
-    endpoint = Endpoint.path_style(stack.oss_url, stack.region)
-    answer = requests.get(bucket_address(stack.bucket, "location", stack.credentials, endpoint), timeout=30)
-    assert (answer.status_code, b"oss-cn-hangzhou" in answer.content) == (200, True)
-    forged = bucket_address(stack.bucket, "location", stack.credentials._replace(access_key_secret="other"), endpoint)
-    assert b"SignatureDoesNotMatch" in requests.get(forged, timeout=30).content
+    answer = deployed(stack.oss_url, stack.credentials).ask_bucket(stack.bucket, "location")
+    assert (answer.status, b"oss-cn-hangzhou" in answer.body) == (200, True)
+    forger = stack.credentials._replace(access_key_secret="other")
+    assert b"SignatureDoesNotMatch" in deployed(stack.oss_url, forger).ask_bucket(stack.bucket, "location").body
 
 
 @pytest.mark.parametrize(

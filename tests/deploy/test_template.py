@@ -130,7 +130,7 @@ def test_what_s_init_makes_builds_by_itself_with_the_chosen_folder(config: Path)
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("bucket", "My_Bucket", "'My_Bucket' is no bucket name"),
+        ("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'"),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
         ("folder", "../secret", "path = '/../secret/' has a segment"),
     ],

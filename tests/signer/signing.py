@@ -1,4 +1,4 @@
-"""What may be signed, as Hypothesis strategies, and the made-up credentials that sign it."""
+"""Requests to sign, as Hypothesis strategies, and example credentials."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ RESERVED = (
     "x-oss-signature",
     "x-oss-signature-version",
 )
-MAX_LIFE = 604_800  # seconds
+MAX_EXPIRES_IN = 604_800  # seconds
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
-class Asked(NamedTuple):
-    """One link as it is asked for."""
+class LinkRequest(NamedTuple):
+    """The arguments of one link."""
 
     method: str
     bucket: str
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
         return f"{self.bucket}.oss-{self.region}.aliyuncs.com"
 
     @property
-    def moment(self) -> datetime:
+    def signed_at(self) -> datetime:
         return datetime.fromtimestamp(self.now, timezone.utc)
 
     def link(self) -> Link:
@@ -76,16 +76,16 @@ class Asked(NamedTuple):
 
 
 def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments: Any) -> Link:
-    """A link of the examples, with whatever a test wants to be otherwise."""
-    plain: dict[str, Any] = {"credentials": KEYS, "endpoint": HANGZHOU, "now": NOW}
-    return presign(method, bucket, key, **{**plain, **arguments})
+    """An example link; arguments replace the defaults."""
+    defaults: dict[str, Any] = {"credentials": KEYS, "endpoint": HANGZHOU, "now": NOW}
+    return presign(method, bucket, key, **{**defaults, **arguments})
 
 
 _UNICODE = st.characters(codec="utf-8", exclude_characters=[*map(chr, range(32)), "\x7f"])
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _LETTERS = string.ascii_letters + string.digits
 _LABEL = string.ascii_lowercase + string.digits
-# Characters that some encoder or other treats in its own way come up often.
+# Characters that encoders treat differently are drawn often.
 _TRICKY = st.sampled_from(
     [*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;"]
 )
@@ -135,26 +135,26 @@ headers = st.lists(
     max_size=6,
     unique_by=lambda pair: pair[0].lower(),
 ).map(dict)
-times = st.one_of(st.integers(0, 2**32), st.integers(0, LAST_SECOND - MAX_LIFE))
-lives = st.one_of(st.sampled_from([1, 600, MAX_LIFE]), st.integers(1, MAX_LIFE))
+times = st.one_of(st.integers(0, 2**32), st.integers(0, LAST_SECOND - MAX_EXPIRES_IN))
+lifetimes = st.one_of(st.sampled_from([1, 600, MAX_EXPIRES_IN]), st.integers(1, MAX_EXPIRES_IN))
 
 
 @st.composite
-def requests(draw: st.DrawFn, methods: tuple[str, ...] = METHODS) -> Asked:
-    """Any link that may be asked for."""
-    given = draw(headers)
-    filled = sorted(name for name, value in given.items() if value)
-    named = draw(st.lists(st.sampled_from([*filled, "host"]), max_size=4, unique=True))
-    return Asked(
+def link_requests(draw: st.DrawFn, methods: tuple[str, ...] = METHODS) -> LinkRequest:
+    """Any valid request for a link."""
+    drawn_headers = draw(headers)
+    with_value = sorted(name for name, value in drawn_headers.items() if value)
+    signed_headers = draw(st.lists(st.sampled_from([*with_value, "host"]), max_size=4, unique=True))
+    return LinkRequest(
         draw(st.sampled_from(methods)),
         draw(buckets),
         draw(keys),
         draw(credentials),
         draw(regions),
         draw(st.sampled_from(["oss", "oss-cloudbox"])),
-        draw(lives),
+        draw(lifetimes),
         draw(queries),
-        given,
-        tuple(named),
+        drawn_headers,
+        tuple(signed_headers),
         draw(times),
     )

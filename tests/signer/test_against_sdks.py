@@ -1,4 +1,4 @@
-"""The signature is the one that both official SDKs compute, whatever is asked for."""
+"""Every signature is the same as that of both official SDKs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.signer.signing import (
     KEYS,
     NOW,
     TEMPORARY,
-    Asked,
+    LinkRequest,
     buckets,
     credentials,
     keys,
-    lives,
-    requests,
+    lifetimes,
+    link_requests,
     sign,
     times,
 )
 
-HOSTILE = Asked(
+HOSTILE = LinkRequest(
     "PUT",
     BUCKET,
     "报告 +%2F&=#?/a~b.c*'()/😀\u2028/",
@@ -45,27 +45,27 @@ HOSTILE = Asked(
 
 
 @settings(max_examples=300, deadline=None)
-@given(requests())
+@given(link_requests())
 @example(HOSTILE)
-def test_every_link_is_the_one_that_alibabacloud_oss_v2_signs(asked: Asked) -> None:
-    assert query_pairs(asked.link().url) == query_pairs(url_of_v2(asked))
+def test_every_link_is_the_one_that_alibabacloud_oss_v2_signs(link_request: LinkRequest) -> None:
+    assert query_pairs(link_request.link().url) == query_pairs(url_of_v2(link_request))
 
 
 @settings(max_examples=300, deadline=None)
-@given(requests())
+@given(link_requests())
 @example(HOSTILE)
-def test_every_link_is_the_one_that_oss2_signs(asked: Asked) -> None:
-    assert query_pairs(asked.link().url) == query_pairs(url_of_oss2(asked))
+def test_every_link_is_the_one_that_oss2_signs(link_request: LinkRequest) -> None:
+    assert query_pairs(link_request.link().url) == query_pairs(url_of_oss2(link_request))
 
 
 @settings(max_examples=100, deadline=None)
-@given(requests())
+@given(link_requests())
 @example(HOSTILE)
-def test_the_url_before_the_query_decodes_to_the_bucket_and_the_key_that_were_asked_for(asked: Asked) -> None:
-    parts = urlsplit(asked.link().url)
+def test_the_url_before_the_query_decodes_to_the_requested_bucket_and_key(link_request: LinkRequest) -> None:
+    parts = urlsplit(link_request.link().url)
 
-    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", asked.host, "")
-    assert unquote(parts.path, errors="strict") == "/" + asked.key
+    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", link_request.host, "")
+    assert unquote(parts.path, errors="strict") == "/" + link_request.key
     assert parts.path.isascii()
 
 
@@ -92,15 +92,19 @@ QUERIES = {
 @pytest.mark.parametrize("operation", REQUESTS)
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_a_link_is_the_whole_url_of_the_client_of_alibabacloud_oss_v2(operation: str, data: st.DataObject) -> None:
-    # The client refuses keys that begin with "?"; the signer has no reason to.
+def test_a_link_is_the_complete_url_of_the_client_of_alibabacloud_oss_v2(operation: str, data: st.DataObject) -> None:
+    # The client refuses keys that begin with "?"; the signer does not.
     bucket, key = data.draw(buckets), data.draw(keys.filter(lambda key: not key.startswith("?")))
-    who, expires_in, now = data.draw(credentials), data.draw(lives), data.draw(times)
-    asked = Asked(operation, bucket, key, who, "cn-hangzhou", "oss", expires_in, QUERIES[operation], {}, (), now)
+    signing_keys, expires_in, now = data.draw(credentials), data.draw(lifetimes), data.draw(times)
+    link_request = LinkRequest(
+        operation, bucket, key, signing_keys, "cn-hangzhou", "oss", expires_in, QUERIES[operation], {}, (), now
+    )
 
-    with clock_of_v2_stopped_at(asked.moment):
-        theirs = client_of_v2(who).presign(REQUESTS[operation](bucket, key), expires=timedelta(seconds=expires_in))
-    ours = asked._replace(method=theirs.method, headers=dict(theirs.signed_headers)).link()
+    with clock_of_v2_stopped_at(link_request.signed_at):
+        theirs = client_of_v2(signing_keys).presign(
+            REQUESTS[operation](bucket, key), expires=timedelta(seconds=expires_in)
+        )
+    ours = link_request._replace(method=theirs.method, headers=dict(theirs.signed_headers)).link()
 
     assert query_pairs(ours.url) == query_pairs(theirs.url)
     assert urlsplit(ours.url)[:2] == urlsplit(theirs.url)[:2]

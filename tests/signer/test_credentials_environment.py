@@ -1,4 +1,4 @@
-"""Credentials from the environment: the names of the official SDK, and those that Function Compute sets."""
+"""Credentials from the environment: the names of the official SDK, and those of Function Compute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FC_TOKEN = {"ALIBABA_CLOUD_SECURITY_TOKEN": "CAISFCEXAMPLE"}
 
 
 @pytest.mark.parametrize(
-    ("environ", "found"),
+    ("environ", "expected"),
     [
         (SDK, ("LTAI5tEXAMPLE", "secretEXAMPLE", None)),
         ({**SDK, **SDK_TOKEN}, ("LTAI5tEXAMPLE", "secretEXAMPLE", "CAISEXAMPLE")),
@@ -28,8 +28,10 @@ FC_TOKEN = {"ALIBABA_CLOUD_SECURITY_TOKEN": "CAISFCEXAMPLE"}
         ({**FC, "OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}, ("STS.EXAMPLE", "fcsecretEXAMPLE", None)),
     ],
 )
-def test_the_first_complete_family_is_taken_whole(environ: dict[str, str], found: tuple[str, str, str | None]) -> None:
-    assert Credentials.from_environment(environ) == Credentials(*found)
+def test_the_first_complete_family_is_used_without_the_others(
+    environ: dict[str, str], expected: tuple[str, str, str | None]
+) -> None:
+    assert Credentials.from_environment(environ) == Credentials(*expected)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_the_first_complete_family_is_taken_whole(environ: dict[str, str], found
         ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secretEXAMPLE"}, "ALIBABA_CLOUD_ACCESS_KEY_ID", FUNCTION_COMPUTE),
     ],
 )
-def test_half_a_family_is_refused_by_the_name_of_the_other_half(
+def test_half_a_family_is_refused_with_the_name_of_the_missing_variable(
     environ: dict[str, str], absent: str, variables: tuple[str, ...]
 ) -> None:
     with pytest.raises(MissingCredentials, match=f"{absent} is not") as caught:
@@ -50,7 +52,7 @@ def test_half_a_family_is_refused_by_the_name_of_the_other_half(
 
 
 @pytest.mark.parametrize("environ", [{}, SDK_TOKEN, FC_TOKEN, dict.fromkeys([*SDK, *FC], "")])
-def test_no_credentials_at_all_are_refused_with_every_name(environ: dict[str, str]) -> None:
+def test_missing_credentials_are_refused_with_every_variable_name(environ: dict[str, str]) -> None:
     with pytest.raises(MissingCredentials) as caught:
         Credentials.from_environment(environ)
 
@@ -58,14 +60,14 @@ def test_no_credentials_at_all_are_refused_with_every_name(environ: dict[str, st
     assert all(name in str(caught.value) for name in OFFICIAL_SDK + FUNCTION_COMPUTE)
 
 
-def test_the_families_can_be_asked_in_another_order() -> None:
+def test_the_families_can_be_read_in_another_order() -> None:
     both = {**SDK, **FC}
 
     assert Credentials.from_environment(both, families=(FUNCTION_COMPUTE, OFFICIAL_SDK)) == FC_KEYS
     assert Credentials.from_environment(both, families=(FUNCTION_COMPUTE,)) == FC_KEYS
 
 
-def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*OFFICIAL_SDK, *FUNCTION_COMPUTE):
         monkeypatch.delenv(name, raising=False)
     for name, value in SDK.items():
@@ -74,5 +76,5 @@ def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.Monkey
     assert Credentials.from_environment() == SDK_KEYS
 
 
-def test_what_is_found_does_not_say_when_it_ends() -> None:
+def test_credentials_of_the_environment_have_no_expiry() -> None:
     assert Credentials.from_environment({**FC, **FC_TOKEN}).expires_at is None

@@ -1,4 +1,4 @@
-"""Hosts of the OSS page "Regions and endpoints", and addresses that are none."""
+"""Hosts of the OSS page "Regions and endpoints", and invalid addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from signer import Endpoint, InvalidEndpoint, verify
 from tests.signer.sdks import signature
-from tests.signer.signing import BUCKET, KEY, KEYS, NOW, Asked, buckets, regions, requests, sign
+from tests.signer.signing import BUCKET, KEY, KEYS, NOW, LinkRequest, buckets, link_requests, regions, sign
 
 REGION = "cn-hangzhou"
 
@@ -35,7 +35,7 @@ REGION = "cn-hangzhou"
         (Endpoint.path_style("http://localhost", REGION), "http://localhost/examplebucket/a%20b"),
     ],
 )
-def test_a_link_stands_at_the_address_of_its_endpoint(endpoint: Endpoint, address: str) -> None:
+def test_a_link_has_the_address_of_its_endpoint(endpoint: Endpoint, address: str) -> None:
     link = sign(key="a b", endpoint=endpoint, signed_headers=["host"])
 
     assert link.url.partition("?")[0] == address
@@ -55,7 +55,7 @@ def test_a_link_stands_at_the_address_of_its_endpoint(endpoint: Endpoint, addres
         Endpoint.path_style("http://127.0.0.1:9001", REGION),
     ],
 )
-def test_the_same_signature_holds_at_every_endpoint_of_a_region(endpoint: Endpoint) -> None:
+def test_the_same_signature_is_valid_at_every_endpoint_of_a_region(endpoint: Endpoint) -> None:
     assert signature(sign(endpoint=endpoint).url) == signature(sign().url)
 
 
@@ -97,14 +97,14 @@ def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
         lambda region: Endpoint.public(REGION, product=region),
     ],
 )
-def test_what_is_no_region_is_refused(make: type[Endpoint], region: str) -> None:
+def test_an_invalid_region_is_refused(make: type[Endpoint], region: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         make(region)  # type: ignore[call-arg]
     assert caught.value.value == region
 
 
-def test_an_endpoint_s_name_in_place_of_a_region_is_told_apart() -> None:
-    with pytest.raises(InvalidEndpoint, match="the region alone is 'cn-hangzhou'"):
+def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
+    with pytest.raises(InvalidEndpoint, match="remove the prefix, the region is 'cn-hangzhou'"):
         Endpoint.public("oss-cn-hangzhou")
 
 
@@ -133,20 +133,20 @@ def test_an_endpoint_s_name_in_place_of_a_region_is_told_apart() -> None:
         None,
     ],
 )
-def test_what_is_more_or_less_than_scheme_and_host_is_refused(make: type[Endpoint], address: str) -> None:
-    with pytest.raises(InvalidEndpoint, match="scheme and host alone"):
+def test_an_address_must_be_only_scheme_and_host(make: type[Endpoint], address: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="expected only scheme and host"):
         make(address, REGION)  # type: ignore[call-arg]
 
 
 @settings(max_examples=50, deadline=None)
-@given(requests(), buckets, regions)
-def test_the_bucket_is_read_back_from_the_host(asked: Asked, bucket: str, region: str) -> None:
-    signed = asked._replace(bucket=bucket, region=region, headers={}, signed_headers=("host",))
+@given(link_requests(), buckets, regions)
+def test_the_bucket_is_read_back_from_the_host(link_request: LinkRequest, bucket: str, region: str) -> None:
+    signed = link_request._replace(bucket=bucket, region=region, headers={}, signed_headers=("host",))
 
-    assert verify(asked.method, signed.link().url, credentials=asked.credentials, now=asked.now).ok
+    assert verify(link_request.method, signed.link().url, credentials=link_request.credentials, now=link_request.now).ok
 
 
-def test_the_key_stands_behind_the_bucket_in_a_path_style_url() -> None:
+def test_the_key_follows_the_bucket_in_a_path_style_url() -> None:
     url = Endpoint.path_style("http://127.0.0.1:9001", REGION).url(BUCKET, KEY)
 
     assert url == f"http://127.0.0.1:9001/{BUCKET}/{KEY}"

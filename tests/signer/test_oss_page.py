@@ -9,7 +9,7 @@ import pytest
 
 from signer import Credentials, Endpoint, Link, verify
 from tests.signer.sdks import query_pairs, signature, url_of_v2
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, TOKEN, Asked, sign
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, TOKEN, LinkRequest, sign
 
 VERSION = "CAEQNhiBgMDJgZCA0BYiIDc4MGZjZGI2OTBjOTRmNTE5NmU5NmFhZjhjYmY0****"
 
@@ -25,14 +25,14 @@ def sdk_signature(
     credentials: Credentials = KEYS,
     key: str = KEY,
 ) -> str:
-    asked = Asked(
+    link_request = LinkRequest(
         "GET", BUCKET, key, credentials, "cn-hangzhou", "oss", expires_in, query or {}, headers or {}, (), NOW
     )
-    return signature(url_of_v2(asked))
+    return signature(url_of_v2(link_request))
 
 
 @pytest.mark.parametrize("expires_in", [600, 604_800], ids=["600 seconds", "seven days"])
-def test_a_link_to_download_lives_for(expires_in: int) -> None:
+def test_a_download_link_is_valid_for(expires_in: int) -> None:
     link = sign(expires_in=expires_in)
 
     assert link.method == "GET"
@@ -84,7 +84,7 @@ def test_a_parameter_is_signed_in_the_query_and_not_as_a_header(query: dict[str,
     assert verify("GET", link.url, credentials=KEYS, now=NOW).ok
 
 
-def test_a_custom_domain_stands_in_the_url_alone_and_signs_the_same() -> None:
+def test_a_custom_domain_changes_the_url_and_not_the_signature() -> None:
     link = sign(endpoint=Endpoint.custom_domain("https://static.example.com", "cn-hangzhou"))
 
     assert link.url.startswith(f"https://static.example.com/{KEY}?")
@@ -92,7 +92,7 @@ def test_a_custom_domain_stands_in_the_url_alone_and_signs_the_same() -> None:
     assert verify("GET", link.url, credentials=KEYS, bucket=BUCKET, now=NOW).ok
 
 
-def test_the_internal_endpoint_differs_from_the_public_one_in_the_host_alone() -> None:
+def test_the_internal_endpoint_differs_from_the_public_one_only_in_the_host() -> None:
     public, internal = sign(), sign(endpoint=Endpoint.internal("cn-hangzhou"))
 
     assert urlsplit(public.url).netloc == "examplebucket.oss-cn-hangzhou.aliyuncs.com"
@@ -109,9 +109,9 @@ def test_slashes_of_the_key_are_kept() -> None:
 
 
 def test_credentials_come_from_the_environment() -> None:
-    found = Credentials.from_environment({"OSS_ACCESS_KEY_ID": KEYS[0], "OSS_ACCESS_KEY_SECRET": KEYS[1]})
+    credentials = Credentials.from_environment({"OSS_ACCESS_KEY_ID": KEYS[0], "OSS_ACCESS_KEY_SECRET": KEYS[1]})
 
-    assert sign(credentials=found) == sign(credentials=KEYS)
+    assert sign(credentials=credentials) == sign(credentials=KEYS)
 
 
 def test_credentials_from_sts_put_their_token_into_the_signed_query() -> None:
@@ -133,12 +133,12 @@ def test_each_method_has_a_signature_of_its_own(method: str) -> None:
 
 
 def test_a_multipart_upload_is_signed_part_by_part() -> None:
-    begun = sign("POST", query={"uploads": ""})
+    initiate = sign("POST", query={"uploads": ""})
     part = sign("PUT", query={"partNumber": "1", "uploadId": "0004B9894A22EXAMPLE"})
 
-    assert "?uploads&x-oss-" in begun.url
+    assert "?uploads&x-oss-" in initiate.url
     assert "?partNumber=1&uploadId=0004B9894A22EXAMPLE&x-oss-" in part.url
-    assert verify("POST", begun.url, credentials=KEYS, now=NOW).ok
+    assert verify("POST", initiate.url, credentials=KEYS, now=NOW).ok
     assert verify("PUT", part.url, credentials=KEYS, now=NOW).ok
 
 

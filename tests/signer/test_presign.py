@@ -1,4 +1,4 @@
-"""What a link says of itself: its end, its headers, its clock."""
+"""The expiry, the headers and the clock of a link."""
 
 from __future__ import annotations
 
@@ -11,71 +11,71 @@ from hypothesis import strategies as st
 
 from signer import Credentials, CredentialsExpired, Link, presign, verify
 from tests.signer.sdks import query_pairs
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, Asked, requests, sign
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, LinkRequest, link_requests, sign
 
 UTC = timezone.utc
-MOMENT = datetime(2026, 3, 1, 6, 41, 11, tzinfo=UTC)
+SIGNED_AT = datetime(2026, 3, 1, 6, 41, 11, tzinfo=UTC)
 
 
-def life(link: Link) -> tuple[int, int, bool, int]:
-    """Seconds that the link says, seconds that its URL says, whether it was clamped, seconds until its end."""
+def expiry(link: Link) -> tuple[int, int, bool, int]:
+    """`expires_in`, the seconds in the URL, `clamped`, and the seconds until `expires_at`."""
     in_url = int(dict(query_pairs(link.url))["x-oss-expires"])
     return link.expires_in, in_url, link.clamped, round(link.expires_at.timestamp()) - NOW
 
 
 @settings(max_examples=100, deadline=None)
-@given(requests())
-def test_a_link_lives_exactly_as_long_as_was_asked(asked: Asked) -> None:
-    link = asked.link()
+@given(link_requests())
+def test_a_link_expires_exactly_after_the_requested_time(link_request: LinkRequest) -> None:
+    link = link_request.link()
 
-    assert link.expires_in == asked.expires_in
-    assert dict(query_pairs(link.url))["x-oss-expires"] == str(asked.expires_in)
-    assert link.expires_at == asked.moment + timedelta(seconds=asked.expires_in)
+    assert link.expires_in == link_request.expires_in
+    assert dict(query_pairs(link.url))["x-oss-expires"] == str(link_request.expires_in)
+    assert link.expires_at == link_request.signed_at + timedelta(seconds=link_request.expires_in)
     assert link.clamped is False
 
 
 @settings(max_examples=100, deadline=None)
-@given(requests())
-def test_the_headers_of_a_link_are_exactly_those_that_are_signed(asked: Asked) -> None:
-    named = {name.lower() for name in asked.signed_headers}
+@given(link_requests())
+def test_the_headers_of_a_link_are_exactly_those_that_are_signed(link_request: LinkRequest) -> None:
+    named = {name.lower() for name in link_request.signed_headers}
     signed = {
         name: value
-        for name, value in asked.headers.items()
+        for name, value in link_request.headers.items()
         if name.lower() in named or name.lower().startswith("x-oss-") or name.lower() in ("content-type", "content-md5")
     }
 
-    assert asked.link().headers == signed
+    assert link_request.link().headers == signed
 
 
-def test_a_link_of_the_default_lives_for_a_quarter_of_an_hour() -> None:
-    assert life(sign()) == (900, 900, False, 900)
+def test_a_link_expires_after_fifteen_minutes_by_default() -> None:
+    assert expiry(sign()) == (900, 900, False, 900)
 
 
-@pytest.mark.parametrize("left", [1, 59, 899])
-@pytest.mark.parametrize("ends", [float, int, lambda end: datetime.fromtimestamp(end, UTC)])
-def test_no_link_outlives_its_credentials(ends: type, left: int) -> None:
-    link = sign(credentials=KEYS._replace(expires_at=ends(NOW + left)), expires_in=900)
+@pytest.mark.parametrize("remaining", [1, 59, 899])
+@pytest.mark.parametrize("convert", [float, int, lambda timestamp: datetime.fromtimestamp(timestamp, UTC)])
+def test_no_link_outlives_its_credentials(convert: type, remaining: int) -> None:
+    link = sign(credentials=KEYS._replace(expires_at=convert(NOW + remaining)), expires_in=900)
 
-    assert life(link) == (left, left, True, left)
+    assert expiry(link) == (remaining, remaining, True, remaining)
     assert verify("GET", link.url, credentials=KEYS, now=NOW).ok
 
 
-@pytest.mark.parametrize("left", [900, 901, 604_800])
-def test_credentials_that_live_long_enough_clamp_nothing(left: int) -> None:
-    link = sign(credentials=KEYS._replace(expires_at=NOW + left), expires_in=900)
+@pytest.mark.parametrize("remaining", [900, 901, 604_800])
+def test_credentials_that_expire_later_do_not_clamp(remaining: int) -> None:
+    link = sign(credentials=KEYS._replace(expires_at=NOW + remaining), expires_in=900)
 
-    assert life(link) == (900, 900, False, 900)
+    assert expiry(link) == (900, 900, False, 900)
 
 
-def test_a_part_of_a_second_that_credentials_have_left_is_not_lived() -> None:
+def test_the_remaining_time_of_credentials_is_rounded_down() -> None:
     assert sign(credentials=KEYS._replace(expires_at=NOW + 1.999)).expires_in == 1
 
 
-@pytest.mark.parametrize("left", [0.999, 0, -1, -86_400])
-def test_credentials_that_have_ended_sign_nothing(left: float) -> None:
+@pytest.mark.parametrize("remaining", [0.999, 0, -1, -86_400])
+def test_expired_credentials_cannot_sign(remaining: float) -> None:
     with pytest.raises(CredentialsExpired) as caught:
-        sign(credentials=KEYS._replace(expires_at=NOW + left))
-    assert caught.value.expires_at == NOW + left
+        sign(credentials=KEYS._replace(expires_at=NOW + remaining))
+    assert caught.value.expires_at == NOW + remaining
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_credentials_that_have_ended_sign_nothing(left: float) -> None:
         NOW,
         float(NOW),
         NOW + 0.999,
-        MOMENT,
-        MOMENT.replace(microsecond=999_999),
-        MOMENT.astimezone(timezone(timedelta(hours=8))),
-        MOMENT.astimezone(timezone(-timedelta(hours=9, minutes=30))),
+        SIGNED_AT,
+        SIGNED_AT.replace(microsecond=999_999),
+        SIGNED_AT.astimezone(timezone(timedelta(hours=8))),
+        SIGNED_AT.astimezone(timezone(-timedelta(hours=9, minutes=30))),
     ],
 )
-def test_a_moment_is_the_same_second_however_it_is_written(now: datetime | float) -> None:
+def test_a_time_is_the_same_second_however_it_is_written(now: datetime | float) -> None:
     assert sign(now=now) == sign(now=NOW)
 
 
@@ -110,7 +110,7 @@ def test_permanent_credentials_sign_without_a_token(token: str | None) -> None:
     assert link == sign()
 
 
-def test_a_token_that_changed_is_used_at_once() -> None:
+def test_a_changed_token_is_used_at_once() -> None:
     sign(credentials=TEMPORARY)
     renewed = sign(credentials=TEMPORARY._replace(security_token="CAISOTHEREXAMPLE"))
 
@@ -118,12 +118,12 @@ def test_a_token_that_changed_is_used_at_once() -> None:
     assert verify("GET", renewed.url, credentials=TEMPORARY, now=NOW).fault == "wrong_token"
 
 
-def test_headers_that_are_not_signed_are_not_asked_of_the_caller() -> None:
+def test_headers_that_are_not_signed_are_not_in_the_link() -> None:
     assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).headers == {}
     assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).url == sign().url
 
 
-def test_an_additional_header_is_signed_and_asked_of_the_caller_as_it_was_written() -> None:
+def test_an_additional_header_is_signed_and_in_the_link_as_it_was_written() -> None:
     link = sign(headers={"Range": "bytes=0-9"}, signed_headers=["RANGE"])
 
     assert link.headers == {"Range": "bytes=0-9"}
@@ -139,14 +139,14 @@ def test_naming_a_header_that_is_always_signed_changes_nothing(always: str) -> N
     assert sign(signed_headers=[always]) == sign()
 
 
-def test_a_host_that_was_given_is_not_asked_again_of_the_caller() -> None:
+def test_a_host_in_the_headers_is_not_in_the_link() -> None:
     host = "examplebucket.oss-cn-hangzhou.aliyuncs.com"
 
     assert sign(headers={"Host": host}, signed_headers=["host"]) == sign(signed_headers=["Host"])
     assert sign(headers={"Host": host}) == sign()
 
 
-def test_the_hash_of_a_payload_is_signed_where_its_header_is_given() -> None:
+def test_the_hash_of_a_payload_is_signed_if_its_header_is_passed() -> None:
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     link = sign("PUT", headers={"X-Oss-Content-Sha256": digest})
 
@@ -157,11 +157,11 @@ def test_the_hash_of_a_payload_is_signed_where_its_header_is_given() -> None:
 
 @settings(deadline=None)
 @given(st.permutations(["versionId", "a", "x-oss-process", "response-expires"]))
-def test_the_order_in_which_parameters_are_given_does_not_matter(names: list[str]) -> None:
+def test_the_order_of_the_parameters_does_not_matter(names: list[str]) -> None:
     assert sign(query=dict.fromkeys(names, "v")) == sign(query=dict.fromkeys(sorted(names), "v"))
 
 
-def test_the_canonical_query_is_the_url_s_own_with_the_signature_last() -> None:
+def test_the_canonical_query_is_that_of_the_url_with_the_signature_last() -> None:
     query = sign(credentials=TEMPORARY, query={"versionId": "1"}).url.partition("?")[2]
     names = [part.partition("=")[0] for part in query.split("&")]
 

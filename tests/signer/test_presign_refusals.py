@@ -1,8 +1,9 @@
-"""What the signer refuses, each with its code and its facts."""
+"""The exceptions of the signer, each with its code and its attributes."""
 
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
@@ -14,30 +15,30 @@ from hypothesis import strategies as st
 
 import signer
 from signer import Credentials, Endpoint, SignerError
-from tests.signer.signing import KEYS, MAX_LIFE, NOW, RESERVED, sign
+from tests.signer.signing import KEYS, MAX_EXPIRES_IN, NOW, RESERVED, sign
 
-Refused = Callable[[], object]
+Call = Callable[[], object]
 
 
-def refusal(refused: Refused) -> SignerError:
+def error_of(call: Call) -> SignerError:
     with pytest.raises(SignerError) as caught:
-        refused()
+        call()
     return caught.value
 
 
-Row = tuple[type[SignerError], str, dict[str, object], Refused]
+Row = tuple[type[SignerError], str, dict[str, object], Call]
 
-NOT_THEIRS: list[Row] = [
+RESERVED_PARAMETERS: list[Row] = [
     (signer.InvalidQuery, "reserved_query", {"name": name}, partial(sign, query={name: "v"}))
     for name in (*RESERVED, "X-Oss-Expires")
 ]
-NO_EXPIRY: list[Row] = [
-    (signer.InvalidExpiry, "invalid_expiry", {"expires_in": given}, partial(sign, expires_in=given))
-    for given in (0, -5, MAX_LIFE + 1, 600.0, "600", True, None)
+INVALID_EXPIRIES: list[Row] = [
+    (signer.InvalidExpiry, "invalid_expiry", {"expires_in": value}, partial(sign, expires_in=value))
+    for value in (0, -5, MAX_EXPIRES_IN + 1, 600.0, "600", True, None)
 ]
 TABLE: list[Row] = [
-    *NOT_THEIRS,
-    *NO_EXPIRY,
+    *RESERVED_PARAMETERS,
+    *INVALID_EXPIRIES,
     (signer.InvalidMethod, "invalid_method", {"method": "get"}, lambda: sign("get")),
     (signer.InvalidMethod, "invalid_method", {"method": "PATCH"}, lambda: sign("PATCH")),
     (signer.InvalidMethod, "invalid_method", {"method": ""}, lambda: sign("")),
@@ -118,31 +119,40 @@ TABLE: list[Row] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "code", "facts", "refused"), TABLE)
-def test_a_refusal_has_its_kind_its_code_and_its_facts(
-    kind: type[SignerError], code: str, facts: dict[str, object], refused: Refused
+@pytest.mark.parametrize(("kind", "code", "attributes", "call"), TABLE)
+def test_an_error_has_its_class_its_code_and_its_attributes(
+    kind: type[SignerError], code: str, attributes: dict[str, object], call: Call
 ) -> None:
-    error = refusal(refused)
+    error = error_of(call)
 
     assert type(error) is kind
     assert error.code == code
-    assert error.facts == facts
-    assert {name: getattr(error, name) for name in facts} == facts
+    assert {name: value for name, value in vars(error).items() if name != "code"} == attributes
 
 
-@pytest.mark.parametrize("refused", [row[3] for row in TABLE])
-def test_a_refusal_is_one_sentence_for_people(refused: Refused) -> None:
-    sentence = str(refusal(refused))
+@pytest.mark.parametrize("call", [row[3] for row in TABLE])
+def test_an_error_can_be_pickled(call: Call) -> None:
+    error = error_of(call)
+    copy = pickle.loads(pickle.dumps(error))
 
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
+    assert (type(copy), str(copy), copy.code, vars(copy)) == (type(error), str(error), error.code, vars(error))
 
 
-def test_the_kinds_are_those_of_the_tree() -> None:
+@pytest.mark.parametrize("call", [row[3] for row in TABLE])
+def test_the_message_of_an_error_is_one_line_of_sentences(call: Call) -> None:
+    message = str(error_of(call))
+
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_the_classes_are_those_of_the_tree() -> None:
     kinds = {kind for kind in vars(signer.errors).values() if isinstance(kind, type) and issubclass(kind, SignerError)}
 
-    # Forms have a table of their own.
-    assert {row[0] for row in TABLE} == kinds - {SignerError, signer.InvalidForm}
+    # The tests of forms have their own table.
+    without: set[type[SignerError]] = {SignerError, signer.InvalidForm}
+
+    assert {row[0] for row in TABLE} == kinds - without
     tree = str(signer.errors.__doc__)
     assert all(kind.__name__ in tree and kind.code in tree for kind in kinds - {SignerError})
 
@@ -185,8 +195,8 @@ def test_a_legal_bucket_is_signed(bucket: str) -> None:
     assert sign(bucket=bucket).url.startswith(f"https://{bucket}.oss-cn-hangzhou.aliyuncs.com/")
 
 
-@pytest.mark.parametrize("expires_in", [1, MAX_LIFE])
-def test_the_ends_of_the_range_of_expiries_are_signed(expires_in: int) -> None:
+@pytest.mark.parametrize("expires_in", [1, MAX_EXPIRES_IN])
+def test_the_shortest_and_the_longest_expiry_are_signed(expires_in: int) -> None:
     assert sign(expires_in=expires_in).expires_in == expires_in
 
 
@@ -200,7 +210,7 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["method", "bucket", "key", "expires_in", "now"]),
     ANYTHING,
 )
-def test_whatever_is_given_is_signed_or_refused_and_nothing_else_is_raised(argument: str, value: Any) -> None:
+def test_any_argument_is_signed_or_raises_a_signer_error(argument: str, value: Any) -> None:
     with contextlib.suppress(SignerError):
         assert sign(**{argument: value}).url
 

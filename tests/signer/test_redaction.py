@@ -1,4 +1,4 @@
-"""`redact` takes every secret out of a text and leaves the rest."""
+"""`redact` removes every secret from a string and keeps the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from signer import Credentials, presign, redact
-from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, Asked, requests
+from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, LinkRequest, link_requests
 
 SECRETIVE = Credentials("STS.NUEXAMPLEID", "secretEXAMPLE", "CAISBEGIN+to/ken&<\"'>;==,)]}TOKENEND")
 URL = presign(
@@ -21,11 +21,11 @@ URL = presign(
 SIGNATURE = URL.rpartition("=")[2]
 
 
-def escaped(text: str) -> str:
-    return html.escape(text, quote=True)
+def escaped(string: str) -> str:
+    return html.escape(string, quote=True)
 
 
-# The places that a URL turns up in.
+# How URLs are written in logs and messages.
 WRITTEN: dict[str, Callable[[str], str]] = {
     "alone": str,
     "in a sentence": lambda url: f"Get it at {url}, or ask again.",
@@ -78,13 +78,13 @@ def test_a_url_of_an_older_signature_loses_its_secrets_too(where: str) -> None:
 
 @pytest.mark.parametrize("where", WRITTEN)
 @settings(max_examples=12, deadline=None)
-@given(requests())
-def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked) -> None:
-    credentials = asked.credentials._replace(
-        access_key_id="STS.NUEXAMPLE" + asked.credentials.access_key_id,
-        security_token=f"CAISBEGIN{asked.credentials.security_token or ''}TOKENEND",
+@given(link_requests())
+def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request: LinkRequest) -> None:
+    credentials = link_request.credentials._replace(
+        access_key_id="STS.NUEXAMPLE" + link_request.credentials.access_key_id,
+        security_token=f"CAISBEGIN{link_request.credentials.security_token or ''}TOKENEND",
     )
-    url = asked._replace(credentials=credentials).link().url
+    url = link_request._replace(credentials=credentials).link().url
 
     redacted = redact(WRITTEN[where](url))
 
@@ -95,7 +95,7 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked
 
 
 @pytest.mark.parametrize(
-    ("text", "redacted"),
+    ("string", "redacted"),
     [
         (
             "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-date=20260301T064111Z&x-oss-signature=abc&versionId=1",
@@ -139,12 +139,12 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, asked: Asked
         ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signed with REDACTED"),
     ],
 )
-def test_other_texts_with_secrets(text: str, redacted: str) -> None:
-    assert redact(text) == redacted
+def test_other_strings_with_secrets(string: str, redacted: str) -> None:
+    assert redact(string) == redacted
 
 
 @pytest.mark.parametrize(
-    "text",
+    "string",
     [
         "",
         "There is nothing at this address.",
@@ -162,20 +162,20 @@ def test_other_texts_with_secrets(text: str, redacted: str) -> None:
         "报告 2026 · ü 🙂",
     ],
 )
-def test_a_text_without_secrets_is_unchanged(text: str) -> None:
-    assert redact(text) == text
+def test_a_string_without_secrets_is_unchanged(string: str) -> None:
+    assert redact(string) == string
 
 
 @settings(deadline=None)
 @given(st.text(max_size=200))
-def test_redacting_twice_is_redacting_once(text: str) -> None:
-    assert redact(redact(text)) == redact(text)
+def test_redacting_twice_is_redacting_once(string: str) -> None:
+    assert redact(redact(string)) == redact(string)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 @example("x-oss-", "")
-def test_whatever_stands_around_it_a_link_is_redacted(before: str, after: str) -> None:
+def test_a_link_is_redacted_whatever_surrounds_it(before: str, after: str) -> None:
     redacted = redact(f"{before} {URL} {after}")
 
     assert SIGNATURE not in redacted

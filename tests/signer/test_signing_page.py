@@ -1,4 +1,4 @@
-"""docs/signing.md: what it says works."""
+"""The examples of docs/signing.md work."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,14 @@ CALLS = re.findall(r"`(link\([^`]+\))`", PAGE)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_every_call_on_the_page_gives_a_link(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_on_the_page_returns_a_link(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "an example's secret".replace(" ", "-"))
-    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert found
-    world: dict[str, Any] = {}
-    exec(found[1], world)
-    assert "x-oss-signature=" in eval(call, world).url
+    match = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert match
+    namespace: dict[str, Any] = {}
+    exec(match[1], namespace)
+    assert "x-oss-signature=" in eval(call, namespace).url
 
 
 def test_the_page_has_a_call_for_most_rows() -> None:

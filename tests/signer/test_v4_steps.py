@@ -1,4 +1,4 @@
-"""Each step of the specification at a fixed date, written out: the vector "query, additional headers"."""
+"""Each step of the specification, with the intermediate results of the vector "query, additional headers"."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_timestamp_is_iso_8601_basic_in_utc() -> None:
     assert v4.timestamp(253_402_300_799) == "99991231T235959Z"
 
 
-def test_the_scope_is_date_region_product_and_the_word_of_the_version() -> None:
+def test_the_scope_is_date_region_product_and_a_constant() -> None:
     assert v4.scope("20231217", "cn-hangzhou") == "20231217/cn-hangzhou/oss/aliyun_v4_request"
     assert v4.scope("20231217", "cb-EXAMPLE", "oss-cloudbox") == "20231217/cb-EXAMPLE/oss-cloudbox/aliyun_v4_request"
 
@@ -53,7 +53,7 @@ def test_the_canonical_path_begins_with_the_bucket_and_keeps_slashes() -> None:
     assert v4.canonical_path("bucket", v4.encode_key("1234+-/123/1.txt")) == "/bucket/1234%2B-/123/1.txt"
 
 
-def test_the_canonical_query_is_sorted_by_encoded_name_and_an_empty_value_leaves_the_bare_name() -> None:
+def test_the_canonical_query_is_sorted_by_encoded_name_and_leaves_out_empty_values() -> None:
     parameters = [
         ("param1", "value1"),
         ("x-oss-signature-version", "OSS4-HMAC-SHA256"),
@@ -74,12 +74,12 @@ def test_the_canonical_query_is_sorted_by_encoded_name_and_an_empty_value_leaves
 @pytest.mark.parametrize(
     ("names", "order"),
     [
-        (["a-b", "a"], "a=1&a-b=1"),  # "a-b=" would come first if "=" took part
+        (["a-b", "a"], "a=1&a-b=1"),  # "a-b=" would come first if "=" were compared
         (["b", "B", "_", "~"], "B=1&_=1&b=1&~=1"),
         (["/", "0", "é"], "%2F=1&%C3%A9=1&0=1"),
     ],
 )
-def test_parameters_are_sorted_by_their_names_alone(names: list[str], order: str) -> None:
+def test_parameters_are_sorted_only_by_their_names(names: list[str], order: str) -> None:
     assert v4.canonical_query([v4.canonical_parameter(name, "1") for name in names]) == order
 
 
@@ -114,7 +114,7 @@ def test_additional_headers_are_sorted_names_joined_by_semicolons() -> None:
     assert v4.additional_headers([]) == ""
 
 
-def test_the_canonical_request_is_its_six_parts_a_line_each() -> None:
+def test_the_canonical_request_has_six_parts_on_lines_of_their_own() -> None:
     request = v4.canonical_request(
         "PUT",
         "/bucket/1234%2B-/123/1.txt",
@@ -146,19 +146,19 @@ def test_the_signature_is_the_published_one() -> None:
 
 @settings(deadline=None)
 @given(st.binary(min_size=1, max_size=64), st.text(st.characters(codec="utf-8"), max_size=300))
-def test_the_signature_is_the_hmac_of_the_standard_library(key: bytes, text: str) -> None:
-    assert v4.signature(key, text) == hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+def test_the_signature_is_the_hmac_of_the_standard_library(key: bytes, string: str) -> None:
+    assert v4.signature(key, string) == hmac.new(key, string.encode(), hashlib.sha256).hexdigest()
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=100))
-def test_only_unreserved_characters_are_kept(text: str) -> None:
-    assert v4.encode(text) == quote(text, safe="")
-    assert v4.encode_key(text) == quote(text, safe="/")
+def test_only_unreserved_characters_are_kept(string: str) -> None:
+    assert v4.encode(string) == quote(string, safe="")
+    assert v4.encode_key(string) == quote(string, safe="/")
 
 
 @pytest.mark.parametrize(
-    ("text", "encoded"),
+    ("string", "encoded"),
     [
         ("-._~09azAZ", "-._~09azAZ"),
         (" ", "%20"),
@@ -169,12 +169,14 @@ def test_only_unreserved_characters_are_kept(text: str) -> None:
         ("é报🙂", "%C3%A9%E6%8A%A5%F0%9F%99%82"),
     ],
 )
-def test_percent_encoding_is_in_capitals_and_of_utf_8(text: str, encoded: str) -> None:
-    assert v4.encode(text) == encoded
+def test_percent_encoding_is_in_capitals_and_of_utf_8(string: str, encoded: str) -> None:
+    assert v4.encode(string) == encoded
 
 
 def test_every_cache_is_bounded() -> None:
-    caches = [found for room in (v4, link, names) for found in vars(room).values() if hasattr(found, "cache_info")]
+    caches = [
+        member for module in (v4, link, names) for member in vars(module).values() if hasattr(member, "cache_info")
+    ]
 
     assert len(caches) >= 4
     assert all(cache.cache_info().maxsize is not None for cache in caches)

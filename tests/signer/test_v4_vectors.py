@@ -1,4 +1,4 @@
-"""The golden vectors of the official SDKs, as a whole and step by step."""
+"""The golden vectors of the official SDKs, from end to end and step by step."""
 
 from __future__ import annotations
 

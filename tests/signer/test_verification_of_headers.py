@@ -1,4 +1,4 @@
-"""Requests that the official SDKs sign in their Authorization header hold too."""
+"""Requests that the official SDKs sign in their Authorization header are valid too."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hypothesis import assume, given, settings
 from signer import Verification
 from signer.verification import verify_request
 from tests.signer.sdks import signed_headers_of_oss2, signed_headers_of_v2
-from tests.signer.signing import BUCKET, KEY, LAST_SECOND, MAX_LIFE, NOW, TEMPORARY, Asked, requests
+from tests.signer.signing import BUCKET, KEY, LAST_SECOND, MAX_EXPIRES_IN, NOW, TEMPORARY, LinkRequest, link_requests
 
-SDKS: dict[str, Callable[[Asked], Mapping[str, str]]] = {
+SDKS: dict[str, Callable[[LinkRequest], Mapping[str, str]]] = {
     "alibabacloud-oss-v2": signed_headers_of_v2,
     "oss2": signed_headers_of_oss2,
 }
-ASKED = Asked(
+REQUEST = LinkRequest(
     "PUT",
     BUCKET,
     KEY,
@@ -33,39 +33,41 @@ ASKED = Asked(
 every_sdk = pytest.mark.parametrize("sdk", SDKS.values(), ids=SDKS)
 
 
-def checked(asked: Asked, headers: Mapping[str, str], now: float | None = None) -> Verification:
+def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float | None = None) -> Verification:
     return verify_request(
-        asked.method,
-        asked.bucket,
-        asked.key,
-        list(asked.query.items()),
+        link_request.method,
+        link_request.bucket,
+        link_request.key,
+        list(link_request.query.items()),
         headers,
-        credentials=asked.credentials,
-        now=asked.now if now is None else now,
+        credentials=link_request.credentials,
+        now=link_request.now if now is None else now,
     )
 
 
 @every_sdk
 @settings(max_examples=80, deadline=None)
-@given(requests())
-def test_every_request_of_an_sdk_holds(sdk: Callable[[Asked], Mapping[str, str]], asked: Asked) -> None:
-    assume(900 <= asked.now <= LAST_SECOND - MAX_LIFE - 900)
-    headers = sdk(asked)
+@given(link_requests())
+def test_every_request_of_an_sdk_is_valid(
+    sdk: Callable[[LinkRequest], Mapping[str, str]], link_request: LinkRequest
+) -> None:
+    assume(900 <= link_request.now <= LAST_SECOND - MAX_EXPIRES_IN - 900)
+    headers = sdk(link_request)
 
-    for now in (asked.now - 900, asked.now, asked.now + 900):
-        assert checked(asked, headers, now).faults == ()
-    for now in (asked.now - 901, asked.now + 901):
+    for now in (link_request.now - 900, link_request.now, link_request.now + 900):
+        assert verified(link_request, headers, now).faults == ()
+    for now in (link_request.now - 901, link_request.now + 901):
         assume(now >= 0)
-        assert checked(asked, headers, now).fault == "skewed"
+        assert verified(link_request, headers, now).fault == "skewed"
 
 
 @every_sdk
-def test_such_a_request_has_no_expiry(sdk: Callable[[Asked], Mapping[str, str]]) -> None:
-    found = checked(ASKED, sdk(ASKED))
+def test_a_request_with_an_authorization_header_has_no_expiry(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
+    result = verified(REQUEST, sdk(REQUEST))
 
-    assert found.ok
-    assert found.issued_at == ASKED.moment
-    assert found.expires_at is None
+    assert result.ok
+    assert result.issued_at == REQUEST.signed_at
+    assert result.expires_at is None
 
 
 @every_sdk
@@ -91,37 +93,39 @@ def test_such_a_request_has_no_expiry(sdk: Callable[[Asked], Mapping[str, str]])
         ("authorization", "OSS4-HMAC-SHA256 ", "bad_parameter", "authorization"),
     ],
 )
-def test_an_altered_header_is_refused_for_what_it_is(
-    sdk: Callable[[Asked], Mapping[str, str]], name: str, value: str | None, fault: str, parameter: str | None
+def test_an_altered_header_has_its_own_fault(
+    sdk: Callable[[LinkRequest], Mapping[str, str]], name: str, value: str | None, fault: str, parameter: str | None
 ) -> None:
-    headers = {given.lower(): text for given, text in sdk(ASKED).items()} | {name: value or ""}
+    headers = {header.lower(): string for header, string in sdk(REQUEST).items()} | {name: value or ""}
     if value is None:
         del headers[name]
 
-    found = checked(ASKED, headers)
+    result = verified(REQUEST, headers)
 
-    assert (found.fault, found.parameter) == (fault, parameter)
+    assert (result.fault, result.parameter) == (fault, parameter)
 
 
 @every_sdk
 @pytest.mark.parametrize(
     "forged",
     [
-        ASKED._replace(method="GET"),
-        ASKED._replace(bucket="otherbucket"),
-        ASKED._replace(key="otherkey"),
-        ASKED._replace(query={**ASKED.query, "partNumber": "2"}),
-        ASKED._replace(query={}),
-        ASKED._replace(credentials=TEMPORARY._replace(access_key_secret="othersecretEXAMPLE")),
+        REQUEST._replace(method="GET"),
+        REQUEST._replace(bucket="otherbucket"),
+        REQUEST._replace(key="otherkey"),
+        REQUEST._replace(query={**REQUEST.query, "partNumber": "2"}),
+        REQUEST._replace(query={}),
+        REQUEST._replace(credentials=TEMPORARY._replace(access_key_secret="othersecretEXAMPLE")),
     ],
 )
-def test_a_signature_holds_for_its_own_request_alone(sdk: Callable[[Asked], Mapping[str, str]], forged: Asked) -> None:
-    assert checked(forged, sdk(ASKED)).fault == "signature_mismatch"
+def test_a_signature_is_valid_only_for_its_own_request(
+    sdk: Callable[[LinkRequest], Mapping[str, str]], forged: LinkRequest
+) -> None:
+    assert verified(forged, sdk(REQUEST)).fault == "signature_mismatch"
 
 
 @every_sdk
-def test_the_parts_of_the_authorization_are_altered_in_vain(sdk: Callable[[Asked], Mapping[str, str]]) -> None:
-    headers = {name.lower(): value for name, value in sdk(ASKED).items()}
+def test_an_altered_part_of_the_authorization_is_refused(sdk: Callable[[LinkRequest], Mapping[str, str]]) -> None:
+    headers = {name.lower(): value for name, value in sdk(REQUEST).items()}
     signed = headers["authorization"]
 
     for old, new, fault in (
@@ -133,10 +137,10 @@ def test_the_parts_of_the_authorization_are_altered_in_vain(sdk: Callable[[Asked
         ("Signature=", "Signature=0", "signature_mismatch"),
     ):
         assert old in signed
-        assert checked(ASKED, {**headers, "authorization": signed.replace(old, new)}).fault == fault
+        assert verified(REQUEST, {**headers, "authorization": signed.replace(old, new)}).fault == fault
 
 
-def test_requests_of_a_bucket_and_of_the_service_have_short_paths() -> None:
+def test_requests_to_a_bucket_and_to_the_service_have_short_paths() -> None:
     for bucket, path in (("examplebucket", "/examplebucket/"), ("", "/")):
-        found = verify_request("GET", bucket, "", [], signed_headers_of_v2(ASKED), credentials=TEMPORARY, now=NOW)
-        assert found.canonical_request.split("\n")[:2] == ["GET", path]
+        result = verify_request("GET", bucket, "", [], signed_headers_of_v2(REQUEST), credentials=TEMPORARY, now=NOW)
+        assert result.canonical_request.split("\n")[:2] == ["GET", path]

@@ -169,7 +169,7 @@ def test_oss_is_asked_at_its_public_endpoint_unless_another_is_named(option: tup
 def test_an_endpoint_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with patch.dict(os.environ, ENVIRONMENT, clear=True):
         assert main(["--keys", str(PLACE), "show", "--endpoint", "https://a/b"]) == 1
-    assert "no endpoint" in capsys.readouterr().err
+    assert "Invalid endpoint 'https://a/b'" in capsys.readouterr().err
 
 
 def test_link_oss_endpoint_is_for_a_loopback_alone(capsys: pytest.CaptureFixture[str]) -> None:

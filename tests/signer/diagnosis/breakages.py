@@ -16,7 +16,7 @@ import signer
 from local.oss.authorization import refusal
 from local.oss.errors import OssError, no_such_bucket, no_such_key
 from signer import v4
-from signer.signed_request import read_url
+from signer.signed_request import parse_url
 from signer.verification import verify_request
 
 REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-hongkong", "us-west-1", "ap-southeast-1", "eu-central-1")
@@ -81,7 +81,7 @@ class Use(NamedTuple):
 
     def _refusal(self) -> OssError:
         url = self.sent_url or self.url
-        presented = read_url(url.partition("#")[0], endpoint=self.endpoint, bucket=self.bucket)
+        presented = parse_url(url.partition("#")[0], endpoint=self.endpoint, bucket=self.bucket)
         sent = self.headers if self.sent_headers is None else self.sent_headers
         checked = verify_request(
             self.sent_method or self.method,

@@ -1,0 +1,111 @@
+"""The commands that check a link: verify and explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .. import verification
+from ..redaction import redact
+from ..times import format_time, rfc3339
+from . import options
+from .options import HEADER, METHOD
+
+
+@click.command()
+@click.argument("url", metavar="URL|-")
+@click.option("--method", type=METHOD, default="GET", show_default=True)
+@click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client sends; repeatable.")
+@click.option("--bucket", help="The bucket of a custom domain.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.credentials_options
+def verify(
+    url: str,
+    method: str,
+    headers: tuple[tuple[str, str], ...],
+    bucket: str | None,
+    as_json: bool,
+    profile: str | None,
+    config: str,
+) -> int:
+    """Check a link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
+
+    \b
+    Examples:
+      python -m signer verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
+      pbpaste | python -m signer verify - --method PUT --header 'Content-Type: image/png'
+    """
+    credentials = options.load_credentials(profile, config).credentials
+    url = options.read_argument(url, "the link").strip()
+    result = verification.verify(method.upper(), url, credentials=credentials, headers=dict(headers), bucket=bucket)
+    parts = {name: getattr(result, name) for name in ("signature", "expiry", "skew", "token", "headers")}
+    if as_json:
+        expires_at = rfc3339(result.expires_at.timestamp()) if result.expires_at else None
+        faults = [fault._asdict() for fault in result.faults]
+        options.print_json({"ok": result.ok, **parts, "faults": faults, "expires_at": expires_at})
+    else:
+        click.echo("The link is valid." if result.ok else "The link is not valid.")
+        for name, is_valid in parts.items():
+            click.echo(f"  {name:<10} {'yes' if is_valid else 'no'}")
+        for fault in result.faults:
+            click.echo(f"  fault      {fault.code}" + (f" ({redact(fault.parameter)})" if fault.parameter else ""))
+        if result.expires_at:
+            click.echo(f"  expires at {format_time(result.expires_at)}")
+        if not result.ok:
+            click.echo("The command explain says why, and what to do.", err=True)
+    return 0 if result.ok else 1
+
+
+@click.command()
+@click.argument("url", metavar="URL|-")
+@click.option("--error-xml", type=click.Path(), help="A file with the response of OSS, or - for standard input.")
+@click.option("--method", type=METHOD, default="GET", show_default=True, help="The method that was used.")
+@click.option("--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable.")
+@click.option("--no-headers", is_flag=True, help="No header was sent: report each signed header as missing.")
+@click.option("--bucket", help="The bucket of a custom domain.")
+@click.option("--inside", is_flag=True, help="The client is in the bucket's region, where internal hosts work.")
+@click.option("--no-secret", is_flag=True, help="Do not use the credentials of the environment.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.credentials_options
+def explain(url: str, **params: Any) -> int:
+    """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
+
+    With "-", the link is read from standard input; the error document of OSS may follow it. With credentials in the
+    environment (or --profile), the fault is proved. Nothing secret is printed.
+
+    \b
+    Examples:
+      python -m signer explain -
+      python -m signer explain 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…' --error-xml answer.xml
+      (cat link.txt; curl -s "$(cat link.txt)") | python -m signer explain -
+    """
+    from .. import diagnosis
+
+    if url == "-" and params["error_xml"] == "-":
+        options.fail("Standard input can hold the link or the response. To pass both in it, use URL - only.")
+    link, xml = options.read_argument(url, "the link (the response of OSS may follow it)"), None
+    start = link.find("<?xml") if "<?xml" in link else link.find("<Error")
+    if url == "-" and start > 0:
+        link, xml = link[:start], link[start:]
+    if params["error_xml"] == "-":
+        xml = options.read_argument("-", "the response of OSS")
+    elif params["error_xml"]:
+        with open(params["error_xml"], encoding="utf-8-sig", errors="replace") as file:
+            xml = file.read(options.MAX_INPUT)
+    explanation = diagnosis.explain(
+        link,
+        error_xml=xml,
+        method=params["method"].upper(),
+        headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
+        credentials=None
+        if params["no_secret"]
+        else options.load_optional_credentials(params["profile"], params["config"]),
+        bucket=params["bucket"],
+        inside=params["inside"],
+    )
+    if params["as_json"]:
+        options.print_json(explanation.to_json())
+    else:
+        click.echo(str(explanation))
+    return 0 if explanation.ok else 1

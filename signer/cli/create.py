@@ -1,0 +1,174 @@
+"""The commands that create one link or form: sign, curl and form."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..form import post_form
+from ..link import Link, presign
+from ..times import format_duration, format_time, rfc3339
+from . import options
+from .options import HEADER, METHOD, QUERY, Duration, ObjectAddress, OssUrl, Size
+
+_link_options = options.add(
+    options.signing_options,
+    click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY"),
+    click.option("--expires", type=Duration(), default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
+    click.option("--method", type=METHOD, default="GET", show_default=True),
+    click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client will send; repeatable."),
+    click.option("--sign-header", "signed", multiple=True, help="Sign this header too, such as host; repeatable."),
+    click.option("--query", "queries", multiple=True, type=QUERY, help="A query parameter to sign; repeatable."),
+    click.option("--version-id", help="A version of the object."),
+    click.option("--download", metavar="NAME", help="The name under which browsers save the object."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def _create_link(params: dict[str, Any]) -> Link:
+    target: ObjectAddress = params["target"]
+    query = _to_dict(params["queries"], "query parameter")
+    headers = _to_dict(params["headers"], "header")
+    if params["version_id"]:
+        query["versionId"] = params["version_id"]
+    if params["download"]:
+        from ..disposition import attachment
+
+        query["response-content-disposition"] = attachment(params["download"])
+    profile = options.load_credentials(params["profile"], params["config"])
+    return presign(
+        params["method"].upper(),
+        target.bucket,
+        target.key,
+        credentials=profile.credentials,
+        endpoint=options.load_endpoint(params["endpoint"], params["path_style"], params["region"], profile.region),
+        expires_in=params["expires"],
+        query=query,
+        headers=headers,
+        signed_headers=params["signed"],
+    )
+
+
+def _to_dict(pairs: Sequence[tuple[str, str]], kind: str) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            options.fail(f"Duplicate {kind} {name}: pass it once.")
+    return dict(pairs)
+
+
+def _to_json(link: Link) -> dict[str, object]:
+    return {
+        "url": link.url,
+        "method": link.method,
+        "headers": link.headers,
+        "expires_at": rfc3339(link.expires_at.timestamp()),
+        "expires_in": link.expires_in,
+        "clamped": link.clamped,
+    }
+
+
+def _print_notes(link: Link) -> None:
+    """Prints to standard error what the URL does not show."""
+    reason = ", when the credentials expire" if link.clamped else ""
+    click.echo(
+        f"{link.method}, expires {format_time(link.expires_at)}, in {format_duration(link.expires_in)}{reason}.",
+        err=True,
+    )
+    for name, value in link.headers.items():
+        click.echo(f"Send the header {name}: {value}", err=True)
+
+
+@click.command()
+@_link_options
+def sign(as_json: bool, **params: Any) -> None:
+    """Print a presigned URL on standard output.
+
+    The key is used as it is: quote it for the shell, and do not percent-encode it.
+
+    \b
+    Examples:
+      python -m signer sign oss://examplebucket/exampledir/report.pdf --region cn-hangzhou
+      python -m signer sign 'oss://examplebucket/报告 3.pdf' --expires 7d --download 'Report 3.pdf'
+      python -m signer sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
+      python -m signer sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
+    """
+    link = _create_link(params)
+    if as_json:
+        options.print_json(_to_json(link))
+        return
+    click.echo(link.url)
+    _print_notes(link)
+
+
+@click.command()
+@click.option("--file", default="FILE", show_default=True, help="The file that a PUT uploads.")
+@_link_options
+def curl(as_json: bool, file: str, **params: Any) -> None:
+    """Print a curl command that uses a new link, quoted for a POSIX shell.
+
+    \b
+    Examples:
+      python -m signer curl oss://examplebucket/report.pdf --region cn-hangzhou
+      python -m signer curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv' --file in.csv
+      eval "$(python -m signer curl oss://examplebucket/report.pdf --region cn-hangzhou 2>/dev/null)"
+    """
+    link = _create_link(params)
+    name = params["download"] or params["target"].key.rpartition("/")[2] or "object"
+    method = {
+        "GET": ["-o", "./" + name],
+        "HEAD": ["-I"],
+        "PUT": ["-T", file],
+        "POST": ["-X", "POST"],
+        "DELETE": ["-X", "DELETE"],
+    }[link.method]
+    headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
+    command = shlex.join(["curl", "-fgsS", *method, *headers, link.url])
+    if as_json:
+        options.print_json({**_to_json(link), "command": command})
+        return
+    click.echo(command)
+    _print_notes(link)
+
+
+@click.command()
+@click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY")
+@click.option("--max-size", type=Size(), required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
+@click.option("--min-size", type=Size(), default=0, show_default=True, help="Minimum size.")
+@click.option("--content-type", help="The file's type, or a prefix such as image/.")
+@click.option("--overwrite", is_flag=True, help="Allow an existing object to be replaced.")
+@click.option("--expires", type=Duration(), default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--file", default="FILE", show_default=True, help="The file that the printed command uploads.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: url, fields, expires_at.")
+@options.signing_options
+def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params: Any) -> None:
+    """Print a form upload (PostObject) with a limited size and type, for curl or a browser.
+
+    A key that ends with / is a prefix: the client chooses the rest.
+
+    \b
+    Examples:
+      python -m signer form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
+      python -m signer form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
+    """
+    profile = options.load_credentials(params["profile"], params["config"])
+    upload = post_form(
+        target.bucket,
+        target.key,
+        credentials=profile.credentials,
+        endpoint=options.load_endpoint(params["endpoint"], params["path_style"], params["region"], profile.region),
+        max_size=params["max_size"],
+        min_size=params["min_size"],
+        content_type=params["content_type"],
+        overwrite=params["overwrite"],
+        expires_in=expires,
+    )
+    if as_json:
+        options.print_json({**upload._asdict(), "expires_at": rfc3339(upload.expires_at.timestamp())})
+        return
+    fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
+    click.echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
+    click.echo(f"Expires {format_time(upload.expires_at)}, in {format_duration(upload.expires_in)}.", err=True)
