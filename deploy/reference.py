@@ -116,8 +116,10 @@ def errors_page() -> str:
 
 Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the
 media type `application/problem+json`; a browser gets a page instead ([an example](api.md)). In the response of
-`POST /-/sign`, each link that failed has one as its `error`. Programs should read `code`, which does not change.
-`detail` is for people, and its words may change. The function's log has a line with the same `request_id`.
+`POST /-/sign`, each link that failed has one as its `error`.
+
+Programs should read `code`, which does not change. `detail` is for people, and its words may change. The function's log
+has a line with the same `request_id`. If there is a `Retry-After` header, try again after that many seconds.
 
 {tables}
 """

@@ -61,7 +61,7 @@ class Percentile:
 
 def queries() -> dict[str, str]:
     """The queries of the page by title."""
-    return dict(re.findall(r"(?m)^\*\*([^*\n]+)\*\*[^*]*?```sql\n(.*?)```", PAGE, re.DOTALL))
+    return dict(re.findall(r"(?m)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", PAGE, re.DOTALL))
 
 
 def member(line: str, path: str) -> Any:
@@ -151,16 +151,16 @@ def lines() -> list[tuple[int, str]]:
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
 
-def test_links_a_minute(lines: list[tuple[int, str]]) -> None:
-    assert run("Links a minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
+def test_links_per_minute(lines: list[tuple[int, str]]) -> None:
+    assert run("Links per minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
 
 
 def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, str]]) -> None:
-    rows = run("99th percentile of our own time", lines)
+    rows = run("99th percentile of the function's own time", lines)
     assert [minute for minute, _ in rows] == [SECONDS, SECONDS + 60]
     assert all(isinstance(p99, float) for _, p99 in rows)
     health = (SECONDS + 67, answered("/-/health").replace('"milliseconds":', '"milliseconds":9'))
-    assert run("99th percentile of our own time", [*lines, health]) == rows
+    assert run("99th percentile of the function's own time", [*lines, health]) == rows
 
 
 def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
@@ -170,18 +170,18 @@ def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
     assert refusals["share_invalid"] == ("404", 1)
 
 
-def test_guessing_of_shares_and_keys(lines: list[tuple[int, str]]) -> None:
-    assert run("Guessing of shares and keys", lines) == [("198.51.100.9", 31)]
+def test_guessed_shares_and_keys(lines: list[tuple[int, str]]) -> None:
+    assert run("Guessed shares and keys", lines) == [("198.51.100.9", 31)]
 
 
-def test_notices_that_failed(lines: list[tuple[int, str]]) -> None:
-    ((code, sinks, times),) = run("Notices that failed", lines)
+def test_failed_notices(lines: list[tuple[int, str]]) -> None:
+    ((code, sinks, times),) = run("Failed notices", lines)
     assert (code, times) == ("keys_unavailable", 1)
     assert json.loads(sinks) == [{"sink": "team", "code": "keys_unavailable"}]
 
 
-def test_who_uses_what(lines: list[tuple[int, str]]) -> None:
-    assert run("Who uses what", lines) == [("/reports/", None, 6)]
+def test_links_by_mount_and_caller(lines: list[tuple[int, str]]) -> None:
+    assert run("Links by mount and caller", lines) == [("/reports/", None, 6)]
 
 
 def test_every_query_of_the_page_is_run_here() -> None:
