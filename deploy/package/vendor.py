@@ -71,9 +71,9 @@ def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
 def remove(folder: Path, names: Collection[str]) -> None:
     """Removes installed distributions. Must run before `clean`, which deletes the lists of their files."""
     installed = distributions(folder)
-    kept = {top for name, info in installed.items() if name not in names for top in _top_level_names(info)}
+    remaining = {top for name, info in installed.items() if name not in names for top in _top_level_names(info)}
     for name in names:
-        for top in _top_level_names(installed[name]) - kept:
+        for top in _top_level_names(installed[name]) - remaining:
             path = folder / top
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

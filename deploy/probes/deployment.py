@@ -39,7 +39,7 @@ class ProbeResponse:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The first value, "" if there is none."""
+        """The first value, "" without that header."""
         return (self.headers.get(name) or ("",))[0]
 
 

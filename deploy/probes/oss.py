@@ -28,7 +28,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
     if deployment.credentials is None:
         yield unknown(
             "credentials",
-            "No credentials in the environment, so OSS was not asked: set OSS_ACCESS_KEY_ID and "
+            "No credentials in the environment, so OSS was not contacted: set OSS_ACCESS_KEY_ID and "
             "OSS_ACCESS_KEY_SECRET (and OSS_SESSION_TOKEN).",
         )
         return
