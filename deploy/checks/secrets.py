@@ -24,7 +24,7 @@ _RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/_=-]{30,}|[0
 
 
 def secret_in(content: str) -> str | None:
-    """The kind of the first secret in it, such as "an access key id"; None if there is none."""
+    """The kind of the first secret in it, such as "an access key id"; None if it has no secret."""
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.search(content)), None)
 
 
