@@ -128,7 +128,7 @@ def failed_notice() -> str:
         "state": "oss://examplebucket/.links/state/",
         "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
     }
-    config: Policy = load.read(document, {})
+    policy: Policy = load.read(document, {})
     record = {
         "eventName": "ObjectCreated:PutObject",
         "eventSource": "acs:oss",
@@ -137,7 +137,7 @@ def failed_notice() -> str:
         "oss": {"bucket": {"name": "examplebucket"}, "object": {"key": "reports/q3.pdf", "eTag": "0F00", "size": 6}},
     }
     with contextlib.redirect_stdout(io.StringIO()) as written, contextlib.suppress(events.InvocationFailed):
-        events.answer(json.dumps({"events": [record]}), Context(), lambda: config, network=Network(), clock=Clock())
+        events.answer(json.dumps({"events": [record]}), Context(), lambda: policy, network=Network(), clock=Clock())
     return written.getvalue()
 
 
