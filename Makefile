@@ -1,32 +1,25 @@
-# Nothing beyond Python >= 3.10 and make is needed for demo and run.
+## make demo       see the service work, on a local Function Compute and OSS
+## make run        keep the local Function Compute and OSS running
+## make build      build the package that s deploy deploys
+## make check      say what would fail once deployed
+## make policies   print the RAM policies that the deployment needs
+## make doctor     find what is wrong with a deployment
+## make template   make the application template for s init
+## make lock       pin the requirements, after a change of requirements.txt
+## make test       run the tests (make test-long: also the slow ones)
+## make lint       check style and types
+## make bench      measure speed
+## make clean      delete the virtual environment, caches and builds
+##
+## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
+## demo and run need nothing but Python 3.10 or newer and make.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+CONFIG ?= s.yaml
 
-.PHONY: demo run build lock check policies doctor template test test-long bench lint clean
+.PHONY: demo run build lock check policies doctor template test test-long bench lint clean help
 .DELETE_ON_ERROR:
-
-# What the laptop's cloud needs, and what the tests need on top of it; each is installed once per pyproject.toml.
-$(VENV)/local.stamp: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: name one with make PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || { echo "Setting up $(VENV) …"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing what the laptop's cloud needs …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
-	@touch $@
-
-$(VENV)/deploy.stamp: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: name one with make PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || { echo "Setting up $(VENV) …"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing what checks a deployment …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
-	@touch $@ $(VENV)/local.stamp
-
-$(VENV)/dev.stamp: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: name one with make PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || { echo "Setting up $(VENV) …"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing what development needs …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ $(VENV)/local.stamp $(VENV)/deploy.stamp
 
 demo: $(VENV)/local.stamp
 	@$(BIN)/python -m local.demo.__main__
@@ -34,8 +27,7 @@ demo: $(VENV)/local.stamp
 run: $(VENV)/local.stamp
 	@$(BIN)/python -m local --root samples
 
-# What `s deploy` runs first: make build CONFIG=deploy/custom-runtime/s.yaml for another s.yaml.
-CONFIG ?= s.yaml
+# s deploy runs this first.
 build: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.build $(CONFIG)
 
@@ -71,3 +63,17 @@ lint: $(VENV)/dev.stamp
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+
+help:
+	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+# Each set of packages in pyproject.toml is installed once, and again when that file changes; dev includes the others.
+$(VENV)/%.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is required. Name one: make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the packages for $* …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
+
+INCLUDED_IN_deploy := local
+INCLUDED_IN_dev    := local deploy

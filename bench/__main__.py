@@ -1,8 +1,9 @@
-"""`make bench`: every measurement, or those that are named."""
+"""`make bench`: runs every measurement. `python -m bench NAME…` runs some of them."""
 
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -12,22 +13,22 @@ MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput", "
 
 
 def main(names: Sequence[str]) -> int:
-    """Runs them in order; the exit status is 1 where something required is missed."""
+    """The exit status is 1 if a requirement is missed, 2 for an unknown name."""
     unknown = [name for name in names if name not in MEASUREMENTS]
     if unknown:
-        print(f"{unknown[0]} is no measurement: name some of {', '.join(MEASUREMENTS)}.", file=sys.stderr)
+        print(f"Unknown measurement {unknown[0]}: choose from {', '.join(MEASUREMENTS)}.", file=sys.stderr)
         return 2
     print(f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}")
     missed = [name for name in names or MEASUREMENTS if _run(name)]
     if missed:
-        print(f"\nMissed: {', '.join(missed)}. On a busy machine, try again when it is idle.", file=sys.stderr)
+        print(
+            f"\nMissed: {', '.join(missed)}. On a busy machine, run it again when the machine is idle.", file=sys.stderr
+        )
     return 1 if missed else 0
 
 
 def machine() -> str:
-    """The processor's name and how many there are."""
-    import os
-
+    """The number of processors and their model."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
             name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -38,8 +39,8 @@ def machine() -> str:
 
 def _run(name: str) -> int:
     print(flush=True)
-    found: int | None = import_module(f"bench.{name}").main()
-    return found or 0
+    status: int | None = import_module(f"bench.{name}").main()
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many links a second the command `bulk` writes, on one core: list in, CSV, JSON Lines and HTML out."""
+"""How many links per second the command `bulk` writes on one core, as CSV, JSON Lines and HTML."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from base64 import b64encode
 from pathlib import Path
 
 COUNT = 200_000
-GOAL = 60_000  # links a second
+GOAL = 60_000  # links per second
 ROUNDS = 3
 
 
 def measure(form: str, source: Path, output: Path) -> float:
-    """Links a second of one run, by the process's own time: reading, signing, formatting and writing."""
+    """Links per second of CPU time: reading, signing, formatting and writing."""
     from signer.cli import run
 
     arguments = ["bulk", str(source), "--bucket", "examplebucket", "--region", "cn-hangzhou"]
@@ -26,12 +26,12 @@ def measure(form: str, source: Path, output: Path) -> float:
         status = run([*arguments, "--format", form, "--output", str(output)])
     spent = time.process_time() - began
     if status != 0:
-        raise RuntimeError(f"bulk ended with status {status}")
+        raise RuntimeError(f"bulk failed with exit status {status}.")
     return COUNT / spent
 
 
 def main() -> None:
-    """Prints the best of three runs of each format."""
+    """Prints the best of three runs for each format."""
     token = b64encode(random.Random(2026).randbytes(450)).decode()
     os.environ.update(OSS_ACCESS_KEY_ID="STS.EXAMPLE", OSS_ACCESS_KEY_SECRET="secret-EXAMPLE", OSS_SESSION_TOKEN=token)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The function as one would write it by hand on alibabacloud-oss-v2: what ours is compared with."""
+"""The same function written by hand with alibabacloud-oss-v2, for comparison."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import alibabacloud_oss_v2 as oss
 _clients: dict[str, oss.Client] = {}
 
 
-def client(context: Any) -> oss.Client:
-    """A client, kept as long as the token is the same."""
+def client_for(context: Any) -> oss.Client:
+    """The client of this token, reused until the token changes."""
     credentials = context.credentials
-    found = _clients.get(credentials.security_token)
-    if found is None:
+    client = _clients.get(credentials.security_token)
+    if client is None:
         config = oss.config.load_default()
         config.credentials_provider = oss.credentials.StaticCredentialsProvider(
             credentials.access_key_id, credentials.access_key_secret, credentials.security_token
         )
         config.region = os.environ["LINK_REGION"]
         _clients.clear()
-        found = _clients[credentials.security_token] = oss.Client(config)
-    return found
+        client = _clients[credentials.security_token] = oss.Client(config)
+    return client
 
 
 def on_http(event: bytes, context: Any) -> dict[str, object]:
-    """Redirects to a presigned URL and logs a line."""
+    """Redirects to a presigned URL and logs one line."""
     began = time.perf_counter()
     request = json.loads(event)
     key = unquote(request["rawPath"], errors="strict").removeprefix("/")
-    presigned = client(context).presign(
+    presigned = client_for(context).presign(
         oss.GetObjectRequest(bucket=os.environ["LINK_BUCKET"], key=key), expires=datetime.timedelta(seconds=900)
     )
     milliseconds = round((time.perf_counter() - began) * 1000, 3)

@@ -1,4 +1,4 @@
-"""How a measurement is told: medians, ratios, and whether what is required of them holds."""
+"""Prints measurements beside what is required of them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Requirement:
-    """A ratio that is required, and one that is aimed at; `least` says that it may not be below (else not above)."""
+    """A measured value, its required bound and its aim. The bound is a minimum if `at_least`, else a maximum."""
 
-    what: str
-    ratio: float
+    name: str
+    value: float
     required: float
     aim: float
-    least: bool
+    at_least: bool
 
     @property
     def holds(self) -> bool:
-        """Whether the required ratio is reached."""
-        return self.ratio >= self.required if self.least else self.ratio <= self.required
+        return self.value >= self.required if self.at_least else self.value <= self.required
 
     def line(self) -> str:
-        """One line for a person."""
-        bound = "at least" if self.least else "at most"
-        verdict = "holds" if self.holds else "MISSED"
-        return f"  {self.what:<46} {self.ratio:>7.2f}  {bound} {self.required:g} (aim {self.aim:g}): {verdict}"
+        bound = "at least" if self.at_least else "at most"
+        verdict = "reached" if self.holds else "MISSED"
+        return f"  {self.name:<46} {self.value:>7.2f}  {bound} {self.required:g} (aim {self.aim:g}): {verdict}"
 
 
-def tell(requirements: list[Requirement]) -> int:
-    """Prints the lines; 1 where a requirement is missed, else 0."""
+def report(requirements: list[Requirement]) -> int:
+    """Prints one line each; returns 1 if a requirement is missed, else 0."""
     for requirement in requirements:
         print(requirement.line())
     return 0 if all(requirement.holds for requirement in requirements) else 1

@@ -1,7 +1,7 @@
-"""One event: in a new process that imports the function, and in one that is warm; ours beside the hand-written peer.
+"""One event, in a new process that imports the function and in a warm one, against the hand-written peer.
 
-The interpreter is as bare as Function Compute's: no site, no environment but the function's own, the code folder and
-what is vendored into it on the path, the byte code compiled. Cold is the whole process, from its birth to its end.
+The interpreter is as bare as in Function Compute: no site module, only the function's environment variables, the code
+and its packages on the path, with bytecode. Cold is the time of the entire process, from start to exit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from .report import Requirement, tell
+from .report import Requirement, report
 
 COLD, WARM = 15, 9
 EVENTS = 1000
@@ -51,8 +51,8 @@ EVENT = {
         "timeEpoch": "1772347271895",
     },
 }
-# What the process does; its stdout, where the audit line goes, is thrown away, and the time of an event goes to
-# stderr. It imports nothing that a function might have to import itself. Every fourth of its events has a blank.
+# What the process runs. Its stdout, with the audit lines, is discarded; the time per event goes to stderr. It imports
+# nothing that the function might have to import itself. Every fourth event has a space in its path.
 PROGRAM = """
 import sys, time
 name, event, count, *sys.path[:0] = sys.argv[1:]
@@ -62,20 +62,20 @@ class Credentials:
 class Context:
     request_id, credentials = "1-6743a0f1", Credentials
 function = __import__(name, fromlist=["on_http"]).on_http
-def answer(event):
+def call(event):
     assert function(event, Context)["statusCode"] == 302
-answer(event.encode())
+call(event.encode())
 names = [f"{number:04}{'%20' if number % 4 == 0 else '-'}report.pdf" for number in range(100)]
 events = [event.replace("exampleobject.txt", name).encode() for name in names]
 began = time.perf_counter()
 for number in range(int(count)):
-    answer(events[number % 100])
+    call(events[number % 100])
 print((time.perf_counter() - began) / max(int(count), 1), file=sys.stderr)
 """
 
 
 def main() -> int:
-    """Prints medians and ratios; 1 where a required ratio is missed."""
+    """Prints medians and ratios; returns 1 if a required ratio is missed."""
     bare: list[float] = []
     cold: dict[str, list[float]] = {name: [] for name in PEERS}
     warm: dict[str, list[float]] = {name: [] for name in PEERS}
@@ -96,7 +96,7 @@ def main() -> int:
         )
     print(f"  {'the interpreter alone':<22} {statistics.median(bare) * 1e3:>8.1f} ms")
     ours, theirs = PEERS
-    return tell(
+    return report(
         [
             Requirement("ours / alibabacloud-oss-v2, new process", ratio(cold, ours, theirs), 0.30, 0.18, False),
             Requirement("ours / alibabacloud-oss-v2, warm event", ratio(warm, ours, theirs), 0.30, 0.20, False),
@@ -105,18 +105,17 @@ def main() -> int:
 
 
 def ratio(times: dict[str, list[float]], one: str, other: str) -> float:
-    """The ratio of two medians."""
     return statistics.median(times[one]) / statistics.median(times[other])
 
 
 def run(name: str, count: int) -> tuple[float, float]:
-    """Seconds of a whole new process that answers one event, and of each of `count` events after it."""
-    whole, told = python(PROGRAM, PEERS[name], json.dumps(EVENT), str(count), *FOLDERS)
-    return whole, float(told)
+    """Seconds of a new process that answers one event, and seconds per event of `count` events after it."""
+    seconds, stderr = python(PROGRAM, PEERS[name], json.dumps(EVENT), str(count), *FOLDERS)
+    return seconds, float(stderr)
 
 
 def python(program: str, *arguments: str) -> tuple[float, str]:
-    """Seconds of a bare interpreter's life, and its stderr. Raises `RuntimeError` where it fails."""
+    """Seconds from start to exit of a bare interpreter, and its stderr. Raises `RuntimeError` if it fails."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, *arguments],
@@ -128,7 +127,7 @@ def python(program: str, *arguments: str) -> tuple[float, str]:
         text=True,
         check=False,
     )
-    whole = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     if done.returncode != 0:
         raise RuntimeError(f"A process of this measurement failed:\n{done.stderr}")
-    return whole, done.stderr
+    return seconds, done.stderr

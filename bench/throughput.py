@@ -1,8 +1,7 @@
-"""Requests a second of the custom runtime: ours against the same function written with Flask and oss2.
+"""Requests per second of the custom runtime: ours against the same function written with Flask and oss2.
 
-Both are served by gunicorn with the very settings of `deploy/custom-runtime/s.yaml`, on one machine, and are loaded
-in turns by one client over kept connections; each keeps its connections and is warm. The client has no part in the
-comparison but its own share of the machine, which is the same for both.
+gunicorn serves both, with the settings of `deploy/custom-runtime/s.yaml`, on one machine. One client loads them in
+turns over persistent connections, after a warm-up. The client takes the same share of the machine from both.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-GOAL = 1.5  # times the peer's requests a second, with a p99 that is no worse
+GOAL = 1.5  # times the peer's requests per second, with at most the peer's p99
 CONNECTIONS = 8
 THREADS = 16
 ROUNDS = 5
@@ -32,25 +31,24 @@ APPS = {"fc-presign": "handler.wsgi:app", "Flask and oss2": "bench.throughput_pe
 
 
 class Load(NamedTuple):
-    """What one server did: requests a second by round, and the seconds of every single request."""
+    """Of one server: requests per second of each round, and seconds of each request."""
 
     rates: list[float]
     latencies: list[float]
 
     @property
     def rate(self) -> float:
-        """The median of the rounds."""
         return statistics.median(self.rates)
 
-    def percentile(self, part: float) -> float:
+    def percentile(self, fraction: float) -> float:
         """In milliseconds."""
-        return sorted(self.latencies)[int(part * (len(self.latencies) - 1))] * 1000
+        return sorted(self.latencies)[int(fraction * (len(self.latencies) - 1))] * 1000
 
 
 def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Load]:
-    """Loads both in turns. Raises `RuntimeError` where one does not answer with a redirect."""
+    """Loads both in turns. Raises `RuntimeError` if one does not answer with a redirect."""
     requests = _requests()
-    found = {name: Load([], []) for name in APPS}
+    loads = {name: Load([], []) for name in APPS}
     with ExitStack() as stack:
         clients = {name: _connected(stack, stack.enter_context(_serving(app))) for name, app in APPS.items()}
         for connections in clients.values():
@@ -58,29 +56,29 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Load]:
         for _ in range(rounds):
             for name, connections in clients.items():
                 latencies = _round(connections, requests, seconds)
-                found[name].rates.append(len(latencies) / seconds)
-                found[name].latencies.extend(latencies)
-    return found
+                loads[name].rates.append(len(latencies) / seconds)
+                loads[name].latencies.extend(latencies)
+    return loads
 
 
 def main() -> int:
-    """Prints both, and whether the goal is reached; 1 where it is not."""
-    found = measure()
+    """Prints both, and whether the goal is reached; returns 1 if it is not."""
+    loads = measure()
     print(
         f"throughput: gunicorn with {THREADS} threads, {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS:g} s each"
     )
-    for name, load in found.items():
+    for name, load in loads.items():
         p50, p99 = load.percentile(0.5), load.percentile(0.99)
         print(f"  {name:<15} {load.rate:>7,.0f} requests/s   p50 {p50:6.2f} ms   p99 {p99:6.2f} ms")
-    ours, peer = found.values()
+    ours, peer = loads.values()
     ratio = ours.rate / peer.rate
     reached = ratio >= GOAL and ours.percentile(0.99) <= peer.percentile(0.99)
-    print(f"  {ratio:.2f} times, at least {GOAL} with a p99 that is no worse: {'reached' if reached else 'MISSED'}")
+    print(f"  {ratio:.2f} times, at least {GOAL} with at most the same p99: {'reached' if reached else 'MISSED'}")
     return 0 if reached else 1
 
 
 def _requests() -> list[bytes]:
-    """Requests as Function Compute sends them on, every fourth with a space in its key."""
+    """Requests as Function Compute forwards them. Every fourth has a space in its key."""
     token = b64encode(random.Random(2026).randbytes(450)).decode()
     platform = "".join(
         f"x-fc-{name}: {value}\r\n"
@@ -103,7 +101,7 @@ def _requests() -> list[bytes]:
 
 @contextmanager
 def _serving(app: str) -> Iterator[int]:
-    """gunicorn as in `deploy/custom-runtime/s.yaml`, on a socket of ours; its port."""
+    """Runs gunicorn as in `deploy/custom-runtime/s.yaml`; yields its port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -128,47 +126,48 @@ def _connected(stack: ExitStack, port: int) -> list[socket.socket]:
 
 
 def _round(connections: list[socket.socket], requests: list[bytes], seconds: float) -> list[float]:
-    """Each connection asks again as soon as it is answered; the latencies of all that was answered in time."""
+    """Sends the next request on a connection as soon as it has a response; the latencies of all responses in time."""
     latencies: list[float] = []
-    sent: dict[int, float] = {}
-    asked = 0
+    sent_at: dict[int, float] = {}
+    sent_count = 0
     clock = time.perf_counter
     by_number = {connection.fileno(): connection for connection in connections}
     with selectors.DefaultSelector() as selector:
         for connection in connections:
             selector.register(connection, selectors.EVENT_READ)
-            sent[connection.fileno()] = clock()
-            connection.sendall(requests[asked % len(requests)])
-            asked += 1
-        ends, waiting = clock() + seconds, len(connections)
+            sent_at[connection.fileno()] = clock()
+            connection.sendall(requests[sent_count % len(requests)])
+            sent_count += 1
+        end, waiting = clock() + seconds, len(connections)
         while waiting:
-            for ready, _ in selector.select(30) or _stuck():
+            for ready, _ in selector.select(30) or _timed_out():
                 connection = by_number[ready.fd]
                 _read(connection)
                 now = clock()
-                if now >= ends:
+                if now >= end:
                     waiting -= 1
                     continue
-                latencies.append(now - sent[ready.fd])
-                sent[ready.fd] = now
-                connection.sendall(requests[asked % len(requests)])
-                asked += 1
+                latencies.append(now - sent_at[ready.fd])
+                sent_at[ready.fd] = now
+                connection.sendall(requests[sent_count % len(requests)])
+                sent_count += 1
     return latencies
 
 
 def _read(connection: socket.socket) -> None:
-    """One whole redirect; neither server gives it a body."""
-    answer = connection.recv(65536)
-    while b"\r\n\r\n" not in answer:
+    """Reads one complete redirect. Neither server sends a body with it."""
+    response = connection.recv(65536)
+    while b"\r\n\r\n" not in response:
         more = connection.recv(65536)
         if not more:
             break
-        answer += more
-    if not answer.startswith(b"HTTP/1.1 302 ") or b"x-oss-signature=" not in answer or not answer.endswith(b"\r\n\r\n"):
-        raise RuntimeError("A server gave no redirect to a signed link: run it alone to see why.")
+        response += more
+    redirects = response.startswith(b"HTTP/1.1 302 ") and response.endswith(b"\r\n\r\n")
+    if not redirects or b"x-oss-signature=" not in response:
+        raise RuntimeError("A server did not redirect to a signed link: run it alone to see why.")
 
 
-def _stuck() -> list[tuple[selectors.SelectorKey, int]]:
+def _timed_out() -> list[tuple[selectors.SelectorKey, int]]:
     raise RuntimeError("A server has not answered for 30 seconds.")
 
 

@@ -1,8 +1,8 @@
-"""The function as one would write it with Flask and oss2, for the custom runtime: what `throughput` compares with.
+"""The same function written with Flask and oss2 for the custom runtime, for comparison by `throughput`.
 
-It does what ours does for a plain redirect, and no more than that: the keys of the request's headers, a client that is
-kept while they stay the same, a link of 15 minutes under signature V4, a line of JSON in the log, the headers that keep
-a link private.
+It does only what ours does for a plain redirect: credentials from the request's headers, a client that is reused while
+they stay the same, a link of 15 minutes with signature V4, one JSON line in the log, and the headers that keep a link
+private.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ REGION, BUCKET = os.environ["LINK_REGION"], os.environ["LINK_BUCKET"]
 EXPIRES = 900  # seconds
 
 app = flask.Flask(__name__, static_folder=None)
-_kept: dict[str, oss2.Bucket] = {}
+_buckets: dict[str, oss2.Bucket] = {}
 
 
 def bucket() -> oss2.Bucket:
-    """The client of these keys, made once."""
+    """The client of these credentials, reused until they change."""
     headers = flask.request.headers
     token = headers["x-fc-security-token"]
-    found = _kept.get(token)
-    if found is None:
+    client = _buckets.get(token)
+    if client is None:
         auth = oss2.StsAuth(
             headers["x-fc-access-key-id"],
             headers["x-fc-access-key-secret"],
@@ -34,14 +34,14 @@ def bucket() -> oss2.Bucket:
             auth_version=oss2.AUTH_VERSION_4,
         )
         endpoint = f"https://oss-{REGION}.aliyuncs.com"
-        _kept.clear()
-        found = _kept[token] = oss2.Bucket(auth, endpoint, BUCKET, region=REGION)
-    return found
+        _buckets.clear()
+        client = _buckets[token] = oss2.Bucket(auth, endpoint, BUCKET, region=REGION)
+    return client
 
 
 @app.get("/exampledir/<path:name>")
 def link(name: str) -> flask.Response:
-    """302 to a fresh link."""
+    """Redirects to a new link."""
     began = time.perf_counter()
     key = f"exampledir/{name}"
     response = flask.Response(status=302)

@@ -1,1 +1,1 @@
-"""From a clone to production: the build, its checks, the policies, the template and the doctor. Never deployed."""
+"""Commands that take a clone to production: build, check, policies, doctor, template. Never deployed themselves."""

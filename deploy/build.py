@@ -1,7 +1,7 @@
-"""`python -m deploy.build [s.yaml]`: the package that is deployed, with no Docker.
+"""`python -m deploy.build [s.yaml]`: builds the package that is deployed, without Docker.
 
-The function's own packages, `links.toml` and the locked requirements for the runtime that `s.yaml` names, in the
-folder that its `code:` names (`build/code`), and beside that the same as a zip.
+The function's own modules, `links.toml` and the locked requirements for the runtime in `s.yaml` go into the folder of
+its `code:` (`build/code`) and into a zip file beside it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from local.fc import s_yaml
 
 from . import locks
 from .checks import links_toml
+from .checks.functions import functions_in
 from .errors import DeployError
-from .package import archive, bytecode, contents, interpreters, vendor
+from .package import archive, contents, interpreters, vendor
 from .package.contents import Part
 from .runtimes import Runtime, runtime_named
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `s.yaml` asks for: one runtime, one folder, and the policy files that its functions read."""
+    """What `s.yaml` asks for: one runtime, one folder, and the link configurations that its functions read."""
 
     root: Path
     runtime: Runtime
     code: Path
-    policies: tuple[str, ...]
+    link_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Package:
-    """What was built. `size` is the zip's in bytes; `interpreter` compiled it, None where there is no bytecode."""
+    """`size` is the zip file's, in bytes; `interpreter` compiled the modules, None if there is no bytecode."""
 
     code: Path
     zip: Path
@@ -50,98 +51,90 @@ class Package:
 
 
 def plan(config: Path) -> Plan:
-    """Reads what is to be built. Raises `DeployError`."""
+    """Reads and checks what is to be built. Raises `DeployError`."""
     try:
-        resources = s_yaml.load(config, os.environ)["resources"]
+        document = s_yaml.load(config, os.environ)
     except LocalError as error:
         raise DeployError(str(error)) from None
-    functions = [
-        entry["props"]
-        for entry in resources.values()
-        if isinstance(entry, dict) and str(entry.get("component")).split("@")[0] == "fc3" and entry.get("props")
-    ]
+    functions = [resource["props"] for resource in functions_in(document).values()]
     runtimes = sorted({str(props.get("runtime")) for props in functions})
     codes = sorted({str(props.get("code")) for props in functions})
     if len(runtimes) != 1 or len(codes) != 1:
         raise DeployError(
-            f"{config.name} names the runtimes {', '.join(runtimes) or 'none'} and the code folders "
-            f"{', '.join(codes) or 'none'}: all functions share one package, so name one of each."
+            f"{config.name}: all functions share one package and must have the same runtime and code (runtime: "
+            f"{', '.join(runtimes) or 'none'}; code: {', '.join(codes) or 'none'})."
         )
     root = s_yaml.project_folder(config)
     code = (config.resolve().parent / codes[0]).resolve()
     if root / "build" not in code.parents:
-        raise DeployError(f"{config.name}: code is {codes[0]}: name a folder below build/, such as ./build/code.")
+        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (is {codes[0]}).")
     environments = [props.get("environmentVariables") or {} for props in functions]
-    policies = sorted({environment.get("LINK_CONFIG") or "links.toml" for environment in environments})
-    for name in policies:
+    link_files = sorted({environment.get("LINK_CONFIG") or "links.toml" for environment in environments})
+    for name in link_files:
         if Path(name).name != name or not name.endswith(".toml"):
-            raise DeployError(f"LINK_CONFIG is {name}: name a .toml file beside links.toml.")
+            raise DeployError(f"LINK_CONFIG must be a .toml file beside links.toml (is {name}).")
         if not (root / name).is_file():
-            raise DeployError(f"There is no {name} beside links.toml: write it, or name another in LINK_CONFIG.")
+            raise DeployError(f"LINK_CONFIG: {name} not found beside links.toml. Create it or name another file.")
     for props in functions:
-        found = links_toml.read(root, props)
-        if found.policy is None:
-            raise DeployError(found.sentence)
-    return Plan(root, runtime_named(runtimes[0]), code, tuple(policies))
+        links_toml.read_or_fail(root, props)
+    return Plan(root, runtime_named(runtimes[0]), code, tuple(link_files))
 
 
 def build(planned: Plan) -> Package:
-    """Builds the package, checks it, and only then puts it in its place. Raises `DeployError`."""
+    """Builds and checks the package, and only then replaces the one before. Raises `DeployError`."""
     root, runtime = planned.root, planned.runtime
     pins = locks.check(root, runtime)
+    requirements = vendor.read_requirements(root / runtime.requirements)
     interpreter = interpreters.find(runtime.python)
     planned.code.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=planned.code.parent, prefix=".building-") as temporary:
         folder = Path(temporary, "code")
-        brought = vendor.install(root / runtime.lock, runtime, folder)
-        for name in contents.OURS:
-            if (folder / name).exists():
-                raise DeployError(f"A locked package brings a folder {name}, which is ours: leave it out.")
-            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        for name in planned.policies:
+        vendor.install(root / runtime.lock, runtime, folder)
+        if not runtime.custom:
+            remaining = tuple(name for name in requirements if name.partition("[")[0] != contents.SERVER_REQUIREMENT)
+            server = vendor.reachable(folder, requirements) - vendor.reachable(folder, remaining)
+            vendor.remove(folder, server)
+            requirements, pins = remaining, tuple(pin for pin in pins if pin.name not in server)
+        top_level = vendor.clean(folder)
+        contents.copy_ours(root, folder, custom=runtime.custom)
+        for name in planned.link_files:
             shutil.copyfile(root / name, folder / name)
-        contents.check(folder, pins, vendor.wanted(root / runtime.requirements), brought)
+        contents.check(folder, pins, requirements, top_level)
         if interpreter:
-            bytecode.compile_all(folder, interpreter)
-        archive.settle(folder)
-        packed = Path(temporary, "code.zip")
-        size = archive.write(folder, packed)
+            archive.compile_all(folder, interpreter)
+        archive.normalize(folder)
+        zip_file = Path(temporary, "code.zip")
+        size = archive.write_zip(folder, zip_file)
         contents.check_size(size, pins)
-        digest = hashlib.sha256(packed.read_bytes()).hexdigest()
-        parts = contents.parts(folder)
+        sha256 = hashlib.sha256(zip_file.read_bytes()).hexdigest()
+        parts = tuple(contents.parts(folder))
         shutil.rmtree(planned.code, ignore_errors=True)
         folder.replace(planned.code)
-        return Package(
-            planned.code,
-            packed.replace(planned.code.with_name(planned.code.name + ".zip")),
-            size,
-            digest,
-            tuple(parts),
-            interpreter,
-        )
+        zip_file = zip_file.replace(planned.code.with_name(planned.code.name + ".zip"))
+        return Package(planned.code, zip_file, size, sha256, parts, interpreter)
 
 
 def report(planned: Plan, package: Package) -> str:
-    """What was built, for a person."""
+    python = planned.runtime.python
+    code = package.code.relative_to(Path.cwd()) if package.code.is_relative_to(Path.cwd()) else package.code
     lines = [
-        f"Built for {planned.runtime.name} (Python {planned.runtime.python}): {_shown(package.code)}",
+        f"Built for {planned.runtime.name} (Python {python}): {code}",
         f"  {contents.megabytes(package.size)} zipped, sha256 {package.sha256}",
+        *(f"  {part.size / 1024:8.0f} KB  {part.name}" for part in package.parts),
     ]
-    lines += [f"  {part.size / 1024:8.0f} KB  {part.name}" for part in package.parts]
     if package.interpreter:
-        lines.append(f"Byte-compiled for Python {planned.runtime.python}.")
+        lines.append(f"Byte-compiled for Python {python}.")
     else:
         lines.append(
-            f"Without bytecode: no Python {planned.runtime.python} starts here. It works, but {bytecode.COST}. "
-            f"Install Python {planned.runtime.python} and build again."
+            f"No bytecode: Python {python} was not found on this machine. The package works, but "
+            f"{archive.NO_BYTECODE}. Install Python {python} and build again."
         )
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Builds; the exit status is 1 with the reason where that fails."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.build", description="Builds the package that is deployed.")
-    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="what is deployed")
+    parser = argparse.ArgumentParser(prog="python -m deploy.build", description="Build the package that is deployed.")
+    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to build for")
     options = parser.parse_args(arguments)
     try:
         planned = plan(options.config)
@@ -150,10 +143,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"make build: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the deploy tools refuse: one sentence for the person who deploys."""
+"""The error that every command of this package reports."""
 
 from __future__ import annotations
 
 
 class DeployError(Exception):
-    """The base of all refusals of this package; the text says what to do next."""
+    """Its message says what is wrong and what to do next."""

@@ -1,27 +1,28 @@
-"""`python -m deploy.reference`: writes docs/configuration.md from the tables that links.toml is read with.
+"""`python -m deploy.reference`: writes docs/configuration.md and docs/errors.md from the tables in the code.
 
-`--check` only says whether the page is current.
+`--check` only says whether the pages are current.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from handler import errors
 from handler.config import load, notices
 
 from .checks.functions import ENVIRONMENT_BYTES
 
-PAGE = Path(__file__).parent.parent / "docs/configuration.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 VARIABLES = {
-    "LINK_CONFIG": "Another file than links.toml, beside it. The build ships it.",
-    "LINK_OSS_ENDPOINT": "A local OSS for links and the function's own calls; a loopback address, else the function "
-    "does not start. Never deployed.",
-    "any other": "Fills in ${NAME} inside the texts of links.toml. An empty one counts as missing, and a missing one "
-    "stops the function with its name.",
+    "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
+    "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests. It must be a loopback address, "
+    "otherwise the function does not start. Never deploy it.",
+    "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
+    "start and names it.",
 }
 
 EXAMPLE = """region     = "${LINK_REGION}"
@@ -50,67 +51,100 @@ to    = ["manifest"]
 """
 
 
-def page() -> str:
-    """The whole page."""
-    return "\n".join(
-        [
-            "<!-- Written by python -m deploy.reference from the code. Change the tables there, not this page. -->",
-            "# Configuration",
-            "",
-            "`links.toml` says what may be linked; what no mount covers does not exist. It is read whole when an "
-            "instance starts, and a key that is not listed here, a value out of its bounds or a variable that is "
-            "missing stops the function with a sentence that names the entry.",
-            "",
-            "```toml",
-            EXAMPLE.rstrip(),
-            "```",
-            "",
-            "Spans of time are written as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes as bytes, or as `10MB` "
-            "(1 KB is 1024 bytes). No link outlives its share, its caller's own end, the mount's `max_expires`, or "
-            "`credential_life` where the credentials do not say when they end.",
-            "",
-            "## At the top",
-            "",
-            *_table("key", load.TOP_KEYS),
-            "",
-            "## `[[mount]]`",
-            "",
-            "The longest `path` that a request's path begins with wins.",
-            "",
-            *_table("key", load.MOUNT_KEYS),
-            "",
-            f"- `methods` are of {_list(load.METHODS)}.",
-            f"- `query` is of {_list(load.QUERY)}.",
-            f"- `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.",
-            "",
-            "## `[[notice]]`",
-            "",
-            *_table("key", notices.NOTICE_KEYS),
-            "",
-            f"- `on` is of {_list(notices.ON)}; `give` of {_list(notices.GIVE)}.",
-            "",
-            "## `[[sink]]`",
-            "",
-            *_table("key", notices.SINK_KEYS),
-            "",
-            "## The environment",
-            "",
-            f"In `s.yaml`, under `environmentVariables`: less than {ENVIRONMENT_BYTES} bytes in all. `s deploy` prints "
-            "them, so secrets live in the [keys document](keys.md) instead.",
-            "",
-            *_table("variable", VARIABLES),
-            "",
-        ]
+STATUS_CLASSES = {4: "The request cannot be answered", 5: "The service cannot answer"}
+
+
+def configuration_page() -> str:
+    return f"""\
+<!-- Written by python -m deploy.reference from the code. Change the tables there, not this page. -->
+# Configuration
+
+`links.toml` says what may be linked. A path that no mount covers returns 404. The function reads the file when an
+instance starts. A key that is not listed here, a value out of bounds or a missing variable stops it, with a message
+that names the entry.
+
+```toml
+{EXAMPLE.rstrip()}
+```
+
+Write durations as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes in bytes, or as `10MB` (1 KB is 1024 bytes).
+A link never outlives its share, its caller's key or token, the mount's `max_expires`, or `credential_life` if the
+credentials do not say when they expire.
+
+## At the top
+
+{_table("key", load.TOP_KEYS)}
+
+## `[[mount]]`
+
+The mount with the longest `path` that the request's path begins with is used.
+
+{_table("key", load.MOUNT_KEYS)}
+
+- `methods` may contain {_list(load.METHODS)}.
+- `query` may contain {_list(load.QUERY)}.
+- `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
+
+## `[[notice]]`
+
+{_table("key", notices.NOTICE_KEYS)}
+
+- `on` is one of {_list(notices.ON)}.
+- `give` is one of {_list(notices.GIVE)}.
+
+## `[[sink]]`
+
+{_table("key", notices.SINK_KEYS)}
+
+## Environment variables
+
+Set them in `s.yaml`, under `environmentVariables`: less than {ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
+them, so put secrets into the [keys document](keys.md) instead.
+
+{_table("variable", VARIABLES)}
+"""
+
+
+def errors_page() -> str:
+    tables = "\n\n".join(
+        f"## {status_class}xx: {title}\n\n{_error_table(status_class)}"
+        for status_class, title in STATUS_CLASSES.items()
     )
+    return f"""\
+<!-- Written by python -m deploy.reference from handler/errors.py. Change the table there, not this page. -->
+# Errors
+
+Every error of the HTTP service is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with the
+media type `application/problem+json`; a browser gets a page instead ([an example](api.md)). In the response of
+`POST /-/sign`, each link that failed has one as its `error`.
+
+Programs should read `code`, which does not change. `detail` is for people, and its words may change. The function's log
+has a line with the same `request_id`. If there is a `Retry-After` header, try again after that many seconds.
+
+{tables}
+"""
 
 
-def _table(first: str, rows: Mapping[str, str]) -> list[str]:
-    lines = [f"| {first} | meaning |", "|---|---|"]
-    return lines + [f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |" for name, meaning in rows.items()]
+PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": configuration_page, "errors.md": errors_page}
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+def _error_table(status_class: int) -> str:
+    entries = sorted(errors.ERRORS.items(), key=lambda item: (item[1].status, item[0]))
+    rows = [
+        f"| {entry.status} | `{code}` | {_cell(entry.meaning)} | {_cell(entry.action)} |"
+        for code, entry in entries
+        if entry.status // 100 == status_class
+    ]
+    return "\n".join(["| status | code | meaning | what to do |", "|---|---|---|---|", *rows])
+
+
+def _table(first: str, meanings: Mapping[str, str]) -> str:
+    rows = [f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |" for name, meaning in meanings.items()]
+    return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
+
+
+def _cell(content: str) -> str:
+    return content.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _list(names: Sequence[str] | Mapping[str, object]) -> str:
@@ -118,16 +152,20 @@ def _list(names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the page; with `--check` the exit status is 1 where it is stale."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.reference", description="Writes docs/configuration.md.")
-    parser.add_argument("--check", action="store_true", help="only say whether it is current")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.reference", description="Write the reference pages in docs."
+    )
+    parser.add_argument("--check", action="store_true", help="only check that the pages are current")
     options = parser.parse_args(arguments)
-    if not options.check:
-        PAGE.write_text(page(), encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page():
-        print("docs/configuration.md is stale: run python -m deploy.reference.", file=sys.stderr)
-        return 1
-    return 0
+    stale = False
+    for name, page in PAGES.items():
+        path = DOCS / name
+        if not options.check:
+            path.write_text(page(), encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != page():
+            print(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
+            stale = True
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The runtimes that a package can be built for, and where each one's locked requirements stand.
+"""The runtimes of Function Compute that a package can be built for, and their requirements and locks.
 
 Source: the Function Compute pages on built-in and custom runtimes (Debian release, Python version, path).
 """
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from .errors import DeployError
 
-# Wheels that run on Debian 10 (glibc 2.28) and on everything newer. pip takes each tag only as it is written.
+# Wheels that run on Debian 10 (glibc 2.28) and on everything newer. pip matches each tag exactly.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A runtime of Function Compute by its name in `s.yaml`; `python` is the version it runs, such as 3.10."""
+    """`name` is as in `s.yaml`; `python` is its version, such as 3.10. A custom runtime brings its own server."""
 
     name: str
     python: str
@@ -23,12 +23,10 @@ class Runtime:
 
     @property
     def requirements(self) -> str:
-        """The file that says what ships with the function; a custom runtime brings its own server."""
         return "deploy/requirements/custom.txt" if self.custom else "requirements.txt"
 
     @property
     def lock(self) -> str:
-        """The file that pins every byte of it."""
         return f"deploy/requirements/{'custom-' if self.custom else ''}{self.python}.lock"
 
 
@@ -44,7 +42,7 @@ RUNTIMES = {
 
 
 def runtime_named(name: str) -> Runtime:
-    """The runtime of that name. Raises `DeployError`."""
+    """Raises `DeployError` for a runtime that is not supported."""
     if name not in RUNTIMES:
-        raise DeployError(f"No package can be built for the runtime {name}: choose one of {', '.join(RUNTIMES)}.")
+        raise DeployError(f"runtime {name} is not supported: choose one of {', '.join(RUNTIMES)}.")
     return RUNTIMES[name]

@@ -1,4 +1,4 @@
-"""`s.yaml` as the real Serverless Devs renders it."""
+"""Renders s.yaml with the real Serverless Devs."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ from typing import Any
 
 from .errors import DeployError
 
-# Where the tests of a clone have it; a person who deploys has it on PATH.
-OF_THE_CLONE = Path(__file__).parent.parent / "tests/node/node_modules/.bin/s"
-SECONDS = 120
+# The tests of a clone install it here; someone who deploys has it on PATH.
+INSTALLED_FOR_TESTS = Path(__file__).parent.parent / "tests/node/node_modules/.bin/s"
+TIMEOUT = 120  # seconds
 
 
-def serverless_devs() -> Path:
-    """The `s` command. Raises `DeployError`."""
-    found = OF_THE_CLONE if OF_THE_CLONE.exists() else shutil.which("s")
-    if found is None:
-        raise DeployError("The command s is not here: npm install --global --ignore-scripts @serverless-devs/s@3")
-    return Path(found)
+def s_command() -> Path:
+    """Raises `DeployError` if Serverless Devs is not installed."""
+    command = INSTALLED_FOR_TESTS if INSTALLED_FOR_TESTS.exists() else shutil.which("s")
+    if command is None:
+        raise DeployError(
+            "The command s was not found. Install it: npm install --global --ignore-scripts @serverless-devs/s@3"
+        )
+    return Path(command)
 
 
 def render(config: Path, environment: str | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The document that `s preview` gives, with the overlays of an environment. Raises `DeployError`.
+    """What `s preview` prints, with the overlays of an environment. Raises `DeployError`.
 
-    It needs no credentials, fetches no component, and leaves nothing behind: its home is a temporary folder.
+    It needs no credentials and fetches no component; its home is a temporary folder, so it leaves nothing behind.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         done = subprocess.run(
             [
-                *(str(serverless_devs()), "preview", "--output", "json", "--silent", "--template", config.name),
+                *(str(s_command()), "preview", "--output", "json", "--silent", "--template", config.name),
                 *(["--env", environment] if environment else []),
             ],
             cwd=config.resolve().parent,
-            # "test" keeps it from starting processes that report its use and look for updates.
+            # NODE_ENV=test keeps it from reporting its use and from looking for updates.
             env={**environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=SECONDS,
+            timeout=TIMEOUT,
             check=False,
         )
     start = done.stdout.find("{")
@@ -55,12 +57,12 @@ def render(config: Path, environment: str | None = None, environ: Mapping[str, s
             document = None
         if isinstance(document, dict):
             return document
-    raise DeployError(f"s preview cannot render {config.name}: {_message(done.stdout + done.stderr)}")
+    raise DeployError(f"s preview cannot render {config.name}: {_error_message(done.stdout + done.stderr)}")
 
 
-def _message(text: str) -> str:
-    """What went wrong, without the tips and paths around it."""
-    told = re.split(r"\n\s*(🍼|A complete log|Env:)", text.partition("Error Message:")[2] or text)[0]
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+def _error_message(output: str) -> str:
+    """The error itself, without the tips and paths that are printed around it."""
+    message = re.split(r"\n\s*(🍼|A complete log|Env:)", output.partition("Error Message:")[2] or output)[0]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     thrown = [line.removeprefix("RuntimeError: ") for line in lines if line.startswith("RuntimeError: ")]
-    return (thrown or lines or ["it said nothing"])[0][:300].rstrip(".") + "."
+    return (thrown or lines or ["no output"])[0][:300].rstrip(".") + "."

@@ -1,4 +1,4 @@
-"""RAM statements, each for one thing that links.toml or s.yaml asks for.
+"""RAM statements, one for each thing that links.toml or s.yaml asks for.
 
 Source: the RAM pages on policy structure, and the OSS and Function Compute pages on their actions and resources.
 """
@@ -10,92 +10,90 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handler.config import Location, Mount, Policy
+from handler.config import Config, Location, Mount
+from signer.names import parse_oss_url
 
 from .errors import DeployError
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
-# Of a custom policy, in characters.
-MAX_POLICY = 6144
-# What claims of notices and limited shares are kept for at least, in days.
+# Of a custom policy.
+MAX_POLICY = 6144  # characters
+# Records of notices and limited shares are kept for at least this long.
 STATE_DAYS = 31
 UPLOAD_DAYS = 7
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "GET": ("oss:GetObject",),
     "HEAD": ("oss:GetObject",),
-    # A large file goes up in parts, and its sender may abort that.
+    # A large file is uploaded in parts, and its sender may abort that.
     "PUT": ("oss:PutObject", "oss:AbortMultipartUpload"),
     "POST": ("oss:PutObject",),
 }
 
 
 def document(statements: Sequence[Statement]) -> Document:
-    """A policy. Raises `DeployError` where RAM would not take it."""
-    found: Document = {"Version": "1", "Statement": list(statements)}
-    size = len(compact(found))
+    """A policy. Raises `DeployError` if it exceeds RAM's limit."""
+    policy: Document = {"Version": "1", "Statement": list(statements)}
+    size = len(compact_json(policy))
     if size > MAX_POLICY:
-        raise DeployError(f"A policy has {size} characters, and RAM takes {MAX_POLICY}: give mounts a common prefix.")
-    return found
+        raise DeployError(f"A policy has {size} characters and exceeds {MAX_POLICY}: give mounts a common prefix.")
+    return policy
 
 
-def compact(value: object) -> str:
-    """As JSON without spaces."""
+def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def trust(service: str) -> Document:
-    """Who may take a role."""
+def trust_policy(service: str) -> Document:
+    """Lets a service assume the role."""
     return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": [service]}}])
 
 
-def objects(place: Location, *, everything_below: bool = True) -> str:
-    """The ARN of an object, or of all whose keys begin so. Raises `DeployError` for what RAM reads as a pattern."""
-    if re.search(r"[*?]", place.key):
-        raise DeployError(f"{place} holds * or ?, which RAM reads as a pattern: it would cover other objects, too.")
-    return f"acs:oss:*:*:{place.bucket}/{place.key}{'*' if everything_below else ''}"
+def object_arn(location: Location, *, prefix: bool = True) -> str:
+    """The ARN of one object, or of every key with this prefix. Raises `DeployError` for RAM's wildcards."""
+    if re.search(r"[*?]", location.key):
+        raise DeployError(f"{location} must not contain * or ?: for RAM they are wildcards that match other objects.")
+    return f"acs:oss:*:*:{location.bucket}/{location.key}{'*' if prefix else ''}"
 
 
-def of_mount(mount: Mount, methods: Sequence[str] | None = None) -> Statement:
-    """What links of a mount may do, as its methods and its query say."""
-    found = {action for method in methods or mount.methods for action in _ACTIONS[method]}
-    if "oss:GetObject" in found and "versionId" in mount.query:
-        found.add("oss:GetObjectVersion")
-    return _allow(sorted(found), objects(mount.target))
+def mount_statement(mount: Mount, methods: Sequence[str] | None = None) -> Statement:
+    """What links of a mount may do; `methods` instead of the mount's own."""
+    actions = {action for method in methods or mount.methods for action in _ACTIONS[method]}
+    if "oss:GetObject" in actions and "versionId" in mount.query:
+        actions.add("oss:GetObjectVersion")
+    return _allow(sorted(actions), object_arn(mount.target))
 
 
-def of_keys(policy: Policy) -> list[Statement]:
-    """That the keys document is read, and never written or deleted, whatever else is allowed."""
-    if policy.keys is None or not policy.keys.startswith("oss://"):
+def keys_statements(links: Config) -> list[Statement]:
+    """The keys document may be read, and never written or deleted, whatever else is allowed."""
+    if links.keys is None or not links.keys.startswith("oss://"):
         return []
-    bucket, _, key = policy.keys.removeprefix("oss://").partition("/")
-    keys = objects(Location(bucket, key), everything_below=False)
+    keys = object_arn(Location(*parse_oss_url(links.keys)), prefix=False)
     return [
         _allow(["oss:GetObject"], keys),
         {"Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"], "Resource": [keys]},
     ]
 
 
-def of_state(policy: Policy) -> list[Statement]:
-    """The service's own records."""
-    return [_allow(["oss:GetObject", "oss:PutObject"], objects(policy.state))] if policy.state else []
+def state_statements(links: Config) -> list[Statement]:
+    return [_allow(["oss:GetObject", "oss:PutObject"], object_arn(links.state))] if links.state else []
 
 
-def of_sink(target: Location) -> Statement:
-    """A sink in OSS, whose object is the claim that it was written."""
-    return _allow(["oss:GetObject", "oss:PutObject"], objects(target))
+def sink_statement(target: Location) -> Statement:
+    """A sink in OSS reads its objects to learn which notices it has already written."""
+    return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
-def of_destination(arn: str) -> list[Statement]:
-    """Where events go that failed."""
-    # The account is known to s deploy only.
+def destination_statements(arn: str) -> list[Statement]:
+    """For `destinationConfig.onFailure`, where failed events go."""
+    # Only s deploy knows the account.
     arn = re.sub(r"\$\{[^}]*\}", "*", arn)
     _, service, region, account, resource = ([*arn.split(":", 4), "", "", "", ""])[:5]
     if service == "mns":
-        kind = "mns:SendMessage" if "queues" in resource else "mns:PublishMessage"
-        return [_allow([kind], f"acs:mns:{region}:{account}:/{resource.lstrip('/')}")]
+        action = "mns:SendMessage" if "queues" in resource else "mns:PublishMessage"
+        return [_allow([action], f"acs:mns:{region}:{account}:/{resource.lstrip('/')}")]
     if service == "fc":
         return [_allow(["fc:InvokeFunction"], arn)]
     if service == "eventbridge":
@@ -103,44 +101,44 @@ def of_destination(arn: str) -> list[Statement]:
     return []
 
 
-def of_deployer(regions: Mapping[str, str], roles: Sequence[str], watched: Sequence[str]) -> list[Statement]:
-    """What deploying needs: functions by name and region, their roles by name, the buckets whose events call them."""
-    functions = [
-        f"acs:fc:{region}:*:functions/{name}{below}" for name, region in regions.items() for below in ("", "/*")
-    ]
-    found = [
+def deployer_statements(
+    regions: Mapping[str, str], roles: Sequence[str], event_buckets: Sequence[str]
+) -> list[Statement]:
+    """What deploying needs: `regions` by function name, the functions' roles, the buckets whose events call them."""
+    functions = [arn for name, region in regions.items() for arn in _function_arns(name, region)]
+    statements = [
         _allow(["fc:*"], *functions),
         {
             **_allow(["ram:PassRole"], *(f"acs:ram::*:role/{role}" for role in roles)),
             "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
         },
     ]
-    if watched:
+    if event_buckets:
         actions = [f"oss:{verb}BucketEventNotification" for verb in ("Delete", "Get", "Put")]
-        found.append(_allow(actions, *(f"acs:oss:*:*:{bucket}" for bucket in watched)))
-    return found
+        statements.append(_allow(actions, *(f"acs:oss:*:*:{bucket}" for bucket in event_buckets)))
+    return statements
 
 
-def of_domain(name: str, region: str) -> Statement:
-    """A custom domain, which is a resource of its own."""
+def domain_statement(name: str, region: str) -> Statement:
+    """A custom domain is a resource of its own."""
     return _allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}")
 
 
-def of_caller(name: str, region: str) -> Statement:
-    """That another service calls a function."""
-    return _allow(["fc:InvokeFunction"], *(f"acs:fc:{region}:*:functions/{name}{below}" for below in ("", "/*")))
+def caller_statement(function: str, region: str) -> Statement:
+    """Lets another service call a function."""
+    return _allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
-def lifecycle(policy: Policy) -> dict[str, list[Document]]:
-    """By bucket, the rules that clear away old records and uploads that were never completed."""
+def lifecycle(links: Config) -> dict[str, list[Document]]:
+    """The rules, by bucket, that delete old records and abort uploads that were never completed."""
     rules: dict[str, list[Document]] = {}
-    if policy.state:
-        longest = max((mount.max_share or 0 for mount in policy.mounts), default=0)
+    if links.state:
+        longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
         days = max(STATE_DAYS, -(-longest // 86_400) + 1)
-        rules.setdefault(policy.state.bucket, []).append(
-            {"ID": "links-state", "Prefix": policy.state.key, "Status": "Enabled", "Expiration": {"Days": days}}
+        rules.setdefault(links.state.bucket, []).append(
+            {"ID": "links-state", "Prefix": links.state.key, "Status": "Enabled", "Expiration": {"Days": days}}
         )
-    for mount in sorted(policy.mounts, key=lambda mount: mount.path):
+    for mount in sorted(links.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
             rules.setdefault(mount.target.bucket, []).append(
                 {
@@ -151,6 +149,10 @@ def lifecycle(policy: Policy) -> dict[str, list[Document]]:
                 }
             )
     return rules
+
+
+def _function_arns(name: str, region: str) -> tuple[str, str]:
+    return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"
 
 
 def _allow(actions: Sequence[str], *resources: str) -> Statement:

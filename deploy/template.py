@@ -1,7 +1,7 @@
-"""`python -m deploy.template FOLDER`: the application template, a package that `s init --uri FOLDER` reads.
+"""`python -m deploy.template FOLDER`: makes the application template, a package that `s init --uri FOLDER` reads.
 
-`s init` fills in `s.yaml` alone, and validates nothing. So what a person chooses stands in `s.yaml` as `{{ name }}`,
-reaches `links.toml` as a variable of the environment, and is checked by the build.
+`s init` fills in `s.yaml` alone and validates nothing. So each choice is a `{{ name }}` in `s.yaml`, reaches
+`links.toml` through an environment variable, and is validated by the build.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .checks.secrets import leak_in
+from .checks.secrets import secret_in
 from .errors import DeployError
 
 ROOT = Path(__file__).parent.parent
@@ -21,13 +21,13 @@ SHIPPED = (
     *("handler", "signer", "local", "deploy", "docs"),
     *("Makefile", "pyproject.toml", "requirements.txt", "README*.md", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
 )
-# The folder that the repository's own files have as an example.
+# The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "role": "role", "log_project": "logProject"}
 
 
 def assemble(target: Path, root: Path = ROOT) -> None:
-    """Writes the package into `target`, which must not hold anything. Raises `DeployError`."""
+    """Writes the package into `target`, which must be empty or missing. Raises `DeployError`."""
     if target.exists() and any(target.iterdir()):
         raise DeployError(f"{target} is not empty: name a new folder.")
     shutil.copytree(root / "deploy/application", target, dirs_exist_ok=True)
@@ -43,32 +43,32 @@ def assemble(target: Path, root: Path = ROOT) -> None:
     _rewrite(source / "links.toml", links_toml)
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.suffix in (".py", ".toml", ".yaml", ".json", ".md"):
-            leak = leak_in(path.read_text(encoding="utf-8", errors="replace"))
-            if leak:
-                raise DeployError(f"{path.relative_to(source)} holds what looks like {leak}: take it out.")
+            secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
+            if secret:
+                raise DeployError(f"{path.relative_to(source)} contains what looks like {secret}: remove it.")
 
 
-def s_yaml(text: str) -> str:
-    """The project's `s.yaml` with the parameters in the places of its examples."""
-    head, resources, functions = text.partition("\nresources:\n")
+def s_yaml(content: str) -> str:
+    """The project's `s.yaml` with parameters in place of the examples."""
+    head, resources, functions = content.partition("\nresources:\n")
     for name, parameter in PARAMETERS.items():
-        head, found = re.subn(rf"(?m)^  {name}: .*$", f'  {name}: "{{{{ {parameter} }}}}"', head)
-        if found != 1:
-            raise DeployError(f"s.yaml has no {name} in its vars: the template cannot take it.")
+        head, count = re.subn(rf"(?m)^  {name}: .*$", f'  {name}: "{{{{ {parameter} }}}}"', head)
+        if count != 1:
+            raise DeployError(f"s.yaml: vars.{name} is missing, and the template needs it.")
     head = re.sub(r"(?m)^(#.*\n)?env: .*\n", "", head)
     head = head.replace("access: default", 'access: "{{ access }}"')
     functions = re.sub(r"functionName: links-(\w+)", r'functionName: "{{ functionPrefix }}-\1"', functions)
     functions = re.sub(
-        r"(?m)^( +)LINK_BUCKET: .*$", lambda found: f'{found[0]}\n{found[1]}LINK_FOLDER: "{{{{ folder }}}}"', functions
+        r"(?m)^( +)LINK_BUCKET: .*$", lambda match: f'{match[0]}\n{match[1]}LINK_FOLDER: "{{{{ folder }}}}"', functions
     )
     return head + resources + functions
 
 
-def links_toml(text: str) -> str:
-    """The project's `links.toml` with the chosen folder in the place of its example."""
-    if f"/{EXAMPLE}/" not in text:
-        raise DeployError(f"links.toml mounts no {EXAMPLE}: the template cannot put a chosen folder in its place.")
-    return text.replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
+def links_toml(content: str) -> str:
+    """The project's `links.toml` with the chosen folder in place of the example."""
+    if f"/{EXAMPLE}/" not in content:
+        raise DeployError(f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder.")
+    return content.replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
 
 
 def _rewrite(path: Path, change: Callable[[str], str]) -> None:
@@ -76,8 +76,7 @@ def _rewrite(path: Path, change: Callable[[str], str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Assembles it; the exit status is 1 with the reason where that fails."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.template", description="Makes the application template.")
+    parser = argparse.ArgumentParser(prog="python -m deploy.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
     options = parser.parse_args(arguments)
     try:
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeployError as error:
         print(f"make template: {error}", file=sys.stderr)
         return 1
-    print(f"{options.target} is ready: s init --uri takes a copy of it, s registry publish publishes it.")
+    print(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""What must hold before a deployment: s.yaml, links.toml and the variables."""
+"""Checks s.yaml, env.yaml, links.toml and the environment variables before a deployment."""

@@ -1,7 +1,7 @@
-"""env.yaml: the environments that a deployment can be rendered for.
+"""The environments in env.yaml.
 
-Serverless Devs renders a misspelt `--env`, and an overlay of a resource that does not exist, without a word and
-without the overlay; so both are looked at here.
+Serverless Devs silently ignores an `--env` that does not exist and an overlay of a resource that does not exist, so
+both are checked here.
 """
 
 from __future__ import annotations
@@ -14,48 +14,58 @@ import yaml
 
 from ..errors import DeployError
 
-# The names by which Serverless Devs finds the file where `s.yaml` names none.
+# Serverless Devs reads this file if s.yaml does not name one.
 DEFAULT = "env.yaml"
 
 
-def read(config: Path, named: str | None) -> dict[str, dict[str, Any]]:
-    """The environments by name, none where there is no file. Raises `DeployError`."""
+def load_yaml(path: Path) -> Any:
+    """Raises `DeployError` if the file is missing or is not YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeployError(f"{path} not found: name another file.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise DeployError(f"{path.name} is not valid YAML{line}: correct it.") from None
+
+
+def read(config: Path, named: str | None = None) -> dict[str, dict[str, Any]]:
+    """The environments by name, empty if there is no file; `named` is what s.yaml says. Raises `DeployError`."""
     path = config.resolve().parent / (named or DEFAULT)
     if not path.is_file():
         if named:
-            raise DeployError(f"{config.name} names the environments in {named}, which is not there: write it.")
+            raise DeployError(f"{config.name}: env names {named}, which does not exist: create it.")
         return {}
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise DeployError(f"{path.name} is no YAML: mend it.") from None
-    entries = document.get("environments") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("name") for entry in entries):
-        raise DeployError(f"{path.name} holds no list of environments, each with a name.")
-    return {str(entry["name"]): entry for entry in entries}
+    document = load_yaml(path)
+    environments = document.get("environments") if isinstance(document, dict) else None
+    if not isinstance(environments, list) or not all(
+        isinstance(environment, dict) and environment.get("name") for environment in environments
+    ):
+        raise DeployError(f"{path.name}: environments must be a list, and each environment must have a name.")
+    return {str(environment["name"]): environment for environment in environments}
 
 
-def chosen(environments: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """The environment of that name. Raises `DeployError` where the tool would render without one."""
+def require(environments: dict[str, dict[str, Any]], name: str) -> None:
+    """Raises `DeployError` for an environment that does not exist."""
     if name not in environments:
         raise DeployError(
-            f"There is no environment {name!r} in env.yaml, and s would deploy without it: "
+            f"Environment {name!r} not found in env.yaml, and s would deploy without it: "
             f"choose one of {', '.join(environments) or 'none'}."
         )
-    return environments[name]
 
 
 def faults(environment: dict[str, Any], resources: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each thing in an environment that would have no effect."""
+    """A sentence for each entry of an environment that would have no effect."""
     overlays = environment.get("overlays")
     overlays = overlays if isinstance(overlays, dict) else {}
     for name in sorted(set(overlays) - {"resources", "components"}):
-        yield f"overlays.{name} has no effect: only overlays.resources has."
+        yield f"overlays.{name} has no effect: use overlays.resources."
     for name in sorted(set(overlays.get("resources") or {}) - set(resources)):
-        yield f"overlays.resources.{name} is no resource of s.yaml: choose one of {', '.join(resources)}."
-    regions = sorted({str(entry["props"].get("region")) for entry in resources.values()})
+        yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(resources)}."
+    regions = sorted({str(resource["props"].get("region")) for resource in resources.values()})
     if environment.get("region") and [environment["region"]] != regions:
         yield (
-            f"region is {environment['region']}, but the functions are in {', '.join(regions)}: an environment's "
-            "region moves no function, so overlay props.region too."
+            f"region is {environment['region']}, but the functions are in {', '.join(regions)}: it does not move a "
+            "function, so overlay props.region too."
         )

@@ -1,4 +1,4 @@
-"""What a function of this project needs, beyond what fc3 takes."""
+"""Checks what a function of this project needs, beyond what fc3 accepts."""
 
 from __future__ import annotations
 
@@ -9,101 +9,114 @@ from typing import Any
 import handler
 
 from ..runtimes import RUNTIMES
-from .secrets import leak_in_variable
+from .secrets import secret_in_variable
 
-# The methods of the routes (docs: the HTTP interface).
+# The methods of the routes in docs/api.md.
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 ENVIRONMENT_BYTES = 4096
-WEB = "handler.on_http"
-ENTRIES = tuple(f"handler.{name}" for name in handler.__all__)
-# Names that only a laptop sets.
-_LOCAL = ("LINK_OSS_ENDPOINT",)
+HTTP_HANDLER = "handler.on_http"
+HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
+# Variables that only a laptop sets.
+_LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT",)
 _ROLE = re.compile(r"acs:ram::\d+:role/[\w.@-]+|[\w.@-]+", re.ASCII)
 _SOURCE = re.compile(r"acs:oss:[a-z0-9-]+:(\d+|\$\{config\(['\"]AccountID['\"]\)\}):[a-z0-9-]+")
 
 Props = Mapping[str, Any]
 
 
+def functions_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The resources of a rendered s.yaml that are functions, whatever the version of their component."""
+    return {
+        name: resource
+        for name, resource in mapping(document.get("resources")).items()
+        if isinstance(resource, dict)
+        and str(resource.get("component")).split("@")[0] == "fc3"
+        and isinstance(resource.get("props"), dict)
+    }
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def is_web(props: Props) -> bool:
+    """Whether the function has an HTTP trigger."""
+    return any(trigger.get("triggerType") == "http" for trigger in props.get("triggers") or [])
+
+
 def faults(props: Props) -> Iterator[str]:
-    """A sentence for each. `props` have passed the schema."""
-    yield from _entry(props)
+    """A sentence for each fault. `props` must have passed the schema."""
+    yield from _handler(props)
     yield from _environment(mapping(props.get("environmentVariables")))
     yield from _size(props)
     role = props.get("role")
     if not role:
-        yield "role is missing: without one the function has no credentials to sign with."
+        yield "role is missing: the function needs it for the credentials that it signs with."
     elif not _ROLE.fullmatch(str(role)):
-        yield f"role is {role!r}: write a role's name, or its ARN."
+        yield f"role must be the name or the ARN of a role (is {role!r})."
     if not props.get("logConfig"):
-        yield "logConfig is missing: a deployment clears it then, and the audit lines are lost."
+        yield "logConfig is missing: without it a deployment turns the log off, and audit lines are lost."
     elif props["logConfig"] == "auto":
-        yield "logConfig is auto: name a project and a logstore, since auto may choose anew."
+        yield "logConfig must name a project and a logstore (is auto): auto may choose others at each deployment."
     if "provisionConfig" in props and "scalingConfig" in props:
-        yield "provisionConfig and scalingConfig exclude each other: leave one out."
+        yield "provisionConfig and scalingConfig exclude each other: remove one."
     for trigger in props.get("triggers") or []:
         for sentence in _trigger(trigger, props):
             yield f"trigger {trigger['triggerName']}: {sentence}"
     yield from _domain(mapping(props.get("customDomain")))
 
 
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def is_web(props: Props) -> bool:
-    """Whether the function answers HTTP requests."""
-    return any(trigger.get("triggerType") == "http" for trigger in props.get("triggers") or [])
-
-
-def _entry(props: Props) -> Iterator[str]:
+def _handler(props: Props) -> Iterator[str]:
     runtime = RUNTIMES.get(props["runtime"])
     if runtime is None:
-        yield f"runtime is {props['runtime']}: this project runs on {', '.join(RUNTIMES)}."
+        yield f"runtime {props['runtime']} is not supported: choose one of {', '.join(RUNTIMES)}."
         return
     initializer = mapping(mapping(props.get("instanceLifecycleConfig")).get("initializer"))
     if runtime.custom:
         command = mapping(props.get("customRuntimeConfig")).get("command") or []
         if not any("gunicorn" in str(part) for part in command):
-            yield "customRuntimeConfig.command does not start gunicorn: a custom runtime serves HTTP itself."
+            yield "customRuntimeConfig.command must start gunicorn: a custom runtime serves HTTP itself."
         return
-    if props["handler"] not in ENTRIES:
-        yield f"handler is {props['handler']}: choose one of {', '.join(ENTRIES)}."
+    if props["handler"] not in HANDLERS:
+        yield f"handler is {props['handler']}: choose one of {', '.join(HANDLERS)}."
     if initializer.get("handler") != "handler.on_initialize":
         yield (
-            "instanceLifecycleConfig.initializer.handler is not handler.on_initialize: a bad links.toml would be "
-            "found by the first visitor."
+            "instanceLifecycleConfig.initializer.handler must be handler.on_initialize: otherwise only the first "
+            "request discovers an invalid links.toml."
         )
     if props.get("instanceConcurrency", 1) != 1:
-        yield f"instanceConcurrency is {props['instanceConcurrency']}: {runtime.name} takes one request at a time."
+        yield (
+            f"instanceConcurrency must be 1 (is {props['instanceConcurrency']}): an instance of {runtime.name} "
+            "handles one request at a time."
+        )
 
 
 def _environment(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if name.startswith("FC_"):
-            yield f"environmentVariables.{name}: names that begin with FC_ are Function Compute's own."
-        if name in _LOCAL:
-            yield f"environmentVariables.{name} is for a laptop: leave it out."
-        leak = leak_in_variable(name, str(value))
-        if leak:
+            yield f"environmentVariables.{name}: names that begin with FC_ are reserved for Function Compute."
+        if name in _LOCAL_VARIABLES:
+            yield f"environmentVariables.{name} is only for a laptop: remove it."
+        secret = secret_in_variable(name, str(value))
+        if secret:
             yield (
-                f"environmentVariables.{name} holds what looks like {leak}, and s deploy prints it: "
-                "put secrets into the keys document."
+                f"environmentVariables.{name} contains what looks like {secret}, and s deploy prints it: move secrets "
+                "to the keys document."
             )
     size = sum(len(name.encode()) + len(str(value).encode()) for name, value in variables.items())
     if size >= ENVIRONMENT_BYTES:
-        yield f"environmentVariables hold {size} bytes: less than {ENVIRONMENT_BYTES} are allowed."
+        yield f"environmentVariables must be smaller than {ENVIRONMENT_BYTES} bytes in total (is {size})."
 
 
 def _size(props: Props) -> Iterator[str]:
     cpu, memory = props.get("cpu"), props.get("memorySize")
     if cpu is None or memory is None:
-        yield "cpu and memorySize are not both given: a deployment chooses for you then."
+        yield "cpu and memorySize are both required: otherwise a deployment chooses them for you."
     elif not 1 <= memory / 1024 / cpu <= 4:
-        yield f"memorySize {memory} with cpu {cpu}: Function Compute wants 1 to 4 GB of memory a vCPU."
-    ceiling = mapping(props.get("concurrencyConfig")).get("reservedConcurrency")
-    if is_web(props) and not ceiling:
-        yield "concurrencyConfig.reservedConcurrency is missing: nothing limits what a flood of requests costs."
+        yield f"memorySize {memory} with cpu {cpu}: Function Compute requires 1 to 4 GB of memory per vCPU."
+    if is_web(props) and not mapping(props.get("concurrencyConfig")).get("reservedConcurrency"):
+        yield "concurrencyConfig.reservedConcurrency is missing: it limits what a flood of requests can cost."
 
 
 def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
@@ -111,15 +124,15 @@ def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
     if kind == "http":
         methods = config["methods"]
         if "GET" in methods and "HEAD" not in methods:
-            yield "methods has GET but not HEAD, which GET does not bring: add HEAD."
+            yield "methods has GET, which does not include HEAD: add HEAD."
         missing = [method for method in METHODS if method not in methods and method != "HEAD"]
-        if missing and (props.get("handler") == WEB or props["runtime"].startswith("custom")):
-            yield f"methods lacks {', '.join(missing)}, which the routes need: add them."
+        if missing and (props.get("handler") == HTTP_HANDLER or props["runtime"].startswith("custom")):
+            yield f"methods must include {', '.join(missing)}, which the routes need."
     elif kind == "oss":
         if not trigger.get("invocationRole"):
-            yield "invocationRole is missing: OSS cannot call the function without it."
+            yield "invocationRole is missing: OSS needs it to call the function."
         if not _SOURCE.fullmatch(str(trigger.get("sourceArn"))):
-            yield "sourceArn is no acs:oss:REGION:ACCOUNT:BUCKET: name the bucket whose events call the function."
+            yield "sourceArn must be acs:oss:REGION:ACCOUNT:BUCKET, with the bucket whose events call the function."
 
 
 def _domain(domain: Mapping[str, Any]) -> Iterator[str]:
@@ -129,10 +142,10 @@ def _domain(domain: Mapping[str, Any]) -> Iterator[str]:
     by_name = {"certName", "certificate", "privateKey"}
     if "HTTPS" in domain["protocol"].split(",") and set(certificate) not in ({"certId"}, by_name):
         yield (
-            "customDomain.protocol has HTTPS, but certConfig names no certificate: write certId, or all of "
+            "customDomain.certConfig is required, because customDomain.protocol has HTTPS: write certId, or all of "
             f"{', '.join(sorted(by_name))}."
         )
     if "PRIVATE KEY" in str(certificate.get("privateKey")):
-        yield "customDomain.certConfig.privateKey holds the key itself, and s deploy prints it: name its file."
+        yield "customDomain.certConfig.privateKey contains the key, and s deploy prints it: name the key's file."
     if mapping(domain.get("route")).get("path") != "/*":
-        yield "customDomain.route.path is not /*: links of other paths would not reach the function."
+        yield "customDomain.route.path must be /*: requests to other paths would not reach the function."

@@ -1,59 +1,60 @@
-"""links.toml as the functions will read it once deployed, and what their triggers make of it."""
+"""Checks links.toml as the deployed functions will read it, and their triggers against it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from handler.config import InvalidPolicy, Location, Policy, load
+from handler.config import Config, InvalidConfig, Location, load
+
+from ..errors import DeployError
 
 Props = Mapping[str, Any]
 
 
-class Read(NamedTuple):
-    """The policy of one function, or the sentence that says why there is none."""
-
-    name: str
-    policy: Policy | None
-    sentence: str
-
-
-def read(root: Path, props: Props) -> Read:
-    """The policy that a function of these rendered properties reads."""
+def read(root: Path, props: Props) -> tuple[str, Config]:
+    """The file's name and what a function with these properties reads in it. Raises `InvalidConfig`."""
     environment = {name: str(value) for name, value in (props.get("environmentVariables") or {}).items()}
     name = environment.get("LINK_CONFIG") or "links.toml"
+    return name, load.load(str(root / name), environment)
+
+
+def read_or_fail(root: Path, props: Props) -> Config:
+    """What a function with these properties reads. Raises `DeployError`."""
     try:
-        policy = load.load(str(root / name), environment)
-    except InvalidPolicy as error:
-        return Read(name, None, error.sentence)
-    return Read(name, policy, "")
+        return read(root, props)[1]
+    except InvalidConfig as error:
+        raise DeployError(error.sentence) from None
 
 
-def faults(found: Read, props: Props) -> Iterator[str]:
-    """A sentence for each thing that is good on a laptop and fails once deployed."""
-    if found.policy is None:
-        yield found.sentence
+def faults(root: Path, props: Props) -> Iterator[str]:
+    """A sentence for each setting that works on a laptop, but not once deployed."""
+    try:
+        file, links = read(root, props)
+    except InvalidConfig as error:
+        yield error.sentence
         return
-    policy = found.policy
-    if policy.keys is not None and policy.keys.startswith("file:"):
-        yield f"{found.name}: keys names a file, which would ship secrets with the code: write oss://bucket/.links/keys.json."
-    if not policy.mounts:
-        yield f"{found.name} has no mount: nothing can be linked."
+    if links.keys is not None and links.keys.startswith("file:"):
+        yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
+    if not links.mounts:
+        yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
     for trigger in props.get("triggers") or []:
         if trigger["triggerType"] == "oss":
-            for sentence in _watch(trigger, policy):
+            for sentence in _oss_trigger(trigger, links):
                 yield f"trigger {trigger['triggerName']}: {sentence}"
 
 
-def _watch(trigger: Mapping[str, Any], policy: Policy) -> Iterator[str]:
-    targets = [notice.mount.target for notice in policy.notices if notice.on == "created"]
+def _oss_trigger(trigger: Mapping[str, Any], links: Config) -> Iterator[str]:
+    targets = [notice.mount.target for notice in links.notices if notice.on == "created"]
     prefix = trigger["triggerConfig"]["filter"]["key"]["prefix"]
     bucket = str(trigger.get("sourceArn")).rpartition(":")[2]
     watched = Location(bucket, prefix)
     if not any(target.bucket == bucket and prefix.startswith(target.key) for target in targets):
-        inside = " or ".join(map(str, targets)) or 'none: there is no [[notice]] with on = "created"'
-        yield f"it watches {watched}, which is in the target of no created notice's mount ({inside}): name its prefix."
-    for place in policy.reserved:
-        if watched.overlaps(place):
-            yield f"it watches {watched}, where the service writes its own {place}: it would call itself."
+        allowed = f"in {' or '.join(map(str, targets))}" if targets else 'and links.toml has no [[notice]] on "created"'
+        yield (
+            f"it watches {watched}, but its prefix must be in the target of a mount with a created notice ({allowed})."
+        )
+    for location in links.reserved:
+        if watched.overlaps(location):
+            yield f"it watches {watched}, but the service itself writes to {location}: it would trigger itself."

@@ -1,9 +1,9 @@
-"""fc3's schema, held strictly: no unknown key, and each trigger by its own definition."""
+"""Checks a function against the schema of fc3, strictly: unknown keys are faults, also in each kind of trigger."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -26,19 +26,19 @@ TRIGGERS = {
     "timer": "ITimerTriggerConfig",
 }
 _TYPES = {
-    "string": "no text: put it in quotes",
-    "integer": "no whole number",
-    "number": "no number",
-    "boolean": "neither true nor false",
-    "array": "no list",
-    "object": "no mapping",
+    "string": "a string: put it in quotes",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
 }
 
 Schema = dict[str, Any]
 
 
 def faults(props: object) -> Iterator[str]:
-    """A sentence for everything in a function's rendered properties that fc3 does not take."""
+    """A sentence for everything in a function's rendered properties that fc3 does not accept."""
     for error in _validator("").iter_errors(props):
         yield from _sentences(error, "")
     triggers = props.get("triggers") if isinstance(props, dict) else None
@@ -52,10 +52,10 @@ def faults(props: object) -> Iterator[str]:
 
 @cache
 def _validator(definition: str) -> Draft7Validator:
-    """Of a function's properties, or of one definition in the schema."""
+    """For a function's properties, or for one definition in the schema."""
     schema: Schema = _strict(json.loads(FILE.read_text(encoding="utf-8")))
     schema["properties"] |= _strict(json.loads(ADDITIONS.read_text(encoding="utf-8")))
-    # Each configuration is held against its own definition instead.
+    # `faults` checks each configuration against its own definition instead.
     schema["definitions"]["ITrigger"]["properties"]["triggerConfig"] = {}
     if definition:
         schema = {"$ref": f"#/definitions/{definition}", "definitions": schema["definitions"]}
@@ -63,7 +63,7 @@ def _validator(definition: str) -> Draft7Validator:
 
 
 def _strict(schema: Any) -> Any:
-    """The schema with every object that names its keys closed to others."""
+    """The schema in which every object with named keys refuses other keys."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -74,54 +74,56 @@ def _strict(schema: Any) -> Any:
     return closed
 
 
-def _sentences(error: ValidationError, where: str) -> Iterator[str]:
-    place = ".".join(part for part in (where, _path(error)) if part)
-    rule, wanted, value = str(error.validator), cast(Any, error.validator_value), cast(Any, error.instance)
+def _sentences(error: ValidationError, parent: str) -> Iterator[str]:
+    path = ".".join(part for part in (parent, _path(error)) if part)
+    prefix = f"{path}." if path else ""
+    rule, expected, value = str(error.validator), cast(Any, error.validator_value), cast(Any, error.instance)
     if rule in ("anyOf", "oneOf") and error.context:
-        yield from _nearest(error, where)
+        yield from _nearest(error, parent)
     elif rule == "additionalProperties":
         known = list(cast(Schema, error.schema)["properties"])
         for name in sorted(set(value) - set(known), key=str):
-            near = get_close_matches(str(name), known, 1)
-            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
-            yield f"{f'{place}.' if place else ''}{name} is not known to fc3: {advice}"
+            yield f"{prefix}{name} is unknown to fc3: {_suggestion(name, sorted(known))}"
     elif rule == "required":
-        for name in wanted:
+        for name in expected:
             if name not in value:
-                yield f"{f'{place}.' if place else ''}{name} is missing."
+                yield f"{prefix}{name} is missing."
     elif rule == "type":
-        kind = wanted if isinstance(wanted, str) else wanted[0]
-        yield f"{place} is {_TYPES[kind]}."
+        yield f"{path} must be {_TYPES[expected if isinstance(expected, str) else expected[0]]}."
     elif rule == "enum":
-        near = get_close_matches(str(value), map(str, wanted), 1)
-        advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, wanted))}."
-        yield f"{place} is {value!r}: {advice}"
+        yield f"{path} is {value!r}: {_suggestion(value, expected)}"
     elif rule in ("minimum", "maximum"):
-        yield f"{place} is {value}: it is at {'least' if rule == 'minimum' else 'most'} {wanted}."
+        yield f"{path} must be at {'least' if rule == 'minimum' else 'most'} {expected} (is {value})."
     elif rule == "multipleOf":
-        yield f"{place} is {value}: it goes in steps of {wanted}."
+        yield f"{path} must be a multiple of {expected} (is {value})."
     else:
-        yield f"{place}: {error.message}."
+        yield f"{path}: {error.message}."
 
 
-def _nearest(error: ValidationError, where: str) -> Iterator[str]:
-    """Of several shapes that would do, the faults of the one that is nearest: the one with the deepest faults."""
-    shapes: dict[int, list[ValidationError]] = {}
+def _suggestion(value: object, choices: Iterable[object]) -> str:
+    names = [str(choice) for choice in choices]
+    near = get_close_matches(str(value), names, 1)
+    return f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}."
+
+
+def _nearest(error: ValidationError, parent: str) -> Iterator[str]:
+    """The faults of the nearest of several allowed forms: of the right type, with the fewest faults."""
+    forms: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
-        shapes.setdefault(int(inner.schema_path[0]), []).append(inner)
-    same_kind = [
-        found for found in shapes.values() if not any(len(e.path) == 0 and e.validator == "type" for e in found)
+        forms.setdefault(int(inner.schema_path[0]), []).append(inner)
+    same_type = [
+        faults for faults in forms.values() if not any(len(e.path) == 0 and e.validator == "type" for e in faults)
     ]
-    if not same_kind:
-        kinds = dict.fromkeys(str(inner.validator_value) for found in shapes.values() for inner in found)
-        yield f"{where}{_path(error)} is {error.instance!r}: write a {' or a '.join(reversed(kinds))}."
+    if not same_type:
+        types = dict.fromkeys(str(inner.validator_value) for faults in forms.values() for inner in faults)
+        yield f"{parent}{_path(error)} must be a {' or a '.join(reversed(types))} (is {error.instance!r})."
         return
-    for inner in min(same_kind, key=len):
-        yield from _sentences(inner, where)
+    for inner in min(same_type, key=len):
+        yield from _sentences(inner, parent)
 
 
 def _path(error: ValidationError) -> str:
-    text = ""
+    path = ""
     for part in error.absolute_path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path

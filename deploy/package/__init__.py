@@ -1,1 +1,1 @@
-"""The package that is deployed: what is in it, and how it is made."""
+"""Makes the package that is deployed and checks what is in it."""

@@ -1,21 +1,29 @@
-"""What a package holds, and what it must never hold."""
+"""What the package contains, and what it must never contain."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checks.secrets import leak_in
+from ..checks.secrets import secret_in
 from ..errors import DeployError
-from ..locks import Pin, normalised
+from ..locks import Pin
+from . import vendor
 
 OURS = ("handler", "signer")
+# No function imports the command line, nor the diagnosis that `signer.explain` and the command line use.
+TOOLS = ("signer/__main__.py", "signer/cli", "signer/diagnosis")
+# Only a custom runtime serves HTTP itself. SERVER_REQUIREMENT is what these modules import and nothing else does.
+SERVER_MODULES = ("handler/wsgi.py", "handler/gunicorn_conf.py")
+SERVER_REQUIREMENT = "flask"
+
 MAX_ZIP = 5 * 1024**2  # bytes
-# What RS256 and ES256 need, and what it may add.
-HEAVY = "cryptography"
-MAX_HEAVY_ZIP = 12 * 1024**2  # bytes
+# RS256 and ES256 tokens need cryptography, which is large.
+LARGE_REQUIREMENT = "cryptography"
+MAX_LARGE_ZIP = 12 * 1024**2  # bytes
 
 _DEVELOPMENT = re.compile(
     r"(^|/)(\.[^/]+|Makefile|Dockerfile|pyproject\.toml|setup\.(py|cfg)|tox\.ini|s(\.\w+)?\.ya?ml|env\.yaml"
@@ -23,27 +31,38 @@ _DEVELOPMENT = re.compile(
     r"|[^/]*\.(md|rst|orig|rej|bak|swp|log|ipynb|c|h|pyx|pyi|pth|egg-link))(/|$)"
 )
 _TEST = re.compile(r"(^|/)(tests?(/.*)?/[^/]*|test_[^/]*|[^/]*_test\.py|conftest\.py|testdata|fixtures)(/|$)")
-_LICENCE = re.compile(r"LICEN[CS]E|NOTICE|COPYING")
-_TEXT = (".py", ".toml", ".json", ".html", ".js", ".css", ".txt", ".yaml", ".yml", ".jinja", ".j2", "")
+_LICENSE = re.compile(r"LICEN[CS]E|NOTICE|COPYING")
+_TEXT_SUFFIXES = (".py", ".toml", ".json", ".html", ".js", ".css", ".txt", ".yaml", ".yml", ".jinja", ".j2", "")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something a package is made of, by its name, and how many bytes it takes."""
+    """A top-level name of the package and its size in bytes."""
 
     name: str
     size: int
 
 
+def copy_ours(root: Path, folder: Path, *, custom: bool) -> None:
+    """Copies the modules that a function needs; `custom` is for a custom runtime. Raises `DeployError`."""
+    for name in OURS:
+        if (folder / name).exists():
+            raise DeployError(f"A locked package contains a folder {name}, which is ours: remove that package.")
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for name in (*TOOLS, *(() if custom else SERVER_MODULES)):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def files(folder: Path) -> list[Path]:
-    """Every file of a package, relative and in order."""
+    """Every file, relative to the folder and sorted."""
     return sorted(
         (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()), key=lambda path: path.parts
     )
 
 
 def parts(folder: Path) -> list[Part]:
-    """The package by its top-level names, largest first; a distribution's metadata counts as `*.dist-info`."""
+    """The top-level names, largest first; the metadata of all distributions counts as `*.dist-info`."""
     sizes: dict[str, int] = {}
     for path in files(folder):
         top = path.parts[0]
@@ -52,88 +71,68 @@ def parts(folder: Path) -> list[Part]:
     return sorted((Part(name, size) for name, size in sizes.items()), key=lambda part: (-part.size, part.name))
 
 
-def check(folder: Path, pins: Sequence[Pin], wanted: Sequence[str], brought: Collection[str]) -> None:
-    """Raises `DeployError` for everything in the folder that must not ship.
+def check(folder: Path, pins: Sequence[Pin], requirements: Sequence[str], top_level: Collection[str]) -> None:
+    """Raises `DeployError` with a line for everything that must not be deployed.
 
-    `pins` are the locked packages, `wanted` what the requirements ask for (`name` or `name[extra]`), `brought` the
-    top-level names that the installed distributions say are theirs.
+    `pins` are the locked distributions, `requirements` what is asked for (`name` or `name[extra]`), `top_level` the
+    names that the installed distributions list as theirs.
     """
-    faults = [*_stray(folder), *_leaks(folder), *_unneeded(folder, pins, wanted), *_unknown(folder, brought)]
+    faults = [*_stray(folder), *_secrets(folder), *_unneeded(folder, pins, requirements), *_unknown(folder, top_level)]
     if faults:
-        raise DeployError("The package must not ship as it is:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise DeployError("The package cannot be deployed:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
 def check_size(size: int, pins: Sequence[Pin]) -> None:
-    """Raises `DeployError` for a zip, in bytes, that starts colder than it need."""
-    most = MAX_HEAVY_ZIP if HEAVY in [pin.name for pin in pins] else MAX_ZIP
-    if size > most:
+    """Raises `DeployError` for a zip file whose size, in bytes, makes cold starts slow without need."""
+    maximum = MAX_LARGE_ZIP if LARGE_REQUIREMENT in [pin.name for pin in pins] else MAX_ZIP
+    if size > maximum:
         raise DeployError(
-            f"The zip has {megabytes(size)}, more than {megabytes(most)}: take out of the requirements what the "
+            f"The zip file has {megabytes(size)} and exceeds {megabytes(maximum)}: remove the requirements that the "
             "function does not need."
         )
 
 
 def megabytes(size: int) -> str:
-    """`2.9 MB`."""
     return f"{size / 1024**2:.1f} MB"
 
 
 def _stray(folder: Path) -> Iterator[str]:
-    where = f"keep it outside of {' and '.join(OURS)}"
+    advice = f"move it out of {' and '.join(OURS)}"
     for path in files(folder):
         name = path.as_posix()
         if (folder / path).is_symlink():
-            yield f"{name} is a link: ship the file itself."
-        elif path.parts[0].endswith(".dist-info") or _LICENCE.search(path.name):
+            yield f"{name} is a symbolic link: replace it with the file."
+        elif path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
             continue
         elif _TEST.search(name):
-            yield f"{name} is a test: {where}."
+            yield f"{name} is a test: {advice}."
         elif _DEVELOPMENT.search(name):
-            yield f"{name} is a development file: {where}."
+            yield f"{name} is a development file: {advice}."
 
 
-def _leaks(folder: Path) -> Iterator[str]:
+def _secrets(folder: Path) -> Iterator[str]:
     for path in files(folder):
-        if path.suffix not in _TEXT:
+        if path.suffix not in _TEXT_SUFFIXES:
             continue
-        found = leak_in((folder / path).read_text(encoding="utf-8", errors="replace"))
-        if found:
-            yield f"{path.as_posix()} holds what looks like {found}: secrets live in the keys document."
+        secret = secret_in((folder / path).read_text(encoding="utf-8", errors="replace"))
+        if secret:
+            yield f"{path.as_posix()} contains what looks like {secret}: move it to the keys document."
 
 
-def _unneeded(folder: Path, pins: Sequence[Pin], wanted: Sequence[str]) -> Iterator[str]:
-    """What no requirement leads to, by the distributions' own metadata."""
-    installed = {_name_of(info): info for info in folder.glob("*.dist-info")}
-    reached: set[str] = set()
-    waiting = list(wanted)
-    while waiting:
-        name, extras, _ = waiting.pop().partition("[")
-        name = normalised(name)
-        if name not in reached and name in installed:
-            reached.add(name)
-            waiting += _requirements_of(installed[name], extras=bool(extras))
+def _unneeded(folder: Path, pins: Sequence[Pin], requirements: Sequence[str]) -> Iterator[str]:
+    installed = vendor.distributions(folder)
+    needed = vendor.reachable(folder, requirements)
     locked = {pin.name for pin in pins}
     for name in sorted(installed):
         if name not in locked:
             yield f"{name} is not locked: run make lock."
-        elif name not in reached:
-            yield f"{name} is needed by nothing in the requirements: run make lock."
+        elif name not in needed:
+            yield f"{name} is locked, but not required by anything: run make lock."
     for name in sorted(locked - set(installed)):
-        yield f"{name} is locked but missing: run make build again."
+        yield f"{name} is locked, but not installed: run make build again."
 
 
-def _unknown(folder: Path, brought: Collection[str]) -> Iterator[str]:
+def _unknown(folder: Path, top_level: Collection[str]) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
-        if path.name not in (*OURS, *brought) and path.suffix not in (".dist-info", ".toml"):
-            yield f"{path.name} belongs to no locked package: leave it out."
-
-
-def _name_of(info: Path) -> str:
-    return normalised(info.stem.rpartition("-")[0])
-
-
-def _requirements_of(info: Path, *, extras: bool) -> list[str]:
-    """Names that a distribution needs, with or without those of its extras."""
-    text = (info / "METADATA").read_text(encoding="utf-8").partition("\n\n")[0]
-    found: list[tuple[str, str]] = re.findall(r"(?m)^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", text)
-    return [name for name, rest in found if extras or "extra ==" not in rest]
+        if path.name not in (*OURS, *top_level) and path.suffix not in (".dist-info", ".toml"):
+            yield f"{path.name} does not belong to a locked package: remove it."

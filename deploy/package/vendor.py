@@ -1,4 +1,4 @@
-"""Locked packages, installed for a runtime that is not the one that installs them."""
+"""Installs the locked distributions for a runtime other than the one that runs the build."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ..errors import DeployError
-from ..locks import lines_of
+from ..locks import normalized_name, requirement_lines
 from ..runtimes import PLATFORMS, Runtime
 
 # Commands and manuals.
-_BESIDE = ("bin", "share")
-# What differs from one installation to the next, and what only compilers, type checkers and developers read.
-_LEFT_OUT = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
-_UNREAD = ("*.c", "*.h", "*.pyx", "*.pyi", "*.pxd", "README*", "tests")
+_SCRIPTS = ("bin", "share")
+# Files that differ between two installations, and files that only compilers, type checkers and developers read.
+_VARYING = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
+_UNUSED = ("*.c", "*.h", "*.pyx", "*.pyi", "*.pxd", "README*", "tests")
 
 
-def wanted(requirements: Path) -> tuple[str, ...]:
-    """What a requirements file asks for by name, `name` or `name[extra]`."""
-    found = (re.match(r"[A-Za-z0-9._-]+(\[[^\]]+\])?", line) for line in lines_of(requirements))
-    return tuple(match[0] for match in found if match)
+def read_requirements(file: Path) -> tuple[str, ...]:
+    """Each requirement as `name` or `name[extra]`, the name normalized, without a version."""
+    matches = (re.match(r"([A-Za-z0-9._-]+)(\[[^\]]+\])?", line) for line in requirement_lines(file))
+    return tuple(normalized_name(match[1]) + (match[2] or "") for match in matches if match)
 
 
-def install(lock: Path, runtime: Runtime, folder: Path) -> frozenset[str]:
-    """Installs what `lock` pins into `folder`; the top-level names that the packages brought. Raises `DeployError`.
+def install(lock: Path, runtime: Runtime, folder: Path) -> None:
+    """Installs what `lock` pins into `folder`. Raises `DeployError`.
 
-    pip evaluates markers for the interpreter that runs it, which is another than the runtime's: so the lock has none,
-    and nothing is resolved here.
+    pip evaluates markers for its own interpreter, not for the runtime's, so the lock has no markers and pip resolves
+    nothing.
     """
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
@@ -42,23 +43,60 @@ def install(lock: Path, runtime: Runtime, folder: Path) -> frozenset[str]:
     except OSError as error:
         raise DeployError(f"pip cannot be started ({error.strerror}): run make build.") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise DeployError(f"pip cannot install {lock.name}: {last}")
-    brought = _brought(folder)
-    for name in _BESIDE:
+    for name in _SCRIPTS:
         shutil.rmtree(folder / name, ignore_errors=True)
-    for pattern in _LEFT_OUT:
+
+
+def distributions(folder: Path) -> dict[str, Path]:
+    """The installed distributions: normalized name → `*.dist-info` folder."""
+    return {normalized_name(info.stem.rpartition("-")[0]): info for info in folder.glob("*.dist-info")}
+
+
+def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
+    """The installed distributions that `requirements` lead to, by the distributions' own metadata."""
+    installed = distributions(folder)
+    names: set[str] = set()
+    queue = list(requirements)
+    while queue:
+        name, extras, _ = queue.pop().partition("[")
+        name = normalized_name(name)
+        if name not in names and name in installed:
+            names.add(name)
+            queue += _dependencies(installed[name], extras=bool(extras))
+    return names
+
+
+def remove(folder: Path, names: Collection[str]) -> None:
+    """Removes installed distributions. Must run before `clean`, which deletes the lists of their files."""
+    installed = distributions(folder)
+    remaining = {top for name, info in installed.items() if name not in names for top in _top_level_names(info)}
+    for name in names:
+        for top in _top_level_names(installed[name]) - remaining:
+            path = folder / top
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def clean(folder: Path) -> frozenset[str]:
+    """Deletes what no function reads; returns the top-level names that the distributions list as theirs."""
+    top_level = frozenset(top for info in distributions(folder).values() for top in _top_level_names(info))
+    for pattern in _VARYING:
         for path in folder.glob(pattern):
             path.unlink()
-    for pattern in _UNREAD:
+    for pattern in _UNUSED:
         for path in list(folder.rglob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return brought
+    return top_level
 
 
-def _brought(folder: Path) -> frozenset[str]:
-    names = set()
-    for record in folder.glob("*.dist-info/RECORD"):
-        for line in record.read_text(encoding="utf-8").splitlines():
-            names.add(line.split(",")[0].strip('"').split("/")[0])
-    return frozenset(names)
+def _top_level_names(info: Path) -> set[str]:
+    record = (info / "RECORD").read_text(encoding="utf-8")
+    # Scripts are listed as "../../bin/flask".
+    return {line.split(",")[0].strip('"').split("/")[0] for line in record.splitlines()} - {".."}
+
+
+def _dependencies(info: Path, *, extras: bool) -> list[str]:
+    headers = (info / "METADATA").read_text(encoding="utf-8").partition("\n\n")[0]
+    matches: list[tuple[str, str]] = re.findall(r"(?m)^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", headers)
+    return [name for name, rest in matches if extras or "extra ==" not in rest]

@@ -1,1 +1,1 @@
-"""What the doctor asks of this machine, of the service and of OSS."""
+"""What the doctor asks this machine, the service and OSS."""

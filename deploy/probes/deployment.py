@@ -1,4 +1,4 @@
-"""One deployment as the doctor sees it: what was rendered, what its functions may link, and how to reach OSS."""
+"""One deployment as the doctor examines it: rendered properties, links.toml, and how to reach OSS."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 
 import requests
 
-from handler.config import Mount, Policy
+from handler.config import Config, Mount
 from local.fc import s_yaml
-from signer import Credentials, Endpoint, SignerError, presign
+from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
+from signer.link import check_credentials
 
-from ..check import functions
 from ..checks import links_toml
-from ..checks.functions import is_web
+from ..checks.functions import functions_in, is_web
 from ..errors import DeployError
 from ..s_preview import render
 
-# An object to try links with. It need not be there: OSS answers 404 only to who may ask.
+# An object to test links with. It need not exist: OSS answers 404 only to requests that are allowed.
 CANARY = "fc-presign-canary.txt"
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes
 LIFE = 60  # seconds
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a server said; `status` is 0 where it could not be reached, and `code` then says why.
+class ProbeResponse:
+    """`status` is 0 if the server could not be reached; `code` then says why, and else is OSS's or the service's own.
 
-    `code` is OSS's or the service's own; `headers` by lower-case name, each with all its values.
+    `headers` are by lower-case name, each with all its values.
     """
 
     status: int
@@ -39,38 +39,40 @@ class Answer:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The first value, "" where there is none."""
+        """The first value, "" without that header."""
         return (self.headers.get(name) or ("",))[0]
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """`web` are the properties of the function that answers HTTP, `events` name and properties of the other, if any."""
+    """`web` are the properties of the HTTP function; `events` name and properties of the event function, if any.
+
+    `links` is links.toml as the HTTP function reads it.
+    """
 
     root: Path
     web: Mapping[str, Any]
     events: tuple[str, Mapping[str, Any]] | None
-    policy: Policy
+    links: Config
     credentials: Credentials | None
     session: requests.Session
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where a laptop reaches OSS: by the internet, or the local one that `LINK_OSS_ENDPOINT` names."""
-        return self.policy.oss_endpoint or Endpoint.public(self.policy.region)
+        """How this machine reaches OSS: over the internet, or the local OSS in `LINK_OSS_ENDPOINT`."""
+        return self.links.oss_endpoint or Endpoint.public(self.links.region)
 
-    def endpoint_of(self, mount: Mount) -> Endpoint:
-        """Where the links of a mount lead."""
-        return self.policy.oss_endpoint or mount.endpoint
+    def link_endpoint(self, mount: Mount) -> Endpoint:
+        return self.links.oss_endpoint or mount.endpoint
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """Every bucket that a mount or the state names."""
-        named = [mount.target.bucket for mount in self.policy.mounts]
-        return tuple(dict.fromkeys([*named, *([self.policy.state.bucket] if self.policy.state else [])]))
+        """The buckets of the mounts and of the state."""
+        mounts = [mount.target.bucket for mount in self.links.mounts]
+        return tuple(dict.fromkeys([*mounts, *([self.links.state.bucket] if self.links.state else [])]))
 
-    def ask_bucket(self, bucket: str, what: str) -> Answer:
-        """`GET ?what` of a bucket, signed."""
+    def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
+        """A signed `GET ?subresource` of a bucket."""
         assert self.credentials is not None
         link = presign(
             "GET",
@@ -79,60 +81,65 @@ class Deployment:
             credentials=self.credentials,
             endpoint=self.endpoint,
             expires_in=LIFE,
-            query={what: ""},
+            query={subresource: ""},
         )
-        return self.ask("GET", link.url)
+        return self.request("GET", link.url)
 
-    def ask_object(self, mount: Mount, method: str = "GET") -> Answer:
-        """The canary of a mount through the endpoint of its links, signed by who deploys."""
+    def get_canary(self, mount: Mount) -> ProbeResponse:
+        """The canary through the endpoint of the mount's links, signed with the deployer's credentials."""
         assert self.credentials is not None
-        key = mount.target.key + CANARY
-        endpoint = self.endpoint_of(mount)
         link = presign(
-            method, mount.target.bucket, key, credentials=self.credentials, endpoint=endpoint, expires_in=LIFE
+            "GET",
+            mount.target.bucket,
+            mount.target.key + CANARY,
+            credentials=self.credentials,
+            endpoint=self.link_endpoint(mount),
+            expires_in=LIFE,
         )
-        return self.ask(method, link.url)
+        return self.request("GET", link.url)
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request, redirects not followed."""
+    def request(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> ProbeResponse:
+        """Does not follow redirects."""
         try:
             with self.session.request(
                 method, url, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as reply:
-                body = reply.raw.read(65536, decode_content=True)
-                names = {name.lower() for name in reply.raw.headers}
-                found = {name: tuple(reply.raw.headers.getlist(name)) for name in names}
-                return Answer(reply.status_code, _code(reply, body), found, body)
+            ) as response:
+                body = response.raw.read(65536, decode_content=True)
+                names = {name.lower() for name in response.raw.headers}
+                values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
+                return ProbeResponse(response.status_code, _error_code(response, body), values, body)
         except requests.RequestException as error:
-            return Answer(0, type(error).__name__, {}, b"")
+            return ProbeResponse(0, type(error).__name__, {}, b"")
 
 
 def open_deployment(config: Path, environment: str | None, environ: Mapping[str, str]) -> Deployment:
-    """Raises `DeployError` where there is nothing to look at."""
-    resources = functions(render(config, environment))
-    web = next((entry["props"] for entry in resources.values() if is_web(entry["props"])), None)
+    """Raises `DeployError` if there is nothing to examine."""
+    resources = functions_in(render(config, environment))
+    web = next((resource["props"] for resource in resources.values() if is_web(resource["props"])), None)
     if web is None:
-        raise DeployError(f"{config.name} has no function with an http trigger: nothing would answer.")
-    others = ((name, entry["props"]) for name, entry in resources.items() if not is_web(entry["props"]))
+        raise DeployError(f"{config.name} has no function with an http trigger: add one.")
+    others = ((name, resource["props"]) for name, resource in resources.items() if not is_web(resource["props"]))
     root = s_yaml.project_folder(config)
     local = {name: environ[name] for name in ("LINK_OSS_ENDPOINT",) if environ.get(name)}
-    read = links_toml.read(root, {"environmentVariables": {**(web.get("environmentVariables") or {}), **local}})
-    if read.policy is None:
-        raise DeployError(read.sentence)
+    variables = {**(web.get("environmentVariables") or {}), **local}
+    links = links_toml.read_or_fail(root, {"environmentVariables": variables})
     try:
         credentials = Credentials.from_environment(environ)
-    except SignerError:
+        check_credentials(credentials)
+    except MissingCredentials:
         credentials = None
+    except SignerError as error:
+        raise DeployError(str(error)) from None
     session = requests.Session()
-    # A .netrc would send credentials of its own.
+    # A .netrc would send its own credentials.
     session.trust_env = False
-    return Deployment(root, web, next(others, None), read.policy, credentials, session)
+    return Deployment(root, web, next(others, None), links, credentials, session)
 
 
-def _code(reply: requests.Response, body: bytes) -> str:
-    if reply.status_code < 300:
+def _error_code(response: requests.Response, body: bytes) -> str:
+    if response.status_code < 300:
         return ""
-    if "json" in reply.headers.get("Content-Type", ""):
+    if "json" in response.headers.get("Content-Type", ""):
         try:
             return str(json.loads(body).get("code", ""))
         except (ValueError, AttributeError):

@@ -1,18 +1,17 @@
-"""What the doctor found: one line each, with what to do."""
+"""What the doctor reports: one line per finding, with what to do."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 from signer import redact
 
-Level = Literal["ok", "warning", "fault", "unknown"]
-
 
 class Finding(NamedTuple):
-    """One line. `fault` is what will not work, `warning` what may not be wanted, `unknown` what could not be seen."""
+    """`fault` will not work, `warning` may not be wanted, `unknown` could not be examined and says what that needs."""
 
-    level: Level
+    level: Literal["ok", "warning", "fault", "unknown"]
     subject: str
     sentence: str
 
@@ -20,21 +19,7 @@ class Finding(NamedTuple):
         return f"{self.level:<8}{self.subject:<14}{redact(self.sentence)}"
 
 
-def ok(subject: str, sentence: str) -> Finding:
-    """It is as it should be."""
-    return Finding("ok", subject, sentence)
-
-
-def warning(subject: str, sentence: str) -> Finding:
-    """It works, but perhaps not as wanted."""
-    return Finding("warning", subject, sentence)
-
-
-def fault(subject: str, sentence: str) -> Finding:
-    """It will not work."""
-    return Finding("fault", subject, sentence)
-
-
-def unknown(subject: str, sentence: str) -> Finding:
-    """It could not be looked at; the sentence says what is needed for that."""
-    return Finding("unknown", subject, sentence)
+ok = partial(Finding, "ok")
+warning = partial(Finding, "warning")
+fault = partial(Finding, "fault")
+unknown = partial(Finding, "unknown")

@@ -1,4 +1,4 @@
-"""What the doctor looks at on this machine, before anything is deployed."""
+"""What the doctor examines on this machine, before anything is deployed."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 from .. import check, locks
 from ..errors import DeployError
 from ..package import interpreters
-from ..package.bytecode import COST
+from ..package.archive import NO_BYTECODE
 from ..runtimes import runtime_named
-from ..s_preview import serverless_devs
+from ..s_preview import s_command
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
 
-SECONDS = 30
+TIMEOUT = 30  # seconds
 
 
 def tools(deployment: Deployment) -> Iterator[Finding]:
-    """What a deployment runs."""
-    missing = [name for name in ("make",) if shutil.which(name) is None]
+    """The programs that a deployment runs."""
+    missing = []
     try:
-        serverless_devs()
+        s_command()
     except DeployError as error:
-        yield fault("tools", str(error))
-        missing.append("s")
+        missing.append(str(error))
     if shutil.which("make") is None:
-        yield fault("tools", "make is not here, and s deploy runs make build: install it.")
-    runtime = runtime_named(str(deployment.web["runtime"]))
-    if interpreters.find(runtime.python) is None:
-        yield warning("tools", f"No Python {runtime.python} starts here, so {COST}: install it.")
+        missing.append("The command make was not found, and s deploy runs make build: install it.")
+    yield from (fault("tools", sentence) for sentence in missing)
+    python = runtime_named(str(deployment.web["runtime"])).python
+    if interpreters.find(python) is None:
+        yield warning("tools", f"Python {python} was not found, so {NO_BYTECODE}. Install it.")
     elif not missing:
-        yield ok("tools", f"s, make and Python {runtime.python} are here.")
+        yield ok("tools", f"s, make and Python {python} are installed.")
 
 
 def files(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def files(deployment: Deployment, config: Path, environment: str | None) -> Iter
     for sentence in sentences:
         yield fault("s.yaml", sentence)
     if not sentences:
-        yield ok("s.yaml", f"{config.name} and what its functions may link are good.")
+        yield ok("s.yaml", f"{config.name} and links.toml are valid.")
     try:
         locks.check(deployment.root, runtime_named(str(deployment.web["runtime"])))
     except DeployError as error:
@@ -51,22 +51,23 @@ def files(deployment: Deployment, config: Path, environment: str | None) -> Iter
 
 
 def role(deployment: Deployment) -> Iterator[Finding]:
-    """That the function's role is there and trusts Function Compute; the aliyun CLI knows."""
+    """Whether the function's role exists and trusts Function Compute, by the aliyun CLI."""
     name = str(deployment.web.get("role") or "").rpartition("role/")[2]
     if not name:
-        yield fault("role", "role is missing in s.yaml: name one, and make policies prints what it may do.")
+        yield fault("role", "role is missing in s.yaml: name one. make policies prints what it may do.")
         return
     if shutil.which("aliyun") is None:
-        yield unknown("role", f"{name} was not looked at: install the aliyun CLI, or deploy and give me --url.")
+        yield unknown("role", f"{name} was not checked: install the aliyun CLI, or deploy and use --url.")
         return
     done = subprocess.run(
         ["aliyun", "ram", "GetRole", "--RoleName", name],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=SECONDS,
+        timeout=TIMEOUT,
         check=False,
     )
+    advice = "run the commands that python -m deploy.policies --commands prints."
     try:
         trust = json.loads(json.loads(done.stdout)["Role"]["AssumeRolePolicyDocument"])
         trusted = {
@@ -77,25 +78,23 @@ def role(deployment: Deployment) -> Iterator[Finding]:
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         if "EntityNotExist" in done.stdout + done.stderr:
-            yield fault("role", f"There is no role {name}: run what python -m deploy.policies --commands prints.")
+            yield fault("role", f"Role {name} not found: {advice}")
         else:
-            yield unknown("role", f"aliyun ram GetRole --RoleName {name} does not answer: configure the aliyun CLI.")
+            yield unknown("role", f"aliyun ram GetRole --RoleName {name} failed: configure the aliyun CLI.")
         return
     if "fc.aliyuncs.com" in trusted:
         yield ok("role", f"{name} trusts Function Compute.")
     else:
-        yield fault(
-            "role", f"{name} does not trust fc.aliyuncs.com: run what python -m deploy.policies --commands prints."
-        )
+        yield fault("role", f"{name} does not trust fc.aliyuncs.com: {advice}")
 
 
 def domain(deployment: Deployment) -> Iterator[Finding]:
-    """Whether browsers will show what is linked, or download it."""
+    """Whether browsers show objects and pages or download them."""
     if deployment.web.get("customDomain"):
-        yield ok("domain", f"The function answers at {deployment.web['customDomain']['domainName']}.")
+        yield ok("domain", f"The function has the domain {deployment.web['customDomain']['domainName']}.")
     else:
         yield warning(
             "domain",
-            "Without customDomain the function answers at fcapp.run, where browsers download pages rather than show "
-            "them: see env.yaml.",
+            "customDomain is not set, so the function answers at fcapp.run, where browsers download pages instead of "
+            "showing them: see env.yaml.",
         )

@@ -1,4 +1,4 @@
-"""What the doctor asks OSS, with the credentials of who deploys."""
+"""What the doctor asks OSS, with the deployer's credentials."""
 
 from __future__ import annotations
 
@@ -8,104 +8,105 @@ from email.utils import parsedate_to_datetime
 
 from handler.config import Mount
 
-from .deployment import Answer, Deployment
+from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 
-# OSS tolerates 15 minutes; a minute off is a clock that nobody sets.
-SKEW, TOLERATED = 60, 900  # seconds
-_UNUSABLE = {
-    "InvalidAccessKeyId": "OSS does not know this access key, or its security token is missing: set both anew",
-    "SignatureDoesNotMatch": "the secret does not belong to this access key: set it anew",
-    "SecurityTokenExpired": "the security token has ended: get new credentials",
-    "InvalidSecurityToken": "the security token belongs to other credentials: set all three anew",
+# OSS tolerates 15 minutes; a minute off is a clock that is not synchronized.
+SKEW, TOLERATED_SKEW = 60, 900  # seconds
+_CREDENTIAL_ERRORS = {
+    "InvalidAccessKeyId": "the access key is unknown to OSS, or its security token is missing: set both again",
+    "SignatureDoesNotMatch": "the secret does not belong to this access key: set it again",
+    "SecurityTokenExpired": "the security token has expired: get new credentials",
+    "InvalidSecurityToken": "the security token belongs to other credentials: set all three again",
     "InvalidAccessKey": "the access key is disabled: enable it",
-    "UserDisable": "the account is disabled or in arrears: look at the billing console",
+    "UserDisable": "the account is disabled or overdue: look at the billing console",
 }
 
 
 def credentials(deployment: Deployment) -> Iterator[Finding]:
-    """Whether the environment's credentials are any OSS knows, and whether the buckets are where they should be."""
+    """Whether OSS accepts the credentials, and whether the buckets are in the right region."""
     if deployment.credentials is None:
         yield unknown(
             "credentials",
-            "None in the environment, so OSS was not asked: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET "
-            "(and OSS_SESSION_TOKEN).",
+            "No credentials in the environment, so OSS was not contacted: set OSS_ACCESS_KEY_ID and "
+            "OSS_ACCESS_KEY_SECRET (and OSS_SESSION_TOKEN).",
         )
         return
     for bucket in deployment.buckets:
-        answer = deployment.ask_bucket(bucket, "location")
-        if answer.status == 0:
+        response = deployment.get_bucket(bucket, "location")
+        if response.status == 0:
             yield fault(
                 "endpoint",
-                f"{deployment.endpoint.host(bucket)} cannot be reached ({answer.code}): "
-                "look at the region, the bucket's name and the network.",
+                f"{deployment.endpoint.host(bucket)} cannot be reached ({response.code}): "
+                "check the region, the bucket's name and the network.",
             )
-        elif answer.code in _UNUSABLE:
-            yield fault("credentials", f"{answer.code}: {_UNUSABLE[answer.code]}.")
+        elif response.code in _CREDENTIAL_ERRORS:
+            yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
             return
-        elif answer.code == "NoSuchBucket":
-            yield fault("bucket", f"There is no bucket {bucket}: make it, or name another in s.yaml.")
+        elif response.code == "NoSuchBucket":
+            yield fault("bucket", f"Bucket {bucket} not found: create it, or name another in s.yaml.")
         else:
-            yield from _place(deployment, bucket, answer)
-            yield from _clock(answer)
+            yield _location(deployment, bucket, response)
+            yield from _clock(response)
 
 
-def _place(deployment: Deployment, bucket: str, answer: Answer) -> Iterator[Finding]:
-    region = deployment.policy.region
-    told = answer.body.partition(b"<Endpoint>")[2].partition(b"</Endpoint>")[0].decode("ascii", "replace")
-    located = answer.body.partition(b"oss-")[2].partition(b"<")[0].decode("ascii", "replace")
-    if answer.status == 200 and located and located != region:
-        yield fault("region", f"{bucket} is in {located}, not in {region}: set region in s.yaml.")
-    elif answer.status == 403 and told and region not in told:
-        yield fault("region", f"{bucket} answers at {told}, not in {region}: set region in s.yaml.")
-    elif answer.status == 200:
-        yield ok("bucket", f"{bucket} is in {region}, and the credentials are good.")
-    elif answer.code == "AccessDenied":
-        yield ok("bucket", f"{bucket} knows the credentials, which may not read its location.")
-    else:
-        yield unknown("bucket", f"{bucket} answers {answer.status} {answer.code}: try again.")
+def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> Finding:
+    region = deployment.links.region
+    endpoint = response.body.partition(b"<Endpoint>")[2].partition(b"</Endpoint>")[0].decode("ascii", "replace")
+    location = response.body.partition(b"oss-")[2].partition(b"<")[0].decode("ascii", "replace")
+    if response.status == 200 and location and location != region:
+        return fault("region", f"{bucket} is in {location}, not in {region}: set region in s.yaml.")
+    if response.status == 403 and endpoint and region not in endpoint:
+        return fault("region", f"{bucket} is at {endpoint}, not in {region}: set region in s.yaml.")
+    if response.status == 200:
+        return ok("bucket", f"{bucket} is in {region}, and OSS accepts the credentials.")
+    if response.code == "AccessDenied":
+        return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
+    return unknown("bucket", f"{bucket} answered {response.status} {response.code}: try again.")
 
 
-def _clock(answer: Answer) -> Iterator[Finding]:
+def _clock(response: ProbeResponse) -> Iterator[Finding]:
     try:
-        there = parsedate_to_datetime(answer.header("date")).timestamp()
+        server_time = parsedate_to_datetime(response.header("date")).timestamp()
     except (TypeError, ValueError):
         return
-    off = round(abs(time.time() - there))
-    if off >= TOLERATED:
-        yield fault("clock", f"This machine's clock is {off} s off, and OSS refuses what is signed here: set it.")
-    elif off >= SKEW:
-        yield warning("clock", f"This machine's clock is {off} s off: set it, since OSS tolerates {TOLERATED} s.")
+    skew = round(abs(time.time() - server_time))
+    if skew >= TOLERATED_SKEW:
+        yield fault("clock", f"This machine's clock is {skew} s off, and OSS refuses what it signs: set the clock.")
+    elif skew >= SKEW:
+        yield warning(
+            "clock", f"This machine's clock is {skew} s off (OSS tolerates {TOLERATED_SKEW} s): set the clock."
+        )
     else:
         yield ok("clock", "This machine and OSS agree on the time.")
 
 
 def state(deployment: Deployment) -> Iterator[Finding]:
-    """Whether limited shares and notices can be claimed: not on a bucket that has or ever had versions."""
-    place = deployment.policy.state
-    if place is None or deployment.credentials is None:
+    """Whether limited shares and notices can be recorded: not in a bucket that has or ever had versioning."""
+    location = deployment.links.state
+    if location is None or deployment.credentials is None:
         return
-    answer = deployment.ask_bucket(place.bucket, "versioning")
-    status = answer.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
-    if answer.status != 200:
+    response = deployment.get_bucket(location.bucket, "versioning")
+    status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
+    if response.status != 200:
         yield unknown(
             "state",
-            f"The credentials may not ask whether {place.bucket} has versions ({answer.code}): "
-            "give them oss:GetBucketVersioning, or look in the console.",
+            f"The versioning of {location.bucket} cannot be read ({response.code}): "
+            "allow oss:GetBucketVersioning, or look in the console.",
         )
     elif status:
         yield fault(
             "state",
-            f"{place.bucket} has versioning {status.lower()}, where OSS ignores forbid-overwrite and nothing can be "
-            "claimed: put state into a bucket that never had versions.",
+            f"{location.bucket} has versioning {status.lower()}, so OSS ignores forbid-overwrite, which limited shares "
+            "and notices need: put state in a bucket that never had versioning.",
         )
     else:
-        yield ok("state", f"{place.bucket} never had versions, so claims hold.")
+        yield ok("state", f"{location.bucket} never had versioning, so limited shares and notices are safe.")
 
 
 def mounts(deployment: Deployment) -> Iterator[Finding]:
-    """That each mount's endpoint answers and serves objects; what browsers may upload."""
-    for mount in deployment.policy.mounts:
+    """Whether each mount's endpoint serves objects, and what browsers may upload."""
+    for mount in deployment.links.mounts:
         if deployment.credentials is not None and not {"GET", "HEAD"}.isdisjoint(mount.methods):
             yield _endpoint(deployment, mount)
         if not {"PUT", "POST"}.isdisjoint(mount.methods):
@@ -113,52 +114,50 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
-    host = deployment.endpoint_of(mount).host(mount.target.bucket)
-    answer = deployment.ask_object(mount)
-    if answer.status == 0 and "-internal." in host:
-        return warning(
-            "endpoint", f"{mount.path}: {host} is reached from inside its region only, and so are its links."
-        )
-    if answer.status == 0:
-        return fault(
-            "endpoint", f"{mount.path}: {host} cannot be reached ({answer.code}): look at endpoint in links.toml."
-        )
-    if answer.code == "PublicEndpointForbidden":
-        return public_endpoint_forbidden(mount.path, host)
-    if answer.status in (200, 404) or answer.code == "AccessDenied":
+    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    response = deployment.get_canary(mount)
+    if response.status == 0 and "-internal." in host:
+        return warning("endpoint", f"{mount.path}: {host} and its links can only be reached from inside its region.")
+    if response.status == 0:
+        return unreachable(mount, host, response)
+    if response.code == "PublicEndpointForbidden":
+        return public_endpoint_forbidden(mount, host)
+    if response.status in (200, 404) or response.code == "AccessDenied":
         return ok("endpoint", f"{mount.path}: {host} serves objects.")
     return fault(
-        "endpoint", f"{mount.path}: {host} answers {answer.status} {answer.code}: look at endpoint in links.toml."
+        "endpoint",
+        f"{mount.path}: {host} answered {response.status} {response.code}: check endpoint in links.toml.",
     )
 
 
-def public_endpoint_forbidden(path: str, host: str) -> Finding:
-    """What accounts meet that are new to OSS since March 2025."""
+def unreachable(mount: Mount, host: str, response: ProbeResponse) -> Finding:
+    return fault("endpoint", f"{mount.path}: {host} cannot be reached ({response.code}): check endpoint in links.toml.")
+
+
+def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
+    """OSS refuses its public endpoints to accounts that first used it after March 2025."""
     return fault(
         "endpoint",
-        f"{path}: {host} serves no objects to new accounts (PublicEndpointForbidden): bind a domain to the bucket and "
-        'write endpoint = "https://static.example.com" in links.toml.',
+        f"{mount.path}: {host} serves no objects of new accounts (PublicEndpointForbidden): bind a domain to the "
+        'bucket and write endpoint = "https://static.example.com" in links.toml.',
     )
 
 
 def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
-    """Whether pages of the service, and of those origins that links.toml names, may send files."""
-    policy = deployment.policy
-    origins = [*([policy.public_url] if policy.public_url else []), *sorted(policy.cors)]
+    """Whether pages of the service, and of the origins in links.toml, may upload."""
+    links = deployment.links
+    origins = [*([links.public_url] if links.public_url else []), *sorted(links.cors)]
     if not origins:
-        yield unknown(
-            "cors", f"{mount.path}: neither public_url nor cors is set in links.toml, so no origin was tried."
-        )
+        yield unknown("cors", f"{mount.path}: no origin to test: set public_url or cors in links.toml.")
     bucket = mount.target.bucket
-    url = deployment.endpoint_of(mount).url(bucket, "")
+    url = deployment.link_endpoint(mount).url(bucket, "")
     for origin in origins:
         for method in sorted({"PUT", "POST"}.intersection(mount.methods)):
-            wanted = {"Origin": origin, "Access-Control-Request-Method": method}
+            headers = {"Origin": origin, "Access-Control-Request-Method": method}
             if method == "PUT":
-                wanted["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
-            answer = deployment.ask("OPTIONS", url, wanted)
-            allowed = answer.header("access-control-allow-origin")
-            if answer.status == 200 and allowed in ("*", origin):
+                headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
+            response = deployment.request("OPTIONS", url, headers)
+            if response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:
                 yield fault(

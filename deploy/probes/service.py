@@ -1,4 +1,4 @@
-"""What the doctor asks the deployed service: canary links, as visitors would."""
+"""What the doctor asks the deployed service: it follows canary links as a visitor does."""
 
 from __future__ import annotations
 
@@ -14,164 +14,163 @@ from urllib.parse import quote
 
 from handler.config import Mount
 
-from ..s_preview import serverless_devs
-from .deployment import CANARY, Answer, Deployment
+from ..s_preview import s_command
+from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import public_endpoint_forbidden
+from .oss import public_endpoint_forbidden, unreachable
 
 ORIGIN = "https://another-site.example.com"
-SECONDS = 120
+TIMEOUT = 120  # seconds
 PROJECT = Path(__file__).parents[2]
 
 
 def health(deployment: Deployment, url: str) -> Iterator[Finding]:
-    """That the service answers, and how it looks to a browser of another site."""
-    answer = deployment.ask("GET", f"{url}/-/health", {"Origin": ORIGIN})
-    if answer.status == 0:
-        yield fault("service", f"{url} cannot be reached ({answer.code}): look at the address, or deploy.")
+    """Whether the service answers, also to a browser on another site."""
+    response = deployment.request("GET", f"{url}/-/health", {"Origin": ORIGIN})
+    if response.status == 0:
+        yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
         return
-    if answer.status != 200:
-        yield fault("service", f"{url}/-/health answers {answer.status} {answer.code}: look at the function's log.")
+    if response.status != 200:
+        yield fault("service", f"{url}/-/health answered {response.status} {response.code}: read the function's log.")
         return
     yield ok("service", f"{url} answers.")
-    yield _one_origin(answer)
-    if answer.header("content-disposition").startswith("attachment"):
+    yield _allowed_origin(response)
+    if response.header("content-disposition").startswith("attachment"):
         yield warning("domain", f"{url} makes browsers download its pages: use a custom domain for shares and pages.")
 
 
-def _one_origin(answer: Answer) -> Finding:
-    """Function Compute echoes the Origin itself; a second value makes every browser refuse the answer."""
-    values = [part for value in answer.headers.get("access-control-allow-origin", ()) for part in value.split(",")]
-    if len(values) > 1:
+def _allowed_origin(response: ProbeResponse) -> Finding:
+    """Function Compute adds the Origin itself; with a second value browsers refuse the response."""
+    headers = response.headers.get("access-control-allow-origin", ())
+    count = sum(len(value.split(",")) for value in headers)
+    if count > 1:
         return fault(
             "cors",
-            f"An answer carries {len(values)} Access-Control-Allow-Origin values, which browsers refuse: set "
+            f"A response has {count} Access-Control-Allow-Origin values, and browsers refuse it: set "
             'cors_allow_origin = "platform" in links.toml.',
         )
-    return ok("cors", "No answer carries two Access-Control-Allow-Origin values.")
+    return ok("cors", "Responses have at most one Access-Control-Allow-Origin value.")
 
 
 def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """A link through each mount: signed, fetched, refused when forged, and the same for HEAD."""
-    for mount in deployment.policy.mounts:
+    """One link through each mount: signed, fetched, and refused when forged; then the same for HEAD."""
+    for mount in deployment.links.mounts:
         key = environ.get("LINK_API_KEY")
         if mount.access != "anonymous" and not key:
-            yield unknown("canary", f"{mount.path}: set LINK_API_KEY to an API key that covers it, and ask again.")
+            yield unknown("canary", f"{mount.path}: set LINK_API_KEY to an API key that covers it, and try again.")
             continue
         headers = {"Authorization": f"Bearer {key}"} if mount.access != "anonymous" else {}
+        address = f"{url}{quote(mount.path)}{CANARY}?format="
         if "GET" in mount.methods:
-            yield from _get(deployment, mount, url, headers)
+            yield from _get(deployment, mount, f"{address}json", headers)
         if "HEAD" in mount.methods:
-            yield _head(deployment, mount, url, headers)
+            yield _head(deployment, mount, f"{address}redirect", headers)
 
 
-def _get(deployment: Deployment, mount: Mount, url: str, headers: Mapping[str, str]) -> Iterator[Finding]:
-    address = f"{url}{quote(mount.path)}{CANARY}?format=json"
-    answer = deployment.ask("GET", address, headers)
-    link = _link(answer)
+def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Iterator[Finding]:
+    response = deployment.request("GET", address, headers)
+    link = _link_in(response)
     if link is None:
-        yield _no_link(mount, answer)
+        yield _no_link(mount, response)
         return
-    fetched = deployment.ask("GET", link)
+    fetched = deployment.request("GET", link)
     yield _fetched(deployment, mount, fetched)
     if fetched.status in (200, 404):
-        forged = deployment.ask("GET", link[:-1] + ("0" if link[-1] != "0" else "1"))
+        forged = deployment.request("GET", link[:-1] + ("0" if link[-1] != "0" else "1"))
         if forged.code == "SignatureDoesNotMatch":
-            yield ok("forgery", f"{mount.path}: a forged link is refused.")
+            yield ok("forgery", f"{mount.path}: OSS refuses a forged link.")
         else:
-            yield fault("forgery", f"{mount.path}: a forged link is answered {forged.status}: make the bucket private.")
+            yield fault(
+                "forgery", f"{mount.path}: OSS answered {forged.status} to a forged link: make the bucket private."
+            )
 
 
-def _link(answer: Answer) -> str | None:
+def _link_in(response: ProbeResponse) -> str | None:
     try:
-        found = json.loads(answer.body)["url"] if answer.status == 200 else None
+        link = json.loads(response.body)["url"] if response.status == 200 else None
     except (ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return link if isinstance(link, str) else None
 
 
-def _no_link(mount: Mount, answer: Answer) -> Finding:
-    if answer.code == "no_credentials":
+def _no_link(mount: Mount, response: ProbeResponse) -> Finding:
+    answer = f"{response.status} {response.code}"
+    if response.code == "no_credentials":
         return fault("role", f"{mount.path}: the function has no credentials: set role in s.yaml, and let it trust fc.")
-    if answer.code in ("unauthorized", "keys_unavailable"):
-        return fault(
-            "canary", f"{mount.path}: {answer.status} {answer.code}: look at the keys document and LINK_API_KEY."
-        )
-    if answer.status == 404 and mount.check:
-        return unknown("canary", f"{mount.path}: it looks before it links: put an object {mount.target}{CANARY}.")
-    return fault("canary", f"{mount.path}: no link was given ({answer.status} {answer.code}): look at the log.")
+    if response.code in ("unauthorized", "keys_unavailable"):
+        return fault("canary", f"{mount.path}: {answer}: check the keys document and LINK_API_KEY.")
+    if response.status == 404 and mount.check:
+        return _needs_canary("canary", mount)
+    return fault("canary", f"{mount.path}: the service did not return a link ({answer}): read the function's log.")
 
 
-def _fetched(deployment: Deployment, mount: Mount, answer: Answer) -> Finding:
-    host = deployment.endpoint_of(mount).host(mount.target.bucket)
-    if answer.status in (200, 404):
-        there = "" if answer.status == 200 else f" (there is no {CANARY}, which OSS tells only to who may ask)"
-        return ok("canary", f"{mount.path}: a link was signed and {host} took it{there}.")
-    if answer.code == "PublicEndpointForbidden":
-        return public_endpoint_forbidden(mount.path, host)
-    if answer.code == "AccessDenied":
-        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: run make policies.")
-    if answer.status == 0:
-        return fault(
-            "canary", f"{mount.path}: {host} cannot be reached ({answer.code}): look at endpoint in links.toml."
-        )
-    return fault(
-        "canary", f"{mount.path}: {host} refused the link ({answer.status} {answer.code}): see docs/explain.md."
+def _needs_canary(subject: str, mount: Mount) -> Finding:
+    return unknown(
+        subject, f"{mount.path}: the mount checks that an object exists: create {mount.target}{CANARY} to test it."
     )
 
 
-def _head(deployment: Deployment, mount: Mount, url: str, headers: Mapping[str, str]) -> Finding:
-    answer = deployment.ask("HEAD", f"{url}{quote(mount.path)}{CANARY}?format=redirect", headers)
-    if answer.status == 302:
-        fetched = deployment.ask("HEAD", answer.header("location"))
+def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
+    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    if response.status in (200, 404):
+        missing = "" if response.status == 200 else f" ({CANARY} does not exist, which OSS only says to valid links)"
+        return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
+    if response.code == "PublicEndpointForbidden":
+        return public_endpoint_forbidden(mount, host)
+    if response.code == "AccessDenied":
+        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: run make policies.")
+    if response.status == 0:
+        return unreachable(mount, host, response)._replace(subject="canary")
+    return fault(
+        "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
+    )
+
+
+def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
+    response = deployment.request("HEAD", address, headers)
+    if response.status == 302:
+        fetched = deployment.request("HEAD", response.header("location"))
         if fetched.status in (200, 404):
-            return ok("head", f"{mount.path}: HEAD works as GET does.")
-        return fault("head", f"{mount.path}: OSS answers a HEAD link {fetched.status}: look at methods in links.toml.")
-    if answer.status == 403:
+            return ok("head", f"{mount.path}: HEAD works like GET.")
         return fault(
-            "head", f"{mount.path}: HEAD never reaches the function: add it to the trigger's methods in s.yaml."
+            "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
         )
-    if answer.status == 404 and mount.check:
-        return unknown("head", f"{mount.path}: it looks before it links: put an object {mount.target}{CANARY}.")
-    return fault("head", f"{mount.path}: HEAD is answered {answer.status} {answer.code}: look at the log.")
+    if response.status == 403:
+        return fault(
+            "head", f"{mount.path}: HEAD does not reach the function: add it to the trigger's methods in s.yaml."
+        )
+    if response.status == 404 and mount.check:
+        return _needs_canary("head", mount)
+    return fault("head", f"{mount.path}: HEAD was answered {response.status} {response.code}: read the function's log.")
 
 
 def notices(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
-    """That the function of events answers: it is called with no link to make."""
+    """Whether the event function answers an invocation that asks for no link."""
     if deployment.events is None:
         return
     resource, props = deployment.events
+    is_local = deployment.links.oss_endpoint is not None
     with tempfile.TemporaryDirectory() as folder:
         event = Path(folder, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
-        if deployment.policy.oss_endpoint is None:
-            command = [
-                str(serverless_devs()),
-                resource,
-                "invoke",
-                "--event-file",
-                str(event),
-                "--template",
-                str(config),
-            ]
-            command += ["--env", environment] if environment else []
-        else:
+        if is_local:
             command = [sys.executable, "-m", "local", "invoke", str(props["functionName"])]
             command += ["--event", str(event), "--config", str(config)]
+        else:
+            command = [str(s_command()), resource, "invoke", "--event-file", str(event), "--template", str(config)]
+            command += ["--env", environment] if environment else []
         done = subprocess.run(
             command,
-            cwd=deployment.root if deployment.policy.oss_endpoint is None else PROJECT,
+            cwd=PROJECT if is_local else deployment.root,
             env={**os.environ, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=SECONDS,
+            timeout=TIMEOUT,
             check=False,
         )
-    told = done.stdout + done.stderr
-    if done.returncode == 0 and "errorMessage" not in told and re.search(r"""\blinks["']?\s*:""", told):
+    output = done.stdout + done.stderr
+    if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
-        yield fault(
-            "notices", f"{resource} does not answer an invocation: run s {resource} invoke, and look at its log."
-        )
+        yield fault("notices", f"{resource} did not answer an invocation: run s {resource} invoke, and read its log.")

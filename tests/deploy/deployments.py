@@ -1,4 +1,4 @@
-"""Deployments for the doctor to examine: good ones on the local stack, ill ones on servers that answer as told."""
+"""Deployments for the doctor: good ones on the local stack, bad ones on servers that answer as a test says."""
 
 from __future__ import annotations
 
@@ -55,35 +55,35 @@ to    = ["manifest"]
 """
 KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
 XML = "<Error><Code>{}</Code></Error>"
-Reply = tuple[int, Mapping[str, str], str]
+ServerResponse = tuple[int, Mapping[str, str], str]
 
 
 @contextmanager
 def deployed_here(folder: Path) -> Iterator[Stack]:
-    """The functions of `s.yaml` with the policy above, deployed on this laptop."""
+    """The functions of `s.yaml` with LINKS, deployed on the local stack."""
     copy = ProjectCopy.of(folder, BUILT)
-    text = LINKS.replace("oss://examplebucket/", "oss://${LINK_BUCKET}/")
-    (folder / "links.toml").write_text(text, encoding="utf-8")
+    links = LINKS.replace("oss://examplebucket/", "oss://${LINK_BUCKET}/")
+    (folder / "links.toml").write_text(links, encoding="utf-8")
     with (folder / "log").open("w") as log, Stack.start(copy.config, log=log) as running:
         yield running
 
 
-def deployed(oss: str, credentials: Credentials | None, links: str = LINKS, **web: object) -> Deployment:
-    """What the doctor examines, with OSS at an address of this machine."""
-    policy = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss})
+def deployed(oss_url: str, credentials: Credentials | None, links: str = LINKS, **web: object) -> Deployment:
+    """A deployment with OSS at an address of this machine; `web` are more properties of its function."""
+    config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url})
     session = requests.Session()
     session.trust_env = False
     props = {"runtime": "python3.10", "role": "links-http", **web}
-    return Deployment(ROOT, props, None, policy, credentials, session)
+    return Deployment(ROOT, props, None, config, credentials, session)
 
 
 @contextmanager
-def answering(reply: Callable[[str, str], Reply]) -> Iterator[str]:
-    """A server that answers each method and path as it is told, and its address."""
+def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
+    """The address of a server; `respond` gets the method and the path. A header value with "\\n" is sent twice."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            status, headers, body = reply(self.command, self.path)
+            status, headers, body = respond(self.command, self.path)
             self.send_response_only(status)
             for name, value in headers.items():
                 for part in value.split("\n"):
@@ -109,9 +109,9 @@ def answering(reply: Callable[[str, str], Reply]) -> Iterator[str]:
         thread.join()
 
 
-def levels(found: Iterator[Finding]) -> list[tuple[str, str]]:
-    return [(finding.level, finding.subject) for finding in found]
+def levels(findings: Iterator[Finding]) -> list[tuple[str, str]]:
+    return [(finding.level, finding.subject) for finding in findings]
 
 
-def faults(found: Iterator[Finding]) -> list[str]:
-    return [finding.sentence for finding in found if finding.level == "fault"]
+def faults(findings: Iterator[Finding]) -> list[str]:
+    return [finding.sentence for finding in findings if finding.level == "fault"]

@@ -1,4 +1,4 @@
-"""A copy of what is deployed, for tests to break."""
+"""A copy of the files that are deployed, which a test may break."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ BUILT = (*CHECKED, "handler", "signer", "requirements.txt", "deploy/requirements
 
 @dataclass(frozen=True)
 class ProjectCopy:
-    """A project in a folder of its own."""
+    """A project in its own folder."""
 
     folder: Path
 
     @classmethod
     def of(cls, folder: Path, names: tuple[str, ...] = CHECKED) -> ProjectCopy:
-        """Copies files and folders of the repository, bytecode aside."""
+        """Copies files and folders of the repository, without bytecode."""
         for name in names:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -34,9 +34,9 @@ class ProjectCopy:
         return self.folder / "s.yaml"
 
     def edit(self, old: str, new: str, name: str = "s.yaml", *, everywhere: bool = False) -> Path:
-        """Replaces the first of a text in a file, which must be there, or each one; the path of `s.yaml`."""
+        """Replaces the first occurrence of a string that must be in a file, or all; returns the path of `s.yaml`."""
         path = self.folder / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text, f"{name} has no {old!r} to break"
-        path.write_text(text.replace(old, new, -1 if everywhere else 1), encoding="utf-8")
+        content = path.read_text(encoding="utf-8")
+        assert old in content, f"{name} has no {old!r} to break"
+        path.write_text(content.replace(old, new, -1 if everywhere else 1), encoding="utf-8")
         return self.config

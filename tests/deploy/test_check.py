@@ -1,4 +1,4 @@
-"""What would go wrong once deployed is said before, by its name."""
+"""The check names what would fail once deployed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from deploy.checks import links_toml
 from deploy.errors import DeployError
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
-pytestmark = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+pytestmark = pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
 
 OUTBOX = """
 [[mount]]
@@ -47,13 +49,13 @@ WATCHED = """      triggers:
             filter: {key: {prefix: PREFIX, suffix: ""}}
 """
 
-# What a hand slips into s.yaml, and how the sentence that names it begins.
+# Mistakes in s.yaml, and the beginning of the sentence that names each.
 BROKEN = {
-    "misspelt prop": ("memorySize: 512", "memorysize: 512", "links_http: memorysize is not known to fc3: did you mean"),
+    "misspelt prop": ("memorySize: 512", "memorysize: 512", "links_http: memorysize is unknown to fc3: did you mean"),
     "unknown prop": (
         "diskSize: 512",
         "diskSize: 512\n      zone: a",
-        "links_http: zone is not known to fc3: known are",
+        "links_http: zone is unknown to fc3: choose one of",
     ),
     "region": (
         "region: cn-hangzhou",
@@ -62,17 +64,17 @@ BROKEN = {
     ),
     "missing handler": ("      handler: handler.on_http\n", "", "links_http: handler is missing."),
     "misspelt handler": ("handler.on_http\n", "handler.http\n", "links_http: handler is handler.http: choose one of"),
-    "memory step": ("memorySize: 512", "memorySize: 500", "links_http: memorySize is 500: it goes in steps of 64."),
-    "memory a vCPU": ("memorySize: 512", "memorySize: 2048", "links_http: memorySize 2048 with cpu 0.35:"),
+    "memory step": ("memorySize: 512", "memorySize: 500", "links_http: memorySize must be a multiple of 64 (is 500)."),
+    "memory per vCPU": ("memorySize: 512", "memorySize: 2048", "links_http: memorySize 2048 with cpu 0.35:"),
     "timeout": (
         "timeout: 30\n      #",
         "timeout: 90000\n      #",
-        "links_http: timeout is 90000: it is at most 86400.",
+        "links_http: timeout must be at most 86400 (is 90000).",
     ),
     "number in the environment": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: 7",
-        "links_http: environmentVariables.LINK_REGION is no text: put it in quotes.",
+        "links_http: environmentVariables.LINK_REGION must be a string: put it in quotes.",
     ),
     "reserved name": (
         "LINK_REGION: ${vars.region}",
@@ -82,46 +84,62 @@ BROKEN = {
     "secret by its name": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        SHARE_SECRET: abc",
-        "links_http: environmentVariables.SHARE_SECRET holds what looks like a secret by its name",
+        "links_http: environmentVariables.SHARE_SECRET contains what looks like a secret (by its name)",
     ),
-    "secret by its looks": (
+    "secret by its format": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        OPS: https://oapi.dingtalk.com/robot/send?access_token=EXAMPLE",
-        "links_http: environmentVariables.OPS holds what looks like a chat robot's address",
+        "links_http: environmentVariables.OPS contains what looks like a chat robot's address",
     ),
     "access key": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        WHO: LTAI5tEXAMPLEEXAMPLE00",
-        "links_http: environmentVariables.WHO holds what looks like an access key id",
+        "links_http: environmentVariables.WHO contains what looks like an access key id",
     ),
     "4 KB": (
         "LINK_REGION: ${vars.region}",
         f"LINK_REGION: ${{vars.region}}\n        TEXT: {'a b ' * 1025}",
-        "links_http: environmentVariables hold 41",
+        "links_http: environmentVariables must be smaller than 4096 bytes in total (is 41",
     ),
-    "laptop's variable": (
+    "variable of a laptop": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        LINK_OSS_ENDPOINT: http://127.0.0.1:9001",
-        "links_http: environmentVariables.LINK_OSS_ENDPOINT is for a laptop: leave it out.",
+        "links_http: environmentVariables.LINK_OSS_ENDPOINT is only for a laptop: remove it.",
     ),
-    "no HEAD": ("[GET, HEAD, POST", "[GET, POST", "links_http: trigger http: methods has GET but not HEAD"),
-    "a route's method": (", DELETE, OPTIONS]", "]", "links_http: trigger http: methods lacks DELETE, OPTIONS, which"),
-    "small method": ("[GET,", "[get,", "links_http: trigger http: triggerConfig.methods[0] is 'get':"),
+    "no HEAD": (
+        "[GET, HEAD, POST",
+        "[GET, POST",
+        "links_http: trigger http: methods has GET, which does not include HEAD: add HEAD.",
+    ),
+    "a route's method": (
+        ", DELETE, OPTIONS]",
+        "]",
+        "links_http: trigger http: methods must include DELETE, OPTIONS, which",
+    ),
+    "method in lower case": ("[GET,", "[get,", "links_http: trigger http: triggerConfig.methods[0] is 'get':"),
     "misspelt trigger key": (
         "disableURLInternet",
         "disableUrlInternet",
-        "links_http: trigger http: triggerConfig.disableUrlInternet is not known to fc3: did you mean disableURL",
+        "links_http: trigger http: triggerConfig.disableUrlInternet is unknown to fc3: did you mean disableURL",
     ),
     "another trigger's key": (
         "authType: anonymous",
         "authType: anonymous\n            cronExpression: '@every 1m'",
-        "links_http: trigger http: triggerConfig.cronExpression is not known to fc3:",
+        "links_http: trigger http: triggerConfig.cronExpression is unknown to fc3:",
     ),
     "trigger type": ("triggerType: http", "triggerType: web", "links_http: triggers[0].triggerType is 'web':"),
-    "unpinned component": ("fc3@0.1.22", "fc3", "links_http: component is fc3: pin its version"),
-    "no build": ("run: make build", "run: echo", "actions.pre-deploy does not run make build"),
-    "rendered access": ("access: default", "access: ${env('KEY', 'x')}", "access is \"${env('KEY', 'x')}\": write the"),
-    "no role": ("      role: ${vars.role}\n", "", "links_http: role is missing: without one"),
+    "unpinned component": (
+        "fc3@0.1.22",
+        "fc3",
+        "links_http: component must be pinned to a version, such as fc3@0.1.22 (is fc3).",
+    ),
+    "no build": ("run: make build", "run: echo", "actions.pre-deploy must run make build:"),
+    "rendered access": (
+        "access: default",
+        "access: ${env('KEY', 'x')}",
+        "access must be the plain name of a key (is \"${env('KEY', 'x')}\")",
+    ),
+    "no role": ("      role: ${vars.role}\n", "", "links_http: role is missing: the function needs it"),
     "no ceiling": (
         "      concurrencyConfig:\n        reservedConcurrency: 20\n",
         "",
@@ -136,9 +154,9 @@ BROKEN = {
     "concurrency": (
         "diskSize: 512",
         "diskSize: 512\n      instanceConcurrency: 20",
-        "links_http: instanceConcurrency is 20:",
+        "links_http: instanceConcurrency must be 1 (is 20):",
     ),
-    "no such variable": ("${vars.role}", "${vars.roll}", "s preview cannot render s.yaml: ${vars.roll} not found."),
+    "unknown variable": ("${vars.role}", "${vars.roll}", "s preview cannot render s.yaml: ${vars.roll} not found."),
     "no policy": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        LINK_CONFIG: other.toml",
@@ -152,12 +170,12 @@ BROKEN = {
     "trigger outside of the notice": (
         "      triggers:\n",
         WATCHED.replace("PREFIX", "inbox/"),
-        "links_http: trigger uploads: it watches oss://examplebucket/inbox/, which is in the target of no created",
+        "links_http: trigger uploads: it watches oss://examplebucket/inbox/, but its prefix must be in the target",
     ),
     "custom domain without certificate": (
         "      triggers:\n",
         "      customDomain: {domainName: a.example.com, protocol: HTTPS, route: {path: /*}}\n      triggers:\n",
-        "links_http: customDomain.protocol has HTTPS, but certConfig names no certificate",
+        "links_http: customDomain.certConfig is required, because customDomain.protocol has HTTPS:",
     ),
 }
 
@@ -167,33 +185,33 @@ def project(tmp_path: Path) -> ProjectCopy:
     return ProjectCopy.of(tmp_path)
 
 
-def told(config: Path, environment: str | None = None) -> list[str]:
+def faults(config: Path, environment: str | None = None) -> list[str]:
     try:
         return check.check(config, environment)
     except DeployError as error:
         return [str(error)]
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_s_yaml_gives_the_sentence_that_names_the_fault(fault: str, project: ProjectCopy) -> None:
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> None:
     (project.folder / "env.yaml").unlink()
     project.edit("env: ./env.yaml\n", "")
-    old, new, sentence = BROKEN[fault]
-    found = told(project.edit(old, new))
-    assert [line for line in found if line.startswith(sentence)], found
-    assert all(line.endswith((".", "?")) for line in found)
-    assert len(found) <= 2
+    old, new, sentence = BROKEN[mistake]
+    sentences = faults(project.edit(old, new))
+    assert [line for line in sentences if line.startswith(sentence)], sentences
+    assert all(line.endswith((".", "?")) for line in sentences)
+    assert len(sentences) <= 2
 
 
 @pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
-def test_what_is_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
+def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deploy.check", name], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.stdout, done.returncode) == ("s.yaml can be deployed.\n", 0)
 
 
-def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> None:
+def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -> None:
     project.edit("cpu: 0.35", "cpu: 20")
     config = project.edit("[GET,", "[get,")
     done = subprocess.run(
@@ -205,87 +223,88 @@ def test_the_command_prints_a_line_a_fault_and_fails(project: ProjectCopy) -> No
         check=False,
     )
     assert done.returncode == 1
-    assert [line.partition(" is ")[0] for line in done.stdout.splitlines()] == [
-        "dev: links_http: cpu",
-        "dev: links_http: trigger http: triggerConfig.methods[0]",
+    assert done.stdout.splitlines() == [
+        "dev: links_http: cpu must be at most 16 (is 20).",
+        "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
+        "choose one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
     ]
 
 
 def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:
     assert s_preview.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http"
-    assert told(project.config, "prd") == [
-        "There is no environment 'prd' in env.yaml, and s would deploy without it: choose one of dev, prod."
+    assert faults(project.config, "prd") == [
+        "Environment 'prd' not found in env.yaml, and s would deploy without it: choose one of dev, prod."
     ]
 
 
-def test_an_overlay_that_reaches_nothing_is_named(project: ProjectCopy) -> None:
+def test_an_overlay_without_effect_is_named(project: ProjectCopy) -> None:
     project.edit(
         "        links_http:\n          functionName: links-http-dev",
         "        links-http:\n          functionName: d",
         "env.yaml",
     )
     config = project.edit("region: cn-hangzhou", "region: cn-shanghai", "env.yaml")
-    assert told(config) == [
-        "env.yaml: dev: overlays.resources.links-http is no resource of s.yaml: choose one of "
+    assert faults(config) == [
+        "env.yaml: dev: overlays.resources.links-http does not exist in s.yaml: choose one of "
         + ", ".join(yaml.safe_load(config.read_text())["resources"])
         + ".",
-        "env.yaml: dev: region is cn-shanghai, but the functions are in cn-hangzhou: an environment's region moves no "
-        "function, so overlay props.region too.",
+        "env.yaml: dev: region is cn-shanghai, but the functions are in cn-hangzhou: it does not move a function, "
+        "so overlay props.region too.",
     ]
 
 
-def test_a_fault_of_one_environment_is_told_as_its_own(project: ProjectCopy) -> None:
+def test_a_fault_of_one_environment_names_the_environment(project: ProjectCopy) -> None:
     config = project.edit("reservedConcurrency: 2", "reservedConcurrency: two", "env.yaml")
-    assert told(config) == ["dev: links_http: concurrencyConfig.reservedConcurrency is no number."]
+    assert faults(config) == ["dev: links_http: concurrencyConfig.reservedConcurrency must be a number."]
 
 
-def test_the_custom_domain_is_there_for_who_takes_its_comment_signs_away(project: ProjectCopy) -> None:
+def test_the_commented_custom_domain_works_without_its_comment_signs(project: ProjectCopy) -> None:
     path = project.folder / "env.yaml"
     before, _, lines = path.read_text(encoding="utf-8").partition("          # customDomain:")
     path.write_text(before + "          customDomain:" + lines.replace("          # ", "          "), encoding="utf-8")
     config = project.config
-    assert told(config) == []
+    assert faults(config) == []
     props = s_preview.render(config, "prod")["resources"]["links_http"]["props"]
     assert props["customDomain"]["domainName"] == "links.example.com"
 
 
-def watched(project: ProjectCopy, bucket: str, prefix: str) -> list[str]:
+def trigger_faults(project: ProjectCopy, bucket: str, prefix: str) -> list[str]:
     path = project.folder / "links.toml"
     path.write_text(path.read_text(encoding="utf-8") + OUTBOX, encoding="utf-8")
     props = yaml.safe_load(WATCHED.replace("PREFIX", f"'{prefix}'"))
     props["environmentVariables"] = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": bucket}
-    return list(links_toml.faults(links_toml.read(project.folder, props), props))
+    return list(links_toml.faults(project.folder, props))
 
 
 @pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
-def test_an_oss_trigger_watches_inside_the_target_of_a_created_notice_s_mount(
+def test_an_oss_trigger_may_watch_the_target_of_a_mount_with_a_created_notice(
     prefix: str, project: ProjectCopy
 ) -> None:
-    assert watched(project, "examplebucket", prefix) == []
+    assert trigger_faults(project, "examplebucket", prefix) == []
 
 
 @pytest.mark.parametrize("prefix", ["outbox-2", "", "inbox/outbox-2/"])
-def test_an_oss_trigger_that_watches_more_or_elsewhere_is_a_fault(prefix: str, project: ProjectCopy) -> None:
-    found = watched(project, "examplebucket", prefix)
-    assert found[0].startswith(
-        f"trigger uploads: it watches oss://examplebucket/{prefix}, which is in the target of no"
+def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, project: ProjectCopy) -> None:
+    sentences = trigger_faults(project, "examplebucket", prefix)
+    assert sentences[0].startswith(
+        f"trigger uploads: it watches oss://examplebucket/{prefix}, but its prefix must be in the target"
     )
-    assert "oss://examplebucket/outbox-2/" in found[0]
+    assert "oss://examplebucket/outbox-2/" in sentences[0]
 
 
-def test_a_trigger_of_another_bucket_is_outside(project: ProjectCopy) -> None:
-    (sentence,) = watched(project, "otherbucket", "outbox-2/")
+def test_a_trigger_of_another_bucket_is_a_fault(project: ProjectCopy) -> None:
+    (sentence,) = trigger_faults(project, "otherbucket", "outbox-2/")
     assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox-2/")
 
 
-def test_a_keys_file_that_would_ship_is_refused(project: ProjectCopy) -> None:
+def test_a_keys_file_that_would_be_deployed_is_refused(project: ProjectCopy) -> None:
     path = project.folder / "links.toml"
     others = re.sub(r"(?m)^keys .*$", "", path.read_text(encoding="utf-8"))
     path.write_text(f'keys = "file:keys.json"\n{others}', encoding="utf-8")
-    assert [line for line in told(project.config, "dev") if "would ship secrets with the code" in line]
+    assert [line for line in faults(project.config, "dev") if "would be deployed with the code" in line]
 
 
-def test_the_schema_is_the_component_s_own_with_its_source_and_licence_named() -> None:
+def test_the_schema_is_unchanged_and_its_source_and_licence_are_named() -> None:
     about = (ROOT / "deploy/checks/fc3-schema.md").read_text(encoding="utf-8")
     assert "https://github.com/devsapp/fc3" in about
     assert "MIT" in about

@@ -1,4 +1,4 @@
-"""The doctor names what is wrong before a deployment is made."""
+"""The doctor names what is wrong before a deployment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from deploy.probes import machine
 from deploy.probes import oss as oss_probes
 from local.stack import Stack
 from signer import Credentials
-from tests.deploy.deployments import KEYS, LINKS, XML, Reply, answering, deployed, deployed_here, faults, levels
+from tests.deploy.deployments import KEYS, LINKS, XML, ServerResponse, deployed, deployed_here, faults, levels, serving
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
-needs_s = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+needs_s = pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_a_good_deployment_has_no_fault_before_and_after(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
     assert {"ok", "warning", "unknown"} >= {line[0] for line in lines}
-    seen = [line[1] for line in lines if line[0] == "ok"]
+    subjects = [line[1] for line in lines if line[0] == "ok"]
     for subject in (
         "s.yaml",
         "bucket",
@@ -69,28 +71,30 @@ def test_a_good_deployment_has_no_fault_before_and_after(stack: Stack) -> None:
         "head",
         "notices",
     ):
-        assert subject in seen
+        assert subject in subjects
     assert not any(
         secret in done.stdout for secret in (keys.access_key_secret, keys.security_token or "", "x-oss-signature=")
     )
 
 
 @needs_s
-def test_what_cannot_be_read_is_one_line_and_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_is_one_line_and_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = ProjectCopy.of(tmp_path)
     assert doctor.main([str(copy.config), "--env", "prd"]) == 1
-    assert capsys.readouterr().out.startswith("fault   s.yaml        There is no environment 'prd' in env.yaml")
+    assert capsys.readouterr().out.startswith("fault   s.yaml        Environment 'prd' not found in env.yaml")
     assert doctor.main([str(copy.edit("${vars.role}", "${vars.roll}"))]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "fault   s.yaml        s preview cannot render s.yaml: ${vars.roll} not found."
     ]
 
 
-def test_a_bucket_is_asked_with_a_signature_that_oss_takes(stack: Stack) -> None:
-    answer = deployed(stack.oss_url, stack.credentials).ask_bucket(stack.bucket, "location")
-    assert (answer.status, b"oss-cn-hangzhou" in answer.body) == (200, True)
+def test_a_bucket_is_asked_with_a_signature_that_oss_accepts(stack: Stack) -> None:
+    response = deployed(stack.oss_url, stack.credentials).get_bucket(stack.bucket, "location")
+    assert (response.status, b"oss-cn-hangzhou" in response.body) == (200, True)
     forger = stack.credentials._replace(access_key_secret="other")
-    assert b"SignatureDoesNotMatch" in deployed(stack.oss_url, forger).ask_bucket(stack.bucket, "location").body
+    assert b"SignatureDoesNotMatch" in deployed(stack.oss_url, forger).get_bucket(stack.bucket, "location").body
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_a_bucket_is_asked_with_a_signature_that_oss_takes(stack: Stack) -> None
         (lambda keys: keys._replace(security_token=None), "InvalidAccessKeyId"),
     ],
 )
-def test_credentials_that_are_not_usable_are_named(
+def test_unusable_credentials_are_named(
     credentials: Callable[[Credentials], Credentials], code: str, stack: Stack
 ) -> None:
     (sentence,) = faults(oss_probes.credentials(deployed(stack.oss_url, credentials(stack.credentials))))
@@ -111,85 +115,85 @@ def test_credentials_that_are_not_usable_are_named(
 
 def test_without_credentials_oss_is_not_asked() -> None:
     deployment = deployed("http://127.0.0.1:9", None)
-    (found,) = oss_probes.credentials(deployment)
-    assert (found.level, found.subject) == ("unknown", "credentials")
-    assert "OSS_ACCESS_KEY_ID" in found.sentence
+    (finding,) = oss_probes.credentials(deployment)
+    assert (finding.level, finding.subject) == ("unknown", "credentials")
+    assert "OSS_ACCESS_KEY_ID" in finding.sentence
     assert list(oss_probes.state(deployment)) == []
 
 
-def test_a_bucket_that_is_not_there_is_named(stack: Stack) -> None:
+def test_a_bucket_that_does_not_exist_is_named(stack: Stack) -> None:
     links = LINKS.replace("oss://examplebucket/exampledir/", "oss://nosuchbucket/exampledir/")
-    found = faults(oss_probes.credentials(deployed(stack.oss_url, stack.credentials, links)))
-    assert found == ["There is no bucket nosuchbucket: make it, or name another in s.yaml."]
+    sentences = faults(oss_probes.credentials(deployed(stack.oss_url, stack.credentials, links)))
+    assert sentences == ["Bucket nosuchbucket not found: create it, or name another in s.yaml."]
 
 
 @pytest.mark.parametrize("body", ["<LocationConstraint>oss-cn-shanghai</LocationConstraint>", None])
-def test_a_bucket_of_another_region_is_named(body: str | None) -> None:
-    told = "<Error><Code>AccessDenied</Code><Endpoint>oss-cn-shanghai.aliyuncs.com</Endpoint></Error>"
-    with answering(lambda method, path: (200, {}, body) if body else (403, {}, told)) as oss:
+def test_a_bucket_in_another_region_is_named(body: str | None) -> None:
+    error = "<Error><Code>AccessDenied</Code><Endpoint>oss-cn-shanghai.aliyuncs.com</Endpoint></Error>"
+    with serving(lambda method, path: (200, {}, body) if body else (403, {}, error)) as oss:
         (sentence,) = faults(oss_probes.credentials(deployed(oss, KEYS)))
     assert "cn-shanghai" in sentence
     assert sentence.endswith("set region in s.yaml.")
 
 
 def test_an_endpoint_that_does_not_answer_is_named() -> None:
-    found = faults(oss_probes.credentials(deployed("http://127.0.0.1:9", KEYS)))
-    assert found == [
-        "127.0.0.1:9 cannot be reached (ConnectionError): look at the region, the bucket's name and the network."
+    sentences = faults(oss_probes.credentials(deployed("http://127.0.0.1:9", KEYS)))
+    assert sentences == [
+        "127.0.0.1:9 cannot be reached (ConnectionError): check the region, the bucket's name and the network."
     ]
 
 
-@pytest.mark.parametrize(("off", "level"), [(0, "ok"), (300, "warning"), (-300, "warning"), (1200, "fault")])
-def test_a_clock_that_is_off_is_told_in_seconds(off: int, level: str) -> None:
-    def reply(method: str, path: str) -> Reply:
-        return 200, {"Date": formatdate(time.time() + off, usegmt=True)}, ""
+@pytest.mark.parametrize(("skew", "level"), [(0, "ok"), (300, "warning"), (-300, "warning"), (1200, "fault")])
+def test_a_wrong_clock_is_reported_by_how_far_it_is_off(skew: int, level: str) -> None:
+    def respond(method: str, path: str) -> ServerResponse:
+        return 200, {"Date": formatdate(time.time() + skew, usegmt=True)}, ""
 
-    with answering(reply) as oss:
-        found = list(oss_probes.credentials(deployed(oss, KEYS)))
-    (clock,) = [finding for finding in found if finding.subject == "clock"]
+    with serving(respond) as oss:
+        findings = list(oss_probes.credentials(deployed(oss, KEYS)))
+    (clock,) = [finding for finding in findings if finding.subject == "clock"]
     assert clock.level == level
 
 
-def test_a_state_bucket_that_has_or_had_versions_is_a_fault(stack: Stack) -> None:
+def test_a_state_bucket_that_has_or_had_versioning_is_a_fault(stack: Stack) -> None:
     deployment = deployed(stack.oss_url, stack.credentials)
     assert levels(oss_probes.state(deployment)) == [("ok", "state")]
     for status in ("Enabled", "Suspended"):
         body = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>"
-        with answering(lambda method, path, body=body: (200, {}, body)) as oss:  # type: ignore[misc]
+        with serving(lambda method, path, body=body: (200, {}, body)) as oss:  # type: ignore[misc]
             (sentence,) = faults(oss_probes.state(deployed(oss, KEYS)))
         assert sentence.startswith(f"examplebucket has versioning {status.lower()}")
-    with answering(lambda method, path: (403, {}, XML.format("AccessDenied"))) as oss:
+    with serving(lambda method, path: (403, {}, XML.format("AccessDenied"))) as oss:
         assert levels(oss_probes.state(deployed(oss, KEYS))) == [("unknown", "state")]
 
 
-def test_a_bucket_whose_cors_rules_let_no_page_upload_is_a_fault(stack: Stack) -> None:
+def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Stack) -> None:
     assert levels(oss_probes.mounts(deployed(stack.oss_url, stack.credentials))) == [
         ("ok", "endpoint"),
         ("ok", "endpoint"),
         ("ok", "cors"),
         ("ok", "cors"),
     ]
-    with answering(lambda method, path: (403, {}, XML.format("AccessForbidden"))) as oss:
-        found = faults(oss_probes.mounts(deployed(oss, None)))
-    assert [sentence.partition(": add")[0] for sentence in found] == [
+    with serving(lambda method, path: (403, {}, XML.format("AccessForbidden"))) as oss:
+        sentences = faults(oss_probes.mounts(deployed(oss, None)))
+    assert [sentence.partition(": add")[0] for sentence in sentences] == [
         f"/in/: pages of https://links.example.com may not {method} to examplebucket" for method in ("POST", "PUT")
     ]
 
 
-def test_an_account_that_needs_a_custom_domain_is_told_so() -> None:
-    with answering(lambda method, path: (400, {}, XML.format("PublicEndpointForbidden"))) as oss:
+def test_an_account_that_needs_a_custom_domain_is_advised_to_use_one() -> None:
+    with serving(lambda method, path: (400, {}, XML.format("PublicEndpointForbidden"))) as oss:
         deployment = deployed(oss, KEYS)
-        before = faults(oss_probes.mounts(deployment))
-    assert 'write endpoint = "https://static.example.com" in links.toml' in before[0]
+        sentences = faults(oss_probes.mounts(deployment))
+    assert 'write endpoint = "https://static.example.com" in links.toml' in sentences[0]
 
 
 def test_the_fcapp_domain_is_a_warning() -> None:
     assert levels(machine.domain(deployed("http://127.0.0.1:9", None))) == [("warning", "domain")]
-    own = deployed("http://127.0.0.1:9", None, customDomain={"domainName": "links.example.com"})
-    assert levels(machine.domain(own)) == [("ok", "domain")]
+    custom = deployed("http://127.0.0.1:9", None, customDomain={"domainName": "links.example.com"})
+    assert levels(machine.domain(custom)) == [("ok", "domain")]
 
 
-def role_of(service: str) -> str:
+def role_that_trusts(service: str) -> str:
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": [service]}}]}
     return json.dumps({"Role": {"AssumeRolePolicyDocument": json.dumps(trust)}})
 
@@ -197,25 +201,25 @@ def role_of(service: str) -> str:
 @pytest.mark.parametrize(
     ("printed", "status", "level", "sentence"),
     [
-        (role_of("fc.aliyuncs.com"), 0, "ok", "links-http trusts Function Compute."),
-        (role_of("ecs.aliyuncs.com"), 0, "fault", "links-http does not trust fc.aliyuncs.com"),
-        ("ErrorCode: EntityNotExist.Role", 1, "fault", "There is no role links-http"),
-        ("ERROR: no configuration", 1, "unknown", "aliyun ram GetRole --RoleName links-http does not answer"),
+        (role_that_trusts("fc.aliyuncs.com"), 0, "ok", "links-http trusts Function Compute."),
+        (role_that_trusts("ecs.aliyuncs.com"), 0, "fault", "links-http does not trust fc.aliyuncs.com"),
+        ("ErrorCode: EntityNotExist.Role", 1, "fault", "Role links-http not found"),
+        ("ERROR: no configuration", 1, "unknown", "aliyun ram GetRole --RoleName links-http failed"),
     ],
 )
-def test_the_role_is_looked_at_with_the_aliyun_command(
+def test_the_role_is_checked_with_the_aliyun_command(
     printed: str, status: int, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "printed").write_text(printed)
     (tmp_path / "aliyun").write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/printed\nexit {status}\n")
     (tmp_path / "aliyun").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    (found,) = machine.role(deployed("http://127.0.0.1:9", None))
-    assert found.level == level
-    assert found.sentence.startswith(sentence)
+    (finding,) = machine.role(deployed("http://127.0.0.1:9", None))
+    assert finding.level == level
+    assert finding.sentence.startswith(sentence)
 
 
-def test_without_the_aliyun_command_the_role_is_unknown_and_missing_it_is_a_fault(
+def test_without_the_aliyun_command_the_role_is_unknown_and_a_missing_role_is_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What the operations page tells people to look for is what the code writes."""
+"""The operations page describes what the code writes."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from signer import Credentials
 from tests.deploy.project_copy import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-# Of the function of events, whose line has these beside.
-OF_EVENTS = {"failed"}
-POLICY = {
+# Only lines of the event function have these.
+EVENT_MEMBERS = {"failed"}
+LINKS = {
     "region": "cn-hangzhou",
     "mount": [{"path": "/reports/", "target": "oss://examplebucket/reports/", "access": "anonymous"}],
 }
 
 
 class Context:
-    """What an invocation has."""
+    """The context of an invocation."""
 
     credentials = Credentials("STS.EXAMPLE", "EXAMPLE", "EXAMPLE")
 
 
 def audit_line() -> dict[str, object]:
     request = Request("GET", "/reports/q3.pdf", {}, {}, b"", "")
-    policy = load.read(POLICY, {})
+    config = load.read(LINKS, {})
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        app.answer(lambda: request, lambda: policy, Context(), request_id="1", now=time.time())
+        app.answer(lambda: request, lambda: config, Context(), request_id="1", now=time.time())
     line = json.loads(written.getvalue())
     assert isinstance(line, dict)
     return line
 
 
-def test_queries_read_what_is_in_the_audit_line() -> None:
-    read = set(re.findall(r"'\$\.(\w+)'", PAGE))
-    assert read >= {"code", "status", "key", "milliseconds", "client_ip", "mount", "caller"}
-    assert read - OF_EVENTS <= set(audit_line())
+def test_queries_read_members_of_the_audit_line() -> None:
+    members = set(re.findall(r"'\$\.(\w+)'", PAGE))
+    assert members >= {"code", "status", "key", "milliseconds", "client_ip", "mount", "caller"}
+    assert members - EVENT_MEMBERS <= set(audit_line())
 
 
-def test_the_line_that_is_shown_has_the_facts_of_a_real_one() -> None:
-    (shown,) = re.findall(r"```json\n(.*)\n```", PAGE)
-    assert set(json.loads(shown)) == set(audit_line())
+def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
+    (example,) = re.findall(r"```json\n(.*)\n```", PAGE)
+    assert set(json.loads(example)) == set(audit_line())
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_the_line_that_is_shown_has_the_facts_of_a_real_one() -> None:
         set(re.findall(r"[`'](share_\w+|state_\w+|keys_\w+|\w+_credentials|credentials_\w+|unauthorized)[`']", PAGE))
     ),
 )
-def test_every_code_is_one_that_the_service_gives(code: str) -> None:
+def test_every_code_on_the_page_is_one_of_the_service(code: str) -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "handler").rglob("*.py"))
     assert any(f'"{code}"' in source for source in sources)
 
 
-def test_the_price_of_a_million_links_is_worked_out_rightly() -> None:
+def test_the_price_of_a_million_links_is_calculated_correctly() -> None:
     seconds = 1_000_000 * 0.010
     parts = [1_000_000 / 10_000 * 75, seconds * 0.35, seconds * 0.5 * 0.15, seconds * 0.5 * 0.05]
     rows = re.findall(r"(?m)^\| .* \| \**([\d,]+)\** \| \**([\d.]+)\** \|$", PAGE)

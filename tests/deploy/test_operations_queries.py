@@ -1,7 +1,7 @@
-"""The queries of the operations page, run over real lines of audit.
+"""The queries of the operations page, run over real audit lines.
 
-SQLite stands in for Simple Log Service: it takes the same SQL once the search before the bar is cut off, the table is
-named, and the functions that it lacks are given to it.
+SQLite stands in for Simple Log Service: it accepts the same SQL after the search before the bar is removed, the table
+is named, and the missing functions are defined.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LINKS = {
 
 
 class Context:
-    """What an invocation has."""
+    """The context of an invocation."""
 
     request_id = "1"
     credentials = Credentials("STS.EXAMPLE", "EXAMPLE", "EXAMPLE")
@@ -48,37 +48,37 @@ class Percentile:
 
     def __init__(self) -> None:
         self.values: list[float] = []
-        self.part = 0.0
+        self.fraction = 0.0
 
-    def step(self, value: float | None, part: float) -> None:
-        self.part = part
+    def step(self, value: float | None, fraction: float) -> None:
+        self.fraction = fraction
         if value is not None:
             self.values.append(value)
 
     def finalize(self) -> float | None:
-        return sorted(self.values)[int(self.part * (len(self.values) - 1))] if self.values else None
+        return sorted(self.values)[int(self.fraction * (len(self.values) - 1))] if self.values else None
 
 
 def queries() -> dict[str, str]:
-    """The page's queries by their titles."""
-    return dict(re.findall(r"(?m)^\*\*([^*\n]+)\*\*[^*]*?```sql\n(.*?)```", PAGE, re.DOTALL))
+    """The queries of the page by title."""
+    return dict(re.findall(r"(?m)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", PAGE, re.DOTALL))
 
 
-def member(text: str, path: str) -> Any:
+def member(line: str, path: str) -> Any:
     try:
-        return json.loads(text).get(path.removeprefix("$."))
+        return json.loads(line).get(path.removeprefix("$."))
     except ValueError:
         return None
 
 
-def scalar(text: str, path: str) -> str | None:
-    found = member(text, path)
-    return None if found is None or isinstance(found, (dict, list)) else str(found)
+def scalar(line: str, path: str) -> str | None:
+    value = member(line, path)
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
 
 
-def structure(text: str, path: str) -> str | None:
-    found = member(text, path)
-    return None if found is None else json.dumps(found)
+def structure(line: str, path: str) -> str | None:
+    value = member(line, path)
+    return None if value is None else json.dumps(value)
 
 
 @contextlib.contextmanager
@@ -86,8 +86,8 @@ def logstore(lines: list[tuple[int, str]]) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.create_function("json_extract_scalar", 2, scalar)
         database.create_function("json_extract", 2, structure)
-        database.create_function("json_format", 1, lambda found: found)
-        database.create_function("date_trunc", 2, lambda unit, moment: {"minute": moment - moment % 60}[unit])
+        database.create_function("json_format", 1, lambda value: value)
+        database.create_function("date_trunc", 2, lambda unit, time: {"minute": time - time % 60}[unit])
         database.create_aggregate("approx_percentile", 2, Percentile)  # type: ignore[arg-type]
         database.execute("create table log (__time__ integer, message text)")
         database.executemany("insert into log values (?, ?)", lines)
@@ -95,23 +95,23 @@ def logstore(lines: list[tuple[int, str]]) -> Iterator[sqlite3.Connection]:
 
 
 def run(title: str, lines: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
-    """What a query of the page finds; its search finds lines first, as the index does."""
+    """The rows of a query of the page; its search selects lines first, as the index does."""
     search, _, statement = queries()[title].partition(" | ")
     word = search.strip('"')
     assert re.fullmatch(r"\w+", word)
-    statement, named = re.subn(r"\b(where|group by)\b", r"from log \1", statement, count=1)
-    assert named
+    statement, count = re.subn(r"\b(where|group by)\b", r"from log \1", statement, count=1)
+    assert count == 1
     with logstore([line for line in lines if word in line[1]]) as database:
         return database.execute(statement).fetchall()
 
 
 def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
-    """The line of one answer."""
-    policy = load.read(LINKS, {})
+    """The audit line of one response."""
+    config = load.read(LINKS, {})
     with contextlib.redirect_stdout(io.StringIO()) as written:
         app.answer(
             lambda: Request("GET", path, query, {}, b"", ""),
-            lambda: policy,
+            lambda: config,
             Context(),
             request_id="1",
             client_ip=ip,
@@ -121,7 +121,7 @@ def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
 
 
 def failed_notice() -> str:
-    """The line of an event whose sink cannot be reached, since there are no keys to tell its address."""
+    """The line of an event whose sink is unknown, because the keys document with its address does not exist."""
     document = {
         **LINKS,
         "keys": "file:/nowhere/keys.json",
@@ -143,7 +143,7 @@ def failed_notice() -> str:
 
 @pytest.fixture(scope="module")
 def lines() -> list[tuple[int, str]]:
-    """Two minutes of a service: links, health checks, refusals, guesses, a failed notice, and the platform's lines."""
+    """Two minutes of a service: links, a health check, refusals, guesses, a failed notice, a line of the platform."""
     first = [answered(f"/reports/{number}.pdf") for number in range(5)]
     first += [answered("/nothing"), answered("/private/a.pdf"), answered("/reports/a.pdf", share="guess")]
     second = [answered("/reports/q3.pdf"), answered("/-/health"), failed_notice(), "FC Invoke Start RequestId: 1\n"]
@@ -151,37 +151,37 @@ def lines() -> list[tuple[int, str]]:
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
 
-def test_links_a_minute(lines: list[tuple[int, str]]) -> None:
-    assert run("Links a minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
+def test_links_per_minute(lines: list[tuple[int, str]]) -> None:
+    assert run("Links per minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
 
 
-def test_the_percentile_is_of_each_minute_and_without_health_checks(lines: list[tuple[int, str]]) -> None:
-    found = run("99th percentile of our own time", lines)
-    assert [minute for minute, _ in found] == [SECONDS, SECONDS + 60]
-    assert all(isinstance(p99, float) for _, p99 in found)
+def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, str]]) -> None:
+    rows = run("99th percentile of the function's own time", lines)
+    assert [minute for minute, _ in rows] == [SECONDS, SECONDS + 60]
+    assert all(isinstance(p99, float) for _, p99 in rows)
     health = (SECONDS + 67, answered("/-/health").replace('"milliseconds":', '"milliseconds":9'))
-    assert run("99th percentile of our own time", [*lines, health]) == found
+    assert run("99th percentile of the function's own time", [*lines, health]) == rows
 
 
 def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
-    found = {code: (status, count) for code, status, count in run("Refusals by code", lines)}
-    assert found["unauthorized"] == ("401", 32)
-    assert found["not_found"] == ("404", 1)
-    assert found["share_invalid"] == ("404", 1)
+    refusals = {code: (status, count) for code, status, count in run("Refusals by code", lines)}
+    assert refusals["unauthorized"] == ("401", 32)
+    assert refusals["not_found"] == ("404", 1)
+    assert refusals["share_invalid"] == ("404", 1)
 
 
-def test_who_guesses(lines: list[tuple[int, str]]) -> None:
-    assert run("Guessing of shares and keys", lines) == [("198.51.100.9", 31)]
+def test_guessed_shares_and_keys(lines: list[tuple[int, str]]) -> None:
+    assert run("Guessed shares and keys", lines) == [("198.51.100.9", 31)]
 
 
-def test_notices_that_failed(lines: list[tuple[int, str]]) -> None:
-    ((code, sinks, times),) = run("Notices that failed", lines)
+def test_failed_notices(lines: list[tuple[int, str]]) -> None:
+    ((code, sinks, times),) = run("Failed notices", lines)
     assert (code, times) == ("keys_unavailable", 1)
     assert json.loads(sinks) == [{"sink": "team", "code": "keys_unavailable"}]
 
 
-def test_who_uses_what(lines: list[tuple[int, str]]) -> None:
-    assert run("Who uses what", lines) == [("/reports/", None, 6)]
+def test_links_by_mount_and_caller(lines: list[tuple[int, str]]) -> None:
+    assert run("Links by mount and caller", lines) == [("/reports/", None, 6)]
 
 
 def test_every_query_of_the_page_is_run_here() -> None:

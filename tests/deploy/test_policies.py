@@ -1,4 +1,4 @@
-"""Each role may do what its function's mounts need, and no more."""
+"""Each role may do what its function's mounts need, and nothing else."""
 
 from __future__ import annotations
 
@@ -87,36 +87,36 @@ REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/state/*")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
-KEYS_STAY = {
+KEYS_PROTECTED = {
     "Effect": "Deny",
     "Action": ["oss:DeleteObject", "oss:PutObject"],
     "Resource": ["acs:oss:*:*:examplebucket/.links/keys.json"],
 }
 
 
-def of(folder: Path, text: str = LINKS) -> Document:
-    (folder / "links.toml").write_text(text, encoding="utf-8")
+def policies_for(folder: Path, links: str = LINKS) -> Document:
+    (folder / "links.toml").write_text(links, encoding="utf-8")
     return policies.policies(folder, RENDERED)
 
 
-def statements_of(found: Document, role: str) -> list[Document]:
-    policy = found["roles"][role]["policy"]
+def statements_of(documents: Document, role: str) -> list[Document]:
+    policy = documents["roles"][role]["policy"]
     assert policy["Version"] == "1"
     return list(policy["Statement"])
 
 
 def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> None:
-    assert statements_of(of(tmp_path), "links-http") == [IN, REPORTS, STATE, KEYS, KEYS_STAY]
+    assert statements_of(policies_for(tmp_path), "links-http") == [IN, REPORTS, STATE, KEYS, KEYS_PROTECTED]
 
 
-def test_the_events_role_reads_what_notices_give_and_writes_where_they_go(tmp_path: Path) -> None:
-    assert statements_of(of(tmp_path, LINKS + NOTICES), "links-events") == [
+def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
+    assert statements_of(policies_for(tmp_path, LINKS + NOTICES), "links-events") == [
         REPORTS,
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
         allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
         STATE,
         KEYS,
-        KEYS_STAY,
+        KEYS_PROTECTED,
     ]
 
 
@@ -143,7 +143,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_mount_changes_exactly_one_statement(change: str, tmp_path: Path) -> None:
     old, new, statement = CHANGES[change]
-    before, after = of(tmp_path), of(tmp_path, LINKS.replace(old, new))
+    before, after = policies_for(tmp_path), policies_for(tmp_path, LINKS.replace(old, new))
     assert old in LINKS
     changed = [
         pair
@@ -156,38 +156,38 @@ def test_a_changed_mount_changes_exactly_one_statement(change: str, tmp_path: Pa
 
 
 def test_a_new_mount_adds_one_statement(tmp_path: Path) -> None:
-    text = LINKS + '[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
-    before, after = (statements_of(of(tmp_path, links), "links-http") for links in (LINKS, text))
+    longer = LINKS + '[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
+    before, after = (statements_of(policies_for(tmp_path, links), "links-http") for links in (LINKS, longer))
     assert [statement for statement in after if statement not in before] == [
         allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/a/*")
     ]
     assert len(after) == len(before) + 1
 
 
-def test_nothing_is_allowed_on_everything_and_nothing_may_be_listed(tmp_path: Path) -> None:
-    found = of(tmp_path)
-    for role in found["roles"].values():
+def test_no_role_may_access_everything_or_list_anything(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path)
+    for role in documents["roles"].values():
         for statement in role["policy"]["Statement"]:
             assert all(resource.count("/") and not resource.endswith(":*") for resource in statement["Resource"])
             assert not any("*" in action or "List" in action for action in statement["Action"])
 
 
 @pytest.mark.parametrize("key", ["a*/", "what?/"])
-def test_a_prefix_that_ram_reads_as_a_pattern_is_refused(key: str, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="which RAM reads as a pattern"):
-        statements.objects(Location("examplebucket", key))
-    with pytest.raises(DeployError, match="which RAM reads as a pattern"):
-        of(tmp_path, LINKS.replace("reports/", key))
+def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="for RAM they are wildcards"):
+        statements.object_arn(Location("examplebucket", key))
+    with pytest.raises(DeployError, match="for RAM they are wildcards"):
+        policies_for(tmp_path, LINKS.replace("reports/", key))
 
 
-def test_each_service_that_takes_a_role_is_trusted_alone(tmp_path: Path) -> None:
-    roles = of(tmp_path)["roles"]
+def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
+    roles = policies_for(tmp_path)["roles"]
     assert {name: role["trust"]["Statement"][0]["Principal"]["Service"] for name, role in roles.items()} == {
         "links-http": ["fc.aliyuncs.com"],
         "links-events": ["fc.aliyuncs.com"],
         "oss-calls-links": ["oss.aliyuncs.com"],
     }
-    assert statements_of(of(tmp_path), "oss-calls-links") == [
+    assert statements_of(policies_for(tmp_path), "oss-calls-links") == [
         allow(
             ["fc:InvokeFunction"],
             "acs:fc:cn-hangzhou:*:functions/links-events",
@@ -196,8 +196,8 @@ def test_each_service_that_takes_a_role_is_trusted_alone(tmp_path: Path) -> None
     ]
 
 
-def test_the_deployer_passes_these_roles_to_function_compute_only(tmp_path: Path) -> None:
-    functions, roles, events = of(tmp_path)["deployer"]["Statement"]
+def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Path) -> None:
+    functions, roles, events = policies_for(tmp_path)["deployer"]["Statement"]
     assert functions["Resource"] == [
         f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
         for name in ("links-http", "links-events")
@@ -212,8 +212,8 @@ def test_the_deployer_passes_these_roles_to_function_compute_only(tmp_path: Path
     )
 
 
-def test_records_and_abandoned_uploads_go_away(tmp_path: Path) -> None:
-    assert of(tmp_path)["lifecycle"] == {
+def test_lifecycle_rules_delete_records_and_abandoned_uploads(tmp_path: Path) -> None:
+    assert policies_for(tmp_path)["lifecycle"] == {
         "examplebucket": [
             {"ID": "links-state", "Prefix": ".links/state/", "Status": "Enabled", "Expiration": {"Days": 91}}
         ],
@@ -223,29 +223,29 @@ def test_records_and_abandoned_uploads_go_away(tmp_path: Path) -> None:
     }
 
 
-def test_two_functions_do_not_share_a_role(tmp_path: Path) -> None:
+def test_two_functions_must_not_share_a_role(tmp_path: Path) -> None:
     (tmp_path / "links.toml").write_text(LINKS, encoding="utf-8")
     shared = {**EVENTS, "role": "links-http"}
     rendered = {"resources": {"a": {"component": "fc3", "props": HTTP}, "b": {"component": "fc3", "props": shared}}}
-    with pytest.raises(DeployError, match="Two functions have the role links-http"):
+    with pytest.raises(DeployError, match="role links-http is used by two functions"):
         policies.policies(tmp_path, rendered)
 
 
-def test_a_policy_that_ram_would_not_take_is_refused(tmp_path: Path) -> None:
+def test_a_policy_that_exceeds_the_limit_of_ram_is_refused(tmp_path: Path) -> None:
     many = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
-    with pytest.raises(DeployError, match="characters, and RAM takes 6144"):
-        of(tmp_path, LINKS + many)
+    with pytest.raises(DeployError, match="characters and exceeds 6144"):
+        policies_for(tmp_path, LINKS + many)
 
 
-def test_the_commands_are_a_script_that_hands_the_same_documents_to_aliyun(tmp_path: Path) -> None:
-    found = of(tmp_path)
+def test_the_commands_are_a_script_that_passes_the_same_documents_to_aliyun(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path)
     (tmp_path / "aliyun").write_text(
-        f'#!{sys.executable}\nimport json, sys\nopen("asked", "a").write(json.dumps(sys.argv[1:]) + "\\n")\n'
+        f'#!{sys.executable}\nimport json, sys\nopen("calls", "a").write(json.dumps(sys.argv[1:]) + "\\n")\n'
         'sys.exit(sys.argv[2] == "CreateRole")\n'
     )
     (tmp_path / "aliyun").chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", policies.commands(found)],
+        ["sh", "-c", policies.commands(documents)],
         cwd=tmp_path,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DEPLOYER": "ops"},
         capture_output=True,
@@ -254,21 +254,21 @@ def test_the_commands_are_a_script_that_hands_the_same_documents_to_aliyun(tmp_p
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
-    given = {call[call.index("--PolicyName") + 1]: call[-1] for call in asked if call[1] == "CreatePolicy"}
-    assert {name: json.loads(text) for name, text in given.items()} == {
-        **{name: role["policy"] for name, role in found["roles"].items()},
-        "links-deployer": found["deployer"],
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    created = {call[call.index("--PolicyName") + 1]: call[-1] for call in calls if call[1] == "CreatePolicy"}
+    assert {name: json.loads(policy) for name, policy in created.items()} == {
+        **{name: role["policy"] for name, role in documents["roles"].items()},
+        "links-deployer": documents["deployer"],
     }
-    trusts = {call[3]: json.loads(call[-1]) for call in asked if call[1] == "UpdateRole"}
-    assert trusts == {name: role["trust"] for name, role in found["roles"].items()}
+    trusts = {call[3]: json.loads(call[-1]) for call in calls if call[1] == "UpdateRole"}
+    assert trusts == {name: role["trust"] for name, role in documents["roles"].items()}
     rules = ElementTree.parse(tmp_path / "lifecycle-other-bucket.xml").getroot()
     assert rules.tag == "LifecycleConfiguration"
     assert [rule.findtext("Prefix") for rule in rules.findall("Rule")] == ["in/"]
     assert rules.findtext("Rule/AbortMultipartUpload/Days") == "7"
 
 
-@pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> None:
     copy = ProjectCopy.of(tmp_path)
     done = subprocess.run(
@@ -280,6 +280,8 @@ def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    (mount,) = [s for s in found["roles"]["links-http-dev"]["policy"]["Statement"] if "exampledir" in s["Resource"][0]]
+    documents = json.loads(done.stdout)
+    (mount,) = [
+        s for s in documents["roles"]["links-http-dev"]["policy"]["Statement"] if "exampledir" in s["Resource"][0]
+    ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket-dev/exampledir/*"]

@@ -1,4 +1,4 @@
-"""The configuration page says what the code reads, no less and no more."""
+"""The reference pages list exactly what is in the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy import reference
+from handler import errors
 from handler.config import load, notices
+from handler.errors import ErrorEntry
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,37 +19,72 @@ else:
     import tomli as tomllib
 
 
-def test_the_page_is_not_stale() -> None:
+ERRORS = {
+    "oss_unavailable": ErrorEntry(503, "OSS is temporarily unavailable.", "Try again."),
+    "not_found": ErrorEntry(404, "Not found.", "Check the address."),
+    "bad_query": ErrorEntry(400, "Invalid query parameter.", "Use a|b or <name>."),
+    "bad_path": ErrorEntry(400, "Invalid path.", "Encode it once."),
+}
+
+
+def test_the_pages_are_current() -> None:
     assert reference.main(["--check"]) == 0, "run python -m deploy.reference"
 
 
-def test_a_stale_page_is_noticed(
+def test_a_page_that_is_not_current_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reference, "PAGE", tmp_path / "configuration.md")
+    monkeypatch.setattr(reference, "DOCS", tmp_path)
+    monkeypatch.setattr(errors, "ERRORS", ERRORS)
     assert reference.main(["--check"]) == 1
     reference.main([])
     assert reference.main(["--check"]) == 0
+    capsys.readouterr()
     monkeypatch.setitem(load.MOUNT_KEYS, "colour", "Of the mount.")
     assert reference.main(["--check"]) == 1
-    assert "run python -m deploy.reference" in capsys.readouterr().err
+    assert capsys.readouterr().err == "docs/configuration.md is not current: run python -m deploy.reference.\n"
+    reference.main([])
+    monkeypatch.setattr(errors, "ERRORS", {**ERRORS, "new": ErrorEntry(500, "New.", "Wait.")})
+    assert reference.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/errors.md is not current: run python -m deploy.reference.\n"
 
 
 def test_every_key_that_is_read_is_on_the_page() -> None:
-    text = reference.PAGE.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?m)^\| `([\w]+)` \|", text))
-    read = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS}
-    assert named == read | set(reference.VARIABLES) - {"any other"}
+    page = (reference.DOCS / "configuration.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"(?m)^\| `([\w]+)` \|", page))
+    keys = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS}
+    assert listed == keys | set(reference.VARIABLES) - {"any other"}
 
 
-def test_the_example_on_the_page_is_good() -> None:
+def test_errors_are_listed_by_status_and_code_in_one_table_per_status_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "ERRORS", ERRORS)
+    lines = reference.errors_page().splitlines()
+    assert [line for line in lines if re.match(r"\| \d|## ", line)] == [
+        "## 4xx: The request cannot be answered",
+        "| 400 | `bad_path` | Invalid path. | Encode it once. |",
+        "| 400 | `bad_query` | Invalid query parameter. | Use a\\|b or &lt;name>. |",
+        "| 404 | `not_found` | Not found. | Check the address. |",
+        "## 5xx: The service cannot answer",
+        "| 503 | `oss_unavailable` | OSS is temporarily unavailable. | Try again. |",
+    ]
+    assert lines.count("| status | code | meaning | what to do |") == 2
+
+
+def test_every_error_code_is_on_the_page() -> None:
+    page = (reference.DOCS / "errors.md").read_text(encoding="utf-8")
+    assert {(code, int(status)) for status, code in re.findall(r"(?m)^\| (\d+) \| `(\w+)` \|", page)} == {
+        (code, entry.status) for code, entry in errors.ERRORS.items()
+    }
+
+
+def test_the_example_on_the_configuration_page_is_valid() -> None:
     variables = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    policy = load.read(tomllib.loads(reference.EXAMPLE), variables)
-    assert [mount.path for mount in policy.mounts] == ["/reports/"]
-    assert [notice.on for notice in policy.notices] == ["created"]
+    config = load.read(tomllib.loads(reference.EXAMPLE), variables)
+    assert [mount.path for mount in config.mounts] == ["/reports/"]
+    assert [notice.on for notice in config.notices] == ["created"]
 
 
-def test_links_from_one_page_to_another_lead_somewhere() -> None:
-    for page in [*reference.PAGE.parent.glob("*.md")]:
+def test_links_between_pages_work() -> None:
+    for page in [*reference.DOCS.glob("*.md")]:
         for link in re.findall(r"\]\(([\w./-]+\.(?:md|png|svg))(?:#[\w-]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), f"{page.name} leads to {link}"
+            assert (page.parent / link).exists(), f"{page.name} links to {link}, which does not exist"

@@ -1,4 +1,4 @@
-"""The real `s deploy`, with a component that only writes down what it was asked."""
+"""The real `s deploy`, with a component that only records its calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 from deploy import build, s_preview
 from tests.deploy.project_copy import CHECKED, ProjectCopy
 
-pytestmark = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+pytestmark = pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
 
 COMPONENT = """
 exports.default = class {
   async deploy({ props }) {
-    require('fs').appendFileSync('asked', `deploy ${props.functionName} from ${props.code}\\n`);
+    require('fs').appendFileSync('calls', `deploy ${props.functionName} from ${props.code}\\n`);
     return {};
   }
 };
@@ -27,19 +29,19 @@ KEY = {"AccountID": "1000000000000001", "AccessKeyID": "LTAI5tEXAMPLE", "AccessK
 
 
 def deploy(project: ProjectCopy, *arguments: str) -> list[str]:
-    """What happened, in order."""
+    """Runs `s`; returns the commands and deployments in order."""
     (project.folder / "component").mkdir()
     (project.folder / "component/index.js").write_text(COMPONENT)
     (project.folder / "component/package.json").write_text('{"name": "component", "main": "index.js"}')
     for config in (project.config, project.folder / "deploy/custom-runtime/s.yaml"):
-        text = config.read_text(encoding="utf-8")
-        config.write_text(text.replace("fc3@0.1.22", str(project.folder / "component")), encoding="utf-8")
+        content = config.read_text(encoding="utf-8")
+        config.write_text(content.replace("fc3@0.1.22", str(project.folder / "component")), encoding="utf-8")
     commands = project.folder / "commands"
     commands.mkdir()
-    (commands / "make").write_text('#!/bin/sh\necho "make $*" >> asked\n')
+    (commands / "make").write_text('#!/bin/sh\necho "make $*" >> calls\n')
     (commands / "make").chmod(0o755)
     done = subprocess.run(
-        [s_preview.serverless_devs(), *arguments, "-y", "-a", "links_serverless_devs_key"],
+        [s_preview.s_command(), *arguments, "-y", "-a", "links_serverless_devs_key"],
         cwd=project.folder,
         env={
             "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
@@ -54,27 +56,27 @@ def deploy(project: ProjectCopy, *arguments: str) -> list[str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    return (project.folder / "asked").read_text().splitlines()
+    return (project.folder / "calls").read_text().splitlines()
 
 
 def test_a_deployment_is_built_once_and_first(tmp_path: Path) -> None:
-    asked = deploy(ProjectCopy.of(tmp_path, PROJECT), "deploy", "--env", "prod")
-    assert asked[0] == "make build"
-    assert "deploy links-http from ./build/code" in asked[1:]
-    assert not [line for line in asked[1:] if line.startswith("make")]
+    calls = deploy(ProjectCopy.of(tmp_path, PROJECT), "deploy", "--env", "prod")
+    assert calls[0] == "make build"
+    assert "deploy links-http from ./build/code" in calls[1:]
+    assert not [line for line in calls[1:] if line.startswith("make")]
 
 
 def test_one_function_alone_is_built_too(tmp_path: Path) -> None:
-    asked = deploy(ProjectCopy.of(tmp_path, PROJECT), "links_http", "deploy", "--env", "dev")
-    assert asked == ["make build", "deploy links-http-dev from ./build/code"]
+    calls = deploy(ProjectCopy.of(tmp_path, PROJECT), "links_http", "deploy", "--env", "dev")
+    assert calls == ["make build", "deploy links-http-dev from ./build/code"]
 
 
 def test_the_custom_runtime_is_deployed_from_the_projects_folder(tmp_path: Path) -> None:
-    """The fc3 component reads `code` from the folder of its `s.yaml`, and an action runs in its `path` from there."""
+    """`code` and the `path` of an action are relative to the folder of `s.yaml`."""
     project = ProjectCopy.of(tmp_path, PROJECT)
     assert build.plan(project.folder / "deploy/custom-runtime/s.yaml").code == tmp_path / "build/custom"
-    asked = deploy(project, "deploy", "-t", "deploy/custom-runtime/s.yaml", "--env", "dev")
-    assert asked == [
+    calls = deploy(project, "deploy", "-t", "deploy/custom-runtime/s.yaml", "--env", "dev")
+    assert calls == [
         "make build CONFIG=deploy/custom-runtime/s.yaml",
         "deploy links-traffic-dev from ../../build/custom",
     ]

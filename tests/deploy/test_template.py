@@ -1,4 +1,4 @@
-"""The application template: what `s init` makes of it can be built, checked and deployed."""
+"""What `s init` makes of the application template can be built, checked and deployed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from deploy import build, check, s_preview, template
 from deploy.errors import DeployError
 from tests.deploy.project_copy import ROOT
 
-pytestmark = pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+pytestmark = pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
 
 VALUES = {
     "region": "cn-shanghai",
@@ -27,7 +29,7 @@ VALUES = {
     "functionPrefix": "links-x1",
     "logProject": "my-logs",
 }
-# The schema that the registry holds a package against, applied as the registry's own client does.
+# Validates against the registry's schema, as the registry's own client does.
 VALIDATE = """
 const { publishSchema } = require('@serverless-devs/registry/lib/actions/constant');
 const Ajv = require('ajv').default;
@@ -45,9 +47,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def initialised(package: Path, folder: Path, values: dict[str, str]) -> Path:
-    """The `s.yaml` that the real `s init` leaves. The tool consumes its source, so it gets a copy."""
+    """The `s.yaml` that the real `s init` writes. The tool deletes its source, so it gets a copy."""
     shutil.copytree(package, folder / "copy")
-    command = [str(s_preview.serverless_devs()), "init", "--uri", "copy", "-y", "-d", "made"]
+    command = [str(s_preview.s_command()), "init", "--uri", "copy", "-y", "-d", "made"]
     done = subprocess.run(
         [*command, "-a", "default", "--parameters", json.dumps(values)],
         cwd=folder,
@@ -64,7 +66,7 @@ def initialised(package: Path, folder: Path, values: dict[str, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def config(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a person has after `s init`."""
+    """The `s.yaml` after `s init`."""
     return initialised(package, tmp_path_factory.mktemp("initialised"), VALUES)
 
 
@@ -80,7 +82,7 @@ def schema_errors(publish: object) -> object:
     return json.loads(done.stdout)
 
 
-def test_the_registry_s_schema_takes_the_package_and_would_refuse_a_worse_one(package: Path) -> None:
+def test_the_schema_of_the_registry_accepts_the_package_and_refuses_a_broken_one(package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     assert schema_errors(publish) is None
     assert schema_errors({**publish, "Category": "Links"})
@@ -89,22 +91,22 @@ def test_the_registry_s_schema_takes_the_package_and_would_refuse_a_worse_one(pa
 
 def test_the_package_has_the_version_of_the_project_and_every_part(package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
-    found = re.search(r'(?m)^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert found
-    assert publish["Version"] == found[1]
-    assert f"- {found[1]}:" in (package / "version.md").read_text(encoding="utf-8")
+    version = re.search(r'(?m)^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert version
+    assert publish["Version"] == version[1]
+    assert f"- {version[1]}:" in (package / "version.md").read_text(encoding="utf-8")
     assert {"publish.yaml", "readme.md", "version.md", "hook", "src"} == {path.name for path in package.iterdir()}
     assert not [path for path in package.rglob("*") if path.name in ("__pycache__", "tests", "node_modules", ".git")]
 
 
-def test_each_parameter_is_used_and_each_place_has_a_parameter(package: Path) -> None:
+def test_every_parameter_is_used_and_every_placeholder_has_a_parameter(package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     used = set(re.findall(r"\{\{ (\w+) \}\}", (package / "src/s.yaml").read_text(encoding="utf-8")))
     assert used == {*publish["Parameters"]["properties"], "access"}
     assert set(publish["Parameters"]["required"]) == set(VALUES) == used - {"access"}
 
 
-def test_what_s_init_makes_passes_preview_and_the_strict_check(config: Path) -> None:
+def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
     props = s_preview.render(config)["resources"]["links_http"]["props"]
     assert (props["functionName"], props["region"], props["role"]) == ("links-x1-http", "cn-shanghai", "links-reader")
@@ -112,7 +114,7 @@ def test_what_s_init_makes_passes_preview_and_the_strict_check(config: Path) -> 
     assert check.check(config) == []
 
 
-def test_what_s_init_makes_builds_by_itself_with_the_chosen_folder(config: Path) -> None:
+def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deploy.build"],
         cwd=config.parent,
@@ -135,7 +137,7 @@ def test_what_s_init_makes_builds_by_itself_with_the_chosen_folder(config: Path)
         ("folder", "../secret", "path = '/../secret/' has a segment"),
     ],
 )
-def test_a_bad_value_is_told_before_anything_is_deployed(
+def test_an_invalid_value_is_reported_before_anything_is_deployed(
     name: str, value: str, sentence: str, package: Path, tmp_path: Path
 ) -> None:
     config = initialised(package, tmp_path, {**VALUES, name: value})
@@ -144,12 +146,12 @@ def test_a_bad_value_is_told_before_anything_is_deployed(
     assert [line for line in check.check(config) if sentence in line]
 
 
-def test_a_template_is_not_mixed_with_what_was_there(tmp_path: Path) -> None:
+def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     assert template.main([str(tmp_path)]) == 1
 
 
-def test_an_s_yaml_without_a_place_for_a_parameter_is_refused() -> None:
-    text = (ROOT / "s.yaml").read_text(encoding="utf-8")
-    with pytest.raises(DeployError, match=r"s\.yaml has no log_project in its vars"):
-        template.s_yaml(text.replace("  log_project:", "  logs:"))
+def test_an_s_yaml_without_the_variable_of_a_parameter_is_refused() -> None:
+    content = (ROOT / "s.yaml").read_text(encoding="utf-8")
+    with pytest.raises(DeployError, match=r"s\.yaml: vars\.log_project is missing"):
+        template.s_yaml(content.replace("  log_project:", "  logs:"))

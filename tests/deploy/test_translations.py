@@ -9,20 +9,20 @@ from tests.deploy.project_copy import ROOT
 
 
 class Outline(NamedTuple):
-    """What a translation must not lose: levels of headings, lines of code without their remarks, links within."""
+    """What a translation must keep: levels of headings, lines of code without comments, links to other files."""
 
     headings: list[int]
     commands: list[str]
     links: list[str]
 
 
-def outline(text: str) -> Outline:
-    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text)
-    prose = re.sub(r"(?ms)^```.*?^```$", "", text)
+def outline(page: str) -> Outline:
+    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page)
+    prose = re.sub(r"(?ms)^```.*?^```$", "", page)
     lines = [
         re.sub(r"\s+#(\s.*)?$", "", line).rstrip()
         for language, code in fences
-        # Drawings and transcripts without a language are prose in a fence.
+        # Without a language, a fence holds a drawing or a transcript: only its commands count.
         for line in code.splitlines()
         if language or re.match(r"(make|curl|s|npm|python|git) ", line.strip())
     ]
@@ -46,18 +46,18 @@ path = "/a/"   # what
 """
 
 
-def test_translations_keep_step_with_the_readme() -> None:
-    wanted = outline((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert wanted.headings
-    assert "make demo" in wanted.commands
+def test_translations_match_the_readme() -> None:
+    readme = outline((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert readme.headings
+    assert "make demo" in readme.commands
     for path in ROOT.glob("README.*.md"):
-        found = outline(path.read_text(encoding="utf-8"))
-        assert found.headings == wanted.headings, path.name
-        assert found.commands == wanted.commands, path.name
-        assert found.links == wanted.links, path.name
+        translation = outline(path.read_text(encoding="utf-8"))
+        assert translation.headings == readme.headings, path.name
+        assert translation.commands == readme.commands, path.name
+        assert translation.links == readme.links, path.name
 
 
-def test_another_remark_or_heading_text_is_no_difference() -> None:
+def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
     translated = ENGLISH.replace("shows it", "演示").replace("Next", "下一步").replace("README.xx.md", "README.md")
     assert outline(translated) == outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"'], ["docs/a.md"])
 

@@ -14,7 +14,7 @@ from deploy import check, s_preview
 from tests.handler.custom_runtime import ROOT, command, props
 
 
-@pytest.mark.skipif(not s_preview.OF_THE_CLONE.exists(), reason="npm ci in tests/node brings s")
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="npm ci in tests/node brings s")
 def test_it_can_be_deployed() -> None:
     assert check.check(ROOT / "deploy/custom-runtime/s.yaml") == []
 

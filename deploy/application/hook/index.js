@@ -1,7 +1,7 @@
-// What `s init` runs around its copying. Its faults are swallowed by the tool, so nothing is checked here: that is done
-// by `make build`, before anything is deployed.
+// `s init` runs these before and after it copies the files. It ignores their errors, so nothing is checked here:
+// `make build` checks the values before a deployment.
 exports.preInit = async () => {};
 
 exports.postInit = async ({ logger }) => {
-  logger.info('Next: make check (is what you filled in right?), make policies (the roles), s deploy.');
+  logger.info('Next: make check (checks your values), make policies (prints the policies of the roles), s deploy.');
 };

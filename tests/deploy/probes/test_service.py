@@ -1,4 +1,4 @@
-"""The doctor follows links of a deployed service as its visitors would."""
+"""The doctor follows links of a deployed service as visitors do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.probes import service
 from deploy.probes.deployment import CANARY
 from deploy.probes.findings import fault
 from local.stack import Stack
-from tests.deploy.deployments import XML, Reply, answering, deployed, deployed_here, faults, levels
+from tests.deploy.deployments import XML, ServerResponse, deployed, deployed_here, faults, levels, serving
 
 
 @pytest.fixture(scope="module")
@@ -21,34 +21,34 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-def test_links_are_followed_as_visitors_would(stack: Stack) -> None:
+def test_links_are_followed_as_visitors_follow_them(stack: Stack) -> None:
     deployment = deployed(stack.oss_url, None)
-    found = list(service.canaries(deployment, stack.http_url, {}))
-    assert [(finding.level, finding.subject) for finding in found] == [
+    findings = list(service.canaries(deployment, stack.http_url, {}))
+    assert [(finding.level, finding.subject) for finding in findings] == [
         ("ok", "canary"),
         ("ok", "forgery"),
         ("ok", "head"),
         ("unknown", "canary"),
         ("unknown", "canary"),
     ]
-    assert f"there is no {CANARY}" in found[0].sentence
-    assert "LINK_API_KEY" in found[3].sentence
+    assert f"{CANARY} does not exist" in findings[0].sentence
+    assert "LINK_API_KEY" in findings[3].sentence
 
 
 SERVICE = {
     "no role": (503, "no_credentials", "the function has no credentials"),
-    "no keys": (503, "keys_unavailable", "look at the keys document"),
-    "other": (500, "internal_error", "no link was given (500 internal_error)"),
+    "no keys": (503, "keys_unavailable", "check the keys document"),
+    "other": (500, "internal_error", "the service did not return a link (500 internal_error)"),
 }
 
 
 @pytest.mark.parametrize("name", SERVICE)
-def test_a_service_that_gives_no_link_is_told_by_its_code(name: str) -> None:
+def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> None:
     status, code, sentence = SERVICE[name]
     body = f'{{"code": "{code}"}}'
-    with answering(lambda method, path: (status, {"Content-Type": "application/problem+json"}, body)) as url:
-        found = faults(service.canaries(deployed(url, None), url, {}))
-    assert sentence in found[0]
+    with serving(lambda method, path: (status, {"Content-Type": "application/problem+json"}, body)) as url:
+        sentences = faults(service.canaries(deployed(url, None), url, {}))
+    assert sentence in sentences[0]
 
 
 OSS = {
@@ -59,45 +59,45 @@ OSS = {
 
 
 @pytest.mark.parametrize("code", OSS)
-def test_a_link_that_oss_refuses_is_told_by_its_code(code: str) -> None:
+def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
     status, sentence = OSS[code]
 
-    def reply(method: str, path: str) -> Reply:
+    def respond(method: str, path: str) -> ServerResponse:
         if path.startswith("/exampledir/"):
             return 200, {"Content-Type": "application/json"}, f'{{"url": "{url}/examplebucket/a?signature=0"}}'
         return status, {"Content-Type": "application/xml"}, XML.format(code)
 
-    with answering(reply) as url:
-        found = faults(service.canaries(deployed(url, None), url, {}))
-    assert sentence in found[0]
+    with serving(respond) as url:
+        sentences = faults(service.canaries(deployed(url, None), url, {}))
+    assert sentence in sentences[0]
 
 
-def test_a_bucket_that_takes_forged_links_is_a_fault() -> None:
-    def reply(method: str, path: str) -> Reply:
+def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
+    def respond(method: str, path: str) -> ServerResponse:
         if path.startswith("/exampledir/"):
             return 200, {"Content-Type": "application/json"}, f'{{"url": "{url}/examplebucket/a?signature=0"}}'
         return 200, {}, "public"
 
-    with answering(reply) as url:
-        found = faults(service.canaries(deployed(url, None), url, {}))
-    assert "/exampledir/: a forged link is answered 200: make the bucket private." in found
+    with serving(respond) as url:
+        sentences = faults(service.canaries(deployed(url, None), url, {}))
+    assert "/exampledir/: OSS answered 200 to a forged link: make the bucket private." in sentences
 
 
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
-    with answering(lambda method, path: (403 if method == "HEAD" else 404, {}, "")) as url:
-        found = faults(service.canaries(deployed(stack.oss_url, None), url, {}))
-    assert found[-1] == "/exampledir/: HEAD never reaches the function: add it to the trigger's methods in s.yaml."
+    with serving(lambda method, path: (403 if method == "HEAD" else 404, {}, "")) as url:
+        sentences = faults(service.canaries(deployed(stack.oss_url, None), url, {}))
+    assert sentences[-1] == "/exampledir/: HEAD does not reach the function: add it to the trigger's methods in s.yaml."
 
 
 @pytest.mark.parametrize("values", ["https://a.example.com\n*", "https://a.example.com, *"])
-def test_two_allowed_origins_on_one_answer_are_a_fault(values: str) -> None:
-    with answering(lambda method, path: (200, {"Access-Control-Allow-Origin": values}, "")) as url:
+def test_two_allowed_origins_in_one_response_are_a_fault(values: str) -> None:
+    with serving(lambda method, path: (200, {"Access-Control-Allow-Origin": values}, "")) as url:
         (sentence,) = faults(service.health(deployed(url, None), url))
-    assert sentence.startswith("An answer carries 2 Access-Control-Allow-Origin values")
+    assert sentence.startswith("A response has 2 Access-Control-Allow-Origin values")
 
 
 def test_a_service_that_makes_browsers_download_is_a_warning() -> None:
-    with answering(lambda method, path: (200, {"Content-Disposition": "attachment"}, "")) as url:
+    with serving(lambda method, path: (200, {"Content-Disposition": "attachment"}, "")) as url:
         assert levels(service.health(deployed(url, None), url)) == [
             ("ok", "service"),
             ("ok", "cors"),
@@ -105,10 +105,10 @@ def test_a_service_that_makes_browsers_download_is_a_warning() -> None:
         ]
 
 
-def test_a_service_that_is_not_there_or_broken_is_a_fault() -> None:
+def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
     deployment = deployed("http://127.0.0.1:9", None)
     assert levels(service.health(deployment, "http://127.0.0.1:9")) == [("fault", "service")]
-    with answering(lambda method, path: (502, {}, "")) as url:
+    with serving(lambda method, path: (502, {}, "")) as url:
         assert levels(service.health(deployment, url)) == [("fault", "service")]
 
 
@@ -120,18 +120,18 @@ def test_a_service_that_is_not_there_or_broken_is_a_fault() -> None:
         ("exit 1", "fault"),
     ],
 )
-def test_the_function_of_events_is_called_with_no_link_to_make(
+def test_the_event_function_is_invoked_without_links_to_create(
     script: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "s").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{script}\n')
+    (tmp_path / "s").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
     (tmp_path / "s").chmod(0o755)
-    monkeypatch.setattr(service, "serverless_devs", lambda: tmp_path / "s")
+    monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
     good = deployed("http://127.0.0.1:9", None)
-    deployment = replace(good, policy=good.policy._replace(oss_endpoint=None), events=("links_events", {}))
+    deployment = replace(good, links=good.links._replace(oss_endpoint=None), events=("links_events", {}))
     assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod")) == [(level, "notices")]
-    asked = (tmp_path / "asked").read_text().split()
-    assert asked[:3] == ["links_events", "invoke", "--event-file"]
-    assert asked[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod"]
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert arguments[:3] == ["links_events", "invoke", "--event-file"]
+    assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod"]
 
 
 def test_a_finding_shows_no_secret() -> None:

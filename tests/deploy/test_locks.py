@@ -1,0 +1,41 @@
+"""Each runtime has a lock that matches its requirements and pins every package by hash."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deploy import build, locks, runtimes
+from deploy.errors import DeployError
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
+
+
+@pytest.mark.parametrize("runtime", runtimes.RUNTIMES.values(), ids=str)
+def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(runtime: runtimes.Runtime) -> None:
+    pins = locks.check(ROOT, runtime)
+    lock = (ROOT / runtime.lock).read_text(encoding="utf-8")
+    assert not re.search(r"https?:|;|--index|--find|@ ", lock)
+    assert {"flask", "requests"} <= {pin.name for pin in pins}
+    assert ("tomli" in {pin.name for pin in pins}) == (runtime.python == "3.10")
+    assert ("gunicorn" in {pin.name for pin in pins}) == runtime.custom
+
+
+def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path) -> None:
+    copy = ProjectCopy.of(tmp_path, BUILT)
+    with (copy.folder / "requirements.txt").open("a") as file:
+        file.write("boto3>=1\n")
+    with pytest.raises(
+        DeployError, match=r"deploy/requirements/3\.10\.lock does not match requirements\.txt: run make lock"
+    ):
+        build.build(build.plan(copy.config))
+
+
+@pytest.mark.parametrize(
+    "line", ["flask==3.0", "flask>=3 --hash=sha256:" + "0" * 64, 'tomli==2.0; python_version < "3.11"']
+)
+def test_a_line_of_a_lock_must_be_a_version_with_its_hashes(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.lock").write_text(line + "\n")
+    with pytest.raises(DeployError, match="is not a pinned version with its hashes"):
+        locks.read(tmp_path / "a.lock")
