@@ -22,7 +22,7 @@ CONFIG ?= s.yaml
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/local.stamp
-	@$(BIN)/python -m local.demo.__main__
+	@$(BIN)/python -m local.demo
 
 run: $(VENV)/local.stamp
 	@$(BIN)/python -m local --root samples

@@ -90,6 +90,18 @@ def test_a_file_that_cannot_be_read_is_one_line_and_a_failure(
     ]
 
 
+@needs_s
+def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secret EXAMPLE")
+    assert doctor.main([str(ProjectCopy.of(tmp_path).config)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "access_key_secret" in line
+    assert "EXAMPLE" not in line
+
+
 def test_a_bucket_is_asked_with_a_signature_that_oss_accepts(stack: Stack) -> None:
     response = deployed(stack.oss_url, stack.credentials).get_bucket(stack.bucket, "location")
     assert (response.status, b"oss-cn-hangzhou" in response.body) == (200, True)
