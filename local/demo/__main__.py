@@ -119,7 +119,7 @@ def share_act(stack: Stack) -> None:
     endpoint = signer.Endpoint.path_style(stack.oss_url, stack.region)
     place = signer.presign("PUT", stack.bucket, ".links/keys.json", credentials=stack.credentials, endpoint=endpoint)
     step("Operators keep API keys in one private document", "PUT", place.url)
-    answer = requests.put(place.url, data=edit.written(document), timeout=TIMEOUT)
+    answer = requests.put(place.url, data=edit.serialize(document), timeout=TIMEOUT)
     expect(answer.status_code == 200, "the keys document", answer)
     say(f"  {answer.status_code} (python -m handler.keys does this)\n")
     file = signer.presign("PUT", stack.bucket, SHARED, credentials=stack.credentials, endpoint=endpoint)
