@@ -36,7 +36,7 @@ _cache: dict[tuple[object, ...], _Cached] = {}
 
 
 def current_keys(invocation: Invocation) -> Keys:
-    """The keys of an invocation. Raises the 503 `keys_unavailable` if there are none."""
+    """The keys of an invocation. Raises the 503 `keys_unavailable` without valid keys."""
     config, now = invocation.config, invocation.now
     if config.keys is None:
         raise _unavailable("links.toml does not name one", "Add keys = … to it.")

@@ -69,10 +69,10 @@ BAD: dict[str, tuple[str, Mapping[str, str]]] = {
     "X-Api-Key with a scheme": ("malformed_credential", {"X-Api-Key": f"Bearer {READER}"}),
     "a token in X-Api-Key": ("malformed_credential", {"X-Api-Key": "e30.e30.AAAA"}),
     "a bearer that is not a JWT": ("malformed_credential", bearer("opaque-EXAMPLE")),
-    "two good keys that differ": ("malformed_credential", {**bearer(READER), "X-Api-Key": SHARER}),
-    "a good and a bad key": ("malformed_credential", {**bearer(READER), "X-Api-Key": STRANGER}),
-    "a good key and Basic": ("malformed_credential", {"Authorization": "Basic eDp5", "X-Api-Key": READER}),
-    "a good key and an empty header": ("malformed_credential", {"Authorization": "", "X-Api-Key": READER}),
+    "two valid keys that differ": ("malformed_credential", {**bearer(READER), "X-Api-Key": SHARER}),
+    "a valid and an unknown key": ("malformed_credential", {**bearer(READER), "X-Api-Key": STRANGER}),
+    "a valid key and Basic": ("malformed_credential", {"Authorization": "Basic eDp5", "X-Api-Key": READER}),
+    "a valid key and an empty header": ("malformed_credential", {"Authorization": "", "X-Api-Key": READER}),
 }
 
 
@@ -151,9 +151,7 @@ def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object
         ("/reports/", "GET"),
     ],
 )
-def test_a_path_that_a_key_does_not_allow_is_like_a_path_that_does_not_exist(
-    path: str, method: str, config: Config
-) -> None:
+def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(path: str, method: str, config: Config) -> None:
     not_allowed = ask(path, method, headers=bearer(READER), under=config)
     absent = ask("/nothing/here.txt", method, headers=bearer(READER), under=config)
     assert not_allowed.status == 404

@@ -346,7 +346,7 @@ def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(
         ("/plans/q3.pdf", "GET", {"paths": ["/plans/"]}),
     ],
 )
-def test_a_path_that_a_token_does_not_allow_is_like_a_path_that_does_not_exist(
+def test_a_path_that_a_token_does_not_allow_is_like_a_missing_path(
     path: str, method: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     not_allowed = present(token(**changes), tmp_path, path=path, method=method)
