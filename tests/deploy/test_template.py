@@ -132,7 +132,7 @@ def test_what_s_init_makes_builds_by_itself_with_the_chosen_folder(config: Path)
     [
         ("bucket", "My_Bucket", "'My_Bucket' is no bucket name"),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
-        ("folder", "../secret", "path = '/../secret/' has a segment"),
+        ("folder", "../secret", "(/../secret/): path is invalid: it has a segment . or .."),
     ],
 )
 def test_a_bad_value_is_told_before_anything_is_deployed(
