@@ -1,4 +1,4 @@
-"""Who asks: the holder of an API key, the bearer of a JWT, or nobody who says so."""
+"""Authentication by an API key or a JWT, and the authorization of a caller for an object."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..paths import check_path
 from ..request import Request
 from ..times import has_expired
 
-MAX_CREDENTIAL = 8192  # characters; more headers than that do not arrive
+MAX_CREDENTIAL = 8192  # characters; the platform accepts no longer headers
 
-# RFC 6750 §2.1. What a trigger joins of two headers has a comma in it and is neither.
+# RFC 6750 §2.1. A trigger joins two headers with a comma, which does not match.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
 _API_KEY = re.compile(r"fcp_[A-Za-z0-9_-]{20,200}")
 
 
 class AuthorizedObject(NamedTuple):
-    """The object of a mount that a caller may get links to, and the limits that the caller brings."""
+    """An object that a caller may get links to, and the limits of the caller."""
 
     mount: Mount
     path: str
@@ -33,9 +33,9 @@ class AuthorizedObject(NamedTuple):
 
 
 def identify(request: Request, invocation: Invocation) -> Caller | None:
-    """Who asks, None where the request does not say.
+    """The caller, None for a request without a credential.
 
-    Raises a 401 `Problem` for a credential that is malformed, unknown or has ended, a 503 where the keys are not there.
+    Raises a 401 `Problem` for a credential that is malformed, unknown or expired, a 503 if the keys are unavailable.
     """
     credential = read_credential(request)
     if credential is None:
@@ -52,10 +52,10 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
 
 
 def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = False) -> AuthorizedObject:
-    """The object at a decoded path, where `method` is allowed to the caller.
+    """The object at a decoded path, if the caller may use `method` there.
 
-    With `prefix`, a path that ends in "/" may be the mount's own. Raises the 404 `not_found` for what does not exist
-    for this caller, 401 `unauthorized` where a key is required, 400 `not_offered` for what the mount does not enable.
+    With `prefix`, the path may be that of the mount itself. Raises the 404 `not_found` for a path that the caller may
+    not see, 401 `unauthorized` if a credential is required, 400 `not_offered` if the mount does not enable `method`.
     """
     path = check_path(path)
     config, caller = invocation.config, invocation.caller
@@ -76,39 +76,35 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
 
 
 def read_credential(request: Request) -> str | None:
-    """The API key or token that a request carries, None where it carries none. Raises a 401 `Problem`."""
+    """The API key or token of a request, None if it has none. Raises a 401 `Problem`."""
     authorization, api_key = request.headers.get("authorization"), request.headers.get("x-api-key")
     if authorization is None and api_key is None:
         return None
     bearer = None
     if authorization is not None:
-        found = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
-        if not found:
-            raise malformed_credential(
-                "Authorization is not Bearer and one key or token: send Bearer, a space and the key"
-            )
-        bearer = found[1]
+        match = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_CREDENTIAL else None
+        if not match:
+            raise malformed_credential("Authorization must be Bearer, a space, and one API key or token")
+        bearer = match[1]
         if bearer.startswith("fcp_") and not _API_KEY.fullmatch(bearer):
-            raise malformed_credential(
-                "The key in Authorization is not whole: send it as it was given, beginning with fcp_"
-            )
+            raise malformed_credential("The API key in Authorization is incomplete. Send it exactly as you received it")
     if api_key is not None:
         if not _API_KEY.fullmatch(api_key):
-            raise malformed_credential("X-Api-Key is not one key: send it as it was given, beginning with fcp_")
+            raise malformed_credential("X-Api-Key must be one complete API key, beginning with fcp_")
         if bearer is not None and not compare_digest(bearer.encode(), api_key.encode()):
-            raise malformed_credential("Authorization and X-Api-Key are not the same: send one of them")
+            raise malformed_credential("Authorization and X-Api-Key are different. Send only one of them")
     return bearer or api_key
 
 
 def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
     digest = sha256(credential.encode()).hexdigest()
-    found = None
-    # All are looked at, so that the time tells neither which one it was nor how much of it was right.
+    match = None
+    # All keys are compared, so that the time reveals neither which one matched nor how much of it.
     for key in keys.api:
         if compare_digest(key.sha256, digest):
-            found = key
-    if found is None:
+            match = key
+    if match is None:
         raise Problem("unknown_credential")
-    if found.expires_at is not None and has_expired(found.expires_at, now):
+    if match.expires_at is not None and has_expired(match.expires_at, now):
         raise Problem("ended_credential")
-    return Caller(f"api:{found.id}", "api", found.owner, found.paths, found.methods, found.expires_at)
+    return Caller(f"api:{match.id}", "api", match.owner, match.paths, match.methods, match.expires_at)

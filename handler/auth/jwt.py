@@ -1,6 +1,6 @@
-"""JSON Web Tokens (RFC 7519): each issuer of the keys document with the one algorithm that its entry names.
+"""JSON Web Tokens (RFC 7519) of the issuers in the keys document, each with the one algorithm of its entry.
 
-PyJWT verifies signature, issuer and audience; times are held against the invocation's own clock.
+PyJWT verifies signature, issuer and audience; times are compared with the invocation's own clock.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from ..config.reader import covered_path_fault
 from ..context import Caller
 from ..errors import Problem, malformed_credential
 from ..keys import METHODS, Issuer, Keys
-from ..keys.fields import bad_path, base64url
+from ..keys.fields import base64url
 from ..paths import covers
 from ..times import has_expired
 
-MAX_SUBJECT = 120  # characters of an id
-LATEST = 2**53  # what JSON's numbers hold exactly
+MAX_SUBJECT = 120  # characters
+MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON
 
 _CHECKS = {
     "require": ["iss", "aud", "exp"],
@@ -33,22 +34,22 @@ _CHECKS = {
 
 
 def identify(token: str, keys: Keys, now: float) -> Caller:
-    """The caller that a token stands for.
+    """The caller of a token.
 
-    Raises a 401 `Problem` for one that is malformed, unknown or has ended, a 503 where its algorithm is not installed.
+    Raises a 401 `Problem` for a token that is malformed, unknown or expired, a 503 if its algorithm is not installed.
     """
-    header, claimed = _segments(token)
-    issuer = next((issuer for issuer in keys.jwt if issuer.iss == claimed.get("iss")), None)
+    header, unverified = _segments(token)
+    issuer = next((issuer for issuer in keys.jwt if issuer.iss == unverified.get("iss")), None)
     if issuer is None or header.get("alg") != issuer.alg or "crit" in header or "b64" in header:
         raise Problem("unknown_credential")
-    claims = _verified(token, header, issuer)
-    ends_at = _moment(claims, "exp")
-    starts_at = _moment(claims, "nbf")
-    if ends_at is None:
-        raise malformed_credential("The token has no exp")
-    if has_expired(ends_at + issuer.leeway, now):
+    claims = _verify(token, header, issuer)
+    expires_at = _timestamp(claims, "exp")
+    not_before = _timestamp(claims, "nbf")
+    if expires_at is None:
+        raise malformed_credential("The token requires exp")
+    if has_expired(expires_at + issuer.leeway, now):
         raise Problem("ended_credential")
-    if starts_at is not None and now + issuer.leeway < starts_at:
+    if not_before is not None and now + issuer.leeway < not_before:
         raise Problem("unknown_credential")
     return Caller(
         f"jwt:{issuer.iss}:{_subject(claims)}",
@@ -56,41 +57,41 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
         f"jwt:{issuer.iss}",
         _paths(claims, issuer),
         _methods(claims, issuer),
-        ends_at + issuer.leeway,
+        expires_at + issuer.leeway,
     )
 
 
 def _segments(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and claims, not yet verified. Raises a 401 `Problem` for what is no JWS of three parts."""
+    """Header and claims, not yet verified. Raises a 401 `Problem` unless it is a JWS of three parts."""
     parts = token.split(".")
     decoded = [_decode(part) for part in parts]
     if len(parts) != 3 or None in decoded:
-        raise _no_token()
+        raise _invalid_token()
     return _object(decoded[0]), _object(decoded[1])
 
 
 def _decode(part: str) -> bytes | None:
-    """The bytes of one part (RFC 7515 §2): without padding, and in the only spelling that they have."""
-    found = base64url(part)
-    return found if found is not None and urlsafe_b64encode(found).rstrip(b"=") == part.encode() else None
+    """The bytes of one part (RFC 7515 §2): without padding, and in the one encoding that has no excess bits."""
+    content = base64url(part)
+    return content if content is not None and urlsafe_b64encode(content).rstrip(b"=") == part.encode() else None
 
 
-def _object(text: bytes | None) -> dict[str, Any]:
+def _object(part: bytes | None) -> dict[str, Any]:
     try:
-        document = json.loads(text or b"")
+        document = json.loads(part or b"")
     except (ValueError, RecursionError):
-        raise _no_token() from None
+        raise _invalid_token() from None
     if not isinstance(document, dict):
-        raise _no_token()
+        raise _invalid_token()
     return document
 
 
-def _no_token() -> Problem:
-    return malformed_credential("The bearer token is no JWT, and no key that begins with fcp_")
+def _invalid_token() -> Problem:
+    return malformed_credential("The bearer token must be a JWT, or an API key that begins with fcp_")
 
 
-def _verified(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
-    """The claims, once the signature holds, and issuer and audience are those of the entry."""
+def _verify(token: str, header: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
+    """The claims, after the signature, the issuer and the audience were verified."""
     import jwt
 
     key: Any = issuer.secret or _public_key(header, issuer)
@@ -109,74 +110,74 @@ def _public_key(header: dict[str, Any], issuer: Issuer) -> object:
     if not has_crypto:
         raise Problem(
             "algorithm_unavailable",
-            f"{issuer.alg} needs the package cryptography: its operators can add it to requirements.txt and deploy.",
+            f"{issuer.alg} requires the package cryptography. The operator can add it to requirements.txt and deploy.",
         )
-    named = header.get("kid")
-    fitting = [key for key in issuer.jwks if named is None or key.get("kid", named) == named]
-    if len(fitting) != 1:
+    key_id = header.get("kid")
+    matches = [key for key in issuer.jwks if key_id is None or key.get("kid", key_id) == key_id]
+    if len(matches) != 1:
         raise Problem("unknown_credential")
     try:
-        key: object = PyJWK(dict(fitting[0]), issuer.alg).key
+        key: object = PyJWK(dict(matches[0]), issuer.alg).key
     except (PyJWTError, ValueError):
         raise Problem(
-            "keys_unavailable", "A public key of this issuer cannot be used: its operators can mend the document."
+            "keys_unavailable", "A public key of this issuer is invalid. The operator can fix the keys document."
         ) from None
     return key
 
 
-def _moment(claims: dict[str, Any], name: str) -> float | None:
+def _timestamp(claims: dict[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 <= value <= LATEST:
-        raise malformed_credential(f"The token's {name} is no number of seconds since 1970")
+    if type(value) not in (int, float) or not 0 <= value <= MAX_TIMESTAMP:
+        raise malformed_credential(f"The token's {name} must be a number of seconds since 1970")
     return float(value)
 
 
 def _subject(claims: dict[str, Any]) -> str:
-    """The subject as an id holds it: short, printable, without a colon."""
+    """The subject for an id: short, printable, without a colon."""
     subject = claims.get("sub", "")
     try:
-        written = quote(subject, safe="@|+=,/ ") if isinstance(subject, str) else None
+        quoted = quote(subject, safe="@|+=,/ ") if isinstance(subject, str) else None
     except UnicodeEncodeError:
-        written = None
-    if written is None:
-        raise malformed_credential("The token's sub is no text")
-    if len(written) > MAX_SUBJECT:
-        return f"{written[:MAX_SUBJECT]}~{sha256(written.encode()).hexdigest()[:16]}"
-    return written
+        quoted = None
+    if quoted is None:
+        raise malformed_credential("The token's sub must be a string")
+    if len(quoted) > MAX_SUBJECT:
+        return f"{quoted[:MAX_SUBJECT]}~{sha256(quoted.encode()).hexdigest()[:16]}"
+    return quoted
 
 
 def _paths(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    """What both the entry and the token allow; where one says nothing, what the other does."""
-    claimed = _texts(claims, "paths")
-    if claimed is not None and any(bad_path(path) for path in claimed):
-        raise malformed_credential("The token's paths are no paths of this service")
+    """The paths that both the entry and the token allow; if one of them names none, those of the other."""
+    claimed = _strings(claims, "paths")
+    if claimed is not None and any(covered_path_fault(path) for path in claimed):
+        raise malformed_credential("The token's paths must be valid paths of this service")
     if claimed is None or issuer.paths is None:
         return _either(claimed, issuer.paths, "paths")
-    narrow = [path for path in claimed if any(covers(allowed, path) for allowed in issuer.paths)]
-    narrow += [path for path in issuer.paths if any(covers(wide, path) for wide in claimed)]
-    return tuple(dict.fromkeys(narrow))
+    allowed = [path for path in claimed if any(covers(wider, path) for wider in issuer.paths)]
+    allowed += [path for path in issuer.paths if any(covers(wider, path) for wider in claimed)]
+    return tuple(dict.fromkeys(allowed))
 
 
 def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    claimed = _texts(claims, "methods")
+    claimed = _strings(claims, "methods")
     if claimed is None or issuer.methods is None:
         return tuple(method for method in _either(claimed, issuer.methods, "methods") if method in METHODS)
     return tuple(method for method in issuer.methods if method in claimed)
 
 
 def _either(claimed: tuple[str, ...] | None, allowed: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
-    found = claimed if claimed is not None else allowed
-    if found is None:
-        raise malformed_credential(f"The token names no {name}, and its issuer's entry neither")
-    return found
+    values = claimed if claimed is not None else allowed
+    if values is None:
+        raise malformed_credential(f"The token requires {name}, because the entry of its issuer does not name any")
+    return values
 
 
-def _texts(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:
+def _strings(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:
     if name not in claims:
         return None
     value = claims[name]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise malformed_credential(f"The token's {name} are no list of texts")
+        raise malformed_credential(f"The token's {name} must be a list of strings")
     return tuple(value)

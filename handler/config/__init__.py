@@ -1,31 +1,37 @@
-"""What may be linked: the mounts, and what is never reached through them."""
+"""The configuration of links.toml: mounts, notices, sinks, and the objects that belong to the service itself."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from signer import Endpoint
+from signer.names import parse_oss_url
 
 from ..errors import HandlerError
 
 
 class InvalidConfig(HandlerError):
-    """links.toml cannot be followed; the sentence names the entry and says what to write instead."""
+    """links.toml is invalid; the sentence names the table and the key, and says what was expected."""
 
     code = "invalid_policy"
 
 
 class Location(NamedTuple):
-    """`oss://bucket/key`, or with a key that is empty or ends in "/", all that begins with it."""
+    """`oss://bucket/key`; a key that is empty or ends in "/" is a prefix, and stands for every object below it."""
 
     bucket: str
     key: str
+
+    @classmethod
+    def parse(cls, url: str) -> Location:
+        """Raises `SignerError` for an invalid address, bucket or key."""
+        return cls(*parse_oss_url(url))
 
     def __str__(self) -> str:
         return f"oss://{self.bucket}/{self.key}"
 
     def overlaps(self, other: Location) -> bool:
-        """Whether one of the two holds the other."""
+        """Whether one of the two contains the other."""
         return self.bucket == other.bucket and (self.key.startswith(other.key) or other.key.startswith(self.key))
 
 
@@ -49,17 +55,17 @@ class Mount(NamedTuple):
 
 
 class OssSink(NamedTuple):
-    """A place in OSS where notices are written, one object an invocation."""
+    """A prefix in OSS to which notices are written, one object for each invocation."""
 
     name: str
     target: Location
 
 
 class NoticeRule(NamedTuple):
-    """What is told, and to whom: `on` is created, timer or message, `give` is link or share.
+    """What is sent, and to whom: `on` is created, timer or message, `give` is link or share.
 
-    `expires` is None for the usual life; with `every` (seconds) the timer sends what was gathered since. `to` are names
-    of sinks, in this policy or in the keys document.
+    `expires` (seconds) is None for the default. `every` (seconds) is the interval of a digest, None for a notice at
+    once. `to` are names of sinks, of links.toml or of the keys document.
     """
 
     on: str
@@ -71,7 +77,7 @@ class NoticeRule(NamedTuple):
 
 
 class Config(NamedTuple):
-    """The whole of links.toml, checked. `mounts` are in the order in which they are looked at: longest path first."""
+    """links.toml, checked. `mounts` are in the order of the lookup, the longest path first."""
 
     region: str
     mounts: tuple[Mount, ...]
@@ -87,7 +93,7 @@ class Config(NamedTuple):
     sinks: tuple[OssSink, ...] = ()
 
     def mount(self, path: str) -> Mount | None:
-        """The mount with the longest path that `path` begins with, None where none covers it."""
+        """The mount with the longest path that `path` begins with, None where no mount covers it."""
         for mount in self.mounts:
             if path.startswith(mount.path):
                 return mount
@@ -95,9 +101,4 @@ class Config(NamedTuple):
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
-        return any(bucket == place.bucket and key.startswith(place.key) for place in self.reserved)
-
-
-# The names of before, until the other packages use the new ones.
-Policy = Config
-InvalidPolicy = InvalidConfig
+        return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)

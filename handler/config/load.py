@@ -1,4 +1,4 @@
-"""links.toml, read strictly: what is not understood whole stops the function before its first visitor."""
+"""links.toml, read strictly: a file with any fault stops the function when it starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signer import Endpoint, SignerError
+from signer.endpoint import is_loopback
 
 from . import Config, InvalidConfig, Mount
-from .overlaps import check_overlaps
-from .reader import LOOPBACK, Entry, Table, read_location, read_origin, read_prefix
+from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,142 +37,142 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "accelerate": Endpoint.accelerate,
     "dual-stack": Endpoint.dual_stack,
 }
-MAX_EXPIRES = 604_800
-MAX_SHARE = 3660 * 86_400
-# A multipart upload has at most 10,000 parts of 5 GB.
-MAX_SIZE = 10_000 * 5 * 1024**3
+MAX_EXPIRES = 604_800  # seconds
+MAX_SHARE = 3660 * 86_400  # seconds
+MAX_SIZE = 10_000 * 5 * 1024**3  # bytes: a multipart upload has at most 10,000 parts of 5 GB
 
-# Every key that the file may hold, and what it means.
+# Every key of the file, and what it means; docs/configuration.md is written from these tables.
 TOP_KEYS: Mapping[str, str] = {
-    "region": "The region of the buckets, such as cn-hangzhou.",
-    "credential_life": "How long a link may live where its credentials do not say when they end: 1m to 12h (1h).",
-    "keys": "The keys document, oss://bucket/key or file:path (relative to this file). No link ever reaches it.",
-    "state": "The prefix in OSS where the service keeps its records, oss://bucket/prefix/. No link ever reaches it.",
-    "public_url": "This service's own address, such as https://links.example.com; limited shares and pages need it.",
+    "region": "Required. The region of the buckets, such as cn-hangzhou.",
+    "credential_life": "The maximum lifetime of a link if the expiry of its credentials is unknown: 1m to 12h "
+    "(default 1h).",
+    "keys": "The keys document: oss://bucket/key, or file:path relative to this file. Links to it are never issued.",
+    "state": "The prefix in OSS for the service's own records, oss://bucket/prefix/. Links to it are never issued.",
+    "public_url": "The service's own address, such as https://links.example.com. Limited shares and pages require it.",
     "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
-    "cors_allow_origin": "platform (the default: Function Compute itself echoes the Origin), or function.",
-    "mount": "The mounts, one table each.",
-    "notice": "What is told when an event comes, one table each.",
-    "sink": "Places in OSS where notices are written, one table each; all other sinks stand in the keys document.",
+    "cors_allow_origin": "Who sends Access-Control-Allow-Origin: platform (default; Function Compute returns the "
+    "request's Origin) or function.",
+    "mount": "The mounts, one [[mount]] table each.",
+    "notice": "What is sent when an event arrives, one [[notice]] table each.",
+    "sink": "Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
+    "document.",
 }
 MOUNT_KEYS: Mapping[str, str] = {
-    "path": "The path prefix at this service; begins and ends in /.",
-    "target": "What it stands for, oss://bucket/prefix/; ends in /.",
-    "access": "anonymous, or authenticated (the default).",
-    "methods": "What links may do: GET and HEAD (the default), PUT, POST.",
-    "expires": "How long a link lives when the caller names no expiry; 15m, or max_expires if that is less.",
-    "max_expires": "How long a link may live at most, up to 7d; 1h if absent.",
-    "endpoint": "public (the default), internal, accelerate, dual-stack, or a custom domain such as https://static.example.com.",
-    "query": "OSS's own query parameters that a caller may add.",
+    "path": "Required. The path prefix at this service. It begins and ends with /.",
+    "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
+    "access": "anonymous, or authenticated (default).",
+    "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
+    "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
+    "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
+    "endpoint": "The endpoint in links: public (default), internal, accelerate, dual-stack, or a custom domain such as "
+    "https://static.example.com.",
+    "query": "The query parameters of OSS that a caller may add.",
     "process": "The exact values that x-oss-process may have.",
-    "unknown_query": "refuse (the default) or ignore, for links that chat tools decorate.",
-    "whole_bucket": "true allows an anonymous mount of a whole bucket.",
-    "max_share": "How long a share may live at most, up to 3660d; without it the mount takes no shares.",
-    "check": "true looks whether the object is there before it is linked.",
-    "cache": "On an anonymous mount: links made within this span are the same, so that browsers and CDNs can cache.",
-    "max_size": "The largest upload, in bytes or as 10MB; required with PUT or POST.",
+    "unknown_query": "What happens to other query parameters: refuse (default), or ignore, for links to which chat "
+    "tools add their own.",
+    "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
+    "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
+    "check": "true checks that the object exists before a link is issued.",
+    "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
+    "CDNs can cache.",
+    "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
-    """The policy in the file at `path`, with variables from `environ`. Raises `InvalidConfig`."""
+    """The configuration in the file at `path`, with variables from `environ`. Raises `InvalidConfig`."""
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
     except FileNotFoundError:
-        raise InvalidConfig(f"There is no file {path}: write one, or name another in LINK_CONFIG.") from None
+        raise InvalidConfig(f"File {path} not found. Create it, or set LINK_CONFIG to another file.") from None
     except OSError as error:
-        raise InvalidConfig(f"{path} cannot be read ({error.strerror}): mend its permissions.") from None
+        raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Fix its permissions.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path} is no TOML: {error}.") from None
+        raise InvalidConfig(f"{path} is not valid TOML: {error}.") from None
     try:
-        policy = read(document, environ)
+        config = read(document, environ)
     except InvalidConfig as error:
         raise InvalidConfig(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
-    if policy.keys is not None and policy.keys.startswith("file:"):
-        beside = os.path.join(os.path.dirname(os.path.abspath(path)), policy.keys[len("file:") :])
-        policy = policy._replace(keys=f"file:{os.path.normpath(beside)}")
-    return policy
+    if config.keys is not None and config.keys.startswith("file:"):
+        keys_path = os.path.join(os.path.dirname(os.path.abspath(path)), config.keys[len("file:") :])
+        config = config._replace(keys=f"file:{os.path.normpath(keys_path)}")
+    return config
 
 
 def read(document: Table, environ: Mapping[str, str]) -> Config:
-    """The policy of a parsed document, checked whole. Raises `InvalidConfig`."""
-    top = Entry("at the top", _filled(document, environ, "at the top"), TOP_KEYS)
-    region = top.text("region")
-    if region is None:
-        top.refuse("region", "is missing: name the region of the buckets, such as cn-hangzhou")
+    """The configuration in a parsed document. Raises `InvalidConfig`."""
+    top = TableReader("top level", _fill(document, environ, ""), TOP_KEYS)
+    region = top.required_string("region")
     _endpoint(top, "region", Endpoint.public, region)
-    keys, state, public_url = top.text("keys"), top.text("state"), top.text("public_url")
+    keys, state, public_url = top.string("keys"), top.string("state"), top.string("public_url")
     reserved = []
     if keys is not None and not re.fullmatch(r"file:.+", keys):
-        document_at = read_location(top, "keys", keys)
-        if not document_at.key or document_at.key.endswith("/"):
-            top.refuse("keys", f"= {keys!r} names no object: write oss://bucket/.links/keys.json or file:path")
-        reserved.append(document_at)
-    state_at = read_prefix(top, "state", state) if state is not None else None
-    if state_at is not None:
-        if not state_at.key:
-            top.refuse("state", f"= {state!r} is a whole bucket: write oss://bucket/.links/state/")
-        reserved.append(state_at)
-    credential_life = top.span("credential_life", "1h", 60, 43_200)
-    mounts = [
-        _mount(Entry(f"mount {number}", table, MOUNT_KEYS), region, credential_life)
-        for number, table in enumerate(top.tables("mount"), 1)
-    ]
-    policy = Config(
+        keys_location = read_location(top, "keys", keys)
+        if not keys_location.key or keys_location.key.endswith("/"):
+            top.refuse_value("keys", "must be oss://bucket/.links/keys.json or file:path")
+        reserved.append(keys_location)
+    state_location = read_prefix(top, "state", state) if state is not None else None
+    if state_location is not None:
+        if not state_location.key:
+            top.refuse_value("state", "must have a prefix, such as oss://bucket/.links/state/")
+        reserved.append(state_location)
+    credential_life = top.duration("credential_life", "1h", 60, 43_200)
+    mounts = [_read_mount(reader, region, credential_life) for reader in top.tables("mount", MOUNT_KEYS)]
+    config = Config(
         region=region,
         mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))),
         credential_life=credential_life,
         keys=keys,
-        state=state_at,
+        state=state_location,
         reserved=tuple(reserved),
         oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
         public_url=read_origin(top, "public_url", public_url) if public_url is not None else None,
-        cors=frozenset(read_origin(top, "cors", origin) for origin in top.texts("cors")),
+        cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
     )
     if not {"notice", "sink"}.isdisjoint(top.table):
         from .notices import read_notices
 
-        policy = read_notices(top, policy)
-    check_overlaps(policy)
-    return policy
+        config = read_notices(top, config)
+    for mount in config.mounts:
+        _check_path(mount, config)
+        _check_anonymous_access(mount, config)
+        _check_content_type(mount, config)
+        _check_reserved(mount, config)
+    return config
 
 
-def _mount(entry: Entry, region: str, credential_life: int) -> Mount:
-    path = entry.required("path")
+def _read_mount(reader: TableReader, region: str, credential_life: int) -> Mount:
+    path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
-        entry.refuse("path", f"= {path!r} does not begin and end in /: /pub would admit /public-secret too")
-    if path.startswith("/-/"):
-        entry.refuse("path", "begins with /-/, where the service's own routes are")
-    if "//" in path or not {".", ".."}.isdisjoint(path.split("/")) or _ANY_CONTROL.search(path):
-        entry.refuse("path", f"= {path!r} has a segment or a character that no request can have")
-    max_expires = entry.span("max_expires", "1h", 1, MAX_EXPIRES)
-    expires = entry.span("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES)
+        reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
+    fault = covered_path_fault(path)
+    if fault:
+        reader.refuse("path", f"is invalid: {fault}")
+    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES)
+    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES)
     if expires > max_expires:
-        entry.refuse("expires", f"({expires} s) is above max_expires ({max_expires} s)")
-    target = read_prefix(entry, "target", entry.required("target"))
-    access = entry.choice("access", ("authenticated", "anonymous"))
-    if access == "anonymous" and not target.key and not entry.flag("whole_bucket"):
-        entry.refuse(
-            "target", f"opens the whole bucket {target.bucket} to everyone: name a prefix, or say whole_bucket = true"
+        reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
+    target = read_prefix(reader, "target", reader.required_string("target"))
+    access = reader.choice("access", ("authenticated", "anonymous"))
+    if not reader.boolean("whole_bucket") and access == "anonymous" and not target.key:
+        reader.refuse(
+            "target",
+            f"gives everyone access to the entire bucket {target.bucket}: add a prefix, or set whole_bucket = true",
         )
-    entry.flag("whole_bucket")
-    methods = entry.texts("methods", ("GET", "HEAD"), METHODS)
-    if not methods:
-        entry.refuse("methods", "is empty: name what links may do, such as GET and HEAD")
-    max_size = entry.size("max_size", MAX_SIZE)
+    methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
+    max_size = reader.size("max_size", MAX_SIZE)
     if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
-        entry.refuse("max_size", "is missing: a mount with PUT or POST says how large an upload may be")
-    query, process = entry.texts("query", (), QUERY), entry.texts("process")
+        reader.refuse("max_size", "is required for PUT and POST")
+    query, process = reader.strings("query", (), QUERY), reader.strings("process")
     if process and "x-oss-process" not in query:
-        entry.refuse("process", "is given, but query does not list x-oss-process")
+        reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
-        entry.refuse("query", "lists x-oss-process, but process does not name its exact values")
+        reader.refuse("query", "contains x-oss-process, which requires process: the exact values that are allowed")
     return Mount(
         path=path,
         target=target,
@@ -180,80 +180,124 @@ def _mount(entry: Entry, region: str, credential_life: int) -> Mount:
         methods=methods,
         expires=expires,
         max_expires=max_expires,
-        endpoint=_link_endpoint(entry, region),
+        endpoint=_read_endpoint(reader, region),
         query=frozenset(query),
         process=frozenset(process),
-        unknown_query=entry.choice("unknown_query", ("refuse", "ignore")),
+        unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
-        max_share=entry.span("max_share", "1h", 60, MAX_SHARE) if "max_share" in entry.table else None,
-        check=entry.flag("check"),
-        cache=_cache(entry, access, min(max_expires, credential_life)),
+        max_share=reader.duration("max_share", "1h", 60, MAX_SHARE) if "max_share" in reader.table else None,
+        check=reader.boolean("check"),
+        cache=_read_cache(reader, access, min(max_expires, credential_life)),
     )
 
 
-def _cache(entry: Entry, access: str, longest: int) -> int | None:
-    """The window in which links are the same; at its end a link of the `longest` life still lives as long again."""
-    if "cache" not in entry.table:
+def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | None:
+    """The window in which links are identical; at its end, a link of `max_lifetime` is valid for as long again."""
+    if "cache" not in reader.table:
         return None
     if access != "anonymous":
-        entry.refuse("cache", "is for anonymous mounts: what one caller is given, no cache may give to another")
-    return entry.span("cache", "5m", 10, longest // 2)
+        reader.refuse("cache", 'requires access = "anonymous": links of one caller must not be cached for others')
+    return reader.duration("cache", "5m", 10, max_lifetime // 2)
 
 
-def _link_endpoint(entry: Entry, region: str) -> Endpoint:
-    value = entry.text("endpoint")
+def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
+    value = reader.string("endpoint")
     if value is None:
         return Endpoint.public(region)
     if value in ENDPOINTS:
         return ENDPOINTS[value](region)
     if not value.startswith(("https://", "http://")):
-        entry.refuse(
-            "endpoint",
-            f"= {value!r} is none of {', '.join(ENDPOINTS)}, nor an address such as https://static.example.com",
-        )
-    return _endpoint(entry, "endpoint", lambda url: Endpoint.custom_domain(url, region), value)
+        expected = f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
+        reader.refuse_value("endpoint", expected)
+    return _endpoint(reader, "endpoint", lambda url: Endpoint.custom_domain(url, region), value)
 
 
-def _endpoint(entry: Entry, name: str, make: Callable[[str], Endpoint], value: str) -> Endpoint:
+def _endpoint(reader: TableReader, name: str, create: Callable[[str], Endpoint], value: str) -> Endpoint:
     try:
-        return make(value)
+        return create(value)
     except SignerError as error:
-        raise InvalidConfig(f"{entry.where}: {name}: {error}") from None
+        raise InvalidConfig(f"{reader.where}: {name}: {error}") from None
 
 
 def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
     """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
     if not value:
         return None
-    if not LOOPBACK.fullmatch(value.partition("://")[2].rstrip("/")):
-        raise InvalidConfig(
-            "LINK_OSS_ENDPOINT is for a local OSS only: name a loopback address such as http://127.0.0.1:9001, "
-            "or unset it."
-        )
     try:
-        return Endpoint.path_style(value, region)
+        endpoint = Endpoint.path_style(value, region)
     except SignerError as error:
         raise InvalidConfig(f"LINK_OSS_ENDPOINT: {error}") from None
+    if not is_loopback(endpoint.domain):
+        raise InvalidConfig(
+            "LINK_OSS_ENDPOINT must be a loopback address such as http://127.0.0.1:9001: it is for a local OSS only. "
+            "Change or unset it."
+        )
+    return endpoint
 
 
-def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
-    """The value with `${NAME}` replaced inside every text; an empty variable is a missing one."""
+def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
+    """The value with `${NAME}` replaced in every string; an empty variable counts as missing."""
     if isinstance(value, str):
 
-        def fill(found: re.Match[str]) -> str:
-            name = found[1]
-            if not _NAME.fullmatch(name) or not found[0].endswith("}"):
-                raise InvalidConfig(f"{where}: {found[0]!r} is no variable: write it as ${{NAME}}.")
+        def fill(match: re.Match[str]) -> str:
+            name = match[1]
+            if not _NAME.fullmatch(name) or not match[0].endswith("}"):
+                raise InvalidConfig(f"{where}: invalid variable {match[0]!r} (expected ${{NAME}}).")
             if not environ.get(name):
-                raise InvalidConfig(f"{where}: the variable {name} is not set or empty: set it in the environment.")
+                raise InvalidConfig(f"{where}: the variable {name} is not set or empty. Set it in the environment.")
             return environ[name]
 
         return _VARIABLE.sub(fill, value)
     if isinstance(value, list):
-        return [_filled(item, environ, f"{where} {number}") for number, item in enumerate(value, 1)]
+        return [_fill(item, environ, f"{where} {number}") for number, item in enumerate(value, 1)]
     if isinstance(value, dict):
-        return {
-            name: _filled(item, environ, f"{where}, {name}" if where != "at the top" else name)
-            for name, item in value.items()
-        }
+        return {name: _fill(item, environ, f"{where}, {name}" if where else name) for name, item in value.items()}
     return value
+
+
+def _check_path(mount: Mount, config: Config) -> None:
+    if sum(other.path == mount.path for other in config.mounts) > 1:
+        raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
+
+
+def _check_anonymous_access(mount: Mount, config: Config) -> None:
+    """An anonymous mount must not reach an object that another mount gives to authenticated callers only."""
+    if mount.access != "anonymous":
+        return
+    for other in config.mounts:
+        if other.access == "anonymous" or not mount.target.overlaps(other.target):
+            continue
+        # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
+        shared = mount.path + other.target.key[len(mount.target.key) :]
+        if any(len(third.path) > len(mount.path) and shared.startswith(third.path) for third in config.mounts):
+            continue
+        raise InvalidConfig(
+            f"mount {mount.path}: its target contains objects of the authenticated mount {other.path}, which anyone "
+            "could then reach. Use targets that do not overlap, or make both mounts authenticated."
+        )
+
+
+def _check_content_type(mount: Mount, config: Config) -> None:
+    """Whoever may upload a file and choose its type in a link could show their own page on your domain."""
+    if "response-content-type" not in mount.query:
+        return
+    for other in config.mounts:
+        if _allows_uploads(other) and mount.target.overlaps(other.target):
+            raise InvalidConfig(
+                f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
+                "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
+            )
+
+
+def _check_reserved(mount: Mount, config: Config) -> None:
+    """Uploads must not reach the service's own objects; links to them are refused one by one, too."""
+    for location in config.reserved:
+        if _allows_uploads(mount) and mount.target.overlaps(location):
+            raise InvalidConfig(
+                f"mount {mount.path}: it allows uploads, and its target overlaps {location}, which belongs to the "
+                "service itself. Choose another target."
+            )
+
+
+def _allows_uploads(mount: Mount) -> bool:
+    return not {"PUT", "POST"}.isdisjoint(mount.methods)

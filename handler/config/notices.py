@@ -5,147 +5,133 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from . import Config, Mount, NoticeRule, OssSink
-from .reader import Entry, read_prefix
+from . import Config, Location, Mount, NoticeRule, OssSink
+from .reader import TableReader, read_prefix
 
 ON = ("created", "timer", "message")
 GIVE = ("link", "share")
-LEAST_EVERY, MOST_EVERY = 60, 86_400  # seconds
+MIN_EVERY, MAX_EVERY = 60, 86_400  # seconds
 
-# Every key that the tables may hold, and what it means.
+# Every key of the tables, and what it means; docs/configuration.md is written from these.
 NOTICE_KEYS: Mapping[str, str] = {
-    "on": "What it tells of: created (a new object), timer, or message (a queue's, or an invocation with links).",
-    "mount": "The path of a mount; only objects that this mount covers are told of.",
-    "give": "link (the default), or share: an address of this service that lives for as long as expires says.",
-    "expires": "How long the link or share lives; the mount's own span if absent, for shares 7d or its max_share.",
-    "to": "The names of the sinks that are told.",
-    "every": "Gathers what happened, and sends it as one digest when a timer comes, at most this often: 1m to 1d.",
+    "on": "Required. The event: created (a new object), timer, or message (of a queue, or an invocation with links).",
+    "mount": "Required. The path of a mount. Notices are sent only for objects that this mount covers.",
+    "give": "What the notice contains: link (default), or share, an address of this service that lasts longer.",
+    "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
+    "shorter).",
+    "to": "Required. The names of the sinks that receive the notice.",
+    "every": "Collects the events, and sends them as one digest when a timer event arrives, at most once in this time: "
+    "1m to 1d.",
 }
 SINK_KEYS: Mapping[str, str] = {
-    "name": "What notices call it in to.",
-    "target": "Where its objects are written, oss://bucket/prefix/. No link ever reaches them.",
+    "name": "Required. The name that notices use in to.",
+    "target": "Required. The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def read_notices(top: Entry, policy: Config) -> Config:
-    """The policy with its notices and sinks; their targets are the service's own. Raises `InvalidConfig`."""
-    sinks = [_sink(Entry(f"sink {number}", table, SINK_KEYS)) for number, table in enumerate(top.tables("sink"), 1)]
-    for number, sink in enumerate(sinks, 1):
-        if any(other.name == sink.name for other in sinks[: number - 1]):
-            _at("sink", number).refuse("name", f"= {sink.name!r} is another sink's, too: give each its own")
-        for place in policy.reserved:
-            if sink.target.overlaps(place):
-                _at("sink", number).refuse("target", f"touches {place}, which is the service's own: choose another")
-    policy = policy._replace(sinks=tuple(sinks), reserved=(*policy.reserved, *(sink.target for sink in sinks)))
+def read_notices(top: TableReader, config: Config) -> Config:
+    """The configuration with its notices and sinks. Targets of sinks become reserved. Raises `InvalidConfig`."""
+    sinks: list[OssSink] = []
+    for reader in top.tables("sink", SINK_KEYS):
+        sink = _read_sink(reader)
+        if any(other.name == sink.name for other in sinks):
+            reader.refuse_value("name", "must be different for each sink")
+        for location in config.reserved:
+            if sink.target.overlaps(location):
+                reader.refuse("target", f"overlaps {location}, which belongs to the service itself: choose another")
+        sinks.append(sink)
+    config = config._replace(sinks=tuple(sinks), reserved=(*config.reserved, *(sink.target for sink in sinks)))
     rules: list[NoticeRule] = []
-    for number, table in enumerate(top.tables("notice"), 1):
-        entry = Entry(f"notice {number}", table, NOTICE_KEYS)
-        rule = _rule(entry, policy)
+    for reader in top.tables("notice", NOTICE_KEYS):
+        rule = _read_rule(reader, config)
         if any(other._replace(to=()) == rule._replace(to=()) for other in rules):
-            entry.refuse("to", "is all that tells it from an earlier notice: name these sinks there")
+            reader.refuse("to", "is the only difference from an earlier notice: add these sinks to that notice")
         rules.append(rule)
-    return policy._replace(notices=tuple(rules))
+    return config._replace(notices=tuple(rules))
 
 
-def _at(kind: str, number: int) -> Entry:
-    return Entry(f"{kind} {number}", {}, {})
-
-
-def _sink(entry: Entry) -> OssSink:
-    name = entry.required("name")
+def _read_sink(reader: TableReader) -> OssSink:
+    name = reader.required_string("name")
     if not _NAME.fullmatch(name):
-        entry.refuse("name", f"= {name!r} is no name of 1 to 64 letters, digits, ., _ and -")
-    target = read_prefix(entry, "target", entry.required("target"))
+        reader.refuse_value("name", "must have 1 to 64 letters, digits, ., _ and -, and begin with a letter or digit")
+    target = read_prefix(reader, "target", reader.required_string("target"))
     if not target.key:
-        entry.refuse("target", f"= {str(target)!r} is a whole bucket: write oss://bucket/.links/notices/")
+        reader.refuse_value("target", "must have a prefix, such as oss://bucket/.links/notices/")
     return OssSink(name, target)
 
 
-def _rule(entry: Entry, policy: Config) -> NoticeRule:
-    entry.required("on")
-    on = entry.choice("on", ON)
-    path = entry.required("mount")
-    mount = next((mount for mount in policy.mounts if mount.path == path), None)
+def _read_rule(reader: TableReader, config: Config) -> NoticeRule:
+    on = reader.choice("on", ON, required=True)
+    path = reader.required_string("mount")
+    mount = next((mount for mount in config.mounts if mount.path == path), None)
     if mount is None:
-        entry.refuse("mount", f"= {path!r} is the path of no mount: the mounts are {_listed(policy)}")
+        paths = ", ".join(mount.path for mount in config.mounts) or "none"
+        reader.refuse_value("mount", f"must be the path of a mount: {paths}")
     if "GET" not in mount.methods:
-        entry.refuse("mount", f"= {path!r} does not allow GET, which the link of a notice is for")
-    to = entry.texts("to")
-    if not to:
-        entry.refuse("to", "is missing or empty: name at least one sink")
-    for name in to:
-        if not _NAME.fullmatch(name):
-            entry.refuse("to", f"holds {name!r}, which is no name of a sink")
-    give = entry.choice("give", GIVE)
+        reader.refuse_value("mount", "must be a mount with GET, which the link of a notice requires")
+    to = reader.strings("to", required=True)
+    if not all(_NAME.fullmatch(name) for name in to):
+        reader.refuse_value("to", "must be a list of names of sinks")
+    give = reader.choice("give", GIVE)
     rule = NoticeRule(
         on=on,
         mount=mount,
         give=give,
-        expires=_expires(entry, policy, _longest(entry, give, mount)),
-        every=entry.span("every", "1m", LEAST_EVERY, MOST_EVERY) if "every" in entry.table else None,
+        expires=_read_expires(reader, config, give, mount),
+        every=reader.duration("every", "1m", MIN_EVERY, MAX_EVERY) if "every" in reader.table else None,
         to=to,
     )
-    _check_means(entry, rule, policy)
-    _check_loop(entry, rule, policy)
+    _check_requirements(reader, rule, config)
+    _check_loop(reader, rule, config)
     return rule
 
 
-def _longest(entry: Entry, give: str, mount: Mount) -> int:
-    """How long what is given may live at most, in seconds."""
-    if give == "link":
-        return mount.max_expires
-    if mount.max_share is None:
-        entry.refuse("give", '= "share", but the mount takes no shares: set max_share on it')
-    return mount.max_share
-
-
-def _expires(entry: Entry, policy: Config, most: int) -> int | None:
-    if "expires" not in entry.table:
+def _read_expires(reader: TableReader, config: Config, give: str, mount: Mount) -> int | None:
+    maximum = mount.max_expires if give == "link" else mount.max_share
+    if maximum is None:
+        reader.refuse("give", '= "share" requires max_share on the mount')
+    if "expires" not in reader.table:
         return None
-    expires = entry.span("expires", "15m", 60, max(most, 60))
-    if entry.table.get("give", "link") == "link" and expires > policy.credential_life:
-        entry.refuse(
+    expires = reader.duration("expires", "15m", 60, max(maximum, 60))
+    if give == "link" and expires > config.credential_life:
+        reader.refuse(
             "expires",
-            f"({expires} s) is above credential_life ({policy.credential_life} s), after which a link may be dead: "
-            'give = "share" lives longer',
+            f"({expires} s) exceeds credential_life ({config.credential_life} s), after which a link may have "
+            'expired: use give = "share", which lasts longer',
         )
     return expires
 
 
-def _check_means(entry: Entry, rule: NoticeRule, policy: Config) -> None:
-    """That there is all that the rule needs: addresses, secrets, a place for claims."""
-    own = {sink.name for sink in policy.sinks}
+def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -> None:
+    """Shares require an address and keys; sinks of the keys document require keys, and a state prefix for leases."""
+    own = {sink.name for sink in config.sinks}
     others = [name for name in rule.to if name not in own]
     if rule.give == "share":
-        if policy.public_url is None:
-            entry.refuse("give", '= "share" needs public_url at the top: an event has no address of this service')
-        if policy.keys is None:
-            entry.refuse("give", '= "share" needs keys at the top: share keys stand in the keys document')
-    if others and policy.keys is None:
-        entry.refuse("to", f"names {others[0]!r}, which is no [[sink]], and there are no keys at the top to find it in")
-    if others and policy.state is None:
-        entry.refuse("to", f"names {others[0]!r}, and what is told once is claimed in the state prefix: set state")
+        if config.public_url is None:
+            reader.refuse("give", '= "share" requires public_url: an event does not contain this service\'s address')
+        if config.keys is None:
+            reader.refuse("give", '= "share" requires keys: the keys document holds the share keys')
+    if others and config.keys is None:
+        reader.refuse("to", f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys")
+    if others and config.state is None:
+        reader.refuse("to", f"names {others[0]!r}, which requires state: it records which notices were sent")
     if rule.every is not None and len(others) < len(rule.to):
-        entry.refuse("every", "is for sinks that people read; an object in OSS is written at once: use another notice")
+        reader.refuse("every", "is not allowed with a [[sink]], which is written at once: use another notice for it")
 
 
-def _check_loop(entry: Entry, rule: NoticeRule, policy: Config) -> None:
-    """What the function writes must never be what calls it."""
+def _check_loop(reader: TableReader, rule: NoticeRule, config: Config) -> None:
+    """What the function writes must never be an event that calls it."""
     if rule.on != "created":
         return
-    places = [(sink.target, f"the sink {sink.name}") for sink in policy.sinks]
-    if policy.state is not None:
-        places.append((policy.state, "the state prefix"))
-    for place, what in places:
-        if rule.mount.target.overlaps(place):
-            entry.refuse(
+    written: list[tuple[Location, str]] = [(sink.target, f"the sink {sink.name}") for sink in config.sinks]
+    if config.state is not None:
+        written.append((config.state, "the state prefix"))
+    for location, writer in written:
+        if rule.mount.target.overlaps(location):
+            reader.refuse(
                 "mount",
-                f"= {rule.mount.path!r} has the target {rule.mount.target}, and {what} writes to {place}: every notice "
-                "would make the next one; choose places apart",
+                f"= {rule.mount.path!r} has the target {rule.mount.target}, which overlaps {location} of {writer}: "
+                "every notice would cause the next one. Use separate prefixes",
             )
-
-
-def _listed(policy: Config) -> str:
-    return ", ".join(mount.path for mount in policy.mounts) or "none"

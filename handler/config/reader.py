@@ -1,136 +1,182 @@
-"""One table of links.toml, read strictly, and the places and origins that stand in it."""
+"""A strict reader of TOML tables and JSON objects, and the addresses and paths that stand in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
 from signer import SignerError
-from signer import names as oss_names
+from signer.endpoint import is_loopback, parse_origin
 from signer.times import parse_duration
 
+from ..errors import HandlerError
+from ..paths import path_fault
 from . import InvalidConfig, Location
 
-LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
-
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::[0-9]{1,5})?")
 _SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)?")
 _UNITS = {None: 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 Table = Mapping[str, Any]
 
 
-class Entry:
-    """One table of links.toml, read key by key; a key that is not known is refused at once."""
+class TableReader:
+    """A table of links.toml, or with `json` an object of the keys document. Every method raises `error`.
 
-    def __init__(self, where: str, table: object, known: Mapping[str, str]) -> None:
-        self.where = where
+    The constructor refuses unknown names. Messages begin with `where`. With `json` they show neither values nor unknown
+    names: either may be a secret.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        table: object,
+        known: Collection[str],
+        *,
+        error: type[HandlerError] = InvalidConfig,
+        json: bool = False,
+    ) -> None:
+        self.where, self.error, self.json = where, error, json
         if not isinstance(table, dict):
-            raise InvalidConfig(f"{where} is no table.")
+            raise error(f"{where} must be {'an object' if json else 'a table'}.")
         self.table: Table = table
-        if isinstance(table.get("path"), str):
+        if isinstance(table.get("path"), str) and not json:
             self.where = f"{where} ({table['path']})"
         for name in table:
             if name not in known:
-                raise InvalidConfig(f"{self.where}: the key {name!r} is not known; known are {', '.join(known)}.")
+                unknown = "member" if json else f"key {name!r}"
+                raise error(f"{self.where}: unknown {unknown} (known: {', '.join(known)}).")
 
     def refuse(self, name: str, why: str) -> NoReturn:
-        raise InvalidConfig(f"{self.where}: {name} {why}.")
+        raise self.error(f"{self.where}: {name} {why}.")
 
-    def text(self, name: str) -> str | None:
+    def refuse_value(self, name: str, expected: str) -> NoReturn:
+        """Refuses the value of a key and shows it, unless it may be a secret."""
+        self.refuse(name, expected if self.json else f"{expected} (got {self.table.get(name)!r})")
+
+    def required(self, name: str) -> Any:
+        if name not in self.table:
+            self.refuse(name, "is required")
+        return self.table[name]
+
+    def string(self, name: str) -> str | None:
         value = self.table.get(name)
         if value is not None and not isinstance(value, str):
-            self.refuse(name, "is no text: put it in quotes")
+            self.refuse_value(name, "must be a string")
         return value
 
-    def required(self, name: str) -> str:
-        value = self.text(name)
+    def required_string(self, name: str) -> str:
+        """A string that is not empty."""
+        value = self.string(name)
         if not value:
-            self.refuse(name, "is missing")
+            self.refuse(name, "is required")
         return value
 
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of `choices`; the first if absent."""
-        value = self.text(name)
-        if value is None:
-            return choices[0]
-        if value not in choices:
-            self.refuse(name, f"= {value!r} is none of {', '.join(choices)}")
+    def choice(self, name: str, choices: tuple[str, ...], *, required: bool = False) -> str:
+        """One of `choices`; the first if it is absent and not required."""
+        value = self.required(name) if required else self.table.get(name, choices[0])
+        if not isinstance(value, str) or value not in choices:
+            self.refuse_value(name, f"must be {' or '.join(choices)}")
         return value
 
-    def texts(self, name: str, default: tuple[str, ...] = (), choices: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def items(self, name: str, default: tuple[str, ...] = ()) -> list[Any]:
         value = self.table.get(name, list(default))
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.refuse(name, "is no list of texts")
-        for item in value:
-            if choices and item not in choices:
-                self.refuse(name, f"holds {item!r}, which is none of {', '.join(choices)}")
-        if len(set(value)) != len(value):
-            self.refuse(name, "names one thing twice")
-        return tuple(value)
+        if not isinstance(value, list):
+            self.refuse_value(name, "must be a list")
+        return value
 
-    def flag(self, name: str) -> bool:
+    def strings(
+        self, name: str, default: tuple[str, ...] = (), choices: tuple[str, ...] = (), *, required: bool = False
+    ) -> tuple[str, ...]:
+        """Different strings, each one of `choices` if there are any; with `required` at least one."""
+        values = self.items(name, default)
+        if not all(isinstance(value, str) and (not choices or value in choices) for value in values):
+            self.refuse_value(name, f"must be a list of {', '.join(choices) or 'strings'}")
+        if required and not values:
+            self.refuse(name, f"must be a list of at least one {'of ' + ', '.join(choices) if choices else 'string'}")
+        if len(set(values)) != len(values):
+            self.refuse_value(name, "must not contain the same value twice")
+        return tuple(values)
+
+    def boolean(self, name: str) -> bool:
         value = self.table.get(name, False)
         if not isinstance(value, bool):
-            self.refuse(name, "is neither true nor false")
+            self.refuse_value(name, "must be true or false")
         return value
 
-    def span(self, name: str, default: str, least: int, most: int) -> int:
-        """Seconds of a span of time within limits."""
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
         value = self.table.get(name, default)
-        found = parse_duration(value) if isinstance(value, str) else value if type(value) is int else None
-        if found is None or not least <= found <= most:
-            self.refuse(
-                name, f"= {value!r} is no span of time from {least} to {most} seconds: write it as 90, 15m, 2h or 1d"
-            )
-        return found
+        if type(value) is not int or not minimum <= value <= maximum:
+            self.refuse_value(name, f"must be an integer from {minimum} to {maximum}")
+        return value
 
-    def size(self, name: str, most: int) -> int | None:
-        """Bytes, from a number or from a text such as 10MB (1 KB is 1024 bytes)."""
+    def duration(self, name: str, default: str, minimum: int, maximum: int) -> int:
+        """Seconds, from a number or a string such as 15m."""
+        value = self.table.get(name, default)
+        seconds = parse_duration(value) if isinstance(value, str) else value if type(value) is int else None
+        if seconds is None or not minimum <= seconds <= maximum:
+            expected = f"must be a duration from {minimum} to {maximum} seconds, such as 90, 15m, 2h or 1d"
+            self.refuse_value(name, expected)
+        return seconds
+
+    def size(self, name: str, maximum: int) -> int | None:
+        """Bytes, from a number or a string such as 10MB (1 KB is 1024 bytes)."""
         value = self.table.get(name)
         if value is None:
             return None
-        found = None
+        size = None
         if type(value) is int:
-            found = value
+            size = value
         elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-            found = int(match[1]) * _UNITS[match[2]]
-        if found is None or not 1 <= found <= most:
-            self.refuse(name, f"= {value!r} is no size from 1 to {most} bytes: write it as 5242880 or 5MB")
-        return found
+            size = int(match[1]) * _UNITS[match[2]]
+        if size is None or not 1 <= size <= maximum:
+            self.refuse_value(name, f"must be a size from 1 to {maximum} bytes, such as 5242880 or 5MB")
+        return size
 
-    def tables(self, name: str) -> list[object]:
+    def tables(self, name: str, known: Collection[str]) -> list[TableReader]:
+        """Readers of a list of tables or objects, named by their numbers."""
         value = self.table.get(name, [])
         if not isinstance(value, list):
-            self.refuse(name, f"is no list of tables: write [[{name}]]")
-        return value
+            self.refuse(
+                name, "must be a list of objects" if self.json else f"must be a list of tables: write [[{name}]]"
+            )
+        return [
+            TableReader(f"{name} {number}", item, known, error=self.error, json=self.json)
+            for number, item in enumerate(value, 1)
+        ]
 
 
-def read_origin(entry: Entry, name: str, value: str) -> str:
-    """Scheme and host alone, as a browser writes an Origin."""
-    loopback = LOOPBACK.fullmatch(value.removeprefix("http://")) is not None
-    if not _ORIGIN.fullmatch(value) or (value.startswith("http://") and not loopback):
-        entry.refuse(name, f"= {value!r} is no origin: write scheme and host alone, such as https://links.example.com")
+def read_origin(reader: TableReader, name: str, value: str) -> str:
+    """A scheme and a host as a browser writes an Origin: https, or http for a loopback host."""
+    try:
+        scheme, host = parse_origin(value)
+    except SignerError:
+        scheme = host = ""
+    secure = scheme == "https" or (scheme == "http" and is_loopback(host))
+    if not secure or value != value.lower() or value.endswith("/"):
+        reader.refuse(
+            name, f"must be an https origin without a path, such as https://links.example.com (got {value!r})"
+        )
     return value
 
 
-def read_location(entry: Entry, name: str, value: str) -> Location:
-    scheme, _, rest = value.partition("://")
-    bucket, slash, key = rest.partition("/")
-    if scheme != "oss" or not slash:
-        entry.refuse(name, f"= {value!r} is no place in OSS: write oss://bucket/prefix/")
+def read_location(reader: TableReader, name: str, value: str) -> Location:
     try:
-        oss_names.check_bucket(bucket)
-        if key:
-            oss_names.check_key(key)
+        return Location.parse(value)
     except SignerError as error:
-        raise InvalidConfig(f"{entry.where}: {name}: {error}") from None
-    return Location(bucket, key)
+        raise reader.error(f"{reader.where}: {name}: {error}") from None
 
 
-def read_prefix(entry: Entry, name: str, value: str) -> Location:
-    location = read_location(entry, name, value)
+def read_prefix(reader: TableReader, name: str, value: str) -> Location:
+    """A location whose key is empty or ends in "/"."""
+    location = read_location(reader, name, value)
     if location.key and not location.key.endswith("/"):
-        entry.refuse(name, f"= {value!r} does not end in /")
+        reader.refuse(name, f"must end in / (got {value!r})")
     return location
+
+
+def covered_path_fault(path: str) -> str | None:
+    """What is wrong with a path that a mount, a key or a token covers (a prefix ends in "/"), None for a valid one."""
+    if path.startswith("/-/"):
+        return "it must not begin with /-/, where the service's own routes are"
+    return path_fault(path)

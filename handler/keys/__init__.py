@@ -1,11 +1,11 @@
-"""The keys document: every secret of the service in one JSON text, parsed strictly.
+"""The keys document: every secret of the service in one JSON document, read strictly.
 
 ```json
 {"version": 1, "share": [{"id", "secret"}], "api": [{"id", "sha256", "paths", "methods", "expires_at"}],
  "jwt": [{"iss", "aud", "alg", "secret" | "jwks", "paths", "methods", "leeway"}], "sinks": {"name": {"kind"}}}
 ```
 
-`python -m handler.keys` makes and changes it.
+`python -m handler.keys` creates and changes it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,37 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from .fields import METHODS, Entry, InvalidKeys
-from .issuer import Issuer, read_issuer
+from ..config.reader import TableReader
+from .fields import (
+    METHODS,
+    InvalidKeys,
+    read_match,
+    read_methods,
+    read_number_size,
+    read_object,
+    read_paths,
+    read_secret,
+    read_string,
+    read_time,
+)
 
 __all__ = ["ID", "METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
 
 VERSION = 1
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SHAPE_OF_ID = "a name of 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
+ALGORITHMS = ("HS256", "RS256", "ES256")
+MAX_LEEWAY = 60  # seconds
+MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
+
+_ID_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_JWK = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
+# RFC 7518 §6.2.2 and §6.3.2, and the symmetric k.
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class ShareKey(NamedTuple):
-    """What signs and verifies shares; `secret` is at least 32 bytes."""
+    """What signs and verifies shares; `secret` has at least 32 bytes."""
 
     id: str
     secret: bytes
@@ -37,7 +55,7 @@ class ShareKey(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """An API key: `sha256` (hexadecimal) is of its whole text, fcp_ included; `expires_at` is in Unix seconds."""
+    """An API key: `sha256` (hexadecimal) is of the full key with its fcp_; `expires_at` is in Unix seconds."""
 
     id: str
     sha256: str
@@ -47,12 +65,32 @@ class ApiKey(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """Who owns its shares; with the hash, so that a new key of the same name does not revive the old one's."""
+        """The owner of its shares. With the hash, so that a new key of the same name does not own the old one's."""
         return f"api:{self.id}:{self.sha256}"
 
 
+class Issuer(NamedTuple):
+    """An issuer of tokens, with its audience and its one algorithm.
+
+    For HS256 there is a `secret` and no `jwks` (public keys as in RFC 7517), otherwise the reverse. `paths` and
+    `methods` are None where each token must name them. `leeway` is in seconds.
+    """
+
+    iss: str
+    aud: str
+    alg: str
+    secret: bytes
+    jwks: tuple[Mapping[str, Any], ...]
+    paths: tuple[str, ...] | None
+    methods: tuple[str, ...] | None
+    leeway: int
+
+    def __repr__(self) -> str:
+        return f"Issuer(iss={self.iss!r}, alg={self.alg!r}, secret='***')"
+
+
 class Keys(NamedTuple):
-    """The whole document. Share keys are oldest first: the newest signs, all verify."""
+    """The keys document. Share keys are oldest first: the newest signs, all verify."""
 
     share: tuple[ShareKey, ...]
     api: tuple[ApiKey, ...]
@@ -60,83 +98,143 @@ class Keys(NamedTuple):
     sinks: Mapping[str, Mapping[str, object]]
 
     def owners(self) -> frozenset[str]:
-        """Who shares may belong to: every API key and every issuer of the document."""
+        """Every owner that a share may have: each API key and each issuer of the document."""
         return frozenset([*(key.owner for key in self.api), *(f"jwt:{issuer.iss}" for issuer in self.jwt)])
 
     def __repr__(self) -> str:
-        # A sink's address is a secret, too.
+        # The address of a sink is a secret, too.
         return f"Keys(share={self.share!r}, api={self.api!r}, jwt={self.jwt!r}, sinks={sorted(self.sinks)!r})"
 
 
 def parse(document: bytes | str) -> Keys:
-    """The keys in a document, checked whole. Raises `InvalidKeys`."""
-    top = Entry("The keys document", load_json(document), ("version", "share", "api", "jwt", "sinks"))
+    """The keys of a document. Raises `InvalidKeys`."""
+    top = read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks"))
     version = top.required("version")
     if type(version) is not int or version != VERSION:
-        top.refuse("version", f"is not {VERSION}, the one that this release understands")
-    share = tuple(_share(number, value) for number, value in enumerate(top.entries("share"), 1))
-    api = tuple(_api(number, value) for number, value in enumerate(top.entries("api"), 1))
-    jwt = tuple(read_issuer(number, value) for number, value in enumerate(top.entries("jwt"), 1))
-    _distinct("share", "id", [key.id for key in share])
-    _distinct("share", "secret", [key.secret for key in share])
-    _distinct("api", "id", [key.id for key in api])
-    _distinct("api", "sha256", [key.sha256 for key in api])
-    _distinct("jwt", "iss", [issuer.iss for issuer in jwt])
-    return Keys(share, api, jwt, _sinks(top))
+        top.refuse("version", f"must be {VERSION}, the only one that this release supports")
+    share = tuple(_read_share_key(reader) for reader in top.tables("share", ("id", "secret")))
+    api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
+    jwt = tuple(_read_issuer(reader) for reader in top.tables("jwt", Issuer._fields))
+    _check_unique("share", "id", [key.id for key in share])
+    _check_unique("share", "secret", [key.secret for key in share])
+    _check_unique("api", "id", [key.id for key in api])
+    _check_unique("api", "sha256", [key.sha256 for key in api])
+    _check_unique("jwt", "iss", [issuer.iss for issuer in jwt])
+    return Keys(share, api, jwt, _read_sinks(top))
 
 
 def load_json(document: bytes | str) -> Any:
-    """The JSON of a document in which no object names a member twice. Raises `InvalidKeys`."""
+    """The JSON of a document; no object may have the same member twice. Raises `InvalidKeys`."""
     try:
-        text = document.decode() if isinstance(document, bytes) else document
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        string = document.decode() if isinstance(document, bytes) else document
+        return json.loads(string, object_pairs_hook=_unique_members, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise InvalidKeys("The keys document is no UTF-8.") from None
+        raise InvalidKeys("keys document: it must be UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise InvalidKeys(f"The keys document is no JSON (line {error.lineno}, column {error.colno}).") from None
+        raise InvalidKeys(f"keys document: invalid JSON (line {error.lineno}, column {error.colno}).") from None
     except (ValueError, RecursionError):
-        raise InvalidKeys("The keys document is no JSON that can be read.") from None
+        raise InvalidKeys("keys document: invalid JSON.") from None
 
 
-def _share(number: int, value: object) -> ShareKey:
-    entry = Entry(f"share {number}", value, ("id", "secret"))
-    return ShareKey(entry.matching("id", ID, _SHAPE_OF_ID), entry.secret("secret"))
+def _read_share_key(reader: TableReader) -> ShareKey:
+    return ShareKey(read_match(reader, "id", ID, _ID_FORM), read_secret(reader, "secret"))
 
 
-def _api(number: int, value: object) -> ApiKey:
-    entry = Entry(f"api {number}", value, ("id", "sha256", "paths", "methods", "expires_at"))
-    found = entry.matching("id", ID, _SHAPE_OF_ID)
-    entry.where = f"api {number} ({found})"
+def _read_api_key(reader: TableReader) -> ApiKey:
+    name = read_match(reader, "id", ID, _ID_FORM)
+    reader.where += f" ({name})"
     return ApiKey(
-        found,
-        entry.matching("sha256", _SHA256, "the SHA-256 of a key in 64 lower-case hexadecimal digits"),
-        entry.paths(),
-        entry.methods(),
-        entry.moment("expires_at"),
+        name,
+        read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
+        read_paths(reader),
+        read_methods(reader),
+        read_time(reader, "expires_at"),
     )
 
 
-def _sinks(top: Entry) -> Mapping[str, Mapping[str, object]]:
-    """Each sink has a kind; what else it needs, the sinks themselves check."""
-    value = top.members.get("sinks", {})
-    if not isinstance(value, dict):
-        top.refuse("sinks", "is no object: write {…}")
-    for number, sink in enumerate(value.values(), 1):
+def _read_issuer(reader: TableReader) -> Issuer:
+    iss = read_string(reader, "iss")
+    reader.where += f" ({iss})"
+    alg = reader.choice("alg", ALGORITHMS, required=True)
+    required, forbidden = ("secret", "jwks") if alg == "HS256" else ("jwks", "secret")
+    if forbidden in reader.table:
+        reader.refuse(forbidden, f"is not allowed with {alg}, which requires {required}: remove it")
+    return Issuer(
+        iss=iss,
+        aud=read_string(reader, "aud"),
+        alg=alg,
+        secret=read_secret(reader, "secret") if required == "secret" else b"",
+        jwks=_read_jwks(reader, alg) if required == "jwks" else (),
+        paths=read_paths(reader) if "paths" in reader.table else None,
+        methods=read_methods(reader) if "methods" in reader.table else None,
+        leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
+    )
+
+
+def _read_jwks(reader: TableReader, alg: str) -> tuple[Mapping[str, Any], ...]:
+    document = reader.required("jwks")
+    if not isinstance(document, dict):
+        reader.refuse("jwks", 'must be an object {"keys": […]} with the public keys: addresses are never fetched')
+    keys = _read_known(f"{reader.where}: jwks", document, ("keys",)).items("keys")
+    if not keys:
+        reader.refuse("jwks", "must have at least one key")
+    jwks = tuple(_read_jwk(f"{reader.where}: jwks, key {number}", key, alg) for number, key in enumerate(keys, 1))
+    key_ids = [key.get("kid") for key in jwks]
+    if len(jwks) > 1 and (None in key_ids or len(set(key_ids)) != len(key_ids)):
+        reader.refuse("jwks", "must have a different kid for each key")
+    return jwks
+
+
+def _read_jwk(where: str, value: object, alg: str) -> Mapping[str, Any]:
+    if isinstance(value, dict) and not _PRIVATE.isdisjoint(value):
+        raise InvalidKeys(f"{where} is a private key. Use the public key only, and replace this key pair.")
+    key = _read_known(where, value, _JWK)
+    key.choice("kty", ("RSA",) if alg == "RS256" else ("EC",), required=True)
+    if "kid" in key.table:
+        read_string(key, "kid")
+    key.choice("alg", (alg,))
+    key.choice("use", ("sig",))
+    if "key_ops" in key.table and "verify" not in key.items("key_ops"):
+        key.refuse("key_ops", "must contain verify")
+    if alg == "RS256":
+        read_number_size(key, "e", 1, 8)
+        if read_number_size(key, "n", 1, 2048) < MIN_MODULUS:
+            key.refuse("n", "must have at least 2048 bits")
+    else:
+        key.choice("crv", ("P-256",), required=True)
+        read_number_size(key, "x", 32, 32)
+        read_number_size(key, "y", 32, 32)
+    return key.table
+
+
+def _read_known(where: str, value: object, known: tuple[str, ...]) -> TableReader:
+    """Ignores all other members, as RFC 7517 §4 and §5 require."""
+    if isinstance(value, dict):
+        value = {name: value[name] for name in known if name in value}
+    return read_object(where, value, known)
+
+
+def _read_sinks(top: TableReader) -> Mapping[str, Mapping[str, object]]:
+    """Each sink has a kind; the other members are checked by its own module."""
+    sinks = top.table.get("sinks", {})
+    if not isinstance(sinks, dict):
+        top.refuse("sinks", "must be an object")
+    for number, sink in enumerate(sinks.values(), 1):
         if not isinstance(sink, dict) or not isinstance(sink.get("kind"), str) or not sink["kind"]:
-            top.refuse("sinks", f"has an entry ({number}) that is no object with a kind")
-    return value
+            top.refuse(f"sinks, entry {number},", "must be an object with a kind")
+    return sinks
 
 
-def _distinct(name: str, member: str, values: Sequence[object]) -> None:
+def _check_unique(name: str, member: str, values: Sequence[object]) -> None:
     if len(set(values)) != len(values):
-        raise InvalidKeys(f"Two entries of {name} have one {member}: leave one of them out.")
+        raise InvalidKeys(f"keys document: two entries of {name} have the same {member}. Remove one.")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidKeys("An object of the keys document names one member twice: leave one of the two out.")
-    return found
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidKeys("keys document: an object has the same member twice. Remove one.")
+    return members
 
 
 def _no_constant(name: str) -> NoReturn:

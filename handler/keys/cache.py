@@ -1,6 +1,6 @@
-"""The keys as an invocation has them: read once a minute at most, kept while the place cannot be asked.
+"""The keys of an invocation: read at most once a minute, and kept for ten minutes more while they cannot be read.
 
-A key that was revoked lives for `FRESH` seconds at most, or `FRESH + GRACE` where the document cannot be read.
+A revoked key is accepted for `FRESH` seconds at most, or `FRESH + GRACE` while the document cannot be read.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from .. import audit, oss
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .location import FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, location
+from .location import FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 
-FRESH = 60  # seconds without a look at the document
-GRACE = 600  # seconds beyond these in which the last good one serves
-PAUSE = 10  # seconds between two looks that fail
+FRESH = 60  # seconds in which the keys are not read again
+GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read
+PAUSE = 10  # seconds between two attempts that fail
 
-_WHY = {
+_REASONS = {
     "missing": "it does not exist",
     "refused": "access to it is denied",
     "unreachable": "it cannot be reached",
@@ -36,10 +36,10 @@ _cache: dict[tuple[object, ...], _Cached] = {}
 
 
 def current_keys(invocation: Invocation) -> Keys:
-    """The keys of an invocation. Raises the 503 `keys_unavailable` where there are none; never grants anything."""
+    """The keys of an invocation. Raises the 503 `keys_unavailable` without valid keys."""
     config, now = invocation.config, invocation.now
     if config.keys is None:
-        raise _unavailable("links.toml does not name one", "add keys = … to it")
+        raise _unavailable("links.toml does not name one", "Add keys = … to it.")
     name = (config.keys, config.oss_endpoint)
     cached = _cache.get(name)
     if cached is not None:
@@ -52,10 +52,11 @@ def current_keys(invocation: Invocation) -> Keys:
         if snapshot.document is not None or cached is None:
             cached = _Cached(parse(snapshot.document or b""), snapshot.version, now, None)
     except (KeysStoreError, InvalidKeys) as error:
+        reason = _REASONS[error.code]
         if cached is None or not 0 <= now - cached.read_at < FRESH + GRACE:
-            raise _unavailable(_WHY[error.code]) from None
+            raise _unavailable(reason) from None
         _cache[name] = cached._replace(failed_at=now)
-        audit.write({"warning": "keys_not_renewed", "why": _WHY[error.code], "age": round(now - cached.read_at)})
+        audit.write({"warning": "keys_not_renewed", "why": reason, "age": round(now - cached.read_at)})
         return cached.keys
     _cache[name] = cached._replace(read_at=now, failed_at=None)
     return cached.keys
@@ -65,8 +66,8 @@ def _store(invocation: Invocation) -> KeysStore:
     address = invocation.config.keys or ""
     if address.startswith("file:"):
         return FileKeysStore(address[len("file:") :])
-    return OssKeysStore(location(address), oss.client_for(invocation))
+    return OssKeysStore(object_location(address), oss.client_for(invocation))
 
 
-def _unavailable(why: str, how: str = "Run python -m handler.keys show, and fix what it reports") -> Problem:
-    return Problem("keys_unavailable", f"The keys document cannot be used: {why}. {how}.")
+def _unavailable(reason: str, action: str = "Run python -m handler.keys show, and fix what it reports.") -> Problem:
+    return Problem("keys_unavailable", f"The keys document cannot be used: {reason}. {action}")

@@ -1,7 +1,4 @@
-"""Changes of a keys document: each takes the JSON and gives back another, and says what is no longer possible.
-
-What a change does not concern is kept as it was written.
-"""
+"""Changes of a keys document: each takes its JSON and returns another, in which everything else is unchanged."""
 
 from __future__ import annotations
 
@@ -21,31 +18,31 @@ Document = dict[str, Any]
 _ID_CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
-class NoSuchChange(HandlerError):
+class InvalidChange(HandlerError):
     """The document does not allow the change; the sentence says what to do instead."""
 
     code = "no_such_change"
 
 
 class Rotation(NamedTuple):
-    """A document after a rotation, with the id of the share key that was added, if one was."""
+    """A document after a rotation, and the id of the new share key, None if only an old one was removed."""
 
     document: Document
     added: str | None
 
 
-def read(text: bytes) -> tuple[Document, Keys]:
-    """The JSON of a document and what it means. Raises `InvalidKeys`."""
-    keys = parse(text)
-    document: Document = load_json(text)
+def read(content: bytes) -> tuple[Document, Keys]:
+    """The JSON of a document, and its keys. Raises `InvalidKeys`."""
+    keys = parse(content)
+    document: Document = load_json(content)
     return document, keys
 
 
-def written(document: Document) -> bytes:
-    """The document as text, checked once more. Raises `InvalidKeys`."""
-    text = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    parse(text)
-    return text
+def serialize(document: Document) -> bytes:
+    """Raises `InvalidKeys` for a document that could not be read again."""
+    content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    parse(content)
+    return content
 
 
 def new() -> Document:
@@ -57,10 +54,10 @@ def new() -> Document:
 def add_api_key(
     document: Document, name: str, paths: Sequence[str], methods: Sequence[str], expires_at: float | None
 ) -> tuple[Document, str]:
-    """The document with a new API key, and the key, which is nowhere else. Raises `NoSuchChange`."""
-    listed = document.get("api", [])
-    if any(entry["id"] == name for entry in listed):
-        raise NoSuchChange(f"There is an API key {name} already: choose another name, or revoke that one first.")
+    """The document with a new API key, and the key itself, which is stored nowhere. Raises `InvalidChange`."""
+    entries = document.get("api", [])
+    if any(entry["id"] == name for entry in entries):
+        raise InvalidChange(f"API key {name} already exists. Use another name, or revoke that key first.")
     key = "fcp_" + secrets.token_urlsafe(32)
     entry = {
         "id": name,
@@ -69,34 +66,30 @@ def add_api_key(
         "methods": list(dict.fromkeys(methods)),
         "expires_at": None if expires_at is None else rfc3339(expires_at),
     }
-    return {**document, "api": [*listed, entry]}, key
+    return {**document, "api": [*entries, entry]}, key
 
 
 def revoke_api_key(document: Document, name: str) -> Document:
-    """The document without an API key. Raises `NoSuchChange`."""
-    listed = document.get("api", [])
-    kept = [entry for entry in listed if entry["id"] != name]
-    if len(kept) == len(listed):
-        raise NoSuchChange(f"There is no API key {name}: there {_list([entry['id'] for entry in listed])}.")
-    return {**document, "api": kept}
+    """The document without an API key. Raises `InvalidChange`."""
+    return {**document, "api": _without(document.get("api", []), name, "API key")}
 
 
 def rotate_share(document: Document, retired: str | None = None) -> Rotation:
-    """The document with a new share key; or without the one of that id, with a new one where that was the newest.
+    """The document with a new share key, or without the key `retired`; if that was the newest, with a new one instead.
 
-    Raises `NoSuchChange`.
+    Raises `InvalidChange`.
     """
-    listed = document.get("share", [])
-    kept = [entry for entry in listed if entry["id"] != retired]
-    if retired is not None and len(kept) == len(listed):
-        raise NoSuchChange(f"There is no share key {retired}: there {_list([entry['id'] for entry in listed])}.")
-    if retired is not None and listed[-1]["id"] != retired:
-        return Rotation({**document, "share": kept}, None)
+    entries = document.get("share", [])
+    remaining = entries if retired is None else _without(entries, retired, "share key")
+    if retired is not None and entries[-1]["id"] != retired:
+        return Rotation({**document, "share": remaining}, None)
     added = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
-    return Rotation({**document, "share": [*kept, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added)
+    return Rotation({**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added)
 
 
-def _list(names: Sequence[str]) -> str:
-    if not names:
-        return "is none"
-    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}"
+def _without(entries: Sequence[Document], name: str, kind: str) -> list[Document]:
+    remaining = [entry for entry in entries if entry["id"] != name]
+    if len(remaining) == len(entries):
+        existing = ", ".join(entry["id"] for entry in entries) or "none"
+        raise InvalidChange(f"There is no {kind} {name} (existing: {existing}).")
+    return remaining

@@ -1,144 +1,97 @@
-"""One object of the keys document, read member by member; what is not understood whole is refused."""
+"""What only the keys document holds: secrets, paths, times and public keys. No message shows a value."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
-from typing import Any, NoReturn
 
+from ..config.reader import TableReader, covered_path_fault
 from ..errors import HandlerError
-from ..paths import path_fault
 from ..times import parse_rfc3339
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
-LEAST_SECRET = 32  # bytes
-MOST_SECRET = 1024
-MAX_TEXT = 256  # characters
+MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
+MAX_STRING = 256  # characters
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class InvalidKeys(HandlerError):
-    """The keys document cannot be followed; the sentence names the entry, says what to write, and shows no secret."""
+    """The keys document is invalid; the sentence names the entry and the member, and shows no value."""
 
     code = "invalid_keys"
 
 
-class Entry:
-    """A JSON object at `where`; a member that is not known is refused at once."""
-
-    def __init__(self, where: str, value: object, known: tuple[str, ...]) -> None:
-        self.where = where
-        if not isinstance(value, dict):
-            raise InvalidKeys(f"{where} is no object: write {{…}}.")
-        self.members: Mapping[str, Any] = value
-        for name in value:
-            if name not in known:
-                # A misplaced value may be a secret, so the name is not shown.
-                raise InvalidKeys(f"{where} has a member that is not known; known are {', '.join(known)}.")
-
-    def refuse(self, name: str, why: str) -> NoReturn:
-        raise InvalidKeys(f"{self.where}: {name} {why}.")
-
-    def required(self, name: str) -> Any:
-        if name not in self.members:
-            self.refuse(name, "is missing")
-        return self.members[name]
-
-    def entries(self, name: str) -> list[object]:
-        """A list, empty where it is absent."""
-        value = self.members.get(name, [])
-        if not isinstance(value, list):
-            self.refuse(name, "is no list: write […]")
-        return value
-
-    def text(self, name: str) -> str:
-        """A short text that is not empty and holds no control character."""
-        value = self.required(name)
-        if not isinstance(value, str) or not value or len(value) > MAX_TEXT or _CONTROL.search(value):
-            self.refuse(name, f"is no text of 1 to {MAX_TEXT} characters without control characters")
-        return value
-
-    def matching(self, name: str, pattern: re.Pattern[str], shape: str) -> str:
-        value = self.required(name)
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            self.refuse(name, f"is not {shape}")
-        return value
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self.required(name)
-        if not isinstance(value, str) or value not in choices:
-            self.refuse(name, f"is none of {', '.join(choices)}")
-        return value
-
-    def secret(self, name: str) -> bytes:
-        value = self.required(name)
-        if not isinstance(value, str) or not _SECRET.fullmatch(value):
-            self.refuse(name, "is no base64url text: write A-Z, a-z, 0-9, - and _ alone")
-        found = base64url(value)
-        if found is None:
-            self.refuse(name, "is no whole base64url text: a part of it is missing")
-        if not LEAST_SECRET <= len(found) <= MOST_SECRET:
-            self.refuse(
-                name,
-                f"holds {len(found)} bytes: {LEAST_SECRET} to {MOST_SECRET} random ones are a secret, fewer are not",
-            )
-        return found
-
-    def paths(self, name: str = "paths") -> tuple[str, ...]:
-        value = self.required(name)
-        if not isinstance(value, list) or not value or not all(isinstance(path, str) for path in value):
-            self.refuse(name, "is no list of at least one path")
-        for number, path in enumerate(value, 1):
-            why = bad_path(path)
-            if why:
-                self.refuse(f"{name}, entry {number},", why)
-        return self._distinct(name, value)
-
-    def methods(self, name: str = "methods") -> tuple[str, ...]:
-        value = self.required(name)
-        if not isinstance(value, list) or not value or not all(item in METHODS for item in value):
-            self.refuse(name, f"is no list of at least one of {', '.join(METHODS)}")
-        return self._distinct(name, value)
-
-    def moment(self, name: str) -> float | None:
-        """Unix seconds of an RFC 3339 time; None for null."""
-        value = self.required(name)
-        if value is None:
-            return None
-        found = parse_rfc3339(value) if isinstance(value, str) else None
-        if found is None:
-            self.refuse(name, "is no time such as 2027-01-31T00:00:00Z: write one, or null for a key that never ends")
-        return found
-
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
-        value = self.members.get(name, default)
-        if type(value) is not int or not least <= value <= most:
-            self.refuse(name, f"is no whole number from {least} to {most}")
-        return value
-
-    def _distinct(self, name: str, value: list[str]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            self.refuse(name, "names one thing twice")
-        return tuple(value)
+def read_object(where: str, value: object, known: tuple[str, ...]) -> TableReader:
+    return TableReader(where, value, known, error=InvalidKeys, json=True)
 
 
-def base64url(text: str) -> bytes | None:
-    """The bytes of a base64url text, with or without padding; None where it is none."""
-    bare = text.rstrip("=")
+def read_string(reader: TableReader, name: str) -> str:
+    value = reader.required(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_STRING or _CONTROL.search(value):
+        reader.refuse(name, f"must be a string of 1 to {MAX_STRING} characters without control characters")
+    return value
+
+
+def read_match(reader: TableReader, name: str, pattern: re.Pattern[str], expected: str) -> str:
+    value = reader.required(name)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        reader.refuse(name, f"must be {expected}")
+    return value
+
+
+def read_secret(reader: TableReader, name: str) -> bytes:
+    value = reader.required(name)
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        reader.refuse(name, "must be a base64url string (A-Z, a-z, 0-9, - and _)")
+    secret = base64url(value)
+    if secret is None:
+        reader.refuse(name, "is incomplete: it is not valid base64url")
+    if not MIN_SECRET <= len(secret) <= MAX_SECRET:
+        reader.refuse(name, f"has {len(secret)} bytes: it must have {MIN_SECRET} to {MAX_SECRET} random bytes")
+    return secret
+
+
+def read_paths(reader: TableReader) -> tuple[str, ...]:
+    paths = reader.strings("paths", required=True)
+    for number, path in enumerate(paths, 1):
+        fault = covered_path_fault(path)
+        if fault:
+            reader.refuse(f"paths, entry {number},", f"is invalid: {fault}")
+    return paths
+
+
+def read_methods(reader: TableReader) -> tuple[str, ...]:
+    return reader.strings("methods", choices=METHODS, required=True)
+
+
+def read_time(reader: TableReader, name: str) -> float | None:
+    """Unix seconds of an RFC 3339 time; None for null."""
+    value = reader.required(name)
+    timestamp = parse_rfc3339(value) if isinstance(value, str) else None
+    if timestamp is None and value is not None:
+        reader.refuse(name, "must be a time such as 2027-01-31T00:00:00Z, or null for a key that never expires")
+    return timestamp
+
+
+def read_number_size(reader: TableReader, name: str, minimum: int, maximum: int) -> int:
+    """The bytes of a number of a JWK, encoded as base64url in `minimum` to `maximum` bytes, without leading zeros."""
+    value = reader.required(name)
+    number = base64url(value) if isinstance(value, str) else None
+    if number is None or not minimum <= len(number) <= maximum:
+        size = f"{minimum} to {maximum}" if minimum < maximum else f"{minimum}"
+        reader.refuse(name, f"must be a base64url number of {size} bytes")
+    return len(number.lstrip(b"\0"))
+
+
+def base64url(string: str) -> bytes | None:
+    """The bytes of a base64url string, with or without padding; None for anything else."""
+    bare = string.rstrip("=")
     padded = bare + "=" * (-len(bare) % 4)
-    if text not in (bare, padded):
+    if string not in (bare, padded):
         return None
     try:
         return b64decode(padded, altchars=b"-_", validate=True)
     except ValueError:
         return None
-
-
-def bad_path(path: str) -> str | None:
-    """What is wrong with a path of a key or a token (decoded; a prefix ends in /), None for a valid one."""
-    if path.startswith("/-/"):
-        return "it must not begin with /-/, where the service's own routes are"
-    return path_fault(path)

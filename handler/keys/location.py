@@ -1,35 +1,48 @@
-"""Where a keys document lies: `file:path` or `oss://bucket/key`, read and written whole."""
+"""The file or the object in OSS that stores a keys document, and the lock that its writers take."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from signer import SignerError
-from signer import names as oss_names
+from signer.times import rfc3339
 
 from ..config import Location
 from ..errors import HandlerError
 from ..oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
+from ..times import parse_rfc3339
 
 MISSING, REFUSED, UNREACHABLE = "missing", "refused", "unreachable"
 
+BREAKABLE_AFTER = 300  # seconds
+LOCK_TIMEOUT = 15.0  # seconds
+_RETRY_INTERVAL = 0.1  # seconds
+
 
 class KeysStoreError(HandlerError):
-    """A place cannot be read or written; the code is `missing`, `refused` or `unreachable`."""
+    """A document cannot be read or written; the code is `missing`, `refused` or `unreachable`."""
+
+
+class KeysLocked(HandlerError):
+    """Another writer holds the lock, or has broken ours."""
+
+    code = "keys_locked"
 
 
 class Snapshot(NamedTuple):
-    """What was read: None where it is still the version that is known. `version` is an ETag, or a file's state."""
+    """A document, None where it is still the known version. `version` is an ETag, or a file's time, size and inode."""
 
     document: bytes | None
     version: str
 
 
 class FileKeysStore(NamedTuple):
-    """A file, readable and writable for its owner alone."""
+    """A file that only its owner can read and write. Every method raises `KeysStoreError`."""
 
     path: str
 
@@ -37,36 +50,34 @@ class FileKeysStore(NamedTuple):
         return f"file:{self.path}"
 
     def sibling(self, suffix: str) -> FileKeysStore:
-        """The place of this name with a suffix."""
         return FileKeysStore(self.path + suffix)
 
     def read(self, known: str = "") -> Snapshot:
-        """The document. Raises `KeysStoreError`."""
         try:
             with open(self.path, "rb") as file:
-                state = os.fstat(file.fileno())
-                version = f"{state.st_mtime_ns}-{state.st_size}-{state.st_ino}"
+                status = os.fstat(file.fileno())
+                version = f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
                 if version == known:
                     return Snapshot(None, version)
                 document = file.read(MAX_BODY + 1)
         except (OSError, ValueError) as error:
-            raise self._failed(error, "read") from None
+            raise self._error(error, "read") from None
         if len(document) > MAX_BODY:
-            raise KeysStoreError(f"{self} is larger than {MAX_BODY} bytes: it is no keys document.", code=REFUSED)
+            raise KeysStoreError(f"{self} exceeds {MAX_BODY} bytes, so it cannot be a keys document.", code=REFUSED)
         return Snapshot(document, version)
 
     def create(self, document: bytes) -> bool:
-        """Writes a new file; False where there is one. Raises `KeysStoreError`."""
+        """Writes a new file; False where one exists."""
         try:
             _write(self.path, document)
         except FileExistsError:
             return False
         except (OSError, ValueError) as error:
-            raise self._failed(error, "written") from None
+            raise self._error(error, "written") from None
         return True
 
     def replace(self, document: bytes) -> None:
-        """Writes the file whole and at once: who reads meanwhile finds the old one or the new one."""
+        """Replaces the file atomically: a reader sees the old document or the new one."""
         target = os.path.realpath(self.path)
         draft = f"{target}.{os.urandom(6).hex()}"
         try:
@@ -76,100 +87,97 @@ class FileKeysStore(NamedTuple):
             except OSError:
                 os.unlink(draft)
                 raise
-            _keep_name(os.path.dirname(target))
+            _sync_folder(os.path.dirname(target))
         except (OSError, ValueError) as error:
-            raise self._failed(error, "written") from None
+            raise self._error(error, "written") from None
 
     def remove(self) -> None:
-        """Removes the file, if it is there. Raises `KeysStoreError`."""
+        """Removes the file, if it exists."""
         try:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
         except OSError as error:
-            raise self._failed(error, "removed") from None
+            raise self._error(error, "removed") from None
 
-    def _failed(self, error: Exception, verb: str) -> KeysStoreError:
+    def _error(self, error: Exception, verb: str) -> KeysStoreError:
         if isinstance(error, FileNotFoundError):
-            return KeysStoreError(f"There is no {self}, or not its folder: check the path.", code=MISSING)
-        why = getattr(error, "strerror", None) or "a bad path"
-        return KeysStoreError(f"{self} cannot be {verb} ({why}): mend its permissions, or name another.", code=REFUSED)
+            return KeysStoreError(f"{self} not found. Check the path.", code=MISSING)
+        reason = getattr(error, "strerror", None) or "invalid path"
+        return KeysStoreError(f"{self} cannot be {verb} ({reason}). Fix its permissions or its path.", code=REFUSED)
 
 
 class OssKeysStore(NamedTuple):
-    """An object in OSS, asked with a store's credentials."""
+    """An object in OSS. Every method raises `KeysStoreError`."""
 
     location: Location
-    store: OssClient
+    client: OssClient
 
     def __str__(self) -> str:
         return str(self.location)
 
     def sibling(self, suffix: str) -> OssKeysStore:
-        """The place of this name with a suffix."""
         return self._replace(location=self.location._replace(key=self.location.key + suffix))
 
     def read(self, known: str = "") -> Snapshot:
-        """The document. Raises `KeysStoreError`."""
-        reply = self._asked(lambda: self.store.get(self.location, etag=known or None))
-        if reply.status == 304 and known:
+        response = self._request(lambda: self.client.get(self.location, etag=known or None))
+        if response.status == 304 and known:
             return Snapshot(None, known)
-        if reply.status != 200:
-            raise self._failed(reply)
-        return Snapshot(reply.body, reply.headers.get("etag", ""))
+        if response.status != 200:
+            raise self._error(response)
+        return Snapshot(response.body, response.headers.get("etag", ""))
 
     def create(self, document: bytes) -> bool:
-        """Writes a new object; False where there is one that holds anything else. Raises `KeysStoreError`.
+        """Writes a new object; False where one with another content exists.
 
-        After an answer that was lost only a look at the object tells whose it is.
+        If the response was lost or does not say who wrote the object, its content decides.
         """
         try:
-            reply = self.store.put(self.location, document, content_type="application/json", forbid_overwrite=True)
+            response = self.client.put(self.location, document, content_type="application/json", forbid_overwrite=True)
         except OssUnavailable:
             return self.read().document == document
-        if reply.status == 409 or reply.status >= 500:
+        if response.status == 409 or response.status >= 500:
             try:
                 return self.read().document == document
             except KeysStoreError as error:
-                if reply.status == 409 and error.code == MISSING:
+                if response.status == 409 and error.code == MISSING:
                     return False
                 raise
-        if not reply.ok:
-            raise self._failed(reply)
-        if "x-oss-version-id" in reply.headers:
+        if not response.ok:
+            raise self._error(response)
+        if "x-oss-version-id" in response.headers:
             self.remove()
             raise KeysStoreError(
-                f"The bucket {self.location.bucket} keeps versions, and there a lock holds nobody off: keep the keys "
-                "in a bucket that never had versioning.",
+                f"Bucket {self.location.bucket} has versioning, with which a lock does not keep other writers out. "
+                "Use a bucket that never had versioning.",
                 code=REFUSED,
             )
         return True
 
     def replace(self, document: bytes) -> None:
-        """Writes the object whole. Raises `KeysStoreError`."""
-        reply = self._asked(lambda: self.store.put(self.location, document, content_type="application/json"))
-        if not reply.ok:
-            raise self._failed(reply)
+        response = self._request(lambda: self.client.put(self.location, document, content_type="application/json"))
+        if not response.ok:
+            raise self._error(response)
 
     def remove(self) -> None:
-        """Removes the object, if it is there. Raises `KeysStoreError`."""
-        reply = self._asked(lambda: self.store.delete(self.location))
-        if not reply.ok and reply.status != 404:
-            raise self._failed(reply)
+        """Removes the object, if it exists."""
+        response = self._request(lambda: self.client.delete(self.location))
+        if not response.ok and response.status != 404:
+            raise self._error(response)
 
-    def _asked(self, ask: Callable[[], OssResponse]) -> OssResponse:
+    def _request(self, send: Callable[[], OssResponse]) -> OssResponse:
         try:
-            return ask()
+            return send()
         except OssUnavailable as error:
             raise KeysStoreError(f"{self}: {error.sentence}", code=UNREACHABLE) from None
 
-    def _failed(self, reply: OssResponse) -> KeysStoreError:
-        if reply.status == 404:
-            return KeysStoreError(f"There is no {self} ({reply.code or 404}).", code=MISSING)
-        if reply.status >= 500:
-            return KeysStoreError(f"{self}: OSS failed with {reply.status}: try again.", code=UNREACHABLE)
+    def _error(self, response: OssResponse) -> KeysStoreError:
+        if response.status == 404:
+            return KeysStoreError(f"{self} not found ({response.code or 404}).", code=MISSING)
+        if response.status >= 500:
+            return KeysStoreError(f"{self}: OSS answered {response.status}. Try again.", code=UNREACHABLE)
         return KeysStoreError(
-            f"{self}: OSS refused with {reply.status} {reply.code}: check the credentials' permissions (oss:GetObject "
-            "to read; oss:PutObject and oss:DeleteObject, too, to change) and the region.",
+            f"{self}: OSS answered {response.status} {response.code}. Check the region and the permissions of the "
+            "credentials: oss:GetObject to read; oss:PutObject and oss:DeleteObject, too, to change.",
             code=REFUSED,
         )
 
@@ -177,24 +185,120 @@ class OssKeysStore(NamedTuple):
 KeysStore = FileKeysStore | OssKeysStore
 
 
-def location(text: str) -> Location:
-    """The location that `oss://bucket/key` names. Raises `KeysStoreError`."""
-    bucket, _, key = text.removeprefix("oss://").partition("/")
+def object_location(url: str) -> Location:
+    """The location of `oss://bucket/key`. Raises `KeysStoreError`."""
     try:
-        oss_names.check_bucket(bucket)
-        oss_names.check_key(key)
+        location = Location.parse(url)
     except SignerError as error:
-        raise KeysStoreError(f"{text}: {error}", code=REFUSED) from None
-    if key.endswith("/"):
-        raise KeysStoreError(f"{text} names no object: write oss://bucket/.links/keys.json.", code=REFUSED)
-    return Location(bucket, key)
+        raise KeysStoreError(f"{url}: {error}", code=REFUSED) from None
+    if not location.key or location.key.endswith("/"):
+        raise KeysStoreError(
+            f"{url} must be the address of an object, such as oss://bucket/.links/keys.json.", code=REFUSED
+        )
+    return location
+
+
+class LockHolder(NamedTuple):
+    """Who holds a lock, and since when (Unix seconds)."""
+
+    owner: str
+    since: float
+
+
+@contextmanager
+def locked(store: KeysStore, *, break_old: bool = False, timeout: float = LOCK_TIMEOUT) -> Iterator[Callable[[], None]]:
+    """Holds the lock of a keys document, and yields a check that must pass right before a write: is it still ours?
+
+    Waits `timeout` seconds for another writer. With `break_old`, a lock older than five minutes is removed first.
+    Raises `KeysLocked` and `KeysStoreError`.
+    """
+    lock = store.sibling(".lock")
+    ours = json.dumps({"owner": _this_process(), "at": rfc3339(time.time()), "nonce": os.urandom(12).hex()}).encode()
+    if break_old:
+        _break(lock)
+    _acquire(lock, ours, timeout)
+
+    def check() -> None:
+        if _content(lock) != ours:
+            raise KeysLocked("Another writer broke the lock, so nothing was written. Run the command again.")
+
+    try:
+        yield check
+    finally:
+        # If our lock was broken, the lock that is there belongs to another writer.
+        with suppress(KeysStoreError):
+            if _content(lock) == ours:
+                lock.remove()
+
+
+def _acquire(lock: KeysStore, ours: bytes, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not lock.create(ours):
+        if time.monotonic() >= deadline:
+            holder = _holder(_content(lock) or b"")
+            writer = f"{holder.owner} since {rfc3339(holder.since)}" if holder is not None else "another writer"
+            raise KeysLocked(
+                f"The keys document is locked by {writer} ({lock}). Try again. If that writer is gone, use "
+                f"--break-lock, which removes a lock older than {BREAKABLE_AFTER // 60} minutes."
+            )
+        time.sleep(_RETRY_INTERVAL)
+
+
+def _break(lock: KeysStore) -> None:
+    content = _content(lock)
+    if content is None:
+        return
+    holder = _holder(content)
+    if holder is not None and time.time() - holder.since < BREAKABLE_AFTER:
+        raise KeysLocked(
+            f"The lock of {holder.owner} since {rfc3339(holder.since)} is not old enough to be broken. Wait until it "
+            f"is {BREAKABLE_AFTER // 60} minutes old."
+        )
+    if holder is None:
+        # A lock without a holder may be one that is being written at this moment.
+        time.sleep(_RETRY_INTERVAL)
+        if _content(lock) != content:
+            raise KeysLocked("Another writer has just acquired the lock. Try again.")
+    lock.remove()
+
+
+def _content(lock: KeysStore) -> bytes | None:
+    try:
+        return lock.read().document
+    except KeysStoreError as error:
+        if error.code != MISSING:
+            raise
+        return None
+
+
+def _holder(content: bytes) -> LockHolder | None:
+    try:
+        document = json.loads(content)
+        owner, since = document["owner"], parse_rfc3339(document["at"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if not isinstance(owner, str) or since is None:
+        return None
+    printable = "".join(character for character in owner if character.isprintable())
+    return LockHolder(printable[:100], since)
+
+
+def _this_process() -> str:
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}, process {os.getpid()}"
 
 
 def _write(path: str, document: bytes) -> None:
-    """A new file with mode 600, on the disk before this returns."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Writes a new file with mode 600, to the disk before this returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(number, "wb") as file:
+        with open(descriptor, "wb") as file:
             file.write(document)
             file.flush()
             os.fsync(file.fileno())
@@ -203,11 +307,11 @@ def _write(path: str, document: bytes) -> None:
         raise
 
 
-def _keep_name(folder: str) -> None:
-    """Has a rename outlive a power failure, where the system can."""
+def _sync_folder(folder: str) -> None:
+    """Makes a rename survive a power failure, where the system can."""
     with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(number)
+            os.fsync(descriptor)
         finally:
-            os.close(number)
+            os.close(descriptor)

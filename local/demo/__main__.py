@@ -119,7 +119,7 @@ def show_share(stack: Stack) -> None:
     """Creates a share, previews it and uses it up; creates another one and revokes it."""
     document, key = edit.add_api_key(edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
     title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
-    put_keys(stack, title, edit.written(document))
+    put_keys(stack, title, edit.serialize(document))
     upload = presign(stack, "PUT", SHARED_KEY)
     response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
     expect(response.status_code == 200, "The upload", response)

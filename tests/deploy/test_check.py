@@ -160,7 +160,7 @@ BROKEN = {
     "no policy": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: ${vars.region}\n        LINK_CONFIG: other.toml",
-        "links_http: There is no ",
+        "links_http: File ",
     ),
     "variable of links.toml": (
         "LINK_BUCKET: ${vars.bucket}",

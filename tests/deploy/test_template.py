@@ -134,7 +134,7 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
     [
         ("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'"),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
-        ("folder", "../secret", "path = '/../secret/' has a segment"),
+        ("folder", "../secret", "(/../secret/): path is invalid: it has a segment . or .."),
     ],
 )
 def test_an_invalid_value_is_reported_before_anything_is_deployed(

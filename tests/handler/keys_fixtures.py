@@ -1,4 +1,4 @@
-"""Keys documents, tokens and a local OSS for the tests of who asks."""
+"""Keys documents, tokens and a local OSS."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def api(name: str, key: str, **changes: object) -> dict[str, object]:
 
 
 def issuer(**changes: object) -> dict[str, object]:
-    """An HS256 issuer's entry; None leaves a member out."""
+    """An HS256 issuer's entry; a member that is None is omitted."""
     entry: dict[str, object] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -80,7 +80,7 @@ def issuer(**changes: object) -> dict[str, object]:
 
 
 def document(**changes: object) -> dict[str, Any]:
-    """A keys document with a little of everything."""
+    """A keys document with entries of every kind."""
     return {
         "version": 1,
         "share": [{"id": "old", "secret": base64url(b"o" * 32)}, {"id": "new", "secret": base64url(b"n" * 32)}],
@@ -103,46 +103,45 @@ def token(
     header: Mapping[str, Any] | None = None,
     **claims: Any,
 ) -> str:
-    """A token for ten minutes; a claim that is None is left out."""
-    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(now) + 600, **claims}
-    return jwt.encode({name: value for name, value in found.items() if value is not None}, key, alg, dict(header or {}))
+    """A token that expires in ten minutes; a claim that is None is omitted."""
+    members = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(now) + 600, **claims}
+    return jwt.encode(
+        {name: value for name, value in members.items() if value is not None}, key, alg, dict(header or {})
+    )
 
 
-def policy_with(keys: object, folder: Path, text: str = LINKS) -> Config:
-    """The policy whose keys document is a file with this content: bytes, or what is written as JSON."""
+def config_with(keys: object, folder: Path, text: str = LINKS) -> Config:
+    """A configuration whose keys document is a file with this content: bytes, or what is serialized as JSON."""
     path = folder / "keys.json"
     path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
     return policy(text)._replace(keys=f"file:{path}")
 
 
 class LocalOss(NamedTuple):
-    """A running stand-in with one bucket, asked with the function's credentials."""
+    """A running local OSS with one bucket, and a client with the function's credentials."""
 
     url: str
     root: Path
     store: OssClient
 
     @property
-    def policy(self) -> Config:
+    def config(self) -> Config:
         return policy(LINKS, {"LINK_OSS_ENDPOINT": self.url})
 
     def put(self, document: object, place: Location = PLACE) -> None:
-        """Writes an object, which must succeed."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        reply = self.store.put(place, body, content_type="application/json")
-        assert reply.ok, reply
+        response = self.store.put(place, body, content_type="application/json")
+        assert response.ok, response
 
     def get(self, place: Location = PLACE) -> Any:
         return json.loads(self.store.get(place).body)
 
-    def keep_versions(self) -> None:
-        """Gives the bucket versioning."""
+    def enable_versioning(self) -> None:
         bucket = Buckets(self.root).get(BUCKET)
         assert bucket is not None
         bucket.change(versioning="Enabled")
 
-    def lose_objects(self) -> None:
-        """Has the bucket be gone."""
+    def remove_bucket(self) -> None:
         bucket = Buckets(self.root).get(BUCKET)
         assert bucket is not None
         bucket.path.rename(self.root / ".gone")
@@ -150,7 +149,7 @@ class LocalOss(NamedTuple):
 
 @contextmanager
 def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]:
-    """Starts a stand-in on the real clock and ends it."""
+    """Runs a local OSS on the real clock."""
     app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET])
     server = serve(app, listen(0))
     try:

@@ -1,4 +1,4 @@
-"""JSON Web Tokens: what an issuer's entry says, what a token may narrow, and the forgeries that fail."""
+"""JSON Web Tokens: what an issuer's entry allows, what a token can narrow, and the forgeries that fail."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from handler.auth import jwt as tokens
-from handler.keys import cache as keys_source
+from handler.keys import cache as keys_cache
 from handler.keys import parse
 from tests.handler.client import NOW, Answered, ask
-from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, document, issuer, policy_with, token
+from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, config_with, document, issuer, token
 
 OTHER_SECRET = b"another example of thirty-two b.."
 
@@ -57,10 +57,10 @@ def present(
     method: str = "GET",
     now: float = NOW,
 ) -> Answered:
-    """What the bearer of a token is answered where these issuers are known (the HS256 one, if none is named)."""
-    under = policy_with(document(jwt=list(entries) or [issuer()]), folder)
-    with patch.dict(keys_source._cache, clear=True):
-        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, under=under, now=now)
+    """The answer to a request with this bearer, if these issuers are listed (by default the HS256 one)."""
+    config = config_with(document(jwt=list(entries) or [issuer()]), folder)
+    with patch.dict(keys_cache._cache, clear=True):
+        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, under=config, now=now)
 
 
 def forged(header: object, claims: object, signature: bytes = b"") -> str:
@@ -70,15 +70,15 @@ def forged(header: object, claims: object, signature: bytes = b"") -> str:
 
 def by_hand(header: dict[str, object], claims: dict[str, object], key: bytes) -> str:
     """Signed as HS256, whatever the header says."""
-    text = forged(header, claims).rpartition(".")[0]
-    return f"{text}.{base64url(hmac.digest(key, text.encode(), 'sha256'))}"
+    signed = forged(header, claims).rpartition(".")[0]
+    return f"{signed}.{base64url(hmac.digest(key, signed.encode(), 'sha256'))}"
 
 
 def claims(**changes: object) -> dict[str, object]:
     return {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(NOW) + 600, **changes}
 
 
-def test_a_good_token_is_answered_with_json_and_the_audit_line_names_its_bearer(tmp_path: Path) -> None:
+def test_a_valid_token_is_answered_with_json_and_its_subject_is_in_the_audit_line(tmp_path: Path) -> None:
     bearer = token()
     answered = present(bearer, tmp_path)
     assert (answered.status, answered.key) == (200, "reports/q3.pdf")
@@ -87,16 +87,16 @@ def test_a_good_token_is_answered_with_json_and_the_audit_line_names_its_bearer(
     assert bearer.rpartition(".")[2] not in answered.body + answered.printed
 
 
-def test_a_token_made_by_hand_as_the_rfc_says_is_good(tmp_path: Path) -> None:
+def test_a_token_that_is_built_as_the_rfc_says_is_valid(tmp_path: Path) -> None:
     assert present(by_hand({"alg": "HS256"}, claims(), SECRET), tmp_path).status == 200
 
 
 @pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
-def test_public_keys_verify(alg: str, key: Any, tmp_path: Path) -> None:
+def test_tokens_are_verified_with_public_keys(alg: str, key: Any, tmp_path: Path) -> None:
     entry = signed_by(alg, public(key()))
     assert present(token(key=key(), alg=alg), tmp_path, entry).status == 200
-    refused = present(token(key=key(1), alg=alg), tmp_path, entry)
-    assert (refused.status, refused.code) == (401, "unknown_credential")
+    answered = present(token(key=key(1), alg=alg), tmp_path, entry)
+    assert (answered.status, answered.code) == (401, "unknown_credential")
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
@@ -114,7 +114,7 @@ def test_the_key_is_chosen_by_kid(alg: str, tmp_path: Path) -> None:
     assert status(0, {}) == 401
 
 
-def test_a_single_key_with_a_kid_verifies_also_what_names_none(tmp_path: Path) -> None:
+def test_a_single_key_verifies_tokens_without_a_kid_too(tmp_path: Path) -> None:
     entry = signed_by("RS256", public(rsa_key(), kid="one"))
     assert present(token(key=rsa_key(), alg="RS256"), tmp_path, entry).status == 200
     assert present(token(key=rsa_key(), alg="RS256", header={"kid": "two"}), tmp_path, entry).status == 401
@@ -133,7 +133,7 @@ def test_a_token_without_a_signature_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "HS256"])
 @pytest.mark.parametrize("form", ["PEM", "PKCS1", "DER", "JWK", "modulus"])
-def test_a_public_key_is_no_secret(form: str, alg: str, tmp_path: Path) -> None:
+def test_a_public_key_is_not_accepted_as_a_secret(form: str, alg: str, tmp_path: Path) -> None:
     key = rsa_key().public_key()
     jwk = public(rsa_key())
     secret = {
@@ -153,15 +153,15 @@ def test_another_algorithm_of_the_same_secret_is_refused(alg: str, tmp_path: Pat
     assert present(token(key=SECRET * 2, alg=alg), tmp_path, issuer(secret=base64url(SECRET * 2))).status == 401
 
 
-def test_an_issuers_token_by_the_algorithm_of_another_entry_is_refused(tmp_path: Path) -> None:
+def test_a_token_with_the_algorithm_of_another_issuer_is_refused(tmp_path: Path) -> None:
     rs256 = signed_by("RS256", public(rsa_key()), iss="https://other.example.com")
     assert present(token(iss="https://other.example.com"), tmp_path, issuer(), rs256).status == 401
     assert present(token(key=rsa_key(), alg="RS256"), tmp_path, issuer(), rs256).status == 401
-    good = token(key=rsa_key(), alg="RS256", iss="https://other.example.com")
-    assert present(good, tmp_path, issuer(), rs256).status == 200
+    valid = token(key=rsa_key(), alg="RS256", iss="https://other.example.com")
+    assert present(valid, tmp_path, issuer(), rs256).status == 200
 
 
-def test_a_key_that_the_token_brings_itself_is_not_used(tmp_path: Path) -> None:
+def test_a_key_in_the_token_itself_is_not_used(tmp_path: Path) -> None:
     entry = signed_by("RS256", public(rsa_key()))
     for header in ({"jwk": public(rsa_key(1))}, {"jku": "https://evil.example.com/jwks"}, {"x5u": "https://e.example"}):
         assert present(token(key=rsa_key(1), alg="RS256", header=header), tmp_path, entry).status == 401
@@ -170,18 +170,18 @@ def test_a_key_that_the_token_brings_itself_is_not_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "header", [{"crit": ["exp"]}, {"crit": []}, {"b64": False, "crit": ["b64"]}, {"crit": ["b64"]}]
 )
-def test_what_a_token_calls_critical_is_not_passed_over(header: dict[str, object], tmp_path: Path) -> None:
+def test_a_token_with_critical_headers_is_refused(header: dict[str, object], tmp_path: Path) -> None:
     assert present(by_hand({"alg": "HS256", **header}, claims(), SECRET), tmp_path).status == 401
 
 
-def test_a_changed_token_is_refused_wherever_it_was_changed(tmp_path: Path) -> None:
-    good = token()
-    under = policy_with(document(), tmp_path)
+def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
+    valid = token()
+    config = config_with(document(), tmp_path)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    for place, character in enumerate(good):
+    for place, character in enumerate(valid):
         other = alphabet[(alphabet.index(character) + 1) % 64] if character != "." else "A"
-        changed = good[:place] + other + good[place + 1 :]
-        assert ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {changed}"}, under=under).status == 401, place
+        changed = valid[:place] + other + valid[place + 1 :]
+        assert ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {changed}"}, under=config).status == 401, place
 
 
 MALFORMED = {
@@ -191,14 +191,14 @@ MALFORMED = {
     "empty parts": "..",
     "a header that is a list": "W10.e30.AAAA",
     "claims that are a list": "e30.W10.AAAA",
-    "claims that are no JSON": "e30.AAAA.AAAA",
+    "claims that are not JSON": "e30.AAAA.AAAA",
     "a dot alone": ".",
     "nested too deep": f"e30.{base64url(b'[' * 4000)}.AAAA",
 }
 
 
 @pytest.mark.parametrize("bearer", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_no_token_is_refused(bearer: str, tmp_path: Path) -> None:
+def test_a_malformed_token_is_refused(bearer: str, tmp_path: Path) -> None:
     answered = present(bearer, tmp_path)
     assert (answered.status, answered.code) == (401, "malformed_credential")
 
@@ -217,39 +217,39 @@ BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "an aud that is a number": {"aud": 1},
     "an aud that is an object": {"aud": {AUDIENCE: True}},
     "no exp": {"exp": None},
-    "an exp that is a text": {"exp": str(int(NOW) + 600)},
+    "an exp that is a string": {"exp": str(int(NOW) + 600)},
     "an exp that is true": {"exp": True},
     "an exp that is a list": {"exp": [int(NOW) + 600]},
-    "an exp beyond all numbers": {"exp": 10**400},
+    "an exp that is too large": {"exp": 10**400},
     "an exp below zero": {"exp": -1},
     "an exp that is infinite": {"exp": float("inf")},
-    "an exp that is no number": {"exp": float("nan")},
-    "an nbf that is a text": {"nbf": "now"},
+    "an exp that is not a number": {"exp": float("nan")},
+    "an nbf that is a string": {"nbf": "now"},
     "an nbf that is false": {"nbf": False},
-    "an nbf to come": {"nbf": int(NOW) + 60},
+    "an nbf in the future": {"nbf": int(NOW) + 60},
     "a sub that is a number": {"sub": 7},
     "a sub of half a surrogate pair": {"sub": "\ud800"},
-    "paths that are a text": {"paths": "/reports/"},
+    "paths that are a string": {"paths": "/reports/"},
     "paths that are an object": {"paths": {"/reports/": True}},
-    "paths that hold a number": {"paths": [1]},
+    "paths that contain a number": {"paths": [1]},
     "a path without a slash": {"paths": ["reports/"]},
     "a path with a dot segment": {"paths": ["/reports/../"]},
-    "methods that are a text": {"methods": "GET"},
-    "methods that hold null": {"methods": [None]},
+    "methods that are a string": {"methods": "GET"},
+    "methods that contain null": {"methods": [None]},
 }
 
 
 @pytest.mark.parametrize("changes", BAD_CLAIMS.values(), ids=BAD_CLAIMS.keys())
 @pytest.mark.parametrize("path", ["/reports/q3.pdf", "/public/a.txt", "/nothing/here"])
 def test_a_token_with_bad_claims_is_a_401_everywhere(path: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    found = {name: value for name, value in claims(**changes).items() if value is not None}
-    answered = present(by_hand({"alg": "HS256"}, found, SECRET), tmp_path, path=path)
+    members = {name: value for name, value in claims(**changes).items() if value is not None}
+    answered = present(by_hand({"alg": "HS256"}, members, SECRET), tmp_path, path=path)
     assert answered.status == 401
     assert answered.code in ("unknown_credential", "malformed_credential")
     assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_null_is_no_list_of_paths(tmp_path: Path) -> None:
+def test_null_is_refused_as_a_list_of_paths_or_methods(tmp_path: Path) -> None:
     for name in ("paths", "methods"):
         assert present(by_hand({"alg": "HS256"}, claims(**{name: None}), SECRET), tmp_path).status == 401
 
@@ -259,23 +259,23 @@ def test_our_audience_may_be_one_of_several(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("leeway", [0, 30])
-def test_a_token_lives_until_its_end_and_the_leeway(leeway: int, tmp_path: Path) -> None:
-    end = 1_772_348_000
-    for now, status in ((end + leeway - 1, 200), (end + leeway - 0.5, 200), (end + leeway, 401), (end + 900, 401)):
-        answered = present(token(exp=end), tmp_path, issuer(leeway=leeway), now=now)
+def test_a_token_is_valid_until_its_exp_plus_the_leeway(leeway: int, tmp_path: Path) -> None:
+    exp = 1_772_348_000
+    for now, status in ((exp + leeway - 1, 200), (exp + leeway - 0.5, 200), (exp + leeway, 401), (exp + 900, 401)):
+        answered = present(token(exp=exp), tmp_path, issuer(leeway=leeway), now=now)
         assert answered.status == status
         assert (answered.expires_in, answered.json["clamped_by"]) == (1, "caller") if status == 200 else answered.code
-    assert present(token(exp=end), tmp_path, issuer(leeway=leeway), now=end + 900).code == "ended_credential"
+    assert present(token(exp=exp), tmp_path, issuer(leeway=leeway), now=exp + 900).code == "ended_credential"
 
 
 @pytest.mark.parametrize("leeway", [0, 30])
-def test_a_token_begins_with_its_nbf_less_the_leeway(leeway: int, tmp_path: Path) -> None:
-    begin = int(NOW) + 100
-    for now, status in ((begin - leeway - 1, 401), (begin - leeway, 200), (begin, 200)):
-        assert present(token(nbf=begin), tmp_path, issuer(leeway=leeway), now=now).status == status
+def test_a_token_is_valid_from_its_nbf_minus_the_leeway(leeway: int, tmp_path: Path) -> None:
+    nbf = int(NOW) + 100
+    for now, status in ((nbf - leeway - 1, 401), (nbf - leeway, 200), (nbf, 200)):
+        assert present(token(nbf=nbf), tmp_path, issuer(leeway=leeway), now=now).status == status
 
 
-def test_this_machines_clock_has_no_say(tmp_path: Path) -> None:
+def test_the_clock_of_the_machine_is_not_used(tmp_path: Path) -> None:
     now = 4_000_000_000.0
     assert present(token(now, iat=int(now), nbf=int(now)), tmp_path, now=now).status == 200
     assert present(token(now), tmp_path, now=now + 600).status == 401
@@ -284,7 +284,7 @@ def test_this_machines_clock_has_no_say(tmp_path: Path) -> None:
 # --- paths and methods -----------------------------------------------------------------------------------------------
 
 
-def allowed(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def allowed_by(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     keys = parse(json.dumps(document(jwt=[issuer(**entry)])))
     caller = tokens.identify(token(**changes), keys, NOW)
     return caller.paths, caller.methods
@@ -308,7 +308,7 @@ def allowed(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...], 
     ],
 )
 def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
-    assert allowed({"paths": entry}, paths=claimed)[0] == both
+    assert allowed_by({"paths": entry}, paths=claimed)[0] == both
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,11 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
     ],
 )
 def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
-    assert allowed({"methods": entry}, methods=claimed)[1] == both
+    assert allowed_by({"methods": entry}, methods=claimed)[1] == both
 
 
 @pytest.mark.parametrize("name", ["paths", "methods"])
-def test_where_neither_says_a_thing_the_token_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(name: str, tmp_path: Path) -> None:
     answered = present(token(), tmp_path, issuer(**{name: None}))
     assert (answered.status, answered.code) == (401, "malformed_credential")
     assert name in answered.json["detail"]
@@ -346,22 +346,22 @@ def test_where_neither_says_a_thing_the_token_is_refused(name: str, tmp_path: Pa
         ("/plans/q3.pdf", "GET", {"paths": ["/plans/"]}),
     ],
 )
-def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
+def test_a_path_that_a_token_does_not_allow_is_like_a_missing_path(
     path: str, method: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    refused = present(token(**changes), tmp_path, path=path, method=method)
+    not_allowed = present(token(**changes), tmp_path, path=path, method=method)
     absent = present(token(**changes), tmp_path, path="/nothing/here", method=method)
-    assert refused.status == absent.status == 404
-    assert refused.headers == absent.headers
+    assert not_allowed.status == absent.status == 404
+    assert not_allowed.headers == absent.headers
     if method != "HEAD":
-        assert refused.json == absent.json
+        assert not_allowed.json == absent.json
 
 
 # --- ids -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("sub", "written"),
+    ("sub", "quoted"),
     [
         ("alice", "alice"),
         ("auth0|alice@example.com", "auth0|alice@example.com"),
@@ -372,13 +372,13 @@ def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
         ("", ""),
     ],
 )
-def test_a_bearers_id_is_printable_and_has_one_reading(sub: str | None, written: str) -> None:
-    found = tokens.identify(token(sub=sub), parse(json.dumps(document())), NOW)
-    assert (found.id, found.kind, found.owner) == (f"jwt:{ISSUER}:{written}", "jwt", f"jwt:{ISSUER}")
-    assert found.id.rpartition(":")[0] == found.owner
+def test_the_id_of_a_caller_is_printable_and_unambiguous(sub: str | None, quoted: str) -> None:
+    caller = tokens.identify(token(sub=sub), parse(json.dumps(document())), NOW)
+    assert (caller.id, caller.kind, caller.owner) == (f"jwt:{ISSUER}:{quoted}", "jwt", f"jwt:{ISSUER}")
+    assert caller.id.rpartition(":")[0] == caller.owner
 
 
-def test_a_bearers_id_is_short_and_still_his_own() -> None:
+def test_the_id_of_a_caller_is_short_and_unique() -> None:
     keys = parse(json.dumps(document()))
     one, two = (tokens.identify(token(sub="a" * 3000 + end), keys, NOW).id for end in "12")
     assert len(one) < 200
@@ -396,7 +396,7 @@ def _no_cryptography() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_no_cryptography")
 @pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
-def test_without_cryptography_public_keys_are_a_503_and_never_open(alg: str, key: Any, tmp_path: Path) -> None:
+def test_without_cryptography_tokens_of_public_keys_are_a_503(alg: str, key: Any, tmp_path: Path) -> None:
     entry = signed_by(alg, public(key()))
     for signer in (key(), key(1)):
         answered = present(token(key=signer, alg=alg), tmp_path, entry)
@@ -409,13 +409,13 @@ def test_without_cryptography_public_keys_are_a_503_and_never_open(alg: str, key
     )
 
 
-def test_a_public_key_that_is_no_point_of_its_curve_is_a_503(tmp_path: Path) -> None:
-    broken = {"kty": "EC", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}
-    answered = present(token(key=ec_key(), alg="ES256"), tmp_path, signed_by("ES256", broken))
+def test_a_public_key_that_is_not_on_its_curve_is_a_503(tmp_path: Path) -> None:
+    invalid = {"kty": "EC", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}
+    answered = present(token(key=ec_key(), alg="ES256"), tmp_path, signed_by("ES256", invalid))
     assert (answered.status, answered.code) == (503, "keys_unavailable")
 
 
-def test_a_token_is_no_secret_that_the_answer_or_the_log_shows(tmp_path: Path) -> None:
+def test_neither_the_answer_nor_the_log_contains_the_token(tmp_path: Path) -> None:
     for bearer in (token(), token(key=OTHER_SECRET), token(exp=1)):
         answered = present(bearer, tmp_path)
         for part in bearer.split(".")[1:]:
@@ -423,7 +423,7 @@ def test_a_token_is_no_secret_that_the_answer_or_the_log_shows(tmp_path: Path) -
         assert sha256(bearer.encode()).hexdigest() not in answered.printed
 
 
-def test_pyjwt_warns_of_nothing(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_pyjwt_does_not_warn(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     assert present(token(), tmp_path).status == 200
-    assert not [found for found in recwarn if "jwt" in str(found.category)]
+    assert not [warning for warning in recwarn if "jwt" in str(warning.category)]
     assert jwt.__version__

@@ -1,4 +1,4 @@
-"""links.toml as its reader gets it: a table that is good, to be spoilt one entry at a time."""
+"""A valid links.toml, parsed, in which tests change one entry at a time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def document(*mounts: Mapping[str, Any], **top: Any) -> dict[str, Any]:
 
 
 def refusal(table: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> str:
-    """The sentence with which a document is refused."""
-    with pytest.raises(InvalidConfig) as refused:
+    """The message of the error that a document raises."""
+    with pytest.raises(InvalidConfig) as raised:
         read(table, environ or {})
-    sentence = refused.value.sentence
-    assert str(refused.value) == sentence
+    sentence = raised.value.sentence
+    assert str(raised.value) == sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
     return sentence

@@ -1,4 +1,4 @@
-"""links.toml: what is not understood whole stops the function, with a sentence that names the entry."""
+"""links.toml: unknown keys and invalid variables stop the function, with a message that names the entry."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tests.handler.config.tables import A_MOUNT, document, refusal
 
 ROOT = Path(__file__).parents[3]
 
-# --- what is good -------------------------------------------------------------------------------------------------
+# --- valid files --------------------------------------------------------------------------------------------------
 
 
-def test_the_links_toml_of_the_repository_is_good() -> None:
+def test_the_links_toml_of_the_repository_is_valid() -> None:
     loaded = load(str(ROOT / "links.toml"), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
-    found = loaded.mount("/exampledir/a.txt")
-    assert found is not None
-    assert found.target == Location("examplebucket", "exampledir/")
+    mount = loaded.mount("/exampledir/a.txt")
+    assert mount is not None
+    assert mount.target == Location("examplebucket", "exampledir/")
     assert ask("/exampledir/a.txt", under=loaded).key == "exampledir/a.txt"
 
 
-def test_the_example_of_the_design_is_good_and_means_what_it_says() -> None:
+def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
     text = """
     region = "${LINK_REGION}"
 
@@ -35,37 +35,37 @@ def test_the_example_of_the_design_is_good_and_means_what_it_says() -> None:
     target      = "oss://${LINK_BUCKET}/exampledir/"
     access      = "anonymous"            # or "authenticated"
     methods     = ["GET", "HEAD"]
-    expires     = "15m"                  # when the caller names none
+    expires     = "15m"                  # when the caller requests none
     max_expires = "1h"
     endpoint    = "public"               # internal, accelerate, dual-stack, or "https://static.example.com"
     query       = ["response-content-disposition"]
     """
-    found_policy = policy(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
-    (found,) = found_policy.mounts
-    assert (found.path, found.access, found.methods) == ("/exampledir/", "anonymous", ("GET", "HEAD"))
-    assert (found.expires, found.max_expires, found_policy.credential_life) == (900, 3600, 3600)
-    assert found.query == {"response-content-disposition"}
-    assert found.unknown_query == "refuse"
-    assert (found_policy.keys, found_policy.state, found_policy.oss_endpoint) == (None, None, None)
+    config = policy(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
+    (mount,) = config.mounts
+    assert (mount.path, mount.access, mount.methods) == ("/exampledir/", "anonymous", ("GET", "HEAD"))
+    assert (mount.expires, mount.max_expires, config.credential_life) == (900, 3600, 3600)
+    assert mount.query == {"response-content-disposition"}
+    assert mount.unknown_query == "refuse"
+    assert (config.keys, config.state, config.oss_endpoint) == (None, None, None)
 
 
-def test_a_mount_is_closed_unless_it_says_otherwise() -> None:
-    found_policy = read(document({"path": "/a/", "target": "oss://examplebucket/a/"}), {})
-    (found,) = found_policy.mounts
-    assert found.access == "authenticated"
-    assert found.methods == ("GET", "HEAD")
-    assert found.query == found.process == frozenset()
-    assert found.unknown_query == "refuse"
-    assert found.max_share is None
+def test_a_mount_requires_authentication_by_default() -> None:
+    config = read(document({"path": "/a/", "target": "oss://examplebucket/a/"}), {})
+    (mount,) = config.mounts
+    assert mount.access == "authenticated"
+    assert mount.methods == ("GET", "HEAD")
+    assert mount.query == mount.process == frozenset()
+    assert mount.unknown_query == "refuse"
+    assert mount.max_share is None
 
 
-def test_a_policy_without_mounts_opens_nothing() -> None:
-    found_policy = read({"region": "cn-hangzhou"}, {})
+def test_without_mounts_every_path_returns_404() -> None:
+    config = read({"region": "cn-hangzhou"}, {})
     for path in ("/", "/a", "/exampledir/a.txt"):
-        assert ask(path, under=found_policy).status == 404
+        assert ask(path, under=config).status == 404
 
 
-# --- keys that are not known --------------------------------------------------------------------------------------
+# --- unknown keys -------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -85,22 +85,22 @@ def misspelt(draw: st.DrawFn, names: list[str]) -> str:
 
 
 @given(misspelt(list(TOP_KEYS)).filter(lambda name: name not in TOP_KEYS))
-def test_a_key_that_is_misspelt_at_the_top_is_refused_by_name(name: str) -> None:
+def test_a_misspelt_top_level_key_is_refused_by_name(name: str) -> None:
     sentence = refusal(document(**{name: "1h"}))
-    assert sentence.startswith("at the top: ")
+    assert sentence.startswith("top level: ")
     assert repr(name) in sentence
     assert all(known in sentence for known in TOP_KEYS)
 
 
 @given(misspelt(list(MOUNT_KEYS)).filter(lambda name: name not in MOUNT_KEYS))
-def test_a_key_that_is_misspelt_in_a_mount_is_refused_by_name(name: str) -> None:
+def test_a_misspelt_key_of_a_mount_is_refused_by_name(name: str) -> None:
     sentence = refusal(document({**A_MOUNT, name: "1h"}))
     assert sentence.startswith("mount 1 (/exampledir/): ")
     assert repr(name) in sentence
 
 
 @given(st.text(max_size=10))
-def test_no_key_but_the_known_ones_is_taken(name: str) -> None:
+def test_every_unknown_key_is_refused(name: str) -> None:
     if name not in TOP_KEYS:
         refusal({**document(), name: True})
     if name not in MOUNT_KEYS:
@@ -108,12 +108,12 @@ def test_no_key_but_the_known_ones_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[mount]\npath = '/a/'", "mount = 'a'", "mount = [1]", "mounts = []", "[[mount.x]]"])
-def test_a_list_of_mounts_is_nothing_else(text: str) -> None:
+def test_mounts_must_be_a_list_of_tables(text: str) -> None:
     with pytest.raises(InvalidConfig, match="mount"):
         policy(f"region = 'cn-hangzhou'\n{text}")
 
 
-def test_the_second_of_two_mounts_is_named_as_such() -> None:
+def test_a_message_names_the_number_of_the_mount() -> None:
     other = {**A_MOUNT, "path": "/other/", "acess": "anonymous"}
     assert refusal(document(A_MOUNT, other)).startswith("mount 2 (/other/): ")
 
@@ -121,7 +121,7 @@ def test_the_second_of_two_mounts_is_named_as_such() -> None:
 # --- variables ----------------------------------------------------------------------------------------------------
 
 
-def test_variables_are_filled_inside_texts_wherever_they_stand() -> None:
+def test_variables_are_replaced_in_every_string() -> None:
     table = {**A_MOUNT, "target": "oss://${B}-${N}/${P}/", "query": ["${Q}"], "endpoint": "https://${H}"}
     environ = {
         "B": "examplebucket",
@@ -131,14 +131,14 @@ def test_variables_are_filled_inside_texts_wherever_they_stand() -> None:
         "H": "static.example.com",
         "R": "cn-beijing",
     }
-    found_policy = read(document(table, region="${R}"), environ)
-    assert found_policy.region == "cn-beijing"
-    assert found_policy.mounts[0].target == Location("examplebucket-1", "a/b/")
-    assert found_policy.mounts[0].query == {"versionId"}
+    config = read(document(table, region="${R}"), environ)
+    assert config.region == "cn-beijing"
+    assert config.mounts[0].target == Location("examplebucket-1", "a/b/")
+    assert config.mounts[0].query == {"versionId"}
 
 
 @pytest.mark.parametrize("environ", [{}, {"LINK_BUCKET": ""}])
-def test_a_missing_variable_is_named_with_its_entry_and_an_empty_one_is_missing(environ: dict[str, str]) -> None:
+def test_a_missing_or_empty_variable_is_named_with_its_entry(environ: dict[str, str]) -> None:
     sentence = refusal(document({**A_MOUNT, "target": "oss://${LINK_BUCKET}/exampledir/"}), environ)
     assert "LINK_BUCKET" in sentence
     assert "mount 1" in sentence
@@ -149,20 +149,20 @@ def test_a_missing_variable_is_named_with_its_entry_and_an_empty_one_is_missing(
 @pytest.mark.parametrize(
     "text", ["${", "${}", "${A", "${A B}", "${1}", "${A-B}", "${A:-b}", "${ A }", "${${A}}", "a${"]
 )
-def test_what_is_no_variable_is_refused(text: str) -> None:
+def test_an_invalid_variable_is_refused(text: str) -> None:
     assert "${" in refusal(document(region=text), {"A": "cn-hangzhou", "A B": "x", "1": "x"})
 
 
-def test_a_value_is_filled_once_and_breaks_out_of_nothing() -> None:
+def test_the_value_of_a_variable_is_replaced_once_and_cannot_add_keys() -> None:
     for value in ("${OTHER}", '"\naccess = "anonymous', "a\\"):
         with pytest.raises(InvalidConfig):
             read(document({**A_MOUNT, "target": "oss://${V}/a/"}), {"V": value, "OTHER": "examplebucket"})
 
 
-def test_a_dollar_sign_alone_is_a_letter() -> None:
-    found_policy = read(document({**A_MOUNT, "path": "/$a/$$/"}), {"a": "x"})
-    assert found_policy.mounts[0].path == "/$a/$$/"
+def test_a_dollar_sign_alone_is_kept() -> None:
+    config = read(document({**A_MOUNT, "path": "/$a/$$/"}), {"a": "x"})
+    assert config.mounts[0].path == "/$a/$$/"
 
 
-def test_names_are_not_filled() -> None:
+def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
     assert "${A}" in refusal(document(**{"${A}": "1h"}), {"A": "credential_life"})

@@ -1,4 +1,4 @@
-"""Each entry of links.toml: followed as it is written, or refused by its name."""
+"""Each key of a mount and of the top level: a valid value is used, an invalid one is refused by its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal
 
 
 def refusal_of(**changes: Any) -> str:
-    """The sentence with which a mount is refused; it names the mount by its number and its path."""
+    """The message for an invalid mount; it names the mount by its number and its path."""
     table = {name: value for name, value in {**A_MOUNT, **changes}.items() if value is not ...}
     sentence = refusal(document(table))
     if isinstance(table.get("path"), str):
@@ -25,7 +25,7 @@ def refusal_of(**changes: Any) -> str:
     return sentence
 
 
-# --- one entry at a time ------------------------------------------------------------------------------------------
+# --- one key at a time --------------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("path", {"path": ...}),
@@ -119,7 +119,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "changes"), REFUSED, ids=[f"{name} {changes}"[:60] for name, changes in REFUSED])
-def test_an_entry_that_cannot_be_followed_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_value_in_a_mount_is_refused_by_name(name: str, changes: dict[str, Any]) -> None:
     assert name in refusal_of(**changes).split(": ", 1)[1]
 
 
@@ -158,13 +158,13 @@ def test_an_entry_that_cannot_be_followed_is_refused_by_name(name: str, changes:
         ("mount", {}),
     ],
 )
-def test_an_entry_at_the_top_that_cannot_be_followed_is_refused_by_name(name: str, value: object) -> None:
+def test_an_invalid_value_at_the_top_level_is_refused_by_name(name: str, value: object) -> None:
     sentence = refusal({**document(), name: value})
-    assert sentence.startswith("at the top: ")
+    assert sentence.startswith("top level: ")
     assert name in sentence
 
 
-def test_a_region_is_needed() -> None:
+def test_the_region_is_required() -> None:
     assert "region" in refusal({"mount": [dict(A_MOUNT)]})
 
 
@@ -176,24 +176,24 @@ def test_a_region_is_needed() -> None:
         max_leaves=5,
     ),
 )
-def test_whatever_stands_in_an_entry_it_is_followed_or_refused(name: str, value: object) -> None:
+def test_any_value_is_either_used_or_refused(name: str, value: object) -> None:
     error = None
     try:
         read(document({**A_MOUNT, name: value}), {})
-    except InvalidConfig as refused:
-        error = refused
+    except InvalidConfig as raised:
+        error = raised
     assert error is None or error.sentence.startswith("mount ")
 
 
-def test_spans_and_sizes_are_read_as_people_write_them() -> None:
+def test_durations_and_sizes_are_read_in_every_form() -> None:
     table = {**A_MOUNT, **UPLOADS, "expires": 90, "max_expires": "7d"}
-    (found,) = read(document(table, credential_life="12h"), {}).mounts
-    assert (found.expires, found.max_expires, found.max_size) == (90, 604_800, 10 * 1024**2)
-    for written, size in ((5_242_880, 5_242_880), ("5242880", 5_242_880), ("1KB", 1024), ("5 GB", 5 * 1024**3)):
-        assert read(document({**table, "max_size": written}), {}).mounts[0].max_size == size
+    (mount,) = read(document(table, credential_life="12h"), {}).mounts
+    assert (mount.expires, mount.max_expires, mount.max_size) == (90, 604_800, 10 * 1024**2)
+    for value, size in ((5_242_880, 5_242_880), ("5242880", 5_242_880), ("1KB", 1024), ("5 GB", 5 * 1024**3)):
+        assert read(document({**table, "max_size": value}), {}).mounts[0].max_size == size
 
 
-def test_every_parameter_that_may_be_listed_is_one_of_the_contract() -> None:
+def test_the_query_parameters_that_a_mount_may_allow() -> None:
     assert set(QUERY) == {
         "versionId",
         "response-content-type",
@@ -207,7 +207,7 @@ def test_every_parameter_that_may_be_listed_is_one_of_the_contract() -> None:
     }
 
 
-def test_the_window_of_cached_links_is_within_what_links_live() -> None:
+def test_the_cache_window_must_fit_into_the_lifetime_of_links() -> None:
     for table, top in (
         ({"cache": "31m"}, {}),
         ({"cache": "31s", "max_expires": "7d"}, {"credential_life": "1m"}),
@@ -217,16 +217,16 @@ def test_the_window_of_cached_links_is_within_what_links_live() -> None:
         assert "cache" in refusal(document({**A_MOUNT, **table}, **top))
 
 
-def test_a_cached_link_is_alive_whenever_it_is_asked_for() -> None:
-    under = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
+def test_a_cached_link_is_valid_whenever_it_is_requested() -> None:
+    config = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
     for second in range(0, 90, 7):
         now = 1_772_347_200.5 + second
-        answered = ask(under=under, now=now)
+        answered = ask(under=config, now=now)
         assert answered.signs(now=now)
         assert answered.signs(now=now + 29)
 
 
-def test_the_names_in_this_file_are_those_of_the_reader() -> None:
+def test_the_names_in_this_file_are_those_of_links_toml() -> None:
     assert set(A_MOUNT) | set(UPLOADS) <= set(MOUNT_KEYS)
     assert {name for name, _ in REFUSED} <= set(load.MOUNT_KEYS)
     assert mount().mounts[0].path == A_MOUNT["path"]

@@ -1,4 +1,4 @@
-"""What one mount must not do to another, or to the service's own objects; judged by trying every path."""
+"""Mounts that must not overlap each other or the service's own objects; checked by trying every path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.handler.client import ask
 
 
 class Rule(NamedTuple):
-    """A mount as these tests write it: path, target's prefix, access, methods, query."""
+    """A mount in these tests."""
 
     path: str
     prefix: str
@@ -37,17 +37,17 @@ class Rule(NamedTuple):
         }
 
 
-def policy(*rules: Rule, **top: str) -> Config:
+def config_of(*rules: Rule, **top: str) -> Config:
     return read({"region": "cn-hangzhou", **top, "mount": [rule.table() for rule in rules]}, {})
 
 
 def refusal(*rules: Rule, **top: str) -> str:
-    """The sentence with which a policy is refused; it comes whatever the order of the mounts."""
+    """The message that the mounts cause, which must not depend on their order."""
     sentences = set()
     for ordered in (rules, rules[::-1]):
-        with pytest.raises(InvalidConfig) as refused:
-            policy(*ordered, **top)
-        sentences.add(refused.value.sentence)
+        with pytest.raises(InvalidConfig) as raised:
+            config_of(*ordered, **top)
+        sentences.add(raised.value.sentence)
     (sentence,) = sentences
     assert sentence.startswith("mount /")
     assert sentence.endswith(".")
@@ -57,14 +57,14 @@ def refusal(*rules: Rule, **top: str) -> str:
 PRIVATE = "authenticated"
 
 
-def test_two_mounts_of_one_path_are_refused() -> None:
+def test_two_mounts_with_the_same_path_are_refused() -> None:
     assert "/a/" in refusal(Rule("/a/", "one/"), Rule("/a/", "two/"))
     assert "/a/" in refusal(Rule("/a/", "one/", PRIVATE), Rule("/a/", "one/", PRIVATE))
 
 
-def test_two_mounts_of_one_target_are_two_doors_to_one_room() -> None:
-    under = policy(Rule("/a/", "x/"), Rule("/b/", "x/"))
-    assert ask("/a/1", under=under).key == ask("/b/1", under=under).key == "x/1"
+def test_two_mounts_may_have_the_same_target() -> None:
+    config = config_of(Rule("/a/", "x/"), Rule("/b/", "x/"))
+    assert ask("/a/1", under=config).key == ask("/b/1", under=config).key == "x/1"
 
 
 # --- anonymous paths to authenticated objects ---------------------------------------------------------------------
@@ -105,9 +105,9 @@ APART = [
 
 
 @pytest.mark.parametrize("rules", APART)
-def test_mounts_that_do_not_meet_are_good(rules: list[Rule]) -> None:
+def test_mounts_that_do_not_overlap_are_valid(rules: list[Rule]) -> None:
     for ordered in (rules, rules[::-1]):
-        policy(*ordered)
+        config_of(*ordered)
 
 
 PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
@@ -126,7 +126,7 @@ RULES = st.lists(
     max_size=4,
     unique_by=lambda rule: rule.path,
 )
-# Every file and folder within four folders: as deep as the path and the prefix of a rule, one behind the other.
+# Every file and folder within four folders: as deep as the path and the prefix of a rule together.
 SEGMENTS = ("a/", "b/", "aa/")
 EVERY_PATH = [
     "/" + "".join(folders) + name
@@ -137,16 +137,16 @@ EVERY_PATH = [
 
 
 def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
-    """Every path at which anyone is given an object that a rule gives to authenticated callers only."""
+    """Every path at which anyone reaches an object that a rule gives to authenticated callers only."""
     private = [rule for rule in rules if rule.access == PRIVATE]
     by_length = sorted(rules, key=lambda rule: len(rule.path), reverse=True)
     for path in EVERY_PATH:
-        taken = next((rule for rule in by_length if path.startswith(rule.path)), None)
-        if taken is None or taken.access == PRIVATE or path == taken.path:
+        matching = next((rule for rule in by_length if path.startswith(rule.path)), None)
+        if matching is None or matching.access == PRIVATE or path == matching.path:
             continue
-        key = taken.prefix + path[len(taken.path) :]
+        key = matching.prefix + path[len(matching.path) :]
         for rule in private:
-            if rule.bucket == taken.bucket and key.startswith(rule.prefix):
+            if rule.bucket == matching.bucket and key.startswith(rule.prefix):
                 yield path, rule
 
 
@@ -155,14 +155,14 @@ def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
 @example([Rule("/", ""), Rule("/a/", "b/", PRIVATE), Rule("/b/", "b/")])
 @example([Rule("/", ""), Rule("/a/b/", "a/b/", PRIVATE), Rule("/a/", "a/")])
 def test_the_check_agrees_with_trying_every_path(rules: list[Rule]) -> None:
-    through = next(reached(rules), None)
-    assert is_refused(rules) == (through is not None), f"{rules}: {through}"
+    example_path = next(reached(rules), None)
+    assert is_refused(rules) == (example_path is not None), f"{rules}: {example_path}"
 
 
 def is_refused(rules: Sequence[Rule]) -> bool:
-    """Whether a policy is refused, for what authenticated callers alone may have."""
+    """Whether the rules are refused because anyone could reach objects of an authenticated mount."""
     try:
-        policy(*rules)
+        config_of(*rules)
     except InvalidConfig as error:
         if "could then reach" not in error.sentence:
             raise
@@ -171,9 +171,9 @@ def is_refused(rules: Sequence[Rule]) -> bool:
 
 
 @given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
-def test_a_path_leads_where_its_longest_mount_says(rules: list[Rule], path: str) -> None:
+def test_the_mount_with_the_longest_path_decides(rules: list[Rule], path: str) -> None:
     anonymous = [rule._replace(access="anonymous") for rule in rules]
-    answered = ask(path, under=policy(*anonymous))
+    answered = ask(path, under=config_of(*anonymous))
     covering = [rule for rule in anonymous if path.startswith(rule.path)]
     if not covering:
         assert answered.status == 404
@@ -191,7 +191,9 @@ TYPE = "response-content-type"
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("access", ["anonymous", PRIVATE])
 @pytest.mark.parametrize(("shown", "uploaded"), [("x/", "x/"), ("x/", "x/y/"), ("x/y/", "x/"), ("", "x/"), ("x/", "")])
-def test_who_may_upload_may_not_choose_the_type(method: str, access: str, shown: str, uploaded: str) -> None:
+def test_links_that_choose_the_type_must_not_reach_uploaded_objects(
+    method: str, access: str, shown: str, uploaded: str
+) -> None:
     sentence = refusal(
         Rule("/show/", shown, access, query=f"versionId {TYPE}"), Rule("/upload/", uploaded, access, method)
     )
@@ -200,16 +202,16 @@ def test_who_may_upload_may_not_choose_the_type(method: str, access: str, shown:
     assert TYPE in sentence
 
 
-def test_one_mount_may_not_do_both() -> None:
+def test_one_mount_must_not_allow_both() -> None:
     assert TYPE in refusal(Rule("/a/", "x/", methods="GET PUT", query=TYPE))
 
 
-def test_a_type_may_be_chosen_where_nobody_uploads() -> None:
-    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "y/", methods="PUT"))
-    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "xy/", methods="PUT"))
-    policy(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"))
-    policy(Rule("/show/", "x/", query="response-content-disposition"), Rule("/upload/", "x/", methods="PUT"))
-    policy(Rule("/show/", "x/", query=TYPE), Rule("/more/", "x/", methods="GET HEAD"))
+def test_links_may_choose_the_type_of_objects_that_nobody_uploads() -> None:
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "y/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "xy/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/upload/", "x/", methods="PUT", bucket="otherbucket"))
+    config_of(Rule("/show/", "x/", query="response-content-disposition"), Rule("/upload/", "x/", methods="PUT"))
+    config_of(Rule("/show/", "x/", query=TYPE), Rule("/more/", "x/", methods="GET HEAD"))
 
 
 # --- the service's own objects ------------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ OWN = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebu
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("prefix", ["", ".links/", ".links/state/", ".links/state/uploads/", ".links/keys.json/"])
-def test_an_upload_mount_stays_clear_of_the_services_own_objects(method: str, prefix: str) -> None:
+def test_an_upload_mount_must_not_overlap_the_services_own_objects(method: str, prefix: str) -> None:
     for access in ("anonymous", PRIVATE):
         sentence = refusal(Rule("/upload/", prefix, access, f"GET {method}"), **OWN)
         assert "/upload/" in sentence
@@ -227,28 +229,28 @@ def test_an_upload_mount_stays_clear_of_the_services_own_objects(method: str, pr
 
 
 @pytest.mark.parametrize("name", ["keys", "state"])
-def test_each_of_the_two_is_enough(name: str) -> None:
+def test_either_of_keys_and_state_is_protected_alone(name: str) -> None:
     assert OWN[name] in refusal(Rule("/upload/", "", methods="PUT"), **{name: OWN[name]})
 
 
-def test_an_upload_mount_elsewhere_is_good() -> None:
-    policy(Rule("/upload/", "incoming/", methods="PUT"), **OWN)
-    policy(Rule("/upload/", ".links/other/", methods="PUT"), **OWN)
-    policy(Rule("/upload/", ".linksmore/", methods="PUT"), **OWN)
-    policy(Rule("/upload/", "", methods="PUT", bucket="otherbucket"), **OWN)
-    policy(Rule("/upload/", "", methods="PUT"), keys="file:keys.json")
+def test_an_upload_mount_elsewhere_is_valid() -> None:
+    config_of(Rule("/upload/", "incoming/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", ".links/other/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", ".linksmore/", methods="PUT"), **OWN)
+    config_of(Rule("/upload/", "", methods="PUT", bucket="otherbucket"), **OWN)
+    config_of(Rule("/upload/", "", methods="PUT"), keys="file:keys.json")
 
 
-def test_a_mount_that_only_reads_may_hold_them_and_shows_none() -> None:
-    under = policy(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
+def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() -> None:
+    config = config_of(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
     for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
-        assert ask(path, under=under).status == 404
-    assert ask("/links/readme", under=under).key == ".links/readme"
+        assert ask(path, under=config).status == 404
+    assert ask("/links/readme", under=config).key == ".links/readme"
 
 
-def test_an_object_of_that_name_in_another_bucket_is_one_like_any_other() -> None:
-    under = policy(Rule("/all/", "", bucket="otherbucket"), **OWN)
-    assert ask("/all/.links/keys.json", under=under).key == ".links/keys.json"
+def test_an_object_of_that_name_in_another_bucket_can_be_linked() -> None:
+    config = config_of(Rule("/all/", "", bucket="otherbucket"), **OWN)
+    assert ask("/all/.links/keys.json", under=config).key == ".links/keys.json"
 
 
 KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
@@ -257,10 +259,10 @@ KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.json
 
 
 @given(key=KEYS, prefix=st.sampled_from(["", ".links/", ".links/state/", ".links/keys.json/", "a/"]))
-def test_no_link_leads_to_them_whatever_a_mounts_target(key: str, prefix: str) -> None:
-    answered = ask(f"/m/{key}", under=policy(Rule("/m/", prefix), **OWN))
-    whole = prefix + key
-    if whole == ".links/keys.json" or whole.startswith(".links/state/"):
+def test_no_link_leads_to_them_whatever_the_target_of_a_mount(key: str, prefix: str) -> None:
+    answered = ask(f"/m/{key}", under=config_of(Rule("/m/", prefix), **OWN))
+    full_key = prefix + key
+    if full_key == ".links/keys.json" or full_key.startswith(".links/state/"):
         assert answered.status == 404
     elif answered.status == 302:
-        assert answered.key == whole
+        assert answered.key == full_key

@@ -1,4 +1,4 @@
-"""Where links.toml is found, and how a bad one fails the first start; a local OSS."""
+"""Where links.toml is found, how an invalid one fails the first start, and the address of a local OSS."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.handler.config.tables import document
 ROOT = Path(__file__).parents[3]
 
 
-# --- where the file is --------------------------------------------------------------------------------------------
+# --- finding the file ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def links_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that LINK_CONFIG names, not yet written."""
+    """The path that LINK_CONFIG names; the file does not exist yet."""
     file = tmp_path / "links.toml"
     monkeypatch.setenv("LINK_CONFIG", str(file))
     for name in ("LINK_REGION", "LINK_BUCKET", "LINK_OSS_ENDPOINT"):
@@ -45,7 +45,7 @@ def test_link_config_names_another_file(links_toml: Path) -> None:
     assert startup.config().mount("/exampledir/a") is None
 
 
-def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(startup.DEFAULT) == ROOT / "links.toml"
     monkeypatch.setenv("LINK_CONFIG", "")
     monkeypatch.setattr(startup, "_loaded", {})
@@ -55,27 +55,27 @@ def test_an_empty_link_config_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        (b"region = ", "is no TOML"),
-        (b"\xff", "is no TOML"),
-        (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is no TOML"),
+        (b"region = ", "is not valid TOML"),
+        (b"\xff", "is not valid TOML"),
+        (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is not valid TOML"),
         (b"", "region"),
         (GOOD.replace("access", "acess").encode(), "'acess'"),
         (GOOD.replace("examplebucket", "${LINK_BUCKET}").encode(), "LINK_BUCKET"),
         ((GOOD + GOOD.partition("\n[[")[1] + GOOD.partition("\n[[")[2]).encode(), "/here/"),
     ],
 )
-def test_a_bad_file_fails_the_first_start_with_a_sentence(links_toml: Path, text: bytes, told: str) -> None:
+def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, text: bytes, message: str) -> None:
     links_toml.write_bytes(text)
-    with pytest.raises(InvalidConfig) as refused:
+    with pytest.raises(InvalidConfig) as raised:
         handler.on_initialize(object())
-    assert told in str(refused.value)
-    assert "links.toml" in str(refused.value)
-    assert str(refused.value).endswith(".")
+    assert message in str(raised.value)
+    assert "links.toml" in str(raised.value)
+    assert str(raised.value).endswith(".")
 
 
-def test_a_file_that_is_not_there_fails_the_first_start_with_a_sentence(links_toml: Path) -> None:
+def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(links_toml: Path) -> None:
     with pytest.raises(InvalidConfig, match="LINK_CONFIG"):
         handler.on_initialize(object())
     links_toml.mkdir()
@@ -83,28 +83,28 @@ def test_a_file_that_is_not_there_fails_the_first_start_with_a_sentence(links_to
         handler.on_initialize(object())
 
 
-def test_a_bad_file_is_read_again_and_a_good_one_is_kept(links_toml: Path) -> None:
+def test_an_invalid_file_is_read_again_and_a_valid_one_once(links_toml: Path) -> None:
     links_toml.write_text("region = 7")
     for _ in range(2):
         with pytest.raises(InvalidConfig):
             startup.config()
     links_toml.write_text(GOOD)
-    kept = startup.config()
+    first = startup.config()
     links_toml.write_text("region = 7")
-    assert startup.config() is kept
+    assert startup.config() is first
 
 
-def test_a_visitor_of_a_badly_configured_function_is_told_no_more_than_that(
+def test_a_client_of_a_misconfigured_function_learns_only_the_error_code(
     links_toml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     links_toml.write_text(GOOD.replace("examplebucket", "example_bucket"))
     answer = handler.on_http(b'{"rawPath": "/here/a", "requestContext": {"http": {"method": "GET"}}}', object())
     assert answer["statusCode"] == 500
     printed = capsys.readouterr().out
-    for told in (str(answer), printed):
-        assert "bad_configuration" in told
-        assert "example_bucket" not in told
-        assert os.fspath(links_toml) not in told
+    for output in (str(answer), printed):
+        assert "bad_configuration" in output
+        assert "example_bucket" not in output
+        assert os.fspath(links_toml) not in output
 
 
 # --- a local OSS --------------------------------------------------------------------------------------------------
@@ -126,13 +126,13 @@ def with_oss(address: str) -> Config:
         "https://localhost:9001",
     ],
 )
-def test_a_loopback_address_takes_the_links(address: str) -> None:
+def test_links_go_to_a_loopback_address(address: str) -> None:
     endpoint = with_oss(address).oss_endpoint
     assert endpoint is not None
     assert endpoint.url("examplebucket", "a") == f"{address.rstrip('/')}/examplebucket/a"
 
 
-def test_an_empty_address_is_none() -> None:
+def test_an_empty_address_counts_as_unset() -> None:
     assert with_oss("").oss_endpoint is None
     assert read(document(), {}).oss_endpoint is None
 
@@ -176,6 +176,6 @@ def test_an_empty_address_is_none() -> None:
     ],
 )
 def test_any_other_address_stops_the_function(address: str) -> None:
-    with pytest.raises(InvalidConfig) as refused:
+    with pytest.raises(InvalidConfig) as raised:
         with_oss(address)
-    assert "LINK_OSS_ENDPOINT" in refused.value.sentence
+    assert "LINK_OSS_ENDPOINT" in raised.value.sentence

@@ -91,7 +91,7 @@ def test_without_a_window_nothing_is_kept() -> None:
 
 
 def test_it_is_refused_on_a_mount_that_is_not_anonymous() -> None:
-    with pytest.raises(InvalidConfig, match="cache is for anonymous mounts"):
+    with pytest.raises(InvalidConfig, match='cache requires access = "anonymous"'):
         mount(access="authenticated", cache="5m")
 
 

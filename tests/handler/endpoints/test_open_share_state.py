@@ -99,7 +99,7 @@ class TestNoRecordNoLink:
 
     def test_a_state_that_is_not_there_is_a_503(self, kept: World, url: str) -> None:
         assert kept.oss is not None
-        kept.oss.lose_objects()
+        kept.oss.remove_bucket()
         answers = self.every(kept, url)
         assert [answer.status for answer in answers] == [503] * len(answers)
         assert kept.open(url).headers["Retry-After"]

@@ -1,4 +1,4 @@
-"""A desk of an operator: a place for keys, in a file or in OSS, and a terminal."""
+"""`python -m handler.keys` as an operator runs it, on a document in a file or in OSS."""
 
 from __future__ import annotations
 
@@ -25,60 +25,60 @@ ENVIRONMENT = {
 ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
 
 
-class Ran(NamedTuple):
+class Result(NamedTuple):
     status: int
     out: str
     err: str
 
 
-class Desk(NamedTuple):
-    """Where an operator works: a place for keys and a terminal."""
+class KeysCli(NamedTuple):
+    """The command, the document at `place`, and what the command prints."""
 
     place: str
     oss: LocalOss | None
     capsys: pytest.CaptureFixture[str]
 
-    def run(self, *arguments: str, keys: str | None = None) -> Ran:
-        """Runs a command on the place; no lock is waited for."""
+    def run(self, *arguments: str, keys: str | None = None) -> Result:
+        """Runs a command on the document, without waiting for a lock."""
         self.capsys.readouterr()
         try:
-            status = main(["--keys", keys or self.place, *arguments], patience=0)
-        except SystemExit as ended:
-            status = int(str(ended.code))
-        return Ran(status, *self.capsys.readouterr())
+            status = main(["--keys", keys or self.place, *arguments], lock_timeout=0)
+        except SystemExit as exit_:
+            status = int(str(exit_.code))
+        return Result(status, *self.capsys.readouterr())
 
     def _file(self, suffix: str) -> Path:
         return Path(self.place.removeprefix("file:") + suffix)
 
     def read(self, suffix: str = "") -> bytes | None:
-        """What is stored, None for nothing."""
+        """The stored document, None where it does not exist."""
         if self.oss is None:
             return self._file(suffix).read_bytes() if self._file(suffix).exists() else None
-        reply = self.oss.store.get(PLACE._replace(key=PLACE.key + suffix))
-        return reply.body if reply.ok else None
+        response = self.oss.store.get(PLACE._replace(key=PLACE.key + suffix))
+        return response.body if response.ok else None
 
-    def write(self, text: bytes, suffix: str = "") -> None:
+    def write(self, content: bytes, suffix: str = "") -> None:
         if self.oss is None:
-            self._file(suffix).write_bytes(text)
+            self._file(suffix).write_bytes(content)
         else:
-            self.oss.put(text, PLACE._replace(key=PLACE.key + suffix))
+            self.oss.put(content, PLACE._replace(key=PLACE.key + suffix))
 
     @property
     def document(self) -> Any:
         return json.loads(self.read() or b"")
 
 
-def at(oss: LocalOss) -> Any:
+def environment_of(oss: LocalOss) -> Any:
     """The environment of an operator of this OSS."""
     return patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": oss.url}, clear=True)
 
 
 @contextmanager
-def opened(kind: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
-    """A desk whose keys are to lie in a "file" or in "oss"; nothing is there yet."""
+def keys_cli(kind: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    """The command for a document in a "file" or in "oss", which does not exist yet."""
     if kind == "file":
         with patch.dict(os.environ, {}, clear=True):
-            yield Desk(f"file:{folder / 'keys.json'}", None, capsys)
+            yield KeysCli(f"file:{folder / 'keys.json'}", None, capsys)
         return
-    with local_oss(folder / "oss") as oss, at(oss):
-        yield Desk(str(PLACE), oss, capsys)
+    with local_oss(folder / "oss") as oss, environment_of(oss):
+        yield KeysCli(str(PLACE), oss, capsys)

@@ -1,4 +1,4 @@
-"""`python -m handler.keys`: every command, against a file and against OSS."""
+"""`python -m handler.keys`: every command, with a file and with OSS."""
 
 from __future__ import annotations
 
@@ -13,60 +13,61 @@ import pytest
 
 from handler.keys import parse
 from handler.keys.__main__ import main
-from tests.handler.keys.command import ADD, Desk, opened
+from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
 
 
 @pytest.fixture(params=["file", "oss"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
-    with opened(request.param, tmp_path, capsys) as found:
-        yield found
+def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    with keys_cli(request.param, tmp_path, capsys) as started:
+        yield started
 
 
 @pytest.fixture
-def made(desk: Desk) -> Desk:
-    desk.write(json.dumps(document()).encode())
-    return desk
+def existing(cli: KeysCli) -> KeysCli:
+    """The command for a document that exists."""
+    cli.write(json.dumps(document()).encode())
+    return cli
 
 
-def test_init_makes_a_good_document_with_one_share_key(desk: Desk) -> None:
-    ran = desk.run("init")
-    assert (ran.status, ran.err) == (0, "")
-    keys = parse(desk.read() or b"")
+def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:
+    result = cli.run("init")
+    assert (result.status, result.err) == (0, "")
+    keys = parse(cli.read() or b"")
     assert (len(keys.share), keys.api, keys.jwt, keys.sinks) == (1, (), (), {})
     assert len(keys.share[0].secret) == 32
-    assert keys.share[0].id in ran.out
-    assert desk.document["share"][0]["secret"] not in ran.out
-    assert desk.read(".lock") is None
+    assert keys.share[0].id in result.out
+    assert cli.document["share"][0]["secret"] not in result.out
+    assert cli.read(".lock") is None
 
 
-def test_two_documents_have_nothing_in_common(desk: Desk, tmp_path: Path) -> None:
-    assert desk.run("init").status == 0
-    assert desk.run("init", keys=f"file:{tmp_path / 'another.json'}").status == 0
-    one, two = desk.document["share"][0], json.loads((tmp_path / "another.json").read_bytes())["share"][0]
+def test_every_new_document_has_a_key_of_its_own(cli: KeysCli, tmp_path: Path) -> None:
+    assert cli.run("init").status == 0
+    assert cli.run("init", keys=f"file:{tmp_path / 'another.json'}").status == 0
+    one, two = cli.document["share"][0], json.loads((tmp_path / "another.json").read_bytes())["share"][0]
     assert one["secret"] != two["secret"]
     assert one["id"] != two["id"]
 
 
-@pytest.mark.parametrize("there", [json.dumps(document()).encode(), b"", b"{"])
-def test_init_overwrites_nothing(there: bytes, desk: Desk) -> None:
-    desk.write(there)
-    ran = desk.run("init")
-    assert (ran.status, ran.out) == (1, "")
-    assert "left as it is" in ran.err
-    assert desk.read() == there
-    assert desk.read(".lock") is None
+@pytest.mark.parametrize("content", [json.dumps(document()).encode(), b"", b"{"])
+def test_init_overwrites_nothing(content: bytes, cli: KeysCli) -> None:
+    cli.write(content)
+    result = cli.run("init")
+    assert (result.status, result.out) == (1, "")
+    assert "A keys document exists at" in result.err
+    assert cli.read() == content
+    assert cli.read(".lock") is None
 
 
-def test_add_api_key_prints_the_key_alone_and_keeps_its_hash(made: Desk) -> None:
-    ran = made.run(*ADD, "--path", "/plans/q3.pdf", "--method", "SHARE")
-    assert ran.status == 0
-    key = ran.out.removesuffix("\n")
+def test_add_api_key_prints_only_the_key_and_stores_its_hash(existing: KeysCli) -> None:
+    result = existing.run(*ADD, "--path", "/plans/q3.pdf", "--method", "SHARE")
+    assert result.status == 0
+    key = result.out.removesuffix("\n")
     assert key.startswith("fcp_")
     assert len(key) == 47
     assert key.isprintable()
     assert " " not in key
-    entry = made.document["api"][-1]
+    entry = existing.document["api"][-1]
     assert entry == {
         "id": "ci",
         "sha256": sha256(key.encode()).hexdigest(),
@@ -74,122 +75,128 @@ def test_add_api_key_prints_the_key_alone_and_keeps_its_hash(made: Desk) -> None
         "methods": ["GET", "SHARE"],
         "expires_at": None,
     }
-    assert key.encode() not in (made.read() or b"")
-    assert key not in ran.err
-    assert key not in made.run("show").out
+    assert key.encode() not in (existing.read() or b"")
+    assert key not in result.err
+    assert key not in existing.run("show").out
 
 
-def test_an_api_key_may_end(made: Desk) -> None:
+def test_an_api_key_may_expire(existing: KeysCli) -> None:
     with patch("handler.keys.__main__.time", SimpleNamespace(time=lambda: 1_772_347_271.9)):
-        assert made.run(*ADD, "--expires", "90d").status == 0
-    assert made.document["api"][-1]["expires_at"] == "2026-05-30T06:41:11Z"
+        assert existing.run(*ADD, "--expires", "90d").status == 0
+    assert existing.document["api"][-1]["expires_at"] == "2026-05-30T06:41:11Z"
 
 
-def test_a_path_or_method_that_is_said_twice_is_kept_once(made: Desk) -> None:
-    assert made.run(*ADD, "--path", "/reports/", "--method", "GET").status == 0
-    assert (made.document["api"][-1]["paths"], made.document["api"][-1]["methods"]) == (["/reports/"], ["GET"])
+def test_a_path_or_method_that_is_given_twice_is_stored_once(existing: KeysCli) -> None:
+    assert existing.run(*ADD, "--path", "/reports/", "--method", "GET").status == 0
+    assert (existing.document["api"][-1]["paths"], existing.document["api"][-1]["methods"]) == (["/reports/"], ["GET"])
 
 
-def test_a_name_is_given_once(made: Desk) -> None:
-    assert made.run(*ADD).status == 0
-    before = made.read()
-    ran = made.run(*ADD)
-    assert (ran.status, ran.out) == (1, "")
-    assert "choose another name" in ran.err
-    assert made.read() == before
+def test_two_api_keys_cannot_have_the_same_name(existing: KeysCli) -> None:
+    assert existing.run(*ADD).status == 0
+    before = existing.read()
+    result = existing.run(*ADD)
+    assert (result.status, result.out) == (1, "")
+    assert "Use another name" in result.err
+    assert existing.read() == before
 
 
-def test_revoke_api_key_removes_that_key_alone(made: Desk) -> None:
-    ran = made.run("revoke-api-key", "reader")
-    assert ran.status == 0
-    assert [entry["id"] for entry in made.document["api"]] == ["sharer", "ended"]
-    again = made.run("revoke-api-key", "reader")
+def test_revoke_api_key_removes_only_that_key(existing: KeysCli) -> None:
+    result = existing.run("revoke-api-key", "reader")
+    assert result.status == 0
+    assert [entry["id"] for entry in existing.document["api"]] == ["sharer", "ended"]
+    again = existing.run("revoke-api-key", "reader")
     assert again.status == 1
     assert "sharer" in again.err
 
 
-def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(made: Desk) -> None:
-    before = made.document["share"]
-    ran = made.run("rotate-share")
-    assert ran.status == 0
-    after = made.document["share"]
+def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysCli) -> None:
+    before = existing.document["share"]
+    result = existing.run("rotate-share")
+    assert result.status == 0
+    after = existing.document["share"]
     assert after[:-1] == before
-    assert after[-1]["id"] in ran.out
-    assert after[-1]["secret"] not in ran.out
-    assert len(parse(made.read() or b"").share[-1].secret) == 32
+    assert after[-1]["id"] in result.out
+    assert after[-1]["secret"] not in result.out
+    assert len(parse(existing.read() or b"").share[-1].secret) == 32
 
 
-def test_retire_removes_an_old_share_key(made: Desk) -> None:
-    ran = made.run("rotate-share", "--retire", "old")
-    assert ran.status == 0
-    assert [key["id"] for key in made.document["share"]] == ["new"]
-    assert "old" in ran.out
+def test_retire_removes_an_old_share_key(existing: KeysCli) -> None:
+    result = existing.run("rotate-share", "--retire", "old")
+    assert result.status == 0
+    assert [key["id"] for key in existing.document["share"]] == ["new"]
+    assert "old" in result.out
 
 
-def test_retiring_the_key_that_signs_puts_a_new_one_in_its_place(made: Desk) -> None:
-    assert made.run("rotate-share", "--retire", "new").status == 0
-    ids = [key["id"] for key in made.document["share"]]
+def test_retiring_the_key_that_signs_replaces_it_by_a_new_one(existing: KeysCli) -> None:
+    assert existing.run("rotate-share", "--retire", "new").status == 0
+    ids = [key["id"] for key in existing.document["share"]]
     assert ids[0] == "old"
     assert len(ids) == 2
     assert "new" not in ids
 
 
-def test_retiring_the_only_key_leaves_one_that_signs(desk: Desk) -> None:
-    desk.run("init")
-    only = desk.document["share"][0]["id"]
-    assert desk.run("rotate-share", "--retire", only).status == 0
-    assert [key["id"] for key in desk.document["share"]] not in ([], [only])
+def test_retiring_the_only_key_leaves_one_that_signs(cli: KeysCli) -> None:
+    cli.run("init")
+    only = cli.document["share"][0]["id"]
+    assert cli.run("rotate-share", "--retire", only).status == 0
+    assert [key["id"] for key in cli.document["share"]] not in ([], [only])
 
 
-def test_retiring_an_unknown_key_names_those_that_are_there(made: Desk) -> None:
-    before = made.read()
-    ran = made.run("rotate-share", "--retire", "gone")
-    assert (ran.status, ran.out) == (1, "")
-    assert "old, new" in ran.err
-    assert made.read() == before
+def test_retiring_an_unknown_key_lists_the_existing_ones(existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run("rotate-share", "--retire", "gone")
+    assert (result.status, result.out) == (1, "")
+    assert "There is no share key gone (existing: old, new)." in result.err
+    assert existing.read() == before
 
 
-def test_show_tells_everything_but_secrets(made: Desk) -> None:
+def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
     entry = issuer(iss="https://other.example.com", paths=None, methods=None)
-    made.write(json.dumps(document(jwt=[issuer(), entry])).encode())
-    ran = made.run("show")
-    assert (ran.status, ran.err) == (0, "")
-    for fact in ("old", "new", "reader: GET on /reports/; never ends", "ended: GET", "2026-03-01T06:51:11Z"):
-        assert fact in ran.out
-    for fact in ("https://id.example.com: HS256 for links", "what its tokens say", "team: webhook", made.place):
-        assert fact in ran.out
+    existing.write(json.dumps(document(jwt=[issuer(), entry])).encode())
+    result = existing.run("show")
+    assert (result.status, result.err) == (0, "")
+    for fact in ("old", "new", "reader: GET on /reports/; never expires", "ended: GET", "expired 2026-03-01T06:51:11Z"):
+        assert fact in result.out
+    for fact in (
+        "https://id.example.com: HS256, audience links",
+        "the paths of the token",
+        "team: webhook",
+        existing.place,
+    ):
+        assert fact in result.out
+    assert existing.place in result.out
     for secret in (base64url(b"o" * 32), base64url(b"n" * 32), base64url(SECRET), hash_of(READER), "hooks.example"):
-        assert secret not in ran.out
+        assert secret not in result.out
 
 
-def test_every_change_leaves_the_rest_as_it_was(made: Desk) -> None:
+def test_every_change_leaves_the_rest_unchanged(existing: KeysCli) -> None:
     sinks = {"team": {"kind": "dingtalk", "secret": "SECEXAMPLE", "extra": {"deep": [1, None, "ü"]}}}
-    made.write(json.dumps(document(sinks=sinks, jwt=[issuer(leeway=5)])).encode())
+    existing.write(json.dumps(document(sinks=sinks, jwt=[issuer(leeway=5)])).encode())
     for arguments in (ADD, ("rotate-share",), ("rotate-share", "--retire", "old"), ("revoke-api-key", "ended")):
-        assert made.run(*arguments).status == 0
-    assert made.document["sinks"] == sinks
-    assert made.document["jwt"] == [issuer(leeway=5)]
-    assert made.document["api"][0] == document()["api"][0]
+        assert existing.run(*arguments).status == 0
+    assert existing.document["sinks"] == sinks
+    assert existing.document["jwt"] == [issuer(leeway=5)]
+    assert existing.document["api"][0] == document()["api"][0]
 
 
 @pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "ci"), ("rotate-share",), ("show",)])
-def test_without_a_document_the_sentence_says_how_to_make_one(command: tuple[str, ...], desk: Desk) -> None:
-    ran = desk.run(*command)
-    assert (ran.status, ran.out) == (1, "")
-    assert "python -m handler.keys init" in ran.err
-    assert desk.read() is None
-    assert desk.read(".lock") is None
+def test_without_a_document_the_message_says_how_to_create_one(command: tuple[str, ...], cli: KeysCli) -> None:
+    result = cli.run(*command)
+    assert (result.status, result.out) == (1, "")
+    assert "python -m handler.keys init" in result.err
+    assert cli.read() is None
+    assert cli.read(".lock") is None
 
 
 @pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "reader"), ("rotate-share",), ("show",)])
-def test_a_broken_document_is_told_and_left_as_it_is(command: tuple[str, ...], desk: Desk) -> None:
-    broken = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode()
-    desk.write(broken)
-    ran = desk.run(*command)
-    assert (ran.status, ran.out) == (1, "")
-    assert "share 1" in ran.err
-    assert "c2hvcnQ" not in ran.err
-    assert desk.read() == broken
+def test_an_invalid_document_is_reported_and_not_changed(command: tuple[str, ...], cli: KeysCli) -> None:
+    invalid = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode()
+    cli.write(invalid)
+    result = cli.run(*command)
+    assert (result.status, result.out) == (1, "")
+    assert "share 1" in result.err
+    assert "c2hvcnQ" not in result.err
+    assert cli.read() == invalid
 
 
 MISUSES = [
@@ -221,25 +228,25 @@ MISUSES = [
 
 
 @pytest.mark.parametrize("arguments", MISUSES)
-def test_what_is_not_understood_is_a_2_and_changes_nothing(arguments: tuple[str, ...], made: Desk) -> None:
-    before = made.read()
-    ran = made.run(*arguments)
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.err
-    assert made.read() == before
+def test_invalid_usage_exits_with_2_and_changes_nothing(arguments: tuple[str, ...], existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err
+    assert existing.read() == before
 
 
 @pytest.mark.parametrize("keys", ["keys.json", "file:", "https://example.com/keys.json", "s3://bucket/key", "oss:/a/b"])
-def test_a_place_that_is_none_is_a_2(keys: str, desk: Desk) -> None:
-    ran = desk.run("show", keys=keys)
-    assert (ran.status, ran.out) == (2, "")
-    assert "oss://bucket" in ran.err
+def test_an_invalid_place_exits_with_2(keys: str, cli: KeysCli) -> None:
+    result = cli.run("show", keys=keys)
+    assert (result.status, result.out) == (2, "")
+    assert "oss://bucket" in result.err
 
 
 @pytest.mark.parametrize("keys", ["oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"])
-def test_a_place_in_oss_that_holds_no_object_is_refused(keys: str, desk: Desk) -> None:
-    ran = desk.run("show", keys=keys)
-    assert (ran.status, ran.out) == (1, "")
+def test_an_invalid_place_in_oss_exits_with_1(keys: str, cli: KeysCli) -> None:
+    result = cli.run("show", keys=keys)
+    assert (result.status, result.out) == (1, "")
 
 
 def test_options_may_stand_before_the_command_or_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which document `python -m handler.keys` works on, and what a file and an object each need."""
+"""Which document `python -m handler.keys` uses, and what a file and an object require."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from handler.config import Location
 from handler.keys import parse
 from handler.keys.__main__ import main
 from tests.handler.client import KEYS, LINKS, mount
-from tests.handler.keys.command import ADD, ENVIRONMENT, at
+from tests.handler.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 
 
-def test_without_keys_the_document_is_the_one_that_links_toml_names(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_document_of_links_toml_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:own/keys.json"\n')
     (tmp_path / "own").mkdir()
     with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
@@ -40,26 +38,26 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
         assert oss.get()["version"] == 1
 
 
-def test_a_links_toml_that_names_no_keys_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_links_toml_without_keys_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with patch.object(startup, "config", mount):
         assert main(["show"]) == 2
-    assert "give --keys" in capsys.readouterr().err
+    assert "use --keys" in capsys.readouterr().err
 
 
-def test_a_links_toml_that_is_broken_is_a_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_links_toml_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "links.toml").write_text("region = 1\n")
     with patch.dict(os.environ, {"LINK_CONFIG": str(tmp_path / "links.toml")}, clear=True):
         assert main(["show"]) == 2
     assert "region" in capsys.readouterr().err
 
 
-def test_a_relative_file_is_relative_to_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_relative_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--keys", "file:keys.json", "init"]) == 0
     assert (tmp_path / "keys.json").exists()
 
 
-def test_a_file_is_for_its_owner_alone_whatever_it_was(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file_whatever_its_mode_was(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     before = os.umask(0)
     try:
@@ -72,7 +70,7 @@ def test_a_file_is_for_its_owner_alone_whatever_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "keys.json").symlink_to(tmp_path / "real" / "keys.json")
     place = f"file:{tmp_path / 'keys.json'}"
@@ -82,9 +80,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     assert len(parse((tmp_path / "real" / "keys.json").read_bytes()).share) == 2
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_draft(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failed_write_keeps_the_old_file_and_no_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
     assert main(["--keys", f"file:{path}", "init"]) == 0
     before = path.read_bytes()
@@ -92,57 +88,57 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(
         assert main(["--keys", f"file:{path}", *ADD]) == 1
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-    ran = capsys.readouterr()
-    assert "No space left on device" in ran.err
-    assert "fcp_" not in ran.out + ran.err
+    result = capsys.readouterr()
+    assert "No space left on device" in result.err
+    assert "fcp_" not in result.out + result.err
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--keys", f"file:{tmp_path / 'no' / 'keys.json'}", "init"]) == 1
-    assert "check the path" in capsys.readouterr().err
+    assert "not found. Check the path." in capsys.readouterr().err
 
 
 @pytest.fixture
 def oss(tmp_path: Path) -> Iterator[LocalOss]:
-    with local_oss(tmp_path / "oss") as started, at(started):
+    with local_oss(tmp_path / "oss") as started, environment_of(started):
         yield started
 
 
-def test_a_bucket_with_versions_is_refused_since_its_lock_would_hold_nobody_off(
+def test_a_bucket_with_versioning_is_refused_because_a_lock_has_no_effect_there(
     oss: LocalOss, capsys: pytest.CaptureFixture[str]
 ) -> None:
     oss.put(document())
-    oss.keep_versions()
+    oss.enable_versioning()
     assert main(["--keys", str(PLACE), *ADD]) == 1
     assert "never had versioning" in capsys.readouterr().err
     assert oss.get() == document()
     assert oss.store.get(PLACE._replace(key=PLACE.key + ".lock")).status == 404
 
 
-def test_a_bucket_that_is_not_there_is_told(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_bucket_is_reported(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--keys", "oss://another-bucket/keys.json", "init"]) == 1
     assert "NoSuchBucket" in capsys.readouterr().err
 
 
-def test_wrong_credentials_are_told_and_not_shown(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_credentials_are_reported_and_not_shown(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
     with patch.dict(os.environ, {"OSS_ACCESS_KEY_SECRET": "wrongsecretEXAMPLE"}):
         assert main(["--keys", str(PLACE), "init"]) == 1
-    ran = capsys.readouterr()
-    assert "oss:GetObject" in ran.err
+    result = capsys.readouterr()
+    assert "oss:GetObject" in result.err
     for secret in ("wrongsecretEXAMPLE", KEYS.access_key_id, KEYS.security_token or "", "x-oss-signature"):
-        assert secret not in ran.err
+        assert secret not in result.err
 
 
-def test_no_credentials_are_told(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_credentials_are_reported(oss: LocalOss, capsys: pytest.CaptureFixture[str]) -> None:
     with patch.dict(os.environ, {"OSS_ACCESS_KEY_ID": "", "OSS_ACCESS_KEY_SECRET": ""}):
         assert main(["--keys", str(PLACE), "show"]) == 1
     assert "OSS_ACCESS_KEY_ID" in capsys.readouterr().err
 
 
-def test_an_oss_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with local_oss(tmp_path / "oss") as gone:
+def test_an_oss_that_does_not_respond_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with local_oss(tmp_path / "oss") as stopped:
         pass
-    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": gone.url}, clear=True):
+    with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": stopped.url}, clear=True):
         assert main(["--keys", str(PLACE), "show"]) == 1
     assert "cannot be reached" in capsys.readouterr().err
 
@@ -155,24 +151,24 @@ def test_an_oss_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.Capt
         (("--endpoint", "https://keys.example.com"), "keys.example.com"),
     ],
 )
-def test_oss_is_asked_at_its_public_endpoint_unless_another_is_named(option: tuple[str, ...], host: str) -> None:
+def test_the_public_endpoint_is_the_default(option: tuple[str, ...], host: str) -> None:
     with (
         patch.dict(os.environ, ENVIRONMENT, clear=True),
         patch("handler.keys.__main__._show") as show,
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0
-    place = show.call_args[0][0]
-    assert place.location == Location("examplebucket", ".links/keys.json")
-    assert place.store.endpoint.host("examplebucket") == host
+    store = show.call_args[0][0]
+    assert store.location == Location("examplebucket", ".links/keys.json")
+    assert store.client.endpoint.host("examplebucket") == host
 
 
-def test_an_endpoint_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_endpoint_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with patch.dict(os.environ, ENVIRONMENT, clear=True):
         assert main(["--keys", str(PLACE), "show", "--endpoint", "https://a/b"]) == 1
     assert "Invalid endpoint 'https://a/b'" in capsys.readouterr().err
 
 
-def test_link_oss_endpoint_is_for_a_loopback_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_link_oss_endpoint_must_be_a_loopback_address(capsys: pytest.CaptureFixture[str]) -> None:
     with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": "https://evil.example.com"}, clear=True):
         assert main(["--keys", str(PLACE), "show"]) == 2
     assert "loopback" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The lock of a keys document: who holds it, who waits, and when it may be broken."""
+"""The lock of a keys document: who holds it, who waits, and when another writer may remove it."""
 
 from __future__ import annotations
 
@@ -14,89 +14,90 @@ import pytest
 
 from handler.keys.edit import rotate_share
 from signer.times import rfc3339
-from tests.handler.keys.command import ADD, Desk, opened
+from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import document
 
 
 @pytest.fixture(params=["file", "oss"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
-    with opened(request.param, tmp_path, capsys) as found:
-        yield found
+def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    with keys_cli(request.param, tmp_path, capsys) as started:
+        yield started
 
 
 @pytest.fixture
-def made(desk: Desk) -> Desk:
-    desk.write(json.dumps(document()).encode())
-    return desk
+def existing(cli: KeysCli) -> KeysCli:
+    """The command for a document that exists."""
+    cli.write(json.dumps(document()).encode())
+    return cli
 
 
 def held_since(seconds: float) -> bytes:
-    """A lock that another writer took so many seconds ago."""
-    moment = rfc3339(time.time() - seconds)
-    return json.dumps({"owner": "bob@laptop, process 7", "at": moment, "nonce": "n"}).encode()
+    """The lock of another writer, acquired so many seconds ago."""
+    acquired_at = rfc3339(time.time() - seconds)
+    return json.dumps({"owner": "bob@laptop, process 7", "at": acquired_at, "nonce": "n"}).encode()
 
 
 @pytest.mark.parametrize("command", [("init",), ADD, ("revoke-api-key", "reader"), ("rotate-share",)])
-def test_while_another_writes_nothing_is_written(command: tuple[str, ...], made: Desk) -> None:
-    before, lock = made.read(), held_since(10)
-    made.write(lock, ".lock")
-    ran = made.run(*command)
-    assert (ran.status, ran.out) == (1, "")
-    assert "bob@laptop, process 7" in ran.err
-    assert "--break-lock" in ran.err
-    assert (made.read(), made.read(".lock")) == (before, lock)
+def test_while_another_writer_holds_the_lock_nothing_is_written(command: tuple[str, ...], existing: KeysCli) -> None:
+    before, lock = existing.read(), held_since(10)
+    existing.write(lock, ".lock")
+    result = existing.run(*command)
+    assert (result.status, result.out) == (1, "")
+    assert "bob@laptop, process 7" in result.err
+    assert "--break-lock" in result.err
+    assert (existing.read(), existing.read(".lock")) == (before, lock)
 
 
-def test_show_asks_for_no_lock(made: Desk) -> None:
-    made.write(held_since(10), ".lock")
-    assert made.run("show").status == 0
+def test_show_does_not_use_the_lock(existing: KeysCli) -> None:
+    existing.write(held_since(10), ".lock")
+    assert existing.run("show").status == 0
 
 
 @pytest.mark.parametrize("age", [0, 240])
-def test_a_young_lock_is_not_broken(age: float, made: Desk) -> None:
+def test_a_recent_lock_is_not_broken(age: float, existing: KeysCli) -> None:
     lock = held_since(age)
-    made.write(lock, ".lock")
-    ran = made.run(*ADD, "--break-lock")
-    assert (ran.status, ran.out) == (1, "")
-    assert "5 minutes" in ran.err
-    assert made.read(".lock") == lock
+    existing.write(lock, ".lock")
+    result = existing.run(*ADD, "--break-lock")
+    assert (result.status, result.out) == (1, "")
+    assert "5 minutes" in result.err
+    assert existing.read(".lock") == lock
 
 
 @pytest.mark.parametrize("lock", [301, 86_400, b"", b"{", b"[]", b'{"owner": 1, "at": "x"}'])
-def test_an_old_lock_and_one_that_names_nobody_are_broken_on_demand(lock: bytes | int, made: Desk) -> None:
-    made.write(lock if isinstance(lock, bytes) else held_since(lock), ".lock")
-    assert made.run(*ADD).status == 1
-    assert made.run(*ADD, "--break-lock").status == 0
-    assert made.document["api"][-1]["id"] == "ci"
-    assert made.read(".lock") is None
+def test_break_lock_removes_an_old_lock_and_one_without_a_holder(lock: bytes | int, existing: KeysCli) -> None:
+    existing.write(lock if isinstance(lock, bytes) else held_since(lock), ".lock")
+    assert existing.run(*ADD).status == 1
+    assert existing.run(*ADD, "--break-lock").status == 0
+    assert existing.document["api"][-1]["id"] == "ci"
+    assert existing.read(".lock") is None
 
 
-def test_break_lock_breaks_nothing_where_nothing_is_locked(made: Desk) -> None:
-    assert made.run("--break-lock", *ADD).status == 0
+def test_break_lock_without_a_lock_changes_nothing(existing: KeysCli) -> None:
+    assert existing.run("--break-lock", *ADD).status == 0
 
 
-def test_a_writer_whose_lock_was_broken_writes_nothing_and_leaves_the_next_ones_lock(made: Desk) -> None:
-    before, other = made.read(), held_since(0)
+def test_a_writer_whose_lock_was_broken_writes_nothing_and_keeps_the_other_writers_lock(existing: KeysCli) -> None:
+    before, other = existing.read(), held_since(0)
 
-    def break_in(document: Any, retired: str | None = None) -> Any:
-        made.write(other, ".lock")
+    def break_lock(document: Any, retired: str | None = None) -> Any:
+        existing.write(other, ".lock")
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", break_in):
-        ran = made.run("rotate-share")
-    assert (ran.status, ran.out) == (1, "")
-    assert "nothing was written" in ran.err
-    assert (made.read(), made.read(".lock")) == (before, other)
+    with patch("handler.keys.edit.rotate_share", break_lock):
+        result = existing.run("rotate-share")
+    assert (result.status, result.out) == (1, "")
+    assert "nothing was written" in result.err
+    assert (existing.read(), existing.read(".lock")) == (before, other)
 
 
-def test_the_lock_names_its_owner_and_the_time(made: Desk) -> None:
-    seen = []
+def test_the_lock_names_its_owner_and_the_time(existing: KeysCli) -> None:
+    locks = []
 
-    def look(document: Any, retired: str | None = None) -> Any:
-        seen.append(json.loads(made.read(".lock") or b""))
+    def read_lock(document: Any, retired: str | None = None) -> Any:
+        locks.append(json.loads(existing.read(".lock") or b""))
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", look):
-        assert made.run("rotate-share").status == 0
-    assert f"process {os.getpid()}" in seen[0]["owner"]
-    assert seen[0]["at"].endswith("Z")
+    with patch("handler.keys.edit.rotate_share", read_lock):
+        assert existing.run("rotate-share").status == 0
+    assert f"process {os.getpid()}" in locks[0]["owner"]
+    assert locks[0]["at"].endswith("Z")

@@ -1,4 +1,4 @@
-"""No link ever reaches the keys document, whatever covers it and however its path is written."""
+"""No link ever reaches the keys document, whichever mount covers it and however its path is written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.handler.client import Answered, ask, policy
-from tests.handler.keys_fixtures import READER, document, policy_with
+from tests.handler.keys_fixtures import READER, config_with, document
 
 LINKS = """
 region = "cn-hangzhou"
@@ -34,7 +34,7 @@ target = "oss://examplebucket/.links/"
 access = "anonymous"
 """
 
-WHOLE = [
+RESERVED = [
     "/.links/keys.json",
     "/%2elinks/keys.json",
     "/%2Elinks/keys.json",
@@ -78,7 +78,7 @@ REWRITTEN = [
     ".links/keys.json",
     "",
 ]
-# Names of other objects, which look alike to somebody who decodes twice, folds letters or normalises Unicode.
+# Names of other objects, which look the same to a program that decodes twice, folds case or normalises Unicode.
 OTHERS = [
     "/%252elinks/keys.json",
     "/.links%252fkeys.json",
@@ -92,7 +92,7 @@ OTHERS = [
     "/.links/%20keys.json",
 ]
 
-UNDER = policy(LINKS)
+CONFIG = policy(LINKS)
 
 
 def key_of(answered: Answered) -> str:
@@ -101,23 +101,23 @@ def key_of(answered: Answered) -> str:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", WHOLE)
-def test_the_document_does_not_exist(path: str, method: str) -> None:
-    answered = ask(path, method, under=UNDER)
+@pytest.mark.parametrize("path", RESERVED)
+def test_a_link_to_the_document_is_a_404(path: str, method: str) -> None:
+    answered = ask(path, method, under=CONFIG)
     assert answered.status == 404
     assert "Location" not in answered.headers
 
 
 @pytest.mark.parametrize("path", REWRITTEN)
-def test_a_path_that_clients_and_servers_rewrite_is_refused(path: str) -> None:
-    answered = ask(path, under=UNDER)
+def test_a_path_that_clients_or_servers_rewrite_is_refused(path: str) -> None:
+    answered = ask(path, under=CONFIG)
     assert answered.status == 400
     assert "Location" not in answered.headers
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_what_only_looks_like_the_document_is_another_object(path: str) -> None:
-    answered = ask(path, under=UNDER)
+def test_a_path_that_only_looks_like_the_document_is_another_object(path: str) -> None:
+    answered = ask(path, under=CONFIG)
     if answered.status == 302:
         assert key_of(answered) == unquote(path)[1:]
         assert not key_of(answered).startswith((".links/keys.json", ".links/state/"))
@@ -126,13 +126,13 @@ def test_what_only_looks_like_the_document_is_another_object(path: str) -> None:
 
 
 @pytest.mark.parametrize("query", [{"versionId": "CAEQEXAMPLE"}, {"download": "keys.json"}, {"format": "json"}])
-def test_no_parameter_brings_the_document_nearer(query: dict[str, str]) -> None:
-    assert ask("/.links/keys.json", query=query, under=UNDER).status == 404
+def test_no_query_parameter_gives_access_to_the_document(query: dict[str, str]) -> None:
+    assert ask("/.links/keys.json", query=query, under=CONFIG).status == 404
 
 
-def test_a_key_for_everything_does_not_reach_it(tmp_path: Path) -> None:
+def test_an_api_key_for_every_path_does_not_reach_it(tmp_path: Path) -> None:
     entry = {**document()["api"][0], "paths": ["/"], "methods": ["GET", "HEAD", "PUT", "POST", "SHARE"]}
-    under = policy_with(document(api=[entry]), tmp_path, LINKS)
-    for path in WHOLE:
-        assert ask(path, headers={"X-Api-Key": READER}, under=under).status == 404
-    assert ask("/near/other.json", headers={"X-Api-Key": READER}, under=under).status == 200
+    config = config_with(document(api=[entry]), tmp_path, LINKS)
+    for path in RESERVED:
+        assert ask(path, headers={"X-Api-Key": READER}, under=config).status == 404
+    assert ask("/near/other.json", headers={"X-Api-Key": READER}, under=config).status == 200

@@ -1,4 +1,4 @@
-"""Several writers at once, each a process of its own: none loses another's change."""
+"""Several writers at the same time, each a process of its own: no change is lost."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
         yield started
 
 
-def at_once(commands: list[list[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
-    """Runs the commands as processes that all live at the same time: status, stdout and stderr of each."""
+def run_concurrently(commands: list[list[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Runs the commands as concurrent processes: status, stdout and stderr of each."""
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "handler.keys", *command],
@@ -58,21 +58,21 @@ def additions(place: str) -> list[list[str]]:
     ]
 
 
-def check(ran: list[tuple[int, str, str]], text: bytes) -> None:
-    assert [status for status, _, _ in ran] == [0] * WRITERS, [err for _, _, err in ran]
-    keys = parse(text)
+def check(results: list[tuple[int, str, str]], content: bytes) -> None:
+    assert [status for status, _, _ in results] == [0] * WRITERS, [err for _, _, err in results]
+    keys = parse(content)
     assert {key.id for key in keys.api} == {f"key{number}" for number in range(WRITERS)}
-    assert len({out for _, out, _ in ran}) == WRITERS
+    assert len({out for _, out, _ in results}) == WRITERS
 
 
-def test_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:
+def test_concurrent_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(document(api=[])))
-    check(at_once(additions(f"file:{path}"), {}), path.read_bytes())
+    check(run_concurrently(additions(f"file:{path}"), {}), path.read_bytes())
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
+def test_concurrent_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
     oss.put(document(api=[]))
     environment = {
         "LINK_REGION": "cn-hangzhou",
@@ -81,46 +81,46 @@ def test_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
         "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
         "OSS_SESSION_TOKEN": KEYS.security_token or "",
     }
-    check(at_once(additions(str(PLACE)), environment), oss.store.get(PLACE).body)
+    check(run_concurrently(additions(str(PLACE)), environment), oss.store.get(PLACE).body)
     assert oss.store.get(PLACE._replace(key=PLACE.key + ".lock")).status == 404
 
 
-def test_of_two_that_make_the_document_one_does(tmp_path: Path) -> None:
+def test_only_one_of_two_concurrent_inits_succeeds(tmp_path: Path) -> None:
     place = f"file:{tmp_path / 'keys.json'}"
-    ran = at_once([["--keys", place, "init"]] * 2, {})
-    assert sorted(status for status, _, _ in ran) == [0, 1]
-    made = next(out for status, out, _ in ran if status == 0)
-    assert parse((tmp_path / "keys.json").read_bytes()).share[0].id in made
+    results = run_concurrently([["--keys", place, "init"]] * 2, {})
+    assert sorted(status for status, _, _ in results) == [0, 1]
+    message = next(out for status, out, _ in results if status == 0)
+    assert parse((tmp_path / "keys.json").read_bytes()).share[0].id in message
 
 
-# --- a lock whose answer is lost -------------------------------------------------------------------------------------
+# --- a lock whose response is lost -----------------------------------------------------------------------------------
 
 LOCK = Location("examplebucket", ".links/keys.json.lock")
 
 
-def test_a_lock_whose_answer_was_lost_is_ours_if_it_holds_what_we_wrote(oss: LocalOss) -> None:
+def test_if_the_response_was_lost_the_content_of_the_lock_decides(oss: LocalOss) -> None:
     put = OssClient.put
 
-    def lose(
+    def put_and_lose_response(
         store: OssClient, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False
     ) -> OssResponse:
         put(store, place, body, content_type=content_type, forbid_overwrite=forbid_overwrite)
         raise OssUnavailable("No answer.")
 
-    with patch.object(OssClient, "put", lose):
+    with patch.object(OssClient, "put", put_and_lose_response):
         assert OssKeysStore(LOCK, oss.store).create(b"mine")
         assert not OssKeysStore(LOCK, oss.store).create(b"another's")
 
 
 @pytest.mark.parametrize("status", [409, 500, 503])
-def test_after_an_answer_that_says_nothing_the_object_tells(status: int, oss: LocalOss) -> None:
+def test_after_an_ambiguous_response_the_content_of_the_lock_decides(status: int, oss: LocalOss) -> None:
     oss.put(b"mine", LOCK)
     with patch.object(OssClient, "put", return_value=OssResponse(status, {}, b"", "")):
         assert OssKeysStore(LOCK, oss.store).create(b"mine")
         assert not OssKeysStore(LOCK, oss.store).create(b"another's")
 
 
-def test_a_lock_that_never_arrived_is_not_held(oss: LocalOss) -> None:
+def test_a_lock_that_was_never_written_is_not_held(oss: LocalOss) -> None:
     with (
         patch.object(OssClient, "put", side_effect=OssUnavailable("No answer.")),
         pytest.raises(KeysStoreError),
@@ -128,7 +128,7 @@ def test_a_lock_that_never_arrived_is_not_held(oss: LocalOss) -> None:
         OssKeysStore(LOCK, oss.store).create(b"mine")
 
 
-def test_a_lock_that_was_given_back_meanwhile_can_be_taken(oss: LocalOss) -> None:
+def test_a_lock_that_was_released_meanwhile_can_be_acquired(oss: LocalOss) -> None:
     with patch.object(OssClient, "put", return_value=OssResponse(409, {}, b"", "FileAlreadyExists")):
         assert not OssKeysStore(LOCK, oss.store).create(b"mine")
     assert OssKeysStore(LOCK, oss.store).create(b"mine")
