@@ -33,7 +33,7 @@ def write(facts: Mapping[str, object]) -> None:
 
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
-    if not _SECRET_CHARACTERS.isdisjoint(value) or any(mark in value.lower() for mark in _SECRET_WORDS):
+    if not _SECRET_CHARACTERS.isdisjoint(value) or any(word in value.lower() for word in _SECRET_WORDS):
         from signer import redact
 
         value = redact(value)

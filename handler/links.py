@@ -115,10 +115,7 @@ def resolve_expiry(
     limits: tuple[ExpiryLimit, ...] = (),
     extra: int = 0,
 ) -> tuple[str | None, int]:
-    """The lifetime in seconds from `issued_at`, of which `extra` are added to those requested.
-
-    Returned as `apply_limits` does, with the source of the limit that shortened it.
-    """
+    """What `apply_limits` returns for the requested lifetime plus `extra`, in seconds from `issued_at`."""
     requested = (mount.expires if expires is None else read_expires(expires)) + extra
     mount_limit = ExpiryLimit("mount", mount.max_expires)
     return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, role, now, issued_at)))

@@ -29,7 +29,7 @@ class OssUnavailable(HandlerError):
 
 
 class OssResponse(NamedTuple):
-    """A response of OSS: `headers` have lower-case names, `code` is that of the error, "" where there is none."""
+    """A response of OSS: `headers` have lower-case names, `code` is that of an error, otherwise ""."""
 
     status: int
     headers: Mapping[str, str]
@@ -174,7 +174,7 @@ def _session() -> Session:
         import requests
 
         session = requests.Session()
-        # Proxies and .netrc of the environment must not receive credentials.
+        # Ignore proxies and .netrc: they could receive or replace the credentials.
         session.trust_env = False
         _sessions.append(session)
     return _sessions[0]
