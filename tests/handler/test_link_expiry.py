@@ -12,7 +12,7 @@ from handler.config import Config
 from handler.context import ExpiryLimit
 from handler.credentials import _STARTED, ENVIRONMENT_LIFETIME, RoleCredentials
 from handler.errors import Problem
-from handler.links import IssuedLink, create_link
+from handler.links import IssuedLink, apply_limits, create_link
 from signer.times import parse_duration
 from tests.handler.client import KEYS, NOW, Answered, ask, context, mount
 
@@ -180,6 +180,17 @@ def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
     shortest = min(seconds for _, seconds in order)
     assert issued.link.expires_in == shortest
     assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
+
+
+LIMITS = st.lists(st.builds(ExpiryLimit, st.sampled_from(["mount", "share", "caller"]), st.integers(-5, 5)), max_size=5)
+
+
+@given(st.integers(-5, 5), LIMITS.map(tuple))
+def test_the_first_of_the_shortest_limits_applies(requested: int, limits: tuple[ExpiryLimit, ...]) -> None:
+    source, seconds = apply_limits(requested, limits)
+    assert seconds == min((requested, *(limit.seconds for limit in limits)))
+    shortest = [limit.source for limit in limits if limit.seconds == seconds]
+    assert source == (None if seconds == requested else shortest[0])
 
 
 @given(st.floats(-100, 200, allow_nan=False))

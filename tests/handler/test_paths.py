@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.errors import Problem
-from handler.paths import read_path
+from handler.paths import check_path, covers, path_fault, read_path
 from tests.handler.client import ask, invoke, mount, policy
 
 ROOT = policy(
@@ -236,3 +236,74 @@ def test_the_events_own_decoded_path_is_not_read() -> None:
     raw = b"""{"version": "v1", "rawPath": "/exampledir/a.txt", "headers": {}, "queryParameters": {}, "body": "",
                "requestContext": {"http": {"method": "GET", "path": "/exampledir/other.txt"}, "requestId": "r"}}"""
     assert invoke(raw).key == "exampledir/a.txt"
+
+
+# --- the rules themselves -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("/", None),
+        ("/a/b.txt", None),
+        ("/a%2Fb", None),
+        ("/a?b#c", None),
+        ("/" + "你" * 341, None),
+        ("", "it must begin with /"),
+        ("a", "it must begin with /"),
+        ("/a\ud800", "it is not valid UTF-8"),
+        ("/" + "你" * 341 + "a", "it has 1024 bytes and exceeds the maximum of 1023"),
+        ("/a\n", "it contains a control character"),
+        ("/a\x9f", "it contains a control character"),
+        ("/a//b", "it contains //, which HTTP clients rewrite"),
+        ("/a/../b", "it has a segment . or .., which HTTP clients rewrite"),
+        ("/.", "it has a segment . or .., which HTTP clients rewrite"),
+    ],
+)
+def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
+    assert path_fault(path) == fault
+    if fault is None:
+        assert check_path(path) == path
+    else:
+        with pytest.raises(Problem) as error:
+            check_path(path)
+        assert (error.value.code, error.value.sentence) == ("bad_path", f"Invalid path: {fault}.")
+
+
+@given(st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map("".join))
+def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -> None:
+    decoded = path_or_problem(quote(path, safe="/", errors="surrogatepass"))
+    assert (path_fault(path) is None) == (decoded == path)
+    assert (path_fault(path) is None) != isinstance(decoded, Problem)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "path", "covered"),
+    [
+        ("/", "/", True),
+        ("/", "/a/b", True),
+        ("/a/", "/a/", True),
+        ("/a/", "/a/b", True),
+        ("/a/", "/a", False),
+        ("/a/", "/ab", False),
+        ("/a", "/a", True),
+        ("/a", "/a/", False),
+        ("/a", "/a/b", False),
+        ("/a", "/ab", False),
+        ("/a/b", "/a/", False),
+    ],
+)
+def test_a_path_covers_itself_and_with_a_final_slash_all_below_it(allowed: str, path: str, covered: bool) -> None:
+    assert covers(allowed, path) is covered
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "/"]), max_size=4).map("".join).map("/".__add__)
+
+
+@given(PATHS, PATHS, PATHS)
+def test_what_a_covered_path_covers_is_covered_too(first: str, second: str, third: str) -> None:
+    assert covers(first, first)
+    if covers(first, second) and covers(second, third):
+        assert covers(first, third)
+    if covers(first, second) and covers(second, first):
+        assert first == second
