@@ -1,4 +1,4 @@
-"""The service: one request in, one response out, and one line of audit for each."""
+"""The HTTP service, independent of the platform: one request in, one response and one audit line out."""
 
 from __future__ import annotations
 
@@ -25,28 +25,26 @@ CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
 CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
 CORS_MAX_AGE = "600"  # seconds
 
-ConfigLoader = Callable[[], Config]
-
 
 def answer(
-    read: Callable[[], Request],
-    config: ConfigLoader,
+    read_request: Callable[[], Request],
+    load_config: Callable[[], Config],
     context: object,
     *,
     request_id: str,
     client_ip: str = "",
     now: float | None = None,
 ) -> Response:
-    """The response to the request that `read` gives, under the configuration that `config` gives; it never raises.
+    """Answers a request under a configuration, and never raises.
 
-    A request that cannot be read is a 400, an invalid configuration or a fault of our own a 500. The audit line is
-    written before the response leaves. `now` is in Unix seconds.
+    A `Problem` of `read_request` becomes its response, an `InvalidConfig` of `load_config` and any other exception a
+    500. The audit line is written before the function returns. `now` is in Unix seconds.
     """
     try:
-        return _answer(read, config, context, request_id, client_ip, now)
+        return _answer(read_request, load_config, context, request_id, client_ip, now)
     except Exception as error:
         problem = Problem("internal_error")
-        # Writing the line may be what failed; the caller gets a problem all the same.
+        # Writing the audit line may be what failed: the caller gets a response even then.
         with suppress(Exception):
             line = {"request_id": audit.string(request_id), "code": problem.code, "status": problem.status}
             audit.write({**line, "fault": audit.fault(error)})
@@ -55,8 +53,8 @@ def answer(
 
 
 def _answer(
-    read: Callable[[], Request],
-    config: ConfigLoader,
+    read_request: Callable[[], Request],
+    load_config: Callable[[], Config],
     context: object,
     request_id: str,
     client_ip: str,
@@ -77,10 +75,10 @@ def _answer(
     }
     request = response = None
     try:
-        request = read()
+        request = read_request()
         facts["method"] = audit.string(request.method)
         path = _path(request, facts)
-        invocation = Invocation(config(), context, time.time() if now is None else now, facts)
+        invocation = Invocation(load_config(), context, time.time() if now is None else now, facts)
         response = route(request, invocation, path)
     except Problem as error:
         problem = error
@@ -93,7 +91,7 @@ def _answer(
         response = _problem_response(problem, request, request_id, facts)
     if request is not None and "origin" in request.headers:
         with suppress(InvalidConfig):
-            response = _with_cors(request, config(), response)
+            response = _with_cors(request, load_config(), response)
     facts["status"] = response.status
     facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
     audit.write(facts)
@@ -102,7 +100,7 @@ def _answer(
 
 
 def _path(request: Request, facts: dict[str, object]) -> str:
-    """The decoded path, noted for the audit line; as it came where it cannot be decoded. Raises the 400 `bad_path`."""
+    """The decoded path. Adds it to the audit line, undecoded where it is invalid. Raises the 400 `bad_path`."""
     try:
         path = read_path(request.raw_path)
     except Problem:
@@ -113,7 +111,7 @@ def _path(request: Request, facts: dict[str, object]) -> str:
 
 
 def route(request: Request, invocation: Invocation, path: str) -> Response:
-    """The response of the endpoint at a path, for the caller that the request names. Raises `Problem`."""
+    """The response of the endpoint at a path, for the caller whose credential the request carries. Raises `Problem`."""
     if "authorization" in request.headers or "x-api-key" in request.headers:
         from .auth import identify
 
@@ -124,7 +122,7 @@ def route(request: Request, invocation: Invocation, path: str) -> Response:
 
 
 def _problem_response(problem: Problem, request: Request | None, request_id: str, facts: dict[str, object]) -> Response:
-    # The log's end must not show a refused caller more than the problem does.
+    # Callers may read their log: the line of a refused request must say no more than the response.
     for name in ("mount", "expires_in", "clamped_by", "bucket", "key", "share"):
         if name in facts:
             facts[name] = None
@@ -135,17 +133,17 @@ def _problem_response(problem: Problem, request: Request | None, request_id: str
 
             page = problem_page(problem, request_id, request.headers.get("accept-language", ""))
             return page._replace(headers={**page.headers, **problem.headers})
-        except Exception as error:  # the problem itself must be answered, page or no page
+        except Exception as error:  # a broken page must not hide the problem
             facts["fault"] = audit.fault(error)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
     return Response(problem.status, headers, problem.json(request_id))
 
 
 def _with_cors(request: Request, config: Config, response: Response) -> Response:
-    """The response with what a page of an allowed origin needs to read it; a redirect stays as it is.
+    """Adds the CORS headers for an allowed origin; a redirect stays as it is.
 
-    Function Compute itself echoes the Origin into Access-Control-Allow-Origin, and a browser refuses two values of it:
-    the function adds its own only where links.toml says cors_allow_origin = "function".
+    Function Compute adds Access-Control-Allow-Origin itself, and browsers refuse two of them: the function adds it
+    only where links.toml says cors_allow_origin = "function".
     """
     origin = request.headers["origin"]
     if origin not in config.cors or 300 <= response.status < 400:

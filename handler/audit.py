@@ -1,8 +1,7 @@
-"""One JSON line for each response, on stdout, where Function Compute's logs are read.
+"""The audit log: one JSON line for each response, on stdout, from where Function Compute collects logs.
 
-Callers may be able to read the end of the log of their own request, so the line of a refusal says no more than its
-problem does, and nothing secret can be in it: only the facts named here are written, none of them a header, a
-query or a link.
+Callers may be able to read the end of their request's log. So the line of a refused request says no more than its
+response, and no line contains a header, a query, a link or anything secret.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import unquote
 
-# Bytes of a string once it is escaped: room for every legal path, and for all strings of a line within 16 KB.
+# Bytes of a JSON-escaped string: every valid path fits, and an entire line stays below 16 KB.
 MAX_PATH = 4096
 MAX_STRING = 1024
-_ESCAPED = 12  # bytes of one character at most
-# A string without any of these has nothing to redact.
-_SIGNS = frozenset("=:%,")
-_MARKS = ("fcp_", "whsec_", "bearer")
+_MAX_ESCAPE = 12  # bytes of one escaped character at most
+# A string without any of these contains nothing to redact.
+_SECRET_CHARACTERS = frozenset("=:%,")
+_SECRET_WORDS = ("fcp_", "whsec_", "bearer")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def write(facts: Mapping[str, object]) -> None:
-    """Writes the line in one piece. A log that is full or closed never costs anyone their response."""
+    """Writes one line. A log that is full or closed never makes a response fail."""
     try:
         sys.stdout.write(_encode(facts) + "\n")
         sys.stdout.flush()
@@ -33,28 +32,28 @@ def write(facts: Mapping[str, object]) -> None:
 
 
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
-    """A caller's string, at most `max_bytes` once escaped, and without what looks like a secret."""
-    if not _SIGNS.isdisjoint(value) or any(mark in value.lower() for mark in _MARKS):
+    """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
+    if not _SECRET_CHARACTERS.isdisjoint(value) or any(word in value.lower() for word in _SECRET_WORDS):
         from signer import redact
 
         value = redact(value)
         if "%" in value:
-            # Percent-encoding hides names from the redaction: a secret written that way is shown decoded and redacted.
+            # Percent-encoding hides secrets from the redaction: such a string is logged decoded and redacted.
             decoded = unquote(unquote(value))
             redacted = redact(decoded)
             value = value if redacted == decoded else redacted
-    if len(value) * _ESCAPED <= max_bytes or len(_encode(value)) <= max_bytes:
+    if len(value) * _MAX_ESCAPE <= max_bytes or len(_encode(value)) <= max_bytes:
         return value
-    return value[: max_bytes // _ESCAPED] + "…"
+    return value[: max_bytes // _MAX_ESCAPE] + "…"
 
 
 def path(value: str) -> str:
-    """A path or a key, never shortened where it is a legal one."""
+    """A path or key; a valid one is never shortened."""
     return string(value, MAX_PATH)
 
 
 def fault(error: BaseException) -> dict[str, object]:
-    """An unexpected error as types, files and lines; values and messages are left out."""
+    """An unexpected error by its type, files and line numbers, without messages and values, which may be secret."""
     frames = []
     trace: TracebackType | None = error.__traceback__
     while trace is not None:

@@ -1,4 +1,4 @@
-"""What one invocation brings beside its request: the configuration, the credentials' source, the clock, the caller."""
+"""One call of the function, apart from its request: configuration, credentials, time and caller."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .paths import covers
 
 
 class ExpiryLimit(NamedTuple):
-    """A limit on the lifetime of a link: what sets it (mount, share, caller or credentials), and its seconds."""
+    """A limit on the lifetime of a link in seconds, and its source: mount, share, caller or credentials."""
 
     source: str
     seconds: int
 
 
 class Caller(NamedTuple):
-    """A known caller. `id` is for the audit log, `kind` is "api" or "jwt", `owner` is who owns the caller's shares.
+    """An authenticated caller. `id` is for the audit log, `kind` is "api" or "jwt", `owner` owns the caller's shares.
 
-    `paths` and `methods` are those of the API key or token; `expires_at` is in Unix seconds, None for never.
+    `paths` and `methods` are what the API key or token allows; it expires at `expires_at` (Unix seconds, None: never).
     """
 
     id: str
@@ -29,16 +29,16 @@ class Caller(NamedTuple):
     expires_at: float | None
 
     def allows(self, path: str, method: str) -> bool:
-        """Whether the caller may get a link for `method`, or for SHARE make a share, at a decoded path."""
+        """Whether the caller may get a link for `method` at a decoded path; the method SHARE is for creating shares."""
         return method in self.methods and any(covers(allowed, path) for allowed in self.paths)
 
     def limits(self, now: float) -> tuple[ExpiryLimit, ...]:
-        """No link outlives the caller's key or token."""
+        """The limit that keeps a link from outliving the caller's API key or token."""
         return () if self.expires_at is None else (ExpiryLimit("caller", int(self.expires_at) - int(now)),)
 
 
 class Invocation(NamedTuple):
-    """One call of the function. `context` is the platform's, which carries the credentials; `now` is in Unix seconds.
+    """One call of the function. `context` is the platform's object, with the credentials; `now` is in Unix seconds.
 
     `facts` go into the audit line. `caller` is None for an anonymous request.
     """

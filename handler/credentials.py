@@ -1,4 +1,4 @@
-"""The credentials of one invocation: from its context, else from the environment."""
+"""The credentials of one invocation: from its context, otherwise from the environment."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
 from .errors import Problem
 
-# The role's keys are valid for 36 hours, and those in the environment are as old as the process.
+# The role's credentials are valid for 36 hours; those in the environment are as old as the process.
 ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
 _STARTED = time.time()
 
 
 class RoleCredentials(NamedTuple):
-    """What signs an invocation's links. `expires_at` (Unix seconds) is when they expire at the latest, where known."""
+    """The credentials of the function's role. They expire no later than `expires_at` (Unix seconds, None: unknown)."""
 
     credentials: Credentials
     expires_at: float | None
 
 
 def credentials_for(context: object, *, started: float = _STARTED) -> RoleCredentials:
-    """The credentials that came with the invocation, else those of the process that started at `started`.
+    """The credentials of the invocation, otherwise those in the environment since `started` (Unix seconds).
 
-    Python 3.10 hands over new ones with each invocation; Python 3.12 and Debian 11 have them in the environment
-    only. Raises the 503 `no_credentials`.
+    The runtime of Python 3.10 passes new ones with each invocation; Python 3.12 and Debian 11 have them in the
+    environment only. Raises the 503 `no_credentials`.
     """
     provided = getattr(context, "credentials", None)
     key_id = getattr(provided, "access_key_id", None)

@@ -1,4 +1,4 @@
-"""Function Compute's HTTP event in, its HTTP response out.
+"""The entry point of HTTP triggers in built-in runtimes.
 
 Source: the Function Compute page on HTTP triggers and built-in runtimes (event version v1).
 """
@@ -15,12 +15,12 @@ _STRINGS = frozenset({str})
 
 
 def on_http(event: bytes | str, context: object) -> dict[str, object]:
-    """The HTTP function: `event` is the trigger's JSON; the result is what the trigger expects."""
+    """Answers a request: `event` is the trigger's JSON, and the result is the response that the trigger expects."""
     document = _parse(event)
     request_context = document.get("requestContext") if document is not None else None
     request_context = request_context if isinstance(request_context, dict) else {}
-    transport = request_context.get("http")
-    client_ip = transport.get("sourceIp") if isinstance(transport, dict) else None
+    http = request_context.get("http")
+    client_ip = http.get("sourceIp") if isinstance(http, dict) else None
     request_id = getattr(context, "request_id", None) or request_context.get("requestId")
     response = app.answer(
         lambda: read_event(document),
@@ -33,12 +33,12 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
 
 
 def read_event(document: dict[str, object] | None) -> Request:
-    """The request that an HTTP event describes. Raises the 400 `bad_event` for any other shape."""
+    """The request that a parsed event describes. Raises the 400 `bad_event` for any other event."""
     if document is None:
         raise _bad_event("it must be a JSON object")
     request_context = document.get("requestContext")
-    transport = request_context.get("http") if isinstance(request_context, dict) else None
-    method = transport.get("method") if isinstance(transport, dict) else None
+    http = request_context.get("http") if isinstance(request_context, dict) else None
+    method = http.get("method") if isinstance(http, dict) else None
     raw_path = document.get("rawPath")
     if not isinstance(request_context, dict) or not isinstance(method, str) or not isinstance(raw_path, str):
         raise _bad_event("rawPath and requestContext.http.method must be strings")
@@ -83,8 +83,8 @@ def _body(document: dict[str, object]) -> bytes:
             return b64decode(body, validate=True)
         return body.encode()
     except ValueError:
-        raise _bad_event("body must be valid base64 where isBase64Encoded is true, and else valid UTF-8") from None
+        raise _bad_event("body must be valid base64 if isBase64Encoded is true, otherwise valid UTF-8") from None
 
 
-def _bad_event(fault: str) -> Problem:
-    return Problem("bad_event", f"Invalid event: {fault}. Call this function through its HTTP trigger.")
+def _bad_event(reason: str) -> Problem:
+    return Problem("bad_event", f"Invalid event: {reason}. Call this function through its HTTP trigger.")

@@ -1,4 +1,4 @@
-"""The core: from what a caller requests and what a mount allows to a link."""
+"""Creates links: finds the mount of a path, and limits the lifetime of the link."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from .context import ExpiryLimit
 from .credentials import RoleCredentials
 from .errors import Problem
 
-# A link that expires before the next few clicks is of no use to anyone.
-MIN_LIFETIME = 60  # seconds
+MIN_LIFETIME = 60  # seconds that credentials must still be valid, so that their links are of use
 
 
 class IssuedLink(NamedTuple):
-    """A link, and what made it shorter than requested: None, mount, share, caller or credentials."""
+    """A link, and the source of the limit that shortened its lifetime: None, mount, share, caller or credentials."""
 
     link: Link
     clamped_by: str | None
 
     def document(self) -> dict[str, object]:
-        """The members of its JSON; times are RFC 3339 in UTC."""
+        """The link as JSON; times are RFC 3339 in UTC."""
         link = self.link
         return {
             "url": link.url,
@@ -62,11 +61,11 @@ def create_link(
     limits: tuple[ExpiryLimit, ...] = (),
     window: int | None = None,
 ) -> IssuedLink:
-    """A link to an object of a mount, held to every limit.
+    """A link to an object of a mount, within every limit.
 
-    `expires` is as callers write it (90, 15m, 2h, 1d), None for the mount's own; `limits` are those of a share and
-    of a caller, in this order. With `window` (seconds), all links created within one are the same: they are signed at
-    its beginning and live that much longer. Raises a `Problem` for what cannot be linked.
+    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default; `limits` are those of
+    a share and of a caller, in this order. With `window` (seconds), all links created within one window are equal:
+    they are signed at its start and valid for that much longer. Raises a `Problem` where no link can be created.
     """
     issued_at = int(now)
     if window:
@@ -99,10 +98,10 @@ def create_link(
 
 
 def invalid_key() -> Problem:
-    """The 400 of a path whose key is invalid, without the signer's figures: they would show how long the prefix is."""
+    """The 400 `bad_path` for an invalid key, without the signer's message, which shows the length of the prefix."""
     return Problem(
         "bad_path",
-        "Invalid path: with its prefix, the object's key must have at most 1023 bytes and not begin with \\.",
+        "Invalid path: with its prefix, the object's key must have at most 1023 bytes and must not begin with \\.",
     )
 
 
@@ -116,14 +115,14 @@ def resolve_expiry(
     limits: tuple[ExpiryLimit, ...] = (),
     extra: int = 0,
 ) -> tuple[str | None, int]:
-    """What cuts the requested lifetime plus `extra`, None if nothing does, and the seconds from `issued_at`."""
+    """What `apply_limits` returns for the requested lifetime plus `extra`, in seconds from `issued_at`."""
     requested = (mount.expires if expires is None else read_expires(expires)) + extra
     mount_limit = ExpiryLimit("mount", mount.max_expires)
     return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, role, now, issued_at)))
 
 
 def read_expires(expires: str) -> int:
-    """Seconds of what a caller wrote. Raises the 400 `bad_expires`."""
+    """The seconds of a duration that a caller wrote. Raises the 400 `bad_expires`."""
     seconds = parse_duration(expires)
     if seconds is None:
         raise Problem("bad_expires", 'Invalid "expires": expected a duration such as 90, 15m, 2h or 1d.')
@@ -131,7 +130,7 @@ def read_expires(expires: str) -> int:
 
 
 def credentials_limit(config: Config, role: RoleCredentials, now: float, issued_at: int) -> ExpiryLimit:
-    """How long the credentials sign for, from `issued_at`. Raises the 503 `credentials_ending`."""
+    """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_ending`."""
     if role.expires_at is None:
         return ExpiryLimit("credentials", config.credential_life)
     if int(role.expires_at) - int(now) < MIN_LIFETIME:
@@ -140,7 +139,10 @@ def credentials_limit(config: Config, role: RoleCredentials, now: float, issued_
 
 
 def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str | None, int]:
-    """What cuts the requested seconds, and how many are left; on a tie the first limit."""
+    """The source of the limit that shortens the requested seconds (None: no limit does), and the seconds that remain.
+
+    Of equal limits, the first one is named.
+    """
     source = None
     for limit in limits:
         if limit.seconds < requested:
@@ -149,10 +151,9 @@ def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str |
 
 
 def attachment(name: str, key: str) -> str:
-    """`Content-Disposition` that downloads an object as `name`, or under its key's own name if that is empty.
+    """The `Content-Disposition` that downloads an object as `name`, or under the last segment of its key if empty.
 
-    An object whose own name is not a file name is downloaded without one; the client then chooses. Raises the 400
-    `bad_download` for an invalid `name`.
+    Where that segment is not a file name, the client chooses one. Raises the 400 `bad_download` for an invalid `name`.
     """
     from signer.disposition import attachment as disposition
 

@@ -1,4 +1,4 @@
-"""The function's own few requests to OSS, each through a presigned URL, by the internal endpoint."""
+"""The function's own requests to OSS, each through a presigned URL, at the internal endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .errors import HandlerError, Problem
 if TYPE_CHECKING:
     from requests import Session
 
-TIMEOUT = (3.0, 10.0)  # seconds to connect, and between two bytes
+TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
 
@@ -29,7 +29,7 @@ class OssUnavailable(HandlerError):
 
 
 class OssResponse(NamedTuple):
-    """What OSS answered: `headers` with lower-case names, `code` of its error, "" where it gave none."""
+    """A response of OSS: `headers` have lower-case names, `code` is that of an error, otherwise ""."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,7 +42,7 @@ class OssResponse(NamedTuple):
 
 
 class OssClient(NamedTuple):
-    """OSS as one invocation reaches it: its credentials, the endpoint, and the HTTP session that is kept alive."""
+    """OSS at one endpoint, with the credentials of one invocation and the HTTP session of the process."""
 
     credentials: Credentials
     endpoint: Endpoint
@@ -52,15 +52,15 @@ class OssClient(NamedTuple):
         return self.request("HEAD", location, query=query)
 
     def get(self, location: Location, *, etag: str | None = None) -> OssResponse:
-        """A small object; 304 where it still has the `etag`."""
+        """A small object; 304 if it still has the `etag`."""
         return self.request("GET", location, unsigned={"If-None-Match": etag} if etag else None)
 
     def put(
         self, location: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False, retry: bool = True
     ) -> OssResponse:
-        """Writes an object. With `forbid_overwrite`, 409 FileAlreadyExists where there is one.
+        """Writes an object; with `forbid_overwrite`, 409 FileAlreadyExists if it exists.
 
-        A claim is never retried here: after a lost answer, only a look at the object shows who wrote it.
+        The latter is never retried: after a lost response, only reading the object shows who wrote it.
         """
         headers = {"Content-Type": content_type}
         if forbid_overwrite:
@@ -68,7 +68,7 @@ class OssClient(NamedTuple):
         return self.request("PUT", location, headers=headers, body=body, retry=retry and not forbid_overwrite)
 
     def delete(self, location: Location) -> OssResponse:
-        """Removes an object; 204 also where there was none."""
+        """Deletes an object; 204 even if it did not exist."""
         return self.request("DELETE", location)
 
     def request(
@@ -82,12 +82,12 @@ class OssClient(NamedTuple):
         body: bytes | None = None,
         retry: bool = True,
     ) -> OssResponse:
-        """One signed request, with `retry` sent once more after a connection fault. Raises `OssUnavailable`.
+        """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
-        `headers` are signed where OSS signs them; `unsigned` ones are only sent.
+        `headers` are signed where OSS signs them; `unsigned` headers are only sent.
         """
         from requests import RequestException
-        from requests.exceptions import ConnectionError as ConnectionFault
+        from requests.exceptions import ConnectionError as ConnectionFailed
 
         link = presign(
             method,
@@ -112,16 +112,16 @@ class OssClient(NamedTuple):
                         )
                     length = _content_length(response.headers)
                     if method != "HEAD" and response.status_code != 304 and len(content) < length:
-                        raise ConnectionFault("The answer was cut short.")
+                        raise ConnectionFailed("The response is incomplete.")
                     received = {name.lower(): value for name, value in response.headers.items()}
                     code = _error_code(response.status_code, received, content)
                     return OssResponse(response.status_code, received, content, code)
-            except ConnectionFault:
+            except ConnectionFailed:
                 if last:
                     break
             except RequestException as error:
                 raise OssUnavailable(redact(f"OSS did not answer ({type(error).__name__}). Try again.")) from None
-            except Exception as error:  # urllib3's own faults while the body is read
+            except Exception as error:  # of urllib3, while the body is read
                 if not type(error).__module__.startswith("urllib3"):
                     raise
                 if last:
@@ -130,10 +130,7 @@ class OssClient(NamedTuple):
 
 
 def client_for(invocation: Invocation) -> OssClient:
-    """OSS with the credentials of an invocation, at the internal endpoint or the configured local one.
-
-    Raises the 503 `no_credentials`.
-    """
+    """OSS for an invocation, at the internal endpoint or the configured local one. Raises the 503 `no_credentials`."""
     config = invocation.config
     return client_at(config_endpoint(config), credentials_for(invocation.context).credentials)
 
@@ -147,9 +144,9 @@ def client_at(endpoint: Endpoint, credentials: Credentials) -> OssClient:
 
 
 def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
-    """The headers of an object that can be downloaded.
+    """The headers of an object that can be downloaded; of the query, only `versionId` is used.
 
-    Raises the 404 `not_found` for a missing object, 409 `object_archived` for one that is not restored, and 503
+    Raises the 404 `not_found`, the 409 `object_archived` for an object that must be restored first, and the 503
     `oss_unavailable`.
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
@@ -157,7 +154,7 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
         response = client_for(invocation).head(Location(mount.target.bucket, key), version)
     except OssUnavailable:
         raise Problem("oss_unavailable") from None
-    # A version of another form is a 400, and one that is a delete marker a 405.
+    # OSS answers 400 for an invalid version, and 405 for a delete marker.
     if response.status == 404 or (version and response.status in (400, 405)):
         raise Problem("not_found")
     if not response.ok:
@@ -172,25 +169,25 @@ _sessions: list[Session] = []
 
 
 def _session() -> Session:
-    """The session of this process, so that connections live on between invocations."""
+    """The session of this process, which keeps connections open between invocations."""
     if not _sessions:
         import requests
 
         session = requests.Session()
-        # Proxies and .netrc of the environment must not decide where credentials go.
+        # Ignore proxies and .netrc: they could receive or replace the credentials.
         session.trust_env = False
         _sessions.append(session)
     return _sessions[0]
 
 
 def _content_length(headers: Mapping[str, str]) -> int:
-    """The length that a body should have; urllib3 accepts a shorter one if it is read in one piece."""
+    """The length of a complete body in bytes; urllib3 accepts a shorter one if it is read at once."""
     length = headers.get("Content-Length", "")
     return int(length) if length.isdigit() else 0
 
 
 def _error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """The `Code` of an error, from the body or, for HEAD, from the header that carries it."""
+    """The `Code` of an error, from the body or, for HEAD, from its header."""
     if status < 300:
         return ""
     document = body

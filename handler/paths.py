@@ -1,4 +1,4 @@
-"""Paths of requests, mounts and keys: decoded exactly once, checked, never normalised."""
+"""The rules for paths: decoded exactly once, checked, never normalised."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from urllib.parse import unquote
 
 from .errors import Problem
 
-MAX_BYTES = 1023
+MAX_BYTES = 1023  # of an object's key
 
 _PLAIN = re.compile(r"/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*")
-_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})|[?#]")
+_BAD_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})|[?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ENCODE_ONCE = "Percent-encode the object's key once, as UTF-8"
 
 
 def read_path(raw: str) -> str:
-    """The path of a request, percent-decoded once. Raises the 400 `bad_path` for what no object can be reached by."""
+    """The path of a request, percent-decoded once. Raises the 400 `bad_path` where it cannot be an object's."""
     if len(raw) <= MAX_BYTES and _PLAIN.fullmatch(raw):
         return raw
     if not raw.startswith("/"):
         raise _bad_path("it must begin with /")
-    if _BROKEN.search(raw):
-        raise _bad_path("it has an incomplete percent-encoding, or a bare ? or #")
+    if _BAD_ENCODING.search(raw):
+        raise _bad_path(f"it has an incomplete percent-encoding, or a bare ? or #. {_ENCODE_ONCE}")
     try:
         path = unquote(raw, errors="strict")
     except UnicodeError:
-        raise _bad_path("it is not valid UTF-8 once decoded") from None
+        raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
     return check_path(path)
 
 
 def check_path(path: str) -> str:
-    """A path that is already decoded, as JSON has it. Raises the 400 `bad_path` as `read_path` does."""
+    """A path that is decoded already, as in JSON. Raises the 400 `bad_path`."""
     if len(path) <= MAX_BYTES and _PLAIN.fullmatch(path):
         return path
     fault = path_fault(path)
@@ -40,7 +41,7 @@ def check_path(path: str) -> str:
 
 
 def path_fault(path: str) -> str | None:
-    """What no path of an object may be, None for a valid one; the words follow "it" or "path"."""
+    """Why a decoded path cannot be the path of an object, None where it can; the reason begins with "it"."""
     if not path.startswith("/"):
         return "it must begin with /"
     try:
@@ -63,5 +64,5 @@ def covers(allowed: str, path: str) -> bool:
     return path == allowed or (allowed.endswith("/") and path.startswith(allowed))
 
 
-def _bad_path(fault: str) -> Problem:
-    return Problem("bad_path", f"Invalid path: {fault}. Percent-encode the object's key once, as UTF-8.")
+def _bad_path(reason: str) -> Problem:
+    return Problem("bad_path", f"Invalid path: {reason}.")

@@ -1,4 +1,4 @@
-"""An HTTP request as the service reads it, whatever the platform: its headers and its JSON body."""
+"""HTTP requests, independent of the platform, and the strict reader of their JSON bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024
 
-_TYPES: Mapping[type, str] = {
+_TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
     int: "an integer",
     bool: "true or false",
@@ -21,7 +21,10 @@ _TYPES: Mapping[type, str] = {
 
 
 class Request(NamedTuple):
-    """An HTTP request. `raw_path` is percent-encoded as it arrived; `headers` have lower-case names."""
+    """An HTTP request. `raw_path` is percent-encoded as it arrived; `headers` have lower-case names.
+
+    `domain` is the one that the platform reports, "" where it does not.
+    """
 
     method: str
     raw_path: str
@@ -35,14 +38,14 @@ class Request(NamedTuple):
         return _accepts(self.headers.get("accept", ""), "application/json")
 
     def wants_page(self) -> bool:
-        """Whether a person is looking: the Accept header names HTML, and not JSON."""
+        """Whether to answer with a page: the Accept header names HTML, and not JSON."""
         accept = self.headers.get("accept", "")
         return _accepts(accept, "text/html") and not _accepts(accept, "application/json")
 
     def json(self, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The members of the JSON object in the body, as `read_members` reads them.
+        """The members of the JSON object in the body, as `read_members` returns them.
 
-        Raises the 413 `body_too_large` above 1 MB, and the 415 `not_json` for another media type.
+        Raises what `read_members` raises, the 413 `body_too_large` above 1 MB, and the 415 `not_json`.
         """
         media_type = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json":
@@ -57,9 +60,9 @@ class Request(NamedTuple):
 
 
 def read_members(document: object, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The members of a parsed JSON object; null and absent are both None.
+    """The members of a parsed JSON object by name and type; null and absent are both None.
 
-    Raises the 400 `bad_body` that names a member which is unknown, missing or of another type.
+    Raises the 400 `bad_body`, which names a member that is unknown, missing or of the wrong type.
     """
     if not isinstance(document, dict):
         raise bad_body("it must be a JSON object")
@@ -68,9 +71,9 @@ def read_members(document: object, members: Mapping[str, type], *, required: tup
         expected = members.get(name)
         if expected is None:
             raise bad_body(f"unknown member {name[:100]!r} (known: {', '.join(members)})")
-        # The very type: to Python, a bool is an int.
+        # Not isinstance: in Python, a bool is an int.
         if value is not None and type(value) is not expected:
-            raise bad_body(f'"{name}" must be {_TYPES[expected]}')
+            raise bad_body(f'"{name}" must be {_TYPE_NAMES[expected]}')
         values[name] = value
     for name in required:
         if values[name] is None:
@@ -79,7 +82,7 @@ def read_members(document: object, members: Mapping[str, type], *, required: tup
 
 
 def parse_query(raw_query: str) -> dict[str, str]:
-    """Decoded parameters, those of one name joined with commas, as in the event of an HTTP trigger."""
+    """The decoded parameters; values of the same name are joined with commas, as in the event of an HTTP trigger."""
     parameters: dict[str, str] = {}
     for pair in filter(None, raw_query.split("&")):
         name, _, value = (_decode(part) for part in pair.partition("="))
@@ -94,7 +97,7 @@ def _decode(part: str) -> str:
 
 
 def _accepts(accept: str, media_type: str) -> bool:
-    """Whether a media type is named with a weight above zero (RFC 9110 §12.5.1); ranges do not name it."""
+    """Whether a media type is listed with a weight above zero (RFC 9110 §12.5.1); ranges such as */* do not count."""
     if media_type not in accept.lower():
         return False
     for part in accept.lower().split(","):

@@ -1,4 +1,4 @@
-"""What happens once, when an instance starts: links.toml is read and checked."""
+"""The start of an instance: links.toml is read and checked, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _loaded: dict[str, Config] = {}
 
 
 def on_initialize(context: object) -> None:
-    """Function Compute's initializer. Raises `InvalidConfig`, so that an invalid links.toml fails the first start."""
+    """Function Compute's initializer. Raises `InvalidConfig`, so that no instance starts with an invalid links.toml."""
     config()
 
 

@@ -1,7 +1,7 @@
-"""Records and claims in OSS itself, under the configured state prefix.
+"""Records and claims in OSS, under the configured state prefix.
 
-A claim is a PUT with `x-oss-forbid-overwrite`: of any number at once exactly one succeeds, on a bucket that never had
-versioning. OSS page "PutObject": with versioning enabled or suspended the header is ignored.
+A claim is a PUT with `x-oss-forbid-overwrite`: of any number at the same time, exactly one succeeds. This holds only
+in a bucket that never had versioning; otherwise OSS ignores the header (OSS page "PutObject").
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from .errors import Problem
 from .oss import OssClient, OssResponse, OssUnavailable, client_for
 
 ATTEMPTS = 3
-PROBE_LIFETIME = 300.0  # seconds; versioning can be switched on while an instance lives
+PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 
-# When each state prefix was last seen to honour claims.
+# When each state prefix was last seen to refuse overwriting, in Unix seconds.
 _probed: dict[Location, float] = {}
 
 
 class StoredObject(NamedTuple):
-    """The bytes of an object, and its age in seconds by OSS's own clock."""
+    """The bytes of an object, and its age in seconds by the clock of OSS."""
 
     body: bytes
     age: float
 
 
 class State(NamedTuple):
-    """The state prefix, as one invocation reaches it. Every method raises the 503 `state_unavailable`."""
+    """The state prefix, for one invocation. Every method raises the 503 `state_unavailable`."""
 
     client: OssClient
     prefix: Location
@@ -46,7 +46,7 @@ class State(NamedTuple):
         raise Problem("state_unavailable")
 
     def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
-        """Writes an object, over an existing one; with `retry` once more after a connection fault."""
+        """Writes or overwrites an object; with `retry`, again once after a connection error."""
         try:
             if self.client.put(self._at(name), body, content_type="application/json", retry=retry).ok:
                 return
@@ -55,7 +55,10 @@ class State(NamedTuple):
         raise Problem("state_unavailable")
 
     def claim(self, name: str, body: bytes) -> StoredObject:
-        """The object of whoever holds the claim: `body` itself where it is ours, now or since an earlier try."""
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours.
+
+        Raises the 503 `state_bucket_versioned` where versioning makes claims unreliable.
+        """
         for _ in range(ATTEMPTS):
             try:
                 response = self.client.put(self._at(name), body, content_type="text/plain", forbid_overwrite=True)
@@ -67,14 +70,17 @@ class State(NamedTuple):
                 return StoredObject(body, 0.0)
             if response is not None and response.status not in (409, 408, 429) and response.status < 500:
                 raise Problem("state_unavailable")
-            # The answer does not say whose object it is: only the object does.
+            # Only the object itself says whose it is.
             claimed = self.read(name)
             if claimed is not None:
                 return claimed
         raise Problem("state_unavailable")
 
     def probe(self, now: float) -> None:
-        """Raises the 503 `state_bucket_versioned` of a bucket that has or had versioning, where no claim holds."""
+        """Raises the 503 `state_bucket_versioned` where OSS overwrites in spite of `x-oss-forbid-overwrite`.
+
+        The first PUT may create the object, so it takes a second one to see that.
+        """
         if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         for _ in range(2):
@@ -94,7 +100,7 @@ class State(NamedTuple):
 
 
 def state_for(invocation: Invocation) -> State:
-    """The state of an invocation. Raises the 409 `state_required` where the configuration names no prefix."""
+    """The state prefix for an invocation. Raises the 409 `state_required` where none is configured."""
     prefix = invocation.config.state
     if prefix is None:
         raise Problem("state_required")
@@ -102,11 +108,11 @@ def state_for(invocation: Invocation) -> State:
 
 
 def _age(response: OssResponse) -> float:
-    """Seconds between the object's last change and the answer, both by OSS's clock."""
+    """Seconds between the object's last change and the response, both by the clock of OSS."""
     from email.utils import parsedate_to_datetime
 
     try:
-        written, answered = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
+        modified, now = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
     except (KeyError, ValueError, TypeError):
         return 0.0
-    return (answered - written).total_seconds()
+    return (now - modified).total_seconds()

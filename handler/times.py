@@ -1,4 +1,4 @@
-"""Clocks, and the times that documents and events carry."""
+"""The clock, the times in documents and events, and the rule for what has expired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RFC3339 = re.compile(
 
 
 class Clock(NamedTuple):
-    """Unix seconds, seconds that never go back, and a pause in seconds."""
+    """The time in Unix seconds, a time in seconds that never goes back, and a pause in seconds."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -21,7 +21,7 @@ class Clock(NamedTuple):
 
 
 def parse_rfc3339(string: str) -> float | None:
-    """Unix seconds of an RFC 3339 time (fractions are dropped), None for anything else."""
+    """Unix seconds of an RFC 3339 time, without its fraction; None for anything else."""
     match = _RFC3339.fullmatch(string)
     if not match:
         return None
@@ -35,5 +35,5 @@ def parse_rfc3339(string: str) -> float | None:
 
 
 def has_expired(expires_at: float, now: float) -> bool:
-    """Whether less than one full second is left, the shortest life of a link."""
+    """Whether no second is left. Both times are rounded down, because links count in seconds."""
     return int(expires_at) <= int(now)

@@ -1,8 +1,8 @@
-"""Function Compute's custom runtime: `handler.wsgi:app`, for any number of threads.
+"""The entry point of custom runtimes: the WSGI application `handler.wsgi:app`, for any number of threads.
 
 HTTP requests arrive as clients sent them. Events and the initializer arrive as `POST /invoke` and
-`POST /initialize`; clients can request those paths, too, but only the platform sends `x-fc-control-path`. The role's
-keys, which the platform sends in headers, go no further than this module. Source: the Function Compute pages on custom
+`POST /initialize`; clients can request those paths, too, but only the platform sends `x-fc-control-path`. The
+platform sends the role's credentials in headers, which are removed here. Source: the Function Compute pages on custom
 runtimes, their lifecycle hooks and their common request headers.
 """
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 CONTROL = frozenset({"/invoke", "/initialize"})
 
-# Set by the server, or meant for one hop only.
-_WITHHELD = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
+# Set by the server, or for one hop only.
+_HOP_HEADERS = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
@@ -45,22 +45,22 @@ Environ = Mapping[str, Any]
 
 
 class Context(NamedTuple):
-    """The `context` of an invocation. Without `credentials`, those of the environment are used."""
+    """The `context` of an invocation; without `credentials`, those of the environment are used."""
 
     request_id: str
     credentials: Credentials | None
 
 
 app = flask.Flask(__name__, static_folder=None)
-# Flask would log an unexpected error with its message, which may hold anything.
+# Flask would log an unexpected error with its message, which may contain secrets.
 app.logger.disabled = True
 _flask = app.wsgi_app
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Hands the platform's own calls to Flask, and answers clients itself.
+    """Passes the platform's own calls to Flask, and answers clients itself.
 
-    Flask's routing redirects "//" and does not know the raw path, and for a link it takes longer than all the rest.
+    Flask redirects "//", does not provide the raw path, and takes longer than creating a link does.
     """
     path, query = target(environ)
     if environ.get("HTTP_X_FC_CONTROL_PATH") == path and path in CONTROL and environ["REQUEST_METHOD"] == "POST":
@@ -82,14 +82,14 @@ app.wsgi_app = serve  # type: ignore[method-assign]
 
 @app.post("/invoke")
 def invoke() -> flask.Response:
-    """An event of any other trigger. The platform drops the status and goes by x-fc-status."""
+    """An event of any other trigger. The platform reads `x-fc-status` and ignores the status."""
     context = context_of(flask.request.environ)
     try:
         from .events import on_event
 
         result = on_event(flask.request.get_data(cache=False), context)
         body = result if isinstance(result, str | bytes) else json.dumps(result)
-    except HandlerError as error:  # its line of audit is written
+    except HandlerError as error:  # its audit line is already written
         return _failed(error.code, error.sentence)
     except Exception as error:
         _log(context, "internal_error", {"fault": audit.fault(error)})
@@ -99,7 +99,7 @@ def invoke() -> flask.Response:
 
 @app.post("/initialize")
 def initialize() -> flask.Response:
-    """The start of an instance, which fails with an invalid links.toml; what is wrong with it goes to the log only."""
+    """The start of an instance, which fails with an invalid links.toml; only the log says what is wrong with it."""
     context = context_of(flask.request.environ)
     try:
         startup.on_initialize(context)
@@ -113,9 +113,9 @@ def initialize() -> flask.Response:
 
 
 def context_of(environ: Environ) -> Context:
-    """The context that the platform's headers make.
+    """The context from the platform's headers.
 
-    On Debian 11 and newer the token's header is gone; keys without their token are not used, and the environment's are.
+    Since Debian 11, the header of the security token is missing: credentials without it are not used.
     """
     key_id = environ.get("HTTP_X_FC_ACCESS_KEY_ID")
     secret = environ.get("HTTP_X_FC_ACCESS_KEY_SECRET")
@@ -125,7 +125,7 @@ def context_of(environ: Environ) -> Context:
 
 
 def target(environ: Environ) -> tuple[str, str]:
-    """Path and query as the client wrote them; bytes outside ASCII are percent-encoded, as in an HTTP event."""
+    """Path and query as sent, but with bytes of the path outside ASCII percent-encoded, as in an HTTP event."""
     raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     if not raw.startswith("/") and (authority := _AUTHORITY.match(raw)):
         raw = raw[authority.end() :]
@@ -139,29 +139,30 @@ def target(environ: Environ) -> tuple[str, str]:
 def headers(environ: Environ) -> dict[str, str]:
     """The client's headers with lower-case names, without the platform's."""
     values = {
-        key[5:].replace("_", "-").lower(): _text(value)
+        key[5:].replace("_", "-").lower(): _decode(value)
         for key, value in environ.items()
-        if key.startswith("HTTP_") and not key.startswith("HTTP_X_FC_") and key not in _WITHHELD
+        if key.startswith("HTTP_") and not key.startswith("HTTP_X_FC_") and key not in _HOP_HEADERS
     }
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(key):
-            values[key.replace("_", "-").lower()] = _text(environ[key])
+            values[key.replace("_", "-").lower()] = _decode(environ[key])
     return values
 
 
 def client_ip(environ: Environ) -> str:
-    """The client's address as the last hop before the function reports it, "" where it does not.
+    """The client's address as the last proxy reports it, "" where it does not.
 
-    Clients can put anything before that into X-Forwarded-For, so it is a hint for the audit line and no more.
+    Clients can send X-Forwarded-For themselves, so the address is only good for the audit line.
     """
     last: str = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
     return last if _ADDRESS.fullmatch(last) else ""
 
 
 def _body(environ: Environ) -> bytes:
-    """The body, kept only up to the size above which it is refused: an instance has many clients and little memory.
+    """The body, cut one byte above the maximum size: an instance has many clients and little memory.
 
-    All of it is read, since gunicorn drops a connection where much is left. Raises a 400 `Problem` where it breaks off.
+    All of it is read, because gunicorn closes a connection with unread bytes. Raises the 400 `bad_body` where the
+    connection breaks off.
     """
     length = environ.get("CONTENT_LENGTH")
     if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
@@ -172,8 +173,8 @@ def _body(environ: Environ) -> bytes:
         while left and (chunk := environ["wsgi.input"].read(min(left, _CHUNK))):
             body += chunk[: MAX_BYTES + 1 - len(body)]
             left -= len(chunk)
-    except Exception:  # the server's own, where the connection or the chunks break off
-        raise bad_body("it did not arrive completely; send it again") from None
+    except Exception:  # of gunicorn, for a broken connection or invalid chunks
+        raise bad_body("it is incomplete; send it again") from None
     return bytes(body)
 
 
@@ -195,5 +196,5 @@ def _log(context: Context, code: str, facts: Mapping[str, object]) -> None:
     audit.write({"request_id": audit.string(context.request_id), "code": code, **facts})
 
 
-def _text(value: str) -> str:
+def _decode(value: str) -> str:
     return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Which of our modules import which, read from the source: `python tests/imports.py [--root FOLDER] PACKAGE…`.
+"""The imports among our modules, read from the source: `python tests/imports.py [--root FOLDER] PACKAGE…`.
 
 Imports inside functions and under `TYPE_CHECKING` count, and so do modules that are named in strings: lazy entry
 points and the handlers in a table of routes.
@@ -16,7 +16,7 @@ PACKAGES = ("signer", "handler", "local", "deploy")
 
 
 class Import(NamedTuple):
-    """One import of a module of ours by another, with the line it is on."""
+    """One import among our modules, with its line."""
 
     importer: str
     imported: str
@@ -24,23 +24,23 @@ class Import(NamedTuple):
 
 
 def modules(root: Path, packages: Iterable[str]) -> dict[str, Path]:
-    """Every module of the packages by its dotted name; a package is its `__init__.py`."""
-    found = {}
+    """The files of the packages by their dotted module names."""
+    files = {}
     for package in packages:
         for path in sorted((root / package).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+            files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return files
 
 
-def imports(known: Mapping[str, Path]) -> Iterator[Import]:
-    """The imports among the known modules. `from a import b` imports `a.b` where that is a module, else `a`."""
-    for importer, path in known.items():
+def imports(files: Mapping[str, Path]) -> Iterator[Import]:
+    """The imports among these modules. `from a import b` imports `a.b` if that is a module, otherwise `a`."""
+    for importer, path in files.items():
         is_package = path.name == "__init__.py"
         for node in ast.walk(ast.parse(path.read_bytes())):
             for name in _names(node, importer, is_package):
-                imported = name if name in known else name.rpartition(".")[0]
-                if imported in known and imported != importer:
+                imported = name if name in files else name.rpartition(".")[0]
+                if imported in files and imported != importer:
                     yield Import(importer, imported, getattr(node, "lineno", 1))
 
 
@@ -54,7 +54,7 @@ def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
         module = ".".join(filter(None, (base, node.module)))
         yield from (f"{module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.Dict):
-        # "sign:create" in a table of routes; {"on_http": "http"} of a package's lazy names.
+        # "sign:create" in a table of routes, or {"on_http": "http"} of a package's lazy entry points.
         for value in node.values:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 module, colon, function = value.value.partition(":")
@@ -63,20 +63,20 @@ def _names(node: ast.AST, importer: str, is_package: bool) -> Iterator[str]:
 
 
 def graph(root: Path, packages: Iterable[str]) -> dict[str, set[str]]:
-    """For each module the modules of ours that it imports."""
-    known = modules(root, packages)
-    arrows: dict[str, set[str]] = {name: set() for name in known}
-    for found in imports(known):
-        arrows[found.importer].add(found.imported)
+    """For each of our modules, those that it imports."""
+    files = modules(root, packages)
+    arrows: dict[str, set[str]] = {name: set() for name in files}
+    for importer, imported, _ in imports(files):
+        arrows[importer].add(imported)
     return arrows
 
 
 def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
-    """The sets of modules that import each other, directly or in a round (Tarjan's strongly connected components)."""
+    """The sets of modules that import each other, directly or not (Tarjan's strongly connected components)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    components: list[list[str]] = []
 
     def visit(name: str) -> None:
         index[name] = low[name] = len(index)
@@ -91,12 +91,12 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
             members = stack[stack.index(name) :]
             del stack[stack.index(name) :]
             if len(members) > 1:
-                found.append(sorted(members))
+                components.append(sorted(members))
 
     for name in sorted(arrows):
         if name not in index:
             visit(name)
-    return found
+    return components
 
 
 def levels(arrows: Mapping[str, set[str]]) -> int:
@@ -115,10 +115,10 @@ def levels(arrows: Mapping[str, set[str]]) -> int:
 
 
 def main() -> None:
-    """Prints a line for each package: modules, imports among them, levels, circles, and lines of code."""
+    """Prints a line for each package: its modules, the imports among them, levels, circles, and lines of code."""
     parser = argparse.ArgumentParser(description="Counts the imports among our modules, for each package.")
     parser.add_argument("packages", nargs="*", default=PACKAGES, metavar="PACKAGE")
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="of the repository to read")
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="folder of the repository")
     options = parser.parse_args()
     for package in options.packages:
         arrows = graph(options.root, [package])

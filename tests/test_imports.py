@@ -11,7 +11,7 @@ from tests.imports import PACKAGES, circles, graph, imports, modules
 
 ROOT = Path(__file__).parents[1]
 
-# Each line may import signer and the lines above it; parts of one line only what stands left of themselves.
+# A part may import signer, the lines above it, and the parts left of it in its own line.
 LAYERS = (
     ("errors", "audit", "times"),
     ("paths", "request", "credentials"),
@@ -29,7 +29,7 @@ LAYERS = (
     ("startup", "events", "http", "wsgi", "keys.__main__", "notices.__main__", "gunicorn_conf", ""),
 )
 RANKS = {part: rank for rank, part in enumerate(part for line in LAYERS for part in line)}
-# What a part may not import although it stands above.
+# What a part may not import although it is above it.
 EXCEPT: Mapping[str, frozenset[str]] = {
     "pages": frozenset({"shares", "oss", "config"}),
     "notices": frozenset({"endpoints", "request", "response"}),
@@ -51,18 +51,18 @@ def signer_layer(module: str) -> str:
 
 
 def handler_faults(root: Path) -> Iterator[str]:
-    """A line for each import of the handler that goes against `LAYERS`."""
-    known = modules(root, ["handler"])
-    for found in imports(known):
-        importer, imported = part_of(found.importer), part_of(found.imported)
+    """A sentence for each import of the handler that breaks the order of `LAYERS`."""
+    files = modules(root, ["handler"])
+    for each in imports(files):
+        importer, imported = part_of(each.importer), part_of(each.imported)
         if importer == imported:
             continue
         if RANKS[imported] >= RANKS[importer] or imported in EXCEPT.get(importer, ()):
-            place = f"{known[found.importer].relative_to(root)}:{found.line}"
-            yield f"{importer} may not import {imported or 'handler'} ({place})"
+            line = f"{files[each.importer].relative_to(root)}:{each.line}"
+            yield f"{importer} may not import {imported or 'handler'} ({line})"
 
 
-def test_each_part_of_the_handler_imports_only_what_stands_before_it() -> None:
+def test_each_part_of_the_handler_imports_only_parts_before_it() -> None:
     faults = list(handler_faults(ROOT))
     assert not faults, "\n".join(faults)
 
@@ -72,20 +72,20 @@ def test_every_module_of_the_handler_belongs_to_a_part() -> None:
 
 
 def test_packages_import_only_those_before_them() -> None:
-    known = modules(ROOT, PACKAGES)
-    for found in imports(known):
-        importer, imported = found.importer.split(".")[0], found.imported.split(".")[0]
+    files = modules(ROOT, PACKAGES)
+    for each in imports(files):
+        importer, imported = each.importer.split(".")[0], each.imported.split(".")[0]
         assert PACKAGES.index(imported) <= PACKAGES.index(importer), (
-            f"{importer} may not import {imported} ({known[found.importer].relative_to(ROOT)}:{found.line})"
+            f"{importer} may not import {imported} ({files[each.importer].relative_to(ROOT)}:{each.line})"
         )
 
 
 def test_the_signing_library_imports_neither_the_diagnosis_nor_the_command_line() -> None:
-    known = modules(ROOT, ["signer"])
-    for found in imports(known):
-        importer, imported = signer_layer(found.importer), signer_layer(found.imported)
+    files = modules(ROOT, ["signer"])
+    for each in imports(files):
+        importer, imported = signer_layer(each.importer), signer_layer(each.imported)
         assert SIGNER_LAYERS.index(imported) <= SIGNER_LAYERS.index(importer), (
-            f"{importer} may not import {imported} ({known[found.importer].relative_to(ROOT)}:{found.line})"
+            f"{importer} may not import {imported} ({files[each.importer].relative_to(ROOT)}:{each.line})"
         )
 
 
@@ -93,7 +93,7 @@ def test_no_module_imports_itself_through_others() -> None:
     assert circles(graph(ROOT, PACKAGES)) == []
 
 
-def test_no_folder_has_more_modules_than_a_reader_can_survey() -> None:
+def test_no_folder_has_too_many_modules() -> None:
     counts: dict[Path, int] = {}
     for path in modules(ROOT, PACKAGES).values():
         counts[path.parent] = counts.get(path.parent, 0) + 1
@@ -111,7 +111,9 @@ def test_no_folder_has_more_modules_than_a_reader_can_survey() -> None:
         ("from ..errors import HandlerError", None),
     ],
 )
-def test_an_import_against_the_order_is_reported_with_its_line(source: str, fault: str | None, tmp_path: Path) -> None:
+def test_an_import_that_breaks_the_order_is_reported_with_its_line(
+    source: str, fault: str | None, tmp_path: Path
+) -> None:
     package = tmp_path / "handler"
     (package / "config").mkdir(parents=True)
     for name in ("__init__", "errors", "oss", "http"):

@@ -18,7 +18,7 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 ) + sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("handler/templates/*.html"))
 
-# What slows a reader down whose first language is another, and what to write instead.
+# What is hard to read for those whose first language is not English, and what to write instead.
 RULES = {
     "say what was expected": re.compile(r"(?<!\bthere )\b(?:is|are) no\b(?! longer\b)", re.IGNORECASE),
     "say what was expected, with a list": re.compile(r"\b(?:is|are) none\b"),
@@ -39,42 +39,43 @@ def strings_and_comments(source: str) -> Iterator[tuple[int, str]]:
 
 
 def faults(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8")
-    parts = strings_and_comments(text) if path.suffix == ".py" else enumerate(text.splitlines(), 1)
-    found = []
+    content = path.read_text(encoding="utf-8")
+    parts = strings_and_comments(content) if path.suffix == ".py" else enumerate(content.splitlines(), 1)
+    messages = []
     for line, part in parts:
         for advice, rule in RULES.items():
             match = rule.search(part)
             if match:
-                found.append(f"{path.relative_to(ROOT)}:{line}: {match[0]!r}: {advice}")
-    return found
+                messages.append(f"{path.relative_to(ROOT)}:{line}: {match[0]!r}: {advice}")
+    return messages
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_is_written_in_plain_english(package: str) -> None:
-    found = [fault for path in sorted((ROOT / package).rglob("*.py")) for fault in faults(path)]
-    assert not found, "\n".join(found)
+    messages = [message for path in sorted((ROOT / package).rglob("*.py")) for message in faults(path)]
+    assert not messages, "\n".join(messages)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_is_written_in_plain_english(document: str) -> None:
-    found = faults(ROOT / document)
-    assert not found, "\n".join(found)
+    messages = faults(ROOT / document)
+    assert not messages, "\n".join(messages)
 
 
 def test_tests_are_described_in_plain_english() -> None:
-    """Their docstrings and comments; their data may be anything."""
-    found = []
+    """Only their docstrings and comments: their data may be anything."""
+    messages = []
     for path in sorted((ROOT / "tests").rglob("*.py")):
         if "node_modules" not in path.parts and path != Path(__file__):
             lines = path.read_text(encoding="utf-8").splitlines()
-            said = [line for line in faults(path) if re.match(r'\s*(?:#|""")', lines[int(line.split(":")[1]) - 1])]
-            found += said
-    assert not found, "\n".join(found)
+            messages += [
+                message for message in faults(path) if re.match(r'\s*(?:#|""")', lines[int(message.split(":")[1]) - 1])
+            ]
+    assert not messages, "\n".join(messages)
 
 
 @pytest.mark.parametrize(
-    ("text", "advice"),
+    ("sentence", "advice"),
     [
         ("x is no region", "say what was expected"),
         ("there is no file", None),
@@ -89,5 +90,5 @@ def test_tests_are_described_in_plain_english() -> None:
         ("the host has them", None),
     ],
 )
-def test_the_rules_find_what_they_are_for(text: str, advice: str | None) -> None:
-    assert next((name for name, rule in RULES.items() if rule.search(text)), None) == advice
+def test_the_rules_find_what_they_are_for(sentence: str, advice: str | None) -> None:
+    assert next((name for name, rule in RULES.items() if rule.search(sentence)), None) == advice

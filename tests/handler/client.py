@@ -1,7 +1,7 @@
-"""A visitor of the service: sends what Function Compute would send, and keeps what comes back.
+"""A client of the service: sends HTTP events as Function Compute does, through the real entry point.
 
-Every answer goes through the real entry point. The policy, the clock, the environment and the context are
-arguments, so that no test depends on this machine or on another test.
+The configuration, the clock, the environment and the context are arguments, so that no test depends on this machine or
+on another test.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# A machine that is busy with other things fails no test.
-settings.register_profile("visitor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("visitor")
+# A busy machine must not make a test fail.
+settings.register_profile("client", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
 NOW = 1_772_347_271.895  # 2026-03-01T06:41:11Z, when the event file was recorded
@@ -71,7 +71,7 @@ target = "oss://privatebucket/"
 
 
 class Answered(NamedTuple):
-    """What came back: the answer, and what was printed while it was made."""
+    """A response, and what was printed on the way."""
 
     status: int
     headers: dict[str, str]
@@ -84,16 +84,15 @@ class Answered(NamedTuple):
 
     @property
     def line(self) -> dict[str, Any]:
-        """The audit line; there is exactly one."""
+        """The audit line; it is the only line printed."""
         assert self.printed.endswith("\n")
         assert self.printed.count("\n") == 1, self.printed
-        found = json.loads(self.printed)
-        assert isinstance(found, dict)
-        return found
+        line = json.loads(self.printed)
+        assert isinstance(line, dict)
+        return line
 
     @property
     def code(self) -> str:
-        """The code of a problem."""
         assert self.headers["Content-Type"] == "application/problem+json", self
         code = self.json["code"]
         assert isinstance(code, str)
@@ -101,7 +100,7 @@ class Answered(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The link, wherever it stands."""
+        """The link of a redirect or of a JSON response."""
         if self.status == 302:
             return self.headers["Location"]
         assert self.status == 200, self
@@ -111,19 +110,19 @@ class Answered(NamedTuple):
 
     @property
     def query(self) -> dict[str, str]:
-        """The link's own query, without the signature's parameters."""
+        """The query parameters of the link without those of the signature."""
         return {name: value for name, value in self.parameters.items() if name not in SIGNATURE}
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The link's whole query."""
+        """All query parameters of the link."""
         pairs = parse_qsl(urlsplit(self.url).query, keep_blank_values=True, strict_parsing=True)
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
     @property
     def key(self) -> str:
-        """The key that the link is for, as OSS decodes it."""
+        """The key of the link's object, as OSS decodes it."""
         return unquote_to_bytes(urlsplit(self.url).path).decode()[1:]
 
     @property
@@ -131,7 +130,7 @@ class Answered(NamedTuple):
         return int(self.parameters["x-oss-expires"])
 
     def signs(self, method: str = "GET", *, keys: Credentials = KEYS, now: float = NOW) -> bool:
-        """Whether the link holds for `method` with these credentials."""
+        """Whether these credentials signed the link for `method`."""
         return verify(method, self.url, credentials=keys, now=now).ok
 
 
@@ -141,12 +140,12 @@ SIGNATURE = frozenset(
 
 
 def policy(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
-    """The policy of a links.toml."""
+    """The configuration of a links.toml."""
     return load.read(tomllib.loads(text), environ or {})
 
 
 def mount(**keys: object) -> Config:
-    """A policy of one anonymous mount, /exampledir/, with these keys beside or instead of the usual ones."""
+    """The configuration of one anonymous mount, /exampledir/, with these keys in addition or instead."""
     table: dict[str, object] = {
         "path": "/exampledir/",
         "target": "oss://examplebucket/exampledir/",
@@ -157,7 +156,7 @@ def mount(**keys: object) -> Config:
 
 
 POLICY = policy()
-# For visitors who show a key: nothing goes out to look for the keys document.
+# For requests with a key: without a keys document, nothing asks OSS for it.
 KEYLESS = policy(LINKS.replace("keys = ", "# keys = "))
 
 
@@ -184,7 +183,7 @@ def event(
     headers: Mapping[str, str] | None = None,
     **changes: object,
 ) -> dict[str, Any]:
-    """The documented HTTP event for a percent-encoded path."""
+    """The documented HTTP event, for a percent-encoded path."""
     document: dict[str, Any] = json.loads((EVENTS / "http-get.json").read_text("utf-8"))
     document["rawPath"] = path
     document["queryParameters"] = dict(query or {})
@@ -204,21 +203,21 @@ def invoke(
     now: float = NOW,
     environ: Mapping[str, str] | None = None,
 ) -> Answered:
-    """What the function answers to the bytes of an event. The environment is `environ` and nothing else."""
+    """The response to the bytes of an event, under a configuration. The environment contains only `environ`."""
     out = io.StringIO()
     with (
         world(now, environ or {}),
         patch.object(startup, "config", lambda: under),
         contextlib.redirect_stdout(out),
     ):
-        answer = handler.on_http(raw, context() if invocation is None else invocation)
-    assert set(answer) == {"statusCode", "headers", "isBase64Encoded", "body"}
-    json.dumps(answer)
-    status, headers, body = answer["statusCode"], answer["headers"], answer["body"]
+        result = handler.on_http(raw, context() if invocation is None else invocation)
+    assert set(result) == {"statusCode", "headers", "isBase64Encoded", "body"}
+    json.dumps(result)
+    status, headers, body = result["statusCode"], result["headers"], result["body"]
     assert type(status) is int
     assert isinstance(headers, dict)
     assert isinstance(body, str)
-    assert answer["isBase64Encoded"] is False
+    assert result["isBase64Encoded"] is False
     return Answered(status, headers, body, out.getvalue())
 
 
@@ -233,19 +232,19 @@ def ask(
     now: float = NOW,
     environ: Mapping[str, str] | None = None,
 ) -> Answered:
-    """What the function answers to a request for a percent-encoded path."""
+    """The response to a request for a percent-encoded path."""
     raw = json.dumps(event(path, method, query, headers)).encode()
     return invoke(raw, under=under, invocation=invocation, now=now, environ=environ)
 
 
 def raw_path(path: str) -> str:
-    """A decoded path, percent-encoded as a client does it."""
+    """A decoded path, percent-encoded as clients do it."""
     return quote(path, safe="/")
 
 
 @contextlib.contextmanager
 def world(now: float, environ: Mapping[str, str]) -> Iterator[None]:
-    """The service's clock stands still, and the environment holds nothing but `environ`."""
+    """Stops the clock of the service, and replaces the environment."""
     clock = SimpleNamespace(time=lambda: now, perf_counter=time.perf_counter)
     with patch.object(app, "time", clock), patch.dict(os.environ, environ, clear=True):
         yield

@@ -1,4 +1,4 @@
-"""Function Compute's custom runtime: starts what its s.yaml says, and calls it as the platform does."""
+"""Function Compute's custom runtime: runs the command of its s.yaml, and sends requests as the platform does."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.handler.client import KEYS
 
 ROOT = Path(__file__).parents[2]
 REQUEST_ID = "1-6743a0f1-00000000-000000000001"
-START = 120  # seconds in which the platform wants the port open
+START_TIMEOUT = 120  # seconds in which the platform expects the port to open
 
 
 class Reply(NamedTuple):
-    """What came back over the wire; `headers` have lower-case names."""
+    """A response over the wire; `headers` have lower-case names."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
     @property
     def code(self) -> str | None:
-        """The code of a problem, None where it is none."""
+        """The code of a problem, None for any other response."""
         if self.headers.get("content-type") != "application/problem+json":
             return None
         code = self.json["code"]
@@ -47,17 +47,17 @@ class Reply(NamedTuple):
 def props() -> dict[str, Any]:
     """The function of deploy/custom-runtime/s.yaml."""
     document = yaml.safe_load((ROOT / "deploy/custom-runtime/s.yaml").read_text("utf-8"))
-    found = document["resources"]["links_traffic"]["props"]
-    assert isinstance(found, dict)
-    return found
+    properties = document["resources"]["links_traffic"]["props"]
+    assert isinstance(properties, dict)
+    return properties
 
 
 def command() -> list[str]:
-    """What the platform starts, with the interpreter of these tests."""
+    """The command that the platform runs, with the interpreter of these tests."""
     config = props()["customRuntimeConfig"]
-    line = [*config["command"], *config["args"]]
-    assert line[0] == "/var/fc/lang/python3.10/bin/python3"
-    return [sys.executable, *line[1:]]
+    arguments = [*config["command"], *config["args"]]
+    assert arguments[0] == "/var/fc/lang/python3.10/bin/python3"
+    return [sys.executable, *arguments[1:]]
 
 
 def platform(
@@ -81,7 +81,7 @@ def platform(
 
 
 class Instance(NamedTuple):
-    """A running instance and the folder where its log is."""
+    """A running instance, and the folder with its log."""
 
     port: int
     folder: Path
@@ -89,18 +89,18 @@ class Instance(NamedTuple):
 
     @property
     def out(self) -> str:
-        """What it has written to the standard output."""
+        """What it wrote to standard output."""
         return (self.folder / "out").read_text("utf-8")
 
     @property
     def log(self) -> str:
-        """Everything that it has written."""
+        """What it wrote to standard output and standard error."""
         return self.out + (self.folder / "err").read_text("utf-8")
 
     def lines(self, request_id: str) -> list[dict[str, Any]]:
-        """The lines of audit of one request."""
-        found = [json.loads(line) for line in self.out.splitlines()]
-        return [line for line in found if line["request_id"] == request_id]
+        """The audit lines of one request."""
+        lines = [json.loads(line) for line in self.out.splitlines()]
+        return [line for line in lines if line["request_id"] == request_id]
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -115,21 +115,21 @@ class Instance(NamedTuple):
         added: Mapping[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
     ) -> Reply:
-        """One request as the platform hands it on; `added` are the platform's own headers."""
+        """Sends a request as the platform forwards it; `added` are the platform's own headers."""
         own = connection or self.connect()
         try:
             sent = {"Accept": "*/*", **(headers or {}), **(platform() if added is None else added)}
             own.request(method, target, body, sent)
-            answer = own.getresponse()
-            fields = answer.getheaders()
+            response = own.getresponse()
+            fields = response.getheaders()
             assert len({name.lower() for name, _ in fields}) == len(fields)
-            return Reply(answer.status, {name.lower(): value for name, value in fields}, answer.read())
+            return Reply(response.status, {name.lower(): value for name, value in fields}, response.read())
         finally:
             if connection is None:
                 own.close()
 
     def send(self, raw: bytes) -> bytes:
-        """What comes back to raw bytes until the connection is closed."""
+        """Sends raw bytes, and returns everything that is received until the connection is closed."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
@@ -138,7 +138,7 @@ class Instance(NamedTuple):
 
 @contextmanager
 def instance(folder: Path, links: str, environment: Mapping[str, str] | None = None) -> Iterator[Instance]:
-    """Starts an instance under a links.toml, waits for its port, and ends it."""
+    """Starts an instance with a links.toml, waits for its port, and stops it at the end."""
     folder.mkdir(exist_ok=True)
     (folder / "links.toml").write_text(links, "utf-8")
     port = _free_port()
@@ -167,7 +167,7 @@ def _free_port() -> int:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
-    for _ in range(START * 20):
+    for _ in range(START_TIMEOUT * 20):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
@@ -177,5 +177,5 @@ def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
             process.wait(0.05)
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"It did not start: {(folder / 'err').read_text('utf-8')}")
-    raise AssertionError("It did not listen in time.")
+        raise AssertionError(f"The instance did not start: {(folder / 'err').read_text('utf-8')}")
+    raise AssertionError("The instance did not open its port in time.")

@@ -1,4 +1,4 @@
-"""Whose credentials sign: the invocation's first, the environment's second, and never those of before."""
+"""The credentials of the invocation sign first, those of the environment second, and never earlier ones."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ FUNCTION_COMPUTE = {
 }
 
 
-def holding(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
-    """A context whose credentials hold exactly this."""
-    found = SimpleNamespace(access_key_id=key_id, access_key_secret=secret, security_token=token)
-    return SimpleNamespace(request_id="req-EXAMPLE", credentials=found)
+def context_with(key_id: object = "", secret: object = "", token: object = "") -> SimpleNamespace:
+    """A context with these values as its credentials."""
+    credentials = SimpleNamespace(access_key_id=key_id, access_key_secret=secret, security_token=token)
+    return SimpleNamespace(request_id="req-EXAMPLE", credentials=credentials)
 
 
 EMPTY = [
     pytest.param(SimpleNamespace(request_id="req-EXAMPLE"), id="the context of Python 3.12"),
-    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=None), id="none"),
+    pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=None), id="no credentials"),
     pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials=SimpleNamespace()), id="without attributes"),
     pytest.param(SimpleNamespace(request_id="req-EXAMPLE", credentials={}), id="an empty dictionary"),
-    pytest.param(holding(), id="empty texts"),
-    pytest.param(holding(None, None, None), id="nones"),
-    pytest.param(holding("STS.EXAMPLE"), id="an id alone"),
-    pytest.param(holding("", "secretEXAMPLE"), id="a secret alone"),
-    pytest.param(holding("STS.EXAMPLE", None, "token"), id="no secret"),
-    pytest.param(holding("", "", "token"), id="a token alone"),
+    pytest.param(context_with(), id="empty strings"),
+    pytest.param(context_with(None, None, None), id="None for each"),
+    pytest.param(context_with("STS.EXAMPLE"), id="an id alone"),
+    pytest.param(context_with("", "secretEXAMPLE"), id="a secret alone"),
+    pytest.param(context_with("STS.EXAMPLE", None, "token"), id="no secret"),
+    pytest.param(context_with("", "", "token"), id="a token alone"),
 ]
 
 
-def test_the_invocations_credentials_come_before_the_environments() -> None:
-    answered = ask(environ=FUNCTION_COMPUTE)
-    assert answered.signs(keys=KEYS)
-    assert not answered.signs(keys=OTHER_KEYS)
+def test_the_invocations_credentials_are_preferred_to_the_environments() -> None:
+    response = ask(environ=FUNCTION_COMPUTE)
+    assert response.signs(keys=KEYS)
+    assert not response.signs(keys=OTHER_KEYS)
 
 
 @pytest.mark.parametrize("invocation", EMPTY)
-def test_where_the_invocation_has_none_the_environment_signs(invocation: object) -> None:
-    answered = ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW)
-    assert answered.status == 302
-    assert answered.signs(keys=OTHER_KEYS)
+def test_without_credentials_of_the_invocation_the_environments_sign(invocation: object) -> None:
+    response = ask(invocation=invocation, environ=FUNCTION_COMPUTE, now=NOW)
+    assert response.status == 302
+    assert response.signs(keys=OTHER_KEYS)
 
 
 @pytest.mark.parametrize("invocation", EMPTY)
@@ -63,23 +63,23 @@ def test_where_the_invocation_has_none_the_environment_signs(invocation: object)
     ],
     ids=lambda environ: "+".join(environ) or "nothing",
 )
-def test_with_none_at_all_the_answer_says_which_role_to_set(invocation: object, environ: dict[str, str]) -> None:
-    answered = ask(invocation=invocation, environ=environ)
-    assert (answered.status, answered.code) == (503, "no_credentials")
-    assert "role in s.yaml" in answered.json["detail"]
+def test_without_any_credentials_the_response_says_to_set_a_role(invocation: object, environ: dict[str, str]) -> None:
+    response = ask(invocation=invocation, environ=environ)
+    assert (response.status, response.code) == (503, "no_credentials")
+    assert "role in s.yaml" in response.json["detail"]
     for value in environ.values():
-        assert not value or value not in answered.body + answered.printed
+        assert not value or value not in response.body + response.printed
 
 
-def test_credentials_are_never_mixed_from_two_places() -> None:
-    answered = ask(invocation=holding("STS.EXAMPLE", "", "token"), environ=FUNCTION_COMPUTE)
-    assert answered.parameters["x-oss-security-token"] == OTHER_KEYS.security_token
-    permanent = ask(invocation=holding("LTAI5tEXAMPLE", "secretEXAMPLE"), environ=FUNCTION_COMPUTE)
+def test_credentials_of_two_sources_are_never_mixed() -> None:
+    response = ask(invocation=context_with("STS.EXAMPLE", "", "token"), environ=FUNCTION_COMPUTE)
+    assert response.parameters["x-oss-security-token"] == OTHER_KEYS.security_token
+    permanent = ask(invocation=context_with("LTAI5tEXAMPLE", "secretEXAMPLE"), environ=FUNCTION_COMPUTE)
     assert "x-oss-security-token" not in permanent.parameters
     assert permanent.signs(keys=Credentials("LTAI5tEXAMPLE", "secretEXAMPLE"))
 
 
-def test_the_names_of_the_official_sdk_serve_on_a_laptop() -> None:
+def test_the_variables_of_the_official_sdk_are_read_too() -> None:
     keys = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
     environ = {"OSS_ACCESS_KEY_ID": keys.access_key_id, "OSS_ACCESS_KEY_SECRET": keys.access_key_secret}
     assert ask(invocation=context(None), environ=environ).signs(keys=keys)
@@ -87,15 +87,15 @@ def test_the_names_of_the_official_sdk_serve_on_a_laptop() -> None:
     assert both.signs(keys=OTHER_KEYS)
 
 
-def test_a_token_that_changed_is_used_at_once() -> None:
+def test_changed_credentials_of_the_invocation_are_used_immediately() -> None:
     for number in range(3):
         for keys in (KEYS, OTHER_KEYS, KEYS._replace(security_token=f"CAIS+{number}")):
-            answered = ask(invocation=context(keys))
-            assert answered.parameters["x-oss-security-token"] == keys.security_token
-            assert answered.signs(keys=keys)
+            response = ask(invocation=context(keys))
+            assert response.parameters["x-oss-security-token"] == keys.security_token
+            assert response.signs(keys=keys)
 
 
-def test_an_environment_that_changed_is_used_at_once() -> None:
+def test_changed_credentials_of_the_environment_are_used_immediately() -> None:
     for keys in (KEYS, OTHER_KEYS):
         environ = dict(zip(FUNCTION_COMPUTE, map(str, keys[:3]), strict=True))
         assert ask(invocation=context(None), environ=environ).signs(keys=keys)
@@ -115,15 +115,15 @@ def test_an_environment_that_changed_is_used_at_once() -> None:
         (["STS.EXAMPLE"], ["secretEXAMPLE"], ["tokenEXAMPLE"]),
     ],
 )
-def test_credentials_that_cannot_sign_are_told_without_their_value(keys: tuple[object, object, object]) -> None:
-    answered = ask(invocation=holding(*keys))
-    assert (answered.status, answered.code) == (503, "no_credentials")
+def test_invalid_credentials_are_a_problem_that_does_not_show_them(keys: tuple[object, object, object]) -> None:
+    response = ask(invocation=context_with(*keys))
+    assert (response.status, response.code) == (503, "no_credentials")
     for value in keys:
-        assert not value or str(value) not in answered.body + answered.printed
+        assert not value or str(value) not in response.body + response.printed
 
 
-def test_what_is_known_of_the_credentials_shows_no_secret() -> None:
-    found = credentials_for(context())
-    assert found.expires_at is None
+def test_the_repr_of_the_credentials_shows_no_secret() -> None:
+    role = credentials_for(context())
+    assert role.expires_at is None
     for secret in KEYS[:3]:
-        assert str(secret) not in repr(found)
+        assert str(secret) not in repr(role)

@@ -1,4 +1,4 @@
-"""Events of any shape: a link, or a problem; never an exception, and never a link for another object."""
+"""Events of any shape get a link or a problem, never an exception, and never a link to another object."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ ORIGIN = {"Origin": "https://evil.example"}
 
 
 def without(*path: str) -> dict[str, Any]:
-    """The documented event with one member taken away."""
+    """The documented event without one member."""
     document = event()
-    place = document
+    parent = document
     for name in path[:-1]:
-        place = place[name]
-    del place[path[-1]]
+        parent = parent[name]
+    del parent[path[-1]]
     return document
 
 
 def changed(**changes: object) -> dict[str, Any]:
-    """The documented event with members of another value."""
+    """The documented event with other values of some members."""
     return {**event(), **changes}
 
 
-NO_EVENTS: list[bytes | str | int | dict[str, str] | None] = [
+INVALID_EVENTS: list[bytes | str | int | dict[str, str] | None] = [
     b"",
     b"null",
     b"true",
@@ -97,17 +97,17 @@ NO_EVENTS: list[bytes | str | int | dict[str, str] | None] = [
 ]
 
 
-@pytest.mark.parametrize("raw", NO_EVENTS, ids=lambda raw: ascii(raw)[:40])
-def test_what_is_no_http_event_is_a_problem(raw: Any) -> None:
-    answered = invoke(raw)
-    assert (answered.status, answered.code) == (400, "bad_event")
-    assert answered.json["request_id"] == "req-EXAMPLE"
-    assert answered.line["code"] == "bad_event"
+@pytest.mark.parametrize("raw", INVALID_EVENTS, ids=lambda raw: ascii(raw)[:40])
+def test_an_invalid_event_is_a_problem(raw: Any) -> None:
+    response = invoke(raw)
+    assert (response.status, response.code) == (400, "bad_event")
+    assert response.json["request_id"] == "req-EXAMPLE"
+    assert response.line["code"] == "bad_event"
 
 
 @pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "kafka", "rocketmq"])
 def test_an_event_of_another_trigger_is_a_problem(name: str) -> None:
-    other = {
+    document = {
         "timer": {"triggerTime": "2026-03-01T06:41:11Z", "triggerName": "t", "payload": ""},
         "oss-trigger": {"events": [{"eventName": "ObjectCreated:PutObject", "oss": {"object": {"key": "a.txt"}}}]},
         "eventbridge-oss": {"source": "acs.oss", "type": "oss:ObjectCreated:PutObject", "data": {}},
@@ -115,10 +115,10 @@ def test_an_event_of_another_trigger_is_a_problem(name: str) -> None:
         "kafka": ["{}"],
         "rocketmq": [{"specversion": "1.0", "data": {}}],
     }[name]
-    assert invoke(json.dumps(other)).code == "bad_event"
+    assert invoke(json.dumps(document)).code == "bad_event"
 
 
-GOOD = [
+VALID_EVENTS = [
     changed(headers=None),
     changed(headers={}),
     changed(queryParameters=None),
@@ -142,23 +142,23 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("document", GOOD, ids=range(len(GOOD)))
-def test_what_is_left_out_and_not_needed_is_not_missed(document: dict[str, Any]) -> None:
-    answered = invoke(json.dumps(document))
-    assert answered.status == 302
-    assert answered.key == "exampledir/a.txt"
+@pytest.mark.parametrize("document", VALID_EVENTS, ids=range(len(VALID_EVENTS)))
+def test_members_that_are_not_needed_may_be_missing(document: dict[str, Any]) -> None:
+    response = invoke(json.dumps(document))
+    assert response.status == 302
+    assert response.key == "exampledir/a.txt"
 
 
-def test_header_names_are_read_in_any_case() -> None:
+def test_header_names_are_case_insensitive() -> None:
     for name in ("Accept", "accept", "ACCEPT"):
         assert invoke(json.dumps(changed(headers={name: "application/json"}))).status == 200
 
 
-def test_the_request_id_is_the_invocations_and_the_events_where_that_has_none() -> None:
-    bad = json.dumps(event("/nothing"))
-    assert invoke(bad, invocation=context(request_id="one")).json["request_id"] == "one"
+def test_the_request_id_is_the_contexts_otherwise_the_events() -> None:
+    raw = json.dumps(event("/nothing"))
+    assert invoke(raw, invocation=context(request_id="one")).json["request_id"] == "one"
     for invocation in (SimpleNamespace(), SimpleNamespace(request_id=None), SimpleNamespace(request_id="")):
-        assert invoke(bad, invocation=invocation).json["request_id"] == "1-6743a0f1-00000000-000000000001"
+        assert invoke(raw, invocation=invocation).json["request_id"] == "1-6743a0f1-00000000-000000000001"
     assert invoke(b"null", invocation=SimpleNamespace(request_id=7)).json["request_id"] == ""
 
 
@@ -171,13 +171,13 @@ JSON_VALUES = st.recursive(
 )
 
 
-def places(value: Any, where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every place of a document that can be changed."""
-    found = [where] if where else []
+def member_paths(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The path of every member of a document, nested ones too."""
+    paths = [path] if path else []
     if isinstance(value, dict):
         for name, inner in value.items():
-            found += places(inner, (*where, name))
-    return found
+            paths += member_paths(inner, (*path, name))
+    return paths
 
 
 @st.composite
@@ -187,70 +187,70 @@ def mutations(draw: st.DrawFn) -> dict[str, Any]:
     if document["rawPath"] == "/-/sign":
         document["rawPath"] = "/exampledir/b.txt"
     for _ in range(draw(st.integers(1, 3))):
-        where = draw(st.sampled_from(places(document)))
-        place = document
-        for name in where[:-1]:
-            place = place[name]
+        path = draw(st.sampled_from(member_paths(document)))
+        parent = document
+        for name in path[:-1]:
+            parent = parent[name]
         change = draw(st.sampled_from(["drop", "replace", "rename", "add"]))
         if change in ("drop", "rename"):
-            value = place.pop(where[-1])
+            value = parent.pop(path[-1])
             if change == "rename":
-                place[draw(st.text(max_size=8))] = value
+                parent[draw(st.text(max_size=8))] = value
         elif change == "replace":
-            place[where[-1]] = draw(JSON_VALUES)
+            parent[path[-1]] = draw(JSON_VALUES)
         else:
-            place[draw(st.text(max_size=8))] = draw(JSON_VALUES)
+            parent[draw(st.text(max_size=8))] = draw(JSON_VALUES)
     return document
 
 
 @given(mutations())
-def test_a_mutated_event_is_answered_and_never_with_a_link_for_another_object(document: dict[str, Any]) -> None:
-    answered = invoke(json.dumps(document))
-    assert answered.status in (200, 204, 302, 400, 404, 405)
-    assert answered.line["status"] == answered.status
-    if answered.status in (200, 302):
+def test_a_mutated_event_never_gets_a_link_to_another_object(document: dict[str, Any]) -> None:
+    response = invoke(json.dumps(document))
+    assert response.status in (200, 204, 302, 400, 404, 405)
+    assert response.line["status"] == response.status
+    if response.status in (200, 302):
         path = unquote_to_bytes(document["rawPath"]).decode()
         if path == "/-/health":
             return
         method = document["requestContext"]["http"]["method"]
         assert method in ("GET", "HEAD")
-        if method == "HEAD" and answered.status == 200:
+        if method == "HEAD" and response.status == 200:
             return
-        assert "/" + answered.key == path
+        assert "/" + response.key == path
         assert path.startswith("/exampledir/")
-        assert answered.signs(method)
+        assert response.signs(method)
 
 
 @given(st.binary(max_size=60) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
-def test_anything_at_all_is_answered(raw: bytes) -> None:
-    answered = invoke(raw)
-    assert (answered.status, answered.code) == (400, "bad_event")
+def test_arbitrary_bytes_are_a_problem(raw: bytes) -> None:
+    response = invoke(raw)
+    assert (response.status, response.code) == (400, "bad_event")
 
 
-# --- faults of our own --------------------------------------------------------------------------------------------
+# --- unexpected errors --------------------------------------------------------------------------------------------
 
 SECRET = "topsecretEXAMPLE"
 
 
 def broken(*_: object, **__: object) -> Any:
-    raise RuntimeError(f"no value of this may show: {SECRET}")
+    raise RuntimeError(f"must not be shown: {SECRET}")
 
 
-def assert_told_as_a_fault(answered: Answered) -> None:
-    assert answered.status == 500
-    assert answered.code == "internal_error"
-    assert answered.json["request_id"] == "req-EXAMPLE"
-    assert answered.line["status"] == 500
-    assert answered.line["code"] == "internal_error"
-    assert answered.line["fault"]["error"] == "RuntimeError"
-    assert all(frame.count(":") == 1 and frame.split(":")[1].isdigit() for frame in answered.line["fault"]["frames"])
-    for told in (answered.body, json.dumps(answered.headers), answered.printed):
-        assert SECRET not in told
-        assert "no value" not in told
-        assert "Traceback" not in told
+def assert_internal_error(response: Answered) -> None:
+    assert response.status == 500
+    assert response.code == "internal_error"
+    assert response.json["request_id"] == "req-EXAMPLE"
+    assert response.line["status"] == 500
+    assert response.line["code"] == "internal_error"
+    assert response.line["fault"]["error"] == "RuntimeError"
+    assert all(frame.count(":") == 1 and frame.split(":")[1].isdigit() for frame in response.line["fault"]["frames"])
+    for output in (response.body, json.dumps(response.headers), response.printed):
+        assert SECRET not in output
+        assert "must not" not in output
+        assert "Traceback" not in output
 
 
-FAULTS: list[tuple[object, str]] = [
+BREAKABLE: list[tuple[object, str]] = [
     (links, "presign"),
     (links, "attachment"),
     (links, "find_mount"),
@@ -262,78 +262,77 @@ FAULTS: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("room", "name"), FAULTS, ids=[name for _, name in FAULTS])
+@pytest.mark.parametrize(("module", "name"), BREAKABLE, ids=[name for _, name in BREAKABLE])
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
-def test_a_fault_is_a_500_problem_and_the_log_gets_no_values(room: object, name: str, headers: dict[str, str]) -> None:
-    with patch.object(room, name, broken):
-        assert_told_as_a_fault(ask(query={"download": ""}, headers=headers))
+def test_an_unexpected_error_is_a_500_that_shows_no_values(module: object, name: str, headers: dict[str, str]) -> None:
+    with patch.object(module, name, broken):
+        assert_internal_error(ask(query={"download": ""}, headers=headers))
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
-def test_a_policy_that_breaks_in_an_unforeseen_way_is_a_500_problem(headers: dict[str, str]) -> None:
-    assert_told_as_a_fault(answer_under(broken, headers))
+def test_an_unexpected_error_of_the_configuration_is_a_500(headers: dict[str, str]) -> None:
+    assert_internal_error(respond_under(broken, headers))
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN, {"Accept": "text/html"}], ids=str)
-def test_a_bad_configuration_is_a_500_problem_without_its_sentence(headers: dict[str, str]) -> None:
-    def bad() -> Any:
+def test_an_invalid_configuration_is_a_500_without_its_sentence(headers: dict[str, str]) -> None:
+    def invalid() -> Any:
         raise InvalidConfig(f"mount 1 (/a/): target: {SECRET}")
 
-    answered = answer_under(bad, headers)
-    assert answered.status == 500
-    assert answered.line["code"] == "bad_configuration"
-    assert "fault" not in answered.line
-    assert SECRET not in answered.body + answered.printed
+    response = respond_under(invalid, headers)
+    assert response.status == 500
+    assert response.line["code"] == "bad_configuration"
+    assert "fault" not in response.line
+    assert SECRET not in response.body + response.printed
 
 
-def test_a_fault_while_a_page_is_made_still_tells_the_problem() -> None:
+def test_an_unexpected_error_of_the_page_still_answers_with_the_problem() -> None:
     from handler import pages
 
     with patch.object(pages, "problem_page", broken):
-        answered = ask("/nothing", headers={"Accept": "text/html"})
-    assert (answered.status, answered.code) == (404, "not_found")
-    assert SECRET not in answered.body + answered.printed
+        response = ask("/nothing", headers={"Accept": "text/html"})
+    assert (response.status, response.code) == (404, "not_found")
+    assert SECRET not in response.body + response.printed
 
 
-@pytest.mark.parametrize("problem", [OSError("full"), BrokenPipeError(), ValueError("closed")], ids=repr)
-def test_a_log_that_takes_nothing_takes_no_answer_from_anyone(problem: Exception) -> None:
+@pytest.mark.parametrize("error", [OSError("full"), BrokenPipeError(), ValueError("closed")], ids=repr)
+def test_a_broken_log_does_not_break_the_response(error: Exception) -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
-            raise problem
+            raise error
 
     with (
         patch.dict(os.environ, {}, clear=True),
         patch.object(startup, "config", lambda: mount()),
         contextlib.redirect_stdout(Closed()),
     ):
-        answer = handler.on_http(json.dumps(event("/nothing")).encode(), context())
-    assert answer["statusCode"] == 404
+        response = handler.on_http(json.dumps(event("/nothing")).encode(), context())
+    assert response["statusCode"] == 404
     assert sys.stdout is not None
 
 
-OUTERMOST = ["audit.write", "audit.string", "audit.fault", "_problem_response", "time.perf_counter"]
+ERROR_HANDLING = ["audit.write", "audit.string", "audit.fault", "_problem_response", "time.perf_counter"]
 
 
-@pytest.mark.parametrize("room", OUTERMOST)
-def test_nothing_escapes_even_where_the_outermost_frame_itself_breaks(room: str) -> None:
-    owner, _, name = room.rpartition(".")
-    place = getattr(app, owner) if owner else app
-    with patch.object(place, name, broken), patch.object(links, "find_mount", broken):
-        answered = answer_under(lambda: mount(), {})
-    assert answered.status == 500
-    assert answered.headers["Content-Type"] == "application/problem+json"
-    assert answered.json["code"] == "internal_error"
-    assert answered.json["request_id"] == "req-EXAMPLE"
-    assert SECRET not in answered.body + answered.printed
+@pytest.mark.parametrize("dotted_name", ERROR_HANDLING)
+def test_no_exception_escapes_even_if_the_error_handling_breaks(dotted_name: str) -> None:
+    owner, _, name = dotted_name.rpartition(".")
+    with patch.object(getattr(app, owner) if owner else app, name, broken), patch.object(links, "find_mount", broken):
+        response = respond_under(lambda: mount(), {})
+    assert response.status == 500
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json["code"] == "internal_error"
+    assert response.json["request_id"] == "req-EXAMPLE"
+    assert SECRET not in response.body + response.printed
 
 
-def answer_under(policy: Callable[[], Any], headers: dict[str, str]) -> Answered:
-    """What is answered where the policy is got in this way."""
+def respond_under(load_config: Callable[[], Any], headers: dict[str, str]) -> Answered:
+    """The response with the configuration that `load_config` returns."""
     out = io.StringIO()
     with (
         patch.dict(os.environ, {}, clear=True),
-        patch.object(startup, "config", policy),
+        patch.object(startup, "config", load_config),
         contextlib.redirect_stdout(out),
     ):
-        answer: dict[str, Any] = handler.on_http(json.dumps(event(headers=headers)).encode(), context())
-    return Answered(answer["statusCode"], answer["headers"], answer["body"], out.getvalue())
+        result: dict[str, Any] = handler.on_http(json.dumps(event(headers=headers)).encode(), context())
+    return Answered(result["statusCode"], result["headers"], result["body"], out.getvalue())

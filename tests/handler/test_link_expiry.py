@@ -1,4 +1,4 @@
-"""How long a link lives, and who made it shorter than was asked."""
+"""The lifetime of a link, and the limit that made it shorter than requested."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handler.config import Config
 from handler.context import ExpiryLimit
 from handler.credentials import _STARTED, ENVIRONMENT_LIFETIME, RoleCredentials
 from handler.errors import Problem
-from handler.links import IssuedLink, create_link
+from handler.links import IssuedLink, apply_limits, create_link
 from signer.times import parse_duration
 from tests.handler.client import KEYS, NOW, Answered, ask, context, mount
 
@@ -26,7 +26,7 @@ FROM_ENVIRONMENT = {
 }
 
 
-def asking(expires: str | None, under: Config = LONG) -> Answered:
+def ask_json(expires: str | None, under: Config = LONG) -> Answered:
     query = {"format": "json"} if expires is None else {"format": "json", "expires": expires}
     return ask(query=query, under=under)
 
@@ -45,10 +45,10 @@ def asking(expires: str | None, under: Config = LONG) -> Answered:
         ("604800", WEEK),
     ],
 )
-def test_an_expiry_is_what_was_asked_to_the_second(written: str, seconds: int) -> None:
-    answered = asking(written)
-    assert answered.json["expires_in"] == answered.expires_in == seconds
-    assert answered.json["clamped_by"] is None
+def test_a_link_is_valid_for_the_requested_seconds(written: str, seconds: int) -> None:
+    response = ask_json(written)
+    assert response.json["expires_in"] == response.expires_in == seconds
+    assert response.json["clamped_by"] is None
 
 
 @pytest.mark.parametrize(
@@ -95,109 +95,122 @@ def test_an_expiry_is_what_was_asked_to_the_second(written: str, seconds: int) -
         "\ud800",
     ],
 )
-def test_nonsense_is_refused_by_name(written: str) -> None:
-    answered = asking(written)
-    assert (answered.status, answered.code) == (400, "bad_expires")
-    assert "expires" in answered.json["detail"]
+def test_an_invalid_expiry_is_a_problem_that_names_the_parameter(written: str) -> None:
+    response = ask_json(written)
+    assert (response.status, response.code) == (400, "bad_expires")
+    assert "expires" in response.json["detail"]
 
 
 @given(st.text(max_size=8) | st.from_regex(r"[-+ ]?[0-9]{0,4}[smhdw]?", fullmatch=True))
-def test_a_duration_is_a_positive_number_or_nothing(text: str) -> None:
-    found = parse_duration(text)
-    unit = text[-1:] if text[-1:] in ("s", "m", "h", "d") else ""
-    number = text.removesuffix(unit)
+def test_a_duration_is_a_positive_number_of_seconds_or_invalid(string: str) -> None:
+    seconds = parse_duration(string)
+    unit = string[-1:] if string[-1:] in ("s", "m", "h", "d") else ""
+    number = string.removesuffix(unit)
     plain = number.isascii() and number.isdigit() and len(number) <= 9
     expected = int(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit] if plain else 0
-    assert (found or 0) == expected
+    assert (seconds or 0) == expected
 
 
 @pytest.mark.parametrize(
-    ("expires", "most", "life", "asked", "seconds", "clamped_by"),
+    ("default", "maximum", "credential_life", "requested", "seconds", "clamped_by"),
     [
-        # the caller names none
+        # the caller requests no lifetime
         ("15m", "1h", 3600, None, 900, None),
         ("1h", "1h", 3600, None, 3600, None),
         ("1h", "1h", 3599, None, 3599, "credentials"),
         ("7d", "7d", 3600, None, 3600, "credentials"),
-        # the mount's bound
+        # the mount's limit
         ("15m", "1h", 7200, "3599", 3599, None),
         ("15m", "1h", 7200, "3600", 3600, None),
         ("15m", "1h", 7200, "3601", 3600, "mount"),
         ("15m", "1h", 7200, "999999999d", 3600, "mount"),
         ("15m", "15m", 3600, "16m", 900, "mount"),
-        # the credentials' bound
+        # the credentials' limit
         ("15m", "7d", 3600, "3600", 3600, None),
         ("15m", "7d", 3600, "3601", 3600, "credentials"),
         ("15m", "7d", 60, "61", 60, "credentials"),
         ("15m", "7d", 43_200, "7d", 43_200, "credentials"),
-        # a tie goes to the first: none, mount, credentials
+        # of equal limits the first is named: request, mount, credentials
         ("15m", "1h", 3600, "1h", 3600, None),
         ("15m", "1h", 3600, "2h", 3600, "mount"),
-        # both cut, the tighter one tells
+        # the shorter limit is named
         ("15m", "2h", 3600, "3h", 3600, "credentials"),
         ("15m", "30m", 3600, "3h", 1800, "mount"),
     ],
 )
-def test_the_tightest_bound_ends_a_link_and_is_named(
-    expires: str, most: str, life: int, asked: str | None, seconds: int, clamped_by: str | None
+def test_the_shortest_limit_applies_and_is_named(
+    default: str, maximum: str, credential_life: int, requested: str | None, seconds: int, clamped_by: str | None
 ) -> None:
-    under = mount(expires=expires, max_expires=most)._replace(credential_life=life)
-    answered = asking(asked, under)
-    assert (answered.json["expires_in"], answered.json["clamped_by"]) == (seconds, clamped_by)
-    assert answered.expires_in == seconds
-    line = answered.line
+    config = mount(expires=default, max_expires=maximum)._replace(credential_life=credential_life)
+    response = ask_json(requested, config)
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (seconds, clamped_by)
+    assert response.expires_in == seconds
+    line = response.line
     assert (line["expires_in"], line["clamped_by"]) == (seconds, clamped_by)
-    assert answered.signs(now=NOW + seconds - 1)
-    assert not answered.signs(now=NOW + seconds + 1)
+    assert response.signs(now=NOW + seconds - 1)
+    assert not response.signs(now=NOW + seconds + 1)
 
 
-def make_link(asked: int, most: int, share: int, caller: int, life: int, ends_in: float | None) -> IssuedLink:
-    under = mount(expires="1", max_expires=most)._replace(credential_life=life)
+def create(
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, credentials_left: float | None
+) -> IssuedLink:
+    config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
     return create_link(
-        under,
-        under.mounts[0],
+        config,
+        config.mounts[0],
         "exampledir/a.txt",
         "GET",
-        RoleCredentials(KEYS, None if ends_in is None else NOW + ends_in),
+        RoleCredentials(KEYS, None if credentials_left is None else NOW + credentials_left),
         NOW,
-        expires=str(asked),
+        expires=str(requested),
         limits=(ExpiryLimit("share", share), ExpiryLimit("caller", caller)),
     )
 
 
-SPAN = st.integers(1, 6).map(lambda step: step * 60)
+SECONDS = st.integers(1, 6).map(lambda step: step * 60)
 
 
-@given(SPAN, SPAN, SPAN, SPAN, SPAN, st.none() | st.integers(60, 400))
-def test_no_link_outlives_any_bound_and_a_tie_goes_to_the_first(
-    asked: int, most: int, share: int, caller: int, life: int, ends_in: int | None
+@given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400))
+def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, credentials_left: int | None
 ) -> None:
-    made = make_link(asked, most, share, caller, life, ends_in)
-    credentials = min(life, life if ends_in is None else ends_in)
-    order = [(None, asked), ("mount", most), ("share", share), ("caller", caller), ("credentials", credentials)]
+    issued = create(requested, maximum, share, caller, credential_life, credentials_left)
+    credentials = credential_life if credentials_left is None else min(credential_life, credentials_left)
+    order = [(None, requested), ("mount", maximum), ("share", share), ("caller", caller), ("credentials", credentials)]
     shortest = min(seconds for _, seconds in order)
-    assert made.link.expires_in == shortest
-    assert made.clamped_by == next(by for by, seconds in order if seconds == shortest)
+    assert issued.link.expires_in == shortest
+    assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
+
+
+LIMITS = st.lists(st.builds(ExpiryLimit, st.sampled_from(["mount", "share", "caller"]), st.integers(-5, 5)), max_size=5)
+
+
+@given(st.integers(-5, 5), LIMITS.map(tuple))
+def test_the_first_of_the_shortest_limits_applies(requested: int, limits: tuple[ExpiryLimit, ...]) -> None:
+    source, seconds = apply_limits(requested, limits)
+    assert seconds == min((requested, *(limit.seconds for limit in limits)))
+    shortest = [limit.source for limit in limits if limit.seconds == seconds]
+    assert source == (None if seconds == requested else shortest[0])
 
 
 @given(st.floats(-100, 200, allow_nan=False))
-def test_credentials_that_say_when_they_end_are_never_outlived(ends_in: float) -> None:
-    assume(abs(ends_in - 60) > 2)
-    if ends_in < 60:
-        with pytest.raises(Problem) as refused:
-            make_link(600, 600, 600, 600, 600, ends_in)
-        assert (refused.value.status, refused.value.code) == (503, "credentials_ending")
+def test_no_link_outlives_credentials_that_expire(credentials_left: float) -> None:
+    assume(abs(credentials_left - 60) > 2)
+    if credentials_left < 60:
+        with pytest.raises(Problem) as error:
+            create(600, 600, 600, 600, 600, credentials_left)
+        assert (error.value.status, error.value.code) == (503, "credentials_ending")
     else:
-        made = make_link(600, 600, 600, 600, 600, ends_in)
-        assert made.link.expires_at.timestamp() <= NOW + ends_in
-        assert made.clamped_by == "credentials"
+        issued = create(600, 600, 600, 600, 600, credentials_left)
+        assert issued.link.expires_at.timestamp() <= NOW + credentials_left
+        assert issued.clamped_by == "credentials"
 
 
 # --- credentials from the environment are as old as the process ---------------------------------------------------
 
 
-def late(left: float, *, expires: str = "1h", accept: str = "application/json") -> Answered:
-    """An answer `left` seconds before 35 hours after the start of the process."""
+def ask_late(left: float, *, expires: str = "1h", accept: str = "application/json") -> Answered:
+    """The response `left` seconds before the process is 35 hours old."""
     return ask(
         query={"expires": expires},
         headers={"Accept": accept},
@@ -208,39 +221,39 @@ def late(left: float, *, expires: str = "1h", accept: str = "application/json") 
     )
 
 
-def test_a_link_from_the_environment_ends_within_35_hours_of_the_start() -> None:
+def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_of_the_start() -> None:
     assert ENVIRONMENT_LIFETIME == 35 * 3600
     for left in (61.5, 90, 600, 3599):
-        answered = late(left)
-        assert answered.status == 200
-        assert answered.json["clamped_by"] == "credentials"
-        assert left - 2 <= answered.json["expires_in"] < left + 1
-        ends = datetime.strptime(answered.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
-        assert ends <= _STARTED + ENVIRONMENT_LIFETIME
+        response = ask_late(left)
+        assert response.status == 200
+        assert response.json["clamped_by"] == "credentials"
+        assert left - 2 <= response.json["expires_in"] < left + 1
+        expires_at = datetime.strptime(response.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        assert expires_at <= _STARTED + ENVIRONMENT_LIFETIME
 
 
-def test_a_short_link_from_the_environment_is_not_touched() -> None:
-    answered = late(7200, expires="10m")
-    assert (answered.json["expires_in"], answered.json["clamped_by"]) == (600, None)
+def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() -> None:
+    response = ask_late(7200, expires="10m")
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (600, None)
 
 
 @pytest.mark.parametrize("left", [58, 1, 0, -1, -86_400])
-def test_with_less_than_a_minute_left_the_answer_is_to_come_back(left: float) -> None:
+def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) -> None:
     for expires in ("1", "1h"):
-        answered = late(left, expires=expires)
-        assert (answered.status, answered.code) == (503, "credentials_ending")
-        assert answered.headers["Retry-After"].isdigit()
+        response = ask_late(left, expires=expires)
+        assert (response.status, response.code) == (503, "credentials_ending")
+        assert response.headers["Retry-After"].isdigit()
 
 
-def test_the_environments_credentials_keep_to_credential_life_as_well() -> None:
-    under = LONG._replace(credential_life=120)
-    answered = ask(
-        query={"format": "json"}, under=under, invocation=context(None), now=_STARTED + 1, environ=FROM_ENVIRONMENT
+def test_credential_life_limits_the_environments_credentials_too() -> None:
+    config = LONG._replace(credential_life=120)
+    response = ask(
+        query={"format": "json"}, under=config, invocation=context(None), now=_STARTED + 1, environ=FROM_ENVIRONMENT
     )
-    assert (answered.json["expires_in"], answered.json["clamped_by"]) == (120, "credentials")
+    assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
 
 
 def test_credentials_of_the_context_do_not_age_with_the_process() -> None:
-    answered = ask(under=LONG, now=_STARTED + 40 * 3600)
-    assert answered.status == 302
-    assert answered.expires_in == 900
+    response = ask(under=LONG, now=_STARTED + 40 * 3600)
+    assert response.status == 302
+    assert response.expires_in == 900

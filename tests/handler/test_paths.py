@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.errors import Problem
-from handler.paths import read_path
+from handler.paths import check_path, covers, path_fault, read_path
 from tests.handler.client import ask, invoke, mount, policy
 
 ROOT = policy(
@@ -66,27 +66,27 @@ ROOT = policy(
     ],
 )
 def test_a_path_is_decoded_exactly_once(raw: str, key: str) -> None:
-    answered = ask(raw, under=ROOT)
-    assert answered.status == 302
-    assert answered.key == key
-    assert answered.signs()
-    assert urlsplit(answered.url).path == "/" + quote(key, safe="/")
+    response = ask(raw, under=ROOT)
+    assert response.status == 302
+    assert response.key == key
+    assert response.signs()
+    assert urlsplit(response.url).path == "/" + quote(key, safe="/")
 
 
-def test_what_looks_the_same_is_not_the_same() -> None:
-    composed, apart = "/é/é.txt", "/e\u0301/e\u0301.txt"
-    assert unicodedata.normalize("NFC", apart) == composed
+def test_unicode_is_not_normalised() -> None:
+    composed, decomposed = "/é/é.txt", "/e\u0301/e\u0301.txt"
+    assert unicodedata.normalize("NFC", decomposed) == composed
     assert ask(quote(composed), under=ROOT).key == composed[1:]
-    assert ask(quote(apart), under=ROOT).key == apart[1:]
+    assert ask(quote(decomposed), under=ROOT).key == decomposed[1:]
     accented = mount(path="/é/")
     assert ask(quote(composed), under=accented).status == 302
-    assert ask(quote(apart), under=accented).status == 404
+    assert ask(quote(decomposed), under=accented).status == 404
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        # no UTF-8
+        # not UTF-8
         "/%FF",
         "/%C3",
         "/a%E4%BDb",
@@ -97,7 +97,7 @@ def test_what_looks_the_same_is_not_the_same() -> None:
         "/%F5%80%80%80",
         "/a\ud800",
         "/a\udcff%20",
-        # no percent-encoding
+        # invalid percent-encoding
         "/%",
         "/a%",
         "/a%2",
@@ -147,7 +147,7 @@ def test_what_looks_the_same_is_not_the_same() -> None:
         "/%2fa",
         "//evil.example/a",
         "///",
-        # no path
+        # not a path
         "",
         "a",
         "exampledir/a.txt",
@@ -158,52 +158,57 @@ def test_what_looks_the_same_is_not_the_same() -> None:
         " /a",
     ],
 )
-def test_what_no_object_is_reached_by_is_refused(raw: str) -> None:
-    for under in (ROOT, mount()):
-        answered = ask(raw, under=under)
-        assert (answered.status, answered.code) == (400, "bad_path")
-        assert answered.json["detail"].startswith("Invalid path: ")
-        assert "Location" not in answered.headers
+def test_a_path_that_cannot_be_an_objects_is_a_problem(raw: str) -> None:
+    for config in (ROOT, mount()):
+        response = ask(raw, under=config)
+        assert (response.status, response.code) == (400, "bad_path")
+        assert response.json["detail"].startswith("Invalid path: ")
+        assert "Location" not in response.headers
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "你", "😀", "%", " "])
 def test_a_path_has_at_most_1023_bytes_once_decoded(letter: str) -> None:
     size = len(letter.encode())
-    most = letter * (1023 // size) + "a" * (1023 % size)
-    assert ask("/" + quote(most), under=ROOT).key == most
-    answered = ask("/" + quote(most) + "a", under=ROOT)
-    assert (answered.status, answered.code) == (400, "bad_path")
-    assert "1023" in answered.json["detail"]
-    assert ask("/" + quote(most), under=mount()).code == "not_found"
-    assert ask("/" + quote(most) + "a", under=mount()).code == "bad_path"
+    longest = letter * (1023 // size) + "a" * (1023 % size)
+    assert ask("/" + quote(longest), under=ROOT).key == longest
+    response = ask("/" + quote(longest) + "a", under=ROOT)
+    assert (response.status, response.code) == (400, "bad_path")
+    assert "1023" in response.json["detail"]
+    assert ask("/" + quote(longest), under=mount()).code == "not_found"
+    assert ask("/" + quote(longest) + "a", under=mount()).code == "bad_path"
 
 
 def test_a_key_has_at_most_1023_bytes_with_its_prefix() -> None:
-    under = mount(path="/d/", target="oss://examplebucket/a/longer/prefix/")
-    room = 1023 - len("a/longer/prefix/")
-    assert ask("/d/" + "a" * room, under=under).status == 302
-    answered = ask("/d/" + "a" * (room + 1), under=under)
-    assert (answered.status, answered.code) == (400, "bad_path")
+    config = mount(path="/d/", target="oss://examplebucket/a/longer/prefix/")
+    left = 1023 - len("a/longer/prefix/")
+    assert ask("/d/" + "a" * left, under=config).status == 302
+    response = ask("/d/" + "a" * (left + 1), under=config)
+    assert (response.status, response.code) == (400, "bad_path")
 
 
-def test_a_key_that_oss_cannot_hold_is_refused() -> None:
+def test_a_key_that_oss_does_not_allow_is_a_problem() -> None:
     assert ask("/%5Ca", under=ROOT).code == "bad_path"
     assert ask("/exampledir/%5Ca").key == "exampledir/\\a"
 
 
-ODD = st.sampled_from(["%2e", "%2E", ".", "/", "%2F", "%25", "%", "+", "%2B", "a", "é", "%C3%A9", "%FF", "\\", "%5c"])
-RAW = st.lists(ODD | st.characters(), max_size=12).map("".join).map("/".__add__)
+TRICKY = st.sampled_from(
+    ["%2e", "%2E", ".", "/", "%2F", "%25", "%", "+", "%2B", "a", "é", "%C3%A9", "%FF", "\\", "%5c"]
+)
+RAW = st.lists(TRICKY | st.characters(), max_size=12).map("".join).map("/".__add__)
+
+
+def path_or_problem(raw: str) -> str | Problem:
+    try:
+        return read_path(raw)
+    except Problem as problem:
+        return problem
 
 
 @given(RAW)
-def test_a_path_is_the_once_decoded_one_or_it_is_refused(raw: str) -> None:
-    found: str | Problem
-    try:
-        path = found = read_path(raw)
-    except Problem as problem:
-        found = problem
-    if isinstance(found, Problem):
-        assert (found.status, found.code) == (400, "bad_path")
+def test_a_path_is_decoded_once_or_a_problem(raw: str) -> None:
+    path = path_or_problem(raw)
+    if isinstance(path, Problem):
+        assert (path.status, path.code) == (400, "bad_path")
     else:
         assert path.encode() == unquote_to_bytes(raw)
         assert "//" not in path
@@ -212,22 +217,93 @@ def test_a_path_is_the_once_decoded_one_or_it_is_refused(raw: str) -> None:
         assert 1 <= len(path.encode()) <= 1024
 
 
-LEGAL = st.lists(
+VALID_KEYS = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=8),
     min_size=1,
     max_size=5,
 ).map("/".join)
 
 
-@given(LEGAL)
-def test_every_legal_key_comes_back_as_it_was(key: str) -> None:
+@given(VALID_KEYS)
+def test_every_valid_key_stays_unchanged(key: str) -> None:
     assume(not {".", ".."} & set(key.split("/")) and key[0] != "\\" and not key.startswith("-/"))
-    answered = ask("/" + quote(key, safe="/"), under=ROOT)
-    assert answered.key == key
-    assert answered.signs()
+    response = ask("/" + quote(key, safe="/"), under=ROOT)
+    assert response.key == key
+    assert response.signs()
 
 
-def test_the_decoded_path_of_the_event_is_not_read() -> None:
+def test_the_events_own_decoded_path_is_not_read() -> None:
     raw = b"""{"version": "v1", "rawPath": "/exampledir/a.txt", "headers": {}, "queryParameters": {}, "body": "",
                "requestContext": {"http": {"method": "GET", "path": "/exampledir/other.txt"}, "requestId": "r"}}"""
     assert invoke(raw).key == "exampledir/a.txt"
+
+
+# --- the rules themselves -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("/", None),
+        ("/a/b.txt", None),
+        ("/a%2Fb", None),
+        ("/a?b#c", None),
+        ("/" + "你" * 341, None),
+        ("", "it must begin with /"),
+        ("a", "it must begin with /"),
+        ("/a\ud800", "it is not valid UTF-8"),
+        ("/" + "你" * 341 + "a", "it has 1024 bytes and exceeds the maximum of 1023"),
+        ("/a\n", "it contains a control character"),
+        ("/a\x9f", "it contains a control character"),
+        ("/a//b", "it contains //, which HTTP clients rewrite"),
+        ("/a/../b", "it has a segment . or .., which HTTP clients rewrite"),
+        ("/.", "it has a segment . or .., which HTTP clients rewrite"),
+    ],
+)
+def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
+    assert path_fault(path) == fault
+    if fault is None:
+        assert check_path(path) == path
+    else:
+        with pytest.raises(Problem) as error:
+            check_path(path)
+        assert (error.value.code, error.value.sentence) == ("bad_path", f"Invalid path: {fault}.")
+
+
+@given(st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map("".join))
+def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -> None:
+    decoded = path_or_problem(quote(path, safe="/", errors="surrogatepass"))
+    assert (path_fault(path) is None) == (decoded == path)
+    assert (path_fault(path) is None) != isinstance(decoded, Problem)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "path", "covered"),
+    [
+        ("/", "/", True),
+        ("/", "/a/b", True),
+        ("/a/", "/a/", True),
+        ("/a/", "/a/b", True),
+        ("/a/", "/a", False),
+        ("/a/", "/ab", False),
+        ("/a", "/a", True),
+        ("/a", "/a/", False),
+        ("/a", "/a/b", False),
+        ("/a", "/ab", False),
+        ("/a/b", "/a/", False),
+    ],
+)
+def test_a_path_covers_itself_and_with_a_final_slash_all_below_it(allowed: str, path: str, covered: bool) -> None:
+    assert covers(allowed, path) is covered
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "/"]), max_size=4).map("".join).map("/".__add__)
+
+
+@given(PATHS, PATHS, PATHS)
+def test_what_a_covered_path_covers_is_covered_too(first: str, second: str, third: str) -> None:
+    assert covers(first, first)
+    if covers(first, second) and covers(second, third):
+        assert covers(first, third)
+    if covers(first, second) and covers(second, first):
+        assert first == second

@@ -1,4 +1,4 @@
-"""What every answer has: headers that keep a link private, and problems that tell no more than they must."""
+"""What all responses have in common: headers that keep links private, and problems that reveal nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "up
 
 
 class Case(NamedTuple):
-    """A request, and the status and code of its answer (no code where it is no problem)."""
+    """A request, and the status and code of its response; `code` is None unless that is a problem."""
 
     status: int
     code: str | None
@@ -57,32 +57,31 @@ CASES = [
 PROBLEMS = [case for case in CASES if case.code]
 
 
-def bare() -> Answered:
-    """The answer to an invocation with no credentials."""
+def ask_without_credentials() -> Answered:
     return ask(invocation=context(None))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_answer_has_the_headers_that_keep_it_private(case: Case) -> None:
+def test_every_response_has_the_headers_that_keep_it_private(case: Case) -> None:
     for accept in ("*/*", "text/html", "application/json"):
         assert_private(case.ask(Accept=accept))
 
 
-def test_answers_that_are_no_answer_to_a_request_have_them_too() -> None:
-    for answered in (invoke(b"null"), invoke(b"\xff"), bare()):
-        assert_private(answered)
+def test_responses_to_invalid_events_have_them_too() -> None:
+    for response in (invoke(b"null"), invoke(b"\xff"), ask_without_credentials()):
+        assert_private(response)
 
 
-def assert_private(answered: Answered) -> None:
-    headers = answered.headers
+def assert_private(response: Answered) -> None:
+    headers = response.headers
     assert {name: headers.get(name) for name in HEADERS} == HEADERS
-    # A page is chosen by language, too.
+    # Pages vary by language, too.
     assert {"Accept", "Authorization", "X-Api-Key"} <= set(headers["Vary"].split(", ")) <= {*ANY_VARY}
     assert not [name for name in headers if name.title() in HEADERS and name not in HEADERS]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_answer_has_a_header_that_function_compute_refuses(case: Case) -> None:
+def test_no_response_has_a_header_that_function_compute_refuses(case: Case) -> None:
     headers = case.ask(**HTML).headers
     for name, value in headers.items():
         assert name.lower() not in FORBIDDEN
@@ -93,43 +92,43 @@ def test_no_answer_has_a_header_that_function_compute_refuses(case: Case) -> Non
 
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=str)
-def test_every_refusal_is_a_problem_document(case: Case) -> None:
-    answered = case.ask()
-    assert answered.status == case.status
-    assert answered.code == case.code
-    assert list(answered.json) == ["type", "title", "status", "detail", "code", "request_id"]
-    assert answered.json["status"] == case.status
-    assert answered.json["request_id"] == "req-EXAMPLE"
-    assert answered.json["type"] == "about:blank"
-    assert answered.json["title"]
-    assert re.fullmatch(r"[^\n]{10,300}\.", answered.json["detail"])
+def test_every_error_is_a_problem_document(case: Case) -> None:
+    response = case.ask()
+    assert response.status == case.status
+    assert response.code == case.code
+    assert list(response.json) == ["type", "title", "status", "detail", "code", "request_id"]
+    assert response.json["status"] == case.status
+    assert response.json["request_id"] == "req-EXAMPLE"
+    assert response.json["type"] == "about:blank"
+    assert response.json["title"]
+    assert re.fullmatch(r"[^\n]{10,300}\.", response.json["detail"])
 
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=str)
-def test_a_person_gets_the_same_facts_as_a_page(case: Case) -> None:
-    told, page = case.ask(), case.ask(**HTML)
+def test_a_page_has_the_same_facts_as_the_problem_document(case: Case) -> None:
+    problem, page = case.ask(), case.ask(**HTML)
     assert page.status == case.status
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.body.startswith("<!doctype html>")
-    for fact in (str(case.status), told.json["detail"], case.code, "req-EXAMPLE"):
+    for fact in (str(case.status), problem.json["detail"], case.code, "req-EXAMPLE"):
         assert fact
         assert fact in unescape(page.body)
-    assert told.headers.get("Allow") == page.headers.get("Allow")
+    assert problem.headers.get("Allow") == page.headers.get("Allow")
 
 
 def test_a_page_loads_and_runs_nothing() -> None:
     page = ask("/nothing", headers=HTML)
-    rules = page.headers["Content-Security-Policy"]
-    assert rules.startswith("default-src 'none';")
-    assert "unsafe" not in rules
-    assert "script-src" not in rules
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
     for name in ("base-uri", "form-action", "frame-ancestors"):
-        assert f"{name} 'none'" in rules
+        assert f"{name} 'none'" in policy
     assert not re.search(r"<(script|link|img|iframe|form|a|svg|object)\b|https?://|url\(|@import", page.body)
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"),
+    ("accept", "content_type"),
     [
         ("text/html", "text/html; charset=utf-8"),
         ("TEXT/HTML;level=1", "text/html; charset=utf-8"),
@@ -142,11 +141,11 @@ def test_a_page_loads_and_runs_nothing() -> None:
         ("", "application/problem+json"),
     ],
 )
-def test_only_who_asks_for_html_and_not_for_json_gets_a_page(accept: str, kind: str) -> None:
-    assert ask("/nothing", headers={"Accept": accept}).headers["Content-Type"] == kind
+def test_only_clients_that_accept_html_and_not_json_get_a_page(accept: str, content_type: str) -> None:
+    assert ask("/nothing", headers={"Accept": accept}).headers["Content-Type"] == content_type
 
 
-def test_what_a_visitor_writes_never_becomes_markup() -> None:
+def test_what_a_client_sends_never_becomes_markup() -> None:
     name = "\"'><script>alert(1)</script>&amp;"
     page = ask(query={name: "1"}, headers=HTML, invocation=context(request_id="<i>r</i>"))
     assert page.status == 400
@@ -193,37 +192,37 @@ NOTHING = [
 
 @pytest.mark.parametrize("path", NOTHING)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"])
-def test_what_does_not_exist_is_one_and_the_same_404(path: str, method: str) -> None:
+def test_all_paths_that_do_not_exist_have_the_same_404(path: str, method: str) -> None:
     uncovered = ask("/nowhere", method)
     assert uncovered.status == 404
     for query in ({}, {"expires": "soon"}, {"acl": ""}, {"format": "xml"}, {"versionId": "1"}):
-        found = ask(path, method, query)
-        assert (found.status, found.headers, found.body) == (404, uncovered.headers, uncovered.body)
+        response = ask(path, method, query)
+        assert (response.status, response.headers, response.body) == (404, uncovered.headers, uncovered.body)
 
 
 @pytest.mark.parametrize("path", NOTHING)
-def test_what_does_not_exist_is_one_and_the_same_page_for_a_person(path: str) -> None:
-    uncovered, found = ask("/nowhere", headers=HTML), ask(path, headers=HTML)
-    assert found.status == uncovered.status == 404
-    assert without_nonces(found) == without_nonces(uncovered)
+def test_all_paths_that_do_not_exist_have_the_same_page(path: str) -> None:
+    uncovered, response = ask("/nowhere", headers=HTML), ask(path, headers=HTML)
+    assert response.status == uncovered.status == 404
+    assert without_nonces(response) == without_nonces(uncovered)
 
 
-def without_nonces(answered: Answered) -> tuple[dict[str, str], str]:
-    """Headers and body of a page, without what is new each time."""
+def without_nonces(response: Answered) -> tuple[dict[str, str], str]:
+    """Headers and body of a page, without the nonces."""
     nonce = re.compile(r"nonce(-|=\")[\w-]+")
-    return {name: nonce.sub("nonce", value) for name, value in answered.headers.items()}, nonce.sub("", answered.body)
+    return {name: nonce.sub("nonce", value) for name, value in response.headers.items()}, nonce.sub("", response.body)
 
 
 @pytest.mark.parametrize("path", NOTHING)
-def test_the_log_tells_no_more_of_what_does_not_exist_than_its_answer(path: str) -> None:
-    uncovered, found = ask("/nowhere").line, ask(path).line
-    for line in (uncovered, found):
-        del line["path"], line["milliseconds"]
-    assert found == uncovered
+def test_all_paths_that_do_not_exist_have_the_same_audit_line(path: str) -> None:
+    uncovered, line = ask("/nowhere").line, ask(path).line
+    for each in (uncovered, line):
+        del each["path"], each["milliseconds"]
+    assert line == uncovered
 
 
 @pytest.mark.parametrize("invocation", [context(None), context(KEYS._replace(access_key_id=""))])
-def test_what_does_not_exist_needs_no_credentials_to_be_told(invocation: object) -> None:
+def test_a_404_needs_no_credentials(invocation: object) -> None:
     assert ask("/whole/.links/keys.json", invocation=invocation).status == 404
 
 
@@ -231,15 +230,15 @@ RESERVED = st.sampled_from([".links/keys.json", ".links/state/", ".links/state/a
 
 
 @given(key=RESERVED, data=st.data())
-def test_the_services_own_objects_are_out_of_reach_however_the_path_is_written(key: str, data: st.DataObject) -> None:
-    written = "/whole/" + "".join(
+def test_the_services_own_objects_are_not_found_however_the_path_is_encoded(key: str, data: st.DataObject) -> None:
+    path = "/whole/" + "".join(
         data.draw(st.sampled_from([letter, f"%{ord(letter):02x}", f"%{ord(letter):02X}"])) for letter in key
     )
     for query in ({}, {"format": "json"}, {"download": "x"}):
-        assert ask(written, query=query).status == 404
+        assert ask(path, query=query).status == 404
 
 
-def test_neighbours_of_the_services_own_objects_are_served() -> None:
+def test_objects_next_to_the_services_own_are_linked() -> None:
     assert ask("/whole/.links/readme.txt").key == ".links/readme.txt"
     assert ask("/whole/links/keys.json").key == "links/keys.json"
     assert ask("/whole/%252Elinks/keys.json").key == "%2Elinks/keys.json"
@@ -256,66 +255,66 @@ def test_neighbours_of_the_services_own_objects_are_served() -> None:
         ("/-/health", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_what_a_method_cannot_do_is_a_405_that_allows_the_others(path: str, allow: str) -> None:
+def test_a_method_that_is_not_allowed_is_a_405_that_lists_the_others(path: str, allow: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "GET "):
-        answered = ask(path, method)
-        assert (answered.status, answered.code) == (405, "method_not_allowed")
-        assert answered.headers["Allow"] == allow
-        assert allow in answered.json["detail"]
+        response = ask(path, method)
+        assert (response.status, response.code) == (405, "method_not_allowed")
+        assert response.headers["Allow"] == allow
+        assert allow in response.json["detail"]
 
 
-def test_get_does_not_bring_head() -> None:
+def test_a_mount_with_get_alone_does_not_allow_head() -> None:
     assert ask("/get-only/a.txt", "HEAD").status == 405
     assert ask("/get-only/a.txt", "GET").status == 302
 
 
-def test_an_upload_mount_gives_no_link_to_read() -> None:
-    under = mount(methods=["PUT", "POST"], max_size="1MB")
+def test_a_mount_for_uploads_has_no_download_links() -> None:
+    config = mount(methods=["PUT", "POST"], max_size="1MB")
     for method in ("GET", "HEAD", "PUT", "POST"):
-        answered = ask(method=method, under=under)
-        assert answered.status == 405
-        assert answered.headers["Allow"] == "OPTIONS"
+        response = ask(method=method, under=config)
+        assert response.status == 405
+        assert response.headers["Allow"] == "OPTIONS"
 
 
 @pytest.mark.parametrize("path", ["/exampledir/a.txt", "/-/health"])
-def test_options_tells_the_methods_and_has_no_body(path: str) -> None:
-    answered = ask(path, "OPTIONS", {"anything": "at all"})
-    assert (answered.status, answered.body) == (204, "")
-    assert answered.headers["Allow"] == "GET, HEAD, OPTIONS"
+def test_options_lists_the_methods_and_has_no_body(path: str) -> None:
+    response = ask(path, "OPTIONS", {"anything": "at all"})
+    assert (response.status, response.body) == (204, "")
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_health_is_told_without_credentials() -> None:
-    answered = ask("/-/health", invocation=context(None))
-    assert answered.status == 200
-    assert answered.headers["Content-Type"] == "application/json"
-    assert answered.json == {"status": "ok"}
+def test_health_needs_no_credentials() -> None:
+    response = ask("/-/health", invocation=context(None))
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json == {"status": "ok"}
 
 
-def test_the_service_has_no_route_by_another_spelling() -> None:
+def test_a_route_has_only_one_decoded_path() -> None:
     assert ask("/%2D/health").status == 200
     assert ask("/-/health", query={"format": "json"}).status == 200
     for path in ("//-/health", "/./-/health", "/-//health", "/x/../-/health"):
         assert ask(path).status == 400
 
 
-# --- what a problem does not tell ---------------------------------------------------------------------------------
+# --- what a problem does not reveal ---------------------------------------------------------------------------------
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@given(path=TEXT, name=TEXT, value=TEXT, method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]))
-def test_no_refusal_tells_a_bucket_a_prefix_or_a_stack(path: str, name: str, value: str, method: str) -> None:
-    for where in (f"/private/{path}", f"/exampledir/{path}", f"/{path}"):
-        answered = ask(raw_path(where), method, {name: value})
-        assert answered.status != 500
-        if answered.status >= 400:
-            told = answered.body + str(answered.headers) + answered.printed
+@given(path=STRINGS, name=STRINGS, value=STRINGS, method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]))
+def test_no_problem_reveals_a_bucket_a_prefix_or_a_stack(path: str, name: str, value: str, method: str) -> None:
+    for below in (f"/private/{path}", f"/exampledir/{path}", f"/{path}"):
+        response = ask(raw_path(below), method, {name: value})
+        assert response.status != 500
+        if response.status >= 400:
+            output = response.body + str(response.headers) + response.printed
             for secret in ("privatebucket", "examplebucket", KEYS.access_key_id, "Traceback", ".py"):
                 if secret not in path + name + value:
-                    assert secret not in told
+                    assert secret not in output
 
 
-def test_a_key_that_is_too_long_does_not_tell_the_length_of_its_prefix() -> None:
-    answered = ask("/" + "short/" + "a" * 1015, under=mount(path="/short/"))
-    assert (answered.status, answered.code) == (400, "bad_path")
-    assert not set(re.findall(r"[0-9]+", answered.json["detail"])) - {"1023"}
+def test_a_key_that_is_too_long_does_not_reveal_the_length_of_its_prefix() -> None:
+    response = ask("/" + "short/" + "a" * 1015, under=mount(path="/short/"))
+    assert (response.status, response.code) == (400, "bad_path")
+    assert not set(re.findall(r"[0-9]+", response.json["detail"])) - {"1023"}

@@ -1,4 +1,4 @@
-"""The custom runtime's adapter beside the built-in one's: the same request over the wire gives the same answer."""
+"""The custom runtime responds to the same request exactly as the built-in runtime does."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def environ_of(
     body: bytes = b"",
     added: Mapping[str, str] = PLATFORM,
 ) -> dict[str, Any]:
-    """What gunicorn makes of a request; bytes of the target are latin-1."""
-    found: dict[str, Any] = {
+    """The WSGI environment that gunicorn makes of a request; bytes of the target are latin-1."""
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "RAW_URI": target,
         "SCRIPT_NAME": "",
@@ -55,18 +55,18 @@ def environ_of(
     }
     for name, value in (headers or {}).items():
         key = name.upper().replace("-", "_")
-        found[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value.encode().decode("latin-1")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value.encode().decode("latin-1")
     if body:
-        found["CONTENT_LENGTH"] = str(len(body))
-    return found
+        environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
 
 
 def serve(environ: Mapping[str, Any], under: Config = POLICY, variables: Mapping[str, str] | None = None) -> Answered:
-    """What the application answers, with the clock standing still."""
-    out, begun = io.StringIO(), []
+    """The response of the application, while the clock stands still."""
+    out, started = io.StringIO(), []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
-        begun.append((int(status.split()[0]), headers))
+        started.append((int(status.split()[0]), headers))
 
     with (
         world(NOW, variables or {}),
@@ -74,30 +74,30 @@ def serve(environ: Mapping[str, Any], under: Config = POLICY, variables: Mapping
         contextlib.redirect_stdout(out),
     ):
         body = b"".join(wsgi.app(dict(environ), start_response))
-    ((status, headers),) = begun
+    ((status, headers),) = started
     assert len(dict(headers)) == len(headers)
     return Answered(status, dict(headers), body.decode(), out.getvalue())
 
 
 def built_in(target: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answered:
-    """What the built-in runtime's function answers to the same request."""
+    """The response of the built-in runtime to the same request."""
     pairs = tuple((name, value.encode().decode("latin-1")) for name, value in (headers or {}).items())
     request = HttpRequest(method, target, pairs, body, "links.example.com", "")
     return invoke(http_event(request, REQUEST_ID, NOW))
 
 
-def told(answered: Answered) -> tuple[int, dict[str, str], str, dict[str, Any]]:
-    """All of an answer that can be told from another; its length is the server's own to say."""
-    headers = {name: value for name, value in answered.headers.items() if name != "Content-Length"}
-    line = {name: value for name, value in answered.line.items() if name != "milliseconds"}
-    return answered.status, headers, answered.body, line
+def comparable(response: Answered) -> tuple[int, dict[str, str], str, dict[str, Any]]:
+    """All of a response that must be equal. Only the custom runtime sends the length itself."""
+    headers = {name: value for name, value in response.headers.items() if name != "Content-Length"}
+    line = {name: value for name, value in response.line.items() if name != "milliseconds"}
+    return response.status, headers, response.body, line
 
 
 def assert_same(
     target: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> Answered:
     served = serve(environ_of(target, method, headers, body))
-    assert told(served) == told(built_in(target, method, headers, body))
+    assert comparable(served) == comparable(built_in(target, method, headers, body))
     return served
 
 
@@ -108,14 +108,14 @@ def target_of(case: Case) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
-def test_both_runtimes_answer_alike(case: Case, accept: str) -> None:
+def test_both_runtimes_respond_alike(case: Case, accept: str) -> None:
     served = assert_same(target_of(case), case.method, {"Accept": accept})
     assert served.status in (case.status, 200)
 
 
 @pytest.mark.parametrize("path", NOTHING)
 @pytest.mark.parametrize("method", METHODS)
-def test_what_does_not_exist_in_one_does_not_in_the_other(path: str, method: str) -> None:
+def test_the_same_paths_do_not_exist(path: str, method: str) -> None:
     assert assert_same(path, method).status == 404
 
 
@@ -158,19 +158,19 @@ def test_what_does_not_exist_in_one_does_not_in_the_other(path: str, method: str
 def test_a_target_is_read_alike(target: str) -> None:
     if target.startswith("http"):
         served = serve(environ_of(target))
-        rest = target.removeprefix("http://evil.example")
-        assert told(served) == told(built_in(rest if rest.startswith("/") else f"/{rest}"))
+        path = target.removeprefix("http://evil.example")
+        assert comparable(served) == comparable(built_in(path if path.startswith("/") else f"/{path}"))
     else:
         assert_same(target)
 
 
 @pytest.mark.parametrize("target", ["*", "exampledir/a.txt", "links.example.com:443", ""])
-def test_a_target_that_is_no_path_is_a_bad_path(target: str) -> None:
+def test_a_target_without_a_path_is_a_bad_path(target: str) -> None:
     served = serve(environ_of(target, "OPTIONS"))
     assert (served.status, served.code) == (400, "bad_path")
 
 
-PIECES = st.sampled_from(
+PATH_PARTS = st.sampled_from(
     ["/", "a", "exampledir/", "private/", "-/", "health", ".", "..", "%2e", "%2F", "%25", "%", "%ff", "%e4%bd%a0", "+"]
 )
 QUERIES = st.sampled_from(
@@ -195,38 +195,38 @@ VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_
 
 
 @given(
-    pieces=st.lists(PIECES, max_size=6),
+    path_parts=st.lists(PATH_PARTS, max_size=6),
     queries=st.lists(QUERIES, max_size=4),
-    sent=st.dictionaries(NAMES, VALUES | st.sampled_from(["text/html", "application/json", "Bearer x"]), max_size=4),
+    headers=st.dictionaries(NAMES, VALUES | st.sampled_from(["text/html", "application/json", "Bearer x"]), max_size=4),
     method=st.sampled_from(METHODS),
     body=st.binary(max_size=30),
 )
-def test_any_request_is_answered_alike(
-    pieces: list[str], queries: list[str], sent: dict[str, str], method: str, body: bytes
+def test_any_request_gets_the_same_response(
+    path_parts: list[str], queries: list[str], headers: dict[str, str], method: str, body: bytes
 ) -> None:
-    target = "/" + "".join(pieces) + ("?" + "&".join(queries) if queries else "")
-    served, expected = serve(environ_of(target, method, sent, body)), built_in(target, method, sent, body)
+    target = "/" + "".join(path_parts) + ("?" + "&".join(queries) if queries else "")
+    served, expected = serve(environ_of(target, method, headers, body)), built_in(target, method, headers, body)
     assert served.status == expected.status
     # A page has a new nonce each time.
     if "text/html" not in served.headers.get("Content-Type", ""):
-        assert told(served) == told(expected)
+        assert comparable(served) == comparable(expected)
 
 
-def test_a_body_is_answered_alike() -> None:
-    kind = {"Content-Type": "application/json"}
-    good = json.dumps({"links": [{"path": "/exampledir/a.txt"}, {"path": "/nothing"}]}).encode()
-    assert assert_same("/-/sign", "POST", kind, good).status == 200
+def test_a_body_is_read_alike() -> None:
+    content_type = {"Content-Type": "application/json"}
+    valid = json.dumps({"links": [{"path": "/exampledir/a.txt"}, {"path": "/nothing"}]}).encode()
+    assert assert_same("/-/sign", "POST", content_type, valid).status == 200
     for body in (b"", b"{", b'{"links": 7}', b" " * 1_048_576, b" " * 1_048_577, b" " * 2_000_000):
-        assert assert_same("/-/sign", "POST", kind, body).status in (400, 413)
+        assert assert_same("/-/sign", "POST", content_type, body).status in (400, 413)
 
 
-def test_no_more_of_a_body_is_kept_than_tells_that_it_is_too_large() -> None:
+def test_a_body_is_cut_one_byte_above_the_maximum() -> None:
     environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b" " * 3_000_000)
     assert len(wsgi._body(environ)) == 1_048_577
     assert environ["wsgi.input"].read() == b""
 
 
-def test_a_body_that_breaks_off_is_a_problem() -> None:
+def test_an_incomplete_body_is_a_problem() -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise ConnectionResetError
@@ -236,20 +236,20 @@ def test_a_body_that_breaks_off_is_a_problem() -> None:
     assert (served.status, served.code) == (400, "bad_body")
 
 
-def test_a_page_is_for_persons_in_both() -> None:
+def test_browsers_get_a_page() -> None:
     served = serve(environ_of("/nothing", headers=HTML))
     assert served.status == 404
     assert served.headers["Content-Type"] == "text/html; charset=utf-8"
     assert served.headers["Content-Length"] == str(len(served.body.encode()))
 
 
-def test_a_head_tells_no_length_of_a_body_that_is_not_sent() -> None:
+def test_a_response_to_head_has_no_content_length() -> None:
     served = serve(environ_of("/-/health", "HEAD"))
     assert (served.status, served.body) == (200, "")
     assert "Content-Length" not in served.headers
 
 
-# --- credentials and whose headers they are -------------------------------------------------------------------------
+# --- credentials, and the platform's headers -------------------------------------------------------------------------
 
 
 def without(*names: str) -> dict[str, str]:
@@ -270,21 +270,21 @@ def test_the_requests_own_credentials_sign() -> None:
 @pytest.mark.parametrize(
     "missing", [("SECURITY_TOKEN",), ("ACCESS_KEY_ID",), ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")]
 )
-def test_keys_without_their_token_are_none_and_the_environments_sign(missing: tuple[str, ...]) -> None:
+def test_credentials_without_their_token_are_ignored_and_the_environments_sign(missing: tuple[str, ...]) -> None:
     environ = environ_of("/exampledir/a.txt", added=without(*missing))
     assert serve(environ, variables=VARIABLES).signs(keys=OTHER_KEYS)
     assert serve(environ).code == "no_credentials"
 
 
-def test_the_platforms_headers_are_none_of_the_requests() -> None:
+def test_the_platforms_headers_are_removed_from_the_request() -> None:
     environ = environ_of("/", headers={"Accept": "*/*", "Host": "h", "Connection": "close", "X-Forwarded-For": "::1"})
     assert wsgi.headers({**environ, "HTTP_X_FC_ANYTHING": "1"}) == {"accept": "*/*", "x-forwarded-for": "::1"}
 
 
 def test_a_context_shows_no_secret() -> None:
-    shown = repr(wsgi.context_of(environ_of("/")))
-    assert REQUEST_ID in shown
-    assert not any(secret in shown for secret in (TOKEN, KEYS.access_key_id, KEYS.access_key_secret))
+    representation = repr(wsgi.context_of(environ_of("/")))
+    assert REQUEST_ID in representation
+    assert not any(secret in representation for secret in (TOKEN, KEYS.access_key_id, KEYS.access_key_secret))
 
 
 @pytest.mark.parametrize(
@@ -299,19 +299,17 @@ def test_a_context_shows_no_secret() -> None:
         (None, ""),
     ],
 )
-def test_the_address_in_the_log_is_the_last_hops_and_not_what_a_visitor_put_before(
-    forwarded: str | None, ip: str
-) -> None:
-    sent = {} if forwarded is None else {"X-Forwarded-For": forwarded}
-    assert serve(environ_of("/nothing", headers=sent)).line["client_ip"] == ip
+def test_the_address_in_the_log_is_the_last_proxys_and_not_the_clients_own(forwarded: str | None, ip: str) -> None:
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert serve(environ_of("/nothing", headers=headers)).line["client_ip"] == ip
 
 
 # --- the platform's own calls ---------------------------------------------------------------------------------------
 
-CONTROLLED = {"/invoke", "/initialize"}
+CONTROL_PATHS = {"/invoke", "/initialize"}
 FORGED = [
     (method, target, control)
-    for path in sorted(CONTROLLED)
+    for path in sorted(CONTROL_PATHS)
     for method, target, control in [
         ("POST", path, None),
         ("POST", path, ""),
@@ -320,7 +318,7 @@ FORGED = [
         ("POST", path, f"{path},{path}"),
         ("POST", path, f"{path} "),
         ("POST", path, path.upper()),
-        ("POST", path, (CONTROLLED - {path}).pop()),
+        ("POST", path, (CONTROL_PATHS - {path}).pop()),
         ("POST", f"{path}/", path),
         ("POST", f"/{path}", path),
         ("POST", path.replace("i", "%69", 1), path),
@@ -333,9 +331,9 @@ FORGED = [
 
 
 @pytest.mark.parametrize(("method", "target", "control"), FORGED)
-def test_a_visitors_call_is_a_path_like_any_other(method: str, target: str, control: str | None) -> None:
+def test_a_clients_call_is_a_request_like_any_other(method: str, target: str, control: str | None) -> None:
     def never(*_: object) -> None:
-        raise AssertionError("a visitor made the runtime act")
+        raise AssertionError("a client called the platform's own route")
 
     added = without("CONTROL_PATH") | ({} if control is None else {"HTTP_X_FC_CONTROL_PATH": control})
     event = b'{"events": [{"eventName": "ObjectCreated:PutObject"}]}'
@@ -343,7 +341,7 @@ def test_a_visitors_call_is_a_path_like_any_other(method: str, target: str, cont
         served = serve(environ_of(target, method, body=event, added=added))
     assert served.status == (404 if "//" not in target and ".." not in target else 400)
     assert "x-fc-status" not in served.headers
-    assert told(served) == told(built_in(target, method, body=event))
+    assert comparable(served) == comparable(built_in(target, method, body=event))
 
 
 def control(path: str, body: bytes = b"") -> dict[str, Any]:
@@ -354,36 +352,38 @@ def control(path: str, body: bytes = b"") -> dict[str, Any]:
     ("result", "body"),
     [(None, "null"), ({"items": 1}, '{"items": 1}'), ("text", "text"), (b"bytes", "bytes")],
 )
-def test_an_event_reaches_the_event_function_as_it_came(result: object, body: str) -> None:
-    seen: list[tuple[object, Any]] = []
+def test_an_event_reaches_the_event_function_unchanged(result: object, body: str) -> None:
+    calls: list[tuple[object, Any]] = []
 
-    def on_event(event: object, given: object) -> object:
-        seen.append((event, given))
+    def on_event(event: object, context: object) -> object:
+        calls.append((event, context))
         return result
 
     with patch.object(events, "on_event", on_event):
         served = serve(control("/invoke", b"\xff{}"))
     assert (served.status, served.body) == (200, body)
     assert "x-fc-status" not in {name.lower() for name in served.headers}
-    ((event, given),) = seen
+    ((event, context),) = calls
     assert event == b"\xff{}"
-    assert given.request_id == REQUEST_ID
-    assert given.credentials == Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN)
+    assert context.request_id == REQUEST_ID
+    assert context.credentials == Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN)
 
 
-def failing(error: BaseException | object) -> Answered:
-    def on_event(event: object, given: object) -> object:
-        if isinstance(error, BaseException):
-            raise error
-        return error
+def serve_event(result: object) -> Answered:
+    """The response to an event whose function raises or returns `result`."""
+
+    def on_event(event: object, context: object) -> object:
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     with patch.object(events, "on_event", on_event):
         return serve(control("/invoke", b"{}"))
 
 
-@pytest.mark.parametrize("error", [ValueError(TOKEN), KeyError(KEYS.access_key_secret), {"a": b"bytes"}, object()])
-def test_an_event_that_fails_is_told_by_the_header_and_shows_nothing(error: object) -> None:
-    served = failing(error)
+@pytest.mark.parametrize("result", [ValueError(TOKEN), KeyError(KEYS.access_key_secret), {"a": b"bytes"}, object()])
+def test_an_event_that_fails_has_the_platforms_header_and_shows_no_secret(result: object) -> None:
+    served = serve_event(result)
     assert served.headers["x-fc-status"] == "404"
     assert json.loads(served.body)["errorType"] == "internal_error"
     assert served.line["request_id"] == REQUEST_ID
@@ -391,24 +391,24 @@ def test_an_event_that_fails_is_told_by_the_header_and_shows_nothing(error: obje
     assert not any(secret in served.body + served.printed for secret in (TOKEN, KEYS.access_key_secret))
 
 
-def test_an_event_function_that_says_why_it_failed_is_heard() -> None:
-    served = failing(InvalidConfig("Write it better."))
+def test_an_expected_error_of_the_event_function_is_in_the_response() -> None:
+    served = serve_event(InvalidConfig("Write it better."))
     assert served.headers["x-fc-status"] == "404"
     assert json.loads(served.body) == {"errorType": "invalid_policy", "errorMessage": "Write it better."}
 
 
-def test_an_instance_starts_under_a_good_policy() -> None:
+def test_an_instance_starts_with_a_valid_configuration() -> None:
     served = serve(control("/initialize"))
     assert (served.status, served.printed) == (200, "")
     assert "x-fc-status" not in {name.lower() for name in served.headers}
 
 
 @pytest.mark.parametrize("error", [InvalidConfig("Mount 1 of oss://hiddenbucket/ is wrong."), OSError("hiddenbucket")])
-def test_an_instance_that_cannot_start_says_why_in_its_log_alone(error: Exception) -> None:
-    def refuse(given: object) -> None:
+def test_an_instance_that_cannot_start_says_why_only_in_its_log(error: Exception) -> None:
+    def fail(context: object) -> None:
         raise error
 
-    with patch.object(startup, "on_initialize", refuse):
+    with patch.object(startup, "on_initialize", fail):
         served = serve(control("/initialize"))
     assert (served.status, served.headers["x-fc-status"]) == (404, "404")
     assert "hiddenbucket" not in served.body

@@ -1,4 +1,4 @@
-"""The custom runtime as the platform starts it: gunicorn by the command of its s.yaml, and HTTP over the wire."""
+"""The custom runtime as the platform starts it: gunicorn with the command of its s.yaml, and HTTP over the wire."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ VARIABLES = {
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_KEYS.access_key_secret,
     "ALIBABA_CLOUD_SECURITY_TOKEN": OTHER_KEYS.security_token or "",
 }
-# What gunicorn and http.client can carry; the rest never arrives.
-CARRIED = [case for case in CASES if case.path.isascii()]
+# What gunicorn and http.client can transfer.
+TRANSFERABLE = [case for case in CASES if case.path.isascii()]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 class Cloud(NamedTuple):
-    """An instance, and the OSS that it and its visitors reach."""
+    """An instance, and the OSS that it and its clients use."""
 
     instance: Instance
     oss: LocalOss
@@ -72,8 +72,8 @@ def signs(url: str, keys: Credentials, method: str = "GET") -> bool:
 # --- the HTTP interface -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", CARRIED, ids=str)
-def test_every_answer_comes_over_the_wire(plain: Instance, case: Case) -> None:
+@pytest.mark.parametrize("case", TRANSFERABLE, ids=str)
+def test_every_response_comes_over_the_wire(plain: Instance, case: Case) -> None:
     reply = plain.ask(target_of(case), case.method)
     assert reply.status == case.status
     if case.method != "HEAD":
@@ -85,12 +85,12 @@ def test_every_answer_comes_over_the_wire(plain: Instance, case: Case) -> None:
 
 
 @pytest.mark.parametrize("path", NOTHING)
-def test_what_does_not_exist_is_one_and_the_same_404(plain: Instance, path: str) -> None:
-    first = plain.ask("/nowhere")
+def test_all_paths_that_do_not_exist_have_the_same_404(plain: Instance, path: str) -> None:
+    uncovered = plain.ask("/nowhere")
     for method in ("GET", "POST", "DELETE", "OPTIONS", "PATCH"):
-        found = plain.ask(path, method, body=b"{}" if method == "POST" else None)
-        assert (found.status, found.body) == (404, first.body)
-        assert {**found.headers, "date": ""} == {**first.headers, "date": ""}
+        reply = plain.ask(path, method, body=b"{}" if method == "POST" else None)
+        assert (reply.status, reply.body) == (404, uncovered.body)
+        assert {**reply.headers, "date": ""} == {**uncovered.headers, "date": ""}
 
 
 @pytest.mark.parametrize("target", ["//", "//exampledir/a.txt", "/x/../exampledir/a.txt", "/./-/health", "/%2e/a"])
@@ -98,7 +98,7 @@ def test_a_path_arrives_as_it_was_sent(plain: Instance, target: str) -> None:
     assert plain.ask(target).code == "bad_path"
 
 
-def test_the_link_is_for_the_key_that_was_asked(plain: Instance) -> None:
+def test_the_link_is_for_the_requested_key(plain: Instance) -> None:
     for path, key in {"a%20b%2B+.txt": "a b++.txt", "a%252Fb": "a%2Fb", "%E4%BD%A0": "你", "a%2Fb": "a/b"}.items():
         for method in ("GET", "HEAD"):
             reply = plain.ask(f"/exampledir/{path}?download=%E4%BD%A0.txt", method)
@@ -117,25 +117,25 @@ def test_a_redirect_leads_to_the_bytes(cloud: Cloud) -> None:
     assert requests.get(head, timeout=10).status_code == 403
 
 
-def test_a_caller_gets_many_links_at_once(cloud: Cloud) -> None:
+def test_a_caller_gets_several_links_with_one_request(cloud: Cloud) -> None:
     body = json.dumps({"links": [{"path": "/reports/q3.pdf"}, {"path": "/nothing"}]}).encode()
     reply = cloud.instance.ask("/-/sign", "POST", {**JSON, **BEARER}, body)
     assert reply.status == 200
-    good, bad = reply.json["links"]
-    assert signs(good["url"], KEYS)
-    assert bad["error"]["code"] == "not_found"
+    link, missing = reply.json["links"]
+    assert signs(link["url"], KEYS)
+    assert missing["error"]["code"] == "not_found"
     assert (
         cloud.instance.ask("/-/sign", "POST", {**JSON, "Authorization": "Bearer fcp_" + "x" * 30}, body).status == 401
     )
 
 
-def test_a_share_is_made_opened_used_up_and_revoked(cloud: Cloud) -> None:
+def test_a_share_is_created_opened_used_up_and_revoked(cloud: Cloud) -> None:
     cloud.put("reports/q3.pdf", b"report")
     ask = cloud.instance.ask
-    wish = json.dumps({"path": "/reports/q3.pdf", "max_uses": 1, "expires": "1h"}).encode()
-    made = ask("/-/shares", "POST", {**JSON, **BEARER}, wish)
-    assert made.status == 201
-    address = made.json["url"].removeprefix("https://links.example.com")
+    params = json.dumps({"path": "/reports/q3.pdf", "max_uses": 1, "expires": "1h"}).encode()
+    created = ask("/-/shares", "POST", {**JSON, **BEARER}, params)
+    assert created.status == 201
+    address = created.json["url"].removeprefix("https://links.example.com")
     page = ask(address, headers={"Accept": "text/html"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     nonce = re.search(r'name="nonce" value="([\w-]+)"', page.body.decode())
@@ -145,7 +145,7 @@ def test_a_share_is_made_opened_used_up_and_revoked(cloud: Cloud) -> None:
     assert used.status == 303
     assert requests.get(used.headers["location"], timeout=10).content == b"report"
     assert ask(address, "POST", form, b"").status == 410
-    share = f"/-/shares/{made.json['id']}"
+    share = f"/-/shares/{created.json['id']}"
     assert ask(share, headers=BEARER).json["uses"] == 1
     assert ask(share, headers={"Authorization": f"Bearer {READER}"}).status == 404
     assert ask(share, "DELETE", BEARER).status == 204
@@ -155,11 +155,11 @@ def test_a_share_is_made_opened_used_up_and_revoked(cloud: Cloud) -> None:
 # --- the wire -----------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_kept_whatever_was_asked(plain: Instance) -> None:
+def test_a_connection_stays_open_after_any_request(plain: Instance) -> None:
     connection = plain.connect()
     connection.connect()
     socket_ = connection.sock
-    asked = [
+    requested = [
         ("/exampledir/a.txt", "GET", None, 302),
         ("/exampledir/a.txt", "HEAD", None, 302),
         ("/-/health", "HEAD", None, 200),
@@ -170,7 +170,7 @@ def test_a_connection_is_kept_whatever_was_asked(plain: Instance) -> None:
         ("/exampledir/a.txt", "DELETE", None, 405),
     ]
     for _ in range(3):
-        for target, method, body, status in asked:
+        for target, method, body, status in requested:
             reply = plain.ask(target, method, JSON if body else None, body, connection=connection)
             assert (reply.status, reply.headers["connection"]) == (status, "keep-alive")
             assert connection.sock is socket_
@@ -187,56 +187,56 @@ def test_a_body_in_chunks_is_read(cloud: Cloud) -> None:
     connection.close()
 
 
-def test_requests_at_the_same_time_share_nothing(plain: Instance) -> None:
-    together = threading.Barrier(16)
+def test_concurrent_requests_share_nothing(plain: Instance) -> None:
+    barrier = threading.Barrier(16)
 
-    def visit(number: int) -> None:
+    def send_requests(number: int) -> None:
         keys = Credentials(f"STS.EXAMPLE{number}", f"secret{number}EXAMPLE", f"CAIS+token/{number}EXAMPLE==")
         connection = plain.connect()
-        together.wait()
+        barrier.wait()
         for turn in range(15):
             name = f"concurrent-{number}-{turn}"
             added = platform(keys=keys, request_id=name)
-            given = plain.ask(f"/exampledir/{name}.txt", added=added, connection=connection)
-            url = given.headers["location"]
+            redirect = plain.ask(f"/exampledir/{name}.txt", added=added, connection=connection)
+            url = redirect.headers["location"]
             assert urlsplit(url).path == f"/exampledir/{name}.txt"
             assert signs(url, keys)
-            refused = plain.ask(f"/nothing/{name}", added=added, connection=connection)
-            assert refused.json["request_id"] == name
+            problem = plain.ask(f"/nothing/{name}", added=added, connection=connection)
+            assert problem.json["request_id"] == name
         connection.close()
 
-    with ThreadPoolExecutor(16) as visitors:
-        list(visitors.map(visit, range(16)))
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(send_requests, range(16)))
     for number in range(16):
         for turn in range(15):
-            given, refused = plain.lines(f"concurrent-{number}-{turn}")
-            assert (given["status"], refused["status"]) == (302, 404)
-            assert given["key"] == f"exampledir/concurrent-{number}-{turn}.txt"
+            redirect_line, problem_line = plain.lines(f"concurrent-{number}-{turn}")
+            assert (redirect_line["status"], problem_line["status"]) == (302, 404)
+            assert redirect_line["key"] == f"exampledir/concurrent-{number}-{turn}.txt"
 
 
-def test_as_many_wait_at_a_time_as_the_platform_sends(plain: Instance) -> None:
-    """All threads but one are held by bodies that do not come; the last one still answers."""
-    most = props()["instanceConcurrency"]
+def test_an_instance_serves_as_many_requests_at_a_time_as_the_platform_sends(plain: Instance) -> None:
+    """All threads but one wait for a body; the last one still responds."""
+    concurrency = props()["instanceConcurrency"]
     head = b"POST /-/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
-    held = [plain.connect() for _ in range(most - 1)]
-    for connection in held:
+    waiting = [plain.connect() for _ in range(concurrency - 1)]
+    for connection in waiting:
         connection.connect()
         connection.sock.sendall(head)
     assert plain.ask("/-/health").status == 200
-    for connection in held:
+    for connection in waiting:
         connection.sock.sendall(b'{"a": 1 }')
         assert connection.sock.recv(12) == b"HTTP/1.1 400"
         connection.close()
 
 
-def test_the_log_names_the_last_hops_address(plain: Instance) -> None:
-    sent = {"X-Forwarded-For": "10.9.9.9, 203.0.113.7", "X-Real-Ip": "10.9.9.9", "Forwarded": "for=10.9.9.9"}
-    plain.ask("/nothing", headers=sent, added=platform(request_id="req-address"))
+def test_the_log_names_the_address_that_the_last_proxy_reports(plain: Instance) -> None:
+    headers = {"X-Forwarded-For": "10.9.9.9, 203.0.113.7", "X-Real-Ip": "10.9.9.9", "Forwarded": "for=10.9.9.9"}
+    plain.ask("/nothing", headers=headers, added=platform(request_id="req-address"))
     assert [line["client_ip"] for line in plain.lines("req-address")] == ["203.0.113.7"]
 
 
-def test_headers_that_proxies_send_change_nothing(plain: Instance) -> None:
-    sent = {
+def test_headers_of_proxies_change_nothing(plain: Instance) -> None:
+    headers = {
         "SCRIPT_NAME": "/exampledir",
         "Script-Name": "/exampledir",
         "PATH_INFO": "/private/a.txt",
@@ -247,12 +247,12 @@ def test_headers_that_proxies_send_change_nothing(plain: Instance) -> None:
         "X-Http-Method-Override": "DELETE",
         "Host": "evil.example",
     }
-    reply = plain.ask("/exampledir/a.txt", headers=sent)
+    reply = plain.ask("/exampledir/a.txt", headers=headers)
     assert reply.status == 302
     assert urlsplit(reply.headers["location"]).hostname == "examplebucket.oss-cn-hangzhou.aliyuncs.com"
 
 
-# --- the platform's calls, and those of who pretends to be it -----------------------------------------------------
+# --- the platform's calls, and forged ones -----------------------------------------------------
 
 EVENT = json.dumps(
     {
@@ -269,7 +269,7 @@ EVENT = json.dumps(
 ).encode()
 
 
-def test_an_event_is_followed_and_its_outcome_told(cloud: Cloud) -> None:
+def test_an_event_is_processed_and_its_result_returned(cloud: Cloud) -> None:
     reply = cloud.instance.ask("/invoke", "POST", body=EVENT, added=platform("/invoke", request_id="req-event"))
     assert reply.status == 200
     assert "x-fc-status" not in reply.headers
@@ -277,7 +277,7 @@ def test_an_event_is_followed_and_its_outcome_told(cloud: Cloud) -> None:
     assert [line["code"] for line in cloud.instance.lines("req-event")] == [None]
 
 
-def test_an_event_that_fails_is_told_by_the_header(cloud: Cloud) -> None:
+def test_an_event_that_fails_has_the_platforms_header(cloud: Cloud) -> None:
     reply = cloud.instance.ask(
         "/invoke", "POST", body=b'{"events": 7}', added=platform("/invoke", request_id="req-bad")
     )
@@ -312,14 +312,14 @@ def test_a_forged_call_is_a_path_that_does_not_exist(plain: Instance, path: str)
     assert all(line["path"] == path and line["status"] == 404 for line in lines)
 
 
-def test_the_initializer_passes_under_a_good_policy(plain: Instance) -> None:
+def test_the_initializer_succeeds_with_a_valid_configuration(plain: Instance) -> None:
     reply = plain.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
     assert (reply.status, reply.body) == (200, b"")
 
 
-def test_a_bad_policy_fails_the_start_with_a_sentence_in_the_log(tmp_path: Path) -> None:
-    bad = PLAIN.replace('methods = ["GET"]', 'method = ["GET"]')
-    with instance(tmp_path / "bad", bad) as running:
+def test_an_invalid_configuration_fails_the_start_and_the_log_says_why(tmp_path: Path) -> None:
+    invalid = PLAIN.replace('methods = ["GET"]', 'method = ["GET"]')
+    with instance(tmp_path / "invalid", invalid) as running:
         reply = running.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
         assert (reply.status, reply.headers["x-fc-status"]) == (404, "404")
         assert "get-only" not in reply.body.decode()
@@ -334,13 +334,13 @@ def test_without_the_tokens_header_the_environments_credentials_sign(plain: Inst
         assert signs(plain.ask("/exampledir/a.txt", added=added).headers["location"], OTHER_KEYS)
 
 
-# --- what is not told ---------------------------------------------------------------------------------------------
+# --- what is never shown ---------------------------------------------------------------------------------------------
 
 
-def test_nothing_secret_is_in_the_log_or_in_a_refusal(cloud: Cloud) -> None:
+def test_no_secret_is_in_the_log_or_in_a_problem(cloud: Cloud) -> None:
     ask = cloud.instance.ask
-    made = ask("/-/shares", "POST", {**JSON, **BEARER}, json.dumps({"path": "/reports/q3.pdf"}).encode())
-    share = made.json["url"].partition("share=")[2]
+    created = ask("/-/shares", "POST", {**JSON, **BEARER}, json.dumps({"path": "/reports/q3.pdf"}).encode())
+    share = created.json["url"].partition("share=")[2]
     replies: list[Reply] = [
         ask(f"/reports/q3.pdf?share={share}x"),
         ask(f"/reports/q3.pdf?share={share}&format=json"),
@@ -356,10 +356,10 @@ def test_nothing_secret_is_in_the_log_or_in_a_refusal(cloud: Cloud) -> None:
         *(MAKER, share.rpartition(".")[2], signature, "hiddencookie", "hiddenevent"),
     ]
     assert all(len(secret) > 8 for secret in secrets)
-    refused = "".join(reply.body.decode() for reply in replies if reply.status >= 400)
+    problems = "".join(reply.body.decode() for reply in replies if reply.status >= 400)
     for secret in secrets:
         assert secret not in cloud.instance.log
-        assert secret not in refused
+        assert secret not in problems
 
 
 @pytest.mark.parametrize(
@@ -377,17 +377,17 @@ def test_nothing_secret_is_in_the_log_or_in_a_refusal(cloud: Cloud) -> None:
         "POST /-/sign?share=hiddenshare HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\nhiddentoken",
     ],
 )
-def test_what_is_no_request_leaves_no_secret_and_no_trace_of_the_code(plain: Instance, head: str) -> None:
-    answer = plain.send(f"{head}\r\n".encode())
-    assert answer.startswith(b"HTTP/1.1 4")
-    assert b"Traceback" not in answer
+def test_an_invalid_request_leaves_no_secret_and_no_traceback(plain: Instance, head: str) -> None:
+    response = plain.send(f"{head}\r\n".encode())
+    assert response.startswith(b"HTTP/1.1 4")
+    assert b"Traceback" not in response
     assert "hidden" not in plain.log
     assert "Traceback" not in plain.log
     assert plain.ask("/-/health").status == 200
 
 
-def test_an_instance_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    with instance(tmp_path / "ending", PLAIN) as running:
+def test_an_instance_stops_when_it_is_terminated(tmp_path: Path) -> None:
+    with instance(tmp_path / "stopping", PLAIN) as running:
         connection = running.connect()
         assert running.ask("/-/health", connection=connection).status == 200
         running.process.terminate()
