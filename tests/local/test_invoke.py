@@ -89,7 +89,9 @@ def test_the_repositorys_function_works_against_a_running_stack(tmp_path: Path) 
 def test_an_event_that_the_repositorys_function_does_not_know_is_status_1() -> None:
     done = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
     assert done.returncode == 1
-    assert b"InvocationFailed: The event is an object with the members timestamp, requestContext" in done.stderr
+    assert (
+        b'InvocationFailed: Unsupported event: an object with the members "timestamp", "requestContext"' in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
