@@ -36,6 +36,7 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     FakeClock,
     Receiver,
+    Responder,
     created,
     event_function,
     notice,
@@ -72,6 +73,17 @@ def attempt(
     except DeliveryFailed as error:
         return error.code, fake_clock.pauses
     return "delivered", fake_clock.pauses
+
+
+def raw(response: bytes, size: int = 100_000) -> Responder:
+    """A responder that writes these bytes, `size` at a time, and closes the connection."""
+
+    def responder(request: BaseHTTPRequestHandler) -> None:
+        for start in range(0, len(response), size):
+            request.wfile.write(response[start : start + size])
+            request.wfile.flush()
+
+    return responder
 
 
 @pytest.fixture
@@ -186,12 +198,7 @@ class TestResponses:
         ],
     )
     def test_a_body_of_any_framing_is_read(self, hook: Receiver, response: bytes) -> None:
-        def responder(request: BaseHTTPRequestHandler) -> None:
-            for start in range(0, len(response), 7):
-                request.wfile.write(response[start : start + 7])
-                request.wfile.flush()
-
-        hook.default = responder
+        hook.default = raw(response, 7)
         assert attempt(hook.url, kind="dingtalk") == ("delivered", [])
 
     @pytest.mark.parametrize(
@@ -217,7 +224,7 @@ class TestResponses:
         ],
     )
     def test_a_response_that_is_not_valid_http_1_is_no_answer(self, hook: Receiver, response: bytes) -> None:
-        hook.default = lambda request: request.wfile.write(response)  # type: ignore[func-returns-value]
+        hook.default = raw(response)
         assert attempt(hook.url)[0] == "no_answer"
 
     @pytest.mark.parametrize(
@@ -231,7 +238,7 @@ class TestResponses:
     )
     def test_chunks_that_are_incomplete_or_invalid_are_an_incomplete_body(self, hook: Receiver, body: bytes) -> None:
         response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
-        hook.default = lambda request: request.wfile.write(response)  # type: ignore[func-returns-value]
+        hook.default = raw(response)
         assert attempt(hook.url) == ("delivered", [])
         assert attempt(hook.url, kind="dingtalk")[0] == "no_answer"
 

@@ -61,9 +61,7 @@ def message(kind: str, *notifications: Notification, message_id: str = "notice_E
 def visible_text(value: Any) -> str:
     """All that a message shows, except its links."""
     if isinstance(value, Mapping):
-        return "\n".join(
-            visible_text(inner) for name, inner in value.items() if name not in ("url", "sign", "timestamp")
-        )
+        return visible_text([inner for name, inner in value.items() if name not in ("url", "sign", "timestamp")])
     if isinstance(value, list):
         return "\n".join(visible_text(inner) for inner in value)
     return value if isinstance(value, str) else ""
