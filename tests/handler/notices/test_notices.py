@@ -192,14 +192,10 @@ class TestWhichObjects:
 
     def test_a_timer_makes_a_link_for_the_path_in_its_payload(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"], on="timer", mount="/exampledir/")
-        tick = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": '{"path": "/exampledir/a.txt"}'}
-        assert function.invoke(json.dumps(tick).encode()).counts() == (1, 1, 1, 0)
-        assert function.invoke(json.dumps({**tick, "triggerTime": "2026-03-01T07:50:00Z"}).encode()).counts() == (
-            1,
-            1,
-            1,
-            0,
-        )
+        tick = {"triggerName": "t", "payload": '{"path": "/exampledir/a.txt"}'}
+        for time_ in ("2026-03-01T07:49:00Z", "2026-03-01T07:50:00Z"):
+            outcome = function.invoke(json.dumps({**tick, "triggerTime": time_}).encode())
+            assert outcome.counts() == (1, 1, 1, 0)
 
 
 class TestOnce:
