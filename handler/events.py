@@ -1,6 +1,6 @@
-"""Function Compute's events in, a JSON summary out: links make themselves, and people are told.
+"""The event function: takes Function Compute's events, sends notices with links, and returns a JSON summary.
 
-An invocation that fails is tried again by the platform, which is why all that went wrong is raised at the end.
+Function Compute retries an invocation that fails, so every failure is raised once everything else was sent.
 """
 
 from __future__ import annotations
@@ -12,91 +12,95 @@ from . import audit, startup
 from .config import Config
 from .context import Invocation
 from .errors import HandlerError, Problem
-from .notices import notice, sources
-from .notices.notice import Notice
-from .notices.sender import Tally, Teller
+from .notices import sources
+from .notices.notice import Notice, matching_notices
+from .notices.sender import NoticeSender, Tally
 from .notices.sinks.client import Network
-from .notices.sources import Created, Event, Fault, Skipped, Tick, Wanted
+from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
 from .times import Clock
 
-TIMEOUT = 60.0  # seconds, where the context names none
-RESERVE = 5.0  # seconds of the function's time that are kept for marks and the answer
+TIMEOUT = 60.0  # seconds, if the context does not say
+RESERVE = 5.0  # seconds of the function's time that are left for marks and the response
+MAX_FAULTS = 5  # sentences in one failure
 
 
 class InvocationFailed(HandlerError):
-    """The invocation is to be tried again; the sentence says why and shows nothing of what was sent."""
+    """The invocation must be retried; the sentence says why, and shows nothing that was sent."""
 
     code = "invocation_failed"
 
 
 def on_event(event: bytes | str, context: object) -> dict[str, object]:
-    """The event function: what the event was made of, and what became of it. Raises `InvocationFailed`."""
+    """The event function: the summary of what became of the event. Raises `InvocationFailed`."""
     return answer(event, context, startup.config, network=Network(), clock=Clock())
 
 
 def answer(
-    event: bytes | str, context: object, policy: Callable[[], Config], *, network: Network, clock: Clock
+    event: bytes | str, context: object, config: Callable[[], Config], *, network: Network, clock: Clock
 ) -> dict[str, object]:
-    """`on_event` in a world of one's choice; `policy` is asked once. The line of audit is written in any case."""
-    began = clock.monotonic()
-    given_id = getattr(context, "request_id", None)
-    request_id = given_id if isinstance(given_id, str) and given_id else token_hex(12)
+    """`on_event` with the world as arguments. `config` is called once. The audit line is always written."""
+    started = clock.monotonic()
+    request_id = getattr(context, "request_id", None)
+    if not isinstance(request_id, str) or not request_id:
+        request_id = token_hex(12)
     facts: dict[str, object] = {"request_id": audit.string(request_id), "event": None, "code": None}
     failure: HandlerError | None = None
     summary: dict[str, object] = {}
     try:
-        rules = policy()
-        deadline = began + max(_timeout(context) - RESERVE, 1.0)
-        found = sources.read(event, request_id)
-        facts["event"] = "+".join(found.sources) or None
+        rules = config()
+        deadline = started + max(_timeout(context) - RESERVE, 1.0)
+        parsed = sources.read(event, request_id)
+        facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(rules, context, clock.now(), facts)
-        summary, failure = _follow(found, invocation, network, clock, deadline)
+        summary, failure = _process(parsed, NoticeSender(invocation, token_hex(12), network, clock, deadline), rules)
     except HandlerError as error:
         failure = error
     except Exception as error:
         facts["fault"] = audit.fault(error)
-        failure = InvocationFailed(
-            f"Something went wrong here: the log tells where, under the request {request_id}.", code="internal_error"
-        )
+        failure = InvocationFailed(f"Internal error: see the log of request {request_id}.", code="internal_error")
     facts |= summary
     facts["code"] = failure.code if failure is not None else None
-    facts["milliseconds"] = round((clock.monotonic() - began) * 1000, 3)
+    facts["milliseconds"] = round((clock.monotonic() - started) * 1000, 3)
     audit.write(facts)
     if failure is not None:
-        # Raised anew, so that neither causes nor frames with values go along.
+        # A new exception, so that neither causes nor frames with values come along.
         raise InvocationFailed(failure.sentence, code=failure.code) from None
     return summary
 
 
-def _follow(
-    event: Event, invocation: Invocation, network: Network, clock: Clock, deadline: float
+def _process(
+    event: ParsedEvent, sender: NoticeSender, config: Config
 ) -> tuple[dict[str, object], InvocationFailed | None]:
-    """The summary, and what is to be raised after all that could be told was told."""
-    giver = notice.Giver(invocation)
-    teller = Teller(invocation, giver, token_hex(12), network, clock, deadline)
-    tally, faults = teller.tally, []
-    wanted: list[Notice] = []
+    """The summary, and the failure to raise."""
+    tally, faults = sender.tally, []
+    notices: list[Notice] = []
     items = 0
     for item in event.items:
-        items += not isinstance(item, (Tick, Fault))
-        if isinstance(item, Fault):
+        items += not isinstance(item, (TimerTick, InvalidEntry))
+        if isinstance(item, InvalidEntry):
             faults.append(item.sentence)
-        elif isinstance(item, Skipped):
-            tally.skip(item.why)
-        elif isinstance(item, (Created, Wanted)):
+        elif isinstance(item, SkippedRecord):
+            tally.skip(item.reason)
+        elif isinstance(item, CreatedObject) and config.is_reserved(item.bucket, item.key):
+            tally.skip("own_object")
+        elif not isinstance(item, TimerTick):
             try:
-                wanted += _notices(item, invocation.config, tally)
+                matches = list(matching_notices(config, item))
             except Problem as problem:
                 faults.append(problem.sentence)
-    teller.tell(wanted)
-    if any(isinstance(item, Tick) for item in event.items):
-        teller.send_digests()
-    if giver.unlinkable:
-        tally.skip("unlinkable", len(giver.unlinkable))
+                continue
+            notices += matches
+            if not matches:
+                tally.skip("no_notice")
+    sender.send(notices)
+    if any(isinstance(item, TimerTick) for item in event.items):
+        sender.send_digests()
+    if sender.issuer.unlinkable:
+        tally.skip("unlinkable", len(sender.issuer.unlinkable))
     summary: dict[str, object] = {
         "items": items,
-        "links": giver.count,
-        "notices": tally.counts["told"],
+        "links": sender.issuer.count,
+        "notices": tally.counts["sent"],
         "skipped": sum(tally.skipped.values()),
         "reasons": dict(tally.skipped),
         "repeated": tally.counts["repeated"],
@@ -109,31 +113,19 @@ def _follow(
     return summary, _failure(tally, faults)
 
 
-def _notices(item: Created | Wanted, policy: Config, tally: Tally) -> list[Notice]:
-    if isinstance(item, Created) and policy.is_reserved(item.bucket, item.key):
-        tally.skip("own_object")
-        return []
-    found = list(notice.matches(policy, item))
-    if not found:
-        tally.skip("no_notice")
-    return found
-
-
 def _failure(tally: Tally, faults: list[str]) -> InvocationFailed | None:
-    sentences = []
+    sentences = faults[:MAX_FAULTS]
+    if len(faults) > MAX_FAULTS:
+        sentences.append(f"{len(faults) - MAX_FAULTS} more entries are invalid.")
     if tally.failed:
         sinks = ", ".join(f"{sink} ({code})" for sink, code in sorted(tally.failed))
-        sentences.append(f"Not told: {sinks}. What was told is not told again.")
-    sentences += faults[:5]
-    if len(faults) > 5:
-        sentences.append(f"{len(faults) - 5} more entries cannot be understood.")
+        sentences.insert(0, f"Delivery failed: {sinks}. Delivered notices are not sent again.")
     if not sentences:
         return None
-    codes = sorted({code for _, code in tally.failed})
-    code = "bad_event" if not tally.failed else codes[0] if len(codes) == 1 else "notices_failed"
-    return InvocationFailed(" ".join(sentences), code=code)
+    codes = {code for _, code in tally.failed} or {"bad_event"}
+    return InvocationFailed(" ".join(sentences), code=codes.pop() if len(codes) == 1 else "notices_failed")
 
 
 def _timeout(context: object) -> float:
-    found = getattr(getattr(context, "function", None), "timeout", None)
-    return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else TIMEOUT
+    timeout = getattr(getattr(context, "function", None), "timeout", None)
+    return float(timeout) if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) else TIMEOUT

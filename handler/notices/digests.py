@@ -1,8 +1,8 @@
 """Notices that wait for a timer: a stream for each rule and sink, in the state prefix.
 
-`digests/{stream}/entries/{n}` are what events left, numbered without a gap; `digests/{stream}/sent/{k}` are the claims
-of the digests, each of which says at which entry it ends, so that an entry is in one digest alone. `tail` and `last`
-are where to begin to look, and are never trusted further. Nothing is listed, and nothing is deleted here.
+`digests/{stream}/entries/{n}` are the notices of one event, numbered without a gap. `digests/{stream}/sent/{k}` are the
+leases of the digests; each names its last entry, so that every entry is in exactly one digest. `tail` and `last` only
+say where to start looking: the entries and leases decide. Nothing is listed or deleted here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..errors import HandlerError, Problem
 from ..state import State
 from ..times import Clock
 from . import leases
-from .leases import Done, Lease
+from .leases import Completed, Lease, LeaseHeld
 
-MOST_PROBES = 2000
-MOST_ENTRIES = 200  # events in one digest
-SLACK = 10.0  # seconds that a timer may come early
+MAX_PROBES = 2000
+MAX_ENTRIES = 200  # events in one digest
+TOLERANCE = 10.0  # seconds that a timer may be early
 
 
 class StreamLost(HandlerError):
@@ -29,18 +29,18 @@ class StreamLost(HandlerError):
 
 
 class Position(NamedTuple):
-    """The digest `number`, which ends with entry `end`; `sent` notices of it were told by attempts before."""
+    """The digest `number`, which ends with entry `end`; earlier attempts delivered its first `sent` notices."""
 
     number: int
     end: int
     sent: int = 0
 
-    def body(self) -> bytes:
+    def payload(self) -> bytes:
         return json.dumps({"end": self.end, "sent": self.sent}).encode()
 
 
 class Digest(NamedTuple):
-    """A digest that is ours to send, and the notices in it, as they were left."""
+    """A digest that is ours to send, with its notices as they were queued."""
 
     lease: Lease
     position: Position
@@ -48,84 +48,79 @@ class Digest(NamedTuple):
 
 
 def append(state: State, stream: str, entries: list[dict[str, Any]], nonce: str) -> None:
-    """Leaves the notices of one event. Raises a 503 `Problem`, `StreamLost`."""
+    """Queues the notices of one event. Raises a 503 `Problem` and `StreamLost`."""
     body = json.dumps({"by": nonce, "entries": entries}).encode()
-    number = _number(state, f"digests/{stream}/tail", "entry") + 1
-    for _ in range(MOST_PROBES):
+    hint = state.read(f"digests/{stream}/tail")
+    number = _hinted(hint.body, "entry")[0] if hint is not None else 0
+    for _ in range(MAX_PROBES):
+        number += 1
         if state.claim(f"digests/{stream}/entries/{number}", body).body == body:
             with suppress(Problem):
                 state.write(f"digests/{stream}/tail", json.dumps({"entry": number}).encode())
             return
-        number += 1
-    raise StreamLost("The end of a digest's stream is not where it was: it is looked for again later.")
+    raise StreamLost("The end of the digest's stream was not found. It will be retried.")
 
 
-def take(state: State, stream: str, every: int, nonce: str, clock: Clock) -> Digest | None:
-    """The digest that is due and not in other hands, None where there is none. Raises a 503 `Problem`."""
-    found = state.read(f"digests/{stream}/last")
-    last = _position(found.body) if found is not None else Position(0, 0)
-    if found is not None and found.age < every - SLACK:
+def acquire(state: State, stream: str, every: int, nonce: str, clock: Clock) -> Digest | None:
+    """The digest that is due, unless another instance is sending it. Raises a 503 `Problem`."""
+    hint = state.read(f"digests/{stream}/last")
+    if hint is not None and hint.age < every - TOLERANCE:
         return None
+    number, start = _hinted(hint.body, "number", "end") if hint is not None else (0, 0)
     while True:
-        entries, end = _entries(state, stream, last.end, last.end + MOST_ENTRIES)
+        number += 1
+        entries, end = _entries(state, stream, start, start + MAX_ENTRIES)
         if not entries:
             return None
-        name = f"digests/{stream}/sent/{last.number + 1}"
+        name = f"digests/{stream}/sent/{number}"
         try:
-            claimed = leases.take(state, name, nonce, clock, clock.monotonic(), Position(0, end).body())
-        except leases.Busy:
+            lease = leases.acquire(state, name, nonce, clock, clock.monotonic(), Position(number, end).payload())
+        except LeaseHeld:
             return None
-        told = json.loads(claimed.payload)
-        position = Position(last.number + 1, told["end"], told["sent"])
-        if isinstance(claimed, Done):
-            last = position
+        payload = json.loads(lease.payload)
+        position = Position(number, payload["end"], payload["sent"])
+        if isinstance(lease, Completed):
+            start = position.end
             continue
         if position.end != end:
-            entries, _ = _entries(state, stream, last.end, position.end)
-        return Digest(claimed, position, entries)
+            entries, _ = _entries(state, stream, start, position.end)
+        return Digest(lease, position, entries)
 
 
-def finish(state: State, stream: str, digest: Digest) -> bool:
-    """Marks a digest as sent. False where that fails."""
-    marked = leases.finish(state, digest.lease)
-    if marked:
-        position = digest.position
-        body = json.dumps({"number": position.number, "end": position.end}).encode()
+def complete(state: State, stream: str, digest: Digest) -> bool:
+    """Marks a digest as sent. False if that fails."""
+    is_marked = leases.complete(state, digest.lease)
+    if is_marked:
+        body = json.dumps({"number": digest.position.number, "end": digest.position.end}).encode()
         with suppress(Problem):
             state.write(f"digests/{stream}/last", body)
-    return marked
+    return is_marked
 
 
-def release(state: State, digest: Digest, sent: int) -> None:
-    """Leaves a digest to a later attempt; `sent` of its notices, from the first, were told."""
-    leases.release(state, digest.lease, digest.position._replace(sent=sent).body())
+def abandon(state: State, digest: Digest, sent: int) -> None:
+    """Leaves a digest to a later attempt; its first `sent` notices were delivered."""
+    leases.abandon(state, digest.lease, digest.position._replace(sent=sent).payload())
 
 
-def _entries(state: State, stream: str, after: int, most: int) -> tuple[list[dict[str, Any]], int]:
-    """The notices after an entry, up to the last entry that is there, and the number of that one."""
-    found: list[dict[str, Any]] = []
-    number = after
-    while number < most:
+def _entries(state: State, stream: str, start: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The notices after entry `start`, up to the last entry that exists or `limit`, and the number of that entry."""
+    entries: list[dict[str, Any]] = []
+    number = start
+    while number < limit:
         entry = state.read(f"digests/{stream}/entries/{number + 1}")
         if entry is None:
             break
-        found += json.loads(entry.body)["entries"]
+        entries += json.loads(entry.body)["entries"]
         number += 1
-    return found, number
+    return entries, number
 
 
-def _number(state: State, name: str, member: str) -> int:
-    found = state.read(name)
-    try:
-        number = json.loads(found.body)[member] if found is not None else 0
-    except (ValueError, KeyError, TypeError):
-        return 0
-    return number if type(number) is int and number > 0 else 0
-
-
-def _position(body: bytes) -> Position:
+def _hinted(body: bytes, *members: str) -> tuple[int, ...]:
+    """The numbers in a hint, all 0 if it cannot be read."""
     try:
         document = json.loads(body)
-        return Position(int(document["number"]), int(document["end"]))
+        numbers = tuple(document[member] for member in members)
     except (ValueError, KeyError, TypeError):
-        return Position(0, 0)
+        numbers = ()
+    is_valid = numbers and all(type(number) is int and number > 0 for number in numbers)
+    return numbers if is_valid else (0,) * len(members)

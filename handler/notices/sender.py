@@ -1,42 +1,42 @@
-"""From notices to sinks: who is told at once, what waits for a timer, and what became of each."""
+"""Sends notices to their sinks: which are sent at once, which wait for a timer, and what became of each."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
-from threading import Lock
+from threading import Event, Lock
 from typing import TypeVar
 
-from .. import audit, oss, state
+from .. import audit, oss
 from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import cache
-from ..state import State
+from ..state import State, state_for
 from ..times import Clock
-from . import digests
-from . import leases as claims
-from .leases import Busy, Done, Lease
-from .notice import Giver, Notice, rule_id
-from .sinks import KINDS, Kind, Sink, Told, messages, read_sink
-from .sinks import oss as objects
+from . import digests, leases
+from .leases import Completed, Lease, LeaseHeld
+from .notice import LinkIssuer, Notice, rule_id
+from .sinks import KINDS, Kind, Notification, Sink, batches, read_sink
+from .sinks import oss as oss_sink
 from .sinks.client import Network
-from .sinks.delivery import Failed, deliver
+from .sinks.delivery import DeliveryFailed, deliver
 
-THREADS = 8  # threads that wait for OSS and for webhooks
-MOST_PARTS = 10  # messages of one digest in one invocation; DingTalk and WeCom take 20 a minute
+THREADS = 8  # that wait for OSS and for webhooks
+MAX_MESSAGES = 10  # of one digest in one invocation; DingTalk and WeCom accept 20 a minute
 
-Known = dict[str, Notice]
-Leases = dict[str, Lease]
-Thing = TypeVar("Thing")
+NoticesById = dict[str, Notice]
+LeasesById = dict[str, Lease]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Tally:
-    """What became of the notices; `failed` names sinks and codes, and nothing that was sent or answered."""
+    """Counts what became of the notices: sent, repeated, queued or not_marked; `failed` are sinks and codes."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -44,259 +44,250 @@ class Tally:
         self.skipped: Counter[str] = Counter()
         self.failed: set[tuple[str, str]] = set()
 
-    def add(self, what: str, count: int) -> None:
-        """Counts told, repeated, queued or not_marked notices."""
+    def add(self, outcome: str, count: int) -> None:
         with self._lock:
-            self.counts[what] += count
+            self.counts[outcome] += count
 
-    def skip(self, why: str, count: int = 1) -> None:
+    def skip(self, reason: str, count: int = 1) -> None:
         with self._lock:
-            self.skipped[why] += count
+            self.skipped[reason] += count
 
     def fail(self, sink: str, code: str) -> None:
         with self._lock:
             self.failed.add((sink, code))
 
 
-class Teller:
-    """What one invocation has to tell with. `nonce` is its own, `deadline` is of `clock.monotonic`."""
+class NoticeSender:
+    """Sends the notices of one invocation. `nonce` is unique to it; `deadline` is of `clock.monotonic`."""
 
-    def __init__(
-        self, invocation: Invocation, giver: Giver, nonce: str, network: Network, clock: Clock, deadline: float
-    ) -> None:
+    def __init__(self, invocation: Invocation, nonce: str, network: Network, clock: Clock, deadline: float) -> None:
         self.tally = Tally()
+        self.issuer = LinkIssuer(invocation)
         self._invocation = invocation
-        self._giver = giver
         self._nonce = nonce
         self._network = network
         self._clock = clock
         self._deadline = deadline
-        self._paced: dict[str, float] = {}
+        self._next_at: dict[str, float] = {}  # when each sink accepts its next message
 
-    def tell(self, notices: Iterable[Notice]) -> None:
-        """Tells every sink of every notice, or leaves it for a timer; a failure of one sink is none of another."""
-        own = {sink.name: sink for sink in self._invocation.config.sinks}
-        now: dict[str, Known] = {}
-        waiting: dict[tuple[str, NoticeRule], Known] = {}
+    def send(self, notices: Iterable[Notice]) -> None:
+        """Sends each notice to each of its sinks, or queues it for a timer. A sink that fails affects no other."""
+        oss_sinks = {sink.name: sink for sink in self._invocation.config.sinks}
+        immediate: dict[str, NoticesById] = {}
+        waiting: dict[tuple[str, NoticeRule], NoticesById] = {}
         for notice in notices:
             for name in notice.rule.to:
-                known = (
-                    now.setdefault(name, {})
-                    if notice.rule.every is None
-                    else waiting.setdefault((name, notice.rule), {})
-                )
-                known[notice.id(name)] = notice
-        for name, known in now.items():
-            if name in own:
-                self._guarded(name, self._write, own[name], known)
-        for (name, rule), known in waiting.items():
-            self._guarded(name, self._queue, name, rule, known)
-        for name, known in now.items():
-            if name not in own:
-                self._guarded(name, self._send, name, known)
+                if notice.rule.every is None:
+                    immediate.setdefault(name, {})[notice.id(name)] = notice
+                else:
+                    waiting.setdefault((name, notice.rule), {})[notice.id(name)] = notice
+        for name, by_id in immediate.items():
+            if name in oss_sinks:
+                self._guard(name, self._write, oss_sinks[name], by_id)
+        for (name, rule), by_id in waiting.items():
+            self._guard(name, self._queue, name, rule, by_id)
+        for name, by_id in immediate.items():
+            if name not in oss_sinks:
+                self._guard(name, self._send, name, by_id)
 
     def send_digests(self) -> None:
-        """Sends what waits and is due."""
+        """Sends the digests that are due."""
         for rule in self._invocation.config.notices:
             if rule.every is not None:
                 for name in rule.to:
-                    self._guarded(name, self._digest, name, rule)
+                    self._guard(name, self._send_digest, name, rule, rule.every)
 
-    def _guarded(self, sink: str, act: Callable[..., None], *arguments: object) -> None:
+    def _guard(self, sink: str, action: Callable[..., None], *arguments: object) -> None:
         try:
-            act(*arguments)
-        except (Failed, HandlerError) as error:  # among them the 503 of a state or of keys that are not there
+            action(*arguments)
+        except HandlerError as error:  # including the 503 of state or keys that cannot be read
             self.tally.fail(sink, error.code)
-        except Exception as error:  # a fault of our own with one sink is none of the others
+        except Exception as error:
             self.tally.fail(sink, "internal_error")
             audit.write({"sink": sink, "fault": audit.fault(error)})
 
-    def _write(self, sink: OssSink, known: Known) -> None:
-        """One object for all; where it is there already, nothing is made."""
-        invocation = self._invocation
-        moment = min((n.happened_at for n in known.values() if n.happened_at is not None), default=invocation.now)
-        place = objects.place_of(sink, known, moment)
-        store = oss.client_for(invocation)
-        tolds = self._tolds(known)
-        if not tolds:
-            return
-        self.tally.add("told" if objects.write(store, place, tolds) else "repeated", len(tolds))
+    def _write(self, sink: OssSink, notices: NoticesById) -> None:
+        """Writes one object with all notices; if it exists, they were written before."""
+        now = self._invocation.now
+        happened_at = min((n.happened_at for n in notices.values() if n.happened_at is not None), default=now)
+        location = oss_sink.location_of(sink, notices, happened_at)
+        client = oss.client_for(self._invocation)
+        notifications = self._notifications(notices)
+        if notifications:
+            is_written = oss_sink.write(client, location, notifications)
+            self.tally.add("sent" if is_written else "repeated", len(notifications))
 
-    def _queue(self, name: str, rule: NoticeRule, known: Known) -> None:
-        kept = self._state()
+    def _queue(self, name: str, rule: NoticeRule, notices: NoticesById) -> None:
+        state = self._state()
 
-        def leave(leases: Leases, began: float) -> None:
-            entries = [{"id": notice_id, **known[notice_id].entry()} for notice_id in leases]
-            digests.append(kept, stream_of(name, rule), entries, f"{self._nonce}-{next(iter(leases))}")
-            self._mark(kept, leases)
-            self.tally.add("queued", len(leases))
-            leases.clear()
+        def append(acquired: LeasesById, acquired_at: float) -> None:
+            entries = [{"id": notice_id, **notices[notice_id].entry()} for notice_id in acquired]
+            digests.append(state, stream_of(name, rule), entries, f"{self._nonce}-{next(iter(acquired))}")
+            self._complete(state, acquired)
+            self.tally.add("queued", len(acquired))
 
-        self._with_leases(kept, known, leave)
+        self._with_leases(state, notices, append)
 
-    def _send(self, name: str, known: Known) -> None:
-        """Tells in as few messages as the service takes; what was told before is left out of them."""
+    def _send(self, name: str, notices: NoticesById) -> None:
+        """Sends the notices that were not sent before, in as few messages as the service accepts."""
         kind, sink = self._sink(name)
-        kept = self._state()
-        gone: list[str] = []
+        state = self._state()
+        stopped = Event()
 
-        def one(batch: tuple[Told, ...]) -> None:
-            """Claims, sends and marks one message; when the sink is gone, the others wait for it."""
-            if gone:
+        def send(batch: tuple[Notification, ...]) -> None:
+            if stopped.is_set():
                 return
+            by_id = {notification.id: notification for notification in batch}
+
+            def send_acquired(acquired: LeasesById, acquired_at: float) -> None:
+                notifications = tuple(by_id[notice_id] for notice_id in acquired)
+                self._deliver(kind, sink, message_id_of(acquired), notifications, acquired_at)
+                self._complete(state, acquired)
+                self.tally.add("sent", len(notifications))
+
             try:
-                by_id = {told.id: told for told in batch}
-
-                def tell(leases: Leases, began: float) -> None:
-                    tolds = tuple(by_id[notice_id] for notice_id in leases)
-                    self._deliver(kind, sink, id_of(leases), tolds, began)
-                    self._mark(kept, leases)
-                    self.tally.add("told", len(tolds))
-                    leases.clear()
-
-                self._with_leases(kept, by_id, tell)
-            except Failed as error:
-                if not error.is_of_the_message:
-                    gone.append(error.code)
-                self.tally.fail(name, error.code)
+                self._with_leases(state, by_id, send_acquired)
             except HandlerError as error:
-                gone.append(error.code)
+                if not (isinstance(error, DeliveryFailed) and error.only_this_message):
+                    stopped.set()
                 self.tally.fail(name, error.code)
 
-        tolds = self._tolds(known)
+        notifications = self._notifications(notices)
         if sink.kind == "webhook":
-            # Each by itself, under its own id.
-            at_once(one, ((told,) for told in tolds))
+            # One message for each notice, under the notice's own id.
+            map_concurrently(send, ((notification,) for notification in notifications))
         else:
-            for batch in messages(kind, tolds):
-                one(batch)
+            for batch in batches(kind, notifications):
+                send(batch)
 
-    def _pace(self, kind: Kind, name: str) -> None:
-        """Waits as long as the service wants to be left alone after a message. Raises `Failed` where time is short."""
-        if not kind.PACE:
+    def _send_digest(self, name: str, rule: NoticeRule, every: int) -> None:
+        kind, sink = self._sink(name)
+        state, stream = self._state(), stream_of(name, rule)
+        acquired_at = self._clock.monotonic()
+        digest = digests.acquire(state, stream, every, self._nonce, self._clock)
+        if digest is None:
+            return
+        notices = {}
+        for entry in digest.entries:
+            notice_id = entry.pop("id")
+            notices[notice_id] = Notice(rule, **entry)
+        ids, sent = list(notices), digest.position.sent
+        try:
+            notifications = self._notifications({notice_id: notices[notice_id] for notice_id in ids[sent:]})
+            for number, batch in enumerate(batches(kind, notifications)):
+                if number == MAX_MESSAGES:
+                    digests.abandon(state, digest, sent)
+                    return
+                digest_id = message_id_of((stream, str(digest.position.number), str(sent)))
+                self._deliver(kind, sink, digest_id, batch, acquired_at)
+                sent = ids.index(batch[-1].id) + 1
+                self.tally.add("sent", len(batch))
+        except BaseException:
+            digests.abandon(state, digest, sent)
+            raise
+        if not digests.complete(state, stream, digest):
+            self.tally.add("not_marked", len(ids))
+
+    def _deliver(
+        self, kind: Kind, sink: Sink, message_id: str, batch: tuple[Notification, ...], acquired_at: float
+    ) -> None:
+        self._wait_for_turn(kind, sink.name)
+        deadline = min(self._deadline, acquired_at + leases.SEND)
+        deliver(kind, sink, message_id, batch, network=self._network, clock=self._clock, deadline=deadline)
+
+    def _wait_for_turn(self, kind: Kind, name: str) -> None:
+        """Waits until the service accepts another message. Raises `DeliveryFailed` if that is too late."""
+        if not kind.MIN_INTERVAL:
             return
         now = self._clock.monotonic()
-        pause = self._paced.get(name, now) - now
+        pause = self._next_at.get(name, now) - now
         if pause > 0:
             if now + pause >= self._deadline:
-                raise Failed("out_of_time")
+                raise DeliveryFailed("out_of_time")
             self._clock.sleep(pause)
-        self._paced[name] = self._clock.monotonic() + kind.PACE
+        self._next_at[name] = self._clock.monotonic() + kind.MIN_INTERVAL
 
-    def _with_leases(self, kept: State, known: Iterable[str], act: Callable[[Leases, float], None]) -> None:
-        """Acts on what is not told, under leases. What `act` leaves in them is given up.
+    def _with_leases(self, state: State, ids: Iterable[str], action: Callable[[LeasesById, float], None]) -> None:
+        """Calls `action` with the leases of the notices that were not sent before, and the time they were acquired.
 
-        What is in other hands comes last, one by one and with patience: nobody waits while he holds a lease.
+        Leases of other holders are waited for last and one by one: no instance waits while it holds a lease.
         """
 
-        def one(notice_id: str) -> Lease | Done | HandlerError:
+        def acquire(notice_id: str) -> Lease | Completed | HandlerError:
             try:
-                return claims.take(kept, f"notices/{notice_id}", self._nonce, self._clock, self._clock.monotonic())
+                return leases.acquire(state, f"notices/{notice_id}", self._nonce, self._clock, acquired_at)
             except HandlerError as error:
                 return error
 
-        began = self._clock.monotonic()
-        found = dict(zip(known, at_once(one, known), strict=True))
-        leases = {notice_id: lease for notice_id, lease in found.items() if isinstance(lease, Lease)}
-        faults = [fault for fault in found.values() if isinstance(fault, HandlerError) and not isinstance(fault, Busy)]
-        self.tally.add("repeated", sum(isinstance(lease, Done) for lease in found.values()))
-        self._act(kept, leases, began, act, faults)
-        for notice_id in (notice_id for notice_id, lease in found.items() if isinstance(lease, Busy)):
-            lease = claims.take(kept, f"notices/{notice_id}", self._nonce, self._clock, self._deadline)
-            if isinstance(lease, Done):
+        acquired_at = self._clock.monotonic()
+        results = dict(zip(ids, map_concurrently(acquire, ids), strict=True))
+        held = [notice_id for notice_id, result in results.items() if isinstance(result, LeaseHeld)]
+        faults = [result for result in results.values() if isinstance(result, HandlerError)]
+        acquired = {notice_id: result for notice_id, result in results.items() if isinstance(result, Lease)}
+        self.tally.add("repeated", sum(isinstance(result, Completed) for result in results.values()))
+        with _abandoned_on_error(state, acquired):
+            for fault in faults:
+                if not isinstance(fault, LeaseHeld):
+                    raise fault
+            if acquired:
+                action(acquired, acquired_at)
+        for notice_id in held:
+            lease = leases.acquire(state, f"notices/{notice_id}", self._nonce, self._clock, self._deadline)
+            if isinstance(lease, Completed):
                 self.tally.add("repeated", 1)
-            else:
-                self._act(kept, {notice_id: lease}, self._clock.monotonic(), act, [])
+                continue
+            with _abandoned_on_error(state, {notice_id: lease}):
+                action({notice_id: lease}, self._clock.monotonic())
 
-    def _act(
-        self,
-        kept: State,
-        leases: Leases,
-        began: float,
-        act: Callable[[Leases, float], None],
-        faults: list[HandlerError],
-    ) -> None:
-        try:
-            if faults:
-                raise faults[0]
-            if leases:
-                act(leases, began)
-        finally:
-            at_once(lambda lease: claims.release(kept, lease), leases.values())
-
-    def _digest(self, name: str, rule: NoticeRule) -> None:
-        kind, sink = self._sink(name)
-        kept, stream = self._state(), stream_of(name, rule)
-        began = self._clock.monotonic()
-        digest = digests.take(kept, stream, rule.every or 0, self._nonce, self._clock)
-        if digest is None:
-            return
-        known = {
-            entry["id"]: Notice(rule, **{field: value for field, value in entry.items() if field != "id"})
-            for entry in digest.entries
-        }
-        ids, sent = list(known), digest.position.sent
-        try:
-            tolds = self._tolds({notice_id: known[notice_id] for notice_id in ids[sent:]})
-            for number, batch in enumerate(messages(kind, tolds)):
-                if number == MOST_PARTS:
-                    digests.release(kept, digest, sent)
-                    return
-                message_id = id_of((stream, str(digest.position.number), str(sent)))
-                self._deliver(kind, sink, message_id, batch, began)
-                sent = ids.index(batch[-1].id) + 1
-                self.tally.add("told", len(batch))
-        except BaseException:
-            digests.release(kept, digest, sent)
-            raise
-        if not digests.finish(kept, stream, digest):
-            self.tally.add("not_marked", len(ids))
-
-    def _deliver(self, kind: Kind, sink: Sink, message_id: str, batch: tuple[Told, ...], began: float) -> None:
-        self._pace(kind, sink.name)
-        deadline = min(self._deadline, began + claims.SEND)
-        deliver(kind, sink, message_id, batch, network=self._network, clock=self._clock, deadline=deadline)
-
-    def _tolds(self, known: Mapping[str, Notice]) -> list[Told]:
-        tolds = (self._giver.told(notice, notice_id) for notice_id, notice in known.items())
-        return [told for told in tolds if told is not None]
-
-    def _mark(self, kept: State, leases: Leases) -> None:
-        marked = at_once(lambda lease: claims.finish(kept, lease), leases.values())
+    def _complete(self, state: State, acquired: LeasesById) -> None:
+        marked = map_concurrently(lambda lease: leases.complete(state, lease), acquired.values())
         if not all(marked):
             self.tally.add("not_marked", marked.count(False))
 
+    def _notifications(self, notices: Mapping[str, Notice]) -> list[Notification]:
+        notifications = (self.issuer.notification(notice, notice_id) for notice_id, notice in notices.items())
+        return [notification for notification in notifications if notification is not None]
+
     def _state(self) -> State:
-        kept = state.state_for(self._invocation)
-        kept.probe(self._invocation.now)
-        return kept
+        state = state_for(self._invocation)
+        state.probe(self._invocation.now)
+        return state
 
     def _sink(self, name: str) -> tuple[Kind, Sink]:
-        keys = cache.current_keys(self._invocation)
-        entry = keys.sinks.get(name)
+        entry = cache.current_keys(self._invocation).sinks.get(name)
         if entry is None:
-            raise Problem("unknown_sink", f"There is no sink {name}: name it in the keys document's sinks.")
+            raise Problem("unknown_sink")
         sink = read_sink(name, entry, KINDS)
         return KINDS[sink.kind], sink
 
 
-def at_once(act: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
-    """What `act` makes of each, in order; several wait for their answers together."""
-    found = list(things)
-    if len(found) < 2:
-        return [act(thing) for thing in found]
-    with ThreadPoolExecutor(min(THREADS, len(found))) as pool:
-        return list(pool.map(act, found))
+@contextmanager
+def _abandoned_on_error(state: State, acquired: LeasesById) -> Iterator[None]:
+    """Leaves the leases to a later attempt if the block fails."""
+    try:
+        yield
+    except BaseException:
+        map_concurrently(lambda lease: leases.abandon(state, lease), acquired.values())
+        raise
 
 
-def stream_of(name: str, rule: NoticeRule) -> str:
-    """The digest's stream of a rule and a sink."""
-    return sha256(json.dumps([rule_id(rule), name]).encode()).hexdigest()[:24]
+def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results in order; up to `THREADS` calls wait at the same time."""
+    arguments = list(items)
+    if len(arguments) < 2:
+        return [func(argument) for argument in arguments]
+    with ThreadPoolExecutor(min(THREADS, len(arguments))) as pool:
+        return list(pool.map(func, arguments))
 
 
-def id_of(parts: Iterable[str]) -> str:
-    """A message's id: that of its one notice, or one made of all of theirs."""
-    found = list(parts)
-    if len(found) == 1:
-        return f"notice_{found[0]}"
-    return f"digest_{sha256(json.dumps(found).encode()).hexdigest()[:32]}"
+def stream_of(sink: str, rule: NoticeRule) -> str:
+    """The name of the digest stream of a sink and a rule."""
+    return sha256(json.dumps([rule_id(rule), sink]).encode()).hexdigest()[:24]
+
+
+def message_id_of(ids: Iterable[str]) -> str:
+    """The id of a message: that of its only notice, or a hash of all ids."""
+    parts = list(ids)
+    if len(parts) == 1:
+        return f"notice_{parts[0]}"
+    return f"digest_{sha256(json.dumps(parts).encode()).hexdigest()[:32]}"

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-# How often what happens in a row of 24 requests. "after" is after OSS did what it was asked to.
+# How many of 24 requests meet which fate. "after" means: after OSS carried out the request.
 DECK = {
     "passed": 11,
     "delayed": 2,
@@ -29,9 +29,9 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date
 
 
 class UnsteadyOss:
-    """The proxy's own state: `happened` counts what happened; once `calm` is set, nothing does.
+    """The state of the proxy: `happened` counts the fates; once `calm` is set, every request passes.
 
-    `fates` are what happens to the first requests, in their order; then comes what the seed says.
+    `fates` are those of the first requests, in their order; the seed decides the others.
     """
 
     def __init__(self, upstream: str, seed: object, fates: Sequence[str] = ()) -> None:
@@ -44,7 +44,7 @@ class UnsteadyOss:
         self._late: list[threading.Thread] = []
 
     def fate(self) -> tuple[str, float]:
-        """What happens to the next request, and after how many seconds."""
+        """The fate of the next request, and after how many seconds it happens."""
         with self._lock:
             if not self._deck:
                 self._deck = [fate for fate, times in DECK.items() for _ in range(times)]
@@ -59,14 +59,14 @@ class UnsteadyOss:
         return connection.getresponse()
 
     def forward_late(self, seconds: float, *request: Any) -> None:
-        """Forwards behind the back of a client who thinks that nothing arrived."""
+        """Forwards a request later, while the client assumes that it did not arrive."""
         thread = threading.Timer(seconds, lambda: self.forward(*request).read())
         with self._lock:
             self._late.append(thread)
         thread.start()
 
     def settle(self) -> None:
-        """Nothing happens from now on, and all that was late has arrived."""
+        """Lets every request pass from now on, and waits for those that are late."""
         self.calm.set()
         for thread in self._late:
             thread.join()
@@ -121,7 +121,7 @@ def _handler(unsteady: UnsteadyOss) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content[: len(content) // 2] if cut else content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: a request line holds whole links."""
+            """Logs nothing: a request line contains complete links."""
 
     return Handler
 
@@ -133,7 +133,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def unsteady_oss(upstream: str, seed: object, fates: Sequence[str] = ()) -> Iterator[tuple[str, UnsteadyOss]]:
-    """Runs the proxy: its address, and its state."""
+    """Runs the proxy: its URL, and its state."""
     unsteady = UnsteadyOss(upstream, seed, fates)
     server = _Server(("127.0.0.1", 0), _handler(unsteady))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,4 +1,4 @@
-"""Events, sinks that listen on the loopback, and the local OSS where notices are claimed and written."""
+"""The event function with a local OSS, events for it, and sinks that listen on the loopback."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ target = "oss://examplebucket/.links/notices/"
 """
 
 
-def notice(to: Sequence[str], on: str = "created", mount: str = "/outbox/", **more: str) -> str:
+def notice(to: Sequence[str], on: str = "created", mount: str = "/outbox/", **keys: str) -> str:
     """A `[[notice]]` table."""
     lines = [f'on = "{on}"', f'mount = "{mount}"', f"to = {json.dumps(list(to))}"]
-    lines += [f'{name} = "{value}"' for name, value in more.items()]
+    lines += [f'{name} = "{value}"' for name, value in keys.items()]
     return "\n[[notice]]\n" + "\n".join(lines) + "\n"
 
 
 def record(key: str = "outbox/a.txt", *, etag: str = "ETAG1", **changes: Any) -> dict[str, Any]:
     """A record of the OSS trigger, as documented."""
-    found: dict[str, Any] = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][0]
-    found["oss"]["object"] |= {"key": key, "eTag": etag, "size": 1234}
-    return {**found, **changes}
+    document: dict[str, Any] = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][0]
+    document["oss"]["object"] |= {"key": key, "eTag": etag, "size": 1234}
+    return {**document, **changes}
 
 
 def created(*keys: str, etag: str = "ETAG1") -> bytes:
@@ -72,15 +72,15 @@ def created(*keys: str, etag: str = "ETAG1") -> bytes:
 
 
 def links(*paths: str) -> bytes:
-    """A plain invocation."""
+    """The event of a direct invocation."""
     return json.dumps({"links": [{"path": path} for path in paths]}).encode()
 
 
-TICK = (EVENTS / "timer.json").read_bytes()
+TIMER_EVENT = (EVENTS / "timer.json").read_bytes()
 
 
-class Got(NamedTuple):
-    """A request that a receiver got; header names are lower-case."""
+class ReceivedRequest(NamedTuple):
+    """A request to a receiver; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -91,16 +91,16 @@ class Got(NamedTuple):
         return json.loads(self.body)
 
 
-Answering = Callable[[BaseHTTPRequestHandler], None]
+Responder = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Receiver:
-    """A sink that listens. `answers` are given in their order, then `last` to all others."""
+    """A sink that listens. `responses` are used once each, in their order, then always `default`."""
 
-    def __init__(self, last: Answering) -> None:
-        self.got: list[Got] = []
-        self.answers: list[Answering] = []
-        self.last = last
+    def __init__(self, default: Responder) -> None:
+        self.received: list[ReceivedRequest] = []
+        self.responses: list[Responder] = []
+        self.default = default
         self.url = ""
         self._lock = threading.Lock()
 
@@ -108,15 +108,15 @@ class Receiver:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
-            self.got.append(Got(request.path, headers, body))
-            act = self.answers.pop(0) if self.answers else self.last
-        act(request)
+            self.received.append(ReceivedRequest(request.path, headers, body))
+            responder = self.responses.pop(0) if self.responses else self.default
+        responder(request)
 
 
-def say(status: int = 200, body: bytes = b"ok", **headers: str) -> Answering:
-    """Answers so."""
+def respond(status: int = 200, body: bytes = b"ok", **headers: str) -> Responder:
+    """A responder with one response; `Retry_After` is the header Retry-After."""
 
-    def act(request: BaseHTTPRequestHandler) -> None:
+    def responder(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name.replace("_", "-"), value)
@@ -124,18 +124,18 @@ def say(status: int = 200, body: bytes = b"ok", **headers: str) -> Answering:
         request.end_headers()
         request.wfile.write(body)
 
-    return act
+    return responder
 
 
 @contextmanager
-def receiver(last: Answering | None = None, address: str = "127.0.0.1") -> Iterator[Receiver]:
-    """Listens on a free port of the loopback until the block ends."""
-    found = Receiver(last or say())
+def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> Iterator[Receiver]:
+    """Listens on a free port until the block ends."""
+    sink = Receiver(default or respond())
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             with contextlib.suppress(OSError):
-                found.answer(self)
+                sink.answer(self)
 
         def log_message(self, *arguments: Any) -> None:
             pass
@@ -144,27 +144,27 @@ def receiver(last: Answering | None = None, address: str = "127.0.0.1") -> Itera
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    found.url = f"http://{address}:{server.server_port}"
+    sink.url = f"http://{address}:{server.server_port}"
     try:
-        yield found
+        yield sink
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-class Times:
-    """A clock of one invocation that is never waited for: a pause only moves it."""
+class FakeClock:
+    """A clock whose pauses (in seconds) only move it: nobody waits."""
 
     def __init__(self) -> None:
-        self.paused: list[float] = []
+        self.pauses: list[float] = []
 
     def clock(self) -> Clock:
-        return Clock(now=time.time, monotonic=lambda: time.monotonic() + sum(self.paused), sleep=self.paused.append)
+        return Clock(now=time.time, monotonic=lambda: time.monotonic() + sum(self.pauses), sleep=self.pauses.append)
 
 
-class Answered(NamedTuple):
-    """What became of an invocation: the summary or the error, and the line of audit."""
+class Outcome(NamedTuple):
+    """The outcome of an invocation: the summary or the error, and what was printed."""
 
     summary: dict[str, Any]
     error: HandlerError | None
@@ -172,8 +172,9 @@ class Answered(NamedTuple):
 
     @property
     def line(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.printed.splitlines()[-1])
-        return found
+        """The audit line."""
+        line: dict[str, Any] = json.loads(self.printed.splitlines()[-1])
+        return line
 
     def counts(self) -> tuple[int, int, int, int]:
         """Items, links, notices and skipped."""
@@ -181,33 +182,35 @@ class Answered(NamedTuple):
         return tuple(self.summary[name] for name in ("items", "links", "notices", "skipped"))
 
 
-class World:
-    """A function of events under a policy, with sinks, and the OSS that it works with. `ahead` moves OSS's clock."""
+class EventFunction:
+    """The event function with its own OSS. `toml` follows HEAD in links.toml, `sinks` are those of the keys document.
+
+    `oss_ahead` moves OSS's clock, in seconds.
+    """
 
     def __init__(self, folder: Path, ends: ExitStack) -> None:
         self.folder = folder
-        self.ahead = 0.0
+        self.oss_ahead = 0.0
         self.sinks: dict[str, dict[str, Any]] = {}
-        self.text = ""
-        self.times = Times()
+        self.toml = ""
+        self.clock = FakeClock()
         self.root = folder / "oss"
         app = create_app(
-            self.root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=lambda: time.time() + self.ahead
+            self.root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=lambda: time.time() + self.oss_ahead
         )
         server = serve(app, listen(0))
         ends.callback(server.close)
         self.url = server.url
-        self.store: OssClient = oss.client_at(Endpoint.path_style(server.url, REGION), KEYS)
+        self.client: OssClient = oss.client_at(Endpoint.path_style(server.url, REGION), KEYS)
 
-    def sink(self, name: str, found: Receiver, kind: str = "webhook") -> None:
-        """Puts a sink into the keys document."""
+    def add_sink(self, name: str, sink: Receiver, kind: str = "webhook") -> None:
         secrets = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "example"}
-        self.sinks[name] = {"kind": kind, "url": found.url + "/hook", "allow_loopback": True}
+        self.sinks[name] = {"kind": kind, "url": sink.url + "/hook", "allow_loopback": True}
         if kind in secrets:
             self.sinks[name]["secret"] = secrets[kind]
 
-    def policy(self, oss_url: str | None = None) -> Config:
-        """The policy as it stands now; its keys document is written anew under a new name."""
+    def config(self, oss_url: str | None = None) -> Config:
+        """The current configuration; each has a keys document of its own, so that none is cached."""
         document = {
             "version": 1,
             "share": [{"id": "k1", "secret": base64url(b"s" * 32)}],
@@ -217,22 +220,21 @@ class World:
         }
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(document))
-        return policy(HEAD.replace("{keys}", str(path)) + self.text, {"LINK_OSS_ENDPOINT": oss_url or self.url})
+        return policy(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
 
-    def run(
+    def invoke(
         self,
         event: bytes,
         *,
-        under: Config | None = None,
+        config: Config | None = None,
         request_id: str = "req-EXAMPLE",
         network: Network | None = None,
         clock: Clock | None = None,
         timeout: float = 60,
-    ) -> Answered:
-        """What becomes of one invocation."""
-        found = context(KEYS, request_id)
-        found.function = SimpleNamespace(timeout=timeout)
-        rules = under or self.policy()
+    ) -> Outcome:
+        invocation_context = context(KEYS, request_id)
+        invocation_context.function = SimpleNamespace(timeout=timeout)
+        used = config or self.config()
         out = io.StringIO()
         summary: dict[str, Any] = {}
         error: HandlerError | None = None
@@ -240,43 +242,43 @@ class World:
             try:
                 summary = events.answer(
                     event,
-                    found,
-                    lambda: rules,
+                    invocation_context,
+                    lambda: used,
                     network=network or Network(),
-                    clock=clock or self.times.clock(),
+                    clock=clock or self.clock.clock(),
                 )
             except HandlerError as failure:
                 error = failure
         json.dumps(summary)
-        return Answered(summary, error, out.getvalue())
+        return Outcome(summary, error, out.getvalue())
 
     def put(self, key: str, content: bytes = b"content") -> None:
-        assert self.store.put(Location(BUCKET, key), content, content_type="text/plain").ok
+        assert self.client.put(Location(BUCKET, key), content, content_type="text/plain").ok
 
-    def keys(self, prefix: str = "") -> list[str]:
-        """The keys of all stored objects that begin so."""
+    def object_keys(self, prefix: str = "") -> list[str]:
         bucket = Buckets(self.root).get(BUCKET)
         assert bucket is not None
         return sorted(key for key in bucket.all_keys() if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
-        reply = self.store.get(Location(BUCKET, key))
-        assert reply.ok, reply
-        return reply.body
+        response = self.client.get(Location(BUCKET, key))
+        assert response.ok, response
+        return response.body
 
-    def written(self) -> list[dict[str, Any]]:
-        """All lines of all manifests."""
-        return [json.loads(line) for key in self.keys(".links/notices/") for line in self.read(key).splitlines()]
+    def manifest_lines(self) -> list[dict[str, Any]]:
+        """All lines that the sink in OSS holds."""
+        keys = self.object_keys(".links/notices/")
+        return [json.loads(line) for key in keys for line in self.read(key).splitlines()]
 
-    def keep_versions(self, status: str = "Enabled") -> None:
+    def set_versioning(self, status: str) -> None:
         bucket = Buckets(self.root).get(BUCKET)
         assert bucket is not None
         bucket.change(versioning=status)
 
 
 @contextmanager
-def events_world(folder: Path) -> Iterator[World]:
-    """A world of its own; what instances remember of the state prefix is forgotten."""
+def event_function(folder: Path) -> Iterator[EventFunction]:
+    """A function whose instance has just started."""
     with ExitStack() as ends:
         state._probed.clear()
-        yield World(folder, ends)
+        yield EventFunction(folder, ends)

@@ -91,7 +91,8 @@ def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) ->
 def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1() -> None:
     result = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
     assert result.returncode == 1
-    assert b"InvocationFailed: The event is an object with the members timestamp, requestContext" in result.stderr
+    message = b'InvocationFailed: Unsupported event: an object with the members "timestamp", "requestContext"'
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where notices go: one file for each kind of sink."""
+"""Where notices go: one module for each kind of sink."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from . import dingtalk, feishu, slack, webhook, wecom
 from .base import InvalidSink, Kind, Post, Sink, Verdict, read_sink
-from .message import Told
+from .message import Notification
 
-__all__ = ["KINDS", "InvalidSink", "Kind", "Post", "Sink", "Told", "Verdict", "messages", "read_sink"]
+__all__ = ["KINDS", "InvalidSink", "Kind", "Notification", "Post", "Sink", "Verdict", "batches", "read_sink"]
 
 KINDS: Mapping[str, Kind] = {
     "webhook": webhook,
@@ -17,21 +17,18 @@ KINDS: Mapping[str, Kind] = {
     "wecom": wecom,
     "slack": slack,
 }
-FRAME = 700  # bytes of a message around its notices, at most
+ENVELOPE = 700  # bytes of a message around its notifications, at most
 
 
-def messages(kind: Kind, tolds: list[Told]) -> list[tuple[Told, ...]]:
-    """Notices in order, in as few messages as the service takes; one that is too large is alone in its own."""
-    found: list[tuple[Told, ...]] = []
-    batch: list[Told] = []
-    size = FRAME
-    for told in tolds:
-        weight = kind.weight(told)
-        if batch and (size + weight > kind.LIMIT or len(batch) == kind.MOST):
-            found.append(tuple(batch))
-            batch, size = [], FRAME
-        batch.append(told)
-        size += weight
-    if batch:
-        found.append(tuple(batch))
-    return found
+def batches(kind: Kind, notifications: list[Notification]) -> list[tuple[Notification, ...]]:
+    """Splits notifications, in order, into as few messages as possible; one that is too large is sent alone."""
+    messages: list[list[Notification]] = []
+    size = 0
+    for notification in notifications:
+        added = kind.encoded_size(notification)
+        if not messages or size + added > kind.MAX_BYTES or len(messages[-1]) == kind.MAX_NOTICES:
+            messages.append([])
+            size = ENVELOPE
+        messages[-1].append(notification)
+        size += added
+    return [tuple(message) for message in messages]

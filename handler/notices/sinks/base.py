@@ -1,30 +1,30 @@
-"""An address where notices go, read strictly from the keys document's `sinks`."""
+"""What every kind of sink has, and the sinks of the keys document, read strictly."""
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from ...errors import HandlerError
-from .message import Told
+from .message import Notification
 
 MEMBERS = ("kind", "url", "secret", "allow_loopback")
 MAX_URL = 2048  # characters
 _URL = re.compile(r"https?://[!-~]+")
-_LOOPBACK = re.compile(r"http://127\.0\.0\.1(?::[0-9]{1,5})?(?:[/?][!-~]*)?")
 
 
 class InvalidSink(HandlerError):
-    """A sink cannot be used as it stands in the keys document; the sentence shows neither address nor secret."""
+    """A sink of the keys document cannot be used; the sentence shows neither its URL nor its secret."""
 
     code = "invalid_sink"
 
 
 class Sink(NamedTuple):
-    """A sink: `secret` as its kind needs it; its address is a secret, too."""
+    """One sink of the keys document. Its URL is a secret, too: the only one, for the kinds that do not sign."""
 
     name: str
     kind: str
@@ -48,77 +48,103 @@ class Post(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What an answer means: `outcome` is told, again (at once, with backoff), later (in another invocation),
-    unwanted (this message is) or refused (any message is).
+    """What the response to a message means.
 
-    `code` is for the log: the service's own, without anything else of its answer.
+    `retry` is after a pause; after `message_refused` the sink may accept other messages, after `sink_refused` none.
+    `code` is the sink's own, or ours; nothing else of a response is ever logged.
     """
 
-    outcome: str
+    outcome: Literal["delivered", "retry", "message_refused", "sink_refused"]
     code: str = ""
 
 
 class Kind(Protocol):
-    """What each file of this folder has."""
+    """What each module of a sink has."""
 
     NEEDS_SECRET: bool
-    LIMIT: int  # bytes of a message's body
-    MOST: int  # notices in one message
-    PACE: float  # seconds from one message to the next
+    MAX_BYTES: int  # of a message's body
+    MAX_NOTICES: int  # in one message
+    MIN_INTERVAL: float  # seconds between two messages
 
-    def weight(self, told: Told) -> int:
-        """Bytes that a notice adds to a body, at most."""
+    def encoded_size(self, notification: Notification) -> int:
+        """Bytes that a notification adds to a body, at most."""
 
-    def post(self, sink: Sink, message_id: str, tolds: tuple[Told, ...], now: float) -> Post:
-        """The message that tells all of these. `now` (Unix seconds) is when it is sent."""
+    def post(self, sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+        """One message with all of these. `now` (Unix seconds) is when it is sent."""
 
     def verdict(self, status: int, body: bytes) -> Verdict:
-        """What a 2xx answer means; `body` is cut at the cap of answers, and empty where it broke off."""
+        """What a 2xx response means; `body` is empty where it is incomplete."""
+
+
+def json_post(url: str, document: Mapping[str, object]) -> Post:
+    return Post(url, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(document).encode())
+
+
+def robot_verdict(body: bytes, *members: str, retry: frozenset[int]) -> Verdict:
+    """The verdict by the first of these members of a robot's JSON: 0 is success, `retry` a rate or a busy service.
+
+    A body that is incomplete or not JSON does not say what became of the message, so it is sent again.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return Verdict("retry", "no_answer")
+    code = next((document[name] for name in members if name in document), None) if isinstance(document, dict) else None
+    if type(code) is not int:
+        return Verdict("sink_refused", "no_code")
+    if code == 0:
+        return Verdict("delivered")
+    return Verdict("retry" if code in retry else "sink_refused", str(code))
 
 
 def read_sink(name: str, entry: Mapping[str, object], kinds: Mapping[str, Kind]) -> Sink:
-    """The sink of an entry. Raises `InvalidSink`."""
-
-    def refuse(why: str) -> InvalidSink:
-        return InvalidSink(f"The sink {name} of the keys document {why}.")
-
-    for member in entry:
-        if member not in MEMBERS:
-            raise refuse(f"has a member that is not known; known are {', '.join(MEMBERS)}")
-    kind = entry.get("kind")
-    if not isinstance(kind, str) or kind not in kinds:
-        raise refuse(f"has a kind that is none of {', '.join(kinds)}")
+    """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`."""
+    kind, url, secret = entry.get("kind"), entry.get("url"), entry.get("secret")
     allow_loopback = entry.get("allow_loopback", False)
-    if not isinstance(allow_loopback, bool):
-        raise refuse("has an allow_loopback that is neither true nor false")
-    url = entry.get("url")
+    fault = None
+    if not entry.keys() <= set(MEMBERS):
+        fault = f"unknown member (allowed: {', '.join(MEMBERS)})"
+    elif not isinstance(kind, str) or kind not in kinds:
+        fault = f"kind must be one of {', '.join(kinds)}"
+    elif not isinstance(allow_loopback, bool):
+        fault = "allow_loopback must be true or false"
+    else:
+        fault = _url_fault(url, allow_loopback) or _secret_fault(kind, secret, kinds[kind].NEEDS_SECRET)
+    if fault:
+        raise InvalidSink(f"Invalid sink {name} in the keys document: {fault}.")
+    return Sink(name, str(kind), str(url), secret if isinstance(secret, str) else "", bool(allow_loopback))
+
+
+def _url_fault(url: object, allow_loopback: bool) -> str | None:
     if not isinstance(url, str) or len(url) > MAX_URL or not _URL.fullmatch(url):
-        raise refuse("has no url that begins with https://, in ASCII")
-    if url.startswith("http://") and not (allow_loopback and _LOOPBACK.fullmatch(url)):
-        raise refuse("has a url without https: allow_loopback opens http://127.0.0.1 alone, for a laptop")
+        return f"url must begin with https:// and be at most {MAX_URL} ASCII characters"
     try:
         parts = urlsplit(url)
+        if parts.scheme == "http" and not (allow_loopback and parts.hostname == "127.0.0.1"):
+            return "url must begin with https:// (allow_loopback permits only http://127.0.0.1, for a laptop)"
         if not parts.hostname or parts.username is not None or parts.fragment or parts.port == 0:
             raise ValueError
     except ValueError:
-        raise refuse("has a url that is not scheme, host, path and query alone") from None
-    secret = entry.get("secret")
-    if kinds[kind].NEEDS_SECRET:
-        if not isinstance(secret, str) or not secret or not secret.isascii() or not secret.isprintable():
-            raise refuse(f"has no secret, with which a message of the kind {kind} is signed")
-    elif secret not in (None, ""):
-        raise refuse(f"has a secret, and messages of the kind {kind} are not signed: leave it out")
-    if kind == "webhook" and secret_bytes(str(secret)) is None:
-        raise refuse("has a secret that is not whsec_ and the base64 of 24 to 64 bytes")
-    return Sink(name, kind, url, secret if isinstance(secret, str) else "", allow_loopback)
+        return "url must consist of scheme, host, path and query only"
+    return None
 
 
-def secret_bytes(secret: str) -> bytes | None:
-    """The bytes of a webhook's secret, `whsec_` and base64 (Standard Webhooks), None where it is none."""
+def _secret_fault(kind: str, secret: object, is_needed: bool) -> str | None:
+    if not is_needed:
+        return None if secret in (None, "") else f"secret is not allowed, because {kind} messages are not signed"
+    if not isinstance(secret, str) or not secret or not secret.isascii() or not secret.isprintable():
+        return f"secret is required, because {kind} messages are signed (expected printable ASCII characters)"
+    if kind == "webhook" and webhook_key(secret) is None:
+        return "secret must be whsec_ followed by the base64 of 24 to 64 bytes"
+    return None
+
+
+def webhook_key(secret: str) -> bytes | None:
+    """The key of a webhook's secret, which is `whsec_` and base64 (Standard Webhooks); None for another form."""
     if not secret.startswith("whsec_"):
         return None
     try:
-        found = b64decode(secret[len("whsec_") :], validate=True)
+        key = b64decode(secret[len("whsec_") :], validate=True)
     except ValueError:
         return None
-    return found if 24 <= len(found) <= 64 else None
+    return key if 24 <= len(key) <= 64 else None

@@ -1,50 +1,48 @@
-"""A message to a sink, tried again with backoff as long as there is time."""
+"""Delivers one message to a sink, with retries and backoff as long as there is time."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
+from ...errors import HandlerError
 from ...times import Clock
-from .address import AddressRefused, NameUnknown
 from .base import Kind, Post, Sink, Verdict
-from .client import Network, Unanswered, send
-from .message import Told
+from .client import Network, NoResponse, send
+from .message import Notification
 
 TRIES = 5
 BACKOFF = 0.25  # seconds, doubled before each try: the first retry is after half a second
-LONGEST_BACKOFF = 15.0
-JITTER = 0.5
+MAX_BACKOFF = 15.0  # seconds
+JITTER = 0.5  # seconds
 
-# RFC 9110 and 6585: what another try can mend.
+# Statuses of RFC 9110 and 6585 after which another try may succeed.
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Statuses after which no message can succeed.
+SINK_REFUSED = frozenset({401, 403, 404, 410})
 
-# What no other message can mend either.
-GONE = frozenset({401, 403, 404, 410})
 
+class DeliveryFailed(HandlerError):
+    """A message was not delivered; `code` says why, without anything that the sink sent.
 
-class Failed(Exception):
-    """The sink was not told; `code` says why, without anything that the sink said.
-
-    With `is_of_the_message` another message may be welcome there.
+    With `only_this_message` the sink may accept another one.
     """
 
-    def __init__(self, code: str, *, is_of_the_message: bool = False) -> None:
-        super().__init__(code)
-        self.code = code
-        self.is_of_the_message = is_of_the_message
+    def __init__(self, code: str, *, only_this_message: bool = False) -> None:
+        super().__init__(f"Delivery failed ({code}).", code=code)
+        self.only_this_message = only_this_message
 
 
 def deliver(
     kind: Kind,
     sink: Sink,
     message_id: str,
-    tolds: tuple[Told, ...],
+    notifications: tuple[Notification, ...],
     *,
     network: Network,
     clock: Clock,
     deadline: float,
 ) -> None:
-    """Sends one message until it is told, by `deadline` (of `clock.monotonic`). Raises `Failed`."""
+    """Sends one message until it is delivered, by `deadline` (of `clock.monotonic`). Raises `DeliveryFailed`."""
     from urllib3.exceptions import InvalidHeader, MaxRetryError
     from urllib3.util import Retry
 
@@ -52,46 +50,42 @@ def deliver(
         total=TRIES,
         redirect=0,
         backoff_factor=BACKOFF,
-        backoff_max=LONGEST_BACKOFF,
+        backoff_max=MAX_BACKOFF,
         backoff_jitter=JITTER,
         raise_on_status=False,
         allowed_methods=None,
         status_forcelist=RETRIED,
-    ).increment()  # urllib3 would have no pause before the first retry
+    ).increment()  # urllib3 would not pause before the first retry
     while True:
-        verdict, after = _try(kind, sink, kind.post(sink, message_id, tolds, clock.now()), network)
-        if verdict.outcome == "told":
+        verdict, retry_after = _try(kind, sink, kind.post(sink, message_id, notifications, clock.now()), network)
+        if verdict.outcome == "delivered":
             return
-        if verdict.outcome != "again":
-            raise Failed(verdict.code, is_of_the_message=verdict.outcome == "unwanted")
+        if verdict.outcome != "retry":
+            raise DeliveryFailed(verdict.code, only_this_message=verdict.outcome == "message_refused")
         try:
             retry = retry.increment()
         except MaxRetryError:
-            raise Failed(verdict.code) from None
+            raise DeliveryFailed(verdict.code) from None
         pause = retry.get_backoff_time()
-        if after is not None:
+        if retry_after is not None:
             with suppress(InvalidHeader):
-                pause = max(retry.parse_retry_after(after), pause)
+                pause = max(retry.parse_retry_after(retry_after), pause)
         if clock.monotonic() + pause >= deadline:
-            raise Failed(verdict.code)
+            raise DeliveryFailed(verdict.code)
         clock.sleep(pause)
 
 
 def _try(kind: Kind, sink: Sink, post: Post, network: Network) -> tuple[Verdict, str | None]:
-    """What came of one try, and its `Retry-After`."""
+    """The verdict on one try, and its `Retry-After`."""
     try:
-        answer = send(post, network, allow_loopback=sink.allow_loopback)
-    except AddressRefused as error:
-        return Verdict("refused", error.code), None
-    except NameUnknown as error:
-        return Verdict("again", error.code), None
-    except Unanswered as error:
-        return Verdict("refused" if error.code == "no_tls" else "again", error.code), None
-    if answer.status in RETRIED:
-        return Verdict("again", f"status_{answer.status}"), answer.headers.get("retry-after")
-    if 300 <= answer.status < 400:
-        return Verdict("refused", "redirect"), None
-    if not 200 <= answer.status < 300:
-        outcome = "refused" if answer.status in GONE else "unwanted"
-        return Verdict(outcome, f"status_{answer.status}"), None
-    return kind.verdict(answer.status, answer.body if answer.is_whole else b""), None
+        response = send(post, network, allow_loopback=sink.allow_loopback)
+    except NoResponse as error:
+        return Verdict("retry" if error.is_temporary else "sink_refused", error.code), None
+    code = f"status_{response.status}"
+    if response.status in RETRIED:
+        return Verdict("retry", code), response.headers.get("retry-after")
+    if 300 <= response.status < 400:
+        return Verdict("sink_refused", "redirect"), None
+    if not 200 <= response.status < 300:
+        return Verdict("sink_refused" if response.status in SINK_REFUSED else "message_refused", code), None
+    return kind.verdict(response.status, response.body if response.is_complete else b""), None

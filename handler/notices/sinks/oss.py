@@ -1,7 +1,7 @@
-"""OSS as a sink: one object an invocation, whose name is made of what it tells, so that the object is the claim.
+"""OSS as a sink: one object an invocation, named after the notices in it, so that the object is its own claim.
 
-`{target}{yyyy}/{mm}/{dd}/{hash of the notice ids}.jsonl`, a notice a line. The day is that of the event: the same
-event has the same name, whenever it comes again.
+`{target}{yyyy}/{mm}/{dd}/{hash of the notice ids}.jsonl`, one notice a line. The day is that of the event, so an event
+that is delivered again has the same name.
 """
 
 from __future__ import annotations
@@ -13,53 +13,45 @@ from hashlib import sha256
 
 from ...config import Location, OssSink
 from ...oss import OssClient, OssUnavailable
-from .delivery import Failed
-from .message import Told
+from .delivery import DeliveryFailed
+from .message import Notification
 
 TRIES = 3
 
 
-def place_of(sink: OssSink, ids: Iterable[str], moment: float) -> Location:
-    """Where the notices of these ids are written, for an event of `moment` (Unix seconds)."""
+def location_of(sink: OssSink, ids: Iterable[str], happened_at: float) -> Location:
+    """Where the notices with these ids are written, for an event at `happened_at` (Unix seconds)."""
     name = sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
-    day = time.strftime("%Y/%m/%d", time.gmtime(moment))
+    day = time.strftime("%Y/%m/%d", time.gmtime(happened_at))
     return Location(sink.target.bucket, f"{sink.target.key}{day}/{name}.jsonl")
 
 
-def write(store: OssClient, place: Location, tolds: Iterable[Told]) -> bool:
-    """Writes the notices; False where they are there already. Raises `Failed`.
+def write(client: OssClient, location: Location, notifications: Iterable[Notification]) -> bool:
+    """Writes the notices; False if they were already there. Raises `DeliveryFailed`.
 
-    After an answer that was lost, the object says whether it came: the name holds only what is in it.
+    Without a response, only a look at the object shows whether it was written.
     """
-    body = b"".join(json.dumps(told.document()).encode() + b"\n" for told in tolds)
+    body = b"".join(json.dumps(notification.document()).encode() + b"\n" for notification in notifications)
     code = "oss_unavailable"
     for _ in range(TRIES):
         try:
-            reply = store.put(place, body, content_type="application/x-ndjson", forbid_overwrite=True)
+            response = client.put(location, body, content_type="application/x-ndjson", forbid_overwrite=True)
         except OssUnavailable:
-            if _is_there(store, place):
+            if _exists(client, location):
                 return True
             continue
-        if reply.ok:
+        if response.ok:
             return True
-        if reply.code == "FileAlreadyExists":
+        if response.code == "FileAlreadyExists":
             return False
-        code = reply.code or f"status_{reply.status}"
-        if reply.status < 500 and reply.status not in (408, 409, 429):
+        code = response.code or f"status_{response.status}"
+        if response.status < 500 and response.status not in (408, 409, 429):
             break
-    raise Failed(code)
+    raise DeliveryFailed(code)
 
 
-def is_written(store: OssClient, place: Location) -> bool:
-    """Whether the notices are there. Raises `Failed`."""
+def _exists(client: OssClient, location: Location) -> bool:
     try:
-        return store.head(place).status == 200
+        return client.head(location).status == 200
     except OssUnavailable:
-        raise Failed("oss_unavailable") from None
-
-
-def _is_there(store: OssClient, place: Location) -> bool:
-    try:
-        return is_written(store, place)
-    except Failed:
         return False

@@ -11,31 +11,29 @@ from base64 import b64encode
 
 from signer.times import rfc3339
 
-from .base import Post, Sink, Verdict, secret_bytes
-from .message import Told
+from .base import Post, Sink, Verdict, webhook_key
+from .message import Notification
 
 NEEDS_SECRET = True
-LIMIT = 512 * 1024
-MOST = 1000
-PACE = 0.0
-OVERHEAD = 200
+MAX_BYTES = 512 * 1024
+MAX_NOTICES = 1000
+MIN_INTERVAL = 0.0
 
 
-def weight(told: Told) -> int:
-    """Bytes of its JSON."""
-    return len(json.dumps(told.document())) + 2
+def encoded_size(notification: Notification) -> int:
+    return len(json.dumps(notification.document())) + 2
 
 
-def post(sink: Sink, message_id: str, tolds: tuple[Told, ...], now: float) -> Post:
-    """A notice as `notice.{on}`, several as `notice.digest`; the id is the same each time it is sent."""
-    if len(tolds) == 1:
-        kind, data = f"notice.{tolds[0].on}", tolds[0].document()
+def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+    """One notice as `notice.{on}`, several as `notice.digest`; a message that is sent again has the same id."""
+    if len(notifications) == 1:
+        event_type, data = f"notice.{notifications[0].on}", notifications[0].document()
     else:
-        kind, data = "notice.digest", {"notices": [told.document() for told in tolds]}
-    body = json.dumps({"type": kind, "timestamp": rfc3339(now), "data": data}).encode()
+        event_type, data = "notice.digest", {"notices": [item.document() for item in notifications]}
+    body = json.dumps({"type": event_type, "timestamp": rfc3339(now), "data": data}).encode()
     timestamp = str(int(now))
     content = f"{message_id}.{timestamp}.".encode() + body
-    signature = b64encode(hmac.digest(secret_bytes(sink.secret) or b"", content, "sha256")).decode()
+    signature = b64encode(hmac.digest(webhook_key(sink.secret) or b"", content, "sha256")).decode()
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message_id,
@@ -47,4 +45,4 @@ def post(sink: Sink, message_id: str, tolds: tuple[Told, ...], now: float) -> Po
 
 def verdict(status: int, body: bytes) -> Verdict:
     """The specification: any 2xx is success, whatever its body."""
-    return Verdict("told")
+    return Verdict("delivered")

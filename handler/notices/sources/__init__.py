@@ -1,4 +1,4 @@
-"""Where events come from. Each source recognises its own shape and turns it into items."""
+"""Where events come from: each source recognises its own shape and turns it into items."""
 
 from __future__ import annotations
 
@@ -6,97 +6,100 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from .fields import Malformed, described
-from .invocation import Invocation
-from .items import Created, Fault, Item, Skipped, Tick, Wanted
-from .kafka import Kafka
-from .mns import Queue, Stream, StreamWithAttributes, Topic
-from .oss import CloudEvent, Native
-from .rocketmq import RocketMq
-from .timer import Timer
+from .fields import InvalidEvent, describe
+from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
+from .messages import DirectInvocation, Kafka, MnsQueue, MnsStream, MnsTopic, RocketMq
+from .oss import OssCloudEvent, OssTrigger
+from .timer import TimerTrigger
 
-__all__ = ["SOURCES", "Created", "Event", "Fault", "Item", "Skipped", "Tick", "Wanted", "read"]
+__all__ = [
+    "SOURCES",
+    "CreatedObject",
+    "InvalidEntry",
+    "Item",
+    "ParsedEvent",
+    "RequestedLink",
+    "SkippedRecord",
+    "TimerTick",
+    "read",
+]
 
 
 class Source(Protocol):
-    """The shape that every source has."""
-
     name: str
 
     @staticmethod
     def recognise(document: object) -> bool:
-        """Whether it is an event of this source, well-formed or not."""
+        """Whether it is an event of this source, valid or not."""
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        """What it is made of. `origin` names the invocation, for events that have no id. Raises `Malformed`."""
+        """`origin` identifies the invocation, for events that have no id. Raises `InvalidEvent`."""
 
 
-# A shape that two of them could take for theirs belongs to the first.
+# The first source that recognises an event reads it.
 SOURCES: tuple[type[Source], ...] = (
-    Native,
-    CloudEvent,
-    Queue,
+    OssTrigger,
+    OssCloudEvent,
+    MnsQueue,
     Kafka,
     RocketMq,
-    Topic,
-    Timer,
-    StreamWithAttributes,
-    Invocation,
-    Stream,
+    MnsTopic,
+    TimerTrigger,
+    MnsStream,
+    DirectInvocation,
 )
 
 
-class Event(NamedTuple):
-    """What arrived: the names of its sources, and all items, in order."""
+class ParsedEvent(NamedTuple):
+    """The names of an event's sources, and all its items in order."""
 
     sources: tuple[str, ...]
     items: tuple[Item, ...]
 
 
-def read(event: bytes | str, request_id: str) -> Event:
-    """The items of an event; what is not understood is a `Fault` among them, and never nothing at all."""
-    origin = f"invocation:{request_id}"
+def read(event: bytes | str, request_id: str) -> ParsedEvent:
+    """The items of an event. What cannot be read is an `InvalidEntry` among them; nothing is left out."""
     try:
-        text = event.decode() if isinstance(event, bytes) else event
+        document: object = event.decode() if isinstance(event, bytes) else event
     except UnicodeDecodeError:
-        return Event((), (Fault(f"The event is {len(event)} bytes that are no UTF-8."),))
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = text
-    if not isinstance(document, list):
-        documents = [document]
-    elif document:
-        # Kafka's are JSON in JSON.
-        documents = [_unwrapped(element) for element in document]
-    else:
-        return Event((), (Fault("The event is an empty list, of which nothing can be told."),))
+        return ParsedEvent((), (InvalidEntry(f"Invalid event: its {len(event)} bytes are not valid UTF-8."),))
+    document = _decode(document)
+    if document == []:
+        return ParsedEvent((), (InvalidEntry("Invalid event: it is an empty list (expected at least one event)."),))
+    is_list = isinstance(document, list)
+    # The elements that Kafka sends are JSON in JSON.
+    elements = [_decode(element) for element in document] if isinstance(document, list) else [document]
     names: dict[str, None] = {}
     items: list[Item] = []
-    for number, element in enumerate(documents, 1):
-        place = "" if not isinstance(document, list) else f"entry {number} of "
-        unique = origin if len(documents) == 1 else f"{origin}/{number}"
+    for number, element in enumerate(elements, 1):
+        entry = f", entry {number}" if is_list else ""
         source = next((source for source in SOURCES if source.recognise(element)), None)
-        if source is None or (isinstance(element, str) and isinstance(document, list)):
-            what = f"{place}the event is {described(element)}"
-            items.append(Fault(f"{what[0].upper()}{what[1:]}, and no source that is known sends such."))
+        if source is None or (isinstance(element, str) and is_list):
+            items.append(InvalidEntry(f"Unsupported event{entry}: {describe(element)} matches no known source."))
             continue
         names[source.name] = None
+        origin = f"invocation:{request_id}" + (f"/{number}" if len(elements) > 1 else "")
         try:
-            for item in source.items(element, unique):
-                if isinstance(item, Fault):
-                    item = Fault(f"{source.name}: {place}the event, {item.sentence}.")
+            for item in source.items(element, origin):
+                if isinstance(item, InvalidEntry):
+                    item = _invalid(source, entry, item.sentence)
                 items.append(item)
-        except Malformed as error:
-            items.append(Fault(f"{source.name}: {place}the event: {error.sentence}."))
-    return Event(tuple(names), tuple(items))
+        except InvalidEvent as error:
+            items.append(_invalid(source, entry, error.sentence))
+    return ParsedEvent(tuple(names), tuple(items))
 
 
-def _unwrapped(element: object) -> object:
+def _invalid(source: type[Source], entry: str, sentence: str) -> InvalidEntry:
+    return InvalidEntry(f"Invalid {source.name} event{entry}: {sentence}.")
+
+
+def _decode(element: object) -> object:
+    """The JSON in a string, or the value itself."""
     if not isinstance(element, str):
         return element
     try:
-        return json.loads(element)
+        decoded: object = json.loads(element)
     except (ValueError, RecursionError):
         return element
+    return decoded

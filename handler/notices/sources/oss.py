@@ -1,24 +1,25 @@
-"""Objects that landed in a bucket: the native OSS trigger, and the same record in a CloudEvent of EventBridge.
+"""New objects in a bucket: the native OSS trigger, and the same record in a CloudEvent of EventBridge.
 
-Source: the Function Compute page on OSS triggers; OSS page "Event notifications" for the names. Keys are plain, not
-URL-encoded, and are taken as they are.
+Source: the Function Compute page on OSS triggers; OSS page "Event notifications" for the names. Keys are not
+URL-encoded and are used as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .fields import Malformed, is_cloud_event, member, optional_moment, optional_text, optional_whole, text
-from .items import Created, Fault, Item, Skipped
+from .fields import InvalidEvent, is_cloud_event, member, optional_integer, optional_string, optional_timestamp
+from .fields import required_string as required
+from .items import CreatedObject, InvalidEntry, Item, SkippedRecord
 
-# Of all that happens below ObjectCreated these leave an object that can be linked; a part of an upload is none yet.
+# The ObjectCreated events after which there is an object to link; UploadPart, for one, leaves none.
 CREATED = frozenset(
     f"ObjectCreated:{operation}"
     for operation in ("PutObject", "PostObject", "CopyObject", "AppendObject", "CompleteMultipartUpload")
 )
 
 
-class Native:
+class OssTrigger:
     """`{"events": [record, …]}`."""
 
     name = "oss"
@@ -31,15 +32,15 @@ class Native:
     def items(document: object, origin: str) -> Iterator[Item]:
         records = member(document, "events")
         if not isinstance(records, list) or not records:
-            raise Malformed("events is no list with at least one record")
+            raise InvalidEvent("events must be a list with at least one record")
         for number, record in enumerate(records, 1):
             try:
-                yield read_record(record)
-            except Malformed as error:
-                yield Fault(f"record {number}: {error.sentence}")
+                yield _read_record(record)
+            except InvalidEvent as error:
+                yield InvalidEntry(f"record {number}: {error.sentence}")
 
 
-class CloudEvent:
+class OssCloudEvent:
     """The record under `data`; the event's own type has the prefix oss:."""
 
     name = "eventbridge"
@@ -52,28 +53,25 @@ class CloudEvent:
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        kind = text(document, "type").removeprefix("oss:")
-        skipped = _skipped(kind)
-        yield skipped or read_record(member(document, "data"))
+        yield _skipped(required(document, "type")) or _read_record(member(document, "data"))
 
 
-def read_record(record: object) -> Created | Skipped:
-    """One OSS record. Raises `Malformed`."""
-    skipped = _skipped(text(record, "eventName").removeprefix("oss:"))
+def _read_record(record: object) -> CreatedObject | SkippedRecord:
+    skipped = _skipped(required(record, "eventName"))
     if skipped:
         return skipped
-    version = optional_text(record, "oss", "object", "versionId")
-    etag = text(record, "oss", "object", "eTag") if version is None else ""
-    return Created(
-        bucket=text(record, "oss", "bucket", "name"),
-        key=text(record, "oss", "object", "key"),
-        mark=version or etag,
-        size=optional_whole(record, "oss", "object", "size"),
-        happened_at=optional_moment(record, "eventTime"),
+    version = optional_string(record, "oss", "object", "versionId")
+    return CreatedObject(
+        bucket=required(record, "oss", "bucket", "name"),
+        key=required(record, "oss", "object", "key"),
+        mark=version or required(record, "oss", "object", "eTag"),
+        size=optional_integer(record, "oss", "object", "size"),
+        happened_at=optional_timestamp(record, "eventTime"),
     )
 
 
-def _skipped(event_name: str) -> Skipped | None:
+def _skipped(event_name: str) -> SkippedRecord | None:
+    event_name = event_name.removeprefix("oss:")
     if event_name in CREATED:
         return None
-    return Skipped("deletion" if event_name.startswith("ObjectRemoved:") else "other_event")
+    return SkippedRecord("deletion" if event_name.startswith("ObjectRemoved:") else "other_event")

@@ -1,17 +1,16 @@
-"""A timer: it sends the digests that are due, and a payload with a path or links asks for these."""
+"""Timer triggers: each sends the digests that are due, and links where its payload requests some."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 
-from .fields import optional_moment, optional_text, text
-from .items import Item, Tick
-from .message import wanted
+from .fields import optional_string, optional_timestamp, required_string
+from .items import Item, TimerTick, requested_links
 
 
-class Timer:
-    """`{"triggerTime", "triggerName", "payload"}`; the payload is a text of one's own."""
+class TimerTrigger:
+    """`{"triggerTime", "triggerName", "payload"}`; the payload is any string."""
 
     name = "timer"
 
@@ -21,13 +20,13 @@ class Timer:
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        name, time = text(document, "triggerName"), text(document, "triggerTime")
-        at = optional_moment(document, "triggerTime")
-        payload = optional_text(document, "payload")
+        name, time = required_string(document, "triggerName"), required_string(document, "triggerTime")
+        fired_at = optional_timestamp(document, "triggerTime")
+        payload = optional_string(document, "payload")
         try:
-            asked = json.loads(payload or "null")
+            message = json.loads(payload or "null")
         except (ValueError, RecursionError):
-            asked = None
-        yield Tick(name)
-        if isinstance(asked, dict) and not {"path", "links"}.isdisjoint(asked):
-            yield from wanted(asked, "timer", f"timer:{name}:{time}", at)
+            message = None
+        yield TimerTick(name)
+        if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
+            yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)

@@ -1,4 +1,4 @@
-"""Notices with `every`: gathered, and sent as one digest when a timer comes."""
+"""Notices with `every`: queued, and sent as one digest when a timer fires."""
 
 from __future__ import annotations
 
@@ -16,214 +16,223 @@ from handler.config import Location
 from handler.notices import digests
 from handler.state import State
 from handler.times import Clock
-from tests.handler.notice_fixtures import TICK, Receiver, World, created, events_world, notice, receiver, say
+from tests.handler.notice_fixtures import (
+    TIMER_EVENT,
+    EventFunction,
+    Receiver,
+    created,
+    event_function,
+    notice,
+    receiver,
+    respond,
+)
 
 STATE = ".links/state/"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with events_world(tmp_path) as found:
-        yield found
+def function(tmp_path: Path) -> Iterator[EventFunction]:
+    with event_function(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    with receiver() as found:
-        yield found
+    with receiver() as sink:
+        yield sink
 
 
-def keys_told(hook: Receiver) -> list[list[str]]:
+def received_keys(hook: Receiver) -> list[list[str]]:
     """The keys in each message."""
-    found = []
-    for got in hook.got:
-        data = got.json["data"]
-        found.append([told["key"] for told in data.get("notices", [data])])
-    return found
+    messages = [request.json["data"] for request in hook.received]
+    return [[entry["key"] for entry in data.get("notices", [data])] for data in messages]
 
 
-def pass_time(world: World, seconds: float = 90) -> None:
-    """The last digest was sent so long ago."""
-    store = world.store
-    for key in world.keys(f"{STATE}digests/"):
+def pass_time(function: EventFunction, seconds: float = 90) -> None:
+    """Makes the last digest so old."""
+    for key in function.object_keys(f"{STATE}digests/"):
         if key.endswith("/last"):
-            body = world.read(key)
-            world.ahead = -seconds
-            assert store.put(Location("examplebucket", key), body, content_type="application/json").ok
-            world.ahead = 0
+            body = function.read(key)
+            function.oss_ahead = -seconds
+            assert function.client.put(Location("examplebucket", key), body, content_type="application/json").ok
+            function.oss_ahead = 0
 
 
-def test_several_events_become_one_digest(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    world.put("outbox/a.txt", b"a's bytes")
+def test_several_events_become_one_digest(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    function.put("outbox/a.txt", b"a's bytes")
     for key in ("outbox/a.txt", "outbox/b.txt"):
-        answered = world.run(created(key, "outbox/c.txt"))
-        assert answered.summary["notices"] == 0
-    assert hook.got == []
-    assert answered.summary["queued"] == 1  # c was there before
-    assert world.run(TICK).summary["notices"] == 3
-    (got,) = hook.got
-    told = Webhook(world.sinks["ops"]["secret"]).verify(got.body, dict(got.headers))
-    assert told["type"] == "notice.digest"
-    assert keys_told(hook) == [["outbox/a.txt", "outbox/c.txt", "outbox/b.txt"]]
-    # The link is made when it is sent, and no link is ever kept in the state.
-    assert requests.get(told["data"]["notices"][0]["url"], timeout=10).content == b"a's bytes"
-    assert not [key for key in world.keys(STATE) if b"x-oss-signature" in world.read(key)]
+        outcome = function.invoke(created(key, "outbox/c.txt"))
+        assert outcome.summary["notices"] == 0
+    assert hook.received == []
+    assert outcome.summary["queued"] == 1  # c was queued by the first event
+    assert function.invoke(TIMER_EVENT).summary["notices"] == 3
+    (request,) = hook.received
+    payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+    assert payload["type"] == "notice.digest"
+    assert received_keys(hook) == [["outbox/a.txt", "outbox/c.txt", "outbox/b.txt"]]
+    # The link is made when the digest is sent; the state never contains a link.
+    assert requests.get(payload["data"]["notices"][0]["url"], timeout=10).content == b"a's bytes"
+    assert not [key for key in function.object_keys(STATE) if b"x-oss-signature" in function.read(key)]
 
 
-def test_nothing_is_sent_where_nothing_waits(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    assert world.run(TICK).counts() == (0, 0, 0, 0)
-    assert hook.got == []
+def test_nothing_is_sent_if_nothing_is_queued(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    assert function.invoke(TIMER_EVENT).counts() == (0, 0, 0, 0)
+    assert hook.received == []
 
 
-def test_the_next_digest_comes_when_it_is_due(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="5m")
-    world.run(created("outbox/a.txt"))
-    world.run(TICK)
-    world.run(created("outbox/b.txt"))
-    world.run(TICK)
-    pass_time(world, 200)
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"]]
-    pass_time(world, 300)
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"], ["outbox/b.txt"]]
+def test_the_next_digest_is_sent_when_it_is_due(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="5m")
+    function.invoke(created("outbox/a.txt"))
+    function.invoke(TIMER_EVENT)
+    function.invoke(created("outbox/b.txt"))
+    function.invoke(TIMER_EVENT)
+    pass_time(function, 200)
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"]]
+    pass_time(function, 300)
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"], ["outbox/b.txt"]]
 
 
-def test_an_event_that_comes_again_after_the_digest_waits_for_no_other(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    world.run(created())
-    world.run(TICK)
-    assert world.run(created()).summary["repeated"] == 1
-    pass_time(world)
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"]]
+def test_an_event_that_is_repeated_after_its_digest_is_not_queued_again(
+    function: EventFunction, hook: Receiver
+) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    function.invoke(created())
+    function.invoke(TIMER_EVENT)
+    assert function.invoke(created()).summary["repeated"] == 1
+    pass_time(function)
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"]]
 
 
-def test_each_sink_and_each_rule_has_its_own(world: World, hook: Receiver) -> None:
-    with receiver(say(500)) as broken:
-        world.sink("ops", hook)
-        world.sink("bad", broken)
-        world.text = notice(["bad", "ops"], every="1m") + notice(["ops"], every="2m", give="share")
-        world.run(created())
-        failed = world.run(TICK)
+def test_each_sink_and_each_rule_has_its_own_digest(function: EventFunction, hook: Receiver) -> None:
+    with receiver(respond(500)) as broken:
+        function.add_sink("ops", hook)
+        function.add_sink("bad", broken)
+        function.toml = notice(["bad", "ops"], every="1m") + notice(["ops"], every="2m", give="share")
+        function.invoke(created())
+        failed = function.invoke(TIMER_EVENT)
         assert failed.error is not None
         assert failed.error.code == "status_500"
-        assert sorted(got.json["data"]["give"] for got in hook.got) == ["link", "share"]
-        broken.last = say(200)
-        broken.got.clear()
-        assert world.run(TICK).summary["notices"] == 1
-        assert (len(hook.got), len(broken.got)) == (2, 1)
+        assert sorted(request.json["data"]["give"] for request in hook.received) == ["link", "share"]
+        broken.default = respond(200)
+        broken.received.clear()
+        assert function.invoke(TIMER_EVENT).summary["notices"] == 1
+        assert (len(hook.received), len(broken.received)) == (2, 1)
 
 
-def test_timers_at_once_send_one_digest(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    world.run(created(*(f"outbox/{number}" for number in range(5))))
-    under = world.policy()
-    found: list[Any] = []
+def test_concurrent_timers_send_one_digest(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    function.invoke(created(*(f"outbox/{number}" for number in range(5))))
+    config = function.config()
+    outcomes: list[Any] = []
     gate = threading.Barrier(4)
 
     def tick() -> None:
         gate.wait(20)
-        found.append(world.run(TICK, under=under))
+        outcomes.append(function.invoke(TIMER_EVENT, config=config))
 
     threads = [threading.Thread(target=tick) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert [answered.error for answered in found] == [None] * 4
-    assert keys_told(hook) == [[f"outbox/{number}" for number in range(5)]]
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    assert received_keys(hook) == [[f"outbox/{number}" for number in range(5)]]
 
 
-def test_events_at_once_lose_nothing_and_repeat_nothing(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    under = world.policy()
+def test_concurrent_events_lose_nothing_and_repeat_nothing(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    config = function.config()
     gate = threading.Barrier(6)
-    found: list[Any] = []
+    outcomes: list[Any] = []
 
     def land(number: int) -> None:
         gate.wait(20)
-        found.append(world.run(created(f"outbox/{number}", f"outbox/{number % 3}-shared"), under=under))
+        outcomes.append(function.invoke(created(f"outbox/{number}", f"outbox/{number % 3}-shared"), config=config))
 
     threads = [threading.Thread(target=land, args=[number]) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert [answered.error for answered in found] == [None] * 6
-    world.run(TICK, under=under)
-    (keys,) = keys_told(hook)
+    assert [outcome.error for outcome in outcomes] == [None] * 6
+    function.invoke(TIMER_EVENT, config=config)
+    (keys,) = received_keys(hook)
     assert sorted(keys) == sorted([*(f"outbox/{n}" for n in range(6)), *(f"outbox/{n}-shared" for n in range(3))])
 
 
-def test_a_digest_that_was_cut_off_comes_again_whole_and_under_its_id(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    world.run(created("outbox/a.txt"))
-    kept = State(world.store, Location("examplebucket", STATE))
-    (tail,) = (key for key in world.keys(f"{STATE}digests/") if key.endswith("/tail"))
+def test_an_interrupted_digest_is_sent_again_complete_and_with_the_same_id(
+    function: EventFunction, hook: Receiver
+) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    function.invoke(created("outbox/a.txt"))
+    state = State(function.client, Location("examplebucket", STATE))
+    (tail,) = (key for key in function.object_keys(f"{STATE}digests/") if key.endswith("/tail"))
     stream = tail.split("/")[-2]
-    # The first instance claims, and is gone.
-    digest = digests.take(kept, stream, 60, "gone", Clock())
+    # The first instance acquires the lease and stops.
+    digest = digests.acquire(state, stream, 60, "gone", Clock())
     assert digest is not None
-    world.run(created("outbox/b.txt"))
-    assert world.run(TICK).summary["notices"] == 0
+    function.invoke(created("outbox/b.txt"))
+    assert function.invoke(TIMER_EVENT).summary["notices"] == 0
     name = f"digests/{stream}/sent/1/1"
-    body = world.read(STATE + name)
-    world.ahead = -62
-    kept.write(name, body)
-    world.ahead = 0
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"]]
-    pass_time(world)
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"], ["outbox/b.txt"]]
-    assert len({got.headers["webhook-id"] for got in hook.got}) == 2
+    body = function.read(STATE + name)
+    function.oss_ahead = -62
+    state.write(name, body)
+    function.oss_ahead = 0
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"]]
+    pass_time(function)
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"], ["outbox/b.txt"]]
+    assert len({request.headers["webhook-id"] for request in hook.received}) == 2
 
 
-def test_a_digest_in_several_messages_goes_on_where_it_failed(world: World) -> None:
+def test_a_digest_in_several_messages_continues_where_it_failed(function: EventFunction) -> None:
     with receiver() as robot:
         ok = json.dumps({"errcode": 0}).encode()
-        robot.last = say(200, ok)
-        robot.answers = [say(200, ok), say(200, json.dumps({"errcode": 45009}).encode())]
-        world.sink("chat", robot, "wecom")
-        world.text = notice(["chat"], every="1m", give="share")
+        robot.default = respond(200, ok)
+        robot.responses = [respond(200, ok), respond(200, json.dumps({"errcode": 45009}).encode())]
+        function.add_sink("chat", robot, "wecom")
+        function.toml = notice(["chat"], every="1m", give="share")
         names = [f"{number:02}.txt" for number in range(60)]
-        world.run(created(*(f"outbox/{name}" for name in names)))
-        failed = world.run(TICK)
+        function.invoke(created(*(f"outbox/{name}" for name in names)))
+        failed = function.invoke(TIMER_EVENT)
         assert failed.error is not None
         assert failed.error.code == "45009"
-        world.run(TICK)
-        texts = [got.json["markdown"]["content"] for got in robot.got]
+        function.invoke(TIMER_EVENT)
+        texts = [request.json["markdown"]["content"] for request in robot.received]
         assert files(texts[1]) == files(texts[2])
-        told = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
-        assert told == names
+        delivered = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
+        assert delivered == names
         assert all(len(text.encode()) <= 4096 for text in texts)
 
 
 def files(text: str) -> list[str]:
-    """What a message names; the share of a file may have been made in another second."""
+    """The names in a message; the shares of a retry may be from another second."""
     return [line.split(" (")[0] for line in text.splitlines()]
 
 
-def test_hints_that_are_gone_or_wrong_are_not_needed(world: World, hook: Receiver) -> None:
-    world.sink("ops", hook)
-    world.text = notice(["ops"], every="1m")
-    world.run(created("outbox/a.txt"))
-    world.run(TICK)
-    world.run(created("outbox/b.txt"))
-    for key in world.keys(f"{STATE}digests/"):
+def test_missing_or_invalid_hints_are_not_needed(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"], every="1m")
+    function.invoke(created("outbox/a.txt"))
+    function.invoke(TIMER_EVENT)
+    function.invoke(created("outbox/b.txt"))
+    for key in function.object_keys(f"{STATE}digests/"):
         if key.endswith(("/last", "/tail")):
-            assert world.store.put(Location("examplebucket", key), b"no JSON", content_type="text/plain").ok
-    pass_time(world)
-    world.run(created("outbox/c.txt"))
-    world.run(TICK)
-    assert keys_told(hook) == [["outbox/a.txt"], ["outbox/b.txt", "outbox/c.txt"]]
+            assert function.client.put(Location("examplebucket", key), b"no JSON", content_type="text/plain").ok
+    pass_time(function)
+    function.invoke(created("outbox/c.txt"))
+    function.invoke(TIMER_EVENT)
+    assert received_keys(hook) == [["outbox/a.txt"], ["outbox/b.txt", "outbox/c.txt"]]

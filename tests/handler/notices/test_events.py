@@ -1,4 +1,4 @@
-"""The event function as Function Compute calls it: a summary in JSON, or a failure that it tries again."""
+"""The event function as Function Compute calls it: it returns a summary in JSON, or fails and is retried."""
 
 from __future__ import annotations
 
@@ -13,31 +13,41 @@ from handler import events, startup
 from handler.config import InvalidConfig
 from handler.events import InvocationFailed
 from tests.handler.client import KEYS, TOKEN, context
-from tests.handler.notice_fixtures import EVENTS, Receiver, World, created, events_world, links, notice, receiver, say
+from tests.handler.notice_fixtures import (
+    EVENTS,
+    EventFunction,
+    Receiver,
+    created,
+    event_function,
+    links,
+    notice,
+    receiver,
+    respond,
+)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with events_world(tmp_path) as found:
-        yield found
+def function(tmp_path: Path) -> Iterator[EventFunction]:
+    with event_function(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture
 def hook() -> Iterator[Receiver]:
-    with receiver() as found:
-        yield found
+    with receiver() as sink:
+        yield sink
 
 
-def test_it_is_an_attribute_of_the_package() -> None:
+def test_the_package_exports_the_entry_point() -> None:
     assert handler.on_event is events.on_event
 
 
-def test_it_answers_with_a_summary(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_it_returns_a_summary(
+    function: EventFunction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.text = notice(["manifest"])
-    rules = world.policy()
-    monkeypatch.setattr(startup, "config", lambda: rules)
+    function.toml = notice(["manifest"])
+    config = function.config()
+    monkeypatch.setattr(startup, "config", lambda: config)
     summary = handler.on_event(created("outbox/a.txt", "elsewhere/b.txt"), context())
     assert json.loads(json.dumps(summary)) == {
         "items": 2,
@@ -53,31 +63,31 @@ def test_it_answers_with_a_summary(
 
 
 @pytest.mark.parametrize("event", [b"", b"null", b"{}", b"[]", b"hello", (EVENTS / "http-get.json").read_bytes()])
-def test_an_event_that_nobody_knows_fails_and_names_what_was_seen(world: World, event: bytes) -> None:
-    answered = world.run(event)
-    assert answered.error is not None
-    assert answered.error.code == "bad_event"
-    assert len(answered.error.sentence) > 20
-    assert answered.line["code"] == "bad_event"
+def test_an_unsupported_event_fails_with_a_sentence(function: EventFunction, event: bytes) -> None:
+    outcome = function.invoke(event)
+    assert outcome.error is not None
+    assert outcome.error.code == "bad_event"
+    assert len(outcome.error.sentence) > 20
+    assert outcome.line["code"] == "bad_event"
 
 
-def test_what_is_good_in_an_event_is_told_before_the_rest_fails_it(world: World) -> None:
-    world.text = notice(["manifest"])
+def test_valid_records_are_delivered_before_invalid_ones_fail_the_invocation(function: EventFunction) -> None:
+    function.toml = notice(["manifest"])
     document = json.loads(created("outbox/a.txt", "outbox/b.txt"))
     document["events"][0]["oss"]["object"]["key"] = 7
-    answered = world.run(json.dumps(document).encode())
-    assert answered.error is not None
-    assert "record 1: oss.object.key is a number, where a text is needed" in answered.error.sentence
-    assert [line["key"] for line in world.written()] == ["outbox/b.txt"]
-    assert (answered.line["items"], answered.line["notices"]) == (1, 1)
+    outcome = function.invoke(json.dumps(document).encode())
+    assert outcome.error is not None
+    assert "Invalid oss event: record 1: oss.object.key is a number (expected a string)." in outcome.error.sentence
+    assert [line["key"] for line in function.manifest_lines()] == ["outbox/b.txt"]
+    assert (outcome.line["items"], outcome.line["notices"]) == (1, 1)
 
 
-def test_many_bad_records_are_one_sentence_of_bounded_length(world: World) -> None:
-    world.text = notice(["manifest"])
-    answered = world.run(json.dumps({"events": [{}] * 1000}).encode())
-    assert answered.error is not None
-    assert len(answered.error.sentence) < 1500
-    assert "995 more entries" in answered.error.sentence
+def test_many_invalid_records_give_a_sentence_of_bounded_length(function: EventFunction) -> None:
+    function.toml = notice(["manifest"])
+    outcome = function.invoke(json.dumps({"events": [{}] * 1000}).encode())
+    assert outcome.error is not None
+    assert len(outcome.error.sentence) < 1500
+    assert "995 more entries are invalid." in outcome.error.sentence
 
 
 @pytest.mark.parametrize(
@@ -88,15 +98,15 @@ def test_many_bad_records_are_one_sentence_of_bounded_length(world: World) -> No
         {"path": "/outbox/../a.txt"},
     ],
 )
-def test_a_wish_that_cannot_be_followed_fails_it(world: World, link: dict[str, str]) -> None:
-    world.text = notice(["manifest"], on="message")
-    answered = world.run(json.dumps({"links": [link]}).encode())
-    assert answered.error is not None
-    assert answered.error.code == "bad_event"
-    assert world.written() == []
+def test_an_invalid_link_request_fails_the_invocation(function: EventFunction, link: dict[str, str]) -> None:
+    function.toml = notice(["manifest"], on="message")
+    outcome = function.invoke(json.dumps({"links": [link]}).encode())
+    assert outcome.error is not None
+    assert outcome.error.code == "bad_event"
+    assert function.manifest_lines() == []
 
 
-def test_a_policy_that_cannot_be_followed_fails_it_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     def broken() -> None:
         raise InvalidConfig("links.toml: notice 1: on is missing.")
 
@@ -108,63 +118,65 @@ def test_a_policy_that_cannot_be_followed_fails_it_with_its_sentence(capsys: pyt
     assert json.loads(capsys.readouterr().out)["code"] == "invalid_policy"
 
 
-def test_a_fault_of_our_own_fails_it_without_a_value(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fault(*arguments: object) -> None:
-        raise RuntimeError(f"a secret: {TOKEN}")
-
-    monkeypatch.setattr("handler.events.sources.read", fault)
-    answered = world.run(created())
-    assert answered.error is not None
-    assert answered.error.code == "internal_error"
-    assert "secret" not in str(answered.error) + answered.printed
-    assert answered.line["fault"]["error"] == "RuntimeError"
-    assert answered.error.__cause__ is None
-    assert answered.error.__context__ is None
-
-
-def test_a_fault_with_one_sink_is_none_of_the_others(
-    world: World, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_an_internal_error_fails_the_invocation_without_values(
+    function: EventFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fault(*arguments: object) -> None:
         raise RuntimeError(f"a secret: {TOKEN}")
 
-    monkeypatch.setattr("handler.notices.sender.objects.write", fault)
-    world.sink("ops", hook)
-    world.text = notice(["manifest", "ops"])
-    answered = world.run(created())
-    assert answered.error is not None
-    assert answered.error.code == "internal_error"
-    assert len(hook.got) == 1
-    assert "secret" not in str(answered.error) + answered.printed
+    monkeypatch.setattr("handler.events.sources.read", fault)
+    outcome = function.invoke(created())
+    assert outcome.error is not None
+    assert outcome.error.code == "internal_error"
+    assert "secret" not in str(outcome.error) + outcome.printed
+    assert outcome.line["fault"]["error"] == "RuntimeError"
+    assert outcome.error.__cause__ is None
+    assert outcome.error.__context__ is None
+
+
+def test_an_internal_error_with_one_sink_does_not_affect_the_others(
+    function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*arguments: object) -> None:
+        raise RuntimeError(f"a secret: {TOKEN}")
+
+    monkeypatch.setattr("handler.notices.sender.oss_sink.write", fault)
+    function.add_sink("ops", hook)
+    function.toml = notice(["manifest", "ops"])
+    outcome = function.invoke(created())
+    assert outcome.error is not None
+    assert outcome.error.code == "internal_error"
+    assert len(hook.received) == 1
+    assert "secret" not in str(outcome.error) + outcome.printed
 
 
 @pytest.mark.parametrize("request_id", ["", None])
-def test_an_invocation_without_an_id_is_taken_for_another_each_time(world: World, request_id: str | None) -> None:
-    world.text = notice(["manifest"], on="message")
+def test_an_invocation_without_an_id_is_a_new_one_each_time(function: EventFunction, request_id: str | None) -> None:
+    function.toml = notice(["manifest"], on="message")
     for _ in range(2):
-        world.run(links("/outbox/a.txt"), request_id=request_id)  # type: ignore[arg-type]
-    assert len(world.written()) == 2
+        function.invoke(links("/outbox/a.txt"), request_id=request_id)  # type: ignore[arg-type]
+    assert len(function.manifest_lines()) == 2
 
 
-def test_the_retry_of_an_invocation_is_the_same_one(world: World) -> None:
-    world.text = notice(["manifest"], on="message")
+def test_the_retry_of_an_invocation_is_the_same_invocation(function: EventFunction) -> None:
+    function.toml = notice(["manifest"], on="message")
     for _ in range(2):
-        world.run(links("/outbox/a.txt", "/outbox/b.txt"), request_id="req-1")
-    assert len(world.written()) == 2
+        function.invoke(links("/outbox/a.txt", "/outbox/b.txt"), request_id="req-1")
+    assert len(function.manifest_lines()) == 2
 
 
-def test_nothing_secret_is_printed_answered_or_raised(world: World, hook: Receiver) -> None:
-    with receiver(say(400, b"your secret is EXAMPLE-ECHO")) as broken:
-        world.sink("ops", hook)
-        world.sink("bad", broken, "dingtalk")
-        world.sinks["bad"]["url"] += "?access_token=ACCESS-EXAMPLE"
-        world.text = notice(["ops", "bad", "manifest"]) + notice(["ops"], give="share")
-        answered = world.run(created("outbox/a.txt"))
-        assert answered.error is not None
-        seen = json.dumps(answered.summary) + answered.printed + str(answered.error) + repr(answered.error)
+def test_no_secret_is_printed_returned_or_raised(function: EventFunction, hook: Receiver) -> None:
+    with receiver(respond(400, b"your secret is EXAMPLE-ECHO")) as broken:
+        function.add_sink("ops", hook)
+        function.add_sink("bad", broken, "dingtalk")
+        function.sinks["bad"]["url"] += "?access_token=ACCESS-EXAMPLE"
+        function.toml = notice(["ops", "bad", "manifest"]) + notice(["ops"], give="share")
+        outcome = function.invoke(created("outbox/a.txt"))
+        assert outcome.error is not None
+        output = json.dumps(outcome.summary) + outcome.printed + str(outcome.error) + repr(outcome.error)
         secrets = [
-            world.sinks["ops"]["secret"],
-            world.sinks["bad"]["secret"],
+            function.sinks["ops"]["secret"],
+            function.sinks["bad"]["secret"],
             "ACCESS-EXAMPLE",
             "EXAMPLE-ECHO",
             KEYS.access_key_secret,
@@ -174,31 +186,31 @@ def test_nothing_secret_is_printed_answered_or_raised(world: World, hook: Receiv
             broken.url,
             hook.url,
         ]
-        assert [secret for secret in secrets if secret in seen] == []
+        assert [secret for secret in secrets if secret in output] == []
 
 
-def test_the_line_of_audit_is_one_line_under_16_kb(world: World) -> None:
-    world.text = notice(["manifest"])
-    answered = world.run(created(*(f"outbox/{number}" for number in range(300))))
-    assert answered.printed.count("\n") == 1
-    assert len(answered.printed) < 16 * 1024
-    assert answered.line["notices"] == 300
+def test_the_audit_line_is_one_line_under_16_kb(function: EventFunction) -> None:
+    function.toml = notice(["manifest"])
+    outcome = function.invoke(created(*(f"outbox/{number}" for number in range(300))))
+    assert outcome.printed.count("\n") == 1
+    assert len(outcome.printed) < 16 * 1024
+    assert outcome.line["notices"] == 300
 
 
-def test_nothing_of_an_invocation_stays_behind(world: World) -> None:
+def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None:
     import gc
     import tracemalloc
 
-    world.text = notice(["manifest"])
-    under = world.policy()
+    function.toml = notice(["manifest"])
+    config = function.config()
     event = created(*(f"outbox/{number}" for number in range(300)))
     for _ in range(2):
-        world.run(event, under=under)
+        function.invoke(event, config=config)
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(5):
-        world.run(event, under=under)
+        function.invoke(event, config=config)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""What people and programs are told: signed as each service says, within its limits, and names as data."""
+"""Messages to people and programs: signed as each service requires, within its limits, and names as data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from handler.notices.sinks import KINDS, InvalidSink, Sink, Told, messages, read_sink
-from handler.notices.sinks.message import harmless, safe_url, shown
+from handler.notices.sinks import KINDS, InvalidSink, Notification, Sink, batches, read_sink
+from handler.notices.sinks.message import display_name, escape_markup, safe_url
 from tests.handler.notice_fixtures import WHSEC
 
 NOW = 1_772_347_271.895
@@ -31,8 +31,8 @@ ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
 SECRETS = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "feishu-secret", "wecom": "", "slack": ""}
 
 
-def told(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Told:
-    return Told(
+def notification(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Notification:
+    return Notification(
         id=f"{number:032x}",
         on="created",
         give="link",
@@ -53,34 +53,34 @@ def sink(kind: str) -> Sink:
     return Sink("ops", kind, f"https://robot.example.com/{kind}?key=EXAMPLE", SECRETS[kind], False)
 
 
-def sent(kind: str, *tolds: Told, message_id: str = "notice_EXAMPLE") -> Any:
+def message(kind: str, *notifications: Notification, message_id: str = "notice_EXAMPLE") -> Any:
     """The JSON of a message."""
-    return json.loads(KINDS[kind].post(sink(kind), message_id, tolds, NOW).body)
+    return json.loads(KINDS[kind].post(sink(kind), message_id, notifications, NOW).body)
 
 
-def texts(value: Any) -> str:
-    """All texts that a message shows, apart from addresses."""
+def visible_text(value: Any) -> str:
+    """All that a message shows, except its links."""
     if isinstance(value, Mapping):
-        return "\n".join(texts(inner) for name, inner in value.items() if name not in ("url", "sign", "timestamp"))
+        return visible_text([inner for name, inner in value.items() if name not in ("url", "sign", "timestamp")])
     if isinstance(value, list):
-        return "\n".join(texts(inner) for inner in value)
+        return "\n".join(visible_text(inner) for inner in value)
     return value if isinstance(value, str) else ""
 
 
 class TestSignatures:
     def test_a_webhook_is_verified_by_the_reference_library(self) -> None:
         now = datetime.now(tz=timezone.utc).timestamp()
-        post = KINDS["webhook"].post(sink("webhook"), "notice_EXAMPLE", (told("报告.pdf"),), now)
-        found = Webhook(WHSEC).verify(post.body, dict(post.headers))
-        assert found["data"]["key"] == "outbox/报告.pdf"
+        post = KINDS["webhook"].post(sink("webhook"), "notice_EXAMPLE", (notification("报告.pdf"),), now)
+        payload = Webhook(WHSEC).verify(post.body, dict(post.headers))
+        assert payload["data"]["key"] == "outbox/报告.pdf"
         assert post.headers["webhook-signature"] == Webhook(WHSEC).sign(
             "notice_EXAMPLE", datetime.fromtimestamp(int(now), timezone.utc), post.body.decode()
         )
 
     @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature", "body"])
-    def test_a_webhook_that_was_changed_is_refused_by_it(self, name: str) -> None:
+    def test_a_modified_webhook_is_refused_by_the_reference_library(self, name: str) -> None:
         now = datetime.now(tz=timezone.utc).timestamp()
-        post = KINDS["webhook"].post(sink("webhook"), "notice_EXAMPLE", (told(),), now)
+        post = KINDS["webhook"].post(sink("webhook"), "notice_EXAMPLE", (notification(),), now)
         headers, body = dict(post.headers), post.body
         if name == "body":
             body = body.replace(b"a.txt", b"b.txt")
@@ -92,12 +92,12 @@ class TestSignatures:
             Webhook(WHSEC).verify(body, headers)
 
     def test_several_notices_are_one_digest_for_a_webhook(self) -> None:
-        found = sent("webhook", told("a", number=1), told("b", number=2))
-        assert found["type"] == "notice.digest"
-        assert [entry["key"] for entry in found["data"]["notices"]] == ["outbox/a", "outbox/b"]
+        digest = message("webhook", notification("a", number=1), notification("b", number=2))
+        assert digest["type"] == "notice.digest"
+        assert [entry["key"] for entry in digest["data"]["notices"]] == ["outbox/a", "outbox/b"]
 
     def test_dingtalk_is_signed_in_the_query(self) -> None:
-        post = KINDS["dingtalk"].post(sink("dingtalk"), "x", (told(),), NOW)
+        post = KINDS["dingtalk"].post(sink("dingtalk"), "x", (notification(),), NOW)
         query = parse_qs(urlsplit(post.url).query, strict_parsing=True)
         assert query["key"] == ["EXAMPLE"]
         assert query["timestamp"] == ["1772347271895"]
@@ -105,47 +105,47 @@ class TestSignatures:
         assert base64.b64decode(query["sign"][0]) == mac
 
     def test_feishu_is_signed_in_the_body(self) -> None:
-        found = sent("feishu", told())
-        assert found["timestamp"] == "1772347271"
+        card = message("feishu", notification())
+        assert card["timestamp"] == "1772347271"
         mac = hmac.new(b"1772347271\nfeishu-secret", b"", hashlib.sha256).digest()
-        assert base64.b64decode(found["sign"]) == mac
+        assert base64.b64decode(card["sign"]) == mac
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_no_secret_is_in_a_body_or_shown(self, kind: str) -> None:
-        post = KINDS[kind].post(sink(kind), "x", (told(),), NOW)
+        post = KINDS[kind].post(sink(kind), "x", (notification(),), NOW)
         assert SECRETS[kind] == "" or SECRETS[kind].encode() not in post.body
         assert "EXAMPLE" not in repr(sink(kind)) + repr(post)
 
 
-class TestTexts:
+class TestContent:
     @pytest.mark.parametrize("kind", ROBOTS)
-    def test_they_name_the_file_its_size_its_end_and_the_link(self, kind: str) -> None:
-        message = sent(kind, told("reports/报告 q3.pdf"))
-        text = texts(message)
+    def test_a_message_shows_the_name_the_size_the_expiry_and_the_link(self, kind: str) -> None:
+        document = message(kind, notification("reports/报告 q3.pdf"))
+        text = visible_text(document)
         assert "reports/报告 q3.pdf" in text
         assert "1.2 MB, until 2026-03-08 06:45 UTC" in text
         assert "1 new file" in text
-        assert URL in json.dumps(message).replace("\\u0026", "&")
+        assert URL in json.dumps(document).replace("\\u0026", "&")
 
-    def test_the_shapes_are_the_services_own(self) -> None:
-        assert sent("dingtalk", told())["msgtype"] == "markdown"
-        assert set(sent("dingtalk", told())["markdown"]) == {"title", "text"}
-        assert sent("wecom", told())["markdown"].keys() == {"content"}
-        assert sent("feishu", told())["msg_type"] == "interactive"
-        assert sent("slack", told())["blocks"][0]["type"] == "rich_text"
+    def test_each_message_has_the_shape_of_its_service(self) -> None:
+        assert message("dingtalk", notification())["msgtype"] == "markdown"
+        assert set(message("dingtalk", notification())["markdown"]) == {"title", "text"}
+        assert message("wecom", notification())["markdown"].keys() == {"content"}
+        assert message("feishu", notification())["msg_type"] == "interactive"
+        assert message("slack", notification())["blocks"][0]["type"] == "rich_text"
 
     @pytest.mark.parametrize(
         ("size", "shows"),
         [(None, "(until"), (0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KB"), (5 << 40, "5.0 TB")],
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
-        assert shows in texts(sent("dingtalk", told(size=size)))
+        assert shows in visible_text(message("dingtalk", notification(size=size)))
 
     def test_a_long_name_keeps_its_beginning_and_its_end(self) -> None:
-        found = shown("a" * 600 + ".tar.gz")
-        assert len(found) < 170
-        assert found.startswith("aaa")
-        assert found.endswith(".tar.gz")
+        name = display_name("a" * 600 + ".tar.gz")
+        assert len(name) < 170
+        assert name.startswith("aaa")
+        assert name.endswith(".tar.gz")
 
 
 NASTY = [
@@ -182,7 +182,7 @@ names = st.text(max_size=80) | st.sampled_from(NASTY) | st.lists(st.sampled_from
 
 
 def is_plain(text: str) -> bool:
-    """One line of characters that are shown, none of which means anything in a chat's markup."""
+    """Whether it is one line of visible characters without markup."""
     return (
         not _MARKUP & set(text)
         and "://" not in text
@@ -195,13 +195,13 @@ def is_plain(text: str) -> bool:
 class TestNamesAreData:
     @given(names)
     def test_a_name_has_no_markup_left(self, name: str) -> None:
-        assert is_plain(harmless(name))
-        assert 0 < len(harmless(name)) <= 180
+        assert is_plain(escape_markup(name))
+        assert 0 < len(escape_markup(name)) <= 180
 
     @pytest.mark.parametrize("name", NASTY)
     @pytest.mark.parametrize("kind", ROBOTS)
-    def test_a_nasty_name_changes_a_message_in_the_name_alone(self, kind: str, name: str) -> None:
-        plain, nasty = sent(kind, told("a.txt")), sent(kind, told(name))
+    def test_a_nasty_name_changes_only_the_name_in_a_message(self, kind: str, name: str) -> None:
+        plain, nasty = message(kind, notification("a.txt")), message(kind, notification(name))
 
         def same(mine: Any, other: Any) -> Any:
             if isinstance(mine, dict):
@@ -212,7 +212,7 @@ class TestNamesAreData:
                 return list(map(same, mine, other))
             assert type(mine) is type(other)
             if isinstance(mine, str):
-                assert mine == other.replace(harmless(name), "a.txt")
+                assert mine == other.replace(escape_markup(name), "a.txt")
             else:
                 assert mine == other
             return None
@@ -220,25 +220,25 @@ class TestNamesAreData:
         same(plain, nasty)
 
     @given(names, st.sampled_from(ROBOTS))
-    def test_no_mention_no_link_and_no_card_can_be_made_of_a_name(self, name: str, kind: str) -> None:
-        message = sent(kind, told(name))
-        shows = texts(message)
-        assert "@" not in shows
-        assert not re.search(r"<\s*(a|at|font|!)", shows)
-        assert "evil.example/)" not in shows
+    def test_a_name_cannot_form_a_mention_a_link_or_a_card(self, name: str, kind: str) -> None:
+        document = message(kind, notification(name))
+        visible = visible_text(document)
+        assert "@" not in visible
+        assert not re.search(r"<\s*(a|at|font|!)", visible)
+        assert "evil.example/)" not in visible
         if kind == "dingtalk":
-            assert message["at"] == {"atMobiles": [], "atUserIds": [], "isAtAll": False}
+            assert document["at"] == {"atMobiles": [], "atUserIds": [], "isAtAll": False}
         if kind in ("dingtalk", "wecom"):
-            text = message["markdown"].get("text") or message["markdown"]["content"]
+            text = document["markdown"].get("text") or document["markdown"]["content"]
             assert re.findall(r"\]\(([^)]*)\)", text) == [safe_url(URL)]
             assert len(text.splitlines()) == (3 if kind == "dingtalk" else 2)
 
     @given(names)
-    def test_a_program_gets_the_key_as_it_is(self, name: str) -> None:
-        assert sent("webhook", told(name))["data"]["key"] == f"outbox/{name}"
+    def test_a_program_receives_the_key_as_it_is(self, name: str) -> None:
+        assert message("webhook", notification(name))["data"]["key"] == f"outbox/{name}"
 
     @given(st.text(max_size=40))
-    def test_a_link_ends_no_markdown(self, tail: str) -> None:
+    def test_a_link_cannot_end_its_markdown(self, tail: str) -> None:
         tail = tail.encode("ascii", "ignore").decode()
         assert re.fullmatch(r"[A-Za-z0-9:/?&=%._~+#-]*", safe_url(URL + tail))
         assert safe_url(URL) == URL
@@ -246,62 +246,62 @@ class TestNamesAreData:
 
 class TestLimits:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_many_notices_are_few_messages_within_the_limit(self, kind: str) -> None:
-        tolds = [told(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)]
-        batches = messages(KINDS[kind], tolds)
-        assert [entry for batch in batches for entry in batch] == tolds
-        bodies = [sent(kind, *batch) for batch in batches]
+    def test_many_notices_are_few_messages_within_the_limits(self, kind: str) -> None:
+        notifications = [notification(f"{'报告' * 20}-{number}.pdf", number=number) for number in range(300)]
+        split = batches(KINDS[kind], notifications)
+        assert [entry for batch in split for entry in batch] == notifications
+        bodies = [message(kind, *batch) for batch in split]
         limits = {"dingtalk": 20_000, "feishu": 20 * 1024, "slack": 13_000, "webhook": 600_000}
         for body in bodies:
             if kind == "wecom":
                 assert len(body["markdown"]["content"].encode()) <= 4096
             else:
                 assert len(json.dumps(body)) <= limits[kind]
-        assert len(batches) <= {"webhook": 1, "wecom": 150, "slack": 30, "dingtalk": 15, "feishu": 20}[kind]
+        assert len(split) <= {"webhook": 1, "wecom": 150, "slack": 30, "dingtalk": 15, "feishu": 20}[kind]
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_one_notice_alone_always_fits(self, kind: str) -> None:
-        longest = told("报" * 340, url=URL + "&x=" + "a" * 6000)
-        ((only,),) = messages(KINDS[kind], [longest])
-        body = sent(kind, only)
+        longest = notification("报" * 340, url=URL + "&x=" + "a" * 6000)
+        ((only,),) = batches(KINDS[kind], [longest])
+        body = message(kind, only)
         if kind == "wecom":
             assert len(body["markdown"]["content"].encode()) <= 4096
             assert "give = share" in body["markdown"]["content"]
         else:
             assert len(json.dumps(body)) < 13_000
 
-    def test_nothing_is_no_message(self) -> None:
-        assert messages(KINDS["slack"], []) == []
+    def test_no_notices_are_no_message(self) -> None:
+        assert batches(KINDS["slack"], []) == []
 
 
 class TestVerdicts:
     @pytest.mark.parametrize(
         ("kind", "body", "outcome"),
         [
-            ("webhook", b"anything", "told"),
-            ("webhook", b"", "told"),
-            ("dingtalk", b'{"errcode": 0, "errmsg": "ok"}', "told"),
-            ("dingtalk", b'{"errcode": 130101, "errmsg": "send too fast"}', "later"),
-            ("dingtalk", b'{"errcode": -1}', "again"),
-            ("dingtalk", b'{"errcode": 310000, "errmsg": "sign not match"}', "refused"),
-            ("dingtalk", b'{"errcode": "0"}', "refused"),
-            ("dingtalk", b'{"errcode": false}', "refused"),
-            ("dingtalk", b"", "again"),
-            ("dingtalk", b'{"errco', "again"),
-            ("dingtalk", b"[0]", "refused"),
-            ("wecom", b'{"errcode": 0}', "told"),
-            ("wecom", b'{"errcode": 45009}', "later"),
-            ("wecom", b'{"errcode": 93000}', "refused"),
-            ("feishu", b'{"code": 0, "msg": "success"}', "told"),
-            ("feishu", b'{"StatusCode": 0, "StatusMessage": "success"}', "told"),
-            ("feishu", b'{"code": 11232}', "again"),
-            ("feishu", b'{"code": 19021, "StatusCode": 0}', "refused"),
-            ("slack", b"ok", "told"),
-            ("slack", b"invalid_payload", "refused"),
-            ("slack", b"", "again"),
+            ("webhook", b"anything", "delivered"),
+            ("webhook", b"", "delivered"),
+            ("dingtalk", b'{"errcode": 0, "errmsg": "ok"}', "delivered"),
+            ("dingtalk", b'{"errcode": 130101, "errmsg": "send too fast"}', "sink_refused"),
+            ("dingtalk", b'{"errcode": -1}', "retry"),
+            ("dingtalk", b'{"errcode": 310000, "errmsg": "sign not match"}', "sink_refused"),
+            ("dingtalk", b'{"errcode": "0"}', "sink_refused"),
+            ("dingtalk", b'{"errcode": false}', "sink_refused"),
+            ("dingtalk", b"", "retry"),
+            ("dingtalk", b'{"errco', "retry"),
+            ("dingtalk", b"[0]", "sink_refused"),
+            ("wecom", b'{"errcode": 0}', "delivered"),
+            ("wecom", b'{"errcode": 45009}', "sink_refused"),
+            ("wecom", b'{"errcode": 93000}', "sink_refused"),
+            ("feishu", b'{"code": 0, "msg": "success"}', "delivered"),
+            ("feishu", b'{"StatusCode": 0, "StatusMessage": "success"}', "delivered"),
+            ("feishu", b'{"code": 11232}', "retry"),
+            ("feishu", b'{"code": 19021, "StatusCode": 0}', "sink_refused"),
+            ("slack", b"ok", "delivered"),
+            ("slack", b"invalid_payload", "sink_refused"),
+            ("slack", b"", "retry"),
         ],
     )
-    def test_an_answer_means(self, kind: str, body: bytes, outcome: str) -> None:
+    def test_a_response_means(self, kind: str, body: bytes, outcome: str) -> None:
         assert KINDS[kind].verdict(200, body).outcome == outcome
 
 
@@ -319,45 +319,49 @@ class TestEntries:
             {"kind": "feishu", "url": "https://robot.example.com:8443/x", "secret": "s"},
         ],
     )
-    def test_a_good_entry_is_read(self, entry: Mapping[str, Any]) -> None:
+    def test_a_valid_entry_is_read(self, entry: Mapping[str, Any]) -> None:
         assert read_sink("ops", entry, KINDS).url == entry["url"]
 
     @pytest.mark.parametrize(
-        ("change", "says"),
+        ("change", "reason"),
         [
-            ({"kind": "pager"}, "kind that is none of webhook, dingtalk, feishu, wecom, slack"),
-            ({"kind": None}, "kind that is none of"),
-            ({"kind": ["webhook"]}, "kind that is none of"),
-            ({"url": None}, "no url that begins with https://"),
-            ({"url": ""}, "no url"),
-            ({"url": "ftp://x.example"}, "no url"),
-            ({"url": "https://x.example/\n"}, "no url"),
-            ({"url": "https://x.example/报告"}, "no url"),
-            ({"url": "https://x.example/" + "a" * 2048}, "no url"),
-            ({"url": "http://hooks.example.com/x"}, "allow_loopback opens http://127.0.0.1 alone"),
-            ({"url": "http://127.0.0.1/x"}, "allow_loopback opens"),
-            ({"url": "http://localhost/x", "allow_loopback": True}, "allow_loopback opens"),
-            ({"url": "http://127.0.0.1.evil.example/", "allow_loopback": True}, "allow_loopback opens"),
-            ({"url": "http://127.0.0.1@evil.example/", "allow_loopback": True}, "allow_loopback opens"),
-            ({"url": "http://127.0.0.2/", "allow_loopback": True}, "allow_loopback opens"),
-            ({"url": "https://user:pass@x.example/"}, "scheme, host, path and query alone"),
-            ({"url": "https://x.example/#top"}, "scheme, host, path and query alone"),
-            ({"url": "https:///x"}, "scheme, host, path and query alone"),
-            ({"url": "https://x.example:99999/"}, "scheme, host, path and query alone"),
-            ({"allow_loopback": "yes"}, "neither true nor false"),
-            ({"secret": None}, "no secret"),
-            ({"secret": 7}, "no secret"),
-            ({"secret": "a" * 40}, "whsec_"),
-            ({"secret": "whsec_" + base64.b64encode(b"a" * 23).decode()}, "whsec_"),
-            ({"secret": "whsec_" + base64.b64encode(b"a" * 65).decode()}, "whsec_"),
-            ({"secret": "whsec_!!!!" + "a" * 40}, "whsec_"),
-            ({"kind": "slack"}, "are not signed: leave it out"),
-            ({"Secret-member-EXAMPLE": 1}, "a member that is not known"),
+            ({"kind": "pager"}, "kind must be one of webhook, dingtalk, feishu, wecom, slack"),
+            ({"kind": None}, "kind must be one of"),
+            ({"kind": ["webhook"]}, "kind must be one of"),
+            ({"url": None}, "url must begin with https:// and be at most 2048 ASCII characters"),
+            ({"url": ""}, "url must begin with https:// and"),
+            ({"url": "ftp://x.example"}, "url must begin with https:// and"),
+            ({"url": "https://x.example/\n"}, "url must begin with https:// and"),
+            ({"url": "https://x.example/报告"}, "url must begin with https:// and"),
+            ({"url": "https://x.example/" + "a" * 2048}, "url must begin with https:// and"),
+            ({"url": "http://hooks.example.com/x"}, "allow_loopback permits only http://127.0.0.1"),
+            ({"url": "http://127.0.0.1/x"}, "allow_loopback permits only"),
+            ({"url": "http://localhost/x", "allow_loopback": True}, "allow_loopback permits only"),
+            ({"url": "http://127.0.0.1.evil.example/", "allow_loopback": True}, "allow_loopback permits only"),
+            ({"url": "http://127.0.0.1@evil.example/", "allow_loopback": True}, "allow_loopback permits only"),
+            ({"url": "http://127.0.0.2/", "allow_loopback": True}, "allow_loopback permits only"),
+            ({"url": "http://user@127.0.0.1/", "allow_loopback": True}, "scheme, host, path and query only"),
+            ({"url": "http://127.0.0.1/#top", "allow_loopback": True}, "scheme, host, path and query only"),
+            ({"url": "http://127.0.0.1:99999/", "allow_loopback": True}, "scheme, host, path and query only"),
+            ({"url": "https://user:pass@x.example/"}, "scheme, host, path and query only"),
+            ({"url": "https://x.example/#top"}, "scheme, host, path and query only"),
+            ({"url": "https:///x"}, "scheme, host, path and query only"),
+            ({"url": "https://x.example:99999/"}, "scheme, host, path and query only"),
+            ({"url": "https://x.example:0/"}, "scheme, host, path and query only"),
+            ({"allow_loopback": "yes"}, "allow_loopback must be true or false"),
+            ({"secret": None}, "secret is required"),
+            ({"secret": 7}, "secret is required"),
+            ({"secret": "a" * 40}, "secret must be whsec_"),
+            ({"secret": "whsec_" + base64.b64encode(b"a" * 23).decode()}, "secret must be whsec_"),
+            ({"secret": "whsec_" + base64.b64encode(b"a" * 65).decode()}, "secret must be whsec_"),
+            ({"secret": "whsec_!!!!" + "a" * 40}, "secret must be whsec_"),
+            ({"kind": "slack"}, "secret is not allowed, because slack messages are not signed"),
+            ({"Secret-member-EXAMPLE": 1}, "unknown member (allowed: kind, url, secret, allow_loopback)"),
         ],
     )
-    def test_a_bad_entry_says_why_and_shows_nothing(self, change: Mapping[str, Any], says: str) -> None:
-        with pytest.raises(InvalidSink, match=r"The sink ops of the keys document") as refused:
+    def test_an_invalid_entry_is_refused_without_its_values(self, change: Mapping[str, Any], reason: str) -> None:
+        with pytest.raises(InvalidSink, match=r"^Invalid sink ops in the keys document: ") as refused:
             read_sink("ops", {**self.GOOD, **change}, KINDS)
         sentence = refused.value.sentence
-        assert says in sentence
+        assert reason in sentence
         assert not any(value in sentence for value in (WHSEC, "hooks.example.com", "pass@", "Secret-member"))

@@ -146,7 +146,7 @@ class TestOssEvents:
         created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
         assert sources.read(event, "r").items == (
-            sources.Created("examplebucket", "outbox/a 100%+b.txt", "ETAG", 7, 1_772_347_543.0),
+            sources.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", 7, 1_772_347_543.0),
         )
         official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
         local = json.loads(event)["events"][0]

@@ -1,0 +1,116 @@
+"""Sources whose messages request links: Simple Message Queue (MNS), Kafka, RocketMQ, and a direct invocation.
+
+Each source recognises its own shape and turns it into items; `origin` identifies the invocation, for messages that
+have no id of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .fields import (
+    InvalidEvent,
+    is_cloud_event,
+    member,
+    optional_integer,
+    optional_milliseconds,
+    optional_timestamp,
+    required_string,
+)
+from .items import Item, links_in_message, requested_links
+
+
+class MnsTopic:
+    """A topic with `notifyContentFormat: JSON`: the message in an envelope."""
+
+    name = "mns-topic"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        return isinstance(document, dict) and {"TopicName", "Message"} <= set(document)
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        message_id = f"mns-topic:{required_string(document, 'TopicName')}:{required_string(document, 'MessageId')}"
+        published_at = optional_milliseconds(document, "PublishTime")
+        return links_in_message(required_string(document, "Message"), message_id, published_at)
+
+
+class MnsStream:
+    """A topic with `notifyContentFormat: STREAM`: the message alone, or beside its attributes. It has no id."""
+
+    name = "mns-topic-stream"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        if isinstance(document, dict):
+            return set(document) == {"body", "attrs"}
+        return isinstance(document, str) and bool(document)
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        body = document if isinstance(document, str) else required_string(document, "body")
+        return links_in_message(body, origin, None)
+
+
+class MnsQueue:
+    """A queue, through EventBridge."""
+
+    name = "mns-queue"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        return is_cloud_event(document, "mns:Queue:")
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        message_id = f"mns-queue:{member(document, 'subject')}:{required_string(document, 'data', 'messageId')}"
+        body = required_string(document, "data", "messageBody")
+        return links_in_message(body, message_id, optional_timestamp(document, "time"))
+
+
+class Kafka:
+    """One record of a topic, identified by topic, partition and offset."""
+
+    name = "kafka"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        return is_cloud_event(document, "alikafka:")
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        data = member(document, "data")
+        partition, offset = optional_integer(data, "partition"), optional_integer(data, "offset")
+        if partition is None or offset is None:
+            raise InvalidEvent("data.partition or data.offset is missing")
+        record_id = f"kafka:{required_string(data, 'topic')}:{partition}:{offset}"
+        return links_in_message(required_string(data, "value"), record_id, optional_milliseconds(data, "timestamp"))
+
+
+class RocketMq:
+    name = "rocketmq"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        return is_cloud_event(document, "mq:")
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        message_id = f"rocketmq:{required_string(document, 'data', 'topic')}:{required_string(document, 'id')}"
+        body = required_string(document, "data", "body")
+        return links_in_message(body, message_id, optional_timestamp(document, "time"))
+
+
+class DirectInvocation:
+    """`{"links": [{"path": "/reports/q3.pdf"}, …]}` or one such link, from a program or a stream that carries JSON."""
+
+    name = "invocation"
+
+    @staticmethod
+    def recognise(document: object) -> bool:
+        return isinstance(document, dict) and (set(document) == {"links"} or "path" in document)
+
+    @staticmethod
+    def items(document: object, origin: str) -> Iterator[Item]:
+        return requested_links(document, "message", origin, None)
