@@ -48,9 +48,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Use a file name of 1 to 255 bytes without a slash, a backslash or a control character.",
     ),
     "bad_nonce": ErrorEntry(
-        400,
-        "Invalid nonce: the form was not sent from the page of this link.",
-        "Open the link again, and use the button on its page.",
+        400, "Invalid nonce: the form was not sent from the link's page.", "Open the link again, and use its button."
     ),
     "bad_content_type": ErrorEntry(400, "Invalid content type.", "Use a media type such as text/plain; charset=utf-8."),
     "bad_content_md5": ErrorEntry(400, "Invalid Content-MD5.", "Use the MD5 of the body in base64 (24 characters)."),
@@ -95,30 +93,22 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "A plain share has no record of its own.",
         "To revoke it, retire the share key that signed it. This revokes everything else that the key signed, too.",
     ),
-    "state_required": ErrorEntry(
-        409, "This requires a state prefix, and none is configured.", "Ask the operator to set state in links.toml."
-    ),
+    "state_required": ErrorEntry(409, "This requires a state prefix.", "Ask the operator to set state in links.toml."),
     "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
     "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),
     "share_ended": ErrorEntry(410, "This link has expired.", _NEW_LINK),
     "share_retired": ErrorEntry(410, "This link was withdrawn: the key that signed it was retired.", _NEW_LINK),
-    "share_maker_gone": ErrorEntry(
-        410, "This link was withdrawn: its sender no longer has access to this service.", _NEW_LINK
-    ),
+    "share_maker_gone": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
     "share_revoked": ErrorEntry(410, "This link was withdrawn by its sender.", _NEW_LINK),
     "share_record_missing": ErrorEntry(410, "This link was withdrawn: its record was deleted.", _NEW_LINK),
-    "share_not_offered": ErrorEntry(
-        410, "This link was withdrawn: links of this kind are no longer enabled.", _NEW_LINK
-    ),
+    "share_not_offered": ErrorEntry(410, "This link was withdrawn: its kind is no longer enabled.", _NEW_LINK),
     "share_used_up": ErrorEntry(410, "The download limit of this link has been reached.", _NEW_LINK),
     "share_full": ErrorEntry(410, "The upload limit of this link has been reached.", _NEW_LINK),
     "body_too_large": ErrorEntry(413, "The request body exceeds 1 MB.", "Split it into several requests."),
     "too_many_links": ErrorEntry(413, "The request asks for too many links.", "Split it into several requests."),
     "not_json": ErrorEntry(415, "The request body must be JSON.", "Send it with Content-Type: application/json."),
     "bad_configuration": ErrorEntry(
-        500,
-        "The service is misconfigured.",
-        "Report it to the operator: the log of the instance's start gives the reason.",
+        500, "The service is misconfigured.", "Ask the operator to look at the log of the instance's start."
     ),
     "internal_error": ErrorEntry(500, "An internal error occurred.", "Report the request id to the operator."),
     "no_credentials": ErrorEntry(
@@ -133,14 +123,10 @@ ERRORS: Mapping[str, ErrorEntry] = {
         {"Retry-After": "60"},
     ),
     "keys_unavailable": ErrorEntry(
-        503,
-        "The keys document cannot be used.",
-        "Ask the operator to run python -m handler.keys show, and to fix what it reports.",
+        503, "The keys document cannot be used.", "Ask the operator to check it with python -m handler.keys show."
     ),
     "no_share_key": ErrorEntry(
-        503,
-        "The keys document has no share key.",
-        "Ask the operator to add one with python -m handler.keys rotate-share.",
+        503, "The keys document has no share key.", "Ask the operator to run python -m handler.keys rotate-share."
     ),
     "algorithm_unavailable": ErrorEntry(
         503,

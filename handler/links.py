@@ -139,10 +139,7 @@ def credentials_limit(config: Config, role: RoleCredentials, now: float, issued_
 
 
 def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str | None, int]:
-    """The source of the limit that shortens the requested seconds (None: no limit does), and the seconds that remain.
-
-    Of equal limits, the first one is named.
-    """
+    """The source of the first of the shortest limits (None if none is below `requested`), and the seconds left."""
     source = None
     for limit in limits:
         if limit.seconds < requested:

@@ -21,10 +21,7 @@ _TYPE_NAMES: Mapping[type, str] = {
 
 
 class Request(NamedTuple):
-    """An HTTP request. `raw_path` is percent-encoded as it arrived; `headers` have lower-case names.
-
-    `domain` is the one that the platform reports, "" where it does not.
-    """
+    """An HTTP request: `raw_path` percent-encoded as it arrived, lower-case `headers`, and a `domain` or ""."""
 
     method: str
     raw_path: str

@@ -28,7 +28,7 @@ class StoredObject(NamedTuple):
 
 
 class State(NamedTuple):
-    """The state prefix, for one invocation. Every method raises the 503 `state_unavailable`."""
+    """The state prefix, for one invocation. Methods raise the 503 `state_unavailable` or `state_bucket_versioned`."""
 
     client: OssClient
     prefix: Location
@@ -55,10 +55,7 @@ class State(NamedTuple):
         raise Problem("state_unavailable")
 
     def claim(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours.
-
-        Raises the 503 `state_bucket_versioned` where versioning makes claims unreliable.
-        """
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
         for _ in range(ATTEMPTS):
             try:
                 response = self.client.put(self._at(name), body, content_type="text/plain", forbid_overwrite=True)
@@ -77,10 +74,7 @@ class State(NamedTuple):
         raise Problem("state_unavailable")
 
     def probe(self, now: float) -> None:
-        """Raises the 503 `state_bucket_versioned` where OSS overwrites in spite of `x-oss-forbid-overwrite`.
-
-        The first PUT may create the object, so it takes a second one to see that.
-        """
+        """Checks that claims work: the first PUT may create the object, the second must be refused."""
         if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         for _ in range(2):

@@ -161,8 +161,7 @@ def client_ip(environ: Environ) -> str:
 def _body(environ: Environ) -> bytes:
     """The body, cut one byte above the maximum size: an instance has many clients and little memory.
 
-    All of it is read, because gunicorn closes a connection with unread bytes. Raises the 400 `bad_body` where the
-    connection breaks off.
+    All of it is read, because gunicorn closes a connection with unread bytes. Raises the 400 `bad_body` if incomplete.
     """
     length = environ.get("CONTENT_LENGTH")
     if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
