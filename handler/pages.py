@@ -111,7 +111,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "object_archived": ("This file is in cold storage", "Ask its owner to restore it first."),
         400: ("Invalid request", ""),
         401: ("API key required", ""),
-        404: ("Page not found", "Check that the link is complete."),
+        404: ("Page not found", ""),
         405: ("Not allowed", ""),
         409: ("Not possible now", ""),
         410: ("This link is no longer valid", "Ask the sender for a new link."),

@@ -31,25 +31,10 @@ def main(folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         english = share_system.create_share(path="/exampledir/Figures 2026 Q3.pdf", max_uses=3, expires="30d")
         take(browser, share_system, english, folder / "share-desktop-light.png", **DESKTOP, locale="en-GB")
-        take(
-            browser,
-            share_system,
-            english,
-            folder / "share-phone-dark.png",
-            **PHONE,
-            locale="en-GB",
-            color_scheme="dark",
-        )
+        dark = {**PHONE, "locale": "en-GB", "color_scheme": "dark"}
+        take(browser, share_system, english, folder / "share-phone-dark.png", **dark)
         chinese = share_system.create_share(max_uses=1, expires="30d")
         take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, locale="zh-CN", opened=True)
-        take(
-            browser,
-            share_system,
-            share_system.sign_share(expires_in=-1),
-            folder / "share-ended-chinese.png",
-            **PHONE,
-            locale="zh-CN",
-        )
         browser.close()
 
 
