@@ -15,7 +15,6 @@ from ..errors import Problem, method_not_allowed
 from ..oss import head_object
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
-from ..shares import records
 from ..shares.opening import OpenedShare, is_nonce, open_share
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -34,21 +33,19 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
         return upload_page.answer(opened)
     as_json = wants_json(request, invocation.caller is not None)
-    limited = opened.limited
     if request.method == "POST":
         nonce = _nonce(request)
         issued = _create_link(opened, "GET", attach=nonce is not None)
         response = json_response(issued.document()) if as_json else redirect(issued, 303)
         # Last, so that a link that cannot be created costs no use.
-        if limited is not None and limited.record.uses is not None:
-            nonce = nonce or token_urlsafe(18)
-            records.claim_use(limited.state, limited.id, limited.record.uses, nonce, invocation.now)
+        if opened.tracked is not None:
+            opened.tracked.claim_use(nonce or token_urlsafe(18), invocation.now)
         return response
-    if limited is not None and as_json:
+    if opened.limited and as_json:
         return json_response(
             {"uses_left": _uses_left(opened), "expires_at": rfc3339(opened.share.expires_at), "use": "POST"}
         )
-    if limited is not None or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
+    if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opened)
     if request.method not in opened.mount.methods:
         raise method_not_allowed(tuple(method for method in METHODS if method != request.method))

@@ -28,6 +28,11 @@ class TrackedShare(NamedTuple):
         uses = self.record.uses
         return None if uses is None else uses - records.used(self.state, self.id, uses)
 
+    def claim_use(self, nonce: str, now: float) -> None:
+        """Claims a use if they are limited. Raises the 410 `share_used_up`, or a 503."""
+        if self.record.uses is not None:
+            records.claim_use(self.state, self.id, self.record.uses, nonce, now)
+
 
 class OpenedShare(NamedTuple):
     """A share with the object or prefix that it is for, and its record if it has one."""
@@ -41,9 +46,8 @@ class OpenedShare(NamedTuple):
     tracked: TrackedShare | None
 
     @property
-    def limited(self) -> TrackedShare | None:
-        """The tracked share if it has a limit of uses."""
-        return self.tracked if self.tracked is not None and self.tracked.record.uses is not None else None
+    def limited(self) -> bool:
+        return self.tracked is not None and self.tracked.record.uses is not None
 
     @property
     def link_origin(self) -> str:
