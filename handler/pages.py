@@ -1,6 +1,6 @@
-"""The pages for people: a share, an upload share, and every error that a browser meets.
+"""The pages for people: a share, an upload share, and an error.
 
-No page loads anything from outside. The upload page alone has a script.
+The pages load nothing from other origins. Only the upload page has a script.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from signer.times import rfc3339
 from .errors import Problem
 from .response import Response
 
-MAX_QR_CODE = 1000  # characters; few cameras read a denser code
+MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
 UNITS = ("B", "KB", "MB", "GB", "TB")
 
-# What the pages say, in English and in Chinese.
+# The words of the pages, in English and in Chinese.
 SHARE: Mapping[str, Mapping[str, str]] = {
     "en": {
         "lang": "en",
         "size": "Size",
         "type": "Type",
-        "ends": "Available until",
-        "left": "Downloads left",
+        "expires": "Available until",
+        "uses_left": "Downloads left",
         "download": "Download",
-        "use": "Downloading uses one of the downloads left. Trying again within ten minutes, or looking, uses none.",
-        "code": "Open on a phone",
-        "code_title": "QR code of this page's address",
+        "note": "Each download counts once. Opening this page does not count, nor does a retry within ten minutes.",
+        "qr_code": "Open on a phone",
+        "qr_title": "QR code of this page's address",
     },
     "zh": {
         "lang": "zh-CN",
         "size": "大小",
         "type": "类型",
-        "ends": "有效期至",
-        "left": "剩余下载次数",
+        "expires": "有效期至",
+        "uses_left": "剩余下载次数",
         "download": "下载",
-        "use": "下载会用掉一次机会；十分钟内在本页重试不重复计数，仅打开本页也不计次数。",
-        "code": "在手机上打开",
-        "code_title": "本页地址的二维码",
+        "note": "每次下载计一次。打开本页不计次数，十分钟内在本页重试也不重复计数。",
+        "qr_code": "在手机上打开",
+        "qr_title": "本页地址的二维码",
     },
 }
 
@@ -55,32 +55,32 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "title": "Send files to {folder}",
         "drop": "Drop files here, or choose them",
         "choose": "Choose files",
-        "limit": "Largest file",
-        "type": "Only",
-        "left": "Files left",
-        "ends": "Open until",
+        "max_size": "Maximum file size",
+        "type": "Accepted type",
+        "files_left": "Files left",
+        "expires": "Open until",
         "waiting": "Waiting",
         "sending": "Sending",
         "sent": "Sent",
         "failed": "Not sent: the connection was lost.",
-        "refused": "Not sent: the storage refused it.",
-        "too_large": "Not sent: larger than is taken here.",
-        "wrong_type": "Not sent: of a type that is not taken here.",
-        "full": "Not sent: no more files are taken.",
-        "again": "Try again",
-        "done": "Every file has been sent. You can close this page.",
+        "refused": "Not sent: the storage service refused the file.",
+        "too_large": "Not sent: the file is too large.",
+        "wrong_type": "Not sent: this type of file is not accepted.",
+        "full": "Not sent: the maximum number of files has been reached.",
+        "retry": "Try again",
+        "done": "All files have been sent. You can close this page.",
         "partly": "Some files have not been sent.",
-        "script": "This page needs JavaScript to send files.",
+        "no_script": "This page requires JavaScript to send files.",
     },
     "zh": {
         "lang": "zh-CN",
         "title": "上传文件到 {folder}",
         "drop": "将文件拖到此处，或选择文件",
         "choose": "选择文件",
-        "limit": "单个文件上限",
-        "type": "仅限类型",
-        "left": "还可上传",
-        "ends": "开放至",
+        "max_size": "单个文件大小上限",
+        "type": "允许的类型",
+        "files_left": "还可上传文件数",
+        "expires": "开放至",
         "waiting": "等待中",
         "sending": "上传中",
         "sent": "已上传",
@@ -89,40 +89,39 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "too_large": "未上传：文件超过大小上限。",
         "wrong_type": "未上传：不接受此类型的文件。",
         "full": "未上传：已达到文件数量上限。",
-        "again": "重试",
+        "retry": "重试",
         "done": "全部文件已上传，可以关闭本页。",
         "partly": "部分文件未上传。",
-        "script": "本页需要启用 JavaScript 才能上传文件。",
+        "no_script": "本页需要启用 JavaScript 才能上传文件。",
     },
 }
 
-# By code, else by status: a title and a sentence; an empty sentence is the problem's own.
+# A title and a sentence for each code, else for each status; an empty sentence means that of the problem.
 PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
     "en": {
-        "share_invalid": ("This link is not valid", ""),
-        "share_ended": ("This link has ended", ""),
-        "share_retired": ("This link was withdrawn", ""),
-        "share_revoked": ("This link was withdrawn", ""),
-        "share_maker_gone": ("This link was withdrawn", ""),
-        "share_record_missing": ("This link was withdrawn", ""),
-        "share_not_offered": ("This link is no longer offered", ""),
-        "share_used_up": ("This link has been used up", ""),
-        "share_full": ("This link takes no more files", ""),
-        "object_archived": ("This file is in cold storage", ""),
-        400: ("This address cannot be followed", ""),
-        401: ("A key is needed here", ""),
-        404: ("There is nothing here", ""),
-        405: ("This cannot be done here", ""),
-        409: ("This cannot be done now", ""),
-        410: ("This link is no longer good", ""),
-        413: ("This is too large", ""),
-        415: ("This is of the wrong type", ""),
-        500: ("Something went wrong here", ""),
-        502: ("Something went wrong here", ""),
-        503: ("Not available just now", ""),
+        "share_invalid": ("Invalid link", "The link is incomplete or was modified. Copy the full link again."),
+        "share_ended": ("This link has expired", "Ask the sender for a new link."),
+        "share_retired": ("This link was withdrawn", "Ask the sender for a new link."),
+        "share_revoked": ("This link was withdrawn", "The sender withdrew it. Ask the sender for a new link."),
+        "share_maker_gone": ("This link was withdrawn", "Ask the sender for a new link."),
+        "share_record_missing": ("This link was withdrawn", "Ask the sender for a new link."),
+        "share_not_offered": ("This link is no longer available", "Ask the sender for a new link."),
+        "share_used_up": ("Download limit reached", "Ask the sender for a new link."),
+        "share_full": ("Upload limit reached", "Ask the sender for a new link."),
+        "object_archived": ("This file is in cold storage", "Ask its owner to restore it first."),
+        400: ("Invalid request", ""),
+        401: ("API key required", ""),
+        404: ("Page not found", ""),
+        405: ("Not allowed", ""),
+        409: ("Not possible now", ""),
+        410: ("This link is no longer valid", "Ask the sender for a new link."),
+        413: ("Request too large", ""),
+        415: ("Type not supported", ""),
+        500: ("Something went wrong", ""),
+        503: ("Temporarily unavailable", ""),
     },
     "zh": {
-        "share_invalid": ("链接无效", "链接不完整或被改动过，请重新完整复制。"),
+        "share_invalid": ("链接无效", "链接不完整或被改动过，请重新复制完整链接。"),
         "share_ended": ("链接已过期", "请向发送者索取新的链接。"),
         "share_retired": ("链接已撤销", "请向发送者索取新的链接。"),
         "share_revoked": ("链接已撤销", "发送者撤销了此链接，请索取新的链接。"),
@@ -132,16 +131,15 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
         "share_full": ("文件数量已达上限", "请向发送者索取新的链接。"),
         "object_archived": ("文件处于归档状态", "请联系文件所有者先解冻文件。"),
-        400: ("地址有误", "无法理解此地址，请检查后重试。"),
+        400: ("请求有误", "请检查链接是否正确，然后重试。"),
         401: ("需要密钥", "访问此地址需要密钥。"),
         404: ("页面不存在", "此地址没有内容，请检查链接是否完整。"),
         405: ("不支持的操作", "此地址不支持该操作。"),
         409: ("暂时无法完成", "当前状态下无法完成该操作。"),
         410: ("链接已失效", "请向发送者索取新的链接。"),
         413: ("内容过大", "请减小内容后重试。"),
-        415: ("类型不符", "内容的类型不受支持。"),
+        415: ("类型不符", "不支持此内容类型。"),
         500: ("服务出错", "请将下方的请求编号告知管理员。"),
-        502: ("服务出错", "请将下方的请求编号告知管理员。"),
         503: ("服务暂不可用", "请稍后重试。"),
     },
 }
@@ -159,9 +157,9 @@ def share_page(
     address: str | None,
     link_origin: str,
 ) -> Response:
-    """The page of a share, whose one button sends `nonce`.
+    """The page of a share with its one button, which sends `nonce`.
 
-    `size` is in bytes, `expires_at` in Unix seconds; `address` is the page's own, for a QR code.
+    `size` is in bytes, `expires_at` in Unix seconds, `address` the page's own for a QR code.
     """
     lang = language(accept_language)
     return _page(
@@ -178,7 +176,7 @@ def share_page(
         expires_at=rfc3339(expires_at),
         uses_left=uses_left,
         nonce=nonce,
-        code=_qr_code(address, lang),
+        qr_code=_qr_code(address, lang),
     )
 
 
@@ -192,7 +190,7 @@ def upload_page(
     expires_at: int,
     link_origin: str,
 ) -> Response:
-    """The page of an upload share, where someone without an account drops files of at most `max_size` bytes."""
+    """The page of an upload share, for files of at most `max_size` bytes each; `expires_at` is in Unix seconds."""
     lang = language(accept_language)
     words = UPLOAD[lang]
     script_nonce = token_urlsafe(16)
@@ -201,7 +199,7 @@ def upload_page(
         200,
         lang,
         form_action="'none'",
-        more=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {link_origin}",
+        more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {link_origin}",
         script_nonce=script_nonce,
         words=words,
         title=words["title"].format(folder=folder),
@@ -217,8 +215,8 @@ def upload_page(
 
 def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
     lang = language(accept_language)
-    known = PROBLEMS[lang]
-    title, sentence = known.get(problem.code) or known[problem.status]
+    words = PROBLEMS[lang]
+    title, sentence = words.get(problem.code) or words[problem.status]
     return _page(
         "problem.html",
         problem.status,
@@ -232,7 +230,7 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Res
     )
 
 
-def _page(template: str, status: int, lang: str, *, form_action: str, more: str = "", **values: object) -> Response:
+def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: str = "", **values: object) -> Response:
     style_nonce = token_urlsafe(16)
     headers = {
         "Content-Type": "text/html; charset=utf-8",
@@ -240,7 +238,7 @@ def _page(template: str, status: int, lang: str, *, form_action: str, more: str 
         "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src data:; base-uri 'none'; "
-            f"frame-ancestors 'none'; form-action {form_action}{more}"
+            f"frame-ancestors 'none'; form-action {form_action}{more_csp}"
         ),
     }
     return Response(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **values))
@@ -253,17 +251,17 @@ def _environment() -> Environment:
 
 
 def _qr_code(address: str | None, lang: str) -> Markup | None:
-    """An address as inline SVG, dark on white; None for one that is unknown or too long."""
+    """The QR code of an address as inline SVG, dark on white; None if the address is unknown or too long."""
     if address is None or len(address) > MAX_QR_CODE:
         return None
     svg: str = segno.make(address, error="l", micro=False).svg_inline(
-        border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["code_title"], omitsize=True
+        border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["qr_title"], omitsize=True
     )
     return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
 
 
 def _format_size(length: int) -> str:
-    """Bytes as people read them; 1 KB is 1024 bytes."""
+    """For people; 1 KB is 1024 bytes."""
     value, unit = float(length), 0
     while value >= 1024 and unit < len(UNITS) - 1:
         value, unit = value / 1024, unit + 1
@@ -275,7 +273,7 @@ def _format_minute(timestamp: int) -> str:
 
 
 def language(accept: str) -> str:
-    """zh or en, whichever an Accept-Language header weighs more (RFC 9110 §12.5.4); en where it names neither."""
+    """zh or en, whichever an Accept-Language header prefers (RFC 9110 §12.5.4); en by default."""
     weights = {"en": 0.0, "zh": 0.0}
     for part in accept.lower().split(",")[:20]:
         tag, _, parameter = part.strip().partition(";")

@@ -12,7 +12,7 @@ from ..request import Request
 from ..response import Response
 from . import objects
 
-# Each route's methods, and the module and the function there that answers; {id} stands for one segment.
+# For each route its methods, each with the "module:function" that answers; {id} stands for one segment.
 ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
@@ -56,7 +56,7 @@ def _answer_route(request: Request, invocation: Invocation, path: str) -> Respon
 
 
 def _match(route: str, path: str) -> list[str] | None:
-    """What a path has where a route has {id}, None where the path is not the route's."""
+    """The values of {id} in a path, None if the path does not match the route."""
     expected, actual = route.split("/"), path.split("/")
     if len(expected) != len(actual):
         return None

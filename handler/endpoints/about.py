@@ -1,4 +1,4 @@
-"""`/-/health` and `/-/openapi.json`: that the service runs, and what it offers."""
+"""`/-/health` and `/-/openapi.json`: whether the service runs, and the description of its API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _OPENAPI = os.path.join(os.path.dirname(os.path.dirname(__file__)), "openapi.jso
 
 
 def health(request: Request, invocation: Invocation) -> Response:
-    """200 where the function runs and links.toml is valid; neither keys nor OSS are asked."""
+    """200 if the function runs and links.toml is valid. Neither the keys document nor OSS is read."""
     return Response(200, {"Content-Type": "application/json"}, '{"status": "ok"}')
 
 
 def describe(request: Request, invocation: Invocation) -> Response:
-    """The OpenAPI document of this service."""
     with open(_OPENAPI, encoding="utf-8") as file:
         return Response(200, {"Content-Type": "application/json"}, file.read())

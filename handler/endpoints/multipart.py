@@ -1,4 +1,4 @@
-"""Multipart uploads: started here, sent straight into OSS part by part, and resumed after a break."""
+"""Multipart uploads: started here, sent part by part directly to OSS, and resumable after a break."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "exp
 PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
 
 _ID = re.compile(rb"<UploadId>([^<&]{1,200})</UploadId>")
-# 32 bytes in base64url; the last two bits of its last character carry nothing, and they are zero.
+# 32 bytes in base64url. The last character has two unused bits, which must be zero.
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 class MultipartUpload(NamedTuple):
-    """A started upload: OSS's own id, and the sizes in bytes that its parts are held to."""
+    """A started upload: OSS's own id, and the sizes (bytes) that the links of its parts enforce."""
 
     oss_id: str
     size: int
@@ -59,16 +59,16 @@ def create(request: Request, invocation: Invocation) -> Response:
     size = check_size(params["size"], authorized.mount, MAX_PARTS * MAX_PART)
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PART or -(-size // part_size) > MAX_PARTS:
-        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PART}, and make at most {MAX_PARTS} parts')
+        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PART}, and give at most {MAX_PARTS} parts')
     role, now = credentials_for(invocation.context), invocation.now
-    # Before anything is started: a request that cannot get links leaves no upload behind.
+    # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation.config, authorized.mount, role, now, int(now), params["expires"], authorized.limits)
     oss_id = _initiate(authorized, check_type(params["content_type"]), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
         "upload_id": _seal(upload, authorized, role, invocation),
         "part_count": upload.part_count,
-        **_signed(upload, authorized, role, invocation, 1, MAX_LINKS, params["expires"]),
+        **_links(upload, authorized, role, invocation, 1, MAX_LINKS, params["expires"]),
     }
     return json_response(document, 201)
 
@@ -87,13 +87,13 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     document = {
         "upload_id": upload_id,
         "part_count": upload.part_count,
-        **_signed(upload, authorized, role, invocation, first, count, params["expires"]),
+        **_links(upload, authorized, role, invocation, first, count, params["expires"]),
     }
     return json_response(document)
 
 
 def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invocation) -> str:
-    """Starts the upload through the internal endpoint, and returns OSS's id of it."""
+    """Starts the upload at OSS, and returns OSS's id of it."""
     try:
         response = client_for(invocation).request(
             "POST",
@@ -114,7 +114,7 @@ def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invoc
     return match[1].decode("ascii", "replace")
 
 
-def _signed(
+def _links(
     upload: MultipartUpload,
     authorized: AuthorizedObject,
     role: RoleCredentials,
@@ -123,7 +123,7 @@ def _signed(
     count: int,
     expires: str | None,
 ) -> dict[str, object]:
-    """The links of `count` parts from `first` on, and those that complete and abort the upload."""
+    """The links of `count` parts from number `first`, and those that complete and abort the upload."""
 
     def link(
         method: str, query: dict[str, str], headers: dict[str, str], signed: tuple[str, ...] = ()
@@ -159,20 +159,20 @@ def _signed(
 
 
 def _seal(upload: MultipartUpload, authorized: AuthorizedObject, role: RoleCredentials, invocation: Invocation) -> str:
-    """The id that a client keeps: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
+    """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
     content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
-    return f"{content}~{_signer(role, invocation).get_signature(_sealed(content, authorized)).decode()}"
+    return f"{content}~{_signer(role, invocation).get_signature(_signed_content(content, authorized)).decode()}"
 
 
 def _unseal(
     upload_id: str, authorized: AuthorizedObject, role: RoleCredentials, invocation: Invocation
 ) -> MultipartUpload:
-    """What an id says. Raises the 404 `not_found` for one of another path, or of a key that was retired."""
+    """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
     content, _, signature = upload_id.rpartition("~")
     signer = _signer(role, invocation)
-    # The form first: a signature can be spelled in more ways than the one that was issued.
+    # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     valid = _SIGNATURE.fullmatch(signature) and signer.verify_signature(
-        _sealed(content, authorized), signature.encode()
+        _signed_content(content, authorized), signature.encode()
     )
     if not valid:
         raise Problem("not_found")
@@ -180,12 +180,12 @@ def _unseal(
     return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))
 
 
-def _sealed(content: str, authorized: AuthorizedObject) -> bytes:
+def _signed_content(content: str, authorized: AuthorizedObject) -> bytes:
     return f"upload\n{authorized.mount.target.bucket}\n{authorized.key}\n{content}".encode()
 
 
 def _signer(role: RoleCredentials, invocation: Invocation) -> Signer:
-    """Share keys, old and new; without a keys document, the role's own secret until it is renewed."""
+    """Signs with the share keys; without a keys document, with the role's secret, which changes when it is renewed."""
     secrets: list[bytes] = [role.credentials.access_key_secret.encode()]
     if invocation.config.keys is not None:
         keys = cache.current_keys(invocation).share

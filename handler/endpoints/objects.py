@@ -16,7 +16,7 @@ from ..response import Response, json_response, note_link, redirect, wants_json
 
 MIN_LIFETIME = 60  # seconds for which the link of a cached redirect is still valid
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
-# Query parameters that are ours and not OSS's.
+# Query parameters of this service; all others are OSS's.
 OWN_PARAMETERS = ("expires", "format", "download")
 
 _NUMBER = re.compile(r"[1-9][0-9]{5,8}")
@@ -32,7 +32,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if mount.access != "anonymous":
         if caller is None:
             raise Problem("unauthorized")
-        # For callers, what their key does not cover does not exist.
+        # A path that the key does not cover must look as if it did not exist.
         if not any(caller.allows(path, method) for method in mount.methods):
             raise Problem("not_found")
     if request.method not in allowed:
@@ -69,17 +69,17 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 
 def methods(mount: Mount) -> tuple[str, ...]:
-    """What an object's own address allows; POST is for shares alone."""
+    """The methods that an object's address allows; POST is only for shares."""
     return _methods(mount.methods)
 
 
 @lru_cache(maxsize=16)
-def _methods(of_mount: tuple[str, ...]) -> tuple[str, ...]:
-    return (*(method for method in ("GET", "HEAD") if method in of_mount), "OPTIONS")
+def _methods(enabled: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(method for method in ("GET", "HEAD") if method in enabled), "OPTIONS")
 
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that are OSS's; what is neither OSS's nor ours is dropped where the mount says so."""
+    """The parameters for OSS. A mount with unknown_query = "ignore" drops those that it does not list."""
     params = {name: value for name, value in params.items() if name not in OWN_PARAMETERS and (name != "null" or value)}
     if mount.unknown_query == "ignore":
         return {name: value for name, value in params.items() if name in mount.query}
@@ -87,7 +87,7 @@ def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
 
 
 def signed_query(mount: Mount, key: str, params: Mapping[str, object], download: str | None) -> dict[str, str]:
-    """What is signed into a link's query: only what the mount lists. Raises a 400 `Problem` that names anything else.
+    """The query parameters to sign, all of them listed by the mount. Raises a 400 `Problem` that names any other.
 
     `download` is None, "" for the object's own name, or a file name.
     """
@@ -107,7 +107,6 @@ def signed_query(mount: Mount, key: str, params: Mapping[str, object], download:
 
 
 def parameter_not_allowed(name: str) -> Problem:
-    """The 400 of what a caller may not add to a link."""
     return Problem("not_signable", f"Parameter {name[:100]!r} is not allowed on this mount.")
 
 

@@ -1,4 +1,4 @@
-"""Opening a share: a new link each time, a use of it where it is limited, and the page for people."""
+"""Opening a share: each time a new link, counted if the share is limited, or the page for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ..errors import Problem, method_not_allowed
 from ..oss import head_object
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
-from ..shares import records
 from ..shares.opening import OpenedShare, is_nonce, open_share
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -23,7 +22,7 @@ MAX_FORM = 4096  # bytes
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
-    """The response for an object path with a share; of the rest of the query, only `format` is read."""
+    """The response for an object path with a share. Of the other query parameters, only `format` is read."""
     if request.method not in METHODS:
         raise method_not_allowed(METHODS)
     if request.method == "OPTIONS":
@@ -34,21 +33,19 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
         return upload_page.answer(opened)
     as_json = wants_json(request, invocation.caller is not None)
-    limited = opened.limited
     if request.method == "POST":
         nonce = _nonce(request)
         issued = _create_link(opened, "GET", attach=nonce is not None)
         response = json_response(issued.document()) if as_json else redirect(issued, 303)
-        # Last of all, so that no use is lost to a link that could not be created.
-        if limited is not None and limited.record.uses is not None:
-            nonce = nonce or token_urlsafe(18)
-            records.claim_use(limited.state, limited.id, limited.record.uses, nonce, invocation.now)
+        # Last, so that a link that cannot be created costs no use.
+        if opened.tracked is not None:
+            opened.tracked.claim_use(nonce or token_urlsafe(18), invocation.now)
         return response
-    if limited is not None and as_json:
+    if opened.limited and as_json:
         return json_response(
-            {"uses_left": _uses_left(opened), "expires_at": rfc3339(opened.share.ends_at), "use": "POST"}
+            {"uses_left": _uses_left(opened), "expires_at": rfc3339(opened.share.expires_at), "use": "POST"}
         )
-    if limited is not None or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
+    if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opened)
     if request.method not in opened.mount.methods:
         raise method_not_allowed(tuple(method for method in METHODS if method != request.method))
@@ -57,7 +54,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
-    """A new link that does not outlive the share; with `attach` it downloads rather than shows."""
+    """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, mount = opened.share, opened.invocation, opened.mount
     query = {}
     if attach or share.download is not None:
@@ -73,7 +70,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
 
 
 def _nonce(request: Request) -> str | None:
-    """The one-time nonce of the page's form, None from a program that sends none. Raises the 400 `bad_nonce`."""
+    """The nonce of the page's form, None if a program sends none. Raises the 400 `bad_nonce`."""
     if len(request.body) > MAX_FORM:
         raise Problem("bad_nonce")
     try:
@@ -94,7 +91,7 @@ def _nonce(request: Request) -> str | None:
 
 
 def _uses_left(opened: OpenedShare) -> int | None:
-    """Downloads that are left, None without a limit. Raises the 410 `share_used_up`."""
+    """The remaining downloads, None without a limit. Raises the 410 `share_used_up`."""
     left = opened.tracked.uses_left() if opened.tracked is not None else None
     if left is not None and left <= 0:
         raise Problem("share_used_up")
@@ -102,7 +99,7 @@ def _uses_left(opened: OpenedShare) -> int | None:
 
 
 def _page(opened: OpenedShare) -> Response:
-    """The page of a share, with one button. Raises the `Problem` of an object that is not there."""
+    """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
     uses_left = _uses_left(opened)
     headers = head_object(opened.mount, opened.key, {}, opened.invocation).headers
     config, request = opened.invocation.config, opened.request
@@ -113,7 +110,7 @@ def _page(opened: OpenedShare) -> Response:
         name=opened.share.download or opened.path.rpartition("/")[2] or opened.path,
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
-        expires_at=opened.share.ends_at,
+        expires_at=opened.share.expires_at,
         uses_left=uses_left,
         nonce=token_urlsafe(18),
         address=address,

@@ -1,4 +1,4 @@
-"""Making, showing and revoking shares."""
+"""`/-/shares`: create, show and revoke shares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMBERS = {
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
-MAX_PREFIX = 768  # bytes; below it come the share's id, a number and a file's name
+MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
 DEFAULT_EXPIRES = 7 * 86_400  # seconds
 _PLAIN = "plain."
 
@@ -59,7 +59,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     if params["download"]:
         links.attachment(params["download"], key)
     origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
-    ends_at = int(invocation.now) + seconds
+    expires_at = int(invocation.now) + seconds
     record_id = None
     if limited or upload is not None or params["revocable"]:
         record = records.Record(
@@ -67,7 +67,7 @@ def create(request: Request, invocation: Invocation) -> Response:
             target=str(mount.target),
             method=method,
             uses=upload["max_files"] if upload is not None else params["max_uses"],
-            ends_at=ends_at,
+            ends_at=expires_at,
             maker=caller.id,
             created_at=int(invocation.now),
             upload=upload,
@@ -76,21 +76,21 @@ def create(request: Request, invocation: Invocation) -> Response:
     keys = cache.current_keys(invocation)
     if not keys.share:
         raise Problem("no_share_key")
-    share = shares.Share(ends_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
+    share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
     token = shares.sign(share, mount, path, keys.share)
     invocation.facts["mount"] = mount.path
     invocation.facts["share"] = record_id
     document = {
         "url": f"{origin}{quote(path, safe='/')}?share={token}",
         "id": record_id or _PLAIN + keys.share[-1].id,
-        "expires_at": rfc3339(ends_at),
+        "expires_at": rfc3339(expires_at),
         "clamped_by": clamped_by,
     }
     return json_response(document, 201)
 
 
 def show(request: Request, invocation: Invocation, share_id: str) -> Response:
-    """`GET /-/shares/{id}`: what is known of a share that has a record."""
+    """`GET /-/shares/{id}`: the record of a share, and its uses."""
     state, record = _find(share_id, invocation)
     document = {
         "id": share_id,
@@ -120,7 +120,7 @@ def _caller(invocation: Invocation) -> Caller:
 
 
 def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
-    """The mount, the path and the key that a share is for. Raises the 404 `not_found` for what may not be shared."""
+    """The mount, path and key to share. Raises the 404 `not_found` if the caller may not share the path."""
     path = check_path(path)
     if not caller.allows(path, "SHARE"):
         raise Problem("not_found")
@@ -134,11 +134,11 @@ def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> t
 def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocation: Invocation) -> dict[str, Any]:
     """The limits of an upload share, each within the mount's. Raises a 400 `Problem`."""
     if not path.endswith("/"):
-        raise bad_body('"path" of an upload share must end in /: its files are collected below it')
+        raise bad_body('"path" of an upload share must end with "/": files are stored below it')
     if params["max_uses"] is not None or params["download"] is not None:
-        raise bad_body('"max_uses" and "download" are for downloads; use "upload": {"max_files": …}')
+        raise bad_body('"max_uses" and "download" are not allowed for uploads; use "upload": {"max_files": …}')
     if len(key.encode()) > MAX_PREFIX:
-        raise bad_body('"path" is too long: it leaves no room for the names of files')
+        raise bad_body('"path" is too long: file names are added to it')
     check_prefix(invocation.config, mount, key)
     upload = read_members(params["upload"] or {}, UPLOAD_MEMBERS)
     max_files = 1 if upload["max_files"] is None else upload["max_files"]
@@ -152,14 +152,14 @@ def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocatio
 
 
 def _resolve_expiry(expires: str | None, mount: Mount) -> tuple[str | None, int]:
-    """What cuts the lifetime of a share, and its seconds."""
+    """What limits the lifetime of a share (None or "mount"), and its seconds."""
     maximum = mount.max_share or 0
     requested = min(DEFAULT_EXPIRES, maximum) if expires is None else links.read_expires(expires)
     return links.apply_limits(requested, (ExpiryLimit("mount", maximum),))
 
 
 def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> str:
-    """Where this service is reached: `public_url`, else the domain that the platform names; never a header."""
+    """The origin of this service: `public_url`, else the domain that the platform names, never one of a header."""
     public_url = invocation.config.public_url
     if public_url is not None:
         return public_url
@@ -173,7 +173,7 @@ def _save(record: records.Record, invocation: Invocation) -> str:
     state = state_for(invocation)
     if record.uses is not None:
         state.probe(invocation.now)
-    # A second try has an id of its own, so that the first, should it arrive late, belongs to no share.
+    # The second try has a new id: if the first arrives late, no share uses it.
     for last in (False, True):
         record_id = token_urlsafe(9)
         try:
@@ -186,7 +186,7 @@ def _save(record: records.Record, invocation: Invocation) -> str:
 
 
 def _find(share_id: str, invocation: Invocation) -> tuple[State, records.Record]:
-    """A share's record, where the caller may share its path. Raises the 404 or, for a plain share, a 409 `Problem`."""
+    """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
     caller = _caller(invocation)
     if share_id.startswith(_PLAIN):
         key_id = share_id[len(_PLAIN) :]

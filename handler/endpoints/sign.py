@@ -1,4 +1,4 @@
-"""`POST /-/sign`: many links at once, each with its own result or its own error."""
+"""`POST /-/sign`: many links at once, each with its own result or error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An upload share: a page where people drop files, and a form for each file, for a key that is chosen here."""
+"""An upload share: the page where people drop files, and for each file a form with a key that the service chooses."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from .uploads import MAX_PUT, check_type, sign_form
 MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes
 
-# "$" too: OSS puts a file's own name where a form's key has ${filename}.
+# "$" too: OSS replaces ${filename} in the key of a form.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def answer(opened: OpenedShare) -> Response:
-    """The page of an upload share; for a POST, the form for one file."""
+    """The page of an upload share or its facts as JSON; for a POST, the form for one file."""
     tracked, request = opened.tracked, opened.request
     if tracked is None or tracked.record.upload is None:
         raise Problem("share_invalid")
     upload = tracked.record.upload
-    # A mount that became narrower later narrows what was shared before.
+    # A limit of the mount that was lowered later holds for existing shares too.
     upload = {**upload, "max_size": min(upload["max_size"], opened.mount.max_size or 0, MAX_PUT)}
     if request.method == "POST":
         return _form(opened, tracked, upload)
     files_left = upload["max_files"] - records.used(tracked.state, tracked.id, upload["max_files"])
     if wants_json(request):
-        expires_at = rfc3339(opened.share.ends_at)
+        expires_at = rfc3339(opened.share.expires_at)
         return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
     return pages.upload_page(
         request.headers.get("accept-language", ""),
@@ -44,15 +44,15 @@ def answer(opened: OpenedShare) -> Response:
         max_size=upload["max_size"],
         content_type=upload["content_type"],
         files_left=files_left,
-        expires_at=opened.share.ends_at,
+        expires_at=opened.share.expires_at,
         link_origin=opened.link_origin,
     )
 
 
 def safe_name(name: str) -> str:
-    """A file's name as the last segment of a key, without what could mislead a path, a shell or a reader."""
+    """A file name as the last segment of a key, without characters that could mislead a path, a shell or a reader."""
     safe = _UNSAFE.sub("_", name).strip(". ") or "file"
-    # Cut at the front, so that the extension stays.
+    # Shortened at the front, so that the extension stays.
     while len(safe.encode(errors="replace")) > MAX_NAME:
         safe = safe[1:]
     return safe.encode(errors="replace").decode().strip(". ") or "file"
@@ -63,7 +63,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     params = opened.request.json(MEMBERS, required=("name", "size"))
     if not 0 <= params["size"] <= upload["max_size"]:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
-    # A browser that knows no type sends an empty one.
+    # A browser sends an empty type if it knows none.
     content_type = check_type(params["type"] or None)
     allowed = upload["content_type"]
     matches = allowed is None or content_type == allowed or (allowed.endswith("/") and content_type.startswith(allowed))
@@ -71,10 +71,10 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
         raise Problem("wrong_type", f"The type of a file must be {allowed}.")
     nonce = params["nonce"] or token_urlsafe(18)
     if not is_nonce(nonce):
-        raise bad_body('"nonce" must have 16 to 64 letters, digits, - and _')
+        raise bad_body('"nonce" must be 16 to 64 letters, digits, - or _')
     invocation, mount = opened.invocation, opened.mount
     name = safe_name(params["name"])
-    # The name belongs to the claim: otherwise one number would be good for any number of keys.
+    # The claim contains the name: otherwise one number would be valid for any number of keys.
     claim = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     again = bool(params["again"])
     number = records.claim_file(tracked.state, tracked.id, upload["max_files"], claim, invocation.now, again=again)

@@ -1,4 +1,4 @@
-"""Uploads: what every one is held to, and `POST /-/form`, a form that lets a browser upload one file into OSS."""
+"""The rules for all uploads, and `POST /-/form`, a form with which a browser uploads one file to OSS."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MAX_PUT = 5 * 1024**3  # bytes, of one request
 DEFAULT_TYPE = "application/octet-stream"
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
-# What a form can pin (signer/form.py), so that one type is good for every kind of upload.
+# The media types that a form accepts (signer/form.py); the same rule holds for every kind of upload.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
 _MD5 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _META = re.compile(r"x-oss-meta-[a-z0-9-]{1,100}")
 
 
 def create_form(request: Request, invocation: Invocation) -> Response:
-    """200 with the form's address and fields; a path that ends in "/" lets the client choose the rest of the key."""
+    """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
     params = request.json(MEMBERS, required=("path",))
     authorized = authorize(invocation, params["path"], "POST", prefix=True)
     mount = authorized.mount
@@ -64,7 +64,7 @@ def sign_form(
     *,
     expires: str | None = None,
 ) -> tuple[Form, str | None]:
-    """A form for an authorized key or prefix, and what made it shorter than requested. Raises a `Problem`."""
+    """A form for an authorized key or prefix, and what limited its lifetime. Raises a `Problem`."""
     config, mount, role, now = invocation.config, authorized.mount, credentials_for(invocation.context), invocation.now
     clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
     try:
@@ -89,7 +89,7 @@ def sign_form(
 
 
 def check_prefix(config: Config, mount: Mount, prefix: str) -> None:
-    """Raises the 400 `prefix_overlaps` where a client that chooses the rest of a key could reach another mount."""
+    """Raises the 400 `prefix_overlaps` if a client that chooses the rest of the key could write to another mount."""
     for other in config.mounts:
         same_bucket = other.target.bucket == mount.target.bucket
         if same_bucket and other.target != mount.target and other.target.key.startswith(prefix):
@@ -99,7 +99,7 @@ def check_prefix(config: Config, mount: Mount, prefix: str) -> None:
 def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:
     """A size in bytes that a mount allows. Raises the 400 `size_required` or `too_large`."""
     if size is None:
-        raise Problem("size_required", '"size" (bytes) is required for uploads.')
+        raise Problem("size_required")
     maximum = min(mount.max_size or 0, maximum)
     if not 0 <= size <= maximum:
         raise Problem("too_large", f"The size of an upload to this mount must be from 0 to {maximum} bytes.")
@@ -116,9 +116,9 @@ def check_type(content_type: str | None) -> str:
 
 
 def put_headers(requested: Mapping[str, object], size: int, *, overwrite: bool) -> dict[str, str]:
-    """Every header of a PUT link: the type pinned, the length, and no overwriting unless requested.
+    """All headers of a PUT link: a fixed type and length, and no overwriting unless requested.
 
-    A caller may add `Content-Type`, `Content-MD5` and `x-oss-meta-*`; a 400 `Problem` names anything else.
+    A caller may add `Content-Type`, `Content-MD5` and `x-oss-meta-*`; a 400 `Problem` names any other header.
     """
     headers: dict[str, str] = {}
     for name, value in requested.items():

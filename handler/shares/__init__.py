@@ -1,12 +1,12 @@
-"""The token of a share: with it, the address of an object at this service opens the object.
+"""The token of a share: the address of an object at this service, with the token, opens the object.
 
-The token is a head (12 bytes), the record's id where there is one (9 bytes), a file name where one was chosen, and the
-signature, all base64url without padding. Method, path, and the mount's path and target are signed and not contained:
-the address already says them.
+A token is a head (12 bytes), the record's id (9 bytes) if there is one, a file name if one was chosen, and the
+signature, all in base64url without padding. The method, the path, and the mount's path and target are signed but not
+included, since the address contains them.
 
 head = expiry (4 bytes, Unix seconds) | options (1) | owner's tag (3) | key's tag (2) | check (2)
 
-The check is not secret: it only tells a modified token from one that a retired key signed.
+The check is not secret: it only separates a modified token from one that a retired key signed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..keys import Keys, ShareKey
 
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
-NOTICES = "notice"  # the owner of the shares of notices; only retiring the share key withdraws them
-LATEST = 2**32 - 1  # the last second that four bytes hold
+NOTICES = "notice"  # the owner of shares in notices; only retiring the share key withdraws them
+LATEST = 2**32 - 1  # the last Unix second that fits into four bytes
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{59,1200}")
@@ -36,13 +36,13 @@ _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
 
 
 class Share(NamedTuple):
-    """What a token says: `ends_at` in Unix seconds, `record` the id of its record in the state prefix.
+    """The content of a token: `expires_at` in Unix seconds, `record` the id of its record in the state prefix.
 
-    `method` is GET or POST (an upload). `download` is None, "" for the object's own name, or a file name. `owner` is
-    the tag of the caller who made it.
+    `method` is GET, or POST for uploads. `download` is None, "" for the object's own name, or a file name. `owner` is
+    the tag of the caller who created the share.
     """
 
-    ends_at: int
+    expires_at: int
     method: str
     page: bool
     record: str | None
@@ -74,10 +74,10 @@ def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
             raise Problem("share_retired")
         raise Problem("share_invalid")
     valid = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, path, mount), signature.encode())
-    # Two spellings of the last character decode to the same bytes; only one of them was signed.
+    # The last character can be spelled in several ways that decode to the same bytes; only one was issued.
     if not valid or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
         raise Problem("share_invalid")
-    if now >= share.ends_at:
+    if now >= share.expires_at:
         raise Problem("share_ended")
     if share.owner not in {owner_tag(owner) for owner in (NOTICES, *keys.owners())}:
         raise Problem("share_maker_gone")
@@ -102,7 +102,7 @@ def _signer(keys: Sequence[ShareKey]) -> Signer:
 
 
 def _signed(claims: bytes, tail: str, method: str, path: str, mount: Mount) -> bytes:
-    # With the mount's path, too, the target identifies the object that the path is for.
+    # The mount's path and target identify the object; if either changes, the share opens nothing.
     return "\n".join(("share", method, path, mount.path, str(mount.target), claims.hex(), tail)).encode()
 
 
@@ -114,7 +114,7 @@ def _claims(share: Share, tag: bytes) -> bytes:
         | _DOWNLOAD * (share.download is not None)
         | _NAME * bool(share.download)
     )
-    return share.ends_at.to_bytes(4, "big") + bytes([options]) + share.owner + tag
+    return share.expires_at.to_bytes(4, "big") + bytes([options]) + share.owner + tag
 
 
 def _share(claims: bytes, tail: str) -> Share:
@@ -140,7 +140,7 @@ def _share(claims: bytes, tail: str) -> Share:
 
 
 def _check(claims: bytes, tail: str, signature: str) -> bytes:
-    # The claims last: with the check right after them, a CRC-16 finds every change of two neighbouring characters.
+    # The claims come last, next to the check: so a CRC-16 detects every change of two neighbouring characters.
     return crc_hqx((tail + signature).encode() + claims, 0).to_bytes(2, "big")
 
 

@@ -1,4 +1,4 @@
-"""A share that is being opened: what its token says, and its record where it has one."""
+"""A share that is being opened: its token, and its record if it has one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ _NONCE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 
 class TrackedShare(NamedTuple):
-    """A share with a record in the state prefix, which counts its uses and can revoke it."""
+    """A share with a record in the state prefix, with which its uses are counted and it can be revoked."""
 
     id: str
     state: State
     record: records.Record
 
     def uses_left(self) -> int | None:
-        """Downloads or files that are left, None without a limit. Raises the 503 `state_unavailable`."""
+        """The remaining downloads or files, None without a limit. Raises the 503 `state_unavailable`."""
         uses = self.record.uses
         return None if uses is None else uses - records.used(self.state, self.id, uses)
 
+    def claim_use(self, nonce: str, now: float) -> None:
+        """Claims a use if they are limited. Raises the 410 `share_used_up`, or a 503."""
+        if self.record.uses is not None:
+            records.claim_use(self.state, self.id, self.record.uses, nonce, now)
+
 
 class OpenedShare(NamedTuple):
-    """One share being opened: the object or prefix it is for, and its record where it has one."""
+    """A share with the object or prefix that it is for, and its record if it has one."""
 
     request: Request
     invocation: Invocation
@@ -41,29 +46,28 @@ class OpenedShare(NamedTuple):
     tracked: TrackedShare | None
 
     @property
-    def limited(self) -> TrackedShare | None:
-        """Its record where that limits how often it may be used."""
-        return self.tracked if self.tracked is not None and self.tracked.record.uses is not None else None
+    def limited(self) -> bool:
+        return self.tracked is not None and self.tracked.record.uses is not None
 
     @property
     def link_origin(self) -> str:
-        """The origin that its links lead to, for the Content-Security-Policy of pages."""
+        """The origin of its links, for the Content-Security-Policy of pages."""
         endpoint = self.invocation.config.oss_endpoint or self.mount.endpoint
         return f"{endpoint.scheme}://{endpoint.host(self.mount.target.bucket)}"
 
     def limits(self) -> tuple[ExpiryLimit, ...]:
-        """No link outlives the share that gives it."""
-        return (ExpiryLimit("share", self.share.ends_at - int(self.invocation.now)),)
+        """No link outlives its share."""
+        return (ExpiryLimit("share", self.share.expires_at - int(self.invocation.now)),)
 
 
 def open_share(request: Request, invocation: Invocation, path: str) -> OpenedShare:
     """Reads the share of a request.
 
-    Raises the 404 `share_invalid`, and a 410 `Problem` where the share does not open anything any more.
+    Raises the 404 `share_invalid`, and a 410 `Problem` for a share that no longer opens anything.
     """
     config = invocation.config
     mount = config.mount(path)
-    # Where shares were never made there are no keys to ask.
+    # Without keys, no share can ever have been created.
     if mount is None or (mount.max_share is None and config.keys is None):
         raise Problem("share_invalid")
     key = mount.target.key + path[len(mount.path) :]
@@ -79,7 +83,7 @@ def _tracked(share: Share, invocation: Invocation, mount: Mount, path: str) -> T
     if share.record is None:
         return None
     invocation.facts["share"] = share.record
-    if invocation.config.state is None:  # the recipient cannot change that
+    if invocation.config.state is None:  # not 409: the recipient cannot change the configuration
         raise Problem("state_unavailable")
     state = state_for(invocation)
     record = records.load_active(state, share.record)

@@ -1,4 +1,4 @@
-"""The record of a limited or revocable share, in the state prefix: `shares/{id}.json`, and its uses beside it."""
+"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`, and its uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import Problem
 from ..state import State
 
-REUSE = 600.0  # seconds in which the same page may be sent again without using another download
+REUSE = 600.0  # seconds in which the same page may send its form again without another use
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "path": str,
@@ -25,9 +25,9 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Record(NamedTuple):
-    """What is stored of a share: `uses` is how many it allows (None without a limit), times are in Unix seconds.
+    """The stored facts of a share: `uses` is the number that it allows (None without a limit), times are Unix seconds.
 
-    `maker` is the caller's id; `upload` the limits of an upload share. The names are those of the stored JSON.
+    `maker` is the caller's id, `upload` the limits of an upload share. The names are those of the stored JSON.
     """
 
     path: str
@@ -44,14 +44,14 @@ class Record(NamedTuple):
 def save(state: State, record_id: str, record: Record) -> None:
     """Writes the record. Raises the 503 `state_unavailable`.
 
-    Only a revocation is sent again after a fault: a repeated first record could arrive last and undo a revocation.
+    Only a revocation is retried: a repeated first record could arrive last and undo a revocation.
     """
     body = json.dumps({"version": 1, **record._asdict()}).encode()
     state.write(_name(record_id), body, retry=record.revoked_at is not None)
 
 
 def load(state: State, record_id: str) -> Record | None:
-    """The record, None where there is none. Raises the 503 `state_unavailable` for one that cannot be read."""
+    """The record, None if it does not exist. Raises the 503 `state_unavailable` if it cannot be read."""
     stored = state.read(_name(record_id))
     if stored is None:
         return None
@@ -66,7 +66,7 @@ def load(state: State, record_id: str) -> Record | None:
 
 
 def load_active(state: State, record_id: str) -> Record:
-    """The record of a share that is being opened. Raises the 410 `share_record_missing` or `share_revoked`."""
+    """The record of a share that may be opened. Raises the 410 `share_record_missing` or `share_revoked`."""
     record = load(state, record_id)
     if record is None:
         raise Problem("share_record_missing")
@@ -76,7 +76,7 @@ def load_active(state: State, record_id: str) -> Record:
 
 
 def used(state: State, record_id: str, uses: int) -> int:
-    """How many uses are claimed; they are claimed in order."""
+    """How many uses are claimed. They are claimed in order, so a binary search finds it."""
     low, high = 0, uses
     while low < high:
         middle = (low + high + 1) // 2
@@ -88,9 +88,9 @@ def used(state: State, record_id: str, uses: int) -> int:
 
 
 def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
-    """The number of the use that belongs to `nonce`, claimed now or in the last ten minutes.
+    """The number of the use that `nonce` claims now or claimed in the last ten minutes.
 
-    Raises the 410 `share_used_up` where every use belongs to another, 503 where the state is unavailable.
+    Raises the 410 `share_used_up` if other nonces hold all uses, and a 503 if the state is unavailable.
     """
     state.probe(now)
     for number in range(1, uses + 1):
@@ -101,9 +101,9 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
 
 
 def claim_file(state: State, record_id: str, files: int, claim: str, now: float, *, again: bool) -> int:
-    """The number of an upload share's file that belongs to `claim`: with `again` the one it has, else a free one.
+    """The number of a file of an upload share for `claim`: a free one, or with `again` the one that it already holds.
 
-    Raises the 410 `share_full` where every number belongs to another, 503 where the state is unavailable.
+    Raises the 410 `share_full` if other claims hold all numbers, and a 503 if the state is unavailable.
     """
     state.probe(now)
     taken = used(state, record_id, files)

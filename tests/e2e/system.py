@@ -1,4 +1,4 @@
-"""The whole system, running, as the tests of this folder meet it."""
+"""The running system: the functions of a configuration, and a local OSS."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from signer import Credentials, Endpoint, Link, presign
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30  # seconds
-_PIECE = 16  # characters
+_FRAGMENT = 16  # characters
 
 Requires = Callable[..., str]
 
 
 @dataclass(frozen=True)
 class System:
-    """The functions of `s.yaml` and a private bucket; keys under `exampledir/` are what the policy links."""
+    """The functions of `s.yaml` and a private bucket, whose keys below `exampledir/` are linked."""
 
     stack: Stack
 
@@ -49,7 +49,7 @@ class System:
         credentials: Credentials | None = None,
         now: float | None = None,
     ) -> Link:
-        """A link that the library signs, to the stand-in unless `endpoint` says otherwise."""
+        """A link that the library signs, by default to the local OSS."""
         return presign(
             method,
             self.stack.bucket,
@@ -64,14 +64,14 @@ class System:
         )
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """Stores an object by a presigned PUT, which must succeed."""
+        """Stores an object with a presigned PUT, which must succeed."""
         link = self.link("PUT", key, headers=headers)
-        answer = requests.put(link.url, data=content, headers=link.headers, timeout=TIMEOUT)
-        assert answer.status_code == 200, code(answer.content)
-        return answer
+        response = requests.put(link.url, data=content, headers=link.headers, timeout=TIMEOUT)
+        assert response.status_code == 200, error_code(response.content)
+        return response
 
-    def operator(self) -> oss2.Bucket:
-        """The bucket as those see it who set it up."""
+    def bucket_client(self) -> oss2.Bucket:
+        """The bucket with all permissions, through the official SDK."""
         keys = self.stack.credentials
         provider = oss2.credentials.StaticCredentialsProvider(
             keys.access_key_id, keys.access_key_secret, keys.security_token
@@ -81,33 +81,33 @@ class System:
 
 
 @contextmanager
-def running(
+def run_system(
     log: Path, environment: Mapping[str, str] | None = None, config: Path = ROOT / "s.yaml"
 ) -> Iterator[System]:
-    """Starts the system; at its end, nothing secret may stand in what its functions printed."""
+    """Starts the system; when it ends, the output of its functions must not contain a secret."""
     with log.open("w+b") as file:
         with Stack.start(config, environment=environment, log=file) as stack:
             yield System(stack)
         assert leaks(log.read_text(encoding="utf-8"), stack.credentials) == []
 
 
-def leaks(text: str, credentials: Credentials) -> list[str]:
-    """What of a link or of its credentials, or a piece of it, stands in a text that may be percent-encoded."""
-    plain = "\n".join((text, unquote(text), unquote(unquote(text))))
+def leaks(log: str, credentials: Credentials) -> list[str]:
+    """The names of the secrets that a log contains at least in part, also percent-encoded."""
+    plain = "\n".join((log, unquote(log), unquote(unquote(log))))
     secrets = {
         "access key id": credentials.access_key_id,
         "access key secret": credentials.access_key_secret,
         "security token": credentials.security_token or "",
     }
-    found = [
+    names = [
         name
         for name, secret in secrets.items()
-        if any(secret[start : start + _PIECE] in plain for start in range(len(secret) - _PIECE + 1))
+        if any(secret[start : start + _FRAGMENT] in plain for start in range(len(secret) - _FRAGMENT + 1))
     ]
-    return found + ["signature"] * bool(re.search(r"x-oss-signature=(?!REDACTED)", plain, re.IGNORECASE))
+    return names + ["signature"] * bool(re.search(r"x-oss-signature=(?!REDACTED)", plain, re.IGNORECASE))
 
 
-def code(document: bytes) -> str:
-    """The `Code` of OSS's error document, "" for anything else."""
-    found = re.search(rb"<Code>(\w+)</Code>", document)
-    return found[1].decode() if found else ""
+def error_code(document: bytes) -> str:
+    """The `Code` in an error document of OSS, "" for any other content."""
+    match = re.search(rb"<Code>(\w+)</Code>", document)
+    return match[1].decode() if match else ""

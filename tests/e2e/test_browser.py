@@ -1,4 +1,4 @@
-"""A real Chromium on a page of a third origin: it fetches, shows, downloads and uploads private objects."""
+"""A page of another origin in Chromium fetches, shows, downloads and uploads private objects."""
 
 from __future__ import annotations
 
@@ -12,32 +12,22 @@ from typing import Any
 
 import oss2
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request
 
-from tests.e2e.system import Requires, System
+from tests.e2e.system import System
 
-pytest_plugins = ("tests.e2e.system_fixtures",)
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.browser")
 
 KEY = "exampledir/报告/季度 数据+1.bin"
 CONTENT = bytes(range(256)) * 40
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-]
 FETCH = """async address => {
-    const answer = await fetch(address);
-    const bytes = await answer.arrayBuffer();
+    const response = await fetch(address);
+    const bytes = await response.arrayBuffer();
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     return {
-        status: answer.status,
-        redirected: answer.redirected,
-        etag: answer.headers.get("etag"),
+        status: response.status,
+        redirected: response.redirected,
+        etag: response.headers.get("etag"),
         sha256: Array.from(digest, byte => byte.toString(16).padStart(2, "0")).join(""),
     };
 }"""
@@ -46,10 +36,10 @@ UPLOAD = """async ({ url, headers, text }) =>
 
 
 class _EmptyPage(BaseHTTPRequestHandler):
-    """Every address of the third origin."""
+    """An empty page at every address of the other origin."""
 
     def do_GET(self) -> None:
-        body = b'<!doctype html><html lang="en"><title>Third origin</title><body></body></html>'
+        body = b'<!doctype html><html lang="en"><title>Other origin</title><body></body></html>'
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
@@ -57,11 +47,11 @@ class _EmptyPage(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Silences the server."""
 
 
 @pytest.fixture(scope="module")
-def third_origin() -> Iterator[str]:
+def other_origin() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -71,70 +61,61 @@ def third_origin() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser(requires: Requires) -> Iterator[Browser]:
-    chromium = requires("chromium", "chromium-browser", "google-chrome")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def page(browser: Browser, third_origin: str) -> Iterator[Page]:
-    """A page of the third origin, with nothing remembered."""
+def page(browser: Browser, other_origin: str) -> Iterator[Page]:
+    """A page of the other origin, in a new browser context."""
     context = browser.new_context()
     context.set_default_timeout(20_000)
-    found = context.new_page()
-    found.goto(third_origin)
-    yield found
+    page = context.new_page()
+    page.goto(other_origin)
+    yield page
     context.close()
 
 
-def fetched(page: Page, address: str) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate(FETCH, address)
-    return found
+def fetch(page: Page, address: str) -> dict[str, Any]:
+    result: dict[str, Any] = page.evaluate(FETCH, address)
+    return result
 
 
-def sent_to(origin: str, requests: list[Request]) -> dict[str, str]:
-    """The headers, as they went out, of the one request to an origin."""
+def headers_to(origin: str, requests: list[Request]) -> dict[str, str]:
+    """The headers of the only request to an origin."""
     (request,) = [request for request in requests if request.url.startswith(origin + "/")]
     return request.all_headers()
 
 
-def test_a_page_of_a_third_origin_fetches_through_the_redirect(system: System, page: Page, third_origin: str) -> None:
+def test_a_page_of_another_origin_fetches_through_the_redirect(system: System, page: Page, other_origin: str) -> None:
     stored = system.put(KEY, CONTENT)
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))
-    assert fetched(page, system.address(KEY)) == {
+    assert fetch(page, system.address(KEY)) == {
         "status": 200,
         "redirected": True,
         "etag": stored.headers["ETag"],
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
     }
-    assert sent_to(system.stack.http_url, requests)["origin"] == third_origin
-    assert sent_to(system.stack.oss_url, requests)["origin"] == "null"
+    assert headers_to(system.stack.http_url, requests)["origin"] == other_origin
+    assert headers_to(system.stack.oss_url, requests)["origin"] == "null"
 
 
-def test_a_bucket_must_admit_the_null_origin_and_not_that_of_the_page(
-    own_system: System, page: Page, third_origin: str
+def test_a_bucket_must_allow_the_null_origin_and_not_that_of_the_page(
+    own_system: System, page: Page, other_origin: str
 ) -> None:
     for key in ("exampledir/first", "exampledir/second"):
         own_system.put(key, CONTENT)
-    admit(own_system, third_origin)
+    allow_origin(own_system, other_origin)
     with pytest.raises(Error, match="Failed to fetch"):
-        fetched(page, own_system.address("exampledir/first"))
-    admit(own_system, "null")
-    assert fetched(page, own_system.address("exampledir/second"))["status"] == 200
+        fetch(page, own_system.address("exampledir/first"))
+    allow_origin(own_system, "null")
+    assert fetch(page, own_system.address("exampledir/second"))["status"] == 200
 
 
-def test_a_page_uploads_by_a_link(system: System, page: Page) -> None:
+def test_a_page_uploads_with_a_link(system: System, page: Page) -> None:
     key = "exampledir/from the browser.txt"
     link = system.link("PUT", key, headers={"Content-Type": "text/plain; charset=utf-8"})
     assert page.evaluate(UPLOAD, {"url": link.url, "headers": link.headers, "text": "报告"}) == 200
-    found = fetched(page, system.address(key))
-    assert found["sha256"] == hashlib.sha256("报告".encode()).hexdigest()
-    # A signed header that the page leaves out.
+    response = fetch(page, system.address(key))
+    assert response["sha256"] == hashlib.sha256("报告".encode()).hexdigest()
+    # Without a header that is signed.
     assert page.evaluate(UPLOAD, {"url": link.url, "headers": {}, "text": "other"}) == 403
 
 
@@ -145,7 +126,7 @@ def test_an_image_is_shown(system: System, page: Page) -> None:
     assert page.locator("img").evaluate(size) == [3, 2]
 
 
-def test_a_person_follows_a_link_and_reads(system: System, page: Page) -> None:
+def test_a_person_opens_a_link_and_reads(system: System, page: Page) -> None:
     system.put("exampledir/read me.txt", "你好".encode(), {"Content-Type": "text/plain; charset=utf-8"})
     page.set_content(f'<a href="{system.address("exampledir/read me.txt")}">read</a>')
     requests: list[Request] = []
@@ -153,8 +134,8 @@ def test_a_person_follows_a_link_and_reads(system: System, page: Page) -> None:
     page.locator("a").click()
     page.wait_for_url(system.stack.oss_url + "/**")
     assert page.locator("body").inner_text() == "你好"
-    # OSS is not told where the person came from.
-    assert "referer" not in sent_to(system.stack.oss_url, requests)
+    # OSS does not learn on which page the person was.
+    assert "referer" not in headers_to(system.stack.oss_url, requests)
 
 
 @pytest.mark.parametrize(
@@ -169,22 +150,22 @@ def test_a_person_downloads(system: System, page: Page, query: str, name: str) -
     assert started.value.path().read_bytes() == CONTENT
 
 
-def test_a_person_who_is_refused_sees_a_page_that_says_so(system: System, page: Page) -> None:
-    answer = page.goto(system.address("private/none.txt"))
-    assert answer is not None
-    assert answer.status == 404
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "There is nothing at this address." in page.locator("body").inner_text()
+def test_a_person_sees_an_error_as_a_page(system: System, page: Page) -> None:
+    response = page.goto(system.address("private/none.txt"))
+    assert response is not None
+    assert response.status == 404
+    assert response.headers["content-type"].startswith("text/html")
+    assert "Page not found" in page.locator("body").inner_text()
 
 
-def admit(system: System, origin: str) -> None:
-    """Lets pages of this origin alone read the bucket."""
+def allow_origin(system: System, origin: str) -> None:
+    """Allows only pages of this origin to read the bucket."""
     rule = oss2.models.CorsRule(allowed_origins=[origin], allowed_methods=["GET"])
-    system.operator().put_bucket_cors(oss2.models.BucketCors([rule]))
+    system.bucket_client().put_bucket_cors(oss2.models.BucketCors([rule]))
 
 
 def png(width: int, height: int) -> bytes:
-    """A grey picture."""
+    """A grey image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""`python -m local --json` from its start to its end, and what it printed in between."""
+"""`python -m local --json` from its start to its end, and its output."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import pytest
 import requests
 
 import signer
-from tests.e2e.system import ROOT, TIMEOUT, code, leaks
+from tests.e2e.system import ROOT, TIMEOUT, error_code, leaks
 
 KEY = "exampledir/报告.txt"
 PATH = "/exampledir/%E6%8A%A5%E5%91%8A.txt"
 COMMAND = [sys.executable, "-m", "local", "--http-port", "0", "--oss-port", "0", "--json"]
 
 
-def test_a_program_starts_it_uses_it_and_ends_it(tmp_path: Path) -> None:
+def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -32,11 +32,13 @@ def test_a_program_starts_it_uses_it_and_ends_it(tmp_path: Path) -> None:
         watchdog.start()
         try:
             assert process.stdout is not None
-            told = json.loads(process.stdout.readline())
-            credentials = signer.Credentials(told["access_key_id"], told["access_key_secret"], told["security_token"])
-            asked = visit(told, credentials)
+            facts = json.loads(process.stdout.readline())
+            credentials = signer.Credentials(
+                facts["access_key_id"], facts["access_key_secret"], facts["security_token"]
+            )
+            request_count = use_services(facts, credentials)
             process.send_signal(signal.SIGTERM)
-            # Its functions' processes hold the same pipe: it ends only when all of them are gone.
+            # The processes of its functions have the same pipe, so this returns only when all of them have ended.
             out, log = process.communicate(timeout=TIMEOUT)
         finally:
             watchdog.cancel()
@@ -44,26 +46,26 @@ def test_a_program_starts_it_uses_it_and_ends_it(tmp_path: Path) -> None:
     assert (process.returncode, out) == (0, "")
     for name in ("http", "oss"):
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((urlsplit(told[name]).hostname or "", urlsplit(told[name]).port or 0))
+            socket.create_connection((urlsplit(facts[name]).hostname or "", urlsplit(facts[name]).port or 0))
     assert list(tmp_path.iterdir()) == []
-    assert [json.loads(line)["method"] for line in log.splitlines()] == ["GET"] * asked
+    assert [json.loads(line)["method"] for line in log.splitlines()] == ["GET"] * request_count
     assert leaks(log, credentials) == []
 
 
-def visit(told: dict[str, str], credentials: signer.Credentials) -> int:
-    """Uses both services in every way that could print a secret; how often the function was asked."""
-    endpoint = signer.Endpoint.path_style(told["oss"], told["region"])
-    upload = signer.presign("PUT", told["bucket"], KEY, credentials=credentials, endpoint=endpoint)
+def use_services(facts: dict[str, str], credentials: signer.Credentials) -> int:
+    """Uses both services in every way that could print a secret, and returns the number of requests to the function."""
+    endpoint = signer.Endpoint.path_style(facts["oss"], facts["region"])
+    upload = signer.presign("PUT", facts["bucket"], KEY, credentials=credentials, endpoint=endpoint)
     assert requests.put(upload.url, data=b"private", timeout=TIMEOUT).status_code == 200
-    link = requests.get(told["http"] + PATH, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
+    link = requests.get(facts["http"] + PATH, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
     assert leaks(link, credentials) == ["access key id", "security token", "signature"]
     assert requests.get(link, timeout=TIMEOUT).content == b"private"
-    assert code(requests.get(link + "0", timeout=TIMEOUT).content) == "SignatureDoesNotMatch"
+    assert error_code(requests.get(link + "0", timeout=TIMEOUT).content) == "SignatureDoesNotMatch"
     query = urlsplit(link).query
     headers = {"Referer": link, "Cookie": query, "User-Agent": link}
     targets = [
         f"{PATH}?format=json",
-        # A visitor who mixes up the two services, or who puts a link where a name belongs.
+        # A client confuses the two services, or uses a link as a name.
         f"{PATH}?{query}",
         f"/exampledir/{query}",
         f"/exampledir/{quote(query, safe='')}",
@@ -72,6 +74,6 @@ def visit(told: dict[str, str], credentials: signer.Credentials) -> int:
         f"/none/{quote(link, safe='')}",
     ]
     for target in targets:
-        answer = requests.get(told["http"] + target, headers=headers, allow_redirects=False, timeout=TIMEOUT)
-        assert answer.status_code in (200, 302, 400, 404)
+        response = requests.get(facts["http"] + target, headers=headers, allow_redirects=False, timeout=TIMEOUT)
+        assert response.status_code in (200, 302, 400, 404)
     return 1 + len(targets)

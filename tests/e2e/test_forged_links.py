@@ -1,4 +1,4 @@
-"""A link of the service with one part altered is refused, with the code that OSS has for that part."""
+"""A link of the service with one change is refused, with the code that OSS has for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
-from tests.e2e.programs import curl
-from tests.e2e.system import Requires, System, code
+from tests.e2e.http_clients import curl
+from tests.e2e.system import Requires, System, error_code
 
 pytest_plugins = ("tests.e2e.system_fixtures",)
 
@@ -25,23 +25,23 @@ Forge = Callable[[Query], object]
 
 @pytest.fixture
 def link(system: System, requires: Requires) -> str:
-    """What the service answers to somebody who downloads."""
+    """A link of the service for a download."""
     for key in (KEY, OTHER_KEY):
         system.put(key, CONTENT)
     return curl(requires("curl"), system.address(KEY, "download&expires=10m")).headers["location"]
 
 
-def put(name: str, change: Callable[[str], str]) -> Forge:
+def change(name: str, replace: Callable[[str], str]) -> Forge:
     """Changes the value of a parameter."""
 
     def forge(query: Query) -> None:
-        query[name] = change(query[name])
+        query[name] = replace(query[name])
 
     return forge
 
 
-def drop(name: str) -> Forge:
-    """Takes a parameter away."""
+def remove(name: str) -> Forge:
+    """Removes a parameter."""
     return lambda query: query.pop(name)
 
 
@@ -50,68 +50,68 @@ def add(name: str, value: str) -> Forge:
     return lambda query: query.update({name: value})
 
 
-def both(*forges: Forge) -> Forge:
+def combine(*forges: Forge) -> Forge:
     return lambda query: [forge(query) for forge in forges]
 
 
-def flipped(text: str) -> str:
-    """The text with its last letter or digit changed."""
-    stem = text.rstrip("=")
-    return stem[:-1] + ("a" if stem[-1] != "a" else "b") + text[len(stem) :]
+def flipped(string: str) -> str:
+    """The string with its last letter or digit changed."""
+    stem = string.rstrip("=")
+    return stem[:-1] + ("a" if stem[-1] != "a" else "b") + string[len(stem) :]
 
 
-def in_scope(place: int, value: str) -> Forge:
+def in_scope(index: int, value: str) -> Forge:
     """Changes a part of `{id}/{date}/{region}/{product}/aliyun_v4_request`."""
 
-    def change(credential: str) -> str:
+    def replace(credential: str) -> str:
         parts = credential.split("/")
-        parts[place] = value
+        parts[index] = value
         return "/".join(parts)
 
-    return put("x-oss-credential", change)
+    return change("x-oss-credential", replace)
 
 
 def forged(link: str, forge: Forge) -> str:
-    """The link with its query altered, and encoded anew."""
+    """The link with a change of its query, which is then encoded again."""
     query = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
     forge(query)
     return f"{link.partition('?')[0]}?{urlencode(query, quote_via=quote)}"
 
 
 FORGERIES: dict[str, tuple[Forge, tuple[int, str]]] = {
-    "a longer life": (put("x-oss-expires", lambda _: "86400"), NO_MATCH),
-    "a life of over seven days": (put("x-oss-expires", lambda _: "604801"), BAD_PARAMETER),
-    "no life": (put("x-oss-expires", lambda _: "0"), BAD_PARAMETER),
-    "a life that is no number": (put("x-oss-expires", lambda _: "10m"), BAD_PARAMETER),
-    "no expiry": (drop("x-oss-expires"), BAD_PARAMETER),
-    "another second": (put("x-oss-date", lambda date: date[:-2] + ("0Z" if date[-2] != "0" else "1Z")), NO_MATCH),
-    "another day than the scope's": (put("x-oss-date", lambda date: "2020" + date[4:]), BAD_PARAMETER),
+    "a longer lifetime": (change("x-oss-expires", lambda _: "86400"), NO_MATCH),
+    "a lifetime of over seven days": (change("x-oss-expires", lambda _: "604801"), BAD_PARAMETER),
+    "no lifetime": (change("x-oss-expires", lambda _: "0"), BAD_PARAMETER),
+    "a lifetime that is not a number": (change("x-oss-expires", lambda _: "10m"), BAD_PARAMETER),
+    "no expiry": (remove("x-oss-expires"), BAD_PARAMETER),
+    "another second": (change("x-oss-date", lambda date: date[:-2] + ("0Z" if date[-2] != "0" else "1Z")), NO_MATCH),
+    "another day than the scope's": (change("x-oss-date", lambda date: "2020" + date[4:]), BAD_PARAMETER),
     "a day of the past": (
-        both(put("x-oss-date", lambda _: "20200101T000000Z"), in_scope(1, "20200101")),
+        combine(change("x-oss-date", lambda _: "20200101T000000Z"), in_scope(1, "20200101")),
         (403, "AccessDenied"),
     ),
     "a day of the future": (
-        both(put("x-oss-date", lambda _: "20990101T000000Z"), in_scope(1, "20990101")),
+        combine(change("x-oss-date", lambda _: "20990101T000000Z"), in_scope(1, "20990101")),
         (403, "RequestTimeTooSkewed"),
     ),
-    "no date": (drop("x-oss-date"), BAD_PARAMETER),
+    "no date": (remove("x-oss-date"), BAD_PARAMETER),
     "another access key": (in_scope(0, "STS.EXAMPLE"), (403, "InvalidAccessKeyId")),
     "another region": (in_scope(2, "cn-beijing"), BAD_PARAMETER),
     "another ending of the scope": (in_scope(4, "aws4_request"), BAD_PARAMETER),
-    "no credential": (drop("x-oss-credential"), BAD_PARAMETER),
-    "another token": (put("x-oss-security-token", flipped), (403, "InvalidSecurityToken")),
-    "a token cut short": (put("x-oss-security-token", lambda token: token[:-9]), (403, "InvalidSecurityToken")),
-    "no token": (drop("x-oss-security-token"), (403, "InvalidAccessKeyId")),
-    "another version of the signature": (put("x-oss-signature-version", lambda _: "OSS2"), BAD_PARAMETER),
-    "no version of the signature": (drop("x-oss-signature-version"), BAD_PARAMETER),
-    "another signature": (put("x-oss-signature", flipped), NO_MATCH),
-    "a signature cut short": (put("x-oss-signature", lambda text: text[:-1]), NO_MATCH),
-    "an empty signature": (put("x-oss-signature", lambda _: ""), BAD_PARAMETER),
-    "no signature": (drop("x-oss-signature"), BAD_PARAMETER),
-    "a header to be signed that was not": (add("x-oss-additional-headers", "host"), NO_MATCH),
+    "no credential": (remove("x-oss-credential"), BAD_PARAMETER),
+    "another token": (change("x-oss-security-token", flipped), (403, "InvalidSecurityToken")),
+    "a shortened token": (change("x-oss-security-token", lambda token: token[:-9]), (403, "InvalidSecurityToken")),
+    "no token": (remove("x-oss-security-token"), (403, "InvalidAccessKeyId")),
+    "another version of the signature": (change("x-oss-signature-version", lambda _: "OSS2"), BAD_PARAMETER),
+    "no version of the signature": (remove("x-oss-signature-version"), BAD_PARAMETER),
+    "another signature": (change("x-oss-signature", flipped), NO_MATCH),
+    "a shortened signature": (change("x-oss-signature", lambda string: string[:-1]), NO_MATCH),
+    "an empty signature": (change("x-oss-signature", lambda _: ""), BAD_PARAMETER),
+    "no signature": (remove("x-oss-signature"), BAD_PARAMETER),
+    "an unsigned header in the list": (add("x-oss-additional-headers", "host"), NO_MATCH),
     "an empty list of headers": (add("x-oss-additional-headers", ""), BAD_PARAMETER),
-    "another file name": (put("response-content-disposition", lambda _: "inline"), NO_MATCH),
-    "no file name": (drop("response-content-disposition"), NO_MATCH),
+    "another file name": (change("response-content-disposition", lambda _: "inline"), NO_MATCH),
+    "no file name": (remove("response-content-disposition"), NO_MATCH),
     "a media type": (add("response-content-type", "text/html"), NO_MATCH),
     "a version": (add("versionId", "null"), NO_MATCH),
     "a sub-resource": (add("acl", ""), NO_MATCH),
@@ -120,20 +120,20 @@ FORGERIES: dict[str, tuple[Forge, tuple[int, str]]] = {
 
 
 @pytest.mark.parametrize("part", FORGERIES)
-def test_a_query_with_one_part_altered_is_refused(link: str, requires: Requires, part: str) -> None:
+def test_a_query_with_one_change_is_refused(link: str, requires: Requires, part: str) -> None:
     forge, refusal = FORGERIES[part]
-    answer = curl(requires("curl"), forged(link, forge))
-    assert (answer.status, code(answer.body)) == refusal
-    assert CONTENT not in answer.body
+    response = curl(requires("curl"), forged(link, forge))
+    assert (response.status, error_code(response.body)) == refusal
+    assert CONTENT not in response.body
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "POST", "DELETE"])
 def test_another_method_is_refused(link: str, requires: Requires, method: str) -> None:
     arguments = ("-I",) if method == "HEAD" else ("-X", method, "-d", "forged")
-    answer = curl(requires("curl"), *arguments, "-H", "Content-Type:", link)
-    # A refused HEAD has its document in a header.
-    document = base64.b64decode(answer.headers["x-oss-err"]) if method == "HEAD" else answer.body
-    assert (answer.status, code(document)) == NO_MATCH
+    response = curl(requires("curl"), *arguments, "-H", "Content-Type:", link)
+    # The error document of a HEAD is in a header.
+    document = base64.b64decode(response.headers["x-oss-err"]) if method == "HEAD" else response.body
+    assert (response.status, error_code(document)) == NO_MATCH
 
 
 @pytest.mark.parametrize(
@@ -148,23 +148,23 @@ def test_another_method_is_refused(link: str, requires: Requires, method: str) -
 )
 def test_another_object_is_refused(link: str, requires: Requires, written: str, instead: str) -> None:
     assert written in link
-    answer = curl(requires("curl"), "--path-as-is", link.replace(written, instead))
-    assert (answer.status, code(answer.body)) == NO_MATCH
+    response = curl(requires("curl"), "--path-as-is", link.replace(written, instead))
+    assert (response.status, error_code(response.body)) == NO_MATCH
 
 
-def test_a_mismatch_shows_what_should_have_been_signed(system: System, link: str, requires: Requires) -> None:
-    answer = curl(requires("curl"), link.replace("secret%20plans", "other%20plans"))
-    document = answer.body.decode()
+def test_a_mismatch_shows_the_canonical_request(system: System, link: str, requires: Requires) -> None:
+    response = curl(requires("curl"), link.replace("secret%20plans", "other%20plans"))
+    document = response.body.decode()
     assert "<CanonicalRequest>GET\n/examplebucket/exampledir/other%20plans.txt\n" in document
     assert (system.stack.credentials.access_key_secret or "") not in document
 
 
-def test_without_a_signature_nothing_is_to_be_had(link: str, requires: Requires) -> None:
-    answer = curl(requires("curl"), link.partition("?")[0])
-    assert (answer.status, code(answer.body)) == (403, "AccessDenied")
+def test_a_link_without_a_signature_is_refused(link: str, requires: Requires) -> None:
+    response = curl(requires("curl"), link.partition("?")[0])
+    assert (response.status, error_code(response.body)) == (403, "AccessDenied")
 
 
-def test_the_link_as_it_was_given_is_good_also_encoded_anew(link: str, requires: Requires) -> None:
-    for same in (link, forged(link, both())):
-        answer = curl(requires("curl"), same)
-        assert (answer.status, answer.body) == (200, CONTENT)
+def test_the_original_link_is_valid_also_when_encoded_again(link: str, requires: Requires) -> None:
+    for same in (link, forged(link, combine())):
+        response = curl(requires("curl"), same)
+        assert (response.status, response.body) == (200, CONTENT)

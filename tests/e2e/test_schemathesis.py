@@ -1,4 +1,4 @@
-"""schemathesis goes through the OpenAPI document and holds the running service to it."""
+"""schemathesis tests the running service against its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import System
-from tests.e2e.uploads_system import KEY
+from tests.e2e.upload_system import KEY
 
-pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.uploads_fixtures")
+pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.upload_fixtures")
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "handler" / "openapi.json"
@@ -20,8 +20,8 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
 def run(system: System, folder: Path, *arguments: str) -> str:
-    """What schemathesis reports; its exit status must be 0."""
-    done = subprocess.run(
+    """The report of schemathesis, whose exit status must be 0."""
+    process = subprocess.run(
         [
             *(PROGRAM, "--no-color", "--config-file", HERE / "schemathesis.toml", "run", DOCUMENT),
             *("--url", system.stack.http_url, "--header", f"Authorization: Bearer {KEY}", "--workers", "1"),
@@ -32,15 +32,15 @@ def run(system: System, folder: Path, *arguments: str) -> str:
         text=True,
         timeout=900,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
-def test_the_service_keeps_to_its_document(uploading: System, tmp_path: Path) -> None:
-    report = run(uploading, tmp_path, "--max-time", "15", "--seed", "1")
+def test_the_service_matches_its_document(upload_system: System, tmp_path: Path) -> None:
+    report = run(upload_system, tmp_path, "--max-time", "15", "--seed", "1")
     assert re.search(r"Tested: 24\b", report), report
 
 
 @pytest.mark.long
-def test_the_service_keeps_to_its_document_for_minutes(uploading: System, tmp_path: Path) -> None:
-    run(uploading, tmp_path, "--max-time", "300")
+def test_the_service_matches_its_document_for_minutes(upload_system: System, tmp_path: Path) -> None:
+    run(upload_system, tmp_path, "--max-time", "300")

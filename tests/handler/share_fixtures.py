@@ -1,4 +1,4 @@
-"""Shares, made and opened through the real entry point, and the local OSS where their records are."""
+"""The service that creates and opens shares, through its real entry point, and the local OSS with their records."""
 
 from __future__ import annotations
 
@@ -77,29 +77,28 @@ def share_key(name: str) -> dict[str, str]:
     return {"id": name, "secret": base64url(name.encode().ljust(32, b"."))}
 
 
-class World(NamedTuple):
-    """A policy with its keys document, and the local OSS where there is one. `folder` is the test's own."""
+class ShareService(NamedTuple):
+    """The service under a configuration with a keys document; `oss` is None if the test needs no OSS."""
 
-    policy: Config
+    config: Config
     folder: Path
     oss: LocalOss | None = None
 
-    def with_keys(self, **changes: object) -> World:
-        """The world after the keys document was changed."""
+    def with_keys(self, **changes: object) -> ShareService:
+        """The service after a change of its keys document."""
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(keys(**changes)))
-        return self._replace(policy=self.policy._replace(keys=f"file:{path}"))
+        return self.with_config(keys=f"file:{path}")
 
-    def having(self, **changes: Any) -> World:
-        """The world under a changed policy."""
-        return self._replace(policy=self.policy._replace(**changes))
+    def with_config(self, **changes: Any) -> ShareService:
+        return self._replace(config=self.config._replace(**changes))
 
-    def having_mount(self, path: str, /, **changes: Any) -> World:
-        """The world with one mount changed."""
-        mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.policy.mounts)
-        return self.having(mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))))
+    def with_mount(self, path: str, /, **changes: Any) -> ShareService:
+        """The service after a change of the mount at a path."""
+        mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
+        return self.with_config(mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))))
 
-    def ask(
+    def request(
         self,
         path: str,
         method: str = "GET",
@@ -111,26 +110,26 @@ class World(NamedTuple):
         domain: str | None = None,
         key: str | None = None,
     ) -> Answered:
-        """What the function answers to a request for a percent-encoded path."""
+        """The response of the function to a request for a percent-encoded path."""
         sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
-        asked = event(path, method, query, sent, body=body, isBase64Encoded=False)
+        http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
         if domain is not None:
-            asked["requestContext"]["domainName"] = domain
-        return invoke(json.dumps(asked), under=self.policy, now=now)
+            http_event["requestContext"]["domainName"] = domain
+        return invoke(json.dumps(http_event), under=self.config, now=now)
 
-    def ask_share(
-        self, key: str | None = MAKER, *, now: float = NOW, domain: str | None = None, **wish: Any
+    def request_share(
+        self, key: str | None = MAKER, *, now: float = NOW, domain: str | None = None, **params: Any
     ) -> Answered:
-        """What is answered to someone who wants a share of /reports/q3.pdf, or what `wish` says."""
-        body = json.dumps({"path": "/reports/q3.pdf", **wish})
+        """The response to a request for a new share of /reports/q3.pdf, or of the path in `params`."""
+        body = json.dumps({"path": "/reports/q3.pdf", **params})
         headers = {"Content-Type": "application/json"}
-        return self.ask("/-/shares", "POST", headers=headers, body=body, now=now, domain=domain, key=key)
+        return self.request("/-/shares", "POST", headers=headers, body=body, now=now, domain=domain, key=key)
 
-    def share(self, **wish: Any) -> str:
+    def create_share(self, **params: Any) -> str:
         """The address of a new share."""
-        answer = self.ask_share(**wish)
-        assert answer.status == 201, answer
-        url = answer.json["url"]
+        response = self.request_share(**params)
+        assert response.status == 201, response
+        url = response.json["url"]
         assert isinstance(url, str)
         return url
 
@@ -145,45 +144,45 @@ class World(NamedTuple):
         key: str | None = None,
         **query: str,
     ) -> Answered:
-        """What is answered to someone who opens a share's address, with more in its query where `query` says so."""
+        """The response to a request for the address of a share, with the parameters of `query` added."""
         parts = urlsplit(url)
-        asked = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **query}
-        return self.ask(parts.path, method, asked, headers, body=body, now=now, key=key)
+        parameters = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **query}
+        return self.request(parts.path, method, parameters, headers, body=body, now=now, key=key)
 
     def use(self, url: str, nonce: str | None = None, *, now: float = NOW, accept: str = "*/*") -> Answered:
-        """What is answered to the button of a share's page, or without a nonce to a program."""
+        """The response to the form of a share's page, or without a nonce to a POST of a program."""
         body = urlencode({"nonce": nonce}) if nonce is not None else ""
         return self.open(url, "POST", {**FORM, "Accept": accept}, now=now, body=body)
 
     def uses_left(self, url: str, now: float = NOW) -> int:
-        """What the share itself says."""
-        answer = self.open(url, headers={"Accept": "application/json"}, now=now)
-        assert answer.status == 200, answer
-        left = answer.json["uses_left"]
-        assert isinstance(left, int)
-        return left
+        """The uses left, as the share itself reports them."""
+        response = self.open(url, headers={"Accept": "application/json"}, now=now)
+        assert response.status == 200, response
+        uses_left = response.json["uses_left"]
+        assert isinstance(uses_left, int)
+        return uses_left
 
     def put(self, key: str, content: bytes = b"content", content_type: str = "application/pdf") -> None:
-        """Stores an object of the bucket."""
+        """Stores an object in the bucket."""
         assert self.oss is not None
         assert self.oss.store.put(Location(BUCKET, key), content, content_type=content_type).ok
 
     def set_versioning(self, status: str) -> None:
-        """Enabled or Suspended: either way the bucket keeps versions, or did."""
+        """Sets the versioning of the bucket to Enabled or Suspended."""
         assert self.oss is not None
         bucket = Buckets(self.oss.root).get(BUCKET)
         assert bucket is not None
         bucket.change(versioning=status)
 
     def stored(self, key: str) -> bytes | None:
-        """What is stored of the state, None for nothing."""
+        """An object below the state prefix, None if it does not exist."""
         assert self.oss is not None
-        reply = self.oss.store.get(Location(BUCKET, f".links/state/{key}"))
-        return reply.body if reply.ok else None
+        response = self.oss.store.get(Location(BUCKET, f".links/state/{key}"))
+        return response.body if response.ok else None
 
 
 def token(url: str) -> str:
-    """The share in an address."""
+    """The token in the address of a share."""
     return urlsplit(url).query.removeprefix("share=")
 
 
@@ -193,20 +192,20 @@ def path(url: str) -> str:
 
 
 def nonce_of(page: Answered) -> str:
-    """The one-time nonce of a page's form."""
-    found = re.search(r'name="nonce" value="([A-Za-z0-9_-]+)"', page.body)
-    assert found is not None
-    return found[1]
+    """The nonce in the form of a page."""
+    match = re.search(r'name="nonce" value="([A-Za-z0-9_-]+)"', page.body)
+    assert match is not None
+    return match[1]
 
 
-def world(folder: Path, text: str = LINKS) -> World:
-    """A world without OSS: what plain shares need."""
-    return World(policy(text), folder).with_keys()
+def share_service(folder: Path, links: str = LINKS) -> ShareService:
+    """The service without an OSS, which is enough for plain shares."""
+    return ShareService(policy(links), folder).with_keys()
 
 
 @contextmanager
-def world_with_oss(folder: Path) -> Iterator[World]:
-    """A world with a local OSS of its own."""
+def share_service_with_oss(folder: Path) -> Iterator[ShareService]:
+    """The service with a local OSS of its own."""
     with local_oss(folder / "oss") as running:
-        found = policy(LINKS, {"LINK_OSS_ENDPOINT": running.url})
-        yield World(found, folder, running).with_keys()
+        config = policy(LINKS, {"LINK_OSS_ENDPOINT": running.url})
+        yield ShareService(config, folder, running).with_keys()

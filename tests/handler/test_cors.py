@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.stack import Stack
-from tests.handler.share_fixtures import LINKS, MAKER, World, keys, world
+from tests.handler.share_fixtures import LINKS, MAKER, ShareService, keys, share_service
 
 ROOT = Path(__file__).parents[2]
 APP = "https://app.example.com"
@@ -20,14 +20,14 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> World:
-    return world(tmp_path, TOP + LINKS)
+def found(tmp_path: Path) -> ShareService:
+    return share_service(tmp_path, TOP + LINKS)
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> World:
+def alone(tmp_path: Path) -> ShareService:
     """Where no platform echoes the origin."""
-    return world(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
+    return share_service(tmp_path, TOP + 'cors_allow_origin = "function"\n' + LINKS)
 
 
 def cors_headers(headers: dict[str, str]) -> set[str]:
@@ -35,8 +35,8 @@ def cors_headers(headers: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", ["/-/sign", "/-/shares", "/-/form", "/-/uploads", "/reports/q3.pdf"])
-def test_a_preflight_is_answered_without_a_key(alone: World, path: str) -> None:
-    answer = alone.ask(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
+def test_a_preflight_is_answered_without_a_key(alone: ShareService, path: str) -> None:
+    answer = alone.request(path, "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert (answer.status, answer.body) == (204, "")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
     assert answer.headers["Access-Control-Allow-Methods"] == answer.headers["Allow"]
@@ -45,19 +45,22 @@ def test_a_preflight_is_answered_without_a_key(alone: World, path: str) -> None:
     assert "Origin" in answer.headers["Vary"].split(", ")
 
 
-def test_a_preflight_names_the_route_s_own_methods(alone: World) -> None:
+def test_a_preflight_names_the_route_s_own_methods(alone: ShareService) -> None:
     headers = {"Origin": APP, **PREFLIGHT}
-    assert alone.ask("/-/shares", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
-    one = alone.ask("/-/shares/a", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
+    assert (
+        alone.request("/-/shares", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
+        == "POST, OPTIONS"
+    )
+    one = alone.request("/-/shares/a", "OPTIONS", headers=headers).headers["Access-Control-Allow-Methods"]
     assert one == "GET, HEAD, DELETE, OPTIONS"
 
 
-def test_an_answer_may_be_read_and_so_may_a_refusal(alone: World) -> None:
+def test_an_answer_may_be_read_and_so_may_a_refusal(alone: ShareService) -> None:
     headers = {"Origin": APP, "Accept": "application/json"}
-    for answer in (alone.ask("/-/health", headers=headers), alone.ask("/reports/q3.pdf", headers=headers)):
+    for answer in (alone.request("/-/health", headers=headers), alone.request("/reports/q3.pdf", headers=headers)):
         assert answer.headers["Access-Control-Allow-Origin"] == APP
         assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Fc-Request-Id"
-    assert alone.ask("/reports/q3.pdf", headers=headers, key=MAKER).status == 200
+    assert alone.request("/reports/q3.pdf", headers=headers, key=MAKER).status == 200
 
 
 @pytest.mark.parametrize(
@@ -77,37 +80,37 @@ def test_an_answer_may_be_read_and_so_may_a_refusal(alone: World) -> None:
         "http://localhost:3001",
     ],
 )
-def test_only_the_origins_named_are_let_in(alone: World, origin: str) -> None:
+def test_only_the_origins_named_are_let_in(alone: ShareService, origin: str) -> None:
     for method, more in (("OPTIONS", PREFLIGHT), ("GET", {})):
-        answer = alone.ask("/-/health", method, headers={"Origin": origin, **more})
+        answer = alone.request("/-/health", method, headers={"Origin": origin, **more})
         assert cors_headers(answer.headers) == set()
 
 
-def test_credentials_are_never_allowed_and_no_star_is_said(alone: World) -> None:
+def test_credentials_are_never_allowed_and_no_star_is_said(alone: ShareService) -> None:
     for method in ("GET", "OPTIONS"):
-        headers = alone.ask("/-/health", method, headers={"Origin": APP, **PREFLIGHT}).headers
+        headers = alone.request("/-/health", method, headers={"Origin": APP, **PREFLIGHT}).headers
         assert "Access-Control-Allow-Credentials" not in headers
         assert "*" not in headers["Access-Control-Allow-Origin"]
 
 
-def test_a_redirect_is_not_read(alone: World) -> None:
-    answer = alone.ask("/open/a.txt", headers={"Origin": APP})
+def test_a_redirect_is_not_read(alone: ShareService) -> None:
+    answer = alone.request("/open/a.txt", headers={"Origin": APP})
     assert (answer.status, cors_headers(answer.headers)) == (302, set())
 
 
-def test_what_function_compute_says_itself_is_not_said_again(found: World) -> None:
-    preflight = found.ask("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
+def test_what_function_compute_says_itself_is_not_said_again(found: ShareService) -> None:
+    preflight = found.request("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert cors_headers(preflight.headers) == {
         "Access-Control-Allow-Methods",
         "Access-Control-Allow-Headers",
         "Access-Control-Max-Age",
     }
-    answer = found.ask("/-/health", headers={"Origin": APP})
+    answer = found.request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == {"Access-Control-Expose-Headers"}
 
 
 def test_where_no_origin_is_named_there_is_no_cors(tmp_path: Path) -> None:
-    answer = world(tmp_path).ask("/-/health", headers={"Origin": APP})
+    answer = share_service(tmp_path).request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == set()
 
 

@@ -3,7 +3,7 @@ import java.net.HttpURLConnection;
 import java.net.URI;
 import java.util.Base64;
 
-/** Java's HttpURLConnection, as anybody calls it: `java Get.java METHOD URL…` prints "status length base64" a line. */
+/** Java's HttpURLConnection, with its defaults: `java Get.java METHOD URL…` prints a line "status length base64" for each URL. */
 public class Get {
     public static void main(String[] arguments) throws Exception {
         for (int i = 1; i < arguments.length; i++) {
@@ -12,8 +12,8 @@ public class Get {
             int status = connection.getResponseCode();
             try (InputStream body = status < 400 ? connection.getInputStream() : connection.getErrorStream()) {
                 byte[] bytes = body == null ? new byte[0] : body.readAllBytes();
-                String text = Base64.getEncoder().encodeToString(bytes);
-                System.out.println(status + " " + connection.getContentLength() + " " + text);
+                String content = Base64.getEncoder().encodeToString(bytes);
+                System.out.println(status + " " + connection.getContentLength() + " " + content);
             }
         }
     }

@@ -1,7 +1,7 @@
-"""What a caller can have signed is an allow-list.
+"""An allow-list decides what is signed for a caller.
 
-Every sub-resource and every x-oss-* header of the OSS reference is tried, in the query and in the headers, for every
-method, through every route. It is refused or it is ignored; it is never in what is signed.
+These tests send every sub-resource and every x-oss-* header of the OSS reference, in the query and in the headers, for
+every method, to every route. Each is refused or ignored, and never signed.
 
 Sources: the OSS pages "PutObject", "PostObject", "CopyObject", "AppendObject", "InitiateMultipartUpload", "Common HTTP
 headers", "Include a signature in the Authorization header"; oss2's own list of sub-resources.
@@ -20,7 +20,7 @@ import pytest
 from handler.config.load import QUERY
 from signer import verify
 from tests.handler.client import KEYS, SIGNATURE
-from tests.handler.upload_fixtures import WRITER, Uploads, query_of, uploads, uploads_with_oss
+from tests.handler.upload_fixtures import WRITER, UploadService, query_of, upload_service, upload_service_with_oss
 
 SUB_RESOURCES = sorted(
     {
@@ -92,18 +92,18 @@ POST_ROUTES: Mapping[str, Mapping[str, object]] = {
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Uploads:
-    return uploads(tmp_path_factory.mktemp("plain"))
+def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
+    return upload_service(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:
-    with uploads_with_oss(tmp_path_factory.mktemp("kept")) as found:
-        yield found
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
+    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
+        yield running
 
 
 def links_in(document: Any) -> Iterator[dict[str, Any]]:
-    """Every link of an answer, wherever it stands."""
+    """Every link in the JSON of a response, at any depth."""
     if isinstance(document, list):
         for item in document:
             yield from links_in(item)
@@ -114,8 +114,8 @@ def links_in(document: Any) -> Iterator[dict[str, Any]]:
             yield from links_in(value)
 
 
-def check(world: Uploads, document: Any, own: frozenset[str] = frozenset()) -> int:
-    """How many links there are; each signs nothing but what is known here, and holds with exactly that."""
+def check(service: UploadService, document: Any, own: frozenset[str] = frozenset()) -> int:
+    """The number of links; each must sign only known parameters, and be valid with exactly its headers."""
     count = 0
     for link in links_in(document):
         headers = link.get("headers", {})
@@ -123,13 +123,13 @@ def check(world: Uploads, document: Any, own: frozenset[str] = frozenset()) -> i
         assert query <= own, query
         assert {name.lower() for name in headers} <= SIGNED_HEADERS
         method = link.get("method", "PUT")
-        assert verify(method, link["url"], headers=headers, credentials=KEYS, now=world.now).ok
+        assert verify(method, link["url"], headers=headers, credentials=KEYS, now=service.now).ok
         count += 1
     return count
 
 
 def check_form(form: Any) -> None:
-    """A form's policy names nothing but what is known here."""
+    """The policy of a form must contain only known fields."""
     conditions = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
     names = {
         next(iter(c)) if isinstance(c, dict) else c[1] if len(c) == 3 and c[0] != "content-length-range" else c[0]
@@ -140,31 +140,24 @@ def check_form(form: Any) -> None:
     assert set(form["fields"]) <= {"key", "policy", "x-oss-signature", "x-oss-content-type", *FORM_FIELDS}
 
 
-def _condition(condition: Any) -> str:
-    """What a condition is about."""
-    if isinstance(condition, dict):
-        return str(*condition)
-    return str(condition[0] if condition[0] == "content-length-range" else condition[1])
-
-
 class TestObjectPath:
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("path", ["/both/a", "/out/a"])
     def test_a_query_parameter_is_refused_by_name_unless_the_mount_lists_it(
-        self, plain: Uploads, path: str, method: str
+        self, plain: UploadService, path: str, method: str
     ) -> None:
-        listed = {mount.path: mount.query for mount in plain.policy.mounts}[path[:-1]]
+        listed = {mount.path: mount.query for mount in plain.config.mounts}[path[:-1]]
         for name in SUB_RESOURCES:
             if name in listed:
                 continue
             for value in VALUES:
-                answer = plain.ask(path, method, {name: value})
-                assert answer.status == 400, name
+                response = plain.request(path, method, {name: value})
+                assert response.status == 400, name
                 if method == "GET":
-                    assert answer.code == "not_signable"
-                    assert repr(name) in answer.json["detail"]
+                    assert response.code == "not_signable"
+                    assert repr(name) in response.json["detail"]
 
-    def test_other_spellings_of_what_is_listed_are_refused(self, plain: Uploads) -> None:
+    def test_other_spellings_of_listed_parameters_are_refused(self, plain: UploadService) -> None:
         for name in (
             "versionid",
             "VersionId",
@@ -174,9 +167,9 @@ class TestObjectPath:
             "x-oss-process\n",
             "response-",
         ):
-            assert plain.ask("/both/a", query={name: "1"}).status == 400, name
+            assert plain.request("/both/a", query={name: "1"}).status == 400, name
 
-    def test_what_is_listed_has_only_values_that_are_offered(self, plain: Uploads) -> None:
+    def test_a_listed_parameter_accepts_only_allowed_values(self, plain: UploadService) -> None:
         for value in (
             "image/resize,w_101",
             "image/watermark,image_a2V5cy5qc29u",
@@ -184,131 +177,134 @@ class TestObjectPath:
             "image/resize,w_100/",
             "sys/saveas",
         ):
-            assert plain.ask("/both/a", query={"x-oss-process": value}).code == "bad_query"
+            assert plain.request("/both/a", query={"x-oss-process": value}).code == "bad_query"
         for value in ("0", "819199", "838860801", "0x1", "1e6", "819200 ", "八一九二〇〇"):
-            assert plain.ask("/both/a", query={"x-oss-traffic-limit": value}).code == "bad_query"
+            assert plain.request("/both/a", query={"x-oss-traffic-limit": value}).code == "bad_query"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
-    def test_a_header_of_the_request_is_in_no_link(self, plain: Uploads, method: str) -> None:
+    def test_the_headers_of_the_request_are_not_signed(self, plain: UploadService, method: str) -> None:
         unkeyed = [name for name in HEADERS if name != "authorization"]
-        before = plain.ask("/both/a", method, headers={"Accept": "application/json"})
+        before = plain.request("/both/a", method, headers={"Accept": "application/json"})
         for name in unkeyed:
             for value in VALUES:
-                answer = plain.ask("/both/a", method, headers={"Accept": "application/json", name: value})
-                assert (answer.status, answer.body) == (before.status, before.body)
-                assert answer.headers.get("Location") is None
+                response = plain.request("/both/a", method, headers={"Accept": "application/json", name: value})
+                assert (response.status, response.body) == (before.status, before.body)
+                assert response.headers.get("Location") is None
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH", "TRACE"])
-    def test_no_other_method_gives_a_link(self, plain: Uploads, method: str) -> None:
+    def test_other_methods_return_no_link(self, plain: UploadService, method: str) -> None:
         for name in SUB_RESOURCES:
-            answer = plain.ask("/both/a", method, {name: ""})
-            assert answer.status == 405
-            assert "Location" not in answer.headers
+            response = plain.request("/both/a", method, {name: ""})
+            assert response.status == 405
+            assert "Location" not in response.headers
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_with_a_share_everything_else_is_dropped(self, plain: Uploads, method: str) -> None:
-        made = plain.post("/-/shares", {"path": "/both/a"}, WRITER)
-        share = made.json["url"].partition("share=")[2]
+    def test_with_a_share_all_other_parameters_are_dropped(self, plain: UploadService, method: str) -> None:
+        created = plain.post("/-/shares", {"path": "/both/a"}, WRITER)
+        share = created.json["url"].partition("share=")[2]
         for name in SUB_RESOURCES:
-            answer = plain.ask("/both/a", method, {"share": share, name: "1"}, {name: "1"} if name in HEADERS else None)
-            assert answer.status == 302
-            assert set(query_of(answer.headers["Location"])) == SIGNATURE
+            response = plain.request(
+                "/both/a", method, {"share": share, name: "1"}, {name: "1"} if name in HEADERS else None
+            )
+            assert response.status == 302
+            assert set(query_of(response.headers["Location"])) == SIGNATURE
 
-    def test_where_unknown_names_are_ignored_they_are_not_signed(self, plain: Uploads) -> None:
-        ignoring = plain.having_mount("/out/", unknown_query="ignore")
+    def test_ignored_parameters_are_not_signed(self, plain: UploadService) -> None:
+        ignoring = plain.with_mount("/out/", unknown_query="ignore")
         for name in SUB_RESOURCES:
-            answer = ignoring.ask("/out/a", query={name: "1"})
-            assert set(query_of(answer.headers["Location"])) == SIGNATURE
+            response = ignoring.request("/out/a", query={name: "1"})
+            assert set(query_of(response.headers["Location"])) == SIGNATURE
 
 
 class TestSign:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_sub_resource_is_refused_by_name(self, plain: Uploads, method: str) -> None:
+    def test_a_sub_resource_is_refused_by_name(self, plain: UploadService, method: str) -> None:
         names = [name for name in SUB_RESOURCES if method == "PUT" or name not in MAY_LIST]
         size = {"size": 5} if method == "PUT" else {}
         for value in (*VALUES, None, 1, ["1"]):
-            wishes = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*wishes), strict=True):
+            items = [{"path": "/both/a", "method": method, "query": {name: value}, **size} for name in names]
+            for name, result in zip(names, plain.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-    def test_a_header_is_refused_by_name(self, plain: Uploads, method: str) -> None:
+    def test_a_header_is_refused_by_name(self, plain: UploadService, method: str) -> None:
         size = {"size": 5} if method == "PUT" else {}
         names = [
             spelling for name in HEADERS for spelling in (name, name.title(), name.upper(), f"{name} ", f" {name}")
         ]
         for value in VALUES:
-            wishes = [{"path": "/both/a", "method": method, "headers": {name: value}, **size} for name in names]
-            for name, result in zip(names, plain.sign(*wishes), strict=True):
+            items = [{"path": "/both/a", "method": method, "headers": {name: value}, **size} for name in names]
+            for name, result in zip(names, plain.sign(*items), strict=True):
                 assert result["error"]["code"] == "not_signable", name
                 assert repr(name) in result["error"]["detail"]
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "COPY"])
-    def test_no_other_method_is_signed(self, plain: Uploads, method: str) -> None:
+    def test_other_methods_are_not_signed(self, plain: UploadService, method: str) -> None:
         names = [{"query": {name: ""}} for name in SUB_RESOURCES] + [{"headers": {name: "1"}} for name in HEADERS]
         for result in plain.sign(*[{"path": "/both/a", "method": method, **more} for more in names]):
             assert result["error"]["code"] == "bad_body"
 
-    def test_what_reads_takes_no_header_at_all(self, plain: Uploads) -> None:
+    def test_downloads_accept_no_headers(self, plain: UploadService) -> None:
         for name in ("Content-Type", "Content-MD5", "x-oss-meta-a"):
             assert plain.sign({"path": "/both/a", "headers": {name: "a"}})[0]["error"]["code"] == "not_signable"
 
 
 @pytest.mark.parametrize("route", POST_ROUTES)
 class TestRoutes:
-    def test_a_member_of_the_body_is_refused_by_name(self, plain: Uploads, route: str) -> None:
+    def test_a_member_of_the_body_is_refused_by_name(self, plain: UploadService, route: str) -> None:
         for name in {*SUB_RESOURCES, *HEADERS, "query", "headers"} - {"expires"}:
-            answer = plain.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
-            assert (answer.status, answer.code) == (400, "bad_body"), name
-            assert repr(name) in answer.json["detail"]
+            response = plain.post(route, {**POST_ROUTES[route], name: "1"}, WRITER)
+            assert (response.status, response.code) == (400, "bad_body"), name
+            assert repr(name) in response.json["detail"]
 
-    def test_the_request_s_own_query_and_headers_are_in_nothing(self, kept: Uploads, route: str) -> None:
-        wish = json.dumps(POST_ROUTES[route])
+    def test_the_query_and_headers_of_the_request_are_not_signed(self, service: UploadService, route: str) -> None:
+        params = json.dumps(POST_ROUTES[route])
         links = 0
         names = sorted({*SUB_RESOURCES, *HEADERS} - {"authorization"})
-        # Every one by itself where it costs nothing, all at once where each starts an upload.
+        # Each name separately, but all at once if each request would start an upload.
         for chosen in [names] if route == "/-/uploads" else [names, *([name] for name in names)]:
-            asked = dict.fromkeys(chosen, "1")
-            headers = {**asked, "Content-Type": "application/json"}
-            answer = kept.ask(route, "POST", asked, headers, body=wish, key=WRITER)
-            assert answer.status in (200, 201), answer
-            links += check(kept, answer.json)
+            extra = dict.fromkeys(chosen, "1")
+            headers = {**extra, "Content-Type": "application/json"}
+            response = service.request(route, "POST", extra, headers, body=params, key=WRITER)
+            assert response.status in (200, 201), response
+            links += check(service, response.json)
             if route == "/-/form":
-                check_form(answer.json)
+                check_form(response.json)
             if route == "/-/shares":
-                shared = kept.ask("/both/a", query={**asked, "share": answer.json["url"].partition("share=")[2]})
+                shared = service.request(
+                    "/both/a", query={**extra, "share": response.json["url"].partition("share=")[2]}
+                )
                 assert set(query_of(shared.headers["Location"])) == SIGNATURE
         assert links or route in ("/-/form", "/-/shares")
 
-    def test_a_path_is_only_a_path(self, plain: Uploads, route: str) -> None:
-        """What looks like a query in a path is part of the key, and percent-encoded."""
+    def test_a_query_in_a_path_is_part_of_the_key(self, plain: UploadService, route: str) -> None:
         for name in SUB_RESOURCES:
             path = f"/both/a?{name}=1&acl#x"
-            wish = {"links": [{"path": path}]} if route == "/-/sign" else {"path": path}
+            params = {"links": [{"path": path}]} if route == "/-/sign" else {"path": path}
             if route == "/-/uploads":
                 continue
-            answer = plain.post(route, wish, WRITER)
-            assert answer.status in (200, 201)
-            check(plain, answer.json)
+            response = plain.post(route, params, WRITER)
+            assert response.status in (200, 201)
+            check(plain, response.json)
             if route == "/-/form":
-                assert answer.json["fields"]["key"] == path[1:]
+                assert response.json["fields"]["key"] == path[1:]
 
 
 class TestParts:
-    def test_further_parts_sign_nothing_more(self, kept: Uploads) -> None:
-        found = kept.upload(path="/both/parts.bin")
-        route = f"/-/uploads/{found['upload_id']}/parts"
+    def test_further_parts_sign_no_other_parameters(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/both/parts.bin")
+        route = f"/-/uploads/{upload['upload_id']}/parts"
         names = sorted({*SUB_RESOURCES, *HEADERS} - {"authorization"})
-        asked = dict.fromkeys(names, "1")
-        answer = kept.ask(
+        extra = dict.fromkeys(names, "1")
+        response = service.request(
             route,
             "POST",
-            asked,
-            {**asked, "Content-Type": "application/json"},
+            extra,
+            {**extra, "Content-Type": "application/json"},
             body=json.dumps({"path": "/both/parts.bin"}),
         )
-        assert check(kept, answer.json) == 5
+        assert check(service, response.json) == 5
         for name in {*names} - {"expires"}:
-            answer = kept.post(route, {"path": "/both/parts.bin", name: "1"})
-            assert (answer.status, answer.code) == (400, "bad_body")
+            response = service.post(route, {"path": "/both/parts.bin", name: "1"})
+            assert (response.status, response.code) == (400, "bad_body")

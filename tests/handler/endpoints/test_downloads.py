@@ -1,4 +1,4 @@
-"""`download`: an object that arrives as a file, under a name that every browser reads the same way (RFC 6266)."""
+"""`download`: an object is saved as a file, with a name that every browser reads in the same way (RFC 6266)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.handler.client import ask, mount, raw_path
 
 
 def disposition(download: str, path: str = "/exampledir/a.txt") -> str:
-    answered = ask(path, query={"download": download})
-    assert answered.status == 302, answered
-    assert set(answered.query) == {"response-content-disposition"}
-    assert answered.signs()
-    return answered.query["response-content-disposition"]
+    response = ask(path, query={"download": download})
+    assert response.status == 302, response
+    assert set(response.query) == {"response-content-disposition"}
+    assert response.signs()
+    return response.query["response-content-disposition"]
 
 
-def name_by_werkzeug(header: str) -> str:
+def werkzeug_name(header: str) -> str:
     kind, options = parse_options_header(header)
     assert kind == "attachment"
     return options["filename"]
 
 
-def name_by_email(header: str) -> str | None:
-    """Python's own reader of mail takes the first of two names, so it is shown the extended one alone (RFC 2231)."""
+def email_name(header: str) -> str | None:
+    """As Python's email package reads it, which takes the first name and so gets only the extended one (RFC 2231)."""
     message = Message()
     message["Content-Disposition"] = "attachment; filename*=" + header.partition("; filename*=")[2]
     assert message.get_content_disposition() == "attachment"
@@ -47,33 +47,33 @@ def name_by_email(header: str) -> str | None:
         ("it's (1)*.txt", "attachment; filename=\"it's (1)*.txt\"; filename*=UTF-8''it%27s%20%281%29%2A.txt"),
     ],
 )
-def test_a_name_stands_twice_once_in_ascii_and_once_whole(name: str, header: str) -> None:
+def test_a_name_is_sent_in_ascii_and_in_full(name: str, header: str) -> None:
     assert disposition(name) == header
 
 
-# A "\" is refused and a control character too; everything else is a name.
+# A slash, a backslash and control characters are refused; every other character is allowed.
 NAMES = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=60
 ).filter(lambda name: len(name.encode()) <= 255)
 
 
 @given(NAMES)
-def test_strangers_parsers_read_back_the_very_name(name: str) -> None:
+def test_other_parsers_read_the_same_name(name: str) -> None:
     header = disposition(name)
-    assert name_by_werkzeug(header) == name
-    assert name_by_email(header) == name.strip()
+    assert werkzeug_name(header) == name
+    assert email_name(header) == name.strip()
     assert header.isascii()
     assert header.isprintable()
 
 
 @given(NAMES)
-def test_a_client_that_knows_no_rfc_6266_gets_a_safe_ascii_name(name: str) -> None:
-    plain = disposition(name).split("; filename*=")[0]
-    assert plain.startswith('attachment; filename="')
-    assert plain.endswith('"')
-    assert '"' not in plain.removeprefix('attachment; filename="')[:-1]
-    assert "\\" not in plain
-    assert "%" not in plain
+def test_a_client_without_rfc_6266_gets_a_safe_ascii_name(name: str) -> None:
+    ascii_part = disposition(name).split("; filename*=")[0]
+    assert ascii_part.startswith('attachment; filename="')
+    assert ascii_part.endswith('"')
+    assert '"' not in ascii_part.removeprefix('attachment; filename="')[:-1]
+    assert "\\" not in ascii_part
+    assert "%" not in ascii_part
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_a_client_that_knows_no_rfc_6266_gets_a_safe_ascii_name(name: str) -> No
         ("/exampledir/a%2Fb.txt", "b.txt"),
     ],
 )
-def test_an_empty_download_takes_the_objects_own_name(path: str, name: str) -> None:
+def test_an_empty_download_uses_the_name_of_the_object(path: str, name: str) -> None:
     header = disposition("", path)
-    assert name_by_werkzeug(header) == name_by_email(header) == name
+    assert werkzeug_name(header) == email_name(header) == name
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_an_empty_download_takes_the_objects_own_name(path: str, name: str) -> N
     ["sub/", "a\\b.txt", "a" * 300 + ".txt", "你" * 100],
     ids=["a folder", "a backslash", "300 letters", "300 bytes"],
 )
-def test_an_object_whose_own_name_is_no_file_name_is_downloaded_without_one(key: str) -> None:
+def test_an_object_whose_name_is_not_a_file_name_is_downloaded_without_one(key: str) -> None:
     assert disposition("", raw_path(f"/exampledir/{key}")) == "attachment"
 
 
@@ -103,25 +103,25 @@ def test_an_object_whose_own_name_is_no_file_name_is_downloaded_without_one(key:
     "name",
     ["a/b", "/", "../a", "a\\b", "a\nb", "a\r\nX: y", "\0", "\x7f", "\x85", "a" * 256, "你" * 86, "\ud800", "a\udfff"],
 )
-def test_what_is_no_file_name_is_refused_by_name(name: str) -> None:
-    answered = ask(query={"download": name})
-    assert (answered.status, answered.code) == (400, "bad_download")
-    assert "download" in answered.json["detail"]
-    assert name not in answered.json["detail"] or name == "/"
+def test_an_invalid_file_name_is_refused(name: str) -> None:
+    response = ask(query={"download": name})
+    assert (response.status, response.code) == (400, "bad_download")
+    assert "download" in response.json["detail"]
+    assert name not in response.json["detail"] or name == "/"
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "你" * 85])
-def test_a_file_name_has_up_to_255_bytes(name: str) -> None:
-    assert name_by_werkzeug(disposition(name)) == name
+def test_a_file_name_has_at_most_255_bytes(name: str) -> None:
+    assert werkzeug_name(disposition(name)) == name
 
 
-def test_a_download_is_allowed_whatever_the_mount_lists() -> None:
+def test_a_download_is_allowed_on_every_mount() -> None:
     for under in (mount(query=[]), mount(unknown_query="ignore"), mount(query=["response-content-disposition"])):
         for method in ("GET", "HEAD"):
-            answered = ask(method=method, query={"download": "b.txt"}, under=under)
-            assert name_by_werkzeug(answered.query["response-content-disposition"]) == "b.txt"
-            assert answered.signs(method)
+            response = ask(method=method, query={"download": "b.txt"}, under=under)
+            assert werkzeug_name(response.query["response-content-disposition"]) == "b.txt"
+            assert response.signs(method)
 
 
-def test_a_disposition_of_ones_own_needs_to_be_listed() -> None:
+def test_a_custom_disposition_must_be_listed() -> None:
     assert ask(query={"response-content-disposition": "inline"}).code == "not_signable"

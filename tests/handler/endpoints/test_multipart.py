@@ -1,4 +1,4 @@
-"""Multipart uploads: started here, sent into OSS part by part, resumed, completed and aborted."""
+"""Multipart uploads: started here, sent to OSS part by part, resumed, completed and aborted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.handler.upload_fixtures import (
     MEGABYTE,
     PART,
     WRITER,
-    Uploads,
+    UploadService,
+    follow_link,
     share_key,
-    uploads,
-    uploads_with_oss,
-    use,
+    upload_service,
+    upload_service_with_oss,
 )
 
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
@@ -31,156 +31,161 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:
-    with uploads_with_oss(tmp_path_factory.mktemp("kept")) as found:
-        yield found
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
+    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
+        yield running
 
 
 @pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uploads:
-    """A world whose OSS starts every upload and is asked nothing else."""
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UploadService:
+    """The service with an OSS that starts every upload and receives no other request."""
     body = b"<InitiateMultipartUploadResult><UploadId>0004B9894A22E5B1888A1E29F823EXAM</UploadId>"
-    answered = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
-    monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: answered)
-    return uploads(tmp_path)
+    response = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
+    monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: response)
+    return upload_service(tmp_path)
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Uploads:
-    return uploads(tmp_path)
+def plain(tmp_path: Path) -> UploadService:
+    return upload_service(tmp_path)
 
 
-def parts_of(world: Uploads, upload: dict[str, Any], key: str | None = None, /, **wish: object) -> Answered:
-    """What is answered to someone who resumes an upload."""
-    return world.post(f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **wish}, key)
+def parts_of(service: UploadService, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
+    """The response to a request for the parts of an upload."""
+    return service.post(
+        f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **params}, key
+    )
 
 
 def send(part: dict[str, Any], content: bytes = CONTENT) -> str:
-    """Uploads a part; its ETag."""
+    """Uploads a part, and returns its ETag."""
     import requests
 
-    start = (part["part_number"] - 1) * PART
-    body = content[start : start + int(part["headers"]["Content-Length"])]
-    answer = requests.put(part["url"], data=body, headers=part["headers"], timeout=30)
-    assert answer.status_code == 200, answer.text
-    return answer.headers["ETag"]
+    offset = (part["part_number"] - 1) * PART
+    body = content[offset : offset + int(part["headers"]["Content-Length"])]
+    response = requests.put(part["url"], data=body, headers=part["headers"], timeout=30)
+    assert response.status_code == 200, response.text
+    return response.headers["ETag"]
 
 
-def whole(etags: dict[int, str]) -> bytes:
-    """The document that completes an upload."""
+def complete_document(etags: dict[int, str]) -> bytes:
+    """The XML document that completes an upload."""
     parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in sorted(etags.items()))
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 
 
 class TestUpload:
-    def test_parts_are_sent_and_become_the_object(self, kept: Uploads) -> None:
-        found = kept.upload(path="/in/季度 big.bin", content_type="text/plain")
-        assert found["part_count"] == 3
-        assert [part["part_number"] for part in found["parts"]] == [1, 2, 3]
-        assert [part["headers"]["Content-Length"] for part in found["parts"]] == [str(PART), str(PART), "7"]
-        etags = {part["part_number"]: send(part) for part in reversed(found["parts"])}
-        assert use(found["complete"], whole(etags)).status == 200
-        assert kept.stored("inbox/季度 big.bin") == CONTENT
-        assert kept.headers_of("inbox/季度 big.bin")["content-type"] == "text/plain"
+    def test_parts_become_the_object(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/in/季度 big.bin", content_type="text/plain")
+        assert upload["part_count"] == 3
+        assert [part["part_number"] for part in upload["parts"]] == [1, 2, 3]
+        assert [part["headers"]["Content-Length"] for part in upload["parts"]] == [str(PART), str(PART), "7"]
+        etags = {part["part_number"]: send(part) for part in reversed(upload["parts"])}
+        assert follow_link(upload["complete"], complete_document(etags)).status == 200
+        assert service.stored("inbox/季度 big.bin") == CONTENT
+        assert service.stored_headers("inbox/季度 big.bin")["content-type"] == "text/plain"
 
-    def test_it_is_resumed_where_it_broke(self, kept: Uploads) -> None:
-        found = kept.upload(path="/in/resumed.bin")
-        etags = {1: send(found["parts"][0])}
-        again = parts_of(kept, found, path="/in/resumed.bin", **{"from": 2}).json
-        assert (again["upload_id"], again["part_count"]) == (found["upload_id"], 3)
+    def test_an_upload_is_resumed_after_a_break(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/in/resumed.bin")
+        etags = {1: send(upload["parts"][0])}
+        again = parts_of(service, upload, path="/in/resumed.bin", **{"from": 2}).json
+        assert (again["upload_id"], again["part_count"]) == (upload["upload_id"], 3)
         assert [part["part_number"] for part in again["parts"]] == [2, 3]
         etags |= {part["part_number"]: send(part) for part in again["parts"]}
-        assert use(again["complete"], whole(etags)).status == 200
-        assert kept.stored("inbox/resumed.bin") == CONTENT
+        assert follow_link(again["complete"], complete_document(etags)).status == 200
+        assert service.stored("inbox/resumed.bin") == CONTENT
 
-    def test_links_that_ended_are_made_anew(self, kept: Uploads) -> None:
-        earlier = kept._replace(now=kept.now - 600)
-        found = earlier.upload(path="/in/expired.bin", expires="5m")
-        assert use(found["parts"][2], b"the end") == (403, "AccessDenied")
-        again = parts_of(kept, found, path="/in/expired.bin", **{"from": 3, "count": 1}).json
-        assert use(again["parts"][0], b"the end").status == 200
+    def test_expired_links_are_renewed(self, service: UploadService) -> None:
+        earlier = service._replace(now=service.now - 600)
+        upload = earlier.start_upload(path="/in/expired.bin", expires="5m")
+        assert follow_link(upload["parts"][2], b"the end") == (403, "AccessDenied")
+        again = parts_of(service, upload, path="/in/expired.bin", **{"from": 3, "count": 1}).json
+        assert follow_link(again["parts"][0], b"the end").status == 200
 
-    def test_it_is_aborted(self, kept: Uploads) -> None:
-        found = kept.upload(path="/in/aborted.bin")
-        etags = {1: send(found["parts"][0])}
-        assert use(found["abort"]).status == 204
-        assert use(found["complete"], whole(etags)) == (404, "NoSuchUpload")
-        assert kept.stored("inbox/aborted.bin") is None
+    def test_an_upload_is_aborted(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/in/aborted.bin")
+        etags = {1: send(upload["parts"][0])}
+        assert follow_link(upload["abort"]).status == 204
+        assert follow_link(upload["complete"], complete_document(etags)) == (404, "NoSuchUpload")
+        assert service.stored("inbox/aborted.bin") is None
 
-    def test_an_object_that_is_there_is_told_at_the_start(self, kept: Uploads) -> None:
-        kept.put("inbox/there.bin", b"older")
-        answer = kept.post("/-/uploads", {"path": "/in/there.bin", "size": 5})
-        assert (answer.status, answer.code) == (409, "object_exists")
+    def test_an_existing_object_is_reported_at_the_start(self, service: UploadService) -> None:
+        service.put("inbox/there.bin", b"older")
+        response = service.post("/-/uploads", {"path": "/in/there.bin", "size": 5})
+        assert (response.status, response.code) == (409, "object_exists")
 
-    def test_an_object_that_came_meanwhile_stays(self, kept: Uploads) -> None:
-        found = kept.upload(path="/in/raced.bin")
-        etags = {part["part_number"]: send(part) for part in found["parts"]}
-        kept.put("inbox/raced.bin", b"first")
-        assert use(found["complete"], whole(etags)) == (409, "FileAlreadyExists")
-        assert use(found["complete"], whole(etags), x_oss_forbid_overwrite=None) == (403, "SignatureDoesNotMatch")
-        assert kept.stored("inbox/raced.bin") == b"first"
+    def test_an_object_stored_in_the_meantime_is_not_replaced(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/in/raced.bin")
+        etags = {part["part_number"]: send(part) for part in upload["parts"]}
+        service.put("inbox/raced.bin", b"first")
+        assert follow_link(upload["complete"], complete_document(etags)) == (409, "FileAlreadyExists")
+        assert follow_link(upload["complete"], complete_document(etags), x_oss_forbid_overwrite=None) == (
+            403,
+            "SignatureDoesNotMatch",
+        )
+        assert service.stored("inbox/raced.bin") == b"first"
 
-    def test_of_two_uploads_to_one_path_the_first_wins(self, kept: Uploads) -> None:
-        first, second = (kept.upload(path="/in/twice.bin") for _ in range(2))
-        tags = [{part["part_number"]: send(part) for part in found["parts"]} for found in (first, second)]
-        assert use(second["complete"], whole(tags[1])).status == 200
-        assert use(first["complete"], whole(tags[0])) == (409, "FileAlreadyExists")
+    def test_the_first_of_two_uploads_to_one_path_wins(self, service: UploadService) -> None:
+        first, second = (service.start_upload(path="/in/twice.bin") for _ in range(2))
+        etags = [{part["part_number"]: send(part) for part in upload["parts"]} for upload in (first, second)]
+        assert follow_link(second["complete"], complete_document(etags[1])).status == 200
+        assert follow_link(first["complete"], complete_document(etags[0])) == (409, "FileAlreadyExists")
 
-    def test_a_small_file_is_one_part(self, kept: Uploads) -> None:
-        found = kept.upload(path="/in/small.bin", size=5, part_size=None)
-        assert found["part_count"] == len(found["parts"]) == 1
-        assert use(found["complete"], whole({1: send(found["parts"][0], b"hello")})).status == 200
-        assert kept.stored("inbox/small.bin") == b"hello"
+    def test_a_small_file_is_one_part(self, service: UploadService) -> None:
+        upload = service.start_upload(path="/in/small.bin", size=5, part_size=None)
+        assert upload["part_count"] == len(upload["parts"]) == 1
+        assert follow_link(upload["complete"], complete_document({1: send(upload["parts"][0], b"hello")})).status == 200
+        assert service.stored("inbox/small.bin") == b"hello"
 
 
-class TestHeld:
-    """Whatever a client does with its links, the upload is no larger, no other, and reads nothing."""
+class TestLimits:
+    """A client cannot use its links for a larger upload, for another object, or to read."""
 
     @pytest.mark.parametrize("content", [b"", CONTENT[: PART - 1], CONTENT[: PART + 1], CONTENT])
-    def test_a_part_of_another_length_is_refused(self, kept: Uploads, content: bytes) -> None:
-        part = kept.upload(path="/in/held.bin")["parts"][0]
-        assert use(part, content, content_length=None) == (403, "SignatureDoesNotMatch")
+    def test_a_part_of_another_length_is_refused(self, service: UploadService, content: bytes) -> None:
+        part = service.start_upload(path="/in/held.bin")["parts"][0]
+        assert follow_link(part, content, content_length=None) == (403, "SignatureDoesNotMatch")
 
     @pytest.mark.parametrize("number", ["0", "2", "4", "10000"])
-    def test_a_part_s_link_is_for_no_other_number(self, kept: Uploads, number: str) -> None:
-        part = kept.upload(path="/in/held.bin")["parts"][0]
+    def test_the_link_of_a_part_is_only_for_its_number(self, service: UploadService, number: str) -> None:
+        part = service.start_upload(path="/in/held.bin")["parts"][0]
         url = part["url"].replace("partNumber=1&", f"partNumber={number}&")
         assert url != part["url"]
-        assert use({**part, "url": url}, CONTENT[:PART]) == (403, "SignatureDoesNotMatch")
+        assert follow_link({**part, "url": url}, CONTENT[:PART]) == (403, "SignatureDoesNotMatch")
 
-    def test_a_part_s_link_copies_nothing(self, kept: Uploads) -> None:
-        kept.put("both/secret.bin", CONTENT[:PART])
-        part = kept.upload(path="/in/held.bin")["parts"][0]
-        for more in ({"x_oss_copy_source": f"/{BUCKET}/both/secret.bin"}, {"x_oss_copy_source_range": "bytes=0-1"}):
-            assert use(part, CONTENT[:PART], **more) == (403, "SignatureDoesNotMatch")
+    def test_the_link_of_a_part_cannot_copy_an_object(self, service: UploadService) -> None:
+        service.put("both/secret.bin", CONTENT[:PART])
+        part = service.start_upload(path="/in/held.bin")["parts"][0]
+        for headers in ({"x_oss_copy_source": f"/{BUCKET}/both/secret.bin"}, {"x_oss_copy_source_range": "bytes=0-1"}):
+            assert follow_link(part, CONTENT[:PART], **headers) == (403, "SignatureDoesNotMatch")
 
-    @pytest.mark.parametrize("which", ["part", "complete", "abort"])
+    @pytest.mark.parametrize("name", ["part", "complete", "abort"])
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
-    def test_no_link_of_it_does_what_another_does(self, kept: Uploads, which: str, method: str) -> None:
-        found = kept.upload(path="/in/held.bin")
-        link = {"method": "PUT", **found["parts"][0]} if which == "part" else found[which]
+    def test_each_link_is_only_for_its_method(self, service: UploadService, name: str, method: str) -> None:
+        upload = service.start_upload(path="/in/held.bin")
+        link = {"method": "PUT", **upload["parts"][0]} if name == "part" else upload[name]
         if link["method"] != method:
-            assert use({**link, "method": method}).status == 403
+            assert follow_link({**link, "method": method}).status == 403
 
-    @pytest.mark.parametrize("which", ["complete", "abort"])
-    def test_without_its_upload_id_a_link_is_none(self, kept: Uploads, which: str) -> None:
-        kept.put("inbox/kept.bin", b"kept")
-        found = kept.upload(path="/in/held.bin")
-        url = found[which]["url"].replace("&uploadId=", "&x-none=").replace("?uploadId=", "?x-none=")
-        assert use({**found[which], "url": url}).status == 403
-        assert kept.stored("inbox/kept.bin") == b"kept"
+    @pytest.mark.parametrize("name", ["complete", "abort"])
+    def test_a_link_is_invalid_without_its_upload_id(self, service: UploadService, name: str) -> None:
+        service.put("inbox/kept.bin", b"kept")
+        upload = service.start_upload(path="/in/held.bin")
+        url = upload[name]["url"].replace("&uploadId=", "&x-none=").replace("?uploadId=", "?x-none=")
+        assert follow_link({**upload[name], "url": url}).status == 403
+        assert service.stored("inbox/kept.bin") == b"kept"
 
 
 class TestResuming:
-    def test_every_character_of_an_id_counts(self, started: Uploads) -> None:
-        found = started.upload()
-        upload_id = found["upload_id"]
-        for at in range(len(upload_id)):
+    def test_an_id_with_one_character_changed_is_refused(self, started: UploadService) -> None:
+        upload = started.start_upload()
+        upload_id = upload["upload_id"]
+        for position in range(len(upload_id)):
             for letter in LETTERS:
-                altered = f"{upload_id[:at]}{letter}{upload_id[at + 1 :]}"
+                altered = f"{upload_id[:position]}{letter}{upload_id[position + 1 :]}"
                 if altered != upload_id:
-                    answer = parts_of(started, {"upload_id": altered}, **{"from": 1, "count": 1})
-                    assert (answer.status, answer.code) == (404, "not_found"), at
+                    response = parts_of(started, {"upload_id": altered}, **{"from": 1, "count": 1})
+                    assert (response.status, response.code) == (404, "not_found"), position
 
     @pytest.mark.parametrize(
         "altered",
@@ -201,65 +206,65 @@ class TestResuming:
             "1~1~1~" + "A" * 43,
         ],
     )
-    def test_no_other_text_is_an_id(self, started: Uploads, altered: str) -> None:
-        upload_id = altered.format(started.upload()["upload_id"])
-        answer = started.post(f"/-/uploads/{upload_id}/parts", {"path": "/in/big.bin"})
-        assert answer.status in (400, 404)
+    def test_an_invalid_id_is_refused(self, started: UploadService, altered: str) -> None:
+        upload_id = altered.format(started.start_upload()["upload_id"])
+        response = started.post(f"/-/uploads/{upload_id}/parts", {"path": "/in/big.bin"})
+        assert response.status in (400, 404)
 
-    def test_an_id_is_for_its_path_alone(self, started: Uploads) -> None:
-        found = started.upload(WRITER, path="/team/alice/a.bin")
+    def test_an_id_is_only_for_its_path(self, started: UploadService) -> None:
+        upload = started.start_upload(WRITER, path="/team/alice/a.bin")
         for path, key in (("/team/alice/b.bin", WRITER), ("/both/a.bin", WRITER), ("/in/a.bin", None)):
-            assert parts_of(started, found, key, path=path).status == 404
-        assert parts_of(started, found, WRITER, path="/team/alice/a.bin").status == 200
+            assert parts_of(started, upload, key, path=path).status == 404
+        assert parts_of(started, upload, WRITER, path="/team/alice/a.bin").status == 200
 
-    def test_the_same_checks_are_made_again(self, started: Uploads) -> None:
-        found = started.upload(WRITER, path="/team/alice/a.bin")
-        assert parts_of(started, found, path="/team/alice/a.bin").status == 401
-        assert parts_of(started, found, ALICE, path="/team/alice/a.bin").status == 200
-        found = started.upload(WRITER, path="/team/bob/a.bin")
-        assert parts_of(started, found, ALICE, path="/team/bob/a.bin").status == 404
-        no_longer = started.having_mount("/in/", methods=("POST",))
-        assert parts_of(no_longer, started.upload()).code == "not_offered"
-        smaller = started.having_mount("/in/", max_size=PART)
-        assert parts_of(smaller, started.upload()).code == "too_large"
+    def test_resuming_repeats_all_checks(self, started: UploadService) -> None:
+        upload = started.start_upload(WRITER, path="/team/alice/a.bin")
+        assert parts_of(started, upload, path="/team/alice/a.bin").status == 401
+        assert parts_of(started, upload, ALICE, path="/team/alice/a.bin").status == 200
+        upload = started.start_upload(WRITER, path="/team/bob/a.bin")
+        assert parts_of(started, upload, ALICE, path="/team/bob/a.bin").status == 404
+        without_put = started.with_mount("/in/", methods=("POST",))
+        assert parts_of(without_put, started.start_upload()).code == "not_offered"
+        smaller = started.with_mount("/in/", max_size=PART)
+        assert parts_of(smaller, started.start_upload()).code == "too_large"
 
-    def test_a_new_share_key_keeps_it_and_a_retired_one_ends_it(self, started: Uploads) -> None:
+    def test_an_id_outlives_a_new_share_key_but_not_the_retirement_of_its_own(self, started: UploadService) -> None:
         older = started.with_keys(share=[share_key("a")])
-        found = older.upload()
-        assert parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), found).status == 200
-        assert parts_of(older.with_keys(share=[share_key("b")]), found).status == 404
+        upload = older.start_upload()
+        assert parts_of(older.with_keys(share=[share_key("a"), share_key("b")]), upload).status == 200
+        assert parts_of(older.with_keys(share=[share_key("b")]), upload).status == 404
 
-    def test_without_share_keys_the_role_s_own_secret_holds_it(self, started: Uploads) -> None:
-        found = started.with_keys(share=[])
-        assert parts_of(found, found.upload()).status == 200
+    def test_without_share_keys_the_secret_of_the_role_signs_the_id(self, started: UploadService) -> None:
+        keyless = started.with_keys(share=[])
+        assert parts_of(keyless, keyless.start_upload()).status == 200
 
     @pytest.mark.parametrize(
-        "wish", [{"from": 0}, {"from": 4}, {"from": -1}, {"count": 0}, {"count": 1001}, {"from": "1"}]
+        "params", [{"from": 0}, {"from": 4}, {"from": -1}, {"count": 0}, {"count": 1001}, {"from": "1"}]
     )
-    def test_parts_that_it_has_not_are_refused(self, started: Uploads, wish: dict[str, object]) -> None:
-        answer = parts_of(started, started.upload(), **wish)
-        assert (answer.status, answer.code) == (400, "bad_body")
+    def test_parts_that_do_not_exist_are_refused(self, started: UploadService, params: dict[str, object]) -> None:
+        response = parts_of(started, started.start_upload(), **params)
+        assert (response.status, response.code) == (400, "bad_body")
 
     @pytest.mark.parametrize("member", ["size", "part_size", "part_count", "content_type"])
-    def test_its_sizes_are_said_once(self, started: Uploads, member: str) -> None:
-        assert parts_of(started, started.upload(), **{member: 1}).code == "bad_body"
+    def test_sizes_cannot_be_changed_later(self, started: UploadService, member: str) -> None:
+        assert parts_of(started, started.start_upload(), **{member: 1}).code == "bad_body"
 
-    def test_the_audit_line_does_not_have_the_id(self, started: Uploads) -> None:
-        found = started.upload()
-        answer = parts_of(started, found)
-        assert answer.line["path"] == "/-/uploads/{id}/parts"
-        for piece in found["upload_id"].split("~"):
-            assert len(piece) < 8 or piece not in answer.printed
+    def test_the_audit_line_does_not_contain_the_id(self, started: UploadService) -> None:
+        upload = started.start_upload()
+        response = parts_of(started, upload)
+        assert response.line["path"] == "/-/uploads/{id}/parts"
+        for piece in upload["upload_id"].split("~"):
+            assert len(piece) < 8 or piece not in response.printed
 
 
 class TestSizes:
-    def test_the_first_thousand_come_at_once_and_the_rest_when_asked(self, started: Uploads) -> None:
-        found = started.upload(path="/big/a", size=2500 * PART, part_size=PART)
-        assert found["part_count"] == 2500
-        assert [part["part_number"] for part in found["parts"]] == list(range(1, 1001))
-        answer = parts_of(started, found, path="/big/a", **{"from": 2001})
-        assert [part["part_number"] for part in answer.json["parts"]] == list(range(2001, 2501))
-        last = parts_of(started, found, path="/big/a", **{"from": 2500, "count": 1000}).json["parts"]
+    def test_the_first_thousand_links_come_at_once_and_the_rest_on_request(self, started: UploadService) -> None:
+        upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART)
+        assert upload["part_count"] == 2500
+        assert [part["part_number"] for part in upload["parts"]] == list(range(1, 1001))
+        response = parts_of(started, upload, path="/big/a", **{"from": 2001})
+        assert [part["part_number"] for part in response.json["parts"]] == list(range(2001, 2501))
+        last = parts_of(started, upload, path="/big/a", **{"from": 2500, "count": 1000}).json["parts"]
         assert [part["part_number"] for part in last] == [2500]
 
     @pytest.mark.parametrize(
@@ -283,19 +288,19 @@ class TestSizes:
         ],
     )
     def test_ten_thousand_parts_of_a_hundred_kilobytes_to_five_gigabytes(
-        self, started: Uploads, size: int, part_size: int | None, count: int | None
+        self, started: UploadService, size: int, part_size: int | None, count: int | None
     ) -> None:
-        answer = started.post("/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size})
+        response = started.post("/-/uploads", {"path": "/big/a", "size": size, "part_size": part_size})
         if count is None:
-            assert (answer.status, answer.code) == (400, "bad_body")
+            assert (response.status, response.code) == (400, "bad_body")
             return
-        assert answer.json["part_count"] == count
-        last = parts_of(started, answer.json, path="/big/a", **{"from": count, "count": 1}).json["parts"][0]
-        first = answer.json["parts"][0]
+        assert response.json["part_count"] == count
+        last = parts_of(started, response.json, path="/big/a", **{"from": count, "count": 1}).json["parts"][0]
+        first = response.json["parts"][0]
         assert int(first["headers"]["Content-Length"]) * (count - 1) + int(last["headers"]["Content-Length"]) == size
 
     @pytest.mark.parametrize(
-        ("wish", "code"),
+        ("params", "code"),
         [
             ({"size": MEGABYTE + 1}, "too_large"),
             ({"size": -1}, "too_large"),
@@ -312,24 +317,24 @@ class TestSizes:
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )
-    def test_a_wish_that_cannot_be_followed_starts_nothing(
-        self, started: Uploads, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object], code: str
+    def test_an_invalid_request_starts_nothing(
+        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, params: dict[str, object], code: str
     ) -> None:
         monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
-        answer = started.post("/-/uploads", {"path": "/in/a", "size": 5, **wish})
-        assert (answer.status, answer.code) == (400, code)
+        response = started.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
+        assert (response.status, response.code) == (400, code)
 
     @pytest.mark.parametrize("path", ["/in/", "/none/a", "/.links/keys.json", "/team/a"])
-    def test_what_is_not_there_for_a_caller_starts_nothing(
-        self, started: Uploads, monkeypatch: pytest.MonkeyPatch, path: str
+    def test_a_path_that_the_caller_cannot_reach_starts_nothing(
+        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, path: str
     ) -> None:
         monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
         assert started.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
 
 
-class TestOssIsAway:
+class TestOssFails:
     @pytest.mark.parametrize(
-        "reply",
+        "oss_response",
         [
             OssResponse(500, {}, b"", ""),
             OssResponse(403, {}, b"<Code>AccessDenied</Code>", "AccessDenied"),
@@ -338,18 +343,18 @@ class TestOssIsAway:
             OssResponse(200, {}, b"<UploadId>" + b"a" * 201 + b"</UploadId>", ""),
         ],
     )
-    def test_an_answer_that_starts_nothing_is_a_503(
-        self, started: Uploads, monkeypatch: pytest.MonkeyPatch, reply: OssResponse
+    def test_an_invalid_response_of_oss_is_a_503(
+        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, oss_response: OssResponse
     ) -> None:
-        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: reply)
-        answer = started.post("/-/uploads", {"path": "/in/a", "size": 5})
-        assert (answer.status, answer.code) == (503, "oss_unavailable")
+        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: oss_response)
+        response = started.post("/-/uploads", {"path": "/in/a", "size": 5})
+        assert (response.status, response.code) == (503, "oss_unavailable")
 
-    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, plain: Uploads) -> None:
-        answer = plain.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
-        assert (answer.status, answer.code) == (400, "bad_path")
+    def test_a_key_that_is_too_long_with_its_prefix_is_refused(self, plain: UploadService) -> None:
+        response = plain.post("/-/uploads", {"path": "/in/" + "a" * 1019, "size": 5})
+        assert (response.status, response.code) == (400, "bad_path")
 
-    def test_no_answer_is_a_503(self, started: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_response_of_oss_is_a_503(self, started: UploadService, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(*_: object, **__: object) -> OssResponse:
             raise OssUnavailable("OSS cannot be reached.")
 

@@ -16,87 +16,87 @@ from tests.handler.client import EVENTS, KEYS, NOW, TOKEN, Answered, ask, invoke
 JSON = {"Accept": "application/json"}
 
 
-def official_signature(method: str, answered: Answered) -> str:
+def official_signature(method: str, response: Answered) -> str:
     """The signature that the official SDK computes for a link of ours."""
     issued = datetime.fromtimestamp(int(NOW), timezone.utc)
-    url = urlsplit(answered.url)
+    url = urlsplit(response.url)
     own = "&".join(p for p in url.query.split("&") if not p.startswith(("x-oss-signature=", "x-oss-security-token=")))
     request = HttpRequest(method=method, url=f"{url.scheme}://{url.netloc}{url.path}?{own}", headers={})
     signing = SigningContext(
         product="oss",
         region="cn-hangzhou",
         bucket="examplebucket",
-        key=answered.key,
+        key=response.key,
         request=request,
         credentials=OfficialCredentials(KEYS.access_key_id, KEYS.access_key_secret, KEYS.security_token),
         signing_time=issued,
     )
     signing.auth_method_query = True
-    signing.expiration_time = issued + timedelta(seconds=answered.expires_in)
+    signing.expiration_time = issued + timedelta(seconds=response.expires_in)
     SignerV4().sign(signing)
     return str(request.url).partition("x-oss-signature=")[2].partition("&")[0]
 
 
-def test_the_recorded_event_is_redirected_to_the_object_that_it_names() -> None:
-    answered = invoke((EVENTS / "http-get.json").read_bytes())
-    assert answered.status == 302
-    assert answered.body == ""
-    assert answered.key == "exampledir/你好 +1.txt"
-    assert answered.headers["Location"].startswith(
+def test_the_recorded_event_is_redirected_to_its_object() -> None:
+    response = invoke((EVENTS / "http-get.json").read_bytes())
+    assert response.status == 302
+    assert response.body == ""
+    assert response.key == "exampledir/你好 +1.txt"
+    assert response.headers["Location"].startswith(
         "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1.txt?"
     )
-    assert answered.expires_in == 600
-    assert answered.signs("GET")
+    assert response.expires_in == 600
+    assert response.signs("GET")
 
 
-def test_the_event_may_be_text_as_well_as_bytes() -> None:
+def test_an_event_is_a_string_or_bytes() -> None:
     assert invoke((EVENTS / "http-get.json").read_text("utf-8")).status == 302
 
 
 @pytest.mark.parametrize(("method", "other"), [("GET", "HEAD"), ("HEAD", "GET")])
-def test_a_link_is_signed_for_the_very_method_that_was_asked(method: str, other: str) -> None:
-    answered = ask(method=method)
-    assert answered.status == 302
-    assert answered.signs(method)
-    assert not answered.signs(other)
+def test_a_link_is_signed_for_the_method_of_the_request(method: str, other: str) -> None:
+    response = ask(method=method)
+    assert response.status == 302
+    assert response.signs(method)
+    assert not response.signs(other)
 
 
-def test_a_link_carries_the_security_token_and_no_other_credentials_verify_it() -> None:
-    answered = ask()
-    assert answered.parameters["x-oss-security-token"] == TOKEN
-    assert not answered.signs(keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
+def test_a_link_contains_the_security_token_and_is_invalid_for_other_credentials() -> None:
+    response = ask()
+    assert response.parameters["x-oss-security-token"] == TOKEN
+    assert not response.signs(keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_official_sdk_computes_the_same_signature(method: str) -> None:
-    answered = ask("/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1%25.txt", method, {"download": "报告 1.txt", "expires": "10m"})
-    assert answered.parameters["x-oss-signature"] == official_signature(method, answered)
+    response = ask("/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1%25.txt", method, {"download": "报告 1.txt", "expires": "10m"})
+    assert response.parameters["x-oss-signature"] == official_signature(method, response)
 
 
-def test_the_json_of_a_link_has_the_members_of_the_contract_and_no_other() -> None:
-    answered = ask(headers=JSON)
-    assert answered.status == 200
-    assert answered.headers["Content-Type"] == "application/json"
-    assert "Location" not in answered.headers
-    assert {name: value for name, value in answered.json.items() if name != "url"} == {
+def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
+    response = ask(headers=JSON)
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert "Location" not in response.headers
+    assert {name: value for name, value in response.json.items() if name != "url"} == {
         "method": "GET",
         "headers": {},
         "expires_at": "2026-03-01T06:56:11Z",
         "expires_in": 900,
         "clamped_by": None,
     }
-    assert next(iter(answered.json)) == "url"
-    assert answered.signs("GET")
+    assert next(iter(response.json)) == "url"
+    assert response.signs("GET")
 
 
-def test_the_expiry_that_json_tells_is_the_one_that_is_signed() -> None:
-    answered = ask(query={"expires": "61"}, headers=JSON)
-    issued = datetime.strptime(answered.parameters["x-oss-date"], "%Y%m%dT%H%M%SZ")
-    told = datetime.strptime(answered.json["expires_at"], "%Y-%m-%dT%H:%M:%SZ")
-    assert told - issued == timedelta(seconds=61)
-    assert answered.json["expires_in"] == answered.expires_in == 61
-    assert answered.signs(now=NOW + 60)
-    assert not answered.signs(now=NOW + 62)
+def test_the_expiry_in_json_is_the_signed_one() -> None:
+    response = ask(query={"expires": "61"}, headers=JSON)
+    issued = datetime.strptime(response.parameters["x-oss-date"], "%Y%m%dT%H%M%SZ")
+    expires_at = datetime.strptime(response.json["expires_at"], "%Y-%m-%dT%H:%M:%SZ")
+    assert expires_at - issued == timedelta(seconds=61)
+    assert response.json["expires_in"] == response.expires_in == 61
+    assert response.signs(now=NOW + 60)
+    assert not response.signs(now=NOW + 62)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_expiry_that_json_tells_is_the_one_that_is_signed() -> None:
         (";,;=,", 302),
     ],
 )
-def test_accept_chooses_json_only_where_it_names_it(accept: str, status: int) -> None:
+def test_accept_selects_json_only_by_its_name(accept: str, status: int) -> None:
     assert ask(headers={"Accept": accept}).status == status
 
 
@@ -134,7 +134,7 @@ def test_a_request_without_an_accept_header_is_redirected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "accept", "status"),
+    ("requested", "accept", "status"),
     [
         ("json", "*/*", 200),
         ("json", "text/html", 200),
@@ -142,21 +142,21 @@ def test_a_request_without_an_accept_header_is_redirected() -> None:
         ("redirect", "*/*", 302),
     ],
 )
-def test_format_outweighs_accept(wanted: str, accept: str, status: int) -> None:
-    answered = ask(query={"format": wanted}, headers={"Accept": accept})
-    assert answered.status == status
-    assert answered.signs("GET")
-    assert answered.query == {}
+def test_format_has_precedence_over_accept(requested: str, accept: str, status: int) -> None:
+    response = ask(query={"format": requested}, headers={"Accept": accept})
+    assert response.status == status
+    assert response.signs("GET")
+    assert response.query == {}
 
 
-@pytest.mark.parametrize("wanted", ["", "JSON", "xml", "json,json", "json "])
-def test_an_unknown_format_is_refused_by_name(wanted: str) -> None:
-    answered = ask(query={"format": wanted})
-    assert (answered.status, answered.code) == (400, "bad_format")
-    assert "format" in answered.json["detail"]
+@pytest.mark.parametrize("requested", ["", "JSON", "xml", "json,json", "json "])
+def test_an_unknown_format_is_refused(requested: str) -> None:
+    response = ask(query={"format": requested})
+    assert (response.status, response.code) == (400, "bad_format")
+    assert "format" in response.json["detail"]
 
 
-def test_head_has_no_body_whatever_is_asked() -> None:
+def test_the_response_to_head_has_no_body() -> None:
     for query in ({}, {"format": "json"}, {"format": "xml"}):
         assert ask(method="HEAD", query=query).body == ""
     assert ask("/nothing", "HEAD").body == ""
@@ -173,14 +173,14 @@ def test_head_has_no_body_whatever_is_asked() -> None:
         ("https://static.example.com", "static.example.com"),
     ],
 )
-def test_the_host_of_a_link_is_the_mounts_endpoint_whatever_the_request_says(endpoint: str, host: str) -> None:
+def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(endpoint: str, host: str) -> None:
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
-    answered = ask(headers=forged, under=mount(endpoint=endpoint))
-    assert urlsplit(answered.url).netloc == host
+    response = ask(headers=forged, under=mount(endpoint=endpoint))
+    assert urlsplit(response.url).netloc == host
 
 
-def test_a_local_oss_takes_all_links_whatever_the_mounts_say() -> None:
-    text = """
+def test_all_links_lead_to_a_local_oss_if_there_is_one() -> None:
+    links = """
     region = "cn-hangzhou"
     [[mount]]
     path = "/exampledir/"
@@ -188,9 +188,9 @@ def test_a_local_oss_takes_all_links_whatever_the_mounts_say() -> None:
     access = "anonymous"
     endpoint = "https://static.example.com"
     """
-    answered = ask(under=policy(text, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
-    assert answered.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
-    assert answered.signs()
+    response = ask(under=policy(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
+    assert response.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
+    assert response.signs()
 
 
 def test_the_longest_path_prefix_wins_and_a_mount_ends_at_its_slash() -> None:
@@ -215,6 +215,6 @@ def test_the_longest_path_prefix_wins_and_a_mount_ends_at_its_slash() -> None:
     assert ask("/pub", under=under).status == 404
 
 
-def test_one_event_after_another_gives_each_its_own_link() -> None:
+def test_consecutive_events_get_links_of_their_own() -> None:
     keys = [f"exampledir/{number}.txt" for number in range(20)]
     assert [ask(f"/{key}").key for key in keys] == keys

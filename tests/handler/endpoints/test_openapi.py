@@ -1,10 +1,9 @@
-"""The OpenAPI document, held against the code: its routes, what each allows, and every problem's code."""
+"""The OpenAPI document matches the code: the routes, their methods, and the codes of errors."""
 
 from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,69 +12,52 @@ import jsonschema
 import pytest
 
 from handler.endpoints import ROUTES
+from handler.errors import ERRORS
 from tests.handler.client import ask
-from tests.handler.upload_fixtures import WRITER, Uploads, uploads
+from tests.handler.upload_fixtures import WRITER, UploadService, upload_service
 
 HANDLER = Path(__file__).parents[3] / "handler"
-API = HANDLER.parent / "docs" / "api.md"
 TEXT = (HANDLER / "openapi.json").read_text("utf-8")
 DOCUMENT: dict[str, Any] = json.loads(TEXT)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 VERBS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")
 OWN = [path for path in DOCUMENT["paths"] if path.startswith("/-/")]
-# Functions that make a problem of a code that they are given, and where the code stands.
-MAKERS = {"Problem": 1, "gone": 0, "_refused": 0}
-STATUSES = {"gone": 410, "_refused": 401}
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Uploads:
-    return uploads(tmp_path_factory.mktemp("plain"))
+def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
+    return upload_service(tmp_path_factory.mktemp("plain"))
 
 
 def methods(path: str) -> list[str]:
-    """The methods of a path, as the document has them."""
+    """The methods of a path in the document."""
     return [verb.upper() for verb in VERBS if verb in DOCUMENT["paths"][path]]
 
 
-def raised() -> Iterator[tuple[int, str]]:
-    """The status and the code of every problem that the handler's source makes."""
+def raised_codes() -> Iterator[str]:
+    """The code of every `Problem` that the handler creates."""
     for file in sorted(HANDLER.rglob("*.py")):
-        tree = ast.parse(file.read_text("utf-8"))
-        makers = {
-            id(call)
-            for function in ast.walk(tree)
-            if isinstance(function, ast.FunctionDef) and function.name in MAKERS
-            for call in ast.walk(function)
-        }
-        for call in ast.walk(tree):
-            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
-            if not isinstance(call, ast.Call) or name not in MAKERS or id(call) in makers:
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(call, ast.Call) or getattr(call.func, "attr", getattr(call.func, "id", "")) != "Problem":
                 continue
-            code = call.args[MAKERS[name]]
+            code = call.args[0]
             assert isinstance(code, ast.Constant), f"{file.name}:{call.lineno}"
-            status = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
-            found = (STATUSES.get(name, status), code.value)
-            assert isinstance(found[0], int), f"{file.name}:{call.lineno}"
-            assert isinstance(found[1], str)
-            yield found[0], found[1]
+            assert isinstance(code.value, str), f"{file.name}:{call.lineno}"
+            yield code.value
 
 
 def resolved(schema: Any) -> Any:
-    """A schema that finds the document's components."""
+    """A schema with the components that it refers to."""
     return {**schema, "components": DOCUMENT["components"]}
 
 
-def test_every_code_that_is_raised_is_in_the_document_and_no_other() -> None:
-    codes = {code for _, code in raised()}
-    assert {"not_found", "share_ended", "malformed_credential", "internal_error"} <= codes
-    assert set(SCHEMAS["Problem"]["properties"]["code"]["enum"]) == codes
+def test_every_code_has_an_entry_and_every_entry_is_used() -> None:
+    assert set(raised_codes()) == set(ERRORS)
 
 
-def test_every_code_has_a_row_of_the_docs_with_its_status() -> None:
-    rows = re.findall(r"^\| ([0-9]{3}) \| `([a-z0-9_]+)` \| .+ \|$", API.read_text("utf-8"), re.MULTILINE)
-    assert sorted(code for _, code in rows) == sorted({code for _, code in raised()})
-    assert {(int(status), code) for status, code in rows} <= set(raised())
+def test_every_code_is_in_the_document() -> None:
+    codes = SCHEMAS["Problem"]["properties"]["code"]["enum"]
+    assert sorted(ERRORS) == codes
 
 
 def test_every_route_is_in_the_document() -> None:
@@ -84,57 +66,57 @@ def test_every_route_is_in_the_document() -> None:
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_allow_is_what_the_document_says(plain: Uploads, path: str) -> None:
+def test_the_allow_header_matches_the_document(plain: UploadService, path: str) -> None:
     address = path.replace("{id}", "an-id")
-    offered = methods(path)
+    documented = methods(path)
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "TRACE", "OPTIONS"):
-        answer = plain.ask(address, method, key=WRITER)
-        if method not in offered or method == "OPTIONS":
-            assert answer.status == (204 if method == "OPTIONS" else 405)
-            allowed = answer.headers["Allow"]
-            assert sorted(allowed.split(", ")) == sorted(offered)
+        response = plain.request(address, method, key=WRITER)
+        if method not in documented or method == "OPTIONS":
+            assert response.status == (204 if method == "OPTIONS" else 405)
+            allowed = response.headers["Allow"]
+            assert sorted(allowed.split(", ")) == sorted(documented)
             schema = DOCUMENT["paths"][path]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]
             assert allowed == schema["const"]
         else:
-            assert answer.status != 405
+            assert response.status != 405
 
 
-def test_an_object_s_path_allows_what_its_mount_does_and_a_share_everything(plain: Uploads) -> None:
+def test_an_object_allows_the_methods_of_its_mount_and_a_share_allows_all(plain: UploadService) -> None:
     share = plain.post("/-/shares", {"path": "/both/a"}, WRITER).json["url"].partition("share=")[2]
     known = DOCUMENT["paths"]["/{path}"]["options"]["responses"]["204"]["headers"]["Allow"]["schema"]["enum"]
-    with_share = plain.ask("/both/a", "OPTIONS", {"share": share}).headers["Allow"]
+    with_share = plain.request("/both/a", "OPTIONS", {"share": share}).headers["Allow"]
     assert sorted(with_share.split(", ")) == sorted(methods("/{path}"))
     assert with_share in known
-    for given in (("GET", "HEAD"), ("GET",), ("HEAD",), ("PUT",)):
-        mounted = plain.having_mount("/both/", methods=given)
+    for enabled in (("GET", "HEAD"), ("GET",), ("HEAD",), ("PUT",)):
+        mounted = plain.with_mount("/both/", methods=enabled)
         for method in ("OPTIONS", "POST", "DELETE"):
-            allowed = mounted.ask("/both/a", method).headers["Allow"]
+            allowed = mounted.request("/both/a", method).headers["Allow"]
             assert allowed in known
-            assert allowed.split(", ") == [*(name for name in given if name != "PUT"), "OPTIONS"]
+            assert allowed.split(", ") == [*(name for name in enabled if name != "PUT"), "OPTIONS"]
 
 
-def test_the_document_is_what_is_served() -> None:
-    answer = ask("/-/openapi.json")
-    assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, "application/json", TEXT)
+def test_the_document_is_served() -> None:
+    response = ask("/-/openapi.json")
+    assert (response.status, response.headers["Content-Type"], response.body) == (200, "application/json", TEXT)
     assert ask("/-/openapi.json", "HEAD").body == ""
 
 
-def test_it_is_openapi_3_1_whose_references_all_lead_somewhere() -> None:
+def test_the_document_is_openapi_3_1_without_dangling_references() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
 
-    def look(value: Any) -> None:
+    def check_references(value: Any) -> None:
         if isinstance(value, dict):
             if "$ref" in value:
-                found: Any = DOCUMENT
+                target: Any = DOCUMENT
                 for name in value["$ref"].removeprefix("#/").split("/"):
-                    found = found[name]
+                    target = target[name]
             for item in value.values():
-                look(item)
+                check_references(item)
         elif isinstance(value, list):
             for item in value:
-                look(item)
+                check_references(item)
 
-    look(DOCUMENT)
+    check_references(DOCUMENT)
     for schema in SCHEMAS.values():
         jsonschema.Draft202012Validator.check_schema(resolved(schema))
     operations = [item[verb] for item in DOCUMENT["paths"].values() for verb in VERBS if verb in item]
@@ -143,7 +125,7 @@ def test_it_is_openapi_3_1_whose_references_all_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("route", "wish", "key"),
+    ("route", "params", "key"),
     [
         ("/-/sign", {"links": [{"path": "/both/a"}, {"path": "/in/a", "method": "PUT", "size": 5}, 7, {}]}, None),
         ("/-/form", {"path": "/in/", "content_type": "image/", "expires": "5m"}, None),
@@ -152,14 +134,14 @@ def test_it_is_openapi_3_1_whose_references_all_lead_somewhere() -> None:
         ("/-/shares", {"path": "/both/a"}, None),
     ],
 )
-def test_what_is_asked_and_answered_has_the_document_s_shape(
-    plain: Uploads, route: str, wish: dict[str, object], key: str | None
+def test_requests_and_responses_match_the_document(
+    plain: UploadService, route: str, params: dict[str, object], key: str | None
 ) -> None:
-    answer = plain.post(route, wish, key)
+    response = plain.post(route, params, key)
     operation = DOCUMENT["paths"][route]["post"]
-    if answer.status >= 400:
+    if response.status >= 400:
         schema: Any = SCHEMAS["Problem"]
     else:
-        jsonschema.validate(wish, resolved(operation["requestBody"]["content"]["application/json"]["schema"]))
-        schema = operation["responses"][str(answer.status)]["content"]["application/json"]["schema"]
-    jsonschema.validate(answer.json, resolved(schema))
+        jsonschema.validate(params, resolved(operation["requestBody"]["content"]["application/json"]["schema"]))
+        schema = operation["responses"][str(response.status)]["content"]["application/json"]["schema"]
+    jsonschema.validate(response.json, resolved(schema))

@@ -1,4 +1,4 @@
-"""Making, looking at and revoking shares."""
+"""Creating, showing and revoking shares."""
 
 from __future__ import annotations
 
@@ -15,61 +15,71 @@ from handler.config import Location
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import BUCKET, api, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.handler.share_fixtures import DAY, HOST, MAKER, OTHER, READER, World, token, world, world_with_oss
+from tests.handler.share_fixtures import (
+    DAY,
+    HOST,
+    MAKER,
+    OTHER,
+    READER,
+    ShareService,
+    share_service,
+    share_service_with_oss,
+    token,
+)
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> World:
-    return world(tmp_path)
+def plain(tmp_path: Path) -> ShareService:
+    return share_service(tmp_path)
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
     monkeypatch.setattr(state, "_probed", {})
-    with world_with_oss(tmp_path) as found:
-        yield found
+    with share_service_with_oss(tmp_path) as running:
+        yield running
 
 
-def test_a_share_is_the_address_of_its_object_with_a_token(plain: World) -> None:
-    answer = plain.ask_share(path="/reports/2026/季度 q3.pdf", expires="30d")
-    assert answer.status == 201
-    assert answer.json == {
-        "url": answer.json["url"],
+def test_a_share_is_the_address_of_its_object_with_a_token(plain: ShareService) -> None:
+    response = plain.request_share(path="/reports/2026/季度 q3.pdf", expires="30d")
+    assert response.status == 201
+    assert response.json == {
+        "url": response.json["url"],
         "id": "plain.new",
         "expires_at": "2026-03-31T06:41:11Z",
         "clamped_by": None,
     }
     address = f"{HOST}/reports/2026/%E5%AD%A3%E5%BA%A6%20q3.pdf?share="
-    assert answer.json["url"].startswith(address)
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert plain.open(answer.json["url"]).signs()
+    assert response.json["url"].startswith(address)
+    assert response.headers["Cache-Control"] == "no-store"
+    assert plain.open(response.json["url"]).signs()
 
 
-def test_a_plain_token_is_about_55_characters(plain: World) -> None:
-    assert 50 <= len(token(plain.share())) <= 60
-    assert 50 <= len(token(plain.share(page=True, download=""))) <= 60
+def test_a_plain_token_is_about_55_characters(plain: ShareService) -> None:
+    assert 50 <= len(token(plain.create_share())) <= 60
+    assert 50 <= len(token(plain.create_share(page=True, download=""))) <= 60
 
 
-@pytest.mark.parametrize("wish", [{"max_uses": 1}, {"max_uses": 20, "page": True}, {"revocable": True}])
-def test_a_token_with_an_id_is_under_90_characters(kept: World, wish: dict[str, Any]) -> None:
-    answer = kept.ask_share(**wish)
-    assert len(token(answer.json["url"])) < 90
-    assert answer.json["id"] in answer.json["url"]
+@pytest.mark.parametrize("params", [{"max_uses": 1}, {"max_uses": 20, "page": True}, {"revocable": True}])
+def test_a_token_with_an_id_is_under_90_characters(service: ShareService, params: dict[str, Any]) -> None:
+    response = service.request_share(**params)
+    assert len(token(response.json["url"])) < 90
+    assert response.json["id"] in response.json["url"]
 
 
-def test_the_path_is_not_in_the_token(plain: World) -> None:
-    short, long = plain.share(path="/reports/a"), plain.share(path="/reports/" + "a" * 500)
+def test_the_path_is_not_in_the_token(plain: ShareService) -> None:
+    short, long = plain.create_share(path="/reports/a"), plain.create_share(path="/reports/" + "a" * 500)
     assert len(token(short)) == len(token(long))
     assert token(short) != token(long)
 
 
-def test_a_share_lives_a_week_where_nothing_is_said(plain: World) -> None:
-    assert plain.ask_share().json["expires_at"] == "2026-03-08T06:41:11Z"
-    assert plain.ask_share(path="/open/a.txt").json["expires_at"] == "2026-03-02T06:41:11Z"
+def test_a_share_is_valid_for_a_week_by_default(plain: ShareService) -> None:
+    assert plain.request_share().json["expires_at"] == "2026-03-08T06:41:11Z"
+    assert plain.request_share(path="/open/a.txt").json["expires_at"] == "2026-03-02T06:41:11Z"
 
 
 @pytest.mark.parametrize(
-    ("wish", "expires_at", "clamped_by"),
+    ("params", "expires_at", "clamped_by"),
     [
         ({"expires": "90d"}, "2026-05-30T06:41:11Z", None),
         ({"expires": "91d"}, "2026-05-30T06:41:11Z", "mount"),
@@ -78,21 +88,21 @@ def test_a_share_lives_a_week_where_nothing_is_said(plain: World) -> None:
         ({"expires": "90"}, "2026-03-01T06:42:41Z", None),
     ],
 )
-def test_a_share_is_clamped_to_its_mount_and_says_so(
-    plain: World, wish: dict[str, Any], expires_at: str, clamped_by: str | None
+def test_the_mount_limits_the_lifetime_and_clamped_by_names_it(
+    plain: ShareService, params: dict[str, Any], expires_at: str, clamped_by: str | None
 ) -> None:
-    answer = plain.ask_share(**wish).json
-    assert (answer["expires_at"], answer["clamped_by"]) == (expires_at, clamped_by)
+    response = plain.request_share(**params).json
+    assert (response["expires_at"], response["clamped_by"]) == (expires_at, clamped_by)
 
 
-def test_nobody_makes_shares_without_a_key(plain: World) -> None:
-    answer = plain.ask_share(key=None)
-    assert (answer.status, answer.code) == (401, "unauthorized")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+def test_creating_a_share_requires_a_key(plain: ShareService) -> None:
+    response = plain.request_share(key=None)
+    assert (response.status, response.code) == (401, "unauthorized")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize(
-    ("key", "wish"),
+    ("key", "params"),
     [
         (READER, {}),
         (OTHER, {}),
@@ -101,29 +111,29 @@ def test_nobody_makes_shares_without_a_key(plain: World) -> None:
         (MAKER, {"path": "/-/health"}),
     ],
 )
-def test_what_a_key_may_not_share_is_not_there(plain: World, key: str, wish: dict[str, Any]) -> None:
-    nowhere = plain.ask_share(key=MAKER, path="/nothing/at/all")
-    answer = plain.ask_share(key=key, **wish)
-    assert (answer.status, answer.json) == (nowhere.status, nowhere.json)
-    assert answer.status == 404
+def test_a_path_that_a_key_may_not_share_is_a_404(plain: ShareService, key: str, params: dict[str, Any]) -> None:
+    nowhere = plain.request_share(key=MAKER, path="/nothing/at/all")
+    response = plain.request_share(key=key, **params)
+    assert (response.status, response.json) == (nowhere.status, nowhere.json)
+    assert response.status == 404
 
 
-def test_a_token_shares_where_its_issuer_may(plain: World) -> None:
+def test_a_token_may_share_what_its_issuer_allows(plain: ShareService) -> None:
     sharing = plain.with_keys(jwt=[issuer(methods=["GET", "SHARE"])])
-    url = sharing.share(key=jwt())
+    url = sharing.create_share(key=jwt())
     assert sharing.open(url).status == 302
-    assert plain.ask_share(key=jwt()).status == 404
-    assert sharing.ask_share(key=jwt(methods=["GET"])).status == 404
+    assert plain.request_share(key=jwt()).status == 404
+    assert sharing.request_share(key=jwt(methods=["GET"])).status == 404
 
 
-def test_a_mount_takes_shares_only_where_it_says_so(plain: World) -> None:
-    answer = plain.ask_share(path="/unshared/a.txt")
-    assert (answer.status, answer.code) == (409, "not_shareable")
-    assert "max_share" in answer.json["detail"]
+def test_shares_must_be_enabled_for_a_mount(plain: ShareService) -> None:
+    response = plain.request_share(path="/unshared/a.txt")
+    assert (response.status, response.code) == (409, "not_shareable")
+    assert "max_share" in response.json["detail"]
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("params", "member"),
     [
         ({"expires": "soon"}, "expires"),
         ({"expires": "0"}, "expires"),
@@ -154,37 +164,37 @@ def test_a_mount_takes_shares_only_where_it_says_so(plain: World) -> None:
         ({"path": None}, "path"),
     ],
 )
-def test_a_wish_that_cannot_be_followed_is_refused_by_name(plain: World, wish: dict[str, Any], named: str) -> None:
-    answer = plain.ask_share(**wish)
-    assert answer.status == 400
-    assert named in answer.json["detail"]
+def test_an_invalid_member_is_refused_by_name(plain: ShareService, params: dict[str, Any], member: str) -> None:
+    response = plain.request_share(**params)
+    assert response.status == 400
+    assert member in response.json["detail"]
 
 
-def test_an_object_of_the_service_is_not_shared(plain: World) -> None:
-    whole = plain.having_mount("/reports/", path="/", target=Location(BUCKET, ""))
-    anything = whole.with_keys(api=[api("maker", MAKER, paths=["/"], methods=["SHARE"])])
-    assert anything.ask_share(path="/.links/keys.json").status == 404
-    assert anything.ask_share(path="/.links/state/probe").status == 404
-    assert anything.ask_share(path="/.links/other").status == 201
+def test_objects_of_the_service_are_not_shared(plain: ShareService) -> None:
+    root = plain.with_mount("/reports/", path="/", target=Location(BUCKET, ""))
+    anything = root.with_keys(api=[api("maker", MAKER, paths=["/"], methods=["SHARE"])])
+    assert anything.request_share(path="/.links/keys.json").status == 404
+    assert anything.request_share(path="/.links/state/probe").status == 404
+    assert anything.request_share(path="/.links/other").status == 201
 
 
-def test_without_a_share_key_there_are_no_shares(plain: World) -> None:
-    answer = plain.with_keys(share=[]).ask_share()
-    assert (answer.status, answer.code) == (503, "no_share_key")
-    assert "rotate-share" in answer.json["detail"]
+def test_without_a_share_key_there_are_no_shares(plain: ShareService) -> None:
+    response = plain.with_keys(share=[]).request_share()
+    assert (response.status, response.code) == (503, "no_share_key")
+    assert "rotate-share" in response.json["detail"]
 
 
-def test_without_a_state_prefix_there_are_no_records(plain: World) -> None:
-    for wish in ({"max_uses": 1}, {"revocable": True}):
-        answer = plain.having(state=None).ask_share(**wish)
-        assert (answer.status, answer.code) == (409, "state_required")
+def test_without_a_state_prefix_there_are_no_records(plain: ShareService) -> None:
+    for params in ({"max_uses": 1}, {"revocable": True}):
+        response = plain.with_config(state=None).request_share(**params)
+        assert (response.status, response.code) == (409, "state_required")
 
 
-def test_a_share_is_shown_with_its_uses(kept: World) -> None:
-    made = kept.ask_share(max_uses=3, expires="2d").json
-    shown = kept.ask(f"/-/shares/{made['id']}", key=MAKER)
+def test_a_share_is_shown_with_its_uses(service: ShareService) -> None:
+    created = service.request_share(max_uses=3, expires="2d").json
+    shown = service.request(f"/-/shares/{created['id']}", key=MAKER)
     assert shown.json == {
-        "id": made["id"],
+        "id": created["id"],
         "path": "/reports/q3.pdf",
         "method": "GET",
         "expires_at": "2026-03-03T06:41:11Z",
@@ -193,83 +203,87 @@ def test_a_share_is_shown_with_its_uses(kept: World) -> None:
         "revoked": False,
     }
     for uses in (1, 2, 3):
-        assert kept.use(made["url"]).status == 303
-        assert kept.ask(f"/-/shares/{made['id']}", key=MAKER).json["uses"] == uses
-    revocable = kept.ask_share(revocable=True).json
-    shown = kept.ask(f"/-/shares/{revocable['id']}", key=MAKER)
+        assert service.use(created["url"]).status == 303
+        assert service.request(f"/-/shares/{created['id']}", key=MAKER).json["uses"] == uses
+    revocable = service.request_share(revocable=True).json
+    shown = service.request(f"/-/shares/{revocable['id']}", key=MAKER)
     assert (shown.json["max_uses"], shown.json["uses"], shown.json["revoked"]) == (None, None, False)
 
 
-@pytest.mark.parametrize("wish", [{"revocable": True}, {"max_uses": 2}])
-def test_revoking_ends_a_share_at_once_and_may_be_said_twice(kept: World, wish: dict[str, Any]) -> None:
-    made = kept.ask_share(**wish).json
-    kept.put("reports/q3.pdf")
-    assert kept.open(made["url"]).status in (200, 302)
+@pytest.mark.parametrize("params", [{"revocable": True}, {"max_uses": 2}])
+def test_revoking_works_at_once_and_can_be_repeated(service: ShareService, params: dict[str, Any]) -> None:
+    created = service.request_share(**params).json
+    service.put("reports/q3.pdf")
+    assert service.open(created["url"]).status in (200, 302)
     for _ in range(2):
-        answer = kept.ask(f"/-/shares/{made['id']}", "DELETE", key=MAKER)
-        assert (answer.status, answer.body) == (204, "")
-    assert kept.ask(f"/-/shares/{made['id']}", key=MAKER).json["revoked"] is True
-    for answer in (kept.open(made["url"]), kept.open(made["url"], "POST"), kept.open(made["url"], "HEAD")):
-        assert answer.status == 410
-    assert kept.open(made["url"]).code == "share_revoked"
+        response = service.request(f"/-/shares/{created['id']}", "DELETE", key=MAKER)
+        assert (response.status, response.body) == (204, "")
+    assert service.request(f"/-/shares/{created['id']}", key=MAKER).json["revoked"] is True
+    for response in (
+        service.open(created["url"]),
+        service.open(created["url"], "POST"),
+        service.open(created["url"], "HEAD"),
+    ):
+        assert response.status == 410
+    assert service.open(created["url"]).code == "share_revoked"
 
 
-def test_a_plain_share_is_withdrawn_with_its_key_and_the_answer_says_how(plain: World) -> None:
-    made = plain.ask_share().json
-    answer = plain.ask(f"/-/shares/{made['id']}", "DELETE", key=MAKER)
-    assert (answer.status, answer.code) == (409, "share_is_plain")
-    assert "python -m handler.keys rotate-share --retire new" in answer.json["detail"]
-    assert plain.open(made["url"]).status == 302
+def test_a_plain_share_is_withdrawn_with_its_key_and_the_error_says_how(plain: ShareService) -> None:
+    created = plain.request_share().json
+    response = plain.request(f"/-/shares/{created['id']}", "DELETE", key=MAKER)
+    assert (response.status, response.code) == (409, "share_is_plain")
+    assert "python -m handler.keys rotate-share --retire new" in response.json["detail"]
+    assert plain.open(created["url"]).status == 302
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("share_id", ["plain.nokey", "plain.", "unknown00000", "../keys.json", "a", "a" * 12 + "%2F"])
-def test_an_id_of_no_share_is_not_there(kept: World, method: str, share_id: str) -> None:
-    assert kept.ask(f"/-/shares/{share_id}", method, key=MAKER).status in (400, 404)
+def test_an_unknown_id_is_a_404(service: ShareService, method: str, share_id: str) -> None:
+    assert service.request(f"/-/shares/{share_id}", method, key=MAKER).status in (400, 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_looking_and_revoking_need_what_making_needs(kept: World, method: str) -> None:
-    limited, plain = kept.ask_share(max_uses=1).json["id"], kept.ask_share().json["id"]
+def test_showing_and_revoking_require_what_creating_requires(service: ShareService, method: str) -> None:
+    limited, plain = service.request_share(max_uses=1).json["id"], service.request_share().json["id"]
     for share_id in (limited, plain):
         address = f"/-/shares/{share_id}"
-        assert kept.ask(address, method).status == 401
-        assert kept.ask(address, method, key="fcp_nobody_EXAMPLE_0000000000000000").status == 401
-        assert kept.ask(address, method, key=READER).status == 404
-    assert kept.ask(f"/-/shares/{limited}", method, key=OTHER).status == 404
-    assert kept.ask(f"/-/shares/{limited}", key=MAKER).json["revoked"] is False
+        assert service.request(address, method).status == 401
+        assert service.request(address, method, key="fcp_nobody_EXAMPLE_0000000000000000").status == 401
+        assert service.request(address, method, key=READER).status == 404
+    assert service.request(f"/-/shares/{limited}", method, key=OTHER).status == 404
+    assert service.request(f"/-/shares/{limited}", key=MAKER).json["revoked"] is False
 
 
-def test_a_share_is_no_credential_for_the_service_s_own_routes(kept: World) -> None:
-    made = kept.ask_share(max_uses=1).json
-    share = {"share": token(made["url"])}
-    assert kept.ask("/-/shares", "POST", share, body='{"path": "/reports/q3.pdf"}').status == 401
-    assert kept.ask(f"/-/shares/{made['id']}", "GET", share).status == 401
-    assert kept.ask(f"/-/shares/{made['id']}", "DELETE", share).status == 401
-    bearer = {"Authorization": f"Bearer {token(made['url'])}"}
-    assert kept.ask(f"/-/shares/{made['id']}", "DELETE", headers=bearer).status == 401
-    signed = kept.ask("/-/sign", "POST", share, body='{"links": [{"path": "/reports/q3.pdf"}]}')
+def test_a_share_is_not_a_credential_for_the_routes_of_the_service(service: ShareService) -> None:
+    created = service.request_share(max_uses=1).json
+    share = {"share": token(created["url"])}
+    assert service.request("/-/shares", "POST", share, body='{"path": "/reports/q3.pdf"}').status == 401
+    assert service.request(f"/-/shares/{created['id']}", "GET", share).status == 401
+    assert service.request(f"/-/shares/{created['id']}", "DELETE", share).status == 401
+    bearer = {"Authorization": f"Bearer {token(created['url'])}"}
+    assert service.request(f"/-/shares/{created['id']}", "DELETE", headers=bearer).status == 401
+    signed = service.request("/-/sign", "POST", share, body='{"links": [{"path": "/reports/q3.pdf"}]}')
     assert signed.json["links"][0]["error"]["status"] == 401
-    assert kept.uses_left(made["url"]) == 1
+    assert service.uses_left(created["url"]) == 1
 
 
-def test_an_anonymous_mount_is_shared_as_well(plain: World) -> None:
-    answer = plain.open(plain.share(path="/open/a.txt"))
-    assert answer.signs()
-    assert answer.key == "open/a.txt"
+def test_an_anonymous_mount_is_shared_as_well(plain: ShareService) -> None:
+    response = plain.open(plain.create_share(path="/open/a.txt"))
+    assert response.signs()
+    assert response.key == "open/a.txt"
 
 
-class TestWhereAShareLives:
-    """`public_url`, else the domain that the platform names; never what a visitor says."""
+class TestAddress:
+    """A share begins with `public_url`, else with the domain that the platform names, never with that of a header."""
 
-    def test_it_is_the_public_url(self, plain: World) -> None:
-        assert plain.ask_share(domain="other.example.com").json["url"].startswith(f"{HOST}/")
+    def test_the_public_url_is_used(self, plain: ShareService) -> None:
+        assert plain.request_share(domain="other.example.com").json["url"].startswith(f"{HOST}/")
 
-    def test_else_the_platform_s_domain(self, plain: World) -> None:
-        answer = plain.having(public_url=None).ask_share(domain="links-abc.cn-hangzhou.fcapp.run")
-        assert urlsplit(answer.json["url"])[:2] == ("https", "links-abc.cn-hangzhou.fcapp.run")
+    def test_without_it_the_domain_of_the_platform_is_used(self, plain: ShareService) -> None:
+        response = plain.with_config(public_url=None).request_share(domain="links-abc.cn-hangzhou.fcapp.run")
+        assert urlsplit(response.json["url"])[:2] == ("https", "links-abc.cn-hangzhou.fcapp.run")
 
-    def test_no_header_has_a_say(self, plain: World) -> None:
+    def test_headers_are_ignored(self, plain: ShareService) -> None:
         evil = "evil.example.com"
         headers = {
             "Content-Type": "application/json",
@@ -281,41 +295,43 @@ class TestWhereAShareLives:
             "Origin": f"https://{evil}",
             "Referer": f"https://{evil}/",
         }
-        for found in (plain, plain.having(public_url=None)):
+        for service in (plain, plain.with_config(public_url=None)):
             body = '{"path": "/reports/q3.pdf"}'
-            answer = found.ask("/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER)
-            assert answer.status == 201
-            assert evil not in answer.body + str(answer.headers)
+            response = service.request("/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER)
+            assert response.status == 201
+            assert evil not in response.body + str(response.headers)
 
-    def test_without_either_there_is_none(self, plain: World) -> None:
-        answer = plain.having(public_url=None).ask_share(domain="")
-        assert (answer.status, answer.code) == (409, "public_url_required")
-        assert "public_url" in answer.json["detail"]
+    def test_without_either_it_is_a_409(self, plain: ShareService) -> None:
+        response = plain.with_config(public_url=None).request_share(domain="")
+        assert (response.status, response.code) == (409, "public_url_required")
+        assert "public_url" in response.json["detail"]
 
-    @pytest.mark.parametrize("wish", [{"max_uses": 1}, {"page": True}])
-    def test_limited_shares_and_pages_need_the_public_url(self, kept: World, wish: dict[str, Any]) -> None:
-        answer = kept.having(public_url=None).ask_share(domain="d.fcapp.run", **wish)
-        assert (answer.status, answer.code) == (409, "public_url_required")
+    @pytest.mark.parametrize("params", [{"max_uses": 1}, {"page": True}])
+    def test_limited_shares_and_pages_require_the_public_url(
+        self, service: ShareService, params: dict[str, Any]
+    ) -> None:
+        response = service.with_config(public_url=None).request_share(domain="d.fcapp.run", **params)
+        assert (response.status, response.code) == (409, "public_url_required")
 
-    def test_a_revocable_one_does_not(self, kept: World) -> None:
-        assert kept.having(public_url=None).ask_share(domain="d.fcapp.run", revocable=True).status == 201
+    def test_revocable_shares_do_not_require_the_public_url(self, service: ShareService) -> None:
+        assert service.with_config(public_url=None).request_share(domain="d.fcapp.run", revocable=True).status == 201
 
 
-def test_the_audit_line_tells_a_share_s_failure_by_its_code_and_no_token(plain: World) -> None:
-    url = plain.share()
+def test_the_audit_line_has_the_code_of_a_refused_share_and_no_token(plain: ShareService) -> None:
+    url = plain.create_share()
     good, bad = plain.open(url), plain.open(url + "x")
     assert (good.line["code"], bad.line["code"]) == (None, "share_invalid")
     assert (bad.line["path"], bad.line["status"]) == ("/reports/q3.pdf", 404)
     assert good.line["expires_in"] == 900
-    for answer in (good, bad, plain.ask_share()):
-        assert token(url) not in answer.printed
-    refused = plain.ask_share(key="fcp_nobody_EXAMPLE_0000000000000000")
+    for response in (good, bad, plain.request_share()):
+        assert token(url) not in response.printed
+    refused = plain.request_share(key="fcp_nobody_EXAMPLE_0000000000000000")
     assert refused.line["code"] == "unknown_credential"
 
 
-def test_the_record_of_a_share_is_in_the_state_prefix_alone(kept: World) -> None:
-    made = kept.ask_share(max_uses=2, expires="3d").json
-    stored = kept.stored(f"shares/{made['id']}.json")
+def test_the_record_of_a_share_is_in_the_state_prefix(service: ShareService) -> None:
+    created = service.request_share(max_uses=2, expires="3d").json
+    stored = service.stored(f"shares/{created['id']}.json")
     assert stored is not None
     assert json.loads(stored) == {
         "version": 1,
@@ -329,4 +345,4 @@ def test_the_record_of_a_share_is_in_the_state_prefix_alone(kept: World) -> None
         "revoked_at": None,
         "upload": None,
     }
-    assert token(made["url"]) not in stored.decode()
+    assert token(created["url"]) not in stored.decode()

@@ -1,4 +1,4 @@
-"""How long a share lives: to its end and not a moment more, as long as its key, and as long as who made it."""
+"""How long a share is valid: until it expires, its key is retired, or its maker is removed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,32 @@ from handler import state
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.handler.share_fixtures import DAY, MAKER, World, share_key, token, world, world_with_oss
+from tests.handler.share_fixtures import (
+    DAY,
+    MAKER,
+    ShareService,
+    share_key,
+    share_service,
+    share_service_with_oss,
+    token,
+)
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> World:
-    return world(tmp_path)
+def plain(tmp_path: Path) -> ShareService:
+    return share_service(tmp_path)
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
     monkeypatch.setattr(state, "_probed", {})
-    with world_with_oss(tmp_path) as found:
-        found.put("reports/q3.pdf")
-        yield found
+    with share_service_with_oss(tmp_path) as running:
+        running.put("reports/q3.pdf")
+        yield running
 
 
 @pytest.mark.parametrize(
-    ("moment", "status", "left"),
+    ("now", "status", "remaining"),
     [
         (NOW, 302, 60),
         (int(NOW) + 1, 302, 59),
@@ -42,133 +50,140 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         (int(NOW) + 10 * 365 * DAY, 410, None),
     ],
 )
-def test_the_clock_at_the_end(plain: World, moment: float, status: int, left: int | None) -> None:
-    answer = plain.open(plain.share(expires="60"), now=moment)
-    assert answer.status == status
-    if left is None:
-        assert answer.code == "share_ended"
-        assert "ask its sender for a new one" in answer.json["detail"]
+def test_a_share_expires_to_the_second(plain: ShareService, now: float, status: int, remaining: int | None) -> None:
+    response = plain.open(plain.create_share(expires="60"), now=now)
+    assert response.status == status
+    if remaining is None:
+        assert response.code == "share_ended"
+        assert "Ask the sender for a new link." in response.json["detail"]
     else:
-        assert answer.expires_in == left
-        assert answer.line["clamped_by"] == "share"
+        assert response.expires_in == remaining
+        assert response.line["clamped_by"] == "share"
 
 
-def test_a_limited_share_ends_as_well(kept: World) -> None:
-    url = kept.share(max_uses=2, expires="1h")
-    assert kept.use(url, now=NOW + 3599).status == 303
+def test_a_limited_share_expires_too(service: ShareService) -> None:
+    url = service.create_share(max_uses=2, expires="1h")
+    assert service.use(url, now=NOW + 3599).status == 303
     for method in ("GET", "HEAD", "POST"):
-        assert kept.open(url, method, now=NOW + 3600).status == 410
-    assert kept.use(url, now=NOW + 3600).code == "share_ended"
+        assert service.open(url, method, now=NOW + 3600).status == 410
+    assert service.use(url, now=NOW + 3600).code == "share_ended"
 
 
-def test_a_link_outlives_neither_its_share_nor_its_mount(plain: World) -> None:
-    url = plain.share(expires="2d")
+def test_a_link_outlives_neither_its_share_nor_its_mount(plain: ShareService) -> None:
+    url = plain.create_share(expires="2d")
     end = int(NOW) + 2 * DAY
-    for now, left, by in [(NOW, 900, None), (end - 900, 900, None), (end - 899, 899, "share"), (end - 1, 1, "share")]:
-        answer = plain.open(url, headers={"Accept": "application/json"}, now=now).json
-        assert (answer["expires_in"], answer["clamped_by"]) == (left, by)
-    short = plain.having_mount("/reports/", expires=100, max_expires=100)
-    answer = short.open(short.share(), headers={"Accept": "application/json"}).json
-    assert (answer["expires_in"], answer["clamped_by"]) == (100, None)
+    for now, remaining, source in [
+        (NOW, 900, None),
+        (end - 900, 900, None),
+        (end - 899, 899, "share"),
+        (end - 1, 1, "share"),
+    ]:
+        response = plain.open(url, headers={"Accept": "application/json"}, now=now).json
+        assert (response["expires_in"], response["clamped_by"]) == (remaining, source)
+    short = plain.with_mount("/reports/", expires=100, max_expires=100)
+    response = short.open(short.create_share(), headers={"Accept": "application/json"}).json
+    assert (response["expires_in"], response["clamped_by"]) == (100, None)
 
 
-def test_a_share_lives_through_its_whole_time_with_fresh_links(plain: World) -> None:
-    url = plain.share(expires="90d")
+def test_a_share_creates_new_links_until_it_expires(plain: ShareService) -> None:
+    url = plain.create_share(expires="90d")
     for day in range(0, 90, 9):
         assert plain.open(url, now=NOW + day * DAY).signs(now=NOW + day * DAY)
     assert plain.open(url, now=NOW + 90 * DAY).code == "share_ended"
 
 
-def test_a_new_key_signs_and_every_older_one_verifies(plain: World) -> None:
+def test_a_new_key_signs_and_every_older_one_verifies(plain: ShareService) -> None:
     first = plain.with_keys(share=[share_key("one")])
-    old = first.share()
+    old = first.create_share()
     rotated = plain.with_keys(share=[share_key("one"), share_key("two"), share_key("three")])
-    new = rotated.share()
-    assert rotated.ask_share().json["id"] == "plain.three"
+    new = rotated.create_share()
+    assert rotated.request_share().json["id"] == "plain.three"
     for url in (old, new):
         assert rotated.open(url).status == 302
-    # The old document does not know the new key.
+    # The old keys document does not contain the new key.
     assert (first.open(new).status, first.open(new).code) == (410, "share_retired")
 
 
-def test_what_a_retired_key_signed_is_gone_and_what_others_signed_is_not(plain: World) -> None:
-    by_one = plain.with_keys(share=[share_key("one")]).share()
-    by_two = plain.with_keys(share=[share_key("one"), share_key("two")]).share(download="q3.pdf")
+def test_retiring_a_key_withdraws_only_what_it_signed(plain: ShareService) -> None:
+    by_one = plain.with_keys(share=[share_key("one")]).create_share()
+    by_two = plain.with_keys(share=[share_key("one"), share_key("two")]).create_share(download="q3.pdf")
     retired = plain.with_keys(share=[share_key("two"), share_key("three")])
-    answer = retired.open(by_one)
-    assert (answer.status, answer.code) == (410, "share_retired")
-    assert "ask its sender for a new one" in answer.json["detail"]
+    response = retired.open(by_one)
+    assert (response.status, response.code) == (410, "share_retired")
+    assert "Ask the sender for a new link." in response.json["detail"]
     assert retired.open(by_two).status == 302
     assert plain.with_keys(share=[]).open(by_two).code == "share_retired"
 
 
-@pytest.mark.parametrize("wish", [{"max_uses": 2}, {"revocable": True}])
-def test_retirement_ends_limited_and_revocable_ones_too(kept: World, wish: dict[str, Any]) -> None:
-    made = kept.ask_share(**wish)
-    retired = kept.with_keys(share=[share_key("three")])
+@pytest.mark.parametrize("params", [{"max_uses": 2}, {"revocable": True}])
+def test_retiring_a_key_withdraws_limited_and_revocable_shares_too(
+    service: ShareService, params: dict[str, Any]
+) -> None:
+    created = service.request_share(**params)
+    retired = service.with_keys(share=[share_key("three")])
     for method in ("GET", "HEAD", "POST"):
-        assert retired.open(made.json["url"], method).status == 410
-    assert retired.open(made.json["url"]).code == "share_retired"
+        assert retired.open(created.json["url"], method).status == 410
+    assert retired.open(created.json["url"]).code == "share_retired"
 
 
-def test_a_retired_share_that_was_changed_is_a_404_and_not_a_410(plain: World) -> None:
-    share = token(plain.share())
+def test_a_modified_share_of_a_retired_key_is_a_404_and_not_a_410(plain: ShareService) -> None:
+    share = token(plain.create_share())
     retired = plain.with_keys(share=[share_key("three")])
-    url = plain.share()
-    for at in range(len(share)):
-        other = "A" if share[at] != "A" else "B"
-        answer = retired.open(url, share=share[:at] + other + share[at + 1 :])
-        assert (answer.status, answer.code) == (404, "share_invalid")
+    url = plain.create_share()
+    for position in range(len(share)):
+        other = "A" if share[position] != "A" else "B"
+        response = retired.open(url, share=share[:position] + other + share[position + 1 :])
+        assert (response.status, response.code) == (404, "share_invalid")
 
 
-def test_another_secret_under_a_retired_name_opens_nothing(plain: World) -> None:
-    url = plain.with_keys(share=[share_key("one")]).share()
+def test_another_secret_with_the_id_of_a_retired_key_opens_nothing(plain: ShareService) -> None:
+    url = plain.with_keys(share=[share_key("one")]).create_share()
     forged = plain.with_keys(share=[{"id": "one", "secret": share_key("two")["secret"]}])
     assert (forged.open(url).status, forged.open(url).code) == (404, "share_invalid")
 
 
-def test_a_share_goes_with_the_key_of_its_maker(plain: World) -> None:
-    url = plain.share()
-    left = plain.with_keys(api=[api("someone", "fcp_someone_EXAMPLE_0000000000", methods=["SHARE"])])
-    answer = left.open(url)
-    assert (answer.status, answer.code) == (410, "share_maker_gone")
-    assert "ask its sender for a new one" in answer.json["detail"]
+def test_a_share_is_withdrawn_with_the_key_of_its_maker(plain: ShareService) -> None:
+    url = plain.create_share()
+    without_maker = plain.with_keys(api=[api("someone", "fcp_someone_EXAMPLE_0000000000", methods=["SHARE"])])
+    response = without_maker.open(url)
+    assert (response.status, response.code) == (410, "share_maker_gone")
+    assert "Ask the sender for a new link." in response.json["detail"]
     assert plain.with_keys(api=[]).open(url).code == "share_maker_gone"
 
 
-def test_a_new_key_under_the_maker_s_old_name_brings_nothing_back(plain: World) -> None:
-    url = plain.share()
+def test_a_new_key_with_the_id_of_the_maker_restores_nothing(plain: ShareService) -> None:
+    url = plain.create_share()
     renewed = plain.with_keys(api=[api("maker", "fcp_another_EXAMPLE_000000000000", methods=["SHARE"])])
     assert renewed.open(url).code == "share_maker_gone"
-    # The same key, with less to its name, still stands behind what it shared.
+    # The same key with fewer methods still owns its shares.
     narrowed = plain.with_keys(api=[api("maker", MAKER, methods=["GET"])])
     assert narrowed.open(url).status == 302
 
 
-def test_a_token_s_shares_go_with_its_issuer_and_not_with_the_token(plain: World) -> None:
+def test_shares_of_a_token_are_withdrawn_with_its_issuer(plain: ShareService) -> None:
     sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"])])
-    url = sharing.share(key=jwt())
+    url = sharing.create_share(key=jwt())
     assert sharing.open(url, now=NOW + DAY).status == 302
     for jwts in ([], [issuer(iss="https://other.example.com")]):
         assert plain.with_keys(jwt=jwts).open(url).code == "share_maker_gone"
 
 
-def test_the_change_of_a_document_is_seen_within_a_minute(plain: World) -> None:
-    url = plain.share()
-    document = Path(str(plain.policy.keys).removeprefix("file:"))
+def test_a_change_of_the_keys_document_takes_effect_within_a_minute(plain: ShareService) -> None:
+    url = plain.create_share()
+    document = Path(str(plain.config.keys).removeprefix("file:"))
     changed = plain.with_keys(api=[])
-    document.write_bytes(Path(str(changed.policy.keys).removeprefix("file:")).read_bytes())
+    document.write_bytes(Path(str(changed.config.keys).removeprefix("file:")).read_bytes())
     assert plain.open(url, now=NOW + 59).status == 302
     assert plain.open(url, now=NOW + 61).code == "share_maker_gone"
 
 
-def test_keys_that_cannot_be_read_open_nothing(plain: World) -> None:
-    url = plain.share()
-    missing = plain.having(keys=f"file:{plain.folder}/none.json")
+def test_keys_that_cannot_be_read_open_nothing(plain: ShareService) -> None:
+    url = plain.create_share()
+    missing = plain.with_config(keys=f"file:{plain.folder}/none.json")
     for method in ("GET", "POST"):
-        answer = missing.open(url, method)
-        assert (answer.status, answer.code) == (503, "keys_unavailable")
+        response = missing.open(url, method)
+        assert (response.status, response.code) == (503, "keys_unavailable")
     for broken in ("", "{", '{"version": 2}', '{"version": 1, "share": [{"id": "new", "secret": "short"}]}'):
         path = plain.folder / f"broken-{len(broken)}.json"
         path.write_text(broken)
-        assert plain.having(keys=f"file:{path}").open(url).status == 503
+        assert plain.with_config(keys=f"file:{path}").open(url).status == 503

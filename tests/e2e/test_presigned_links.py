@@ -1,4 +1,4 @@
-"""Every row of the OSS page "Download an object using a presigned URL", and the other methods, against the stand-in."""
+"""Each feature of the OSS page "Download an object using a presigned URL", and other methods, with a local OSS."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import yaml
 
 import signer
 from signer import Credentials, Endpoint, Link
-from tests.e2e.programs import curl
-from tests.e2e.system import ROOT, TIMEOUT, Requires, System, code, running
+from tests.e2e.http_clients import curl
+from tests.e2e.system import ROOT, TIMEOUT, Requires, System, error_code, run_system
 
 pytest_plugins = ("tests.e2e.system_fixtures",)
 
@@ -30,52 +30,52 @@ def stored(system: System) -> None:
     system.put(KEY, CONTENT)
 
 
-def opened(link: Link, headers: Mapping[str, str] | None = None) -> tuple[int, bytes | str]:
-    """Status and bytes of what a link opens, status and `Code` of a refusal."""
+def follow(link: Link, headers: Mapping[str, str] | None = None) -> tuple[int, bytes | str]:
+    """The status and content of the response to a link, or the status and `Code` of an error."""
     sent = link.headers if headers is None else headers
-    answer = requests.request(link.method, link.url, headers=sent, timeout=TIMEOUT)
-    return answer.status_code, code(answer.content) or answer.content
+    response = requests.request(link.method, link.url, headers=sent, timeout=TIMEOUT)
+    return response.status_code, error_code(response.content) or response.content
 
 
-# A life
+# Expiry
 
 
 @pytest.mark.parametrize("expires_in", [600, 604_800])
-def test_a_link_lives_for_ten_minutes_or_seven_days(system: System, expires_in: int) -> None:
+def test_a_link_is_valid_for_ten_minutes_or_seven_days(system: System, expires_in: int) -> None:
     now = int(time.time())
     link = system.link("GET", KEY, expires_in=expires_in, now=now)
     assert (link.expires_in, int(link.expires_at.timestamp())) == (expires_in, now + expires_in)
-    assert opened(link) == (200, CONTENT)
-    near_its_end = system.link("GET", KEY, expires_in=expires_in, now=now - expires_in + 120)
-    assert opened(near_its_end) == (200, CONTENT)
-    past_it = system.link("GET", KEY, expires_in=expires_in, now=now - expires_in)
-    answer = requests.get(past_it.url, timeout=TIMEOUT)
-    assert (answer.status_code, code(answer.content)) == (403, "AccessDenied")
-    assert b"<Message>Request has expired.</Message>" in answer.content
+    assert follow(link) == (200, CONTENT)
+    almost_expired = system.link("GET", KEY, expires_in=expires_in, now=now - expires_in + 120)
+    assert follow(almost_expired) == (200, CONTENT)
+    expired = system.link("GET", KEY, expires_in=expires_in, now=now - expires_in)
+    response = requests.get(expired.url, timeout=TIMEOUT)
+    assert (response.status_code, error_code(response.content)) == (403, "AccessDenied")
+    assert b"<Message>Request has expired.</Message>" in response.content
 
 
-def test_the_service_says_when_its_link_ends(system: System) -> None:
-    asked = int(time.time())
-    told = requests.get(system.address(KEY, "format=json&expires=10m"), timeout=TIMEOUT).json()
-    found = signer.verify("GET", told["url"], credentials=system.stack.credentials, endpoint=system.endpoint)
-    assert found.ok
-    assert found.expires_at is not None
-    assert told["expires_at"] == f"{found.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    assert asked + 600 <= found.expires_at.timestamp() <= time.time() + 600
+def test_the_service_reports_when_its_link_expires(system: System) -> None:
+    start = int(time.time())
+    document = requests.get(system.address(KEY, "format=json&expires=10m"), timeout=TIMEOUT).json()
+    result = signer.verify("GET", document["url"], credentials=system.stack.credentials, endpoint=system.endpoint)
+    assert result.ok
+    assert result.expires_at is not None
+    assert document["expires_at"] == f"{result.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert start + 600 <= result.expires_at.timestamp() <= time.time() + 600
 
 
 # Versions
 
 
 def test_a_link_opens_the_version_that_it_names(own_system: System) -> None:
-    own_system.operator().put_bucket_versioning(oss2.models.BucketVersioningConfig(oss2.BUCKET_VERSIONING_ENABLE))
+    own_system.bucket_client().put_bucket_versioning(oss2.models.BucketVersioningConfig(oss2.BUCKET_VERSIONING_ENABLE))
     old, new = (own_system.put(KEY, content).headers["x-oss-version-id"] for content in (b"old", b"new"))
-    assert opened(own_system.link("GET", KEY)) == (200, b"new")
-    assert opened(own_system.link("GET", KEY, query={"versionId": old})) == (200, b"old")
-    assert opened(own_system.link("GET", KEY, query={"versionId": "0" * 32})) == (404, "NoSuchVersion")
+    assert follow(own_system.link("GET", KEY)) == (200, b"new")
+    assert follow(own_system.link("GET", KEY, query={"versionId": old})) == (200, b"old")
+    assert follow(own_system.link("GET", KEY, query={"versionId": "0" * 32})) == (404, "NoSuchVersion")
     for version, content in ((old, b"old"), (new, b"new")):
-        answer = requests.get(own_system.address(KEY, f"versionId={version}"), timeout=TIMEOUT)
-        assert (answer.content, answer.headers["x-oss-version-id"]) == (content, version)
+        response = requests.get(own_system.address(KEY, f"versionId={version}"), timeout=TIMEOUT)
+        assert (response.content, response.headers["x-oss-version-id"]) == (content, version)
 
 
 # Signed headers
@@ -84,18 +84,18 @@ def test_a_link_opens_the_version_that_it_names(own_system: System) -> None:
 def test_a_signed_content_type_must_be_sent(system: System) -> None:
     link = system.link("GET", KEY, headers={"Content-Type": "text/plain"})
     assert link.headers == {"Content-Type": "text/plain"}
-    assert opened(link) == (200, CONTENT)
-    assert opened(link, {}) == (403, "SignatureDoesNotMatch")
-    assert opened(link, {"Content-Type": "text/html"}) == (403, "SignatureDoesNotMatch")
+    assert follow(link) == (200, CONTENT)
+    assert follow(link, {}) == (403, "SignatureDoesNotMatch")
+    assert follow(link, {"Content-Type": "text/html"}) == (403, "SignatureDoesNotMatch")
 
 
-def test_a_signed_header_of_ones_own_must_be_sent(system: System) -> None:
+def test_a_signed_custom_header_must_be_sent(system: System) -> None:
     link = system.link("GET", KEY, headers={"X-Tenant": "one two"}, signed_headers=["x-tenant", "host"])
     assert link.headers == {"X-Tenant": "one two"}
-    assert opened(link) == (200, CONTENT)
-    assert opened(link, {"X-Tenant": "two"}) == (403, "SignatureDoesNotMatch")
-    assert opened(link, {"X-Tenant": "one two", "Host": "localhost"}) == (403, "SignatureDoesNotMatch")
-    assert opened(link, {}) == (400, "AuthorizationQueryParametersError")
+    assert follow(link) == (200, CONTENT)
+    assert follow(link, {"X-Tenant": "two"}) == (403, "SignatureDoesNotMatch")
+    assert follow(link, {"X-Tenant": "one two", "Host": "localhost"}) == (403, "SignatureDoesNotMatch")
+    assert follow(link, {}) == (400, "AuthorizationQueryParametersError")
 
 
 # Query parameters
@@ -112,16 +112,16 @@ def test_a_signed_header_of_ones_own_must_be_sent(system: System) -> None:
     ],
     ids=" ".join,
 )
-def test_a_limit_in_the_query_lets_the_right_one_in_and_cannot_be_changed(
+def test_a_limit_in_the_query_allows_the_right_client_and_cannot_be_changed(
     system: System, query: Mapping[str, str]
 ) -> None:
     link = system.link("GET", KEY, query=query)
-    assert opened(link) == (200, CONTENT)
+    assert follow(link) == (200, CONTENT)
     for name, value in query.items():
         assert f"{name}={value}" in link.url
         for other in (f"{name}=1", ""):
             altered = link._replace(url=link.url.replace(f"{name}={value}", other))
-            assert opened(altered) == (403, "SignatureDoesNotMatch")
+            assert follow(altered) == (403, "SignatureDoesNotMatch")
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_a_limit_in_the_query_lets_the_right_one_in_and_cannot_be_changed(
         ({"x-oss-ac-source-ip": "192.0.2.1", "x-oss-ac-forward-allow": "true"}, (403, "AccessDenied")),
     ],
 )
-def test_a_limit_in_the_query_keeps_others_out(
+def test_a_limit_in_the_query_refuses_other_clients(
     system: System, query: Mapping[str, str], refusal: tuple[int, str]
 ) -> None:
-    assert opened(system.link("GET", KEY, query=query)) == refusal
+    assert follow(system.link("GET", KEY, query=query)) == refusal
 
 
-def test_the_service_signs_the_parameters_that_its_policy_offers(own_system: System) -> None:
+def test_the_service_signs_the_parameters_that_its_mount_lists(own_system: System) -> None:
     own_system.put(KEY, CONTENT)
     query = "x-oss-traffic-limit=819200&response-content-type=text%2Fcsv&response-cache-control=private,%20max-age=60"
-    answer = requests.get(own_system.address(KEY, query), timeout=TIMEOUT)
-    assert answer.content == CONTENT
-    assert answer.headers["Content-Type"] == "text/csv"
-    assert answer.headers["Cache-Control"] == "private, max-age=60"
+    response = requests.get(own_system.address(KEY, query), timeout=TIMEOUT)
+    assert response.content == CONTENT
+    assert response.headers["Content-Type"] == "text/csv"
+    assert response.headers["Cache-Control"] == "private, max-age=60"
     refused = requests.get(own_system.address(KEY, "x-oss-ac-source-ip=127.0.0.1"), timeout=TIMEOUT)
     assert refused.status_code == 400
     assert "x-oss-ac-source-ip" in refused.json()["detail"]
@@ -165,30 +165,30 @@ def test_the_service_signs_the_parameters_that_its_policy_offers(own_system: Sys
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_link_to_every_endpoint_of_oss_opens_there(
+def test_a_link_to_each_endpoint_of_oss_is_valid_there(
     system: System, requires: Requires, endpoint: Endpoint, host: str
 ) -> None:
     link = system.link("GET", KEY, endpoint=endpoint, signed_headers=["host"])
     assert link.url.startswith(f"https://{host}/exampledir/sub/exampleobject.txt?")
-    # The name leads to the stand-in, which speaks no TLS; the scheme is not signed, the host is.
-    there = ("--connect-to", f"{host}:80:{urlsplit(system.stack.oss_url).netloc}")
-    answer = curl(requires("curl"), *there, link.url.replace("https://", "http://"))
-    assert (answer.status, answer.body) == (200, CONTENT)
+    # curl connects to the local OSS, which has no TLS; the host is signed, the scheme is not.
+    connect_to = ("--connect-to", f"{host}:80:{urlsplit(system.stack.oss_url).netloc}")
+    response = curl(requires("curl"), *connect_to, link.url.replace("https://", "http://"))
+    assert (response.status, response.body) == (200, CONTENT)
 
 
 def test_a_custom_domain_has_the_same_signature_and_no_bucket(system: System) -> None:
     now = time.time()
     domain = Endpoint.custom_domain("https://static.example.com", REGION)
-    link, own = (system.link("GET", KEY, endpoint=endpoint, now=now) for endpoint in (domain, system.endpoint))
-    assert link.url == own.url.replace(f"{system.stack.oss_url}/{system.stack.bucket}", "https://static.example.com")
-    assert opened(own) == (200, CONTENT)
-    found = signer.verify(
+    link, local = (system.link("GET", KEY, endpoint=endpoint, now=now) for endpoint in (domain, system.endpoint))
+    assert link.url == local.url.replace(f"{system.stack.oss_url}/{system.stack.bucket}", "https://static.example.com")
+    assert follow(local) == (200, CONTENT)
+    result = signer.verify(
         "GET", link.url, credentials=system.stack.credentials, endpoint=domain, bucket=system.stack.bucket
     )
-    assert found.ok
+    assert result.ok
 
 
-def test_slashes_are_kept(system: System) -> None:
+def test_slashes_are_not_encoded(system: System) -> None:
     path = urlsplit(system.link("GET", KEY).url).path
     assert path == "/examplebucket/exampledir/sub/exampleobject.txt"
 
@@ -208,19 +208,19 @@ def test_temporary_credentials_come_from_the_environment(system: System, names: 
     keys = system.stack.credentials
     parts = (keys.access_key_id, keys.access_key_secret, keys.security_token or "")
     read = Credentials.from_environment(dict(zip(names, parts, strict=True)))
-    assert opened(system.link("GET", KEY, credentials=read)) == (200, CONTENT)
+    assert follow(system.link("GET", KEY, credentials=read)) == (200, CONTENT)
     without_token = Credentials.from_environment(dict(zip(names[:2], parts, strict=False)))
-    assert opened(system.link("GET", KEY, credentials=without_token)) == (403, "InvalidAccessKeyId")
+    assert follow(system.link("GET", KEY, credentials=without_token)) == (403, "InvalidAccessKeyId")
 
 
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.12"])
-def test_the_service_finds_its_credentials_in_every_runtime(tmp_path: Path, runtime: str) -> None:
+def test_the_service_gets_its_credentials_in_every_runtime(tmp_path: Path, runtime: str) -> None:
     document = yaml.safe_load((ROOT / "s.yaml").read_text(encoding="utf-8"))
     for resource in document["resources"].values():
         resource["props"] |= {"runtime": runtime, "code": str(ROOT)}
     config = tmp_path / "s.yaml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
-    with running(tmp_path / "log", config=config) as system:
+    with run_system(tmp_path / "log", config=config) as system:
         system.put(KEY, CONTENT)
         assert requests.get(system.address(KEY), timeout=TIMEOUT).content == CONTENT
 
@@ -228,7 +228,7 @@ def test_the_service_finds_its_credentials_in_every_runtime(tmp_path: Path, runt
 # Other methods
 
 
-def test_curl_uploads_by_a_link_and_downloads_the_same(system: System, requires: Requires, tmp_path: Path) -> None:
+def test_curl_uploads_with_a_link_and_downloads_the_same(system: System, requires: Requires, tmp_path: Path) -> None:
     key, content = "exampledir/uploaded 报告.bin", bytes(range(256)) * 8192
     headers = {"Content-Type": "application/x-example", "x-oss-meta-author": "example"}
     link = system.link("PUT", key, headers=headers)
@@ -237,11 +237,11 @@ def test_curl_uploads_by_a_link_and_downloads_the_same(system: System, requires:
     file = tmp_path / "upload"
     file.write_bytes(content)
     assert curl(program, "-T", file, *sent, link.url).status == 200
-    assert code(curl(program, "-T", file, link.url).body) == "SignatureDoesNotMatch"
-    answer = curl(program, "-L", system.address(key))
-    assert answer.body == content
-    assert answer.headers["content-type"] == "application/x-example"
-    assert answer.headers["x-oss-meta-author"] == "example"
+    assert error_code(curl(program, "-T", file, link.url).body) == "SignatureDoesNotMatch"
+    response = curl(program, "-L", system.address(key))
+    assert response.body == content
+    assert response.headers["content-type"] == "application/x-example"
+    assert response.headers["x-oss-meta-author"] == "example"
 
 
 def test_a_link_deletes(system: System, requires: Requires) -> None:
@@ -249,30 +249,30 @@ def test_a_link_deletes(system: System, requires: Requires) -> None:
     system.put(key, CONTENT)
     link = system.link("DELETE", key)
     program = requires("curl")
-    assert code(curl(program, link.url).body) == "SignatureDoesNotMatch"
+    assert error_code(curl(program, link.url).body) == "SignatureDoesNotMatch"
     assert curl(program, "-X", "DELETE", link.url).status == 204
-    assert opened(system.link("GET", key)) == (404, "NoSuchKey")
+    assert follow(system.link("GET", key)) == (404, "NoSuchKey")
 
 
-def test_a_head_has_a_link_of_its_own(system: System) -> None:
-    answer = requests.head(system.link("HEAD", KEY).url, timeout=TIMEOUT)
-    assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))
+def test_a_head_requires_its_own_link(system: System) -> None:
+    response = requests.head(system.link("HEAD", KEY).url, timeout=TIMEOUT)
+    assert (response.status_code, response.headers["Content-Length"]) == (200, str(len(CONTENT)))
     assert requests.head(system.link("GET", KEY).url, timeout=TIMEOUT).status_code == 403
-    assert opened(system.link("HEAD", KEY)._replace(method="GET")) == (403, "SignatureDoesNotMatch")
+    assert follow(system.link("HEAD", KEY)._replace(method="GET")) == (403, "SignatureDoesNotMatch")
 
 
-def test_links_alone_upload_in_parts(system: System) -> None:
+def test_links_upload_a_file_in_parts(system: System) -> None:
     key = "exampledir/in parts.bin"
-    begun = requests.post(system.link("POST", key, query={"uploads": ""}).url, timeout=TIMEOUT).text
-    upload = re.search("<UploadId>(.+)</UploadId>", begun)
+    started = requests.post(system.link("POST", key, query={"uploads": ""}).url, timeout=TIMEOUT).text
+    upload = re.search("<UploadId>(.+)</UploadId>", started)
     assert upload
     parts = [b"a" * 102_400, b"b"]
-    listed = ""
+    part_list = ""
     for number, part in enumerate(parts, 1):
         link = system.link("PUT", key, query={"partNumber": str(number), "uploadId": upload[1]})
         etag = requests.put(link.url, data=part, timeout=TIMEOUT).headers["ETag"]
-        listed += f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-    done = system.link("POST", key, query={"uploadId": upload[1]})
-    document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
-    assert requests.post(done.url, data=document, timeout=TIMEOUT).status_code == 200
+        part_list += f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+    complete = system.link("POST", key, query={"uploadId": upload[1]})
+    document = f"<CompleteMultipartUpload>{part_list}</CompleteMultipartUpload>"
+    assert requests.post(complete.url, data=document, timeout=TIMEOUT).status_code == 200
     assert requests.get(system.address(key), timeout=TIMEOUT).content == b"".join(parts)
