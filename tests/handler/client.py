@@ -139,7 +139,7 @@ SIGNATURE = frozenset(
 )
 
 
-def policy(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
+def make_config(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
     """The configuration of a links.toml."""
     return load.read(tomllib.loads(text), environ or {})
 
@@ -155,9 +155,9 @@ def mount(**keys: object) -> Config:
     return load.read({"region": "cn-hangzhou", "mount": [table]}, {})
 
 
-POLICY = policy()
+CONFIG = make_config()
 # For requests with a key: without a keys document, nothing asks OSS for it.
-KEYLESS = policy(LINKS.replace("keys = ", "# keys = "))
+KEYLESS = make_config(LINKS.replace("keys = ", "# keys = "))
 
 
 def context(keys: Credentials | None = KEYS, request_id: str = "req-EXAMPLE") -> SimpleNamespace:
@@ -198,7 +198,7 @@ def event(
 def invoke(
     raw: bytes | str,
     *,
-    under: Config = POLICY,
+    config: Config = CONFIG,
     invocation: object = None,
     now: float = NOW,
     environ: Mapping[str, str] | None = None,
@@ -207,7 +207,7 @@ def invoke(
     out = io.StringIO()
     with (
         world(now, environ or {}),
-        patch.object(startup, "config", lambda: under),
+        patch.object(startup, "config", lambda: config),
         contextlib.redirect_stdout(out),
     ):
         result = handler.on_http(raw, context() if invocation is None else invocation)
@@ -227,14 +227,14 @@ def ask(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     *,
-    under: Config = POLICY,
+    config: Config = CONFIG,
     invocation: object = None,
     now: float = NOW,
     environ: Mapping[str, str] | None = None,
 ) -> Answered:
     """The response to a request for a percent-encoded path."""
     raw = json.dumps(event(path, method, query, headers)).encode()
-    return invoke(raw, under=under, invocation=invocation, now=now, environ=environ)
+    return invoke(raw, config=config, invocation=invocation, now=now, environ=environ)
 
 
 def raw_path(path: str) -> str:

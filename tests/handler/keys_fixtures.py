@@ -19,7 +19,7 @@ from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
 from signer import Credentials, Endpoint
-from tests.handler.client import KEYS, NOW, policy
+from tests.handler.client import KEYS, NOW, make_config
 
 REGION, BUCKET = "cn-hangzhou", "examplebucket"
 PLACE = Location(BUCKET, ".links/keys.json")
@@ -114,7 +114,7 @@ def config_with(keys: object, folder: Path, text: str = LINKS) -> Config:
     """A configuration whose keys document is a file with this content: bytes, or what is serialized as JSON."""
     path = folder / "keys.json"
     path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
-    return policy(text)._replace(keys=f"file:{path}")
+    return make_config(text)._replace(keys=f"file:{path}")
 
 
 class LocalOss(NamedTuple):
@@ -126,7 +126,7 @@ class LocalOss(NamedTuple):
 
     @property
     def config(self) -> Config:
-        return policy(LINKS, {"LINK_OSS_ENDPOINT": self.url})
+        return make_config(LINKS, {"LINK_OSS_ENDPOINT": self.url})
 
     def put(self, document: object, place: Location = PLACE) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()

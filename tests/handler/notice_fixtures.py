@@ -25,7 +25,7 @@ from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
 from signer import Endpoint
-from tests.handler.client import KEYS, context, policy
+from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, base64url
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
@@ -220,7 +220,7 @@ class EventFunction:
         }
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(document))
-        return policy(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
+        return make_config(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
 
     def invoke(
         self,

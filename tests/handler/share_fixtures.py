@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from handler.config import Config, Location
 from local.oss.storage import Buckets
-from tests.handler.client import NOW, Answered, event, invoke, policy
+from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
 
 DAY = 86_400
@@ -115,7 +115,7 @@ class ShareService(NamedTuple):
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
         if domain is not None:
             http_event["requestContext"]["domainName"] = domain
-        return invoke(json.dumps(http_event), under=self.config, now=now)
+        return invoke(json.dumps(http_event), config=self.config, now=now)
 
     def request_share(
         self, key: str | None = MAKER, *, now: float = NOW, domain: str | None = None, **params: Any
@@ -200,12 +200,12 @@ def nonce_of(page: Answered) -> str:
 
 def share_service(folder: Path, links: str = LINKS) -> ShareService:
     """The service without an OSS, which is enough for plain shares."""
-    return ShareService(policy(links), folder).with_keys()
+    return ShareService(make_config(links), folder).with_keys()
 
 
 @contextmanager
 def share_service_with_oss(folder: Path) -> Iterator[ShareService]:
     """The service with a local OSS of its own."""
     with local_oss(folder / "oss") as running:
-        config = policy(LINKS, {"LINK_OSS_ENDPOINT": running.url})
+        config = make_config(LINKS, {"LINK_OSS_ENDPOINT": running.url})
         yield ShareService(config, folder, running).with_keys()

@@ -69,8 +69,8 @@ PROBLEMS: list[tuple[str, Mapping[str, Any]]] = [
     ("bad_expires", {"query": {"expires": "soon"}}),
     ("bad_download", {"query": {"download": "a/b"}}),
     ("bad_format", {"query": {"format": "xml"}}),
-    ("link_too_long", {"query": {"versionId": "v" * 8000}, "under": OPEN}),
-    ("bad_query", {"query": {"response-content-type": "a\nb"}, "under": OPEN}),
+    ("link_too_long", {"query": {"versionId": "v" * 8000}, "config": OPEN}),
+    ("bad_query", {"query": {"response-content-type": "a\nb"}, "config": OPEN}),
     ("no_credentials", {"invocation": context(None)}),
 ]
 
@@ -201,9 +201,9 @@ def test_a_secret_in_query_headers_or_body_does_not_reach_the_log(secret: str, l
         document = event("/exampledir/a.txt", method, query, headers, body=value, isBase64Encoded=False)
         document["requestContext"]["domainName"] = value
         document["requestContext"]["http"]["userAgent"] = value
-        for under in (KEYLESS, OPEN):
-            assert_not_logged(secret, invoke(json.dumps(document), under=under))
-        assert_not_logged(secret, invoke(json.dumps({**document, "isBase64Encoded": True}), under=KEYLESS))
+        for config in (KEYLESS, OPEN):
+            assert_not_logged(secret, invoke(json.dumps(document), config=config))
+        assert_not_logged(secret, invoke(json.dumps({**document, "isBase64Encoded": True}), config=KEYLESS))
 
 
 @given(secret=SECRET, token=SECRET, format_=st.sampled_from(["json", "redirect", "xml"]))
@@ -258,7 +258,7 @@ def test_an_unexpected_error_is_logged_by_type_file_and_line_without_its_message
         raise ValueError(f"cannot sign with {secret}", {"token": secret})
 
     with patch.object(links, "presign", broken):
-        response = ask(query={"versionId": secret}, under=OPEN)
+        response = ask(query={"versionId": secret}, config=OPEN)
     assert response.status == 500
     line = response.line
     assert line["fault"]["error"] == "ValueError"

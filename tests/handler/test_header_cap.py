@@ -39,7 +39,7 @@ def with_token(length: int) -> object:
 def test_the_headers_of_any_response_stay_below_the_cap(key: str, value: str, token: int, page: bool) -> None:
     path = "/a" + raw_path(key.encode()[:1000].decode("utf-8", "ignore"))
     response = ask(
-        path, query={"versionId": value}, headers=BROWSER if page else {}, under=OPEN, invocation=with_token(token)
+        path, query={"versionId": value}, headers=BROWSER if page else {}, config=OPEN, invocation=with_token(token)
     )
     assert response.status in (302, 400)
     assert size(response) <= CAP - RESERVED
@@ -50,7 +50,7 @@ def test_the_headers_of_any_response_stay_below_the_cap(key: str, value: str, to
 
 def test_the_longest_redirect_stays_below_the_cap_and_one_more_letter_is_a_problem() -> None:
     def ask_with(letters: int) -> Answered:
-        return ask("/a", query={"versionId": "v" * letters}, under=OPEN)
+        return ask("/a", query={"versionId": "v" * letters}, config=OPEN)
 
     fits, too_long = 1, 8000
     assert ask_with(fits).status == 302
@@ -67,13 +67,13 @@ def test_the_longest_redirect_stays_below_the_cap_and_one_more_letter_is_a_probl
 
 def test_the_problem_of_a_link_too_long_for_a_redirect_says_to_request_json() -> None:
     query = {"versionId": "v" * 7000}
-    response = ask("/a", query=query, under=OPEN)
+    response = ask("/a", query=query, config=OPEN)
     assert (response.status, response.code) == (400, "link_too_long")
     assert "format=json" in response.json["detail"]
     assert "Location" not in response.headers
     assert response.line["bucket"] is None
     assert response.line["key"] is None
-    as_json = ask("/a", query={**query, "format": "json"}, under=OPEN)
+    as_json = ask("/a", query={**query, "format": "json"}, config=OPEN)
     assert as_json.status == 200
     assert as_json.query == query
     assert size(as_json) < 1024
@@ -86,7 +86,7 @@ def test_the_longest_key_and_file_name_fit_with_a_token_of_usual_size(letter: st
     response = ask(
         raw_path("/" + key),
         query={"download": letter * (255 // letters)},
-        under=OPEN,
+        config=OPEN,
         invocation=with_token(800),
     )
     assert response.status == 302

@@ -26,9 +26,9 @@ FROM_ENVIRONMENT = {
 }
 
 
-def ask_json(expires: str | None, under: Config = LONG) -> Answered:
+def ask_json(expires: str | None, config: Config = LONG) -> Answered:
     query = {"format": "json"} if expires is None else {"format": "json", "expires": expires}
-    return ask(query=query, under=under)
+    return ask(query=query, config=config)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def ask_late(left: float, *, expires: str = "1h", accept: str = "application/jso
     return ask(
         query={"expires": expires},
         headers={"Accept": accept},
-        under=LONG,
+        config=LONG,
         invocation=context(None),
         now=_STARTED + ENVIRONMENT_LIFETIME - left,
         environ=FROM_ENVIRONMENT,
@@ -248,12 +248,12 @@ def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) 
 def test_credential_life_limits_the_environments_credentials_too() -> None:
     config = LONG._replace(credential_life=120)
     response = ask(
-        query={"format": "json"}, under=config, invocation=context(None), now=_STARTED + 1, environ=FROM_ENVIRONMENT
+        query={"format": "json"}, config=config, invocation=context(None), now=_STARTED + 1, environ=FROM_ENVIRONMENT
     )
     assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
 
 
 def test_credentials_of_the_context_do_not_age_with_the_process() -> None:
-    response = ask(under=LONG, now=_STARTED + 40 * 3600)
+    response = ask(config=LONG, now=_STARTED + 40 * 3600)
     assert response.status == 302
     assert response.expires_in == 900

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from handler.errors import Problem
 from handler.paths import check_path, covers, path_fault, read_path
-from tests.handler.client import ask, invoke, mount, policy
+from tests.handler.client import ask, invoke, make_config, mount
 
-ROOT = policy(
+ROOT = make_config(
     """
     region = "cn-hangzhou"
     [[mount]]
@@ -66,7 +66,7 @@ ROOT = policy(
     ],
 )
 def test_a_path_is_decoded_exactly_once(raw: str, key: str) -> None:
-    response = ask(raw, under=ROOT)
+    response = ask(raw, config=ROOT)
     assert response.status == 302
     assert response.key == key
     assert response.signs()
@@ -76,11 +76,11 @@ def test_a_path_is_decoded_exactly_once(raw: str, key: str) -> None:
 def test_unicode_is_not_normalised() -> None:
     composed, decomposed = "/é/é.txt", "/e\u0301/e\u0301.txt"
     assert unicodedata.normalize("NFC", decomposed) == composed
-    assert ask(quote(composed), under=ROOT).key == composed[1:]
-    assert ask(quote(decomposed), under=ROOT).key == decomposed[1:]
+    assert ask(quote(composed), config=ROOT).key == composed[1:]
+    assert ask(quote(decomposed), config=ROOT).key == decomposed[1:]
     accented = mount(path="/é/")
-    assert ask(quote(composed), under=accented).status == 302
-    assert ask(quote(decomposed), under=accented).status == 404
+    assert ask(quote(composed), config=accented).status == 302
+    assert ask(quote(decomposed), config=accented).status == 404
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_unicode_is_not_normalised() -> None:
 )
 def test_a_path_that_cannot_be_an_objects_is_a_problem(raw: str) -> None:
     for config in (ROOT, mount()):
-        response = ask(raw, under=config)
+        response = ask(raw, config=config)
         assert (response.status, response.code) == (400, "bad_path")
         assert response.json["detail"].startswith("Invalid path: ")
         assert "Location" not in response.headers
@@ -170,24 +170,24 @@ def test_a_path_that_cannot_be_an_objects_is_a_problem(raw: str) -> None:
 def test_a_path_has_at_most_1023_bytes_once_decoded(letter: str) -> None:
     size = len(letter.encode())
     longest = letter * (1023 // size) + "a" * (1023 % size)
-    assert ask("/" + quote(longest), under=ROOT).key == longest
-    response = ask("/" + quote(longest) + "a", under=ROOT)
+    assert ask("/" + quote(longest), config=ROOT).key == longest
+    response = ask("/" + quote(longest) + "a", config=ROOT)
     assert (response.status, response.code) == (400, "bad_path")
     assert "1023" in response.json["detail"]
-    assert ask("/" + quote(longest), under=mount()).code == "not_found"
-    assert ask("/" + quote(longest) + "a", under=mount()).code == "bad_path"
+    assert ask("/" + quote(longest), config=mount()).code == "not_found"
+    assert ask("/" + quote(longest) + "a", config=mount()).code == "bad_path"
 
 
 def test_a_key_has_at_most_1023_bytes_with_its_prefix() -> None:
     config = mount(path="/d/", target="oss://examplebucket/a/longer/prefix/")
     left = 1023 - len("a/longer/prefix/")
-    assert ask("/d/" + "a" * left, under=config).status == 302
-    response = ask("/d/" + "a" * (left + 1), under=config)
+    assert ask("/d/" + "a" * left, config=config).status == 302
+    response = ask("/d/" + "a" * (left + 1), config=config)
     assert (response.status, response.code) == (400, "bad_path")
 
 
 def test_a_key_that_oss_does_not_allow_is_a_problem() -> None:
-    assert ask("/%5Ca", under=ROOT).code == "bad_path"
+    assert ask("/%5Ca", config=ROOT).code == "bad_path"
     assert ask("/exampledir/%5Ca").key == "exampledir/\\a"
 
 
@@ -227,7 +227,7 @@ VALID_KEYS = st.lists(
 @given(VALID_KEYS)
 def test_every_valid_key_stays_unchanged(key: str) -> None:
     assume(not {".", ".."} & set(key.split("/")) and key[0] != "\\" and not key.startswith("-/"))
-    response = ask("/" + quote(key, safe="/"), under=ROOT)
+    response = ask("/" + quote(key, safe="/"), config=ROOT)
     assert response.key == key
     assert response.signs()
 

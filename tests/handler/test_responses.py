@@ -271,7 +271,7 @@ def test_a_mount_with_get_alone_does_not_allow_head() -> None:
 def test_a_mount_for_uploads_has_no_download_links() -> None:
     config = mount(methods=["PUT", "POST"], max_size="1MB")
     for method in ("GET", "HEAD", "PUT", "POST"):
-        response = ask(method=method, under=config)
+        response = ask(method=method, config=config)
         assert response.status == 405
         assert response.headers["Allow"] == "OPTIONS"
 
@@ -315,6 +315,6 @@ def test_no_problem_reveals_a_bucket_a_prefix_or_a_stack(path: str, name: str, v
 
 
 def test_a_key_that_is_too_long_does_not_reveal_the_length_of_its_prefix() -> None:
-    response = ask("/" + "short/" + "a" * 1015, under=mount(path="/short/"))
+    response = ask("/" + "short/" + "a" * 1015, config=mount(path="/short/"))
     assert (response.status, response.code) == (400, "bad_path")
     assert not set(re.findall(r"[0-9]+", response.json["detail"])) - {"1023"}

@@ -17,7 +17,7 @@ from handler import events, startup, wsgi
 from handler.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
-from tests.handler.client import KEYS, NOW, OTHER_KEYS, POLICY, TOKEN, Answered, invoke, world
+from tests.handler.client import CONFIG, KEYS, NOW, OTHER_KEYS, TOKEN, Answered, invoke, world
 from tests.handler.test_responses import CASES, HTML, NOTHING, Case
 
 REQUEST_ID = "req-EXAMPLE"
@@ -61,7 +61,7 @@ def environ_of(
     return environ
 
 
-def serve(environ: Mapping[str, Any], under: Config = POLICY, variables: Mapping[str, str] | None = None) -> Answered:
+def serve(environ: Mapping[str, Any], config: Config = CONFIG, variables: Mapping[str, str] | None = None) -> Answered:
     """The response of the application, while the clock stands still."""
     out, started = io.StringIO(), []
 
@@ -70,7 +70,7 @@ def serve(environ: Mapping[str, Any], under: Config = POLICY, variables: Mapping
 
     with (
         world(NOW, variables or {}),
-        patch.object(startup, "config", lambda: under),
+        patch.object(startup, "config", lambda: config),
         contextlib.redirect_stdout(out),
     ):
         body = b"".join(wsgi.app(dict(environ), start_response))

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from handler.config import Config, Location
-from tests.handler.client import NOW, Answered, event, invoke, policy
+from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
 
 HOST = "https://links.example.com"
@@ -116,7 +116,7 @@ class UploadService(NamedTuple):
         """The response of the function to a request for a percent-encoded path."""
         sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
-        return invoke(json.dumps(http_event), under=self.config, now=self.now)
+        return invoke(json.dumps(http_event), config=self.config, now=self.now)
 
     def post(
         self, path: str, params: object, key: str | None = None, query: Mapping[str, str] | None = None
@@ -221,12 +221,12 @@ def query_of(url: str) -> dict[str, str]:
 
 def upload_service(folder: Path) -> UploadService:
     """The service without an OSS, which is enough to sign."""
-    return UploadService(policy(LINKS), folder).with_keys()
+    return UploadService(make_config(LINKS), folder).with_keys()
 
 
 @contextmanager
 def upload_service_with_oss(folder: Path) -> Iterator[UploadService]:
     """The service with a local OSS of its own, at the real time."""
     with local_oss(folder / "oss") as running:
-        config = policy(LINKS, {"LINK_OSS_ENDPOINT": running.url})
+        config = make_config(LINKS, {"LINK_OSS_ENDPOINT": running.url})
         yield UploadService(config, folder, time.time(), running).with_keys()

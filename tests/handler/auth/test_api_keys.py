@@ -79,7 +79,7 @@ BAD: dict[str, tuple[str, Mapping[str, str]]] = {
 @pytest.mark.parametrize(("code", "headers"), BAD.values(), ids=BAD.keys())
 @pytest.mark.parametrize("path", PATHS)
 def test_a_bad_credential_is_a_401_everywhere(path: str, code: str, headers: dict[str, str], config: Config) -> None:
-    answered = ask(path, headers=headers, under=config)
+    answered = ask(path, headers=headers, config=config)
     assert (answered.status, answered.code) == (401, code)
     assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert "Location" not in answered.headers
@@ -90,18 +90,18 @@ def test_a_bad_credential_is_a_401_everywhere(path: str, code: str, headers: dic
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_a_bad_credential_is_a_401_whatever_the_method(method: str, config: Config) -> None:
-    assert ask("/public/a.txt", method, headers=bearer(STRANGER), under=config).status == 401
+    assert ask("/public/a.txt", method, headers=bearer(STRANGER), config=config).status == 401
 
 
 def test_no_credential_on_an_authenticated_mount_is_a_401_with_the_scheme_to_use(config: Config) -> None:
-    answered = ask("/reports/q3.pdf", under=config)
+    answered = ask("/reports/q3.pdf", config=config)
     assert (answered.status, answered.code) == (401, "unauthorized")
     assert answered.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_other_paths_need_no_credential(config: Config) -> None:
-    assert ask("/public/a.txt", under=config).status == 302
-    assert ask("/nothing/here.txt", under=config).status == 404
+    assert ask("/public/a.txt", config=config).status == 302
+    assert ask("/nothing/here.txt", config=config).status == 404
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_other_paths_need_no_credential(config: Config) -> None:
     ],
 )
 def test_a_valid_key_is_answered_with_json_and_named_in_the_audit_line(headers: dict[str, str], config: Config) -> None:
-    answered = ask("/reports/q3.pdf", headers=headers, under=config)
+    answered = ask("/reports/q3.pdf", headers=headers, config=config)
     assert answered.status == 200
     assert answered.headers["Content-Type"] == "application/json"
     assert answered.key == "reports/q3.pdf"
@@ -126,13 +126,13 @@ def test_a_valid_key_is_answered_with_json_and_named_in_the_audit_line(headers: 
 
 def test_a_request_with_a_key_is_redirected_only_with_format_redirect(config: Config) -> None:
     def status(query: dict[str, str], accept: str = "*/*") -> int:
-        return ask("/reports/q3.pdf", query=query, headers={**bearer(READER), "Accept": accept}, under=config).status
+        return ask("/reports/q3.pdf", query=query, headers={**bearer(READER), "Accept": accept}, config=config).status
 
     assert status({"format": "redirect"}) == 302
     assert status({"format": "json"}) == 200
     assert status({}, "text/html") == 200
     assert status({"format": "redirect"}, "application/json") == 302
-    assert ask("/public/a.txt", headers=bearer(READER), under=config).status == 200
+    assert ask("/public/a.txt", headers=bearer(READER), config=config).status == 200
 
 
 def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -152,8 +152,8 @@ def answer_of(answered: Answered) -> tuple[int, dict[str, str], dict[str, object
     ],
 )
 def test_a_path_that_a_key_does_not_allow_is_like_a_missing_path(path: str, method: str, config: Config) -> None:
-    not_allowed = ask(path, method, headers=bearer(READER), under=config)
-    absent = ask("/nothing/here.txt", method, headers=bearer(READER), under=config)
+    not_allowed = ask(path, method, headers=bearer(READER), config=config)
+    absent = ask("/nothing/here.txt", method, headers=bearer(READER), config=config)
     assert not_allowed.status == 404
     if method != "HEAD":
         assert answer_of(not_allowed) == answer_of(absent)
@@ -174,44 +174,44 @@ def test_a_key_for_one_path_allows_only_that_path(tmp_path: Path) -> None:
         ("/reports/%71%33.pdf", 200),
         ("/reports/Q3.pdf", 404),
     ):
-        assert ask(path, headers=bearer(READER), under=config).status == status, path
+        assert ask(path, headers=bearer(READER), config=config).status == status, path
 
 
 def test_a_prefix_allows_no_path_that_only_begins_like_it(tmp_path: Path) -> None:
     config = config_with(document(api=[api("year", READER, paths=["/reports/2026/"])]), tmp_path)
-    assert ask("/reports/2026/q3.pdf", headers=bearer(READER), under=config).status == 200
-    assert ask("/reports/2026-secret/q3.pdf", headers=bearer(READER), under=config).status == 404
-    assert ask("/reports/2026%2Fq3.pdf", headers=bearer(READER), under=config).status == 200
-    assert ask("/reports/2026%252Fq3.pdf", headers=bearer(READER), under=config).status == 404
+    assert ask("/reports/2026/q3.pdf", headers=bearer(READER), config=config).status == 200
+    assert ask("/reports/2026-secret/q3.pdf", headers=bearer(READER), config=config).status == 404
+    assert ask("/reports/2026%2Fq3.pdf", headers=bearer(READER), config=config).status == 200
+    assert ask("/reports/2026%252Fq3.pdf", headers=bearer(READER), config=config).status == 404
 
 
 @pytest.mark.parametrize(("left", "expires_in"), [(600, 600), (1, 1), (0.5, 1)])
 def test_a_link_expires_in_the_same_second_as_its_key(left: float, expires_in: int, config: Config) -> None:
-    answered = ask("/reports/q3.pdf", headers=bearer(SHARER), under=config, now=1772347871 - left)
+    answered = ask("/reports/q3.pdf", headers=bearer(SHARER), config=config, now=1772347871 - left)
     assert (answered.status, answered.expires_in, answered.json["clamped_by"]) == (200, expires_in, "caller")
     assert answered.json["expires_at"] == "2026-03-01T06:51:11Z"
 
 
 @pytest.mark.parametrize("since", [0, 0.5, 1, 86_400])
 def test_an_expired_key_is_refused(since: float, config: Config) -> None:
-    answered = ask("/reports/q3.pdf", headers=bearer(SHARER), under=config, now=1772347871 + since)
+    answered = ask("/reports/q3.pdf", headers=bearer(SHARER), config=config, now=1772347871 + since)
     assert (answered.status, answered.code) == (401, "ended_credential")
 
 
 def test_without_an_expiry_of_the_key_the_mount_limits_the_link(config: Config) -> None:
-    answered = ask("/reports/q3.pdf", headers=bearer(READER), under=config)
+    answered = ask("/reports/q3.pdf", headers=bearer(READER), config=config)
     assert (answered.expires_in, answered.json["clamped_by"]) == (900, None)
 
 
 def test_a_link_of_an_anonymous_mount_does_not_outlive_the_key_either(config: Config) -> None:
-    answered = ask("/public/a.txt", headers=bearer(SHARER), under=config, now=1772347871 - 60)
+    answered = ask("/public/a.txt", headers=bearer(SHARER), config=config, now=1772347871 - 60)
     assert (answered.expires_in, answered.line["caller"]) == (60, "api:sharer")
 
 
 def test_every_key_is_compared_in_constant_time(config: Config) -> None:
     with patch.object(auth, "compare_digest", wraps=hmac.compare_digest) as compared:
-        assert ask("/reports/q3.pdf", headers=bearer(READER), under=config).status == 200
-        assert ask("/reports/q3.pdf", headers=bearer(STRANGER), under=config).status == 401
+        assert ask("/reports/q3.pdf", headers=bearer(READER), config=config).status == 200
+        assert ask("/reports/q3.pdf", headers=bearer(STRANGER), config=config).status == 401
     assert compared.call_count == 2 * len(document()["api"])
 
 

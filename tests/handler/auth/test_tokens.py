@@ -60,7 +60,7 @@ def present(
     """The answer to a request with this bearer, if these issuers are listed (by default the HS256 one)."""
     config = config_with(document(jwt=list(entries) or [issuer()]), folder)
     with patch.dict(keys_cache._cache, clear=True):
-        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, under=config, now=now)
+        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, config=config, now=now)
 
 
 def forged(header: object, claims: object, signature: bytes = b"") -> str:
@@ -181,7 +181,9 @@ def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
     for place, character in enumerate(valid):
         other = alphabet[(alphabet.index(character) + 1) % 64] if character != "." else "A"
         changed = valid[:place] + other + valid[place + 1 :]
-        assert ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {changed}"}, under=config).status == 401, place
+        assert ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {changed}"}, config=config).status == 401, (
+            place
+        )
 
 
 MALFORMED = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handler.config import InvalidConfig, Location
 from handler.config.load import MOUNT_KEYS, TOP_KEYS, load, read
-from tests.handler.client import ask, policy
+from tests.handler.client import ask, make_config
 from tests.handler.config.tables import A_MOUNT, document, refusal
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
     mount = loaded.mount("/exampledir/a.txt")
     assert mount is not None
     assert mount.target == Location("examplebucket", "exampledir/")
-    assert ask("/exampledir/a.txt", under=loaded).key == "exampledir/a.txt"
+    assert ask("/exampledir/a.txt", config=loaded).key == "exampledir/a.txt"
 
 
 def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
@@ -40,7 +40,7 @@ def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
     endpoint    = "public"               # internal, accelerate, dual-stack, or "https://static.example.com"
     query       = ["response-content-disposition"]
     """
-    config = policy(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
+    config = make_config(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
     (mount,) = config.mounts
     assert (mount.path, mount.access, mount.methods) == ("/exampledir/", "anonymous", ("GET", "HEAD"))
     assert (mount.expires, mount.max_expires, config.credential_life) == (900, 3600, 3600)
@@ -62,7 +62,7 @@ def test_a_mount_requires_authentication_by_default() -> None:
 def test_without_mounts_every_path_returns_404() -> None:
     config = read({"region": "cn-hangzhou"}, {})
     for path in ("/", "/a", "/exampledir/a.txt"):
-        assert ask(path, under=config).status == 404
+        assert ask(path, config=config).status == 404
 
 
 # --- unknown keys -------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_every_unknown_key_is_refused(name: str) -> None:
 @pytest.mark.parametrize("text", ["[mount]\npath = '/a/'", "mount = 'a'", "mount = [1]", "mounts = []", "[[mount.x]]"])
 def test_mounts_must_be_a_list_of_tables(text: str) -> None:
     with pytest.raises(InvalidConfig, match="mount"):
-        policy(f"region = 'cn-hangzhou'\n{text}")
+        make_config(f"region = 'cn-hangzhou'\n{text}")
 
 
 def test_a_message_names_the_number_of_the_mount() -> None:

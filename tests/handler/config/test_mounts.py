@@ -221,7 +221,7 @@ def test_a_cached_link_is_valid_whenever_it_is_requested() -> None:
     config = read(document({**A_MOUNT, "cache": "30s", "expires": "60"}, credential_life="1m"), {})
     for second in range(0, 90, 7):
         now = 1_772_347_200.5 + second
-        answered = ask(under=config, now=now)
+        answered = ask(config=config, now=now)
         assert answered.signs(now=now)
         assert answered.signs(now=now + 29)
 

@@ -9,7 +9,7 @@ import pytest
 
 from handler.config import Config, InvalidConfig, Location, OssSink
 from handler.config.notices import NOTICE_KEYS, SINK_KEYS
-from tests.handler.client import policy
+from tests.handler.client import make_config
 
 TOP = """
 region = "cn-hangzhou"
@@ -54,7 +54,7 @@ def notice(**changes: Any) -> str:
 
 
 def config_with(*notices: str, top: str = TOP) -> Config:
-    return policy(top + "".join(notices))
+    return make_config(top + "".join(notices))
 
 
 def refusal(*notices: str, top: str = TOP) -> str:
@@ -78,7 +78,7 @@ def test_absent_keys_of_a_notice_have_their_defaults() -> None:
 
 
 def test_notices_are_optional() -> None:
-    assert policy(TOP.partition("[[sink]]")[0]).notices == ()
+    assert make_config(TOP.partition("[[sink]]")[0]).notices == ()
 
 
 def test_the_targets_of_sinks_are_reserved() -> None:

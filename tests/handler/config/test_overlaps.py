@@ -64,7 +64,7 @@ def test_two_mounts_with_the_same_path_are_refused() -> None:
 
 def test_two_mounts_may_have_the_same_target() -> None:
     config = config_of(Rule("/a/", "x/"), Rule("/b/", "x/"))
-    assert ask("/a/1", under=config).key == ask("/b/1", under=config).key == "x/1"
+    assert ask("/a/1", config=config).key == ask("/b/1", config=config).key == "x/1"
 
 
 # --- anonymous paths to authenticated objects ---------------------------------------------------------------------
@@ -173,7 +173,7 @@ def is_refused(rules: Sequence[Rule]) -> bool:
 @given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
 def test_the_mount_with_the_longest_path_decides(rules: list[Rule], path: str) -> None:
     anonymous = [rule._replace(access="anonymous") for rule in rules]
-    answered = ask(path, under=config_of(*anonymous))
+    answered = ask(path, config=config_of(*anonymous))
     covering = [rule for rule in anonymous if path.startswith(rule.path)]
     if not covering:
         assert answered.status == 404
@@ -244,13 +244,13 @@ def test_an_upload_mount_elsewhere_is_valid() -> None:
 def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() -> None:
     config = config_of(Rule("/all/", ""), Rule("/links/", ".links/"), Rule("/state/", ".links/state/"), **OWN)
     for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
-        assert ask(path, under=config).status == 404
-    assert ask("/links/readme", under=config).key == ".links/readme"
+        assert ask(path, config=config).status == 404
+    assert ask("/links/readme", config=config).key == ".links/readme"
 
 
 def test_an_object_of_that_name_in_another_bucket_can_be_linked() -> None:
     config = config_of(Rule("/all/", "", bucket="otherbucket"), **OWN)
-    assert ask("/all/.links/keys.json", under=config).key == ".links/keys.json"
+    assert ask("/all/.links/keys.json", config=config).key == ".links/keys.json"
 
 
 KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(
@@ -260,7 +260,7 @@ KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.json
 
 @given(key=KEYS, prefix=st.sampled_from(["", ".links/", ".links/state/", ".links/keys.json/", "a/"]))
 def test_no_link_leads_to_them_whatever_the_target_of_a_mount(key: str, prefix: str) -> None:
-    answered = ask(f"/m/{key}", under=config_of(Rule("/m/", prefix), **OWN))
+    answered = ask(f"/m/{key}", config=config_of(Rule("/m/", prefix), **OWN))
     full_key = prefix + key
     if full_key == ".links/keys.json" or full_key.startswith(".links/state/"):
         assert answered.status == 404

@@ -19,8 +19,8 @@ CACHED = mount(expires="15m", max_expires="1h", cache="5m", query=["versionId"])
 JSON = {"Accept": "application/json"}
 
 
-def request_at(now: float, under: Config = CACHED, /, **query: str) -> Answered:
-    return ask(query=query, under=under, now=now)
+def request_at(now: float, config: Config = CACHED, /, **query: str) -> Answered:
+    return ask(query=query, config=config, now=now)
 
 
 def test_links_of_one_window_are_the_same_byte_for_byte() -> None:
@@ -34,9 +34,9 @@ def test_different_requests_get_different_links() -> None:
     queries: list[dict[str, str]] = [{}, {"expires": "10m"}, {"download": ""}, {"versionId": "CAEQ"}]
     links = [request_at(START + second, CACHED, **query).url for query in queries for second in (0, 299)]
     assert len(set(links)) == len(queries)
-    assert ask("/exampledir/b.txt", under=CACHED, now=START).url not in links
-    assert ask(method="HEAD", under=CACHED, now=START).url not in links
-    assert ask(under=CACHED, now=START, invocation=context(OTHER_KEYS)).url not in links
+    assert ask("/exampledir/b.txt", config=CACHED, now=START).url not in links
+    assert ask(method="HEAD", config=CACHED, now=START).url not in links
+    assert ask(config=CACHED, now=START, invocation=context(OTHER_KEYS)).url not in links
 
 
 def test_a_link_is_valid_for_at_least_the_requested_time() -> None:
@@ -76,14 +76,14 @@ def test_a_redirect_is_cacheable_until_a_minute_before_the_link_expires() -> Non
         assert response.headers["Vary"] == "Accept, Authorization, X-Api-Key"
     soon = mount(expires="1s", cache="10s")
     assert request_at(START, soon).headers["Cache-Control"] == "no-store"
-    assert ask(method="HEAD", under=CACHED, now=START).headers["Cache-Control"] == "private, max-age=1140"
+    assert ask(method="HEAD", config=CACHED, now=START).headers["Cache-Control"] == "private, max-age=1140"
 
 
 def test_json_and_errors_are_not_cacheable() -> None:
     for response in (
         request_at(START, format="json"),
         request_at(START, unknown="1"),
-        ask("/none", under=CACHED),
+        ask("/none", config=CACHED),
         ask(method="POST"),
     ):
         assert response.headers["Cache-Control"] == "no-store"

@@ -116,9 +116,9 @@ def test_a_file_name_has_at_most_255_bytes(name: str) -> None:
 
 
 def test_a_download_is_allowed_on_every_mount() -> None:
-    for under in (mount(query=[]), mount(unknown_query="ignore"), mount(query=["response-content-disposition"])):
+    for config in (mount(query=[]), mount(unknown_query="ignore"), mount(query=["response-content-disposition"])):
         for method in ("GET", "HEAD"):
-            response = ask(method=method, query={"download": "b.txt"}, under=under)
+            response = ask(method=method, query={"download": "b.txt"}, config=config)
             assert werkzeug_name(response.query["response-content-disposition"]) == "b.txt"
             assert response.signs(method)
 

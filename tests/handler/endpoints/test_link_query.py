@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.config import Config
-from tests.handler.client import POLICY, ask, mount
+from tests.handler.client import CONFIG, ask, mount
 
 # Sub-resources that OSS signs, of the OSS page on canonicalised resources and of the official SDK's own list.
 _SUB_RESOURCES = """
@@ -59,31 +59,31 @@ def test_a_mount_that_lists_nothing_refuses_every_parameter_of_oss_by_name(name:
 @pytest.mark.parametrize("name", sorted({*SUB_RESOURCES, *SIGNATURE} - set(EVERYTHING)))
 def test_a_mount_that_lists_everything_refuses_every_other_parameter_of_oss(name: str) -> None:
     for value in ("", "1"):
-        response = ask(query={name: value}, under=OPEN)
+        response = ask(query={name: value}, config=OPEN)
         assert (response.status, response.code) == (400, "not_signable")
 
 
 @pytest.mark.parametrize("name", [*SUB_RESOURCES, *SIGNATURE, "utm_source", "fbclid", "from", "X-OSS-PROCESS"])
 def test_a_mount_that_ignores_unknown_parameters_never_signs_them(name: str) -> None:
-    response = ask(query={name: "1", "expires": "90"}, under=LENIENT)
+    response = ask(query={name: "1", "expires": "90"}, config=LENIENT)
     assert response.status == 302
     assert response.query == {}
     assert response.expires_in == 90
-    assert response.url == ask(query={"expires": "90"}, under=LENIENT).url
+    assert response.url == ask(query={"expires": "90"}, config=LENIENT).url
 
 
 @given(name=st.text(st.characters(exclude_categories=["Cs"])), value=st.text(max_size=20))
 def test_no_other_name_is_accepted(name: str, value: str) -> None:
     assume(name not in ("expires", "download", "format"))
     assume((name, value) != ("null", ""))
-    assert ask(query={name: value}, under=POLICY).code == "not_signable"
-    assert ask(query={name: value}, under=LENIENT).query == {}
+    assert ask(query={name: value}, config=CONFIG).code == "not_signable"
+    assert ask(query={name: value}, config=LENIENT).query == {}
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_names_are_compared_exactly(name: str) -> None:
     for written in (name.upper(), name.title(), f" {name}", f"{name} ", f"{name}\0", name[:-1]):
-        assert ask(query={written: "1000000"}, under=OPEN).code == "not_signable"
+        assert ask(query={written: "1000000"}, config=OPEN).code == "not_signable"
 
 
 def test_a_listed_parameter_is_signed_unchanged() -> None:
@@ -97,22 +97,22 @@ def test_a_listed_parameter_is_signed_unchanged() -> None:
         "response-expires": "Fri, 24 Feb 2012 17:00:00 GMT",
         "x-oss-traffic-limit": "819200",
     }
-    response = ask(query=query, under=OPEN)
+    response = ask(query=query, config=OPEN)
     assert response.query == query
     assert response.signs()
 
 
 def test_a_listed_parameter_requires_a_value() -> None:
     for name in EVERYTHING:
-        for under in (OPEN, LENIENT_AND_OPEN):
-            response = ask(query={name: ""}, under=under)
+        for config in (OPEN, LENIENT_AND_OPEN):
+            response = ask(query={name: ""}, config=config)
             assert (response.status, response.code) == (400, "bad_query")
             assert name in response.json["detail"]
 
 
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: a=b", "a\x00", "\x7f", "\ud800"])
 def test_a_value_that_is_not_valid_in_a_header_is_refused(value: str) -> None:
-    response = ask(query={"response-content-language": value}, under=OPEN)
+    response = ask(query={"response-content-language": value}, config=OPEN)
     assert (response.status, response.code) == (400, "bad_query")
     assert value not in response.json["detail"]
 
@@ -120,12 +120,12 @@ def test_a_value_that_is_not_valid_in_a_header_is_refused(value: str) -> None:
 def test_a_repeated_parameter_has_the_joined_value_of_function_compute() -> None:
     assert ask(query={"expires": "600,60"}).code == "bad_expires"
     assert ask(query={"format": "json,redirect"}).code == "bad_format"
-    assert ask(query={"versionId": "a,b"}, under=OPEN).query == {"versionId": "a,b"}
+    assert ask(query={"versionId": "a,b"}, config=OPEN).query == {"versionId": "a,b"}
 
 
-@pytest.mark.parametrize("under", [POLICY, LENIENT, OPEN], ids=["refuse", "ignore", "open"])
-def test_an_empty_null_is_dropped(under: Config) -> None:
-    response = ask(query={"null": "", "expires": "90"}, under=under)
+@pytest.mark.parametrize("config", [CONFIG, LENIENT, OPEN], ids=["refuse", "ignore", "open"])
+def test_an_empty_null_is_dropped(config: Config) -> None:
+    response = ask(query={"null": "", "expires": "90"}, config=config)
     assert response.query == {}
     assert response.expires_in == 90
 
@@ -133,7 +133,7 @@ def test_an_empty_null_is_dropped(under: Config) -> None:
 def test_a_null_with_a_value_is_like_any_other_parameter() -> None:
     assert ask(query={"null": "null"}).code == "not_signable"
     assert ask(query={"Null": ""}).code == "not_signable"
-    assert ask(query={"null": "1"}, under=LENIENT).query == {}
+    assert ask(query={"null": "1"}, config=LENIENT).query == {}
 
 
 # --- x-oss-process ------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ PROCESS = mount(query=["x-oss-process"], process=[THUMBNAIL, "style/small"])
 
 @pytest.mark.parametrize("value", [THUMBNAIL, "style/small"])
 def test_a_listed_process_is_signed(value: str) -> None:
-    response = ask(query={"x-oss-process": value}, under=PROCESS)
+    response = ask(query={"x-oss-process": value}, config=PROCESS)
     assert response.query == {"x-oss-process": value}
     assert response.signs()
 
@@ -164,8 +164,8 @@ def test_a_listed_process_is_signed(value: str) -> None:
 )
 @pytest.mark.parametrize("unknown", ["refuse", "ignore"])
 def test_another_process_is_refused_even_if_unknown_parameters_are_ignored(value: str, unknown: str) -> None:
-    under = mount(query=["x-oss-process"], process=[THUMBNAIL], unknown_query=unknown)
-    response = ask(query={"x-oss-process": value}, under=under)
+    config = mount(query=["x-oss-process"], process=[THUMBNAIL], unknown_query=unknown)
+    response = ask(query={"x-oss-process": value}, config=config)
     assert (response.status, response.code) == (400, "bad_query")
     assert "x-oss-process" in response.json["detail"]
     assert THUMBNAIL not in response.json["detail"]
@@ -197,7 +197,7 @@ def test_another_process_is_refused_even_if_unknown_parameters_are_ignored(value
     ],
 )
 def test_a_traffic_limit_must_be_within_the_limits_of_oss(value: str, status: int) -> None:
-    response = ask(query={"x-oss-traffic-limit": value}, under=OPEN)
+    response = ask(query={"x-oss-traffic-limit": value}, config=OPEN)
     assert response.status == status
     if status == 400:
         assert response.code == "bad_query"
@@ -206,7 +206,7 @@ def test_a_traffic_limit_must_be_within_the_limits_of_oss(value: str, status: in
 
 @given(value=st.integers(800_000, 900_000_000).map(str) | st.from_regex(r"[+0 _]{0,3}[1-8][0-9]{5,8}", fullmatch=True))
 def test_a_signed_traffic_limit_is_a_plain_number_within_the_limits(value: str) -> None:
-    response = ask(query={"x-oss-traffic-limit": value}, under=OPEN)
+    response = ask(query={"x-oss-traffic-limit": value}, config=OPEN)
     if response.status == 302:
         signed = response.query["x-oss-traffic-limit"]
         assert signed == str(int(signed))
@@ -217,5 +217,5 @@ def test_a_signed_traffic_limit_is_a_plain_number_within_the_limits(value: str) 
 
 
 def test_a_download_and_a_disposition_exclude_each_other() -> None:
-    response = ask(query={"download": "a", "response-content-disposition": "inline"}, under=OPEN)
+    response = ask(query={"download": "a", "response-content-disposition": "inline"}, config=OPEN)
     assert (response.status, response.code) == (400, "bad_query")

@@ -11,7 +11,7 @@ from alibabacloud_oss_v2.credentials import Credentials as OfficialCredentials
 from alibabacloud_oss_v2.signer.v4 import SignerV4
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
-from tests.handler.client import EVENTS, KEYS, NOW, TOKEN, Answered, ask, invoke, mount, policy
+from tests.handler.client import EVENTS, KEYS, NOW, TOKEN, Answered, ask, invoke, make_config, mount
 
 JSON = {"Accept": "application/json"}
 
@@ -175,7 +175,7 @@ def test_the_response_to_head_has_no_body() -> None:
 )
 def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(endpoint: str, host: str) -> None:
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
-    response = ask(headers=forged, under=mount(endpoint=endpoint))
+    response = ask(headers=forged, config=mount(endpoint=endpoint))
     assert urlsplit(response.url).netloc == host
 
 
@@ -188,13 +188,13 @@ def test_all_links_lead_to_a_local_oss_if_there_is_one() -> None:
     access = "anonymous"
     endpoint = "https://static.example.com"
     """
-    response = ask(under=policy(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
+    response = ask(config=make_config(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
     assert response.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
     assert response.signs()
 
 
 def test_the_longest_path_prefix_wins_and_a_mount_ends_at_its_slash() -> None:
-    under = policy(
+    config = make_config(
         """
         region = "cn-hangzhou"
         [[mount]]
@@ -207,12 +207,12 @@ def test_the_longest_path_prefix_wins_and_a_mount_ends_at_its_slash() -> None:
         access = "anonymous"
         """
     )
-    assert ask("/pub/a", under=under).key == "one/a"
-    assert ask("/pub/deep/a", under=under).key == "two/a"
-    assert ask("/pub/deep", under=under).key == "one/deep"
-    assert ask("/pub/deeper/a", under=under).key == "one/deeper/a"
-    assert ask("/public-secret", under=under).status == 404
-    assert ask("/pub", under=under).status == 404
+    assert ask("/pub/a", config=config).key == "one/a"
+    assert ask("/pub/deep/a", config=config).key == "two/a"
+    assert ask("/pub/deep", config=config).key == "one/deep"
+    assert ask("/pub/deeper/a", config=config).key == "one/deeper/a"
+    assert ask("/public-secret", config=config).status == 404
+    assert ask("/pub", config=config).status == 404
 
 
 def test_consecutive_events_get_links_of_their_own() -> None:

@@ -116,7 +116,7 @@ class TestManyLinks:
     def test_without_credentials_there_is_one_error(self, plain: UploadService) -> None:
         http_event = event("/-/sign", "POST", body='{"links": [{"path": "/both/a"}]}', isBase64Encoded=False)
         nobody = type("Context", (), {"request_id": "req-EXAMPLE", "credentials": None})()
-        response = invoke(json.dumps(http_event), under=plain.config, invocation=nobody)
+        response = invoke(json.dumps(http_event), config=plain.config, invocation=nobody)
         assert (response.status, response.code) == (503, "no_credentials")
 
 

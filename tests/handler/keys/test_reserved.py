@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.handler.client import Answered, ask, policy
+from tests.handler.client import Answered, ask, make_config
 from tests.handler.keys_fixtures import READER, config_with, document
 
 LINKS = """
@@ -92,7 +92,7 @@ OTHERS = [
     "/.links/%20keys.json",
 ]
 
-CONFIG = policy(LINKS)
+CONFIG = make_config(LINKS)
 
 
 def key_of(answered: Answered) -> str:
@@ -103,21 +103,21 @@ def key_of(answered: Answered) -> str:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", RESERVED)
 def test_a_link_to_the_document_is_a_404(path: str, method: str) -> None:
-    answered = ask(path, method, under=CONFIG)
+    answered = ask(path, method, config=CONFIG)
     assert answered.status == 404
     assert "Location" not in answered.headers
 
 
 @pytest.mark.parametrize("path", REWRITTEN)
 def test_a_path_that_clients_or_servers_rewrite_is_refused(path: str) -> None:
-    answered = ask(path, under=CONFIG)
+    answered = ask(path, config=CONFIG)
     assert answered.status == 400
     assert "Location" not in answered.headers
 
 
 @pytest.mark.parametrize("path", OTHERS)
 def test_a_path_that_only_looks_like_the_document_is_another_object(path: str) -> None:
-    answered = ask(path, under=CONFIG)
+    answered = ask(path, config=CONFIG)
     if answered.status == 302:
         assert key_of(answered) == unquote(path)[1:]
         assert not key_of(answered).startswith((".links/keys.json", ".links/state/"))
@@ -127,12 +127,12 @@ def test_a_path_that_only_looks_like_the_document_is_another_object(path: str) -
 
 @pytest.mark.parametrize("query", [{"versionId": "CAEQEXAMPLE"}, {"download": "keys.json"}, {"format": "json"}])
 def test_no_query_parameter_gives_access_to_the_document(query: dict[str, str]) -> None:
-    assert ask("/.links/keys.json", query=query, under=CONFIG).status == 404
+    assert ask("/.links/keys.json", query=query, config=CONFIG).status == 404
 
 
 def test_an_api_key_for_every_path_does_not_reach_it(tmp_path: Path) -> None:
     entry = {**document()["api"][0], "paths": ["/"], "methods": ["GET", "HEAD", "PUT", "POST", "SHARE"]}
     config = config_with(document(api=[entry]), tmp_path, LINKS)
     for path in RESERVED:
-        assert ask(path, headers={"X-Api-Key": READER}, under=config).status == 404
-    assert ask("/near/other.json", headers={"X-Api-Key": READER}, under=config).status == 200
+        assert ask(path, headers={"X-Api-Key": READER}, config=config).status == 404
+    assert ask("/near/other.json", headers={"X-Api-Key": READER}, config=config).status == 200

@@ -80,7 +80,7 @@ class TestOneObject:
         share = parts.query.removeprefix("share=")
         opened = invoke(
             json.dumps(event(parts.path, query={"share": share})),
-            under=function.config(),
+            config=function.config(),
             now=time.time(),
         )
         assert opened.status == 302, opened
