@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -10,6 +11,8 @@ from urllib.parse import unquote_to_bytes
 from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024
+
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 _TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
@@ -76,6 +79,15 @@ def read_members(document: object, members: Mapping[str, type], *, required: tup
         if values[name] is None:
             raise bad_body(f'"{name}" is required')
     return values
+
+
+def path_and_query(target: str) -> str:
+    """The path and query of a request target, without the scheme and host of an absolute one (RFC 9112 §3.2.2)."""
+    match = _AUTHORITY.match(target)
+    if not match:
+        return target
+    rest = target[match.end() :]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def parse_query(raw_query: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from . import app as service
 from . import audit, startup
 from .config import InvalidConfig
 from .errors import HandlerError, bad_body
-from .request import MAX_BYTES, Request, parse_query
+from .request import MAX_BYTES, Request, parse_query, path_and_query
 from .response import Response
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ CONTROL = frozenset({"/invoke", "/initialize"})
 # Set by the server, or for one hop only.
 _HOP_HEADERS = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -126,10 +125,7 @@ def context_of(environ: Environ) -> Context:
 
 def target(environ: Environ) -> tuple[str, str]:
     """Path and query as sent, but with bytes of the path outside ASCII percent-encoded, as in an HTTP event."""
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    if not raw.startswith("/") and (authority := _AUTHORITY.match(raw)):
-        raw = raw[authority.end() :]
-        raw = raw if raw.startswith("/") else f"/{raw}"
+    raw = path_and_query(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
     path, _, query = raw.partition("?")
     if not path.isascii():
         path = quote(path.encode("latin-1", "replace"), safe=_PRINTABLE)

@@ -1,4 +1,4 @@
-"""A loopback HTTP server for WSGI applications that passes on the request's target exactly as it was sent."""
+"""A loopback HTTP server for WSGI applications that passes on path and query exactly as they were sent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from handler.request import path_and_query
 
 from .errors import LocalError
 
@@ -26,7 +28,7 @@ class PortUnavailable(LocalError):
 
 
 class _RequestHandler(WSGIRequestHandler):
-    """Werkzeug's, without log, with HTTP/1.1 and a `RAW_URI` that is the target as it was sent."""
+    """Werkzeug's, without log, with HTTP/1.1 and a `RAW_URI` that is path and query as they were sent."""
 
     protocol_version = "HTTP/1.1"
     raw_requestline: bytes
@@ -41,7 +43,7 @@ class _RequestHandler(WSGIRequestHandler):
         # The base class collapses a leading "//".
         words = self.requestline.split()
         if len(words) > 1:
-            environ["RAW_URI"] = words[1]
+            environ["RAW_URI"] = path_and_query(words[1])
         return environ
 
     def log(self, type: str, message: str, *args: object) -> None:

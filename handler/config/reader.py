@@ -76,7 +76,7 @@ class TableReader:
         """One of `choices`; the first if it is absent and not required."""
         value = self.required(name) if required else self.table.get(name, choices[0])
         if not isinstance(value, str) or value not in choices:
-            self.refuse_value(name, f"must be {' or '.join(choices)}")
+            self.refuse_value(name, f"must be {'one of ' if len(choices) > 2 else ''}{_listed(choices)}")
         return value
 
     def items(self, name: str, default: tuple[str, ...] = ()) -> list[Any]:
@@ -144,6 +144,10 @@ class TableReader:
             TableReader(f"{name} {number}", item, known, error=self.error, json=self.json)
             for number, item in enumerate(value, 1)
         ]
+
+
+def _listed(choices: tuple[str, ...]) -> str:
+    return " or ".join(choices) if len(choices) < 3 else ", ".join(choices)
 
 
 def read_origin(reader: TableReader, name: str, value: str) -> str:

@@ -77,7 +77,7 @@ def _refuse(function: Function, request_id: str) -> HttpResponse | None:
     if trigger.auth_type != "anonymous":
         message = f"authType '{trigger.auth_type}' is not emulated locally. Use anonymous"
         return _error(403, "AccessDenied", message, request_id)
-    if len(_target()) > MAX_TARGET_BYTES:
+    if len(str(flask.request.environ["RAW_URI"])) > MAX_TARGET_BYTES:
         return _error(400, "InvalidArgument", f"path and query exceed {MAX_TARGET_BYTES} bytes", request_id)
     if sum(len(name) + len(value) for name, value in flask.request.headers) > MAX_HEADER_BYTES:
         return _error(400, "InvalidArgument", f"headers exceed {MAX_HEADER_BYTES} bytes", request_id)
@@ -97,7 +97,7 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
         return _error(400, "InvalidArgument", f"the body exceeds {MAX_BODY_BYTES} bytes", request_id)
     request = HttpRequest(
         method=flask.request.method,
-        target=_target(),
+        target=str(flask.request.environ["RAW_URI"]),
         headers=tuple(flask.request.headers),
         body=body,
         host=flask.request.host,
@@ -106,15 +106,6 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
     )
     event = http_event(request, request_id, time.time())
     return _response(runtime.invoke(function.name, event, request_id=request_id))
-
-
-def _target() -> str:
-    """Path and query as the client wrote them, without the scheme and host of an absolute target."""
-    raw = str(flask.request.environ["RAW_URI"])
-    if raw.startswith("/"):
-        return raw
-    without_scheme = raw.partition("://")[2]
-    return "/" + without_scheme.partition("/")[2]
 
 
 def _response(outcome: Outcome) -> HttpResponse:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _MAX_BYTES = 5 << 30  # of one PUT, part or form
-_ORIGIN = re.compile(r"\Ahttps?://[^/?]*")
 _VIRTUAL_HOST = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\."
     r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)(?::\d+)?"
@@ -102,7 +101,7 @@ class RequestBody:
 
 def read_request(environ: WSGIEnvironment) -> OssRequest:
     """Raises `OssError` for an invalid address or length."""
-    raw_path, _, raw_query = _ORIGIN.sub("", environ["RAW_URI"]).partition("?")
+    raw_path, _, raw_query = environ["RAW_URI"].partition("?")
     try:
         path = unquote(raw_path, errors="strict")
         query = tuple(parse_query(raw_query))

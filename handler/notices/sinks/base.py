@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from ...config.reader import TableReader
 from ...errors import HandlerError
 from .message import Notification
 
@@ -99,44 +100,41 @@ def robot_verdict(body: bytes, *members: str, retry: frozenset[int]) -> Verdict:
 
 def read_sink(name: str, entry: Mapping[str, object], kinds: Mapping[str, Kind]) -> Sink:
     """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`."""
-    kind, url, secret = entry.get("kind"), entry.get("url"), entry.get("secret")
-    allow_loopback = entry.get("allow_loopback", False)
-    fault = None
-    if not entry.keys() <= set(MEMBERS):
-        fault = f"unknown member (allowed: {', '.join(MEMBERS)})"
-    elif not isinstance(kind, str) or kind not in kinds:
-        fault = f"kind must be one of {', '.join(kinds)}"
-    elif not isinstance(allow_loopback, bool):
-        fault = "allow_loopback must be true or false"
-    else:
-        fault = _url_fault(url, allow_loopback) or _secret_fault(kind, secret, kinds[kind].NEEDS_SECRET)
-    if fault:
-        raise InvalidSink(f"Invalid sink {name} in the keys document: {fault}.")
-    return Sink(name, str(kind), str(url), secret if isinstance(secret, str) else "", bool(allow_loopback))
+    where = f"Invalid sink {name} in the keys document"
+    reader = TableReader(where, entry, MEMBERS, error=InvalidSink, json=True)
+    kind = reader.choice("kind", tuple(kinds), required=True)
+    allow_loopback = reader.boolean("allow_loopback")
+    url = _read_url(reader, allow_loopback)
+    return Sink(name, kind, url, _read_secret(reader, kind, kinds[kind].NEEDS_SECRET), allow_loopback)
 
 
-def _url_fault(url: object, allow_loopback: bool) -> str | None:
-    if not isinstance(url, str) or len(url) > MAX_URL or not _URL.fullmatch(url):
-        return f"url must begin with https:// and be at most {MAX_URL} ASCII characters"
+def _read_url(reader: TableReader, allow_loopback: bool) -> str:
+    url = reader.string("url") or ""
+    if len(url) > MAX_URL or not _URL.fullmatch(url):
+        reader.refuse("url", f"must begin with https:// and be at most {MAX_URL} ASCII characters")
     try:
         parts = urlsplit(url)
         if parts.scheme == "http" and not (allow_loopback and parts.hostname == "127.0.0.1"):
-            return "url must begin with https:// (allow_loopback permits only http://127.0.0.1, for a laptop)"
+            expected = "must begin with https:// (allow_loopback permits only http://127.0.0.1, for a laptop)"
+            reader.refuse("url", expected)
         if not parts.hostname or parts.username is not None or parts.fragment or parts.port == 0:
             raise ValueError
     except ValueError:
-        return "url must consist of scheme, host, path and query only"
-    return None
+        reader.refuse("url", "must consist of scheme, host, path and query only")
+    return url
 
 
-def _secret_fault(kind: str, secret: object, is_needed: bool) -> str | None:
-    if not is_needed:
-        return None if secret in (None, "") else f"secret is not allowed, because {kind} messages are not signed"
-    if not isinstance(secret, str) or not secret or not secret.isascii() or not secret.isprintable():
-        return f"secret is required, because {kind} messages are signed (expected printable ASCII characters)"
+def _read_secret(reader: TableReader, kind: str, is_needed: bool) -> str:
+    secret = reader.string("secret") or ""
+    if secret and not is_needed:
+        reader.refuse("secret", f"is not allowed, because {kind} messages are not signed")
+    if is_needed and not (secret and secret.isascii() and secret.isprintable()):
+        reader.refuse(
+            "secret", f"is required, because {kind} messages are signed (expected printable ASCII characters)"
+        )
     if kind == "webhook" and webhook_key(secret) is None:
-        return "secret must be whsec_ followed by the base64 of 24 to 64 bytes"
-    return None
+        reader.refuse("secret", "must be whsec_ followed by the base64 of 24 to 64 bytes")
+    return secret
 
 
 def webhook_key(secret: str) -> bytes | None:

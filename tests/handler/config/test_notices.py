@@ -104,7 +104,7 @@ def test_a_misspelt_key_of_a_sink_is_refused(name: str) -> None:
     ("changes", "says"),
     [
         ({"on": None}, "notice 1: on is required"),
-        ({"on": "deleted"}, "on must be created or timer or message (got 'deleted')"),
+        ({"on": "deleted"}, "on must be one of created, timer, message (got 'deleted')"),
         ({"mount": None}, "mount is required"),
         (
             {"mount": "/nowhere/"},

@@ -350,13 +350,13 @@ class TestEntries:
             ({"url": "https://x.example:0/"}, "scheme, host, path and query only"),
             ({"allow_loopback": "yes"}, "allow_loopback must be true or false"),
             ({"secret": None}, "secret is required"),
-            ({"secret": 7}, "secret is required"),
+            ({"secret": 7}, "secret must be a string"),
             ({"secret": "a" * 40}, "secret must be whsec_"),
             ({"secret": "whsec_" + base64.b64encode(b"a" * 23).decode()}, "secret must be whsec_"),
             ({"secret": "whsec_" + base64.b64encode(b"a" * 65).decode()}, "secret must be whsec_"),
             ({"secret": "whsec_!!!!" + "a" * 40}, "secret must be whsec_"),
             ({"kind": "slack"}, "secret is not allowed, because slack messages are not signed"),
-            ({"Secret-member-EXAMPLE": 1}, "unknown member (allowed: kind, url, secret, allow_loopback)"),
+            ({"Secret-member-EXAMPLE": 1}, "unknown member (known: kind, url, secret, allow_loopback)"),
         ],
     )
     def test_an_invalid_entry_is_refused_without_its_values(self, change: Mapping[str, Any], reason: str) -> None:
