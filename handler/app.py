@@ -104,9 +104,9 @@ def _path(request: Request, facts: dict[str, object]) -> str:
     try:
         path = read_path(request.raw_path)
     except Problem:
-        facts["path"] = audit.path(request.raw_path)
+        facts["path"] = audit.path(endpoints.without_id(request.raw_path))
         raise
-    facts["path"] = audit.path(path)
+    facts["path"] = audit.path(endpoints.without_id(path))
     return path
 
 
