@@ -18,8 +18,8 @@ MAX_PATH = 4096
 MAX_STRING = 1024
 _MAX_ESCAPE = 12  # bytes of one escaped character at most
 # A string without any of these contains nothing to redact.
-_SECRET_CHARACTERS = frozenset("=:%,~")
-_SECRET_WORDS = ("fcp_", "whsec_", "bearer")
+_SECRET_CHARACTERS = frozenset("=:%,~\uff1d\uff1a")
+_SECRET_WORDS = ("fcp_", "whsec_", "bearer", "eyj")
 # The id of a multipart upload: OSS's own, two sizes and a signature.
 _UPLOAD_ID = re.compile(r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
