@@ -24,6 +24,7 @@ HEADERS = {
 CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
 CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
 CORS_MAX_AGE = "600"  # seconds
+TRANSPORT_SECURITY = "max-age=31536000"  # one year, for this domain alone
 
 
 def answer(
@@ -89,9 +90,9 @@ def _answer(
         facts["fault"] = audit.fault(error)
     if response is None:
         response = _problem_response(problem, request, request_id, facts)
-    if request is not None and "origin" in request.headers:
+    if request is not None:
         with suppress(InvalidConfig):
-            response = _with_cors(request, load_config(), response)
+            response = _with_config_headers(request, load_config(), response)
     facts["status"] = response.status
     facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
     audit.write(facts)
@@ -104,9 +105,9 @@ def _path(request: Request, facts: dict[str, object]) -> str:
     try:
         path = read_path(request.raw_path)
     except Problem:
-        facts["path"] = audit.path(request.raw_path)
+        facts["path"] = audit.path(endpoints.without_id(request.raw_path))
         raise
-    facts["path"] = audit.path(path)
+    facts["path"] = audit.path(endpoints.without_id(path))
     return path
 
 
@@ -137,6 +138,25 @@ def _problem_response(problem: Problem, request: Request | None, request_id: str
             facts["fault"] = audit.fault(error)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
     return Response(problem.status, headers, problem.json(request_id))
+
+
+def _with_config_headers(request: Request, config: Config, response: Response) -> Response:
+    if _came_over_tls(request, config.public_url):
+        response = response._replace(headers={**response.headers, "Strict-Transport-Security": TRANSPORT_SECURITY})
+    return _with_cors(request, config, response) if "origin" in request.headers else response
+
+
+def _came_over_tls(request: Request, public_url: str | None) -> bool:
+    """Whether a request came to the domain of an https `public_url`.
+
+    A custom runtime learns the domain from the Host header alone, with which a client can deceive only itself. No
+    document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
+    """
+    if public_url is None or not public_url.startswith("https://"):
+        return False
+    domain = request.domain or request.headers.get("host", "")
+    over_tls = request.headers.get("x-forwarded-proto", "https").lower() == "https"
+    return over_tls and domain.lower() == public_url.removeprefix("https://")
 
 
 def _with_cors(request: Request, config: Config, response: Response) -> Response:

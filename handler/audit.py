@@ -7,6 +7,7 @@ response, and no line contains a header, a query, a link or anything secret.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,8 +18,10 @@ MAX_PATH = 4096
 MAX_STRING = 1024
 _MAX_ESCAPE = 12  # bytes of one escaped character at most
 # A string without any of these contains nothing to redact.
-_SECRET_CHARACTERS = frozenset("=:%,")
-_SECRET_WORDS = ("fcp_", "whsec_", "bearer")
+_SECRET_CHARACTERS = frozenset("=:%,~\uff1d\uff1a")
+_SECRET_WORDS = ("fcp_", "whsec_", "bearer", "eyj")
+# The id of a multipart upload: OSS's own, two sizes and a signature.
+_UPLOAD_ID = re.compile(r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -34,13 +37,11 @@ def write(facts: Mapping[str, object]) -> None:
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
     if not _SECRET_CHARACTERS.isdisjoint(value) or any(word in value.lower() for word in _SECRET_WORDS):
-        from signer import redact
-
-        value = redact(value)
+        value = _redact(value)
         if "%" in value:
             # Percent-encoding hides secrets from the redaction: such a string is logged decoded and redacted.
             decoded = unquote(unquote(value))
-            redacted = redact(decoded)
+            redacted = _redact(decoded)
             value = value if redacted == decoded else redacted
     if len(value) * _MAX_ESCAPE <= max_bytes or len(_encode(value)) <= max_bytes:
         return value
@@ -50,6 +51,12 @@ def string(value: str, max_bytes: int = MAX_STRING) -> str:
 def path(value: str) -> str:
     """A path or key; a valid one is never shortened."""
     return string(value, MAX_PATH)
+
+
+def _redact(value: str) -> str:
+    from signer.redaction import REDACTED, redact
+
+    return _UPLOAD_ID.sub(REDACTED, redact(value))
 
 
 def fault(error: BaseException) -> dict[str, object]:

@@ -48,3 +48,7 @@ class Invocation(NamedTuple):
     now: float
     facts: dict[str, object]
     caller: Caller | None = None
+
+    def __repr__(self) -> str:
+        # Without the platform's context, which has the credentials, and without the configuration.
+        return f"Invocation(now={self.now!r}, facts={self.facts!r}, caller={self.caller!r})"

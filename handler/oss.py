@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
+# The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
+MAX_THREADS = 200
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
@@ -35,6 +37,11 @@ class OssResponse(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     code: str
+
+    def __repr__(self) -> str:
+        # The body may be the keys document.
+        headers = sorted(self.headers)
+        return f"OssResponse({self.status}, headers={headers!r}, body=<{len(self.body)} bytes>, code={self.code!r})"
 
     @property
     def ok(self) -> bool:
@@ -171,13 +178,25 @@ _sessions: list[Session] = []
 def _session() -> Session:
     """The session of this process, which keeps connections open between invocations."""
     if not _sessions:
-        import requests
-
-        session = requests.Session()
-        # Ignore proxies and .netrc: they could receive or replace the credentials.
-        session.trust_env = False
-        _sessions.append(session)
+        _sessions.append(new_session())
     return _sessions[0]
+
+
+def new_session() -> Session:
+    """A session that keeps a connection for each thread, and logs no URL."""
+    import logging
+
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    # Its warnings, as of a malformed header, contain the URL.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    session = requests.Session()
+    # Ignore proxies and .netrc: they could receive or replace the credentials.
+    session.trust_env = False
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=MAX_THREADS))
+    return session
 
 
 def _content_length(headers: Mapping[str, str]) -> int:

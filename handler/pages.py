@@ -6,6 +6,7 @@ The pages load nothing from other origins. Only the upload page has a script.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,7 +22,12 @@ from .errors import Problem
 from .response import Response
 
 MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
+# What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
+# "fdp.exe" reads as "exe.pdf".
+DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNITS = ("B", "KB", "MB", "GB", "TB")
+
+_DIRECTION = re.compile(f"[{DIRECTION}]")
 
 # The words of the pages, in English and in Chinese.
 SHARE: Mapping[str, Mapping[str, str]] = {
@@ -247,7 +253,14 @@ def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     folder = os.path.join(os.path.dirname(__file__), "templates")
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_display
+    )
+
+
+def _display(value: object) -> object:
+    """A value as a page shows it: strings without what changes the direction of writing."""
+    return _DIRECTION.sub("_", value) if type(value) is str else value
 
 
 def _qr_code(address: str | None, lang: str) -> Markup | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from . import audit
 from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024
@@ -32,6 +33,13 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     domain: str
+
+    def __repr__(self) -> str:
+        # Credentials are in headers, shares in the query, nonces in the body, and ids of uploads in the path.
+        return (
+            f"Request(method={self.method!r}, raw_path={audit.path(self.raw_path)!r}, query={sorted(self.query)!r}, "
+            f"headers={sorted(self.headers)!r}, body=<{len(self.body)} bytes>, domain={self.domain!r})"
+        )
 
     def wants_json(self) -> bool:
         """Whether the Accept header names JSON."""

@@ -20,6 +20,10 @@ class Response(NamedTuple):
     headers: dict[str, str]
     body: str = ""
 
+    def __repr__(self) -> str:
+        # Location and body may contain a link.
+        return f"Response(status={self.status}, headers={sorted(self.headers)!r}, body=<{len(self.body)} characters>)"
+
 
 def json_response(document: object, status: int = 200) -> Response:
     return Response(status, {"Content-Type": "application/json"}, json.dumps(document))

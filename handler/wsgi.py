@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 CONTROL = frozenset({"/invoke", "/initialize"})
 
-# Set by the server, or for one hop only.
-_HOP_HEADERS = frozenset({"HTTP_HOST", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
+# For one hop only.
+_HOP_HEADERS = frozenset({"HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TRANSFER_ENCODING"})
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

@@ -125,6 +125,13 @@ class SigningContext(NamedTuple):
     expires_at: datetime
     expires_in: int
 
+    def __repr__(self) -> str:
+        # Without the day's signing key, which signs anything, and without the security token.
+        return (
+            f"SigningContext(timestamp={self.timestamp!r}, scope={self.scope!r}, "
+            f"expires_at={self.expires_at!r}, expires_in={self.expires_in!r})"
+        )
+
 
 def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int) -> SigningContext:
     """Raises `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""

@@ -47,6 +47,12 @@ class ParsedUrl(NamedTuple):
     key: str
     query: tuple[tuple[str, str], ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"ParsedUrl(scheme={self.scheme!r}, host={self.host!r}, bucket={self.bucket!r}, key={self.key!r}, "
+            f"query={[name for name, _ in self.query]!r})"
+        )
+
 
 def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None) -> ParsedUrl:
     """Splits a URL as OSS does. Raises `InvalidLink` if the URL does not name an object or its bucket is not known."""
@@ -114,6 +120,12 @@ class ParsedSignature(NamedTuple):
     additional: tuple[str, ...]
     signature: str
     in_query: bool
+
+    def __repr__(self) -> str:
+        return (
+            f"ParsedSignature(faults={self.faults!r}, region={self.region!r}, product={self.product!r}, "
+            f"issued_at={self.issued_at!r}, expires={self.expires!r}, in_query={self.in_query!r})"
+        )
 
     def location(self, part: str) -> str:
         """The query parameter or header that holds a part."""

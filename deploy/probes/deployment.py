@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from handler.config import Config, Mount
+from handler.oss import new_session
 from local.fc import s_yaml
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
@@ -130,10 +131,7 @@ def open_deployment(config: Path, environment: str | None, environ: Mapping[str,
         credentials = None
     except SignerError as error:
         raise DeployError(str(error)) from None
-    session = requests.Session()
-    # A .netrc would send its own credentials.
-    session.trust_env = False
-    return Deployment(root, web, next(others, None), links, credentials, session)
+    return Deployment(root, web, next(others, None), links, credentials, new_session())
 
 
 def _error_code(response: requests.Response, body: bytes) -> str:

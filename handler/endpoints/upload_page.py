@@ -21,7 +21,7 @@ MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes
 
 # "$" too: OSS replaces ${filename} in the key of a form.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
 
 
 def answer(opened: OpenedShare) -> Response:

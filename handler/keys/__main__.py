@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TextIO
 
 from signer import Credentials, Endpoint, SignerError
 from signer.times import parse_duration, rfc3339
@@ -38,6 +40,10 @@ class _InvalidUsage(HandlerError):
     """The options or links.toml do not say which document to use."""
 
 
+class _OutputFailed(HandlerError):
+    """Standard output is closed, full or broken."""
+
+
 def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid.
 
@@ -49,10 +55,10 @@ def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_T
     try:
         options.run(_store(options), options, lock_timeout)
     except (_InvalidUsage, InvalidConfig) as error:
-        print(f"{NAME}: {error.sentence}", file=sys.stderr)
+        _warn(f"{NAME}: {error.sentence}")
         return INVALID
     except (HandlerError, SignerError) as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
+        _warn(f"{NAME}: {error}")
         return FAILED
     return 0
 
@@ -69,26 +75,41 @@ def _init(store: KeysStore, options: argparse.Namespace, lock_timeout: float) ->
         document = edit.new()
         check()
         store.replace(edit.serialize(document))
-    print(f"Created {store} with the share key {document['share'][-1]['id']}.")
+    _print(
+        f"Created {store} with the share key {document['share'][-1]['id']}.", otherwise="The keys document was created."
+    )
 
 
 def _add_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
     expires_at = None if options.expires is None else int(time.time()) + options.expires
-    keys = []
-
-    def add(document: Document) -> Document:
+    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
+        content = _read(store)
+        document, _ = edit.read(content)
         document, key = edit.add_api_key(document, options.name, options.path, options.method, expires_at)
-        keys.append(key)
-        return document
-
-    _change(store, options, lock_timeout, add)
-    print(keys[-1])
-    print("Save this key now. It will not be shown again.", file=sys.stderr)
+        check()
+        store.replace(edit.serialize(document))
+        # Printed when it works, and removed again where that fails, before any other writer may change the document.
+        try:
+            _print(key, otherwise="The API key was not added.")
+        except _OutputFailed:
+            try:
+                check()
+                store.replace(content)
+            except HandlerError as error:
+                raise _OutputFailed(
+                    f"The API key {options.name} was added, but it could neither be printed nor removed. "
+                    f"Remove it: {NAME} revoke-api-key {options.name} ({error})"
+                ) from None
+            raise
+    _warn("Save this key now. It will not be shown again.")
 
 
 def _revoke_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
     _change(store, options, lock_timeout, lambda document: edit.revoke_api_key(document, options.name))
-    print(f"Revoked the API key {options.name}. Running functions stop accepting it within a minute.")
+    _print(
+        f"Revoked the API key {options.name}. Running functions stop accepting it within a minute.",
+        otherwise="The API key was revoked.",
+    )
 
 
 def _rotate_share(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
@@ -100,15 +121,52 @@ def _rotate_share(store: KeysStore, options: argparse.Namespace, lock_timeout: f
         return rotation.document
 
     _change(store, options, lock_timeout, rotate)
+    lines = []
     if options.retire is not None:
-        print(f"Retired the share key {options.retire}. The shares that it signed stop working within a minute.")
+        lines.append(f"Retired the share key {options.retire}. The shares that it signed stop working within a minute.")
     if added[-1] is not None:
-        print(f"Added the share key {added[-1]}. It signs all new shares.")
+        lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
+    _print(*lines, otherwise="The share keys were changed.")
 
 
 def _show(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
     _, keys = edit.read(_read(store))
-    print("\n".join([str(store), *_lines(keys, time.time())]))
+    _print(str(store), *_lines(keys, time.time()))
+
+
+def _print(*lines: str, otherwise: str = "") -> None:
+    """Prints lines, or raises `_OutputFailed`, whose sentence ends with `otherwise`."""
+    if sys.stdout is None:  # it was closed before the start
+        raise _OutputFailed(f"The output is closed. {otherwise}".strip())
+    try:
+        print("\n".join(map(_printable, lines)), flush=True)
+    except (OSError, ValueError) as error:
+        _discard(sys.stdout)
+        reason = getattr(error, "strerror", None) or "closed, or of another encoding"
+        raise _OutputFailed(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
+
+
+def _warn(line: str) -> None:
+    """Prints a line on standard error, if it can be written."""
+    if sys.stderr is None:  # it was closed before the start
+        return
+    try:
+        print(_printable(line), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Discards what is left of an output that failed: Python would write it again at its exit, and fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _printable(line: str) -> str:
+    """A line without characters that control a terminal or change the direction of writing."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in line
+    )
 
 
 def _change(

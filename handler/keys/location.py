@@ -40,6 +40,9 @@ class Snapshot(NamedTuple):
     document: bytes | None
     version: str
 
+    def __repr__(self) -> str:
+        return f"Snapshot(version={self.version!r})"
+
 
 class FileKeysStore(NamedTuple):
     """A file that only its owner can read and write. Every method raises `KeysStoreError`."""

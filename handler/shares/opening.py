@@ -45,6 +45,10 @@ class OpenedShare(NamedTuple):
     share: Share
     tracked: TrackedShare | None
 
+    def __repr__(self) -> str:
+        # Without the request and the invocation: they contain the token and the role's credentials.
+        return f"OpenedShare(path={self.path!r}, share={self.share!r}, tracked={self.tracked!r})"
+
     @property
     def limited(self) -> bool:
         return self.tracked is not None and self.tracked.record.uses is not None

@@ -5,6 +5,7 @@ Source: the OSS page "ListObjectsV2".
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,6 +56,8 @@ def objects(
     if session is None:
         import requests
 
+        # Its warnings, as of a malformed header, contain the URL.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         session = requests.Session()
     query = {"list-type": "2", "max-keys": str(PAGE), "encoding-type": "url"}
     if prefix:

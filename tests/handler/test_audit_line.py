@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
@@ -228,6 +229,26 @@ def test_credentials_do_not_reach_the_log_or_the_response_except_the_token_in_th
         if response.status < 300:
             assert response.json["expires_in"]
         assert secret not in response.body + json.dumps(response.headers)
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlRVhBTVBMRQ"
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        JWT,
+        f"token-{JWT}.txt",
+        "KEYfcp_reader_EXAMPLE_0000000000",
+        "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789",
+        "q3.pdf?share[]=secretEXAMPLE0123456789",
+    ],
+)
+def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
+    secret = max(re.split(r"[._=\uff1d]|fcp", pasted.removesuffix(".txt")), key=len)
+    for path in (f"/exampledir/{pasted}", f"/{pasted}", f"/whole/{pasted}/\x00"):
+        for written in (path, quote(path), quote(quote(path))):
+            assert secret not in ask(written).printed
 
 
 def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:

@@ -278,7 +278,11 @@ def test_credentials_without_their_token_are_ignored_and_the_environments_sign(m
 
 def test_the_platforms_headers_are_removed_from_the_request() -> None:
     environ = environ_of("/", headers={"Accept": "*/*", "Host": "h", "Connection": "close", "X-Forwarded-For": "::1"})
-    assert wsgi.headers({**environ, "HTTP_X_FC_ANYTHING": "1"}) == {"accept": "*/*", "x-forwarded-for": "::1"}
+    assert wsgi.headers({**environ, "HTTP_X_FC_ANYTHING": "1"}) == {
+        "accept": "*/*",
+        "host": "h",
+        "x-forwarded-for": "::1",
+    }
 
 
 def test_a_context_shows_no_secret() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
@@ -137,6 +138,28 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request
         ("He sent Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln to us", "He sent Bearer REDACTED to us"),
         ("the key fcp_0123456789abcdef is revoked", "the key REDACTED is revoked"),
         ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signed with REDACTED"),
+        ("keyfcp_0123456789abcdef", "keyREDACTED"),
+        ("/reports/API_KEY_fcp_0123456789abcdef.txt", "/reports/API_KEY_REDACTED.txt"),
+        ("%3Dfcp_0123456789abcdef%26", "%3DREDACTED%26"),
+        ("钥匙fcp_0123456789abcdef。", "钥匙REDACTED。"),
+        ("xwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "xREDACTED"),
+        ("the token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x has expired", "the token REDACTED has expired"),
+        ("/login/eyJhbGciOiJIUzI1NiJ9.e30.c2ln/next", "/login/REDACTED/next"),
+        ("token_eyJhbGciOiJub25lIn0.e30.", "token_REDACTED"),
+        ("jwt%3DeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln%26a", "jwt%3DREDACTED%26a"),
+        ("令牌eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln，", "令牌REDACTED，"),
+        ("eyJhbGciOiJSU0EtT0FFUCJ9.a2V5.aXY.Y2lwaGVy.dGFn", "REDACTED"),
+        ("/reports/q3.pdf?share\uff1dAbCdEf0123&format=json", "/reports/q3.pdf?share\uff1dREDACTED&format=json"),
+        ("?share%EF%BC%9DAbCdEf0123%26a", "?share%EF%BC%9DREDACTED%26a"),
+        ("?share%25EF%25BC%259DAbCdEf0123%2526a", "?share%25EF%25BC%259DREDACTED%2526a"),
+        ("?x-oss-signature\uff1dabc", "?x-oss-signature\uff1dREDACTED"),
+        ("签名 signature\uff1aabc", "签名 signature\uff1aREDACTED"),
+        ("/reports/q3.pdf?share[]=AbCdEf0123&format=json", "/reports/q3.pdf?share[]=REDACTED&format=json"),
+        ("?share[0]=AbCdEf0123", "?share[0]=REDACTED"),
+        ("?share%5B%5D=AbCdEf0123&a=b", "?share%5B%5D=REDACTED&a=b"),
+        ("?share%255B%255D%253DAbCdEf0123%2526a", "?share%255B%255D%253DREDACTED%2526a"),
+        ("?share[]\uff1dAbCdEf0123", "?share[]\uff1dREDACTED"),
+        ("?x-oss-signature[]=abc&security-token[a]=CAIS", "?x-oss-signature[]=REDACTED&security-token[a]=REDACTED"),
     ],
 )
 def test_other_strings_with_secrets(string: str, redacted: str) -> None:
@@ -160,10 +183,20 @@ def test_other_strings_with_secrets(string: str, redacted: str) -> None:
         "Content-Type: text/plain; charset=utf-8",
         '{"expires_in": 600, "clamped_by": null}',
         "报告 2026 · ü 🙂",
+        "a key begins with fcp_, a secret with whsec_",
+        "/reports/eyJ.tar.gz",
+        "shares[0] and policies[] are lists",
     ],
 )
 def test_a_string_without_secrets_is_unchanged(string: str) -> None:
     assert redact(string) == string
+
+
+@pytest.mark.parametrize("part", ["eyJ", "eyJeyJ.", "eyJaaaaaa.a.", "fcp_", "share[", "share%5B", "x-oss-", "a="])
+def test_a_long_string_takes_no_longer_per_character(part: str) -> None:
+    started = time.process_time()
+    redact(part * (200_000 // len(part)))
+    assert time.process_time() - started < 2
 
 
 @settings(deadline=None)

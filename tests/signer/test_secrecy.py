@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import signer
 from signer import Credentials, Endpoint, Link, SignerError, verify
+from signer.link import signing_context
 from signer.names import parse_oss_url
+from signer.signed_request import parse_header_signature, parse_query_signature, parse_url
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, NOW, sign
 
 KEYS = Credentials("LTAI5tSECRETIVE", "sKSECRETIVE", "CAISECRETIVE", datetime(2100, 1, 1, tzinfo=timezone.utc))
@@ -62,6 +64,41 @@ def test_a_verification_shows_faults_and_no_secrets(to_string: Callable[[object]
         assert MARK not in string
         assert good.provided_signature not in string
     assert "signature_mismatch" in to_string(bad)
+
+
+@with_every_formatter
+def test_a_signing_context_shows_neither_the_day_s_key_nor_the_credentials(to_string: Callable[[object], str]) -> None:
+    context = signing_context(KEYS, HANGZHOU, NOW, 900)
+    string = to_string(context)
+
+    assert MARK not in string
+    assert repr(context.signing_key)[2:-1] not in string
+    assert all(fact in string for fact in (context.scope, context.timestamp, "900"))
+
+
+@with_every_formatter
+def test_a_parsed_link_shows_neither_its_signature_nor_its_token(to_string: Callable[[object], str]) -> None:
+    url = sign(credentials=KEYS).url
+    parsed = parse_url(url)
+    in_query = parse_query_signature(dict(parsed.query))
+    in_header = parse_header_signature(
+        {
+            "authorization": f"OSS4-HMAC-SHA256 Credential={dict(parsed.query)['x-oss-credential']}, "
+            f"Signature={in_query.signature}",
+            "x-oss-date": in_query.issued_at,
+            "x-oss-security-token": f"CAIS{MARK}",
+        }
+    )
+
+    assert MARK in in_query.token
+    assert MARK in in_header.token
+    for value in (parsed, in_query, in_header):
+        assert MARK not in to_string(value)
+        assert in_query.signature not in to_string(value)
+    assert KEY in to_string(parsed)
+    assert "x-oss-date" in to_string(parsed)
+    for value in (in_query, in_header):
+        assert all(fact in to_string(value) for fact in (in_query.issued_at, "cn-hangzhou", "faults=()"))
 
 
 def everything(error: BaseException) -> str:

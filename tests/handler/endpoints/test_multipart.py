@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import io
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from handler import app
+from handler.config import Config, InvalidConfig
 from handler.oss import OssResponse, OssUnavailable
-from tests.handler.client import Answered
+from handler.request import Request
+from tests.handler.client import Answered, context
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.upload_fixtures import (
     ALICE,
@@ -27,6 +33,12 @@ from tests.handler.upload_fixtures import (
 CONTENT = bytes(range(256)) * (2 * PART // 256) + b"the end"
 SIZE = len(CONTENT)
 GIGABYTE = 1024**3
+ROUTE = "/-/uploads/{id}/parts"
+PREFLIGHT = {
+    "Origin": "https://app.example.com",
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type",
+}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
 
 
@@ -55,6 +67,12 @@ def parts_of(service: UploadService, upload: dict[str, Any], key: str | None = N
     return service.post(
         f"/-/uploads/{quote(upload['upload_id'], safe='~')}/parts", {"path": "/in/big.bin", **params}, key
     )
+
+
+def assert_hides_id(answer: Answered, upload_id: str) -> None:
+    """Neither OSS's own id nor the signature is printed."""
+    for piece in upload_id.split("~"):
+        assert len(piece) < 8 or piece not in answer.printed
 
 
 def send(part: dict[str, Any], content: bytes = CONTENT) -> str:
@@ -249,12 +267,73 @@ class TestResuming:
     def test_sizes_cannot_be_changed_later(self, started: UploadService, member: str) -> None:
         assert parts_of(started, started.start_upload(), **{member: 1}).code == "bad_body"
 
-    def test_the_audit_line_does_not_contain_the_id(self, started: UploadService) -> None:
-        upload = started.start_upload()
-        response = parts_of(started, upload)
-        assert response.line["path"] == "/-/uploads/{id}/parts"
-        for piece in upload["upload_id"].split("~"):
-            assert len(piece) < 8 or piece not in response.printed
+    def test_the_audit_line_does_not_have_the_id(self, started: UploadService) -> None:
+        found = started.start_upload()
+        answer = parts_of(started, found)
+        assert_hides_id(answer, found["upload_id"])
+        assert answer.line["path"] == ROUTE
+
+    @pytest.mark.parametrize(
+        ("method", "path", "headers", "status"),
+        [
+            ("OPTIONS", "/-/uploads/{}/parts", {}, 204),
+            ("OPTIONS", "/-/uploads/{}/parts", PREFLIGHT, 204),
+            ("GET", "/-/uploads/{}/parts", {}, 405),
+            ("GET", "/-/uploads/{}/parts", {"Accept": "text/html"}, 405),
+            ("DELETE", "/-/uploads/{}/parts", {}, 405),
+            ("POST", "/-/uploads/{}/parts", {}, 400),
+            ("POST", "/-/uploads/{}/parts", {"Authorization": "Bearer fcp_unknown"}, 401),
+            ("POST", "/-/uploads/{}", {}, 404),
+            ("POST", "/-/uploads/{}/", {}, 404),
+            ("POST", "/-/uploads/{}/part", {}, 404),
+            ("POST", "/-/uploads/a/{}/parts", {}, 404),
+            ("POST", "/-/uploads%2F{}/parts", {}, 400),
+            ("POST", "/-/uploads/{}/parts%0A", {}, 400),
+            ("POST", "/-/uploads/{}/parts%ff", {}, 400),
+            ("POST", "/-/uploads/{}//parts", {}, 400),
+        ],
+    )
+    def test_below_uploads_the_audit_line_names_the_route_whatever_the_response(
+        self, started: UploadService, method: str, path: str, headers: Mapping[str, str], status: int
+    ) -> None:
+        upload_id = started.start_upload()["upload_id"]
+        answer = started.request(path.format(upload_id), method, headers=headers)
+        assert answer.status == status
+        assert answer.line["path"] == ROUTE
+        assert_hides_id(answer, upload_id)
+
+    def test_so_it_does_while_the_configuration_is_invalid(self, started: UploadService) -> None:
+        upload_id = started.start_upload()["upload_id"]
+
+        def invalid() -> Config:
+            raise InvalidConfig("mount 1: missing path.")
+
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            request = Request("POST", f"/-/uploads/{upload_id}/parts", {}, {}, b"", "")
+            response = app.answer(lambda: request, invalid, context(), request_id="req-EXAMPLE")
+        assert response.status == 500
+        assert json.loads(out.getvalue())["path"] == ROUTE
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/links/-/uploads/{}/parts",
+            "/-/upload/{}",
+            "/-//uploads/{}/parts",
+            "/-/x/../uploads/{}/parts",
+            "/-/uploads%252F{}",
+            "/in/{}",
+            "/{}",
+        ],
+    )
+    @pytest.mark.parametrize("encoded", [False, True])
+    def test_an_id_at_a_wrong_address_is_not_logged_either(
+        self, started: UploadService, path: str, encoded: bool
+    ) -> None:
+        upload_id = started.start_upload()["upload_id"]
+        written = upload_id.replace("~", "%7E").replace("A", "%41") if encoded else upload_id
+        assert_hides_id(started.request(path.format(written), "GET"), upload_id)
 
 
 class TestSizes:

@@ -34,7 +34,7 @@ from tests.handler.upload_fixtures import (
 
 NONCE = "nonce-EXAMPLE-000000000"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,135 @@
+"""`python -m handler.keys` with an output that cannot be written, and with names that terminals would obey."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from handler.keys.location import FileKeysStore, KeysStoreError
+from tests.handler.keys.command import ADD, KeysCli, keys_cli
+from tests.handler.keys_fixtures import document, issuer
+
+ROOT = Path(__file__).parents[3]
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+
+
+@pytest.fixture
+def existing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    """The command for a document in a file."""
+    with keys_cli("file", tmp_path, capsys) as cli:
+        cli.write(json.dumps(document()).encode())
+        yield cli
+
+
+def run(cli: KeysCli, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a shell that redirects its output."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "handler.keys", "--keys", cli.place]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+
+@FULL
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_new_api_key_that_cannot_be_printed_is_not_added(existing: KeysCli, redirection: str) -> None:
+    before = existing.read()
+    result = run(existing, redirection, *ADD)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "The API key was not added." in result.stderr
+    assert "fcp_" not in result.stderr
+    assert existing.read() == before
+    assert existing.read(".lock") is None
+    assert existing.run(*ADD).status == 0
+
+
+class FullDisk(io.StringIO):
+    """An output that fails when it is flushed."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCli) -> None:
+    replace, documents = FileKeysStore.replace, []
+
+    def replace_once(store: FileKeysStore, content: bytes) -> None:
+        documents.append(content)
+        if len(documents) > 1:
+            raise KeysStoreError("The keys document cannot be written.", code="refused")
+        replace(store, content)
+
+    with patch.object(FileKeysStore, "replace", replace_once), patch.object(sys, "stdout", FullDisk()):
+        result = existing.run(*ADD)
+    assert result.status == 1
+    assert "revoke-api-key ci" in result.err
+    assert existing.document["api"][-1]["id"] == "ci"
+
+
+def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
+    def fail(store: FileKeysStore, content: bytes) -> None:
+        raise KeysStoreError("The keys document cannot be written.", code="refused")
+
+    with patch.object(FileKeysStore, "replace", fail):
+        result = existing.run(*ADD)
+    assert (result.status, result.out) == (1, "")
+
+
+@FULL
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show",), "cannot be written (No space left on device)"),
+        (("revoke-api-key", "reader"), "The API key was revoked."),
+        (("rotate-share",), "The share keys were changed."),
+        (("init", "--keys", "file:{folder}/another.json"), "The keys document was created."),
+    ],
+)
+def test_every_other_command_says_what_it_did_and_exits_with_1(
+    existing: KeysCli, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = run(existing, ">/dev/full", *(argument.format(folder=tmp_path) for argument in arguments))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert sentence in result.stderr
+
+
+@FULL
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+def test_a_standard_error_that_fails_takes_no_key_away(existing: KeysCli, redirection: str) -> None:
+    result = run(existing, redirection, *ADD)
+    assert result.returncode == 0
+    assert result.stdout.startswith("fcp_")
+    assert len(result.stdout.splitlines()) == 1
+    assert existing.document["api"][-1]["id"] == "ci"
+
+
+ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b", "\ud800"]
+
+
+@pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
+def test_show_prints_no_terminal_escape(existing: KeysCli, escape: str) -> None:
+    name = f"team{escape}x"
+    sinks = {name: {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}}
+    existing.write(json.dumps(document(sinks=sinks)).encode())
+    result = existing.run("show")
+    assert result.status == 0
+    assert escape not in result.out
+    assert all(line.isprintable() for line in result.out.splitlines())
+    assert [line for line in result.out.splitlines() if line.startswith("  team") and "webhook" in line]
+
+
+def test_nor_does_it_from_an_issuer_or_an_error(existing: KeysCli) -> None:
+    existing.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
+    assert "\u202e" not in existing.run("show").out
+    existing.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode())
+    result = existing.run("show")
+    assert result.status == 1
+    assert "\u202e" not in result.err

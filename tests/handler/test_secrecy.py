@@ -1,0 +1,87 @@
+"""Python prints no secret of the service's values: a request, a response, a share, an invocation."""
+
+from __future__ import annotations
+
+import pprint
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handler import wsgi
+from handler.config import Location
+from handler.context import Invocation
+from handler.keys.location import FileKeysStore
+from handler.oss import OssClient, OssResponse, new_session
+from handler.request import Request
+from handler.response import Response
+from handler.shares import Share
+from handler.shares.opening import OpenedShare, TrackedShare
+from handler.shares.records import Record
+from handler.state import State
+from signer import Credentials, Endpoint
+from tests.handler.client import CONFIG, NOW, context
+
+MARK = "SECRETIVE"
+KEYS = Credentials(f"STS.{MARK}", f"secret{MARK}", f"CAIS{MARK}")
+TOKEN = f"fcp_{MARK}_0000000000000000"
+
+REQUEST = Request(
+    "POST",
+    f"/-/uploads/0004B9{MARK}~32007~19000~{'x' * 43}/parts",
+    {"share": TOKEN},
+    {"authorization": f"Bearer {TOKEN}", "x-api-key": TOKEN, "cookie": MARK, "accept": "text/html"},
+    f'{{"nonce": "{MARK}"}}'.encode(),
+    "links.example.com",
+)
+INVOCATION = Invocation(CONFIG, context(KEYS), NOW, {})
+RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
+STATE = State(
+    OssClient(KEYS, Endpoint.internal("cn-hangzhou"), new_session()), Location("examplebucket", ".links/state/")
+)
+OPENED = OpenedShare(
+    REQUEST,
+    INVOCATION,
+    "/exampledir/a.txt",
+    CONFIG.mounts[0],
+    "exampledir/a.txt",
+    Share(int(NOW) + 60, "GET", True, "record_EXAMPLE", None, b"own"),
+    TrackedShare("record_EXAMPLE", STATE, RECORD),
+)
+
+# Each value with what its repr must still show.
+VALUES: dict[str, tuple[object, tuple[str, ...]]] = {
+    "a request": (REQUEST, ("POST", "/-/uploads/", "'share'", "'authorization'", "links.example.com")),
+    "a response": (
+        Response(302, {"Location": f"https://examplebucket.example/a?x-oss-signature={MARK}"}, f'{{"url": "{MARK}"}}'),
+        ("302", "'Location'"),
+    ),
+    "a response of OSS": (OssResponse(200, {"etag": MARK}, MARK.encode(), ""), ("200", "'etag'")),
+    "an invocation": (INVOCATION, ("Invocation", str(NOW))),
+    "an opened share": (OPENED, ("/exampledir/a.txt", "GET")),
+    "the context of a custom runtime": (wsgi.Context("req-EXAMPLE", KEYS), ("req-EXAMPLE",)),
+}
+
+FORMATTERS: dict[str, Callable[[object], str]] = {
+    "repr": repr,
+    "str": str,
+    "format": lambda value: f"{value}",
+    "percent": lambda value: "%s %r" % (value, value),  # noqa: UP031
+    "within a list": lambda value: repr([value]),
+    "pprint": pprint.pformat,
+}
+
+
+@pytest.mark.parametrize("to_string", FORMATTERS.values(), ids=FORMATTERS)
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_shows_its_facts_and_no_secret(name: str, to_string: Callable[[object], str]) -> None:
+    value, facts = VALUES[name]
+    string = to_string(value)
+    assert MARK not in string
+    for fact in facts:
+        assert fact in string
+
+
+def test_a_read_keys_document_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(MARK)
+    assert MARK not in repr(FileKeysStore(str(tmp_path / "keys.json")).read())
