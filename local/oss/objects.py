@@ -37,7 +37,7 @@ _METADATA = (
     "expires",
     "x-oss-server-side-encryption",
 )
-_OVERRIDES = {
+OVERRIDES = {
     "response-content-type": "Content-Type",
     "response-content-language": "Content-Language",
     "response-expires": "Expires",
@@ -139,10 +139,10 @@ def _overrides(request: OssRequest) -> dict[str, str]:
     """The response headers that the query sets."""
     headers = {}
     for name, value in request.query:
-        if name in _OVERRIDES:
+        if name in OVERRIDES:
             if _CONTROL.search(value):
                 raise invalid_argument(name, value, f"{name} must not contain control characters.")
-            headers[_OVERRIDES[name]] = value.encode().decode("latin-1")
+            headers[OVERRIDES[name]] = value.encode().decode("latin-1")
     return headers
 
 
