@@ -88,7 +88,7 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     if form_target is not None:
         check_parameters(request)
         return form.post(service, request, form_target)
-    request = authorize(request, service.credentials, region=service.region, now=service.now())
+    request = authorize(request, service)
     try:
         handler = find_handler(request)
     except OssError:

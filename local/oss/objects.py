@@ -151,7 +151,7 @@ def check_traffic_limit(request: OssRequest) -> None:
     limit = request.params.get("x-oss-traffic-limit", request.headers.get("x-oss-traffic-limit"))
     if limit is not None and not (limit.isascii() and limit.isdigit() and 819_200 <= int(limit) <= 838_860_800):
         message = "x-oss-traffic-limit must be an integer between 819200 and 838860800 (bit/s)."
-        raise invalid_argument("x-oss-traffic-limit", limit, message)
+        raise invalid_argument("x-oss-traffic-limit", limit, message, ec="0004-00000502")
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
