@@ -191,10 +191,10 @@ def test_a_bucket_in_the_path_is_refused_under_a_host_of_oss(filled: Cloud, host
     assert refusal(filled.send("GET", f"/{BUCKET}/{KEY}", {"Host": host})) == refusal(refused)
 
 
-def test_buckets_are_listed_under_a_host_of_oss(cloud: Cloud) -> None:
+def test_a_request_without_a_bucket_is_not_refused_for_its_host(cloud: Cloud) -> None:
     target, headers = cloud.signed("GET", bucket="")
-    listed = cloud.send(target=target, method="GET", headers={**headers, "Host": "oss-cn-hangzhou.aliyuncs.com"})
-    assert listed.code != "SecondLevelDomainForbidden"
+    response = cloud.send("GET", target, {**headers, "Host": "oss-cn-hangzhou.aliyuncs.com"})
+    assert response.status in (200, 501)
 
 
 def raw(cloud: Cloud, request: str) -> bytes:
