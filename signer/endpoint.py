@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from .errors import InvalidEndpoint
 
+PRODUCTS = ("oss", "oss-cloudbox")
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
@@ -33,35 +35,35 @@ class Endpoint(NamedTuple):
     @classmethod
     def public(cls, region: str, *, product: str = "oss") -> Endpoint:
         """`oss-{region}.aliyuncs.com`, for clients on the internet."""
-        return cls("https", f"oss-{_label(region)}.aliyuncs.com", region, _label(product))
+        return cls("https", f"oss-{_label(region)}.aliyuncs.com", region, check_product(product))
 
     @classmethod
     def internal(cls, region: str, *, product: str = "oss") -> Endpoint:
         """`oss-{region}-internal.aliyuncs.com`, for clients inside the region only."""
-        return cls("https", f"oss-{_label(region)}-internal.aliyuncs.com", region, _label(product))
+        return cls("https", f"oss-{_label(region)}-internal.aliyuncs.com", region, check_product(product))
 
     @classmethod
     def accelerate(cls, region: str, *, overseas: bool = False, product: str = "oss") -> Endpoint:
         """Transfer acceleration, `oss-accelerate(-overseas).aliyuncs.com`."""
         domain = "oss-accelerate-overseas" if overseas else "oss-accelerate"
-        return cls("https", f"{domain}.aliyuncs.com", _label(region), _label(product))
+        return cls("https", f"{domain}.aliyuncs.com", _label(region), check_product(product))
 
     @classmethod
     def dual_stack(cls, region: str, *, product: str = "oss") -> Endpoint:
         """`{region}.oss.aliyuncs.com`, for IPv4 and IPv6."""
-        return cls("https", f"{_label(region)}.oss.aliyuncs.com", region, _label(product))
+        return cls("https", f"{_label(region)}.oss.aliyuncs.com", region, check_product(product))
 
     @classmethod
     def custom_domain(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
         """A domain bound to one bucket (CNAME), such as `https://static.example.com`."""
         scheme, domain = parse_origin(url)
-        return cls(scheme, domain, _label(region), _label(product), "custom")
+        return cls(scheme, domain, _label(region), check_product(product), "custom")
 
     @classmethod
     def path_style(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
         """An address with the bucket first in the path, which an IP address requires."""
         scheme, domain = parse_origin(url)
-        return cls(scheme, domain, _label(region), _label(product), "path")
+        return cls(scheme, domain, _label(region), check_product(product), "path")
 
     def host(self, bucket: str) -> str:
         """The `Host` header of a request for an object of `bucket`."""
@@ -76,10 +78,17 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{self.domain}/{encoded_key}"
 
 
+def check_product(product: str) -> str:
+    """The product. Raises `InvalidEndpoint` unless OSS accepts it in a scope."""
+    if product not in PRODUCTS:
+        raise InvalidEndpoint(f"Invalid product {product!r}: expected {' or '.join(PRODUCTS)}.", product)
+    return product
+
+
 def _label(value: str) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise InvalidEndpoint(f"Invalid region {value!r}: expected for example cn-hangzhou.", value)
-    if value.startswith("oss-") and value != "oss-cloudbox":
+    if value.startswith("oss-"):
         raise InvalidEndpoint(f"Invalid region {value!r}: remove the prefix, the region is {value[4:]!r}.", value)
     return value
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import names, v4
 from .credentials import Credentials
-from .endpoint import Endpoint
+from .endpoint import Endpoint, check_product
 from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, InvalidHeader, InvalidQuery, InvalidTime
 
 MAX_EXPIRES_IN = 604_800
@@ -100,7 +100,6 @@ def presign(
         canonical_query,
         v4.canonical_headers(signed) if signed else "",
         additional,
-        signed.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
     )
     signature = v4.signature(context.signing_key, v4.string_to_sign(context.timestamp, context.scope, request))
     return Link(
@@ -134,7 +133,8 @@ class SigningContext(NamedTuple):
 
 
 def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, expires_in: int) -> SigningContext:
-    """Raises `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
+    """Raises `InvalidEndpoint`, `InvalidCredentials`, and `CredentialsExpired` if less than a second is left."""
+    check_product(endpoint.product)
     check_credentials(credentials)
     if credentials.expires_at is not None:
         remaining = seconds(credentials.expires_at) - issued
@@ -206,6 +206,12 @@ def _headers_to_sign(
         if name.lower() in available:
             raise InvalidHeader(f"Duplicate header {name}: pass it once.", name, code="duplicate_header")
         available[name.lower()] = value
+    if available.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD) != v4.UNSIGNED_PAYLOAD:
+        raise InvalidHeader(
+            f"Invalid header x-oss-content-sha256: it must be {v4.UNSIGNED_PAYLOAD}, because OSS does not check the "
+            "hash of a body. Use Content-MD5.",
+            "x-oss-content-sha256",
+        )
     if isinstance(signed_headers, str):
         raise InvalidHeader("signed_headers must be a list of header names, not one string.", signed_headers)
     additional = {name.lower() for name in signed_headers}

@@ -19,6 +19,10 @@ from .errors import InvalidLink
 REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
 
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_HTTP_DATE = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _AUTHORIZATION = re.compile(r"\s*([A-Za-z]+)=([^,\s]*)\s*(?:,|$)")
 _HOST = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?"
@@ -29,9 +33,9 @@ _HOST = re.compile(
 class Fault(NamedTuple):
     """One reason why a signed request is not valid.
 
-    `code` is unsigned, bad_parameter, expires_out_of_range, unknown_access_key, missing_token, wrong_token,
-    token_expired, wrong_scope, skewed, expired, missing_header or signature_mismatch. `parameter` is the name of the
-    query parameter or header that is wrong, or None.
+    `code` is unsigned, bad_parameter, expires_out_of_range, wrong_scope (the region), wrong_product,
+    unknown_access_key, missing_token, wrong_token, token_expired, skewed, expired, missing_header or
+    signature_mismatch. `parameter` is the name of the query parameter or header that is wrong, or None.
     """
 
     code: str
@@ -96,9 +100,19 @@ def parse_query(query: str) -> Iterable[tuple[str, str]]:
 def read_timestamp(string: str) -> int | None:
     """Unix seconds of `YYYYMMDDThhmmssZ`, None for anything else."""
     match = _TIMESTAMP.fullmatch(string)
-    if not match:
+    return _unix_time(*map(int, match.groups())) if match else None
+
+
+def read_http_date(string: str) -> int | None:
+    """Unix seconds of a `Date` header, `Sun, 06 Nov 1994 08:49:37 GMT`, None for anything else."""
+    match = _HTTP_DATE.fullmatch(string)
+    if not match or match[2] not in _MONTHS:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups())
+    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
+    return _unix_time(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)
+
+
+def _unix_time(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:
     try:
         return timegm(datetime(year, month, day, hour, minute, second).timetuple())
     except ValueError:
@@ -106,7 +120,10 @@ def read_timestamp(string: str) -> int | None:
 
 
 class ParsedSignature(NamedTuple):
-    """The parts of a signature; `faults` are those that cannot be read. `issued` is Unix seconds, `expires` seconds."""
+    """The parts of a signature; `faults` are those that cannot be read.
+
+    `issued_at` is the signing time as it was sent, `issued` the same in Unix seconds; `expires` is in seconds.
+    """
 
     faults: tuple[Fault, ...]
     access_key_id: str
@@ -147,6 +164,7 @@ def parse_query_signature(query: Mapping[str, str]) -> ParsedSignature:
         faults,
         credential=query.get("x-oss-credential", ""),
         issued_at=query.get("x-oss-date", ""),
+        issued=read_timestamp(query.get("x-oss-date", "")),
         expires=int(expires) if is_integer else 0,
         token=query.get("x-oss-security-token", ""),
         additional=query.get("x-oss-additional-headers", ""),
@@ -156,12 +174,15 @@ def parse_query_signature(query: Mapping[str, str]) -> ParsedSignature:
 
 
 def parse_header_signature(headers: Mapping[str, str]) -> ParsedSignature:
-    """The signature in the Authorization header; names are lower-case."""
+    """The signature in the Authorization header; names are lower-case. Without x-oss-date, Date is the signing time."""
+    issued_at = headers.get("x-oss-date", "")
+    date = headers.get("date", "")
     fields = dict(_AUTHORIZATION.findall(headers["authorization"].partition(" ")[2]))
     return _parse_signature(
         [] if fields.get("Signature") else [Fault("bad_parameter", "authorization")],
         credential=fields.get("Credential", ""),
-        issued_at=headers.get("x-oss-date", ""),
+        issued_at=issued_at or date,
+        issued=read_timestamp(issued_at) if issued_at else read_http_date(date),
         expires=None,
         token=headers.get("x-oss-security-token", ""),
         additional=fields.get("AdditionalHeaders", ""),
@@ -175,6 +196,7 @@ def _parse_signature(
     *,
     credential: str,
     issued_at: str,
+    issued: int | None,
     expires: int | None,
     token: str,
     additional: str,
@@ -183,11 +205,10 @@ def _parse_signature(
 ) -> ParsedSignature:
     access_key_id, _, scope = credential.partition("/")
     date, region, product, ending = [*scope.split("/"), "", "", "", ""][:4]
-    issued = read_timestamp(issued_at)
     if issued is None:
         faults.append(Fault("bad_parameter", "x-oss-date"))
     is_scope = access_key_id and region and product and ending == v4.REQUEST and scope.count("/") == 3
-    if not is_scope or (issued is not None and date != issued_at[:8]):
+    if not is_scope or (issued is not None and date != v4.timestamp(issued)[:8]):
         faults.append(Fault("bad_parameter", "x-oss-credential" if in_query else "authorization"))
     return ParsedSignature(
         tuple(dict.fromkeys(faults)),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from . import v4
 from .credentials import Credentials
-from .endpoint import Endpoint
+from .endpoint import PRODUCTS, Endpoint
 from .link import MAX_EXPIRES_IN, seconds
 from .signed_request import (
     REQUIRED,
@@ -133,7 +133,8 @@ def verify_request(
     """Verifies a request as OSS receives it, signed in its query or in its Authorization header.
 
     `key` is decoded once, "" for a request to the bucket; `bucket` is "" for a request to the service. `query` holds
-    decoded pairs, `headers` names in any case. With `region`, a signature for another region is a fault.
+    decoded pairs, `headers` names in any case. With `region`, a signature for another region is a fault. OSS does not
+    check the body: x-oss-content-sha256 can only be UNSIGNED-PAYLOAD, and a request signed in its header requires it.
     """
     sent = {name.lower(): value for name, value in headers.items()}
     clock = seconds(now)
@@ -149,18 +150,22 @@ def verify_request(
         signed_query = list(query)
     else:
         return Verification((Fault("unsigned"),))
+    if sent.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD if parts.in_query else "") != v4.UNSIGNED_PAYLOAD:
+        parts = parts._replace(faults=(*parts.faults, Fault("bad_parameter", "x-oss-content-sha256")))
     if parts.faults:
         return Verification(parts.faults, access_key_id=parts.access_key_id, provided_signature=parts.signature)
 
     faults: list[Fault] = []
     if parts.expires is not None and not 1 <= parts.expires <= MAX_EXPIRES_IN:
         faults.append(Fault("expires_out_of_range", "x-oss-expires"))
+    if region is not None and parts.region != region:
+        faults.append(Fault("wrong_scope", parts.location("credential")))
+    if parts.product not in PRODUCTS:
+        faults.append(Fault("wrong_product", parts.location("credential")))
     if not _is_equal(parts.access_key_id, credentials.access_key_id):
         faults.append(Fault("unknown_access_key", parts.location("credential")))
     else:
         faults.extend(_token_faults(parts, credentials, clock))
-    if region is not None and parts.region != region:
-        faults.append(Fault("wrong_scope", parts.location("credential")))
     expires_at = parts.issued + parts.expires if parts.expires is not None else None
     if parts.issued > clock + SKEW or (expires_at is None and parts.issued < clock - SKEW):
         faults.append(Fault("skewed", "x-oss-date"))
@@ -175,16 +180,18 @@ def verify_request(
         v4.canonical_query(v4.canonical_parameter(name, value) for name, value in signed_query),
         v4.canonical_headers(signed),
         v4.additional_headers(parts.additional),
-        sent.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
     )
-    string_to_sign = v4.string_to_sign(parts.issued_at, v4.scope(parts.date, parts.region, parts.product), request)
+    scope = v4.scope(parts.date, parts.region, parts.product)
+    # OSS's Go SDK 3 signs a Date header as it is sent, the specification says the ISO 8601 form: both are accepted.
+    timestamps = dict.fromkeys((parts.issued_at, v4.timestamp(parts.issued)))
+    candidates = [v4.string_to_sign(timestamp, scope, request) for timestamp in timestamps]
     signing_key = v4.signing_key(credentials.access_key_secret, parts.date, parts.region, parts.product)
-    if not _is_equal(v4.signature(signing_key, string_to_sign), parts.signature):
+    if not any(_is_equal(v4.signature(signing_key, candidate), parts.signature) for candidate in candidates):
         faults.append(Fault("signature_mismatch", parts.location("signature")))
     return Verification(
         tuple(faults),
         request,
-        string_to_sign,
+        candidates[0],
         parts.access_key_id,
         parts.signature,
         utc(parts.issued),

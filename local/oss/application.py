@@ -1,4 +1,4 @@
-"""The local OSS as a Flask application: which handler gets a request, and what every response contains."""
+"""The local OSS as a Flask application: who handles a request, and what every response contains."""
 
 from __future__ import annotations
 
@@ -16,66 +16,17 @@ from werkzeug.wrappers import Response
 
 from signer.credentials import Credentials
 
-from . import bucket_requests, cors, form, listing, multipart, objects
+from . import cors, form
 from .authorization import authorize
-from .errors import OssError, method_not_allowed, no_such_bucket, not_implemented
+from .errors import OssError, no_such_bucket
 from .incoming import OssRequest, check_key, read_request
+from .operations import check_parameters, find_handler
 from .responses import respond
 from .service import CreatedObject, Service
 from .storage import BucketExists, Buckets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-Handler = Callable[[Service, OssRequest], Response]
-
-# The first of these names that is in the query decides, then the method.
-_OBJECT_HANDLERS: dict[str, dict[str, Handler]] = {
-    "uploads": {"POST": multipart.initiate},
-    "uploadId": {
-        "PUT": multipart.upload_part,
-        "GET": multipart.list_parts,
-        "POST": multipart.complete,
-        "DELETE": multipart.abort,
-    },
-    "restore": {"POST": objects.restore},
-    "objectMeta": {"HEAD": objects.object_meta},
-    "": {"GET": objects.get, "HEAD": objects.get, "PUT": objects.put, "DELETE": objects.delete},
-}
-_BUCKET_HANDLERS: dict[str, dict[str, Handler]] = {
-    "uploads": {"GET": bucket_requests.list_uploads},
-    "versions": {"GET": listing.list_versions},
-    "versioning": {"GET": bucket_requests.get_versioning, "PUT": bucket_requests.put_versioning},
-    "cors": {
-        "GET": bucket_requests.get_cors,
-        "PUT": bucket_requests.put_cors,
-        "DELETE": bucket_requests.delete_cors,
-    },
-    "delete": {"POST": bucket_requests.delete_objects},
-    "location": {"GET": bucket_requests.location},
-    "bucketInfo": {"GET": bucket_requests.info},
-    "list-type": {"GET": listing.list_objects_v2},
-    "": {
-        "GET": listing.list_objects,
-        "PUT": bucket_requests.create,
-        "DELETE": bucket_requests.delete,
-    },
-}
-_COPY_HANDLERS: dict[Handler, Handler] = {objects.put: objects.copy, multipart.upload_part: multipart.copy_part}
-# Sub-resources and features of OSS that are not implemented: a request that names one must be refused.
-_UNSUPPORTED = frozenset(
-    {
-        "accessPoint", "accessPointPolicy", "accessmonitor", "acl", "append", "archiveDirectRead", "asyncFetch",
-        "callback", "callback-var", "cloudboxes", "cname", "comp", "encryption", "httpsConfig", "inventory",
-        "inventoryId", "lifecycle", "live", "logging", "metaQuery", "policy", "policyStatus", "processConfiguration",
-        "publicAccessBlock", "qosInfo", "redundancyTransition", "referer", "replication",
-        "replicationLocation", "replicationProgress", "requestPayment", "resourceGroup", "rtc", "sealAppend", "stat",
-        "style", "styleName", "symlink", "tagging", "transferAcceleration", "udf", "userDefinedLogFieldsConfig",
-        "vod", "website", "worm", "wormExtend", "wormId", "x-oss-async-process", "x-oss-process",
-        "x-oss-select-process", "x-oss-write-get-object-response",
-    }
-)  # fmt: skip
-_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
 
 
 def create_app(
@@ -135,28 +86,17 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
         return respond(200, headers=cors.preflight_headers(_cors_rules(service, request), request.headers))
     form_target = form.form_target(request)
     if form_target is not None:
+        check_parameters(request)
         return form.post(service, request, form_target)
-    request = authorize(request, service.credentials, region=service.region, now=service.now())
-    if not request.bucket:
-        if request.method != "GET":
-            raise method_not_allowed(request.method)
-        return bucket_requests.list_buckets(service, request)
-    params = request.params
-    # A parameter's name can be that of a harmless header: every browser sends Referer.
-    unsupported = [name for name in params if name in _UNSUPPORTED or name in _UNSUPPORTED_HEADERS]
-    unsupported += [name for name in request.headers if name in _UNSUPPORTED_HEADERS]
-    if unsupported:
-        service.bucket(request.bucket)  # clients request an ACL to learn whether the bucket exists
-        raise not_implemented(unsupported[0])
+    request = authorize(request, service)
+    try:
+        handler = find_handler(request)
+    except OssError:
+        if request.bucket:
+            service.bucket(request.bucket)  # clients request an ACL to learn whether the bucket exists
+        raise
     if request.key:
         check_key(request.key)
-    handlers = _OBJECT_HANDLERS if request.key else _BUCKET_HANDLERS
-    subresource = next((name for name in handlers if name in params), "")
-    handler = handlers[subresource].get(request.method)
-    if handler is None:
-        raise method_not_allowed(request.method)
-    if "x-oss-copy-source" in request.headers:
-        handler = _COPY_HANDLERS.get(handler, handler)
     return handler(service, request)
 
 

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from signer.credentials import Credentials
+from signer import v4
 from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
-from .errors import Details, OssError, invalid_argument
+from .errors import Details, OssError, invalid_argument, not_implemented
 from .incoming import OssRequest
 from .responses import iso_date
+from .service import Service
 
-# The EC of a query parameter that is missing or malformed, where OSS documents one.
+# The EC of a query parameter or header that is missing or malformed, where OSS documents one.
 _EC = {
     "x-oss-signature": "0002-00000219",
     "x-oss-additional-headers": "0002-00000076",
     "x-oss-expires": "0002-00000215",
 }
+# Schemes and parameters of OSS's older signatures, and of S3's, which OSS accepts too.
+_OTHER_SCHEMES = ("OSS", "OSS2", "AWS", "AWS4-HMAC-SHA256")
+_OTHER_PARAMETERS = ("OSSAccessKeyId", "x-oss-access-key-id", "X-Amz-Signature", "AWSAccessKeyId")
 
 
-def authorize(request: OssRequest, credentials: Sequence[Credentials], *, region: str, now: float) -> OssRequest:
+def authorize(request: OssRequest, service: Service) -> OssRequest:
     """The request with the bucket and key that its signature is for. Raises `OssError`."""
+    _check_one_signature(request)
     headers = {name: _decoded(value) for name, value in request.headers.items()}
+    now = service.now()
     failures: list[Verification] = []
     for resource in request.resources:
-        for candidate in credentials:
+        for candidate in service.credentials:
             verification = verify_request(
                 request.method,
                 resource.bucket,
@@ -37,7 +42,7 @@ def authorize(request: OssRequest, credentials: Sequence[Credentials], *, region
                 headers,
                 credentials=candidate,
                 now=now,
-                region=region,
+                region=service.region,
             )
             if verification.ok:
                 _check_source_ip(request)
@@ -47,7 +52,36 @@ def authorize(request: OssRequest, credentials: Sequence[Credentials], *, region
         raise _denied("AccessDenied", "The local OSS has no credentials. Start it with at least one.")
     # With several keys, the failure for the key that the request names is the most useful one.
     named = [verification for verification in failures if verification.fault != "unknown_access_key"]
-    raise refusal((named or failures)[0], request, now)
+    failure = (named or failures)[0]
+    if failure.fault in ("unsigned", "unknown_access_key"):
+        _check_bucket(request, service)
+    raise refusal(failure, request, now)
+
+
+def _check_one_signature(request: OssRequest) -> None:
+    """Raises `OssError` for a signature in both places, or one that is not of version 4."""
+    names = {name for name, _ in request.query}
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        if names.intersection(_OTHER_PARAMETERS) and not names.intersection(REQUIRED):
+            raise not_implemented("signatures other than V4")
+        return
+    if names.intersection(REQUIRED):
+        message = "A request must not have a signature in the URL and an Authorization header."
+        raise _invalid_argument("Authorization", message, "0002-00000039")
+    scheme = authorization.partition(" ")[0]
+    if scheme in _OTHER_SCHEMES:
+        raise not_implemented("signatures other than V4")
+    if scheme != v4.ALGORITHM:
+        raise _invalid_argument("Authorization", "Authorization header is invalid.", "0002-00000061")
+
+
+def _check_bucket(request: OssRequest, service: Service) -> None:
+    """Raises `OssError` NoSuchBucket unless the bucket exists, or the request is to create it."""
+    resource = request.resources[0]
+    is_creation = request.method == "PUT" and not resource.key
+    if resource.bucket and not is_creation:
+        service.bucket(resource.bucket)
 
 
 def refusal(verification: Verification, request: OssRequest, now: float) -> OssError:
@@ -56,13 +90,21 @@ def refusal(verification: Verification, request: OssRequest, now: float) -> OssE
     match verification.fault:
         case "unsigned":
             return acl_denied(ec="0003-00000001")
+        case "bad_parameter" if name == "x-oss-content-sha256":
+            message = "The x-oss-content-sha256 only supports UNSIGNED-PAYLOAD."
+            return _invalid_argument(name, message, "0002-00000214")
         case "bad_parameter":
             return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
         case "expires_out_of_range":
             message = "x-oss-expires must be from 1 to 604800 seconds."
             return _invalid_parameter(request, name, message, "0002-00000232")
         case "wrong_scope":
-            return _invalid_parameter(request, name, "The region of the signature must be the region of this endpoint.")
+            message = "Invalid signing region in Authorization header."
+            if name == "authorization":
+                return _invalid_argument(name, message, "0002-00000226")
+            return _invalid_parameter(request, name, message, "0002-00000228")
+        case "wrong_product":
+            return _invalid_argument(name, "Invalid signing product in Authorization header.", "0002-00000227")
         case "missing_header":
             message = f"The signed header {name} is missing from the request."
             return _invalid_parameter(request, name, message, "0002-00000076")
@@ -148,6 +190,11 @@ def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request:
 
 def _denied(code: str, message: str, ec: str = "", details: Details = ()) -> OssError:
     return OssError(403, code, message, ec=ec, details=details)
+
+
+def _invalid_argument(name: str, message: str, ec: str) -> OssError:
+    """Without the value, which may be secret."""
+    return OssError(400, "InvalidArgument", message, ec=ec, details=(("ArgumentName", name),))
 
 
 def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "") -> OssError:

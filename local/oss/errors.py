@@ -69,12 +69,13 @@ def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
     )
 
 
-def no_such_upload(upload_id: str) -> OssError:
+def no_such_upload(upload_id: str, *, ec: str = "0042-00000002") -> OssError:
     return OssError(
         404,
         "NoSuchUpload",
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
         "completed.",
+        ec=ec,
         details=(("UploadId", upload_id),),
     )
 

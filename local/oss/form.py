@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from signer import v4
 from signer.credentials import Credentials
+from signer.endpoint import PRODUCTS
 from signer.link import MAX_EXPIRES_IN, seconds
 from signer.signed_request import read_timestamp
 from signer.verification import SKEW
@@ -92,14 +93,21 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> FormPolicy:
     key_id, date, region, product, suffix = [*credential.split("/"), "", "", "", "", ""][:5]
     issued_at = fields.get("x-oss-date", "")
     issued = read_timestamp(issued_at)
-    if credential.count("/") != 4 or suffix != v4.REQUEST or region != service.region or date != issued_at[:8]:
+    if credential.count("/") != 4 or suffix != v4.REQUEST or date != issued_at[:8]:
         raise invalid_argument(
             "x-oss-credential",
             credential,
             "x-oss-credential must be <AccessKeyId>/YYYYMMDD/<region>/oss/aliyun_v4_request, with the date of "
-            "x-oss-date and the region of this endpoint.",
+            "x-oss-date.",
             ec="0002-00000710",
         )
+    for part, valid, ec in (
+        ("region", region == service.region, "0002-00000715"),
+        ("product", product in PRODUCTS, "0002-00000716"),
+    ):
+        if not valid:
+            message = f"The signing {part} in credential is invalid."
+            raise invalid_argument("x-oss-credential", credential, message, ec=ec)
     if issued is None:
         raise invalid_argument("x-oss-date", issued_at, "x-oss-date must have the form YYYYMMDDThhmmssZ.")
     now = service.now()

@@ -22,6 +22,7 @@ _VIRTUAL_HOST = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\."
     r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)(?::\d+)?"
 )
+_OSS_HOST = re.compile(r"(?:.+\.)?aliyuncs\.com(?::\d+)?")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class RequestBody:
 
 
 def read_request(environ: WSGIEnvironment) -> OssRequest:
-    """Raises `OssError` for an invalid address or length."""
+    """Raises `OssError` for an invalid address or length, and for a bucket in the path under a host of OSS."""
     raw_path, _, raw_query = environ["RAW_URI"].partition("?")
     try:
         path = unquote(raw_path, errors="strict")
@@ -112,10 +113,14 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # RFC 9112 section 6.1: one of the two lengths is wrong, and a link may have signed the other.
+        message = "A request must not have both Content-Length and Transfer-Encoding."
+        raise OssError(400, "InvalidArgument", message, details=(("ArgumentName", "Content-Length"),))
     chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in headers
     return OssRequest(
         method=environ["REQUEST_METHOD"],
-        resources=_resources(headers.get("host", ""), path),
+        resources=_resources(headers.get("host", "").lower(), path),
         query=query,
         headers=headers,
         body=RequestBody(environ["wsgi.input"], None if chunked else _length(headers), chunked=chunked),
@@ -152,8 +157,11 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     """
     path = path.removeprefix("/")
     first, _, rest = path.partition("/")
-    match = _VIRTUAL_HOST.fullmatch(host.lower())
+    match = _VIRTUAL_HOST.fullmatch(host)
     if not match:
+        if first and _OSS_HOST.fullmatch(host):
+            message = "Please use virtual hosted style to access."
+            raise OssError(403, "SecondLevelDomainForbidden", message, ec="0003-00001401")
         return (Resource(first, rest),)
     virtual = Resource(match["bucket"], path)
     return (virtual, Resource(first, rest)) if first == match["bucket"] else (virtual,)

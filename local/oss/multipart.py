@@ -19,6 +19,7 @@ from .storage import AlreadyExists, Bucket, MultipartUpload, UploadedPart, Uploa
 _MIN_PART = 100 << 10  # bytes, of all parts but the last
 _MAX_PARTS = 10_000
 _MAX_XML = 4 << 20  # bytes, of a list of parts
+_NO_SUCH_UPLOAD_OF_PART = "0042-00000104"
 
 
 def initiate(service: Service, request: OssRequest) -> Response:
@@ -135,18 +136,20 @@ def abort(service: Service, request: OssRequest) -> Response:
     return respond(204)
 
 
-def _requested_upload(service: Service, request: OssRequest) -> tuple[Bucket, MultipartUpload]:
+def _requested_upload(
+    service: Service, request: OssRequest, *, ec: str = "0042-00000002"
+) -> tuple[Bucket, MultipartUpload]:
     bucket = service.bucket(request.bucket)
     upload_id = request.params.get("uploadId", "")
     upload = Uploads(bucket).get(request.key, upload_id)
     if upload is None:
-        raise no_such_upload(upload_id)
+        raise no_such_upload(upload_id, ec=ec)
     return bucket, upload
 
 
 def _requested_part(service: Service, request: OssRequest) -> tuple[Bucket, MultipartUpload, int]:
     number = request.integer("partNumber", 1, _MAX_PARTS)
-    return *_requested_upload(service, request), number
+    return *_requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART), number
 
 
 def _store_part(
@@ -163,7 +166,7 @@ def _store_part(
         try:
             return Uploads(bucket).add_part(upload, number, draft, service.now())
         except UploadGone:
-            raise no_such_upload(upload.id) from None
+            raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
 
 
 def _describe(request: OssRequest, bucket: Bucket, upload: MultipartUpload) -> list[Node]:

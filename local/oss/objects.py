@@ -37,7 +37,7 @@ _METADATA = (
     "expires",
     "x-oss-server-side-encryption",
 )
-_OVERRIDES = {
+OVERRIDES = {
     "response-content-type": "Content-Type",
     "response-content-language": "Content-Language",
     "response-expires": "Expires",
@@ -139,10 +139,10 @@ def _overrides(request: OssRequest) -> dict[str, str]:
     """The response headers that the query sets."""
     headers = {}
     for name, value in request.query:
-        if name in _OVERRIDES:
+        if name in OVERRIDES:
             if _CONTROL.search(value):
                 raise invalid_argument(name, value, f"{name} must not contain control characters.")
-            headers[_OVERRIDES[name]] = value.encode().decode("latin-1")
+            headers[OVERRIDES[name]] = value.encode().decode("latin-1")
     return headers
 
 
@@ -151,7 +151,7 @@ def check_traffic_limit(request: OssRequest) -> None:
     limit = request.params.get("x-oss-traffic-limit", request.headers.get("x-oss-traffic-limit"))
     if limit is not None and not (limit.isascii() and limit.isdigit() and 819_200 <= int(limit) <= 838_860_800):
         message = "x-oss-traffic-limit must be an integer between 819200 and 838860800 (bit/s)."
-        raise invalid_argument("x-oss-traffic-limit", limit, message)
+        raise invalid_argument("x-oss-traffic-limit", limit, message, ec="0004-00000502")
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

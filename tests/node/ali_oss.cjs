@@ -137,7 +137,7 @@ const scenarios = {
     const refused = await refusal(wrong.put(KEY, LARGE));
     assert.deepEqual([refused.status, refused.code], [403, "SignatureDoesNotMatch"]);
     const older = new OSS({ ...settings, authorizationV4: false });
-    assert.equal((await refusal(older.put(KEY, LARGE))).code, "AccessDenied");
+    assert.equal((await refusal(older.put(KEY, LARGE))).code, "NotImplemented");
     const tokenless = new OSS({ ...settings, stsToken: undefined });
     assert.equal((await refusal(tokenless.put(KEY, LARGE))).code, "InvalidAccessKeyId");
     const claim = { headers: { "x-oss-forbid-overwrite": "true" } };

@@ -134,7 +134,7 @@ headers = st.lists(
     st.tuples(_header_names.filter(lambda name: name.lower() != "host"), _header_values),
     max_size=6,
     unique_by=lambda pair: pair[0].lower(),
-).map(dict)
+).map(lambda pairs: {n: "UNSIGNED-PAYLOAD" if n.lower() == "x-oss-content-sha256" else value for n, value in pairs})
 times = st.one_of(st.integers(0, 2**32), st.integers(0, LAST_SECOND - MAX_EXPIRES_IN))
 lifetimes = st.one_of(st.sampled_from([1, 600, MAX_EXPIRES_IN]), st.integers(1, MAX_EXPIRES_IN))
 

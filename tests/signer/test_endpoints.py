@@ -94,13 +94,39 @@ def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
         Endpoint.dual_stack,
         lambda region: Endpoint.custom_domain("https://static.example.com", region),
         lambda region: Endpoint.path_style("https://static.example.com", region),
-        lambda region: Endpoint.public(REGION, product=region),
     ],
 )
 def test_an_invalid_region_is_refused(make: type[Endpoint], region: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         make(region)  # type: ignore[call-arg]
     assert caught.value.value == region
+
+
+PRODUCTS = ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        Endpoint.public,
+        Endpoint.internal,
+        Endpoint.accelerate,
+        Endpoint.dual_stack,
+        lambda region, product: Endpoint.custom_domain("https://static.example.com", region, product=product),
+        lambda region, product: Endpoint.path_style("http://127.0.0.1:9001", region, product=product),
+    ],
+)
+def test_a_product_that_oss_does_not_sign_for_is_refused(make: type[Endpoint], product: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
+        make(REGION, product=product)  # type: ignore[call-arg]
+    assert caught.value.value == product
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_no_link_is_signed_for_another_product(product: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox"):
+        sign(endpoint=Endpoint.public(REGION)._replace(product=product))
 
 
 def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:

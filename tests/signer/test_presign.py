@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signer import Credentials, CredentialsExpired, Link, presign, verify
+from signer import Credentials, CredentialsExpired, InvalidHeader, Link, presign, verify
 from tests.signer.sdks import query_pairs
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, LinkRequest, link_requests, sign
 
@@ -146,13 +146,18 @@ def test_a_host_in_the_headers_is_not_in_the_link() -> None:
     assert sign(headers={"Host": host}) == sign()
 
 
-def test_the_hash_of_a_payload_is_signed_if_its_header_is_passed() -> None:
-    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    link = sign("PUT", headers={"X-Oss-Content-Sha256": digest})
+def test_the_payload_header_is_signed_if_it_is_passed() -> None:
+    link = sign("PUT", headers={"X-Oss-Content-Sha256": "UNSIGNED-PAYLOAD"})
 
-    assert link.headers == {"X-Oss-Content-Sha256": digest}
-    assert verify("PUT", link.url, credentials=KEYS, headers=link.headers, now=NOW).canonical_request.endswith(digest)
+    assert link.headers == {"X-Oss-Content-Sha256": "UNSIGNED-PAYLOAD"}
     assert verify("PUT", link.url, credentials=KEYS, headers=link.headers, now=NOW).ok
+    assert verify("PUT", link.url, credentials=KEYS, now=NOW).fault == "signature_mismatch"
+
+
+@pytest.mark.parametrize("value", ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ""])
+def test_the_hash_of_a_payload_is_refused_because_oss_does_not_check_it(value: str) -> None:
+    with pytest.raises(InvalidHeader, match="must be UNSIGNED-PAYLOAD"):
+        sign("PUT", headers={"X-Oss-Content-Sha256": value})
 
 
 @settings(deadline=None)

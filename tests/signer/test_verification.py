@@ -138,8 +138,8 @@ ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ),
     (
         "the product",
-        "signature_mismatch",
-        "x-oss-signature",
+        "wrong_product",
+        "x-oss-credential",
         verified(altered("x-oss-credential", "STS.EXAMPLE/20260301/cn-hangzhou/oss2/aliyun_v4_request")),
     ),
     (

@@ -83,6 +83,7 @@ def test_the_signing_time_may_be_15_minutes_ahead(filled: Cloud) -> None:
             403,
             "SignatureDoesNotMatch",
         ),
+        ({"x_oss_credential": "STS.EXAMPLE/20251124/cn-hangzhou/s3/aliyun_v4_request"}, 400, "InvalidArgument"),
         (
             {"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"},
             400,
@@ -125,6 +126,8 @@ def test_a_link_with_one_parameter_changed_is_refused(
         ({"x_oss_signature": None}, "0002-00000219"),
         ({"x_oss_additional_headers": ""}, "0002-00000076"),
         ({"x_oss_signature": "0" * 64}, "0002-00000040"),
+        ({"x_oss_credential": "STS.EXAMPLE/20251124/cn-beijing/oss/aliyun_v4_request"}, "0002-00000228"),
+        ({"x_oss_credential": "STS.EXAMPLE/20251124/cn-hangzhou/s3/aliyun_v4_request"}, "0002-00000227"),
     ],
 )
 def test_the_ec_is_in_the_document_and_in_a_header(filled: Cloud, parts: dict[str, str | None], ec: str) -> None:
@@ -192,16 +195,6 @@ def test_an_unsigned_request_is_refused(filled: Cloud, method: str, target: str)
     refused = filled.send(method, target)
     assert refused.status == 403
     assert method == "HEAD" or refused.code == "AccessDenied"
-
-
-@pytest.mark.parametrize(
-    "authorization", ["OSS STS.EXAMPLE:c2lnbmF0dXJl", "Bearer token", "OSS2 AccessKeyId:STS.EXAMPLE,Signature:x"]
-)
-def test_older_and_other_authorizations_are_treated_as_unsigned(filled: Cloud, authorization: str) -> None:
-    refused = filled.send("GET", f"/{BUCKET}/{KEY}", {"Authorization": authorization})
-    assert (refused.status, refused.code) == (403, "AccessDenied")
-    in_query = filled.send("GET", f"/{BUCKET}/{KEY}?OSSAccessKeyId=STS.EXAMPLE&Expires=9999999999&Signature=x")
-    assert (in_query.status, in_query.code) == (403, "AccessDenied")
 
 
 def test_a_signed_request_must_be_recent(filled: Cloud) -> None:

@@ -1,0 +1,135 @@
+"""The operations that the local OSS offers: one table, by sub-resource and method, with the parameters of each.
+
+It is an allow-list: a request with any other query parameter is answered with 501. OSS has more than a hundred
+sub-resources, and one that passed for another request could overwrite an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from werkzeug.wrappers import Response
+
+from . import bucket_requests, listing, multipart, objects
+from .errors import method_not_allowed, not_implemented
+from .incoming import OssRequest
+from .service import Service
+
+Handler = Callable[[Service, OssRequest], Response]
+
+
+class Operation(NamedTuple):
+    """A handler, and the query parameters that it reads; `copy` handles the request if it has x-oss-copy-source."""
+
+    handler: Handler
+    parameters: frozenset[str]
+    copy: Handler | None = None
+
+
+def _operation(handler: Handler, *parameters: str, copy: Handler | None = None) -> Operation:
+    return Operation(handler, frozenset(parameters), copy)
+
+
+_SIGNATURE = frozenset(
+    {
+        "x-oss-additional-headers",
+        "x-oss-credential",
+        "x-oss-date",
+        "x-oss-expires",
+        "x-oss-security-token",
+        "x-oss-signature",
+        "x-oss-signature-version",
+    }
+)
+_LIMITS = frozenset({"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"})
+_UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
+_LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
+_GET = _operation(objects.get, "versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
+
+Operations = Mapping[str, Mapping[str, Operation]]
+
+# The first of these sub-resources that is in the query decides ("" for none), then the method.
+SERVICE: Operations = {
+    "": {"GET": _operation(bucket_requests.list_buckets, "marker", "max-keys", "prefix")},
+}
+BUCKET: Operations = {
+    "uploads": {
+        "GET": _operation(
+            bucket_requests.list_uploads,
+            "delimiter",
+            "encoding-type",
+            "key-marker",
+            "max-uploads",
+            "prefix",
+            "upload-id-marker",
+        ),
+    },
+    "versions": {"GET": _operation(listing.list_versions, *_LIST, "key-marker", "version-id-marker")},
+    "versioning": {
+        "GET": _operation(bucket_requests.get_versioning),
+        "PUT": _operation(bucket_requests.put_versioning),
+    },
+    "cors": {
+        "GET": _operation(bucket_requests.get_cors),
+        "PUT": _operation(bucket_requests.put_cors),
+        "DELETE": _operation(bucket_requests.delete_cors),
+    },
+    "delete": {"POST": _operation(bucket_requests.delete_objects, "encoding-type")},
+    "location": {"GET": _operation(bucket_requests.location)},
+    "bucketInfo": {"GET": _operation(bucket_requests.info)},
+    "list-type": {
+        "GET": _operation(listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after")
+    },
+    "": {
+        "GET": _operation(listing.list_objects, *_LIST, "marker"),
+        "PUT": _operation(bucket_requests.create),
+        "DELETE": _operation(bucket_requests.delete),
+    },
+}
+OBJECT: Operations = {
+    "uploads": {"POST": _operation(multipart.initiate, "encoding-type")},
+    "uploadId": {
+        "PUT": _operation(multipart.upload_part, "partNumber", "x-oss-traffic-limit", copy=multipart.copy_part),
+        "GET": _operation(multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
+        "POST": _operation(multipart.complete, "encoding-type"),
+        "DELETE": _operation(multipart.abort),
+    },
+    "restore": {"POST": _operation(objects.restore, "versionId")},
+    "objectMeta": {"HEAD": _operation(objects.object_meta, "versionId")},
+    "": {
+        "GET": _GET,
+        "HEAD": _GET,
+        "PUT": _operation(objects.put, "x-oss-traffic-limit", copy=objects.copy),
+        "DELETE": _operation(objects.delete, "versionId"),
+    },
+}
+
+
+def find_handler(request: OssRequest) -> Handler:
+    """The handler of a request. Raises `OssError`: 501 for what the table does not offer, 405 for a wrong method."""
+    operations = OBJECT if request.key else BUCKET if request.bucket else SERVICE
+    subresource = next((name for name in operations if name and name in request.params), "")
+    methods = operations.get(subresource, {})
+    operation = methods.get(request.method)
+    offered = [operation] if operation else methods.values()
+    check_parameters(request, frozenset[str]().union({subresource}, *(each.parameters for each in offered)))
+    if not methods:
+        raise not_implemented("this request")
+    if operation is None:
+        raise method_not_allowed(request.method)
+    for name in request.headers:
+        if name in _UNSUPPORTED_HEADERS:
+            raise not_implemented(name)
+    if "x-oss-copy-source" not in request.headers:
+        return operation.handler
+    if operation.copy is None:
+        raise not_implemented("x-oss-copy-source")
+    return operation.copy
+
+
+def check_parameters(request: OssRequest, offered: frozenset[str] = frozenset()) -> None:
+    """Raises `OssError` 501 for a query parameter that is neither offered nor one of the signature."""
+    for name in request.params:
+        if not name or name not in offered | _SIGNATURE | _LIMITS:
+            raise not_implemented(f'the parameter "{name}"')

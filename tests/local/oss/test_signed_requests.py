@@ -1,0 +1,231 @@
+"""Requests that are signed in their Authorization header, and the codes (EC) with which OSS refuses them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from collections.abc import Callable
+from email.utils import formatdate
+
+import pytest
+
+from signer import Credentials, v4
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud, OssResponse
+
+KEY = "exampledir/exampleobject.txt"
+STRANGER = Credentials("LTAI5tSTRANGER", "secret-stranger")
+
+
+@pytest.fixture
+def filled(cloud: Cloud) -> Cloud:
+    cloud.put(KEY, b"content")
+    return cloud
+
+
+def refusal(response: OssResponse) -> tuple[int, str, str]:
+    """Status, Code and EC; the EC is in the document and in a header."""
+    assert response.text("EC") == response.headers.get("x-oss-ec", "")
+    return response.status, response.code, response.text("EC")
+
+
+@pytest.mark.parametrize(
+    ("scope", "ec", "message"),
+    [
+        ({"region": "cn-beijing"}, "0002-00000226", "Invalid signing region in Authorization header."),
+        ({"region": "oss-cn-hangzhou"}, "0002-00000226", "Invalid signing region in Authorization header."),
+        ({"product": "s3"}, "0002-00000227", "Invalid signing product in Authorization header."),
+        ({"product": "oss2"}, "0002-00000227", "Invalid signing product in Authorization header."),
+    ],
+)
+def test_a_scope_of_another_region_or_product_is_refused(
+    filled: Cloud, scope: dict[str, str], ec: str, message: str
+) -> None:
+    target, headers = filled.signed("GET", KEY, **scope)  # type: ignore[arg-type]
+    refused = filled.send("GET", target, headers)
+    assert (*refusal(refused), refused.text("Message")) == (400, "InvalidArgument", ec, message)
+
+
+def test_the_scope_is_checked_before_the_access_key(filled: Cloud) -> None:
+    target, headers = filled.signed("GET", KEY, product="s3")
+    stranger = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
+    refused = filled.send("GET", target, {**headers, "authorization": stranger})
+    assert refusal(refused) == (400, "InvalidArgument", "0002-00000227")
+
+
+def test_a_cloud_box_may_be_the_product(filled: Cloud) -> None:
+    target, headers = filled.signed("GET", KEY, product="oss-cloudbox")
+    assert filled.send("GET", target, headers).body == b"content"
+
+
+def test_the_region_of_a_form_has_its_own_code(cloud: Cloud) -> None:
+    def post(region: str, product: str) -> OssResponse:
+        issued_at = v4.timestamp(NOW)
+        fields = {
+            "key": "form",
+            "x-oss-signature-version": v4.ALGORITHM,
+            "x-oss-credential": f"{KEYS.access_key_id}/{v4.scope(issued_at[:8], region, product)}",
+            "x-oss-date": issued_at,
+            "x-oss-security-token": str(KEYS.security_token),
+        }
+        conditions = [{"bucket": BUCKET}, *({name: value} for name, value in fields.items())]
+        document = {"expiration": "2025-11-24T17:00:00.000Z", "conditions": conditions}
+        policy = base64.b64encode(json.dumps(document).encode()).decode()
+        signing_key = v4.signing_key(KEYS.access_key_secret, issued_at[:8], region, product)
+        fields |= {"policy": policy, "x-oss-signature": v4.signature(signing_key, policy)}
+        parts = [f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
+        parts.append('--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ncontent\r\n--b--\r\n')
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        return cloud.send("POST", f"/{BUCKET}/", headers, "".join(parts).encode())
+
+    assert post(REGION, "oss").status == 204
+    region, product = post("cn-beijing", "oss"), post(REGION, "s3")
+    assert refusal(region) == (400, "InvalidArgument", "0002-00000715")
+    assert region.text("Message") == "The signing region in credential is invalid."
+    assert refusal(product) == (400, "InvalidArgument", "0002-00000716")
+
+
+@pytest.mark.parametrize("value", ["0" * 64, "unsigned-payload", ""])
+def test_the_payload_hash_must_be_unsigned_payload(filled: Cloud, value: str) -> None:
+    target, headers = filled.signed("PUT", KEY, headers={"x-oss-content-sha256": value})
+    refused = filled.send("PUT", target, headers, b"forged")
+    assert refusal(refused) == (400, "InvalidArgument", "0002-00000214")
+    assert refused.text("ArgumentName") == "x-oss-content-sha256"
+    assert filled.get(KEY).body == b"content"
+
+
+def test_a_request_without_a_payload_hash_is_refused(filled: Cloud) -> None:
+    target, headers = filled.signed("GET", KEY)
+    del headers["x-oss-content-sha256"]
+    assert refusal(filled.send("GET", target, headers)) == (400, "InvalidArgument", "0002-00000214")
+    assert filled.send("GET", filled.link("GET", KEY)).body == b"content"
+
+
+def test_a_date_stands_for_a_missing_x_oss_date(filled: Cloud) -> None:
+    target, headers = filled.signed("GET", KEY, date_header=formatdate(NOW, usegmt=True))
+    assert "x-oss-date" not in headers
+    assert filled.send("GET", target, headers).body == b"content"
+    altered = {**headers, "date": formatdate(NOW + 1, usegmt=True)}
+    assert filled.send("GET", target, altered).code == "SignatureDoesNotMatch"
+    filled.clock.time = NOW + 901
+    assert filled.send("GET", target, headers).code == "RequestTimeTooSkewed"
+
+
+@pytest.mark.parametrize("bucket", ["missing-bucket", "Invalid_Bucket"])
+def test_a_missing_bucket_is_told_before_an_unknown_key(cloud: Cloud, bucket: str) -> None:
+    known = cloud.call("GET", KEY, bucket=bucket)
+    target, headers = cloud.signed("GET", KEY, bucket=bucket)
+    headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
+    unknown = cloud.send("GET", target, headers)
+    assert refusal(known) == refusal(unknown) == (404, "NoSuchBucket", "0015-00000101")
+    assert refusal(cloud.send("GET", f"/{bucket}/{KEY}")) == (404, "NoSuchBucket", "0015-00000101")
+    link = cloud.link("GET", KEY, credentials=STRANGER)
+    assert cloud.send("GET", link).code == "InvalidAccessKeyId"
+    assert cloud.send("GET", link.replace(BUCKET, bucket)).code == "NoSuchBucket"
+
+
+def test_an_unknown_key_is_told_before_a_bucket_is_created_or_buckets_are_listed(cloud: Cloud) -> None:
+    for method, bucket in (("PUT", "missing-bucket"), ("GET", "")):
+        target, headers = cloud.signed(method, bucket=bucket)
+        headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
+        assert refusal(cloud.send(method, target, headers)) == (403, "InvalidAccessKeyId", "0002-00000902")
+    assert cloud.call("GET", bucket="missing-bucket").code == "NoSuchBucket"
+
+
+@pytest.mark.parametrize("authorization", ["Bearer eyJhbGciOiJub25lIn0", "Basic dXNlcjpwYXNz", "OSSxxx a:b", "token"])
+def test_an_authorization_of_another_kind_is_refused(filled: Cloud, authorization: str) -> None:
+    refused = filled.send("GET", f"/{BUCKET}/{KEY}", {"Authorization": authorization})
+    assert refusal(refused) == (400, "InvalidArgument", "0002-00000061")
+    assert refused.text("Message") == "Authorization header is invalid."
+    assert authorization.encode() not in refused.body
+
+
+def test_a_link_with_an_authorization_is_refused(filled: Cloud) -> None:
+    for authorization in ("Bearer eyJhbGciOiJub25lIn0", filled.signed("GET", KEY)[1]["authorization"]):
+        refused = filled.send("GET", filled.link("GET", KEY), {"Authorization": authorization})
+        assert refusal(refused) == (400, "InvalidArgument", "0002-00000039")
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (f"/{BUCKET}/{KEY}", {"Authorization": "OSS STS.EXAMPLE:c2lnbmF0dXJl"}),
+        (f"/{BUCKET}/{KEY}", {"Authorization": "OSS2 AccessKeyId:STS.EXAMPLE,Signature:x"}),
+        (f"/{BUCKET}/{KEY}", {"Authorization": "AWS4-HMAC-SHA256 Credential=x,SignedHeaders=host,Signature=x"}),
+        (f"/{BUCKET}/{KEY}?OSSAccessKeyId=STS.EXAMPLE&Expires=9999999999&Signature=x", {}),
+    ],
+)
+def test_a_signature_of_another_version_is_a_501(filled: Cloud, target: str, headers: dict[str, str]) -> None:
+    refused = filled.send("GET", target, headers)
+    assert (refused.status, refused.code) == (501, "NotImplemented")
+    assert b"STS.EXAMPLE" not in refused.body
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+def test_an_upload_that_does_not_exist_has_its_code(cloud: Cloud, method: str) -> None:
+    query = {"uploadId": "0004B9894A22EXAMPLE", **({"partNumber": "1"} if method == "PUT" else {})}
+    missing = cloud.call(method, KEY, query, body=b"x" if method in ("PUT", "POST") else None)
+    assert refusal(missing) == (404, "NoSuchUpload", "0042-00000104" if method == "PUT" else "0042-00000002")
+
+
+@pytest.mark.parametrize("limit", ["819199", "838860801", "abc", ""])
+def test_a_traffic_limit_out_of_range_has_its_code(filled: Cloud, limit: str) -> None:
+    refused = filled.call("GET", KEY, headers={"x-oss-traffic-limit": limit})
+    assert refusal(refused) == (400, "InvalidArgument", "0004-00000502")
+    assert refusal(filled.call("GET", KEY, {"x-oss-traffic-limit": limit})) == refusal(refused)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "oss-cn-hangzhou.aliyuncs.com",
+        "oss-cn-hangzhou-internal.aliyuncs.com:80",
+        "OSS-accelerate.aliyuncs.com",
+        "cn-hangzhou.oss.aliyuncs.com",
+    ],
+)
+def test_a_bucket_in_the_path_is_refused_under_a_host_of_oss(filled: Cloud, host: str) -> None:
+    refused = filled.send("GET", filled.link("GET", KEY), {"Host": host})
+    assert refusal(refused) == (403, "SecondLevelDomainForbidden", "0003-00001401")
+    assert refused.text("Message") == "Please use virtual hosted style to access."
+    assert refusal(filled.send("GET", f"/{BUCKET}/{KEY}", {"Host": host})) == refusal(refused)
+
+
+def test_a_request_without_a_bucket_is_not_refused_for_its_host(cloud: Cloud) -> None:
+    target, headers = cloud.signed("GET", bucket="")
+    response = cloud.send("GET", target, {**headers, "Host": "oss-cn-hangzhou.aliyuncs.com"})
+    assert response.status in (200, 501)
+
+
+def raw(cloud: Cloud, request: str) -> bytes:
+    """The complete response to exactly these bytes."""
+    host, _, port = cloud.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request.encode())
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def by_link(cloud: Cloud) -> tuple[str, dict[str, str]]:
+    return cloud.link("PUT", KEY, headers={"Content-Length": "3"}, signed_headers=["content-length"]), {}
+
+
+def by_header(cloud: Cloud) -> tuple[str, dict[str, str]]:
+    return cloud.signed("PUT", KEY)
+
+
+@pytest.mark.parametrize("sign", [by_link, by_header])
+@pytest.mark.parametrize("encoding", ["chunked", "Chunked", "gzip, chunked", "identity"])
+@pytest.mark.parametrize("length_first", [True, False])
+def test_a_length_and_a_transfer_encoding_together_are_refused(
+    filled: Cloud, sign: Callable[[Cloud], tuple[str, dict[str, str]]], encoding: str, length_first: bool
+) -> None:
+    target, signed = sign(filled)
+    pair = [("Content-Length", "3"), ("Transfer-Encoding", encoding)]
+    headers = [("Host", filled.host), *signed.items(), *(pair if length_first else reversed(pair))]
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    answer = raw(filled, f"PUT {target} HTTP/1.1\r\n{head}\r\n8\r\n12345678\r\n0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"<Code>InvalidArgument</Code>" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert filled.get(KEY).body == b"content"
