@@ -38,22 +38,17 @@ _OBJECT_HANDLERS: dict[str, dict[str, Handler]] = {
         "POST": multipart.complete,
         "DELETE": multipart.abort,
     },
-    "restore": {"POST": objects.restore},
     "objectMeta": {"HEAD": objects.object_meta},
     "": {"GET": objects.get, "HEAD": objects.get, "PUT": objects.put, "DELETE": objects.delete},
 }
 _BUCKET_HANDLERS: dict[str, dict[str, Handler]] = {
-    "uploads": {"GET": bucket_requests.list_uploads},
-    "versions": {"GET": listing.list_versions},
     "versioning": {"GET": bucket_requests.get_versioning, "PUT": bucket_requests.put_versioning},
     "cors": {
         "GET": bucket_requests.get_cors,
         "PUT": bucket_requests.put_cors,
         "DELETE": bucket_requests.delete_cors,
     },
-    "delete": {"POST": bucket_requests.delete_objects},
     "location": {"GET": bucket_requests.location},
-    "bucketInfo": {"GET": bucket_requests.info},
     "list-type": {"GET": listing.list_objects_v2},
     "": {
         "GET": listing.list_objects,
@@ -61,17 +56,18 @@ _BUCKET_HANDLERS: dict[str, dict[str, Handler]] = {
         "DELETE": bucket_requests.delete,
     },
 }
-_COPY_HANDLERS: dict[Handler, Handler] = {objects.put: objects.copy, multipart.upload_part: multipart.copy_part}
 # Sub-resources and features of OSS that are not implemented: a request that names one must be refused.
 _UNSUPPORTED = frozenset(
     {
         "accessPoint", "accessPointPolicy", "accessmonitor", "acl", "append", "archiveDirectRead", "asyncFetch",
-        "callback", "callback-var", "cloudboxes", "cname", "comp", "encryption", "httpsConfig", "inventory",
+        "bucketInfo", "callback", "callback-var", "cloudboxes", "cname", "comp", "delete", "encryption",
+        "httpsConfig", "inventory",
         "inventoryId", "lifecycle", "live", "logging", "metaQuery", "policy", "policyStatus", "processConfiguration",
         "publicAccessBlock", "qosInfo", "redundancyTransition", "referer", "replication",
-        "replicationLocation", "replicationProgress", "requestPayment", "resourceGroup", "rtc", "sealAppend", "stat",
+        "replicationLocation", "replicationProgress", "requestPayment", "resourceGroup", "restore", "rtc",
+        "sealAppend", "stat",
         "style", "styleName", "symlink", "tagging", "transferAcceleration", "udf", "userDefinedLogFieldsConfig",
-        "vod", "website", "worm", "wormExtend", "wormId", "x-oss-async-process", "x-oss-process",
+        "versions", "vod", "website", "worm", "wormExtend", "wormId", "x-oss-async-process", "x-oss-process",
         "x-oss-select-process", "x-oss-write-get-object-response",
     }
 )  # fmt: skip
@@ -122,9 +118,12 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
         response = _error_response(internal, environ, request_id)
     response.headers["x-oss-request-id"] = request_id
     response.headers["x-oss-server-time"] = "0"
-    if request is not None and request.method != "OPTIONS":
-        rules = _cors_rules(service, request)
-        response.headers.extend(cors.response_headers(rules, request.headers, request.method))
+    if request is not None:
+        configuration = _cors(service, request)
+        if request.method != "OPTIONS":
+            response.headers.extend(cors.response_headers(configuration.rules, request.headers, request.method))
+        if configuration.response_vary:
+            response.headers.add("Vary", "Origin")
     return response
 
 
@@ -132,15 +131,13 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     if request.method == "OPTIONS":
         if not any(service.buckets.get(resource.bucket) for resource in request.resources):
             raise no_such_bucket(request.resources[0].bucket)
-        return respond(200, headers=cors.preflight_headers(_cors_rules(service, request), request.headers))
+        return respond(200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers))
     form_target = form.form_target(request)
     if form_target is not None:
         return form.post(service, request, form_target)
     request = authorize(request, service.credentials, region=service.region, now=service.now())
     if not request.bucket:
-        if request.method != "GET":
-            raise method_not_allowed(request.method)
-        return bucket_requests.list_buckets(service, request)
+        raise not_implemented("requests without a bucket")
     params = request.params
     # A parameter's name can be that of a harmless header: every browser sends Referer.
     unsupported = [name for name in params if name in _UNSUPPORTED or name in _UNSUPPORTED_HEADERS]
@@ -150,21 +147,23 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
         raise not_implemented(unsupported[0])
     if request.key:
         check_key(request.key)
+    elif "uploads" in params:
+        raise not_implemented("uploads")
     handlers = _OBJECT_HANDLERS if request.key else _BUCKET_HANDLERS
     subresource = next((name for name in handlers if name in params), "")
     handler = handlers[subresource].get(request.method)
     if handler is None:
         raise method_not_allowed(request.method)
-    if "x-oss-copy-source" in request.headers:
-        handler = _COPY_HANDLERS.get(handler, handler)
+    if handler is objects.put and "x-oss-copy-source" in request.headers:
+        handler = objects.copy
     return handler(service, request)
 
 
-def _cors_rules(service: Service, request: OssRequest) -> tuple[cors.CorsRule, ...]:
+def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:
     for resource in request.resources:
         bucket = service.buckets.get(resource.bucket)
         if bucket is not None:
-            return cors.from_settings(bucket.settings()["cors"])
+            return cors.from_settings(bucket.settings())
     return cors.DEFAULT
 
 

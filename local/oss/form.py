@@ -21,7 +21,8 @@ from .errors import OssError, invalid_argument, not_implemented
 from .form_data import PostedForm, read_form
 from .form_policy import FormPolicy, denied, parse_policy
 from .incoming import OssRequest, Resource, check_key
-from .objects import check_digest, metadata_of, publish
+from .metadata import metadata_of
+from .objects import check_digest, publish
 from .responses import Node, respond, respond_xml, upload_headers
 from .service import Service
 from .storage import Bucket, ObjectRecord

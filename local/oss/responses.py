@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import formatdate
+from http import HTTPStatus
 from urllib.parse import quote
 
 from werkzeug.wrappers import Response
@@ -12,6 +14,7 @@ from werkzeug.wrappers import Response
 from signer.times import rfc3339
 
 from .errors import XML_DECLARATION, escape_xml
+from .metadata import encryption_headers
 from .storage import ObjectRecord
 
 # An XML element: its name, and its value or its children.
@@ -19,6 +22,7 @@ Node = tuple[str, "str | int | bool | list[Node]"]
 
 OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
 
+_PHRASES = {416: "Requested Range Not Satisfiable"}  # newer versions of Python have another
 _TITLES = {
     "content-type": "Content-Type",
     "cache-control": "Cache-Control",
@@ -31,7 +35,9 @@ _TITLES = {
 
 def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None) -> Response:
     """A response with only these headers; a body of bytes gets its Content-Length."""
-    response = Response(body or (), status, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    status_line = f"{status} {phrase}"
+    response = Response(body or (), status_line, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
     if "Content-Type" not in (headers or {}):
         del response.headers["Content-Type"]
     return response
@@ -54,17 +60,23 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-object-type": record.kind,
         "x-oss-storage-class": record.storage_class,
         "x-oss-hash-crc64ecma": str(record.crc64),
+        **content_md5_header(record),
     }
     headers.update({_TITLES.get(name, name): value for name, value in record.headers.items()})
-    if record.is_restored:
-        headers["x-oss-restore"] = 'ongoing-request="false"'
     return headers
 
 
 def upload_headers(record: ObjectRecord, *, versioning: str) -> dict[str, str]:
     """The headers of the response to an upload."""
     headers = {"ETag": f'"{record.etag}"', "x-oss-hash-crc64ecma": str(record.crc64)}
-    return {**headers, **version_header(record.version_id, versioning)}
+    return {**headers, **encryption_headers(record.headers), **version_header(record.version_id, versioning)}
+
+
+def content_md5_header(record: ObjectRecord) -> dict[str, str]:
+    """Content-MD5, of the complete object or part; none for an object that was uploaded in parts."""
+    if record.kind != "Normal":
+        return {}
+    return {"Content-MD5": base64.b64encode(bytes.fromhex(record.etag)).decode()}
 
 
 def version_header(version_id: str | None, versioning: str) -> dict[str, str]:
