@@ -57,7 +57,7 @@ def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) 
 
 
 def refuse_unkept(headers: Mapping[str, str], known: frozenset[str] = frozenset()) -> None:
-    """Raises `OssError` NotImplemented for an x-oss- header that would be dropped; an empty form field is none."""
+    """Raises `OssError` NotImplemented for an x-oss- header that would be dropped; an empty form field is ignored."""
     for name, value in headers.items():
         if name.startswith("x-oss-") and value and not name.startswith(_META) and name not in _COMMON | known:
             if name in _ENCRYPTIONS:

@@ -10,15 +10,17 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Response
 
-from .compression import compress, compressed_headers, is_compressed
 from .errors import OssError, file_already_exists, invalid_argument, invalid_digest, method_not_allowed, no_such_key
 from .incoming import OssRequest
 from .metadata import encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
 from .preconditions import is_unmodified, requested_range
 from .responses import (
     Node,
+    compress,
+    compressed_headers,
     content_md5_header,
     http_date,
+    is_compressed,
     iso_date,
     object_headers,
     respond,

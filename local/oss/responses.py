@@ -1,14 +1,20 @@
-"""Responses of OSS: XML documents, times, and the headers of an object."""
+"""Responses of OSS: XML documents, times, the headers of an object, and compression.
+
+Sources: the OSS pages "GetObject" and "How do I compress objects that I download from OSS in the GZIP format?".
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import quote
 
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from signer.times import rfc3339
@@ -31,6 +37,15 @@ _TITLES = {
     "content-language": "Content-Language",
     "expires": "Expires",
 }
+
+_MIN_COMPRESSED = 1024  # bytes
+_COMPRESSED_TYPES = frozenset(
+    {
+        "text/cache-manifest", "text/xml", "text/css", "text/html", "text/plain", "application/javascript",
+        "application/x-javascript", "application/rss+xml", "application/json", "text/json",
+    }
+)  # fmt: skip
+_GZIP = 16 + zlib.MAX_WBITS  # of zlib: with the header and trailer of gzip
 
 
 def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None) -> Response:
@@ -82,6 +97,29 @@ def content_md5_header(record: ObjectRecord) -> dict[str, str]:
 def version_header(version_id: str | None, versioning: str) -> dict[str, str]:
     """x-oss-version-id, if the bucket has versions."""
     return {"x-oss-version-id": version_id} if versioning and version_id is not None else {}
+
+
+def is_compressed(request_headers: Mapping[str, str], headers: Mapping[str, str], size: int) -> bool:
+    """Whether OSS compresses a complete object of `size` bytes with these headers for this client."""
+    media_type = headers["Content-Type"].partition(";")[0].strip().lower()
+    if size < _MIN_COMPRESSED or media_type not in _COMPRESSED_TYPES or "Content-Encoding" in headers:
+        return False
+    return parse_accept_header(request_headers.get("accept-encoding", ""), Accept).quality("gzip") > 0
+
+
+def compressed_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the compressed response: without ETag, Content-Length and Accept-Ranges."""
+    kept = {name: value for name, value in headers.items() if name not in ("ETag", "Content-Length", "Accept-Ranges")}
+    return {**kept, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+
+
+def compress(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks as one gzip stream."""
+    compressor = zlib.compressobj(wbits=_GZIP)
+    for block in blocks:
+        if compressed := compressor.compress(block):
+            yield compressed
+    yield compressor.flush()
 
 
 def http_date(timestamp: float) -> str:
