@@ -178,9 +178,9 @@ def copy(service: Service, request: OssRequest) -> Response:
     if directive not in ("COPY", "REPLACE"):
         message = "x-oss-metadata-directive must be COPY or REPLACE."
         raise invalid_argument("x-oss-metadata-directive", directive, message)
+    metadata, storage_class = metadata_of(request.headers, _COPY_HEADERS)
     source_bucket, opened = open_source(service, request)
     source = opened.record
-    metadata, storage_class = metadata_of(request.headers, _COPY_HEADERS)
     if directive == "COPY":
         # The encryption is that of the request, never that of the source.
         dropped = encryption_headers(source.headers)
