@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -16,6 +19,7 @@ from handler.request import path_and_query
 from .errors import LocalError
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIEnvironment
 
 HOST = "127.0.0.1"
@@ -27,13 +31,106 @@ class PortUnavailable(LocalError):
     """The port is in use, or may not be used."""
 
 
+@dataclass
+class _Connections:
+    """The open connections that wait for a next request."""
+
+    waiting: set[socket.socket] = field(default_factory=set)
+    is_closed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self, connection: socket.socket) -> bool:
+        """Whether a next request may be read from it."""
+        with self.lock:
+            if not self.is_closed:
+                self.waiting.add(connection)
+            return not self.is_closed
+
+    def received(self, connection: socket.socket) -> None:
+        with self.lock:
+            self.waiting.discard(connection)
+
+    def close(self) -> None:
+        """Ends the connections that wait; those with a request under way end after it."""
+        with self.lock:
+            self.is_closed = True
+            for connection in self.waiting:
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class _Framing:
+    """How a response's body ends: at its `length`, in "chunks", at the "close" of the connection, or it has "none"."""
+
+    kind: str
+    length: int = 0
+    sent: int = 0
+
+    def frame(self, block: bytes) -> bytes:
+        self.sent += len(block)
+        if self.kind == "none" or not block:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(block), block) if self.kind == "chunks" else block
+
+    def end(self) -> bytes:
+        return b"0\r\n\r\n" if self.kind == "chunks" else b""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client knows where the next response begins."""
+        return self.kind != "length" or self.sent == self.length
+
+
+class _RequestBody(io.RawIOBase):
+    """A request's body; `is_read` once its end was reached, so that the next request can follow.
+
+    `length` is None for a body whose end is known only to its stream.
+    """
+
+    def __init__(self, stream: BinaryIO, length: int | None) -> None:
+        self._stream = stream
+        self._remaining = length
+        self.is_read = length == 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = len(buffer) if self._remaining is None else min(len(buffer), self._remaining)
+        block = self._stream.read(size)
+        buffer[: len(block)] = block
+        if self._remaining is None:
+            self.is_read = len(block) < size
+        else:
+            self._remaining -= len(block)
+            self.is_read = self._remaining == 0
+        return len(block)
+
+
 class _RequestHandler(WSGIRequestHandler):
-    """Werkzeug's, without log, with HTTP/1.1 and a `RAW_URI` that is path and query as they were sent."""
+    """Werkzeug's, without log, with connections that are kept alive and a `RAW_URI` that is path and query as sent.
+
+    A connection is kept as OSS keeps it, but only after a request whose body was read to its end.
+    """
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a response is several packets, and no end of the connection pushes the last one
     raw_requestline: bytes
+    connections: _Connections
+
+    def handle_one_request(self) -> None:
+        if self.connections.wait(self.connection):
+            super().handle_one_request()
+        else:
+            self.close_connection = True
+
+    def finish(self) -> None:
+        self.connections.received(self.connection)
+        super().finish()
 
     def parse_request(self) -> bool:
+        self.connections.received(self.connection)
         # curl sends non-ASCII bytes as they are typed; the base class would take some (0x85, 0xA0) for blanks.
         self.raw_requestline = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], self.raw_requestline)
         return super().parse_request()
@@ -46,6 +143,74 @@ class _RequestHandler(WSGIRequestHandler):
             environ["RAW_URI"] = path_and_query(words[1])
         return environ
 
+    def run_wsgi(self) -> None:
+        environ = self.environ = self.make_environ()
+        body = environ["wsgi.input"] = self._body(environ)
+        status, headers = "", list[tuple[str, str]]()
+        framing: _Framing | None = None  # until the headers are sent
+
+        def start_response(
+            new_status: str, new_headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+        ) -> Callable[[bytes], object]:
+            nonlocal status, headers
+            status, headers = new_status, new_headers
+            return self.wfile.write
+
+        try:
+            blocks = self.server.app(environ, start_response)
+            try:
+                for block in blocks:
+                    framing = framing or self._send_headers(status, headers, body)
+                    self.wfile.write(framing.frame(block))
+            finally:
+                if hasattr(blocks, "close"):
+                    blocks.close()
+            framing = framing or self._send_headers(status, headers, body)
+            self.wfile.write(framing.end())
+            self.close_connection = self.close_connection or not framing.is_complete
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+        except Exception as error:
+            print(f"server: a request failed with {type(error).__name__}", file=sys.stderr)
+            self.close_connection = True
+            if framing is None:
+                self._send_headers("500 Internal Server Error", [("Content-Length", "0")], body)
+        if not body.is_read:
+            self._discard_request()
+
+    def _body(self, environ: WSGIEnvironment) -> _RequestBody:
+        stream, lengths = environ["wsgi.input"], self.headers.get_all("Content-Length", ["0"])
+        has_length = len(lengths) == 1 and re.fullmatch("[0-9]{1,18}", lengths[0])
+        if has_length and "Transfer-Encoding" not in self.headers:
+            return _RequestBody(stream, int(lengths[0]))
+        return _RequestBody(stream, None)
+
+    def _send_headers(self, status: str, headers: list[tuple[str, str]], body: _RequestBody) -> _Framing:
+        code, _, phrase = status.partition(" ")
+        lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
+        framing = _Framing("none")
+        if self.command != "HEAD" and code not in ("204", "304"):
+            framing = _Framing("length", lengths[0]) if lengths else _Framing("chunks")
+            if not lengths and self.request_version < "HTTP/1.1":
+                framing = _Framing("close")
+        if framing.kind == "close" or not body.is_read:
+            self.close_connection = True
+        self.send_response(int(code), phrase)
+        for name, value in headers:
+            self.send_header(name, value)
+        if framing.kind == "chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
+        self.end_headers()
+        return framing
+
+    def _discard_request(self) -> None:
+        """Reads what the client still sends, so that it reads the response before the connection is reset."""
+        self.connection.settimeout(0.01)  # seconds
+        with suppress(OSError):
+            while self.connection.recv(1 << 20):
+                pass
+
     def log(self, type: str, message: str, *args: object) -> None:
         """Nothing is logged: a request line may hold a complete link."""
 
@@ -57,11 +222,13 @@ class Server:
     url: str
     _server: BaseWSGIServer
     _thread: threading.Thread
+    _connections: _Connections
 
     def close(self) -> None:
         """Stops listening, without waiting for requests under way."""
         self._server.shutdown()
         self._server.server_close()
+        self._connections.close()
         self._thread.join()
 
 
@@ -82,11 +249,13 @@ def listen(port: int, option: str = "--http-port") -> socket.socket:
 
 
 def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Server:
-    """Serves `app` on `listener`, one thread for each request, until it is closed."""
+    """Serves `app` on `listener`, one thread for each connection, until it is closed."""
     port = listener.getsockname()[1]
-    options: dict[str, Any] = {"threaded": True, "request_handler": _RequestHandler, "fd": listener.fileno()}
+    connections = _Connections()
+    handler = type("RequestHandler", (_RequestHandler,), {"connections": connections})
+    options: dict[str, Any] = {"threaded": True, "request_handler": handler, "fd": listener.fileno()}
     server = make_server(HOST, port, app, **options)
     listener.close()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    return Server(f"http://{HOST}:{port}", server, thread)
+    return Server(f"http://{HOST}:{port}", server, thread, connections)

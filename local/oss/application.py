@@ -73,9 +73,12 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
         response = _error_response(internal, environ, request_id)
     response.headers["x-oss-request-id"] = request_id
     response.headers["x-oss-server-time"] = "0"
-    if request is not None and request.method != "OPTIONS":
-        rules = _cors_rules(service, request)
-        response.headers.extend(cors.response_headers(rules, request.headers, request.method))
+    if request is not None:
+        configuration = _cors(service, request)
+        if request.method != "OPTIONS":
+            response.headers.extend(cors.response_headers(configuration.rules, request.headers, request.method))
+        if configuration.response_vary:
+            response.headers.add("Vary", "Origin")
     return response
 
 
@@ -83,7 +86,7 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     if request.method == "OPTIONS":
         if not any(service.buckets.get(resource.bucket) for resource in request.resources):
             raise no_such_bucket(request.resources[0].bucket)
-        return respond(200, headers=cors.preflight_headers(_cors_rules(service, request), request.headers))
+        return respond(200, headers=cors.preflight_headers(_cors(service, request).rules, request.headers))
     form_target = form.form_target(request)
     if form_target is not None:
         check_parameters(request)
@@ -100,11 +103,11 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     return handler(service, request)
 
 
-def _cors_rules(service: Service, request: OssRequest) -> tuple[cors.CorsRule, ...]:
+def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:
     for resource in request.resources:
         bucket = service.buckets.get(resource.bucket)
         if bucket is not None:
-            return cors.from_settings(bucket.settings()["cors"])
+            return cors.from_settings(bucket.settings())
     return cors.DEFAULT
 
 

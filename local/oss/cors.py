@@ -29,21 +29,29 @@ class CorsRule:
         return (
             any(fnmatch.fnmatchcase(origin, allowed) for allowed in self.origins)
             and method in self.methods
-            and all(any(fnmatch.fnmatchcase(name, allowed.lower()) for allowed in self.headers) for name in headers)
+            and all(any(fnmatch.fnmatchcase(name, allowed) for allowed in self.headers) for name in headers)
         )
 
 
+@dataclass(frozen=True)
+class CorsConfiguration:
+    """A bucket's rules; with `response_vary` every response has `Vary: Origin`, without it none has."""
+
+    rules: tuple[CorsRule, ...]
+    response_vary: bool = False
+
+
 # Local pages come from any port, and after a redirect across origins their origin is "null".
-DEFAULT = (
-    CorsRule(("*",), METHODS, ("*",), ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma", "x-oss-version-id"), 100),
+DEFAULT = CorsConfiguration(
+    (CorsRule(("*",), METHODS, ("*",), ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma", "x-oss-version-id"), 100),)
 )
 
 
-def from_settings(rules: list[dict[str, Any]] | None) -> tuple[CorsRule, ...]:
+def from_settings(settings: Mapping[str, Any]) -> CorsConfiguration:
     """The rules in a bucket's settings; the default of the local OSS if none were ever set."""
-    if rules is None:
+    if settings["cors"] is None:
         return DEFAULT
-    return tuple(
+    rules = tuple(
         CorsRule(
             tuple(rule["origins"]),
             tuple(rule["methods"]),
@@ -51,12 +59,17 @@ def from_settings(rules: list[dict[str, Any]] | None) -> tuple[CorsRule, ...]:
             tuple(rule["exposed"]),
             rule["max_age"],
         )
-        for rule in rules
+        for rule in settings["cors"]
     )
+    return CorsConfiguration(rules, settings.get("response_vary", False))
 
 
-def to_settings(rules: Sequence[CorsRule]) -> list[dict[str, Any]]:
-    return [asdict(rule) for rule in rules]
+def to_settings(configuration: CorsConfiguration) -> dict[str, Any]:
+    """The settings of a bucket with these rules, for `from_settings`."""
+    return {
+        "cors": [asdict(rule) for rule in configuration.rules],
+        "response_vary": configuration.response_vary,
+    }
 
 
 def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], method: str) -> dict[str, str]:
@@ -69,7 +82,6 @@ def response_headers(rules: Sequence[CorsRule], headers: Mapping[str, str], meth
                 "Access-Control-Allow-Methods": ", ".join(rule.methods),
                 "Access-Control-Expose-Headers": ", ".join(rule.exposed),
                 "Access-Control-Max-Age": str(rule.max_age) if rule.max_age else "",
-                "Vary": "" if "*" in rule.origins else "Origin",
             }
             return {name: value for name, value in candidates.items() if value}
     return {}
@@ -100,15 +112,15 @@ def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> 
     }
 
 
-def parse(body: bytes) -> tuple[CorsRule, ...]:
-    """The rules of a CORSConfiguration document. Raises `OssError` MalformedXML."""
+def parse(body: bytes) -> CorsConfiguration:
+    """A CORSConfiguration document. Raises `OssError` MalformedXML."""
     try:
         root = ElementTree.fromstring(body)
         rules = tuple(
             CorsRule(
                 _values(rule, "AllowedOrigin"),
                 _values(rule, "AllowedMethod"),
-                _values(rule, "AllowedHeader"),
+                tuple(name.lower() for name in _values(rule, "AllowedHeader")),
                 _values(rule, "ExposeHeader"),
                 int(rule.findtext("MaxAgeSeconds") or 0),
             )
@@ -118,13 +130,16 @@ def parse(body: bytes) -> tuple[CorsRule, ...]:
         raise malformed_xml() from None
     if not rules or any(not rule.origins or not rule.methods or not set(rule.methods) <= {*METHODS} for rule in rules):
         raise malformed_xml()
-    return rules
+    response_vary = root.findtext("ResponseVary", "false").strip().lower()
+    if response_vary not in ("true", "false"):
+        raise malformed_xml()
+    return CorsConfiguration(rules, response_vary == "true")
 
 
-def to_xml(rules: Sequence[CorsRule]) -> list[Node]:
+def to_xml(configuration: CorsConfiguration) -> list[Node]:
     """The children of a CORSConfiguration document."""
     nodes: list[Node] = []
-    for rule in rules:
+    for rule in configuration.rules:
         children: list[Node] = [("AllowedOrigin", origin) for origin in rule.origins]
         children += [("AllowedMethod", method) for method in rule.methods]
         children += [("AllowedHeader", name) for name in rule.headers]
@@ -132,7 +147,7 @@ def to_xml(rules: Sequence[CorsRule]) -> list[Node]:
         if rule.max_age:
             children.append(("MaxAgeSeconds", rule.max_age))
         nodes.append(("CORSRule", children))
-    return nodes
+    return [*nodes, ("ResponseVary", configuration.response_vary)]
 
 
 def _values(rule: ElementTree.Element, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Lists of objects and of versions, a page at a time."""
+"""Lists of objects, a page at a time."""
 
 from __future__ import annotations
 
@@ -85,40 +85,6 @@ def list_objects_v2(service: Service, request: OssRequest) -> Response:
     return respond_xml("ListBucketResult", [*result, *_prefix_nodes(page.prefixes, params)])
 
 
-def list_versions(service: Service, request: OssRequest) -> Response:
-    """ListObjectVersions: `GET /?versions`, with `key-marker` and `version-id-marker`."""
-    bucket, params = service.bucket(request.bucket), _list_params(request)
-    key_marker, id_marker = request.params.get("key-marker", ""), request.params.get("version-id-marker", "")
-    versions: list[Node] = []
-    prefixes: list[str] = []
-    last: tuple[str, str] | None = None
-    truncated = False
-    for key, is_latest, record in _versions_after(bucket, params, key_marker, id_marker):
-        prefix = params.common_prefix(key)
-        if prefix is not None and (prefix.encode() <= key_marker.encode() or prefix in prefixes[-1:]):
-            continue
-        if len(versions) + len(prefixes) == params.max_keys:
-            truncated = True
-            break
-        if prefix is not None:
-            prefixes.append(prefix)
-            last = (prefix, "")
-        else:
-            versions.append(_version_node(record, params, is_latest=is_latest))
-            last = (key, record.version_id)
-    result = [
-        ("Name", bucket.name),
-        ("Prefix", params.encode(params.prefix)),
-        ("KeyMarker", params.encode(key_marker)),
-        ("VersionIdMarker", id_marker),
-        *_common_nodes(params),
-        ("IsTruncated", truncated),
-    ]
-    if truncated and last:
-        result += [("NextKeyMarker", params.encode(last[0])), ("NextVersionIdMarker", last[1])]
-    return respond_xml("ListVersionsResult", [*result, *versions, *_prefix_nodes(prefixes, params)])
-
-
 def _list_params(request: OssRequest) -> ListParams:
     params = request.params
     encoding = params.get("encoding-type", "")
@@ -153,20 +119,6 @@ def _keys_after(bucket: Bucket, params: ListParams, marker: str) -> Iterator[str
     return (key for key in bucket.all_keys() if key.startswith(params.prefix) and key.encode() > marker.encode())
 
 
-def _versions_after(
-    bucket: Bucket, params: ListParams, key_marker: str, id_marker: str
-) -> Iterator[tuple[str, bool, ObjectRecord]]:
-    """Key, whether it is the latest, and record, of all versions after the two markers."""
-    if key_marker and id_marker:
-        records = bucket.versions(key_marker)
-        ids = [record.version_id for record in records]
-        start = ids.index(id_marker) + 1 if id_marker in ids else 0
-        yield from ((key_marker, False, record) for record in records[start:])
-    for key in _keys_after(bucket, params, key_marker):
-        for index, record in enumerate(bucket.versions(key)):
-            yield key, index == 0, record
-
-
 def _common_nodes(params: ListParams) -> list[Node]:
     return [
         ("MaxKeys", params.max_keys),
@@ -184,14 +136,6 @@ def _entry(record: ObjectRecord, params: ListParams) -> list[Node]:
         ("Size", record.size),
         ("StorageClass", record.storage_class),
     ]
-
-
-def _version_node(record: ObjectRecord, params: ListParams, *, is_latest: bool) -> Node:
-    version: list[Node] = [("VersionId", record.version_id), ("IsLatest", is_latest)]
-    if record.is_marker:
-        key: list[Node] = [("Key", params.encode(record.key))]
-        return "DeleteMarker", [*key, *version, ("LastModified", iso_date(record.modified)), OWNER]
-    return "Version", [*_entry(record, params), *version, OWNER]
 
 
 def _prefix_nodes(prefixes: Iterable[str], params: ListParams) -> list[Node]:

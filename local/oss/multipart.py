@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -11,13 +10,24 @@ from werkzeug.wrappers import Response
 
 from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
 from .incoming import OssRequest
-from .objects import check_digest, check_length, check_traffic_limit, forbids_overwrite, metadata_of, open_source
-from .responses import Node, encode_key, encoding_type, iso_date, respond, respond_xml, upload_headers
+from .metadata import encryption_headers, metadata_of, refuse_unkept
+from .objects import check_digest, check_length, check_traffic_limit, forbids_overwrite
+from .responses import (
+    Node,
+    content_md5_header,
+    encode_key,
+    encoding_type,
+    iso_date,
+    respond,
+    respond_xml,
+    upload_headers,
+)
 from .service import Service
 from .storage import AlreadyExists, Bucket, MultipartUpload, UploadedPart, UploadGone, Uploads
 
 _MIN_PART = 100 << 10  # bytes, of all parts but the last
 _MAX_PARTS = 10_000
+_COMPLETE_HEADERS = frozenset({"x-oss-complete-all", "x-oss-forbid-overwrite"})
 _MAX_XML = 4 << 20  # bytes, of a list of parts
 _NO_SUCH_UPLOAD_OF_PART = "0042-00000104"
 
@@ -30,26 +40,19 @@ def initiate(service: Service, request: OssRequest) -> Response:
     if forbids_overwrite(request.headers) and not bucket.versioning and bucket.current(request.key):
         raise file_already_exists(request.key)
     upload = Uploads(bucket).initiate(request.key, service.now(), metadata, storage_class)
-    return respond_xml("InitiateMultipartUploadResult", _describe(request, bucket, upload))
+    headers = encryption_headers(upload.headers)
+    return respond_xml("InitiateMultipartUploadResult", _describe(request, bucket, upload), headers=headers)
 
 
 def upload_part(service: Service, request: OssRequest) -> Response:
     """UploadPart: `PUT ?partNumber=…&uploadId=…`."""
     bucket, upload, number = _requested_part(service, request)
     check_traffic_limit(request)
+    refuse_unkept(request.headers)
     check_length(request)
     part = _store_part(service, bucket, upload, number, request.body.blocks(), request.headers.get("content-md5"))
-    return respond(200, headers=upload_headers(part.record, versioning=""))
-
-
-def copy_part(service: Service, request: OssRequest) -> Response:
-    """UploadPartCopy: the same with x-oss-copy-source, and optionally x-oss-copy-source-range."""
-    bucket, upload, number = _requested_part(service, request)
-    _, opened = open_source(service, request)
-    start, length = _source_range(request, opened.record.size)
-    record = _store_part(service, bucket, upload, number, opened.blocks(start, length)).record
-    result: list[Node] = [("LastModified", iso_date(record.modified)), ("ETag", f'"{record.etag}"')]
-    return respond_xml("CopyPartResult", result, headers=upload_headers(record, versioning=""))
+    headers = {**upload_headers(part.record, versioning=""), **content_md5_header(part.record)}
+    return respond(200, headers={**headers, **encryption_headers(upload.headers)})
 
 
 def list_parts(service: Service, request: OssRequest) -> Response:
@@ -86,6 +89,7 @@ def list_parts(service: Service, request: OssRequest) -> Response:
 def complete(service: Service, request: OssRequest) -> Response:
     """CompleteMultipartUpload: `POST ?uploadId=…`."""
     bucket, upload = _requested_upload(service, request)
+    refuse_unkept(request.headers, _COMPLETE_HEADERS)
     uploads = Uploads(bucket)
     body = request.body.read(_MAX_XML)
     parts = uploads.parts(upload)
@@ -177,18 +181,6 @@ def _describe(request: OssRequest, bucket: Bucket, upload: MultipartUpload) -> l
         ("Key", encode_key(upload.key, encoding)),
         ("UploadId", upload.id),
     ]
-
-
-def _source_range(request: OssRequest, size: int) -> tuple[int, int]:
-    """Start and length in bytes; the complete source by default."""
-    value = request.headers.get("x-oss-copy-source-range")
-    if value is None:
-        return 0, size
-    match = re.fullmatch(r"bytes=([0-9]+)-([0-9]+)", value)
-    if not match or not int(match[1]) <= int(match[2]) < size:
-        message = "x-oss-copy-source-range must have the form bytes=0-9 and be within the source."
-        raise invalid_argument("x-oss-copy-source-range", value, message)
-    return int(match[1]), int(match[2]) - int(match[1]) + 1
 
 
 def _parse_parts(body: bytes) -> list[tuple[int, str]]:

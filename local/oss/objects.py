@@ -1,10 +1,9 @@
-"""Requests for one object: read, write, copy, delete, restore."""
+"""Requests for one object: read, write, copy, delete."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
@@ -13,10 +12,15 @@ from werkzeug.wrappers import Response
 
 from .errors import OssError, file_already_exists, invalid_argument, invalid_digest, method_not_allowed, no_such_key
 from .incoming import OssRequest
+from .metadata import encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
 from .preconditions import is_unmodified, requested_range
 from .responses import (
     Node,
+    compress,
+    compressed_headers,
+    content_md5_header,
     http_date,
+    is_compressed,
     iso_date,
     object_headers,
     respond,
@@ -27,15 +31,12 @@ from .responses import (
 from .service import Service
 from .storage import VERSION_ID, AlreadyExists, Bucket, Draft, ObjectRecord, OpenedObject
 
-_STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
-_METADATA = (
-    "content-type",
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "expires",
-    "x-oss-server-side-encryption",
+_COPY_HEADERS = frozenset(
+    {
+        "x-oss-copy-source",
+        "x-oss-metadata-directive",
+        *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
+    }
 )
 OVERRIDES = {
     "response-content-type": "Content-Type",
@@ -45,16 +46,13 @@ OVERRIDES = {
     "response-content-disposition": "Content-Disposition",
     "response-content-encoding": "Content-Encoding",
 }
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-
-
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
 def get(service: Service, request: OssRequest) -> Response:
     """GetObject and HeadObject."""
     bucket = service.bucket(request.bucket)
+    refuse_encryption(request.headers)
     check_traffic_limit(request)
     overrides = _overrides(request)
     opened = open_object(bucket, request)
@@ -72,10 +70,10 @@ def get(service: Service, request: OssRequest) -> Response:
         opened.close()
         raise
     headers.update(overrides)
-    if request.method == "HEAD":
-        opened.close()
-        return respond(200, headers={**headers, "Content-Length": str(record.size)})
-    if byte_range is None:
+    # A client that requests a range counts the bytes of the object, so a part of it is never compressed.
+    if byte_range is None and is_compressed(request.headers, headers, record.size):
+        response = respond(200, compress(opened.blocks()), compressed_headers(headers))
+    elif byte_range is None:
         response = respond(200, opened.blocks(), {**headers, "Content-Length": str(record.size)})
     else:
         headers |= {"Content-Length": str(byte_range.length), "Content-Range": byte_range.content_range(record.size)}
@@ -140,7 +138,7 @@ def _overrides(request: OssRequest) -> dict[str, str]:
     headers = {}
     for name, value in request.query:
         if name in OVERRIDES:
-            if _CONTROL.search(value):
+            if has_control(value):
                 raise invalid_argument(name, value, f"{name} must not contain control characters.")
             headers[OVERRIDES[name]] = value.encode().decode("latin-1")
     return headers
@@ -160,6 +158,7 @@ def check_traffic_limit(request: OssRequest) -> None:
 def put(service: Service, request: OssRequest) -> Response:
     """PutObject."""
     bucket = service.bucket(request.bucket)
+    refuse_conditions(request.headers)
     check_traffic_limit(request)
     metadata, storage_class = metadata_of(request.headers)
     check_length(request)
@@ -168,8 +167,7 @@ def put(service: Service, request: OssRequest) -> Response:
         check_digest(request.headers.get("content-md5"), draft)
         record = publish(service, bucket, draft, request, metadata, storage_class)
     service.created(bucket, record, "PutObject")
-    content_md5 = base64.b64encode(bytes.fromhex(record.etag)).decode()
-    headers = {**upload_headers(record, versioning=bucket.versioning), "Content-MD5": content_md5}
+    headers = {**upload_headers(record, versioning=bucket.versioning), **content_md5_header(record)}
     return respond(200, headers=headers)
 
 
@@ -180,11 +178,14 @@ def copy(service: Service, request: OssRequest) -> Response:
     if directive not in ("COPY", "REPLACE"):
         message = "x-oss-metadata-directive must be COPY or REPLACE."
         raise invalid_argument("x-oss-metadata-directive", directive, message)
+    metadata, storage_class = metadata_of(request.headers, _COPY_HEADERS)
     source_bucket, opened = open_source(service, request)
     source = opened.record
-    metadata, storage_class = metadata_of(request.headers)
     if directive == "COPY":
-        metadata = dict(source.headers)
+        # The encryption is that of the request, never that of the source.
+        dropped = encryption_headers(source.headers)
+        source_metadata = {name: value for name, value in source.headers.items() if name not in dropped}
+        metadata = {**source_metadata, **encryption_headers(request.headers)}
     with bucket.draft() as draft:
         draft.write(opened.blocks())
         record = publish(service, bucket, draft, request, metadata, storage_class)
@@ -201,11 +202,20 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
     source = request.headers["x-oss-copy-source"]
     path, _, query = source.partition("?")
     name, _, key = unquote(path.encode("latin-1").decode("utf-8", "replace")).removeprefix("/").partition("/")
-    version = (("versionId", query.removeprefix("versionId=")),) if query else ()
-    if not name or not key:
-        raise invalid_argument("x-oss-copy-source", source, "x-oss-copy-source must have the form /bucket/key.")
+    parameter, _, version_id = query.partition("=")
+    if not name or not key or (query and (parameter != "versionId" or not version_id)):
+        message = "x-oss-copy-source must have the form /bucket/key or /bucket/key?versionId=ID."
+        ec = "" if not query else "0016-00000305" if parameter == "versionId" else "0016-00000304"
+        raise invalid_argument("x-oss-copy-source", source, message, ec=ec)
     bucket = service.bucket(name)
-    opened = open_object(bucket, replace(request, bucket=name, key=key, query=version))
+    version = (("versionId", version_id),) if query else ()
+    try:
+        opened = open_object(bucket, replace(request, bucket=name, key=key, query=version))
+    except OssError as error:
+        if error.code != "MethodNotAllowed":
+            raise
+        message = "The version that x-oss-copy-source names must not be a delete marker."
+        raise invalid_argument("x-oss-copy-source", source, message, ec="0016-00000307") from None
     try:
         _check_readable(opened.record)
         if is_unmodified(opened.record, request.headers, prefix="x-oss-copy-source-"):
@@ -233,20 +243,6 @@ def publish(
         raise file_already_exists(request.key) from None
 
 
-def metadata_of(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """The headers of an upload that are stored with the object, and its storage class. Raises `OssError`."""
-    metadata = {name: value for name, value in headers.items() if name in _METADATA or name.startswith("x-oss-meta-")}
-    for name, value in metadata.items():
-        if _CONTROL.search(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
-            message = "A header must not contain control characters, and its name must be ASCII."
-            raise invalid_argument(name, value, message)
-    storage_class = headers.get("x-oss-storage-class", "Standard")
-    if storage_class not in _STORAGE_CLASSES:
-        message = f"x-oss-storage-class must be one of {', '.join(_STORAGE_CLASSES)}."
-        raise invalid_argument("x-oss-storage-class", storage_class, message)
-    return metadata, storage_class
-
-
 def forbids_overwrite(headers: Mapping[str, str]) -> bool:
     return headers.get("x-oss-forbid-overwrite", "").lower() == "true"
 
@@ -269,7 +265,7 @@ def check_digest(content_md5: str | None, draft: Draft) -> None:
         raise invalid_digest((("Content-MD5", content_md5),))
 
 
-# --- deleting and restoring ---------------------------------------------------------------------------------------
+# --- deleting -----------------------------------------------------------------------------------------------------
 
 
 def delete(service: Service, request: OssRequest) -> Response:
@@ -282,27 +278,6 @@ def delete(service: Service, request: OssRequest) -> Response:
         deletion = bucket.delete_version(request.key, version_id)
     headers = version_header(deletion.version_id, bucket.versioning)
     return respond(204, headers={**headers, **({"x-oss-delete-marker": "true"} if deletion.is_marker else {})})
-
-
-def restore(service: Service, request: OssRequest) -> Response:
-    """RestoreObject: 202 the first time, 200 for an object that is restored already. It takes no time here."""
-    bucket = service.bucket(request.bucket)
-    opened = open_object(bucket, request)
-    record = opened.record
-    if not record.storage_class.endswith("Archive"):
-        opened.close()
-        raise OssError(
-            400,
-            "OperationNotSupported",
-            "The operation is not supported for this resource: the object is not archived.",
-            details=(("Resource", record.key),),
-        )
-    headers = version_header(record.version_id, bucket.versioning)
-    if record.is_restored:
-        opened.close()
-        return respond(200, headers=headers)
-    bucket.restore(opened)
-    return respond(202, headers=headers)
 
 
 def _no_such_version(key: str, version_id: str) -> OssError:

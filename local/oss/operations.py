@@ -50,22 +50,8 @@ _GET = _operation(objects.get, "versionId", "x-oss-traffic-limit", *objects.OVER
 Operations = Mapping[str, Mapping[str, Operation]]
 
 # The first of these sub-resources that is in the query decides ("" for none), then the method.
-SERVICE: Operations = {
-    "": {"GET": _operation(bucket_requests.list_buckets, "marker", "max-keys", "prefix")},
-}
+SERVICE: Operations = {}
 BUCKET: Operations = {
-    "uploads": {
-        "GET": _operation(
-            bucket_requests.list_uploads,
-            "delimiter",
-            "encoding-type",
-            "key-marker",
-            "max-uploads",
-            "prefix",
-            "upload-id-marker",
-        ),
-    },
-    "versions": {"GET": _operation(listing.list_versions, *_LIST, "key-marker", "version-id-marker")},
     "versioning": {
         "GET": _operation(bucket_requests.get_versioning),
         "PUT": _operation(bucket_requests.put_versioning),
@@ -75,9 +61,7 @@ BUCKET: Operations = {
         "PUT": _operation(bucket_requests.put_cors),
         "DELETE": _operation(bucket_requests.delete_cors),
     },
-    "delete": {"POST": _operation(bucket_requests.delete_objects, "encoding-type")},
     "location": {"GET": _operation(bucket_requests.location)},
-    "bucketInfo": {"GET": _operation(bucket_requests.info)},
     "list-type": {
         "GET": _operation(listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after")
     },
@@ -90,12 +74,11 @@ BUCKET: Operations = {
 OBJECT: Operations = {
     "uploads": {"POST": _operation(multipart.initiate, "encoding-type")},
     "uploadId": {
-        "PUT": _operation(multipart.upload_part, "partNumber", "x-oss-traffic-limit", copy=multipart.copy_part),
+        "PUT": _operation(multipart.upload_part, "partNumber", "x-oss-traffic-limit"),
         "GET": _operation(multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
         "POST": _operation(multipart.complete, "encoding-type"),
         "DELETE": _operation(multipart.abort),
     },
-    "restore": {"POST": _operation(objects.restore, "versionId")},
     "objectMeta": {"HEAD": _operation(objects.object_meta, "versionId")},
     "": {
         "GET": _GET,

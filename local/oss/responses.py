@@ -1,17 +1,26 @@
-"""Responses of OSS: XML documents, times, and the headers of an object."""
+"""Responses of OSS: XML documents, times, the headers of an object, and compression.
+
+Sources: the OSS pages "GetObject" and "How do I compress objects that I download from OSS in the GZIP format?".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import base64
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import formatdate
+from http import HTTPStatus
 from urllib.parse import quote
 
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from signer.times import rfc3339
 
 from .errors import XML_DECLARATION, escape_xml
+from .metadata import encryption_headers
 from .storage import ObjectRecord
 
 # An XML element: its name, and its value or its children.
@@ -19,6 +28,7 @@ Node = tuple[str, "str | int | bool | list[Node]"]
 
 OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
 
+_PHRASES = {416: "Requested Range Not Satisfiable"}  # newer versions of Python have another
 _TITLES = {
     "content-type": "Content-Type",
     "cache-control": "Cache-Control",
@@ -28,10 +38,21 @@ _TITLES = {
     "expires": "Expires",
 }
 
+_MIN_COMPRESSED = 1024  # bytes
+_COMPRESSED_TYPES = frozenset(
+    {
+        "text/cache-manifest", "text/xml", "text/css", "text/html", "text/plain", "application/javascript",
+        "application/x-javascript", "application/rss+xml", "application/json", "text/json",
+    }
+)  # fmt: skip
+_GZIP = 16 + zlib.MAX_WBITS  # of zlib: with the header and trailer of gzip
+
 
 def respond(status: int, body: bytes | Iterable[bytes] = b"", headers: Mapping[str, str] | None = None) -> Response:
     """A response with only these headers; a body of bytes gets its Content-Length."""
-    response = Response(body or (), status, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    status_line = f"{status} {phrase}"
+    response = Response(body or (), status_line, dict(headers or {}), direct_passthrough=not isinstance(body, bytes))
     if "Content-Type" not in (headers or {}):
         del response.headers["Content-Type"]
     return response
@@ -54,22 +75,51 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-object-type": record.kind,
         "x-oss-storage-class": record.storage_class,
         "x-oss-hash-crc64ecma": str(record.crc64),
+        **content_md5_header(record),
     }
     headers.update({_TITLES.get(name, name): value for name, value in record.headers.items()})
-    if record.is_restored:
-        headers["x-oss-restore"] = 'ongoing-request="false"'
     return headers
 
 
 def upload_headers(record: ObjectRecord, *, versioning: str) -> dict[str, str]:
     """The headers of the response to an upload."""
     headers = {"ETag": f'"{record.etag}"', "x-oss-hash-crc64ecma": str(record.crc64)}
-    return {**headers, **version_header(record.version_id, versioning)}
+    return {**headers, **encryption_headers(record.headers), **version_header(record.version_id, versioning)}
+
+
+def content_md5_header(record: ObjectRecord) -> dict[str, str]:
+    """Content-MD5, of the complete object or part; none for an object that was uploaded in parts."""
+    if record.kind != "Normal":
+        return {}
+    return {"Content-MD5": base64.b64encode(bytes.fromhex(record.etag)).decode()}
 
 
 def version_header(version_id: str | None, versioning: str) -> dict[str, str]:
     """x-oss-version-id, if the bucket has versions."""
     return {"x-oss-version-id": version_id} if versioning and version_id is not None else {}
+
+
+def is_compressed(request_headers: Mapping[str, str], headers: Mapping[str, str], size: int) -> bool:
+    """Whether OSS compresses a complete object of `size` bytes with these headers for this client."""
+    media_type = headers["Content-Type"].partition(";")[0].strip().lower()
+    if size < _MIN_COMPRESSED or media_type not in _COMPRESSED_TYPES or "Content-Encoding" in headers:
+        return False
+    return parse_accept_header(request_headers.get("accept-encoding", ""), Accept).quality("gzip") > 0
+
+
+def compressed_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the compressed response: without ETag, Content-Length and Accept-Ranges."""
+    kept = {name: value for name, value in headers.items() if name not in ("ETag", "Content-Length", "Accept-Ranges")}
+    return {**kept, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+
+
+def compress(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks as one gzip stream."""
+    compressor = zlib.compressobj(wbits=_GZIP)
+    for block in blocks:
+        if compressed := compressor.compress(block):
+            yield compressed
+    yield compressor.flush()
 
 
 def http_date(timestamp: float) -> str:

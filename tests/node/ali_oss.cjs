@@ -82,8 +82,6 @@ const scenarios = {
     } while (token);
     assert.deepEqual(again, keys);
     assert.deepEqual((await client.listV2({ delimiter: "/" })).prefixes, ["b/"]);
-    await client.deleteMulti(["a b", "ü"]);
-    assert.deepEqual((await client.list()).objects.map((object) => object.name), ["b/1", "b/2"]);
   },
 
   async parts(client) {
@@ -98,7 +96,6 @@ const scenarios = {
       const part = await client.uploadPart("unfinished", uploadId, 1, file, 0, 1000);
       const listed = await client.listParts("unfinished", uploadId);
       assert.equal(listed.parts.ETag ?? listed.parts[0].ETag, part.etag);
-      assert.equal((await client.listUploads({ prefix: "unfinished" })).uploads[0].uploadId, uploadId);
       await client.abortMultipartUpload("unfinished", uploadId);
       assert.equal((await refusal(client.listParts("unfinished", uploadId))).code, "NoSuchUpload");
     } finally {
@@ -114,9 +111,6 @@ const scenarios = {
     assert.equal((await client.get(KEY, { versionId: first })).content.toString(), "first");
     await client.delete(KEY);
     assert.equal((await refusal(client.get(KEY))).code, "NoSuchKey");
-    const listed = await client.getBucketVersions();
-    assert.equal(listed.objects.length, 2);
-    assert.equal(listed.deleteMarker.length, 1);
   },
 
   async links(client, settings) {

@@ -122,13 +122,6 @@ class Bucket:
             path.unlink()
             return Deletion(version_id, was_marker)
 
-    def restore(self, opened: OpenedObject) -> None:
-        """Marks an archived version as restored: its file is written again, under its own name."""
-        with self.draft() as draft, self.locked():
-            record = opened.record
-            draft.write(opened.blocks())
-            draft.commit(replace(record, is_restored=True), self._path(record.key, record.version_id))
-
     # --- reading --------------------------------------------------------------------------------------------
 
     def open(self, key: str, version_id: str | None = None) -> OpenedObject | None:

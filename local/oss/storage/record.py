@@ -35,12 +35,11 @@ class ObjectRecord:
     version_id: str = "null"
     sequence: int = 0
     is_marker: bool = False
-    is_restored: bool = False
 
     @property
     def is_archived(self) -> bool:
-        """Whether it must be restored before it can be read."""
-        return self.storage_class.endswith("Archive") and not self.is_restored
+        """Whether it must be restored before it can be read, which the local OSS does not do."""
+        return self.storage_class.endswith("Archive")
 
 
 @dataclass(frozen=True)

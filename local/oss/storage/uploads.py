@@ -64,14 +64,6 @@ class Uploads:
             return None
         return upload if upload.key == key else None
 
-    def all(self) -> list[MultipartUpload]:
-        """The uploads, sorted by key (UTF-8 bytes) and id."""
-        uploads = []
-        for path in self._folder.glob("*/upload.json"):
-            with suppress(FileNotFoundError):
-                uploads.append(MultipartUpload(**json.loads(path.read_bytes())))
-        return sorted(uploads, key=lambda upload: (upload.key.encode(), upload.id))
-
     def add_part(self, upload: MultipartUpload, number: int, draft: Draft, modified: float) -> UploadedPart:
         """Replaces an earlier part of the same number. Raises `UploadGone`."""
         record = ObjectRecord(upload.key, draft.size, draft.md5.hex().upper(), draft.crc64, modified)
@@ -105,7 +97,7 @@ class Uploads:
                 except FileNotFoundError:
                     raise UploadGone(upload.id) from None
                 draft.write(opened.blocks())
-                etags.update(bytes.fromhex(opened.record.etag))
+                etags.update(opened.record.etag.encode())  # OSS hashes the upper-case hexadecimal string
             record = ObjectRecord(
                 upload.key,
                 draft.size,

@@ -174,7 +174,9 @@ def test_raw_bytes_in_the_path_are_percent_encoded(serving: Serving) -> None:
     client = serving("shown.event_of")
     host, _, port = client.address.partition(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(b"GET /\xe4\xbd\xa0/\xe5\xa5\xbd HTTP/1.1\r\nHost: links.example.com\r\n\r\n")
+        connection.sendall(
+            b"GET /\xe4\xbd\xa0/\xe5\xa5\xbd HTTP/1.1\r\nHost: links.example.com\r\nConnection: close\r\n\r\n"
+        )
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     event = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert event["rawPath"] == "/%E4%BD%A0/%E5%A5%BD"

@@ -11,7 +11,7 @@ RULES = b"""<CORSConfiguration>
   <CORSRule>
     <AllowedOrigin>https://*.example.com</AllowedOrigin>
     <AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>
-    <AllowedHeader>x-oss-*</AllowedHeader>
+    <AllowedHeader>X-OSS-*</AllowedHeader>
     <ExposeHeader>ETag</ExposeHeader>
     <MaxAgeSeconds>60</MaxAgeSeconds>
   </CORSRule>
@@ -67,9 +67,34 @@ def test_the_rules_of_a_bucket_replace_the_default_rules(cloud: Cloud) -> None:
     link = cloud.link("GET", "object")
     allowed = cloud.send("GET", link, {"Origin": "https://app.example.com"})
     assert allowed.headers["access-control-allow-origin"] == "https://app.example.com"
-    assert allowed.headers["vary"] == "Origin"
     assert allowed.headers["access-control-max-age"] == "60"
     assert "access-control-allow-origin" not in cloud.send("GET", link, {"Origin": "null"}).headers
+
+
+def test_the_allowed_headers_are_returned_in_lower_case_with_the_answer_about_vary(cloud: Cloud) -> None:
+    cloud.call("PUT", query={"cors": ""}, body=RULES)
+    stored = cloud.call("GET", query={"cors": ""})
+    assert stored.texts("AllowedHeader") == ["x-oss-*"]
+    assert stored.texts("ExposeHeader") == ["ETag"]
+    assert stored.texts("ResponseVary") == ["false"]
+
+
+@pytest.mark.parametrize("origin", ["https://app.example.com", "https://app.example.org", None])
+def test_every_response_varies_by_origin_where_the_bucket_wants_it_and_else_none(
+    cloud: Cloud, origin: str | None
+) -> None:
+    headers = {"Origin": origin} if origin else {}
+    preflight = {**headers, "Access-Control-Request-Method": "GET"}
+    cloud.put("object")
+    for wanted in (b"", b"<ResponseVary>false</ResponseVary>", b"<ResponseVary>true</ResponseVary>"):
+        body = RULES.replace(b"</CORSConfiguration>", wanted + b"</CORSConfiguration>")
+        assert cloud.call("PUT", query={"cors": ""}, body=body).status == 200
+        for response in (
+            cloud.send("GET", cloud.link("GET", "object"), headers),
+            cloud.send("GET", f"/{BUCKET}/object", headers),
+            cloud.send("OPTIONS", f"/{BUCKET}/object", preflight),
+        ):
+            assert response.headers.get("vary") == ("Origin" if b"true" in wanted else None)
 
 
 def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
@@ -78,7 +103,15 @@ def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
     assert cloud.call("GET", query={"cors": ""}).code == "NoSuchCORSConfiguration"
 
 
-@pytest.mark.parametrize("rules", [b"", b"<CORSConfiguration/>", RULES.replace(b"PUT", b"PATCH")])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        b"",
+        b"<CORSConfiguration/>",
+        RULES.replace(b"PUT", b"PATCH"),
+        RULES.replace(b"</CORSRule>", b"</CORSRule><ResponseVary>sometimes</ResponseVary>"),
+    ],
+)
 def test_invalid_rules_are_refused(cloud: Cloud, rules: bytes) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=rules).code == "MalformedXML"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 from concurrent.futures import ThreadPoolExecutor
 
 import crcmod
@@ -49,6 +50,7 @@ def test_an_empty_object_is_stored(cloud: Cloud) -> None:
 def test_head_returns_the_headers_of_get_without_a_body(cloud: Cloud) -> None:
     cloud.put("object", TEXT)
     head, got = cloud.call("HEAD", "object"), cloud.get("object")
+    assert head.headers["content-md5"] == base64.b64encode(hashlib.md5(TEXT).digest()).decode()
     ignored = {"x-oss-request-id"}
     assert head.body == b""
     assert {n: v for n, v in head.headers.items() if n not in ignored} == {
@@ -187,6 +189,23 @@ def test_an_override_cannot_inject_another_header_into_the_response(cloud: Cloud
     assert (got.status, got.code) == (400, "InvalidArgument")
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"If-Modified-Since": BEFORE},
+        {"If-Unmodified-Since": AT},
+        {"If-Match": etag_of(TEXT)},
+        {"If-None-Match": "*"},
+    ],
+)
+def test_a_put_with_a_condition_is_refused_with_a_400(cloud: Cloud, condition: dict[str, str]) -> None:
+    cloud.put("object", TEXT)
+    refused = cloud.call("PUT", "object", headers=condition, body=b"second")
+    assert (refused.status, refused.code, refused.text("EC")) == (400, "NotImplemented", "0017-00000245")
+    assert refused.texts("Header") == list(condition)
+    assert cloud.get("object").body == TEXT
+
+
 def test_content_md5_is_checked_and_a_wrong_one_stores_nothing(cloud: Cloud) -> None:
     right = base64.b64encode(hashlib.md5(TEXT).digest()).decode()
     assert cloud.call("PUT", "object", headers={"Content-MD5": right}, body=TEXT).status == 200
@@ -227,21 +246,14 @@ def test_exactly_one_of_a_hundred_concurrent_exclusive_puts_succeeds(cloud: Clou
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
-def test_an_archived_object_must_be_restored_before_it_is_read(cloud: Cloud, storage_class: str) -> None:
+def test_an_archived_object_cannot_be_read(cloud: Cloud, storage_class: str) -> None:
     cloud.put("object", TEXT, {"x-oss-storage-class": storage_class})
     refused = cloud.get("object")
     assert (refused.status, refused.code) == (403, "InvalidObjectState")
     assert cloud.call("HEAD", "object").headers["x-oss-storage-class"] == storage_class
-    assert cloud.call("POST", "object", {"restore": ""}).status == 202
-    assert cloud.call("POST", "object", {"restore": ""}).status == 200
-    got = cloud.get("object")
-    assert (got.body, got.headers["x-oss-restore"]) == (TEXT, 'ongoing-request="false"')
-    assert got.headers["x-oss-hash-crc64ecma"] == str(CRC64(TEXT))
 
 
-def test_only_archived_objects_are_restored_and_only_known_classes_stored(cloud: Cloud) -> None:
-    cloud.put("object")
-    assert cloud.call("POST", "object", {"restore": ""}).code == "OperationNotSupported"
+def test_only_known_storage_classes_are_stored(cloud: Cloud) -> None:
     assert cloud.call("PUT", "other", headers={"x-oss-storage-class": "Attic"}, body=b"").code == "InvalidArgument"
 
 
@@ -273,6 +285,10 @@ def test_a_copy_checks_the_conditions_on_its_source(cloud: Cloud) -> None:
     assert (missing.status, missing.code) == (404, "NoSuchKey")
     changed = cloud.call("PUT", "copy", headers={**source, "x-oss-copy-source-if-match": '"0000"'})
     assert (changed.status, changed.code) == (412, "PreconditionFailed")
+    unknown = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?part=1"})
+    assert (unknown.status, unknown.text("EC")) == (400, "0016-00000304")
+    unnamed = cloud.call("PUT", "copy", headers={"x-oss-copy-source": f"/{BUCKET}/source?versionId="})
+    assert (unnamed.status, unnamed.text("EC")) == (400, "0016-00000305")
     cloud.put("taken")
     taken = cloud.call("PUT", "taken", headers={**source, "x-oss-forbid-overwrite": "true"})
     assert (taken.status, taken.code) == (409, "FileAlreadyExists")
@@ -339,7 +355,7 @@ def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
     assert cloud.send("GET", f"/{BUCKET}/%ff").code == "InvalidObjectName"
 
 
-@pytest.mark.parametrize("name", ["acl", "tagging", "symlink", "x-oss-process", "append", "callback"])
+@pytest.mark.parametrize("name", ["acl", "tagging", "symlink", "x-oss-process", "append", "callback", "restore"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 def test_a_feature_that_is_not_implemented_is_refused(cloud: Cloud, method: str, name: str) -> None:
     cloud.put("object", TEXT)
@@ -353,3 +369,34 @@ def test_an_unsupported_method_returns_405(cloud: Cloud, method: str, query: dic
     cloud.put("object")
     refused = cloud.call(method, "object", query, body=b"")
     assert (refused.status, refused.code) == (405, "MethodNotAllowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status", "reason"),
+    [
+        ("GET", {}, 200, "OK"),
+        ("GET", {"Range": "bytes=0-1"}, 206, "Partial Content"),
+        ("GET", {"If-None-Match": "*"}, 304, "Not Modified"),
+        ("DELETE", {}, 204, "No Content"),
+        ("PUT", {"If-Match": "*"}, 400, "Bad Request"),
+        ("PUT", {"x-oss-forbid-overwrite": "true"}, 409, "Conflict"),
+        ("GET", {"If-Match": '"0"'}, 412, "Precondition Failed"),
+        ("GET", {"Range": "bytes=99-"}, 416, "Requested Range Not Satisfiable"),
+        ("PUT", {"x-oss-tagging": "a=1"}, 501, "Not Implemented"),
+    ],
+)
+def test_the_reason_phrases_are_those_of_oss_and_the_connection_is_kept(
+    cloud: Cloud, method: str, headers: dict[str, str], status: int, reason: str
+) -> None:
+    cloud.put("object", TEXT)
+    target, signed = cloud.signed(method, "object", headers=headers)
+    connection = http.client.HTTPConnection(cloud.host, timeout=10)
+    try:
+        for _ in range(2):
+            connection.request(method, target, TEXT if method == "PUT" and status == 409 else None, signed)
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, response.reason) == (status, reason)
+            assert response.getheader("Connection") == "keep-alive"
+    finally:
+        connection.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import NEED_DATA, Data, Epilogue, Event, Field, File, MultipartDecoder
 
-from .errors import OssError
+from ..errors import OssError
 
 _BUFFER = 4 << 20  # bytes held at a time
 _MAX_FIELD_BYTES = 128 << 10  # of all fields together

@@ -17,15 +17,16 @@ from signer.link import MAX_EXPIRES_IN, seconds
 from signer.signed_request import read_timestamp
 from signer.verification import SKEW
 
-from .authorization import acl_denied, invalid_access_key, invalid_token, mismatch, skewed, token_expired
-from .errors import OssError, invalid_argument, not_implemented
-from .form_data import PostedForm, read_form
-from .form_policy import FormPolicy, denied, parse_policy
-from .incoming import OssRequest, Resource, check_key
-from .objects import check_digest, metadata_of, publish
-from .responses import Node, respond, respond_xml, upload_headers
-from .service import Service
-from .storage import Bucket, ObjectRecord
+from ..authorization import acl_denied, invalid_access_key, invalid_token, mismatch, skewed, token_expired
+from ..errors import OssError, invalid_argument, not_implemented
+from ..incoming import OssRequest, Resource, check_key
+from ..metadata import metadata_of
+from ..objects import check_digest, publish
+from ..responses import Node, respond, respond_xml, upload_headers
+from ..service import Service
+from ..storage import Bucket, ObjectRecord
+from .data import PostedForm, read_form
+from .policy import FormPolicy, denied, parse_policy
 
 _SIGNED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .errors import OssError
+from ..errors import OssError
 
 _RANGE = "content-length-range"
 _MATCHES = ("eq", "starts-with")

@@ -1,0 +1,120 @@
+"""The headers of an upload: what is stored with the object, and the refusal of what the local OSS does not keep.
+
+Sources: the OSS pages "PutObject", "Server-side encryption", and those of EC 0005-….
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .errors import OssError, invalid_argument, not_implemented
+
+_STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
+_ENCRYPTION = "x-oss-server-side-encryption"
+_ENCRYPTION_KEY = "x-oss-server-side-encryption-key-id"
+_DATA_ENCRYPTION = "x-oss-server-side-data-encryption"
+_ENCRYPTIONS = (_ENCRYPTION, _ENCRYPTION_KEY, _DATA_ENCRYPTION)
+_STORED = frozenset(
+    {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
+)
+_META = "x-oss-meta-"
+# The x-oss- headers that every request may have: of the signature, and of clients and accounts.
+_COMMON = frozenset(
+    {
+        *("x-oss-content-sha256", "x-oss-credential", "x-oss-date", "x-oss-security-token", "x-oss-signature"),
+        *("x-oss-signature-version", "x-oss-request-payer", "x-oss-traffic-limit", "x-oss-user-agent"),
+    }
+)
+_UPLOAD = frozenset(
+    {"x-oss-content-type", "x-oss-forbid-overwrite", "x-oss-object-acl", "x-oss-storage-class", *_ENCRYPTIONS}
+)
+# What objects and buckets have here in any case: every request must be signed.
+_PRIVATE = ("default", "private")
+_ACLS = (*_PRIVATE, "public-read", "public-read-write")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) -> tuple[dict[str, str], str]:
+    """The headers of an upload, or the fields of a form, that are stored with the object, and its storage class.
+
+    `also` names x-oss- headers that this operation knows beside those of every upload. Raises `OssError`.
+    """
+    refuse_unkept(headers, _UPLOAD | also)
+    _check_acl("x-oss-object-acl", headers.get("x-oss-object-acl", ""))
+    metadata = {name: value for name, value in headers.items() if name in _STORED or name.startswith(_META)}
+    for name, value in metadata.items():
+        if has_control(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
+            message = "A header must not contain control characters, and its name must be ASCII."
+            raise invalid_argument(name, value, message)
+    storage_class = headers.get("x-oss-storage-class") or "Standard"
+    if storage_class not in _STORAGE_CLASSES:
+        message = f"x-oss-storage-class must be one of {', '.join(_STORAGE_CLASSES)}."
+        raise invalid_argument("x-oss-storage-class", storage_class, message)
+    _check_encryption(headers)
+    return {**metadata, **encryption_headers(headers)}, storage_class
+
+
+def refuse_unkept(headers: Mapping[str, str], known: frozenset[str] = frozenset()) -> None:
+    """Raises `OssError` NotImplemented for an x-oss- header that would be dropped; an empty form field is ignored."""
+    for name, value in headers.items():
+        if name.startswith("x-oss-") and value and not name.startswith(_META) and name not in _COMMON | known:
+            if name in _ENCRYPTIONS:
+                refuse_encryption(headers)
+            raise not_implemented(name)
+
+
+def refuse_encryption(headers: Mapping[str, str]) -> None:
+    """Raises `OssError` InvalidArgument for x-oss-server-side-encryption where OSS does not accept it."""
+    if _ENCRYPTION in headers:
+        message = f"{_ENCRYPTION} is not supported by this operation."
+        raise invalid_argument(_ENCRYPTION, headers[_ENCRYPTION], message, ec="0005-00000002")
+
+
+def refuse_conditions(headers: Mapping[str, str]) -> None:
+    """Raises the 400 NotImplemented of PutObject, which knows no conditions (EC 0017-00000245)."""
+    for name in ("If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"):
+        if name.lower() in headers:
+            message = "A header you provided implies functionality that is not implemented."
+            raise OssError(400, "NotImplemented", message, ec="0017-00000245", details=(("Header", name),))
+
+
+def check_bucket_headers(headers: Mapping[str, str]) -> None:
+    """Raises `OssError` for a header of PutBucket that is not kept."""
+    refuse_unkept(headers, frozenset({"x-oss-acl"}))
+    _check_acl("x-oss-acl", headers.get("x-oss-acl", ""))
+
+
+def encryption_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of server-side encryption, which OSS repeats in its responses."""
+    return {name: headers[name] for name in _ENCRYPTIONS if headers.get(name)}
+
+
+def has_control(value: str) -> bool:
+    """Whether a header value has control characters other than tab."""
+    return _CONTROL.search(value) is not None
+
+
+def _check_acl(name: str, acl: str) -> None:
+    if acl and acl not in _ACLS:
+        raise invalid_argument(name, acl, f"{name} must be one of {', '.join(_ACLS)}.")
+    if acl and acl not in _PRIVATE:
+        raise not_implemented(f"{name}: {acl}")
+
+
+def _check_encryption(headers: Mapping[str, str]) -> None:
+    encryption = headers.get(_ENCRYPTION, "")
+    if encryption not in ("", "AES256", "SM4", "KMS"):
+        raise OssError(
+            400,
+            "InvalidEncryptionAlgorithmError",
+            f"{_ENCRYPTION} must be AES256, SM4 or KMS.",
+            ec="0005-00000003",
+            details=(("ArgumentName", _ENCRYPTION), ("ArgumentValue", encryption)),
+        )
+    for name in (_ENCRYPTION_KEY, _DATA_ENCRYPTION):
+        if headers.get(name) and encryption != "KMS":
+            raise invalid_argument(name, headers[name], f"{name} requires {_ENCRYPTION}: KMS.")
+    if headers.get(_DATA_ENCRYPTION, "SM4") not in ("", "SM4"):
+        raise invalid_argument(_DATA_ENCRYPTION, headers[_DATA_ENCRYPTION], f"{_DATA_ENCRYPTION} must be SM4.")

@@ -1,0 +1,158 @@
+"""What an upload sets, and what must be refused because it would not be kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.local.oss.cloud import BUCKET, Cloud
+from tests.local.oss.test_form import fields_of, policy_of, post
+
+AES = {"x-oss-server-side-encryption": "AES256"}
+SM4 = {"x-oss-server-side-encryption": "SM4"}
+KMS = {
+    "x-oss-server-side-encryption": "KMS",
+    "x-oss-server-side-encryption-key-id": "9468da86-3509-4f8d-a61e-6eab1eac0000",
+    "x-oss-server-side-data-encryption": "SM4",
+}
+# Documented for PutObject, CopyObject, InitiateMultipartUpload, or PostObject, and without effect here.
+UNKEPT = {
+    "x-oss-object-acl": "public-read",
+    "x-oss-tagging": "a=1",
+    "x-oss-callback": "e30=",
+    "x-oss-symlink-target": "other",
+    "x-oss-tagging-directive": "Replace",
+    "x-oss-server-side-encryption-context": "e30=",
+    "x-oss-object-worm-mode": "COMPLIANCE",
+    "x-oss-persistent-headers": "a:b",
+    "x-oss-append-position": "1",
+    "x-oss-anything-new": "1",
+}
+
+
+def encryption(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.startswith("x-oss-server-side-")}
+
+
+@pytest.mark.parametrize("headers", [AES, SM4, KMS, {"x-oss-server-side-encryption": "KMS"}, {}])
+def test_server_side_encryption_is_repeated_in_every_response_about_the_object(
+    cloud: Cloud, headers: dict[str, str]
+) -> None:
+    put = cloud.put("object", headers=headers)
+    upload = cloud.call("POST", "parts", {"uploads": ""}, headers)
+    query = {"uploadId": upload.text("UploadId")}
+    part = cloud.call("PUT", "parts", {**query, "partNumber": "1"}, body=b"part")
+    done = cloud.call("POST", "parts", query, {"x-oss-complete-all": "yes"})
+    copied = cloud.call("PUT", "copy", headers={**headers, "x-oss-copy-source": f"/{BUCKET}/object"})
+    responses = [put, upload, part, done, copied]
+    for key in ("object", "parts", "copy"):
+        responses += [cloud.get(key), cloud.call("HEAD", key)]
+    assert [response.status for response in responses] == [200] * len(responses)
+    for response in responses:
+        assert encryption(dict(response.headers)) == headers
+
+
+def test_a_copy_is_encrypted_as_its_own_request_says(cloud: Cloud) -> None:
+    cloud.put("source", headers={**KMS, "x-oss-meta-owner": "someone"})
+    source = {"x-oss-copy-source": f"/{BUCKET}/source"}
+    for headers in ({}, AES):
+        assert cloud.call("PUT", "copy", headers={**source, **headers}).status == 200
+        got = cloud.get("copy")
+        assert encryption(dict(got.headers)) == headers
+        assert got.headers["x-oss-meta-owner"] == "someone"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "ec"),
+    [
+        ({"x-oss-server-side-encryption": "DES"}, "InvalidEncryptionAlgorithmError", "0005-00000003"),
+        ({"x-oss-server-side-encryption": "aes256"}, "InvalidEncryptionAlgorithmError", "0005-00000003"),
+        ({**AES, "x-oss-server-side-encryption-key-id": "9468da86"}, "InvalidArgument", ""),
+        ({"x-oss-server-side-encryption-key-id": "9468da86"}, "InvalidArgument", ""),
+        ({**AES, "x-oss-server-side-data-encryption": "SM4"}, "InvalidArgument", ""),
+        ({**KMS, "x-oss-server-side-data-encryption": "AES256"}, "InvalidArgument", ""),
+    ],
+)
+def test_an_encryption_that_oss_does_not_know_stores_nothing(
+    cloud: Cloud, headers: dict[str, str], code: str, ec: str
+) -> None:
+    put = cloud.call("PUT", "object", headers=headers, body=b"content")
+    begun = cloud.call("POST", "object", {"uploads": ""}, headers)
+    for refused in (put, begun):
+        assert (refused.status, refused.code) == (400, code)
+        assert refused.headers.get("x-oss-ec", "") == ec
+    assert cloud.get("object").status == 404
+
+
+def test_only_uploads_may_name_an_encryption(cloud: Cloud) -> None:
+    cloud.put("object")
+    upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
+    for method, key, query in (
+        ("GET", "object", {}),
+        ("PUT", "parts", {"uploadId": upload, "partNumber": "1"}),
+        ("POST", "parts", {"uploadId": upload}),
+    ):
+        refused = cloud.call(method, key, query, AES, b"" if method != "GET" else None)
+        assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", "0005-00000002")
+
+
+@pytest.mark.parametrize("name", UNKEPT)
+def test_a_header_that_is_not_kept_is_refused_and_not_dropped(cloud: Cloud, name: str) -> None:
+    cloud.put("source")
+    upload = cloud.call("POST", "parts", {"uploads": ""}).text("UploadId")
+    sent = {name: UNKEPT[name]}
+    for method, key, query, headers in (
+        ("PUT", "object", {}, sent),
+        ("PUT", "object", {}, {**sent, "x-oss-copy-source": f"/{BUCKET}/source"}),
+        ("POST", "object", {"uploads": ""}, sent),
+        ("PUT", "parts", {"uploadId": upload, "partNumber": "1"}, sent),
+        ("POST", "parts", {"uploadId": upload}, {**sent, "x-oss-complete-all": "yes"}),
+    ):
+        refused = cloud.call(method, key, query, headers, b"")
+        assert (refused.status, refused.code) == (501, "NotImplemented"), (method, query)
+        assert name in refused.text("Header")
+    assert cloud.call("GET").texts("Key") == ["source"]
+
+
+@pytest.mark.parametrize("acl", ["default", "private"])
+def test_an_acl_that_says_what_holds_here_is_accepted(cloud: Cloud, acl: str) -> None:
+    cloud.put("object", headers={"x-oss-object-acl": acl})
+
+
+def test_an_acl_that_oss_does_not_know_is_an_invalid_argument(cloud: Cloud) -> None:
+    refused = cloud.call("PUT", "object", headers={"x-oss-object-acl": "everyone"}, body=b"")
+    assert (refused.status, refused.code) == (400, "InvalidArgument")
+
+
+def test_a_form_field_that_is_not_kept_is_refused_unless_it_is_empty(cloud: Cloud) -> None:
+    for name in ("x-oss-tagging", "x-oss-object-acl", "x-oss-anything-new"):
+        refused = post(cloud, {**fields_of(policy_of()), name: UNKEPT[name]})
+        assert (refused.status, refused.code) == (501, "NotImplemented")
+    assert post(cloud, {**fields_of(policy_of()), "x-oss-tagging": "", "x-oss-storage-class": ""}).status == 204
+    encrypted = post(cloud, {**fields_of(policy_of()), **AES})
+    assert (encrypted.status, encryption(dict(encrypted.headers))) == (204, AES)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ({"x-oss-acl": "public-read"}, "", 501, "NotImplemented"),
+        ({"x-oss-acl": "everyone"}, "", 400, "InvalidArgument"),
+        ({"x-oss-resource-group-id": "rg-aekz"}, "", 501, "NotImplemented"),
+        ({}, "<StorageClass>IA</StorageClass>", 501, "NotImplemented"),
+        ({}, "<DataRedundancyType>ZRS</DataRedundancyType>", 501, "NotImplemented"),
+        ({}, "<StorageClass>", 400, "MalformedXML"),
+    ],
+)
+def test_a_bucket_with_settings_that_are_not_kept_is_not_created(
+    cloud: Cloud, headers: dict[str, str], body: str, status: int, code: str
+) -> None:
+    document = f"<CreateBucketConfiguration>{body}</CreateBucketConfiguration>".encode() if body else b""
+    refused = cloud.call("PUT", headers=headers, body=document, bucket="second-bucket")
+    assert (refused.status, refused.code) == (status, code)
+    assert cloud.call("GET", bucket="second-bucket").code == "NoSuchBucket"
+
+
+def test_a_bucket_with_the_settings_that_hold_here_is_created(cloud: Cloud) -> None:
+    document = b"<CreateBucketConfiguration><StorageClass>Standard</StorageClass></CreateBucketConfiguration>"
+    created = cloud.call("PUT", headers={"x-oss-acl": "private"}, body=document, bucket="second-bucket")
+    assert created.status == 200
