@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
+# OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
+MAX_HEADERS = 8 * 1024
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
@@ -171,8 +173,12 @@ _sessions: list[Session] = []
 def _session() -> Session:
     """The session of this process, which keeps connections open between invocations."""
     if not _sessions:
+        import http.client
+
         import requests
 
+        # requests cannot set its limit of 100 otherwise, and a longer response looks like a lost connection.
+        vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
         session = requests.Session()
         # Ignore proxies and .netrc: they could receive or replace the credentials.
         session.trust_env = False
