@@ -52,8 +52,8 @@ _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPSta
 
 _CHUNK = 65536  # bytes of a body that are read at a time
 
-# One for each thread that may wait for a body; `limit_bodies` says how many.
-_body_slots = Semaphore(1)
+# One for each thread that may wait for a body; gunicorn_conf sets how many.
+_body_slots = Semaphore(16)
 
 Environ = Mapping[str, Any]
 
