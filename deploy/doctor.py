@@ -1,8 +1,8 @@
-"""`python -m deploy.doctor [s.yaml] [--env NAME] [--url https://…]`: finds what is wrong and says what to do.
+"""`python -m deploy.doctor [s.yaml] [--env NAME] [--url https://…] [--uploads]`: finds what is wrong.
 
 Without `--url` it examines what will be deployed: tools, files, role, OSS. With the address of the service it also
-follows links as a visitor does. It uses the credentials in the environment, and the API key in `LINK_API_KEY` for
-mounts that require one.
+follows links as a visitor does. With `--uploads` it also uploads small objects, which it deletes again. It uses the
+credentials in the environment, and the API key in `LINK_API_KEY` for mounts that require one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 from .checks import environments
 from .errors import DeployError
 from .probes import machine, oss, service
+from .probes import uploads as upload_probes
 from .probes.deployment import open_deployment
 from .probes.findings import Finding, fault
 
 
-def findings(config: Path, environment: str | None, url: str | None) -> Iterator[Finding]:
+def findings(config: Path, environment: str | None, url: str | None, *, uploads: bool = False) -> Iterator[Finding]:
     """Each finding as soon as it is known."""
     try:
         if environment:
@@ -36,8 +37,11 @@ def findings(config: Path, environment: str | None, url: str | None) -> Iterator
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from oss.mounts(deployment)
+    if uploads:
+        yield from upload_probes.uploads(deployment)
     if url:
         yield from service.health(deployment, url)
+        yield from service.control_path(deployment, url)
         yield from service.canaries(deployment, url, os.environ)
         yield from service.notices(deployment, config.resolve(), environment)
 
@@ -49,9 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
     parser.add_argument("--env", help="an environment of env.yaml")
     parser.add_argument("--url", help="the address of the deployed service")
+    parser.add_argument(
+        "--uploads", action="store_true", help="upload a few objects to mounts with PUT or POST, and delete them"
+    )
     options = parser.parse_args(arguments)
+    url = options.url.rstrip("/") if options.url else None
     has_fault = False
-    for finding in findings(options.config, options.env, options.url.rstrip("/") if options.url else None):
+    for finding in findings(options.config, options.env, url, uploads=options.uploads):
         print(finding, flush=True)
         has_fault = has_fault or finding.level == "fault"
     return 1 if has_fault else 0

@@ -11,7 +11,7 @@ from .config import Config, InvalidConfig
 from .context import Invocation
 from .errors import Problem
 from .paths import read_path
-from .request import Request
+from .request import MAX_BYTES, Request
 from .response import Response
 
 HEADERS = {
@@ -79,6 +79,8 @@ def _answer(
         request = read_request()
         facts["method"] = audit.string(request.method)
         path = _path(request, facts)
+        if len(request.body) > MAX_BYTES:
+            raise Problem("body_too_large")
         invocation = Invocation(load_config(), context, time.time() if now is None else now, facts)
         response = route(request, invocation, path)
     except Problem as error:

@@ -1,13 +1,16 @@
 """How gunicorn serves the function in a custom runtime.
 
 `python -m gunicorn -c python:handler.gunicorn_conf --threads N handler.wsgi:app`, where N is the function's
-instanceConcurrency. Source: the Function Compute page on the principles of custom runtimes; gunicorn's page on its
-settings.
+instanceConcurrency and `wsgi.SPARE_THREADS`. Source: the Function Compute page on the principles of custom runtimes;
+gunicorn's page on its settings.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
+
+from .request import MAX_BYTES
 
 bind = f"0.0.0.0:{os.environ.get('FC_CUSTOM_LISTEN_PORT') or 9000}"
 worker_class = "gthread"
@@ -32,3 +35,15 @@ secure_scheme_headers: dict[str, str] = {}
 accesslog = None
 loglevel = "error"
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    from . import wsgi
+
+    wsgi.limit_bodies(worker.cfg.threads)
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Announces that the connection is closed after a request whose body is too large to be read."""
+    if any(name == "CONTENT-LENGTH" and int(value) > MAX_BYTES for name, value in request.headers):
+        request.force_close()

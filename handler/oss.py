@@ -20,6 +20,8 @@ MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far
 EXPIRES_IN = 60  # seconds
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
 MAX_THREADS = 200
+# OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
+MAX_HEADERS = 8 * 1024
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
@@ -184,11 +186,14 @@ def _session() -> Session:
 
 def new_session() -> Session:
     """A session that keeps a connection for each thread, and logs no URL."""
+    import http.client
     import logging
 
     import requests
     from requests.adapters import HTTPAdapter
 
+    # requests cannot set its limit of 100 otherwise, and a longer response looks like a lost connection.
+    vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
     # Its warnings, as of a malformed header, contain the URL.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = requests.Session()

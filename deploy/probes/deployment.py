@@ -99,12 +99,14 @@ class Deployment:
         )
         return self.request("GET", link.url)
 
-    def request(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> ProbeResponse:
-        """Does not follow redirects."""
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> ProbeResponse:
+        """Sends exactly these headers and this body, and does not follow redirects."""
         try:
-            with self.session.request(
-                method, url, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
+            prepared = self.session.prepare_request(requests.Request(method, url, headers, data=body))
+            prepared.headers.update(headers or {})
+            with self.session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
                 body = response.raw.read(65536, decode_content=True)
                 names = {name.lower() for name in response.raw.headers}
                 values = {name: tuple(response.raw.headers.getlist(name)) for name in names}

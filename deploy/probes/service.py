@@ -52,6 +52,25 @@ def _allowed_origin(response: ProbeResponse) -> Finding:
     return ok("cors", "Responses have at most one Access-Control-Allow-Origin value.")
 
 
+def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
+    """Whether visitors can send events to the function as if they were Function Compute, which only it may do.
+
+    In a custom runtime, the header tells an event from a request. The event of this probe asks for nothing.
+    """
+    headers = {"x-fc-control-path": "/invoke", "Content-Type": "application/json"}
+    response = deployment.request("POST", f"{url}/invoke", headers, b'{"links": []}')
+    if response.status == 200 or b"errorType" in response.body:
+        yield fault(
+            "events",
+            f"{url}/invoke took an event from a visitor: deploy s.yaml instead of deploy/custom-runtime/s.yaml, or "
+            "remove x-fc-control-path from requests at your CDN.",
+        )
+    elif 400 <= response.status < 500:
+        yield ok("events", "Visitors cannot send events: x-fc-control-path of theirs has no effect.")
+    else:
+        yield unknown("events", f"{url}/invoke answered {response.status} {response.code}: try again.")
+
+
 def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> Iterator[Finding]:
     """One link through each mount: signed, fetched, and refused when forged; then the same for HEAD."""
     for mount in deployment.links.mounts:

@@ -93,7 +93,7 @@ def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(body.encode())
 
-        do_GET = do_HEAD = do_OPTIONS = answer
+        do_GET = do_HEAD = do_OPTIONS = do_POST = answer
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

@@ -66,6 +66,7 @@ def test_a_good_deployment_has_no_fault_before_and_after(stack: Stack) -> None:
         "endpoint",
         "cors",
         "service",
+        "events",
         "canary",
         "forgery",
         "head",
@@ -100,6 +101,18 @@ def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
     (line,) = capsys.readouterr().out.splitlines()
     assert "access_key_secret" in line
     assert "EXAMPLE" not in line
+
+
+def test_objects_are_uploaded_only_when_asked_for(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployed(stack.oss_url, stack.credentials))
+    for name in ("tools", "files", "role"):
+        monkeypatch.setattr(machine, name, lambda *_: iter(()))
+    assert doctor.main([]) == 0
+    assert "uploads" not in capsys.readouterr().out
+    doctor.main(["--uploads"])
+    assert "ok      uploads       /in/: a policy can forbid fields" in capsys.readouterr().out
 
 
 def test_a_bucket_is_asked_with_a_signature_that_oss_accepts(stack: Stack) -> None:

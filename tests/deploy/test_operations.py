@@ -55,7 +55,7 @@ def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
 @pytest.mark.parametrize(
     "code",
     sorted(
-        set(re.findall(r"[`'](share_\w+|state_\w+|keys_\w+|\w+_credentials|credentials_\w+|unauthorized)[`']", PAGE))
+        set(re.findall(r"[`'](share_\w+|state_\w+|keys_\w+|\w+_credentials?|credentials_\w+|unauthorized)[`']", PAGE))
     ),
 )
 def test_every_code_on_the_page_is_one_of_the_service(code: str) -> None:

@@ -24,6 +24,7 @@ from handler.request import Request
 from handler.times import Clock
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
+from tests.handler.keys_fixtures import document
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECONDS = 1_772_347_260  # the beginning of a minute
@@ -107,10 +108,13 @@ def run(title: str, lines: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
 
 def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
     """The audit line of one response."""
-    config = load.read(LINKS, {})
+    return answered_to(Request("GET", path, query, {}, b"", ""), load.read(LINKS, {}), ip)
+
+
+def answered_to(request: Request, config: Config, ip: str) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as written:
         app.answer(
-            lambda: Request("GET", path, query, {}, b"", ""),
+            lambda: request,
             lambda: config,
             Context(),
             request_id="1",
@@ -122,13 +126,13 @@ def answered(path: str, ip: str = "192.0.2.7", **query: str) -> str:
 
 def failed_notice() -> str:
     """The line of an event whose sink is unknown, because the keys document with its address does not exist."""
-    document = {
+    links = {
         **LINKS,
         "keys": "file:/nowhere/keys.json",
         "state": "oss://examplebucket/.links/state/",
         "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
     }
-    policy: Config = load.read(document, {})
+    policy: Config = load.read(links, {})
     record = {
         "eventName": "ObjectCreated:PutObject",
         "eventSource": "acs:oss",
@@ -172,6 +176,18 @@ def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
 
 def test_guessed_shares_and_keys(lines: list[tuple[int, str]]) -> None:
     assert run("Guessed shares and keys", lines) == [("198.51.100.9", 31)]
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [("fcp_" + "EXAMPLE0" * 6, "unknown_credential"), ("fcp_EXAMPLE", "malformed_credential")]
+)
+def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps(document()), "utf-8")
+    config = load.read({**LINKS, "keys": f"file:{tmp_path}/keys.json"}, {})
+    request = Request("GET", "/private/a.pdf", {}, {"authorization": f"Bearer {key}"}, b"", "")
+    guess = answered_to(request, config, "198.51.100.9")
+    assert json.loads(guess)["code"] == code
+    assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("198.51.100.9", 31)]
 
 
 def test_failed_notices(lines: list[tuple[int, str]]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from urllib3.connection import HTTPConnection
@@ -38,6 +41,37 @@ def test_what_is_there_is_linked(found: ShareService) -> None:
         answer = found.request("/open/a.txt", method)
         assert (answer.status, answer.signs(method)) == (302, True)
     assert found.request("/open/a.txt", query={"format": "json"}).status == 200
+
+
+class ManyHeaders(BaseHTTPRequestHandler):
+    """OSS for one object with as many metadata headers as the path says."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        for number in range(int(urlsplit(self.path).path.rpartition("/")[2])):
+            self.send_header(f"x-oss-meta-{number}", "v")
+        self.send_header("x-oss-storage-class", "Archive")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+# OSS keeps 8 KB of metadata.
+@pytest.mark.parametrize("count", [90, 110, 2048])
+def test_an_object_with_many_metadata_headers_is_read_like_any_other(found: ShareService, count: int) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ManyHeaders)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        endpoint = Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou")
+        answer = found.with_config(oss_endpoint=endpoint).request(f"/open/{count}")
+        # The last header, its storage class, was read too.
+        assert (answer.status, answer.code) == (409, "object_archived")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_a_missing_object_is_our_404_like_any_other(found: ShareService) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
 
@@ -220,20 +222,108 @@ def test_a_body_is_read_alike() -> None:
         assert assert_same("/-/sign", "POST", content_type, body).status in (400, 413)
 
 
-def test_a_body_is_cut_one_byte_above_the_maximum() -> None:
-    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b" " * 3_000_000)
-    assert len(wsgi._body(environ)) == 1_048_577
-    assert environ["wsgi.input"].read() == b""
+def test_a_body_above_1_mb_is_refused_on_every_path_and_by_both_runtimes() -> None:
+    for path in ("/-/sign", "/exampledir/a.txt", "/nothing", "/-/health"):
+        served = assert_same(path, "POST", {"Content-Type": "application/json"}, b" " * 1_048_577)
+        assert (served.status, served.code) == (413, "body_too_large")
+        assert served.line["path"] == path
 
 
-def test_an_incomplete_body_is_a_problem() -> None:
-    class Broken(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            raise ConnectionResetError
+class NeverRead(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise AssertionError("a body was read that is too large")
 
+
+def test_a_body_whose_length_exceeds_the_maximum_is_refused_unread() -> None:
     environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b"{}")
-    served = serve({**environ, "wsgi.input": Broken()})
+    served = serve({**environ, "CONTENT_LENGTH": "1048577", "wsgi.input": NeverRead()})
+    assert (served.status, served.code) == (413, "body_too_large")
+
+
+def test_a_body_in_chunks_is_read_until_it_exceeds_the_maximum() -> None:
+    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"})
+    endless = {**environ, "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(b" " * 3_000_000)}
+    assert serve(endless).code == "body_too_large"
+    assert endless["wsgi.input"].tell() < 1_200_000
+
+
+class Broken(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise ConnectionResetError
+
+
+@pytest.mark.parametrize("left", [Broken(), io.BytesIO(b"")])
+def test_an_incomplete_body_is_a_problem(left: io.BytesIO) -> None:
+    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b"{}")
+    served = serve({**environ, "wsgi.input": left})
     assert (served.status, served.code) == (400, "bad_body")
+
+
+class Trickling(io.RawIOBase):
+    """What gunicorn makes of a connection on which a byte arrives now and then: `read` returns all, or blocks."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    def read(self, size: int = -1) -> bytes:
+        body = b""
+        while len(body) < size and (chunk := self.connection.recv(1)):
+            body += chunk
+        return body
+
+
+@contextlib.contextmanager
+def trickling(**more: str) -> Iterator[dict[str, Any]]:
+    """A request whose body arrives in single bytes, and never ends."""
+    client, server = socket.socketpair()
+    done = threading.Event()
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while not done.wait(0.01):
+                client.send(b" ")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    environ = environ_of("/-/sign", "POST", {"Content-Type": "application/json", **more})
+    try:
+        yield {**environ, "CONTENT_LENGTH": "100000", "gunicorn.socket": server, "wsgi.input": Trickling(server)}
+    finally:
+        done.set()
+        sender.join()
+        client.close()
+        server.close()
+
+
+def test_a_body_that_trickles_is_given_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "BODY_TIMEOUT", 0.1)
+    with trickling() as environ:
+        served = serve(environ)
+    assert (served.status, served.code) == (400, "bad_body")
+    assert 100 <= served.line["milliseconds"] < 9000
+
+
+def test_a_connection_with_bytes_that_were_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be read as the next request otherwise, with any headers of the platform."""
+    monkeypatch.setattr(wsgi, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(wsgi, "LINGER", 0.05)
+    too_large = {**environ_of("/-/sign", "POST"), "CONTENT_LENGTH": "1048577"}
+    with trickling() as late, world(NOW, {}), patch.object(startup, "config", lambda: CONFIG):
+        for environ in (late, {**late, **too_large, "wsgi.input": io.BytesIO(b"GET /invoke")}):
+            response = wsgi.app(environ, lambda status, headers, exc_info=None: lambda data: None)
+            assert b"".join(response)
+            with pytest.raises(ConnectionResetError):
+                response.close()  # type: ignore[attr-defined]
+    complete = wsgi.app(environ_of("/-/sign", "POST", body=b"{}"), lambda *_: lambda data: None)
+    assert not hasattr(complete, "close")
+
+
+def test_only_so_many_threads_wait_for_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "_body_slots", threading.Semaphore(0))
+    served = serve(environ_of("/-/sign", "POST", {"Content-Type": "application/json"}, b"{}"))
+    assert (served.status, served.code) == (503, "busy")
+    assert served.headers["Retry-After"] == "5"
+    assert serve(environ_of("/-/health")).status == 200
 
 
 def test_browsers_get_a_page() -> None:
@@ -346,6 +436,26 @@ def test_a_clients_call_is_a_request_like_any_other(method: str, target: str, co
     assert served.status == (404 if "//" not in target and ".." not in target else 400)
     assert "x-fc-status" not in served.headers
     assert comparable(served) == comparable(built_in(target, method, body=event))
+
+
+@pytest.mark.parametrize("path", sorted(CONTROL_PATHS))
+@pytest.mark.parametrize("sign", [{"X-Forwarded-For": "203.0.113.7"}, {"X-Fc-Base-Path": "/"}])
+def test_a_control_path_through_an_http_trigger_is_a_request_like_any_other(path: str, sign: dict[str, str]) -> None:
+    """Should Function Compute let `x-fc-control-path` of a client through, its own headers give the client away."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a client called the platform's own route")
+
+    with patch.object(events, "on_event", never), patch.object(startup, "on_initialize", never):
+        served = serve(
+            {
+                **control(path, b'{"links": []}'),
+                **environ_of(path, "POST", sign, b'{"links": []}'),
+                "HTTP_X_FC_CONTROL_PATH": path,
+            }
+        )
+    assert (served.status, served.code) == (404, "not_found")
+    assert "x-fc-status" not in served.headers
 
 
 def control(path: str, body: bytes = b"") -> dict[str, Any]:

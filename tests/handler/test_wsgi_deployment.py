@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deploy import check, s_preview
+from handler import wsgi
 from tests.handler.custom_runtime import ROOT, command, props
 
 
@@ -19,9 +20,10 @@ def test_it_can_be_deployed() -> None:
     assert check.check(ROOT / "deploy/custom-runtime/s.yaml") == []
 
 
-def test_an_instance_has_a_thread_for_each_concurrent_request() -> None:
+def test_an_instance_has_a_thread_for_each_concurrent_request_and_some_for_health_checks() -> None:
     arguments = props()["customRuntimeConfig"]["args"]
-    assert arguments[arguments.index("--threads") + 1] == str(props()["instanceConcurrency"])
+    threads = int(arguments[arguments.index("--threads") + 1])
+    assert threads == props()["instanceConcurrency"] + wsgi.SPARE_THREADS
 
 
 def test_it_has_the_same_settings_as_the_built_in_runtime() -> None:

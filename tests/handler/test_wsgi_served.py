@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,7 +170,6 @@ def test_a_connection_stays_open_after_any_request(plain: Instance) -> None:
         ("/-/health", "OPTIONS", None, 204),
         ("/nothing", "HEAD", None, 404),
         ("/nothing", "POST", b"x" * 100_000, 404),
-        ("/-/sign", "POST", b" " * 3_000_000, 413),
         ("/exampledir/a.txt", "DELETE", None, 405),
     ]
     for _ in range(3):
@@ -214,19 +217,74 @@ def test_concurrent_requests_share_nothing(plain: Instance) -> None:
             assert redirect_line["key"] == f"exampledir/concurrent-{number}-{turn}.txt"
 
 
+def stalled_body(running: Instance, length: int = 9) -> socket.socket:
+    """A connection on which a request waits for its body."""
+    connection = socket.create_connection(("127.0.0.1", running.port), timeout=30)
+    head = f"POST /-/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    connection.sendall(head.encode())
+    return connection
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 def test_an_instance_serves_as_many_requests_at_a_time_as_the_platform_sends(plain: Instance) -> None:
-    """All threads but one wait for a body; the last one still responds."""
-    concurrency = props()["instanceConcurrency"]
-    head = b"POST /-/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
-    waiting = [plain.connect() for _ in range(concurrency - 1)]
-    for connection in waiting:
-        connection.connect()
-        connection.sock.sendall(head)
+    """All of them wait for their bodies, and the health check still gets its response."""
+    waiting = [stalled_body(plain) for _ in range(props()["instanceConcurrency"])]
     assert plain.ask("/-/health").status == 200
     for connection in waiting:
-        connection.sock.sendall(b'{"a": 1 }')
-        assert connection.sock.recv(12) == b"HTTP/1.1 400"
+        connection.sendall(b'{"a": 1 }')
+        assert connection.recv(12) == b"HTTP/1.1 400"
         connection.close()
+
+
+def test_health_and_links_are_served_while_more_bodies_stall_than_there_are_threads(plain: Instance) -> None:
+    concurrency = props()["instanceConcurrency"]
+    with contextlib.ExitStack() as stack:
+        waiting = {stack.enter_context(stalled_body(plain)) for _ in range(2 * concurrency)}
+        while len(waiting) > concurrency:
+            for connection in select.select(list(waiting), [], [], 5)[0]:
+                response = received(connection)
+                assert response.startswith(b"HTTP/1.1 503")
+                assert b'"busy"' in response
+                waiting.remove(connection)
+        started = time.monotonic()
+        assert plain.ask("/-/health").status == 200
+        assert plain.ask("/exampledir/a.txt").status == 302
+        assert time.monotonic() - started < 3  # seconds that a health check may take
+
+
+@pytest.mark.long
+def test_a_stalled_body_is_given_up_after_ten_seconds_and_its_connection_closed(plain: Instance) -> None:
+    with stalled_body(plain) as silent, stalled_body(plain, 900_000) as trickling:
+        started = time.monotonic()
+        while not select.select([trickling], [], [], 1)[0]:
+            trickling.sendall(b" ")
+        for connection in (silent, trickling):
+            assert received(connection).startswith(b"HTTP/1.1 400")
+        assert time.monotonic() - started < 14
+
+
+def test_a_length_above_1_mb_is_refused_before_the_body_arrives(plain: Instance) -> None:
+    with stalled_body(plain, 1_048_577) as connection:
+        started = time.monotonic()
+        head = connection.recv(65536)
+        assert time.monotonic() - started < 1
+        assert head.startswith(b"HTTP/1.1 413 ")
+        assert b"\r\nConnection: close\r\n" in head
+        smuggled = "".join(f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items())
+        connection.sendall(f"POST /invoke HTTP/1.1\r\nHost: h\r\n{smuggled}Content-Length: 0\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert b"HTTP/1.1" not in received(connection)
+    assert plain.lines("smuggled") == []
+
+
+def test_a_client_that_sends_a_large_body_at_once_reads_why_it_is_refused(plain: Instance) -> None:
+    for _ in range(3):
+        reply = plain.ask("/-/sign", "POST", JSON, b" " * 8_000_000)
+        assert (reply.status, reply.code, reply.headers["connection"]) == (413, "body_too_large", "close")
 
 
 def test_the_log_names_the_address_that_the_last_proxy_reports(plain: Instance) -> None:
@@ -307,8 +365,10 @@ def test_a_forged_call_is_a_path_that_does_not_exist(plain: Instance, path: str)
     )
     assert plain.send(raw + EVENT).startswith(b"HTTP/1.1 404 ")
     assert plain.ask(path, "POST", JSON, EVENT, added={}).status == 404
+    trigger = {**platform(path, request_id=request_id), "X-Forwarded-For": "203.0.113.7"}
+    assert plain.ask(path, "POST", JSON, EVENT, added=trigger).code == "not_found"
     lines = plain.lines(request_id)
-    assert len(lines) == 2 * len(forged) + 1
+    assert len(lines) == 2 * len(forged) + 2
     assert all(line["path"] == path and line["status"] == 404 for line in lines)
 
 

@@ -13,6 +13,8 @@ from deploy.probes.deployment import CANARY
 from deploy.probes.findings import fault
 from local.stack import Stack
 from tests.deploy.deployments import XML, ServerResponse, deployed, deployed_here, faults, levels, serving
+from tests.handler.client import LINKS as PLAIN
+from tests.handler.custom_runtime import instance
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,40 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
     assert levels(service.health(deployment, "http://127.0.0.1:9")) == [("fault", "service")]
     with serving(lambda method, path: (502, {}, "")) as url:
         assert levels(service.health(deployment, url)) == [("fault", "service")]
+
+
+def test_a_visitor_cannot_send_events(stack: Stack) -> None:
+    assert levels(service.control_path(deployed(stack.oss_url, None), stack.http_url)) == [("ok", "events")]
+
+
+def test_a_platform_that_passes_the_header_on_is_found(tmp_path: Path) -> None:
+    """Nothing before this instance adds the headers of an HTTP trigger, so the event is run."""
+    with instance(tmp_path / "instance", PLAIN) as running:
+        address = f"http://127.0.0.1:{running.port}"
+        (sentence,) = faults(service.control_path(deployed(address, None), address))
+    assert sentence.startswith(f"{address}/invoke took an event from a visitor")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "level"),
+    [
+        (200, '{"items": 0, "links": 0}', "fault"),
+        (404, '{"errorType": "bad_event", "errorMessage": "x"}', "fault"),
+        (404, '{"code": "not_found"}', "ok"),
+        (400, '{"Code": "InvalidArgument"}', "ok"),
+        (502, "", "unknown"),
+    ],
+)
+def test_a_service_that_takes_events_from_visitors_is_a_fault(status: int, body: str, level: str) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def respond(method: str, path: str) -> ServerResponse:
+        sent.append((method, path))
+        return status, {"Content-Type": "application/json"}, body
+
+    with serving(respond) as url:
+        assert levels(service.control_path(deployed(url, None), url)) == [(level, "events")]
+    assert sent == [("POST", "/invoke")]
 
 
 @pytest.mark.parametrize(
