@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from signer import Credentials, Endpoint, SignerError
 from signer.times import parse_duration, rfc3339
@@ -15,30 +16,39 @@ from .. import oss, startup
 from ..config import InvalidConfig, load
 from ..config.reader import covered_path_fault
 from ..errors import HandlerError
+from ..times import Clock
 from . import ID, METHODS, Keys, edit
 from .edit import Document
-from .location import (
-    BREAKABLE_AFTER,
-    LOCK_TIMEOUT,
-    MISSING,
-    FileKeysStore,
-    KeysStore,
-    KeysStoreError,
-    OssKeysStore,
-    locked,
-    object_location,
-)
+from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
 FAILED, INVALID = 1, 2
 MAX_LIFETIME = 3660 * 86_400  # seconds
 NAME = "python -m handler.keys"
+SYSTEM_CLOCK = Clock()
 
 
 class _InvalidUsage(HandlerError):
     """The options or links.toml do not say which document to use."""
 
 
-def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> int:
+class _Job(NamedTuple):
+    """One run of a command on one document."""
+
+    store: KeysStore
+    options: argparse.Namespace
+    lock_timeout: float
+    clock: Clock
+
+    def locked(self) -> AbstractContextManager[Write]:
+        return locked(
+            self.store, _notify, break_old=self.options.break_lock, timeout=self.lock_timeout, clock=self.clock
+        )
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT, clock: Clock = SYSTEM_CLOCK
+) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid.
 
     `lock_timeout` is how long to wait for another writer, in seconds.
@@ -47,18 +57,23 @@ def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_T
     defaults = argparse.Namespace(keys=None, endpoint="public", break_lock=False)
     options = _parser().parse_args(arguments, defaults)
     try:
-        options.run(_store(options), options, lock_timeout)
+        options.run(_Job(_store(options, clock), options, lock_timeout, clock))
     except (_InvalidUsage, InvalidConfig) as error:
-        print(f"{NAME}: {error.sentence}", file=sys.stderr)
+        _notify(error.sentence)
         return INVALID
     except (HandlerError, SignerError) as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
+        _notify(str(error))
         return FAILED
     return 0
 
 
-def _init(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
+def _notify(sentence: str) -> None:
+    print(f"{NAME}: {sentence}", file=sys.stderr)
+
+
+def _init(job: _Job) -> None:
+    store = job.store
+    with job.locked() as write:
         try:
             store.read()
         except KeysStoreError as error:
@@ -67,13 +82,13 @@ def _init(store: KeysStore, options: argparse.Namespace, lock_timeout: float) ->
         else:
             raise edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
         document = edit.new()
-        check()
-        store.replace(edit.serialize(document))
+        write(edit.serialize(document))
     print(f"Created {store} with the share key {document['share'][-1]['id']}.")
 
 
-def _add_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    expires_at = None if options.expires is None else int(time.time()) + options.expires
+def _add_api_key(job: _Job) -> None:
+    options = job.options
+    expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     keys = []
 
     def add(document: Document) -> Document:
@@ -81,44 +96,42 @@ def _add_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: fl
         keys.append(key)
         return document
 
-    _change(store, options, lock_timeout, add)
+    _change(job, add)
     print(keys[-1])
     print("Save this key now. It will not be shown again.", file=sys.stderr)
 
 
-def _revoke_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    _change(store, options, lock_timeout, lambda document: edit.revoke_api_key(document, options.name))
-    print(f"Revoked the API key {options.name}. Running functions stop accepting it within a minute.")
+def _revoke_api_key(job: _Job) -> None:
+    name = job.options.name
+    _change(job, lambda document: edit.revoke_api_key(document, name))
+    print(f"Revoked the API key {name}. Running functions stop accepting it within a minute.")
 
 
-def _rotate_share(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
+def _rotate_share(job: _Job) -> None:
+    retired = job.options.retire
     added = []
 
     def rotate(document: Document) -> Document:
-        rotation = edit.rotate_share(document, options.retire)
+        rotation = edit.rotate_share(document, retired)
         added.append(rotation.added)
         return rotation.document
 
-    _change(store, options, lock_timeout, rotate)
-    if options.retire is not None:
-        print(f"Retired the share key {options.retire}. The shares that it signed stop working within a minute.")
+    _change(job, rotate)
+    if retired is not None:
+        print(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
     if added[-1] is not None:
         print(f"Added the share key {added[-1]}. It signs all new shares.")
 
 
-def _show(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    _, keys = edit.read(_read(store))
-    print("\n".join([str(store), *_lines(keys, time.time())]))
+def _show(job: _Job) -> None:
+    _, keys = edit.read(_read(job.store))
+    print("\n".join([str(job.store), *_lines(keys, job.clock.now())]))
 
 
-def _change(
-    store: KeysStore, options: argparse.Namespace, lock_timeout: float, change: Callable[[Document], Document]
-) -> None:
-    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
-        document, _ = edit.read(_read(store))
-        content = edit.serialize(change(document))
-        check()
-        store.replace(content)
+def _change(job: _Job, change: Callable[[Document], Document]) -> None:
+    with job.locked() as write:
+        document, _ = edit.read(_read(job.store))
+        write(edit.serialize(change(document)))
 
 
 def _read(store: KeysStore) -> bytes:
@@ -130,7 +143,7 @@ def _read(store: KeysStore) -> bytes:
         raise
 
 
-def _store(options: argparse.Namespace) -> KeysStore:
+def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     """The store that --keys or links.toml names."""
     address: str | None = options.keys
     if address is None:
@@ -139,7 +152,7 @@ def _store(options: argparse.Namespace) -> KeysStore:
             raise _InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")
     if scheme == "file" and path:
-        return FileKeysStore(os.path.abspath(path))
+        return FileKeysStore(os.path.abspath(path), clock)
     if not address.startswith("oss://"):
         raise _InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
     return OssKeysStore(object_location(address), oss.client_at(_endpoint(options), Credentials.from_environment()))
@@ -196,14 +209,12 @@ def _parser() -> argparse.ArgumentParser:
         "--break-lock",
         action="store_true",
         default=argparse.SUPPRESS,
-        help=f"first remove the lock of another writer if it is older than {BREAKABLE_AFTER // 60} minutes",
+        help=f"break the lock of another writer if it did not change for {BREAKABLE_AFTER // 60} minutes",
     )
     parser = argparse.ArgumentParser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[KeysStore, argparse.Namespace, float], None], description: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=description, description=description, parents=[common])
         subparser.set_defaults(run=run)
         return subparser

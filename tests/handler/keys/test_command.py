@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
 
 import pytest
 
 from handler.keys import parse
 from handler.keys.__main__ import main
+from handler.times import Clock
 from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
 
@@ -81,8 +80,7 @@ def test_add_api_key_prints_only_the_key_and_stores_its_hash(existing: KeysCli) 
 
 
 def test_an_api_key_may_expire(existing: KeysCli) -> None:
-    with patch("handler.keys.__main__.time", SimpleNamespace(time=lambda: 1_772_347_271.9)):
-        assert existing.run(*ADD, "--expires", "90d").status == 0
+    assert existing.run(*ADD, "--expires", "90d", clock=Clock(now=lambda: 1_772_347_271.9)).status == 0
     assert existing.document["api"][-1]["expires_at"] == "2026-05-30T06:41:11Z"
 
 
