@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from signer import Credentials, Endpoint, SignerError
-from signer.times import parse_duration, rfc3339
+from signer.times import format_duration, parse_duration, rfc3339
 
 from .. import oss, startup
 from ..config import InvalidConfig, load
@@ -19,6 +19,7 @@ from ..errors import HandlerError
 from ..times import Clock
 from . import ID, METHODS, Keys, edit
 from .edit import Document
+from .fields import MIN_SHARE
 from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
@@ -88,11 +89,15 @@ def _init(job: _Job) -> None:
 
 def _add_api_key(job: _Job) -> None:
     options = job.options
+    if options.max_share is not None and "SHARE" not in options.method:
+        raise _InvalidUsage("--max-share limits the shares of a key, which requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     keys = []
 
     def add(document: Document) -> Document:
-        document, key = edit.add_api_key(document, options.name, options.path, options.method, expires_at)
+        document, key = edit.add_api_key(
+            document, options.name, options.path, options.method, expires_at, options.max_share
+        )
         keys.append(key)
         return document
 
@@ -177,18 +182,23 @@ def _lines(keys: Keys, now: float) -> list[str]:
         expiry = "never expires"
         if key.expires_at is not None:
             expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
-        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}")
+        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
     lines += [] if keys.api else ["  none"]
     if keys.jwt:
         lines.append("JWT issuers:")
     for issuer in keys.jwt:
         methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
         paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
-        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {methods} on {paths}")
+        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
+        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
     if keys.sinks:
         lines.append("Sinks:")
     lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
     return lines
+
+
+def _shares(max_share: int | None) -> str:
+    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -233,6 +243,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--expires", type=_duration, metavar="DURATION", help="lifetime, such as 12h or 90d (default: no expiry)"
     )
+    add.add_argument(
+        "--max-share",
+        type=_max_share,
+        metavar="DURATION",
+        help="maximum lifetime of the shares that the key creates (default: only that of the mount)",
+    )
     revoke = command("revoke-api-key", _revoke_api_key, "Remove an API key.")
     revoke.add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
@@ -265,6 +281,12 @@ def _duration(value: str) -> int:
             f"invalid duration {value!r} (expected up to {MAX_LIFETIME // 86_400}d, such as 12h or 90d)"
         )
     return seconds
+
+
+def _max_share(value: str) -> str:
+    if _duration(value) < MIN_SHARE:
+        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected at least {MIN_SHARE} seconds)")
+    return value
 
 
 if __name__ == "__main__":

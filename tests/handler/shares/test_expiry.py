@@ -10,9 +10,11 @@ import pytest
 
 from handler import state
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import api, issuer
+from tests.handler.keys_fixtures import api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
-from tests.handler.share_fixtures import DAY, MAKER, World, share_key, token, world, world_with_oss
+from tests.handler.share_fixtures import DAY, MAKER, READER, World, share_key, token, world, world_with_oss
+
+OTHER_SECRET = b"another secret, of thirty-two bytes"
 
 
 @pytest.fixture
@@ -151,6 +153,76 @@ def test_a_token_s_shares_go_with_its_issuer_and_not_with_the_token(plain: World
     assert sharing.open(url, now=NOW + DAY).status == 302
     for jwts in ([], [issuer(iss="https://other.example.com")]):
         assert plain.with_keys(jwt=jwts).open(url).code == "share_maker_gone"
+
+
+@pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])
+def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(plain: World, name: str | None) -> None:
+    sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=name)])
+    url = sharing.share(key=jwt())
+    assert plain.with_keys(jwt=[]).open(url).code == "share_maker_gone"
+    new = "9d0c5b1e8a7f4632" if name is not None else None
+    back = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
+    assert back.open(url).code == "share_maker_gone"
+    assert back.open(back.share(key=jwt(key=OTHER_SECRET))).status == 302
+
+
+def test_an_issuer_with_an_id_keeps_its_shares_when_its_secret_is_replaced(plain: World) -> None:
+    url = plain.with_keys(jwt=[issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586")]).share(key=jwt())
+    replaced = issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586", secret=base64url(OTHER_SECRET))
+    assert plain.with_keys(jwt=[replaced]).open(url).status == 302
+
+
+ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
+# What changes after a share was made, and the code with which it then answers: the table of docs/shares.md.
+CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
+    ("the key expires", {"api": [api("maker", MAKER, **{**ENTRY, "expires_at": "2026-03-01T06:41:12Z"})]}, None),
+    ("SHARE is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "methods": ["GET"]})]}, None),
+    ("the path is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]}, None),
+    ("max_share is lowered", {"api": [api("maker", MAKER, **ENTRY, max_share="1m")]}, None),
+    ("the key is revoked", {"api": []}, "share_maker_gone"),
+    ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_maker_gone"),
+    ("the share key is retired", {"share": [share_key("next")]}, "share_retired"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
+def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str | None, plain: World) -> None:
+    url = plain.with_keys(api=[api("maker", MAKER, **ENTRY)]).share(expires="7d")
+    answer = plain.with_keys(**changes).open(url, now=NOW + DAY)
+    if code is None:
+        assert answer.status == 302
+    else:
+        assert (answer.status, answer.code) == (410, code)
+
+
+@pytest.mark.parametrize(
+    ("expires", "lifetime", "clamped_by"),
+    [
+        (None, 2 * DAY, None),
+        ("1d", DAY, None),
+        ("2d", 2 * DAY, None),
+        ("3d", 2 * DAY, "caller"),
+        ("91d", 2 * DAY, "caller"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
+    kind: str, expires: str | None, lifetime: int, clamped_by: str | None, plain: World
+) -> None:
+    entry = {"methods": ["SHARE"], "max_share": "2d"}
+    limited = plain.with_keys(api=[api("maker", MAKER, **entry)], jwt=[issuer(**entry)])
+    answer = limited.ask_share(MAKER if kind == "key" else jwt(), expires=expires)
+    assert answer.json["clamped_by"] == clamped_by
+    assert limited.open(answer.json["url"], now=int(NOW) + lifetime - 1).status == 302
+    assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_ended"
+
+
+def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(plain: World) -> None:
+    def clamped_by(max_share: str) -> object:
+        world = plain.with_keys(api=[api("maker", MAKER, methods=["SHARE"], max_share=max_share)])
+        return world.ask_share(expires="100d").json["clamped_by"]
+
+    assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == ["caller", "mount", "mount"]
 
 
 def test_the_change_of_a_document_is_seen_within_a_minute(plain: World) -> None:
