@@ -195,6 +195,34 @@ def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str 
         assert (answer.status, answer.code) == (410, code)
 
 
+def test_a_lower_max_share_of_the_mount_does_not_end_a_share(plain: World) -> None:
+    url = plain.share(expires="7d")
+    assert plain.having_mount("/reports/", max_share=60).open(url, now=NOW + DAY).status == 302
+    assert plain.having_mount("/reports/", max_share=None).open(url).code == "share_not_offered"
+
+
+def test_an_issuer_that_loses_share_keeps_its_shares(plain: World) -> None:
+    url = plain.with_keys(jwt=[issuer(methods=["SHARE"])]).share(key=jwt())
+    narrowed = plain.with_keys(jwt=[issuer(methods=["HEAD"], paths=["/plans/"])])
+    assert narrowed.open(url, now=NOW + DAY).status == 302
+    assert narrowed.ask_share(key=jwt()).status == 404
+
+
+def test_share_includes_reading_and_with_post_taking_uploads(kept: World) -> None:
+    only_share = kept.with_keys(api=[api("maker", MAKER, methods=["SHARE"])])
+    uploading = only_share.having_mount("/reports/", methods=("GET", "POST"), max_size=1000)
+    assert uploading.ask("/reports/q3.pdf", key=MAKER).status == 404
+    assert uploading.open(uploading.share()).status == 302
+    form = uploading.open(
+        uploading.share(path="/reports/in/", method="POST"),
+        "POST",
+        {"Content-Type": "application/json"},
+        body='{"name": "a.txt", "size": 3, "type": "text/plain"}',
+    )
+    assert form.status == 200
+    assert form.json["fields"]["key"].startswith("reports/in/")
+
+
 @pytest.mark.parametrize(
     ("expires", "lifetime", "clamped_by"),
     [
