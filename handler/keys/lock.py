@@ -29,7 +29,7 @@ LOCK_TIMEOUT = 15.0  # seconds
 MARGIN = 10  # seconds; the clocks of OSS's servers differ, and an accepted request takes a moment
 UNREACHABLE_TIMEOUT = 180  # seconds
 _RETRY_INTERVAL = 0.1  # seconds
-_SETTLE_INTERVAL = 5.0  # seconds
+_WATCH_INTERVAL = 5.0  # seconds
 
 Write = Callable[[bytes], None]
 
@@ -81,7 +81,7 @@ def locked(
 
     def write(document: bytes) -> None:
         nonlocal settled
-        issued_at = _check(chain[-1])
+        issued_at = _check(chain)
         settled = False
         try:
             store.replace(document, issued_at)
@@ -120,12 +120,15 @@ def _acquire(
     while True:
         if first.create(ours):
             return [_Lock(first, ours, 0.0, clock.now())]
+        interval = _RETRY_INTERVAL
         chain = _chain(first)
         if chain:
             last = chain[-1]
+            watched = break_old and last.age < -MARGIN
+            interval = _WATCH_INTERVAL if watched else _RETRY_INTERVAL
             if last.content != seen:
                 seen, seen_at = last.content, clock.monotonic()
-                if break_old and last.age < -MARGIN:
+                if watched:
                     notify("The lock is dated in the future. Waiting until it has not changed for five minutes.")
                     deadline = max(deadline, seen_at + BREAKABLE_AFTER + timeout)
             if break_old and max(last.age, clock.monotonic() - seen_at) >= BREAKABLE_AFTER:
@@ -137,16 +140,18 @@ def _acquire(
                     _discard(successor)  # the lock was released at the same time
         if clock.monotonic() >= deadline:
             raise _held(chain[-1] if chain else None)
-        clock.sleep(_RETRY_INTERVAL)
+        clock.sleep(interval)
 
 
-def _check(lock: _Lock) -> float:
+def _check(chain: list[_Lock]) -> float:
     """The time by the clock of the store, at which a change can be sent because the lock is still ours.
 
     Raises `KeysLocked` if it was broken, or could be before the change expires.
     """
-    current = _read(lock.store)
-    if current is None or current.content != lock.content:
+    ours = chain[-1]
+    current = _read(ours.store)
+    broken = _read(_successor(chain[0].store, ours.content)) is not None
+    if current is None or current.content != ours.content or broken:
         raise KeysLocked("Another writer broke the lock, so nothing was written. Run the command again.")
     if current.age + EXPIRES_IN + MARGIN > BREAKABLE_AFTER:
         raise KeysLocked("The lock was held for too long, so nothing was written. Run the command again.")
@@ -158,7 +163,7 @@ def _release(chain: list[_Lock], notify: Callable[[str], None], clock: Clock) ->
     first = chain[0]
     while True:
         try:
-            first.store.remove(_check(chain[-1]))
+            first.store.remove(_check(chain))
             break
         except Unconfirmed as error:
             notify("The response to removing the lock was lost. Waiting until OSS would refuse the request.")
@@ -178,7 +183,7 @@ def _settle(store: KeysStore, expires_at: float, clock: Clock) -> bytes | None:
                 return _content(store)
             deadline = clock.monotonic() + UNREACHABLE_TIMEOUT
         except KeysStoreError:
-            remaining = _SETTLE_INTERVAL
+            remaining = _WATCH_INTERVAL
             if clock.monotonic() >= deadline:
                 raise KeysStoreError(
                     f"{store}: OSS did not confirm the change, and it cannot be read whether the change was made. The "
