@@ -19,6 +19,7 @@ class Caller(NamedTuple):
     """An authenticated caller. `id` is for the audit log, `kind` is "api" or "jwt", `owner` owns the caller's shares.
 
     `paths` and `methods` are what the API key or token allows; it expires at `expires_at` (Unix seconds, None: never).
+    `max_share` is the maximum lifetime of the caller's shares in seconds, None where only the mount limits it.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Caller(NamedTuple):
     paths: tuple[str, ...]
     methods: tuple[str, ...]
     expires_at: float | None
+    max_share: int | None = None
 
     def allows(self, path: str, method: str) -> bool:
         """Whether the caller may get a link for `method` at a decoded path; the method SHARE is for creating shares."""

@@ -49,6 +49,15 @@ class OssResponse(NamedTuple):
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
+    def time(self, name: str) -> float | None:
+        """Unix seconds of a header with a time: `date` (by the clock of OSS) or `last-modified`; None without it."""
+        from email.utils import parsedate_to_datetime
+
+        try:
+            return parsedate_to_datetime(self.headers[name]).timestamp()
+        except (KeyError, ValueError, TypeError):
+            return None
+
 
 class OssClient(NamedTuple):
     """OSS at one endpoint, with the credentials of one invocation and the HTTP session of the process."""
@@ -65,7 +74,14 @@ class OssClient(NamedTuple):
         return self.request("GET", location, unsigned={"If-None-Match": etag} if etag else None)
 
     def put(
-        self, location: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False, retry: bool = True
+        self,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str,
+        forbid_overwrite: bool = False,
+        retry: bool = True,
+        issued_at: float | None = None,
     ) -> OssResponse:
         """Writes an object; with `forbid_overwrite`, 409 FileAlreadyExists if it exists.
 
@@ -74,11 +90,12 @@ class OssClient(NamedTuple):
         headers = {"Content-Type": content_type}
         if forbid_overwrite:
             headers["x-oss-forbid-overwrite"] = "true"
-        return self.request("PUT", location, headers=headers, body=body, retry=retry and not forbid_overwrite)
+        retry = retry and not forbid_overwrite
+        return self.request("PUT", location, headers=headers, body=body, retry=retry, issued_at=issued_at)
 
-    def delete(self, location: Location) -> OssResponse:
+    def delete(self, location: Location, *, retry: bool = True, issued_at: float | None = None) -> OssResponse:
         """Deletes an object; 204 even if it did not exist."""
-        return self.request("DELETE", location)
+        return self.request("DELETE", location, retry=retry, issued_at=issued_at)
 
     def request(
         self,
@@ -90,10 +107,12 @@ class OssClient(NamedTuple):
         unsigned: Mapping[str, str] | None = None,
         body: bytes | None = None,
         retry: bool = True,
+        issued_at: float | None = None,
     ) -> OssResponse:
         """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
-        `headers` are signed where OSS signs them; `unsigned` headers are only sent.
+        `headers` are signed where OSS signs them; `unsigned` headers are only sent. OSS accepts the request until
+        `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
         from requests import RequestException
         from requests.exceptions import ConnectionError as ConnectionFailed
@@ -107,6 +126,7 @@ class OssClient(NamedTuple):
             expires_in=EXPIRES_IN,
             query=query,
             headers=headers,
+            now=issued_at,
         )
         sent = {**link.headers, **(unsigned or {}), "Accept-Encoding": "identity"}
         for last in (False, True) if retry else (True,):

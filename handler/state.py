@@ -103,10 +103,5 @@ def state_for(invocation: Invocation) -> State:
 
 def _age(response: OssResponse) -> float:
     """Seconds between the object's last change and the response, both by the clock of OSS."""
-    from email.utils import parsedate_to_datetime
-
-    try:
-        modified, now = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
-    except (KeyError, ValueError, TypeError):
-        return 0.0
-    return (now - modified).total_seconds()
+    modified, now = response.time("last-modified"), response.time("date")
+    return 0.0 if modified is None or now is None else now - modified

@@ -54,10 +54,11 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
     return Caller(
         f"jwt:{issuer.iss}:{_subject(claims)}",
         "jwt",
-        f"jwt:{issuer.iss}",
+        issuer.owner,
         _paths(claims, issuer),
         _methods(claims, issuer),
         expires_at + issuer.leeway,
+        issuer.max_share,
     )
 
 

@@ -52,7 +52,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     upload = _upload(params, path, key, mount, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
-    clamped_by, seconds = _resolve_expiry(params["expires"], mount)
+    clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
     limited, page = params["max_uses"] is not None, bool(params["page"])
     if limited and not 1 <= params["max_uses"] <= shares.MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {shares.MAX_USES}')
@@ -151,11 +151,14 @@ def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocatio
     return {"max_size": check_size(max_size, mount), "max_files": max_files, "content_type": content_type}
 
 
-def _resolve_expiry(expires: str | None, mount: Mount) -> tuple[str | None, int]:
-    """What limits the lifetime of a share (None or "mount"), and its seconds."""
-    maximum = mount.max_share or 0
-    requested = min(DEFAULT_EXPIRES, maximum) if expires is None else links.read_expires(expires)
-    return links.apply_limits(requested, (ExpiryLimit("mount", maximum),))
+def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[str | None, int]:
+    """What limits the lifetime of a share (None, "mount" or "caller"), and its seconds."""
+    limits = [ExpiryLimit("mount", mount.max_share or 0)]
+    if caller.max_share is not None:
+        limits.append(ExpiryLimit("caller", caller.max_share))
+    if expires is None:
+        return None, min(DEFAULT_EXPIRES, *(limit.seconds for limit in limits))
+    return links.apply_limits(links.read_expires(expires), tuple(limits))
 
 
 def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> str:

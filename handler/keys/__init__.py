@@ -1,8 +1,10 @@
 """The keys document: every secret of the service in one JSON document, read strictly.
 
 ```json
-{"version": 1, "share": [{"id", "secret"}], "api": [{"id", "sha256", "paths", "methods", "expires_at"}],
- "jwt": [{"iss", "aud", "alg", "secret" | "jwks", "paths", "methods", "leeway"}], "sinks": {"name": {"kind"}}}
+{"version": 1, "share": [{"id", "secret"}],
+ "api": [{"id", "sha256", "paths", "methods", "expires_at", "max_share"}],
+ "jwt": [{"id", "iss", "aud", "alg", "secret" | "jwks", "paths", "methods", "leeway", "max_share"}],
+ "sinks": {"name": {"kind"}}}
 ```
 
 `python -m handler.keys` creates and changes it.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple, NoReturn
 
 from ..config.reader import TableReader
@@ -20,6 +23,7 @@ from .fields import (
     METHODS,
     InvalidKeys,
     read_match,
+    read_max_share,
     read_methods,
     read_number_size,
     read_object,
@@ -55,13 +59,17 @@ class ShareKey(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """An API key: `sha256` (hexadecimal) is of the full key with its fcp_; `expires_at` is in Unix seconds."""
+    """An API key: `sha256` (hexadecimal) is of the full key with its fcp_; `expires_at` is in Unix seconds.
+
+    `max_share` is the maximum lifetime of its shares in seconds, None where only the mount limits it.
+    """
 
     id: str
     sha256: str
     paths: tuple[str, ...]
     methods: tuple[str, ...]
     expires_at: float | None
+    max_share: int | None = None
 
     @property
     def owner(self) -> str:
@@ -73,7 +81,8 @@ class Issuer(NamedTuple):
     """An issuer of tokens, with its audience and its one algorithm.
 
     For HS256 there is a `secret` and no `jwks` (public keys as in RFC 7517), otherwise the reverse. `paths` and
-    `methods` are None where each token must name them. `leeway` is in seconds.
+    `methods` are None where each token must name them. `leeway` is in seconds, `max_share` as for an API key. `id` is
+    the random id of this entry, None in documents from before there were ids.
     """
 
     iss: str
@@ -84,6 +93,19 @@ class Issuer(NamedTuple):
     paths: tuple[str, ...] | None
     methods: tuple[str, ...] | None
     leeway: int
+    max_share: int | None = None
+    id: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The owner of its shares. With the id, so that a new entry of the same issuer does not own the old one's.
+
+        Without an id, the secret or the public keys tell the entries apart.
+        """
+        if self.id is not None:
+            return f"jwt:{self.iss}:id:{self.id}"
+        keys = self.secret + json.dumps(self.jwks, sort_keys=True).encode()
+        return f"jwt:{self.iss}:keys:{sha256(keys).hexdigest()}"
 
     def __repr__(self) -> str:
         return f"Issuer(iss={self.iss!r}, alg={self.alg!r}, secret='***')"
@@ -99,7 +121,7 @@ class Keys(NamedTuple):
 
     def owners(self) -> frozenset[str]:
         """Every owner that a share may have: each API key and each issuer of the document."""
-        return frozenset([*(key.owner for key in self.api), *(f"jwt:{issuer.iss}" for issuer in self.jwt)])
+        return frozenset([*(key.owner for key in self.api), *(issuer.owner for issuer in self.jwt)])
 
     def __repr__(self) -> str:
         # The address of a sink is a secret, too.
@@ -120,6 +142,7 @@ def parse(document: bytes | str) -> Keys:
     _check_unique("api", "id", [key.id for key in api])
     _check_unique("api", "sha256", [key.sha256 for key in api])
     _check_unique("jwt", "iss", [issuer.iss for issuer in jwt])
+    _check_unique("jwt", "id", [issuer.id for issuer in jwt if issuer.id is not None])
     return Keys(share, api, jwt, _read_sinks(top))
 
 
@@ -149,6 +172,7 @@ def _read_api_key(reader: TableReader) -> ApiKey:
         read_paths(reader),
         read_methods(reader),
         read_time(reader, "expires_at"),
+        read_max_share(reader),
     )
 
 
@@ -168,6 +192,8 @@ def _read_issuer(reader: TableReader) -> Issuer:
         paths=read_paths(reader) if "paths" in reader.table else None,
         methods=read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
+        max_share=read_max_share(reader),
+        id=read_match(reader, "id", ID, _ID_FORM) if "id" in reader.table else None,
     )
 
 

@@ -5,35 +5,28 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TextIO
+from contextlib import AbstractContextManager, suppress
+from typing import NamedTuple, TextIO
 
 from signer import Credentials, Endpoint, SignerError
-from signer.times import parse_duration, rfc3339
+from signer.times import format_duration, parse_duration, rfc3339
 
 from .. import oss, startup
 from ..config import InvalidConfig, load
 from ..config.reader import covered_path_fault
 from ..errors import HandlerError
+from ..times import Clock
 from . import ID, METHODS, Keys, edit
 from .edit import Document
-from .location import (
-    BREAKABLE_AFTER,
-    LOCK_TIMEOUT,
-    MISSING,
-    FileKeysStore,
-    KeysStore,
-    KeysStoreError,
-    OssKeysStore,
-    locked,
-    object_location,
-)
+from .fields import MIN_SHARE
+from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
 FAILED, INVALID = 1, 2
 MAX_LIFETIME = 3660 * 86_400  # seconds
 NAME = "python -m handler.keys"
+SYSTEM_CLOCK = Clock()
 
 
 class _InvalidUsage(HandlerError):
@@ -44,7 +37,23 @@ class _OutputFailed(HandlerError):
     """Standard output is closed, full or broken."""
 
 
-def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> int:
+class _Job(NamedTuple):
+    """One run of a command on one document."""
+
+    store: KeysStore
+    options: argparse.Namespace
+    lock_timeout: float
+    clock: Clock
+
+    def locked(self) -> AbstractContextManager[Write]:
+        return locked(
+            self.store, _notify, break_old=self.options.break_lock, timeout=self.lock_timeout, clock=self.clock
+        )
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT, clock: Clock = SYSTEM_CLOCK
+) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid.
 
     `lock_timeout` is how long to wait for another writer, in seconds.
@@ -53,18 +62,19 @@ def main(arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_T
     defaults = argparse.Namespace(keys=None, endpoint="public", break_lock=False)
     options = _parser().parse_args(arguments, defaults)
     try:
-        options.run(_store(options), options, lock_timeout)
+        options.run(_Job(_store(options, clock), options, lock_timeout, clock))
     except (_InvalidUsage, InvalidConfig) as error:
-        _warn(f"{NAME}: {error.sentence}")
+        _notify(error.sentence)
         return INVALID
     except (HandlerError, SignerError) as error:
-        _warn(f"{NAME}: {error}")
+        _notify(str(error))
         return FAILED
     return 0
 
 
-def _init(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
+def _init(job: _Job) -> None:
+    store = job.store
+    with job.locked() as write:
         try:
             store.read()
         except KeysStoreError as error:
@@ -73,28 +83,30 @@ def _init(store: KeysStore, options: argparse.Namespace, lock_timeout: float) ->
         else:
             raise edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
         document = edit.new()
-        check()
-        store.replace(edit.serialize(document))
+        write(edit.serialize(document))
     _print(
         f"Created {store} with the share key {document['share'][-1]['id']}.", otherwise="The keys document was created."
     )
 
 
-def _add_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    expires_at = None if options.expires is None else int(time.time()) + options.expires
-    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
-        content = _read(store)
+def _add_api_key(job: _Job) -> None:
+    options = job.options
+    if options.max_share is not None and "SHARE" not in options.method:
+        raise _InvalidUsage("--max-share limits the shares of a key, which requires --method SHARE.")
+    expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
+    with job.locked() as write:
+        content = _read(job.store)
         document, _ = edit.read(content)
-        document, key = edit.add_api_key(document, options.name, options.path, options.method, expires_at)
-        check()
-        store.replace(edit.serialize(document))
+        document, key = edit.add_api_key(
+            document, options.name, options.path, options.method, expires_at, options.max_share
+        )
+        write(edit.serialize(document))
         # Printed when it works, and removed again where that fails, before any other writer may change the document.
         try:
             _print(key, otherwise="The API key was not added.")
         except _OutputFailed:
             try:
-                check()
-                store.replace(content)
+                write(content)
             except HandlerError as error:
                 raise _OutputFailed(
                     f"The API key {options.name} was added, but it could neither be printed nor removed. "
@@ -104,34 +116,36 @@ def _add_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: fl
     _warn("Save this key now. It will not be shown again.")
 
 
-def _revoke_api_key(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    _change(store, options, lock_timeout, lambda document: edit.revoke_api_key(document, options.name))
+def _revoke_api_key(job: _Job) -> None:
+    name = job.options.name
+    _change(job, lambda document: edit.revoke_api_key(document, name))
     _print(
-        f"Revoked the API key {options.name}. Running functions stop accepting it within a minute.",
+        f"Revoked the API key {name}. Running functions stop accepting it within a minute.",
         otherwise="The API key was revoked.",
     )
 
 
-def _rotate_share(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
+def _rotate_share(job: _Job) -> None:
+    retired = job.options.retire
     added = []
 
     def rotate(document: Document) -> Document:
-        rotation = edit.rotate_share(document, options.retire)
+        rotation = edit.rotate_share(document, retired)
         added.append(rotation.added)
         return rotation.document
 
-    _change(store, options, lock_timeout, rotate)
+    _change(job, rotate)
     lines = []
-    if options.retire is not None:
-        lines.append(f"Retired the share key {options.retire}. The shares that it signed stop working within a minute.")
+    if retired is not None:
+        lines.append(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
     if added[-1] is not None:
         lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
     _print(*lines, otherwise="The share keys were changed.")
 
 
-def _show(store: KeysStore, options: argparse.Namespace, lock_timeout: float) -> None:
-    _, keys = edit.read(_read(store))
-    _print(str(store), *_lines(keys, time.time()))
+def _show(job: _Job) -> None:
+    _, keys = edit.read(_read(job.store))
+    _print(str(job.store), *_lines(keys, job.clock.now()))
 
 
 def _print(*lines: str, otherwise: str = "") -> None:
@@ -169,14 +183,14 @@ def _printable(line: str) -> str:
     )
 
 
-def _change(
-    store: KeysStore, options: argparse.Namespace, lock_timeout: float, change: Callable[[Document], Document]
-) -> None:
-    with locked(store, break_old=options.break_lock, timeout=lock_timeout) as check:
-        document, _ = edit.read(_read(store))
-        content = edit.serialize(change(document))
-        check()
-        store.replace(content)
+def _notify(sentence: str) -> None:
+    _warn(f"{NAME}: {sentence}")
+
+
+def _change(job: _Job, change: Callable[[Document], Document]) -> None:
+    with job.locked() as write:
+        document, _ = edit.read(_read(job.store))
+        write(edit.serialize(change(document)))
 
 
 def _read(store: KeysStore) -> bytes:
@@ -188,7 +202,7 @@ def _read(store: KeysStore) -> bytes:
         raise
 
 
-def _store(options: argparse.Namespace) -> KeysStore:
+def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     """The store that --keys or links.toml names."""
     address: str | None = options.keys
     if address is None:
@@ -197,7 +211,7 @@ def _store(options: argparse.Namespace) -> KeysStore:
             raise _InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")
     if scheme == "file" and path:
-        return FileKeysStore(os.path.abspath(path))
+        return FileKeysStore(os.path.abspath(path), clock)
     if not address.startswith("oss://"):
         raise _InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
     return OssKeysStore(object_location(address), oss.client_at(_endpoint(options), Credentials.from_environment()))
@@ -222,18 +236,23 @@ def _lines(keys: Keys, now: float) -> list[str]:
         expiry = "never expires"
         if key.expires_at is not None:
             expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
-        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}")
+        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
     lines += [] if keys.api else ["  none"]
     if keys.jwt:
         lines.append("JWT issuers:")
     for issuer in keys.jwt:
         methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
         paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
-        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {methods} on {paths}")
+        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
+        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
     if keys.sinks:
         lines.append("Sinks:")
     lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
     return lines
+
+
+def _shares(max_share: int | None) -> str:
+    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -254,14 +273,12 @@ def _parser() -> argparse.ArgumentParser:
         "--break-lock",
         action="store_true",
         default=argparse.SUPPRESS,
-        help=f"first remove the lock of another writer if it is older than {BREAKABLE_AFTER // 60} minutes",
+        help=f"break the lock of another writer if it did not change for {BREAKABLE_AFTER // 60} minutes",
     )
     parser = argparse.ArgumentParser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[KeysStore, argparse.Namespace, float], None], description: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=description, description=description, parents=[common])
         subparser.set_defaults(run=run)
         return subparser
@@ -279,6 +296,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--method", action="append", required=True, choices=METHODS, help="repeatable")
     add.add_argument(
         "--expires", type=_duration, metavar="DURATION", help="lifetime, such as 12h or 90d (default: no expiry)"
+    )
+    add.add_argument(
+        "--max-share",
+        type=_max_share,
+        metavar="DURATION",
+        help="maximum lifetime of the shares that the key creates (default: only that of the mount)",
     )
     revoke = command("revoke-api-key", _revoke_api_key, "Remove an API key.")
     revoke.add_argument("name", metavar="NAME")
@@ -312,6 +335,12 @@ def _duration(value: str) -> int:
             f"invalid duration {value!r} (expected up to {MAX_LIFETIME // 86_400}d, such as 12h or 90d)"
         )
     return seconds
+
+
+def _max_share(value: str) -> str:
+    if _duration(value) < MIN_SHARE:
+        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected at least {MIN_SHARE} seconds)")
+    return value
 
 
 if __name__ == "__main__":

@@ -52,9 +52,17 @@ def new() -> Document:
 
 
 def add_api_key(
-    document: Document, name: str, paths: Sequence[str], methods: Sequence[str], expires_at: float | None
+    document: Document,
+    name: str,
+    paths: Sequence[str],
+    methods: Sequence[str],
+    expires_at: float | None,
+    max_share: str | None = None,
 ) -> tuple[Document, str]:
-    """The document with a new API key, and the key itself, which is stored nowhere. Raises `InvalidChange`."""
+    """The document with a new API key, and the key itself, which is stored nowhere. Raises `InvalidChange`.
+
+    `max_share` is a duration such as 30d.
+    """
     entries = document.get("api", [])
     if any(entry["id"] == name for entry in entries):
         raise InvalidChange(f"API key {name} already exists. Use another name, or revoke that key first.")
@@ -66,6 +74,8 @@ def add_api_key(
         "methods": list(dict.fromkeys(methods)),
         "expires_at": None if expires_at is None else rfc3339(expires_at),
     }
+    if max_share is not None:
+        entry["max_share"] = max_share
     return {**document, "api": [*entries, entry]}, key
 
 

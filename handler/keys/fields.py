@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 
+from ..config.load import MAX_SHARE
 from ..config.reader import TableReader, covered_path_fault
 from ..errors import HandlerError
 from ..times import parse_rfc3339
@@ -12,6 +13,7 @@ from ..times import parse_rfc3339
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
 MAX_STRING = 256  # characters
+MIN_SHARE = 60  # seconds
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -73,6 +75,11 @@ def read_time(reader: TableReader, name: str) -> float | None:
     if timestamp is None and value is not None:
         reader.refuse(name, "must be a time such as 2027-01-31T00:00:00Z, or null for a key that never expires")
     return timestamp
+
+
+def read_max_share(reader: TableReader) -> int | None:
+    """The maximum lifetime of shares in seconds, None without one."""
+    return reader.duration("max_share", "", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None
 
 
 def read_number_size(reader: TableReader, name: str, minimum: int, maximum: int) -> int:

@@ -1,44 +1,47 @@
-"""The file or the object in OSS that stores a keys document, and the lock that its writers take."""
+"""The file or the object in OSS that stores a keys document or its lock."""
 
 from __future__ import annotations
 
-import json
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from signer import SignerError
-from signer.times import rfc3339
 
 from ..config import Location
 from ..errors import HandlerError
-from ..oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
-from ..times import parse_rfc3339
+from ..oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
+from ..times import Clock
 
 MISSING, REFUSED, UNREACHABLE = "missing", "refused", "unreachable"
-
-BREAKABLE_AFTER = 300  # seconds
-LOCK_TIMEOUT = 15.0  # seconds
-_RETRY_INTERVAL = 0.1  # seconds
 
 
 class KeysStoreError(HandlerError):
     """A document cannot be read or written; the code is `missing`, `refused` or `unreachable`."""
 
 
-class KeysLocked(HandlerError):
-    """Another writer holds the lock, or has broken ours."""
+class Unconfirmed(KeysStoreError):
+    """OSS did not confirm a change: it may be carried out until `expires_at` (Unix seconds by the clock of OSS)."""
 
-    code = "keys_locked"
+    code = UNREACHABLE
+
+    def __init__(self, sentence: str, expires_at: float) -> None:
+        super().__init__(sentence)
+        self.expires_at = expires_at
 
 
 class Snapshot(NamedTuple):
-    """A document, None where it is still the known version. `version` is an ETag, or a file's time, size and inode."""
+    """A document, None where it is still the known version. `version` is an ETag, or a file's time, size and inode.
+
+    `changed_at` is when it was written and `read_at` when it was read, in Unix seconds by the clock of the store; None
+    where OSS did not say.
+    """
 
     document: bytes | None
     version: str
+    changed_at: float | None = None
+    read_at: float | None = None
 
     def __repr__(self) -> str:
         return f"Snapshot(version={self.version!r})"
@@ -48,12 +51,18 @@ class FileKeysStore(NamedTuple):
     """A file that only its owner can read and write. Every method raises `KeysStoreError`."""
 
     path: str
+    clock: Clock = Clock()
 
     def __str__(self) -> str:
         return f"file:{self.path}"
 
     def sibling(self, suffix: str) -> FileKeysStore:
-        return FileKeysStore(self.path + suffix)
+        """A file beside the real one, so that every symbolic link to a document leads to the same lock."""
+        return self._replace(path=os.path.realpath(self.path) + suffix)
+
+    def now(self) -> float:
+        """The clock of the store, in Unix seconds."""
+        return self.clock.now()
 
     def read(self, known: str = "") -> Snapshot:
         try:
@@ -67,7 +76,7 @@ class FileKeysStore(NamedTuple):
             raise self._error(error, "read") from None
         if len(document) > MAX_BODY:
             raise KeysStoreError(f"{self} exceeds {MAX_BODY} bytes, so it cannot be a keys document.", code=REFUSED)
-        return Snapshot(document, version)
+        return Snapshot(document, version, status.st_mtime, self.now())
 
     def create(self, document: bytes) -> bool:
         """Writes a new file; False where one exists."""
@@ -79,7 +88,7 @@ class FileKeysStore(NamedTuple):
             raise self._error(error, "written") from None
         return True
 
-    def replace(self, document: bytes) -> None:
+    def replace(self, document: bytes, issued_at: float) -> None:
         """Replaces the file atomically: a reader sees the old document or the new one."""
         target = os.path.realpath(self.path)
         draft = f"{target}.{os.urandom(6).hex()}"
@@ -94,7 +103,7 @@ class FileKeysStore(NamedTuple):
         except (OSError, ValueError) as error:
             raise self._error(error, "written") from None
 
-    def remove(self) -> None:
+    def remove(self, issued_at: float) -> None:
         """Removes the file, if it exists."""
         try:
             with suppress(FileNotFoundError):
@@ -110,7 +119,11 @@ class FileKeysStore(NamedTuple):
 
 
 class OssKeysStore(NamedTuple):
-    """An object in OSS. Every method raises `KeysStoreError`."""
+    """An object in OSS. Every method raises `KeysStoreError`.
+
+    `replace` and `remove` send one request, which OSS accepts until `EXPIRES_IN` seconds after `issued_at`, and raise
+    `Unconfirmed` if the response was lost.
+    """
 
     location: Location
     client: OssClient
@@ -121,13 +134,18 @@ class OssKeysStore(NamedTuple):
     def sibling(self, suffix: str) -> OssKeysStore:
         return self._replace(location=self.location._replace(key=self.location.key + suffix))
 
+    def now(self) -> float:
+        """The clock of OSS, in Unix seconds."""
+        return self._now(self._request(lambda: self.client.get(self.location)))
+
     def read(self, known: str = "") -> Snapshot:
         response = self._request(lambda: self.client.get(self.location, etag=known or None))
         if response.status == 304 and known:
             return Snapshot(None, known)
         if response.status != 200:
             raise self._error(response)
-        return Snapshot(response.body, response.headers.get("etag", ""))
+        version = response.headers.get("etag", "")
+        return Snapshot(response.body, version, response.time("last-modified"), response.time("date"))
 
     def create(self, document: bytes) -> bool:
         """Writes a new object; False where one with another content exists.
@@ -148,7 +166,7 @@ class OssKeysStore(NamedTuple):
         if not response.ok:
             raise self._error(response)
         if "x-oss-version-id" in response.headers:
-            self.remove()
+            self.remove(self._now(response))
             raise KeysStoreError(
                 f"Bucket {self.location.bucket} has versioning, with which a lock does not keep other writers out. "
                 "Use a bucket that never had versioning.",
@@ -156,22 +174,45 @@ class OssKeysStore(NamedTuple):
             )
         return True
 
-    def replace(self, document: bytes) -> None:
-        response = self._request(lambda: self.client.put(self.location, document, content_type="application/json"))
+    def replace(self, document: bytes, issued_at: float) -> None:
+        response = self._request_once(
+            lambda: self.client.put(
+                self.location, document, content_type="application/json", retry=False, issued_at=issued_at
+            ),
+            issued_at,
+        )
         if not response.ok:
             raise self._error(response)
 
-    def remove(self) -> None:
+    def remove(self, issued_at: float) -> None:
         """Removes the object, if it exists."""
-        response = self._request(lambda: self.client.delete(self.location))
+        response = self._request_once(
+            lambda: self.client.delete(self.location, retry=False, issued_at=issued_at), issued_at
+        )
         if not response.ok and response.status != 404:
             raise self._error(response)
+
+    def _request_once(self, send: Callable[[], OssResponse], issued_at: float) -> OssResponse:
+        # Of a request that is sent again, the first copy can arrive last and undo the change of another writer.
+        try:
+            response = send()
+        except OssUnavailable as error:
+            raise Unconfirmed(f"{self}: {error.sentence}", issued_at + EXPIRES_IN) from None
+        if response.status >= 500:
+            raise Unconfirmed(f"{self}: OSS answered {response.status}.", issued_at + EXPIRES_IN)
+        return response
 
     def _request(self, send: Callable[[], OssResponse]) -> OssResponse:
         try:
             return send()
         except OssUnavailable as error:
             raise KeysStoreError(f"{self}: {error.sentence}", code=UNREACHABLE) from None
+
+    def _now(self, response: OssResponse) -> float:
+        now = response.time("date")
+        if now is None:
+            raise no_time(self)
+        return now
 
     def _error(self, response: OssResponse) -> KeysStoreError:
         if response.status == 404:
@@ -188,6 +229,13 @@ class OssKeysStore(NamedTuple):
 KeysStore = FileKeysStore | OssKeysStore
 
 
+def no_time(store: KeysStore) -> KeysStoreError:
+    return KeysStoreError(
+        f"{store}: the response has no time. Use an endpoint that returns the headers Date and Last-Modified of OSS.",
+        code=REFUSED,
+    )
+
+
 def object_location(url: str) -> Location:
     """The location of `oss://bucket/key`. Raises `KeysStoreError`."""
     try:
@@ -199,102 +247,6 @@ def object_location(url: str) -> Location:
             f"{url} must be the address of an object, such as oss://bucket/.links/keys.json.", code=REFUSED
         )
     return location
-
-
-class LockHolder(NamedTuple):
-    """Who holds a lock, and since when (Unix seconds)."""
-
-    owner: str
-    since: float
-
-
-@contextmanager
-def locked(store: KeysStore, *, break_old: bool = False, timeout: float = LOCK_TIMEOUT) -> Iterator[Callable[[], None]]:
-    """Holds the lock of a keys document, and yields a check that must pass right before a write: is it still ours?
-
-    Waits `timeout` seconds for another writer. With `break_old`, a lock older than five minutes is removed first.
-    Raises `KeysLocked` and `KeysStoreError`.
-    """
-    lock = store.sibling(".lock")
-    ours = json.dumps({"owner": _this_process(), "at": rfc3339(time.time()), "nonce": os.urandom(12).hex()}).encode()
-    if break_old:
-        _break(lock)
-    _acquire(lock, ours, timeout)
-
-    def check() -> None:
-        if _content(lock) != ours:
-            raise KeysLocked("Another writer broke the lock, so nothing was written. Run the command again.")
-
-    try:
-        yield check
-    finally:
-        # If our lock was broken, the lock that is there belongs to another writer.
-        with suppress(KeysStoreError):
-            if _content(lock) == ours:
-                lock.remove()
-
-
-def _acquire(lock: KeysStore, ours: bytes, timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    while not lock.create(ours):
-        if time.monotonic() >= deadline:
-            holder = _holder(_content(lock) or b"")
-            writer = f"{holder.owner} since {rfc3339(holder.since)}" if holder is not None else "another writer"
-            raise KeysLocked(
-                f"The keys document is locked by {writer} ({lock}). Try again. If that writer is gone, use "
-                f"--break-lock, which removes a lock older than {BREAKABLE_AFTER // 60} minutes."
-            )
-        time.sleep(_RETRY_INTERVAL)
-
-
-def _break(lock: KeysStore) -> None:
-    content = _content(lock)
-    if content is None:
-        return
-    holder = _holder(content)
-    if holder is not None and time.time() - holder.since < BREAKABLE_AFTER:
-        raise KeysLocked(
-            f"The lock of {holder.owner} since {rfc3339(holder.since)} is not old enough to be broken. Wait until it "
-            f"is {BREAKABLE_AFTER // 60} minutes old."
-        )
-    if holder is None:
-        # A lock without a holder may be one that is being written at this moment.
-        time.sleep(_RETRY_INTERVAL)
-        if _content(lock) != content:
-            raise KeysLocked("Another writer has just acquired the lock. Try again.")
-    lock.remove()
-
-
-def _content(lock: KeysStore) -> bytes | None:
-    try:
-        return lock.read().document
-    except KeysStoreError as error:
-        if error.code != MISSING:
-            raise
-        return None
-
-
-def _holder(content: bytes) -> LockHolder | None:
-    try:
-        document = json.loads(content)
-        owner, since = document["owner"], parse_rfc3339(document["at"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if not isinstance(owner, str) or since is None:
-        return None
-    printable = "".join(character for character in owner if character.isprintable())
-    return LockHolder(printable[:100], since)
-
-
-def _this_process() -> str:
-    import getpass
-    import socket
-
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}, process {os.getpid()}"
 
 
 def _write(path: str, document: bytes) -> None:

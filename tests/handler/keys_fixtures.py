@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,20 +118,34 @@ def config_with(keys: object, folder: Path, text: str = LINKS) -> Config:
     return make_config(text)._replace(keys=f"file:{path}")
 
 
+class OssClock:
+    """The real time, plus `offset` in seconds."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.offset
+
+
 class LocalOss(NamedTuple):
     """A running local OSS with one bucket, and a client with the function's credentials."""
 
     url: str
     root: Path
     store: OssClient
+    clock: OssClock
 
     @property
     def config(self) -> Config:
         return make_config(LINKS, {"LINK_OSS_ENDPOINT": self.url})
 
-    def put(self, document: object, place: Location = PLACE) -> None:
+    def put(self, document: object, place: Location = PLACE, *, age: float = 0.0) -> None:
+        """Stores an object, which OSS says is `age` seconds old."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        response = self.store.put(place, body, content_type="application/json")
+        offset, self.clock.offset = self.clock.offset, self.clock.offset - age
+        response = self.store.put(place, body, content_type="application/json", issued_at=self.clock.now())
+        self.clock.offset = offset
         assert response.ok, response
 
     def get(self, place: Location = PLACE) -> Any:
@@ -149,10 +164,12 @@ class LocalOss(NamedTuple):
 
 @contextmanager
 def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]:
-    """Runs a local OSS on the real clock."""
-    app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET])
+    """Runs a local OSS, on the real clock unless the test changes its offset."""
+    clock = OssClock()
+    app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET], now=clock.now)
     server = serve(app, listen(0))
     try:
-        yield LocalOss(server.url, root, oss.client_at(Endpoint.path_style(server.url, REGION), credentials))
+        store = oss.client_at(Endpoint.path_style(server.url, REGION), credentials)
+        yield LocalOss(server.url, root, store, clock)
     finally:
         server.close()

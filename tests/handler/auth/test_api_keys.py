@@ -17,7 +17,19 @@ from handler.config import Config
 from handler.context import Caller
 from handler.keys import Keys, parse
 from tests.handler.client import NOW, Answered, ask, event
-from tests.handler.keys_fixtures import ENDED, LINKS, READER, SHARER, STRANGER, api, config_with, document, issuer
+from tests.handler.keys_fixtures import (
+    ENDED,
+    LINKS,
+    READER,
+    SECRET,
+    SHARER,
+    STRANGER,
+    api,
+    base64url,
+    config_with,
+    document,
+    issuer,
+)
 
 PATHS = [
     "/reports/q3.pdf",
@@ -267,10 +279,37 @@ def test_an_api_key_is_an_owner_as_long_as_that_very_key_is_listed() -> None:
     assert not keys(api=[api("ci", STRANGER), api("other", SHARER)]).owners() >= before.owners()
 
 
-def test_an_issuer_is_an_owner_as_long_as_it_is_listed() -> None:
-    assert keys(api=[]).owners() == {"jwt:https://id.example.com"}
-    assert keys(api=[], jwt=[issuer(iss="https://id.example.com:8443")]).owners() == {"jwt:https://id.example.com:8443"}
+def owner(**changes: object) -> str:
+    """The owner that an issuer's entry is."""
+    (only,) = keys(api=[], jwt=[issuer(**changes)]).owners()
+    return only
+
+
+def test_an_issuer_is_an_owner_as_long_as_that_very_entry_is_listed() -> None:
     assert keys(api=[], jwt=[]).owners() == frozenset()
+    one = owner(id="one")
+    assert owner(id="one", secret=base64url(b"another secret, of thirty-two bytes")) == one
+    assert owner(id="one", paths=["/plans/"], methods=["SHARE"], leeway=5, max_share="1d") == one
+    others = {
+        one,
+        owner(id="two"),
+        owner(id="one", iss="https://id.example.com:8443"),
+        owner(iss="https://id.example.com:id:one"),
+        owner(),
+    }
+    assert len(others) == 5
+
+
+def test_without_an_id_the_secret_or_the_public_keys_identify_the_entry() -> None:
+    one = owner()
+    assert owner(paths=["/plans/"], methods=["SHARE"], leeway=5, aud="another") == one
+    assert owner(secret=base64url(b"another secret, of thirty-two bytes")) != one
+    public = {"kty": "EC", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}
+    other = {**public, "x": base64url(b"z" * 32)}
+    es256 = [owner(alg="ES256", secret=None, jwks={"keys": [each]}) for each in (public, other)]
+    assert len({one, *es256}) == 3
+    assert owner(alg="ES256", secret=None, jwks={"keys": [dict(reversed(public.items()))]}) == es256[0]
+    assert base64url(SECRET) not in one
 
 
 def test_a_callers_owner_is_among_the_owners() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.keys.__main__ import main
+from handler.keys.__main__ import SYSTEM_CLOCK, main
+from handler.times import Clock
+from local.oss.storage import Buckets
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import PLACE, LocalOss, local_oss
 
@@ -31,6 +34,20 @@ class Result(NamedTuple):
     err: str
 
 
+class SleepingClock:
+    """The real time, and sleeps that take none; `at` says what happens after how many seconds of sleep."""
+
+    def __init__(self, at: Mapping[float, Callable[[], None]] | None = None) -> None:
+        self.slept = 0.0
+        self._at = dict(at or {})
+        self.clock = Clock(time.time, lambda: self.slept, self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        for moment in [moment for moment in self._at if moment <= self.slept]:
+            self._at.pop(moment)()
+
+
 class KeysCli(NamedTuple):
     """The command, the document at `place`, and what the command prints."""
 
@@ -38,11 +55,11 @@ class KeysCli(NamedTuple):
     oss: LocalOss | None
     capsys: pytest.CaptureFixture[str]
 
-    def run(self, *arguments: str, keys: str | None = None) -> Result:
+    def run(self, *arguments: str, keys: str | None = None, clock: Clock = SYSTEM_CLOCK) -> Result:
         """Runs a command on the document, without waiting for a lock."""
         self.capsys.readouterr()
         try:
-            status = main(["--keys", keys or self.place, *arguments], lock_timeout=0)
+            status = main(["--keys", keys or self.place, *arguments], lock_timeout=0, clock=clock)
         except SystemExit as exit_:
             status = int(str(exit_.code))
         return Result(status, *self.capsys.readouterr())
@@ -57,11 +74,21 @@ class KeysCli(NamedTuple):
         response = self.oss.store.get(PLACE._replace(key=PLACE.key + suffix))
         return response.body if response.ok else None
 
-    def write(self, content: bytes, suffix: str = "") -> None:
+    def write(self, content: bytes, suffix: str = "", *, age: float = 0.0) -> None:
+        """Stores a document or a lock, which is `age` seconds old by the clock of its store."""
         if self.oss is None:
             self._file(suffix).write_bytes(content)
+            os.utime(self._file(suffix), (time.time() - age,) * 2)
         else:
-            self.oss.put(content, PLACE._replace(key=PLACE.key + suffix))
+            self.oss.put(content, PLACE._replace(key=PLACE.key + suffix), age=age)
+
+    def stored(self) -> list[str]:
+        """The names of the document and its locks."""
+        if self.oss is None:
+            return sorted(path.name for path in self._file("").parent.iterdir())
+        bucket = Buckets(self.oss.root).get(PLACE.bucket)
+        assert bucket is not None
+        return sorted(key.removeprefix(".links/") for key in bucket.all_keys())
 
     @property
     def document(self) -> Any:

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
 
 import pytest
 
 from handler.keys import parse
 from handler.keys.__main__ import main
+from handler.times import Clock
 from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
 
@@ -81,9 +80,15 @@ def test_add_api_key_prints_only_the_key_and_stores_its_hash(existing: KeysCli) 
 
 
 def test_an_api_key_may_expire(existing: KeysCli) -> None:
-    with patch("handler.keys.__main__.time", SimpleNamespace(time=lambda: 1_772_347_271.9)):
-        assert existing.run(*ADD, "--expires", "90d").status == 0
+    assert existing.run(*ADD, "--expires", "90d", clock=Clock(now=lambda: 1_772_347_271.9)).status == 0
     assert existing.document["api"][-1]["expires_at"] == "2026-05-30T06:41:11Z"
+
+
+def test_the_shares_of_an_api_key_may_be_limited(existing: KeysCli) -> None:
+    assert existing.run(*ADD, "--method", "SHARE", "--max-share", "30d").status == 0
+    assert existing.document["api"][-1]["max_share"] == "30d"
+    assert parse(existing.read() or b"").api[-1].max_share == 30 * 86_400
+    assert "ci: GET SHARE on /reports/; never expires; shares of at most 30 days" in existing.run("show").out
 
 
 def test_a_path_or_method_that_is_given_twice_is_stored_once(existing: KeysCli) -> None:
@@ -151,7 +156,7 @@ def test_retiring_an_unknown_key_lists_the_existing_ones(existing: KeysCli) -> N
 
 
 def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
-    entry = issuer(iss="https://other.example.com", paths=None, methods=None)
+    entry = issuer(iss="https://other.example.com", paths=None, methods=None, max_share="12h")
     existing.write(json.dumps(document(jwt=[issuer(), entry])).encode())
     result = existing.run("show")
     assert (result.status, result.err) == (0, "")
@@ -159,7 +164,7 @@ def test_show_prints_everything_but_secrets(existing: KeysCli) -> None:
         assert fact in result.out
     for fact in (
         "https://id.example.com: HS256, audience links",
-        "the paths of the token",
+        "the methods of the token on the paths of the token; shares of at most 12 hours",
         "team: webhook",
         existing.place,
     ):
@@ -221,6 +226,10 @@ MISUSES = [
     (*ADD, "--expires", "soon"),
     (*ADD, "--expires", "-1d"),
     (*ADD, "--expires", "999999999d"),
+    (*ADD, "--max-share", "30d"),
+    (*ADD, "--method", "SHARE", "--max-share", "59s"),
+    (*ADD, "--method", "SHARE", "--max-share", "long"),
+    (*ADD, "--method", "SHARE", "--max-share", "99999d"),
     ("revoke-api-key",),
     ("rotate-share", "old"),
     ("rotate-share", "--retire"),

@@ -60,11 +60,11 @@ class FullDisk(io.StringIO):
 def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCli) -> None:
     replace, documents = FileKeysStore.replace, []
 
-    def replace_once(store: FileKeysStore, content: bytes) -> None:
+    def replace_once(store: FileKeysStore, content: bytes, issued_at: float) -> None:
         documents.append(content)
         if len(documents) > 1:
             raise KeysStoreError("The keys document cannot be written.", code="refused")
-        replace(store, content)
+        replace(store, content, issued_at)
 
     with patch.object(FileKeysStore, "replace", replace_once), patch.object(sys, "stdout", FullDisk()):
         result = existing.run(*ADD)
@@ -74,7 +74,7 @@ def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCl
 
 
 def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
-    def fail(store: FileKeysStore, content: bytes) -> None:
+    def fail(store: FileKeysStore, content: bytes, issued_at: float) -> None:
         raise KeysStoreError("The keys document cannot be written.", code="refused")
 
     with patch.object(FileKeysStore, "replace", fail):

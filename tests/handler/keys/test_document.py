@@ -108,6 +108,14 @@ INVALID: dict[str, bytes] = {
     "two keys and no kid": serialized(jwt=[rs256(PUBLIC_RSA, {**PUBLIC_RSA, "e": "Aw"})]),
     "a leeway over a minute": serialized(jwt=[issuer(leeway=61)]),
     "a leeway that is true": serialized(jwt=[issuer(leeway=True)]),
+    "a max_share of a key that is no duration": serialized(api=[api("reader", READER, max_share="long")]),
+    "a max_share of a key that is null": serialized(api=[api("reader", READER, max_share=None)]),
+    "a max_share of a key under a minute": serialized(api=[api("reader", READER, max_share="59s")]),
+    "a max_share of an issuer over ten years": serialized(jwt=[issuer(max_share="3661d")]),
+    "an id of an issuer that is empty": serialized(jwt=[issuer(id="")]),
+    "an id of an issuer that is a number": serialized(jwt=[issuer(id=7)]),
+    "an id of an issuer with a colon": serialized(jwt=[issuer(id="a:b")]),
+    "two issuers with one id": serialized(jwt=[issuer(id="a"), issuer(iss="https://other.example.com", id="a")]),
     "two entries of one issuer": serialized(jwt=[issuer(), issuer(aud="another")]),
     "sinks that are a list": serialized(sinks=[]),
     "a sink without a kind": serialized(sinks={"team": {"url": "https://hooks.example.com/EXAMPLE"}}),
@@ -121,6 +129,13 @@ def test_every_member_of_a_valid_document_is_read() -> None:
     assert keys.api[1].expires_at == 1772347871
     assert keys.jwt[0].secret == SECRET
     assert keys.sinks == {"team": {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE"}}
+
+
+def test_max_share_and_the_id_of_an_issuer_are_optional() -> None:
+    old = parse(serialized())
+    assert (old.api[0].max_share, old.jwt[0].max_share, old.jwt[0].id) == (None, None, None)
+    new = parse(serialized(api=[api("reader", READER, max_share="30d")], jwt=[issuer(max_share=3600, id="3f1c")]))
+    assert (new.api[0].max_share, new.jwt[0].max_share, new.jwt[0].id) == (30 * 86_400, 3600, "3f1c")
 
 
 def test_a_string_is_read_like_bytes() -> None:

@@ -14,6 +14,9 @@ from handler import startup
 from handler.config import Location
 from handler.keys import parse
 from handler.keys.__main__ import main
+from handler.keys.location import FileKeysStore
+from handler.keys.lock import locked
+from handler.times import Clock
 from tests.handler.client import KEYS, LINKS, mount
 from tests.handler.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
@@ -78,6 +81,23 @@ def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:
     assert main(["--keys", place, "rotate-share"]) == 0
     assert (tmp_path / "keys.json").is_symlink()
     assert len(parse((tmp_path / "real" / "keys.json").read_bytes()).share) == 2
+
+
+def test_a_document_has_one_lock_whichever_link_leads_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "keys.json"
+    assert main(["--keys", f"file:{real}", "init"]) == 0
+    (tmp_path / "keys.json").symlink_to(real)
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    before = real.read_bytes()
+    paths = (real, tmp_path / "keys.json", tmp_path / "folder" / "keys.json")
+    for path in paths:
+        with locked(FileKeysStore(str(path)), print, clock=Clock()):
+            for other in paths:
+                assert main(["--keys", f"file:{other}", "rotate-share"], lock_timeout=0) == 1
+                assert "is locked by" in capsys.readouterr().err
+    assert real.read_bytes() == before
+    assert list((tmp_path / "real").iterdir()) == [real]
 
 
 def test_a_failed_write_keeps_the_old_file_and_no_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +177,7 @@ def test_the_public_endpoint_is_the_default(option: tuple[str, ...], host: str) 
         patch("handler.keys.__main__._show") as show,
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0
-    store = show.call_args[0][0]
+    store = show.call_args[0][0].store
     assert store.location == Location("examplebucket", ".links/keys.json")
     assert store.client.endpoint.host("examplebucket") == host
 

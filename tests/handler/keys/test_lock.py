@@ -14,7 +14,7 @@ import pytest
 
 from handler.keys.edit import rotate_share
 from signer.times import rfc3339
-from tests.handler.keys.command import ADD, KeysCli, keys_cli
+from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import document
 
 
@@ -54,22 +54,94 @@ def test_show_does_not_use_the_lock(existing: KeysCli) -> None:
 
 
 @pytest.mark.parametrize("age", [0, 240])
-def test_a_recent_lock_is_not_broken(age: float, existing: KeysCli) -> None:
-    lock = held_since(age)
-    existing.write(lock, ".lock")
+@pytest.mark.parametrize("dated", [-86_400, 0, 86_400])
+def test_a_recent_lock_is_not_broken_whatever_time_it_says(age: float, dated: float, existing: KeysCli) -> None:
+    lock = held_since(dated)
+    existing.write(lock, ".lock", age=age)
     result = existing.run(*ADD, "--break-lock")
     assert (result.status, result.out) == (1, "")
     assert "5 minutes" in result.err
     assert existing.read(".lock") == lock
 
 
-@pytest.mark.parametrize("lock", [301, 86_400, b"", b"{", b"[]", b'{"owner": 1, "at": "x"}'])
-def test_break_lock_removes_an_old_lock_and_one_without_a_holder(lock: bytes | int, existing: KeysCli) -> None:
-    existing.write(lock if isinstance(lock, bytes) else held_since(lock), ".lock")
+@pytest.mark.parametrize("age", [301, 86_400])
+@pytest.mark.parametrize("lock", [400, -86_400, b"", b"{", b"[]", b'{"owner": 1, "at": "x"}'])
+def test_break_lock_breaks_a_lock_that_did_not_change_for_five_minutes(
+    lock: bytes | int, age: float, existing: KeysCli
+) -> None:
+    existing.write(lock if isinstance(lock, bytes) else held_since(lock), ".lock", age=age)
     assert existing.run(*ADD).status == 1
     assert existing.run(*ADD, "--break-lock").status == 0
     assert existing.document["api"][-1]["id"] == "ci"
-    assert existing.read(".lock") is None
+    assert existing.stored() == ["keys.json"]
+
+
+def test_the_lock_of_a_writer_that_broke_one_and_crashed_can_be_broken(existing: KeysCli) -> None:
+    existing.write(held_since(400), ".lock", age=900)
+    with patch("handler.keys.lock._release"):
+        assert existing.run(*ADD, "--break-lock").status == 0
+    broken = [name.removeprefix("keys.json") for name in existing.stored()[1:]]
+    assert len(broken) == 2
+    assert existing.run("rotate-share", "--break-lock").status == 1
+    existing.write(existing.read(broken[1]) or b"", broken[1], age=301)
+    assert existing.run("rotate-share").status == 1
+    assert existing.run("rotate-share", "--break-lock").status == 0
+    assert existing.stored() == ["keys.json"]
+    assert existing.run("revoke-api-key", "ci").status == 0
+
+
+def test_a_lock_file_that_is_dated_in_the_future_is_broken_after_five_minutes_without_a_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = SleepingClock()
+    with keys_cli("file", tmp_path, capsys) as cli:
+        cli.write(json.dumps(document()).encode())
+        cli.write(held_since(0), ".lock", age=-86_400)
+        assert cli.run(*ADD).status == 1
+        result = cli.run(*ADD, "--break-lock", clock=clock.clock)
+        assert result.status == 0
+        assert "dated in the future" in result.err
+        assert 300 <= clock.slept <= 305
+        assert cli.stored() == ["keys.json"]
+
+        cli.write(held_since(0), ".lock", age=-86_400)
+        clock = SleepingClock(at={10: lambda: cli.write(held_since(3600), ".lock", age=-86_400)})
+        assert cli.run("rotate-share", "--break-lock", clock=clock.clock).status == 0
+        assert clock.slept >= 310
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("age", [400, -86_400])
+def test_a_slow_writer_whose_lock_was_broken_writes_nothing(age: float, finished: bool, existing: KeysCli) -> None:
+    def slow(document: Any, retired: str | None = None) -> Any:
+        existing.write(existing.read(".lock") or b"", ".lock", age=age)
+        clock = SleepingClock().clock
+        if finished:
+            assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
+        else:
+            with patch("handler.keys.lock._release"):
+                assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
+        return rotate_share(document, retired)
+
+    with patch("handler.keys.edit.rotate_share", slow):
+        assert existing.run("rotate-share").status == 1
+    assert existing.document["api"][-1]["id"] == "ci"
+    assert len(existing.document["share"]) == 2
+
+
+def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(existing: KeysCli) -> None:
+    before = existing.read()
+
+    def wait(document: Any, retired: str | None = None) -> Any:
+        # By now another writer could break the lock before a change sent now has expired.
+        existing.write(existing.read(".lock") or b"", ".lock", age=235)
+        return rotate_share(document, retired)
+
+    with patch("handler.keys.edit.rotate_share", wait):
+        result = existing.run("rotate-share")
+    assert (result.status, result.out) == (1, "")
+    assert "held for too long" in result.err
+    assert existing.read() == before
 
 
 def test_break_lock_without_a_lock_changes_nothing(existing: KeysCli) -> None:

@@ -10,17 +10,20 @@ import pytest
 
 from handler import state
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import api, issuer
+from tests.handler.keys_fixtures import api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
 from tests.handler.share_fixtures import (
     DAY,
     MAKER,
+    READER,
     ShareService,
     share_key,
     share_service,
     share_service_with_oss,
     token,
 )
+
+OTHER_SECRET = b"another secret, of thirty-two bytes"
 
 
 @pytest.fixture
@@ -168,7 +171,105 @@ def test_shares_of_a_token_are_withdrawn_with_its_issuer(plain: ShareService) ->
         assert plain.with_keys(jwt=jwts).open(url).code == "share_maker_gone"
 
 
-def test_a_change_of_the_keys_document_takes_effect_within_a_minute(plain: ShareService) -> None:
+@pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])
+def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(plain: ShareService, name: str | None) -> None:
+    sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=name)])
+    url = sharing.create_share(key=jwt())
+    assert plain.with_keys(jwt=[]).open(url).code == "share_maker_gone"
+    new = "9d0c5b1e8a7f4632" if name is not None else None
+    back = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
+    assert back.open(url).code == "share_maker_gone"
+    assert back.open(back.create_share(key=jwt(key=OTHER_SECRET))).status == 302
+
+
+def test_an_issuer_with_an_id_keeps_its_shares_when_its_secret_is_replaced(plain: ShareService) -> None:
+    url = plain.with_keys(jwt=[issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586")]).create_share(key=jwt())
+    replaced = issuer(methods=["SHARE"], id="3f1c9a0b7d2e4586", secret=base64url(OTHER_SECRET))
+    assert plain.with_keys(jwt=[replaced]).open(url).status == 302
+
+
+ENTRY = {"methods": ["SHARE"], "paths": ["/reports/"]}
+# What changes after a share was made, and the code with which it then answers: the table of docs/shares.md.
+CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
+    ("the key expires", {"api": [api("maker", MAKER, **{**ENTRY, "expires_at": "2026-03-01T06:41:12Z"})]}, None),
+    ("SHARE is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "methods": ["GET"]})]}, None),
+    ("the path is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]}, None),
+    ("max_share is lowered", {"api": [api("maker", MAKER, **ENTRY, max_share="1m")]}, None),
+    ("the key is revoked", {"api": []}, "share_maker_gone"),
+    ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_maker_gone"),
+    ("the share key is retired", {"share": [share_key("next")]}, "share_retired"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
+def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str | None, plain: ShareService) -> None:
+    url = plain.with_keys(api=[api("maker", MAKER, **ENTRY)]).create_share(expires="7d")
+    answer = plain.with_keys(**changes).open(url, now=NOW + DAY)
+    if code is None:
+        assert answer.status == 302
+    else:
+        assert (answer.status, answer.code) == (410, code)
+
+
+def test_a_lower_max_share_of_the_mount_does_not_end_a_share(plain: ShareService) -> None:
+    url = plain.create_share(expires="7d")
+    assert plain.with_mount("/reports/", max_share=60).open(url, now=NOW + DAY).status == 302
+    assert plain.with_mount("/reports/", max_share=None).open(url).code == "share_not_offered"
+
+
+def test_an_issuer_that_loses_share_keeps_its_shares(plain: ShareService) -> None:
+    url = plain.with_keys(jwt=[issuer(methods=["SHARE"])]).create_share(key=jwt())
+    narrowed = plain.with_keys(jwt=[issuer(methods=["HEAD"], paths=["/plans/"])])
+    assert narrowed.open(url, now=NOW + DAY).status == 302
+    assert narrowed.request_share(key=jwt()).status == 404
+
+
+def test_share_includes_reading_and_with_post_taking_uploads(service: ShareService) -> None:
+    only_share = service.with_keys(api=[api("maker", MAKER, methods=["SHARE"])])
+    uploading = only_share.with_mount("/reports/", methods=("GET", "POST"), max_size=1000)
+    assert uploading.request("/reports/q3.pdf", key=MAKER).status == 404
+    assert uploading.open(uploading.create_share()).status == 302
+    form = uploading.open(
+        uploading.create_share(path="/reports/in/", method="POST"),
+        "POST",
+        {"Content-Type": "application/json"},
+        body='{"name": "a.txt", "size": 3, "type": "text/plain"}',
+    )
+    assert form.status == 200
+    assert form.json["fields"]["key"].startswith("reports/in/")
+
+
+@pytest.mark.parametrize(
+    ("expires", "lifetime", "clamped_by"),
+    [
+        (None, 2 * DAY, None),
+        ("1d", DAY, None),
+        ("2d", 2 * DAY, None),
+        ("3d", 2 * DAY, "caller"),
+        ("91d", 2 * DAY, "caller"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
+    kind: str, expires: str | None, lifetime: int, clamped_by: str | None, plain: ShareService
+) -> None:
+    entry = {"methods": ["SHARE"], "max_share": "2d"}
+    limited = plain.with_keys(api=[api("maker", MAKER, **entry)], jwt=[issuer(**entry)])
+    answer = limited.request_share(MAKER if kind == "key" else jwt(), expires=expires)
+    assert answer.json["clamped_by"] == clamped_by
+    assert limited.open(answer.json["url"], now=int(NOW) + lifetime - 1).status == 302
+    assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_ended"
+
+
+def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(plain: ShareService) -> None:
+    def clamped_by(max_share: str) -> object:
+        world = plain.with_keys(api=[api("maker", MAKER, methods=["SHARE"], max_share=max_share)])
+        return world.request_share(expires="100d").json["clamped_by"]
+
+    assert [clamped_by(max_share) for max_share in ("89d", "90d", "91d")] == ["caller", "mount", "mount"]
+
+
+def test_the_change_of_a_document_is_seen_within_a_minute(plain: ShareService) -> None:
     url = plain.create_share()
     document = Path(str(plain.config.keys).removeprefix("file:"))
     changed = plain.with_keys(api=[])
