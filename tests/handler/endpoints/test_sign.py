@@ -225,8 +225,26 @@ class TestPut:
         assert plain.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
 
     def test_overwriting_is_allowed_on_request(self, plain: UploadService) -> None:
-        assert "x-oss-forbid-overwrite" not in plain.sign_put(overwrite=True)["headers"]
-        assert plain.sign_put(overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+        assert "x-oss-forbid-overwrite" not in plain.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+        for overwrite in (None, False):
+            link = plain.sign_put(WRITER, path="/team/a", overwrite=overwrite)
+            assert link["headers"]["x-oss-forbid-overwrite"] == "true"
+
+    @pytest.mark.parametrize("key", [None, WRITER])
+    def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(
+        self, plain: UploadService, key: str | None
+    ) -> None:
+        error = plain.sign_put(key, overwrite=True)["error"]
+        assert (error["status"], error["code"]) == (400, "not_signable")
+        assert "overwrite" in error["detail"]
+        assert plain.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+        allowing = plain.with_mount("/in/", overwrite=True)
+        assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
+        assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
+
+    def test_a_mount_may_forbid_overwriting_to_everyone(self, plain: UploadService) -> None:
+        forbidding = plain.with_mount("/team/", overwrite=False)
+        assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
 
     @pytest.mark.parametrize(
         ("size", "code"),
@@ -304,6 +322,10 @@ class TestPutAtOss:
 
     def test_overwriting_replaces_an_object(self, service: UploadService) -> None:
         service.put("inbox/replaced.txt", b"older")
+        assert "error" in service.sign_put(path="/in/replaced.txt", overwrite=True)
+        assert follow_link(service.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
+        assert service.stored("inbox/replaced.txt") == b"older"
+        service = service.with_mount("/in/", overwrite=True)
         assert follow_link(service.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
         assert service.stored("inbox/replaced.txt") == b"newer"
 
@@ -356,7 +378,7 @@ class TestPutAtOss:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
     def test_an_upload_link_does_nothing_but_upload(self, service: UploadService, method: str) -> None:
         service.put("inbox/there.txt", b"secret")
-        link = service.sign_put(path="/in/there.txt", overwrite=True)
+        link = service.with_mount("/in/", overwrite=True).sign_put(path="/in/there.txt", overwrite=True)
         assert follow_link({**link, "method": method}).status == 403
         assert service.stored("inbox/there.txt") == b"secret"
 
