@@ -224,28 +224,6 @@ class TestPut:
     def test_the_type_is_signed_also_by_default(self, plain: UploadService) -> None:
         assert plain.sign_put()["headers"]["Content-Type"] == "application/octet-stream"
 
-    def test_overwriting_is_allowed_on_request(self, plain: UploadService) -> None:
-        assert "x-oss-forbid-overwrite" not in plain.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
-        for overwrite in (None, False):
-            link = plain.sign_put(WRITER, path="/team/a", overwrite=overwrite)
-            assert link["headers"]["x-oss-forbid-overwrite"] == "true"
-
-    @pytest.mark.parametrize("key", [None, WRITER])
-    def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(
-        self, plain: UploadService, key: str | None
-    ) -> None:
-        error = plain.sign_put(key, overwrite=True)["error"]
-        assert (error["status"], error["code"]) == (400, "not_signable")
-        assert "overwrite" in error["detail"]
-        assert plain.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
-        allowing = plain.with_mount("/in/", overwrite=True)
-        assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
-        assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
-
-    def test_a_mount_may_forbid_overwriting_to_everyone(self, plain: UploadService) -> None:
-        forbidding = plain.with_mount("/team/", overwrite=False)
-        assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
-
     @pytest.mark.parametrize(
         ("size", "code"),
         [
@@ -319,15 +297,6 @@ class TestPutAtOss:
         assert service.stored_headers("inbox/once.txt")["x-oss-meta-owner"] == "someone"
         assert follow_link(link, b"other") == (409, "FileAlreadyExists")
         assert service.stored("inbox/once.txt") == b"hello"
-
-    def test_overwriting_replaces_an_object(self, service: UploadService) -> None:
-        service.put("inbox/replaced.txt", b"older")
-        assert "error" in service.sign_put(path="/in/replaced.txt", overwrite=True)
-        assert follow_link(service.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
-        assert service.stored("inbox/replaced.txt") == b"older"
-        service = service.with_mount("/in/", overwrite=True)
-        assert follow_link(service.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
-        assert service.stored("inbox/replaced.txt") == b"newer"
 
     @pytest.mark.parametrize("content", [b"", b"hell", b"hello!", b"x" * 100_000])
     def test_another_length_is_refused(self, service: UploadService, content: bytes) -> None:
