@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from handler import errors
-from handler.config import load, notices
+from handler.config import load, media_types, notices
 
 from .checks.functions import ENVIRONMENT_BYTES
 
@@ -84,6 +84,10 @@ The mount with the longest `path` that the request's path begins with is used.
 - `methods` may contain {_list(load.METHODS)}.
 - `query` may contain {_list(load.QUERY)}.
 - `endpoint` is {_list(load.ENDPOINTS)}, or an address such as `https://static.example.com`.
+- `inline` may contain the types of this table, each also with a charset: `text/plain; charset=utf-8`. Types that
+  browsers run require `active_content`.
+
+{_extensions()}
 
 ## `[[notice]]`
 
@@ -141,6 +145,14 @@ def _error_table(status_class: int) -> str:
 def _table(first: str, meanings: Mapping[str, str]) -> str:
     rows = [f"| {name if ' ' in name else f'`{name}`'} | {_cell(meaning)} |" for name, meaning in meanings.items()]
     return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
+
+
+def _extensions() -> str:
+    rows = [
+        f"| `{media_type}` | {_list(extensions.split())} | {'yes' if media_types.is_active(media_type) else ''} |"
+        for media_type, extensions in media_types.EXTENSIONS.items()
+    ]
+    return "\n".join(["| type | extensions | browsers run it |", "|---|---|---|", *rows])
 
 
 def _cell(content: str) -> str:

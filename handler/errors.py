@@ -59,7 +59,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     ),
     "size_required": ErrorEntry(400, '"size" (bytes) is required for uploads.', "Add it to the request."),
     "too_large": ErrorEntry(400, "The upload exceeds the maximum size.", "Send a smaller file."),
-    "wrong_type": ErrorEntry(400, "This type of file is not accepted.", "Send the type that the message names."),
+    "wrong_type": ErrorEntry(400, "This type of file is not accepted.", "Send a type that the message allows."),
     "prefix_overlaps": ErrorEntry(400, "Another mount covers objects below this path.", "Use a more specific path."),
     "unauthorized": ErrorEntry(
         401,

@@ -13,6 +13,7 @@ from .context import ExpiryLimit
 from .credentials import RoleCredentials
 from .errors import Problem
 
+CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 MIN_LIFETIME = 60  # seconds that credentials must still be valid, so that their links are of use
 
 
@@ -145,6 +146,37 @@ def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str |
         if limit.seconds < requested:
             source, requested = limit
     return source, requested
+
+
+def read_query(mount: Mount, key: str, params: Mapping[str, str], download: str | None) -> dict[str, str]:
+    """The query to sign for a link that reads an object: what a caller may add, and what the mount lets browsers show.
+
+    `download` is None, "" for the object's own name, or a file name. Raises the 400 `not_signable` for a parameter
+    that would override the mount, `bad_query` or `bad_download`.
+    """
+    shown_as = _shown_as(mount, key)
+    query = {**params, **shown_as}
+    for name in (CONTENT_TYPE, DISPOSITION) if shown_as else ():
+        if name in params and params[name] != shown_as.get(name):
+            raise Problem("not_signable", f"Parameter {name} is not allowed: this mount decides what browsers show.")
+    if download is not None:
+        if DISPOSITION in params:
+            raise Problem("bad_query", f"Use either download or {DISPOSITION}, not both.")
+        query[DISPOSITION] = attachment(download, key)
+    return query
+
+
+def _shown_as(mount: Mount, key: str) -> dict[str, str]:
+    """The type of an object that its mount lists in `inline`; everything else is downloaded. Only the key decides."""
+    if mount.inline is None:
+        return {}
+    from .config.media_types import type_of
+
+    expected = type_of(key)
+    for media_type in mount.inline:
+        if media_type.partition(";")[0] == expected:
+            return {CONTENT_TYPE: media_type}
+    return {DISPOSITION: "attachment"}
 
 
 def attachment(name: str, key: str) -> str:

@@ -36,7 +36,11 @@ class Location(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes)."""
+    """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes).
+
+    `inline` are the media types that links show, None if the object's own type decides. Then, or with
+    `active_content`, uploads may have a type that browsers run.
+    """
 
     path: str
     target: Location
@@ -52,6 +56,13 @@ class Mount(NamedTuple):
     max_share: int | None
     check: bool
     cache: int | None
+    overwrite: bool
+    inline: tuple[str, ...] | None
+    active_content: bool
+
+    @property
+    def allows_uploads(self) -> bool:
+        return not {"PUT", "POST"}.isdisjoint(self.methods)
 
 
 class OssSink(NamedTuple):

@@ -76,6 +76,14 @@ MOUNT_KEYS: Mapping[str, str] = {
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
+    "overwrite": "Whether an upload that requests it may replace an existing object (default: false for anonymous "
+    "mounts, true for others).",
+    "inline": "The types of files, such as image/png, that browsers show; they download all others. The extension of "
+    "the key decides, and callers cannot change it. Default: no type if uploads reach the mount's objects and the "
+    "bucket has a custom domain as the endpoint of any mount; otherwise the type of the object decides.",
+    "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
+    "them in inline. Without it, they are refused if inline is set, or if links show no type by default. Set it on "
+    "every mount that reaches the objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -122,6 +130,10 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         reserved.append(state_location)
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
     mounts = [_read_mount(reader, region, credential_life) for reader in top.tables("mount", MOUNT_KEYS)]
+    if any(mount.endpoint.addressing == "custom" for mount in mounts):
+        from .media_types import protect_domains
+
+        mounts = protect_domains(mounts)
     config = Config(
         region=region,
         mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))),
@@ -188,6 +200,9 @@ def _read_mount(reader: TableReader, region: str, credential_life: int) -> Mount
         max_share=reader.duration("max_share", "1h", 60, MAX_SHARE) if "max_share" in reader.table else None,
         check=reader.boolean("check"),
         cache=_read_cache(reader, access, min(max_expires, credential_life)),
+        overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
+        inline=_read_inline(reader),
+        active_content=reader.boolean("active_content"),
     )
 
 
@@ -198,6 +213,14 @@ def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | No
     if access != "anonymous":
         reader.refuse("cache", 'requires access = "anonymous": links of one caller must not be cached for others')
     return reader.duration("cache", "5m", 10, max_lifetime // 2)
+
+
+def _read_inline(reader: TableReader) -> tuple[str, ...] | None:
+    if "inline" not in reader.table:
+        return None
+    from .media_types import read_inline
+
+    return read_inline(reader)
 
 
 def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
@@ -282,7 +305,7 @@ def _check_content_type(mount: Mount, config: Config) -> None:
     if "response-content-type" not in mount.query:
         return
     for other in config.mounts:
-        if _allows_uploads(other) and mount.target.overlaps(other.target):
+        if other.allows_uploads and mount.target.overlaps(other.target):
             raise InvalidConfig(
                 f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
                 "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
@@ -292,12 +315,8 @@ def _check_content_type(mount: Mount, config: Config) -> None:
 def _check_reserved(mount: Mount, config: Config) -> None:
     """Uploads must not reach the service's own objects; links to them are refused one by one, too."""
     for location in config.reserved:
-        if _allows_uploads(mount) and mount.target.overlaps(location):
+        if mount.allows_uploads and mount.target.overlaps(location):
             raise InvalidConfig(
                 f"mount {mount.path}: it allows uploads, and its target overlaps {location}, which belongs to the "
                 "service itself. Choose another target."
             )
-
-
-def _allows_uploads(mount: Mount) -> bool:
-    return not {"PUT", "POST"}.isdisjoint(mount.methods)

@@ -63,7 +63,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     role, now = credentials_for(invocation.context), invocation.now
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation.config, authorized.mount, role, now, int(now), params["expires"], authorized.limits)
-    oss_id = _initiate(authorized, check_type(params["content_type"]), invocation)
+    oss_id = _initiate(authorized, check_type(params["content_type"], authorized.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
         "upload_id": _seal(upload, authorized, role, invocation),

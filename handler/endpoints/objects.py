@@ -40,7 +40,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if mount.access != "anonymous" and caller is not None and not caller.allows(path, request.method):
         raise Problem("not_found")
     params = request.query
-    query = signed_query(mount, key, oss_params(mount, params), params.get("download")) if params else {}
+    query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
     role = credentials_for(invocation.context)
     if mount.check:
@@ -87,10 +87,7 @@ def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
 
 
 def signed_query(mount: Mount, key: str, params: Mapping[str, object], download: str | None) -> dict[str, str]:
-    """The query parameters to sign, all of them listed by the mount. Raises a 400 `Problem` that names any other.
-
-    `download` is None, "" for the object's own name, or a file name.
-    """
+    """What `links.read_query` returns for a caller's parameters. Raises a 400 `Problem` for one that is not listed."""
     signed: dict[str, str] = {}
     for name, value in params.items():
         if name not in mount.query:
@@ -99,11 +96,7 @@ def signed_query(mount: Mount, key: str, params: Mapping[str, object], download:
             raise Problem("bad_query", f"Parameter {name} must be a string.")
         _check_value(mount, name, value)
         signed[name] = value
-    if download is not None:
-        if "response-content-disposition" in signed:
-            raise Problem("bad_query", "Use either download or response-content-disposition, not both.")
-        signed["response-content-disposition"] = links.attachment(download, key)
-    return signed
+    return links.read_query(mount, key, signed, download)
 
 
 def parameter_not_allowed(name: str) -> Problem:

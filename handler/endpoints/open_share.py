@@ -56,9 +56,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, mount = opened.share, opened.invocation, opened.mount
-    query = {}
-    if attach or share.download is not None:
-        query["response-content-disposition"] = links.attachment(share.download or "", opened.key)
+    query = links.read_query(mount, opened.key, {}, share.download or "" if attach else share.download)
     role = credentials_for(invocation.context)
     if mount.check:
         head_object(mount, opened.key, query, invocation)

@@ -147,7 +147,8 @@ def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocatio
     max_size = min(mount.max_size or 0, MAX_PUT) if upload["max_size"] is None else upload["max_size"]
     content_type = upload["content_type"]
     if content_type is not None:
-        check_type(f"{content_type}any" if content_type.endswith("/") else content_type)
+        # A prefix may include active types: each file has one exact type, which is checked when it is sent.
+        check_type(f"{content_type}any" if content_type.endswith("/") else content_type, mount)
     return {"max_size": check_size(max_size, mount), "max_files": max_files, "content_type": content_type}
 
 

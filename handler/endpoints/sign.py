@@ -59,7 +59,7 @@ def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials) -
         if params or item["download"] is not None:
             raise parameter_not_allowed(next(iter(params), "download"))
         size = check_size(item["size"], authorized.mount)
-        headers = put_headers(headers, size, overwrite=bool(item["overwrite"]))
+        headers = put_headers(headers, size, authorized.mount, overwrite=bool(item["overwrite"]))
         query = {}
     else:
         for name in headers:

@@ -64,7 +64,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     if not 0 <= params["size"] <= upload["max_size"]:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
     # A browser sends an empty type if it knows none.
-    content_type = check_type(params["type"] or None)
+    content_type = check_type(params["type"] or None, opened.mount)
     allowed = upload["content_type"]
     matches = allowed is None or content_type == allowed or (allowed.endswith("/") and content_type.startswith(allowed))
     if not matches:

@@ -11,6 +11,7 @@ from signer.times import rfc3339
 from .. import links
 from ..auth import AuthorizedObject, authorize
 from ..config import Config, Mount
+from ..config.media_types import is_active
 from ..context import Invocation
 from ..credentials import credentials_for
 from ..errors import Problem, bad_body
@@ -66,6 +67,7 @@ def sign_form(
 ) -> tuple[Form, str | None]:
     """A form for an authorized key or prefix, and what limited its lifetime. Raises a `Problem`."""
     config, mount, role, now = invocation.config, authorized.mount, credentials_for(invocation.context), invocation.now
+    check_active_content(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
     try:
         form = post_form(
@@ -106,20 +108,41 @@ def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:
     return size
 
 
-def check_type(content_type: str | None) -> str:
-    """A media type, `application/octet-stream` for None. Raises the 400 `bad_content_type`."""
+def check_type(content_type: str | None, mount: Mount) -> str:
+    """A media type that a mount accepts, `application/octet-stream` for None.
+
+    Raises the 400 `bad_content_type` or `wrong_type`.
+    """
     if content_type is None:
         return DEFAULT_TYPE
     if len(content_type) > 200 or not _MEDIA_TYPE.fullmatch(content_type):
         raise Problem("bad_content_type")
+    check_active_content(content_type, mount)
     return content_type
 
 
-def put_headers(requested: Mapping[str, object], size: int, *, overwrite: bool) -> dict[str, str]:
-    """All headers of a PUT link: a fixed type and length, and no overwriting unless requested.
+def check_active_content(content_type: str, mount: Mount) -> None:
+    """Raises the 400 `wrong_type` for a type or prefix that a mount does not accept because browsers run it."""
+    if mount.inline is None or mount.active_content or not is_active(content_type):
+        return
+    if content_type.endswith("/"):
+        reason = "a prefix includes types that browsers run, such as image/svg+xml. Use a type, such as image/png"
+    else:
+        reason = "browsers run it. Use another type"
+    raise Problem(
+        "wrong_type",
+        f"Type {content_type[:100]} is not accepted on this mount: {reason}, or ask the operator to set active_content "
+        "in links.toml.",
+    )
+
+
+def put_headers(requested: Mapping[str, object], size: int, mount: Mount, *, overwrite: bool) -> dict[str, str]:
+    """All headers of a PUT link: a fixed type and length, and no overwriting unless requested and allowed by the mount.
 
     A caller may add `Content-Type`, `Content-MD5` and `x-oss-meta-*`; a 400 `Problem` names any other header.
     """
+    if overwrite and not mount.overwrite:
+        raise Problem("not_signable", '"overwrite" is not allowed on this mount: uploads replace no existing object.')
     headers: dict[str, str] = {}
     for name, value in requested.items():
         lower = name.lower()
@@ -128,7 +151,7 @@ def put_headers(requested: Mapping[str, object], size: int, *, overwrite: bool) 
         if not isinstance(value, str):
             raise bad_body(f"header {name[:100]!r} must be a string")
         if lower == "content-type":
-            check_type(value)
+            check_type(value, mount)
         if lower == "content-md5" and not _MD5.fullmatch(value):
             raise Problem("bad_content_md5")
         headers[name] = value

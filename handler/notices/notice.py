@@ -142,9 +142,7 @@ class LinkIssuer:
         """A presigned URL and its RFC 3339 expiry."""
         config, context, now, *_ = self._invocation
         rule = notice.rule
-        query = {}
-        if notice.download is not None:
-            query["response-content-disposition"] = links.attachment(notice.download, notice.key)
+        query = links.read_query(rule.mount, notice.key, {}, notice.download)
         if rule.mount.check and rule.on != "created":
             head_object(rule.mount, notice.key, query, self._invocation)
         issued = links.create_link(

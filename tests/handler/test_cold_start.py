@@ -117,6 +117,28 @@ def test_with_the_shipped_configuration_a_redirect_loads_at_most_27_modules_of_o
     assert len(ours) <= 27, ours
 
 
+PROTECTED = """
+region = "cn-hangzhou"
+[[mount]]
+path = "/exampledir/"
+target = "oss://examplebucket/exampledir/"
+access = "anonymous"
+methods = ["GET", "HEAD", "PUT"]
+max_size = "1MB"
+endpoint = "https://static.example.com"
+inline = ["image/png"]
+"""
+
+
+def test_a_mount_that_decides_what_browsers_show_loads_nothing_heavy(tmp_path: Path) -> None:
+    path = tmp_path / "links.toml"
+    path.write_text(PROTECTED)
+    status, modules = loaded(REDIRECTS["a plain path"], path)
+    assert status == 302
+    assert heavy(modules) == []
+    assert "mimetypes" not in modules
+
+
 def test_json_and_problems_load_nothing_heavy(links_toml: Path) -> None:
     for raw, expected in (
         (json.dumps(event(headers={"Accept": "application/json"})).encode(), 200),

@@ -1,0 +1,109 @@
+"""The media types that browsers show, and those that they run as pages or scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from . import InvalidConfig, Mount
+from .reader import TableReader
+
+# The types that a mount may list in `inline`, with their extensions. Python's mimetypes reads files of the system, and
+# its own table differs between the versions of Python: here a link shows the same wherever it was signed.
+EXTENSIONS: Mapping[str, str] = {
+    "application/json": "json",
+    "application/pdf": "pdf",
+    "application/xhtml+xml": "xhtml xht",
+    "application/xml": "xml",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "oga ogg opus",
+    "audio/wav": "wav",
+    "audio/webm": "weba",
+    "image/apng": "apng",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/gif": "gif",
+    "image/heic": "heic",
+    "image/jpeg": "jpg jpeg",
+    "image/png": "png",
+    "image/svg+xml": "svg",
+    "image/tiff": "tif tiff",
+    "image/webp": "webp",
+    "image/x-icon": "ico",
+    "text/calendar": "ics",
+    "text/css": "css",
+    "text/csv": "csv",
+    "text/html": "html htm",
+    "text/javascript": "js mjs",
+    "text/markdown": "md",
+    "text/plain": "txt log",
+    "text/vtt": "vtt",
+    "video/mp4": "mp4 m4v",
+    "video/ogg": "ogv",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+}
+
+_TYPES = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions.split()}
+_LISTED = re.compile(r"[^;]+(?:; charset=[A-Za-z0-9-]+)?")
+_WORD = re.compile(r"[a-z]+")
+# Words of the types that run, as a page or in one. The last two are for types that browsers replace by what they find
+# in the content. Source: the WHATWG's MIME Sniffing Standard.
+_ACTIVE_WORDS = frozenset(
+    ("html", "xhtml", "svg", "xml", "xsl", "javascript", "ecmascript", "jscript", "livescript", "multipart", "unknown")
+)
+
+
+def type_of(key: str) -> str | None:
+    """The type that the extension of a key stands for, None if browsers show no such files."""
+    _, dot, extension = key.rpartition("/")[2].rpartition(".")
+    return _TYPES.get(extension.lower()) if dot else None
+
+
+def is_active(media_type: str) -> bool:
+    """Whether browsers run content of this type as a page or a script.
+
+    A prefix such as "image/" is active, because every one contains an active type: image/svg+xml, video/x+xml.
+    """
+    essence = media_type.partition(";")[0].strip().lower()
+    return essence.endswith("/") or not _ACTIVE_WORDS.isdisjoint(_WORD.findall(essence))
+
+
+def read_inline(reader: TableReader) -> tuple[str, ...]:
+    """The types that a mount lists in `inline`. Raises `InvalidConfig`."""
+    types = reader.strings("inline")
+    for media_type in types:
+        essence = media_type.partition("; ")[0]
+        if not _LISTED.fullmatch(media_type) or essence not in EXTENSIONS:
+            reader.refuse_value("inline", f"must be a list of {', '.join(EXTENSIONS)}, each with or without a charset")
+        if is_active(essence) and not reader.boolean("active_content"):
+            reader.refuse("inline", f"contains {essence}, which browsers run: remove it, or set active_content = true")
+    return types
+
+
+def protect_domains(mounts: Sequence[Mount]) -> list[Mount]:
+    """The mounts with `inline` and `active_content` as they apply, so that no uploaded page runs on a custom domain.
+
+    The signature of a link does not contain its host, so a domain concerns all mounts of its bucket. Raises
+    `InvalidConfig`.
+    """
+    domains = {mount.target.bucket for mount in mounts if mount.endpoint.addressing == "custom"}
+    return [_protect(mount, mounts) if mount.target.bucket in domains else mount for mount in mounts]
+
+
+def _protect(mount: Mount, mounts: Sequence[Mount]) -> Mount:
+    reached = [other for other in mounts if mount.target.overlaps(other.target)]
+    if not any(other.allows_uploads for other in reached):
+        return mount
+    for other in reached:
+        active = next(filter(is_active, mount.inline or ()), None)
+        if active is not None and other.allows_uploads and not other.active_content:
+            raise InvalidConfig(
+                f"mount {mount.path}: inline contains {active}, and uploads to the mount {other.path} reach the same "
+                "objects: a stranger's page could run on your domain. Remove it, or set active_content = true on both."
+            )
+    active_content = all(other.active_content for other in reached)
+    return mount._replace(inline=mount.inline or (), active_content=active_content)

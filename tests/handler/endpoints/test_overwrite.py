@@ -1,0 +1,54 @@
+"""`"overwrite": true` on PUT links: an anonymous mount must allow it, because everyone can request it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler.upload_fixtures import WRITER, UploadService, follow_link, upload_service, upload_service_with_oss
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> UploadService:
+    return upload_service(tmp_path)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[UploadService]:
+    with upload_service_with_oss(tmp_path) as running:
+        yield running
+
+
+def test_overwriting_is_allowed_on_request(plain: UploadService) -> None:
+    assert "x-oss-forbid-overwrite" not in plain.sign_put(WRITER, path="/team/a", overwrite=True)["headers"]
+    for overwrite in (None, False):
+        link = plain.sign_put(WRITER, path="/team/a", overwrite=overwrite)
+        assert link["headers"]["x-oss-forbid-overwrite"] == "true"
+
+
+@pytest.mark.parametrize("key", [None, WRITER])
+def test_an_anonymous_mount_allows_overwriting_only_if_it_says_so(plain: UploadService, key: str | None) -> None:
+    error = plain.sign_put(key, overwrite=True)["error"]
+    assert (error["status"], error["code"]) == (400, "not_signable")
+    assert "overwrite" in error["detail"]
+    assert plain.sign_put(key, overwrite=False)["headers"]["x-oss-forbid-overwrite"] == "true"
+    allowing = plain.with_mount("/in/", overwrite=True)
+    assert "x-oss-forbid-overwrite" not in allowing.sign_put(key, overwrite=True)["headers"]
+    assert "x-oss-forbid-overwrite" in allowing.sign_put(key)["headers"]
+
+
+def test_a_mount_may_forbid_overwriting_to_everyone(plain: UploadService) -> None:
+    forbidding = plain.with_mount("/team/", overwrite=False)
+    assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
+
+
+def test_overwriting_replaces_an_object(service: UploadService) -> None:
+    service.put("inbox/replaced.txt", b"older")
+    assert "error" in service.sign_put(path="/in/replaced.txt", overwrite=True)
+    assert follow_link(service.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
+    assert service.stored("inbox/replaced.txt") == b"older"
+    service = service.with_mount("/in/", overwrite=True)
+    assert follow_link(service.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
+    assert service.stored("inbox/replaced.txt") == b"newer"
