@@ -84,7 +84,8 @@ class OssClient(NamedTuple):
     ) -> OssResponse:
         """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
-        `headers` are signed where OSS signs them; `unsigned` headers are only sent.
+        A location with an empty key is the bucket itself. `headers` are signed where OSS signs them; `unsigned` headers
+        are only sent.
         """
         from requests import RequestException
         from requests.exceptions import ConnectionError as ConnectionFailed
@@ -92,7 +93,7 @@ class OssClient(NamedTuple):
         link = presign(
             method,
             location.bucket,
-            location.key,
+            location.key or None,
             credentials=self.credentials,
             endpoint=self.endpoint,
             expires_in=EXPIRES_IN,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handler import state
-from handler.shares import records
+from handler.shares import uses as share_uses
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.share_fixtures import (
@@ -198,7 +198,7 @@ class TestLimited:
     def test_an_old_nonce_is_not_accepted_again(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
         url = service.create_share(max_uses=1)
         assert service.use(url, NONCE).status == 303
-        monkeypatch.setattr(records, "REUSE", -1.0)
+        monkeypatch.setattr(share_uses, "REUSE", -1.0)
         assert service.use(url, NONCE).code == "share_used_up"
 
     @pytest.mark.parametrize(
