@@ -146,7 +146,7 @@ def state_for(invocation: Invocation) -> State:
 
 
 def _read_list(response: OssResponse, prefix_length: int) -> tuple[list[ListedObject], str]:
-    """The objects in a response, and the token for the next ones, "" if there are none."""
+    """The objects in a response, and the token for the next response, "" after the last."""
     from datetime import datetime, timezone
     from urllib.parse import unquote
     from xml.etree import ElementTree

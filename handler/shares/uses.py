@@ -63,7 +63,8 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
     while True:
         claims = _claims(state, record_id)
         own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
-        if own is not None:
+        # Claimed again, because only a claim notices that versioning was enabled meanwhile.
+        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next((number for number in range(1, uses + 1) if number not in taken), None)
@@ -103,7 +104,7 @@ def claim_file(
         present = arrived(state, folder)
         newest = max((claim.number for claim in claims), default=0)
         own = _own(state, record_id, claims, body) if again else None
-        if own is not None:
+        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
             left = FORMS - own.age
             # OSS refuses a second file for the number of one that arrived, which tells its sender so.
             if own.number in present or left >= MIN_FORM:
