@@ -8,9 +8,11 @@ from hashlib import sha256
 
 import pytest
 
-from handler import state
+from handler import oss, state
 from handler.config import Location
 from handler.shares import uses
+from signer import Endpoint
+from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import BUCKET, watch_requests
 from tests.handler.upload_fixtures import (
     WRITER,
@@ -204,6 +206,35 @@ class TestArrivals:
             service.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
         for number in (1, 2, 3):
             assert service.request_form(url, nonce=f"{NONCE}{number}", again=True).json["number"] == number
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
+    service: UploadService, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    url = service.create_upload_share(max_files=3)
+    assert service.oss is not None
+    nonces = [f"{NONCE}{number}" for number in range(8)]
+    with unsteady_oss(service.oss.url, seed) as (address, unsteady):
+        flaky = service._replace(
+            config=service.config._replace(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+        )
+        monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
+        numbers: dict[str, int] = {}
+        for settled in (False, True):
+            if settled:
+                unsteady.settle()
+                monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
+            with ThreadPoolExecutor(8) as threads:
+                for nonce, response in zip(
+                    nonces * 2,
+                    threads.map(lambda nonce: flaky.request_form(url, nonce=nonce, again=True), nonces * 2),
+                    strict=True,
+                ):
+                    assert response.status in ((200, 410) if settled else (200, 410, 503))
+                    if response.status == 200:
+                        assert numbers.setdefault(nonce, response.json["number"]) == response.json["number"]
+    assert sorted(numbers.values()) == [1, 2, 3]
 
 
 class TestFixedFields:
