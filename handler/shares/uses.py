@@ -77,8 +77,8 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
 
 def arrived(state: State, folder: Location) -> frozenset[int]:
     """The numbers of the files in the folder of an upload share."""
-    # "0" precedes every number, so that other objects in the folder cost no requests.
-    matches = (_FILE.match(file.name) for file in state.list_objects(folder, after="0"))
+    # The numbers follow "0" and precede letters, so one page has them all, whatever else is in the folder.
+    matches = (_FILE.match(file.name) for file in islice(state.list_objects(folder, after="0"), PAGE))
     return frozenset(int(match[1]) for match in matches if match)
 
 

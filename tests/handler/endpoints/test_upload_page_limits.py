@@ -128,11 +128,17 @@ class TestArrivals:
         assert submit_form(again, b"other") == (409, "FileAlreadyExists")
         assert files_left(service, url) == 1
 
-    def test_other_objects_in_the_folder_do_not_count(self, service: UploadService) -> None:
+    def test_other_objects_in_the_folder_neither_count_nor_cost(
+        self, service: UploadService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(state, "PAGE", 2)
+        monkeypatch.setattr(uses, "PAGE", 2)
         url = service.create_upload_share(max_files=1)
-        for name in ("", "notes.txt", "thumbnails/1-a.txt", "1.txt", "0-a.txt", "-1-a.txt"):
+        for name in ("", "notes.txt", "thumbnails/1-a.txt", "1.txt", "0-a.txt", "-1-a.txt", "b.txt"):
             service.put(f"inbox/{share_id(url)}/{name}", b"by the owner")
+        requests = watch_requests(monkeypatch)
         assert files_left(service, url) == 1
+        assert len(requests) == 3  # the record, the claims, the files
 
     def test_a_file_that_the_owner_removes_makes_room(self, service: UploadService) -> None:
         url = service.create_upload_share(max_files=1)
