@@ -73,7 +73,7 @@ def function_statements(props: Props, links: Config) -> list[Statement]:
     """What a function may do, one statement per mount."""
     mounts = sorted(links.mounts, key=lambda mount: mount.path)
     if is_web(props):
-        allowed = [statements.mount_statement(mount) for mount in mounts]
+        allowed = [statements.mount_statement(mount) for mount in mounts] + statements.list_statements(links)
     else:
         notified = {notice.mount.path for notice in links.notices}
         allowed = [statements.mount_statement(mount, ("GET",)) for mount in mounts if mount.path in notified]

@@ -53,9 +53,7 @@ def trust_policy(service: str) -> Document:
 
 def object_arn(location: Location, *, prefix: bool = True) -> str:
     """The ARN of one object, or of every key with this prefix. Raises `DeployError` for RAM's wildcards."""
-    if re.search(r"[*?]", location.key):
-        raise DeployError(f"{location} must not contain * or ?: for RAM they are wildcards that match other objects.")
-    return f"acs:oss:*:*:{location.bucket}/{location.key}{'*' if prefix else ''}"
+    return f"acs:oss:*:*:{location.bucket}/{_literal(location)}{'*' if prefix else ''}"
 
 
 def mount_statement(mount: Mount, methods: Sequence[str] | None = None) -> Statement:
@@ -79,6 +77,28 @@ def keys_statements(links: Config) -> list[Statement]:
 
 def state_statements(links: Config) -> list[Statement]:
     return [_allow(["oss:GetObject", "oss:PutObject"], object_arn(links.state))] if links.state else []
+
+
+def list_statements(links: Config) -> list[Statement]:
+    """The service counts uses, and files that arrived, with lists of exactly these prefixes.
+
+    Source: the OSS page "RAM policies", on oss:ListObjects and the condition oss:Prefix.
+    """
+    prefixes: dict[str, set[str]] = {}
+    if links.state and any(mount.max_share for mount in links.mounts):
+        prefixes.setdefault(links.state.bucket, set()).add(f"{links.state.key}uses/")
+        for mount in links.mounts:
+            if mount.max_share and "POST" in mount.methods:
+                prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
+    return [
+        {
+            **_allow(["oss:ListObjects"], f"acs:oss:*:*:{bucket}"),
+            "Condition": {
+                "StringLike": {"oss:Prefix": [f"{_literal(Location(bucket, key))}*" for key in sorted(keys)]}
+            },
+        }
+        for bucket, keys in sorted(prefixes.items())
+    ]
 
 
 def sink_statement(target: Location) -> Statement:
@@ -153,6 +173,13 @@ def lifecycle(links: Config) -> dict[str, list[Document]]:
 
 def _function_arns(name: str, region: str) -> tuple[str, str]:
     return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"
+
+
+def _literal(location: Location) -> str:
+    """The key, which RAM takes literally. Raises `DeployError` if it would not."""
+    if re.search(r"[*?]", location.key):
+        raise DeployError(f"{location} must not contain * or ?: for RAM they are wildcards that match other objects.")
+    return location.key
 
 
 def _allow(actions: Sequence[str], *resources: str) -> Statement:

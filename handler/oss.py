@@ -111,8 +111,8 @@ class OssClient(NamedTuple):
     ) -> OssResponse:
         """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
-        `headers` are signed where OSS signs them; `unsigned` headers are only sent. OSS accepts the request until
-        `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
+        A location with an empty key is the bucket itself. `headers` are signed where OSS signs them; `unsigned` headers
+        are only sent. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
         from requests import RequestException
         from requests.exceptions import ConnectionError as ConnectionFailed
@@ -120,7 +120,7 @@ class OssClient(NamedTuple):
         link = presign(
             method,
             location.bucket,
-            location.key,
+            location.key or None,
             credentials=self.credentials,
             endpoint=self.endpoint,
             expires_in=EXPIRES_IN,

@@ -6,14 +6,17 @@ in a bucket that never had versioning; otherwise OSS ignores the header (OSS pag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .config import Location
 from .context import Invocation
 from .errors import Problem
 from .oss import OssClient, OssResponse, OssUnavailable, client_for
+from .times import parse_rfc3339
 
 ATTEMPTS = 3
+PAGE = 1000  # objects in one response of a list, the maximum of OSS
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 
 # When each state prefix was last seen to refuse overwriting, in Unix seconds.
@@ -24,6 +27,14 @@ class StoredObject(NamedTuple):
     """The bytes of an object, and its age in seconds by the clock of OSS."""
 
     body: bytes
+    age: float
+
+
+class ListedObject(NamedTuple):
+    """An object of a list: `name` follows the prefix, `etag` has lower-case letters, `age` is as in `StoredObject`."""
+
+    name: str
+    etag: str
     age: float
 
 
@@ -44,6 +55,37 @@ class State(NamedTuple):
         if response.status == 404 and response.code == "NoSuchKey":
             return None
         raise Problem("state_unavailable")
+
+    def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
+        """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
+
+        One request for each `PAGE` objects that are used. Source: the OSS page "ListObjectsV2".
+        """
+        query = {
+            "list-type": "2",
+            "prefix": prefix.key,
+            "delimiter": "/",
+            "encoding-type": "url",
+            "max-keys": str(PAGE),
+        }
+        if after:
+            query["start-after"] = prefix.key + after
+        while True:
+            try:
+                response = self.client.request("GET", Location(prefix.bucket, ""), query=query)
+            except OssUnavailable:
+                raise Problem("state_unavailable") from None
+            if not response.ok:
+                raise Problem("state_unavailable")
+            objects, token = _read_list(response, len(prefix.key))
+            yield from objects
+            if not token:
+                return
+            query["continuation-token"] = token
+
+    def list_folder(self, name: str) -> Iterator[ListedObject]:
+        """The objects of a folder of the state prefix, as `list_objects`."""
+        return self.list_objects(self._at(name))
 
     def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
         """Writes or overwrites an object; with `retry`, again once after a connection error."""
@@ -99,6 +141,26 @@ def state_for(invocation: Invocation) -> State:
     if prefix is None:
         raise Problem("state_required")
     return State(client_for(invocation), prefix)
+
+
+def _read_list(response: OssResponse, prefix_length: int) -> tuple[list[ListedObject], str]:
+    """The objects in a response, and the token for the next response, "" after the last."""
+    from urllib.parse import unquote
+    from xml.etree import ElementTree
+
+    responded = response.time("date")
+    objects = []
+    try:
+        page = ElementTree.fromstring(response.body)
+        for entry in page.iter("Contents"):
+            modified = parse_rfc3339(entry.findtext("LastModified", ""))
+            age = 0.0 if responded is None or modified is None else responded - modified
+            etag = entry.findtext("ETag", "").strip('"').lower()
+            objects.append(ListedObject(unquote(entry.findtext("Key", ""))[prefix_length:], etag, age))
+    except (ElementTree.ParseError, ValueError):
+        raise Problem("state_unavailable") from None
+    is_truncated = page.findtext("IsTruncated") == "true"
+    return objects, page.findtext("NextContinuationToken", "") if is_truncated else ""
 
 
 def _age(response: OssResponse) -> float:

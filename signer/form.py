@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,6 +24,12 @@ FILE_NAME = "${filename}"
 # For clients that do not set the type: one that matches each prefix.
 _DEFAULT_TYPES = {"image/": "image/jpeg", "text/": "text/plain", "audio/": "audio/mpeg", "video/": "video/mp4"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]+(?:; ?charset=[a-z0-9-]+)?)?", re.IGNORECASE)
+# Lower-case, as in the examples of OSS: so a field matches its condition whether or not OSS regards their case.
+_FIXED = re.compile(
+    r"cache-control|content-disposition|content-encoding|x-oss-storage-class|x-oss-server-side-encryption"
+    r"|x-oss-meta-[a-z0-9-]+"
+)
+_FIXED_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
 class Form(NamedTuple):
@@ -55,6 +62,7 @@ def post_form(
     min_size: int = 0,
     content_type: str | None = None,
     overwrite: bool = False,
+    fixed: Mapping[str, str] | None = None,
     expires_in: int = 900,
     now: datetime | float | None = None,
 ) -> Form:
@@ -63,7 +71,8 @@ def post_form(
     `key` is the object's key, or a prefix that ends with "/" (or "", the entire bucket): the client then chooses the
     rest, by default the file's name. `content_type` is the object's type, or a prefix such as "image/": the client
     then sets the field `x-oss-content-type`, which OSS prefers to all others. Without `overwrite`, an existing object
-    is not replaced. `expires_in` is in seconds, 1 to 604800. Raises a subclass of `SignerError`.
+    is not replaced. `fixed` are further fields that the client cannot change, with lower-case names, such as
+    "cache-control". `expires_in` is in seconds, 1 to 604800. Raises a subclass of `SignerError`.
     """
     names.check_bucket(bucket)
     is_prefix = key == "" or key.endswith("/")
@@ -82,18 +91,26 @@ def post_form(
             "text/.",
             "content_type",
         )
+    for name, value in (fixed or {}).items():
+        if not _FIXED.fullmatch(name) or not _FIXED_VALUE.fullmatch(value):
+            raise InvalidForm(
+                f"Invalid fixed field {name!r}: expected a header of an object in lower case, such as cache-control or "
+                "x-oss-storage-class, and a value of visible ASCII.",
+                "fixed",
+            )
     context = signing_context(credentials, endpoint, seconds(now), expires_in)
-    fixed = {
+    pinned = {
         **context.parameters,
         **({} if overwrite else {"x-oss-forbid-overwrite": "true"}),
         # OSS accepts fields that no condition names, so the policy fixes the ACL: the bucket's own.
         "x-oss-object-acl": "default",
         "success_action_status": "200",
+        **(fixed or {}),
     }
-    conditions: list[object] = [{"bucket": bucket}, *({name: value} for name, value in fixed.items())]
+    conditions: list[object] = [{"bucket": bucket}, *({name: value} for name, value in pinned.items())]
     conditions.append(["starts-with" if is_prefix else "eq", "$key", key])
     conditions.append(["content-length-range", min_size, max_size])
-    fields = {"key": key + FILE_NAME if is_prefix else key, **fixed}
+    fields = {"key": key + FILE_NAME if is_prefix else key, **pinned}
     if content_type is not None:
         is_type_prefix = content_type.endswith("/")
         conditions.append(["starts-with" if is_type_prefix else "eq", "$x-oss-content-type", content_type])

@@ -11,14 +11,25 @@ from signer.times import rfc3339
 
 from .. import audit, pages
 from ..auth import AuthorizedObject
+from ..config import Location
+from ..context import ExpiryLimit
 from ..errors import Problem, bad_body
 from ..response import Response, json_response, wants_json
-from ..shares import records
+from ..shares import uses
 from ..shares.opening import OpenedShare, TrackedShare, is_nonce
 from .uploads import MAX_PUT, check_type, sign_form
 
 MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes
+
+# Anyone may send a form, so it leaves nothing open that has a harmless value. "identity" is the default of OSS.
+FIXED_FIELDS = {
+    "x-oss-storage-class": "Standard",
+    "x-oss-server-side-encryption": "AES256",
+    "content-disposition": "attachment",
+    "content-encoding": "identity",
+    "cache-control": "no-cache",
+}
 
 # "$" too: OSS replaces ${filename} in the key of a form.
 _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f/\\${pages.DIRECTION}]")
@@ -34,7 +45,7 @@ def answer(opened: OpenedShare) -> Response:
     upload = {**upload, "max_size": min(upload["max_size"], opened.mount.max_size or 0, MAX_PUT)}
     if request.method == "POST":
         return _form(opened, tracked, upload)
-    files_left = upload["max_files"] - records.used(tracked.state, tracked.id, upload["max_files"])
+    files_left = uses.files_left(tracked.state, tracked.id, _folder(opened, tracked), upload["max_files"])
     if wants_json(request):
         expires_at = rfc3339(opened.share.expires_at)
         return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
@@ -58,6 +69,10 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
+def _folder(opened: OpenedShare, tracked: TrackedShare) -> Location:
+    return Location(opened.mount.target.bucket, f"{opened.key}{tracked.id}/")
+
+
 def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) -> Response:
     """200 with the form for one exact key, `{prefix}{share id}/{n}-{safe name}`."""
     params = opened.request.json(MEMBERS, required=("name", "size"))
@@ -75,12 +90,13 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     invocation, mount = opened.invocation, opened.mount
     name = safe_name(params["name"])
     # The claim contains the name: otherwise one number would be valid for any number of keys.
-    claim = sha256(f"{nonce}\n{name}".encode()).hexdigest()
-    again = bool(params["again"])
-    number = records.claim_file(tracked.state, tracked.id, upload["max_files"], claim, invocation.now, again=again)
-    key = f"{opened.key}{tracked.id}/{number}-{name}"
-    authorized = AuthorizedObject(mount, opened.path, key, opened.limits())
-    form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type)
+    identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
+    folder, max_files, again = _folder(opened, tracked), upload["max_files"], bool(params["again"])
+    claimed = uses.claim_file(tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again)
+    key = f"{folder.key}{claimed.number}-{name}"
+    limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
+    authorized = AuthorizedObject(mount, opened.path, key, limits)
+    form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
     facts = invocation.facts
     facts["mount"], facts["bucket"], facts["key"] = mount.path, mount.target.bucket, audit.path(key)
     facts["expires_in"], facts["clamped_by"] = form.expires_in, clamped_by
@@ -89,7 +105,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
             "url": form.url,
             "fields": form.fields,
             "expires_at": rfc3339(form.expires_at.timestamp()),
-            "number": number,
+            "number": claimed.number,
             "nonce": nonce,
         }
     )

@@ -64,8 +64,12 @@ def sign_form(
     content_type: str,
     *,
     expires: str | None = None,
+    fixed: Mapping[str, str] | None = None,
 ) -> tuple[Form, str | None]:
-    """A form for an authorized key or prefix, and what limited its lifetime. Raises a `Problem`."""
+    """A form for an authorized key or prefix, and what limited its lifetime; `fixed` are further fields.
+
+    Raises a `Problem`.
+    """
     config, mount, role, now = invocation.config, authorized.mount, credentials_for(invocation.context), invocation.now
     check_active_content(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
@@ -78,6 +82,7 @@ def sign_form(
             max_size=max_size,
             min_size=min_size,
             content_type=content_type,
+            fixed=fixed,
             expires_in=expires_in,
             now=int(now),
         )

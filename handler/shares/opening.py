@@ -10,7 +10,7 @@ from ..errors import Problem
 from ..keys import cache
 from ..request import Request
 from ..state import State, state_for
-from . import Share, records
+from . import Share, records, uses
 from . import read as read_share
 
 _NONCE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -24,14 +24,14 @@ class TrackedShare(NamedTuple):
     record: records.Record
 
     def uses_left(self) -> int | None:
-        """The remaining downloads or files, None without a limit. Raises the 503 `state_unavailable`."""
-        uses = self.record.uses
-        return None if uses is None else uses - records.used(self.state, self.id, uses)
+        """The remaining downloads, None without a limit. Raises the 503 `state_unavailable`."""
+        maximum = self.record.uses
+        return None if maximum is None else maximum - uses.used(self.state, self.id)
 
     def claim_use(self, nonce: str, now: float) -> None:
         """Claims a use if they are limited. Raises the 410 `share_used_up`, or a 503."""
         if self.record.uses is not None:
-            records.claim_use(self.state, self.id, self.record.uses, nonce, now)
+            uses.claim_use(self.state, self.id, self.record.uses, nonce, now)
 
 
 class OpenedShare(NamedTuple):

@@ -1,4 +1,4 @@
-"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`, and its uses."""
+"""The record of a limited or revocable share in the state prefix, `shares/{id}.json`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from ..errors import Problem
 from ..state import State
-
-REUSE = 600.0  # seconds in which the same page may send its form again without another use
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "path": str,
@@ -75,51 +73,5 @@ def load_active(state: State, record_id: str) -> Record:
     return record
 
 
-def used(state: State, record_id: str, uses: int) -> int:
-    """How many uses are claimed. They are claimed in order, so a binary search finds it."""
-    low, high = 0, uses
-    while low < high:
-        middle = (low + high + 1) // 2
-        if state.read(_use(record_id, middle)) is None:
-            high = middle - 1
-        else:
-            low = middle
-    return low
-
-
-def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
-    """The number of the use that `nonce` claims now or claimed in the last ten minutes.
-
-    Raises the 410 `share_used_up` if other nonces hold all uses, and a 503 if the state is unavailable.
-    """
-    state.probe(now)
-    for number in range(1, uses + 1):
-        claimed = state.claim(_use(record_id, number), nonce.encode())
-        if claimed.body == nonce.encode() and claimed.age <= REUSE:
-            return number
-    raise Problem("share_used_up")
-
-
-def claim_file(state: State, record_id: str, files: int, claim: str, now: float, *, again: bool) -> int:
-    """The number of a file of an upload share for `claim`: a free one, or with `again` the one that it already holds.
-
-    Raises the 410 `share_full` if other claims hold all numbers, and a 503 if the state is unavailable.
-    """
-    state.probe(now)
-    taken = used(state, record_id, files)
-    for number in range(taken, 0, -1) if again else ():
-        stored = state.read(_use(record_id, number))
-        if stored is not None and stored.body == claim.encode():
-            return number
-    for free in range(taken + 1, files + 1):
-        if state.claim(_use(record_id, free), claim.encode()).body == claim.encode():
-            return free
-    raise Problem("share_full")
-
-
 def _name(record_id: str) -> str:
     return f"shares/{record_id}.json"
-
-
-def _use(record_id: str, number: int) -> str:
-    return f"uses/{record_id}/{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,10 +62,11 @@ target    = "oss://${LINK_BUCKET}/reports/"
 max_share = "90d"
 
 [[mount]]
-path     = "/in/"
-target   = "oss://other-bucket/in/"
-methods  = ["PUT", "POST"]
-max_size = "10MB"
+path      = "/in/"
+target    = "oss://other-bucket/in/"
+methods   = ["PUT", "POST"]
+max_size  = "10MB"
+max_share = "30d"
 """
 NOTICES = """
 [[sink]]
@@ -83,9 +85,16 @@ def allow(actions: list[str], *resources: str) -> Document:
     return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
 
 
+def list_below(bucket: str, *prefixes: str) -> Document:
+    listing = allow(["oss:ListObjects"], f"acs:oss:*:*:{bucket}")
+    return {**listing, "Condition": {"StringLike": {"oss:Prefix": list(prefixes)}}}
+
+
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
 IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
 STATE = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/state/*")
+LIST_STATE = list_below("examplebucket", ".links/state/uses/*")
+LIST_IN = list_below("other-bucket", "in/*")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
 KEYS_PROTECTED = {
     "Effect": "Deny",
@@ -106,7 +115,27 @@ def statements_of(documents: Document, role: str) -> list[Document]:
 
 
 def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> None:
-    assert statements_of(policies_for(tmp_path), "links-http") == [IN, REPORTS, STATE, KEYS, KEYS_PROTECTED]
+    assert statements_of(policies_for(tmp_path), "links-http") == [
+        IN,
+        REPORTS,
+        LIST_STATE,
+        LIST_IN,
+        STATE,
+        KEYS,
+        KEYS_PROTECTED,
+    ]
+
+
+def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
+    for changed, lists in (
+        (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
+        (LINKS.replace('["PUT", "POST"]', '["PUT"]'), [LIST_STATE]),
+        (LINKS.replace("other-bucket", "${LINK_BUCKET}"), [list_below("examplebucket", ".links/state/uses/*", "in/*")]),
+        (re.sub(r"max_share.*\n", "", LINKS), []),
+        (re.sub(r"state .*\n", "", LINKS), []),
+    ):
+        http = statements_of(policies_for(tmp_path, changed), "links-http")
+        assert [statement for statement in http if "oss:ListObjects" in statement["Action"]] == lists
 
 
 def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
@@ -120,29 +149,33 @@ def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_p
     ]
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[str, str, list[Document]]] = {
     "versionId": (
         'max_share = "90d"',
         'max_share = "90d"\nquery = ["versionId"]',
-        allow(["oss:GetObject", "oss:GetObjectVersion"], "acs:oss:*:*:examplebucket/reports/*"),
+        [allow(["oss:GetObject", "oss:GetObjectVersion"], "acs:oss:*:*:examplebucket/reports/*")],
     ),
     "methods": (
         '["PUT", "POST"]',
         '["POST"]',
-        allow(["oss:PutObject"], "acs:oss:*:*:other-bucket/in/*"),
+        [allow(["oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")],
     ),
-    "bucket": ("other-bucket", "third-bucket", allow(IN["Action"], "acs:oss:*:*:third-bucket/in/*")),
+    "bucket": (
+        "other-bucket",
+        "third-bucket",
+        [allow(IN["Action"], "acs:oss:*:*:third-bucket/in/*"), list_below("third-bucket", "in/*")],
+    ),
     "prefix": (
         "BUCKET}/reports/",
         "BUCKET}/reports/2026/",
-        allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/2026/*"),
+        [allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/2026/*")],
     ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_mount_changes_exactly_one_statement(change: str, tmp_path: Path) -> None:
-    old, new, statement = CHANGES[change]
+def test_a_changed_mount_changes_only_its_statements(change: str, tmp_path: Path) -> None:
+    old, new, expected = CHANGES[change]
     before, after = policies_for(tmp_path), policies_for(tmp_path, LINKS.replace(old, new))
     assert old in LINKS
     changed = [
@@ -150,7 +183,7 @@ def test_a_changed_mount_changes_exactly_one_statement(change: str, tmp_path: Pa
         for pair in zip(statements_of(before, "links-http"), statements_of(after, "links-http"), strict=True)
         if pair[0] != pair[1]
     ]
-    assert [pair[1] for pair in changed] == [statement]
+    assert [pair[1] for pair in changed] == expected
     assert before["deployer"] == after["deployer"]
     assert statements_of(before, "links-events") == statements_of(after, "links-events")
 
@@ -164,12 +197,18 @@ def test_a_new_mount_adds_one_statement(tmp_path: Path) -> None:
     assert len(after) == len(before) + 1
 
 
-def test_no_role_may_access_everything_or_list_anything(tmp_path: Path) -> None:
+def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
     documents = policies_for(tmp_path)
     for role in documents["roles"].values():
         for statement in role["policy"]["Statement"]:
-            assert all(resource.count("/") and not resource.endswith(":*") for resource in statement["Resource"])
-            assert not any("*" in action or "List" in action for action in statement["Action"])
+            assert not any("*" in action for action in statement["Action"])
+            if any("List" in action for action in statement["Action"]):
+                assert statement["Action"] == ["oss:ListObjects"]
+                prefixes = statement["Condition"]["StringLike"]["oss:Prefix"]
+                assert prefixes
+                assert all(prefix.endswith("/*") for prefix in prefixes)
+            else:
+                assert all(resource.count("/") and not resource.endswith(":*") for resource in statement["Resource"])
 
 
 @pytest.mark.parametrize("key", ["a*/", "what?/"])

@@ -7,11 +7,13 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
+import pytest
 
 from handler import oss
 from handler.config import Config, Location
@@ -128,6 +130,19 @@ class OssClock:
         return time.time() + self.offset
 
 
+def watch_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list of the keys that the service requests from OSS from now on, "" for a list of objects."""
+    keys: list[str] = []
+    send = OssClient.request
+
+    def record(client: OssClient, method: str, location: Location, **options: Any) -> oss.OssResponse:
+        keys.append(location.key)
+        return send(client, method, location, **options)
+
+    monkeypatch.setattr(OssClient, "request", record)
+    return keys
+
+
 class LocalOss(NamedTuple):
     """A running local OSS with one bucket, and a client with the function's credentials."""
 
@@ -150,6 +165,25 @@ class LocalOss(NamedTuple):
 
     def get(self, place: Location = PLACE) -> Any:
         return json.loads(self.store.get(place).body)
+
+    def change(self, key: str, *, seconds_older: float = 0, etag: str | None = None) -> None:
+        """Changes what OSS knows about an object: when it was written, its ETag."""
+        bucket = Buckets(self.root).get(BUCKET)
+        assert bucket is not None
+        opened = bucket.open(key)
+        assert opened is not None
+        record = replace(
+            opened.record, modified=opened.record.modified - seconds_older, etag=etag or opened.record.etag
+        )
+        with bucket.draft() as draft:
+            draft.write(opened.blocks())
+            bucket.publish(draft, record)
+        opened.close()
+
+    def keys_below(self, prefix: str) -> list[str]:
+        bucket = Buckets(self.root).get(BUCKET)
+        assert bucket is not None
+        return [key for key in bucket.all_keys() if key.startswith(prefix)]
 
     def enable_versioning(self) -> None:
         bucket = Buckets(self.root).get(BUCKET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from handler.config import Config, Location
-from tests.handler.client import NOW, Answered, event, invoke, make_config
+from handler.context import Invocation
+from handler.endpoints import upload_page
+from handler.errors import Problem
+from handler.request import Request
+from handler.shares.opening import open_share
+from tests.handler.client import NOW, Answered, context, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
 
 HOST = "https://links.example.com"
@@ -230,3 +236,37 @@ def upload_service_with_oss(folder: Path) -> Iterator[UploadService]:
     with local_oss(folder / "oss") as running:
         config = make_config(LINKS, {"LINK_OSS_ENDPOINT": running.url})
         yield UploadService(config, folder, time.time(), running).with_keys()
+
+
+def share_id(url: str) -> str:
+    return urlsplit(url).query.removeprefix("share=")[16:28]
+
+
+def conditions(form: dict[str, Any]) -> list[Any]:
+    policy_conditions: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
+    return policy_conditions
+
+
+def open_page(service: UploadService, url: str, accept: str) -> Any:
+    parts = urlsplit(url)
+    return service.request(parts.path, "GET", dict(parse_qsl(parts.query)), {"Accept": accept})
+
+
+def files_left(service: UploadService, url: str) -> int:
+    remaining: int = open_page(service, url, "application/json").json["files_left"]
+    return remaining
+
+
+def claim_number(service: UploadService, url: str, n: int) -> int | None:
+    """The number of one of many files that are requested at the same time, None if the share is full."""
+    parts = urlsplit(url)
+    body = json.dumps({"name": f"{n}.txt", "size": 1}).encode()
+    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {"content-type": "application/json"}, body, "")
+    try:
+        opened = open_share(request, Invocation(service.config, context(), service.now, {}), parts.path)
+        number: int = json.loads(upload_page.answer(opened).body)["number"]
+    except Problem as problem:
+        if problem.code != "share_full":
+            raise
+        return None
+    return number

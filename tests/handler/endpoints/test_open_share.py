@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from handler import state
-from handler.shares import records
+from handler import oss, state
+from handler.config import Location
+from handler.shares import uses as share_uses
 from signer import verify
 from tests.handler.client import KEYS, NOW
+from tests.handler.keys_fixtures import watch_requests
 from tests.handler.share_fixtures import (
     FORM,
     HOST,
@@ -198,7 +201,7 @@ class TestLimited:
     def test_an_old_nonce_is_not_accepted_again(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
         url = service.create_share(max_uses=1)
         assert service.use(url, NONCE).status == 303
-        monkeypatch.setattr(records, "REUSE", -1.0)
+        monkeypatch.setattr(share_uses, "REUSE", -1.0)
         assert service.use(url, NONCE).code == "share_used_up"
 
     @pytest.mark.parametrize(
@@ -239,6 +242,59 @@ class TestLimited:
         url = cached.create_share(path="/open/a.txt", max_uses=2)
         for response in (cached.open(url), cached.open(url, headers=JSON), cached.use(url)):
             assert response.headers["Cache-Control"] == "no-store"
+
+
+class TestRequestsToOss:
+    """However often a share may be used, opening it costs a few requests."""
+
+    @pytest.mark.parametrize("maximum", [1, 20])
+    @pytest.mark.parametrize("nonce", [None, "nonce-EXAMPLE-new-0000", "nonce-EXAMPLE-00000000"])
+    def test_a_used_up_share_costs_at_most_six(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch, maximum: int, nonce: str | None
+    ) -> None:
+        url = service.create_share(path="/checked/q3.pdf", max_uses=maximum)
+        service.put("checked/q3.pdf")
+        for number in range(maximum):
+            assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
+        state._probed.clear()
+        requests = watch_requests(monkeypatch)
+        assert service.use(url, nonce).status == (303 if nonce and nonce.endswith("-00000000") else 410)
+        assert len(requests) <= 6, requests
+        assert ".links/state/probe" in requests
+
+    def test_a_use_costs_at_most_six(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+        url = service.create_share(max_uses=20)
+        requests = watch_requests(monkeypatch)
+        for number in range(20):
+            requests.clear()
+            assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
+            assert len(requests) <= 6, requests
+
+    def test_where_etags_are_no_md5_the_content_tells_whose_a_use_is(self, service: ShareService) -> None:
+        url = service.create_share(max_uses=3)
+        assert service.oss is not None
+        for number in (1, 2, 3):
+            assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
+            service.oss.change(f".links/state/uses/{token(url)[16:28]}/{number}", etag=f"{number:032X}")
+        for number in (1, 2, 3):
+            assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
+        assert uses(service, url) == 3
+        assert service.use(url, NONCE).code == "share_used_up"
+
+    def test_a_state_that_cannot_be_listed_is_a_503(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = service.create_share(max_uses=1)
+        send = oss.OssClient.request
+
+        def refuse_lists(client: oss.OssClient, method: str, location: Location, **options: Any) -> oss.OssResponse:
+            if not location.key:
+                return oss.OssResponse(403, {}, b"", "AccessDenied")
+            return send(client, method, location, **options)
+
+        monkeypatch.setattr(oss.OssClient, "request", refuse_lists)
+        assert (service.use(url).status, service.use(url).code) == (503, "state_unavailable")
+        assert service.open(url).status == 503
 
 
 class TestErrorsCostNoUse:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from handler import oss, state
-from handler.config import Location
 from signer import Endpoint
 from tests.handler.client import NOW, Answered
 from tests.handler.flaky_oss import unsteady_oss
+from tests.handler.keys_fixtures import watch_requests
 from tests.handler.share_fixtures import MAKER, ShareService, share_service_with_oss, token
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -27,19 +27,6 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareSe
     with share_service_with_oss(tmp_path) as running:
         running.put("reports/q3.pdf", b"%PDF" * 1000)
         yield running
-
-
-def watch_keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A list of the keys that are requested from OSS from now on."""
-    keys: list[str] = []
-    send = oss.OssClient.request
-
-    def record(store: oss.OssClient, method: str, location: Location, **options: Any) -> oss.OssResponse:
-        keys.append(location.key)
-        return send(store, method, location, **options)
-
-    monkeypatch.setattr(oss.OssClient, "request", record)
-    return keys
 
 
 class TestMissingRecords:
@@ -155,7 +142,7 @@ class TestVersionedBuckets:
         self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = service.create_share(max_uses=20)
-        keys = watch_keys(monkeypatch)
+        keys = watch_requests(monkeypatch)
         for now, probed in [(NOW, False), (NOW + 299, False), (NOW + 300, True), (NOW + 301, False)]:
             keys.clear()
             assert service.use(url, now=now).status == 303
@@ -177,8 +164,8 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
     assert service.oss is not None
     url = service.create_share(max_uses=2)
     assert service.use(url, NONCE).status == 303
-    # The record is read, the claim is refused, and the response with its holder is cut.
-    with unsteady_oss(service.oss.url, 0, ["passed", "passed", *["cut"] * times, *["passed"] * 9]) as (address, _):
+    # The record is read, the claims are listed, the claim is refused, and the response with its holder is cut.
+    with unsteady_oss(service.oss.url, 0, [*["passed"] * 3, *["cut"] * times, *["passed"] * 9]) as (address, _):
         flaky = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
     assert service.stored(f"uses/{token(url)[16:28]}/2") is None

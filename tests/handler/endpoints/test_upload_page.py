@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import oss, state
-from handler.context import Invocation
-from handler.endpoints import upload_page
 from handler.endpoints.upload_page import MAX_NAME, safe_name
-from handler.errors import Problem
-from handler.request import Request
-from handler.shares.opening import open_share
-from tests.handler.client import context
 from tests.handler.upload_fixtures import (
     MEGABYTE,
     WRITER,
     UploadService,
+    claim_number,
+    conditions,
+    files_left,
+    open_page,
+    share_id,
     submit_form,
     upload_service,
     upload_service_with_oss,
@@ -47,25 +42,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 def service(running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
     monkeypatch.setattr(state, "_probed", {})
     return running
-
-
-def share_id(url: str) -> str:
-    return urlsplit(url).query.removeprefix("share=")[16:28]
-
-
-def conditions(form: dict[str, Any]) -> list[Any]:
-    policy_conditions: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
-    return policy_conditions
-
-
-def open_page(service: UploadService, url: str, accept: str) -> Any:
-    parts = urlsplit(url)
-    return service.request(parts.path, "GET", dict(parse_qsl(parts.query)), {"Accept": accept})
-
-
-def files_left(service: UploadService, url: str) -> int:
-    remaining: int = open_page(service, url, "application/json").json["files_left"]
-    return remaining
 
 
 class TestForm:
@@ -212,21 +188,6 @@ class TestNumbers:
 
         monkeypatch.setattr("handler.oss.OssClient.request", gone)
         assert (service.request_form(url).status, service.request_form(url).code) == (503, "state_unavailable")
-
-
-def claim_number(service: UploadService, url: str, n: int) -> int | None:
-    """The number of one of many files that are requested at the same time, None if the share is full."""
-    parts = urlsplit(url)
-    body = json.dumps({"name": f"{n}.txt", "size": 1}).encode()
-    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {"content-type": "application/json"}, body, "")
-    try:
-        opened = open_share(request, Invocation(service.config, context(), service.now, {}), parts.path)
-        number: int = json.loads(upload_page.answer(opened).body)["number"]
-    except Problem as problem:
-        if problem.code != "share_full":
-            raise
-        return None
-    return number
 
 
 class TestLimits:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -226,6 +227,17 @@ class TestAtOss:
         )
         assert service.stored("a") is None
 
+    @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
+    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, service: UploadService, rest: str) -> None:
+        form = service.create_form(path="/both/chosen/")
+        assert submit_form(form, b"x", key=f"both/chosen/{rest}").status == 200
+        path = f"/both/chosen/{rest}"
+        for method in ("GET", "HEAD", "PUT"):
+            link = service.sign({"path": path, "method": method, **({"size": 1} if method == "PUT" else {})})[0]
+            assert "url" not in link
+            assert link["error"]["status"] == 400
+        assert service.request(quote(path)).status == 400
+
     @pytest.mark.parametrize(
         ("content_type", "accepted"), [("image/png", True), ("image/", True), ("text/html", False)]
     )
@@ -256,6 +268,31 @@ class TestLibrary:
         with pytest.raises(InvalidForm) as refused:
             library_form(key=key)
         assert refused.value.field == "key"
+
+    def test_further_fields_are_in_the_form_and_in_its_policy(self) -> None:
+        fixed = {"cache-control": "no-cache", "x-oss-meta-source": "upload page"}
+        form = library_form(fixed=fixed)
+        assert fixed.items() <= form.fields.items()
+        conditions = json.loads(base64.b64decode(form.fields["policy"]))["conditions"]
+        assert [{name: value} for name, value in fixed.items() if {name: value} not in conditions] == []
+
+    @pytest.mark.parametrize(
+        "fixed",
+        [
+            {"key": "b.txt"},
+            {"policy": "e30="},
+            {"x-oss-object-acl": "public-read"},
+            {"x-oss-forbid-overwrite": "false"},
+            {"Cache-Control": "no-cache"},
+            {"cache-control": ""},
+            {"cache-control": "no-cache\r\n"},
+            {"cache-control": "é"},
+        ],
+    )
+    def test_an_invalid_further_field_is_refused(self, fixed: dict[str, str]) -> None:
+        with pytest.raises(InvalidForm) as refused:
+            library_form(fixed=fixed)
+        assert refused.value.field == "fixed"
 
     @settings(max_examples=60)
     @given(

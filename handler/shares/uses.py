@@ -1,0 +1,157 @@
+"""The uses of a limited share: claims in the state prefix, `uses/{id}/{number}`.
+
+A download takes the next number up to the limit, for good. A file of an upload share takes the next number, without
+an end; what counts are the files that arrived, and the claims for which one can still arrive.
+
+One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
+its ETag, the MD5 of the content (OSS page "PutObject").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import md5
+from itertools import islice
+from typing import NamedTuple
+
+from ..config import Location
+from ..errors import Problem
+from ..state import PAGE, State
+
+REUSE = 600.0  # seconds in which the same page may send its form again without another use
+FORMS = 1500.0  # seconds in which all forms for one claim expire
+MIN_FORM = 60.0  # seconds; a claim with less left is not used again
+# Seconds that a claim counts without its file: longer than its forms, for an upload that began in time.
+HELD = 1800.0
+
+# Numbers beyond are written so that the newest come first in a list, which therefore never requires a second page.
+_PLAIN = 100
+_DESCENDING = 10**9
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,8}")
+_FILE = re.compile(r"([1-9][0-9]{0,8})-")
+
+
+class Claim(NamedTuple):
+    """A claimed number; `age` in seconds by the clock of OSS."""
+
+    number: int
+    etag: str
+    age: float
+
+
+class ClaimedFile(NamedTuple):
+    """The number of a file in an upload share, and the seconds within which its form must expire."""
+
+    number: int
+    seconds_left: int
+
+
+def used(state: State, record_id: str) -> int:
+    """How many downloads are claimed."""
+    return len(_claims(state, record_id))
+
+
+def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
+    """The number of the download that `nonce` claims now or claimed in the last ten minutes.
+
+    Raises the 410 `share_used_up` if other nonces hold all of them, and a 503 if the state is unavailable.
+    """
+    state.probe(now)
+    body = nonce.encode()
+    lost: set[int] = set()
+    while True:
+        claims = _claims(state, record_id)
+        own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
+        # Claimed again, because only a claim notices that versioning was enabled meanwhile.
+        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
+            return own.number
+        taken = lost | {claim.number for claim in claims}
+        free = next((number for number in range(1, uses + 1) if number not in taken), None)
+        if free is None:
+            raise Problem("share_used_up")
+        if state.claim(_name(record_id, free), body).body == body:
+            return free
+        lost.add(free)
+
+
+def arrived(state: State, folder: Location) -> frozenset[int]:
+    """The numbers of the files in the folder of an upload share."""
+    # The numbers follow "0" and precede letters, so one page has them all, whatever else is in the folder.
+    matches = (_FILE.match(file.name) for file in islice(state.list_objects(folder, after="0"), PAGE))
+    return frozenset(int(match[1]) for match in matches if match)
+
+
+def files_left(state: State, record_id: str, folder: Location, files: int) -> int:
+    """How many files can be claimed now."""
+    claims = _claims(state, record_id)
+    return max(0, files - _count(claims, arrived(state, folder)))
+
+
+def claim_file(
+    state: State, record_id: str, folder: Location, files: int, identity: str, now: float, *, again: bool
+) -> ClaimedFile:
+    """The next number for a file, or with `again` the one that the same `identity` holds.
+
+    Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
+    """
+    state.probe(now)
+    body = identity.encode()
+    lost = 0
+    while True:
+        # In this order, a claim whose file arrives meanwhile counts. A claim that is made meanwhile takes the number.
+        claims = _claims(state, record_id)
+        present = arrived(state, folder)
+        newest = max((claim.number for claim in claims), default=0)
+        own = _own(state, record_id, claims, body) if again else None
+        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
+            left = FORMS - own.age
+            # OSS refuses a second file for the number of one that arrived, which tells its sender so.
+            if own.number in present or left >= MIN_FORM:
+                return ClaimedFile(own.number, int(max(left, MIN_FORM)))
+            claims.remove(own)
+        if _count(claims, present) >= files:
+            raise Problem("share_full")
+        number = max(newest, lost) + 1
+        claimed = state.claim(_name(record_id, number), body)
+        if claimed.body == body:
+            return ClaimedFile(number, int(FORMS - claimed.age))
+        lost = number
+
+
+def _count(claims: Sequence[Claim], present: frozenset[int]) -> int:
+    """The files that arrived, and those that can still arrive."""
+    return len(present) + sum(claim.age <= HELD and claim.number not in present for claim in claims)
+
+
+def _own(state: State, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
+    """The newest of these claims with this content."""
+    newest_first = sorted(claims, reverse=True)
+    etag = md5(body, usedforsecurity=False).hexdigest()
+    for claim in newest_first:
+        if claim.etag == etag:
+            return claim
+    # An encrypted bucket may have other ETags, where only the content tells. One claim shows which kind it is.
+    for claim in newest_first:
+        stored = state.read(_name(record_id, claim.number))
+        if stored is None:
+            continue
+        if stored.body == body:
+            return claim
+        if claim.etag == md5(stored.body, usedforsecurity=False).hexdigest():
+            break
+    return None
+
+
+def _claims(state: State, record_id: str) -> list[Claim]:
+    """The claims of a share: all of them, or the newest 900 at least."""
+    claims = []
+    for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):
+        if _NUMBER.fullmatch(stored.name):
+            number = int(stored.name)
+            claims.append(Claim(number if number > 0 else number + _DESCENDING, stored.etag, stored.age))
+    return claims
+
+
+def _name(record_id: str, number: int) -> str:
+    return f"uses/{record_id}/{number if number <= _PLAIN else number - _DESCENDING}"
