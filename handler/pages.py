@@ -18,6 +18,7 @@ from markupsafe import Markup
 from signer.times import rfc3339
 
 from .errors import Problem
+from .request import read_weights
 from .response import Response
 
 MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
@@ -275,19 +276,8 @@ def _format_minute(timestamp: int) -> str:
 def language(accept: str) -> str:
     """zh or en, whichever an Accept-Language header prefers (RFC 9110 §12.5.4); en by default."""
     weights = {"en": 0.0, "zh": 0.0}
-    for part in accept.lower().split(",")[:20]:
-        tag, _, parameter = part.strip().partition(";")
-        name = tag.partition("-")[0].strip()
+    for tag, weight in read_weights(accept).items():
+        name = tag.partition("-")[0]
         if name in weights:
-            weights[name] = max(weights[name], _weight(parameter))
+            weights[name] = max(weights[name], weight)
     return "zh" if weights["zh"] > weights["en"] else "en"
-
-
-def _weight(parameter: str) -> float:
-    value = parameter.strip()
-    if not value.startswith("q="):
-        return 1.0
-    try:
-        return min(max(float(value[2:]), 0.0), 1.0)
-    except ValueError:
-        return 0.0
