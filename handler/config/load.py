@@ -60,8 +60,8 @@ TOP_KEYS: Mapping[str, str] = {
 MOUNT_KEYS: Mapping[str, str] = {
     "path": "Required. The path prefix at this service. It begins and ends with /.",
     "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
-    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part of "
-    "the target of an authenticated mount, to publish that part, but must not contain all of it.",
+    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part "
+    "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
     "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
     "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
