@@ -33,7 +33,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         if caller is None:
             raise Problem("unauthorized")
         # A path that the key does not cover must look as if it did not exist.
-        if not any(caller.allows(path, method) for method in mount.methods):
+        if not caller.sees(mount, path):
             raise Problem("not_found")
     if request.method not in allowed:
         raise method_not_allowed(allowed)
