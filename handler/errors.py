@@ -197,10 +197,13 @@ def bad_body(reason: str) -> Problem:
     return Problem("bad_body", f"Invalid request body: {reason}.")
 
 
-def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
-    """The 405 of an existing path, with its Allow header."""
+def method_not_allowed(allowed: tuple[str, ...], upload_route: str = "") -> Problem:
+    """The 405 of an existing path, with its Allow header; `upload_route` is where an upload begins instead."""
     methods = ", ".join(allowed)
-    return Problem("method_not_allowed", f"The method is not allowed here (allowed: {methods}).", {"Allow": methods})
+    sentence = f"The method is not allowed here (allowed: {methods})."
+    if upload_route:
+        sentence += f" To upload a file, use {upload_route}."
+    return Problem("method_not_allowed", sentence, {"Allow": methods})
 
 
 def malformed_credential(reason: str) -> Problem:

@@ -284,6 +284,21 @@ def test_a_mount_for_uploads_has_no_download_links() -> None:
         assert response.headers["Allow"] == "OPTIONS"
 
 
+@pytest.mark.parametrize(("method", "route"), [("PUT", "POST /-/sign"), ("POST", "POST /-/form")])
+def test_an_upload_to_the_path_of_an_object_is_a_405_that_names_the_route_for_it(method: str, route: str) -> None:
+    for methods in (["PUT", "POST"], ["GET", "PUT", "POST"]):
+        response = ask(method=method, config=mount(methods=methods, max_size="1MB"))
+        assert (response.status, response.code) == (405, "method_not_allowed")
+        assert route in response.json["detail"]
+        assert response.headers["Allow"] in response.json["detail"]
+    page = ask(method=method, headers=HTML, config=mount(methods=["PUT", "POST"], max_size="1MB"))
+    assert route in page.body
+    for response in (ask(method=method), ask("/-/health", "PUT"), ask(method="DELETE", config=mount())):
+        assert response.status == 405
+        assert "/-/sign" not in response.body
+        assert "/-/form" not in response.body
+
+
 @pytest.mark.parametrize("path", ["/exampledir/a.txt", "/-/health"])
 def test_options_lists_the_methods_and_has_no_body(path: str) -> None:
     response = ask(path, "OPTIONS", {"anything": "at all"})
