@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .config import Config
+from .config import Config, Mount
 from .paths import covers
 
 
@@ -33,6 +33,10 @@ class Caller(NamedTuple):
     def allows(self, path: str, method: str) -> bool:
         """Whether the caller may get a link for `method` at a decoded path; the method SHARE is for creating shares."""
         return method in self.methods and any(covers(allowed, path) for allowed in self.paths)
+
+    def sees(self, mount: Mount, path: str) -> bool:
+        """Whether the caller may use any method of a mount at a decoded path; without one the answer is a 404."""
+        return mount.access == "anonymous" or any(self.allows(path, method) for method in mount.methods)
 
     def limits(self, now: float) -> tuple[ExpiryLimit, ...]:
         """The limit that keeps a link from outliving the caller's API key or token."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
@@ -77,6 +78,12 @@ ERRORS: Mapping[str, ErrorEntry] = {
         _INVALID_TOKEN,
     ),
     "ended_credential": ErrorEntry(401, "The API key or token has expired.", "Request a new one.", _INVALID_TOKEN),
+    "share_not_allowed": ErrorEntry(
+        403,
+        "The API key or token is not allowed to share this path.",
+        "Use one that has the method SHARE for it.",
+        {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
     "share_invalid": ErrorEntry(404, "Invalid link: it is incomplete or was modified.", "Copy the full link again."),
     "method_not_allowed": ErrorEntry(405, "The method is not allowed here.", "Use one that the Allow header lists."),
@@ -193,10 +200,13 @@ def bad_body(reason: str) -> Problem:
     return Problem("bad_body", f"Invalid request body: {reason}.")
 
 
-def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
-    """The 405 of an existing path, with its Allow header."""
+def method_not_allowed(allowed: tuple[str, ...], upload_route: str = "") -> Problem:
+    """The 405 of an existing path, with its Allow header; `upload_route` is where an upload begins instead."""
     methods = ", ".join(allowed)
-    return Problem("method_not_allowed", f"The method is not allowed here (allowed: {methods}).", {"Allow": methods})
+    sentence = f"The method is not allowed here (allowed: {methods})."
+    if upload_route:
+        sentence += f" To upload a file, use {upload_route}."
+    return Problem("method_not_allowed", sentence, {"Allow": methods})
 
 
 def malformed_credential(reason: str) -> Problem:

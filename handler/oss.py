@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from signer import Credentials, Endpoint, presign, redact
+from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign, redact
 
 from .config import Config, Location, Mount
 from .context import Invocation
 from .credentials import credentials_for
 from .errors import HandlerError, Problem
+from .links import invalid_key
 
 if TYPE_CHECKING:
     from requests import Session
@@ -22,8 +23,12 @@ EXPIRES_IN = 60  # seconds
 MAX_THREADS = 200
 # OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
 MAX_HEADERS = 8 * 1024
+THREADS = 8  # that wait for OSS and for webhooks at the same time
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class OssUnavailable(HandlerError):
@@ -175,14 +180,18 @@ def client_at(endpoint: Endpoint, credentials: Credentials) -> OssClient:
 def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
     """The headers of an object that can be downloaded; of the query, only `versionId` is used.
 
-    Raises the 404 `not_found`, the 409 `object_archived` for an object that must be restored first, and the 503
-    `oss_unavailable`.
+    Raises the 404 `not_found`, the 409 `object_archived` for an object that must be restored first, the 503
+    `oss_unavailable`, and the 400 `bad_path` or `bad_query` for what cannot be signed.
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
         response = client_for(invocation).head(Location(mount.target.bucket, key), version)
     except OssUnavailable:
         raise Problem("oss_unavailable") from None
+    except InvalidKey:
+        raise invalid_key() from None
+    except InvalidQuery as error:
+        raise Problem("bad_query", str(error)) from None
     # OSS answers 400 for an invalid version, and 405 for a delete marker.
     if response.status == 404 or (version and response.status in (400, 405)):
         raise Problem("not_found")
@@ -192,6 +201,17 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
     return response
+
+
+def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results in order; up to `THREADS` calls wait at the same time."""
+    arguments = list(items)
+    if len(arguments) < 2:
+        return [func(argument) for argument in arguments]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(THREADS, len(arguments))) as pool:
+        return list(pool.map(func, arguments))
 
 
 _sessions: list[Session] = []

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from signer.times import rfc3339
 
 from .errors import Problem
+from .request import read_weights
 from .response import Response
 
 MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
@@ -117,6 +118,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "object_archived": ("This file is in cold storage", "Ask its owner to restore it first."),
         400: ("Invalid request", ""),
         401: ("API key required", ""),
+        403: ("Not allowed", ""),
         404: ("Page not found", ""),
         405: ("Not allowed", ""),
         409: ("Not possible now", ""),
@@ -139,6 +141,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "object_archived": ("文件处于归档状态", "请联系文件所有者先解冻文件。"),
         400: ("请求有误", "请检查链接是否正确，然后重试。"),
         401: ("需要密钥", "访问此地址需要密钥。"),
+        403: ("没有权限", "您的密钥不能执行此操作。"),
         404: ("页面不存在", "此地址没有内容，请检查链接是否完整。"),
         405: ("不支持的操作", "此地址不支持该操作。"),
         409: ("暂时无法完成", "当前状态下无法完成该操作。"),
@@ -288,19 +291,8 @@ def _format_minute(timestamp: int) -> str:
 def language(accept: str) -> str:
     """zh or en, whichever an Accept-Language header prefers (RFC 9110 §12.5.4); en by default."""
     weights = {"en": 0.0, "zh": 0.0}
-    for part in accept.lower().split(",")[:20]:
-        tag, _, parameter = part.strip().partition(";")
-        name = tag.partition("-")[0].strip()
+    for tag, weight in read_weights(accept).items():
+        name = tag.partition("-")[0]
         if name in weights:
-            weights[name] = max(weights[name], _weight(parameter))
+            weights[name] = max(weights[name], weight)
     return "zh" if weights["zh"] > weights["en"] else "en"
-
-
-def _weight(parameter: str) -> float:
-    value = parameter.strip()
-    if not value.startswith("q="):
-        return 1.0
-    try:
-        return min(max(float(value[2:]), 0.0), 1.0)
-    except ValueError:
-        return 0.0

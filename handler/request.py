@@ -13,6 +13,9 @@ from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024  # of a body
 
+# Strings within quotes, also one that does not end.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*(?:"|$)')
+_NUMBER = re.compile(r"[0-9]{1,10}\.?[0-9]{0,10}|\.[0-9]{1,10}")
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 _TYPE_NAMES: Mapping[type, str] = {
@@ -42,13 +45,19 @@ class Request(NamedTuple):
         )
 
     def wants_json(self) -> bool:
-        """Whether the Accept header names JSON."""
-        return _accepts(self.headers.get("accept", ""), "application/json")
+        """Whether the Accept header names JSON, and with a higher weight than pages and than anything (`*/*`)."""
+        accept = self.headers.get("accept", "")
+        if "application/json" not in accept.lower():  # most requests, and reading the weights takes longer
+            return False
+        weights = read_weights(accept)
+        return weights.get("application/json", 0.0) > max(weights.get("*/*", 0.0), _quality(weights, "text/html"))
 
     def wants_page(self) -> bool:
-        """Whether to answer with a page: the Accept header names HTML, and not JSON."""
-        accept = self.headers.get("accept", "")
-        return _accepts(accept, "text/html") and not _accepts(accept, "application/json")
+        """Whether the Accept header names HTML, and with at least the weight of JSON: the problem is then a page."""
+        weights = read_weights(self.headers.get("accept", ""))
+        html = weights.get("text/html", 0.0)
+        as_json = max(_quality(weights, "application/json"), _quality(weights, "application/problem+json"))
+        return html > 0 and html >= as_json
 
     def json(self, members: Mapping[str, type], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
         """The members of the JSON object in the body, as `read_members` returns them.
@@ -111,12 +120,30 @@ def _decode(part: str) -> str:
     return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
 
 
-def _accepts(accept: str, media_type: str) -> bool:
-    """Whether a media type is listed with a weight above zero (RFC 9110 §12.5.1); ranges such as */* do not count."""
-    if media_type not in accept.lower():
-        return False
-    for part in accept.lower().split(","):
+def read_weights(header: str) -> dict[str, float]:
+    """The ranges of an Accept or Accept-Language header in lower case, each with its weight from 0 to 1.
+
+    An invalid weight is 0; parameters other than q are ignored (RFC 9110 §12.4.2, §12.5.1).
+    """
+    if '"' in header:
+        header = _QUOTED.sub("", header)
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
-        if name == media_type:
-            return not any(p.startswith("q=0") and not p[3:].strip(".0") for p in parameters)
-    return False
+        weight = next((_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")), 1.0)
+        # Java writes * for */*.
+        name = "*/*" if name == "*" else name
+        weights[name] = max(weight, weights.get(name, 0.0))
+    return weights
+
+
+def _weight(value: str) -> float:
+    return min(float(value), 1.0) if _NUMBER.fullmatch(value) else 0.0
+
+
+def _quality(weights: Mapping[str, float], media_type: str) -> float:
+    """The weight of a media type: that of the most specific range that matches it, 0 if none does."""
+    for media_range in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        if media_range in weights:
+            return weights[media_range]
+    return 0.0

@@ -30,9 +30,13 @@ class Location(NamedTuple):
     def __str__(self) -> str:
         return f"oss://{self.bucket}/{self.key}"
 
+    def contains(self, other: Location) -> bool:
+        """Whether every object at `other` is at this location too, as it is where both are the same."""
+        return self.bucket == other.bucket and other.key.startswith(self.key)
+
     def overlaps(self, other: Location) -> bool:
         """Whether one of the two contains the other."""
-        return self.bucket == other.bucket and (self.key.startswith(other.key) or other.key.startswith(self.key))
+        return self.contains(other) or other.contains(self)
 
 
 class Mount(NamedTuple):

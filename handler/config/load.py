@@ -60,7 +60,8 @@ TOP_KEYS: Mapping[str, str] = {
 MOUNT_KEYS: Mapping[str, str] = {
     "path": "Required. The path prefix at this service. It begins and ends with /.",
     "target": "Required. The prefix in OSS that the path stands for, oss://bucket/prefix/. It ends with /.",
-    "access": "anonymous, or authenticated (default).",
+    "access": "anonymous, or authenticated (default). The target of an anonymous mount with GET or HEAD may be a part "
+    "of the target of an authenticated mount, to publish that part, but must not contain all of it.",
     "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
     "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
@@ -284,19 +285,22 @@ def _check_path(mount: Mount, config: Config) -> None:
 
 
 def _check_anonymous_access(mount: Mount, config: Config) -> None:
-    """An anonymous mount must not reach an object that another mount gives to authenticated callers only."""
-    if mount.access != "anonymous":
+    """An anonymous mount must not give everyone what an authenticated mount is for: all of its objects.
+
+    A narrower target, such as public/ in an authenticated bucket, is how a part of the objects is published.
+    """
+    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods):
         return
     for other in config.mounts:
-        if other.access == "anonymous" or not mount.target.overlaps(other.target):
+        if other.access == "anonymous" or not mount.target.contains(other.target):
             continue
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
         shared = mount.path + other.target.key[len(mount.target.key) :]
         if any(len(third.path) > len(mount.path) and shared.startswith(third.path) for third in config.mounts):
             continue
         raise InvalidConfig(
-            f"mount {mount.path}: its target contains objects of the authenticated mount {other.path}, which anyone "
-            "could then reach. Use targets that do not overlap, or make both mounts authenticated."
+            f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
+            "anyone could then reach. Use a narrower target, or make both mounts authenticated."
         )
 
 

@@ -18,6 +18,8 @@ MIN_LIFETIME = 60  # seconds for which the link of a cached redirect is still va
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
 # Query parameters of this service; all others are OSS's.
 OWN_PARAMETERS = ("expires", "format", "download")
+# Where to get a link or a form for an upload; its method is not for the path of an object.
+UPLOAD_ROUTES = {"PUT": "POST /-/sign", "POST": "POST /-/form"}
 
 _NUMBER = re.compile(r"[1-9][0-9]{5,8}")
 
@@ -29,15 +31,16 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     allowed = methods(mount)
     if request.method == "OPTIONS":  # a browser's preflight carries no key
         return Response(204, {"Allow": ", ".join(allowed)})
-    if mount.access != "anonymous":
-        if caller is None:
-            raise Problem("unauthorized")
-        # A path that the key does not cover must look as if it did not exist.
-        if not any(caller.allows(path, method) for method in mount.methods):
-            raise Problem("not_found")
+    if mount.access != "anonymous" and caller is None:
+        raise Problem("unauthorized")
+    # A path that the key does not cover must look as if it did not exist.
+    if caller is not None and not caller.sees(mount, path):
+        raise Problem("not_found")
+    permitted = mount.access == "anonymous" or caller is None or caller.allows(path, request.method)
     if request.method not in allowed:
-        raise method_not_allowed(allowed)
-    if mount.access != "anonymous" and caller is not None and not caller.allows(path, request.method):
+        is_upload = permitted and request.method in mount.methods
+        raise method_not_allowed(allowed, UPLOAD_ROUTES[request.method] if is_upload else "")
+    if not permitted:
         raise Problem("not_found")
     params = request.query
     query = signed_query(mount, key, oss_params(mount, params), params.get("download"))

@@ -133,14 +133,18 @@ def _caller(invocation: Invocation) -> Caller:
 
 
 def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
-    """The mount, path and key to share. Raises the 404 `not_found` if the caller may not share the path."""
+    """The mount, path and key to share.
+
+    Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
+    """
     path = check_path(path)
-    if not caller.allows(path, "SHARE"):
-        raise Problem("not_found")
     mount = invocation.config.mount(path)
     if method == "POST" and mount is not None and path == mount.path:
-        return mount, path, mount.target.key
-    mount, key = links.find_mount(invocation.config, path)
+        key = mount.target.key
+    else:
+        mount, key = links.find_mount(invocation.config, path)
+    if not caller.allows(path, "SHARE"):
+        raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
     return mount, path, key
 
 

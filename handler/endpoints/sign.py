@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import Any
 
 from .. import links
@@ -15,6 +17,7 @@ from .objects import parameter_not_allowed, signed_query
 from .uploads import check_size, put_headers
 
 MAX_LINKS = 1000
+MAX_CHECK_SECONDS = 15.0  # within which the check of an object may begin; the function may run for 30
 MEMBERS = {
     "path": str,
     "method": str,
@@ -34,22 +37,31 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
     role = credentials_for(invocation.context)
     request_id = str(invocation.facts.get("request_id") or "")
-    results = [_result(item, invocation, role, request_id) for item in items]
+    deadline = time.monotonic() + MAX_CHECK_SECONDS
+    result = partial(_result, invocation=invocation, role=role, request_id=request_id, deadline=deadline)
+    if any(mount.check for mount in invocation.config.mounts):
+        from ..oss import map_concurrently
+
+        results = map_concurrently(result, items)
+    else:
+        results = [result(item) for item in items]
     refused = sum("error" in result for result in results)
     invocation.facts["links"] = len(results) - refused
     invocation.facts["refused"] = refused
     return json_response({"links": results})
 
 
-def _result(item: object, invocation: Invocation, role: RoleCredentials, request_id: str) -> dict[str, object]:
+def _result(
+    item: object, invocation: Invocation, role: RoleCredentials, request_id: str, deadline: float
+) -> dict[str, object]:
     try:
-        return _link(read_members(item, MEMBERS, required=("path",)), invocation, role).document()
+        return _link(read_members(item, MEMBERS, required=("path",)), invocation, role, deadline).document()
     except Problem as problem:
         path = item.get("path") if isinstance(item, dict) else None
         return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
 
 
-def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials) -> links.IssuedLink:
+def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials, deadline: float) -> links.IssuedLink:
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
@@ -67,7 +79,7 @@ def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials) -
         if item["size"] is not None or item["overwrite"] is not None:
             raise bad_body('"size" and "overwrite" are for uploads (PUT)')
         query = signed_query(authorized.mount, authorized.key, params, item["download"])
-    return links.create_link(
+    issued = links.create_link(
         invocation.config,
         authorized.mount,
         authorized.key,
@@ -80,3 +92,10 @@ def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials) -
         signed_headers=("content-length",) if method == "PUT" else (),
         limits=authorized.limits,
     )
+    if authorized.mount.check and method != "PUT":
+        from ..oss import head_object
+
+        if time.monotonic() >= deadline:
+            raise Problem("oss_unavailable")
+        head_object(authorized.mount, authorized.key, query, invocation)
+    return issued

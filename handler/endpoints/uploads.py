@@ -91,6 +91,8 @@ def sign_form(
     except InvalidCredentials:
         raise Problem("no_credentials") from None
     except InvalidForm as error:
+        if error.field == "content_type":
+            raise Problem("bad_content_type", str(error)) from None
         raise Problem("bad_body", str(error)) from None
     return form, clamped_by
 

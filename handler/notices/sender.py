@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from threading import Event, Lock
-from typing import TypeVar
 
 from .. import audit, oss
 from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import cache
+from ..oss import map_concurrently
 from ..state import State, state_for
 from ..times import Clock
 from . import digests, leases
@@ -26,13 +25,10 @@ from .sinks import oss as oss_sink
 from .sinks.client import Network
 from .sinks.delivery import DeliveryFailed, deliver
 
-THREADS = 8  # that wait for OSS and for webhooks
 MAX_MESSAGES = 10  # of one digest in one invocation; DingTalk and WeCom accept 20 a minute
 
 NoticesById = dict[str, Notice]
 LeasesById = dict[str, Lease]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Tally:
@@ -269,15 +265,6 @@ def _abandoned_on_error(state: State, acquired: LeasesById) -> Iterator[None]:
     except BaseException:
         map_concurrently(lambda lease: leases.abandon(state, lease), acquired.values())
         raise
-
-
-def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The results in order; up to `THREADS` calls wait at the same time."""
-    arguments = list(items)
-    if len(arguments) < 2:
-        return [func(argument) for argument in arguments]
-    with ThreadPoolExecutor(min(THREADS, len(arguments))) as pool:
-        return list(pool.map(func, arguments))
 
 
 def stream_of(sink: str, rule: NoticeRule) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +15,7 @@ from urllib3.connection import HTTPConnection
 
 from handler import oss
 from handler.config import Location
+from handler.endpoints import sign
 from signer import Endpoint
 from tests.handler.client import Answered
 from tests.handler.flaky_oss import unsteady_oss
@@ -127,6 +130,21 @@ def test_the_version_that_is_asked_for_is_looked_at(found: ShareService) -> None
         assert found.request("/open/a.txt", query={"versionId": none}).status == 404
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query", "code"),
+    [
+        ("a-prefix-longer-than-the-path/", "/open/" + "a" * 1010, {}, "bad_path"),
+        ("", "/open/%5Ca", {}, "bad_path"),
+        ("open/", "/open/a.txt", {"versionId": "a\nb"}, "bad_query"),
+    ],
+)
+def test_what_cannot_be_signed_is_a_400(
+    found: ShareService, target: str, path: str, query: dict[str, str], code: str
+) -> None:
+    answer = found.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
+    assert (answer.status, answer.code) == (400, code)
+
+
 def test_an_oss_that_says_nothing_of_the_object_is_a_503(found: ShareService) -> None:
     silent = found.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
     assert found.config.oss_endpoint is not None
@@ -192,3 +210,90 @@ def test_it_is_looked_at_through_the_internal_endpoint(monkeypatch: pytest.Monke
     answer: Answered = share_service(tmp_path).with_mount("/open/", check=True).request("/open/a.txt")
     assert hosts == ["examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"]
     assert answer.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/")
+
+
+class TestManyLinks:
+    """`POST /-/sign` looks at each object of a mount with `check`, at several at the same time."""
+
+    def sign(self, found: ShareService, *links: Mapping[str, Any]) -> list[Any]:
+        headers = {"Content-Type": "application/json"}
+        answer = found.request("/-/sign", "POST", headers=headers, body=json.dumps({"links": links}))
+        assert answer.status == 200, answer
+        results: list[Any] = answer.json["links"]
+        refused = sum("error" in result for result in results)
+        assert (answer.line["links"], answer.line["refused"]) == (len(results) - refused, refused)
+        return results
+
+    def outcomes(self, found: ShareService, *links: Mapping[str, Any]) -> list[str]:
+        """For each link its method or the code of its error."""
+        return [
+            result["error"]["code"] if "error" in result else result["method"] for result in self.sign(found, *links)
+        ]
+
+    def test_each_link_has_an_error_of_its_own(self, found: ShareService) -> None:
+        archived(found, "open/cold.txt", "Archive")
+        links: list[dict[str, object]] = [
+            {"path": "/open/a.txt"},
+            {"path": "/open/none.txt"},
+            {"path": "/open/cold.txt"},
+            {"path": "/open/a.txt", "method": "HEAD"},
+            {"path": "/open/none.txt", "method": "HEAD"},
+            {"path": "/open/\\a", "method": "HEAD"},
+            {"path": "/open/a.txt", "query": {"versionId": "none"}},
+            {"path": "/open/none.txt", "expires": "soon"},
+        ]
+        codes = ["GET", "not_found", "object_archived", "HEAD", "not_found", "not_found", "not_found", "bad_expires"]
+        assert self.outcomes(found, *links) == codes
+
+    def test_a_missing_object_looks_like_a_path_without_a_mount(self, found: ShareService) -> None:
+        missing, nowhere = self.sign(found, {"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
+        assert missing["error"] == nowhere["error"]
+        assert (missing["path"], nowhere["path"]) == ("/open/none.txt", "/nowhere/none.txt")
+
+    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, found: ShareService) -> None:
+        silent = found.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
+        unchecked = silent.with_mount("/reports/", access="anonymous")
+        links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
+        assert self.outcomes(unchecked, *links) == ["oss_unavailable", "GET", "oss_unavailable"]
+
+    def test_uploads_and_mounts_without_check_are_not_looked_at(
+        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
+        upload = {"path": "/open/new.txt", "method": "PUT", "size": 1}
+        assert self.outcomes(found.with_mount("/open/", methods=("GET", "PUT"), max_size=1), upload) == ["PUT"]
+        assert self.outcomes(found.with_mount("/open/", check=False), {"path": "/open/none.txt"}) == ["GET"]
+
+    def test_what_is_refused_anyway_is_not_looked_at(
+        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
+        links = [{"path": "/checked/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
+        assert self.outcomes(found, *links) == ["unauthorized", "bad_expires", "not_found"]
+
+    def test_as_many_are_looked_at_together_as_there_are_threads(
+        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        together = threading.Barrier(oss.THREADS)
+        at_work: list[str] = []
+        most: list[int] = []
+
+        def head(client: oss.OssClient, location: Location, query: object) -> oss.OssResponse:
+            at_work.append(location.key)
+            most.append(len(at_work))
+            together.wait(timeout=30)
+            at_work.remove(location.key)
+            return oss.OssResponse(200, {}, b"", "")
+
+        monkeypatch.setattr(oss.OssClient, "head", head)
+        links = [{"path": f"/open/{number}.txt"} for number in range(3 * oss.THREADS)]
+        assert [result["method"] for result in self.sign(found, *links)] == ["GET"] * len(links)
+        assert max(most) == oss.THREADS
+        assert len(most) == len(links)
+
+    def test_a_slow_oss_does_not_hold_a_request_for_longer_than_it_may_run(
+        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sign, "MAX_CHECK_SECONDS", 0)
+        monkeypatch.setattr(oss.OssClient, "head", lambda *args: pytest.fail("OSS was asked"))
+        assert self.outcomes(found, {"path": "/open/a.txt"}, {"path": "/open/b.txt"}) == ["oss_unavailable"] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.errors import Problem
-from handler.request import Request, read_members
+from handler.request import Request, read_members, read_weights
 
 MEMBERS = {"path": str, "size": int, "overwrite": bool, "query": dict, "links": list}
 VALUES = {"path": "/a", "size": 7, "overwrite": False, "query": {"a": "b"}, "links": [1]}
@@ -91,3 +92,35 @@ def test_any_document_has_values_of_the_right_types_or_is_a_problem(document: An
         assert read_members(document, MEMBERS) == {**dict.fromkeys(MEMBERS), **document}
     else:
         problem_of(document)
+
+
+@pytest.mark.parametrize(
+    ("header", "weights"),
+    [
+        ("*/*", {"*/*": 1.0}),
+        ("text/html,application/xml;q=0.9,*/*;q=0.8", {"text/html": 1.0, "application/xml": 0.9, "*/*": 0.8}),
+        ("Text/HTML ; level=1 ; Q=0.25", {"text/html": 0.25}),
+        ('a/b;title="x,y;q=0.1\\"";q=0.5', {"a/b": 0.5}),
+        ('a/b;title="never closed;q=0.5, c/d', {"a/b": 1.0}),
+        ("a/b;q=.5, c/d;q=1., e/f;q=7", {"a/b": 0.5, "c/d": 1.0, "e/f": 1.0}),
+        ("a/b;q=, c/d;q=nan, e/f;q=-1, g/h;q=1e1, i/j;q=0x1", dict.fromkeys(("a/b", "c/d", "e/f", "g/h", "i/j"), 0.0)),
+        ("a/b;q=0.2, a/b;q=0.4", {"a/b": 0.4}),
+        ("de-DE, zh-CN;q=0.9, en;q=0.8", {"de-de": 1.0, "zh-cn": 0.9, "en": 0.8}),
+    ],
+)
+def test_the_weights_of_a_header_are_read(header: str, weights: dict[str, float]) -> None:
+    assert read_weights(header) == weights
+
+
+@given(
+    st.text(max_size=60) | st.lists(st.sampled_from(['"', "\\", ",", ";", "q=", "0", "1.", "a/b", " "])).map("".join)
+)
+def test_any_header_has_weights_from_0_to_1(header: str) -> None:
+    assert all(0 <= weight <= 1 for weight in read_weights(header).values())
+
+
+@pytest.mark.parametrize("repeated", ['"', '"\\"', "\\", 'a;"', ",", ";q=1", "q=0."])
+def test_a_long_header_is_read_in_linear_time(repeated: str) -> None:
+    started = time.process_time()
+    read_weights(repeated * 100_000)
+    assert time.process_time() - started < 2

@@ -132,16 +132,24 @@ def test_a_page_loads_and_runs_nothing() -> None:
     [
         ("text/html", "text/html; charset=utf-8"),
         ("TEXT/HTML;level=1", "text/html; charset=utf-8"),
-        ("text/html, application/json", "application/problem+json"),
-        ("application/json, text/html", "application/problem+json"),
         ("text/html, application/json;q=0", "text/html; charset=utf-8"),
+        ("text/html, application/json", "text/html; charset=utf-8"),
+        ("application/json, text/html", "text/html; charset=utf-8"),
+        ("application/json;q=0.9, text/html", "text/html; charset=utf-8"),
+        ("application/json, text/html;q=0.9", "application/problem+json"),
+        ("application/problem+json, text/html;q=0.9", "application/problem+json"),
+        ("application/json, text/plain, */*", "application/problem+json"),
+        ("text/html;q=0.5, */*", "application/problem+json"),
+        ("text/html;q=0.5, application/*;q=0.6, */*;q=0.1", "application/problem+json"),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html; charset=utf-8"),
         ("text/html;q=0", "application/problem+json"),
+        ("text/html;q=0, application/json;q=0", "application/problem+json"),
         ("text/*", "application/problem+json"),
         ("*/*", "application/problem+json"),
         ("", "application/problem+json"),
     ],
 )
-def test_only_clients_that_accept_html_and_not_json_get_a_page(accept: str, content_type: str) -> None:
+def test_only_clients_that_ask_for_html_at_least_as_much_as_json_get_a_page(accept: str, content_type: str) -> None:
     assert ask("/nothing", headers={"Accept": accept}).headers["Content-Type"] == content_type
 
 
@@ -274,6 +282,21 @@ def test_a_mount_for_uploads_has_no_download_links() -> None:
         response = ask(method=method, config=config)
         assert response.status == 405
         assert response.headers["Allow"] == "OPTIONS"
+
+
+@pytest.mark.parametrize(("method", "route"), [("PUT", "POST /-/sign"), ("POST", "POST /-/form")])
+def test_an_upload_to_the_path_of_an_object_is_a_405_that_names_the_route_for_it(method: str, route: str) -> None:
+    for methods in (["PUT", "POST"], ["GET", "PUT", "POST"]):
+        response = ask(method=method, config=mount(methods=methods, max_size="1MB"))
+        assert (response.status, response.code) == (405, "method_not_allowed")
+        assert route in response.json["detail"]
+        assert response.headers["Allow"] in response.json["detail"]
+    page = ask(method=method, headers=HTML, config=mount(methods=["PUT", "POST"], max_size="1MB"))
+    assert route in page.body
+    for response in (ask(method=method), ask("/-/health", "PUT"), ask(method="DELETE", config=mount())):
+        assert response.status == 405
+        assert "/-/sign" not in response.body
+        assert "/-/form" not in response.body
 
 
 @pytest.mark.parametrize("path", ["/exampledir/a.txt", "/-/health"])

@@ -72,9 +72,12 @@ def test_two_mounts_may_have_the_same_target() -> None:
 REACHED = [
     pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE)], id="the same target"),
     pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/y/", PRIVATE)], id="the anonymous target holds the other"),
-    pytest.param([Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE)], id="the other holds the anonymous target"),
     pytest.param([Rule("/", ""), Rule("/b/", "x/", PRIVATE)], id="a whole bucket"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "", PRIVATE)], id="of a whole bucket"),
+    pytest.param([Rule("/a/", "", methods="HEAD"), Rule("/b/", "", PRIVATE)], id="of a whole bucket, by HEAD"),
+    pytest.param([Rule("/a/", "x/", methods="GET PUT"), Rule("/b/", "x/", PRIVATE)], id="read and written"),
+    pytest.param(
+        [Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE), Rule("/c/", "x/y/z/", PRIVATE)], id="narrower than one alone"
+    ),
     pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "x/y/", PRIVATE), Rule("/c/", "x/y/")], id="by a third mount"),
     pytest.param([Rule("/a/", "x/"), Rule("/a/y/z/", "q/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed in part"),
     pytest.param([Rule("/a/", "x/"), Rule("/a/z/", "x/y/", PRIVATE)], id="shadowed elsewhere"),
@@ -85,14 +88,18 @@ REACHED = [
 
 
 @pytest.mark.parametrize("rules", REACHED)
-def test_an_anonymous_mount_that_reaches_authenticated_objects_is_refused(rules: list[Rule]) -> None:
+def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(rules: list[Rule]) -> None:
     sentence = refusal(*rules)
     assert "authenticated" in sentence
-    private = next(rule for rule in rules if rule.access == PRIVATE)
-    assert private.path in sentence
+    assert any(f"the authenticated mount {rule.path}," in sentence for rule in rules if rule.access == PRIVATE)
 
 
 APART = [
+    pytest.param([Rule("/a/", "x/public/"), Rule("/b/", "x/", PRIVATE)], id="a public folder of a private one"),
+    pytest.param([Rule("/b/public/", "x/public/"), Rule("/b/", "x/", PRIVATE)], id="the same below its own path"),
+    pytest.param([Rule("/", "public/"), Rule("/b/", "", PRIVATE)], id="a public folder of a private bucket"),
+    pytest.param([Rule("/a/", "x/", methods="PUT POST"), Rule("/b/", "x/", PRIVATE)], id="what anyone only uploads"),
+    pytest.param([Rule("/a/", "", methods="POST"), Rule("/b/", "x/", PRIVATE)], id="only uploaded anywhere"),
     pytest.param([Rule("/a/", "x/"), Rule("/b/", "y/", PRIVATE)], id="other targets"),
     pytest.param([Rule("/a/", "x/"), Rule("/b/", "xy/", PRIVATE)], id="a prefix in letters alone"),
     pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, bucket="otherbucket")], id="another bucket"),
@@ -105,9 +112,25 @@ APART = [
 
 
 @pytest.mark.parametrize("rules", APART)
-def test_mounts_that_do_not_overlap_are_valid(rules: list[Rule]) -> None:
+def test_other_mounts_are_valid(rules: list[Rule]) -> None:
     for ordered in (rules, rules[::-1]):
         config_of(*ordered)
+
+
+def test_a_public_folder_gives_no_one_what_is_beside_it() -> None:
+    config = config_of(Rule("/docs/public/", "docs/public/"), Rule("/docs/", "docs/", PRIVATE))
+    assert ask("/docs/public/a", config=config).key == "docs/public/a"
+    for path in ("/docs/a", "/docs/public", "/docs/public2/a", "/docs/Public/a"):
+        assert ask(path, config=config).status == 401
+    for path in ("/docs/public/../a", "/docs/public/%2e%2e/a", "/docs/public//../a"):
+        assert ask(path, config=config).status == 400
+
+
+def test_what_anyone_uploads_can_be_read_by_nobody_without_a_key() -> None:
+    config = config_of(Rule("/in/", "inbox/", methods="PUT POST"), Rule("/inbox/", "inbox/", PRIVATE))
+    for method in ("GET", "HEAD"):
+        assert ask("/in/a", method, config=config).status == 405
+        assert ask("/inbox/a", method, config=config).status == 401
 
 
 PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
@@ -118,7 +141,7 @@ RULES = st.lists(
         st.sampled_from(PATHS),
         st.sampled_from(PREFIXES),
         st.sampled_from(["anonymous", PRIVATE]),
-        st.just("GET"),
+        st.sampled_from(["GET", "HEAD PUT", "PUT POST"]),
         st.just(""),
         st.sampled_from(["examplebucket", "examplebucket", "otherbucket"]),
     ),
@@ -137,16 +160,19 @@ EVERY_PATH = [
 
 
 def reached(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
-    """Every path at which anyone reaches an object that a rule gives to authenticated callers only."""
+    """Every path at which anyone reads an object of an authenticated rule, from a target as wide as that rule's."""
     private = [rule for rule in rules if rule.access == PRIVATE]
     by_length = sorted(rules, key=lambda rule: len(rule.path), reverse=True)
     for path in EVERY_PATH:
         matching = next((rule for rule in by_length if path.startswith(rule.path)), None)
         if matching is None or matching.access == PRIVATE or path == matching.path:
             continue
+        if {"GET", "HEAD"}.isdisjoint(matching.methods.split()):
+            continue
         key = matching.prefix + path[len(matching.path) :]
         for rule in private:
-            if rule.bucket == matching.bucket and key.startswith(rule.prefix):
+            within = rule.prefix.startswith(matching.prefix)
+            if rule.bucket == matching.bucket and within and key.startswith(rule.prefix):
                 yield path, rule
 
 
@@ -172,7 +198,7 @@ def is_refused(rules: Sequence[Rule]) -> bool:
 
 @given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
 def test_the_mount_with_the_longest_path_decides(rules: list[Rule], path: str) -> None:
-    anonymous = [rule._replace(access="anonymous") for rule in rules]
+    anonymous = [rule._replace(access="anonymous", methods="GET") for rule in rules]
     answered = ask(path, config=config_of(*anonymous))
     covering = [rule for rule in anonymous if path.startswith(rule.path)]
     if not covering:

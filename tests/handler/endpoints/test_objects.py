@@ -106,8 +106,6 @@ def test_the_expiry_in_json_is_the_signed_one() -> None:
         ("APPLICATION/JSON", 200),
         ("application/json; charset=utf-8", 200),
         ("application/json;q=0.001", 200),
-        ("text/html, application/json;q=0.5", 200),
-        ("*/*, application/json", 200),
         (" application/json ,text/plain", 200),
         ("application/json;q=0", 302),
         ("application/json; q=0.000", 302),
@@ -125,6 +123,43 @@ def test_the_expiry_in_json_is_the_signed_one() -> None:
 )
 def test_accept_selects_json_only_by_its_name(accept: str, status: int) -> None:
     assert ask(headers={"Accept": accept}).status == status
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        pytest.param("application/json, text/plain, */*", id="axios and Angular"),
+        pytest.param("*/*, application/json", id="in either order"),
+        pytest.param("text/html, application/json", id="as much as a page"),
+        pytest.param("text/html, application/json;q=0.5", id="less than a page"),
+        pytest.param("application/json;q=0.5, */*", id="less than anything"),
+        pytest.param("application/json;q=0.8, text/html;q=0.1, */*;q=0.9", id="less than anything, more than a page"),
+        pytest.param("application/json;q=0.8, text/html;q=0.9, */*;q=0.1", id="less than a page, more than anything"),
+        pytest.param("application/json;q=0.9, text/*", id="less than a range that contains pages"),
+        pytest.param('application/json;v="1,2";q=0.5, */*;q=0.6', id="a comma within quotes"),
+        pytest.param("application/json; Q=0.5, */*; Q=0.6", id="an upper-case Q"),
+        pytest.param("application/json;q=.2, *; q=.3", id="the ranges of Java's HttpURLConnection"),
+    ],
+)
+def test_a_client_that_accepts_anything_as_much_as_json_gets_the_file(accept: str) -> None:
+    assert ask(headers={"Accept": accept}).status == 302
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        pytest.param("application/json, text/javascript, */*; q=0.01", id="jQuery.getJSON"),
+        pytest.param("application/json, text/html;q=0.9", id="more than a page"),
+        pytest.param("application/json;q=0.9, text/html;q=0.8, */*;q=0.7", id="more than both"),
+        pytest.param("application/json;q=0.2, text/html;q=0, */*;q=0.1", id="no page at all"),
+        pytest.param("application/json;q=0.2, text/html;q=0.1, text/*", id="the most specific range decides"),
+        pytest.param("application/json;q=0.2, application/json, */*;q=0.5", id="listed twice"),
+        pytest.param("application/json, */*;q=high", id="a weight that is not a number"),
+        pytest.param('application/json;v="1;q=0.1", */*;q=0.5', id="a weight within quotes"),
+    ],
+)
+def test_a_client_that_prefers_json_gets_the_link(accept: str) -> None:
+    assert ask(headers={"Accept": accept}).status == 200
 
 
 def test_a_request_without_an_accept_header_is_redirected() -> None:

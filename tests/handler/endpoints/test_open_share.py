@@ -28,6 +28,7 @@ from tests.handler.share_fixtures import (
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 JSON = {"Accept": "application/json"}
+AXIOS = {"Accept": "application/json, text/plain, */*"}
 NONCE = "nonce-EXAMPLE-000000000"
 
 
@@ -133,6 +134,12 @@ class TestLimited:
         assert service.open(url, key=MAKER).json == expected
         service.use(url)
         assert service.open(url, headers=JSON).json == {**expected, "uses_left": 1}
+
+    def test_a_client_that_accepts_anything_gets_the_page_and_the_file(self, service: ShareService) -> None:
+        url = service.create_share(max_uses=1)
+        assert service.open(url, headers=AXIOS).headers["Content-Type"] == "text/html; charset=utf-8"
+        assert service.use(url, accept=AXIOS["Accept"]).status == 303
+        assert service.open(service.create_share(), headers=AXIOS).status == 302
 
     def test_the_button_is_redirected_with_303(self, service: ShareService) -> None:
         url = service.create_share(max_uses=1)

@@ -18,6 +18,7 @@ from tests.handler.keys_fixtures import token as jwt
 from tests.handler.share_fixtures import (
     DAY,
     HOST,
+    LINKS,
     MAKER,
     OTHER,
     READER,
@@ -104,26 +105,104 @@ def test_creating_a_share_requires_a_key(plain: ShareService) -> None:
 @pytest.mark.parametrize(
     ("key", "params"),
     [
-        (READER, {}),
         (OTHER, {}),
+        (READER, {"path": "/nowhere/a.txt"}),
+        (READER, {"path": "/reports/"}),
+        (READER, {"path": "/reports"}),
         (MAKER, {"path": "/nowhere/a.txt"}),
         (MAKER, {"path": "/reports/"}),
         (MAKER, {"path": "/-/health"}),
     ],
 )
-def test_a_path_that_a_key_may_not_share_is_a_404(plain: ShareService, key: str, params: dict[str, Any]) -> None:
+def test_a_path_that_a_key_does_not_cover_is_a_404(plain: ShareService, key: str, params: dict[str, Any]) -> None:
     nowhere = plain.request_share(key=MAKER, path="/nothing/at/all")
     response = plain.request_share(key=key, **params)
     assert (response.status, response.json) == (nowhere.status, nowhere.json)
     assert response.status == 404
 
 
+@pytest.mark.parametrize("path", ["/reports/q3.pdf", "/unshared/a.txt", "/open/a.txt"])
+def test_a_key_that_covers_a_path_without_the_method_share_is_told_so(plain: ShareService, path: str) -> None:
+    response = plain.request_share(key=READER, path=path)
+    assert (response.status, response.code) == (403, "share_not_allowed")
+    assert "SHARE" in response.json["detail"]
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
+
+
+def test_a_key_that_shares_elsewhere_may_not_share_what_anyone_reads(plain: ShareService) -> None:
+    assert plain.request_share(key=OTHER, path="/open/a.txt").code == "share_not_allowed"
+
+
+REACHED = [
+    "/reports/a",
+    "/reports/deep/a",
+    "/get-only/a",
+    "/open/a",
+    "/in/a",
+    "/in/",
+    "/reports/",
+    "/reports",
+    "/nowhere/a",
+    "/.links/a",
+    "/all/.links/keys.json",
+    "/all/.links/state/probe",
+    "/all/a",
+    "/-/health",
+    "/",
+]
+COVERED = ["/", "/reports/", "/reports/deep/", "/reports/a", "/get-only/", "/in/", "/all/", "/other/"]
+
+
+@pytest.mark.parametrize("path", REACHED)
+@pytest.mark.parametrize("methods", [["GET"], ["HEAD"], ["PUT"], ["POST"], ["GET", "HEAD", "PUT", "POST"]], ids=str)
+def test_the_403_tells_nothing_that_other_requests_do_not_tell(
+    plain: ShareService, path: str, methods: list[str]
+) -> None:
+    """Whatever a key without SHARE covers, its 403 is only for paths that it reaches with one of its methods."""
+    more = """
+[[mount]]
+path = "/in/"
+target = "oss://examplebucket/inbox/"
+methods = ["PUT", "POST"]
+max_size = "1MB"
+max_share = "1d"
+
+[[mount]]
+path = "/all/"
+target = "oss://examplebucket/"
+"""
+    for covered in COVERED:
+        service = share_service(plain.folder, LINKS + more)
+        service = service.with_keys(api=[api("maker", MAKER, paths=[covered], methods=methods)])
+        for method in ("GET", "POST"):
+            response = service.request_share(path=path, method=method)
+            assert response.code in ("share_not_allowed", "not_found"), (covered, method)
+            # A folder is reached where a file in it is.
+            reached = reaches(service, f"{path}a" if path.endswith("/") else path)
+            if response.code == "share_not_allowed":
+                assert reached, (covered, method)
+            elif not path.endswith("/") and path != "/-/health":
+                assert not reached, (covered, method)
+
+
+def reaches(service: ShareService, path: str) -> bool:
+    """Whether the key gets anything but a 404 for a path, by any request for a link, a form or an upload."""
+    sent = {"Content-Type": "application/json"}
+    read = (service.request(path, method, key=MAKER).status for method in ("GET", "HEAD"))
+    bodies = {"/-/sign": {"links": [{"path": path, "method": "PUT", "size": 1}]}, "/-/form": {"path": path}}
+    written = [
+        service.request(route, "POST", headers=sent, body=json.dumps(body), key=MAKER) for route, body in bodies.items()
+    ]
+    return any(status not in (404, 405) for status in read) or any('"url"' in each.body for each in written)
+
+
 def test_a_token_may_share_what_its_issuer_allows(plain: ShareService) -> None:
     sharing = plain.with_keys(jwt=[issuer(methods=["GET", "SHARE"])])
     url = sharing.create_share(key=jwt())
     assert sharing.open(url).status == 302
-    assert plain.request_share(key=jwt()).status == 404
-    assert sharing.request_share(key=jwt(methods=["GET"])).status == 404
+    assert plain.request_share(key=jwt()).code == "share_not_allowed"
+    assert sharing.request_share(key=jwt(methods=["GET"])).code == "share_not_allowed"
+    assert sharing.request_share(key=jwt(methods=["GET"]), path="/get-only/a").code == "not_found"
 
 
 def test_shares_must_be_enabled_for_a_mount(plain: ShareService) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from signer import verify
 from tests.handler.client import KEYS, NOW, event, invoke
-from tests.handler.keys_fixtures import BUCKET
+from tests.handler.keys_fixtures import BUCKET, api
 from tests.handler.upload_fixtures import (
     ALICE,
     EXPIRING,
@@ -184,6 +184,21 @@ class TestAuthorization:
     def test_a_path_that_a_key_does_not_cover_is_a_404(self, plain: UploadService, path: str) -> None:
         (result,) = plain.sign({"path": path, "method": "PUT", "size": 1}, key=ALICE)
         assert (result["path"], result["error"]["code"]) == (path, "not_found")
+
+    def test_only_a_key_that_may_upload_learns_of_the_route_for_uploads(self, plain: UploadService) -> None:
+        def detail(**headers: str) -> str:
+            response = plain.request("/team/a.txt", "PUT", headers=headers)
+            assert response.status in (401, 405)
+            return str(response.json["detail"])
+
+        assert "POST /-/sign" in detail(Authorization=f"Bearer {WRITER}")
+        # An anonymous mount takes uploads from everyone, whatever their key covers.
+        anyone = plain.request("/both/a.txt", "PUT", headers={"Authorization": f"Bearer {ALICE}"})
+        assert "POST /-/sign" in anyone.json["detail"]
+        reading = api("reading", ALICE, paths=["/team/"], methods=["GET"])
+        plain = plain.with_keys(api=[reading])
+        assert "/-/sign" not in detail(Authorization=f"Bearer {ALICE}")
+        assert "/-/sign" not in detail()
 
     def test_a_method_that_a_key_does_not_allow_is_a_404(self, plain: UploadService) -> None:
         assert plain.sign({"path": "/team/alice/a.txt"}, key=ALICE)[0]["error"]["code"] == "not_found"

@@ -107,11 +107,13 @@ class TestForm:
             ({"max_size": True}, "bad_body"),
             ({"max_size": 5, "min_size": 6}, "bad_body"),
             ({"min_size": -1}, "bad_body"),
-            ({"content_type": ""}, "bad_body"),
-            ({"content_type": "text"}, "bad_body"),
-            ({"content_type": "text/plain\n"}, "bad_body"),
-            ({"content_type": "*/*/"}, "bad_body"),
-            ({"content_type": "/"}, "bad_body"),
+            ({"content_type": ""}, "bad_content_type"),
+            ({"content_type": "text"}, "bad_content_type"),
+            ({"content_type": "text/plain\n"}, "bad_content_type"),
+            ({"content_type": "*/*/"}, "bad_content_type"),
+            ({"content_type": "/"}, "bad_content_type"),
+            ({"content_type": "text/plain; charset=utf-8; x=y"}, "bad_content_type"),
+            ({"content_type": 7}, "bad_body"),
             ({"expires": "0"}, "bad_expires"),
             ({"expires": "soon"}, "bad_expires"),
             ({"path": None}, "bad_body"),
@@ -131,6 +133,18 @@ class TestForm:
         response = plain.post("/-/form", {"path": "/in/a.txt", **params})
         assert (response.status, response.code) == (400, code), response
         assert "inbox" not in response.body
+
+    @pytest.mark.parametrize("content_type", ["text", "text/plain\r\n", "te xt/plain", "text/plain;", "*/*"])
+    def test_an_invalid_type_has_one_code_at_every_route(self, plain: UploadService, content_type: str) -> None:
+        wanted: dict[str, dict[str, Any]] = {
+            "/-/form": {"path": "/in/a.txt", "content_type": content_type},
+            "/-/uploads": {"path": "/in/a.txt", "size": 5, "content_type": content_type},
+            "/-/shares": {"path": "/in/", "method": "POST", "upload": {"content_type": content_type}},
+        }
+        for route, params in wanted.items():
+            response = plain.post(route, params, WRITER)
+            assert (response.status, response.code) == (400, "bad_content_type"), route
+        assert plain.sign_put(headers={"Content-Type": content_type})["error"]["code"] == "bad_content_type"
 
     @pytest.mark.parametrize("path", ["/none/a", "/", "/-/form", "/.links/keys.json"])
     def test_a_path_that_no_mount_covers_is_a_404(self, plain: UploadService, path: str) -> None:
