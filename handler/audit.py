@@ -19,7 +19,6 @@ MAX_STRING = 1024
 _MAX_ESCAPE = 12  # bytes of one escaped character at most
 # A string without any of these contains nothing to redact.
 _SECRET_CHARACTERS = frozenset("=:%,~\uff1d\uff1a")
-_SECRET_WORDS = ("fcp_", "whsec_", "bearer", "eyj")
 # The id of a multipart upload: OSS's own, two sizes and a signature.
 _UPLOAD_ID = re.compile(r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -36,7 +35,7 @@ def write(facts: Mapping[str, object]) -> None:
 
 def string(value: str, max_bytes: int = MAX_STRING) -> str:
     """A string of the caller's without what looks like a secret, shortened to `max_bytes` once escaped."""
-    if not _SECRET_CHARACTERS.isdisjoint(value) or any(word in value.lower() for word in _SECRET_WORDS):
+    if _may_hold_secret(value):
         value = _redact(value)
         if "%" in value:
             # Percent-encoding hides secrets from the redaction: such a string is logged decoded and redacted.
@@ -51,6 +50,18 @@ def string(value: str, max_bytes: int = MAX_STRING) -> str:
 def path(value: str) -> str:
     """A path or key; a valid one is never shortened."""
     return string(value, MAX_PATH)
+
+
+def _may_hold_secret(value: str) -> bool:
+    lower = value.lower()
+    # Spelled out, because a generator would cost a tenth of the time of a redirect.
+    return (
+        not _SECRET_CHARACTERS.isdisjoint(value)
+        or "fcp_" in lower
+        or "whsec_" in lower
+        or "bearer" in lower
+        or "eyj" in lower
+    )
 
 
 def _redact(value: str) -> str:
