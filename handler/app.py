@@ -156,9 +156,9 @@ def _came_over_tls(request: Request, public_url: str | None) -> bool:
     """
     if public_url is None or not public_url.startswith("https://"):
         return False
-    domain = request.domain or request.headers.get("host", "")
-    over_tls = request.headers.get("x-forwarded-proto", "https").lower() == "https"
-    return over_tls and domain.lower() == public_url.removeprefix("https://")
+    domain = (request.domain or request.headers.get("host", "")).lower().removesuffix(":443")
+    protocol = request.headers.get("x-forwarded-proto", "https").partition(",")[0].strip()
+    return protocol.lower() == "https" and domain == public_url.removeprefix("https://")
 
 
 def _with_cors(request: Request, config: Config, response: Response) -> Response:

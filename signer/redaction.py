@@ -22,17 +22,17 @@ _QUOTE = r"""(?:\\*["']|&(?:quot|\#34|\#39);)"""
 _SIGN = rf"""(?:{_QUOTE}?[ \t]*(?:[=:\uFF1D\uFF1A]|%(?P<deep>(?:25)*)(?:3[AD]|EF%(?P=deep)BC%(?P=deep)9[AD]))
     [ \t]*{_QUOTE}?|{_QUOTE},[ \t]*{_QUOTE})"""
 _VALUE = r"""(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)[ \t]+)?
-    (?:(?!&|\\u0026|%(?P=deep)26|\\*["'])[^\s<>;,)\]}])+"""
+    (?:(?!&|\\u0026|%(?P=deep)26|\\{0,8}["'])[^\s<>;,)\]}])+"""
 _PAIR = re.compile(
     f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE
 )
 _BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
 # Recognised by themselves, also in the middle of a word.
-_OWN_KEY = re.compile(r"fcp_[\w-]+|whsec_[\w+/=-]+")
-# A JWT begins with {" in base64url. The lookahead keeps the search linear.
+_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}")
+# A JWT begins with {" in base64url, and its header has at least {"alg":"none"}. The lookahead keeps the search linear.
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"
-    r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+"
+    r"eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+"
 )
 
 

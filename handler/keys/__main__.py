@@ -104,7 +104,7 @@ def _add_api_key(job: _Job) -> None:
         # Printed when it works, and removed again where that fails, before any other writer may change the document.
         try:
             _print(key, otherwise="The API key was not added.")
-        except _OutputFailed:
+        except BaseException:  # an interrupt, too, may have come before the key was seen
             try:
                 write(content)
             except HandlerError as error:

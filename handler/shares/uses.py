@@ -109,7 +109,6 @@ def claim_file(
             # OSS refuses a second file for the number of one that arrived, which tells its sender so.
             if own.number in present or left >= MIN_FORM:
                 return ClaimedFile(own.number, int(max(left, MIN_FORM)))
-            claims.remove(own)
         if _count(claims, present) >= files:
             raise Problem("share_full")
         number = max(newest, lost) + 1

@@ -38,8 +38,9 @@ def test_every_response_of_an_own_domain_asks_for_tls(path: str, method: str, ac
     assert response.headers[NAME] == ONE_YEAR
 
 
-def test_a_domain_is_the_same_in_capitals() -> None:
-    assert NAME in ask("Links.Example.com").headers
+@pytest.mark.parametrize("domain", ["Links.Example.com", f"{OWN}:443"])
+def test_a_domain_is_the_same_in_capitals_and_with_the_port_of_https(domain: str) -> None:
+    assert NAME in ask(domain).headers
 
 
 @pytest.mark.parametrize("domain", [DEFAULT, f"www.{OWN}", f"{OWN}.evil.example", "evil.example", "", None, 7])
@@ -55,6 +56,7 @@ def test_a_request_that_came_without_tls_is_not_answered_with_it() -> None:
     """RFC 6797 §7.2 forbids it; browsers ignore it there."""
     assert NAME not in ask(OWN, X_Forwarded_Proto="http").headers
     assert NAME in ask(OWN, X_Forwarded_Proto="https").headers
+    assert NAME in ask(OWN, X_Forwarded_Proto="https, http").headers
 
 
 @pytest.mark.parametrize("public_url", ["", 'public_url = "http://127.0.0.1:8000"\n'])

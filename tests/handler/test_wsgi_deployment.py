@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
 from deploy import check, s_preview
-from handler import wsgi
+from handler import gunicorn_conf, wsgi
 from tests.handler.custom_runtime import ROOT, command, props
 
 
@@ -70,3 +71,20 @@ def test_the_built_in_runtime_loads_neither_flask_nor_gunicorn() -> None:
     code = "import handler; handler.on_http; import sys; print('flask' in sys.modules or 'gunicorn' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], cwd=Path(ROOT), capture_output=True, text=True, check=True)
     assert process.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_closed"),
+    [
+        ([("CONTENT-LENGTH", "1048576")], False),
+        ([("CONTENT-LENGTH", "1048577")], True),
+        ([("CONTENT-LENGTH", "1048577"), ("X-FC-CONTROL-PATH", "/invoke")], False),
+        ([], False),
+    ],
+)
+def test_the_connection_of_a_body_that_is_too_large_is_closed_unless_it_is_an_event(
+    headers: list[tuple[str, str]], is_closed: bool
+) -> None:
+    request = Mock(headers=headers)
+    gunicorn_conf.pre_request(None, request)
+    assert request.force_close.called == is_closed

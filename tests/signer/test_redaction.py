@@ -169,6 +169,9 @@ def test_other_strings_with_secrets(string: str, redacted: str) -> None:
 @pytest.mark.parametrize(
     "string",
     [
+        "/reports/KeyJournal.2024.pdf",
+        "/zoo/MonkeyJungle-map.v2.pdf",
+        "/data/fcp_report.csv",
         "",
         "There is nothing at this address.",
         "GET /reports/2026/q3.pdf HTTP/1.1",

@@ -116,7 +116,9 @@ class TestArrivals:
         assert 90 <= again.line["expires_in"] <= 100
         self.expire_claims(service, url, 90)
         assert service.request_form(url).code == "share_full"
-        # Only its own sender may exchange it.
+        # Its own sender waits, too: an upload that began with the form may still arrive.
+        assert service.request_form(url, nonce=NONCE, again=True).code == "share_full"
+        self.expire_claims(service, url, uses.HELD - uses.FORMS + 11)
         assert service.request_form(url, nonce=NONCE, again=True).json["number"] == 2
         assert service.request_form(url, nonce=NONCE, again=True).json["number"] == 2
         assert service.request_form(url).code == "share_full"
