@@ -45,7 +45,9 @@ def post_worker_init(worker: Any) -> None:
 
 def pre_request(worker: Any, request: Any) -> None:
     """Announces that the connection is closed after a request whose body is too large to be read."""
+    from .wsgi import CONTROL
+
     headers = dict(request.headers)
     # The platform's own calls carry events of up to 32 MB, and closing its connection may lose the next call.
-    if int(headers.get("CONTENT-LENGTH", 0)) > MAX_BYTES and "X-FC-CONTROL-PATH" not in headers:
+    if int(headers.get("CONTENT-LENGTH", 0)) > MAX_BYTES and headers.get("X-FC-CONTROL-PATH") not in CONTROL:
         request.force_close()

@@ -78,6 +78,7 @@ def test_the_built_in_runtime_loads_neither_flask_nor_gunicorn() -> None:
     [
         ([("CONTENT-LENGTH", "1048576")], False),
         ([("CONTENT-LENGTH", "1048577")], True),
+        ([("CONTENT-LENGTH", "1048577"), ("X-FC-CONTROL-PATH", "/http-invoke")], True),
         ([("CONTENT-LENGTH", "1048577"), ("X-FC-CONTROL-PATH", "/invoke")], False),
         ([], False),
     ],
