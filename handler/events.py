@@ -38,7 +38,7 @@ def on_event(event: bytes | str, context: object) -> dict[str, object]:
 def answer(
     event: bytes | str, context: object, load_config: Callable[[], Config], *, network: Network, clock: Clock
 ) -> dict[str, object]:
-    """`on_event` with clock and network as arguments. `load_config` is called once. The audit line is always written."""
+    """`on_event` with clock and network as arguments; `load_config` is called once. Always writes the audit line."""
     started = clock.monotonic()
     request_id = getattr(context, "request_id", None)
     if not isinstance(request_id, str) or not request_id:
