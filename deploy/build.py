@@ -83,7 +83,7 @@ def plan(config: Path) -> Plan:
 def build(planned: Plan) -> Package:
     """Builds and checks the package, and only then replaces the one before. Raises `DeployError`."""
     root, runtime = planned.root, planned.runtime
-    pins = locks.check(root, runtime)
+    pins = locks.read_current(root, runtime)
     requirements = vendor.read_requirements(root / runtime.requirements)
     interpreter = interpreters.find(runtime.python)
     planned.code.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def build(planned: Plan) -> Package:
         contents.copy_ours(root, folder, custom=runtime.custom)
         for name in planned.link_files:
             shutil.copyfile(root / name, folder / name)
-        contents.check(folder, pins, requirements, top_level)
+        contents.check_package(folder, pins, requirements, top_level)
         if interpreter:
             archive.compile_all(folder, interpreter)
         archive.normalize(folder)

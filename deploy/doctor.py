@@ -25,7 +25,7 @@ def findings(config: Path, environment: str | None, url: str | None, *, uploads:
     """Each finding as soon as it is known."""
     try:
         if environment:
-            environments.require(environments.read(config), environment)
+            environments.require(environments.read_environments(config), environment)
         deployment = open_deployment(config, environment, os.environ)
     except DeployError as error:
         yield fault("s.yaml", str(error))

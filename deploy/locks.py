@@ -59,7 +59,7 @@ def read(lock: Path) -> tuple[Pin, ...]:
     return tuple(pins)
 
 
-def check(root: Path, runtime: Runtime) -> tuple[Pin, ...]:
+def read_current(root: Path, runtime: Runtime) -> tuple[Pin, ...]:
     """The pins of a runtime. Raises `DeployError` if the requirements have changed since they were locked."""
     lock = root / runtime.lock
     pins = read(lock)
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for runtime in RUNTIMES.values():
             if not options.check:
                 write(options.root, runtime, upgrade=options.upgrade)
-            print(f"{runtime.lock}: {len(check(options.root, runtime))} packages")
+            print(f"{runtime.lock}: {len(read_current(options.root, runtime))} packages")
     except DeployError as error:
         print(f"python -m deploy.locks: {error}", file=sys.stderr)
         return 1

@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.env:
-            environments.require(environments.read(options.config), options.env)
+            environments.require(environments.read_environments(options.config), options.env)
         documents = policies(s_yaml.project_folder(options.config), render(options.config, options.env))
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)

@@ -36,9 +36,9 @@ def on_event(event: bytes | str, context: object) -> dict[str, object]:
 
 
 def answer(
-    event: bytes | str, context: object, config: Callable[[], Config], *, network: Network, clock: Clock
+    event: bytes | str, context: object, load_config: Callable[[], Config], *, network: Network, clock: Clock
 ) -> dict[str, object]:
-    """`on_event` with the world as arguments. `config` is called once. The audit line is always written."""
+    """`on_event` with clock and network as arguments; `load_config` is called once. Always writes the audit line."""
     started = clock.monotonic()
     request_id = getattr(context, "request_id", None)
     if not isinstance(request_id, str) or not request_id:
@@ -47,12 +47,12 @@ def answer(
     failure: HandlerError | None = None
     summary: dict[str, object] = {}
     try:
-        rules = config()
+        config = load_config()
         deadline = started + max(_timeout(context) - RESERVE, 1.0)
         parsed = sources.read(event, request_id)
         facts["event"] = "+".join(parsed.sources) or None
-        invocation = Invocation(rules, context, clock.now(), facts)
-        summary, failure = _process(parsed, NoticeSender(invocation, token_hex(12), network, clock, deadline), rules)
+        invocation = Invocation(config, context, clock.now(), facts)
+        summary, failure = _process(parsed, NoticeSender(invocation, token_hex(12), network, clock, deadline), config)
     except HandlerError as error:
         failure = error
     except Exception as error:

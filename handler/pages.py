@@ -16,6 +16,7 @@ import segno
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from signer.sizes import format_size
 from signer.times import rfc3339
 
 from .errors import Problem
@@ -26,7 +27,6 @@ MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
 DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-UNITS = ("B", "KB", "MB", "GB", "TB")
 
 _DIRECTION = re.compile(f"[{DIRECTION}]")
 
@@ -179,7 +179,7 @@ def share_page(
         words=SHARE[lang],
         title=name,
         name=name,
-        size=_format_size(size) if size is not None else "",
+        size=format_size(size) if size is not None else "",
         media_type=media_type,
         expires=_format_minute(expires_at),
         expires_at=rfc3339(expires_at),
@@ -213,7 +213,7 @@ def upload_page(
         words=words,
         title=words["title"].format(folder=folder),
         max_size=max_size,
-        size=_format_size(max_size),
+        size=format_size(max_size),
         media_type=content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,
@@ -274,14 +274,6 @@ def _qr_code(address: str | None, lang: str) -> Markup | None:
         border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["qr_title"], omitsize=True
     )
     return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
-
-
-def _format_size(length: int) -> str:
-    """For people; 1 KB is 1024 bytes."""
-    value, unit = float(length), 0
-    while value >= 1024 and unit < len(UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{length} B" if unit == 0 else f"{value:.1f} {UNITS[unit]}"
 
 
 def _format_minute(timestamp: int) -> str:

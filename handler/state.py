@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from signer.times import parse_rfc3339
+
 from .config import Location
 from .context import Invocation
 from .errors import Problem
 from .oss import OssClient, OssResponse, OssUnavailable, client_for
-from .times import parse_rfc3339
 
 ATTEMPTS = 3
 PAGE = 1000  # objects in one response of a list, the maximum of OSS

@@ -9,6 +9,9 @@ from functools import lru_cache
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -22,6 +25,18 @@ def parse_duration(string: str) -> int | None:
 def rfc3339(timestamp: float) -> str:
     """Unix seconds as RFC 3339 in UTC, without a fraction: `2026-03-01T06:51:11Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
+
+
+def parse_rfc3339(string: str) -> float | None:
+    """Unix seconds of an RFC 3339 time, without its fraction; None for anything else."""
+    match = _RFC3339.fullmatch(string)
+    if not match:
+        return None
+    offset = match[3] if match[3] not in "Zz" else "+00:00"
+    try:
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def format_duration(seconds: int) -> str:

@@ -30,7 +30,7 @@ def load_yaml(path: Path) -> Any:
         raise DeployError(f"{path.name} is not valid YAML{line}: correct it.") from None
 
 
-def read(config: Path, named: str | None = None) -> dict[str, dict[str, Any]]:
+def read_environments(config: Path, named: str | None = None) -> dict[str, dict[str, Any]]:
     """The environments by name, empty if there is no file; `named` is what s.yaml says. Raises `DeployError`."""
     path = config.resolve().parent / (named or DEFAULT)
     if not path.is_file():

@@ -13,7 +13,7 @@ from ..errors import DeployError
 Props = Mapping[str, Any]
 
 
-def read(root: Path, props: Props) -> tuple[str, Config]:
+def read_config(root: Path, props: Props) -> tuple[str, Config]:
     """The file's name and what a function with these properties reads in it. Raises `InvalidConfig`."""
     environment = {name: str(value) for name, value in (props.get("environmentVariables") or {}).items()}
     name = environment.get("LINK_CONFIG") or "links.toml"
@@ -23,7 +23,7 @@ def read(root: Path, props: Props) -> tuple[str, Config]:
 def read_or_fail(root: Path, props: Props) -> Config:
     """What a function with these properties reads. Raises `DeployError`."""
     try:
-        return read(root, props)[1]
+        return read_config(root, props)[1]
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
 
@@ -31,7 +31,7 @@ def read_or_fail(root: Path, props: Props) -> Config:
 def faults(root: Path, props: Props) -> Iterator[str]:
     """A sentence for each setting that works on a laptop, but not once deployed."""
     try:
-        file, links = read(root, props)
+        file, links = read_config(root, props)
     except InvalidConfig as error:
         yield error.sentence
         return

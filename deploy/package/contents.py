@@ -71,7 +71,7 @@ def parts(folder: Path) -> list[Part]:
     return sorted((Part(name, size) for name, size in sizes.items()), key=lambda part: (-part.size, part.name))
 
 
-def check(folder: Path, pins: Sequence[Pin], requirements: Sequence[str], top_level: Collection[str]) -> None:
+def check_package(folder: Path, pins: Sequence[Pin], requirements: Sequence[str], top_level: Collection[str]) -> None:
     """Raises `DeployError` with a line for everything that must not be deployed.
 
     `pins` are the locked distributions, `requirements` what is asked for (`name` or `name[extra]`), `top_level` the

@@ -45,7 +45,7 @@ def files(deployment: Deployment, config: Path, environment: str | None) -> Iter
     if not sentences:
         yield ok("s.yaml", f"{config.name} and links.toml are valid.")
     try:
-        locks.check(deployment.root, runtime_named(str(deployment.web["runtime"])))
+        locks.read_current(deployment.root, runtime_named(str(deployment.web["runtime"])))
     except DeployError as error:
         yield fault("build", str(error))
 

@@ -9,6 +9,8 @@ from signer.names import parse_oss_url
 
 from ..errors import HandlerError
 
+MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
+
 
 class InvalidConfig(HandlerError):
     """links.toml is invalid; the sentence names the table and the key, and says what was expected."""

@@ -11,7 +11,7 @@ from typing import Any
 from signer import Endpoint, SignerError
 from signer.endpoint import is_loopback
 
-from . import Config, InvalidConfig, Mount
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -38,7 +38,6 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 MAX_EXPIRES = 604_800  # seconds
-MAX_SHARE = 3660 * 86_400  # seconds
 MAX_SIZE = 10_000 * 5 * 1024**3  # bytes: a multipart upload has at most 10,000 parts of 5 GB
 
 # Every key of the file, and what it means; docs/configuration.md is written from these tables.
@@ -198,7 +197,7 @@ def _read_mount(reader: TableReader, region: str, credential_life: int) -> Mount
         process=frozenset(process),
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
-        max_share=reader.duration("max_share", "1h", 60, MAX_SHARE) if "max_share" in reader.table else None,
+        max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
         check=reader.boolean("check"),
         cache=_read_cache(reader, access, min(max_expires, credential_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",

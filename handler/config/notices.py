@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from . import Config, Location, Mount, NoticeRule, OssSink
-from .reader import TableReader, read_prefix
+from .reader import IDENTIFIER, TableReader, read_prefix
 
 ON = ("created", "timer", "message")
 GIVE = ("link", "share")
@@ -27,8 +26,6 @@ SINK_KEYS: Mapping[str, str] = {
     "name": "Required. The name that notices use in to.",
     "target": "Required. The prefix to which notices are written, oss://bucket/prefix/. Links to it are never issued.",
 }
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def read_notices(top: TableReader, config: Config) -> Config:
@@ -54,7 +51,7 @@ def read_notices(top: TableReader, config: Config) -> Config:
 
 def _read_sink(reader: TableReader) -> OssSink:
     name = reader.required_string("name")
-    if not _NAME.fullmatch(name):
+    if not IDENTIFIER.fullmatch(name):
         reader.refuse_value("name", "must have 1 to 64 letters, digits, ., _ and -, and begin with a letter or digit")
     target = read_prefix(reader, "target", reader.required_string("target"))
     if not target.key:
@@ -72,7 +69,7 @@ def _read_rule(reader: TableReader, config: Config) -> NoticeRule:
     if "GET" not in mount.methods:
         reader.refuse_value("mount", "must be a mount with GET, which the link of a notice requires")
     to = reader.strings("to", required=True)
-    if not all(_NAME.fullmatch(name) for name in to):
+    if not all(IDENTIFIER.fullmatch(name) for name in to):
         reader.refuse_value("to", "must be a list of names of sinks")
     give = reader.choice("give", GIVE)
     rule = NoticeRule(

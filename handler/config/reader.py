@@ -14,8 +14,7 @@ from ..errors import HandlerError
 from ..paths import path_fault
 from . import InvalidConfig, Location
 
-_SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB)?")
-_UNITS = {None: 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Table = Mapping[str, Any]
 
@@ -120,15 +119,15 @@ class TableReader:
         return seconds
 
     def size(self, name: str, maximum: int) -> int | None:
-        """Bytes, from a number or a string such as 10MB (1 KB is 1024 bytes)."""
+        """Bytes, from a number or a string that `parse_size` reads."""
         value = self.table.get(name)
         if value is None:
             return None
-        size = None
-        if type(value) is int:
-            size = value
-        elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-            size = int(match[1]) * _UNITS[match[2]]
+        size = value if type(value) is int else None
+        if isinstance(value, str):
+            from signer.sizes import parse_size  # only configurations with uploads need it
+
+            size = parse_size(value)
         if size is None or not 1 <= size <= maximum:
             self.refuse_value(name, f"must be a size from 1 to {maximum} bytes, such as 5242880 or 5MB")
         return size

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple, NoReturn
 
-from ..config.reader import TableReader
+from ..config.reader import IDENTIFIER, TableReader
 from .fields import (
     METHODS,
     InvalidKeys,
@@ -33,10 +33,9 @@ from .fields import (
     read_time,
 )
 
-__all__ = ["ID", "METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
+__all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
 
 VERSION = 1
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
@@ -160,11 +159,11 @@ def load_json(document: bytes | str) -> Any:
 
 
 def _read_share_key(reader: TableReader) -> ShareKey:
-    return ShareKey(read_match(reader, "id", ID, _ID_FORM), read_secret(reader, "secret"))
+    return ShareKey(read_match(reader, "id", IDENTIFIER, _ID_FORM), read_secret(reader, "secret"))
 
 
 def _read_api_key(reader: TableReader) -> ApiKey:
-    name = read_match(reader, "id", ID, _ID_FORM)
+    name = read_match(reader, "id", IDENTIFIER, _ID_FORM)
     reader.where += f" ({name})"
     return ApiKey(
         name,
@@ -193,7 +192,7 @@ def _read_issuer(reader: TableReader) -> Issuer:
         methods=read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=read_max_share(reader),
-        id=read_match(reader, "id", ID, _ID_FORM) if "id" in reader.table else None,
+        id=read_match(reader, "id", IDENTIFIER, _ID_FORM) if "id" in reader.table else None,
     )
 
 

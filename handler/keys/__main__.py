@@ -13,18 +13,16 @@ from signer import Credentials, Endpoint, SignerError
 from signer.times import format_duration, parse_duration, rfc3339
 
 from .. import oss, startup
-from ..config import InvalidConfig, load
-from ..config.reader import covered_path_fault
+from ..config import MAX_SHARE, MIN_SHARE, InvalidConfig, load
+from ..config.reader import IDENTIFIER, covered_path_fault
 from ..errors import HandlerError
 from ..times import Clock
-from . import ID, METHODS, Keys, edit
+from . import METHODS, Keys, edit
 from .edit import Document
-from .fields import MIN_SHARE
 from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
 FAILED, INVALID = 1, 2
-MAX_LIFETIME = 3660 * 86_400  # seconds
 NAME = "python -m handler.keys"
 SYSTEM_CLOCK = Clock()
 
@@ -314,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(value: str) -> str:
-    if not ID.fullmatch(value):
+    if not IDENTIFIER.fullmatch(value):
         raise argparse.ArgumentTypeError(
             f"invalid name {value!r} (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
         )
@@ -330,9 +328,9 @@ def _path(value: str) -> str:
 
 def _duration(value: str) -> int:
     seconds = parse_duration(value)
-    if seconds is None or seconds > MAX_LIFETIME:
+    if seconds is None or seconds > MAX_SHARE:
         raise argparse.ArgumentTypeError(
-            f"invalid duration {value!r} (expected up to {MAX_LIFETIME // 86_400}d, such as 12h or 90d)"
+            f"invalid duration {value!r} (expected up to {MAX_SHARE // 86_400}d, such as 12h or 90d)"
         )
     return seconds
 

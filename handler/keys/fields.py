@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 
-from ..config.load import MAX_SHARE
+from signer.times import parse_rfc3339
+
+from ..config import MAX_SHARE, MIN_SHARE
 from ..config.reader import TableReader, covered_path_fault
 from ..errors import HandlerError
-from ..times import parse_rfc3339
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
 MAX_STRING = 256  # characters
-MIN_SHARE = 60  # seconds
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

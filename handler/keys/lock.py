@@ -2,7 +2,7 @@
 
 A lock is a file or an object that is created only if it does not exist: `keys.json.lock`. It belongs to its writer for
 `BREAKABLE_AFTER` seconds by the clock of the store. Whatever the writer sends expires before that, so when a lock can
-be broken, nothing that its writer sent can arrive any more.
+be broken, nothing that its writer sent can still arrive.
 
 A lock is broken by creating its successor, whose name contains the hash of its content. Of several writers that break
 one lock, exactly one creates the successor, and thereby holds the lock. Removing the first lock releases all of them.
@@ -17,11 +17,11 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
-from signer.times import rfc3339
+from signer.times import parse_rfc3339, rfc3339
 
 from ..errors import HandlerError
 from ..oss import EXPIRES_IN
-from ..times import Clock, parse_rfc3339
+from ..times import Clock
 from .location import MISSING, UNREACHABLE, KeysStore, KeysStoreError, Unconfirmed, no_time
 
 BREAKABLE_AFTER = 300  # seconds
@@ -174,7 +174,7 @@ def _release(chain: list[_Lock], notify: Callable[[str], None], clock: Clock) ->
 
 
 def _settle(store: KeysStore, expires_at: float, clock: Clock) -> bytes | None:
-    """What is stored (None: nothing) once a request that expires at `expires_at` cannot change it any more."""
+    """What is stored (None: nothing) once a request that expires at `expires_at` can no longer change it."""
     deadline = clock.monotonic() + UNREACHABLE_TIMEOUT
     while True:
         try:
@@ -226,7 +226,7 @@ def _content(store: KeysStore) -> bytes | None:
 
 
 def _discard(store: KeysStore) -> None:
-    """Removes a lock that belongs to nobody any more."""
+    """Removes a lock that no longer belongs to anybody."""
     with suppress(KeysStoreError):
         store.remove(store.now())
 

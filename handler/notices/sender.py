@@ -87,7 +87,6 @@ class NoticeSender:
                 self._guard(name, self._send, name, by_id)
 
     def send_digests(self) -> None:
-        """Sends the digests that are due."""
         for rule in self._invocation.config.notices:
             if rule.every is not None:
                 for name in rule.to:
@@ -268,7 +267,6 @@ def _abandoned_on_error(state: State, acquired: LeasesById) -> Iterator[None]:
 
 
 def stream_of(sink: str, rule: NoticeRule) -> str:
-    """The name of the digest stream of a sink and a rule."""
     return sha256(json.dumps([rule_id(rule), sink]).encode()).hexdigest()[:24]
 
 

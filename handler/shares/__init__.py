@@ -27,7 +27,6 @@ from ..keys import Keys, ShareKey
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
 NOTICES = "notice"  # the owner of shares in notices; only retiring the share key withdraws them
-LATEST = 2**32 - 1  # the last Unix second that fits into four bytes
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{59,1200}")
@@ -85,7 +84,6 @@ def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
 
 
 def owner_tag(owner: str) -> bytes:
-    """The tag of `Caller.owner`."""
     return sha256(owner.encode()).digest()[:3]
 
 

@@ -42,8 +42,6 @@ class Trigger:
 
 @dataclass(frozen=True)
 class HttpTrigger:
-    """An `http` trigger, checked."""
-
     name: str
     methods: tuple[str, ...]
     auth_type: str

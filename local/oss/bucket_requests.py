@@ -41,7 +41,6 @@ def create(service: Service, request: OssRequest) -> Response:
 
 
 def delete(service: Service, request: OssRequest) -> Response:
-    """DeleteBucket."""
     bucket = service.bucket(request.bucket)
     try:
         service.buckets.delete(bucket)

@@ -82,7 +82,6 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
 
 
 def upload_headers(record: ObjectRecord, *, versioning: str) -> dict[str, str]:
-    """The headers of the response to an upload."""
     headers = {"ETag": f'"{record.etag}"', "x-oss-hash-crc64ecma": str(record.crc64)}
     return {**headers, **encryption_headers(record.headers), **version_header(record.version_id, versioning)}
 
@@ -109,8 +108,10 @@ def is_compressed(request_headers: Mapping[str, str], headers: Mapping[str, str]
 
 def compressed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of the compressed response: without ETag, Content-Length and Accept-Ranges."""
-    kept = {name: value for name, value in headers.items() if name not in ("ETag", "Content-Length", "Accept-Ranges")}
-    return {**kept, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    remaining = {
+        name: value for name, value in headers.items() if name not in ("ETag", "Content-Length", "Accept-Ranges")
+    }
+    return {**remaining, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 
 
 def compress(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address
 from ..errors import MissingCredentials, SignerError
 from ..names import METHODS, parse_oss_url
+from ..sizes import parse_size
 from ..times import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,8 +31,6 @@ KINDS: dict[str, Callable[[str], Endpoint]] = {
 CONFIG = os.path.join("~", ".aliyun", "config.json")
 # Profiles of other modes hold no key: the aliyun CLI requests one from a service.
 _MODES_WITH_KEY = frozenset({"AK", "StsToken", "CloudSSO", "OAuth"})
-_SIZE = re.compile(r"([0-9]{1,12})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 MAX_INPUT = 1 << 20  # bytes
 
 
@@ -64,10 +62,10 @@ class Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = _SIZE.fullmatch(str(value))
-        if not match:
+        size = parse_size(str(value))
+        if size is None:
             self.fail(f"expected a size such as 1000, 512K, 10MB or 5G (K is 1024), not {value!r}.", param, ctx)
-        return int(match[1]) * _BYTES[match[2].upper()]
+        return size
 
 
 class OssUrl(click.ParamType[ObjectAddress]):

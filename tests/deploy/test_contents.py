@@ -53,10 +53,10 @@ def test_what_must_not_be_deployed_stops_the_build(name: str, tmp_path: Path) ->
         (tmp_path / "click-8.0.dist-info").mkdir()
         (tmp_path / "click-8.0.dist-info/METADATA").write_text("Name: click\n")
     if not sentence:
-        contents.check(tmp_path, pins, ["click"], {"click"})
+        contents.check_package(tmp_path, pins, ["click"], {"click"})
         return
     with pytest.raises(DeployError, match=re.escape(sentence)):
-        contents.check(tmp_path, pins, ["click"], {"click"})
+        contents.check_package(tmp_path, pins, ["click"], {"click"})
 
 
 def test_a_zip_file_over_the_maximum_is_refused_except_for_cryptography() -> None:

@@ -103,7 +103,7 @@ def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
     assert "EXAMPLE" not in line
 
 
-def test_objects_are_uploaded_only_when_asked_for(
+def test_objects_are_uploaded_only_when_requested(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployed(stack.oss_url, stack.credentials))

@@ -132,7 +132,7 @@ def failed_notice() -> str:
         "state": "oss://examplebucket/.links/state/",
         "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
     }
-    policy: Config = load.read(links, {})
+    config: Config = load.read(links, {})
     record = {
         "eventName": "ObjectCreated:PutObject",
         "eventSource": "acs:oss",
@@ -141,7 +141,7 @@ def failed_notice() -> str:
         "oss": {"bucket": {"name": "examplebucket"}, "object": {"key": "reports/q3.pdf", "eTag": "0F00", "size": 6}},
     }
     with contextlib.redirect_stdout(io.StringIO()) as written, contextlib.suppress(events.InvocationFailed):
-        events.answer(json.dumps({"events": [record]}), Context(), lambda: policy, network=Network(), clock=Clock())
+        events.answer(json.dumps({"events": [record]}), Context(), lambda: config, network=Network(), clock=Clock())
     return written.getvalue()
 
 

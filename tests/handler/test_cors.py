@@ -20,7 +20,7 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> ShareService:
+def service(tmp_path: Path) -> ShareService:
     return share_service(tmp_path, TOP + LINKS)
 
 
@@ -98,14 +98,14 @@ def test_a_redirect_is_not_read(alone: ShareService) -> None:
     assert (answer.status, cors_headers(answer.headers)) == (302, set())
 
 
-def test_what_function_compute_says_itself_is_not_said_again(found: ShareService) -> None:
-    preflight = found.request("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
+def test_the_header_of_function_compute_is_not_repeated(service: ShareService) -> None:
+    preflight = service.request("/-/shares", "OPTIONS", headers={"Origin": APP, **PREFLIGHT})
     assert cors_headers(preflight.headers) == {
         "Access-Control-Allow-Methods",
         "Access-Control-Allow-Headers",
         "Access-Control-Max-Age",
     }
-    answer = found.request("/-/health", headers={"Origin": APP})
+    answer = service.request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == {"Access-Control-Expose-Headers"}
 
 

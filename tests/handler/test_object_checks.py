@@ -26,24 +26,24 @@ HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Iterator[ShareService]:
+def service(tmp_path: Path) -> Iterator[ShareService]:
     """/open/ is looked at before it is linked, and lets versions be named."""
-    with share_service_with_oss(tmp_path) as kept:
-        kept.put("open/a.txt")
-        yield kept.with_mount("/open/", check=True, cache=None)
+    with share_service_with_oss(tmp_path) as service:
+        service.put("open/a.txt")
+        yield service.with_mount("/open/", check=True, cache=None)
 
 
-def archived(found: ShareService, key: str, storage_class: str) -> None:
-    assert found.oss is not None
+def archived(service: ShareService, key: str, storage_class: str) -> None:
+    assert service.oss is not None
     headers = {"Content-Type": "text/plain", "x-oss-storage-class": storage_class}
-    assert found.oss.store.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
+    assert service.oss.store.request("PUT", Location(BUCKET, key), headers=headers, body=b"cold").ok
 
 
-def test_what_is_there_is_linked(found: ShareService) -> None:
+def test_what_is_there_is_linked(service: ShareService) -> None:
     for method in ("GET", "HEAD"):
-        answer = found.request("/open/a.txt", method)
+        answer = service.request("/open/a.txt", method)
         assert (answer.status, answer.signs(method)) == (302, True)
-    assert found.request("/open/a.txt", query={"format": "json"}).status == 200
+    assert service.request("/open/a.txt", query={"format": "json"}).status == 200
 
 
 class ManyHeaders(BaseHTTPRequestHandler):
@@ -62,13 +62,13 @@ class ManyHeaders(BaseHTTPRequestHandler):
 
 # OSS keeps 8 KB of metadata.
 @pytest.mark.parametrize("count", [90, 110, 2048])
-def test_an_object_with_many_metadata_headers_is_read_like_any_other(found: ShareService, count: int) -> None:
+def test_an_object_with_many_metadata_headers_is_read_like_any_other(service: ShareService, count: int) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), ManyHeaders)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         endpoint = Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou")
-        answer = found.with_config(oss_endpoint=endpoint).request(f"/open/{count}")
+        answer = service.with_config(oss_endpoint=endpoint).request(f"/open/{count}")
         # The last header, its storage class, was read too.
         assert (answer.status, answer.code) == (409, "object_archived")
     finally:
@@ -77,57 +77,57 @@ def test_an_object_with_many_metadata_headers_is_read_like_any_other(found: Shar
         thread.join()
 
 
-def test_a_missing_object_is_our_404_like_any_other(found: ShareService) -> None:
-    nowhere = found.request("/nowhere/none.txt")
-    for answer in (found.request("/open/none.txt"), found.request("/open/none.txt", query={"format": "json"})):
+def test_a_missing_object_is_our_404_like_any_other(service: ShareService) -> None:
+    nowhere = service.request("/nowhere/none.txt")
+    for answer in (service.request("/open/none.txt"), service.request("/open/none.txt", query={"format": "json"})):
         assert (answer.status, answer.json) == (404, nowhere.json)
-    assert found.request("/open/none.txt", "HEAD").status == 404
-    assert found.request("/open/none.txt").line["mount"] is None
+    assert service.request("/open/none.txt", "HEAD").status == 404
+    assert service.request("/open/none.txt").line["mount"] is None
 
 
-def test_without_check_nothing_is_looked_at(found: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_check_nothing_is_checked(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
-    assert found.with_mount("/open/", check=False).request("/open/none.txt").status == 302
+    assert service.with_mount("/open/", check=False).request("/open/none.txt").status == 302
 
 
 @pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
 def test_an_object_in_cold_storage_is_a_409_until_it_is_restored(
-    found: ShareService, storage_class: str, monkeypatch: pytest.MonkeyPatch
+    service: ShareService, storage_class: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert found.oss is not None
-    archived(found, "open/cold.txt", storage_class)
-    answer = found.request("/open/cold.txt")
+    assert service.oss is not None
+    archived(service, "open/cold.txt", storage_class)
+    answer = service.request("/open/cold.txt")
     assert (answer.status, answer.code) == (409, "object_archived")
-    assert "cold storage" in found.request("/open/cold.txt", headers=HTML).body
+    assert "cold storage" in service.request("/open/cold.txt", headers=HTML).body
     restored = 'ongoing-request="false", expiry-date="Sun, 16 Apr 2017 08:12:33 GMT"'
     headers = {"x-oss-storage-class": storage_class, "x-oss-restore": restored}
     monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(200, headers, b"", ""))
-    assert found.request("/open/cold.txt").status == 302
+    assert service.request("/open/cold.txt").status == 302
 
 
 @pytest.mark.parametrize("storage_class", ["Standard", "IA"])
-def test_an_object_in_warm_storage_is_linked(found: ShareService, storage_class: str) -> None:
-    archived(found, "open/warm.txt", storage_class)
-    assert found.request("/open/warm.txt").status == 302
+def test_an_object_in_warm_storage_is_linked(service: ShareService, storage_class: str) -> None:
+    archived(service, "open/warm.txt", storage_class)
+    assert service.request("/open/warm.txt").status == 302
 
 
-def test_a_restore_under_way_is_still_a_409(found: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_under_way_is_still_a_409(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"x-oss-storage-class": "Archive", "x-oss-restore": 'ongoing-request="true"'}
     monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(200, headers, b"", ""))
-    assert found.request("/open/a.txt").code == "object_archived"
+    assert service.request("/open/a.txt").code == "object_archived"
 
 
-def test_the_version_that_is_asked_for_is_looked_at(found: ShareService) -> None:
-    found.set_versioning("Enabled")
-    assert found.oss is not None
-    kept = found.oss.store.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
-    version = kept.headers["x-oss-version-id"]
-    assert found.request("/open/a.txt", query={"versionId": version}).query == {"versionId": version}
-    marker = found.oss.store.delete(Location(BUCKET, "open/a.txt")).headers["x-oss-version-id"]
-    assert found.request("/open/a.txt").status == 404
-    assert found.request("/open/a.txt", query={"versionId": version}).status == 302
+def test_the_requested_version_is_checked(service: ShareService) -> None:
+    service.set_versioning("Enabled")
+    assert service.oss is not None
+    stored = service.oss.store.put(Location(BUCKET, "open/a.txt"), b"second", content_type="text/plain")
+    version = stored.headers["x-oss-version-id"]
+    assert service.request("/open/a.txt", query={"versionId": version}).query == {"versionId": version}
+    marker = service.oss.store.delete(Location(BUCKET, "open/a.txt")).headers["x-oss-version-id"]
+    assert service.request("/open/a.txt").status == 404
+    assert service.request("/open/a.txt", query={"versionId": version}).status == 302
     for none in (marker, version[::-1], "no version"):
-        assert found.request("/open/a.txt", query={"versionId": none}).status == 404
+        assert service.request("/open/a.txt", query={"versionId": none}).status == 404
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_the_version_that_is_asked_for_is_looked_at(found: ShareService) -> None
     ],
 )
 def test_what_cannot_be_signed_is_a_400(
-    found: ShareService, target: str, path: str, query: dict[str, str], code: str
+    service: ShareService, target: str, path: str, query: dict[str, str], code: str
 ) -> None:
-    answer = found.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
+    answer = service.with_mount("/open/", target=Location(BUCKET, target)).request(path, query=query)
     assert (answer.status, answer.code) == (400, code)
 
 
-def test_an_oss_that_says_nothing_of_the_object_is_a_503(found: ShareService) -> None:
-    silent = found.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
-    assert found.config.oss_endpoint is not None
-    refused = found.with_config(oss_endpoint=found.config.oss_endpoint._replace(region="cn-beijing"))
+def test_an_oss_that_says_nothing_of_the_object_is_a_503(service: ShareService) -> None:
+    silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
+    assert service.config.oss_endpoint is not None
+    refused = service.with_config(oss_endpoint=service.config.oss_endpoint._replace(region="cn-beijing"))
     for broken in (silent, refused):
         answer = broken.request("/open/a.txt")
         assert (answer.status, answer.code) == (503, "oss_unavailable")
@@ -170,17 +170,17 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503(found: ShareService) ->
     ],
 )
 def test_a_connection_fault_is_tried_once_more(
-    found: ShareService, monkeypatch: pytest.MonkeyPatch, fates: list[str], status: int, requests: int
+    service: ShareService, monkeypatch: pytest.MonkeyPatch, fates: list[str], status: int, requests: int
 ) -> None:
-    assert found.oss is not None
+    assert service.oss is not None
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
-    with unsteady_oss(found.oss.url, 0, fates) as (address, unsteady):
-        answer = found.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou")).request("/open/a.txt")
+    with unsteady_oss(service.oss.url, 0, fates) as (address, unsteady):
+        answer = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou")).request("/open/a.txt")
         assert answer.status == status
         assert unsteady.happened.total() == requests
 
 
-def test_one_connection_serves_many_invocations(found: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_connection_serves_many_invocations(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int | None] = []
     connect = HTTPConnection.connect
 
@@ -188,18 +188,18 @@ def test_one_connection_serves_many_invocations(found: ShareService, monkeypatch
         opened.append(connection.port)
         connect(connection)
 
-    assert found.oss is not None
+    assert service.oss is not None
     monkeypatch.setattr(HTTPConnection, "connect", counted)
     monkeypatch.setattr(oss, "_sessions", [])
     # The local OSS ends each connection itself, the proxy before it none.
-    with unsteady_oss(found.oss.url, 0, ["passed"] * 10) as (address, _):
-        through = found.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+    with unsteady_oss(service.oss.url, 0, ["passed"] * 10) as (address, _):
+        through = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
         for path, status in [("/open/a.txt", 302), ("/open/none.txt", 404)] * 5:
             assert through.request(path).status == status
     assert len(opened) == 1
 
 
-def test_it_is_looked_at_through_the_internal_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_is_checked_through_the_internal_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hosts: list[str] = []
 
     def head(store: oss.OssClient, *args: object) -> oss.OssResponse:
@@ -215,23 +215,23 @@ def test_it_is_looked_at_through_the_internal_endpoint(monkeypatch: pytest.Monke
 class TestManyLinks:
     """`POST /-/sign` looks at each object of a mount with `check`, at several at the same time."""
 
-    def sign(self, found: ShareService, *links: Mapping[str, Any]) -> list[Any]:
+    def sign(self, service: ShareService, *links: Mapping[str, Any]) -> list[Any]:
         headers = {"Content-Type": "application/json"}
-        answer = found.request("/-/sign", "POST", headers=headers, body=json.dumps({"links": links}))
+        answer = service.request("/-/sign", "POST", headers=headers, body=json.dumps({"links": links}))
         assert answer.status == 200, answer
         results: list[Any] = answer.json["links"]
         refused = sum("error" in result for result in results)
         assert (answer.line["links"], answer.line["refused"]) == (len(results) - refused, refused)
         return results
 
-    def outcomes(self, found: ShareService, *links: Mapping[str, Any]) -> list[str]:
+    def outcomes(self, service: ShareService, *links: Mapping[str, Any]) -> list[str]:
         """For each link its method or the code of its error."""
         return [
-            result["error"]["code"] if "error" in result else result["method"] for result in self.sign(found, *links)
+            result["error"]["code"] if "error" in result else result["method"] for result in self.sign(service, *links)
         ]
 
-    def test_each_link_has_an_error_of_its_own(self, found: ShareService) -> None:
-        archived(found, "open/cold.txt", "Archive")
+    def test_each_link_has_an_error_of_its_own(self, service: ShareService) -> None:
+        archived(service, "open/cold.txt", "Archive")
         links: list[dict[str, object]] = [
             {"path": "/open/a.txt"},
             {"path": "/open/none.txt"},
@@ -243,57 +243,57 @@ class TestManyLinks:
             {"path": "/open/none.txt", "expires": "soon"},
         ]
         codes = ["GET", "not_found", "object_archived", "HEAD", "not_found", "not_found", "not_found", "bad_expires"]
-        assert self.outcomes(found, *links) == codes
+        assert self.outcomes(service, *links) == codes
 
-    def test_a_missing_object_looks_like_a_path_without_a_mount(self, found: ShareService) -> None:
-        missing, nowhere = self.sign(found, {"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
+    def test_a_missing_object_looks_like_a_path_without_a_mount(self, service: ShareService) -> None:
+        missing, nowhere = self.sign(service, {"path": "/open/none.txt"}, {"path": "/nowhere/none.txt"})
         assert missing["error"] == nowhere["error"]
         assert (missing["path"], nowhere["path"]) == ("/open/none.txt", "/nowhere/none.txt")
 
-    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, found: ShareService) -> None:
-        silent = found.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
+    def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: ShareService) -> None:
+        silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
         unchecked = silent.with_mount("/reports/", access="anonymous")
         links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
         assert self.outcomes(unchecked, *links) == ["oss_unavailable", "GET", "oss_unavailable"]
 
-    def test_uploads_and_mounts_without_check_are_not_looked_at(
-        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    def test_uploads_and_mounts_without_check_are_not_checked(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
         upload = {"path": "/open/new.txt", "method": "PUT", "size": 1}
-        assert self.outcomes(found.with_mount("/open/", methods=("GET", "PUT"), max_size=1), upload) == ["PUT"]
-        assert self.outcomes(found.with_mount("/open/", check=False), {"path": "/open/none.txt"}) == ["GET"]
+        assert self.outcomes(service.with_mount("/open/", methods=("GET", "PUT"), max_size=1), upload) == ["PUT"]
+        assert self.outcomes(service.with_mount("/open/", check=False), {"path": "/open/none.txt"}) == ["GET"]
 
-    def test_what_is_refused_anyway_is_not_looked_at(
-        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    def test_what_is_refused_anyway_is_not_checked(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
         links = [{"path": "/checked/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
-        assert self.outcomes(found, *links) == ["unauthorized", "bad_expires", "not_found"]
+        assert self.outcomes(service, *links) == ["unauthorized", "bad_expires", "not_found"]
 
-    def test_as_many_are_looked_at_together_as_there_are_threads(
-        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+    def test_as_many_are_checked_together_as_there_are_threads(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         together = threading.Barrier(oss.THREADS)
         at_work: list[str] = []
-        most: list[int] = []
+        counts: list[int] = []
 
         def head(client: oss.OssClient, location: Location, query: object) -> oss.OssResponse:
             at_work.append(location.key)
-            most.append(len(at_work))
+            counts.append(len(at_work))
             together.wait(timeout=30)
             at_work.remove(location.key)
             return oss.OssResponse(200, {}, b"", "")
 
         monkeypatch.setattr(oss.OssClient, "head", head)
         links = [{"path": f"/open/{number}.txt"} for number in range(3 * oss.THREADS)]
-        assert [result["method"] for result in self.sign(found, *links)] == ["GET"] * len(links)
-        assert max(most) == oss.THREADS
-        assert len(most) == len(links)
+        assert [result["method"] for result in self.sign(service, *links)] == ["GET"] * len(links)
+        assert max(counts) == oss.THREADS
+        assert len(counts) == len(links)
 
     def test_a_slow_oss_does_not_hold_a_request_for_longer_than_it_may_run(
-        self, found: ShareService, monkeypatch: pytest.MonkeyPatch
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sign, "MAX_CHECK_SECONDS", 0)
         monkeypatch.setattr(oss.OssClient, "head", lambda *args: pytest.fail("OSS was asked"))
-        assert self.outcomes(found, {"path": "/open/a.txt"}, {"path": "/open/b.txt"}) == ["oss_unavailable"] * 2
+        assert self.outcomes(service, {"path": "/open/a.txt"}, {"path": "/open/b.txt"}) == ["oss_unavailable"] * 2

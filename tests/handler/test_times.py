@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.context import Caller
-from handler.times import has_expired, parse_rfc3339
-from signer.times import rfc3339
+from handler.times import has_expired
+from signer.times import parse_rfc3339, rfc3339
 
 SECONDS = st.integers(0, 253_402_300_799)  # until the end of the year 9999
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59)  # minutes

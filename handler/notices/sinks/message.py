@@ -6,9 +6,10 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from signer.sizes import format_size
+
 MAX_NAME = 160  # characters shown of a name
 
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 # Unicode categories of line breaks, control characters, and what has no width or changes the direction of writing.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SPACES = re.compile(r"\s+")
@@ -64,14 +65,7 @@ def escape_markup(name: str) -> str:
 def details(notification: Notification) -> str:
     """`1.4 MB, until 2026-03-08 06:41 UTC`, without an unknown size."""
     until = f"until {notification.expires_at[:10]} {notification.expires_at[11:16]} UTC"
-    return until if notification.size is None else f"{_format_size(notification.size)}, {until}"
-
-
-def _format_size(size: int) -> str:
-    value, unit = float(size), 0
-    while value >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{size} bytes" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+    return until if notification.size is None else f"{format_size(notification.size)}, {until}"
 
 
 def title(notifications: tuple[Notification, ...]) -> str:

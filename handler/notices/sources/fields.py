@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from signer.times import parse_rfc3339
+
 from ...errors import HandlerError
-from ...times import parse_rfc3339
 
 MAX_NAMES = 12  # members that are listed
 MAX_NAME = 40  # characters of a member's name that are shown

@@ -17,7 +17,7 @@ _MAX_DRAFT_AGE = 86_400  # seconds
 
 
 class BucketExists(Exception):
-    """A bucket of this name exists."""
+    pass
 
 
 class BucketNotEmpty(Exception):

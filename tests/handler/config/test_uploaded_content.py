@@ -24,9 +24,9 @@ def table(path: str = "/a/", prefix: str = "x/", methods: str = "GET", **keys: A
 
 def mounts(*tables: dict[str, Any]) -> dict[str, Mount]:
     """The mounts by their paths, which must not depend on their order."""
-    found = [{mount.path: mount for mount in read(document(*order), {}).mounts} for order in (tables, tables[::-1])]
-    assert found[0] == found[1]
-    return found[0]
+    results = [{mount.path: mount for mount in read(document(*order), {}).mounts} for order in (tables, tables[::-1])]
+    assert results[0] == results[1]
+    return results[0]
 
 
 # --- what links show ----------------------------------------------------------------------------------------------
@@ -116,9 +116,9 @@ def test_uploads_of_active_types_are_accepted_where_no_domain_of_yours_shows_the
 
 
 def test_they_are_refused_in_the_whole_bucket_of_a_domain_whose_other_objects_may_be_public() -> None:
-    found = mounts(*UNCONCERNED["uploads elsewhere"])
-    assert found["/a/"].inline is None
-    assert not accepts_active_content(found["/in/"])
+    result = mounts(*UNCONCERNED["uploads elsewhere"])
+    assert result["/a/"].inline is None
+    assert not accepts_active_content(result["/in/"])
 
 
 @pytest.mark.parametrize("name", CONCERNED)

@@ -268,9 +268,9 @@ class TestResuming:
         assert parts_of(started, started.start_upload(), **{member: 1}).code == "bad_body"
 
     def test_the_audit_line_does_not_have_the_id(self, started: UploadService) -> None:
-        found = started.start_upload()
-        answer = parts_of(started, found)
-        assert_hides_id(answer, found["upload_id"])
+        upload = started.start_upload()
+        answer = parts_of(started, upload)
+        assert_hides_id(answer, upload["upload_id"])
         assert answer.line["path"] == ROUTE
 
     @pytest.mark.parametrize(

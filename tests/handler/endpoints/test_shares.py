@@ -122,7 +122,7 @@ def test_a_path_that_a_key_does_not_cover_is_a_404(plain: ShareService, key: str
 
 
 @pytest.mark.parametrize("path", ["/reports/q3.pdf", "/unshared/a.txt", "/open/a.txt"])
-def test_a_key_that_covers_a_path_without_the_method_share_is_told_so(plain: ShareService, path: str) -> None:
+def test_a_key_that_covers_a_path_without_the_method_share_gets_this_reason(plain: ShareService, path: str) -> None:
     response = plain.request_share(key=READER, path=path)
     assert (response.status, response.code) == (403, "share_not_allowed")
     assert "SHARE" in response.json["detail"]

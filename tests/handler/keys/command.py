@@ -44,8 +44,8 @@ class SleepingClock:
 
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
-        for moment in [moment for moment in self._at if moment <= self.slept]:
-            self._at.pop(moment)()
+        for step in [step for step in self._at if step <= self.slept]:
+            self._at.pop(step)()
 
 
 class KeysCli(NamedTuple):

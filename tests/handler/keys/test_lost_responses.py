@@ -67,7 +67,7 @@ class Network(HTTPAdapter):
         return [super(Network, self).send(request).status_code for request in late]
 
 
-class Desk(NamedTuple):
+class Operator(NamedTuple):
     """An operator, whose clock is ten minutes ahead of that of OSS, and the network between them."""
 
     cli: KeysCli
@@ -94,7 +94,7 @@ class Desk(NamedTuple):
 
 
 @pytest.fixture
-def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
         cli.oss.clock.offset = -600.0
@@ -102,107 +102,109 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         session.mount("http://", network)
         monkeypatch.setattr(oss_client, "_sessions", [session])
         cli.oss.put(document())
-        yield Desk(cli, network)
+        yield Operator(cli, network)
         session.close()
 
 
-def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(desk: Desk) -> None:
-    desk.network.lose("PUT", "keys.json", "late")
-    status, out, err, waited = desk.run(*ADD)
+def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(operator: Operator) -> None:
+    operator.network.lose("PUT", "keys.json", "late")
+    status, out, err, waited = operator.run(*ADD)
     assert (status, out) == (1, "")
     assert "The change was not made" in err
     assert HELD <= waited < HELD + 5
-    assert desk.run(*REVOKE)[0] == 0
-    assert desk.network.arrive() == [403]
-    assert desk.api_keys() == ["sharer", "ended"]
+    assert operator.run(*REVOKE)[0] == 0
+    assert operator.network.arrive() == [403]
+    assert operator.api_keys() == ["sharer", "ended"]
 
 
-def test_a_change_that_arrives_while_the_command_waits_is_made_and_no_other_writer_comes_between(desk: Desk) -> None:
-    desk.network.lose("PUT", "keys.json", "late")
+def test_a_change_that_arrives_while_the_command_waits_is_made_and_no_other_writer_comes_between(
+    operator: Operator,
+) -> None:
+    operator.network.lose("PUT", "keys.json", "late")
     results: list[int] = []
 
     def meanwhile() -> None:
-        results.append(desk.cli.run(*REVOKE, "--break-lock").status)
-        results.extend(desk.network.arrive())
+        results.append(operator.cli.run(*REVOKE, "--break-lock").status)
+        results.extend(operator.network.arrive())
 
-    status, out, _, waited = desk.run(*ADD, at={10: meanwhile})
+    status, out, _, waited = operator.run(*ADD, at={10: meanwhile})
     assert (status, results) == (0, [1, 200])
     assert waited >= HELD
-    assert desk.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert desk.cli.stored() == ["keys.json"]
+    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
+    assert operator.cli.stored() == ["keys.json"]
 
 
 @pytest.mark.parametrize("fate", ["lost", "500 after"])
-def test_a_change_whose_response_was_lost_is_made(fate: str, desk: Desk) -> None:
-    desk.network.lose("PUT", "keys.json", fate)
-    status, out, err, waited = desk.run(*ADD)
+def test_a_change_whose_response_was_lost_is_made(fate: str, operator: Operator) -> None:
+    operator.network.lose("PUT", "keys.json", fate)
+    status, out, err, waited = operator.run(*ADD)
     assert status == 0
     assert "The response to the change was lost. Waiting" in err
     # The wait is by the clock of OSS, not by that of the operator, which is ten minutes ahead.
     assert HELD <= waited < HELD + 5
-    assert desk.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert desk.network.sent.count("PUT /keys.json") == 1
-    assert desk.cli.stored() == ["keys.json"]
+    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
+    assert operator.network.sent.count("PUT /keys.json") == 1
+    assert operator.cli.stored() == ["keys.json"]
 
 
-def test_init_tells_whether_the_document_was_written(desk: Desk) -> None:
-    assert desk.cli.oss is not None
-    assert desk.cli.oss.store.delete(PLACE).ok
-    desk.network.lose("PUT", "keys.json", "dropped")
-    assert desk.run("init")[0] == 1
-    assert desk.cli.stored() == []
-    desk.network.lose("PUT", "keys.json", "lost")
-    assert desk.run("init")[0] == 0
-    assert desk.cli.stored() == ["keys.json"]
+def test_init_tells_whether_the_document_was_written(operator: Operator) -> None:
+    assert operator.cli.oss is not None
+    assert operator.cli.oss.store.delete(PLACE).ok
+    operator.network.lose("PUT", "keys.json", "dropped")
+    assert operator.run("init")[0] == 1
+    assert operator.cli.stored() == []
+    operator.network.lose("PUT", "keys.json", "lost")
+    assert operator.run("init")[0] == 0
+    assert operator.cli.stored() == ["keys.json"]
 
 
-def test_if_oss_cannot_be_reached_any_more_the_lock_keeps_other_writers_out(desk: Desk) -> None:
-    desk.network.lose("PUT", "keys.json", "down")
-    status, out, err, waited = desk.run(*ADD)
+def test_if_oss_cannot_be_reached_any_more_the_lock_keeps_other_writers_out(operator: Operator) -> None:
+    operator.network.lose("PUT", "keys.json", "down")
+    status, out, err, waited = operator.run(*ADD)
     assert (status, out) == (1, "")
     assert "it cannot be read whether the change was made" in err
     assert 180 <= waited < 300
-    desk.network.down = False
-    assert desk.run(*REVOKE)[0] == 1
-    assert desk.run(*REVOKE, "--break-lock")[0] == 1
-    desk.network.oss.clock.offset += 301 - waited
-    assert desk.run(*REVOKE, "--break-lock")[0] == 0
+    operator.network.down = False
+    assert operator.run(*REVOKE)[0] == 1
+    assert operator.run(*REVOKE, "--break-lock")[0] == 1
+    operator.network.oss.clock.offset += 301 - waited
+    assert operator.run(*REVOKE, "--break-lock")[0] == 0
 
 
-def test_an_interrupted_wait_keeps_the_lock(desk: Desk) -> None:
+def test_an_interrupted_wait_keeps_the_lock(operator: Operator) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    desk.network.lose("PUT", "keys.json", "late")
+    operator.network.lose("PUT", "keys.json", "late")
     with pytest.raises(KeyboardInterrupt):
-        desk.run(*ADD, at={1: interrupt})
-    assert desk.run(*REVOKE)[0] == 1
-    assert desk.cli.stored() == ["keys.json", "keys.json.lock"]
+        operator.run(*ADD, at={1: interrupt})
+    assert operator.run(*REVOKE)[0] == 1
+    assert operator.cli.stored() == ["keys.json", "keys.json.lock"]
 
 
-def test_a_lock_is_released_once_even_if_the_response_was_lost(desk: Desk) -> None:
-    desk.network.lose("DELETE", "keys.json.lock", "lost")
-    status, out, _, waited = desk.run(*ADD)
+def test_a_lock_is_released_once_even_if_the_response_was_lost(operator: Operator) -> None:
+    operator.network.lose("DELETE", "keys.json.lock", "lost")
+    status, out, _, waited = operator.run(*ADD)
     assert status == 0
-    assert desk.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
+    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert HELD <= waited < HELD + 5
-    assert desk.network.sent.count("DELETE /keys.json.lock") == 1
+    assert operator.network.sent.count("DELETE /keys.json.lock") == 1
 
 
-def test_a_removal_that_arrives_late_does_not_remove_the_lock_of_another_writer(desk: Desk) -> None:
-    desk.network.lose("DELETE", "keys.json.lock", "late")
-    assert desk.run(*ADD)[0] == 0
-    assert desk.cli.stored() == ["keys.json"]
+def test_a_removal_that_arrives_late_does_not_remove_the_lock_of_another_writer(operator: Operator) -> None:
+    operator.network.lose("DELETE", "keys.json.lock", "late")
+    assert operator.run(*ADD)[0] == 0
+    assert operator.cli.stored() == ["keys.json"]
     lock = b'{"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}'
-    desk.cli.write(lock, ".lock")
-    assert desk.network.arrive() == [403]
-    assert desk.cli.read(".lock") == lock
+    operator.cli.write(lock, ".lock")
+    assert operator.network.arrive() == [403]
+    assert operator.cli.read(".lock") == lock
 
 
-def test_a_lost_response_shows_no_link(desk: Desk) -> None:
+def test_a_lost_response_shows_no_link(operator: Operator) -> None:
     for fate in ("lost", "dropped", "late", "500 after"):
-        desk.network.lose("PUT", "keys.json", fate)
-        desk.network.lose("DELETE", "keys.json.lock", fate)
-        _, _, err, _ = desk.run("rotate-share")
+        operator.network.lose("PUT", "keys.json", fate)
+        operator.network.lose("DELETE", "keys.json.lock", fate)
+        _, _, err, _ = operator.run("rotate-share")
         assert "http" not in err
         assert KEYS.access_key_id not in err

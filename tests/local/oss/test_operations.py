@@ -127,5 +127,5 @@ def test_a_method_that_a_subresource_does_not_have_is_a_405(cloud: Cloud) -> Non
     assert cloud.call("POST", KEY).status == 405
 
 
-def test_a_missing_bucket_is_told_before_what_is_not_implemented(cloud: Cloud) -> None:
+def test_a_missing_bucket_is_reported_before_what_is_not_implemented(cloud: Cloud) -> None:
     assert cloud.call("GET", query={"acl": ""}, bucket="missing-bucket").code == "NoSuchBucket"

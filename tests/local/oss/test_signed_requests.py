@@ -112,7 +112,7 @@ def test_a_date_stands_for_a_missing_x_oss_date(filled: Cloud) -> None:
 
 
 @pytest.mark.parametrize("bucket", ["missing-bucket", "Invalid_Bucket"])
-def test_a_missing_bucket_is_told_before_an_unknown_key(cloud: Cloud, bucket: str) -> None:
+def test_a_missing_bucket_is_reported_before_an_unknown_key(cloud: Cloud, bucket: str) -> None:
     known = cloud.call("GET", KEY, bucket=bucket)
     target, headers = cloud.signed("GET", KEY, bucket=bucket)
     headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
@@ -124,7 +124,7 @@ def test_a_missing_bucket_is_told_before_an_unknown_key(cloud: Cloud, bucket: st
     assert cloud.send("GET", link.replace(BUCKET, bucket)).code == "NoSuchBucket"
 
 
-def test_an_unknown_key_is_told_before_a_bucket_is_created_or_buckets_are_listed(cloud: Cloud) -> None:
+def test_an_unknown_key_is_reported_before_a_bucket_is_created_or_buckets_are_listed(cloud: Cloud) -> None:
     for method, bucket in (("PUT", "missing-bucket"), ("GET", "")):
         target, headers = cloud.signed(method, bucket=bucket)
         headers["authorization"] = headers["authorization"].replace(KEYS.access_key_id, STRANGER.access_key_id)
