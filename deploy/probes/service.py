@@ -142,7 +142,8 @@ def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
     if response.code == "AccessDenied":
         return fault(
             "canary",
-            f"{mount.path}: the function's role may not read {mount.target}: run the script of python -m deploy.policies --commands.",
+            f"{mount.path}: the function's role may not read {mount.target}: run the script of "
+            "python -m deploy.policies --commands.",
         )
     if response.status == 0:
         return unreachable(mount, host, response)._replace(subject="canary")

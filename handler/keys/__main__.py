@@ -267,7 +267,8 @@ def _parser() -> argparse.ArgumentParser:
         "--endpoint",
         default=argparse.SUPPRESS,
         metavar="NAME|URL",
-        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or a URL such as https://keys.example.com (default: public)",
+        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or a URL such as https://keys.example.com "
+        "(default: public)",
     )
     common.add_argument(
         "--break-lock",

@@ -56,8 +56,8 @@ def commands() -> None:
     """Create, check and troubleshoot links to private objects of Alibaba Cloud OSS.
 
     Credentials come from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN, from
-    ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, or from a --profile of
-    the aliyun CLI; never from arguments.
+    ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, or from a
+    --profile of the aliyun CLI; never from arguments.
     The exit status is 0, 1 (a link is not valid) or 2 (the command failed).
 
     \b
