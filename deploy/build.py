@@ -67,12 +67,12 @@ def plan(config: Path) -> Plan:
     root = s_yaml.project_folder(config)
     code = (config.resolve().parent / codes[0]).resolve()
     if root / "build" not in code.parents:
-        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (is {codes[0]}).")
+        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {codes[0]}).")
     environments = [props.get("environmentVariables") or {} for props in functions]
     link_files = sorted({environment.get("LINK_CONFIG") or "links.toml" for environment in environments})
     for name in link_files:
         if Path(name).name != name or not name.endswith(".toml"):
-            raise DeployError(f"LINK_CONFIG must be a .toml file beside links.toml (is {name}).")
+            raise DeployError(f"LINK_CONFIG must be a .toml file beside links.toml (got {name}).")
         if not (root / name).is_file():
             raise DeployError(f"LINK_CONFIG: {name} not found beside links.toml. Create it or name another file.")
     for props in functions:

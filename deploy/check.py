@@ -52,10 +52,10 @@ def check(config: Path, environment: str | None = None) -> list[str]:
 def _document(document: dict[str, Any]) -> Iterator[str]:
     """Faults of s.yaml outside its functions."""
     if document.get("edition") != "3.0.0":
-        yield f"edition must be 3.0.0 (is {document.get('edition')!r})."
+        yield f"edition must be 3.0.0 (got {document.get('edition')!r})."
     access = document.get("access")
     if not isinstance(access, str) or "${" in access:
-        yield f"access must be the plain name of a key (is {access!r}); s deploy -a NAME takes another one."
+        yield f"access must be the plain name of a key (got {access!r}); s deploy -a NAME takes another one."
     hooks = mapping(document.get("actions")).get("pre-deploy") or []
     commands = [str(hook.get("run")) for hook in hooks if isinstance(hook, dict)]
     if not any(command.startswith("make build") for command in commands):
@@ -72,7 +72,7 @@ def _functions(config: Path, resources: dict[str, dict[str, Any]]) -> Iterator[s
 
 def _function(config: Path, resource: dict[str, Any]) -> Iterator[str]:
     if not _PINNED.fullmatch(str(resource["component"])):
-        yield f"component must be pinned to a version, such as fc3@0.1.22 (is {resource['component']})."
+        yield f"component must be pinned to a version, such as fc3@0.1.22 (got {resource['component']})."
     props = resource["props"]
     faults = list(schema.faults(props))
     yield from faults

@@ -49,7 +49,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Use a file name of 1 to 255 bytes without a slash, a backslash or a control character.",
     ),
     "bad_nonce": ErrorEntry(
-        400, "Invalid nonce: the form was not sent from the link's page.", "Open the link again, and use its button."
+        400,
+        "Invalid nonce.",
+        "In a browser, open the link again and use its button. In a program, send 16 to 64 letters, digits, - or _.",
     ),
     "bad_content_type": ErrorEntry(400, "Invalid content type.", "Use a media type such as text/plain; charset=utf-8."),
     "bad_content_md5": ErrorEntry(400, "Invalid Content-MD5.", "Use the MD5 of the body in base64 (24 characters)."),
@@ -108,7 +110,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "share_maker_gone": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
     "share_revoked": ErrorEntry(410, "This link was withdrawn by its sender.", _NEW_LINK),
     "share_record_missing": ErrorEntry(410, "This link was withdrawn: its record was deleted.", _NEW_LINK),
-    "share_not_offered": ErrorEntry(410, "This link was withdrawn: its kind is no longer enabled.", _NEW_LINK),
+    "share_not_offered": ErrorEntry(
+        410, "This link was withdrawn: shares of this kind are no longer enabled.", _NEW_LINK
+    ),
     "share_used_up": ErrorEntry(410, "The download limit of this link has been reached.", _NEW_LINK),
     "share_full": ErrorEntry(410, "The upload limit of this link has been reached.", _NEW_LINK),
     "body_too_large": ErrorEntry(413, "The request body exceeds 1 MB.", "Split it into several requests."),
@@ -117,7 +121,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "bad_configuration": ErrorEntry(
         500, "The service is misconfigured.", "Ask the operator to look at the log of the instance's start."
     ),
-    "internal_error": ErrorEntry(500, "An internal error occurred.", "Report the request id to the operator."),
+    "internal_error": ErrorEntry(500, "An internal error occurred.", "Report the request ID to the operator."),
     "busy": ErrorEntry(
         503, "Too many request bodies are arriving at once.", "Try again in a few seconds.", {"Retry-After": "5"}
     ),

@@ -54,11 +54,11 @@ def faults(props: Props) -> Iterator[str]:
     if not role:
         yield "role is missing: the function needs it for the credentials that it signs with."
     elif not _ROLE.fullmatch(str(role)):
-        yield f"role must be the name or the ARN of a role (is {role!r})."
+        yield f"role must be the name or the ARN of a role (got {role!r})."
     if not props.get("logConfig"):
         yield "logConfig is missing: without it a deployment turns the log off, and audit lines are lost."
     elif props["logConfig"] == "auto":
-        yield "logConfig must name a project and a logstore (is auto): auto may choose others at each deployment."
+        yield "logConfig must name a project and a logstore (got auto): auto may choose others at each deployment."
     if "provisionConfig" in props and "scalingConfig" in props:
         yield "provisionConfig and scalingConfig exclude each other: remove one."
     for trigger in props.get("triggers") or []:
@@ -87,7 +87,7 @@ def _handler(props: Props) -> Iterator[str]:
         )
     if props.get("instanceConcurrency", 1) != 1:
         yield (
-            f"instanceConcurrency must be 1 (is {props['instanceConcurrency']}): an instance of {runtime.name} "
+            f"instanceConcurrency must be 1 (got {props['instanceConcurrency']}): an instance of {runtime.name} "
             "handles one request at a time."
         )
 
@@ -106,7 +106,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[str]:
             )
     size = sum(len(name.encode()) + len(str(value).encode()) for name, value in variables.items())
     if size >= ENVIRONMENT_BYTES:
-        yield f"environmentVariables must be smaller than {ENVIRONMENT_BYTES} bytes in total (is {size})."
+        yield f"environmentVariables must be smaller than {ENVIRONMENT_BYTES} bytes in total (got {size})."
 
 
 def _size(props: Props) -> Iterator[str]:

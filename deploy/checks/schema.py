@@ -93,9 +93,9 @@ def _sentences(error: ValidationError, parent: str) -> Iterator[str]:
     elif rule == "enum":
         yield f"{path} is {value!r}: {_suggestion(value, expected)}"
     elif rule in ("minimum", "maximum"):
-        yield f"{path} must be at {'least' if rule == 'minimum' else 'most'} {expected} (is {value})."
+        yield f"{path} must be at {'least' if rule == 'minimum' else 'most'} {expected} (got {value})."
     elif rule == "multipleOf":
-        yield f"{path} must be a multiple of {expected} (is {value})."
+        yield f"{path} must be a multiple of {expected} (got {value})."
     else:
         yield f"{path}: {error.message}."
 
@@ -116,7 +116,7 @@ def _nearest(error: ValidationError, parent: str) -> Iterator[str]:
     ]
     if not same_type:
         types = dict.fromkeys(str(inner.validator_value) for faults in forms.values() for inner in faults)
-        yield f"{parent}{_path(error)} must be a {' or a '.join(reversed(types))} (is {error.instance!r})."
+        yield f"{parent}{_path(error)} must be a {' or a '.join(reversed(types))} (got {error.instance!r})."
         return
     for inner in min(same_type, key=len):
         yield from _sentences(inner, parent)

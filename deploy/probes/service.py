@@ -66,7 +66,7 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
             "remove x-fc-control-path from requests at your CDN.",
         )
     elif 400 <= response.status < 500:
-        yield ok("events", "Visitors cannot send events: x-fc-control-path of theirs has no effect.")
+        yield ok("events", "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.")
     else:
         yield unknown("events", f"{url}/invoke answered {response.status} {response.code}: try again.")
 
@@ -115,7 +115,10 @@ def _link_in(response: ProbeResponse) -> str | None:
 def _no_link(mount: Mount, response: ProbeResponse) -> Finding:
     answer = f"{response.status} {response.code}"
     if response.code == "no_credentials":
-        return fault("role", f"{mount.path}: the function has no credentials: set role in s.yaml, and let it trust fc.")
+        return fault(
+            "role",
+            f"{mount.path}: the function has no credentials: set role in s.yaml to a role that trusts fc.aliyuncs.com.",
+        )
     if response.code in ("unauthorized", "keys_unavailable"):
         return fault("canary", f"{mount.path}: {answer}: check the keys document and LINK_API_KEY.")
     if response.status == 404 and mount.check:
@@ -132,12 +135,16 @@ def _needs_canary(subject: str, mount: Mount) -> Finding:
 def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
     host = deployment.link_endpoint(mount).host(mount.target.bucket)
     if response.status in (200, 404):
-        missing = "" if response.status == 200 else f" ({CANARY} does not exist, which OSS only says to valid links)"
+        missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
         return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
     if response.code == "PublicEndpointForbidden":
         return public_endpoint_forbidden(mount, host)
     if response.code == "AccessDenied":
-        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: run make policies.")
+        return fault(
+            "canary",
+            f"{mount.path}: the function's role may not read {mount.target}: run the script of "
+            "python -m deploy.policies --commands.",
+        )
     if response.status == 0:
         return unreachable(mount, host, response)._replace(subject="canary")
     return fault(

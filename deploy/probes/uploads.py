@@ -117,7 +117,7 @@ def _size(trials: _Trials) -> Iterator[Finding]:
         yield fault(
             "uploads",
             f"{path}: a PUT in chunks stored {size} bytes with a link for {len(CONTENT)}, so max_size does not hold: "
-            "offer POST instead of PUT in links.toml.",
+            "enable POST instead of PUT in links.toml.",
         )
 
 
@@ -132,19 +132,19 @@ def _conditions(trials: _Trials) -> Iterator[Finding]:
         yield fault(
             "uploads",
             f"{path}: OSS accepts a form that leaves out a field which its policy names, so senders may overwrite "
-            "objects: offer PUT instead of POST in links.toml.",
+            "objects: enable PUT instead of POST in links.toml.",
         )
     if trials.post("", VALUE) is not None:
         yield warning(
             "uploads",
             f"{path}: OSS accepts a field whose condition says that it is empty: a policy cannot forbid fields that "
-            "the form does not have. Give upload links only to people you trust.",
+            "the form does not have. Give the addresses of upload pages only to people whom you trust.",
         )
     elif trials.post("", None) is None:
         yield warning(
             "uploads",
             f"{path}: OSS refuses a form without a field whose condition says that it is empty: a policy cannot forbid "
-            "fields that the form does not have. Give upload links only to people you trust.",
+            "fields that the form does not have. Give the addresses of upload pages only to people whom you trust.",
         )
     else:
         yield ok("uploads", f"{path}: a policy can forbid fields that the form does not have.")

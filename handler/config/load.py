@@ -68,8 +68,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "https://static.example.com.",
     "query": "The query parameters of OSS that a caller may add.",
     "process": "The exact values that x-oss-process may have.",
-    "unknown_query": "What happens to other query parameters: refuse (default), or ignore, for links to which chat "
-    "tools add their own.",
+    "unknown_query": "What happens to other query parameters: refuse (default) or ignore. Use ignore if chat tools add "
+    "parameters to your links.",
     "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
     "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
     "check": "true checks that the object exists before a link is issued.",
@@ -82,8 +82,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "the key decides, and callers cannot change it. Default: no type if uploads reach the mount's objects and the "
     "bucket has a custom domain as the endpoint of any mount; otherwise the type of the object decides.",
     "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
-    "them in inline. Without it, they are refused if inline is set, or if links show no type by default. Set it on "
-    "every mount that reaches the objects.",
+    "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
+    "default. Set it on every mount that reaches the objects.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")

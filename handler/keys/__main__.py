@@ -90,7 +90,7 @@ def _init(job: _Job) -> None:
 def _add_api_key(job: _Job) -> None:
     options = job.options
     if options.max_share is not None and "SHARE" not in options.method:
-        raise _InvalidUsage("--max-share limits the shares of a key, which requires --method SHARE.")
+        raise _InvalidUsage("--max-share requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     with job.locked() as write:
         content = _read(job.store)
@@ -258,14 +258,15 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--keys",
         default=argparse.SUPPRESS,
-        metavar="PLACE",
+        metavar="ADDRESS",
         help="the keys document: file:PATH or oss://BUCKET/KEY (default: keys of links.toml)",
     )
     common.add_argument(
         "--endpoint",
         default=argparse.SUPPRESS,
-        metavar="NAME",
-        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or an address (default: public)",
+        metavar="NAME|URL",
+        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or a URL such as https://keys.example.com "
+        "(default: public)",
     )
     common.add_argument(
         "--break-lock",

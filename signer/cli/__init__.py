@@ -55,8 +55,9 @@ def _print_error(message: str) -> int:
 def commands() -> None:
     """Create, check and troubleshoot links to private objects of Alibaba Cloud OSS.
 
-    Credentials come from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN (or the
-    ALIBABA_CLOUD_ACCESS_KEY_ID family), or from a --profile of the aliyun CLI; never from arguments.
+    Credentials come from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN, from
+    ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, or from a
+    --profile of the aliyun CLI; never from arguments.
     The exit status is 0, 1 (a link is not valid) or 2 (the command failed).
 
     \b

@@ -53,7 +53,7 @@ def verify(
         if result.expires_at:
             click.echo(f"  expires at {format_time(result.expires_at)}")
         if not result.ok:
-            click.echo("The command explain says why, and what to do.", err=True)
+            click.echo("Run python -m signer explain to see why, and what to do.", err=True)
     return 0 if result.ok else 1
 
 

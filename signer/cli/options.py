@@ -155,7 +155,9 @@ signing_options = add(
     ),
     click.option("--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."),
     click.option(
-        "--region", envvar="OSS_REGION", help="For example cn-hangzhou. Default: OSS_REGION, or the profile's region."
+        "--region",
+        envvar="OSS_REGION",
+        help="For example cn-hangzhou. Default: the environment variable OSS_REGION, or the profile's region.",
     ),
 )
 
@@ -197,8 +199,8 @@ def _read_profile(name: str, path: str) -> Profile:
     key_id, secret, token = (_string(profile, key) for key in ("access_key_id", "access_key_secret", "sts_token"))
     if mode not in _MODES_WITH_KEY or not key_id or not secret or (mode != "AK" and not token):
         raise MissingCredentials(
-            f"Profile {name!r} (mode {mode}) has no access key. Use a profile of mode AK or StsToken, or set the "
-            "credentials in the environment."
+            f"Profile {name!r} (mode {mode}) has no access key. Use a profile of mode AK or StsToken, "
+            "or log in again if the mode is CloudSSO or OAuth, or set the credentials in the environment."
         )
     expiry = profile.get("sts_expiration")
     expires_at = float(expiry) if mode != "AK" and isinstance(expiry, int) and expiry > 0 else None

@@ -64,12 +64,12 @@ BROKEN = {
     ),
     "missing handler": ("      handler: handler.on_http\n", "", "links_http: handler is missing."),
     "misspelt handler": ("handler.on_http\n", "handler.http\n", "links_http: handler is handler.http: choose one of"),
-    "memory step": ("memorySize: 512", "memorySize: 500", "links_http: memorySize must be a multiple of 64 (is 500)."),
+    "memory step": ("memorySize: 512", "memorySize: 500", "links_http: memorySize must be a multiple of 64 (got 500)."),
     "memory per vCPU": ("memorySize: 512", "memorySize: 2048", "links_http: memorySize 2048 with cpu 0.35:"),
     "timeout": (
         "timeout: 30\n      #",
         "timeout: 90000\n      #",
-        "links_http: timeout must be at most 86400 (is 90000).",
+        "links_http: timeout must be at most 86400 (got 90000).",
     ),
     "number in the environment": (
         "LINK_REGION: ${vars.region}",
@@ -99,7 +99,7 @@ BROKEN = {
     "4 KB": (
         "LINK_REGION: ${vars.region}",
         f"LINK_REGION: ${{vars.region}}\n        TEXT: {'a b ' * 1025}",
-        "links_http: environmentVariables must be smaller than 4096 bytes in total (is 41",
+        "links_http: environmentVariables must be smaller than 4096 bytes in total (got 41",
     ),
     "variable of a laptop": (
         "LINK_REGION: ${vars.region}",
@@ -131,13 +131,13 @@ BROKEN = {
     "unpinned component": (
         "fc3@0.1.22",
         "fc3",
-        "links_http: component must be pinned to a version, such as fc3@0.1.22 (is fc3).",
+        "links_http: component must be pinned to a version, such as fc3@0.1.22 (got fc3).",
     ),
     "no build": ("run: make build", "run: echo", "actions.pre-deploy must run make build:"),
     "rendered access": (
         "access: default",
         "access: ${env('KEY', 'x')}",
-        "access must be the plain name of a key (is \"${env('KEY', 'x')}\")",
+        "access must be the plain name of a key (got \"${env('KEY', 'x')}\")",
     ),
     "no role": ("      role: ${vars.role}\n", "", "links_http: role is missing: the function needs it"),
     "no ceiling": (
@@ -154,7 +154,7 @@ BROKEN = {
     "concurrency": (
         "diskSize: 512",
         "diskSize: 512\n      instanceConcurrency: 20",
-        "links_http: instanceConcurrency must be 1 (is 20):",
+        "links_http: instanceConcurrency must be 1 (got 20):",
     ),
     "unknown variable": ("${vars.role}", "${vars.roll}", "s preview cannot render s.yaml: ${vars.roll} not found."),
     "no policy": (
@@ -224,7 +224,7 @@ def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -
     )
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "dev: links_http: cpu must be at most 16 (is 20).",
+        "dev: links_http: cpu must be at most 16 (got 20).",
         "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
         "choose one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
     ]

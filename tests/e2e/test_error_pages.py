@@ -75,7 +75,7 @@ CASES: list[tuple[CreateShare, int, str, str, str]] = [
     (archived, 409, "object_archived", "This file is in cold storage", "文件处于归档状态"),
     (of_a_missing_object, 404, "not_found", "Page not found", "页面不存在"),
     (lambda share_system: f"{share_system.http}/nowhere", 404, "not_found", "Page not found", "页面不存在"),
-    (lambda share_system: f"{share_system.http}/{KEY}", 401, "unauthorized", "API key required", "需要密钥"),
+    (lambda share_system: f"{share_system.http}/{KEY}", 401, "unauthorized", "Valid API key required", "需要密钥"),
     (lambda share_system: f"{share_system.http}/exampledir/%FF", 400, "bad_path", "Invalid request", "请求有误"),
 ]
 NAMES = [case[2] for case in CASES]

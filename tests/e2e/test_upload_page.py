@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Route, expect
 
 from tests.e2e.system import TIMEOUT, System
-from tests.e2e.upload_system import create_share, stored_objects
+from tests.e2e.upload_system import create_share, revoke_share, stored_objects
 
 pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.browser", "tests.e2e.upload_fixtures")
 
@@ -185,6 +185,33 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
         route.abort("failed")
 
     page.route(re.compile(re.escape(address)), handle)
+
+
+def test_a_share_that_was_revoked_in_the_meantime(upload_system: System, open_upload_page: OpenPage) -> None:
+    page = open_upload_page()
+    share_id = parse_qs(urlsplit(page.url).query)["share"][0][16:28]
+    revoke_share(upload_system, share_id)
+    choose(page, file("a.txt", b"a"))
+    expect_outcome(page, 1, "expired")
+    expect(row(page, 1).locator(".state")).to_have_text("Not sent: this link is no longer valid.")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, '{"code": "state_unavailable"}'), (429, "Too Many Requests")], ids=["503", "429"]
+)
+def test_a_retry_follows_when_the_service_was_unavailable(
+    upload_system: System, open_upload_page: OpenPage, status: int, body: str
+) -> None:
+    page = open_upload_page()
+    address = re.compile(re.escape(upload_system.stack.http_url))
+    page.route(address, lambda route: route.fulfill(status=status, body=body), times=1)
+    choose(page, file("a.txt", b"a"))
+    expect_outcome(page, 1, "unavailable")
+    expect(row(page, 1).locator(".state")).to_have_text("Not sent: the service is temporarily unavailable. Try again.")
+    page.get_by_role("button", name="Try again: a.txt").click()
+    expect_outcome(page, 1, "sent")
+    assert arrived(upload_system, page) == {"1-a.txt": b"a"}
 
 
 @pytest.mark.parametrize("after_arrival", [False, True], ids=["the request", "the response"])

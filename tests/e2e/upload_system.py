@@ -46,6 +46,13 @@ def create_share(system: System, **params: object) -> str:
     return f"{system.stack.http_url}{parts.path}?{parts.query}"
 
 
+def revoke_share(system: System, share_id: str) -> None:
+    response = requests.delete(
+        f"{system.stack.http_url}/-/shares/{share_id}", headers={"Authorization": f"Bearer {KEY}"}, timeout=TIMEOUT
+    )
+    assert response.status_code == 204
+
+
 def stored_objects(system: System, prefix: str = "inbox/") -> dict[str, bytes]:
     """Every object below a prefix, by its key."""
     bucket = system.bucket_client()
