@@ -6,7 +6,7 @@ import re
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def parse_size(string: str) -> int | None:
@@ -16,8 +16,8 @@ def parse_size(string: str) -> int | None:
 
 
 def format_size(size: int) -> str:
-    """`14 bytes` or `1.4 MB`."""
+    """`14 B` or `1.4 MB`."""
     value, unit = float(size), 0
     while value >= 1024 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{size} bytes" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+    return f"{size} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"

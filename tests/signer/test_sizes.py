@@ -35,9 +35,9 @@ def test_anything_else_is_not_a_size(string: str) -> None:
 @pytest.mark.parametrize(
     ("size", "string"),
     [
-        (0, "0 bytes"),
-        (14, "14 bytes"),
-        (1023, "1023 bytes"),
+        (0, "0 B"),
+        (14, "14 B"),
+        (1023, "1023 B"),
         (1024, "1.0 KB"),
         (1_468_006, "1.4 MB"),
         (5 << 40, "5.0 TB"),

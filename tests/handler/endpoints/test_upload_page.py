@@ -197,7 +197,7 @@ class TestLimits:
         assert service.request_form(url).status == 200
         assert narrower.request_form(url).code == "too_large"
         assert open_page(narrower, url, "application/json").json["max_size"] == 4
-        assert "4 bytes" in open_page(narrower, url, "text/html").body
+        assert "4 B" in open_page(narrower, url, "text/html").body
 
     def test_a_mount_without_post_closes_the_share(self, service: UploadService) -> None:
         url = service.create_upload_share()
