@@ -130,6 +130,8 @@ def _problem_response(problem: Problem, request: Request | None, request_id: str
         if name in facts:
             facts[name] = None
     facts["code"] = problem.code
+    if problem.cause:
+        facts["cause"] = problem.cause
     if request is not None and request.wants_page():
         try:
             from .pages import problem_page

@@ -50,12 +50,12 @@ class State(NamedTuple):
         try:
             response = self.client.get(self._at(name))
         except OssUnavailable:
-            raise Problem("state_unavailable") from None
+            raise _unreachable() from None
         if response.ok:
             return StoredObject(response.body, _age(response))
         if response.status == 404 and response.code == "NoSuchKey":
             return None
-        raise Problem("state_unavailable")
+        raise _refused("GetObject", response)
 
     def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
         """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
@@ -75,9 +75,9 @@ class State(NamedTuple):
             try:
                 response = self.client.request("GET", Location(prefix.bucket, ""), query=query)
             except OssUnavailable:
-                raise Problem("state_unavailable") from None
+                raise _unreachable() from None
             if not response.ok:
-                raise Problem("state_unavailable")
+                raise _refused("ListObjects", response)
             objects, token = _read_list(response, len(prefix.key))
             yield from objects
             if not token:
@@ -91,11 +91,11 @@ class State(NamedTuple):
     def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
         """Writes or overwrites an object; with `retry`, again once after a connection error."""
         try:
-            if self.client.put(self._at(name), body, content_type="application/json", retry=retry).ok:
-                return
+            response = self.client.put(self._at(name), body, content_type="application/json", retry=retry)
         except OssUnavailable:
-            pass
-        raise Problem("state_unavailable")
+            raise _unreachable() from None
+        if not response.ok:
+            raise _refused("PutObject", response)
 
     def claim(self, name: str, body: bytes) -> StoredObject:
         """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
@@ -109,7 +109,7 @@ class State(NamedTuple):
                     raise Problem("state_bucket_versioned")
                 return StoredObject(body, 0.0)
             if response is not None and response.status not in (409, 408, 429) and response.status < 500:
-                raise Problem("state_unavailable")
+                raise _refused("PutObject", response)
             # Only the object itself says whose it is.
             claimed = self.read(name)
             if claimed is not None:
@@ -124,12 +124,12 @@ class State(NamedTuple):
             try:
                 response = self.client.put(self._at("probe"), b"", content_type="text/plain", forbid_overwrite=True)
             except OssUnavailable:
-                raise Problem("state_unavailable") from None
+                raise _unreachable() from None
             if response.code == "FileAlreadyExists":
                 _probed[self.prefix] = now
                 return
             if not response.ok:
-                raise Problem("state_unavailable")
+                raise _refused("PutObject", response)
         raise Problem("state_bucket_versioned")
 
     def _at(self, name: str) -> Location:
@@ -142,6 +142,15 @@ def state_for(invocation: Invocation) -> State:
     if prefix is None:
         raise Problem("state_required")
     return State(client_for(invocation), prefix)
+
+
+def _refused(operation: str, response: OssResponse) -> Problem:
+    """The 503 of an operation that OSS refused; the audit line says which and why, such as a missing permission."""
+    return Problem("state_unavailable", cause=f"{operation}: {response.status} {response.code}".rstrip())
+
+
+def _unreachable() -> Problem:
+    return Problem("state_unavailable", cause="OSS cannot be reached")
 
 
 def _read_list(response: OssResponse, prefix_length: int) -> tuple[list[ListedObject], str]:

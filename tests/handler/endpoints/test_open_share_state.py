@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from handler import oss, state
+from handler.config import Location
 from signer import Endpoint
 from tests.handler.client import NOW, Answered
 from tests.handler.flaky_oss import unsteady_oss
@@ -100,10 +101,28 @@ class TestMissingRecords:
 
     def test_a_state_that_refuses_access_is_a_503(self, service: ShareService, url: str) -> None:
         assert service.config.oss_endpoint is not None
-        # Signed for another region, so OSS returns 403.
+        # Signed for another region, so OSS refuses it.
         refused = service.with_config(oss_endpoint=service.config.oss_endpoint._replace(region="cn-beijing"))
         responses = self.all_responses(refused, url)
         assert [response.status for response in responses] == [503] * len(responses)
+        assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
+
+    def test_a_role_that_may_not_list_is_named_in_the_log(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = service.create_share(max_uses=1)
+        send = oss.OssClient.request
+
+        def deny_lists(client: oss.OssClient, method: str, location: Location, **options: Any) -> oss.OssResponse:
+            if not location.key:
+                return oss.OssResponse(403, {}, b"", "AccessDenied")
+            return send(client, method, location, **options)
+
+        monkeypatch.setattr(oss.OssClient, "request", deny_lists)
+        response = service.open(url)
+        assert (response.status, response.code) == (503, "state_unavailable")
+        assert response.line["cause"] == "ListObjects: 403 AccessDenied"
+        assert "AccessDenied" not in response.body
 
     def test_a_configuration_without_state_is_a_503(self, service: ShareService, url: str) -> None:
         responses = self.all_responses(service.with_config(state=None), url)
