@@ -1,6 +1,7 @@
 """The event function: takes Function Compute's events, sends notices with links, and returns a JSON summary.
 
-Function Compute retries an invocation that fails, so every failure is raised once everything else was sent.
+An invocation fails, and is retried, if an event is malformed or a notice could not be written, once everything else was
+done. A written notice is safe, whatever becomes of its sink.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from secrets import token_hex
 from . import audit, startup
 from .config import Config
 from .context import Invocation
-from .errors import HandlerError, Problem
+from .errors import HandlerError
 from .notices import sources
-from .notices.notice import Notice, matching_notices
-from .notices.sender import NoticeSender, Tally
+from .notices.notice import matching_notices
+from .notices.sender import MatchedNotice, NoticeSender
 from .notices.sinks.client import Network
 from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
+from .notices.tally import Tally
 from .times import Clock
 
 TIMEOUT = 60.0  # seconds, if the context does not say
-RESERVE = 5.0  # seconds of the function's time that are left for marks and the response
+RESERVE = 5.0  # seconds of the function's time that are left for marks, the pace of a sink and the response
 MAX_FAULTS = 5  # sentences in one failure
 
 
@@ -52,7 +54,7 @@ def answer(
         parsed = sources.read(event, request_id)
         facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(config, context, clock.now(), facts)
-        summary, failure = _process(parsed, NoticeSender(invocation, token_hex(12), network, clock, deadline), config)
+        summary, failure = _process(parsed, NoticeSender(invocation, network, clock, deadline), config)
     except HandlerError as error:
         failure = error
     except Exception as error:
@@ -73,7 +75,7 @@ def _process(
 ) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
     tally, faults = sender.tally, []
-    notices: list[Notice] = []
+    matches: list[MatchedNotice] = []
     items = 0
     for item in event.items:
         items += not isinstance(item, (TimerTick, InvalidEntry))
@@ -85,18 +87,16 @@ def _process(
             tally.skip("own_object")
         elif not isinstance(item, TimerTick):
             try:
-                matches = list(matching_notices(config, item))
-            except Problem as problem:
-                faults.append(problem.sentence)
+                matched = list(matching_notices(config, item))
+            except HandlerError as error:
+                faults.append(error.sentence)
                 continue
-            notices += matches
-            if not matches:
+            matches += matched
+            if not matched:
                 tally.skip("no_notice")
-    sender.send(notices)
-    if any(isinstance(item, TimerTick) for item in event.items):
-        sender.send_digests()
-    if sender.issuer.unlinkable:
-        tally.skip("unlinkable", len(sender.issuer.unlinkable))
+    sender.send(matches)
+    is_tick = any(isinstance(item, TimerTick) for item in event.items)
+    waiting = sender.send_due() if is_tick else {}
     summary: dict[str, object] = {
         "items": items,
         "links": sender.issuer.count,
@@ -104,12 +104,19 @@ def _process(
         "skipped": sum(tally.skipped.values()),
         "reasons": dict(tally.skipped),
         "repeated": tally.counts["repeated"],
-        "queued": tally.counts["queued"],
+        "queued": tally.queued,
     }
     if tally.counts["not_marked"]:
         summary["not_marked"] = tally.counts["not_marked"]
-    if tally.failed:
-        summary["failed"] = [{"sink": sink, "code": code} for sink, code in sorted(tally.failed)]
+    failed = sorted(tally.failed | tally.unwritten)
+    if failed:
+        summary["failed"] = [{"sink": sink, "code": code} for sink, code in failed]
+    if tally.dead:
+        summary["dead"] = [{"sink": sink, "code": code, "notices": n} for (sink, code), n in sorted(tally.dead.items())]
+    if tally.causes:
+        summary["cause"] = "; ".join(sorted(tally.causes))
+    if is_tick:
+        summary["waiting"] = waiting
     return summary, _failure(tally, faults)
 
 
@@ -117,12 +124,12 @@ def _failure(tally: Tally, faults: list[str]) -> InvocationFailed | None:
     sentences = faults[:MAX_FAULTS]
     if len(faults) > MAX_FAULTS:
         sentences.append(f"{len(faults) - MAX_FAULTS} more entries are invalid.")
-    if tally.failed:
-        sinks = ", ".join(f"{sink} ({code})" for sink, code in sorted(tally.failed))
-        sentences.insert(0, f"Delivery failed: {sinks}. Delivered notices are not sent again.")
+    if tally.unwritten:
+        sinks = ", ".join(f"{sink} ({code})" for sink, code in sorted(tally.unwritten))
+        sentences.insert(0, f"Notices could not be written: {sinks}. What was written is not written twice.")
     if not sentences:
         return None
-    codes = {code for _, code in tally.failed} or {"bad_event"}
+    codes = {code for _, code in tally.unwritten} or {"bad_event"}
     return InvocationFailed(" ".join(sentences), code=codes.pop() if len(codes) == 1 else "notices_failed")
 
 

@@ -1,4 +1,4 @@
-"""Records and claims in OSS, under the configured state prefix.
+"""Records and claims in OSS, under the configured state prefix, and the clock of OSS.
 
 A claim is a PUT with `x-oss-forbid-overwrite`: of any number at the same time, exactly one succeeds. This holds only
 in a bucket that never had versioning; otherwise OSS ignores the header (OSS page "PutObject").
@@ -6,7 +6,7 @@ in a bucket that never had versioning; otherwise OSS ignores the header (OSS pag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from signer.times import parse_rfc3339
@@ -14,11 +14,13 @@ from signer.times import parse_rfc3339
 from .config import Location
 from .context import Invocation
 from .errors import Problem
-from .oss import OssClient, OssResponse, OssUnavailable, client_for
+from .oss import EXPIRES_IN, OssClient, OssResponse, OssUnavailable, client_for
+from .times import Clock
 
 ATTEMPTS = 3
 PAGE = 1000  # objects in one response of a list, the maximum of OSS
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
+PROBES = 3  # the first one may create the object, and one may be lost
 
 # When each state prefix was last seen to refuse overwriting, in Unix seconds.
 _probed: dict[Location, float] = {}
@@ -39,29 +41,137 @@ class ListedObject(NamedTuple):
     age: float
 
 
+class OssTime:
+    """The clock of OSS in Unix seconds, by the `Date` of its last answer, which has no fractions.
+
+    The answer was given between `sent` and its receipt, so the time is known within a second and that long.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bounds: tuple[float, float] | None = None  # minus `clock.monotonic`
+
+    def observe(self, response: OssResponse, sent: float) -> None:
+        date = response.time("date")
+        if date is not None:
+            self._bounds = (date - self._clock.monotonic(), date + 1 - sent)
+
+    def earliest(self) -> float:
+        """The time now at least. Raises the 503 `state_unavailable` if no answer had a date."""
+        return self._known()[0] + self._clock.monotonic()
+
+    def latest(self) -> float:
+        """The time now at most, as `earliest`."""
+        return self._known()[1] + self._clock.monotonic()
+
+    def _known(self) -> tuple[float, float]:
+        if self._bounds is None:
+            raise Problem("state_unavailable", cause="no Date in the answers of OSS")
+        return self._bounds
+
+
 class State(NamedTuple):
     """The state prefix, for one invocation. Methods raise the 503 `state_unavailable` or `state_bucket_versioned`."""
 
     client: OssClient
     prefix: Location
+    clock: Clock
+    time: OssTime
 
     def read(self, name: str) -> StoredObject | None:
         """An object, None where it does not exist."""
-        try:
-            response = self.client.get(self._at(name))
-        except OssUnavailable:
-            raise _unreachable() from None
+        response = self._ask(lambda: self.client.get(self._at(name)))
         if response.ok:
             return StoredObject(response.body, _age(response))
         if response.status == 404 and response.code == "NoSuchKey":
             return None
-        raise _refused("GetObject", response)
+        raise self._refused("GetObject", response)
 
     def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
         """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
 
-        One request for each `PAGE` objects that are used. Source: the OSS page "ListObjectsV2".
+        One request for each `PAGE` objects that are used.
         """
+        return (entry for page in self._pages(prefix, after) for entry in page.objects)
+
+    def list_folder(self, name: str) -> Iterator[ListedObject]:
+        """The objects of a folder of the state prefix, as `list_objects`."""
+        return self.list_objects(self._at(name))
+
+    def list_folders(self, name: str) -> Iterator[str]:
+        """The names of the folders directly below a folder of the state prefix, in order; empty ones do not exist."""
+        return (folder for page in self._pages(self._at(name), "") for folder in page.folders)
+
+    def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
+        """Writes or overwrites an object; with `retry`, again once after a connection error."""
+        put = self.client.put
+        response = self._ask(lambda: put(self._at(name), body, content_type="application/json", retry=retry))
+        if not response.ok:
+            raise self._refused("PutObject", response)
+
+    def delete(self, name: str, *, retry: bool = True) -> None:
+        """Deletes an object, if it exists; with `retry`, again once after a connection error."""
+        response = self._ask(lambda: self.client.delete(self._at(name), retry=retry))
+        if not response.ok:
+            raise self._refused("DeleteObject", response)
+
+    def claim(self, name: str, body: bytes) -> StoredObject:
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
+        last = Problem("state_unavailable")
+        for _ in range(ATTEMPTS):
+            try:
+                response = self._claim(name, body)
+            except Problem as problem:
+                last = problem
+            else:
+                if response.ok:
+                    if "x-oss-version-id" in response.headers:
+                        raise Problem("state_bucket_versioned")
+                    return StoredObject(body, 0.0)
+                last = self._refused("PutObject", response)
+                if response.status not in (409, 408, 429) and response.status < 500:
+                    raise last
+            # Only the object itself says whose it is.
+            claimed = self.read(name)
+            if claimed is not None:
+                return claimed
+        raise last
+
+    def probe(self, now: float) -> None:
+        """Checks that claims work: the first PUT may create the object, a later one must be refused."""
+        if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
+            return
+        created, last = 0, Problem("state_unavailable")
+        for _ in range(PROBES):
+            try:
+                response = self._claim("probe", b"")
+            except Problem as problem:
+                last = problem
+                continue
+            if response.code == "FileAlreadyExists":
+                _probed[self.prefix] = now
+                return
+            if not response.ok:
+                last = self._refused("PutObject", response)
+                if response.status < 500:
+                    break
+                continue
+            created += 1
+            if created == 2:
+                raise Problem("state_bucket_versioned")
+        raise last
+
+    def now(self) -> float:
+        """The time by the clock of OSS, for one request."""
+        self._ask(lambda: self.client.head(self._at("probe")))
+        return self.time.earliest()
+
+    def _claim(self, name: str, body: bytes) -> OssResponse:
+        put = self.client.put
+        return self._ask(lambda: put(self._at(name), body, content_type="text/plain", forbid_overwrite=True))
+
+    def _pages(self, prefix: Location, after: str) -> Iterator[_Page]:
+        """Source: the OSS page "ListObjectsV2"."""
         query = {
             "list-type": "2",
             "prefix": prefix.key,
@@ -71,90 +181,68 @@ class State(NamedTuple):
         }
         if after:
             query["start-after"] = prefix.key + after
+        bucket = Location(prefix.bucket, "")
         while True:
-            try:
-                response = self.client.request("GET", Location(prefix.bucket, ""), query=query)
-            except OssUnavailable:
-                raise _unreachable() from None
+            response = self._ask(lambda: self.client.request("GET", bucket, query=query))
             if not response.ok:
-                raise _refused("ListObjects", response)
-            objects, token = _read_list(response, len(prefix.key))
-            yield from objects
-            if not token:
+                raise self._refused("ListObjects", response)
+            page = _read_page(response, len(prefix.key))
+            yield page
+            if not page.token:
                 return
-            query["continuation-token"] = token
+            query["continuation-token"] = page.token
 
-    def list_folder(self, name: str) -> Iterator[ListedObject]:
-        """The objects of a folder of the state prefix, as `list_objects`."""
-        return self.list_objects(self._at(name))
-
-    def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
-        """Writes or overwrites an object; with `retry`, again once after a connection error."""
+    def _ask(self, request: Callable[[], OssResponse]) -> OssResponse:
+        sent = self.clock.monotonic()
         try:
-            response = self.client.put(self._at(name), body, content_type="application/json", retry=retry)
+            response = request()
         except OssUnavailable:
-            raise _unreachable() from None
-        if not response.ok:
-            raise _refused("PutObject", response)
+            raise Problem("state_unavailable", cause="OSS cannot be reached") from None
+        self.time.observe(response, sent)
+        return response
 
-    def claim(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
-        for _ in range(ATTEMPTS):
-            try:
-                response = self.client.put(self._at(name), body, content_type="text/plain", forbid_overwrite=True)
-            except OssUnavailable:
-                response = None
-            if response is not None and response.ok:
-                if "x-oss-version-id" in response.headers:
-                    raise Problem("state_bucket_versioned")
-                return StoredObject(body, 0.0)
-            if response is not None and response.status not in (409, 408, 429) and response.status < 500:
-                raise _refused("PutObject", response)
-            # Only the object itself says whose it is.
-            claimed = self.read(name)
-            if claimed is not None:
-                return claimed
-        raise Problem("state_unavailable")
-
-    def probe(self, now: float) -> None:
-        """Checks that claims work: the first PUT may create the object, the second must be refused."""
-        if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
-            return
-        for _ in range(2):
-            try:
-                response = self.client.put(self._at("probe"), b"", content_type="text/plain", forbid_overwrite=True)
-            except OssUnavailable:
-                raise _unreachable() from None
-            if response.code == "FileAlreadyExists":
-                _probed[self.prefix] = now
-                return
-            if not response.ok:
-                raise _refused("PutObject", response)
-        raise Problem("state_bucket_versioned")
+    def _refused(self, operation: str, response: OssResponse) -> Problem:
+        """The 503 of an operation that OSS refused; the audit line says which and why, such as a missing permission."""
+        reason = _REASONS.get(response.code, "")
+        date = response.time("date")
+        # OSS calls a request whose time is wrong expired, or too skewed, with AccessDenied too.
+        if response.status == 403 and date is not None and abs(date - self.clock.now()) >= EXPIRES_IN:
+            reason = f"the clock of this instance differs by {round(abs(date - self.clock.now()))} s"
+        answer = f"{operation}: {response.status} {response.code}".rstrip()
+        return Problem("state_unavailable", cause=f"{answer} ({reason})" if reason else answer)
 
     def _at(self, name: str) -> Location:
         return Location(self.prefix.bucket, self.prefix.key + name)
 
 
-def state_for(invocation: Invocation) -> State:
+_REASONS = {
+    "AccessDenied": "a missing permission",
+    "NoSuchBucket": "no such bucket",
+    "RequestTimeTooSkewed": "the clock of this instance is wrong",
+}
+
+
+def state_for(invocation: Invocation, clock: Clock | None = None) -> State:
     """The state prefix for an invocation. Raises the 409 `state_required` where none is configured."""
     prefix = invocation.config.state
     if prefix is None:
         raise Problem("state_required")
-    return State(client_for(invocation), prefix)
+    return state_at(client_for(invocation), prefix, clock or Clock())
 
 
-def _refused(operation: str, response: OssResponse) -> Problem:
-    """The 503 of an operation that OSS refused; the audit line says which and why, such as a missing permission."""
-    return Problem("state_unavailable", cause=f"{operation}: {response.status} {response.code}".rstrip())
+def state_at(client: OssClient, prefix: Location, clock: Clock) -> State:
+    return State(client, prefix, clock, OssTime(clock))
 
 
-def _unreachable() -> Problem:
-    return Problem("state_unavailable", cause="OSS cannot be reached")
+class _Page(NamedTuple):
+    """One response of a list; `token` is for the next one, "" after the last."""
+
+    objects: list[ListedObject]
+    folders: list[str]
+    token: str
 
 
-def _read_list(response: OssResponse, prefix_length: int) -> tuple[list[ListedObject], str]:
-    """The objects in a response, and the token for the next response, "" after the last."""
+def _read_page(response: OssResponse, prefix_length: int) -> _Page:
     from urllib.parse import unquote
     from xml.etree import ElementTree
 
@@ -167,10 +255,12 @@ def _read_list(response: OssResponse, prefix_length: int) -> tuple[list[ListedOb
             age = 0.0 if responded is None or modified is None else responded - modified
             etag = entry.findtext("ETag", "").strip('"').lower()
             objects.append(ListedObject(unquote(entry.findtext("Key", ""))[prefix_length:], etag, age))
+        prefixes = (unquote(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes"))
+        folders = [prefix[prefix_length:].rstrip("/") for prefix in prefixes]
     except (ElementTree.ParseError, ValueError):
-        raise Problem("state_unavailable") from None
+        raise Problem("state_unavailable", cause="ListObjects: the answer is not XML") from None
     is_truncated = page.findtext("IsTruncated") == "true"
-    return objects, page.findtext("NextContinuationToken", "") if is_truncated else ""
+    return _Page(objects, folders, page.findtext("NextContinuationToken", "") if is_truncated else "")
 
 
 def _age(response: OssResponse) -> float:

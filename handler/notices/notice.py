@@ -1,175 +1,233 @@
 """Notices: what rules make of an event's items, and the links or shares that they carry.
 
-A notice has an id for each sink. It is claimed under this id before it is sent and marked afterwards, so that an event
-that is delivered ten times, or to two instances at once, is notified once, and a failed sink is retried alone.
+A notice says what was matched and what to give. Its link is made when it is sent, by the mounts of that moment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
+from signer import InvalidKey
+from signer.names import check_key
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..config import Config, NoticeRule
-from ..context import ExpiryLimit, Invocation
+from ..config import Config, Location, Mount, NoticeRule
+from ..context import Invocation
 from ..credentials import credentials_for
-from ..errors import Problem
+from ..errors import HandlerError, Problem
 from ..keys import cache
 from ..oss import head_object
-from ..paths import check_path
+from ..paths import check_path, path_fault
 from .sinks import Notification
 from .sources import CreatedObject, RequestedLink
 
 DEFAULT_SHARE = 7 * 86_400  # seconds
+MAX_BYTES = 16 * 1024  # of a notice as JSON: a key and a file name are far smaller
+
+
+class NotLinkable(HandlerError):
+    """No link can be made now for what a notice tells; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"The notice has no link ({code}).", code=code)
 
 
 class Notice(NamedTuple):
-    """What a rule makes of an item. `mark` identifies the version of the object, or the message.
+    """What a rule matched: an object and what to give, by the path of its mount.
 
-    `expires` and `download` are what a message requests; `happened_at` is in Unix seconds.
+    `mark` tells versions of the object apart, or messages; `version` is None without versioning. `expires` is in
+    seconds, None for the mount's default; `happened_at` in Unix seconds. With `digest`, it waits for others.
     """
 
-    rule: NoticeRule
+    on: str
+    mount: str
     bucket: str
     key: str
-    path: str
     mark: str
-    size: int | None
-    happened_at: float | None
-    expires: str | None = None
+    give: str
+    version: str | None = None
+    size: int | None = None
+    happened_at: float | None = None
+    expires: int | None = None
     download: str | None = None
+    digest: bool = False
 
-    @property
-    def name(self) -> str:
-        """The key without the prefix that the mount stands for."""
-        return self.key[len(self.rule.mount.target.key) :]
-
-    def id(self, sink: str) -> str:
+    def id(self, rule: NoticeRule, sink: str) -> str:
         """The same whenever object, version, rule and sink are the same."""
-        facts = [self.bucket, self.key, self.mark, rule_id(self.rule), sink]
+        rule_facts = [rule.on, rule.mount.path, str(rule.mount.target), rule.give, rule.expires, rule.every]
+        facts = [self.bucket, self.key, self.mark, rule_facts, sink]
         return sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
-    def entry(self) -> dict[str, Any]:
-        """The notice as it waits for a digest, whose stream implies the rule."""
-        return {name: value for name, value in self._asdict().items() if name != "rule"}
+    def body(self) -> bytes:
+        """The notice as it waits in the outbox."""
+        return json.dumps(self._asdict()).encode()
 
 
-def rule_id(rule: NoticeRule) -> str:
-    """Identifies a rule by everything but its sinks."""
-    facts = [rule.on, rule.mount.path, str(rule.mount.target), rule.give, rule.expires, rule.every]
-    return sha256(json.dumps(facts).encode()).hexdigest()[:16]
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("on", "mount", "bucket", "key", "mark", "give"), (str,)),
+    **dict.fromkeys(("version", "download"), (str, type(None))),
+    **dict.fromkeys(("size", "expires"), (int, type(None))),
+    "happened_at": (int, float, type(None)),
+    "digest": (bool,),
+}
 
 
-def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[Notice]:
-    """One notice for each rule whose mount covers the item, none for an object of the service itself.
+def read_notice(body: bytes) -> Notice | None:
+    """The notice in an entry of the outbox, None if it cannot be read. Unknown members are ignored."""
+    try:
+        document = json.loads(body) if len(body) <= MAX_BYTES else None
+        members = {name: document[name] for name in Notice._fields if name in document}  # type: ignore[index,operator]
+        notice = Notice(**members)
+        rfc3339(notice.happened_at or 0)
+    except (ValueError, TypeError, RecursionError, OverflowError, OSError):
+        return None
+    is_valid = all(type(value) in _TYPES[name] for name, value in notice._asdict().items())
+    return notice if is_valid and notice.give in ("link", "share") else None
+
+
+def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[tuple[NoticeRule, Notice]]:
+    """A notice for each rule whose mount covers the item, none for an object of the service itself.
 
     Raises the 400 `bad_expires` or `bad_download` of a message.
     """
     if isinstance(item, CreatedObject):
-        for rule in config.notices:
-            target = rule.mount.target
-            if rule.on != "created" or item.bucket != target.bucket or not item.key.startswith(target.key):
-                continue
-            path = rule.mount.path + item.key[len(target.key) :]
-            # Another mount with a longer path may cover the object's path.
-            if item.key != target.key and config.mount(path) == rule.mount:
-                yield Notice(rule, item.bucket, item.key, path, item.mark, item.size, item.happened_at)
-        return
-    if item.expires is not None:
-        links.read_expires(item.expires)
-    if item.download:
-        links.attachment(item.download, item.path)
-    mount = config.mount(item.path)
+        mark, version, size, requested, download = item.mark, item.version, item.size, None, None
+        on, bucket, key = "created", item.bucket, item.key
+    else:
+        mark, version, size, download = item.origin, None, None, item.download
+        requested = links.read_expires(item.expires) if item.expires is not None else None
+        if download:
+            links.attachment(download, item.path)
+        on, mount = item.on, config.mount(item.path)
+        if mount is None:
+            return
+        bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
     for rule in config.notices:
-        if rule.on == item.on and rule.mount == mount and item.path != mount.path:
-            bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
-            if not config.is_reserved(bucket, key):
-                yield Notice(
-                    rule, bucket, key, item.path, item.origin, None, item.happened_at, item.expires, item.download
-                )
+        if rule.on == on and covers(config, rule.mount, bucket, key):
+            lifetimes = [seconds for seconds in (requested, rule.expires) if seconds is not None]
+            yield (
+                rule,
+                Notice(
+                    on=on,
+                    mount=rule.mount.path,
+                    bucket=bucket,
+                    key=key,
+                    mark=mark,
+                    give=rule.give,
+                    version=version,
+                    size=size,
+                    happened_at=item.happened_at,
+                    expires=min(lifetimes, default=None),
+                    download=download,
+                    digest=rule.every is not None,
+                ),
+            )
+
+
+def covers(config: Config, mount: Mount, bucket: str, key: str) -> bool:
+    """Whether links to an object are those of a mount: another one may have a longer path, and ours is reserved."""
+    target = mount.target
+    if key == target.key or not target.contains(Location(bucket, key)) or config.is_reserved(bucket, key):
+        return False
+    return config.mount(path_of(mount, key)) == mount
+
+
+def path_of(mount: Mount, key: str) -> str:
+    return mount.path + key[len(mount.target.key) :]
+
+
+def is_linkable(mount: Mount, key: str) -> bool:
+    """Whether a link can carry the key at all."""
+    try:
+        check_key(key)
+    except InvalidKey:
+        return False
+    return path_fault(path_of(mount, key)) is None
 
 
 class LinkIssuer:
-    """Issues the link or share of each notice once, with the credentials and keys of one invocation.
-
-    `unlinkable` are the ids of notices whose object does not exist, or has a key that no link can carry.
-    """
+    """Issues the link or share of each notice once, with the credentials and keys of one invocation."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
-        self._issued: dict[str, tuple[str, str]] = {}
-        self.unlinkable: set[str] = set()
+        self._issued: dict[Notice, tuple[str, str]] = {}
 
     @property
     def count(self) -> int:
         """How many links and shares were issued."""
         return len(self._issued)
 
-    def notification(self, notice: Notice, notice_id: str) -> Notification | None:
-        """The notice with its link, None for an unlinkable object. Raises a 5xx `Problem`."""
-        link_id = notice.id("")
-        if link_id not in self._issued:
+    def notification(self, notice: Notice, notice_id: str) -> Notification:
+        """The notice with its link, by today's mount at its path. Raises `NotLinkable` and a 5xx `Problem`."""
+        config = self._invocation.config
+        mount = next((mount for mount in config.mounts if mount.path == notice.mount), None)
+        if mount is None or "GET" not in mount.methods or not covers(config, mount, notice.bucket, notice.key):
+            raise NotLinkable("mount_changed")
+        if notice not in self._issued:
             try:
-                self._issued[link_id] = self._share(notice) if notice.rule.give == "share" else self._link(notice)
+                issue = self._share if notice.give == "share" else self._link
+                self._issued[notice] = issue(mount, notice)
             except Problem as problem:
                 if problem.status >= 500:
                     raise
-                self.unlinkable.add(link_id)
-                return None
-        url, expires_at = self._issued[link_id]
+                raise NotLinkable(problem.code) from None
+        url, expires_at = self._issued[notice]
         return Notification(
             id=notice_id,
-            on=notice.rule.on,
-            give=notice.rule.give,
-            mount=notice.rule.mount.path,
-            path=notice.path,
+            on=notice.on,
+            give=notice.give,
+            mount=mount.path,
+            path=path_of(mount, notice.key),
             bucket=notice.bucket,
             key=notice.key,
-            name=notice.name,
+            name=notice.key[len(mount.target.key) :],
             size=notice.size,
             mark=notice.mark,
+            version=notice.version,
             happened_at=rfc3339(notice.happened_at) if notice.happened_at is not None else None,
             url=url,
             expires_at=expires_at,
         )
 
-    def _link(self, notice: Notice) -> tuple[str, str]:
-        """A presigned URL and its RFC 3339 expiry."""
+    def _link(self, mount: Mount, notice: Notice) -> tuple[str, str]:
+        """A presigned URL and its RFC 3339 expiry, to the version that is told."""
         config, context, now, *_ = self._invocation
-        rule = notice.rule
-        query = links.read_query(rule.mount, notice.key, {}, notice.download)
-        if rule.mount.check and rule.on != "created":
-            head_object(rule.mount, notice.key, query, self._invocation)
+        query = links.read_query(mount, notice.key, {}, notice.download)
+        if notice.version is not None:
+            query["versionId"] = notice.version
+        if mount.check:
+            head_object(mount, notice.key, query, self._invocation)
         issued = links.create_link(
             config,
-            rule.mount,
+            mount,
             notice.key,
             "GET",
             credentials_for(context),
             now,
-            expires=notice.expires or (f"{rule.expires}s" if rule.expires else None),
+            expires=f"{notice.expires}s" if notice.expires else None,
             query=query,
-            limits=(ExpiryLimit("mount", rule.expires),) if rule.expires else (),
         )
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
-    def _share(self, notice: Notice) -> tuple[str, str]:
+    def _share(self, mount: Mount, notice: Notice) -> tuple[str, str]:
         """The URL of a share and its RFC 3339 expiry."""
-        config, rule = self._invocation.config, notice.rule
-        max_share = rule.mount.max_share or 0
-        requested = links.read_expires(notice.expires) if notice.expires else rule.expires or DEFAULT_SHARE
-        path = check_path(notice.path)
+        config = self._invocation.config
+        if mount.max_share is None:
+            raise NotLinkable("mount_changed")
+        if mount.check:
+            head_object(mount, notice.key, {}, self._invocation)
+        path = check_path(path_of(mount, notice.key))
         if config.public_url is None:
             raise Problem("public_url_required")
         keys = cache.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        ends_at = int(self._invocation.now) + min(requested, rule.expires or max_share, max_share)
+        ends_at = int(self._invocation.now) + min(notice.expires or DEFAULT_SHARE, mount.max_share)
         share = shares.Share(ends_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
-        token = shares.sign(share, rule.mount, path, keys.share)
+        token = shares.sign(share, mount, path, keys.share)
         return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(ends_at)

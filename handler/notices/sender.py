@@ -1,278 +1,192 @@
-"""Sends notices to their sinks: which are sent at once, which wait for a timer, and what became of each."""
+"""Sends notices to their sinks: writes each to the outbox, and sends what is due under the lease of its sink.
+
+What is written is safe: a sink that fails, hangs or is unknown keeps its notices waiting, and fails no invocation.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from hashlib import sha256
-from threading import Event, Lock
+from secrets import token_hex
 
 from .. import audit, oss
 from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
-from ..keys import cache
-from ..oss import map_concurrently
-from ..state import State, state_for
+from ..keys import Keys, cache
+from ..state import state_for
 from ..times import Clock
-from . import digests, leases
-from .leases import Completed, Lease, LeaseHeld
-from .notice import LinkIssuer, Notice, rule_id
-from .sinks import KINDS, Kind, Notification, Sink, batches, read_sink
+from .holding import Holding, Turn, bury_overdue
+from .lease import Lease
+from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
+from .outbox import DEAD, Entry, Outbox, new_entry
+from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
+from .sinks.base import RETRY_FOR
 from .sinks.client import Network
-from .sinks.delivery import DeliveryFailed, deliver
+from .sinks.delivery import OutOfTime
+from .tally import Tally
 
-MAX_MESSAGES = 10  # of one digest in one invocation; DingTalk and WeCom accept 20 a minute
+MAX_SINKS = 64  # that are served at the same time
 
-NoticesById = dict[str, Notice]
-LeasesById = dict[str, Lease]
-
-
-class Tally:
-    """Counts what became of the notices: sent, repeated, queued or not_marked; `failed` are sinks and codes."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self.counts: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
-        self.failed: set[tuple[str, str]] = set()
-
-    def add(self, outcome: str, count: int) -> None:
-        with self._lock:
-            self.counts[outcome] += count
-
-    def skip(self, reason: str, count: int = 1) -> None:
-        with self._lock:
-            self.skipped[reason] += count
-
-    def fail(self, sink: str, code: str) -> None:
-        with self._lock:
-            self.failed.add((sink, code))
+MatchedNotice = tuple[NoticeRule, Notice]
+Unwritten = Mapping[tuple[str, str], tuple[NoticeRule, Notice, int]]  # by sink and id: rule, notice and its place
 
 
 class NoticeSender:
-    """Sends the notices of one invocation. `nonce` is unique to it; `deadline` is of `clock.monotonic`."""
+    """Sends the notices of one invocation; `deadline` is of `clock.monotonic`."""
 
-    def __init__(self, invocation: Invocation, nonce: str, network: Network, clock: Clock, deadline: float) -> None:
+    def __init__(self, invocation: Invocation, network: Network, clock: Clock, deadline: float) -> None:
         self.tally = Tally()
         self.issuer = LinkIssuer(invocation)
         self._invocation = invocation
-        self._nonce = nonce
         self._network = network
         self._clock = clock
         self._deadline = deadline
-        self._next_at: dict[str, float] = {}  # when each sink accepts its next message
+        self._write_failed = False
 
-    def send(self, notices: Iterable[Notice]) -> None:
-        """Sends each notice to each of its sinks, or queues it for a timer. A sink that fails affects no other."""
+    def send(self, matches: Sequence[MatchedNotice]) -> None:
+        """Writes each notice for each of its sinks, then sends those that wait for no digest."""
         oss_sinks = {sink.name: sink for sink in self._invocation.config.sinks}
-        immediate: dict[str, NoticesById] = {}
-        waiting: dict[tuple[str, NoticeRule], NoticesById] = {}
-        for notice in notices:
-            for name in notice.rule.to:
-                if notice.rule.every is None:
-                    immediate.setdefault(name, {})[notice.id(name)] = notice
+        objects: dict[str, dict[str, Notice]] = {}
+        unwritten: dict[tuple[str, str], tuple[NoticeRule, Notice, int]] = {}
+        for place, (rule, notice) in enumerate(matches):
+            if not is_linkable(rule.mount, notice.key):
+                self.tally.skip("unlinkable")
+                continue
+            for name in rule.to:
+                notice_id = notice.id(rule, name)
+                if name in oss_sinks:
+                    objects.setdefault(name, {})[notice_id] = notice
                 else:
-                    waiting.setdefault((name, notice.rule), {})[notice.id(name)] = notice
-        for name, by_id in immediate.items():
-            if name in oss_sinks:
-                self._guard(name, self._write, oss_sinks[name], by_id)
-        for (name, rule), by_id in waiting.items():
-            self._guard(name, self._queue, name, rule, by_id)
-        for name, by_id in immediate.items():
-            if name not in oss_sinks:
-                self._guard(name, self._send, name, by_id)
+                    unwritten.setdefault((name, notice_id), (rule, notice, place))
+        for name, notices in objects.items():
+            with self._noted(name, unwritten=True):
+                self._write_object(oss_sinks[name], notices)
+        if unwritten:
+            with self._noted(next(iter(unwritten))[0], unwritten=True):
+                outbox = self._outbox()
+                entries = self._entries(outbox, unwritten)
+                written = oss.map_concurrently(lambda entry: self._put(outbox, entry), entries)
+                immediate: dict[str, list[Entry]] = {}
+                for (rule, *_), entry, is_written in zip(unwritten.values(), entries, written, strict=True):
+                    if is_written and rule.every is None:
+                        immediate.setdefault(entry.sink, []).append(entry)
+                self._serve_all(outbox, immediate)
 
-    def send_digests(self) -> None:
-        for rule in self._invocation.config.notices:
-            if rule.every is not None:
-                for name in rule.to:
-                    self._guard(name, self._send_digest, name, rule, rule.every)
+    def send_due(self) -> dict[str, dict[str, object]]:
+        """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead."""
+        dead: dict[str, int] = {}
+        with self._noted("outbox"):
+            outbox = self._outbox()
+            sinks = outbox.sinks()
+            dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
+            due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
+            self._serve_all(outbox, dict(zip(sinks, due, strict=True)))
+        return self.tally.waiting(dead)
 
-    def _guard(self, sink: str, action: Callable[..., None], *arguments: object) -> None:
-        try:
-            action(*arguments)
-        except HandlerError as error:  # including the 503 of state or keys that cannot be read
-            self.tally.fail(sink, error.code)
-        except Exception as error:
-            self.tally.fail(sink, "internal_error")
-            audit.write({"sink": sink, "fault": audit.fault(error)})
-
-    def _write(self, sink: OssSink, notices: NoticesById) -> None:
+    def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:
         """Writes one object with all notices; if it exists, they were written before."""
-        now = self._invocation.now
-        happened_at = min((n.happened_at for n in notices.values() if n.happened_at is not None), default=now)
-        location = oss_sink.location_of(sink, notices, happened_at)
-        client = oss.client_for(self._invocation)
-        notifications = self._notifications(notices)
+        notifications: list[Notification] = []
+        for notice_id, notice in notices.items():
+            try:
+                notifications.append(self.issuer.notification(notice, notice_id))
+            except NotLinkable:
+                self.tally.skip("unlinkable")
         if notifications:
-            is_written = oss_sink.write(client, location, notifications)
+            now = self._invocation.now
+            happened_at = min((n.happened_at for n in notices.values() if n.happened_at is not None), default=now)
+            location = oss_sink.location_of(sink, notices, happened_at)
+            is_written = oss_sink.write(oss.client_for(self._invocation), location, notifications)
             self.tally.add("sent" if is_written else "repeated", len(notifications))
 
-    def _queue(self, name: str, rule: NoticeRule, notices: NoticesById) -> None:
-        state = self._state()
+    def _entries(self, outbox: Outbox, unwritten: Unwritten) -> list[Entry]:
+        """An entry for each notice: due when it happened, or at the end (in UTC) of its interval of `every`."""
+        now = self._invocation.now
+        if any(n.happened_at is None or n.happened_at > now for _, n, _ in unwritten.values()):
+            now = outbox.state.now()  # the clock of an instance may be wrong
+        entries = []
+        for (name, notice_id), (rule, notice, place) in unwritten.items():
+            due = now if notice.happened_at is None else min(notice.happened_at, now)
+            if rule.every is not None:
+                due = (due // rule.every + 1) * rule.every
+            entries.append(new_entry(name, due, place, notice_id, notice.body()))
+        return entries
 
-        def append(acquired: LeasesById, acquired_at: float) -> None:
-            entries = [{"id": notice_id, **notices[notice_id].entry()} for notice_id in acquired]
-            digests.append(state, stream_of(name, rule), entries, f"{self._nonce}-{next(iter(acquired))}")
-            self._complete(state, acquired)
-            self.tally.add("queued", len(acquired))
+    def _put(self, outbox: Outbox, entry: Entry) -> bool:
+        """Writes an entry. After one failed, no other is tried: the event comes again, with the same names."""
+        if not self._write_failed:
+            with self._noted(entry.sink, unwritten=True):
+                outbox.put(entry)
+                self.tally.write(entry)
+                return True
+            self._write_failed = True
+        return False
 
-        self._with_leases(state, notices, append)
-
-    def _send(self, name: str, notices: NoticesById) -> None:
-        """Sends the notices that were not sent before, in as few messages as the service accepts."""
-        kind, sink = self._sink(name)
-        state = self._state()
-        stopped = Event()
-
-        def send(batch: tuple[Notification, ...]) -> None:
-            if stopped.is_set():
-                return
-            by_id = {notification.id: notification for notification in batch}
-
-            def send_acquired(acquired: LeasesById, acquired_at: float) -> None:
-                notifications = tuple(by_id[notice_id] for notice_id in acquired)
-                self._deliver(kind, sink, message_id_of(acquired), notifications, acquired_at)
-                self._complete(state, acquired)
-                self.tally.add("sent", len(notifications))
-
-            try:
-                self._with_leases(state, by_id, send_acquired)
-            except HandlerError as error:
-                if not (isinstance(error, DeliveryFailed) and error.only_this_message):
-                    stopped.set()
-                self.tally.fail(name, error.code)
-
-        notifications = self._notifications(notices)
-        if sink.kind == "webhook":
-            # One message for each notice, under the notice's own id.
-            map_concurrently(send, ((notification,) for notification in notifications))
-        else:
-            for batch in batches(kind, notifications):
-                send(batch)
-
-    def _send_digest(self, name: str, rule: NoticeRule, every: int) -> None:
-        kind, sink = self._sink(name)
-        state, stream = self._state(), stream_of(name, rule)
-        acquired_at = self._clock.monotonic()
-        digest = digests.acquire(state, stream, every, self._nonce, self._clock)
-        if digest is None:
+    def _serve_all(self, outbox: Outbox, due: Mapping[str, Sequence[Entry]]) -> None:
+        """Serves sinks side by side, so that none waits for one that hangs."""
+        if not any(due.values()):
             return
-        notices = {}
-        for entry in digest.entries:
-            notice_id = entry.pop("id")
-            notices[notice_id] = Notice(rule, **entry)
-        ids, sent = list(notices), digest.position.sent
         try:
-            notifications = self._notifications({notice_id: notices[notice_id] for notice_id in ids[sent:]})
-            for number, batch in enumerate(batches(kind, notifications)):
-                if number == MAX_MESSAGES:
-                    digests.abandon(state, digest, sent)
-                    return
-                digest_id = message_id_of((stream, str(digest.position.number), str(sent)))
-                self._deliver(kind, sink, digest_id, batch, acquired_at)
-                sent = ids.index(batch[-1].id) + 1
-                self.tally.add("sent", len(batch))
-        except BaseException:
-            digests.abandon(state, digest, sent)
-            raise
-        if not digests.complete(state, stream, digest):
-            self.tally.add("not_marked", len(ids))
-
-    def _deliver(
-        self, kind: Kind, sink: Sink, message_id: str, batch: tuple[Notification, ...], acquired_at: float
-    ) -> None:
-        self._wait_for_turn(kind, sink.name)
-        deadline = min(self._deadline, acquired_at + leases.SEND)
-        deliver(kind, sink, message_id, batch, network=self._network, clock=self._clock, deadline=deadline)
-
-    def _wait_for_turn(self, kind: Kind, name: str) -> None:
-        """Waits until the service accepts another message. Raises `DeliveryFailed` if that is too late."""
-        if not kind.MIN_INTERVAL:
+            keys = cache.current_keys(self._invocation)
+            outbox.state.probe(self._invocation.now)
+        except HandlerError as error:
+            for name in due:
+                self.tally.fail(name, error)
             return
-        now = self._clock.monotonic()
-        pause = self._next_at.get(name, now) - now
-        if pause > 0:
-            if now + pause >= self._deadline:
-                raise DeliveryFailed("out_of_time")
-            self._clock.sleep(pause)
-        self._next_at[name] = self._clock.monotonic() + kind.MIN_INTERVAL
+        turn = Turn(outbox, self.issuer, self._network, self._clock, self._deadline, self.tally)
+        with ThreadPoolExecutor(min(MAX_SINKS, len(due))) as pool:
+            list(pool.map(lambda name: self._serve(turn, keys, name, due[name]), due))
 
-    def _with_leases(self, state: State, ids: Iterable[str], action: Callable[[LeasesById, float], None]) -> None:
-        """Calls `action` with the leases of the notices that were not sent before, and the time they were acquired.
+    def _serve(self, turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
+        """Sends what is due while nobody else does, and what became due meanwhile."""
+        with self._noted(name):
+            while entries:
+                lease = Lease(turn.outbox.state, name, token_hex(12))
+                if not lease.take():
+                    return  # its holder looks again
+                holding = _holding(turn, lease, keys, name, entries)
+                try:
+                    holding.send(entries)
+                except OutOfTime:
+                    lease.release()
+                    if not holding.accepted:
+                        raise
+                    return
+                lease.release()
+                entries = self._due(turn.outbox, name)
 
-        Leases of other holders are waited for last and one by one: no instance waits while it holds a lease.
-        """
+    def _due(self, outbox: Outbox, name: str) -> list[Entry]:
+        """The first entries of a sink that are due."""
+        entries = outbox.entries(name)
+        now = outbox.state.time.earliest()
+        self.tally.listed(name, entries, now)
+        return [entry for entry in entries if entry.due <= now]
 
-        def acquire(notice_id: str) -> Lease | Completed | HandlerError:
-            try:
-                return leases.acquire(state, f"notices/{notice_id}", self._nonce, self._clock, acquired_at)
-            except HandlerError as error:
-                return error
+    def _outbox(self) -> Outbox:
+        return Outbox(state_for(self._invocation, self._clock))
 
-        acquired_at = self._clock.monotonic()
-        results = dict(zip(ids, map_concurrently(acquire, ids), strict=True))
-        held = [notice_id for notice_id, result in results.items() if isinstance(result, LeaseHeld)]
-        faults = [result for result in results.values() if isinstance(result, HandlerError)]
-        acquired = {notice_id: result for notice_id, result in results.items() if isinstance(result, Lease)}
-        self.tally.add("repeated", sum(isinstance(result, Completed) for result in results.values()))
-        with _abandoned_on_error(state, acquired):
-            for fault in faults:
-                if not isinstance(fault, LeaseHeld):
-                    raise fault
-            if acquired:
-                action(acquired, acquired_at)
-        for notice_id in held:
-            lease = leases.acquire(state, f"notices/{notice_id}", self._nonce, self._clock, self._deadline)
-            if isinstance(lease, Completed):
-                self.tally.add("repeated", 1)
-                continue
-            with _abandoned_on_error(state, {notice_id: lease}):
-                action({notice_id: lease}, self._clock.monotonic())
+    @contextmanager
+    def _noted(self, sink: str, *, unwritten: bool = False) -> Iterator[None]:
+        """Notes a failure of the block for the sink, so that others are served."""
+        try:
+            yield
+        except HandlerError as error:
+            self.tally.fail(sink, error, unwritten=unwritten)
+        except Exception as error:
+            audit.write({"sink": sink, "fault": audit.fault(error)})
+            self.tally.fail(sink, HandlerError("", code="internal_error"), unwritten=unwritten)
 
-    def _complete(self, state: State, acquired: LeasesById) -> None:
-        marked = map_concurrently(lambda lease: leases.complete(state, lease), acquired.values())
-        if not all(marked):
-            self.tally.add("not_marked", marked.count(False))
 
-    def _notifications(self, notices: Mapping[str, Notice]) -> list[Notification]:
-        notifications = (self.issuer.notification(notice, notice_id) for notice_id, notice in notices.items())
-        return [notification for notification in notifications if notification is not None]
-
-    def _state(self) -> State:
-        state = state_for(self._invocation)
-        state.probe(self._invocation.now)
-        return state
-
-    def _sink(self, name: str) -> tuple[Kind, Sink]:
-        entry = cache.current_keys(self._invocation).sinks.get(name)
+def _holding(turn: Turn, lease: Lease, keys: Keys, name: str, entries: Sequence[Entry]) -> Holding:
+    """The sink, held. Raises `unknown_sink` and `InvalidSink`, which are failures of the sink like any other."""
+    try:
+        entry = keys.sinks.get(name)
         if entry is None:
             raise Problem("unknown_sink")
         sink = read_sink(name, entry, KINDS)
-        return KINDS[sink.kind], sink
-
-
-@contextmanager
-def _abandoned_on_error(state: State, acquired: LeasesById) -> Iterator[None]:
-    """Leaves the leases to a later attempt if the block fails."""
-    try:
-        yield
-    except BaseException:
-        map_concurrently(lambda lease: leases.abandon(state, lease), acquired.values())
+    except HandlerError as error:
+        bury_overdue(turn, entries, RETRY_FOR, error.code)
         raise
-
-
-def stream_of(sink: str, rule: NoticeRule) -> str:
-    return sha256(json.dumps([rule_id(rule), sink]).encode()).hexdigest()[:24]
-
-
-def message_id_of(ids: Iterable[str]) -> str:
-    """The id of a message: that of its only notice, or a hash of all ids."""
-    parts = list(ids)
-    if len(parts) == 1:
-        return f"notice_{parts[0]}"
-    return f"digest_{sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
+    return Holding(turn, lease, KINDS[sink.kind], sink)

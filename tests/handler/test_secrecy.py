@@ -18,7 +18,8 @@ from handler.response import Response
 from handler.shares import Share
 from handler.shares.opening import OpenedShare, TrackedShare
 from handler.shares.records import Record
-from handler.state import State
+from handler.state import state_at
+from handler.times import Clock
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
 
@@ -36,8 +37,10 @@ REQUEST = Request(
 )
 INVOCATION = Invocation(CONFIG, context(KEYS), NOW, {})
 RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
-STATE = State(
-    OssClient(KEYS, Endpoint.internal("cn-hangzhou"), new_session()), Location("examplebucket", ".links/state/")
+STATE = state_at(
+    OssClient(KEYS, Endpoint.internal("cn-hangzhou"), new_session()),
+    Location("examplebucket", ".links/state/"),
+    Clock(),
 )
 OPENED = OpenedShare(
     REQUEST,

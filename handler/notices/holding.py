@@ -1,0 +1,263 @@
+"""Sends notices to one sink while its lease is held."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from secrets import randbelow
+from typing import NamedTuple, TypeVar
+
+from .. import audit
+from ..errors import HandlerError, Problem
+from ..oss import map_concurrently
+from ..times import Clock
+from .lease import Lease
+from .notice import LinkIssuer, NotLinkable, read_notice
+from .outbox import UNREADABLE, Entry, Outbox
+from .sinks import Kind, Notification, Sink, batches
+from .sinks.client import TRY, Network
+from .sinks.delivery import DeliveryFailed, OutOfTime, deliver
+from .tally import Tally
+
+STEP = 100  # entries between two looks at the lease
+MAX_REFUSED = 5  # notices that a sink refuses before it accepts any; then it refuses everything
+
+Item = TypeVar("Item")
+
+
+class Prepared(NamedTuple):
+    """An entry that is due and was not sent, with its link."""
+
+    entry: Entry
+    notification: Notification
+    digest: bool
+
+
+class Turn(NamedTuple):
+    """What a holder of any sink's lease uses in one invocation; `deadline` is of `clock.monotonic`."""
+
+    outbox: Outbox
+    issuer: LinkIssuer
+    network: Network
+    clock: Clock
+    deadline: float
+    tally: Tally
+
+
+class Holding:
+    """A sink and its lease, for one call of `send`."""
+
+    def __init__(self, turn: Turn, lease: Lease, kind: Kind, sink: Sink) -> None:
+        self._turn = turn
+        self._lease = lease
+        self._kind = kind
+        self._sink = sink
+        self._next_at = 0.0  # when the sink takes its next message
+        self.accepted = 0  # messages
+        self._refused: list[tuple[Entry, DeliveryFailed]] = []
+        self._fault: HandlerError | None = None  # of some notices, while others were accepted
+        self._end: HandlerError | None = None  # of the sink, or of the time
+
+    def send(self, entries: Sequence[Entry]) -> None:
+        """Sends what was not sent yet, and waits until the sink takes another message.
+
+        Raises `OutOfTime`, and the `HandlerError` of a sink or a notice that failed, after which the lease is kept.
+        """
+        try:
+            self._send(entries)
+        except HandlerError as error:
+            self._end = error
+        for entry, refusal in self._refused:
+            if self.accepted:
+                self._bury(entry, refusal.code)
+            else:
+                self._fault = refusal
+        failure = self._fault or self._end
+        if isinstance(failure, DeliveryFailed):
+            bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
+        if failure is None or isinstance(failure, OutOfTime):
+            self._wait_for_pace()
+        if failure is not None:
+            raise failure
+
+    def _send(self, entries: Sequence[Entry]) -> None:
+        together: list[Prepared] = []
+        # The same notice twice, as from two events: the second entry is found done in the next turn.
+        unique = {entry.id or entry.name: entry for entry in reversed(entries)}
+        for step in _steps(list(reversed(unique.values()))):
+            self._keep_lease()
+            prepared = [item for item in map_concurrently(self._prepare, step) if item is not None]
+            if self._fault is not None and not prepared:
+                raise self._fault
+            alone = [item for item in prepared if self._sink.kind == "webhook" and not item.digest]
+            map_concurrently(self._send_alone, alone)
+            if self._end is not None:
+                raise self._end
+            together += [item for item in prepared if item not in alone]
+        self._send_together(together)
+
+    def _prepare(self, entry: Entry) -> Prepared | None:
+        """The notice of an entry with its link, None where nothing is to be sent."""
+        turn = self._turn
+        try:
+            if entry.id is not None and turn.outbox.is_done(entry):
+                turn.outbox.delete(entry)
+                turn.tally.settle(entry, "repeated")
+                return None
+            body = turn.outbox.read(entry)
+            if body is None:  # sent and deleted since it was listed
+                turn.tally.settle(entry)
+                return None
+            notice = read_notice(body)
+            if notice is None or entry.id is None:
+                self._bury(entry, UNREADABLE)
+                return None
+            return Prepared(entry, turn.issuer.notification(notice, entry.id), notice.digest)
+        except NotLinkable as error:
+            if error.code == "not_found":
+                self._drop(entry)
+            else:
+                self._bury(entry, error.code)
+        except HandlerError as error:
+            self._fault = error
+            turn.tally.note(error)
+        except Exception as error:
+            audit.write({"sink": entry.sink, "fault": audit.fault(error)})
+            self._bury(entry, "internal_error")
+        return None
+
+    def _send_alone(self, item: Prepared) -> None:
+        """Sends a message of one notice, at the same time as others."""
+        if self._end is not None:
+            return
+        accepted = self.accepted
+        try:
+            self._deliver((item,))
+        except DeliveryFailed as error:
+            if error.is_refused:
+                self._refuse(item, error)
+            elif self.accepted > accepted:
+                self._fault = error
+            else:
+                self._end = error
+        except HandlerError as error:
+            self._end = error
+
+    def _send_together(self, items: list[Prepared]) -> None:
+        """Sends as few messages as the service takes; what it refuses is split until the one notice is found."""
+        by_id = {item.notification.id: item for item in items}
+        notifications = [item.notification for item in items]
+        messages = deque([by_id[each.id] for each in batch] for batch in batches(self._kind, notifications))
+        while messages:
+            message = messages.popleft()
+            try:
+                self._deliver(message)
+            except DeliveryFailed as error:
+                if not error.is_refused:
+                    raise
+                if len(message) == 1:
+                    self._refuse(message[0], error)
+                else:
+                    messages.extendleft(reversed(self._split(message)))
+            if self._end is not None:
+                raise self._end
+
+    def _split(self, message: Sequence[Prepared]) -> list[Sequence[Prepared]]:
+        """Two halves; while the sink has not accepted anything, first one notice alone, which shows whether it does."""
+        alone: list[Sequence[Prepared]] = []
+        if not self.accepted and len(message) > 2:
+            chosen = randbelow(len(message))
+            alone = [message[chosen : chosen + 1]]
+            message = [*message[:chosen], *message[chosen + 1 :]]
+        middle = len(message) // 2
+        return [*alone, message[:middle], message[middle:]]
+
+    def _refuse(self, item: Prepared, error: DeliveryFailed) -> None:
+        self._refused.append((item.entry, error))
+        if not self.accepted and len(self._refused) >= MAX_REFUSED:
+            self._end = error
+
+    def _deliver(self, message: Sequence[Prepared]) -> None:
+        """Sends one message and marks its notices. Raises `DeliveryFailed` and `OutOfTime`."""
+        notifications = tuple(item.notification for item in message)
+        message_id = message_id_of([notification.id for notification in notifications])
+        network, clock = self._turn.network, self._turn.clock
+        try:
+            deliver(
+                self._kind, self._sink, message_id, notifications, network=network, clock=clock, may_try=self._may_try
+            )
+        except HandlerError:
+            raise
+        except Exception as error:
+            audit.write({"sink": self._sink.name, "fault": audit.fault(error)})
+            raise DeliveryFailed("internal_error", is_refused=True) from None
+        self.accepted += 1
+        for step in _steps(message):
+            self._lease.covers_try()  # marks may take longer than a try
+            map_concurrently(self._mark, step)
+
+    def _mark(self, item: Prepared) -> None:
+        try:
+            self._turn.outbox.mark_done(item.entry)
+        except Problem as problem:
+            self._turn.tally.note(problem)
+            self._turn.tally.add("not_marked")
+        self._turn.tally.settle(item.entry, "sent")
+
+    def _may_try(self) -> bool:
+        """Waits for the sink's pace; whether a whole try then fits into the time and the lease."""
+        self._wait_for_pace()
+        now = self._turn.clock.monotonic()
+        if now + TRY > self._turn.deadline or not self._lease.covers_try():
+            return False
+        self._next_at = now + self._kind.MIN_INTERVAL
+        return True
+
+    def _wait_for_pace(self) -> None:
+        pause = self._next_at - self._turn.clock.monotonic()
+        if pause > 0:
+            self._turn.clock.sleep(pause)
+
+    def _keep_lease(self) -> None:
+        if not self._lease.covers_try():
+            raise OutOfTime
+
+    def _drop(self, entry: Entry) -> None:
+        """Deletes a notice of an object that does not exist any more."""
+        self._turn.outbox.delete(entry)
+        self._turn.tally.settle(entry)
+        self._turn.tally.skip("unlinkable")
+
+    def _bury(self, entry: Entry, code: str) -> None:
+        bury(self._turn, entry, code)
+
+
+def bury(turn: Turn, entry: Entry, code: str) -> None:
+    """Moves an entry to the dead, unless OSS fails: then the next holder does."""
+    try:
+        turn.outbox.bury(entry, code)
+    except Problem as problem:
+        turn.tally.note(problem)
+        return
+    turn.tally.settle(entry, dead=code)
+
+
+def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
+    """Moves what still waits after `retry_for` seconds of failures to the dead."""
+    now = turn.outbox.state.time.earliest()
+    overdue = [entry for entry in entries if entry.overdue(now) > retry_for and not turn.tally.is_settled(entry)]
+    map_concurrently(lambda entry: bury(turn, entry, code), overdue)
+
+
+def message_id_of(ids: Sequence[str]) -> str:
+    """The id of a message: that of its only notice, or a hash of all ids."""
+    if len(ids) == 1:
+        return f"notice_{ids[0]}"
+    return f"digest_{sha256(json.dumps(ids).encode()).hexdigest()[:32]}"
+
+
+def _steps(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), STEP):
+        yield items[start : start + STEP]

@@ -1,0 +1,126 @@
+"""Notices that wait: one object for each in the state prefix, below `outbox/` until it was sent.
+
+`outbox/{sink}/{due}-{place}-{id}` waits until `due` (Unix seconds); `place` is that in its event, so that names sort in
+the order of events. `done/{id}` was sent, whatever else exists. `dead/{sink}/{same name}` is not sent until somebody
+makes it due again. Who sends is decided by a lease.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import islice
+from typing import NamedTuple
+
+from ..errors import Problem
+from ..state import PAGE, State
+
+WAITING, DEAD, DONE = "outbox", "dead", "done"
+UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
+MARKS = 3  # tries to mark what was sent
+
+_NAME = re.compile(r"(?P<due>[0-9]{10})-[0-9]+-(?P<id>[0-9a-f]{32})")
+
+
+class Entry(NamedTuple):
+    """An object of the outbox. It was written `age` seconds ago when it was listed; `body` is None until it is read."""
+
+    sink: str
+    name: str
+    age: float
+    body: bytes | None = None
+
+    @property
+    def due(self) -> int:
+        """Unix seconds; a name that cannot be read is due at once."""
+        match = _NAME.fullmatch(self.name)
+        return int(match["due"]) if match else 0
+
+    @property
+    def id(self) -> str | None:
+        """The id of the notice, None if the name cannot be read."""
+        match = _NAME.fullmatch(self.name)
+        return match["id"] if match else None
+
+    def overdue(self, now: float) -> float:
+        """Seconds since it is due, or since it was written if that was later."""
+        return min(now - self.due, self.age)
+
+
+def new_entry(sink: str, due: float, place: int, notice_id: str, body: bytes) -> Entry:
+    return Entry(sink, f"{int(due):010}-{place:06}-{notice_id}", 0.0, body)
+
+
+class Outbox(NamedTuple):
+    """The outbox in a state prefix. Methods raise the 503 `state_unavailable`."""
+
+    state: State
+
+    def sinks(self, folder: str = WAITING) -> list[str]:
+        """The sinks for which notices wait, or are dead, in order."""
+        return list(self.state.list_folders(f"{folder}/"))
+
+    def entries(self, sink: str, folder: str = WAITING) -> list[Entry]:
+        """The first `PAGE` entries of a sink in the order of their names: with one request, not read yet."""
+        listed = islice(self.state.list_folder(f"{folder}/{sink}/"), PAGE)
+        return [Entry(sink, found.name, found.age) for found in listed if found.name]
+
+    def put(self, entry: Entry, folder: str = WAITING) -> None:
+        self.state.write(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
+
+    def read(self, entry: Entry, folder: str = WAITING) -> bytes | None:
+        """The content of an entry, None if it is gone."""
+        if entry.body is not None:
+            return entry.body
+        stored = self.state.read(f"{folder}/{entry.sink}/{entry.name}")
+        return None if stored is None else stored.body
+
+    def delete(self, entry: Entry, folder: str = WAITING) -> None:
+        self.state.delete(f"{folder}/{entry.sink}/{entry.name}")
+
+    def is_done(self, entry: Entry) -> bool:
+        return self.state.read(f"{DONE}/{entry.id}") is not None
+
+    def mark_done(self, entry: Entry) -> None:
+        """Marks the notice as sent, then deletes the entry; killed between the two, the next holder deletes it."""
+        for attempt in range(MARKS):
+            try:
+                self.state.write(f"{DONE}/{entry.id}", entry.name.encode())
+                break
+            except Problem:
+                if attempt == MARKS - 1:
+                    raise
+        self.delete(entry)
+
+    def bury(self, entry: Entry, reason: str) -> None:
+        """Moves an entry to the dead, with the reason if it can be read."""
+        body = self.read(entry)
+        if body is None:
+            return
+        document = _object(body)
+        if document is not None:
+            body = json.dumps({**document, "reason": reason}).encode()
+        self.put(entry._replace(body=body), DEAD)
+        self.delete(entry)
+
+    def revive(self, entry: Entry) -> None:
+        """Makes a dead entry due again, under the same name; `retry_for` counts from now."""
+        body = self.read(entry, DEAD)
+        if body is not None:
+            self.put(entry._replace(body=body))
+            self.delete(entry, DEAD)
+
+    def reason(self, entry: Entry) -> str:
+        """Why an entry is dead."""
+        document = _object(self.read(entry, DEAD) or b"")
+        reason = None if document is None else document.get("reason")
+        return reason if isinstance(reason, str) else UNREADABLE
+
+
+def _object(body: bytes) -> dict[str, object] | None:
+    """The JSON object in a body, None for anything else."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

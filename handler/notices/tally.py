@@ -1,0 +1,91 @@
+"""What became of the notices of one invocation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Lock
+
+from ..errors import HandlerError, Problem
+from ..state import PAGE
+from .outbox import Entry
+
+
+class Tally:
+    """Counts of notices: sent, repeated and not_marked; `skipped` by reason, `dead` by sink and code.
+
+    `failed` are sinks that did not take a notice, `unwritten` those for which one could not be written, with codes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.counts: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.dead: Counter[tuple[str, str]] = Counter()
+        self.failed: set[tuple[str, str]] = set()
+        self.unwritten: set[tuple[str, str]] = set()
+        self.causes: set[str] = set()
+        self._written: set[tuple[str, str]] = set()
+        self._waiting: dict[str, dict[str, float]] = {}
+
+    @property
+    def queued(self) -> int:
+        """How many notices were written and wait for a later invocation."""
+        return len(self._written)
+
+    def add(self, outcome: str, count: int = 1) -> None:
+        with self._lock:
+            self.counts[outcome] += count
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        with self._lock:
+            self.skipped[reason] += count
+
+    def fail(self, sink: str, error: HandlerError, *, unwritten: bool = False) -> None:
+        with self._lock:
+            (self.unwritten if unwritten else self.failed).add((sink, error.code))
+        self.note(error)
+
+    def note(self, error: HandlerError) -> None:
+        """Notes what OSS answered, for the audit line."""
+        if isinstance(error, Problem) and error.cause:
+            with self._lock:
+                self.causes.add(error.cause)
+
+    def write(self, entry: Entry) -> None:
+        with self._lock:
+            self._written.add((entry.sink, entry.name))
+
+    def listed(self, sink: str, entries: list[Entry], now: float) -> None:
+        """Notes what waits for a sink at `now`."""
+        with self._lock:
+            self._waiting[sink] = {entry.name: entry.overdue(now) for entry in entries}
+
+    def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
+        """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""
+        with self._lock:
+            self._written.discard((entry.sink, entry.name))
+            self._waiting.get(entry.sink, {}).pop(entry.name, None)
+            if outcome:
+                self.counts[outcome] += 1
+            if dead:
+                self.dead[entry.sink, dead] += 1
+
+    def is_settled(self, entry: Entry) -> bool:
+        listed = self._waiting.get(entry.sink, {})
+        return entry.name not in listed and (entry.sink, entry.name) not in self._written
+
+    def waiting(self, dead: dict[str, int]) -> dict[str, dict[str, object]]:
+        """By sink: the notices that wait, the seconds since the oldest was due, and the `dead`, each up to "1000+"."""
+        return {
+            sink: {
+                "notices": up_to_page(len(self._waiting.get(sink, {}))),
+                "oldest": max(0, round(max(self._waiting.get(sink, {}).values(), default=0))),
+                "dead": up_to_page(dead.get(sink, 0)),
+            }
+            for sink in sorted({*self._waiting, *dead})
+        }
+
+
+def up_to_page(count: int) -> int | str:
+    """A count of what was listed once: "1000+" where there may be more."""
+    return count if count < PAGE else f"{PAGE}+"
