@@ -13,8 +13,10 @@ from ...config.reader import TableReader
 from ...errors import HandlerError
 from .message import Notification
 
-MEMBERS = ("kind", "url", "secret", "allow_loopback")
+MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
 MAX_URL = 2048  # characters
+HOUR, DAY = 3600, 86_400  # seconds
+MAX_CODE = 999_999_999  # of a robot; anything beyond is none that is documented
 _URL = re.compile(r"https?://[!-~]+")
 
 
@@ -25,13 +27,17 @@ class InvalidSink(HandlerError):
 
 
 class Sink(NamedTuple):
-    """One sink of the keys document. Its URL is a secret, too: the only one, for the kinds that do not sign."""
+    """One sink of the keys document. Its URL is a secret, too: the only one, for the kinds that do not sign.
+
+    For `retry_for` seconds a notice that fails is tried again.
+    """
 
     name: str
     kind: str
     url: str
     secret: str
     allow_loopback: bool
+    retry_for: int = 3 * DAY
 
     def __repr__(self) -> str:
         return f"Sink(name={self.name!r}, kind={self.kind!r}, url='***', secret='***')"
@@ -51,8 +57,8 @@ class Post(NamedTuple):
 class Verdict(NamedTuple):
     """What the response to a message means.
 
-    `retry` is after a pause; after `message_refused` the sink may accept other messages, after `sink_refused` none.
-    `code` is the sink's own, or ours; nothing else of a response is ever logged.
+    `retry` is after a pause of seconds. After `message_refused` the sink may accept other messages, after
+    `sink_refused` none for a while. `code` is the sink's own, or ours; nothing else of a response is ever logged.
     """
 
     outcome: Literal["delivered", "retry", "message_refused", "sink_refused"]
@@ -73,29 +79,44 @@ class Kind(Protocol):
     def post(self, sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
         """One message with all of these. `now` (Unix seconds) is when it is sent."""
 
-    def verdict(self, status: int, body: bytes) -> Verdict:
-        """What a 2xx response means; `body` is empty where it is incomplete."""
+    def verdict(self, status: int, body: bytes) -> Verdict | None:
+        """What a response means whose status is neither a redirect nor one that is always retried.
+
+        `body` is empty where it is incomplete. None leaves the verdict to the status, which is then not a 2xx.
+        """
 
 
 def json_post(url: str, document: Mapping[str, object]) -> Post:
     return Post(url, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(document).encode())
 
 
-def robot_verdict(body: bytes, *members: str, retry: frozenset[int]) -> Verdict:
-    """The verdict by the first of these members of a robot's JSON: 0 is success, `retry` a rate or a busy service.
+def is_success(status: int) -> bool:
+    return 200 <= status < 300
 
-    A body that is incomplete or not JSON does not say what became of the message, so it is sent again.
+
+def robot_verdict(
+    status: int, body: bytes, *members: str, retry: frozenset[int], sink_refused: frozenset[int]
+) -> Verdict | None:
+    """The verdict by the first of these members of a robot's JSON, where 0 is success.
+
+    `retry` are the codes of a busy service, `sink_refused` those of a robot that takes no message at present; every
+    other code refuses this message. A 2xx without a code does not say what became of the message: if it was posted, a
+    quick retry would post it again.
     """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return Verdict("retry", "no_answer")
+        return Verdict("sink_refused", "no_answer") if is_success(status) else None
     code = next((document[name] for name in members if name in document), None) if isinstance(document, dict) else None
-    if type(code) is not int:
-        return Verdict("sink_refused", "no_code")
-    if code == 0:
-        return Verdict("delivered")
-    return Verdict("retry" if code in retry else "sink_refused", str(code))
+    if type(code) is not int or abs(code) > MAX_CODE:
+        return Verdict("sink_refused", "no_code") if is_success(status) else None
+    if code in retry:
+        return Verdict("retry", str(code))
+    if code in sink_refused:
+        return Verdict("sink_refused", str(code))
+    if not is_success(status):
+        return None
+    return Verdict("message_refused", str(code)) if code else Verdict("delivered")
 
 
 def read_sink(name: str, entry: Mapping[str, object], kinds: Mapping[str, Kind]) -> Sink:
@@ -105,7 +126,8 @@ def read_sink(name: str, entry: Mapping[str, object], kinds: Mapping[str, Kind])
     kind = reader.choice("kind", tuple(kinds), required=True)
     allow_loopback = reader.boolean("allow_loopback")
     url = _read_url(reader, allow_loopback)
-    return Sink(name, kind, url, _read_secret(reader, kind, kinds[kind].NEEDS_SECRET), allow_loopback)
+    secret = _read_secret(reader, kind, kinds[kind].NEEDS_SECRET)
+    return Sink(name, kind, url, secret, allow_loopback, reader.duration("retry_for", "3d", HOUR, 30 * DAY))
 
 
 def _read_url(reader: TableReader, allow_loopback: bool) -> str:

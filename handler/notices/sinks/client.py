@@ -11,6 +11,8 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,20 +21,41 @@ import h11
 from ...errors import HandlerError
 from .base import Post
 
-CONNECT_TIMEOUT = 5.0  # seconds
-RESPONSE_TIMEOUT = 10.0  # seconds from the first byte sent to the last one read
+TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response
+CONNECT_TIMEOUT = 5.0  # seconds of them for each address, TLS included
 MAX_RESPONSE = 64 * 1024  # bytes that are read
 MAX_HEAD = 32 * 1024  # bytes
 MAX_ADDRESSES = 4  # of a host that are tried
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# IPv6 networks that carry an IPv4 address (RFC 6052, 8215, 3056, 4380), which may be a private one.
-_IPV4_CARRIERS = tuple(
-    ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+# What is not the public Internet, by IANA's special-purpose registries (RFC 6890): Python's own list differs with its
+# version. Of IPv6 only 2000::/3 is unicast on the Internet; in there are the IETF's own networks, documentation, and
+# 6to4, which carries an IPv4 address.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    )
 )
-# Reserved by the IETF (RFC 6890); Python's versions differ on which of it is global.
-_IETF = ipaddress.IPv4Network("192.0.0.0/24")
 
 # Lines that end in a bare LF, and headers that continue on the next line: h11 reads both, but a doubtful head must not
 # count as a delivery.
@@ -40,7 +63,9 @@ _DOUBTFUL = re.compile(rb"(?<!\r)\n|\n[ \t]")
 
 
 class NoResponse(HandlerError):
-    """No response arrived: `code` is address_refused, name_unknown, no_connection, no_tls, no_answer or too_slow."""
+    """No response arrived: `code` is address_refused, name_unknown (also where a look-up takes as long as a try may),
+    no_connection, no_tls, no_answer or too_slow.
+    """
 
     def __init__(self, code: str) -> None:
         super().__init__(f"The sink did not respond ({code}).", code=code)
@@ -63,22 +88,13 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is on the public Internet, and so is any IPv4 address inside."""
+    """Whether it is on the public Internet. An IPv4 address that IPv6 maps is judged as what it is."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in _IPV4_CARRIERS):
+        if address not in _UNICAST:
             return False
-    elif address in _IETF:
-        return False
-    return address.is_global and not (
-        address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or address.is_loopback
-        or address.is_link_local
-        or address.is_private
-    )
+    return not any(address in network for network in _SPECIAL)
 
 
 @cache
@@ -96,15 +112,30 @@ class Network(NamedTuple):
     is_public: Callable[[Address], bool] = is_public
     tls_context: Callable[[], ssl.SSLContext] = tls_context
     connect_timeout: float = CONNECT_TIMEOUT
-    response_timeout: float = RESPONSE_TIMEOUT
+    try_timeout: float = TRY
+
+
+class _Budget:
+    """The seconds that a try has left."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self, at_most: float = float("inf")) -> float:
+        """Seconds for the next step. Raises `TimeoutError`."""
+        seconds = min(self._end - time.monotonic(), at_most)
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
 
 
 def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-    """Sends one message once. Raises `NoResponse`.
+    """Sends one message once, within `network.try_timeout` as a whole. Raises `NoResponse`.
 
     The connection goes to an address that was checked, whatever the name resolves to a moment later and whatever
     proxies the environment names.
     """
+    budget = _Budget(network.try_timeout)
     parts = urlsplit(post.url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
@@ -117,28 +148,30 @@ def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookRespon
     code = "no_connection"
     for address in addresses[:MAX_ADDRESSES]:
         try:
-            plain = socket.create_connection((address, port), timeout=network.connect_timeout)
+            for_address = _Budget(budget.left(network.connect_timeout))
+            plain = socket.create_connection((address, port), timeout=for_address.left())
         except OSError:
             continue
         with plain:
             try:
+                plain.settimeout(for_address.left())  # of the handshake as a whole
                 connection = network.tls_context().wrap_socket(plain, server_hostname=host) if is_tls else plain
-            except (ssl.SSLError, ssl.CertificateError):
+            except TimeoutError:
+                code = "too_slow"
+                continue
+            except (ssl.SSLError, ssl.CertificateError, ValueError):  # ValueError: a host that no certificate has
                 code = "no_tls"
                 continue
             except OSError:
                 continue
             with connection:
-                return _post(connection, post, network.response_timeout)
+                return _post(connection, post, budget)
     raise NoResponse(code)
 
 
 def public_addresses(host: str, port: int, network: Network) -> list[str]:
-    """The addresses of a host, all of them public. Raises `NoResponse`."""
-    try:
-        addresses = network.resolve(host, port)
-    except (OSError, UnicodeError):
-        addresses = []
+    """The addresses of a host, all of them public. Raises `NoResponse`, at the latest after `network.try_timeout`."""
+    addresses = _resolve(host, port, network)
     if not addresses:
         raise NoResponse("name_unknown")
     for address in addresses:
@@ -151,23 +184,42 @@ def public_addresses(host: str, port: int, network: Network) -> list[str]:
     return addresses
 
 
-def _post(connection: socket.socket, post: Post, timeout: float) -> WebhookResponse:
-    """Sends the request and reads its response, within `timeout` seconds in all however slowly bytes arrive."""
-    end = time.monotonic() + timeout
+def _resolve(host: str, port: int, network: Network) -> list[str]:
+    """The addresses of a host; none if it has none or the look-up takes too long.
+
+    Nothing can interrupt getaddrinfo, so it runs in a daemon thread, for which no exit waits.
+    """
+    results: SimpleQueue[list[str]] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            results.put(network.resolve(host, port))
+        except (OSError, ValueError):  # ValueError: a name that IDNA does not allow
+            results.put([])
+
+    Thread(target=look_up, daemon=True).start()
+    try:
+        return results.get(timeout=network.try_timeout)
+    except Empty:
+        return []
+
+
+def _post(connection: socket.socket, post: Post, budget: _Budget) -> WebhookResponse:
+    """Sends the request and reads its response, however slowly the peer reads or writes. Raises `NoResponse`."""
     exchange = _Exchange()
     code = "no_answer"
     try:
-        connection.settimeout(timeout)
-        connection.sendall(exchange.request(post))
+        request = memoryview(exchange.request(post))
+        while request:  # sendall of TLS begins its timeout again with each record
+            connection.settimeout(budget.left())
+            request = request[connection.send(request) :]
         while not exchange.is_complete and len(exchange.received) < MAX_RESPONSE:
-            remaining = end - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError
-            connection.settimeout(remaining)
+            connection.settimeout(budget.left())
             exchange.receive(connection.recv(16384))
     except TimeoutError:
         code = "too_slow"
-    except (OSError, h11.RemoteProtocolError):
+    except Exception:
+        # Whatever reading a broken answer raises, in h11 or below it, is a failed try of this message alone.
         pass
     head = exchange.head
     if head is None:

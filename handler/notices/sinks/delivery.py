@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import random
+import re
+from collections.abc import Callable
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 
 from ...errors import HandlerError
 from ...times import Clock
@@ -11,25 +15,34 @@ from .client import Network, NoResponse, send
 from .message import Notification
 
 TRIES = 5
-BACKOFF = 0.25  # seconds, doubled before each try: the first retry is after half a second
-MAX_BACKOFF = 15.0  # seconds
+BACKOFF = 0.5  # seconds before the second try, doubled before each later one
 JITTER = 0.5  # seconds
+MAX_PAUSE = 15.0  # seconds; a sink that asks for more is left alone
 
-# Statuses of RFC 9110 and 6585 after which another try may succeed.
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Statuses of RFC 9110 and 6585 after which another try may succeed, and those of servers, of which every other may.
+RETRIED = frozenset({408, 425, 429})
+PERMANENT = frozenset({501, 505})
 # Statuses after which no message can succeed.
-SINK_REFUSED = frozenset({401, 403, 404, 410})
+SINK_REFUSED = frozenset({401, 403, 404, 410}) | PERMANENT
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class DeliveryFailed(HandlerError):
-    """A message was not delivered; `code` says why, without anything that the sink sent.
+    """A message was not delivered; `code` says why, without anything that the sink sent but its own codes.
 
-    With `only_this_message` the sink may accept another one.
+    With `is_refused` the sink refused the message for its content, and may accept another one.
     """
 
-    def __init__(self, code: str, *, only_this_message: bool = False) -> None:
+    def __init__(self, code: str, *, is_refused: bool = False) -> None:
         super().__init__(f"Delivery failed ({code}).", code=code)
-        self.only_this_message = only_this_message
+        self.is_refused = is_refused
+
+
+class OutOfTime(HandlerError):
+    """There was no time for a single try, so the message was not sent."""
+
+    code = "out_of_time"
 
 
 def deliver(
@@ -40,39 +53,43 @@ def deliver(
     *,
     network: Network,
     clock: Clock,
-    deadline: float,
+    may_try: Callable[[], bool],
 ) -> None:
-    """Sends one message until it is delivered, by `deadline` (of `clock.monotonic`). Raises `DeliveryFailed`."""
-    from urllib3.exceptions import InvalidHeader, MaxRetryError
-    from urllib3.util import Retry
+    """Sends one message until it is delivered. Raises `DeliveryFailed`, and `OutOfTime` where it was never sent.
 
-    retry = Retry(
-        total=TRIES,
-        redirect=0,
-        backoff_factor=BACKOFF,
-        backoff_max=MAX_BACKOFF,
-        backoff_jitter=JITTER,
-        raise_on_status=False,
-        allowed_methods=None,
-        status_forcelist=RETRIED,
-    ).increment()  # urllib3 would not pause before the first retry
-    while True:
-        verdict, retry_after = _try(kind, sink, kind.post(sink, message_id, notifications, clock.now()), network)
+    `may_try` is called before each try, may pause for the sink's pace, and says whether a whole try still ends in time.
+    """
+    code: str | None = None
+    for number in range(TRIES):
+        if not may_try():
+            break
+        post = kind.post(sink, message_id, notifications, clock.now())
+        verdict, retry_after = _try(kind, sink, post, network)
+        code = verdict.code
         if verdict.outcome == "delivered":
             return
         if verdict.outcome != "retry":
-            raise DeliveryFailed(verdict.code, only_this_message=verdict.outcome == "message_refused")
-        try:
-            retry = retry.increment()
-        except MaxRetryError:
-            raise DeliveryFailed(verdict.code) from None
-        pause = retry.get_backoff_time()
-        if retry_after is not None:
-            with suppress(InvalidHeader):
-                pause = max(retry.parse_retry_after(retry_after), pause)
-        if clock.monotonic() + pause >= deadline:
-            raise DeliveryFailed(verdict.code)
+            raise DeliveryFailed(code, is_refused=verdict.outcome == "message_refused")
+        pause = max(BACKOFF * 2**number + random.random() * JITTER, read_retry_after(retry_after, clock.now()))
+        if number == TRIES - 1 or pause > MAX_PAUSE:
+            break
         clock.sleep(pause)
+    if code is None:
+        raise OutOfTime("The message was not sent: a try would not end in time. It will be retried.")
+    raise DeliveryFailed(code)
+
+
+def read_retry_after(value: str | None, now: float) -> float:
+    """Seconds that a Retry-After asks for at `now` (RFC 9110, 10.2.3); 0 for none and for one that is invalid."""
+    if value is None:
+        return 0.0
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+        return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now)
+    except (ValueError, TypeError, LookupError, ArithmeticError):  # the parser raises many things, which differ
+        return 0.0
 
 
 def _try(kind: Kind, sink: Sink, post: Post, network: Network) -> tuple[Verdict, str | None]:
@@ -81,11 +98,14 @@ def _try(kind: Kind, sink: Sink, post: Post, network: Network) -> tuple[Verdict,
         response = send(post, network, allow_loopback=sink.allow_loopback)
     except NoResponse as error:
         return Verdict("retry" if error.is_temporary else "sink_refused", error.code), None
-    code = f"status_{response.status}"
-    if response.status in RETRIED:
-        return Verdict("retry", code), response.headers.get("retry-after")
-    if 300 <= response.status < 400:
+    status, retry_after = response.status, response.headers.get("retry-after")
+    code = f"status_{status}"
+    if status in RETRIED or (status >= 500 and status not in PERMANENT):
+        return Verdict("retry", code), retry_after
+    if 300 <= status < 400:
         return Verdict("sink_refused", "redirect"), None
-    if not 200 <= response.status < 300:
-        return Verdict("sink_refused" if response.status in SINK_REFUSED else "message_refused", code), None
-    return kind.verdict(response.status, response.body if response.is_complete else b""), None
+    if status < 500:
+        verdict = kind.verdict(status, response.body if response.is_complete else b"")
+        if verdict is not None:
+            return verdict, retry_after
+    return Verdict("sink_refused" if status in SINK_REFUSED else "message_refused", code), None

@@ -2,7 +2,8 @@
 
 Source: DingTalk open platform, "Custom robot access" and "Custom robot security settings": sign is the base64 of the
 HMAC-SHA256, with the secret as key, of `{timestamp in ms}\\n{secret}`; 20 messages a minute for each robot, and ten
-minutes of silence after more (errcode 130101; -1 is a busy service). Only those in `at` are mentioned.
+minutes of silence after more. Only those in `at` are mentioned. "Error codes": -1 is a busy service; 310000 is a wrong
+signature, a wrong address or a missing keyword, which only the name of a file may lack.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ NEEDS_SECRET = True
 MAX_BYTES = 18_000  # the service cuts at 20 KB
 MAX_NOTICES = 100
 MIN_INTERVAL = 3.0
+
+RETRY = frozenset({-1})
+# Sent too fast (two codes), no such token (three), the group was dissolved, the robot was stopped or removed.
+SINK_REFUSED = frozenset({130101, 410100, 300001, 300005, 400101, 400013, 400102, 400106})
 
 
 def encoded_size(notification: Notification) -> int:
@@ -40,8 +45,8 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict:
-    return robot_verdict(body, "errcode", retry=frozenset({-1}))
+def verdict(status: int, body: bytes) -> Verdict | None:
+    return robot_verdict(status, body, "errcode", retry=RETRY, sink_refused=SINK_REFUSED)
 
 
 def _line(notification: Notification) -> str:

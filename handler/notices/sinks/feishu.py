@@ -2,7 +2,8 @@
 
 Source: Feishu open platform, "Custom bot usage guide": sign is the base64 of the HMAC-SHA256, with
 `{timestamp in s}\\n{secret}` as key, of nothing; bodies of at most 20 KB; older answers have StatusCode, not code.
-"Frequency control": 100 messages a minute and 5 a second for each robot (code 11232; 99991400 in general).
+"Frequency control": 100 messages a minute and 5 a second for each robot (code 11232; 99991400 in general, with status
+429, or 400 from older interfaces).
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ NEEDS_SECRET = True
 MAX_BYTES = 19_000
 MAX_NOTICES = 40
 MIN_INTERVAL = 0.6
+
+RETRY = frozenset({11232, 99991400})
+# No such token; the signature does not match; the address is not allowed. (19024 is a keyword that this message lacks.)
+SINK_REFUSED = frozenset({19001, 19021, 19022})
 
 
 def encoded_size(notification: Notification) -> int:
@@ -43,8 +48,8 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict:
-    return robot_verdict(body, "code", "StatusCode", retry=frozenset({11232, 99991400}))
+def verdict(status: int, body: bytes) -> Verdict | None:
+    return robot_verdict(status, body, "code", "StatusCode", retry=RETRY, sink_refused=SINK_REFUSED)
 
 
 def _element(notification: Notification) -> dict[str, Any]:

@@ -12,6 +12,9 @@ MAX_NAME = 160  # characters shown of a name
 
 # Unicode categories of line breaks, control characters, and what has no width or changes the direction of writing.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# What shows nothing although its category is visible: Unicode's other Default_Ignorable_Code_Points (Hangul fillers and
+# Khmer's inherent vowels), the blank pattern of braille, the blanks of hieroglyphs, Khitan and musical notation.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00013441\U00013442\U00016fe4\U0001d159")
 _SPACES = re.compile(r"\s+")
 # What is markup in the markdown of a chat becomes its full-width form, which looks alike and means nothing. Backslash
 # escapes would not help: each service has its own, or none.
@@ -23,8 +26,8 @@ _LIST_MARKER = re.compile(r"^(?:[-+=]+|[0-9]+[.)])(?=\s|$)")
 class Notification(NamedTuple):
     """One notice with its link; `id` is the notice's.
 
-    Times are RFC 3339 in UTC, `size` is in bytes, and None means unknown. Whoever uploads chooses `bucket`, `key` and
-    `name`: programs get them as they are, people only through `escape_markup`.
+    Times are RFC 3339 in UTC, `size` is in bytes, `version` is the object's where the bucket has versions, and None
+    means unknown. Whoever uploads chooses `bucket`, `key` and `name`: programs get them as they are, people only through `escape_markup`.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Notification(NamedTuple):
     happened_at: str | None
     url: str
     expires_at: str
+    version: str | None = None
 
     def document(self) -> dict[str, object]:
         """The notification as programs get it."""
@@ -47,12 +51,19 @@ class Notification(NamedTuple):
 
 
 def display_name(name: str) -> str:
-    """A name on one line, without invisible characters; a long one loses its middle."""
-    visible = "".join("\ufffd" if unicodedata.category(letter) in _HIDDEN else letter for letter in name)
-    visible = _SPACES.sub(" ", visible).strip() or "\ufffd"
-    if len(visible) > MAX_NAME:
-        visible = f"{visible[: MAX_NAME - 60]} … {visible[-56:]}"
-    return visible
+    """A name on one line, without invisible characters and never empty to the eye; a long one loses its middle."""
+    shown = "".join("\ufffd" if _is_hidden(letter) else letter for letter in name)
+    shown = _SPACES.sub(" ", shown).strip()
+    # A mark (a variation selector is one, too) shows only on a letter before it, and a slash alone names nothing.
+    if all(letter in " /" or unicodedata.category(letter).startswith("M") for letter in shown):
+        shown = f"\ufffd{shown}"
+    if len(shown) > MAX_NAME:
+        shown = f"{shown[: MAX_NAME - 60]} … {shown[-56:]}"
+    return shown
+
+
+def _is_hidden(letter: str) -> bool:
+    return letter in _BLANK or unicodedata.category(letter) in _HIDDEN
 
 
 def escape_markup(name: str) -> str:

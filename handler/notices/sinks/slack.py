@@ -1,21 +1,49 @@
 """A Slack incoming webhook: rich text, whose text elements are not mrkdwn; its URL is its only secret.
 
-Source: docs.slack.dev, "Sending messages using incoming webhooks" (the answer is a bare ok), "Rich text block",
-"Rate limits" (one message a second, 429 with Retry-After).
+Source: docs.slack.dev, "Sending messages using incoming webhooks" (the answer is a bare ok, or a word that says what is
+wrong), "Rich text block", "Rate limits" (one message a second, 429 with Retry-After).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from .base import Post, Sink, Verdict, json_post
+from .base import Post, Sink, Verdict, is_success, json_post
 from .message import Notification, details, escape_markup, safe_url, title
 
 NEEDS_SECRET = False
 MAX_BYTES = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
 MAX_NOTICES = 40
 MIN_INTERVAL = 1.0
+
+SINK_REFUSED = frozenset(
+    (
+        "action_prohibited",
+        "channel_is_archived",
+        "channel_not_found",
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "posting_to_general_channel_denied",
+        "team_disabled",
+        "user_not_found",
+    )
+)
+MESSAGE_REFUSED = frozenset(
+    (
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_payload",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+    )
+)
+_WORD = re.compile(r"[a-z_]{1,60}")
 
 
 def encoded_size(notification: Notification) -> int:
@@ -35,11 +63,18 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
     )
 
 
-def verdict(status: int, body: bytes) -> Verdict:
-    """The body is ok, or a word that says what is wrong."""
-    if body.strip() == b"ok":
+def verdict(status: int, body: bytes) -> Verdict | None:
+    """By the word in the body. A 2xx without one does not say what became of the message, as `robot_verdict` has it."""
+    word = body.decode("latin-1").strip()
+    if word in SINK_REFUSED:
+        return Verdict("sink_refused", word)
+    if word in MESSAGE_REFUSED:
+        return Verdict("message_refused", word)
+    if not is_success(status):
+        return None
+    if word == "ok":
         return Verdict("delivered")
-    return Verdict("sink_refused" if body else "retry", "not_ok")
+    return Verdict("message_refused", "not_ok") if _WORD.fullmatch(word) else Verdict("sink_refused", "no_answer")
 
 
 def _section(notification: Notification) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from base64 import b64encode
 
 from signer.times import rfc3339
 
-from .base import Post, Sink, Verdict, webhook_key
+from .base import Post, Sink, Verdict, is_success, webhook_key
 from .message import Notification
 
 NEEDS_SECRET = True
@@ -43,6 +43,6 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
     return Post(sink.url, headers, body)
 
 
-def verdict(status: int, body: bytes) -> Verdict:
+def verdict(status: int, body: bytes) -> Verdict | None:
     """The specification: any 2xx is success, whatever its body."""
-    return Verdict("delivered")
+    return Verdict("delivered") if is_success(status) else None

@@ -1,7 +1,8 @@
 """A WeCom (WeChat Work) group robot: markdown; its URL is its only secret.
 
 Source: WeCom developer centre, "Group robot configuration" (path/91770): markdown content of at most 4096 bytes,
-20 messages a minute for each robot (errcode 45009; -1 is a busy service), `<@userid>` mentions in the content.
+20 messages a minute for each robot, `<@userid>` mentions in the content. "Global error codes" (path/90313): -1 is a
+busy service.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ MAX_NOTICES = 50
 MIN_INTERVAL = 3.0
 MAX_LINE = MAX_BYTES - 100
 
+RETRY = frozenset({-1})
+# Sent too fast, too many at once; no such robot, or it was removed from the group; it was stopped; it left the group.
+SINK_REFUSED = frozenset({45009, 45033, 93000, 93004, 93008})
+
 
 def encoded_size(notification: Notification) -> int:
     return len(_line(notification).encode()) + 1
@@ -25,8 +30,8 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
     return json_post(sink.url, {"msgtype": "markdown", "markdown": {"content": content}})
 
 
-def verdict(status: int, body: bytes) -> Verdict:
-    return robot_verdict(body, "errcode", retry=frozenset({-1}))
+def verdict(status: int, body: bytes) -> Verdict | None:
+    return robot_verdict(status, body, "errcode", retry=RETRY, sink_refused=SINK_REFUSED)
 
 
 def _line(notification: Notification) -> str:
