@@ -23,7 +23,7 @@ from ..oss import CreatedObject
 from . import oss_events
 from .functions import Function, Trigger
 from .invocation import new_request_id
-from .runtime import Outcome, Runtime
+from .runtime import UNHANDLED, Outcome, Runtime
 from .s_yaml import ACCOUNT_ID
 from .schedule import schedule
 
@@ -106,10 +106,16 @@ class Dispatcher:
                 outcome = self._runtime.invoke(
                     name, invocation.event, request_id=invocation.request_id, retry_count=invocation.retry_count
                 )
-                self._settle(invocation, outcome)
             except LocalError as error:
                 self._write_log(f"local: {name}: {error}")
                 self._done()
+                continue
+            except (OSError, RuntimeError) as error:
+                # The system has no process, thread or file left for the function, but may have one later.
+                self._write_log(f"local: {name} could not be started: {error}")
+                payload = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
+                outcome = Outcome(invocation.request_id, payload, UNHANDLED)
+            self._settle(invocation, outcome)
 
     def _settle(self, invocation: AsyncInvocation, outcome: Outcome) -> None:
         if outcome.error_type is None or self._closed.is_set():
@@ -151,7 +157,10 @@ class Dispatcher:
                 "payload": str(trigger.config.get("payload") or ""),
             }
             self.submit(function, json.dumps(event, ensure_ascii=False).encode())
-            tick = next_tick(tick)
+            tick, now = next_tick(tick), time.time()
+            # After the clock has jumped ahead, or the laptop has slept, the ticks in between are left out.
+            if tick is not None and tick < now:
+                tick = next_tick(now)
 
     def _done(self) -> None:
         with self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from signer.times import parse_rfc3339
@@ -11,6 +12,11 @@ from ...errors import HandlerError
 
 MAX_NAMES = 12  # members that are listed
 MAX_NAME = 40  # characters of a member's name that are shown
+MAX_INTEGER = 2**63 - 1
+MAX_TIME = 253_402_300_800  # Unix seconds at which the year 10000 begins
+
+# JSON can escape half of a surrogate pair, which no encoding can write.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _TYPES = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
 
@@ -32,7 +38,7 @@ def member(document: object, *names: str) -> Any:
 
 
 def required_string(document: object, *names: str) -> str:
-    """A string that is not empty. Raises `InvalidEvent`."""
+    """A string that is not empty, and valid Unicode. Raises `InvalidEvent`."""
     value = optional_string(document, *names)
     if value is None:
         raise _unexpected(names, member(document, *names), "a string")
@@ -40,34 +46,48 @@ def required_string(document: object, *names: str) -> str:
 
 
 def optional_string(document: object, *names: str) -> str | None:
-    """A string, None if it is missing, null or empty. Raises `InvalidEvent` for any other type."""
+    """A string, None if it is missing, null or empty. Raises `InvalidEvent` for another type or invalid Unicode."""
     value = member(document, *names)
     if value is not None and not isinstance(value, str):
         raise _unexpected(names, value, "a string")
+    if value and not is_unicode(value):
+        raise InvalidEvent(f"{'.'.join(names)} is not valid Unicode")
     return value or None
 
 
 def optional_integer(document: object, *names: str) -> int | None:
-    """An integer of at least 0, None if it is missing or null. Raises `InvalidEvent`."""
+    """An integer from 0 to `MAX_INTEGER`, None if it is missing or null. Raises `InvalidEvent`."""
     value = member(document, *names)
-    if value is not None and (type(value) is not int or value < 0):
-        raise _unexpected(names, value, "an integer of at least 0")
+    if value is not None and (type(value) is not int or not 0 <= value <= MAX_INTEGER):
+        raise _unexpected(names, value, f"an integer from 0 to {MAX_INTEGER}")
     return value
 
 
 def optional_timestamp(document: object, *names: str) -> float | None:
-    """Unix seconds of an RFC 3339 time, None if it is missing, null or empty. Raises `InvalidEvent`."""
+    """Unix seconds of an RFC 3339 time, None if it is missing, null or empty. Raises `InvalidEvent`.
+
+    The time is in a year from 1970 to 9999.
+    """
     value = optional_string(document, *names)
-    timestamp = None if value is None else parse_rfc3339(value)
-    if value is not None and timestamp is None:
+    if value is None:
+        return None
+    timestamp = parse_rfc3339(value)
+    if timestamp is None:
         raise InvalidEvent(f"{'.'.join(names)} must be a time such as 2026-03-01T06:45:43Z")
-    return timestamp
+    return _in_calendar(timestamp, names)
 
 
 def optional_milliseconds(document: object, *names: str) -> float | None:
-    """Unix seconds of a number of milliseconds, None if it is missing or null. Raises `InvalidEvent`."""
+    """Unix seconds of a number of milliseconds, None if it is missing or null. Raises `InvalidEvent`.
+
+    The time is in a year from 1970 to 9999.
+    """
     value = optional_integer(document, *names)
-    return None if value is None else value / 1000
+    return None if value is None else _in_calendar(value / 1000, names)
+
+
+def is_unicode(string: str) -> bool:
+    return not _SURROGATE.search(string)
 
 
 def is_cloud_event(document: object, type_prefix: str) -> bool:
@@ -94,6 +114,12 @@ def describe(document: object) -> str:
     if isinstance(document, str):
         return f"a string of {len(document)} characters"
     return "null" if document is None else _TYPES[type(document)]
+
+
+def _in_calendar(timestamp: float, names: tuple[str, ...]) -> float:
+    if not 0 <= timestamp < MAX_TIME:
+        raise InvalidEvent(f"{'.'.join(names)} must be a time in a year from 1970 to 9999")
+    return timestamp
 
 
 def _unexpected(names: tuple[str, ...], value: object, expected: str) -> InvalidEvent:

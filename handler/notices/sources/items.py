@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...paths import path_fault
-from .fields import InvalidEvent, describe, type_name
+from .fields import InvalidEvent, describe, is_unicode, type_name
 
 LINK_MEMBERS = ("path", "method", "expires", "download")
 MAX_LINKS = 1000  # in one message
 
 
 class CreatedObject(NamedTuple):
-    """A new object. `mark` is its version or eTag, `size` in bytes, `happened_at` in Unix seconds; None: not stated."""
+    """A new object. `size` is in bytes, `happened_at` in Unix seconds; None: not stated.
+
+    `mark` tells the versions of an object apart: it is version and eTag, or the eTag alone. `version` is None in a
+    bucket that has no versions, or has suspended them.
+    """
 
     bucket: str
     key: str
     mark: str
+    version: str | None
     size: int | None
     happened_at: float | None
 
@@ -44,7 +49,7 @@ class TimerTick(NamedTuple):
 
 
 class SkippedRecord(NamedTuple):
-    """A record that makes no notice; `reason` is deletion or other_event."""
+    """A record that makes no notice; `reason` is deletion, folder or other_event."""
 
     reason: str
 
@@ -58,8 +63,13 @@ class InvalidEntry(NamedTuple):
 Item = CreatedObject | RequestedLink | TimerTick | SkippedRecord | InvalidEntry
 
 
-def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[RequestedLink]:
-    """The links that the JSON in a message requests. Raises `InvalidEvent`."""
+def is_folder(name: str) -> bool:
+    """Whether a key or path is that of a folder, which consoles keep as an empty object."""
+    return name.endswith("/")
+
+
+def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[Item]:
+    """What `requested_links` finds in the JSON of a message. Raises `InvalidEvent`."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -67,10 +77,10 @@ def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[
     return requested_links(document, "message", origin, sent_at)
 
 
-def requested_links(document: object, on: str, origin: str, happened_at: float | None) -> Iterator[RequestedLink]:
+def requested_links(document: object, on: str, origin: str, happened_at: float | None) -> Iterator[Item]:
     """The links that `{"path": "/reports/q3.pdf"}` or `{"links": [{"path": …}, …]}` requests, possibly none.
 
-    Raises `InvalidEvent`.
+    An invalid one of several is an `InvalidEntry`. Raises `InvalidEvent` for anything else that is invalid.
     """
     if not isinstance(document, dict):
         raise InvalidEvent(f'the message is {describe(document)} (expected {{"path": "/…"}} or {{"links": […]}})')
@@ -83,20 +93,31 @@ def requested_links(document: object, on: str, origin: str, happened_at: float |
     if len(links) > MAX_LINKS:
         raise InvalidEvent(f"the message requests {len(links)} links, which exceeds the maximum of {MAX_LINKS}")
     for number, link in enumerate(links, 1):
-        yield _requested_link(link, f"link {number}", on, f"{origin}#{number}", happened_at)
+        try:
+            yield _requested_link(link, f"link {number}", on, f"{origin}#{number}", happened_at)
+        except InvalidEvent as error:
+            yield InvalidEntry(error.sentence)
 
 
-def _requested_link(link: object, what: str, on: str, origin: str, happened_at: float | None) -> RequestedLink:
+def _requested_link(
+    link: object, what: str, on: str, origin: str, happened_at: float | None
+) -> RequestedLink | SkippedRecord:
     if not isinstance(link, dict) or "path" not in link:
         raise InvalidEvent(f'{what} is {describe(link)} (expected an object with a "path")')
     if not link.keys() <= set(LINK_MEMBERS):
         raise InvalidEvent(f"{what} is {describe(link)} (allowed: {', '.join(LINK_MEMBERS)})")
     for name in LINK_MEMBERS:
-        if not isinstance(link.get(name), str) and (name == "path" or link.get(name) is not None):
-            raise InvalidEvent(f"{what}: {name} is {type_name(link.get(name))} (expected a string)")
+        value = link.get(name)
+        if not isinstance(value, str) and (name == "path" or value is not None):
+            raise InvalidEvent(f"{what}: {name} is {type_name(value)} (expected a string)")
+        if value is not None and not is_unicode(value):
+            raise InvalidEvent(f"{what}: {name} is not valid Unicode")
     if link.get("method") not in (None, "GET"):
         raise InvalidEvent(f"{what}: method must be GET")
     fault = path_fault(link["path"])
     if fault:
         raise InvalidEvent(f"{what}: invalid path: {fault}")
+    # The function answers requests for such a path too, so that it is not invalid; but there is no file to tell about.
+    if is_folder(link["path"]):
+        return SkippedRecord("folder")
     return RequestedLink(on, origin, link["path"], link.get("expires"), link.get("download"), happened_at)

@@ -14,6 +14,7 @@ from .fields import (
     member,
     optional_integer,
     optional_milliseconds,
+    optional_string,
     optional_timestamp,
     required_string,
 )
@@ -54,7 +55,7 @@ class MnsStream:
 
 
 class MnsQueue:
-    """A queue, through EventBridge."""
+    """A queue, through EventBridge; the subject names its region and account."""
 
     name = "mns-queue"
 
@@ -64,13 +65,17 @@ class MnsQueue:
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        message_id = f"mns-queue:{member(document, 'subject')}:{required_string(document, 'data', 'messageId')}"
+        facts = optional_string(document, "subject"), required_string(document, "data", "messageId")
         body = required_string(document, "data", "messageBody")
-        return links_in_message(body, message_id, optional_timestamp(document, "time"))
+        return links_in_message(body, _message_id("mns-queue", *facts), optional_timestamp(document, "time"))
 
 
 class Kafka:
-    """One record of a topic, identified by topic, partition and offset."""
+    """One record of a topic, identified by its place and time.
+
+    Topic, partition and offset repeat in another instance, and after a topic was deleted and created again. The
+    instance is part of the subject, or the member `InstanceId` where the record came through an event bus.
+    """
 
     name = "kafka"
 
@@ -84,11 +89,21 @@ class Kafka:
         partition, offset = optional_integer(data, "partition"), optional_integer(data, "offset")
         if partition is None or offset is None:
             raise InvalidEvent("data.partition or data.offset is missing")
-        record_id = f"kafka:{required_string(data, 'topic')}:{partition}:{offset}"
-        return links_in_message(required_string(data, "value"), record_id, optional_milliseconds(data, "timestamp"))
+        created_at = optional_milliseconds(data, "timestamp")
+        facts = (
+            optional_string(document, "subject"),
+            optional_string(data, "InstanceId"),
+            required_string(data, "topic"),
+            partition,
+            offset,
+            member(data, "timestamp"),
+        )
+        return links_in_message(required_string(data, "value"), _message_id("kafka", *facts), created_at)
 
 
 class RocketMq:
+    """One message of a topic; the instance is part of the subject, or a system property."""
+
     name = "rocketmq"
 
     @staticmethod
@@ -97,9 +112,14 @@ class RocketMq:
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        message_id = f"rocketmq:{required_string(document, 'data', 'topic')}:{required_string(document, 'id')}"
+        facts = (
+            optional_string(document, "subject"),
+            optional_string(document, "data", "systemProperties", "INSTANCE_ID"),
+            required_string(document, "data", "topic"),
+            required_string(document, "id"),
+        )
         body = required_string(document, "data", "body")
-        return links_in_message(body, message_id, optional_timestamp(document, "time"))
+        return links_in_message(body, _message_id("rocketmq", *facts), optional_timestamp(document, "time"))
 
 
 class DirectInvocation:
@@ -114,3 +134,8 @@ class DirectInvocation:
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
         return requested_links(document, "message", origin, None)
+
+
+def _message_id(source: str, *facts: str | int | None) -> str:
+    """`kafka:subject:…`; a fact that the event does not state is empty."""
+    return ":".join([source, *("" if fact is None else str(fact) for fact in facts)])

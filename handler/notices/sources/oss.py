@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 from .fields import InvalidEvent, is_cloud_event, member, optional_integer, optional_string, optional_timestamp
 from .fields import required_string as required
-from .items import CreatedObject, InvalidEntry, Item, SkippedRecord
+from .items import CreatedObject, InvalidEntry, Item, SkippedRecord, is_folder
 
 # The ObjectCreated events after which there is an object to link; UploadPart, for one, leaves none.
 CREATED = frozenset(
     f"ObjectCreated:{operation}"
     for operation in ("PutObject", "PostObject", "CopyObject", "AppendObject", "CompleteMultipartUpload")
 )
+# The version id of what is written to a bucket without versions, or while they are suspended.
+UNVERSIONED = "null"
 
 
 class OssTrigger:
@@ -60,11 +62,21 @@ def _read_record(record: object) -> CreatedObject | SkippedRecord:
     skipped = _skipped(required(record, "eventName"))
     if skipped:
         return skipped
+    key = required(record, "oss", "object", "key")
+    if is_folder(key):
+        return SkippedRecord("folder")
     version = optional_string(record, "oss", "object", "versionId")
+    if version == UNVERSIONED:
+        version = None
+    # Quotes belong to the header ETag, and its hexadecimal digits are written in either case.
+    etag = (optional_string(record, "oss", "object", "eTag") or "").strip('"').upper()
+    if not version and not etag:
+        raise InvalidEvent("oss.object.eTag is missing or empty (expected a string)")
     return CreatedObject(
         bucket=required(record, "oss", "bucket", "name"),
-        key=required(record, "oss", "object", "key"),
-        mark=version or required(record, "oss", "object", "eTag"),
+        key=key,
+        mark=f"{version}/{etag}" if version else etag,
+        version=version,
         size=optional_integer(record, "oss", "object", "size"),
         happened_at=optional_timestamp(record, "eventTime"),
     )

@@ -20,13 +20,15 @@ class TimerTrigger:
 
     @staticmethod
     def items(document: object, origin: str) -> Iterator[Item]:
-        name, time = required_string(document, "triggerName"), required_string(document, "triggerTime")
+        name = required_string(document, "triggerName")
+        # Whatever else is invalid, a timer has fired.
+        yield TimerTick(name)
+        time = required_string(document, "triggerTime")
         fired_at = optional_timestamp(document, "triggerTime")
         payload = optional_string(document, "payload")
         try:
             message = json.loads(payload or "null")
         except (ValueError, RecursionError):
             message = None
-        yield TimerTick(name)
         if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
             yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)

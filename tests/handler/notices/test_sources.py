@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from handler.notices.sources import SOURCES, CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick, read
 from handler.notices.sources.fields import describe
+from signer.times import rfc3339
 from tests.handler.notice_fixtures import EVENTS
 
 PATH = "/exampledir/exampleobject.txt"
+ETAG = "688A7BF4F233DC9C88A80BF985AB7329"
 
 
 def load(name: str) -> bytes:
@@ -29,14 +31,20 @@ def items(event: bytes | str) -> tuple[Any, ...]:
 READABLE: dict[str, tuple[str, Any]] = {
     "oss-trigger.json": (
         "oss",
-        CreatedObject("examplebucket", "outbox/a 100%+b.png", "688A7BF4F233DC9C88A80BF985AB7329", 122539, 1772347543.0),
+        CreatedObject("examplebucket", "outbox/a 100%+b.png", ETAG, None, 122539, 1772347543.0),
     ),
-    "oss-trigger-minimal.json": ("oss", CreatedObject("examplebucket", "outbox/报告.pdf", "0F00-2", 1, 1772347543.0)),
+    "oss-trigger-minimal.json": (
+        "oss",
+        CreatedObject("examplebucket", "outbox/报告.pdf", "0F00-2", None, 1, 1772347543.0),
+    ),
     "eventbridge-oss.json": (
         "eventbridge",
-        CreatedObject("examplebucket", "outbox/a.csv", "688A7BF4F233DC9C88A80BF985AB7329", 122539, 1772347543.0),
+        CreatedObject("examplebucket", "outbox/a.csv", ETAG, None, 122539, 1772347543.0),
     ),
-    "kafka.json": ("kafka", RequestedLink("message", "kafka:links:9:3", PATH, None, None, 1772347480.04)),
+    "kafka.json": (
+        "kafka",
+        RequestedLink("message", "kafka:::links:9:3:1772347480040", PATH, None, None, 1772347480.04),
+    ),
     "mns-topic.json": (
         "mns-topic",
         RequestedLink("message", "mns-topic:links:2F5B3C281B283D4EAC694B7425288675", PATH, None, None, 1772347480.04),
@@ -52,7 +60,17 @@ READABLE: dict[str, tuple[str, Any]] = {
             1772346497.0,
         ),
     ),
-    "rocketmq.json": ("rocketmq", RequestedLink("message", "rocketmq:links:94ebc15f", PATH, None, None, 1772346497.0)),
+    "rocketmq.json": (
+        "rocketmq",
+        RequestedLink(
+            "message",
+            "rocketmq:acs:mq:cn-hangzhou:1000000000000001:topics/links::links:94ebc15f",
+            PATH,
+            None,
+            None,
+            1772346497.0,
+        ),
+    ),
     "timer.json": ("timer", TimerTick("timer-trigger")),
 }
 # Events without a path are refused.
@@ -171,10 +189,12 @@ def test_a_cloud_event_is_skipped_if_either_of_its_names_is_a_deletion() -> None
     assert items(json.dumps(document)) == (SkippedRecord("deletion"),)
 
 
-def test_a_version_identifies_an_object_before_its_etag() -> None:
-    document = json.loads(load("oss-trigger.json"))
-    document["events"][0]["oss"]["object"]["versionId"] = "CAEQ-EXAMPLE"
-    assert items(json.dumps(document))[0].mark == "CAEQ-EXAMPLE"
+@pytest.mark.parametrize("name", ["oss-trigger.json", "eventbridge-oss.json"])
+def test_a_folder_is_no_new_file(name: str) -> None:
+    document = json.loads(load(name))
+    record = document["events"][0] if "events" in document else document["data"]
+    record["oss"]["object"] |= {"key": "outbox/2026/", "size": 0}
+    assert items(json.dumps(document)) == (SkippedRecord("folder"),)
 
 
 def test_a_stream_that_carries_json_is_a_message() -> None:
@@ -200,8 +220,11 @@ def test_a_timer_whose_payload_requests_nothing_ticks(payload: str | None) -> No
     assert items(json.dumps(event)) == (TimerTick("t"),)
 
 
-def test_a_timer_whose_payload_is_invalid_ticks_and_says_so() -> None:
-    event = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": '{"path": null}'}
+@pytest.mark.parametrize(
+    "change", [{"payload": '{"path": null}'}, {"payload": 7}, {"payload": "\ud800"}, {"triggerTime": "today"}]
+)
+def test_a_timer_whose_event_is_invalid_ticks_and_says_so(change: dict[str, Any]) -> None:
+    event = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": ""} | change
     tick, invalid = items(json.dumps(event))
     assert (tick, type(invalid)) == (TimerTick("t"), InvalidEntry)
 
@@ -245,7 +268,8 @@ def check_mutated(name: str, document: Any, path: tuple[Any, ...], change: Any) 
             # Only the value that was changed differs: nothing is guessed in its place.
             assert item.bucket == (change if changed == "name" else original.bucket)
             assert item.key == (change if changed == "key" else original.key)
-            assert item.mark == (change if changed == "eTag" else original.mark)
+            assert item.mark == (change.strip('"').upper() if changed == "eTag" else original.mark)
+            assert item.version is None
         else:
             assert item.path == original.path
 
@@ -263,6 +287,151 @@ def test_a_missing_or_wrong_member_of_a_kafka_record_never_gives_another_object(
     for path in paths(document):
         for change in (..., *WRONG):
             check_mutated("kafka.json", document, path, change)
+
+
+def changed_event(name: str, path: tuple[Any, ...], change: Any) -> str:
+    """A documented event with another value at a path."""
+    document = json.loads(load(name))
+    if name == "kafka.json":
+        document = json.loads(document[0])
+    return json.dumps(mutated(document, path, change))
+
+
+TIMES: list[tuple[str, tuple[Any, ...]]] = [
+    ("oss-trigger.json", ("events", 0, "eventTime")),
+    ("eventbridge-oss.json", ("data", "eventTime")),
+    ("mns-queue.json", ("time",)),
+    ("rocketmq.json", (0, "time")),
+    ("timer.json", ("triggerTime",)),
+]
+ABSURD_TIMES = [
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+23:59",
+    "1969-12-31T23:59:59Z",
+    "1970-01-01T00:00:00+00:01",
+    "9999-12-31T23:59:59-00:01",
+    "9999-12-31T23:59:59-23:59",
+    "10000-01-01T00:00:00Z",
+    "99999-01-01T00:00:00Z",
+    "2026-02-30T00:00:00Z",
+    "2026-03-01T25:00:00Z",
+    "2026-03-01T00:00:00+99:99",
+    "-2026-03-01T00:00:00Z",
+    "NaN",
+    "Infinity",
+    "9" * 400,
+]
+
+
+@pytest.mark.parametrize("time", ABSURD_TIMES)
+@pytest.mark.parametrize(("name", "path"), TIMES)
+def test_a_time_outside_of_the_calendar_is_refused_where_it_is_read(
+    name: str, path: tuple[Any, ...], time: str
+) -> None:
+    (entry,) = [item for item in items(changed_event(name, path, time)) if not isinstance(item, TimerTick)]
+    assert isinstance(entry, InvalidEntry)
+    assert str(path[-1]) in entry.sentence
+    assert "must be a time " in entry.sentence
+
+
+@pytest.mark.parametrize(
+    "milliseconds",
+    [-1, -(10**20), 253_402_300_800_000, 10**18, 10**20, 10**400, float("nan"), float("inf"), 1e300, True],
+)
+@pytest.mark.parametrize(
+    ("name", "path"), [("kafka.json", ("data", "timestamp")), ("mns-topic.json", ("PublishTime",))]
+)
+def test_milliseconds_outside_of_the_calendar_are_refused_where_they_are_read(
+    name: str, path: tuple[Any, ...], milliseconds: float
+) -> None:
+    (entry,) = items(changed_event(name, path, milliseconds))
+    assert isinstance(entry, InvalidEntry)
+    assert str(path[-1]) in entry.sentence
+
+
+def test_the_first_and_the_last_second_of_the_calendar_are_times() -> None:
+    for time, timestamp in (("1970-01-01T00:00:00Z", 0.0), ("9999-12-31T23:59:59Z", 253_402_300_799.0)):
+        (item,) = items(changed_event("mns-queue.json", ("time",), time))
+        assert item.happened_at == timestamp
+    (item,) = items(changed_event("kafka.json", ("data", "timestamp"), 253_402_300_799_999))
+    assert rfc3339(item.happened_at) == "9999-12-31T23:59:59Z"
+
+
+def test_a_size_that_no_object_can_have_is_refused() -> None:
+    for size in (10**400, 2**63, -1, 1.5):
+        (entry,) = items(changed_event("oss-trigger.json", ("events", 0, "oss", "object", "size"), size))
+        assert "oss.object.size is a number (expected an integer from 0 to " in entry.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("oss-trigger.json", ("events", 0, "oss", "bucket", "name")),
+        ("oss-trigger.json", ("events", 0, "oss", "object", "key")),
+        ("oss-trigger.json", ("events", 0, "oss", "object", "eTag")),
+        ("oss-trigger.json", ("events", 0, "oss", "object", "versionId")),
+        ("oss-trigger.json", ("events", 0, "eventName")),
+        ("eventbridge-oss.json", ("data", "oss", "object", "key")),
+        ("kafka.json", ("subject",)),
+        ("kafka.json", ("data", "topic")),
+        ("kafka.json", ("data", "InstanceId")),
+        ("mns-topic.json", ("TopicName",)),
+        ("mns-topic.json", ("MessageId",)),
+        ("mns-queue.json", ("subject",)),
+        ("mns-queue.json", ("data", "messageId")),
+        ("rocketmq.json", (0, "id")),
+        ("rocketmq.json", (0, "subject")),
+        ("rocketmq.json", (0, "data", "systemProperties", "INSTANCE_ID")),
+        ("timer.json", ("triggerName",)),
+        ("timer.json", ("payload",)),
+    ],
+)
+def test_a_value_that_is_not_valid_unicode_is_refused_by_name(name: str, path: tuple[Any, ...]) -> None:
+    (entry,) = [item for item in items(changed_event(name, path, "\ud800")) if not isinstance(item, TimerTick)]
+    assert isinstance(entry, InvalidEntry)
+    assert entry.sentence.endswith("is not valid Unicode.")
+    assert str(path[-1]) in entry.sentence
+
+
+@pytest.mark.parametrize("member", ["path", "expires", "download"])
+def test_a_link_that_is_not_valid_unicode_is_refused_by_name(member: str) -> None:
+    link = {"path": "/a", member: "/\udfff"}
+    for event in (json.dumps(link), json.dumps(link, ensure_ascii=False), json.dumps(json.dumps(link))):
+        (entry,) = items(event)
+        assert entry.sentence.endswith(f"the message: {member} is not valid Unicode.")
+
+
+def test_every_sentence_and_item_can_be_written_as_utf_8() -> None:
+    for name in READABLE:
+        document = json.loads(json.loads(load(name))[0] if name == "kafka.json" else load(name))
+        for path in paths(document):
+            for item in items(json.dumps(mutated(document, path, "\ud800"))):
+                repr(tuple(item)).encode()
+                assert not any(isinstance(value, str) and "\ud800" in value for value in item)
+
+
+@pytest.mark.parametrize("depth", [10, 500, 900, 980, 990, 1_000, 3_000, 100_000])
+def test_deeply_nested_json_is_an_invalid_entry_or_ignored(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    record = json.dumps(json.loads(load("oss-trigger.json"))["events"][0])
+    for event in (
+        deep,
+        f'{{"events": {deep}}}',
+        f'{{"events": [{record}, {deep}]}}',
+        f'{{"events": [{{"oss": {deep}, "eventName": "ObjectCreated:PutObject"}}]}}',
+        f'{{"links": [{{"path": "/a", "method": {deep}}}, {{"path": "/a"}}]}}',
+        f'{{"links": {deep}}}',
+        json.dumps([f'{{"path": {deep}}}', f'{{"path": "/a", "download": {deep}}}']),
+        json.dumps({"TopicName": "t", "MessageId": "m", "Message": f'{{"links": [{deep}]}}'}),
+        json.dumps({"body": deep, "attrs": {}}),
+        f'{{"body": "x", "attrs": {deep}}}',
+    ):
+        parsed = items(event)
+        assert any(isinstance(item, InvalidEntry) and item.sentence.endswith(".") for item in parsed)
+        assert all(isinstance(item, (InvalidEntry, CreatedObject, RequestedLink)) for item in parsed)
+    tick = {"triggerTime": "2026-03-01T07:49:00Z", "triggerName": "t", "payload": f'{{"job": {deep}}}'}
+    assert items(json.dumps(tick)) == (TimerTick("t"),)
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -17,11 +18,13 @@ from handler.notices import sources
 from local.fc import async_invoke, functions, oss_events
 from local.fc.async_invoke import Dispatcher
 from local.fc.functions import Deployment
+from local.fc.instances import Instance
 from local.fc.runtime import Runtime
 from local.fc.schedule import InvalidSchedule
 from local.oss import CreatedObject
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
+from signer.times import rfc3339
 
 ROOT = Path(__file__).parents[3]
 FUNCTIONS = Path(__file__).parents[1] / "functions"
@@ -146,7 +149,7 @@ class TestOssEvents:
         created = CreatedObject("examplebucket", "outbox/a 100%+b.txt", 7, "ETAG", "ObjectCreated:PutObject")
         event = oss_events.object_created(function, function.triggers[0], created, 1_772_347_543.0)
         assert sources.read(event, "r").items == (
-            sources.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", 7, 1_772_347_543.0),
+            sources.CreatedObject("examplebucket", "outbox/a 100%+b.txt", "ETAG", None, 7, 1_772_347_543.0),
         )
         official = json.loads((ROOT / "tests/data/events/oss-trigger-minimal.json").read_text())["events"][0]
         local = json.loads(event)["events"][0]
@@ -226,6 +229,58 @@ class TestRetries:
         assert len({note["request_id"] for note in notes(tmp_path)}) == 1
         assert dispatcher.failures == []
 
+    @pytest.mark.parametrize(
+        "error", [BlockingIOError(11, "Resource temporarily unavailable"), RuntimeError("can't start new thread")]
+    )
+    def test_a_process_that_cannot_be_started_is_retried_like_a_failed_event(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        failures = [error] * 2
+        start = Runtime._start
+
+        def start_later(runtime: Runtime, function: functions.Function) -> Instance:
+            if failures:
+                raise failures.pop()
+            return start(runtime, function)
+
+        monkeypatch.setattr(Runtime, "_start", start_later)
+        dispatcher = self.run(tmp_path, log, fails=0)
+        (note,) = notes(tmp_path)
+        assert note["retry_count"] == 2
+        assert dispatcher.failures == []
+        log.seek(0)
+        assert log.read().decode().count(f"local: noted could not be started: {error}") == 2
+
+    def test_processes_that_never_start_end_no_thread(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused = True
+        start = Runtime._start
+
+        def start_later(runtime: Runtime, function: functions.Function) -> Instance:
+            if refused:
+                raise OSError(24, "Too many open files")
+            return start(runtime, function)
+
+        monkeypatch.setattr(Runtime, "_start", start_later)
+        deployment = functions.read(config(tmp_path, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
+        try:
+            for _ in range(2 * async_invoke.WORKERS):
+                dispatcher.submit(deployment.functions[0], b"{}")
+            assert dispatcher.wait(SECONDS)
+            assert len(dispatcher.failures) == 2 * async_invoke.WORKERS
+            assert {failure["requestContext"]["approximateInvokeCount"] for failure in dispatcher.failures} == {4}
+            assert "Too many open files" in dispatcher.failures[0]["responsePayload"]
+            refused = False
+            dispatcher.submit(deployment.functions[0], b"{}")
+            assert dispatcher.wait(SECONDS)
+        finally:
+            dispatcher.close()
+            runtime.close()
+        assert len(notes(tmp_path)) == 1
+
     def test_after_three_retries_the_event_goes_to_the_failure_destination(
         self, tmp_path: Path, log: IO[bytes]
     ) -> None:
@@ -279,6 +334,7 @@ class TestTimers:
                 exhausted.set()
             return ticks.pop() if ticks else None
 
+        monkeypatch.setattr(async_invoke, "time", SimpleNamespace(time=lambda: 0.0))
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: next_tick)
         deployment = functions.read(config(tmp_path, TIMER, web=False), {})
         runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
@@ -289,6 +345,51 @@ class TestTimers:
         runtime.close()
         (first, second) = (note["event"] for note in notes(tmp_path))
         assert first == second == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
+
+    @pytest.mark.parametrize(
+        ("jump", "sent"),
+        [
+            # A tick that is late by less than the interval delays none of those after it.
+            (0.5, [1, 2, 3, 4]),
+            # The tick that was due before the jump, and the next one after it.
+            (3600, [1, 3602, 3603, 3604]),
+        ],
+    )
+    def test_a_clock_that_jumps_ahead_fires_a_timer_once(
+        self, tmp_path: Path, log: IO[bytes], monkeypatch: pytest.MonkeyPatch, jump: float, sent: list[float]
+    ) -> None:
+        """`sent` are the seconds of the first four ticks of `@every 1s`, if the clock jumps during the first wait."""
+        now = 0.0
+        events: list[Any] = []
+        exhausted = threading.Event()
+
+        class Closed(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                nonlocal now
+                now += (timeout or 0) + (0 if events else jump)
+                return False
+
+        def submit(dispatcher: Dispatcher, function: functions.Function, event: bytes) -> str:
+            events.append(json.loads(event)["triggerTime"])
+            return ""
+
+        def every_second(after: float) -> float | None:
+            if len(events) == len(sent):
+                exhausted.set()
+                return None
+            return after + 1
+
+        monkeypatch.setattr(async_invoke, "time", SimpleNamespace(time=lambda: now))
+        monkeypatch.setattr(async_invoke, "threading", SimpleNamespace(**{**vars(threading), "Event": Closed}))
+        monkeypatch.setattr(async_invoke, "schedule", lambda expression: every_second)
+        monkeypatch.setattr(Dispatcher, "submit", submit)
+        deployment = functions.read(config(tmp_path, TIMER, web=False), {})
+        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
+        assert exhausted.wait(SECONDS)
+        dispatcher.close()
+        runtime.close()
+        assert events == [rfc3339(tick) for tick in sent]
 
     def test_a_disabled_timer_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
         off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")

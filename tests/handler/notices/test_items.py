@@ -1,0 +1,209 @@
+"""What tells objects and messages apart, and which links a message requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from handler.notices.sources import CreatedObject, InvalidEntry, RequestedLink, SkippedRecord, TimerTick, read
+from tests.handler.notice_fixtures import EVENTS
+
+
+def items(document: object) -> tuple[Any, ...]:
+    return read(json.dumps(document), "req-EXAMPLE").items
+
+
+def load(name: str) -> Any:
+    document = json.loads((EVENTS / name).read_text("utf-8"))
+    document = document[0] if isinstance(document, list) else document
+    return json.loads(document) if isinstance(document, str) else document
+
+
+class TestObjects:
+    def created(self, **members: object) -> Any:
+        """The item of the documented event with other members of the object; None leaves one out."""
+        document = load("oss-trigger.json")
+        stored = document["events"][0]["oss"]["object"]
+        stored |= {"eTag": "ABC"} | members
+        for name in [name for name, value in stored.items() if value is None]:
+            del stored[name]
+        (item,) = items(document)
+        return item
+
+    def test_an_object_says_what_it_is_in_this_order(self) -> None:
+        assert CreatedObject._fields == ("bucket", "key", "mark", "version", "size", "happened_at")
+
+    @pytest.mark.parametrize("version", [None, "", "null"])
+    def test_without_versions_the_etag_alone_tells_objects_apart(self, version: str | None) -> None:
+        created = self.created(versionId=version)
+        assert (created.version, created.mark) == (None, "ABC")
+
+    def test_version_and_etag_together_tell_versions_apart(self) -> None:
+        created = self.created(versionId="CAEQ-a/B")
+        assert (created.version, created.mark) == ("CAEQ-a/B", "CAEQ-a/B/ABC")
+        assert created.mark != self.created(versionId="CAEQ-a/b").mark
+        assert created.mark != self.created(versionId="CAEQ-a/B", eTag="ABD").mark
+
+    @pytest.mark.parametrize("version", [None, "CAEQ"])
+    @pytest.mark.parametrize("etag", ['"ABC"', "abc", '"aBc"'])
+    def test_neither_quotes_nor_letter_case_of_an_etag_make_another_object(
+        self, etag: str, version: str | None
+    ) -> None:
+        assert self.created(eTag=etag, versionId=version) == self.created(eTag="ABC", versionId=version)
+
+    def test_a_version_without_an_etag_is_enough(self) -> None:
+        created = self.created(eTag=None, versionId="ABC")
+        assert created.version == "ABC"
+        assert created.mark != self.created().mark
+
+    @pytest.mark.parametrize("version", [None, "null"])
+    @pytest.mark.parametrize("etag", [None, "", '""'])
+    def test_an_object_with_neither_is_invalid(self, etag: str | None, version: str | None) -> None:
+        invalid = self.created(eTag=etag, versionId=version)
+        assert isinstance(invalid, InvalidEntry)
+        assert invalid.sentence.startswith("Invalid oss event: record 1: oss.object.eTag is ")
+
+    @pytest.mark.parametrize("key", ["outbox/", "outbox/2026/", "/", "outbox//"])
+    def test_a_folder_is_skipped(self, key: str) -> None:
+        assert self.created(key=key) == SkippedRecord("folder")
+
+    def test_a_folder_beside_files_affects_none_of_them(self) -> None:
+        document = load("oss-trigger.json")
+        folder = load("oss-trigger.json")["events"][0]
+        folder["oss"]["object"]["key"] = "outbox/2026/"
+        (record,) = document["events"]
+        first, skipped, last = items({"events": [record, folder, record]})
+        assert first == last == items(document)[0]
+        assert skipped == SkippedRecord("folder")
+
+
+class TestMessages:
+    def origin(self, document: object) -> str:
+        (item,) = items(document)
+        assert isinstance(item, RequestedLink)
+        return item.origin
+
+    def kafka(self, *, subject: str | None = None, **data: object) -> str:
+        """The origin of the documented record with other members; None leaves one out."""
+        document = load("kafka.json")
+        document["data"] |= data
+        document |= {"subject": subject} if subject else {}
+        document["data"] = {name: value for name, value in document["data"].items() if value is not None}
+        return self.origin(document)
+
+    def test_a_kafka_record_that_comes_again_is_the_same(self) -> None:
+        subject = "acs:alikafka:alikafka_pre-cn-EXAMPLE1:topic:links"
+        assert self.kafka(subject=subject) == self.kafka(subject=subject)
+
+    def test_kafka_records_of_two_instances_differ(self) -> None:
+        one, two = ("acs:alikafka_pre-cn-EXAMPLE1:topic:links", "acs:alikafka_pre-cn-EXAMPLE2:topic:links")
+        assert len({self.kafka(), self.kafka(subject=one), self.kafka(subject=two)}) == 3
+
+    def test_kafka_records_of_an_event_bus_differ_by_its_instance(self) -> None:
+        subject = "acs:alikafka:cn-hangzhou:1000000000000001:topics/links"
+        origins = {self.kafka(subject=subject, InstanceId=f"alikafka_post-cn-EXAMPLE{i}") for i in range(3)}
+        assert len(origins) == 3
+
+    def test_a_kafka_topic_that_is_made_again_has_other_records(self) -> None:
+        assert len({self.kafka(timestamp=ms) for ms in (1772347480040, 1772347480041, None)}) == 3
+
+    def test_a_kafka_record_without_instance_and_timestamp_is_read(self) -> None:
+        assert self.kafka(timestamp=None) == "kafka:::links:9:3:"
+
+    def test_rocketmq_messages_of_two_instances_differ(self) -> None:
+        documents = [load("rocketmq.json") for _ in range(5)]
+        documents[1]["subject"] = "acs:mq:cn-hangzhou:1000000000000001:MQ_INST_1000000000000001_EXAMPLE1%links"
+        documents[2]["subject"] = "acs:mq:cn-hangzhou:1000000000000001:MQ_INST_1000000000000001_EXAMPLE2%links"
+        documents[3]["data"]["systemProperties"]["INSTANCE_ID"] = "MQ_INST_1000000000000001_EXAMPLE3"
+        del documents[4]["subject"]
+        assert len({self.origin(document) for document in documents}) == 5
+
+    def test_queue_messages_of_two_regions_differ(self) -> None:
+        documents = [load("mns-queue.json") for _ in range(3)]
+        documents[1]["subject"] = "acs:mns:cn-beijing:1000000000000001:queues/links"
+        del documents[2]["subject"]
+        assert len({self.origin(document) for document in documents}) == 3
+
+
+LINKS: list[Any] = [
+    {"path": "/a"},
+    {"path": "relative"},
+    7,
+    {"path": "/b", "method": "PUT"},
+    {"path": "/c", "download": "c.txt"},
+    {"path": 7},
+    {"path": "/d", "headers": {}},
+    {"path": "/e"},
+]
+FAULTS = {
+    2: "invalid path: it must begin with /",
+    4: "method must be GET",
+    6: "path is a number (expected a string)",
+}
+
+
+def carried(name: str, links: object) -> Any:
+    """A documented event whose message requests these links."""
+    document = load(name) if name else {}
+    body = json.dumps({"links": links})
+    if name == "kafka.json":
+        document["data"]["value"] = body
+    elif name == "mns-topic.json":
+        document["Message"] = body
+    elif name == "mns-queue.json":
+        document["data"]["messageBody"] = body
+    elif name == "rocketmq.json":
+        document["data"]["body"] = body
+    elif name == "timer.json":
+        document["payload"] = body
+    elif name == "mns-topic-stream-attributes.json":
+        document["body"] = body
+    else:
+        document = {"links": links}
+    return document
+
+
+NAMES = ("kafka", "mns-topic", "mns-queue", "rocketmq", "timer", "mns-topic-stream-attributes")
+CARRIERS = ["", *(f"{name}.json" for name in NAMES)]
+
+
+class TestLinks:
+    @pytest.mark.parametrize("name", CARRIERS)
+    def test_a_malformed_link_ends_none_of_the_others(self, name: str) -> None:
+        parsed = [item for item in items(carried(name, LINKS)) if not isinstance(item, TimerTick)]
+        assert [item.path for item in parsed if isinstance(item, RequestedLink)] == ["/a", "/c", "/e"]
+        invalid = {number: item.sentence for number, item in enumerate(parsed, 1) if isinstance(item, InvalidEntry)}
+        assert list(invalid) == [2, 3, 4, 6, 7]
+        for number, sentence in invalid.items():
+            assert f" event: link {number}" in sentence
+            assert FAULTS.get(number, "") in sentence
+
+    def test_a_malformed_link_does_not_change_the_origins_of_the_others(self) -> None:
+        mended = [link if number in (1, 5, 8) else {"path": "/x"} for number, link in enumerate(LINKS, 1)]
+        origins = [
+            {item.origin for item in items({"links": links}) if hasattr(item, "origin")} for links in (LINKS, mended)
+        ]
+        assert origins[0] < origins[1]
+        assert len(origins[0]) == 3
+
+    @pytest.mark.parametrize("name", CARRIERS)
+    def test_a_message_of_malformed_links_alone_has_a_sentence_for_each(self, name: str) -> None:
+        parsed = [item for item in items(carried(name, [7, 7, 7])) if not isinstance(item, TimerTick)]
+        assert [type(item) for item in parsed] == [InvalidEntry] * 3
+
+    def test_a_malformed_message_in_an_array_says_which_entry_and_link(self) -> None:
+        one, two = carried("kafka.json", LINKS[:1]), carried("kafka.json", LINKS[:2])
+        *_, invalid = items([json.dumps(one), json.dumps(two)])
+        assert invalid.sentence == "Invalid kafka event, entry 2: link 2: invalid path: it must begin with /."
+
+    @pytest.mark.parametrize("path", ["/", "/exampledir/", "/exampledir/2026/"])
+    def test_a_request_for_a_folder_is_skipped(self, path: str) -> None:
+        assert items({"path": path}) == (SkippedRecord("folder"),)
+        link, skipped = items({"links": [{"path": "/a"}, {"path": path}]})
+        assert (link.path, skipped) == ("/a", SkippedRecord("folder"))
+
+    def test_a_malformed_request_for_a_folder_is_malformed(self) -> None:
+        (invalid,) = items({"path": "/exampledir/", "method": "PUT"})
+        assert isinstance(invalid, InvalidEntry)
