@@ -100,32 +100,29 @@ class Holding:
 
     def _prepare(self, entry: Entry) -> Prepared | None:
         """The notice of an entry with its link, None where nothing is to be sent."""
-        turn = self._turn
+        outbox, tally = self._turn.outbox, self._turn.tally
         try:
-            if entry.id is not None and turn.outbox.is_done(entry):
-                turn.outbox.delete(entry)
-                turn.tally.settle(entry, "repeated")
+            if entry.id is not None and outbox.is_done(entry):
+                outbox.delete(entry)
+                tally.settle(entry, "repeated")
                 return None
-            body = turn.outbox.read(entry)
+            body = outbox.read(entry)
             if body is None:  # sent and deleted since it was listed
-                turn.tally.settle(entry)
+                tally.settle(entry)
                 return None
             notice = read_notice(body)
-            if notice is None or entry.id is None:
-                self._bury(entry, UNREADABLE)
-                return None
-            return Prepared(entry, turn.issuer.notification(notice, entry.id), notice.digest)
+            if notice is not None and entry.id is not None:
+                return Prepared(entry, self._turn.issuer.notification(notice, entry.id), notice.digest)
+            code = UNREADABLE
         except NotLinkable as error:
-            if error.code == "not_found":
-                self._drop(entry)
-            else:
-                self._bury(entry, error.code)
+            code = error.code
         except HandlerError as error:
-            self._fault = error
-            turn.tally.note(error)
+            self._note(error)
+            return None
         except Exception as error:
             audit.write({"sink": entry.sink, "fault": audit.fault(error)})
-            self._bury(entry, "internal_error")
+            code = "internal_error"
+        self._bury(entry, code)
         return None
 
     def _send_alone(self, item: Prepared) -> None:
@@ -139,7 +136,7 @@ class Holding:
             if error.is_refused:
                 self._refuse(item, error)
             elif self.accepted > accepted:
-                self._fault = error
+                self._note(error)
             else:
                 self._end = error
         except HandlerError as error:
@@ -149,7 +146,9 @@ class Holding:
         """Sends as few messages as the service takes; what it refuses is split until the one notice is found."""
         by_id = {item.notification.id: item for item in items}
         notifications = [item.notification for item in items]
-        messages = deque([by_id[each.id] for each in batch] for batch in batches(self._kind, notifications))
+        messages: deque[Sequence[Prepared]] = deque(
+            [by_id[each.id] for each in batch] for batch in batches(self._kind, notifications)
+        )
         while messages:
             message = messages.popleft()
             try:
@@ -202,7 +201,7 @@ class Holding:
         try:
             self._turn.outbox.mark_done(item.entry)
         except Problem as problem:
-            self._turn.tally.note(problem)
+            self._note(problem)
             self._turn.tally.add("not_marked")
         self._turn.tally.settle(item.entry, "sent")
 
@@ -222,26 +221,29 @@ class Holding:
 
     def _keep_lease(self) -> None:
         if not self._lease.covers_try():
-            raise OutOfTime
-
-    def _drop(self, entry: Entry) -> None:
-        """Deletes a notice of an object that does not exist any more."""
-        self._turn.outbox.delete(entry)
-        self._turn.tally.settle(entry)
-        self._turn.tally.skip("unlinkable")
+            raise OutOfTime("There was no time to send the notices. They will be sent later.")
 
     def _bury(self, entry: Entry, code: str) -> None:
-        bury(self._turn, entry, code)
+        try:
+            bury(self._turn, entry, code)
+        except Problem as problem:
+            self._note(problem)
+
+    def _note(self, error: HandlerError) -> None:
+        """Notes a fault that ends nothing; the lease is then kept, so that the next try is not at once."""
+        self._fault = error
+        self._turn.tally.note(error)
 
 
 def bury(turn: Turn, entry: Entry, code: str) -> None:
-    """Moves an entry to the dead, unless OSS fails: then the next holder does."""
-    try:
+    """Moves an entry to the dead; one whose object does not exist any more is only deleted."""
+    if code == "not_found":
+        turn.outbox.delete(entry)
+        turn.tally.settle(entry)
+        turn.tally.skip("unlinkable")
+    else:
         turn.outbox.bury(entry, code)
-    except Problem as problem:
-        turn.tally.note(problem)
-        return
-    turn.tally.settle(entry, dead=code)
+        turn.tally.settle(entry, dead=code)
 
 
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:

@@ -13,13 +13,15 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+from unittest.mock import patch
 
 from handler import events, oss, state
 from handler.config import Config, Location
 from handler.errors import HandlerError
 from handler.notices.sinks.client import Network
 from handler.oss import OssClient
+from handler.state import State
 from handler.times import Clock
 from local.oss import create_app
 from local.oss.storage import Buckets
@@ -76,6 +78,7 @@ def links(*paths: str) -> bytes:
     return json.dumps({"links": [{"path": path} for path in paths]}).encode()
 
 
+STATE = ".links/state/"
 TIMER_EVENT = (EVENTS / "timer.json").read_bytes()
 
 
@@ -154,13 +157,36 @@ def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> It
 
 
 class FakeClock:
-    """A clock whose pauses (in seconds) only move it: nobody waits."""
+    """A clock whose pauses (in seconds) only move it: nobody waits. The time of the process moves with it."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
+        self.moved = 0.0
+        self._lock = threading.Lock()
 
     def clock(self) -> Clock:
-        return Clock(now=time.time, monotonic=lambda: time.monotonic() + sum(self.pauses), sleep=self.pauses.append)
+        return Clock(now=lambda: time.time(), monotonic=lambda: time.monotonic() + self.moved, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.pauses.append(seconds)
+            self.moved += seconds
+
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """Moves `time.time` as well, so that OSS and its signatures follow."""
+        real = time.time
+        with patch.object(time, "time", lambda: real() + self.moved):
+            yield
+
+
+class Killed(BaseException):
+    """What ends an instance in a test: nothing catches it."""
+
+
+def kill(*arguments: object, **options: object) -> NoReturn:
+    """Stands for a function in which the instance is killed."""
+    raise Killed
 
 
 class Outcome(NamedTuple):
@@ -194,6 +220,7 @@ class EventFunction:
         self.sinks: dict[str, dict[str, Any]] = {}
         self.toml = ""
         self.clock = FakeClock()
+        ends.enter_context(self.clock.everywhere())
         self.root = folder / "oss"
         app = create_app(
             self.root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=lambda: time.time() + self.oss_ahead
@@ -222,35 +249,55 @@ class EventFunction:
         path.write_text(json.dumps(document))
         return make_config(HEAD.replace("{keys}", str(path)) + self.toml, {"LINK_OSS_ENDPOINT": oss_url or self.url})
 
-    def invoke(
-        self,
-        event: bytes,
-        *,
-        config: Config | None = None,
-        request_id: str = "req-EXAMPLE",
-        network: Network | None = None,
-        clock: Clock | None = None,
-        timeout: float = 60,
-    ) -> Outcome:
-        invocation_context = context(KEYS, request_id)
-        invocation_context.function = SimpleNamespace(timeout=timeout)
+    def invoke(self, event: bytes, *, config: Config | None = None, **options: Any) -> Outcome:
+        """One invocation, with the current configuration unless another is given; `options` are those of `answer`."""
         used = config or self.config()
         out = io.StringIO()
         summary: dict[str, Any] = {}
         error: HandlerError | None = None
         with contextlib.redirect_stdout(out):
             try:
-                summary = events.answer(
-                    event,
-                    invocation_context,
-                    lambda: used,
-                    network=network or Network(),
-                    clock=clock or self.clock.clock(),
-                )
+                summary = self.answer(event, used, **options)
             except HandlerError as failure:
                 error = failure
         json.dumps(summary)
         return Outcome(summary, error, out.getvalue())
+
+    def answer(
+        self,
+        event: bytes,
+        config: Config,
+        *,
+        request_id: str = "req-EXAMPLE",
+        network: Network | None = None,
+        clock: Clock | None = None,
+        timeout: float = 120,
+    ) -> dict[str, Any]:
+        """One invocation, for threads: it changes nothing of this process."""
+        invocation_context = context(KEYS, request_id)
+        invocation_context.function = SimpleNamespace(timeout=timeout)
+        return events.answer(
+            event,
+            invocation_context,
+            lambda: config,
+            network=network or Network(),
+            clock=clock or self.clock.clock(),
+        )
+
+    def tick(self, **options: Any) -> Outcome:
+        """The timer fires."""
+        return self.invoke(TIMER_EVENT, **options)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+
+    def state(self) -> State:
+        """The state prefix, as another instance uses it."""
+        return state.state_at(self.client, Location(BUCKET, STATE), self.clock.clock())
+
+    def state_names(self, folder: str = "") -> list[str]:
+        """The names of the objects in a folder of the state prefix, in order."""
+        return [key[len(STATE) :] for key in self.object_keys(STATE + folder)]
 
     def put(self, key: str, content: bytes = b"content") -> None:
         assert self.client.put(Location(BUCKET, key), content, content_type="text/plain").ok

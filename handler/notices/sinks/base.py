@@ -13,6 +13,7 @@ from ...config.reader import TableReader
 from ...errors import HandlerError
 from .message import Notification
 
+RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say
 MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
 MAX_URL = 2048  # characters
 HOUR, DAY = 3600, 86_400  # seconds
@@ -37,7 +38,7 @@ class Sink(NamedTuple):
     url: str
     secret: str
     allow_loopback: bool
-    retry_for: int = 3 * DAY
+    retry_for: int = RETRY_FOR
 
     def __repr__(self) -> str:
         return f"Sink(name={self.name!r}, kind={self.kind!r}, url='***', secret='***')"

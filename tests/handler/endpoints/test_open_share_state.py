@@ -121,7 +121,7 @@ class TestMissingRecords:
         monkeypatch.setattr(oss.OssClient, "request", deny_lists)
         response = service.open(url)
         assert (response.status, response.code) == (503, "state_unavailable")
-        assert response.line["cause"] == "ListObjects: 403 AccessDenied"
+        assert response.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
         assert "AccessDenied" not in response.body
 
     def test_a_configuration_without_state_is_a_503(self, service: ShareService, url: str) -> None:
