@@ -28,6 +28,12 @@ def read_or_fail(root: Path, props: Props) -> Config:
         raise DeployError(error.sentence) from None
 
 
+def keys_sinks(links: Config) -> list[str]:
+    """The names of the sinks in the keys document that notices go to; what is to be sent to them waits in the state."""
+    own = {sink.name for sink in links.sinks}
+    return sorted({name for notice in links.notices for name in notice.to} - own)
+
+
 def faults(root: Path, props: Props) -> Iterator[str]:
     """A sentence for each setting that works on a laptop, but not once deployed."""
     try:
