@@ -129,7 +129,7 @@ def commands(documents: Document) -> str:
             "",
             f"# This replaces all lifecycle rules of {bucket}: add your own rules to the file first.",
             f"cat > lifecycle-{bucket}.xml <<'END'",
-            _lifecycle_xml(rules),
+            lifecycle_xml(rules),
             "END",
             f"aliyun oss lifecycle --method put oss://{bucket} lifecycle-{bucket}.xml",
         ]
@@ -144,7 +144,7 @@ def _policy_commands(name: str, document: str) -> list[str]:
     ]
 
 
-def _lifecycle_xml(rules: list[Document]) -> str:
+def lifecycle_xml(rules: list[Document]) -> str:
     """Source: the OSS page "PutBucketLifecycle"."""
 
     def element(name: str, value: object) -> str:
