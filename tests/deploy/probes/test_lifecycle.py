@@ -67,8 +67,10 @@ def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None
     rules = statements.lifecycle(deployment.links)["examplebucket"]
     body = policies.lifecycle_xml(rules).removeprefix("<LifecycleConfiguration>")
     (finding,) = examined(deployment, body.removesuffix("</LifecycleConfiguration>"))
-    assert str(finding) == (
-        "ok      lifecycle     The lifecycle rules of examplebucket keep what waits and delete what is no longer needed."
+    assert (finding.level, finding.subject, finding.sentence) == (
+        "ok",
+        "lifecycle",
+        "The lifecycle rules of examplebucket keep what waits and delete what is no longer needed.",
     )
 
 
