@@ -97,7 +97,7 @@ def function_statements(props: Props, links: Config) -> list[Statement]:
 
 def _outbox(props: Props, links: Config) -> list[Statement]:
     """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
-    return [] if is_web(props) or not links_toml.keys_sinks(links) else statements.outbox_statements(links)
+    return [] if is_web(props) or not links.keys_sinks else statements.outbox_statements(links)
 
 
 def commands(documents: Document) -> str:

@@ -35,12 +35,6 @@ def read_or_fail(root: Path, props: Props) -> Config:
         raise DeployError(error.sentence) from None
 
 
-def keys_sinks(links: Config) -> list[str]:
-    """The names of the sinks in the keys document that notices go to; what is to be sent to them waits in the state."""
-    own = {sink.name for sink in links.sinks}
-    return sorted({name for notice in links.notices for name in notice.to} - own)
-
-
 def faults(root: Path, props: Props) -> Iterator[str]:
     """A sentence for each setting that works on a laptop, but not once deployed."""
     try:
@@ -52,7 +46,7 @@ def faults(root: Path, props: Props) -> Iterator[str]:
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not links.mounts:
         yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
-    waiting = keys_sinks(links)
+    waiting = sorted(links.keys_sinks)
     if waiting and not is_web(props):
         yield from _timer(props, ", ".join(waiting))
     for trigger in props.get("triggers") or []:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from .. import statements
-from ..checks import links_toml
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, ok, unknown, warning
 
@@ -49,7 +48,7 @@ class Rule(NamedTuple):
 def waiting_notices(deployment: Deployment) -> Iterator[Finding]:
     """What the rules of the state bucket do to notices for webhooks and robots."""
     state = deployment.links.state
-    if state is None or deployment.credentials is None or not links_toml.keys_sinks(deployment.links):
+    if state is None or deployment.credentials is None or not deployment.links.keys_sinks:
         return
     bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
     try:
