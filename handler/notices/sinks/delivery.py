@@ -57,7 +57,7 @@ def deliver(
 ) -> None:
     """Sends one message until it is delivered. Raises `DeliveryFailed`, and `OutOfTime` where it was never sent.
 
-    `may_try` is called before each try, may pause for the sink's pace, and says whether a whole try still ends in time.
+    `may_try` is called before each try, may pause for the sink's pace, and says whether a full try still ends in time.
     """
     code: str | None = None
     for number in range(TRIES):
