@@ -81,7 +81,7 @@ class Holding:
         if isinstance(failure, DeliveryFailed):
             bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
         if failure is None or isinstance(failure, OutOfTime):
-            self._wait_for_pace()
+            self._wait(self._next_at - self._turn.clock.monotonic())
         if failure is not None:
             raise failure
 
@@ -199,23 +199,21 @@ class Holding:
             self._turn.tally.add("not_marked")
         self._turn.tally.settle(item.entry, "sent")
 
-    def _may_try(self) -> bool:
-        """Waits for the sink's pace; whether a whole try then fits into the time and the lease."""
-        self._wait_for_pace()
-        now = self._turn.clock.monotonic()
-        if now + TRY > self._turn.deadline or not self._lease.covers_try():
+    def _may_try(self, pause: float) -> bool:
+        """Waits for `pause` seconds and the sink's pace; whether a whole try then fits into the time and the lease."""
+        clock = self._turn.clock
+        pause = max(pause, self._next_at - clock.monotonic())
+        if clock.monotonic() + pause + TRY > self._turn.deadline:
             return False
-        self._next_at = now + self._kind.MIN_INTERVAL
+        self._wait(pause)
+        if not self._lease.covers_try():
+            return False
+        self._next_at = clock.monotonic() + self._kind.MIN_INTERVAL
         return True
 
-    def _wait_for_pace(self) -> None:
-        pause = self._next_at - self._turn.clock.monotonic()
+    def _wait(self, pause: float) -> None:
         if pause > 0:
             self._turn.clock.sleep(pause)
-
-    def _keep_lease(self) -> None:
-        if not self._lease.covers_try():
-            raise OutOfTime("There was no time to send the notices. They will be sent later.")
 
     def _bury(self, entry: Entry, code: str) -> None:
         try:
