@@ -84,11 +84,12 @@ TIMER_EVENT = (EVENTS / "timer.json").read_bytes()
 
 
 class ReceivedRequest(NamedTuple):
-    """A request to a receiver; header names are in lower case."""
+    """A request to a receiver; header names are in lower case, `at` (Unix seconds) is when it arrived."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    at: float = 0.0
 
     @property
     def json(self) -> Any:
@@ -112,7 +113,7 @@ class Receiver:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
-            self.received.append(ReceivedRequest(request.path, headers, body))
+            self.received.append(ReceivedRequest(request.path, headers, body, time.time()))
             responder = self.responses.pop(0) if self.responses else self.default
         responder(request)
 
