@@ -20,7 +20,8 @@ from xml.sax.saxutils import escape
 
 from handler import oss, state
 from handler.config import Config, Location
-from handler.notices.sinks import Post, delivery
+from handler.notices.lease import SLOT
+from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
 from handler.oss import OssClient, OssResponse
 from signer.times import rfc3339
@@ -30,7 +31,7 @@ THREADS = 8  # that wait for OSS and for webhooks at the same time
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 DELIVERED = b'{"errcode": 0, "code": 0}'
 # What stands for a notice in a message: the key for programs; for people the name, which in a link follows a slash.
-_SHOWN = re.compile(rb'"key": "outbox/(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')
+_SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')
 
 
 class ParallelClock(FakeClock):
@@ -68,7 +69,7 @@ class MemoryOss:
 
     def keys(self, prefix: str) -> list[str]:
         with self._lock:
-            return self._from(prefix, "")
+            return self._keys[bisect_left(self._keys, prefix) : bisect_left(self._keys, prefix + "\U0010ffff")]
 
     def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
         return self.get(location)._replace(body=b"")
@@ -139,11 +140,6 @@ class MemoryOss:
             self.calls[operation] += 1
             yield
 
-    def _from(self, prefix: str, after: str) -> list[str]:
-        start = bisect_left(self._keys, prefix + after)
-        end = bisect_left(self._keys, prefix + "\U0010ffff")
-        return self._keys[start:end]
-
 
 def _response(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, code: str = "") -> OssResponse:
     return OssResponse(status, {"date": formatdate(time.time(), usegmt=True), **(headers or {})}, body, code)
@@ -165,11 +161,11 @@ def files_in(body: bytes) -> list[str]:
     return ["".join(part.decode() for part in found) for found in _SHOWN.findall(body)]
 
 
-Trouble = Callable[["Inbox"], WebhookResponse]
+Trouble = Callable[["Inbox", Post], WebhookResponse | None]
 
 
 class Inbox:
-    """A sink in memory. `trouble` answers in its place; `accepted` are the messages that it took."""
+    """A sink in memory. `trouble` answers in its place, unless it returns None; `accepted` are the messages it took."""
 
     def __init__(self, url: str, clock: ParallelClock, answer: bytes) -> None:
         self.url = url
@@ -186,7 +182,9 @@ class Inbox:
             self.clock.sleep(self.delays.pop(0))
         self.tries.append(time.time())
         if self.trouble is not None:
-            return self.trouble(self)
+            response = self.trouble(self, post)
+            if response is not None:
+                return response
         self.accepted.append(Message(time.time(), post.body))
         if self.work:
             self.clock.work(self.work)
@@ -197,15 +195,15 @@ class Inbox:
         return Counter(name for message in self.accepted for name in message.files)
 
 
-def fails(inbox: Inbox) -> WebhookResponse:
+def fails(inbox: Inbox, post: Post) -> WebhookResponse:
     return WebhookResponse(500, {}, b"", True)
 
 
-def refuses_connections(inbox: Inbox) -> WebhookResponse:
+def refuses_connections(inbox: Inbox, post: Post) -> WebhookResponse:
     raise NoResponse("no_connection")
 
 
-def hangs(inbox: Inbox) -> WebhookResponse:
+def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
     inbox.clock.sleep(TRY)
     raise NoResponse("too_slow")
 
@@ -216,13 +214,13 @@ class Simulation(EventFunction):
     def __init__(self, folder: Path, ends: ExitStack) -> None:
         self.parallel_clock = clock = ParallelClock()
         self.oss = MemoryOss(clock)
-        client = cast(OssClient, self.oss)
-        ends.enter_context(patch.object(oss, "client_at", lambda endpoint, credentials: client))
+        in_memory = cast(OssClient, self.oss)
+        ends.enter_context(patch.object(oss, "client_at", lambda endpoint, credentials: in_memory))
         super().__init__(folder, ends)
         self.clock = clock
         ends.enter_context(clock.everywhere())
         self.inboxes: dict[str, Inbox] = {}
-        self._send = delivery.send
+        self._send = client.send
         ends.enter_context(patch.object(delivery, "send", self._deliver))
         self._numbers = count()
         self.uploaded: list[str] = []
@@ -264,6 +262,10 @@ class Simulation(EventFunction):
         outcome = self.invoke(event, config=config, **options)
         assert outcome.error is None, outcome.error
         return outcome
+
+    def start_at(self, second: int) -> None:
+        """Waits until this second of the next slot of a lease."""
+        self.wait_until((time.time() // SLOT + 1) * SLOT + second)
 
     def wait_until(self, moment: float) -> None:
         self.clock.moved += max(0.0, moment - time.time())
