@@ -227,34 +227,36 @@ class Simulation(EventFunction):
 
     def inbox(self, name: str, kind: str, **more: object) -> Inbox:
         """A sink of this kind in the keys document, with more members."""
-        url = f"http://{name}.invalid"
-        inbox = Inbox(url, self.parallel_clock, b"ok" if kind == "slack" else DELIVERED)
+        inbox = Inbox(f"https://{name}.invalid", self.parallel_clock, b"ok" if kind == "slack" else DELIVERED)
         self.add_sink(name, cast(Receiver, inbox), kind)
-        self.sinks[name].update(url=f"https://{name}.invalid/hook", **more)
+        self.sinks[name] |= more
         self.inboxes[f"{name}.invalid"] = inbox
         return inbox
 
-    def upload(self, number: int = 1, at: float | None = None) -> bytes:
-        """The event of so many new objects, at a time in Unix seconds (now by default)."""
-        time_of_event = rfc3339(time.time() if at is None else at)
+    def upload(self, number: int = 1) -> bytes:
+        """The event of so many new objects."""
+        now = rfc3339(time.time())
         names = [f"f{next(self._numbers):06}.txt" for _ in range(number)]
         self.uploaded += names
-        records = [record(f"outbox/{name}", eventTime=time_of_event) for name in names]
+        records = [record(f"outbox/{name}", eventTime=now) for name in names]
         return json.dumps({"events": records}).encode()
 
-    def pass_minutes(self, number: int, config: Config, *, uploads: bool = True, **options: Any) -> Outcome:
-        """So many minutes, with an upload at the beginning of each and a tick after 35 seconds: the last outcome.
+    def pass_minutes(
+        self, number: int, config: Config, *, uploads: bool = True, tick_every: int = 1, **options: Any
+    ) -> Outcome:
+        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds of every so many.
 
-        An invocation that takes longer delays what follows. None may fail.
+        An invocation that takes longer delays what follows; none may fail. Returns the outcome of the last tick.
         """
         outcome = Outcome({}, None, "")
         end = time.time()
-        for _ in range(number):
+        for minute in range(1, number + 1):
             end += MINUTE
             if uploads:
                 self.succeed(self.upload(), config, **options)
             self.wait_until(end - 25)
-            outcome = self.succeed(TIMER_EVENT, config, **options)
+            if minute % tick_every == 0:
+                outcome = self.succeed(TIMER_EVENT, config, **options)
             self.wait_until(end)
         return outcome
 

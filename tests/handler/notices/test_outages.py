@@ -40,7 +40,7 @@ LIMITS = {
     "feishu": [(100, 60.0), (5, 1.0)],
     "slack": [(1, 1.0)],
 }
-JITTER = 0.2  # seconds by which the ways of two messages in these tests differ at most
+JITTER = 0.5  # seconds by which the ways of two messages differ at most, on a busy machine
 
 
 @pytest.fixture
@@ -78,33 +78,35 @@ class TestOutage:
     def test_after_50_minutes_without_its_server_a_sink_has_everything_once(
         self, function: Simulation, kind: str
     ) -> None:
-        with receiver(respond(500)) as server, closed_port() as port:
+        with receiver(respond(500)) as server, receiver(hang) as silent_server, closed_port() as port:
             function.start_at(1)
             function.add_sink("ops", server, kind)
-            function.pass_minutes(20, function.config())
+            function.pass_minutes(10, function.config())
             assert_pace(kind, [request.at for request in server.received])
-            url = function.sinks["ops"]["url"]
-            function.sinks["ops"]["url"] = f"http://127.0.0.1:{port}/hook"
-            function.pass_minutes(25, function.config())
-            function.sinks["ops"]["url"] = url
-            server.default = hang
+            server.received.clear()
+            sink = function.sinks["ops"]
+            function.sinks["ops"] = sink | {"url": f"http://127.0.0.1:{port}/hook"}
+            function.pass_minutes(35, function.config())
+            function.sinks["ops"] = sink | {"url": silent_server.url}
             function.pass_minutes(5, function.config(), network=Network(try_timeout=0.02))
             assert len(function.state_names("outbox/")) == 50
-            server.received.clear()
+            function.sinks["ops"] = sink
             server.default = respond(200, b"ok" if kind == "slack" else DELIVERED)
             function.pass_minutes(10, function.config())
             assert_pace(kind, [request.at for request in server.received])
             assert_all_arrived_once(function, [name for request in server.received for name in files_in(request.body)])
 
     @pytest.mark.long
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_after_two_days_a_sink_has_everything_once(self, function: Simulation, kind: str) -> None:
+    @pytest.mark.parametrize(("kind", "minutes"), [("webhook", 1), ("dingtalk", 15), ("wecom", 15)])
+    def test_after_two_days_a_sink_has_everything_once(self, function: Simulation, kind: str, minutes: int) -> None:
+        """In the outage a tick comes after so many minutes: those for a robot read all that waits."""
         inbox = function.inbox("ops", kind)
         config = function.config()
+        function.start_at(1)
         outages: list[Trouble] = [fails, refuses_connections, hangs]
         for outage in outages:
             inbox.trouble = outage
-            function.pass_minutes(2 * DAY // 60 // len(outages), config)
+            function.pass_minutes(2 * DAY // 60 // len(outages), config, tick_every=minutes)
         assert len(function.state_names("outbox/")) == 2880
         assert_pace(kind, inbox.tries)
         inbox.trouble = None
