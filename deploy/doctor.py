@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .checks import environments
 from .errors import DeployError
-from .probes import machine, oss, service
+from .probes import lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
 from .probes.deployment import open_deployment
 from .probes.findings import Finding, fault
@@ -36,6 +36,7 @@ def findings(config: Path, environment: str | None, url: str | None, *, uploads:
     yield from machine.domain(deployment)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
+    yield from lifecycle.waiting_notices(deployment)
     yield from oss.mounts(deployment)
     if uploads:
         yield from upload_probes.uploads(deployment)

@@ -1,7 +1,7 @@
 """`python -m deploy.policies [s.yaml] [--env NAME] [--commands]`: the RAM policies, with least privilege.
 
-One role per function, as its mounts need; one role for each service that calls a function; the deployer's policy; and
-the lifecycle rules of the buckets. As JSON, or as commands of the `aliyun` CLI.
+One role per function, as its mounts need; one role for each service that calls a function; the policies of the deployer
+and of those who repair notices; and the lifecycle rules of the buckets. As JSON, or as commands of the `aliyun` CLI.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ Props = Mapping[str, Any]
 def policies(root: Path, rendered: dict[str, Any]) -> Document:
     """`{"roles": {name: {"trust", "policy"}}, "deployer": policy, "lifecycle": {bucket: [rule]}}` of a rendered s.yaml.
 
-    Raises `DeployError` if links.toml cannot be read, or RAM cannot express a key.
+    Where notices wait in the state prefix, `operator` is the policy that `python -m handler.notices` needs. Raises
+    `DeployError` if links.toml cannot be read, or RAM cannot express a key.
     """
     functions = [resource["props"] for resource in functions_in(rendered).values()]
     roles: dict[str, Document] = {}
+    outbox: list[Statement] = []
     rules: dict[str, list[Document]] = {}
     domains: list[Statement] = []
     event_buckets: set[str] = set()
@@ -51,6 +53,7 @@ def policies(root: Path, rendered: dict[str, Any]) -> Document:
         roles[role] = {"trust": statements.trust_policy(FUNCTION_COMPUTE), "policy": policy}
         for bucket, bucket_rules in statements.lifecycle(links).items():
             rules.setdefault(bucket, []).extend(rule for rule in bucket_rules if rule not in rules[bucket])
+        outbox += [statement for statement in _outbox(props, links) if statement not in outbox]
         for trigger in props.get("triggers") or []:
             service = CALLERS.get(trigger["triggerType"])
             if service and trigger.get("invocationRole"):
@@ -66,7 +69,8 @@ def policies(root: Path, rendered: dict[str, Any]) -> Document:
             domains.append(statements.domain_statement(domain["domainName"], props["region"]))
     regions = {props["functionName"]: props["region"] for props in functions}
     deployer = [*statements.deployer_statements(regions, sorted(roles), sorted(event_buckets)), *domains]
-    return {"roles": roles, "deployer": statements.document(deployer), "lifecycle": rules}
+    operator = {"operator": statements.document(outbox)} if outbox else {}
+    return {"roles": roles, "deployer": statements.document(deployer), **operator, "lifecycle": rules}
 
 
 def function_statements(props: Props, links: Config) -> list[Statement]:
@@ -74,13 +78,26 @@ def function_statements(props: Props, links: Config) -> list[Statement]:
     mounts = sorted(links.mounts, key=lambda mount: mount.path)
     if is_web(props):
         allowed = [statements.mount_statement(mount) for mount in mounts] + statements.list_statements(links)
+        allowed += statements.share_statements(links)
     else:
         notified = {notice.mount.path for notice in links.notices}
-        allowed = [statements.mount_statement(mount, ("GET",)) for mount in mounts if mount.path in notified]
+        # A link in a notice of a new object is one to the version of the event.
+        versions = {notice.mount.path for notice in links.notices if (notice.on, notice.give) == ("created", "link")}
+        allowed = [
+            statements.mount_statement(mount, ("GET",), versions=mount.path in versions)
+            for mount in mounts
+            if mount.path in notified
+        ]
         allowed += [statements.sink_statement(sink.target) for sink in links.sinks]
         failure = mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).get("onFailure")
         allowed += statements.destination_statements(str(mapping(failure).get("destination", "")))
-    return [*allowed, *statements.state_statements(links), *statements.keys_statements(links)]
+        allowed += _outbox(props, links)
+    return [*allowed, *statements.keys_statements(links)]
+
+
+def _outbox(props: Props, links: Config) -> list[Statement]:
+    """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
+    return [] if is_web(props) or not links.keys_sinks else statements.outbox_statements(links)
 
 
 def commands(documents: Document) -> str:
@@ -101,12 +118,18 @@ def commands(documents: Document) -> str:
         *_policy_commands("links-deployer", shlex.quote(statements.compact_json(documents["deployer"]))),
         'aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName links-deployer --UserName "$DEPLOYER" || true',
     ]
+    if "operator" in documents:
+        lines += [
+            "",
+            "# For those who run python -m handler.notices: attach it to their RAM user.",
+            *_policy_commands("links-operator", shlex.quote(statements.compact_json(documents["operator"]))),
+        ]
     for bucket, rules in documents["lifecycle"].items():
         lines += [
             "",
             f"# This replaces all lifecycle rules of {bucket}: add your own rules to the file first.",
             f"cat > lifecycle-{bucket}.xml <<'END'",
-            _lifecycle_xml(rules),
+            lifecycle_xml(rules),
             "END",
             f"aliyun oss lifecycle --method put oss://{bucket} lifecycle-{bucket}.xml",
         ]
@@ -121,7 +144,7 @@ def _policy_commands(name: str, document: str) -> list[str]:
     ]
 
 
-def _lifecycle_xml(rules: list[Document]) -> str:
+def lifecycle_xml(rules: list[Document]) -> str:
     """Source: the OSS page "PutBucketLifecycle"."""
 
     def element(name: str, value: object) -> str:

@@ -20,9 +20,17 @@ Document = dict[str, Any]
 
 # Of a custom policy.
 MAX_POLICY = 6144  # characters
-# Records of notices and limited shares are kept for at least this long.
+# Marks of notices that were sent, and records of shares, are kept for at least this long.
 STATE_DAYS = 31
+LEASE_DAYS = 1
 UPLOAD_DAYS = 7
+
+# Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
+WAITING = ("outbox/", "dead/")
+DONE, LEASES = "done/", "lease/"
+_EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is still sent
+_SHARES = ("shares/", "uses/")
+_PROBE = "probe"  # an object
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "GET": ("oss:GetObject",),
@@ -56,10 +64,10 @@ def object_arn(location: Location, *, prefix: bool = True) -> str:
     return f"acs:oss:*:*:{location.bucket}/{_literal(location)}{'*' if prefix else ''}"
 
 
-def mount_statement(mount: Mount, methods: Sequence[str] | None = None) -> Statement:
-    """What links of a mount may do; `methods` instead of the mount's own."""
+def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
+    """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
     actions = {action for method in methods or mount.methods for action in _ACTIONS[method]}
-    if "oss:GetObject" in actions and "versionId" in mount.query:
+    if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return _allow(sorted(actions), object_arn(mount.target))
 
@@ -75,30 +83,34 @@ def keys_statements(links: Config) -> list[Statement]:
     ]
 
 
-def state_statements(links: Config) -> list[Statement]:
-    return [_allow(["oss:GetObject", "oss:PutObject"], object_arn(links.state))] if links.state else []
+def share_statements(links: Config) -> list[Statement]:
+    """The records and uses of shares in the state prefix."""
+    if links.state is None:
+        return []
+    return [_allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *_SHARES), _probe(links.state))]
+
+
+def outbox_statements(links: Config) -> list[Statement]:
+    """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
+    if links.state is None:
+        return []
+    listed = (*WAITING, _EARLIER_DIGESTS)
+    return [
+        _allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *listed, DONE, LEASES), _probe(links.state)),
+        _allow(["oss:DeleteObject"], *_below(links.state, *WAITING, LEASES)),
+        _list(links.state.bucket, [links.state.key + folder for folder in listed]),
+    ]
 
 
 def list_statements(links: Config) -> list[Statement]:
-    """The service counts uses, and files that arrived, with lists of exactly these prefixes.
-
-    Source: the OSS page "RAM policies", on oss:ListObjects and the condition oss:Prefix.
-    """
+    """The service counts uses, and files that arrived, with lists of exactly these prefixes."""
     prefixes: dict[str, set[str]] = {}
     if links.state and any(mount.max_share for mount in links.mounts):
         prefixes.setdefault(links.state.bucket, set()).add(f"{links.state.key}uses/")
         for mount in links.mounts:
             if mount.max_share and "POST" in mount.methods:
                 prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
-    return [
-        {
-            **_allow(["oss:ListObjects"], f"acs:oss:*:*:{bucket}"),
-            "Condition": {
-                "StringLike": {"oss:Prefix": [f"{_literal(Location(bucket, key))}*" for key in sorted(keys)]}
-            },
-        }
-        for bucket, keys in sorted(prefixes.items())
-    ]
+    return [_list(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
 
 
 def sink_statement(target: Location) -> Statement:
@@ -154,10 +166,19 @@ def lifecycle(links: Config) -> dict[str, list[Document]]:
     rules: dict[str, list[Document]] = {}
     if links.state:
         longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
-        days = max(STATE_DAYS, -(-longest // 86_400) + 1)
-        rules.setdefault(links.state.bucket, []).append(
-            {"ID": "links-state", "Prefix": links.state.key, "Status": "Enabled", "Expiration": {"Days": days}}
-        )
+        shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
+        # None covers `WAITING`.
+        rules[links.state.bucket] = [
+            {"ID": name, "Prefix": links.state.key + folder, "Status": "Enabled", "Expiration": {"Days": days}}
+            for name, folder, days in (
+                ("links-notices-done", DONE, STATE_DAYS),
+                ("links-notices-leases", LEASES, LEASE_DAYS),
+                ("links-notices-earlier-releases", "notices/", STATE_DAYS),
+                ("links-digests-earlier-releases", _EARLIER_DIGESTS, STATE_DAYS),
+                ("links-shares", "shares/", shares),
+                ("links-shares-uses", "uses/", shares),
+            )
+        ]
     for mount in sorted(links.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
             rules.setdefault(mount.target.bucket, []).append(
@@ -173,6 +194,26 @@ def lifecycle(links: Config) -> dict[str, list[Document]]:
 
 def _function_arns(name: str, region: str) -> tuple[str, str]:
     return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"
+
+
+def _below(state: Location, *folders: str) -> list[str]:
+    return [object_arn(Location(state.bucket, state.key + folder)) for folder in folders]
+
+
+def _probe(state: Location) -> str:
+    return object_arn(Location(state.bucket, state.key + _PROBE), prefix=False)
+
+
+def _list(bucket: str, keys: Sequence[str]) -> Statement:
+    """Lists of exactly these prefixes, and of longer ones.
+
+    Source: the OSS page "RAM policies", on oss:ListObjects and the condition oss:Prefix.
+    """
+    prefixes = [f"{_literal(Location(bucket, key))}*" for key in keys]
+    return {
+        **_allow(["oss:ListObjects"], f"acs:oss:*:*:{bucket}"),
+        "Condition": {"StringLike": {"oss:Prefix": prefixes}},
+    }
 
 
 def _literal(location: Location) -> str:

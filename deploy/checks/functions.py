@@ -14,6 +14,9 @@ from .secrets import secret_in_variable
 # The methods of the routes in docs/api.md.
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 ENVIRONMENT_BYTES = 4096
+DEFAULT_TIMEOUT = 3  # seconds, of Function Compute
+# One try takes up to 15 s; what precedes it, its marks and the response need the rest.
+MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER = "handler.on_http"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
@@ -115,6 +118,13 @@ def _size(props: Props) -> Iterator[str]:
         yield "cpu and memorySize are both required: otherwise a deployment chooses them for you."
     elif not 1 <= memory / 1024 / cpu <= 4:
         yield f"memorySize {memory} with cpu {cpu}: Function Compute requires 1 to 4 GB of memory per vCPU."
+    timeout = props.get("timeout")
+    if not is_web(props) and (timeout or DEFAULT_TIMEOUT) < MIN_EVENT_TIMEOUT:
+        yield (
+            f"timeout must be at least {MIN_EVENT_TIMEOUT} for a function that sends notices "
+            f"(got {timeout or f'{DEFAULT_TIMEOUT}, the default'}): one try takes up to 15 s, and its marks must fit, "
+            "too. Set it to 120."
+        )
     if is_web(props) and not mapping(props.get("concurrencyConfig")).get("reservedConcurrency"):
         yield "concurrencyConfig.reservedConcurrency is missing: it limits what a flood of requests can cost."
 

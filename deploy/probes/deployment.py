@@ -25,6 +25,7 @@ from ..s_preview import render
 CANARY = "fc-presign-canary.txt"
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes
 LIFE = 60  # seconds
+MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Deployment:
             prepared = self.session.prepare_request(requests.Request(method, url, headers, data=body))
             prepared.headers.update(headers or {})
             with self.session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
-                body = response.raw.read(65536, decode_content=True)
+                body = response.raw.read(MAX_BODY, decode_content=True)
                 names = {name.lower() for name in response.raw.headers}
                 values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
                 return ProbeResponse(response.status_code, _error_code(response, body), values, body)

@@ -109,6 +109,11 @@ class Config(NamedTuple):
     notices: tuple[NoticeRule, ...] = ()
     sinks: tuple[OssSink, ...] = ()
 
+    @property
+    def keys_sinks(self) -> frozenset[str]:
+        """The sinks of the keys document that notices go to, for which they wait in the state prefix."""
+        return frozenset(name for notice in self.notices for name in notice.to) - {sink.name for sink in self.sinks}
+
     def mount(self, path: str) -> Mount | None:
         """The mount with the longest path that `path` begins with, None where no mount covers it."""
         for mount in self.mounts:

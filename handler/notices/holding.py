@@ -35,6 +35,9 @@ class Prepared(NamedTuple):
     digest: bool
 
 
+Message = tuple[Prepared, ...]
+
+
 class Turn(NamedTuple):
     """What a holder of any sink's lease uses in one invocation; `deadline` is of `clock.monotonic`."""
 
@@ -78,7 +81,7 @@ class Holding:
         if isinstance(failure, DeliveryFailed):
             bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
         if failure is None or isinstance(failure, OutOfTime):
-            self._wait_for_pace()
+            self._wait(self._next_at - self._turn.clock.monotonic())
         if failure is not None:
             raise failure
 
@@ -87,16 +90,18 @@ class Holding:
         # The same notice twice, as from two events: the second entry is found done in the next turn.
         unique = {entry.id or entry.name: entry for entry in reversed(entries)}
         for step in _steps(list(reversed(unique.values()))):
-            self._keep_lease()
+            if not self._lease.covers_try():
+                raise OutOfTime("There was no time to send the notices. They will be sent later.")
+            fault = self._fault
             prepared = [item for item in map_concurrently(self._prepare, step) if item is not None]
-            if self._fault is not None and not prepared:
+            if self._fault is not None and self._fault is not fault and not prepared:
                 raise self._fault
-            alone = [item for item in prepared if self._sink.kind == "webhook" and not item.digest]
-            map_concurrently(self._send_alone, alone)
-            if self._end is not None:
-                raise self._end
-            together += [item for item in prepared if item not in alone]
-        self._send_together(together)
+            is_webhook = self._sink.kind == "webhook"
+            self._send_messages([(item,) for item in prepared if is_webhook and not item.digest], at_once=True)
+            together += [item for item in prepared if item.digest or not is_webhook]
+        by_id = {item.notification.id: item for item in together}
+        messages = batches(self._kind, [item.notification for item in together])
+        self._send_messages([tuple(by_id[each.id] for each in message) for message in messages])
 
     def _prepare(self, entry: Entry) -> Prepared | None:
         """The notice of an entry with its link, None where nothing is to be sent."""
@@ -125,60 +130,49 @@ class Holding:
         self._bury(entry, code)
         return None
 
-    def _send_alone(self, item: Prepared) -> None:
-        """Sends a message of one notice, at the same time as others."""
+    def _send_messages(self, messages: Sequence[Message], *, at_once: bool = False) -> None:
+        """Sends messages in their order, or up to eight at the same time."""
+        if at_once:
+            map_concurrently(self._send_message, messages)
+        waiting = deque(() if at_once else messages)
+        while waiting and self._end is None:
+            waiting.extendleft(reversed(self._send_message(waiting.popleft())))
         if self._end is not None:
-            return
+            raise self._end
+
+    def _send_message(self, message: Message) -> list[Message]:
+        """Sends a message, unless the turn has ended. Returns the parts to try of one that was refused."""
+        if self._end is not None:
+            return []
         accepted = self.accepted
         try:
-            self._deliver((item,))
+            self._deliver(message)
         except DeliveryFailed as error:
+            if error.is_refused and len(message) > 1:
+                return self._split(message)
             if error.is_refused:
-                self._refuse(item, error)
-            elif self.accepted > accepted:
+                self._refused.append((message[0].entry, error))
+                if self.accepted or len(self._refused) < MAX_REFUSED:
+                    return []
+            elif self.accepted > accepted:  # others were accepted meanwhile
                 self._note(error)
-            else:
-                self._end = error
+                return []
+            self._end = error
         except HandlerError as error:
             self._end = error
+        return []
 
-    def _send_together(self, items: list[Prepared]) -> None:
-        """Sends as few messages as the service takes; what it refuses is split until the one notice is found."""
-        by_id = {item.notification.id: item for item in items}
-        notifications = [item.notification for item in items]
-        messages: deque[Sequence[Prepared]] = deque(
-            [by_id[each.id] for each in batch] for batch in batches(self._kind, notifications)
-        )
-        while messages:
-            message = messages.popleft()
-            try:
-                self._deliver(message)
-            except DeliveryFailed as error:
-                if not error.is_refused:
-                    raise
-                if len(message) == 1:
-                    self._refuse(message[0], error)
-                else:
-                    messages.extendleft(reversed(self._split(message)))
-            if self._end is not None:
-                raise self._end
-
-    def _split(self, message: Sequence[Prepared]) -> list[Sequence[Prepared]]:
+    def _split(self, message: Message) -> list[Message]:
         """Two halves; while the sink has not accepted anything, first one notice alone, which shows whether it does."""
-        alone: list[Sequence[Prepared]] = []
+        alone: list[Message] = []
         if not self.accepted and len(message) > 2:
             chosen = randbelow(len(message))
-            alone = [message[chosen : chosen + 1]]
-            message = [*message[:chosen], *message[chosen + 1 :]]
+            alone = [(message[chosen],)]
+            message = (*message[:chosen], *message[chosen + 1 :])
         middle = len(message) // 2
         return [*alone, message[:middle], message[middle:]]
 
-    def _refuse(self, item: Prepared, error: DeliveryFailed) -> None:
-        self._refused.append((item.entry, error))
-        if not self.accepted and len(self._refused) >= MAX_REFUSED:
-            self._end = error
-
-    def _deliver(self, message: Sequence[Prepared]) -> None:
+    def _deliver(self, message: Message) -> None:
         """Sends one message and marks its notices. Raises `DeliveryFailed` and `OutOfTime`."""
         notifications = tuple(item.notification for item in message)
         message_id = message_id_of([notification.id for notification in notifications])
@@ -205,23 +199,21 @@ class Holding:
             self._turn.tally.add("not_marked")
         self._turn.tally.settle(item.entry, "sent")
 
-    def _may_try(self) -> bool:
-        """Waits for the sink's pace; whether a whole try then fits into the time and the lease."""
-        self._wait_for_pace()
-        now = self._turn.clock.monotonic()
-        if now + TRY > self._turn.deadline or not self._lease.covers_try():
+    def _may_try(self, pause: float) -> bool:
+        """Waits for `pause` seconds and the sink's pace; whether a whole try then fits into the time and the lease."""
+        clock = self._turn.clock
+        pause = max(pause, self._next_at - clock.monotonic())
+        if clock.monotonic() + pause + TRY > self._turn.deadline:
             return False
-        self._next_at = now + self._kind.MIN_INTERVAL
+        self._wait(pause)
+        if not self._lease.covers_try():
+            return False
+        self._next_at = clock.monotonic() + self._kind.MIN_INTERVAL
         return True
 
-    def _wait_for_pace(self) -> None:
-        pause = self._next_at - self._turn.clock.monotonic()
+    def _wait(self, pause: float) -> None:
         if pause > 0:
             self._turn.clock.sleep(pause)
-
-    def _keep_lease(self) -> None:
-        if not self._lease.covers_try():
-            raise OutOfTime("There was no time to send the notices. They will be sent later.")
 
     def _bury(self, entry: Entry, code: str) -> None:
         try:

@@ -59,13 +59,18 @@ class Notice(NamedTuple):
 
     def id(self, rule: NoticeRule, sink: str) -> str:
         """The same whenever object, version, rule and sink are the same."""
-        rule_facts = [rule.on, rule.mount.path, str(rule.mount.target), rule.give, rule.expires, rule.every]
-        facts = [self.bucket, self.key, self.mark, rule_facts, sink]
+        facts = [self.bucket, self.key, self.mark, rule_id(rule), sink]
         return sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def body(self) -> bytes:
         """The notice as it waits in the outbox."""
         return json.dumps(self._asdict()).encode()
+
+
+def rule_id(rule: NoticeRule) -> str:
+    """Identifies a rule by everything but its sinks."""
+    facts = [rule.on, rule.mount.path, str(rule.mount.target), rule.give, rule.expires, rule.every]
+    return sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {

@@ -17,6 +17,7 @@ from ..errors import HandlerError, Problem
 from ..keys import Keys, cache
 from ..state import state_for
 from ..times import Clock
+from . import earlier_digests
 from .holding import Holding, Turn, bury_overdue
 from .lease import Lease
 from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
@@ -78,8 +79,11 @@ class NoticeSender:
     def send_due(self) -> dict[str, dict[str, object]]:
         """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead."""
         dead: dict[str, int] = {}
+        if not self._invocation.config.keys_sinks:
+            return {}  # nothing waits, and the role has no rights to look
         with self._noted("outbox"):
             outbox = self._outbox()
+            earlier_digests.move(outbox, self._invocation.config)
             sinks = outbox.sinks()
             dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)

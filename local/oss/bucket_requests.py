@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from werkzeug.wrappers import Response
 
 from . import cors
-from .errors import OssError, malformed_xml, not_implemented
+from .errors import XML_DECLARATION, OssError, malformed_xml, not_implemented
 from .incoming import OssRequest
 from .metadata import check_bucket_headers
 from .responses import respond, respond_xml
@@ -95,6 +95,24 @@ def delete_cors(service: Service, request: OssRequest) -> Response:
     """DeleteBucketCors: `DELETE ?cors`; the default rules do not come back."""
     service.bucket(request.bucket).change(**cors.to_settings(cors.CorsConfiguration(())))
     return respond(204)
+
+
+def get_lifecycle(service: Service, request: OssRequest) -> Response:
+    """GetBucketLifecycle: `GET ?lifecycle`."""
+    rules = service.bucket(request.bucket).settings().get("lifecycle")
+    if rules is None:
+        raise OssError(404, "NoSuchLifecycle", "No Row found in Lifecycle Table.")
+    return respond(200, (XML_DECLARATION + rules).encode(), {"Content-Type": "application/xml"})
+
+
+def put_lifecycle(service: Service, request: OssRequest) -> Response:
+    """PutBucketLifecycle: `PUT ?lifecycle`. The rules are kept and shown, but nothing is ever deleted by them."""
+    bucket = service.bucket(request.bucket)
+    configuration = _parse_xml(request.body.read(_MAX_XML))
+    if configuration.find("{*}Rule") is None:
+        raise malformed_xml()
+    bucket.change(lifecycle=ElementTree.tostring(configuration, "unicode"))
+    return respond(200)
 
 
 def _parse_xml(body: bytes) -> ElementTree.Element:

@@ -61,6 +61,10 @@ BUCKET: Operations = {
         "PUT": _operation(bucket_requests.put_cors),
         "DELETE": _operation(bucket_requests.delete_cors),
     },
+    "lifecycle": {
+        "GET": _operation(bucket_requests.get_lifecycle),
+        "PUT": _operation(bucket_requests.put_lifecycle),
+    },
     "location": {"GET": _operation(bucket_requests.location)},
     "list-type": {
         "GET": _operation(listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after")

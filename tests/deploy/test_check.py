@@ -71,6 +71,16 @@ BROKEN = {
         "timeout: 90000\n      #",
         "links_http: timeout must be at most 86400 (got 90000).",
     ),
+    "timeout of the event function": (
+        "timeout: 120",
+        "timeout: 69",
+        "links_events: timeout must be at least 70 for a function that sends notices (got 69):",
+    ),
+    "no timeout of the event function": (
+        "      timeout: 120\n",
+        "",
+        "links_events: timeout must be at least 70 for a function that sends notices (got 3, the default):",
+    ),
     "number in the environment": (
         "LINK_REGION: ${vars.region}",
         "LINK_REGION: 7",
@@ -295,6 +305,76 @@ def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, proje
 def test_a_trigger_of_another_bucket_is_a_fault(project: ProjectCopy) -> None:
     (sentence,) = trigger_faults(project, "otherbucket", "outbox-2/")
     assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox-2/")
+
+
+OPS = """
+[[notice]]
+on    = "created"
+mount = "/exampledir/"
+to    = ["ops"]
+"""
+
+
+def timer_faults(project: ProjectCopy, *triggers: tuple[str, bool], links: str = OPS, web: bool = False) -> list[str]:
+    """The faults of a function with timers of these expressions, which are enabled or not."""
+    path = project.folder / "links.toml"
+    path.write_text(path.read_text(encoding="utf-8") + links, encoding="utf-8")
+    timers = [
+        {
+            "triggerName": f"timer-{number}",
+            "triggerType": "timer",
+            "triggerConfig": {"cronExpression": expression, "enable": enabled},
+        }
+        for number, (expression, enabled) in enumerate(triggers)
+    ]
+    http = [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}] if web else []
+    environment = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
+    return list(links_toml.faults(project.folder, {"triggers": [*timers, *http], "environmentVariables": environment}))
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        ["@every 1m"],
+        ["@every 5m"],
+        ["0 * * * * *"],
+        ["* * * * * *"],
+        ["0 0/5 * * * *"],
+        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
+        ["0 0 9 * * *", "@every 1m"],
+    ],
+)
+def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], project: ProjectCopy) -> None:
+    assert timer_faults(project, *((expression, True) for expression in expressions)) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["@every 6m", "@every 1h", "0 0/6 * * * *", "0 0 9 * * *", "0 * 9-17 * * *", "0 * * * * MON-FRI", "0 0 0 1 1 *"],
+)
+def test_a_timer_that_is_too_rare_is_a_fault(expression: str, project: ProjectCopy) -> None:
+    assert timer_faults(project, (expression, True), ("@every 1m", False)) == [
+        "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
+        "'@every 1m'."
+    ]
+
+
+@pytest.mark.parametrize("triggers", [[], [("@every 1m", False)]])
+def test_an_event_function_without_a_timer_is_a_fault(triggers: list[tuple[str, bool]], project: ProjectCopy) -> None:
+    assert timer_faults(project, *triggers) == [
+        "an enabled timer trigger is missing, so what waits for ops, such as digests and failed notices, is never "
+        "sent: add one with cronExpression '@every 1m'."
+    ]
+
+
+def test_a_schedule_that_function_compute_would_refuse_is_a_fault(project: ProjectCopy) -> None:
+    (sentence,) = timer_faults(project, ("* * * * *", True))
+    assert sentence.startswith("Invalid schedule '* * * * *': expected @every 5m")
+
+
+def test_functions_to_which_nothing_waits_need_no_timer(project: ProjectCopy) -> None:
+    assert timer_faults(project, web=True) == []
+    assert timer_faults(ProjectCopy.of(project.folder), links="") == []
 
 
 def test_a_keys_file_that_would_be_deployed_is_refused(project: ProjectCopy) -> None:

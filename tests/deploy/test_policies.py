@@ -78,6 +78,13 @@ on    = "created"
 mount = "/reports/"
 to    = ["manifest"]
 """
+# A webhook or a robot of the keys document.
+OPS = """
+[[notice]]
+on    = "created"
+mount = "/reports/"
+to    = ["ops"]
+"""
 Document = dict[str, Any]
 
 
@@ -91,8 +98,20 @@ def list_below(bucket: str, *prefixes: str) -> Document:
 
 
 REPORTS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/*")
+TOLD_REPORTS = allow(["oss:GetObject", "oss:GetObjectVersion"], *REPORTS["Resource"])
 IN = allow(["oss:AbortMultipartUpload", "oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")
-STATE = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/state/*")
+STATE_PREFIX = "acs:oss:*:*:examplebucket/.links/state/"
+SHARES = allow(
+    ["oss:GetObject", "oss:PutObject"], *(f"{STATE_PREFIX}{name}" for name in ("shares/*", "uses/*", "probe"))
+)
+OUTBOX = [
+    allow(
+        ["oss:GetObject", "oss:PutObject"],
+        *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "digests/*", "done/*", "lease/*", "probe")),
+    ),
+    allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*"))),
+    list_below("examplebucket", *(f".links/state/{name}" for name in ("outbox/*", "dead/*", "digests/*"))),
+]
 LIST_STATE = list_below("examplebucket", ".links/state/uses/*")
 LIST_IN = list_below("other-bucket", "in/*")
 KEYS = allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/.links/keys.json")
@@ -120,7 +139,7 @@ def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> 
         REPORTS,
         LIST_STATE,
         LIST_IN,
-        STATE,
+        SHARES,
         KEYS,
         KEYS_PROTECTED,
     ]
@@ -140,13 +159,42 @@ def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: 
 
 def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_path: Path) -> None:
     assert statements_of(policies_for(tmp_path, LINKS + NOTICES), "links-events") == [
-        REPORTS,
+        TOLD_REPORTS,
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
         allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
-        STATE,
         KEYS,
         KEYS_PROTECTED,
     ]
+
+
+def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys_document(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path, LINKS + OPS)
+    assert statements_of(documents, "links-events") == [
+        TOLD_REPORTS,
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
+        *OUTBOX,
+        KEYS,
+        KEYS_PROTECTED,
+    ]
+    assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
+
+
+def test_those_who_repair_notices_may_do_the_same_below_the_state_prefix_and_nothing_else(tmp_path: Path) -> None:
+    assert policies_for(tmp_path, LINKS + OPS)["operator"] == {"Version": "1", "Statement": OUTBOX}
+    assert "operator" not in policies_for(tmp_path, LINKS + NOTICES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "actions"),
+    [
+        ("", "", ["oss:GetObject", "oss:GetObjectVersion"]),
+        ('"created"', '"timer"', ["oss:GetObject"]),
+        ('mount = "/reports/"', 'mount = "/reports/"\ngive = "share"', ["oss:GetObject"]),
+    ],
+)
+def test_a_link_to_a_new_object_is_one_to_its_version(old: str, new: str, actions: list[str], tmp_path: Path) -> None:
+    links = 'public_url = "https://links.example.com"\n' + LINKS + OPS.replace(old, new)
+    assert statements_of(policies_for(tmp_path, links), "links-events")[0] == allow(actions, *REPORTS["Resource"])
 
 
 CHANGES: dict[str, tuple[str, str, list[Document]]] = {
@@ -198,9 +246,10 @@ def test_a_new_mount_adds_one_statement(tmp_path: Path) -> None:
 
 
 def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
-    documents = policies_for(tmp_path)
-    for role in documents["roles"].values():
-        for statement in role["policy"]["Statement"]:
+    documents = policies_for(tmp_path, LINKS + NOTICES + OPS.replace("created", "timer"))
+    policy_documents = [documents["operator"], *(role["policy"] for role in documents["roles"].values())]
+    for policy in policy_documents:
+        for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
             if any("List" in action for action in statement["Action"]):
                 assert statement["Action"] == ["oss:ListObjects"]
@@ -251,14 +300,30 @@ def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Pa
     )
 
 
-def test_lifecycle_rules_delete_records_and_abandoned_uploads(tmp_path: Path) -> None:
+def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_notice(tmp_path: Path) -> None:
     assert policies_for(tmp_path)["lifecycle"] == {
         "examplebucket": [
-            {"ID": "links-state", "Prefix": ".links/state/", "Status": "Enabled", "Expiration": {"Days": 91}}
+            {"ID": name, "Prefix": f".links/state/{folder}", "Status": "Enabled", "Expiration": {"Days": days}}
+            for name, folder, days in (
+                ("links-notices-done", "done/", 31),
+                ("links-notices-leases", "lease/", 1),
+                ("links-notices-earlier-releases", "notices/", 31),
+                ("links-digests-earlier-releases", "digests/", 31),
+                ("links-shares", "shares/", 91),
+                ("links-shares-uses", "uses/", 91),
+            )
         ],
         "other-bucket": [
             {"ID": "links-uploads-in", "Prefix": "in/", "Status": "Enabled", "AbortMultipartUpload": {"Days": 7}}
         ],
+    }
+
+
+def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> None:
+    rules = policies_for(tmp_path, re.sub(r"max_share.*\n", "", LINKS))["lifecycle"]["examplebucket"]
+    assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "shares" in rule["ID"]} == {
+        "links-shares": 31,
+        "links-shares-uses": 31,
     }
 
 
@@ -277,7 +342,7 @@ def test_a_policy_that_exceeds_the_limit_of_ram_is_refused(tmp_path: Path) -> No
 
 
 def test_the_commands_are_a_script_that_passes_the_same_documents_to_aliyun(tmp_path: Path) -> None:
-    documents = policies_for(tmp_path)
+    documents = policies_for(tmp_path, LINKS + OPS)
     (tmp_path / "aliyun").write_text(
         f'#!{sys.executable}\nimport json, sys\nopen("calls", "a").write(json.dumps(sys.argv[1:]) + "\\n")\n'
         'sys.exit(sys.argv[2] == "CreateRole")\n'
@@ -298,6 +363,7 @@ def test_the_commands_are_a_script_that_passes_the_same_documents_to_aliyun(tmp_
     assert {name: json.loads(policy) for name, policy in created.items()} == {
         **{name: role["policy"] for name, role in documents["roles"].items()},
         "links-deployer": documents["deployer"],
+        "links-operator": documents["operator"],
     }
     trusts = {call[3]: json.loads(call[-1]) for call in calls if call[1] == "UpdateRole"}
     assert trusts == {name: role["trust"] for name, role in documents["roles"].items()}

@@ -19,6 +19,7 @@ from unittest.mock import patch
 from handler import events, oss, state
 from handler.config import Config, Location
 from handler.errors import HandlerError
+from handler.notices import earlier_digests
 from handler.notices.sinks.client import Network
 from handler.oss import OssClient
 from handler.state import State
@@ -328,4 +329,5 @@ def event_function(folder: Path) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
         state._probed.clear()
+        earlier_digests._moved.clear()
         yield EventFunction(folder, ends)

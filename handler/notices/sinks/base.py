@@ -17,7 +17,7 @@ RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say
 MEMBERS = ("kind", "url", "secret", "allow_loopback", "retry_for")
 MAX_URL = 2048  # characters
 HOUR, DAY = 3600, 86_400  # seconds
-MAX_CODE = 999_999_999  # of a robot; anything beyond is none that is documented
+MAX_CODE = 999_999_999  # of a robot: documented codes have at most eight digits
 _URL = re.compile(r"https?://[!-~]+")
 
 

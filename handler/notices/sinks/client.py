@@ -130,7 +130,7 @@ class _Budget:
 
 
 def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-    """Sends one message once, within `network.try_timeout` as a whole. Raises `NoResponse`.
+    """Sends one message once, within `network.try_timeout` in all. Raises `NoResponse`.
 
     The connection goes to an address that was checked, whatever the name resolves to a moment later and whatever
     proxies the environment names.
@@ -154,8 +154,7 @@ def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookRespon
             continue
         with plain:
             try:
-                plain.settimeout(for_address.left())  # of the handshake as a whole
-                connection = network.tls_context().wrap_socket(plain, server_hostname=host) if is_tls else plain
+                connection = _with_tls(plain, host, network, for_address) if is_tls else plain
             except TimeoutError:
                 code = "too_slow"
                 continue
@@ -204,15 +203,20 @@ def _resolve(host: str, port: int, network: Network) -> list[str]:
         return []
 
 
+def _with_tls(plain: socket.socket, host: str, network: Network, budget: _Budget) -> ssl.SSLSocket:
+    context = network.tls_context()
+    plain.settimeout(budget.left())  # of the entire handshake
+    return context.wrap_socket(plain, server_hostname=host)
+
+
 def _post(connection: socket.socket, post: Post, budget: _Budget) -> WebhookResponse:
     """Sends the request and reads its response, however slowly the peer reads or writes. Raises `NoResponse`."""
     exchange = _Exchange()
     code = "no_answer"
     try:
-        request = memoryview(exchange.request(post))
-        while request:  # sendall of TLS begins its timeout again with each record
-            connection.settimeout(budget.left())
-            request = request[connection.send(request) :]
+        request = exchange.request(post)
+        connection.settimeout(budget.left())  # of the entire sendall
+        connection.sendall(request)
         while not exchange.is_complete and len(exchange.received) < MAX_RESPONSE:
             connection.settimeout(budget.left())
             exchange.receive(connection.recv(16384))

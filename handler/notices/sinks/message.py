@@ -27,7 +27,8 @@ class Notification(NamedTuple):
     """One notice with its link; `id` is the notice's.
 
     Times are RFC 3339 in UTC, `size` is in bytes, `version` is the object's where the bucket has versions, and None
-    means unknown. Whoever uploads chooses `bucket`, `key` and `name`: programs get them as they are, people only through `escape_markup`.
+    means unknown. Whoever uploads chooses `bucket`, `key` and `name`: programs get them as they are, people only
+    through `escape_markup`.
     """
 
     id: str

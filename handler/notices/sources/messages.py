@@ -89,7 +89,8 @@ class Kafka:
         partition, offset = optional_integer(data, "partition"), optional_integer(data, "offset")
         if partition is None or offset is None:
             raise InvalidEvent("data.partition or data.offset is missing")
-        created_at = optional_milliseconds(data, "timestamp")
+        # Brokers that keep no time say -1.
+        created_at = None if member(data, "timestamp") == -1 else optional_milliseconds(data, "timestamp")
         facts = (
             optional_string(document, "subject"),
             optional_string(data, "InstanceId"),

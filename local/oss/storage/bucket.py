@@ -50,7 +50,10 @@ class Bucket:
     # --- settings -------------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (None for the default)."""
+        """`created` (Unix seconds), `versioning` ("", "Enabled" or "Suspended"), `cors` (None for the default).
+
+        `lifecycle` is the XML of the rules, and missing without any.
+        """
         settings: dict[str, Any] = json.loads((self.path / "bucket.json").read_bytes())
         return settings
 

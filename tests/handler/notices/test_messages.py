@@ -96,6 +96,15 @@ class TestSignatures:
         assert digest["type"] == "notice.digest"
         assert [entry["key"] for entry in digest["data"]["notices"]] == ["outbox/a", "outbox/b"]
 
+    def test_each_notice_of_a_digest_has_its_own_id(self) -> None:
+        digest = message("webhook", notification("a", number=1), notification("b", number=2), message_id="digest_X")
+        assert [entry["id"] for entry in digest["data"]["notices"]] == [f"{1:032x}", f"{2:032x}"]
+
+    def test_a_program_is_told_the_version(self) -> None:
+        assert message("webhook", notification())["data"]["version"] is None
+        versioned = notification()._replace(version="CAEQ…")
+        assert message("webhook", versioned)["data"]["version"] == "CAEQ…"
+
     def test_dingtalk_is_signed_in_the_query(self) -> None:
         post = KINDS["dingtalk"].post(sink("dingtalk"), "x", (notification(),), NOW)
         query = parse_qs(urlsplit(post.url).query, strict_parsing=True)
@@ -140,6 +149,48 @@ class TestContent:
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
         assert shows in visible_text(message("dingtalk", notification(size=size)))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            " ",
+            "\u3000\u00a0",
+            "\u200b",
+            "\u3164",
+            "\uffa0",
+            "\u115f\u1160",
+            "\u2800\u2800",
+            "\u034f",
+            "\u17b4\u17b5",
+            "\ufe0f",
+            "\U000e0100",
+            "\U000e0041\U000e007f",
+            "\u180b",
+            "\u0301\u0308",
+            " \u0301 ",
+            "\u20dd",
+            "\U00013441",
+            "\U0001d159",
+            "/",
+            "//",
+            "\u3164/",
+            "\u0301/",
+        ],
+    )
+    def test_a_name_that_nobody_would_see_is_shown(self, name: str) -> None:
+        assert "\ufffd" in display_name(name)
+        assert not set("\u3164\uffa0\u115f\u1160\u2800\u034f\u17b4\u17b5") & set(display_name(name))
+
+    @pytest.mark.parametrize(
+        "name", ["reports/", "报告/", "é", "e\u0301.pdf", "❤\ufe0f.png", "葛\U000e0100.txt", "⠓⠊", "한글", "/x"]
+    )
+    def test_a_visible_name_is_shown_as_it_is(self, name: str) -> None:
+        assert display_name(name) == name
+
+    @pytest.mark.parametrize("kind", ROBOTS)
+    def test_a_folder_shows_its_name(self, kind: str) -> None:
+        assert "报告/" in visible_text(message(kind, notification("报告/")))
 
     def test_a_long_name_keeps_its_beginning_and_its_end(self) -> None:
         name = display_name("a" * 600 + ".tar.gz")
@@ -274,37 +325,6 @@ class TestLimits:
         assert batches(KINDS["slack"], []) == []
 
 
-class TestVerdicts:
-    @pytest.mark.parametrize(
-        ("kind", "body", "outcome"),
-        [
-            ("webhook", b"anything", "delivered"),
-            ("webhook", b"", "delivered"),
-            ("dingtalk", b'{"errcode": 0, "errmsg": "ok"}', "delivered"),
-            ("dingtalk", b'{"errcode": 130101, "errmsg": "send too fast"}', "sink_refused"),
-            ("dingtalk", b'{"errcode": -1}', "retry"),
-            ("dingtalk", b'{"errcode": 310000, "errmsg": "sign not match"}', "sink_refused"),
-            ("dingtalk", b'{"errcode": "0"}', "sink_refused"),
-            ("dingtalk", b'{"errcode": false}', "sink_refused"),
-            ("dingtalk", b"", "retry"),
-            ("dingtalk", b'{"errco', "retry"),
-            ("dingtalk", b"[0]", "sink_refused"),
-            ("wecom", b'{"errcode": 0}', "delivered"),
-            ("wecom", b'{"errcode": 45009}', "sink_refused"),
-            ("wecom", b'{"errcode": 93000}', "sink_refused"),
-            ("feishu", b'{"code": 0, "msg": "success"}', "delivered"),
-            ("feishu", b'{"StatusCode": 0, "StatusMessage": "success"}', "delivered"),
-            ("feishu", b'{"code": 11232}', "retry"),
-            ("feishu", b'{"code": 19021, "StatusCode": 0}', "sink_refused"),
-            ("slack", b"ok", "delivered"),
-            ("slack", b"invalid_payload", "sink_refused"),
-            ("slack", b"", "retry"),
-        ],
-    )
-    def test_a_response_means(self, kind: str, body: bytes, outcome: str) -> None:
-        assert KINDS[kind].verdict(200, body).outcome == outcome
-
-
 class TestEntries:
     GOOD: Mapping[str, Any] = {"kind": "webhook", "url": "https://hooks.example.com/x?y=1", "secret": WHSEC}
 
@@ -323,8 +343,29 @@ class TestEntries:
         assert read_sink("ops", entry, KINDS).url == entry["url"]
 
     @pytest.mark.parametrize(
+        ("entry", "seconds"),
+        [
+            ({}, 259_200),
+            ({"retry_for": "3d"}, 259_200),
+            ({"retry_for": "1h"}, 3600),
+            ({"retry_for": 3600}, 3600),
+            ({"retry_for": "30d"}, 2_592_000),
+        ],
+    )
+    def test_a_sink_is_tried_again_for_so_long(self, entry: Mapping[str, Any], seconds: int) -> None:
+        assert read_sink("ops", {**self.GOOD, **entry}, KINDS).retry_for == seconds
+
+    @pytest.mark.parametrize(
         ("change", "reason"),
         [
+            ({"retry_for": "59m"}, "retry_for must be a duration from 3600 to 2592000 seconds"),
+            ({"retry_for": "31d"}, "retry_for must be a duration from"),
+            ({"retry_for": 0}, "retry_for must be a duration from"),
+            ({"retry_for": "9" * 5000 + "d"}, "retry_for must be a duration from"),
+            ({"retry_for": True}, "retry_for must be a duration from"),
+            ({"retry_for": None}, "retry_for must be a duration from"),
+            ({"retry_for": 3600.5}, "retry_for must be a duration from"),
+            ({"retry_for": "soon"}, "retry_for must be a duration from"),
             ({"kind": "pager"}, "kind must be one of webhook, dingtalk, feishu, wecom, slack"),
             ({"kind": None}, "kind must be one of"),
             ({"kind": ["webhook"]}, "kind must be one of"),
@@ -356,7 +397,7 @@ class TestEntries:
             ({"secret": "whsec_" + base64.b64encode(b"a" * 65).decode()}, "secret must be whsec_"),
             ({"secret": "whsec_!!!!" + "a" * 40}, "secret must be whsec_"),
             ({"kind": "slack"}, "secret is not allowed, because slack messages are not signed"),
-            ({"Secret-member-EXAMPLE": 1}, "unknown member (known: kind, url, secret, allow_loopback)"),
+            ({"Secret-member-EXAMPLE": 1}, "unknown member (known: kind, url, secret, allow_loopback, retry_for)"),
         ],
     )
     def test_an_invalid_entry_is_refused_without_its_values(self, change: Mapping[str, Any], reason: str) -> None:

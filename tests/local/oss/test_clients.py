@@ -149,6 +149,13 @@ def test_oss2_manages_buckets_and_rules(bucket: Any, live_cloud: Cloud) -> None:
     second.delete_bucket_cors()
     with pytest.raises(oss2.exceptions.NoSuchCors):
         second.get_bucket_cors()
+    with pytest.raises(oss2.exceptions.NoSuchLifecycle):
+        second.get_bucket_lifecycle()
+    expiration = oss2.models.LifecycleExpiration(days=7)
+    weekly = oss2.models.LifecycleRule("weekly", "a/", status="Enabled", expiration=expiration)
+    second.put_bucket_lifecycle(oss2.models.BucketLifecycle([weekly]))
+    (kept,) = second.get_bucket_lifecycle().rules
+    assert (kept.id, kept.prefix, kept.expiration.days) == ("weekly", "a/", 7)
     second.delete_bucket()
     with pytest.raises(oss2.exceptions.NoSuchBucket):
         second.get_object("object")

@@ -112,7 +112,7 @@ def test_an_invalid_bucket_name_is_refused(cloud: Cloud, name: str) -> None:
     assert (refused.status, refused.code) == (400, "InvalidBucketName")
 
 
-@pytest.mark.parametrize("name", ["acl", "lifecycle", "policy", "website", "stat", "encryption"])
+@pytest.mark.parametrize("name", ["acl", "policy", "website", "stat", "encryption"])
 def test_settings_that_are_not_implemented_return_501(cloud: Cloud, name: str) -> None:
     refused = cloud.call("GET", query={name: ""})
     assert (refused.status, refused.code) == (501, "NotImplemented")

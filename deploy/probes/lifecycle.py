@@ -1,0 +1,134 @@
+"""Whether the bucket's real lifecycle rules spare the notices that wait, and delete what is done with.
+
+Sources: the OSS pages "GetBucketLifecycle" and "Lifecycle configuration elements".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from .. import statements
+from .deployment import Deployment, ProbeResponse
+from .findings import Finding, ok, unknown, warning
+
+ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
+# No object of the state is as large, and none has a tag.
+MAX_SIZE = 65_536  # bytes
+ADVICE = "run the script of python -m deploy.policies --commands"
+
+
+class Rule(NamedTuple):
+    """An enabled rule that can match objects of the state.
+
+    `prefix` is what it covers, without the prefixes in `spared`. `deletes` is "", or when it deletes; `days` is None if
+    it does not, or by a date. `archive` is "", or the storage class to which it moves objects.
+    """
+
+    id: str
+    prefix: str
+    spared: tuple[str, ...]
+    deletes: str
+    days: int | None
+    archive: str
+
+    def touches(self, folder: str) -> bool:
+        """Whether it can match an object in the folder."""
+        matched = self.prefix if self.prefix.startswith(folder) else folder
+        return matched.startswith(self.prefix) and not matched.startswith(self.spared)
+
+    def covers(self, folder: str) -> bool:
+        """Whether it matches all objects in the folder."""
+        return folder.startswith(self.prefix) and not any(
+            folder.startswith(prefix) or prefix.startswith(folder) for prefix in self.spared
+        )
+
+
+def waiting_notices(deployment: Deployment) -> Iterator[Finding]:
+    """What the rules of the state bucket do to notices for webhooks and robots."""
+    state = deployment.links.state
+    if state is None or deployment.credentials is None or not deployment.links.keys_sinks:
+        return
+    bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
+    try:
+        rules = _read(response)
+    except (ElementTree.ParseError, ValueError):
+        yield unknown(
+            "lifecycle",
+            f"The lifecycle rules of {bucket} could not be checked ({response.code or response.status}): "
+            "allow oss:GetBucketLifecycle, or look in the console.",
+        )
+        return
+    warnings = [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, rules)]
+    yield from (warning("lifecycle", sentence) for sentence in warnings)
+    if not warnings:
+        yield ok("lifecycle", f"The lifecycle rules of {bucket} keep what waits and delete what is no longer needed.")
+
+
+def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
+    waiting = [state + folder for folder in statements.WAITING]
+    done = state + statements.DONE
+    for rule in rules:
+        name = f"Rule {rule.id} of {bucket}"
+        lost = " and ".join(filter(rule.touches, waiting))
+        if lost and rule.deletes:
+            yield (
+                f"{name} deletes objects in {lost} {rule.deletes}, and notices that wait there are lost: delete the "
+                f"rule or change its prefix, and {ADVICE}."
+            )
+        if rule.touches(done) and rule.deletes and (rule.days is None or rule.days < statements.STATE_DAYS):
+            yield (
+                f"{name} deletes objects in {done} {rule.deletes}, and a notice whose event comes again later is "
+                f"repeated: keep them for {statements.STATE_DAYS} days."
+            )
+        archived = " and ".join(filter(rule.touches, [*waiting, done]))
+        if archived and rule.archive:
+            yield (
+                f"{name} moves objects in {archived} to {rule.archive}, where they cannot be read: delete the rule or "
+                "change its prefix."
+            )
+
+
+def _growing(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
+    for folder in (statements.DONE, statements.LEASES):
+        if not any(rule.days is not None and rule.covers(state + folder) for rule in rules):
+            yield f"No rule of {bucket} deletes {state}{folder}, which grows: {ADVICE}."
+
+
+def _read(response: ProbeResponse) -> list[Rule]:
+    """The rules that can match. Raises `ValueError` and `ParseError` for a response without rules."""
+    if (response.status, response.code) == (404, "NoSuchLifecycle"):
+        return []
+    configuration = ElementTree.fromstring(response.body if response.status == 200 else b"")
+    if not configuration.tag.endswith("LifecycleConfiguration"):
+        raise ValueError
+    rules = (_read_rule(element) for element in configuration.iterfind("{*}Rule"))
+    return [rule for rule in rules if rule is not None]
+
+
+def _read_rule(element: ElementTree.Element) -> Rule | None:
+    """OSS has prefix and tags in the rule, and other conditions in Filter; S3 has all of them in Filter or And."""
+    conditions = [element, *element.iterfind("{*}Filter"), *element.iterfind("{*}Filter/{*}And")]
+    minimum = max((int(size) for size in _texts(conditions, "ObjectSizeGreaterThan")), default=0)
+    if element.findtext("{*}Status") != "Enabled" or minimum >= MAX_SIZE:
+        return None
+    if any(condition.find("{*}Tag") is not None for condition in conditions):
+        return None
+    spared = [exception for exception in element.iterfind("{*}Filter/{*}Not") if exception.find("{*}Tag") is None]
+    expirations = list(element.iterfind("{*}Expiration"))
+    days = min((int(days) for days in _texts(expirations, "Days")), default=None)
+    by_date = [*_texts(expirations, "Date"), *_texts(expirations, "CreatedBeforeDate")]
+    classes = _texts(list(element.iterfind("{*}Transition")), "StorageClass")
+    return Rule(
+        element.findtext("{*}ID") or "without ID",
+        max(_texts(conditions, "Prefix"), default=""),
+        tuple(_texts(spared, "Prefix")),
+        f"after {days} days" if days is not None else "by date" if by_date else "",
+        days,
+        next((name for name in classes if name in ARCHIVES), ""),
+    )
+
+
+def _texts(elements: list[ElementTree.Element], name: str) -> list[str]:
+    return [child.text or "" for element in elements for child in element.iterfind(f"{{*}}{name}")]

@@ -1,0 +1,196 @@
+"""The doctor reads the lifecycle rules of the state bucket, and says which would lose notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy import policies, statements
+from deploy.probes.deployment import Deployment
+from deploy.probes.findings import Finding
+from deploy.probes.lifecycle import waiting_notices
+from local.oss import create_app
+from local.server import listen, serve
+from signer import presign
+from tests.deploy.deployments import KEYS, LINKS, XML, deployed, levels, serving
+
+WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
+GOOD = (
+    "<Rule><ID>done</ID><Prefix>.links/state/done/</Prefix><Status>Enabled</Status>"
+    "<Expiration><Days>31</Days></Expiration></Rule>"
+    "<Rule><ID>leases</ID><Prefix>.links/state/lease/</Prefix><Status>Enabled</Status>"
+    "<Expiration><Days>1</Days></Expiration></Rule>"
+)
+OUTBOX, DEAD = ".links/state/outbox/", ".links/state/dead/"
+DAYS = "<Expiration><Days>7</Days></Expiration>"
+BY_DATE = "<Expiration><{0}>2026-12-31T00:00:00.000Z</{0}></Expiration>"
+ARCHIVE = "<Transition><Days>60</Days><StorageClass>{}</StorageClass></Transition>"
+TAG = "<Tag><Key>temporary</Key><Value>yes</Value></Tag>"
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment with notices to a webhook, and a local OSS with its bucket."""
+    server = serve(create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0))
+    try:
+        yield deployed(server.url, KEYS, WEBHOOK)
+    finally:
+        server.close()
+
+
+def rule(actions: str, where: str = "<Prefix>.links/state/</Prefix>", status: str = "Enabled") -> str:
+    return f"<Rule><ID>mine</ID>{where}<Status>{status}</Status>{actions}</Rule>"
+
+
+def set_rules(deployment: Deployment, rules: str) -> None:
+    link = presign(
+        "PUT",
+        "examplebucket",
+        None,
+        credentials=KEYS,
+        endpoint=deployment.endpoint,
+        expires_in=60,
+        query={"lifecycle": ""},
+    )
+    body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
+    assert deployment.request("PUT", link.url, body=body).status == 200
+
+
+def examined(deployment: Deployment, rules: str) -> list[Finding]:
+    set_rules(deployment, rules)
+    return list(waiting_notices(deployment))
+
+
+def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
+    rules = statements.lifecycle(deployment.links)["examplebucket"]
+    body = policies.lifecycle_xml(rules).removeprefix("<LifecycleConfiguration>")
+    (finding,) = examined(deployment, body.removesuffix("</LifecycleConfiguration>"))
+    assert (finding.level, finding.subject, finding.sentence) == (
+        "ok",
+        "lifecycle",
+        "The lifecycle rules of examplebucket keep what waits and delete what is no longer needed.",
+    )
+
+
+DELETING = {
+    "of the whole state": (rule(DAYS), f"{OUTBOX} and {DEAD} after 7 days"),
+    "of the whole bucket": (rule(DAYS, "<Prefix></Prefix>"), f"{OUTBOX} and {DEAD} after 7 days"),
+    "without prefix": (rule(DAYS, ""), f"{OUTBOX} and {DEAD} after 7 days"),
+    "of one folder": (rule(DAYS, "<Prefix>.links/state/dead/</Prefix>"), f"{DEAD} after 7 days"),
+    "of one sink": (rule(DAYS, "<Prefix>.links/state/outbox/ops/</Prefix>"), f"{OUTBOX} after 7 days"),
+    "of a prefix within a name": (rule(DAYS, "<Prefix>.links/state/out</Prefix>"), f"{OUTBOX} after 7 days"),
+    "by creation": (rule(BY_DATE.format("CreatedBeforeDate")), f"{OUTBOX} and {DEAD} by date"),
+    "by date": (rule(BY_DATE.format("Date")), f"{OUTBOX} and {DEAD} by date"),
+    "with a filter": (
+        rule(DAYS, "<Filter><Prefix>.links/</Prefix></Filter>"),
+        f"{OUTBOX} and {DEAD} after 7 days",
+    ),
+    "with a joined filter": (
+        rule(
+            DAYS,
+            "<Filter><And><Prefix>.links/</Prefix><ObjectSizeLessThan>9000</ObjectSizeLessThan></And></Filter>",
+        ),
+        f"{OUTBOX} and {DEAD} after 7 days",
+    ),
+    "that spares another folder": (
+        rule(DAYS, "<Prefix></Prefix><Filter><Not><Prefix>.links/state/outbox/</Prefix></Not></Filter>"),
+        f"{DEAD} after 7 days",
+    ),
+    "that spares tagged objects": (
+        rule(DAYS, f"<Prefix></Prefix><Filter><Not><Prefix>.links/</Prefix>{TAG}</Not></Filter>"),
+        f"{OUTBOX} and {DEAD} after 7 days",
+    ),
+    "of somewhat large objects": (
+        rule(DAYS, "<Prefix></Prefix><Filter><ObjectSizeGreaterThan>500</ObjectSizeGreaterThan></Filter>"),
+        f"{OUTBOX} and {DEAD} after 7 days",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DELETING)
+def test_a_rule_that_deletes_waiting_notices_is_a_warning(name: str, deployment: Deployment) -> None:
+    rules, lost = DELETING[name]
+    findings = [finding for finding in examined(deployment, GOOD + rules) if "are lost" in finding.sentence]
+    (warning,) = findings
+    assert (warning.level, warning.subject) == ("warning", "lifecycle")
+    assert warning.sentence.startswith(f"Rule mine of examplebucket deletes objects in {lost}, and not")
+
+
+HARMLESS = {
+    "disabled": rule(DAYS, status="Disabled"),
+    "elsewhere": rule(DAYS, "<Prefix>exampledir/</Prefix>"),
+    "of uploads": rule("<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"),
+    "of earlier versions": rule(
+        "<NoncurrentVersionExpiration><NoncurrentDays>7</NoncurrentDays></NoncurrentVersionExpiration>"
+        "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+    ),
+    "of tagged objects": rule(DAYS, f"<Prefix></Prefix>{TAG}"),
+    "of objects with a tag in a filter": rule(DAYS, f"<Filter><And><Prefix>.links/</Prefix>{TAG}{TAG}</And></Filter>"),
+    "of large objects": rule(
+        DAYS, "<Prefix></Prefix><Filter><ObjectSizeGreaterThan>1048576</ObjectSizeGreaterThan></Filter>"
+    ),
+    "that spares the state": rule(DAYS, "<Prefix></Prefix><Filter><Not><Prefix>.links/</Prefix></Not></Filter>"),
+    "of infrequent access": rule(ARCHIVE.format("IA")),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_rule_that_touches_no_waiting_notice_is_fine(name: str, deployment: Deployment) -> None:
+    assert [finding.level for finding in examined(deployment, HARMLESS[name] + GOOD)] == ["ok"]
+
+
+@pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
+def test_a_rule_that_archives_what_is_read_is_a_warning(storage_class: str, deployment: Deployment) -> None:
+    (finding,) = examined(deployment, rule(ARCHIVE.format(storage_class)) + GOOD)
+    assert (finding.level, finding.subject) == ("warning", "lifecycle")
+    assert finding.sentence.startswith(
+        f"Rule mine of examplebucket moves objects in {OUTBOX} and {DEAD} and .links/state/done/ to {storage_class}"
+    )
+
+
+def test_marks_and_leases_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
+    advice = "run the script of python -m deploy.policies --commands."
+    nothing = [
+        f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}" for name in ("done/", "lease/")
+    ]
+    assert [finding.sentence for finding in waiting_notices(deployment)] == nothing
+    assert [finding.level for finding in waiting_notices(deployment)] == ["warning", "warning"]
+    assert [finding.sentence for finding in examined(deployment, rule(DAYS, "<Prefix>exampledir/</Prefix>"))] == nothing
+
+
+@pytest.mark.parametrize("actions", [DAYS, BY_DATE.format("CreatedBeforeDate")])
+def test_marks_that_are_deleted_too_early_are_a_warning(actions: str, deployment: Deployment) -> None:
+    findings = examined(deployment, GOOD + rule(actions, "<Prefix>.links/state/done/</Prefix>"))
+    assert [finding.level for finding in findings] == ["warning"]
+    assert findings[0].sentence.startswith("Rule mine of examplebucket deletes objects in .links/state/done/ ")
+    assert "keep them for 31 days" in findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, XML.format("AccessDenied")),
+        (500, ""),
+        (200, "<LifecycleConfiguration><Rule>"),
+        (200, "<html/>"),
+        (404, XML.format("Other")),
+    ],
+)
+def test_rules_that_cannot_be_read_are_unknown(status: int, body: str) -> None:
+    with serving(lambda method, path: (status, {}, body)) as oss:
+        (finding,) = waiting_notices(deployed(oss, KEYS, WEBHOOK))
+    assert (finding.level, finding.subject) == ("unknown", "lifecycle")
+    assert finding.sentence.startswith("The lifecycle rules of examplebucket could not be checked (")
+    assert finding.sentence.endswith("allow oss:GetBucketLifecycle, or look in the console.")
+
+
+def test_a_thousand_rules_are_read(deployment: Deployment) -> None:
+    many = "".join(rule(DAYS, f"<Prefix>exampledir/{number:0200}/</Prefix>") for number in range(998))
+    assert [finding.level for finding in examined(deployment, many + GOOD)] == ["ok"]
+
+
+def test_without_waiting_notices_or_credentials_no_rule_is_read() -> None:
+    assert list(waiting_notices(deployed("http://127.0.0.1:9", KEYS))) == []
+    assert levels(waiting_notices(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []

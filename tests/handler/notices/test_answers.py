@@ -1,0 +1,240 @@
+"""Answers that are incomplete, invalid or hostile: each is a verdict on its own message, and never anything else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.notices.sinks import KINDS, Post, Verdict
+from handler.notices.sinks.client import MAX_HEAD, MAX_RESPONSE, Network, NoResponse, send
+from tests.handler.notice_fixtures import Receiver, receiver
+from tests.handler.notices.test_delivery import attempt, raw
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as sink:
+        yield sink
+
+
+class TestFraming:
+    def test_an_incomplete_body_is_success_for_a_webhook_and_no_answer_for_a_robot(self, hook: Receiver) -> None:
+        def half(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(200)
+            request.send_header("Content-Length", "100")
+            request.end_headers()
+            request.wfile.write(b'{"errcode": 0')
+            request.close_connection = True
+
+        hook.default = half
+        assert attempt(hook.url) == ("delivered", [])
+        assert attempt(hook.url, kind="dingtalk") == ("no_answer", [])
+
+    @pytest.mark.parametrize(
+        "head", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nX: 1\r\n"]
+    )
+    def test_an_incomplete_head_is_no_answer(self, hook: Receiver, head: bytes) -> None:
+        def half(request: BaseHTTPRequestHandler) -> None:
+            request.wfile.write(head)
+            request.wfile.flush()
+            request.connection.shutdown(socket.SHUT_RDWR)
+
+        hook.responses = [half]
+        code, pauses = attempt(hook.url)
+        assert (code, len(pauses)) == ("delivered", 1)
+
+    @pytest.mark.parametrize(
+        "response",
+        [
+            b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nc;x=y\r\n"errcode":0}\r\n0\r\n\r\n',
+            b'HTTP/1.0 200 OK\r\n\r\n{"errcode": 0}',
+            b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length:14\r\n\r\n{"errcode": 0}',
+        ],
+    )
+    def test_a_body_of_any_framing_is_read(self, hook: Receiver, response: bytes) -> None:
+        hook.default = raw(response, 7)
+        assert attempt(hook.url, kind="dingtalk") == ("delivered", [])
+
+    @pytest.mark.parametrize(
+        "response",
+        [
+            b"SSH-2.0-OpenSSH\r\n",
+            b"HTTP/2 200\r\n\r\n",
+            b"HTTP/2.0 200 OK\r\n\r\n",
+            b"HTTP/1.2 200 OK\r\n\r\n",
+            b"HTTP/1.1 99 ?\r\n\r\n",
+            b"HTTP/1.1 099 ?\r\n\r\n",
+            b"HTTP/1.1 600 ?\r\n\r\n",
+            b"HTTP/1.1 200 OK\n\n",
+            b"HTTP/1.1 200 OK\r\nX: 1\n\r\n",
+            b"HTTP/1.1 200 OK\r\nX: 1\r\n folded\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nX: \x00\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000,
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n",
+        ],
+    )
+    def test_a_response_that_is_not_valid_http_1_is_no_answer(self, hook: Receiver, response: bytes) -> None:
+        hook.default = raw(response)
+        assert attempt(hook.url)[0] == "no_answer"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'c\r\n{"errcode":0}\r\n',
+            b'c\r\n{"errcode":0}\r\n0\r\n',
+            b'c\r\n{"errcode":0}XX0\r\n\r\n',
+            b'c\n{"errcode":0}\n0\n\n',
+        ],
+    )
+    def test_chunks_that_are_incomplete_or_invalid_are_an_incomplete_body(self, hook: Receiver, body: bytes) -> None:
+        response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+        hook.default = raw(response)
+        assert attempt(hook.url) == ("delivered", [])
+        assert attempt(hook.url, kind="dingtalk")[0] == "no_answer"
+
+    def test_an_endless_response_is_cut(self, hook: Receiver) -> None:
+        sent: list[int] = []
+
+        def endless(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(200)
+            request.end_headers()
+            while True:
+                sent.append(request.wfile.write(b"x" * 65536))
+
+        hook.default = endless
+        assert attempt(hook.url)[0] == "delivered"
+        assert MAX_RESPONSE == 65536
+        assert sum(sent) < 64 * MAX_RESPONSE
+
+
+class TestHostileAnswers:
+    @pytest.mark.parametrize(
+        "response",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 19 + b"\r\n\r\n",
+            b"HTTP/1.1 " + b"2" * 5000 + b" OK\r\n\r\n",
+            b"HTTP/" + b"1" * 5000 + b".1 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\nx",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 1200,
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 1200 + b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 6000 + b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9000 + b"\r\n",
+            b"HTTP/1.1 200 OK\r\nRetry-After: \xff\xfe\r\n\r\n",
+            b"\x00" * 70_000,
+            b"\r\n" * 30_000,
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["webhook", "dingtalk"])
+    def test_a_hostile_answer_is_a_verdict(self, hook: Receiver, kind: str, response: bytes) -> None:
+        hook.default = raw(response)
+        code, _ = attempt(hook.url, kind=kind)
+        assert code in ("delivered", "no_answer")
+
+    def test_a_thousand_interim_answers_are_read_past(self, hook: Receiver) -> None:
+        hook.default = raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 1200 + b"HTTP/1.1 200 OK\r\n\r\n")
+        assert attempt(hook.url) == ("delivered", [])
+
+    @pytest.mark.parametrize("fault", [ValueError, OverflowError, AssertionError, RecursionError, IndexError])
+    def test_whatever_reading_an_answer_raises_is_no_answer(
+        self, hook: Receiver, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+    ) -> None:
+        def broken(self: object) -> None:
+            raise fault
+
+        monkeypatch.setattr("h11.Connection.next_event", broken)
+        with pytest.raises(NoResponse, match="no_answer"):
+            send(Post(hook.url, {}, b"{}"), Network(), allow_loopback=True)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("kind", "status", "body", "outcome", "code"),
+        [
+            ("webhook", 200, b"anything", "delivered", ""),
+            ("webhook", 204, b"", "delivered", ""),
+            ("dingtalk", 200, b'{"errcode": 0, "errmsg": "ok"}', "delivered", ""),
+            ("dingtalk", 200, b'{"errcode": -1}', "retry", "-1"),
+            ("dingtalk", 200, b'{"errcode": 130101, "errmsg": "send too fast"}', "sink_refused", "130101"),
+            ("dingtalk", 200, b'{"errcode": 410100}', "sink_refused", "410100"),
+            ("dingtalk", 200, b'{"errcode": 400102}', "sink_refused", "400102"),
+            ("dingtalk", 200, b'{"errcode": 300005, "errmsg": "token is not exist"}', "sink_refused", "300005"),
+            # A wrong signature, a wrong address, or a keyword that the name lacks.
+            ("dingtalk", 200, b'{"errcode": 310000, "errmsg": "sign not match"}', "message_refused", "310000"),
+            ("dingtalk", 200, b'{"errcode": 430104}', "message_refused", "430104"),
+            ("dingtalk", 200, b'{"errcode": 999999999}', "message_refused", "999999999"),
+            ("dingtalk", 200, b'{"errcode": 1000000000}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"errcode": -1000000000}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"errcode": "0"}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"errcode": false}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"errcode": 0.0}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b'{"code": 0}', "sink_refused", "no_code"),
+            ("dingtalk", 200, b"[0]", "sink_refused", "no_code"),
+            ("dingtalk", 200, b"", "sink_refused", "no_answer"),
+            ("dingtalk", 200, b'{"errco', "sink_refused", "no_answer"),
+            ("dingtalk", 200, b'{"errcode": ' + b"9" * 5000 + b"}", "sink_refused", "no_answer"),
+            ("dingtalk", 200, b"[" * 60_000, "sink_refused", "no_answer"),
+            ("dingtalk", 200, b"\xff\xfe\xfd", "sink_refused", "no_answer"),
+            ("wecom", 200, b'{"errcode": 0}', "delivered", ""),
+            ("wecom", 200, b'{"errcode": -1}', "retry", "-1"),
+            ("wecom", 200, b'{"errcode": 45009}', "sink_refused", "45009"),
+            ("wecom", 200, b'{"errcode": 93000}', "sink_refused", "93000"),
+            ("wecom", 200, b'{"errcode": 40058}', "message_refused", "40058"),
+            ("feishu", 200, b'{"code": 0, "msg": "success"}', "delivered", ""),
+            ("feishu", 200, b'{"StatusCode": 0, "StatusMessage": "success"}', "delivered", ""),
+            ("feishu", 200, b'{"code": 11232}', "retry", "11232"),
+            ("feishu", 400, b'{"code": 11232}', "retry", "11232"),
+            ("feishu", 400, b'{"code": 99991400}', "retry", "99991400"),
+            ("feishu", 200, b'{"code": 19021, "StatusCode": 0}', "sink_refused", "19021"),
+            ("feishu", 400, b'{"code": 19001}', "sink_refused", "19001"),
+            ("feishu", 200, b'{"code": 19022}', "sink_refused", "19022"),
+            ("feishu", 200, b'{"code": 19024, "msg": "Key Words Not Found"}', "message_refused", "19024"),
+            ("feishu", 200, b'{"code": 9499, "msg": "Bad Request"}', "message_refused", "9499"),
+            ("slack", 200, b"ok", "delivered", ""),
+            ("slack", 200, b"ok\n", "delivered", ""),
+            ("slack", 200, b"some_new_word", "message_refused", "not_ok"),
+            ("slack", 200, b"", "sink_refused", "no_answer"),
+            ("slack", 200, b"<html>", "sink_refused", "no_answer"),
+            ("slack", 400, b"invalid_payload", "message_refused", "invalid_payload"),
+            ("slack", 400, b"invalid_blocks", "message_refused", "invalid_blocks"),
+            ("slack", 400, b"msg_blocks_too_long", "message_refused", "msg_blocks_too_long"),
+            ("slack", 403, b"invalid_token", "sink_refused", "invalid_token"),
+            ("slack", 404, b"no_service", "sink_refused", "no_service"),
+            ("slack", 410, b"channel_is_archived", "sink_refused", "channel_is_archived"),
+            ("slack", 400, b"no_team", "sink_refused", "no_team"),
+        ],
+    )
+    def test_a_response_means(self, kind: str, status: int, body: bytes, outcome: str, code: str) -> None:
+        assert KINDS[kind].verdict(status, body) == (outcome, code)
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("webhook", b"anything"),
+            ("dingtalk", b'{"errcode": 0}'),
+            ("dingtalk", b'{"errcode": 7}'),
+            ("wecom", b"<html>"),
+            ("feishu", b'{"code": 9499}'),
+            ("slack", b"ok"),
+            ("slack", b"some_new_word"),
+        ],
+    )
+    @pytest.mark.parametrize("status", [400, 403, 422, 499])
+    def test_without_a_known_code_the_status_of_an_error_decides(self, kind: str, body: bytes, status: int) -> None:
+        assert KINDS[kind].verdict(status, body) is None
+
+    @given(st.sampled_from(list(KINDS)), st.sampled_from([200, 204, 299]), st.binary(max_size=60))
+    def test_any_2xx_is_a_verdict_with_a_short_code(self, kind: str, status: int, body: bytes) -> None:
+        verdict = KINDS[kind].verdict(status, body)
+        assert isinstance(verdict, Verdict)
+        assert len(verdict.code) <= 40
