@@ -78,7 +78,9 @@ class Holding:
                 self._bury(entry, refusal.code)
             else:
                 self._fault = refusal
-        failure = self._fault or self._end
+        failures = [error for error in (self._fault, self._end) if error is not None]
+        failures.sort(key=lambda error: not isinstance(error, DeliveryFailed))
+        failure = failures[0] if failures else None
         if isinstance(failure, DeliveryFailed):
             bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
         if failure is None or isinstance(failure, OutOfTime):
