@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from secrets import token_hex
 from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
@@ -16,26 +17,29 @@ from ..errors import HandlerError, Problem
 from ..oss import map_concurrently
 from ..state import PAGE, state_at
 from ..times import Clock
+from .lease import Lease
 from .outbox import DEAD, WAITING, Entry, Outbox
 
 NAME = "python -m handler.notices"
 SYSTEM_CLOCK = Clock()
+STEP = 100  # entries between two looks at the lease
+LEASE_TIMEOUT = 300  # seconds; a holder has the time of its invocation, and the slot after it
 MAX_REASON = 64  # characters of what may be the content of a foreign object
 
 
 class _Job(NamedTuple):
-    """One run of a command on an outbox."""
+    """One run of a command on an outbox; `sink` is None for all."""
 
     outbox: Outbox
-    options: argparse.Namespace
+    sink: str | None
+    clock: Clock
     progress: Progress
 
-    @property
-    def of_sink(self) -> str:
-        return f" of {self.options.sink}" if self.options.sink is not None else ""
-
     def sinks(self, folder: str) -> list[str]:
-        return [self.options.sink] if self.options.sink is not None else self.outbox.sinks(folder)
+        return [self.sink] if self.sink is not None else self.outbox.sinks(folder)
+
+    def of_sink(self) -> str:
+        return f" of {self.sink}" if self.sink is not None else ""
 
 
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> int:
@@ -45,16 +49,18 @@ def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK)
 
 
 def _run(options: argparse.Namespace, clock: Clock) -> None:
+    if options.waiting and options.sink is None:
+        raise InvalidUsage("--waiting requires --sink: it deletes the waiting notices of one sink at a time.")
     prefix = startup.config().state
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
-    if options.waiting and options.sink is None:
-        raise InvalidUsage("--waiting requires --sink: the waiting notices of one sink are deleted at a time.")
+    outbox = Outbox(state_at(oss_client(options.endpoint), prefix, clock))
     progress = Progress(clock)
+    command = _drop_waiting if options.waiting else options.run
     try:
-        options.run(_Job(Outbox(state_at(oss_client(options.endpoint), prefix, clock)), options, progress))
+        command(_Job(outbox, options.sink, clock, progress))
     except Problem as problem:
-        raise HandlerError(f"{prefix} cannot be used: {problem.cause or problem.sentence}.") from None
+        raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
     except KeyboardInterrupt:
         raise HandlerError("Interrupted.") from None
     finally:
@@ -67,7 +73,7 @@ def _list(job: _Job) -> None:
         facts = [*_waiting(job, sink), *_dead(job, sink)]
         lines += [f"{sink}:", *(f"  {fact}" for fact in facts)] if facts else []
     job.progress.clear()
-    write_lines(*(lines or [f"No notices{job.of_sink} wait, and none are dead."]))
+    write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
 
 def _waiting(job: _Job, sink: str) -> list[str]:
@@ -100,35 +106,52 @@ def _dead(job: _Job, sink: str) -> list[str]:
 
 
 def _retry(job: _Job) -> None:
-    _apply(job, DEAD, job.outbox.revive, "due again")
+    outbox = job.outbox
+
+    def revive(entry: Entry) -> None:
+        # What waits as well is due already: whoever moves it to the dead may delete it from the outbox at any time.
+        if outbox.read(entry) is None:
+            outbox.revive(entry)
+
+    _for_each(job, DEAD, revive, "due again", leased=True)
 
 
 def _drop(job: _Job) -> None:
-    folder = WAITING if job.options.waiting else DEAD
-    _apply(job, folder, lambda entry: job.outbox.delete(entry, folder), "deleted")
+    _for_each(job, DEAD, lambda entry: job.outbox.delete(entry, DEAD), "deleted")
 
 
-def _apply(job: _Job, folder: str, func: Callable[[Entry], None], outcome: str) -> None:
-    """Calls `func` once with every entry that exists now. Says with how many, also if it fails or is interrupted.
+def _drop_waiting(job: _Job) -> None:
+    _for_each(job, WAITING, job.outbox.delete, "deleted")
 
-    What others add meanwhile is left, so that this ends.
+
+def _for_each(job: _Job, folder: str, func: Callable[[Entry], None], outcome: str, *, leased: bool = False) -> None:
+    """Calls `func` once with every entry that exists now, `leased` under the lease of its sink.
+
+    Says for how many, also after a failure or an interrupt. What others add meanwhile is left, so that this ends.
     """
     kind = "dead" if folder == DEAD else "waiting"
-    entries: list[Entry] = []
     done: list[str] = []
 
-    def apply(entry: Entry) -> None:
+    def call(entry: Entry) -> None:
         func(entry)
         done.append(entry.sink)
-        job.progress.show(f"{len(done)} of {len(entries)} {kind} notices {outcome}")
 
     try:
         for sink in job.sinks(folder):
+            entries: list[Entry] = []
             for entry in job.outbox.all_entries(sink, folder):
                 entries.append(entry)
-                job.progress.show(f"{len(entries)} {kind} notices listed")
-        for start in range(0, len(entries), PAGE):
-            map_concurrently(apply, entries[start : start + PAGE])
+                job.progress.show(f"{sink}: {len(entries)} {kind} notices listed")
+            lease = Lease(job.outbox.state, sink, token_hex(12))
+            try:
+                for start in range(0, len(entries), STEP):
+                    if leased:
+                        _hold(job, sink, lease)
+                    step = entries[start : start + STEP]
+                    map_concurrently(call, step)
+                    job.progress.show(f"{sink}: {start + len(step)} of {len(entries)} {kind} notices {outcome}")
+            finally:
+                lease.release()
     finally:
         job.progress.clear()
         counts = sorted(Counter(done).items())
@@ -136,7 +159,17 @@ def _apply(job: _Job, folder: str, func: Callable[[Entry], None], outcome: str) 
         if lines:
             write_lines(*lines, otherwise=" ".join(lines))
     if not lines:
-        write_lines(f"There are no {kind} notices{job.of_sink}.")
+        write_lines(f"There are no {kind} notices{job.of_sink()}.")
+
+
+def _hold(job: _Job, sink: str, lease: Lease) -> None:
+    """Waits until no instance sends to the sink: one that buries a notice while it is revived would lose it."""
+    deadline = job.clock.monotonic() + LEASE_TIMEOUT
+    while not (lease.take() and lease.covers_try()):
+        if job.clock.monotonic() >= deadline:
+            raise HandlerError(f"The function is sending notices to {sink} all the time. Try again later.")
+        job.progress.show(f"{sink}: waiting until no notices are being sent")
+        job.clock.sleep(1)
 
 
 def _parser() -> argparse.ArgumentParser:
