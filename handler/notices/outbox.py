@@ -109,7 +109,10 @@ class Outbox(NamedTuple):
         self.delete(entry)
 
     def revive(self, entry: Entry) -> None:
-        """Makes a dead entry due again, under the same name; `retry_for` counts from now."""
+        """Makes a dead entry due again, under the same name; `retry_for` counts from now.
+
+        Only under the lease of its sink: otherwise a holder may bury it again before the dead copy is deleted.
+        """
         body = self.read(entry, DEAD)
         if body is not None:
             self.put(entry._replace(body=body))
