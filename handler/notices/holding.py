@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
     digest: bool
 
 
-Message = tuple[Prepared, ...]
+Message = Sequence[Prepared]
 
 
 class Turn(NamedTuple):
@@ -51,14 +51,15 @@ class Turn(NamedTuple):
 
 
 class Holding:
-    """A sink and its lease, for one call of `send`."""
+    """A sink and its lease."""
 
     def __init__(self, turn: Turn, lease: Lease, kind: Kind, sink: Sink) -> None:
         self._turn = turn
         self._lease = lease
         self._kind = kind
         self._sink = sink
-        self._next_at = 0.0  # when the sink takes its next message
+        self._pace = 0.0  # seconds from the answer to a message until the sink takes another one
+        self.retry_for = sink.retry_for
         self.accepted = 0  # messages
         self._refused: list[tuple[Entry, DeliveryFailed]] = []
         self._fault: HandlerError | None = None  # of some notices, while others were accepted
@@ -69,22 +70,19 @@ class Holding:
 
         Raises `OutOfTime`, and the `HandlerError` of a sink or a notice that failed, after which the lease is kept.
         """
+        self._end = self._fault = None
         try:
             self._send(entries)
         except HandlerError as error:
             self._end = error
-        for entry, refusal in self._refused:
-            if self.accepted:
+        if self.accepted:
+            for entry, refusal in self._refused:
                 self._bury(entry, refusal.code)
-            else:
-                self._fault = refusal
-        failures = [error for error in (self._fault, self._end) if error is not None]
-        failures.sort(key=lambda error: not isinstance(error, DeliveryFailed))
-        failure = failures[0] if failures else None
-        if isinstance(failure, DeliveryFailed):
-            bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
-        if failure is None or isinstance(failure, OutOfTime):
-            self._wait(self._next_at - self._turn.clock.monotonic())
+            self._refused.clear()
+        self._wait(self._pace)
+        failures = [refusal for _, refusal in self._refused]
+        failures += [error for error in (self._end, self._fault) if isinstance(error, DeliveryFailed)]
+        failure = next(iter(failures), self._fault or self._end)
         if failure is not None:
             raise failure
 
@@ -102,9 +100,16 @@ class Holding:
             is_webhook = self._sink.kind == "webhook"
             self._send_messages([(item,) for item in prepared if is_webhook and not item.digest], at_once=True)
             together += [item for item in prepared if item.digest or not is_webhook]
-        by_id = {item.notification.id: item for item in together}
-        messages = batches(self._kind, [item.notification for item in together])
-        self._send_messages([tuple(by_id[each.id] for each in message) for message in messages])
+            # The last message has room for more.
+            *messages, together = self._messages(together)
+            self._send_messages(messages)
+        self._send_messages([together] if together else [])
+
+    def _messages(self, items: Sequence[Prepared]) -> list[list[Prepared]]:
+        """As few messages as the service takes, in order; one without notices for none."""
+        by_id = {item.notification.id: item for item in items}
+        messages = batches(self._kind, [item.notification for item in items])
+        return [[by_id[each.id] for each in message] for message in messages] or [[]]
 
     def _prepare(self, entry: Entry) -> Prepared | None:
         """The notice of an entry with its link, None where nothing is to be sent."""
@@ -170,8 +175,8 @@ class Holding:
         alone: list[Message] = []
         if not self.accepted and len(message) > 2:
             chosen = randbelow(len(message))
-            alone = [(message[chosen],)]
-            message = (*message[:chosen], *message[chosen + 1 :])
+            alone = [message[chosen : chosen + 1]]
+            message = [*message[:chosen], *message[chosen + 1 :]]
         middle = len(message) // 2
         return [*alone, message[:middle], message[middle:]]
 
@@ -205,15 +210,12 @@ class Holding:
 
     def _may_try(self, pause: float) -> bool:
         """Waits for `pause` seconds and the sink's pace; whether a try then fits into the time and the lease."""
-        clock = self._turn.clock
-        pause = max(pause, self._next_at - clock.monotonic())
-        if clock.monotonic() + pause + TRY > self._turn.deadline:
+        pause = max(pause, self._pace)
+        if self._turn.clock.monotonic() + pause + TRY > self._turn.deadline:
             return False
         self._wait(pause)
-        if not self._lease.covers_try():
-            return False
-        self._next_at = clock.monotonic() + self._kind.MIN_INTERVAL
-        return True
+        self._pace = self._kind.MIN_INTERVAL
+        return self._lease.covers_try()
 
     def _wait(self, pause: float) -> None:
         if pause > 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 
 from .. import audit, oss
@@ -26,7 +26,7 @@ from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
 from .sinks.client import Network
-from .sinks.delivery import OutOfTime
+from .sinks.delivery import DeliveryFailed, OutOfTime
 from .tally import Tally
 
 MAX_SINKS = 64  # that are served at the same time
@@ -151,16 +151,32 @@ class NoticeSender:
                 lease = Lease(turn.outbox.state, name, token_hex(12))
                 if not lease.take():
                     return  # its holder looks again
-                holding = _holding(turn, lease, keys, name, entries)
+                holding = None
                 try:
+                    holding = _holding(turn, lease, keys, name)
                     holding.send(entries)
                 except OutOfTime:
                     lease.release()
-                    if not holding.accepted:
+                    if holding is None or not holding.accepted:
                         raise
                     return
+                except HandlerError as error:
+                    self._after_failure(turn, holding, name, entries, error)
+                    raise
                 lease.release()
                 entries = self._due(turn.outbox, name)
+
+    def _after_failure(
+        self, turn: Turn, holding: Holding | None, name: str, entries: Sequence[Entry], error: HandlerError
+    ) -> None:
+        """Looks at all that waits: otherwise events that fail, and keep the lease, would hide it from the timer."""
+        waiting = self._due(turn.outbox, name)
+        if holding is not None and isinstance(error, DeliveryFailed) and error.is_refused:
+            names = {entry.name for entry in entries}
+            with suppress(HandlerError):
+                holding.send([entry for entry in waiting if entry.name not in names])
+        if holding is None or isinstance(error, DeliveryFailed):
+            bury_overdue(turn, waiting, holding.retry_for if holding is not None else RETRY_FOR, error.code)
 
     def _due(self, outbox: Outbox, name: str) -> list[Entry]:
         """The first entries of a sink that are due."""
@@ -184,14 +200,10 @@ class NoticeSender:
             self.tally.fail(sink, HandlerError("", code="internal_error"), unwritten=unwritten)
 
 
-def _holding(turn: Turn, lease: Lease, keys: Keys, name: str, entries: Sequence[Entry]) -> Holding:
+def _holding(turn: Turn, lease: Lease, keys: Keys, name: str) -> Holding:
     """The sink, held. Raises `unknown_sink` and `InvalidSink`, which are failures of the sink like any other."""
-    try:
-        entry = keys.sinks.get(name)
-        if entry is None:
-            raise Problem("unknown_sink")
-        sink = read_sink(name, entry, KINDS)
-    except HandlerError as error:
-        bury_overdue(turn, entries, RETRY_FOR, error.code)
-        raise
+    entry = keys.sinks.get(name)
+    if entry is None:
+        raise Problem("unknown_sink")
+    sink = read_sink(name, entry, KINDS)
     return Holding(turn, lease, KINDS[sink.kind], sink)
