@@ -198,8 +198,9 @@ class TestDigests:
     def test_the_state_never_contains_a_link(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"], every="1m") + notice(["ops"], give="share")
-        function.invoke(created())
         hook.default = respond(500)
+        function.invoke(created())
+        function.pass_time(60)
         function.tick()
         keys = function.object_keys(".links/state/")
         assert any("/outbox/" in key for key in keys)
@@ -315,6 +316,20 @@ def at_once(function: EventFunction, *events: bytes) -> list[dict[str, Any]]:
     return summaries
 
 
+WRONG_TYPES: dict[str, list[Any]] = {
+    "on": [None, 5, []],
+    "mount": [None, {}],
+    "bucket": [None, 1.5],
+    "key": [None, ["outbox/a.txt"]],
+    "mark": [None, 1],
+    "give": [None, "form", 1],
+    "version": [3, {}],
+    "size": ["1234", 1.5, True],
+    "happened_at": ["2026", 10**20, 10**400, float("nan"), float("inf"), True],
+    "expires": ["20m", 1.5, False],
+    "download": [1, []],
+    "digest": [None, 1, "yes"],
+}
 UNREADABLE = {
     "empty": b"",
     "not JSON": b"not JSON",
@@ -328,20 +343,7 @@ UNREADABLE = {
     "without a key": json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
     **{
         f"{name} is {value!r:.20}": json.dumps(waiting_notice(**{name: value})).encode()
-        for name, values in {
-            "on": [None, 5, []],
-            "mount": [None, {}],
-            "bucket": [None, 1.5],
-            "key": [None, ["outbox/a.txt"]],
-            "mark": [None, 1],
-            "give": [None, "form", 1],
-            "version": [3, {}],
-            "size": ["1234", 1.5, True],
-            "happened_at": ["2026", 10**20, 10**400, float("nan"), float("inf"), True],
-            "expires": ["20m", 1.5, False],
-            "download": [1, []],
-            "digest": [None, 1, "yes"],
-        }.items()
+        for name, values in WRONG_TYPES.items()
         for value in values
     },
 }
