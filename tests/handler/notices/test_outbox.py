@@ -17,8 +17,9 @@ import requests
 from standardwebhooks import Webhook
 
 from handler.config import Location
+from handler.notices import outbox as outbox_module
 from handler.notices.outbox import DEAD, Entry, Outbox
-from handler.oss import OssClient
+from handler.oss import OssClient, OssResponse
 from handler.times import Clock
 from local.oss.storage import Buckets
 from local.oss.storage.record import ObjectRecord
@@ -644,6 +645,48 @@ class TestObjectsThatAreDeleted:
         function.pass_time(60)
         function.tick()
         assert received_keys(hook) == Counter(["wide/drop/a.txt"])
+
+
+class TestNoticesThatGetNoLink:
+    """As where the role may not look at the objects of a mount with `check`: that is repaired, or not."""
+
+    STUCK = [f"wide/drop/{number}.txt" for number in range(6)]
+
+    @pytest.fixture(autouse=True)
+    def stuck(self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + "check = true\n" + notice(["ops"], mount="/drop/") + notice(["ops"])
+        forbidden = function.client.get(Location(BUCKET, "none"))._replace(status=403)
+        head = OssClient.head
+
+        def look(client: OssClient, location: Location, query: Any = None) -> OssResponse:
+            return forbidden if location.key.startswith("wide/drop/") else head(client, location, query)
+
+        monkeypatch.setattr(OssClient, "head", look)
+
+    def test_others_are_told(self, function: EventFunction, hook: Receiver) -> None:
+        function.invoke(created(*self.STUCK, "outbox/a.txt"))
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+    def test_others_behind_a_page_of_them_are_told(
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outbox_module, "PAGE", 5)
+        hook.default = respond(503)
+        function.invoke(created(*self.STUCK, "outbox/a.txt"))
+        hook.default, hook.received = respond(), []
+        for _ in range(3):
+            function.pass_time(60)
+            function.tick()
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+    def test_after_retry_for_they_are_dead_with_the_reason(self, function: EventFunction, hook: Receiver) -> None:
+        function.invoke(created(*self.STUCK))
+        for _ in range(5):
+            function.pass_time(86_400)
+            function.tick()
+        assert len(function.state_names("dead/")) == 6
+        assert set(dead_reasons(function).values()) == {"oss_unavailable"}
 
 
 class TestVersions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -124,6 +125,12 @@ Picky = Callable[[Refusal, list[str]], PickySink]
 def picky(function: EventFunction) -> Iterator[Picky]:
     with receiver() as hook:
         yield lambda refusal, bad: PickySink(function, hook, refusal, bad)
+
+
+@pytest.fixture(autouse=True)
+def dice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which notice is tried alone is the same in each run."""
+    monkeypatch.setattr(holding, "randbelow", random.Random(1).randrange)
 
 
 @pytest.fixture
