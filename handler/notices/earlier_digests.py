@@ -50,11 +50,11 @@ def _move_stream(outbox: Outbox, rule: NoticeRule, sink: str, name: str) -> None
     first = moved.get("entry", 0)
     if first > end:
         end, sent = first, 0
-    while entry := _document(state, f"{name}/entries/{end + 1}"):
+    waiting: list[Entry] = []
+    while document := _document(state, f"{name}/entries/{end + 1}"):
         end += 1
-        notices = entry["entries"]
-        waiting, sent = notices[sent:], max(0, sent - len(notices))
-        map_concurrently(lambda item: outbox.put(_entry(rule, sink, *item)), enumerate(waiting))
+        waiting += [_entry(rule, sink, len(waiting) + place, item) for place, item in enumerate(document["entries"])]
+    map_concurrently(outbox.put, waiting[sent:])
     state.write(f"{name}/moved", json.dumps({"entry": end}).encode())
 
 

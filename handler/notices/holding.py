@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from secrets import randbelow
 from typing import NamedTuple, TypeVar
@@ -77,11 +78,13 @@ class Holding:
                 self._bury(entry, refusal.code)
             else:
                 self._fault = refusal
-        failure = self._fault or self._end
+        failures = [error for error in (self._fault, self._end) if error is not None]
+        failures.sort(key=lambda error: not isinstance(error, DeliveryFailed))
+        failure = failures[0] if failures else None
         if isinstance(failure, DeliveryFailed):
             bury_overdue(self._turn, entries, self._sink.retry_for, failure.code)
         if failure is None or isinstance(failure, OutOfTime):
-            self._wait_for_pace()
+            self._wait(self._next_at - self._turn.clock.monotonic())
         if failure is not None:
             raise failure
 
@@ -188,8 +191,9 @@ class Holding:
             raise DeliveryFailed("internal_error", is_refused=True) from None
         self.accepted += 1
         for step in _steps(message):
-            self._lease.covers_try()  # marks may take longer than a try
             map_concurrently(self._mark, step)
+            with suppress(Problem):
+                self._lease.covers_try()  # marks may take longer than a try
 
     def _mark(self, item: Prepared) -> None:
         try:
@@ -199,23 +203,21 @@ class Holding:
             self._turn.tally.add("not_marked")
         self._turn.tally.settle(item.entry, "sent")
 
-    def _may_try(self) -> bool:
-        """Waits for the sink's pace; whether a whole try then fits into the time and the lease."""
-        self._wait_for_pace()
-        now = self._turn.clock.monotonic()
-        if now + TRY > self._turn.deadline or not self._lease.covers_try():
+    def _may_try(self, pause: float) -> bool:
+        """Waits for `pause` seconds and the sink's pace; whether a try then fits into the time and the lease."""
+        clock = self._turn.clock
+        pause = max(pause, self._next_at - clock.monotonic())
+        if clock.monotonic() + pause + TRY > self._turn.deadline:
             return False
-        self._next_at = now + self._kind.MIN_INTERVAL
+        self._wait(pause)
+        if not self._lease.covers_try():
+            return False
+        self._next_at = clock.monotonic() + self._kind.MIN_INTERVAL
         return True
 
-    def _wait_for_pace(self) -> None:
-        pause = self._next_at - self._turn.clock.monotonic()
+    def _wait(self, pause: float) -> None:
         if pause > 0:
             self._turn.clock.sleep(pause)
-
-    def _keep_lease(self) -> None:
-        if not self._lease.covers_try():
-            raise OutOfTime("There was no time to send the notices. They will be sent later.")
 
     def _bury(self, entry: Entry, code: str) -> None:
         try:

@@ -37,7 +37,7 @@ class Lease:
     def covers_try(self) -> bool:
         """Whether a try that begins now ends before the lease, which takes the next slot where necessary.
 
-        False also if the lease has ended, as after a pause of the whole instance: another one may have sent since.
+        False also if the lease has ended, as after a pause of the entire instance: another one may have sent since.
         """
         with self._lock:
             while True:

@@ -103,6 +103,7 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
     if isinstance(item, CreatedObject):
         mark, version, size, requested, download = item.mark, item.version, item.size, None, None
         on, bucket, key = "created", item.bucket, item.key
+        rules = config.notices
     else:
         mark, version, size, download = item.origin, None, None, item.download
         requested = links.read_expires(item.expires) if item.expires is not None else None
@@ -112,7 +113,8 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         if mount is None:
             return
         bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
-    for rule in config.notices:
+        rules = tuple(rule for rule in config.notices if rule.mount == mount)
+    for rule in rules:
         if rule.on == on and covers(config, rule.mount, bucket, key):
             lifetimes = [seconds for seconds in (requested, rule.expires) if seconds is not None]
             yield (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -62,8 +63,12 @@ class Outbox(NamedTuple):
 
     def entries(self, sink: str, folder: str = WAITING) -> list[Entry]:
         """The first `PAGE` entries of a sink in the order of their names: with one request, not read yet."""
-        listed = islice(self.state.list_folder(f"{folder}/{sink}/"), PAGE)
-        return [Entry(sink, found.name, found.age) for found in listed if found.name]
+        return list(islice(self.all_entries(sink, folder), PAGE))
+
+    def all_entries(self, sink: str, folder: str = WAITING) -> Iterator[Entry]:
+        """All entries of a sink in the order of their names, with one request for each `PAGE` that are used."""
+        listed = self.state.list_folder(f"{folder}/{sink}/")
+        return (Entry(sink, found.name, found.age) for found in listed if found.name)
 
     def put(self, entry: Entry, folder: str = WAITING) -> None:
         self.state.write(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
@@ -104,7 +109,10 @@ class Outbox(NamedTuple):
         self.delete(entry)
 
     def revive(self, entry: Entry) -> None:
-        """Makes a dead entry due again, under the same name; `retry_for` counts from now."""
+        """Makes a dead entry due again, under the same name; `retry_for` counts from now.
+
+        Only under the lease of its sink: otherwise a holder may bury it again before the dead copy is deleted.
+        """
         body = self.read(entry, DEAD)
         if body is not None:
             self.put(entry._replace(body=body))

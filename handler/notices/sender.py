@@ -130,7 +130,8 @@ class NoticeSender:
 
     def _serve_all(self, outbox: Outbox, due: Mapping[str, Sequence[Entry]]) -> None:
         """Serves sinks side by side, so that none waits for one that hangs."""
-        if not any(due.values()):
+        due = {name: entries for name, entries in due.items() if entries}
+        if not due:
             return
         try:
             keys = cache.current_keys(self._invocation)

@@ -53,15 +53,17 @@ def deliver(
     *,
     network: Network,
     clock: Clock,
-    may_try: Callable[[], bool],
+    may_try: Callable[[float], bool],
 ) -> None:
     """Sends one message until it is delivered. Raises `DeliveryFailed`, and `OutOfTime` where it was never sent.
 
-    `may_try` is called before each try, may pause for the sink's pace, and says whether a full try still ends in time.
+    `may_try` is called before each try: it pauses for so many seconds at least, and says whether a try then still ends
+    in time; without a pause if it does not.
     """
     code: str | None = None
+    pause = 0.0
     for number in range(TRIES):
-        if not may_try():
+        if pause > MAX_PAUSE or not may_try(pause):
             break
         post = kind.post(sink, message_id, notifications, clock.now())
         verdict, retry_after = _try(kind, sink, post, network)
@@ -71,9 +73,6 @@ def deliver(
         if verdict.outcome != "retry":
             raise DeliveryFailed(code, is_refused=verdict.outcome == "message_refused")
         pause = max(BACKOFF * 2**number + random.random() * JITTER, read_retry_after(retry_after, clock.now()))
-        if number == TRIES - 1 or pause > MAX_PAUSE:
-            break
-        clock.sleep(pause)
     if code is None:
         raise OutOfTime("The message was not sent: a try would not end in time. It will be retried.")
     raise DeliveryFailed(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from handler.notices.sinks import KINDS, Sink
 from handler.notices.sinks.client import CONNECT_TIMEOUT, TRY, Network
 from handler.notices.sinks.delivery import MAX_PAUSE, DeliveryFailed, OutOfTime, deliver, read_retry_after
-from tests.handler.notice_fixtures import WHSEC, FakeClock, Receiver, Responder, receiver, respond
+from handler.times import Clock
+from tests.handler.notice_fixtures import WHSEC, Receiver, Responder, receiver, respond
 from tests.handler.notices.test_messages import notification
 
 
@@ -24,17 +25,17 @@ def sink_at(url: str, kind: str = "webhook", *, allow_loopback: bool = True) -> 
 
 
 def attempt(
-    url: str,
-    network: Network | None = None,
-    *,
-    kind: str = "webhook",
-    loopback: bool = True,
-    may_try: Callable[[], bool] = lambda: True,
+    url: str, network: Network | None = None, *, kind: str = "webhook", loopback: bool = True, tries: int = 100
 ) -> tuple[str, list[float]]:
-    """The code of a delivery ("delivered" for success, with " refused" for a refused message), and its pauses, which
-    only the clock makes.
+    """The code of a delivery ("delivered" for success, with " refused" for a refused message), and the pauses that it
+    asked for before each of its tries but the first. It may try so many times.
     """
-    fake_clock = FakeClock()
+    pauses: list[float] = []
+
+    def may_try(pause: float) -> bool:
+        pauses.append(pause)
+        return len(pauses) <= tries
+
     try:
         deliver(
             KINDS[kind],
@@ -42,18 +43,12 @@ def attempt(
             "notice_EXAMPLE",
             (notification(),),
             network=network or Network(),
-            clock=fake_clock.clock(),
+            clock=Clock(),
             may_try=may_try,
         )
     except DeliveryFailed as error:
-        return error.code + " refused" * error.is_refused, fake_clock.pauses
-    return "delivered", fake_clock.pauses
-
-
-def times(number: int) -> Callable[[], bool]:
-    """May try so many times."""
-    answers = [True] * number
-    return lambda: bool(answers and answers.pop())
+        return error.code + " refused" * error.is_refused, pauses[1:]
+    return "delivered", pauses[1:]
 
 
 def raw(response: bytes, size: int = 100_000) -> Responder:
@@ -93,26 +88,15 @@ class TestBackoff:
     @pytest.mark.parametrize("tries", [1, 2, 4])
     def test_a_try_that_would_not_end_in_time_is_not_begun(self, hook: Receiver, tries: int) -> None:
         hook.default = respond(500)
-        code, pauses = attempt(hook.url, may_try=times(tries))
+        code, pauses = attempt(hook.url, tries=tries)
         assert (code, len(pauses), len(hook.received)) == ("status_500", tries, tries)
 
     def test_without_time_for_a_single_try_the_sink_has_not_failed(self, hook: Receiver) -> None:
         with pytest.raises(OutOfTime) as stopped:
-            attempt(hook.url, may_try=times(0))
+            attempt(hook.url, tries=0)
         assert stopped.value.code == "out_of_time"
         assert not isinstance(stopped.value, DeliveryFailed)
         assert hook.received == []
-
-    def test_each_try_asks_first_whether_it_may(self, hook: Receiver) -> None:
-        received_before: list[int] = []
-
-        def may_try() -> bool:
-            received_before.append(len(hook.received))
-            return True
-
-        hook.responses = [respond(500), respond(503)]
-        assert attempt(hook.url, may_try=may_try)[0] == "delivered"
-        assert received_before == [0, 1, 2]
 
 
 class TestStatuses:
@@ -244,7 +228,7 @@ class TestSlow:
     def test_a_response_that_does_not_arrive_is_not_waited_for(self, hook: Receiver) -> None:
         hook.default = lambda request: time.sleep(0.5)
         started = time.monotonic()
-        assert attempt(hook.url, self.NETWORK, may_try=times(2))[0] == "too_slow"
+        assert attempt(hook.url, self.NETWORK, tries=2)[0] == "too_slow"
         assert time.monotonic() - started < 1.5
 
     def test_a_dripping_head_is_cut_at_the_end_of_the_try(self, hook: Receiver) -> None:
@@ -257,7 +241,7 @@ class TestSlow:
 
         hook.default = drip
         started = time.monotonic()
-        assert attempt(hook.url, self.NETWORK, may_try=times(1))[0] == "too_slow"
+        assert attempt(hook.url, self.NETWORK, tries=1)[0] == "too_slow"
         assert time.monotonic() - started < 1
 
     def test_a_dripping_body_is_cut_and_success_for_a_webhook(self, hook: Receiver) -> None:
@@ -285,8 +269,8 @@ class TestSecrecy:
                 "notice_EXAMPLE",
                 (notification(),),
                 network=Network(),
-                clock=FakeClock().clock(),
-                may_try=lambda: True,
+                clock=Clock(),
+                may_try=lambda pause: True,
             )
         assert failed.value.code == "address_refused"
         assert "SECRET-PATH" not in repr(failed.value)

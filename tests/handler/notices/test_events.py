@@ -154,7 +154,7 @@ def test_an_internal_error_with_one_sink_does_not_affect_the_others(
 def test_an_invocation_without_an_id_is_a_new_one_each_time(function: EventFunction, request_id: str | None) -> None:
     function.toml = notice(["manifest"], on="message")
     for _ in range(2):
-        function.invoke(links("/outbox/a.txt"), request_id=request_id)  # type: ignore[arg-type]
+        function.invoke(links("/outbox/a.txt"), request_id=request_id)
     assert len(function.manifest_lines()) == 2
 
 
