@@ -584,9 +584,12 @@ class TestRulesThatChange:
             assert other.received == []
 
     @pytest.mark.parametrize("toml", ["", notice(["manifest"])], ids=["no rule", "only a sink in OSS"])
-    def test_to_when_no_rule_has_a_webhook_any_more(self, function: EventFunction, hook: Receiver, toml: str) -> None:
+    def test_to_while_no_rule_has_a_webhook(self, function: EventFunction, hook: Receiver, toml: str) -> None:
+        """The function has no rights to look at the outbox then."""
         self.wait(function, hook)
         function.toml = toml
+        assert function.tick().summary["waiting"] == {}
+        function.toml = ELSEWHERE
         self.send(function, hook)
 
     @pytest.mark.parametrize("after", ["1m", "1d", None])
@@ -650,7 +653,7 @@ class TestObjectsThatAreDeleted:
 class TestNoticesThatGetNoLink:
     """As where the role may not look at the objects of a mount with `check`: that is repaired, or not."""
 
-    STUCK = [f"wide/drop/{number}.txt" for number in range(6)]
+    STUCK = tuple(f"wide/drop/{number}.txt" for number in range(6))
 
     @pytest.fixture(autouse=True)
     def stuck(self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
