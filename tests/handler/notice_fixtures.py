@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,7 @@ from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
 from signer import Endpoint
+from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, base64url
 
@@ -72,6 +74,11 @@ def record(key: str = "outbox/a.txt", *, etag: str = "ETAG1", **changes: Any) ->
 def created(*keys: str, etag: str = "ETAG1") -> bytes:
     """The event of new objects."""
     return json.dumps({"events": [record(key, etag=etag) for key in keys or ("outbox/a.txt",)]}).encode()
+
+
+def created_at(timestamp: float, *keys: str) -> bytes:
+    """The event of objects that were written at a time, in Unix seconds."""
+    return json.dumps({"events": [record(key, eventTime=rfc3339(timestamp)) for key in keys]}).encode()
 
 
 def links(*paths: str) -> bytes:
@@ -130,6 +137,12 @@ def respond(status: int = 200, body: bytes = b"ok", **headers: str) -> Responder
         request.wfile.write(body)
 
     return responder
+
+
+def received_keys(hook: Receiver) -> Counter[str]:
+    """How often a webhook received the notice of each key."""
+    messages = [request.json["data"] for request in hook.received]
+    return Counter(entry["key"] for data in messages for entry in data.get("notices", [data]))
 
 
 @contextmanager
