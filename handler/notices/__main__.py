@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from secrets import token_hex
 from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
@@ -142,7 +141,7 @@ def _for_each(job: _Job, folder: str, func: Callable[[Entry], None], outcome: st
             for entry in job.outbox.all_entries(sink, folder):
                 entries.append(entry)
                 job.progress.show(f"{sink}: {len(entries)} {kind} notices listed")
-            lease = Lease(job.outbox.state, sink, token_hex(12))
+            lease = Lease(job.outbox.state, sink)
             try:
                 for start in range(0, len(entries), STEP):
                     if leased:

@@ -118,6 +118,7 @@ class Receiver:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        request.body = body  # type: ignore[attr-defined]
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
             self.received.append(ReceivedRequest(request.path, headers, body, time.time()))
@@ -178,9 +179,10 @@ class FakeClock:
         self.pauses: list[float] = []
         self.moved = 0.0
         self._lock = threading.Lock()
+        self._clock = Clock(lambda: time.time(), lambda: time.monotonic() + self.moved, self.sleep)
 
     def clock(self) -> Clock:
-        return Clock(now=lambda: time.time(), monotonic=lambda: time.monotonic() + self.moved, sleep=self.sleep)
+        return self._clock
 
     def sleep(self, seconds: float) -> None:
         with self._lock:
@@ -343,5 +345,6 @@ def event_function(folder: Path) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
         state._probed.clear()
+        state._ahead.clear()
         earlier_digests._moved.clear()
         yield EventFunction(folder, ends)

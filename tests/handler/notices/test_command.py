@@ -162,17 +162,17 @@ class TestList:
     def test_what_cannot_be_read_is_counted(self, cli: NoticesCli) -> None:
         outbox = cli.outbox
         for number, body in enumerate((b"not JSON", b"[1]", b'{"reason": 5}', b"")):
-            outbox.put(Entry("ops", f"odd name {number}", 0.0, body), DEAD)
-        outbox.put(Entry("ops", "odd name", 0.0, b"not JSON"))
+            outbox.put(Entry("ops", f"odd name {number}", body=body), DEAD)
+        outbox.put(Entry("ops", "odd name", body=b"not JSON"))
         lines = cli.run("list").out.splitlines()
         assert lines[1].startswith("  waiting: 1, the oldest for ")
         assert lines[2:] == ["  dead: 4 (unreadable: 4)"]
 
     def test_the_reason_of_a_foreign_object_cannot_control_a_terminal_or_fill_it(self, cli: NoticesCli) -> None:
-        cli.outbox.put(Entry("ops\u202e", "1", 0.0, json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode()), DEAD)
+        cli.outbox.put(Entry("ops", "1", body=json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode()), DEAD)
         result = cli.run("list")
         assert all(line.isprintable() and len(line) < 100 for line in result.out.splitlines())
-        assert result.out.startswith("ops\\u202e:\n  dead: 1 (\\x1b[2Jxxx")
+        assert result.out.startswith("ops:\n  dead: 1 (\\x1b[2Jxxx")
 
     def test_what_waits_is_counted_up_to_1000(self, cli: NoticesCli) -> None:
         cli.add("ops", 1001)
@@ -278,7 +278,7 @@ class TestRetry:
             assert cli.run("list").out == "ops:\n  dead: 1 (status_500: 1)\n"
 
     def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli) -> None:
-        cli.outbox.put(Entry("ops", "odd", 0.0, b"not JSON"), DEAD)
+        cli.outbox.put(Entry("ops", "odd", body=b"not JSON"), DEAD)
         with receiver() as hook:
             cli.function.add_sink("ops", hook)
             cli.function.toml = notice(["ops"])
@@ -331,7 +331,7 @@ class TestRetry:
         cli.add("ops", 1, DEAD)
         state = cli.function.state()
         state.now()
-        holder = Lease(state, "ops", "another")
+        holder = Lease(state, "ops")
         assert holder.take()
         assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
         assert 0 < cli.function.clock.moved <= SLOT + 2

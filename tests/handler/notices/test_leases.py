@@ -64,11 +64,11 @@ def go_to(function: EventFunction, phase: float) -> None:
     function.pass_time((phase - time.time()) % SLOT)
 
 
-def instance(function: EventFunction, nonce: str = "a") -> Lease:
+def instance(function: EventFunction) -> Lease:
     """An instance that knows the time of OSS and holds nothing yet."""
     state = function.state()
-    state.now()
-    return Lease(state, "ops", nonce)
+    state.read("probe")
+    return Lease(state, "ops")
 
 
 def slot_names(function: EventFunction) -> list[str]:
@@ -86,38 +86,38 @@ class TestSlots:
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = state_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
-        assert Lease(state, "ops", "a").take()
+        assert Lease(state, "ops").take()
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
         go_to(function, 10)
         state = function.state()
         state.now()
-        assert Lease(state, "ops", "a").take()
-        assert Lease(state, "chat", "b").take()
+        assert Lease(state, "ops").take()
+        assert Lease(state, "chat").take()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
         go_to(function, 1.5)
-        assert instance(function, "a").take()
-        assert not instance(function, "b").take()
+        assert instance(function).take()
+        assert not instance(function).take()
         go_to(function, 27)
-        assert not instance(function, "b").take()
+        assert not instance(function).take()
         function.pass_time(6)
-        assert instance(function, "b").take()
+        assert instance(function).take()
 
     def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
         go_to(function, 20)
-        first = instance(function, "a")
+        first = instance(function)
         assert first.take()
         assert first.covers_try()
         assert len(slot_names(function)) == 2
         first.release()
         assert slot_names(function) == []
-        assert instance(function, "b").take()
+        assert instance(function).take()
 
     def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
         go_to(function, 20)
-        first, second = instance(function, "a"), instance(function, "b")
+        first, second = instance(function), instance(function)
         assert first.take()
         assert not second.take()
         assert not second.take()
@@ -175,7 +175,7 @@ class TestBoundaries:
 
     @pytest.mark.parametrize("phase", [28.2, 28.9, 29.3, 29.7, 29.95, 29.999, 0.001, 0.3])
     def test_of_two_instances_at_most_one_may_send(self, function: EventFunction, phase: float) -> None:
-        held = [instance(function, str(number)) for number in range(4)]
+        held = [instance(function) for number in range(4)]
         go_to(function, phase)
         gate, covered = threading.Barrier(4), list[bool]()
 
@@ -239,12 +239,12 @@ class TestAnswersThatAreLost:
         with unsteady_oss(function.url, 0) as (url, proxy):
             self.proxy = proxy
 
-            def start(*fates: str, nonce: str = "a") -> Lease:
+            def start(*fates: str) -> Lease:
                 through_proxy = oss.client_at(Endpoint.path_style(url, REGION), KEYS)
                 state = state_at(through_proxy, Location(BUCKET, STATE), function.clock.clock())
                 proxy._deck = list(reversed(["passed", *fates, *["passed"] * 50]))
-                state.now()
-                return Lease(state, "ops", nonce)
+                state.read("probe")
+                return Lease(state, "ops")
 
             go_to(function, 5)
             yield start
@@ -256,14 +256,14 @@ class TestAnswersThatAreLost:
         self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
     ) -> None:
         assert unsteady(fate).take()
-        assert not instance(function, "b").take()
+        assert not instance(function).take()
 
     @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after"])
     def test_it_is_not_ours_if_another_one_has_it(
         self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
     ) -> None:
-        assert instance(function, "b").take()
-        assert not unsteady(fate, nonce="a").take()
+        assert instance(function).take()
+        assert not unsteady(fate).take()
 
     @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
     def test_it_is_taken_again_if_it_never_arrived(
@@ -280,9 +280,9 @@ class TestAnswersThatAreLost:
         assert held.take()
         held.release()
         assert len(slot_names(function)) == 1
-        assert not unsteady(nonce="the same instance again").take()
+        assert not unsteady().take()
         function.pass_time(SLOT)
-        assert unsteady(nonce="later").take()
+        assert unsteady().take()
 
     @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "dropped before"])
     def test_a_deletion_is_never_sent_twice(
@@ -301,7 +301,7 @@ class TestAnswersThatAreLost:
         held = unsteady("passed", "forwarded late")
         assert held.take()
         held.release()
-        holders = [number for number in range(40) if instance(function, str(number)).take()]
+        holders = [number for number in range(40) if instance(function).take()]
         self.proxy.settle()
         assert len(holders) <= 1
         assert len(slot_names(function)) == len(holders)
@@ -329,7 +329,7 @@ class TestKilledWhileHolding:
             assert held.covers_try()
             function.pass_time(0.25)
         taken_at = time.time()
-        while not instance(function, "b").take():
+        while not instance(function).take():
             function.pass_time(0.25)
         assert time.time() - taken_at <= 47 + 2  # both instances know the time within a second
 
@@ -345,8 +345,8 @@ class TestAHolderThatStalls:
         is_first = threading.Lock()
         config = function.config
 
-        def init(self: Lease, state: State, sink: str, nonce: str) -> None:
-            original_init(self, state, sink, nonce)
+        def init(self: Lease, state: State, sink: str) -> None:
+            original_init(self, state, sink)
             made.append(self)
 
         def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
