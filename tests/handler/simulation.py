@@ -122,7 +122,7 @@ class MemoryOss:
                     modified = rfc3339(self.objects[key].modified)
                     entries.append(
                         f"<Contents><Key>{quote(key)}</Key><LastModified>{modified}</LastModified>"
-                        '<ETag>"0"</ETag></Contents>'
+                        f'<ETag>"0"</ETag><Size>{len(self.objects[key].body)}</Size></Contents>'
                     )
                     position += 1
             prefixes = [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]
