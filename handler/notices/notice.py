@@ -23,12 +23,12 @@ from ..errors import HandlerError, Problem
 from ..keys import cache
 from ..oss import head_object
 from ..paths import check_path, path_fault
+from .outbox import MAX_BYTES
 from .sinks import Notification
 from .sources import CreatedObject, RequestedLink
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
 DEFAULT_SHARE = 7 * 86_400  # seconds
-MAX_BYTES = 16 * 1024  # of a notice as JSON; a key and a file name are far smaller
 
 
 class NotLinkable(HandlerError):

@@ -23,7 +23,7 @@ from ..state import PAGE, State
 
 WAITING, DEAD, DONE = "outbox", "dead", "done"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
-MAX_BYTES = 16 * 1024  # of an entry
+MAX_BYTES = 16 * 1024  # of an entry; its key and file name are far smaller
 MARKS = 3  # tries to mark what was sent
 
 _NAME = re.compile(r"(?P<due>[0-9]{10})-[0-9]+-(?P<id>[0-9a-f]{32})")
