@@ -1,15 +1,20 @@
-"""docs/api.md and docs/uploads.md: every command works unchanged with the local stack."""
+"""docs/api.md and docs/uploads.md: every command works unchanged with the local stack. README.md: its code works."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.e2e.system import Requires, System
+import signer
+from handler.config.load import load
+from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tests.e2e.upload_system import KEY, stored_objects
 
 pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.upload_fixtures")
@@ -59,3 +64,117 @@ def test_the_commands_of_api_md(upload_system: System, requires: Requires, tmp_p
 def test_links_between_pages_exist(page: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text("utf-8")):
         assert (DOCS / target).is_file(), target
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of the README with a language, or "" for those without one."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", readme) if name == language]
+
+
+def commands(program: str) -> list[list[str]]:
+    """The arguments of each command of the README that runs a program."""
+    lines = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
+    return [arguments for name, *arguments in lines if name == program]
+
+
+def without_what_varies(output: str) -> str:
+    """Ports, times, signed parameters and random names differ in each run of the demonstration."""
+    for pattern, replacement in (
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"\?(?:…|x-oss-credential=)[^\s\"]*&x-oss-signature=REDACTED", "?LINK"),
+        (r"\d{4}-\d\d-\d\dT[\d:]+Z", "TIME"),
+        (r'("id": "|/-/shares/|notice_|"request_id":")[\w-]+', r"\1ID"),
+        (r'("milliseconds":)[\d.]+', r"\1DURATION"),
+    ):
+        output = re.sub(pattern, replacement, output)
+    return output.strip()
+
+
+def test_the_demonstration_prints_what_the_readme_shows() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    excerpt, everything = (without_what_varies(block) for block in blocks("")[:2])
+    assert without_what_varies(process.stdout) == everything
+    lines = iter(everything.splitlines())
+    assert len(excerpt.splitlines()) == 6
+    assert all(line in lines for line in excerpt.splitlines())
+
+
+def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    assert len(code.splitlines()) == 4
+    credentials = signer.Credentials("LTAI5tEXAMPLE", "EXAMPLE")
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", credentials.access_key_id)
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", credentials.access_key_secret)
+    monkeypatch.delenv("OSS_SESSION_TOKEN", raising=False)
+    exec(code, {})
+    url, _, expiry = capsys.readouterr().out.partition(" ")
+    assert signer.verify("GET", url, credentials=credentials).faults == ()
+    assert "/reports/q3.pdf?" in url
+    assert expiry.endswith("+00:00\n")
+
+
+def test_the_commands_of_the_readme_sign_list_and_explain(system: System, tmp_path: Path) -> None:
+    system.put("reports/q3.pdf", b"the report")
+    keys, stack = system.stack.credentials, system.stack
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OSS_ACCESS_KEY_ID": keys.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": keys.access_key_secret,
+        "OSS_SESSION_TOKEN": keys.security_token or "",
+    }
+
+    def fc_presign(arguments: list[str], given: str = "") -> str:
+        local = ["--endpoint", stack.oss_url, "--path-style"] if "--region" in arguments else []
+        process = subprocess.run(
+            [sys.executable, "-m", "signer", *arguments, *local],
+            cwd=tmp_path,
+            env=environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stdout
+
+    sign, bulk, explain = commands("fc-presign")
+    url = fc_presign(sign)
+    assert requests.get(url.strip(), timeout=TIMEOUT).content == b"the report"
+    fc_presign(bulk)
+    assert "q3.pdf" in (tmp_path / "links.html").read_text("utf-8")
+    assert "reports/q3.pdf" in fc_presign(explain, url)
+
+
+def test_the_requests_of_the_readme(system: System, requires: Requires) -> None:
+    curl = requires("curl")
+    system.put("exampledir/exampleobject.txt", b"the object")
+    outputs = []
+    for arguments in commands("curl"):
+        here = [argument.replace("http://127.0.0.1:9000", system.stack.http_url) for argument in arguments]
+        assert here != arguments
+        process = subprocess.run([curl, "-fsS", *here], capture_output=True, text=True, timeout=TIMEOUT)
+        assert process.returncode == 0, process.stderr
+        outputs.append(process.stdout)
+    assert outputs[0] == "the object"
+    assert '"expires_in": 900' in outputs[1]
+
+
+def test_the_targets_of_make_in_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    targets = {arguments[0] for arguments in commands("make")} | set(re.findall(r"`make (\w+)", readme))
+    assert {"demo", "run", "help", "doctor"} <= targets
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    known = {name for names in re.findall(r"(?m)^([a-z][\w -]*):", makefile) for name in names.split()}
+    assert targets <= known
+
+
+def test_the_links_toml_of_the_readme_is_valid(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    path = tmp_path / "links.toml"
+    path.write_text(example, encoding="utf-8")
+    config = load(str(path), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
+    assert [mount.path for mount in config.mounts] == ["/exampledir/"]
