@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -229,3 +230,35 @@ def test_every_command_of_the_documents_has_a_target() -> None:
     commands -= {"pip", "venv"}
     assert "deploy.doctor" in commands
     assert {command for command in commands if f"python -m {command}" not in recipes} == set()
+
+
+MISSING = [
+    ("deploy.check", "make check"),
+    ("deploy.policies", "make policies"),
+    ("deploy.doctor", "make doctor"),
+    ("deploy.build", "make build"),
+    ("deploy.locks", "make lock"),
+    ("handler.notices", "make notices"),
+    ("handler.keys", "make keys"),
+]
+
+
+@pytest.mark.parametrize(("command", "target"), MISSING)
+def test_a_command_whose_packages_are_missing_names_the_target_that_installs_them(
+    command: str, target: str, tmp_path: Path
+) -> None:
+    arguments = ["--keys", "oss://examplebucket/keys.json", "show"] if command == "handler.keys" else []
+    key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE", "LINK_REGION": "cn-hangzhou"}
+    process = subprocess.run(
+        [sys.executable, "-S", "-m", command, *arguments],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert re.fullmatch(
+        rf"python -m {command}: [Tt]he Python package \w+ is not installed\. Run {target}\b.*\n", process.stderr
+    )
