@@ -106,16 +106,16 @@ clean:
 # The file `unfinished` marks a virtual environment whose first installation did not end: it is created again.
 $(VENV)/%.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
-	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…"; exit 1; }
+	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@test ! -e $(VENV)/unfinished || rm -rf $(VENV)
 	@test -x $(BIN)/python || { \
 	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	    { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again."; exit 1; }; \
-	  echo "Creating $(VENV) …"; mkdir -p $(VENV) && touch $(VENV)/unfinished || exit 1; \
-	  output=$$($(PYTHON) -m venv $(VENV) 2>&1) || { echo "$$output" | tail -n 1; exit 1; }; }
+	    { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }; \
+	  echo "Creating $(VENV) …" >&2; mkdir -p $(VENV) && touch $(VENV)/unfinished || exit 1; \
+	  output=$$($(PYTHON) -m venv $(VENV) 2>&1) || { echo "$$output" | tail -n 1 >&2; exit 1; }; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
-	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again."; exit 1; }
-	@echo "Installing the packages for $* …"
+	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again." >&2; exit 1; }
+	@echo "Installing the packages for $* …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@rm -f $(VENV)/unfinished
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))

@@ -38,7 +38,10 @@ esac
 
 
 class Run(NamedTuple):
+    """A run of make: `output` is both its standard output, which is `out`, and its standard error."""
+
     status: int
+    out: str
     output: str
     calls: list[str]
 
@@ -57,13 +60,12 @@ class Project(NamedTuple):
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", **variables},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             timeout=60,
             start_new_session=True,
         )
-        return Run(process.returncode, process.stdout, calls.read_text().splitlines())
+        return Run(process.returncode, process.stdout, process.stdout + process.stderr, calls.read_text().splitlines())
 
 
 @pytest.fixture
@@ -108,6 +110,12 @@ def test_packages_are_installed_once(project: Project) -> None:
     assert "-m venv .venv" in first.calls
     assert any(call.startswith("-m pip install") for call in first.calls)
     assert second.calls == ["-m deploy.build s.yaml"]
+
+
+def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
+    run = project.make("policies", "FORMAT=commands")
+    assert (run.status, run.out) == (0, "")
+    assert "Creating .venv" in run.output
 
 
 def test_a_virtual_environment_that_was_interrupted_is_created_again(project: Project) -> None:

@@ -320,7 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     arguments.add_issuer_options(add)
     command("remove-issuer", _remove_issuer, "Remove an issuer of tokens.").add_argument("iss", metavar="ISS")
     add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
-    add.add_argument("name", metavar="NAME", type=identifier, help="the name by which to in links.toml names it")
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
     arguments.add_sink_options(add, tuple(KINDS))
     command("remove-sink", _remove_sink, "Remove a sink.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")

@@ -32,7 +32,7 @@ def add_issuer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sink_options(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
-    parser.add_argument("--kind", required=True, choices=kinds)
+    parser.add_argument("--kind", required=True, choices=kinds, help="what receives the notices")
     parser.add_argument("--url", required=True, help="its address, which is a secret; - for a line of standard input")
     parser.add_argument("--secret", help="the secret that signs its messages, or - for a line of standard input")
     parser.add_argument("--retry-for", metavar="DURATION", help="how long a notice is retried, 1h to 30d (default: 3d)")
