@@ -119,6 +119,13 @@ class Delivery(NamedTuple):
     objects: frozenset[str]
 
 
+class Kill(NamedTuple):
+    """An instance was killed at `at` (Unix seconds), while it ran an event or while it waited for one."""
+
+    at: float
+    is_busy: bool
+
+
 class Outage(NamedTuple):
     """OSS was killed and started again (Unix seconds)."""
 
@@ -132,7 +139,7 @@ class Record:
 
     submitted: dict[str, float] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
-    kills: dict[int, float] = field(default_factory=dict)
+    kills: dict[int, Kill] = field(default_factory=dict)
     outages: list[Outage] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)  # of failed invocations
     tries: int = 0  # of the event that was run most often
@@ -143,7 +150,7 @@ class Record:
 
     @property
     def last_kill(self) -> float:
-        return max([*self.kills.values(), *(outage.ended for outage in self.outages)])
+        return max([*(kill.at for kill in self.kills.values()), *(outage.ended for outage in self.outages)])
 
 
 class Inbox:
@@ -253,40 +260,49 @@ class Oss:
 class Instance:
     """One instance of the function at a time: a new process with a new number follows one that was killed."""
 
-    def __init__(self, start: Callable[[int], Child], number: Callable[[], int]) -> None:
+    def __init__(self, start: Callable[[], tuple[int, Child]]) -> None:
         self._start = start
-        self._next_number = number
         self._child: Child | None = None
         self._number = 0
         self._lock = threading.Lock()
         self.is_busy = False
 
-    def invoke(self, request: bytes) -> dict[str, Any] | None:
-        """The response to an event, None if the instance was killed."""
+    def start(self) -> None:
+        """Starts a process, if there is none, and waits until it is ready for events."""
         with self._lock:
             if self._child is None:
-                self._number = self._next_number()
-                self._child = self._start(self._number)
+                self._number, self._child = self._start()
+                self._child.read()
+
+    def invoke(self, request: bytes) -> dict[str, Any] | None:
+        """The response to an event, None if the instance was killed."""
+        self.start()
+        with self._lock:
             child = self._child
-            child.write(request)
-            self.is_busy = True
+            self.is_busy = child is not None
+        if child is None:  # killed since
+            return None
+        child.write(request)
         line = child.read()
         with self._lock:
             self.is_busy = False
-            if not line:
-                child.close()
-                self._child = None
-                return None
-        response: dict[str, Any] = json.loads(line)
-        return response
+            if line:
+                response: dict[str, Any] = json.loads(line)
+                return response
+            child.close()
+            self._child = None
+            return None
 
-    def kill(self, kills: dict[int, float]) -> bool:
-        """Kills the process while it runs an event, and notes when. False if it runs none."""
+    def kill(self, kills: dict[int, Kill]) -> bool:
+        """Kills the process, and notes when. False if there is none."""
         with self._lock:
-            if not self.is_busy or self._child is None or self._number in kills:
+            if self._child is None or self._number in kills:
                 return False
-            kills[self._number] = time.time()
+            kills[self._number] = Kill(time.time(), self.is_busy)
             self._child.kill()
+            if not self.is_busy:
+                self._child.close()
+                self._child = None
             return True
 
     def close(self) -> None:
@@ -314,7 +330,7 @@ class Function:
         self._numbers = iter(range(1, 1_000_000))
         self._changed = threading.Condition()
         self._is_closed = threading.Event()
-        self.instances = [Instance(self._start, lambda: next(self._numbers)) for _ in range(count)]
+        self.instances = [Instance(self._start) for _ in range(count)]
         self._threads = [threading.Thread(target=self._run, args=(each,), daemon=True) for each in self.instances]
         for thread in self._threads:
             thread.start()
@@ -344,8 +360,9 @@ class Function:
         for instance in self.instances:  # one that was being started
             instance.close()
 
-    def _start(self, number: int) -> Child:
+    def _start(self) -> tuple[int, Child]:
         """An instance with its own keys document, so that its messages carry its number."""
+        number = next(self._numbers)
         sinks: dict[str, dict[str, Any]] = {}
         for name, kind in SINKS.items():
             url = f"{self._inbox.url}/{name}/{number}"
@@ -353,9 +370,10 @@ class Function:
         share = [{"id": "k1", "secret": base64.urlsafe_b64encode(b"s" * 32).rstrip(b"=").decode()}]
         keys = self._folder / f"keys-{number}.json"
         keys.write_text(json.dumps({"version": 1, "share": share, "api": [], "jwt": [], "sinks": sinks}))
-        return Child(self.log, "instance", str(self._links), str(keys), self._oss.url)
+        return number, Child(self.log, "instance", str(self._links), str(keys), self._oss.url)
 
     def _run(self, instance: Instance) -> None:
+        instance.start()
         while (job := self._queue.get()) is not None and not self._is_closed.is_set():
             began = time.monotonic()
             request = {"event": job.event.decode(), "request_id": job.request_id}
@@ -374,6 +392,7 @@ class Function:
             timer = threading.Timer(RETRY_AFTER, self._queue.put, (job._replace(tries=job.tries + 1),))
             timer.daemon = True
             timer.start()
+            instance.start()
 
 
 class Experiment:
@@ -429,10 +448,10 @@ class Experiment:
         while not all(future.done() for future in running):
             if time.time() >= next_report:
                 next_report += 30
-                record = self.record
+                record, seconds = self.record, round(time.time() - began)
                 self._report(
-                    f"{round(time.time() - began)} s: {len(record.submitted)} objects, {len(record.deliveries)} messages, "
-                    f"{len(record.kills)} instances and {len(record.outages)} OSS killed, {self._function.pending} events"
+                    f"{seconds} s: {len(record.submitted)} objects, {len(record.deliveries)} messages, killed: "
+                    f"{len(record.kills)} instances, {len(record.outages)} OSS; {self._function.pending} events"
                 )
             time.sleep(0.2)
             for future in running:
@@ -480,10 +499,11 @@ class Experiment:
             self._function.submit(TIMER_EVENT)
 
     def _kill_instance(self) -> None:
-        """Kills one of those that run an event; if none does, looks again after a random pause."""
+        """Kills every second time one that runs an event, if necessary after random pauses; otherwise any instance."""
+        only_busy = self._chance.random() < 0.5
         while not self._ended.is_set():
-            busy = [instance for instance in self._function.instances if instance.is_busy]
-            if busy and self._chance.choice(busy).kill(self.record.kills):
+            instances = [each for each in self._function.instances if each.is_busy or not only_busy]
+            if instances and self._chance.choice(instances).kill(self.record.kills):
                 return
             time.sleep(self._chance.uniform(0, 0.1))
 
@@ -506,9 +526,7 @@ class Experiment:
 
 
 @contextmanager
-def experiment(
-    scale: Scale, seed: int, folder: Path, report: Callable[[str], None] = print
-) -> Iterator[Experiment]:
+def experiment(scale: Scale, seed: int, folder: Path, report: Callable[[str], None] = print) -> Iterator[Experiment]:
     """Ends every process at the end of the block."""
     started = Experiment(scale, random.Random(seed), folder, report)
     try:
@@ -549,6 +567,7 @@ def _instance(links_toml: str, keys: str, oss_url: str) -> None:
         access_key_secret=KEYS.access_key_secret,
         security_token=KEYS.security_token,
     )
+    print("ready", file=answers, flush=True)
     for line in _lines():
         request = json.loads(line)
         context = SimpleNamespace(
@@ -558,8 +577,7 @@ def _instance(links_toml: str, keys: str, oss_url: str) -> None:
             response = events.answer(request["event"], context, lambda: config, network=Network(), clock=Clock())
         except HandlerError as error:
             response = {"code": error.code}
-        answers.write(json.dumps(response) + "\n")
-        answers.flush()
+        print(json.dumps(response), file=answers, flush=True)
 
 
 def _serve_oss(root: str, port: str) -> None:
@@ -574,4 +592,5 @@ def _serve_oss(root: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    {"instance": _instance, "oss": _serve_oss}[sys.argv[1]](*sys.argv[2:])
+    _role, *_arguments = sys.argv[1:]
+    _instance(*_arguments) if _role == "instance" else _serve_oss(*_arguments)

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.handler.notices.kills import SINKS, Delivery, Outage, Record, Scale, experiment
+from handler.notices.sinks import KINDS
+from tests.handler.notices.kills import SINKS, WINDOW, Delivery, Kill, Outage, Record, Scale, experiment
 
 # After a message arrived: seconds until the sink has answered and all its notices are marked, on a busy machine.
 MARKING = 10.0
+PACED, LATE = 20, 3.0  # messages that keep their sink's pace, of which the first may arrive that many seconds late
 BUFFERED = 1.0  # seconds that a message of a killed instance is still on its way
 
 FULL = Scale(objects=2000, instance_kills=200, oss_kills=40, seconds=720)
@@ -58,7 +60,7 @@ def causes_of(record: Record, delivery: Delivery) -> Iterator[int | Outage]:
         if outage.began <= delivery.at + MARKING and delivery.at <= outage.ended:
             yield outage
     killed = record.kills.get(delivery.instance)
-    if killed is not None and delivery.at - BUFFERED <= killed <= delivery.at + MARKING:
+    if killed is not None and delivery.at - BUFFERED <= killed.at <= delivery.at + MARKING:
         yield delivery.instance
 
 
@@ -66,10 +68,7 @@ def faults(record: Record) -> list[str]:
     """What contradicts the guarantee, as sentences."""
     notices = by_notice(record)
     sentences = [
-        f"lost: {name} at {sink}"
-        for name in record.submitted
-        for sink in SINKS
-        if (sink, name) not in notices
+        f"lost: {name} at {sink}" for name in record.submitted for sink in SINKS if (sink, name) not in notices
     ]
     in_flight: dict[tuple[str, int], set[Delivery]] = defaultdict(set)
     for repeat in repeats(record):
@@ -80,6 +79,12 @@ def faults(record: Record) -> list[str]:
     for (sink, instance), messages in in_flight.items():
         if len(messages) > SINKS[sink].parallel:
             sentences.append(f"{len(messages)} messages to {sink} repeated for the kill of instance {instance}")
+    for sink, kind in SINKS.items():
+        interval = KINDS[kind.kind].MIN_INTERVAL
+        times = sorted(delivery.at for delivery in record.deliveries if delivery.sink == sink)
+        paces = [later - at for at, later in zip(times, times[PACED:], strict=False)]
+        if interval and min(paces, default=PACED * interval) < PACED * interval - LATE:
+            sentences.append(f"too fast: {PACED} messages to {sink} in {min(paces):.1f} s")
     sentences += [f"left: {name}" for name in record.left if name.split("/")[0] in ("outbox", "dead")]
     sentences += [f"internal error: {line['fault']}" for line in record.log if "fault" in line]
     return sentences
@@ -96,26 +101,33 @@ def waits(record: Record) -> dict[tuple[str, str], float]:
 
 def summary(record: Record) -> str:
     causes: Counter[tuple[str, str]] = Counter()
+    met: set[int] = set()
     messages: dict[Outage, set[Delivery]] = defaultdict(set)
     for repeat in repeats(record):
         kind = "OSS" if isinstance(repeat.cause, Outage) else "an instance" if repeat.cause else "nothing"
         causes[repeat.first.sink, kind] += 1
         if isinstance(repeat.cause, Outage):
             messages[repeat.cause].add(repeat.first)
+        elif repeat.cause is not None:
+            met.add(repeat.cause)
     counts = ", ".join(f"{sink} {count} for {kind}" for (sink, kind), count in sorted(causes.items()))
+    arrived = by_notice(record)
     overall = max(
-        deliveries[0].at - record.submitted[name] - (60 if sink == "digest" else 0)
-        for (sink, name), deliveries in by_notice(record).items()
+        deliveries[0].at - record.submitted[name] - (WINDOW if sink == "digest" else 0)
+        for (sink, name), deliveries in arrived.items()
     )
+    most = max(map(len, messages.values()), default=0)
     after = waits(record)
     return (
-        f"{len(record.submitted)} objects, {len(SINKS)} sinks, {len(record.deliveries)} messages; "
-        f"killed: {len(record.kills)} instances at work, {len(record.outages)} OSS; "
-        f"repeated: {causes.total()} of {len(by_notice(record))} notices ({counts}), "
-        f"at most {max(map(len, messages.values()), default=0)} messages for one kill of OSS; "
-        f"waiting at the last kill: {len(after)}, the longest for {max(after.values(), default=0):.0f} s after it; "
-        f"longest wait in all {overall:.0f} s; an event was run {record.tries} times at most, "
-        f"for {record.longest:.0f} s at most; failed: {dict(record.codes)}"
+        f"{len(record.submitted)} objects, {len(SINKS)} sinks, {len(record.deliveries)} messages\n"
+        f"  killed: {len(record.kills)} instances ({sum(kill.is_busy for kill in record.kills.values())} at work; "
+        f"{len(met)} between a message and its mark), {len(record.outages)} OSS ({len(messages)} before a mark)\n"
+        f"  repeated: {sum(causes.values())} of {len(arrived)} notices ({counts}); "
+        f"for one kill of OSS {most} messages at most\n"
+        f"  waiting at the last kill: {len(after)}, the longest for {max(after.values(), default=0):.0f} s after it; "
+        f"longest wait of all: {overall:.0f} s\n"
+        f"  an event was run {record.tries} times at most, for {record.longest:.0f} s at most; "
+        f"failed invocations: {dict(record.codes)}"
     )
 
 
@@ -134,7 +146,7 @@ def test_kills_lose_nothing_and_repeat_only_what_they_met(
     report(f"\n  KILLS_SEED={seed}")
     with experiment(scale, seed, tmp_path, report) as started:
         record = started.run()
-    report(summary(record) + f"; {time.time() - began:.0f} s in all")
+    report(f"{summary(record)}\n  {time.time() - began:.0f} s in all")
     assert not faults(record), "\n".join(faults(record)[:50])
     assert len(record.submitted) == scale.objects
     assert (len(record.kills), len(record.outages)) == (scale.instance_kills, scale.oss_kills)
@@ -160,9 +172,9 @@ REPEATED = (ONE, ONE._replace(instance=2, at=140.0))
     "record",
     [
         everywhere(ONE),
-        everywhere(*REPEATED, kills={1: 100.2}),
+        everywhere(*REPEATED, kills={1: Kill(100.2, True)}),
         everywhere(*REPEATED, outages=[Outage(99.0, 101.0)]),
-        everywhere(*REPEATED, ONE._replace(instance=3, at=180.0), kills={1: 100.2, 2: 140.1}),
+        everywhere(*REPEATED, ONE._replace(instance=3, at=180.0), kills={1: Kill(100.2, True), 2: Kill(140.1, True)}),
     ],
 )
 def test_a_repeat_for_each_kill_is_no_fault(record: Record) -> None:
@@ -174,16 +186,22 @@ def test_a_repeat_for_each_kill_is_no_fault(record: Record) -> None:
     [
         (everywhere(), "lost"),
         (everywhere(*REPEATED), "repeated although"),
-        (everywhere(*REPEATED, kills={1: 150.0}), "repeated although"),
-        (everywhere(*REPEATED, kills={2: 140.0}), "repeated although"),
+        (everywhere(*REPEATED, kills={1: Kill(150.0, True)}), "repeated although"),
+        (everywhere(*REPEATED, kills={2: Kill(140.0, True)}), "repeated although"),
         (everywhere(*REPEATED, outages=[Outage(130.0, 131.0)]), "repeated although"),
-        (everywhere(*REPEATED, ONE._replace(at=180.0), kills={1: 100.2}), "repeated although"),
+        (everywhere(*REPEATED, ONE._replace(at=180.0), kills={1: Kill(100.2, True)}), "repeated although"),
         (everywhere(ONE, left=["outbox/webhook/0000000001-000000-0"]), "left"),
         (everywhere(ONE, log=[{"fault": "KeyError"}]), "internal error"),
     ],
 )
 def test_the_experiment_finds(record: Record, fault: str) -> None:
     assert [sentence.startswith(fault) for sentence in faults(record)] == [True]
+
+
+def test_the_experiment_finds_robots_that_are_too_fast() -> None:
+    for interval, is_fault in ((3.0, False), (2.8, True)):
+        sent = [Delivery("dingtalk", 1, 100 + number * interval, frozenset({str(number)})) for number in range(21)]
+        assert bool(faults(Record(deliveries=sent))) is is_fault
 
 
 def test_the_experiment_finds_more_repeats_than_were_in_flight() -> None:
@@ -194,5 +212,5 @@ def test_the_experiment_finds_more_repeats_than_were_in_flight() -> None:
     for sink, count in (("webhook", 8), ("feishu", 1)):
         for extra in (0, 1):
             sent = messages(sink, count + extra)
-            record = Record(deliveries=[*sent(0), *sent(1)], kills={0: 100.5})
+            record = Record(deliveries=[*sent(0), *sent(1)], kills={0: Kill(100.5, True)})
             assert len(faults(record)) == extra
