@@ -4,6 +4,7 @@
 ## make check      say what would fail once deployed
 ## make policies   print the RAM policies that the deployment needs
 ## make doctor     find what is wrong with a deployment
+## make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
 ## make template   make the application template for s init
 ## make lock       pin the requirements, after a change of requirements.txt
 ## make test       run the tests (make test-long: also the slow ones)
@@ -18,7 +19,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 CONFIG ?= s.yaml
 
-.PHONY: demo run build lock check policies doctor template test test-long bench lint clean help
+.PHONY: demo run build lock check policies doctor notices template test test-long bench lint clean help
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/local.stamp
@@ -42,6 +43,9 @@ policies: $(VENV)/deploy.stamp
 
 doctor: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.doctor $(CONFIG) $(if $(ENV),--env $(ENV))
+
+notices: $(VENV)/local.stamp
+	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
 template: $(VENV)/local.stamp
 	@rm -rf build/template

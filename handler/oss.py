@@ -203,14 +203,14 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     return response
 
 
-def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The results in order; up to `THREADS` calls wait at the same time."""
+def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> list[Result]:
+    """The results in order; up to so many calls wait at the same time."""
     arguments = list(items)
     if len(arguments) < 2:
         return [func(argument) for argument in arguments]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(THREADS, len(arguments))) as pool:
+    with ThreadPoolExecutor(min(threads, len(arguments))) as pool:
         return list(pool.map(func, arguments))
 
 

@@ -20,8 +20,11 @@ from .times import Clock
 ATTEMPTS = 3
 PAGE = 1000  # objects in one response of a list, the maximum of OSS
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
+UNREACHABLE = "OSS cannot be reached"  # a cause
 PROBES = 3  # the first one may create the object, and one may be lost
 
+# How far the clock of OSS was last seen ahead of ours, in seconds, by our clock.
+_ahead: dict[Callable[[], float], float] = {}
 # When each state prefix was last seen to refuse overwriting, in Unix seconds.
 _probed: dict[Location, float] = {}
 
@@ -34,11 +37,15 @@ class StoredObject(NamedTuple):
 
 
 class ListedObject(NamedTuple):
-    """An object of a list: `name` follows the prefix, `etag` has lower-case letters, `age` is as in `StoredObject`."""
+    """An object of a list: `name` follows the prefix, `etag` has lower-case letters, `age` is as in `StoredObject`.
+
+    `size` is in bytes.
+    """
 
     name: str
     etag: str
     age: float
+    size: int
 
 
 class OssTime:
@@ -55,6 +62,7 @@ class OssTime:
         date = response.time("date")
         if date is not None:
             self._bounds = (date - self._clock.monotonic(), date + 1 - sent)
+            _ahead[self._clock.now] = date - self._clock.now()
 
     def earliest(self) -> float:
         """The time now at least. Raises the 503 `state_unavailable` if no answer had a date."""
@@ -115,6 +123,20 @@ class State(NamedTuple):
         if not response.ok:
             raise self._refused("DeleteObject", response)
 
+    def copy(self, source: str, target: str) -> bool:
+        """Copies an object of any size; False if it does not exist. Source: the OSS page "CopyObject"."""
+        from urllib.parse import quote
+
+        path = quote(f"/{self.prefix.bucket}/{self._at(source).key}")
+        response = self._ask(
+            lambda: self.client.request("PUT", self._at(target), headers={"x-oss-copy-source": path}, body=b"")
+        )
+        if response.code == "NoSuchKey":
+            return False
+        if not response.ok:
+            raise self._refused("CopyObject", response)
+        return True
+
     def claim(self, name: str, body: bytes) -> StoredObject:
         """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
         last = Problem("state_unavailable")
@@ -162,9 +184,11 @@ class State(NamedTuple):
         raise last
 
     def now(self) -> float:
-        """The time by the clock of OSS, for one request."""
-        self._ask(lambda: self.client.head(self._at("probe")))
-        return self.time.earliest()
+        """The time by the clock of OSS, as this process last saw it; the first time, for one request."""
+        if self.clock.now not in _ahead:
+            self._ask(lambda: self.client.head(self._at("probe")))
+            return self.time.earliest()
+        return self.clock.now() + _ahead[self.clock.now]
 
     def _claim(self, name: str, body: bytes) -> OssResponse:
         put = self.client.put
@@ -197,7 +221,7 @@ class State(NamedTuple):
         try:
             response = request()
         except OssUnavailable:
-            raise Problem("state_unavailable", cause="OSS cannot be reached") from None
+            raise Problem("state_unavailable", cause=UNREACHABLE) from None
         self.time.observe(response, sent)
         return response
 
@@ -254,7 +278,8 @@ def _read_page(response: OssResponse, prefix_length: int) -> _Page:
             modified = parse_rfc3339(entry.findtext("LastModified", ""))
             age = 0.0 if responded is None or modified is None else responded - modified
             etag = entry.findtext("ETag", "").strip('"').lower()
-            objects.append(ListedObject(unquote(entry.findtext("Key", ""))[prefix_length:], etag, age))
+            name = unquote(entry.findtext("Key", ""))[prefix_length:]
+            objects.append(ListedObject(name, etag, age, int(entry.findtext("Size", "0"))))
         prefixes = (unquote(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes"))
         folders = [prefix[prefix_length:].rstrip("/") for prefix in prefixes]
     except (ElementTree.ParseError, ValueError):

@@ -19,8 +19,8 @@ NOTICE_KEYS: Mapping[str, str] = {
     "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
     "shorter).",
     "to": "Required. The names of the sinks that receive the notice.",
-    "every": "Collects the events, and sends them as one digest when a timer event arrives, at most once in this time: "
-    "1m to 1d.",
+    "every": "Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
+    "hour), when a timer event arrives: 1m to 1d.",
 }
 SINK_KEYS: Mapping[str, str] = {
     "name": "Required. The name that notices use in to.",

@@ -6,15 +6,24 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from typing import NamedTuple, TextIO
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
-from signer import Credentials, Endpoint, SignerError
 from signer.times import format_duration, parse_duration, rfc3339
 
-from .. import oss, startup
-from ..config import MAX_SHARE, MIN_SHARE, InvalidConfig, load
-from ..config.reader import IDENTIFIER, covered_path_fault
+from .. import startup
+from ..command_line import (
+    InvalidUsage,
+    OutputFailed,
+    add_endpoint_option,
+    identifier,
+    oss_client,
+    run,
+    warn,
+    write_lines,
+)
+from ..config import MAX_SHARE, MIN_SHARE
+from ..config.reader import covered_path_fault
 from ..errors import HandlerError
 from ..times import Clock
 from . import METHODS, Keys, edit
@@ -22,17 +31,8 @@ from .edit import Document
 from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
-FAILED, INVALID = 1, 2
 NAME = "python -m handler.keys"
 SYSTEM_CLOCK = Clock()
-
-
-class _InvalidUsage(HandlerError):
-    """The options or links.toml do not say which document to use."""
-
-
-class _OutputFailed(HandlerError):
-    """Standard output is closed, full or broken."""
 
 
 class _Job(NamedTuple):
@@ -59,15 +59,7 @@ def main(
     # The options that may stand before or after the command have their defaults here, so that neither resets the other.
     defaults = argparse.Namespace(keys=None, endpoint="public", break_lock=False)
     options = _parser().parse_args(arguments, defaults)
-    try:
-        options.run(_Job(_store(options, clock), options, lock_timeout, clock))
-    except (_InvalidUsage, InvalidConfig) as error:
-        _notify(error.sentence)
-        return INVALID
-    except (HandlerError, SignerError) as error:
-        _notify(str(error))
-        return FAILED
-    return 0
+    return run(NAME, lambda: options.run(_Job(_store(options, clock), options, lock_timeout, clock)))
 
 
 def _init(job: _Job) -> None:
@@ -82,7 +74,7 @@ def _init(job: _Job) -> None:
             raise edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
         document = edit.new()
         write(edit.serialize(document))
-    _print(
+    write_lines(
         f"Created {store} with the share key {document['share'][-1]['id']}.", otherwise="The keys document was created."
     )
 
@@ -90,7 +82,7 @@ def _init(job: _Job) -> None:
 def _add_api_key(job: _Job) -> None:
     options = job.options
     if options.max_share is not None and "SHARE" not in options.method:
-        raise _InvalidUsage("--max-share requires --method SHARE.")
+        raise InvalidUsage("--max-share requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
     with job.locked() as write:
         content = _read(job.store)
@@ -101,23 +93,23 @@ def _add_api_key(job: _Job) -> None:
         write(edit.serialize(document))
         # Printed when it works, and removed again where that fails, before any other writer may change the document.
         try:
-            _print(key, otherwise="The API key was not added.")
+            write_lines(key, otherwise="The API key was not added.")
         except BaseException:  # an interrupt, too, may have come before the key was seen
             try:
                 write(content)
             except HandlerError as error:
-                raise _OutputFailed(
+                raise OutputFailed(
                     f"The API key {options.name} was added, but it could neither be printed nor removed. "
                     f"Remove it: {NAME} revoke-api-key {options.name} ({error})"
                 ) from None
             raise
-    _warn("Save this key now. It will not be shown again.")
+    warn("Save this key now. It will not be shown again.")
 
 
 def _revoke_api_key(job: _Job) -> None:
     name = job.options.name
     _change(job, lambda document: edit.revoke_api_key(document, name))
-    _print(
+    write_lines(
         f"Revoked the API key {name}. Running functions stop accepting it within a minute.",
         otherwise="The API key was revoked.",
     )
@@ -138,51 +130,16 @@ def _rotate_share(job: _Job) -> None:
         lines.append(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
     if added[-1] is not None:
         lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
-    _print(*lines, otherwise="The share keys were changed.")
+    write_lines(*lines, otherwise="The share keys were changed.")
 
 
 def _show(job: _Job) -> None:
     _, keys = edit.read(_read(job.store))
-    _print(str(job.store), *_lines(keys, job.clock.now()))
-
-
-def _print(*lines: str, otherwise: str = "") -> None:
-    """Prints lines, or raises `_OutputFailed`, whose sentence ends with `otherwise`."""
-    if sys.stdout is None:  # it was closed before the start
-        raise _OutputFailed(f"The output is closed. {otherwise}".strip())
-    try:
-        print("\n".join(map(_printable, lines)), flush=True)
-    except (OSError, ValueError) as error:
-        _discard(sys.stdout)
-        reason = getattr(error, "strerror", None) or "closed, or of another encoding"
-        raise _OutputFailed(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
-
-
-def _warn(line: str) -> None:
-    """Prints a line on standard error, if it can be written."""
-    if sys.stderr is None:  # it was closed before the start
-        return
-    try:
-        print(_printable(line), file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        _discard(sys.stderr)
-
-
-def _discard(stream: TextIO) -> None:
-    """Discards what is left of an output that failed: Python would write it again at its exit, and fail again."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _printable(line: str) -> str:
-    """A line without characters that control a terminal or change the direction of writing."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in line
-    )
+    write_lines(str(job.store), *_lines(keys, job.clock.now()))
 
 
 def _notify(sentence: str) -> None:
-    _warn(f"{NAME}: {sentence}")
+    warn(f"{NAME}: {sentence}")
 
 
 def _change(job: _Job, change: Callable[[Document], Document]) -> None:
@@ -206,24 +163,13 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     if address is None:
         address = startup.config().keys
         if address is None:
-            raise _InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
+            raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")
     if scheme == "file" and path:
         return FileKeysStore(os.path.abspath(path), clock)
     if not address.startswith("oss://"):
-        raise _InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    return OssKeysStore(object_location(address), oss.client_at(_endpoint(options), Credentials.from_environment()))
-
-
-def _endpoint(options: argparse.Namespace) -> Endpoint:
-    """The endpoint for this machine, which is usually outside of the region, unlike the function."""
-    region = os.environ.get("LINK_REGION") or startup.config().region
-    local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
-    if local is not None:
-        return local
-    if options.endpoint in load.ENDPOINTS:
-        return load.ENDPOINTS[options.endpoint](region)
-    return Endpoint.custom_domain(options.endpoint, region)
+        raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
+    return OssKeysStore(object_location(address), oss_client(options.endpoint))
 
 
 def _lines(keys: Keys, now: float) -> list[str]:
@@ -261,13 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="the keys document: file:PATH or oss://BUCKET/KEY (default: keys of links.toml)",
     )
-    common.add_argument(
-        "--endpoint",
-        default=argparse.SUPPRESS,
-        metavar="NAME|URL",
-        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or a URL such as https://keys.example.com "
-        "(default: public)",
-    )
+    add_endpoint_option(common)
     common.add_argument(
         "--break-lock",
         action="store_true",
@@ -284,7 +224,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("init", _init, "Create a document with a new share key. An existing document is not changed.")
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
-    add.add_argument("name", metavar="NAME", type=_name, help="the name of the key, in logs and for revoke-api-key")
+    add.add_argument(
+        "name", metavar="NAME", type=identifier, help="the name of the key, in logs and for revoke-api-key"
+    )
     add.add_argument(
         "--path",
         action="append",
@@ -310,14 +252,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("show", _show, "Show the document without its secrets.")
     return parser
-
-
-def _name(value: str) -> str:
-    if not IDENTIFIER.fullmatch(value):
-        raise argparse.ArgumentTypeError(
-            f"invalid name {value!r} (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
-        )
-    return value
 
 
 def _path(value: str) -> str:

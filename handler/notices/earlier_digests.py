@@ -24,7 +24,7 @@ _moved: set[Location] = set()  # state prefixes that this process has looked at
 
 
 def move(outbox: Outbox, config: Config) -> None:
-    """Moves what waits, when an instance first asks. Raises the 503 `state_unavailable`."""
+    """Moves what waits, when an instance first asks; the next tick sends it. Raises the 503 `state_unavailable`."""
     if outbox.state.prefix in _moved:
         return
     streams = set(outbox.state.list_folders("digests/"))
@@ -50,12 +50,14 @@ def _move_stream(outbox: Outbox, rule: NoticeRule, sink: str, name: str) -> None
     first = moved.get("entry", 0)
     if first > end:
         end, sent = first, 0
-    waiting: list[Entry] = []
+    place = 0
     while document := _document(state, f"{name}/entries/{end + 1}"):
         end += 1
-        waiting += [_entry(rule, sink, len(waiting) + place, item) for place, item in enumerate(document["entries"])]
-    map_concurrently(outbox.put, waiting[sent:])
-    state.write(f"{name}/moved", json.dumps({"entry": end}).encode())
+        items = document["entries"]
+        entries = [_entry(rule, sink, place + number, item) for number, item in enumerate(items)]
+        map_concurrently(outbox.put, entries[sent:])
+        state.write(f"{name}/moved", json.dumps({"entry": end}).encode())
+        place, sent = place + len(items), max(0, sent - len(items))
 
 
 def _entry(rule: NoticeRule, sink: str, place: int, item: Mapping[str, Any]) -> Entry:

@@ -7,6 +7,7 @@ slot ahead of time. A killed holder therefore blocks a sink for 47 seconds at mo
 from __future__ import annotations
 
 from contextlib import suppress
+from secrets import token_hex
 from threading import Lock
 
 from ..errors import Problem
@@ -18,12 +19,12 @@ MARGIN = 2.0  # seconds between the end of a try and that of the slot
 
 
 class Lease:
-    """The lease of one sink. `nonce` is unique to this object, so that a lost deletion is never mistaken for ours."""
+    """The lease of one sink. Each has a nonce, so that one whose deletion was lost is not mistaken for the next."""
 
-    def __init__(self, state: State, sink: str, nonce: str) -> None:
+    def __init__(self, state: State, sink: str) -> None:
         self._state = state
         self._sink = sink
-        self._body = nonce.encode()
+        self._body = token_hex(12).encode()
         self._slots: list[int] = []
         self._lock = Lock()
 
@@ -37,7 +38,7 @@ class Lease:
     def covers_try(self) -> bool:
         """Whether a try that begins now ends before the lease, which takes the next slot where necessary.
 
-        False also if the lease has ended, as after a pause of the whole instance: another one may have sent since.
+        False also if the lease has ended, as after a pause of the entire instance: another one may have sent since.
         """
         with self._lock:
             while True:
@@ -52,7 +53,7 @@ class Lease:
 
         Without retries: a deletion that arrives twice could delete the lease of the next holder.
         """
-        for slot in reversed(self._slots):
+        for slot in sorted(set(self._slots), reverse=True):
             with suppress(Problem):
                 self._state.delete(self._name(slot), retry=False)
 

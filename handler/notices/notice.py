@@ -23,11 +23,12 @@ from ..errors import HandlerError, Problem
 from ..keys import cache
 from ..oss import head_object
 from ..paths import check_path, path_fault
+from .outbox import MAX_BYTES
 from .sinks import Notification
 from .sources import CreatedObject, RequestedLink
 
+MAX_ISSUED = 1000  # links that are kept for further sinks
 DEFAULT_SHARE = 7 * 86_400  # seconds
-MAX_BYTES = 16 * 1024  # of a notice as JSON: a key and a file name are far smaller
 
 
 class NotLinkable(HandlerError):
@@ -98,11 +99,12 @@ def read_notice(body: bytes) -> Notice | None:
 def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[tuple[NoticeRule, Notice]]:
     """A notice for each rule whose mount covers the item, none for an object of the service itself.
 
-    Raises the 400 `bad_expires` or `bad_download` of a message.
+    Raises the 400 `bad_expires` or `bad_download` of a message, and `bad_event` for an id that is too long.
     """
     if isinstance(item, CreatedObject):
         mark, version, size, requested, download = item.mark, item.version, item.size, None, None
         on, bucket, key = "created", item.bucket, item.key
+        rules = config.notices
     else:
         mark, version, size, download = item.origin, None, None, item.download
         requested = links.read_expires(item.expires) if item.expires is not None else None
@@ -112,26 +114,27 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         if mount is None:
             return
         bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
-    for rule in config.notices:
+        rules = tuple(rule for rule in config.notices if rule.mount == mount)
+    for rule in rules:
         if rule.on == on and covers(config, rule.mount, bucket, key):
             lifetimes = [seconds for seconds in (requested, rule.expires) if seconds is not None]
-            yield (
-                rule,
-                Notice(
-                    on=on,
-                    mount=rule.mount.path,
-                    bucket=bucket,
-                    key=key,
-                    mark=mark,
-                    give=rule.give,
-                    version=version,
-                    size=size,
-                    happened_at=item.happened_at,
-                    expires=min(lifetimes, default=None),
-                    download=download,
-                    digest=rule.every is not None,
-                ),
+            notice = Notice(
+                on=on,
+                mount=rule.mount.path,
+                bucket=bucket,
+                key=key,
+                mark=mark,
+                give=rule.give,
+                version=version,
+                size=size,
+                happened_at=item.happened_at,
+                expires=min(lifetimes, default=None),
+                download=download,
+                digest=rule.every is not None,
             )
+            if len(notice.body()) > MAX_BYTES:
+                raise HandlerError("Invalid event: the id of a message or object is too long.", code="bad_event")
+            yield rule, notice
 
 
 def covers(config: Config, mount: Mount, bucket: str, key: str) -> bool:
@@ -156,16 +159,12 @@ def is_linkable(mount: Mount, key: str) -> bool:
 
 
 class LinkIssuer:
-    """Issues the link or share of each notice once, with the credentials and keys of one invocation."""
+    """Issues the link or share of each notice, with the credentials and keys of one invocation; `count` counts them."""
 
     def __init__(self, invocation: Invocation) -> None:
+        self.count = 0
         self._invocation = invocation
-        self._issued: dict[Notice, tuple[str, str]] = {}
-
-    @property
-    def count(self) -> int:
-        """How many links and shares were issued."""
-        return len(self._issued)
+        self._issued: dict[Notice, tuple[str, str]] = {}  # the last ones, for further sinks
 
     def notification(self, notice: Notice, notice_id: str) -> Notification:
         """The notice with its link, by today's mount at its path. Raises `NotLinkable` and a 5xx `Problem`."""
@@ -173,15 +172,19 @@ class LinkIssuer:
         mount = next((mount for mount in config.mounts if mount.path == notice.mount), None)
         if mount is None or "GET" not in mount.methods or not covers(config, mount, notice.bucket, notice.key):
             raise NotLinkable("mount_changed")
-        if notice not in self._issued:
+        issued = self._issued.get(notice)
+        if issued is None:
             try:
-                issue = self._share if notice.give == "share" else self._link
-                self._issued[notice] = issue(mount, notice)
+                issued = self._share(mount, notice) if notice.give == "share" else self._link(mount, notice)
             except Problem as problem:
                 if problem.status >= 500:
                     raise
                 raise NotLinkable(problem.code) from None
-        url, expires_at = self._issued[notice]
+            if len(self._issued) >= MAX_ISSUED:
+                self._issued.clear()
+            self._issued[notice] = issued
+            self.count += 1
+        url, expires_at = issued
         return Notification(
             id=notice_id,
             on=notice.on,

@@ -9,25 +9,36 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
+from signer import InvalidKey
+from signer.names import check_key
+
+from ..config.reader import IDENTIFIER
 from ..errors import Problem
 from ..state import PAGE, State
 
 WAITING, DEAD, DONE = "outbox", "dead", "done"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
+MAX_BYTES = 16 * 1024  # of an entry; its key and file name are far smaller
 MARKS = 3  # tries to mark what was sent
 
 _NAME = re.compile(r"(?P<due>[0-9]{10})-[0-9]+-(?P<id>[0-9a-f]{32})")
 
 
 class Entry(NamedTuple):
-    """An object of the outbox. It was written `age` seconds ago when it was listed; `body` is None until it is read."""
+    """An object of the outbox of `size` bytes, written `age` seconds before it was listed.
+
+    `body` is None until it is read.
+    """
 
     sink: str
     name: str
-    age: float
+    age: float = 0.0
+    size: int = 0
     body: bytes | None = None
 
     @property
@@ -48,7 +59,7 @@ class Entry(NamedTuple):
 
 
 def new_entry(sink: str, due: float, place: int, notice_id: str, body: bytes) -> Entry:
-    return Entry(sink, f"{int(due):010}-{place:06}-{notice_id}", 0.0, body)
+    return Entry(sink, f"{int(due):010}-{place:06}-{notice_id}", body=body)
 
 
 class Outbox(NamedTuple):
@@ -58,12 +69,17 @@ class Outbox(NamedTuple):
 
     def sinks(self, folder: str = WAITING) -> list[str]:
         """The sinks for which notices wait, or are dead, in order."""
-        return list(self.state.list_folders(f"{folder}/"))
+        return [name for name in self.state.list_folders(f"{folder}/") if IDENTIFIER.fullmatch(name)]
 
     def entries(self, sink: str, folder: str = WAITING) -> list[Entry]:
         """The first `PAGE` entries of a sink in the order of their names: with one request, not read yet."""
-        listed = islice(self.state.list_folder(f"{folder}/{sink}/"), PAGE)
-        return [Entry(sink, found.name, found.age) for found in listed if found.name]
+        return list(islice(self.all_entries(sink, folder), PAGE))
+
+    def all_entries(self, sink: str, folder: str = WAITING) -> Iterator[Entry]:
+        """All entries of a sink in the order of their names, with one request for each `PAGE` that are used."""
+        for found in self.state.list_folder(f"{folder}/{sink}/"):
+            if found.name and _is_key(f"{folder}/{sink}/{found.name}"):
+                yield Entry(sink, found.name, found.age, found.size)
 
     def put(self, entry: Entry, folder: str = WAITING) -> None:
         self.state.write(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
@@ -82,7 +98,7 @@ class Outbox(NamedTuple):
         return self.state.read(f"{DONE}/{entry.id}") is not None
 
     def mark_done(self, entry: Entry) -> None:
-        """Marks the notice as sent, then deletes the entry; killed between the two, the next holder deletes it."""
+        """Marks the notice as sent, then deletes the entry. Where only that fails, the next holder deletes it."""
         for attempt in range(MARKS):
             try:
                 self.state.write(f"{DONE}/{entry.id}", entry.name.encode())
@@ -90,31 +106,45 @@ class Outbox(NamedTuple):
             except Problem:
                 if attempt == MARKS - 1:
                     raise
-        self.delete(entry)
+        with suppress(Problem):
+            self.delete(entry)
 
     def bury(self, entry: Entry, reason: str) -> None:
-        """Moves an entry to the dead, with the reason if it can be read."""
-        body = self.read(entry)
-        if body is None:
+        """Moves an entry to the dead: with the reason, or as it is where it is unreadable."""
+        if reason == UNREADABLE:
+            self._move(entry, WAITING, DEAD)
             return
-        document = _object(body)
-        if document is not None:
-            body = json.dumps({**document, "reason": reason}).encode()
-        self.put(entry._replace(body=body), DEAD)
-        self.delete(entry)
+        body = self.read(entry)
+        if body is not None:
+            document = {**(_object(body) or {}), "reason": reason}
+            self.put(entry._replace(body=json.dumps(document).encode()), DEAD)
+            self.delete(entry)
 
     def revive(self, entry: Entry) -> None:
-        """Makes a dead entry due again, under the same name; `retry_for` counts from now."""
-        body = self.read(entry, DEAD)
-        if body is not None:
-            self.put(entry._replace(body=body))
-            self.delete(entry, DEAD)
+        """Makes a dead entry due again, under the same name; `retry_for` counts from now.
+
+        Only under the lease of its sink: otherwise a holder may bury it again before the dead copy is deleted.
+        """
+        self._move(entry, DEAD, WAITING)
 
     def reason(self, entry: Entry) -> str:
         """Why an entry is dead."""
-        document = _object(self.read(entry, DEAD) or b"")
+        document = None if entry.size > MAX_BYTES else _object(self.read(entry, DEAD) or b"")
         reason = None if document is None else document.get("reason")
         return reason if isinstance(reason, str) else UNREADABLE
+
+    def _move(self, entry: Entry, source: str, target: str) -> None:
+        if self.state.copy(f"{source}/{entry.sink}/{entry.name}", f"{target}/{entry.sink}/{entry.name}"):
+            self.delete(entry, source)
+
+
+def _is_key(name: str) -> bool:
+    """Whether a request can name the object; what others put there is left alone where none can."""
+    try:
+        check_key(name)
+    except InvalidKey:
+        return False
+    return True
 
 
 def _object(body: bytes) -> dict[str, object] | None:

@@ -6,16 +6,15 @@ What is written is safe: a sink that fails, hangs or is unknown keeps its notice
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from secrets import token_hex
+from contextlib import contextmanager, suppress
+from itertools import islice
 
 from .. import audit, oss
 from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import Keys, cache
-from ..state import state_for
+from ..state import PAGE, state_for
 from ..times import Clock
 from . import earlier_digests
 from .holding import Holding, Turn, bury_overdue
@@ -26,7 +25,7 @@ from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
 from .sinks.client import Network
-from .sinks.delivery import OutOfTime
+from .sinks.delivery import DeliveryFailed, OutOfTime
 from .tally import Tally
 
 MAX_SINKS = 64  # that are served at the same time
@@ -65,29 +64,32 @@ class NoticeSender:
         for name, notices in objects.items():
             with self._noted(name, unwritten=True):
                 self._write_object(oss_sinks[name], notices)
+        immediate: dict[str, list[Entry]] = {}
         if unwritten:
             with self._noted(next(iter(unwritten))[0], unwritten=True):
                 outbox = self._outbox()
                 entries = self._entries(outbox, unwritten)
                 written = oss.map_concurrently(lambda entry: self._put(outbox, entry), entries)
-                immediate: dict[str, list[Entry]] = {}
                 for (rule, *_), entry, is_written in zip(unwritten.values(), entries, written, strict=True):
                     if is_written and rule.every is None:
                         immediate.setdefault(entry.sink, []).append(entry)
+        if immediate:
+            with self._noted("outbox"):
                 self._serve_all(outbox, immediate)
 
     def send_due(self) -> dict[str, dict[str, object]]:
         """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead."""
-        dead: dict[str, int] = {}
-        if not self._invocation.config.keys_sinks:
+        config, dead = self._invocation.config, dict[str, int]()
+        if not config.keys_sinks:
             return {}  # nothing waits, and the role has no rights to look
         with self._noted("outbox"):
             outbox = self._outbox()
-            earlier_digests.move(outbox, self._invocation.config)
             sinks = outbox.sinks()
             dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
             self._serve_all(outbox, dict(zip(sinks, due, strict=True)))
+        with self._noted("digests"):
+            earlier_digests.move(outbox, config)
         return self.tally.waiting(dead)
 
     def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:
@@ -107,9 +109,7 @@ class NoticeSender:
 
     def _entries(self, outbox: Outbox, unwritten: Unwritten) -> list[Entry]:
         """An entry for each notice: due when it happened, or at the end (in UTC) of its interval of `every`."""
-        now = self._invocation.now
-        if any(n.happened_at is None or n.happened_at > now for _, n, _ in unwritten.values()):
-            now = outbox.state.now()  # the clock of an instance may be wrong
+        now = outbox.state.now()  # the clock of an instance may be wrong
         entries = []
         for (name, notice_id), (rule, notice, place) in unwritten.items():
             due = now if notice.happened_at is None else min(notice.happened_at, now)
@@ -123,14 +123,15 @@ class NoticeSender:
         if not self._write_failed:
             with self._noted(entry.sink, unwritten=True):
                 outbox.put(entry)
-                self.tally.write(entry)
+                self.tally.written(entry)
                 return True
             self._write_failed = True
         return False
 
     def _serve_all(self, outbox: Outbox, due: Mapping[str, Sequence[Entry]]) -> None:
         """Serves sinks side by side, so that none waits for one that hangs."""
-        if not any(due.values()):
+        due = {name: entries for name, entries in due.items() if entries}
+        if not due:
             return
         try:
             keys = cache.current_keys(self._invocation)
@@ -140,26 +141,43 @@ class NoticeSender:
                 self.tally.fail(name, error)
             return
         turn = Turn(outbox, self.issuer, self._network, self._clock, self._deadline, self.tally)
-        with ThreadPoolExecutor(min(MAX_SINKS, len(due))) as pool:
-            list(pool.map(lambda name: self._serve(turn, keys, name, due[name]), due))
+        oss.map_concurrently(lambda name: self._serve(turn, keys, name, due[name]), due, MAX_SINKS)
 
     def _serve(self, turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
         """Sends what is due while nobody else does, and what became due meanwhile."""
         with self._noted(name):
             while entries:
-                lease = Lease(turn.outbox.state, name, token_hex(12))
+                lease = Lease(turn.outbox.state, name)
                 if not lease.take():
                     return  # its holder looks again
-                holding = _holding(turn, lease, keys, name, entries)
+                holding = None
                 try:
+                    holding = _holding(turn, lease, keys, name)
                     holding.send(entries)
                 except OutOfTime:
                     lease.release()
-                    if not holding.accepted:
+                    if holding is None or not holding.accepted:
                         raise
                     return
+                except HandlerError as error:
+                    self._after_failure(turn, holding, name, entries, error)
+                    raise
                 lease.release()
                 entries = self._due(turn.outbox, name)
+
+    def _after_failure(
+        self, turn: Turn, holding: Holding | None, name: str, entries: Sequence[Entry], error: HandlerError
+    ) -> None:
+        """Looks beyond the entries that failed: they keep the lease, and so would hide the others for ever."""
+        now, names = turn.outbox.state.time.earliest(), {entry.name for entry in entries}
+        waiting = (entry for entry in turn.outbox.all_entries(name) if entry.due <= now and entry.name not in names)
+        others = list(islice(waiting, PAGE))
+        if holding is not None and holding.end is None:
+            with suppress(HandlerError):
+                holding.send(others)
+        if holding is None or isinstance(holding.end, DeliveryFailed):
+            retry_for = RETRY_FOR if holding is None else holding.retry_for
+            bury_overdue(turn, [*entries, *others], retry_for, error.code)
 
     def _due(self, outbox: Outbox, name: str) -> list[Entry]:
         """The first entries of a sink that are due."""
@@ -183,14 +201,10 @@ class NoticeSender:
             self.tally.fail(sink, HandlerError("", code="internal_error"), unwritten=unwritten)
 
 
-def _holding(turn: Turn, lease: Lease, keys: Keys, name: str, entries: Sequence[Entry]) -> Holding:
+def _holding(turn: Turn, lease: Lease, keys: Keys, name: str) -> Holding:
     """The sink, held. Raises `unknown_sink` and `InvalidSink`, which are failures of the sink like any other."""
-    try:
-        entry = keys.sinks.get(name)
-        if entry is None:
-            raise Problem("unknown_sink")
-        sink = read_sink(name, entry, KINDS)
-    except HandlerError as error:
-        bury_overdue(turn, entries, RETRY_FOR, error.code)
-        raise
+    entry = keys.sinks.get(name)
+    if entry is None:
+        raise Problem("unknown_sink")
+    sink = read_sink(name, entry, KINDS)
     return Holding(turn, lease, KINDS[sink.kind], sink)

@@ -25,12 +25,13 @@ class Tally:
         self.unwritten: set[tuple[str, str]] = set()
         self.causes: set[str] = set()
         self._written: set[tuple[str, str]] = set()
+        self._settled: set[tuple[str, str]] = set()
         self._waiting: dict[str, dict[str, float]] = {}
 
     @property
     def queued(self) -> int:
         """How many notices were written and wait for a later invocation."""
-        return len(self._written)
+        return len(self._written - self._settled)
 
     def add(self, outcome: str, count: int = 1) -> None:
         with self._lock:
@@ -51,7 +52,7 @@ class Tally:
             with self._lock:
                 self.causes.add(error.cause)
 
-    def write(self, entry: Entry) -> None:
+    def written(self, entry: Entry) -> None:
         with self._lock:
             self._written.add((entry.sink, entry.name))
 
@@ -63,27 +64,27 @@ class Tally:
     def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
         """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""
         with self._lock:
-            self._written.discard((entry.sink, entry.name))
-            self._waiting.get(entry.sink, {}).pop(entry.name, None)
+            self._settled.add((entry.sink, entry.name))
             if outcome:
                 self.counts[outcome] += 1
             if dead:
                 self.dead[entry.sink, dead] += 1
 
     def is_settled(self, entry: Entry) -> bool:
-        listed = self._waiting.get(entry.sink, {})
-        return entry.name not in listed and (entry.sink, entry.name) not in self._written
+        return (entry.sink, entry.name) in self._settled
 
     def waiting(self, dead: dict[str, int]) -> dict[str, dict[str, object]]:
         """By sink: the notices that wait, the seconds since the oldest was due, and the `dead`, each up to "1000+"."""
-        return {
-            sink: {
-                "notices": up_to_page(len(self._waiting.get(sink, {}))),
-                "oldest": max(0, round(max(self._waiting.get(sink, {}).values(), default=0))),
+        report: dict[str, dict[str, object]] = {}
+        for sink in sorted({*self._waiting, *dead}):
+            listed = self._waiting.get(sink, {})
+            ages = [age for name, age in listed.items() if (sink, name) not in self._settled]
+            report[sink] = {
+                "notices": up_to_page(len(ages)),
+                "oldest": max(0, round(max(ages, default=0))),
                 "dead": up_to_page(dead.get(sink, 0)),
             }
-            for sink in sorted({*self._waiting, *dead})
-        }
+        return report
 
 
 def up_to_page(count: int) -> int | str:

@@ -1,7 +1,7 @@
 """The queries of the operations page, run over real audit lines.
 
 SQLite stands in for Simple Log Service: it accepts the same SQL after the search before the bar is removed, the table
-is named, and the missing functions are defined.
+is named, the missing functions are defined, and a map is unnested as SQLite does it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
-from handler import app, events
+from handler import app
 from handler.config import Config, load
-from handler.notices.sinks.client import Network
+from handler.errors import Problem
+from handler.notices.outbox import Entry, Outbox
 from handler.request import Request
-from handler.times import Clock
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
 from tests.handler.keys_fixtures import document
+from tests.handler.notice_fixtures import created, event_function, notice, receiver, respond
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECONDS = 1_772_347_260  # the beginning of a minute
@@ -100,7 +102,10 @@ def run(title: str, lines: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
     search, _, statement = queries()[title].partition(" | ")
     word = search.strip('"')
     assert re.fullmatch(r"\w+", word)
-    statement, count = re.subn(r"\b(where|group by)\b", r"from log \1", statement, count=1)
+    unnest = r"unnest\(try_cast\((json_extract\(message, '\$\.\w+'\)) as map\(varchar, json\)\)\) as t\(key, value\)"
+    statement, count = re.subn(unnest, r"json_each(\1) as t", statement)
+    if not count:
+        statement, count = re.subn(r"\b(where|group by)\b", r"from log \1", statement, count=1)
     assert count == 1
     with logstore([line for line in lines if word in line[1]]) as database:
         return database.execute(statement).fetchall()
@@ -124,33 +129,40 @@ def answered_to(request: Request, config: Config, ip: str) -> str:
     return written.getvalue()
 
 
-def failed_notice() -> str:
-    """The line of an event whose sink is unknown, because the keys document with its address does not exist."""
-    links = {
-        **LINKS,
-        "keys": "file:/nowhere/keys.json",
-        "state": "oss://examplebucket/.links/state/",
-        "notice": [{"on": "created", "mount": "/reports/", "to": ["team"]}],
-    }
-    config: Config = load.read(links, {})
-    record = {
-        "eventName": "ObjectCreated:PutObject",
-        "eventSource": "acs:oss",
-        "eventTime": "2026-03-01T06:41:11.000Z",
-        "region": "cn-hangzhou",
-        "oss": {"bucket": {"name": "examplebucket"}, "object": {"key": "reports/q3.pdf", "eTag": "0F00", "size": 6}},
-    }
-    with contextlib.redirect_stdout(io.StringIO()) as written, contextlib.suppress(events.InvocationFailed):
-        events.answer(json.dumps({"events": [record]}), Context(), lambda: config, network=Network(), clock=Clock())
-    return written.getvalue()
+class EventLines(NamedTuple):
+    """Audit lines of the event function."""
+
+    failed_event: str  # a notice could not be written
+    failed_sink: str  # ops answers 500
+    tick: str  # an hour later: three notices for ops wait still, and one for the sink "gone.old" is dead
+    idle_tick: str
 
 
 @pytest.fixture(scope="module")
-def lines() -> list[tuple[int, str]]:
-    """Two minutes of a service: links, a health check, refusals, guesses, a failed notice, a line of the platform."""
+def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
+    def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
+        raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
+
+    with event_function(tmp_path_factory.mktemp("events")) as function, receiver(respond(500)) as hook:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        idle_tick = function.tick()
+        with patch.object(Outbox, "put", refused):
+            failed_event = function.invoke(created())
+        failed_sink = function.invoke(created("outbox/a.txt", "outbox/b.txt", "outbox/c.txt"))
+        function.state().write("dead/gone.old/0000000000-000000-x", b"{}")
+        function.pass_time(3600)
+        outcomes = (failed_event, failed_sink, function.tick(), idle_tick)
+        return EventLines(*(outcome.printed.splitlines()[-1] + "\n" for outcome in outcomes))
+
+
+@pytest.fixture(scope="module")
+def lines(event_lines: EventLines) -> list[tuple[int, str]]:
+    """Two minutes of a service: links, a health check, refusals, guesses, events, ticks, a line of the platform."""
     first = [answered(f"/reports/{number}.pdf") for number in range(5)]
     first += [answered("/nothing"), answered("/private/a.pdf"), answered("/reports/a.pdf", share="guess")]
-    second = [answered("/reports/q3.pdf"), answered("/-/health"), failed_notice(), "FC Invoke Start RequestId: 1\n"]
+    second = [answered("/reports/q3.pdf"), answered("/-/health"), *event_lines, "FC Invoke Start RequestId: 1\n"]
+    second += [answered("/nothing/event"), "2026-03-01 [WARN] waiting for event\n"]
     second += [answered("/private/a.pdf", ip="198.51.100.9") for _ in range(31)]
     return [(SECONDS + 7, line) for line in first] + [(SECONDS + 67, line) for line in second]
 
@@ -170,7 +182,7 @@ def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tup
 def test_refusals_by_code(lines: list[tuple[int, str]]) -> None:
     refusals = {code: (status, count) for code, status, count in run("Refusals by code", lines)}
     assert refusals["unauthorized"] == ("401", 32)
-    assert refusals["not_found"] == ("404", 1)
+    assert refusals["not_found"] == ("404", 2)
     assert refusals["share_invalid"] == ("404", 1)
 
 
@@ -190,10 +202,33 @@ def test_a_guessed_key_counts_like_a_guessed_share(key: str, code: str, tmp_path
     assert run("Guessed shares and keys", [(SECONDS, guess)] * 31) == [("198.51.100.9", 31)]
 
 
+def test_failed_events(lines: list[tuple[int, str]]) -> None:
+    cause = "PutObject: 403 AccessDenied (a missing permission)"
+    assert run("Failed events", lines) == [("state_unavailable", cause, 1)]
+
+
 def test_failed_notices(lines: list[tuple[int, str]]) -> None:
-    ((code, sinks, times),) = run("Failed notices", lines)
-    assert (code, times) == ("keys_unavailable", 1)
-    assert json.loads(sinks) == [{"sink": "team", "code": "keys_unavailable"}]
+    failed = {json.dumps(json.loads(sinks)): times for sinks, _, times in run("Failed notices", lines)}
+    assert failed == {
+        '[{"sink": "ops", "code": "state_unavailable"}]': 1,
+        '[{"sink": "ops", "code": "status_500"}]': 2,
+    }
+
+
+def test_waiting_notices(lines: list[tuple[int, str]]) -> None:
+    ((sink, oldest),) = run("Waiting notices", lines)
+    assert sink == "ops"
+    assert 3600 <= oldest < 3900
+
+
+def test_dead_notices(lines: list[tuple[int, str]]) -> None:
+    assert run("Dead notices", lines) == [("gone.old", 1)]
+    many = (SECONDS, '{"event": "timer", "waiting": {"gone.old": {"notices": 0, "oldest": 0, "dead": "1000+"}}}')
+    assert run("Dead notices", [*lines, many]) == [("gone.old", 1000)]
+
+
+def test_ticks(lines: list[tuple[int, str]]) -> None:
+    assert run("Ticks", lines) == [(2,)]
 
 
 def test_links_by_mount_and_caller(lines: list[tuple[int, str]]) -> None:

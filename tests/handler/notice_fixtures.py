@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,7 @@ from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve
 from signer import Endpoint
+from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, base64url
 
@@ -74,6 +76,11 @@ def created(*keys: str, etag: str = "ETAG1") -> bytes:
     return json.dumps({"events": [record(key, etag=etag) for key in keys or ("outbox/a.txt",)]}).encode()
 
 
+def created_at(timestamp: float, *keys: str) -> bytes:
+    """The event of objects that were written at a time, in Unix seconds."""
+    return json.dumps({"events": [record(key, eventTime=rfc3339(timestamp)) for key in keys]}).encode()
+
+
 def links(*paths: str) -> bytes:
     """The event of a direct invocation."""
     return json.dumps({"links": [{"path": path} for path in paths]}).encode()
@@ -84,11 +91,12 @@ TIMER_EVENT = (EVENTS / "timer.json").read_bytes()
 
 
 class ReceivedRequest(NamedTuple):
-    """A request to a receiver; header names are in lower case."""
+    """A request to a receiver; header names are in lower case, `at` (Unix seconds) is when it arrived."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    at: float = 0.0
 
     @property
     def json(self) -> Any:
@@ -110,9 +118,10 @@ class Receiver:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        request.body = body  # type: ignore[attr-defined]
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
-            self.received.append(ReceivedRequest(request.path, headers, body))
+            self.received.append(ReceivedRequest(request.path, headers, body, time.time()))
             responder = self.responses.pop(0) if self.responses else self.default
         responder(request)
 
@@ -129,6 +138,12 @@ def respond(status: int = 200, body: bytes = b"ok", **headers: str) -> Responder
         request.wfile.write(body)
 
     return responder
+
+
+def received_keys(hook: Receiver) -> Counter[str]:
+    """How often a webhook received the notice of each key."""
+    messages = [request.json["data"] for request in hook.received]
+    return Counter(entry["key"] for data in messages for entry in data.get("notices", [data]))
 
 
 @contextmanager
@@ -164,9 +179,10 @@ class FakeClock:
         self.pauses: list[float] = []
         self.moved = 0.0
         self._lock = threading.Lock()
+        self._clock = Clock(lambda: time.time(), lambda: time.monotonic() + self.moved, self.sleep)
 
     def clock(self) -> Clock:
-        return Clock(now=lambda: time.time(), monotonic=lambda: time.monotonic() + self.moved, sleep=self.sleep)
+        return self._clock
 
     def sleep(self, seconds: float) -> None:
         with self._lock:
@@ -329,5 +345,6 @@ def event_function(folder: Path) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
         state._probed.clear()
+        state._ahead.clear()
         earlier_digests._moved.clear()
         yield EventFunction(folder, ends)

@@ -17,7 +17,6 @@ KINDS: Mapping[str, Kind] = {
     "wecom": wecom,
     "slack": slack,
 }
-ENVELOPE = 700  # bytes of a message around its notifications, at most
 
 
 def batches(kind: Kind, notifications: list[Notification]) -> list[tuple[Notification, ...]]:
@@ -28,7 +27,7 @@ def batches(kind: Kind, notifications: list[Notification]) -> list[tuple[Notific
         added = kind.encoded_size(notification)
         if not messages or size + added > kind.MAX_BYTES or len(messages[-1]) == kind.MAX_NOTICES:
             messages.append([])
-            size = ENVELOPE
+            size = kind.ENVELOPE
         messages[-1].append(notification)
         size += added
     return [tuple(message) for message in messages]

@@ -71,6 +71,7 @@ class Kind(Protocol):
 
     NEEDS_SECRET: bool
     MAX_BYTES: int  # of a message's body
+    ENVELOPE: int  # bytes of a body around its notifications, at most
     MAX_NOTICES: int  # in one message
     MIN_INTERVAL: float  # seconds between two messages
 

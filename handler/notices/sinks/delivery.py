@@ -57,8 +57,8 @@ def deliver(
 ) -> None:
     """Sends one message until it is delivered. Raises `DeliveryFailed`, and `OutOfTime` where it was never sent.
 
-    `may_try` is called before each try: it pauses for so many seconds at least, and says whether a whole try then still
-    ends in time; without a pause if it does not.
+    `may_try` is called before each try: it pauses for so many seconds at least, and says whether a try then still ends
+    in time; without a pause if it does not.
     """
     code: str | None = None
     pause = 0.0

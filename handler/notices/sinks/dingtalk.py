@@ -18,6 +18,7 @@ from .message import Notification, details, escape_markup, safe_url, title
 
 NEEDS_SECRET = True
 MAX_BYTES = 18_000  # the service cuts at 20 KB
+ENVELOPE = 700
 MAX_NOTICES = 100
 MIN_INTERVAL = 3.0
 

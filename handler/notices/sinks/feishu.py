@@ -18,6 +18,7 @@ from .message import Notification, details, escape_markup, safe_url, title
 
 NEEDS_SECRET = True
 MAX_BYTES = 19_000
+ENVELOPE = 700
 MAX_NOTICES = 40
 MIN_INTERVAL = 0.6
 

@@ -15,6 +15,7 @@ from .message import Notification, details, escape_markup, safe_url, title
 
 NEEDS_SECRET = False
 MAX_BYTES = 12_000  # beyond some 13,000 characters Slack answers msg_blocks_too_long
+ENVELOPE = 700
 MAX_NOTICES = 40
 MIN_INTERVAL = 1.0
 

@@ -16,6 +16,7 @@ from .message import Notification
 
 NEEDS_SECRET = True
 MAX_BYTES = 512 * 1024
+ENVELOPE = 700
 MAX_NOTICES = 1000
 MIN_INTERVAL = 0.0
 

@@ -12,6 +12,7 @@ from .message import Notification, details, escape_markup, safe_url, title
 
 NEEDS_SECRET = False
 MAX_BYTES = 3_900  # of the content, not of the JSON around it
+ENVELOPE = 100
 MAX_NOTICES = 50
 MIN_INTERVAL = 3.0
 MAX_LINE = MAX_BYTES - 100

@@ -84,7 +84,7 @@ def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
 
 def test_a_key_is_removed_again_if_its_printing_is_interrupted(existing: KeysCli) -> None:
     before = existing.document
-    with patch("handler.keys.__main__._print", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+    with patch("handler.keys.__main__.write_lines", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         existing.run(*ADD)
     assert existing.document == before
 

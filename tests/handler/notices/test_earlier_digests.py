@@ -12,7 +12,7 @@ import pytest
 
 from handler.notices import earlier_digests
 from handler.notices.notice import rule_id
-from tests.handler.notice_fixtures import EventFunction, Receiver, event_function, notice, receiver
+from tests.handler.notice_fixtures import EventFunction, Receiver, created, event_function, notice, receiver, respond
 
 
 @pytest.fixture
@@ -68,13 +68,19 @@ def restart() -> None:
     earlier_digests._moved.clear()
 
 
-def test_what_waits_is_sent_by_the_first_tick_and_never_again(function: EventFunction, hook: Receiver) -> None:
+def run(function: EventFunction) -> None:
+    """Two ticks of a new instance: the first one moves what waits in the earlier form."""
+    restart()
+    for _ in range(2):
+        function.tick()
+        function.pass_time(60)
+
+
+def test_what_waits_is_sent_by_the_first_ticks_and_never_again(function: EventFunction, hook: Receiver) -> None:
     write_event(function, 1, "a.txt", "b.txt")
     write_event(function, 2, "c.txt", expires="5m")
     for _ in range(3):
-        function.tick()
-        function.pass_time(60)
-        restart()
+        run(function)
     assert told(hook) == ["outbox/a.txt", "outbox/b.txt", "outbox/c.txt"]
     urls = [entry["url"] for entry in hook.received[0].json["data"]["notices"]]
     assert ["x-oss-expires=1200" in url for url in urls] == [True, True, False]
@@ -86,7 +92,7 @@ def test_digests_that_were_sent_are_not_sent_again(function: EventFunction, hook
     function.state().write(f"{stream(function)}/last", json.dumps({"number": 1, "end": 1}).encode())
     write_lease(function, 1, "done", 1)
     write_lease(function, 2, "done", 3)
-    function.tick()
+    run(function)
     assert told(hook) == ["outbox/4.txt", "outbox/5.txt"]
 
 
@@ -94,7 +100,7 @@ def test_a_digest_continues_where_it_stopped(function: EventFunction, hook: Rece
     write_event(function, 1, "a.txt", "b.txt")
     write_event(function, 2, "c.txt", "d.txt")
     write_lease(function, 1, "failed", 2, sent=3)
-    function.tick()
+    run(function)
     assert told(hook) == ["outbox/d.txt"]
 
 
@@ -102,9 +108,18 @@ def test_what_an_instance_of_the_earlier_release_adds_meanwhile_is_sent_too(
     function: EventFunction, hook: Receiver
 ) -> None:
     write_event(function, 1, "a.txt")
-    function.tick()
+    run(function)
     write_event(function, 2, "b.txt")
-    restart()
-    function.pass_time(60)
-    function.tick()
+    run(function)
     assert told(hook) == ["outbox/a.txt", "outbox/b.txt"]
+
+
+def test_a_damaged_document_keeps_nothing_else_from_being_sent(function: EventFunction, hook: Receiver) -> None:
+    function.state().write(f"{stream(function)}/last", b"no JSON")
+    function.toml += notice(["ops"])
+    hook.default = respond(503)
+    function.invoke(created("outbox/a.txt"))
+    hook.default, hook.received = respond(), []
+    function.pass_time(60)
+    assert function.tick().summary["failed"] == [{"sink": "digests", "code": "internal_error"}]
+    assert set(told(hook)) == {"outbox/a.txt"}

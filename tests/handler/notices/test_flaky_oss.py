@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
+from unittest.mock import patch
 
 import pytest
 
 from handler import oss, state
-from handler.notices import leases
+from handler.errors import Problem
+from handler.notices.outbox import Entry, Outbox
 from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
@@ -30,16 +33,33 @@ def function(tmp_path: Path) -> Iterator[EventFunction]:
         yield started
 
 
-def received_keys(hook: Receiver) -> Counter[str]:
-    """How often each key was received."""
+@pytest.fixture
+def failed_marks() -> Iterator[Counter[str]]:
+    """How often each notice, by its id, could not be marked for all that is known."""
+    failed, lock, mark_done = Counter[str](), Lock(), Outbox.mark_done
+
+    def mark(outbox: Outbox, entry: Entry) -> None:
+        try:
+            mark_done(outbox, entry)
+        except Problem:
+            with lock:
+                failed[str(entry.id)] += 1
+            raise
+
+    with patch.object(Outbox, "mark_done", mark):
+        yield failed
+
+
+def received_ids(hook: Receiver) -> Counter[str]:
+    """How often each notice was received, by its id."""
     messages = [request.json["data"] for request in hook.received]
-    return Counter(entry["key"] for data in messages for entry in data.get("notices", [data]))
+    return Counter(entry["id"] for data in messages for entry in data.get("notices", [data]))
 
 
 @pytest.mark.parametrize("every", [None, "1m"])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_notice_is_sent_once_and_never_lost(
-    function: EventFunction, monkeypatch: pytest.MonkeyPatch, seed: int, every: str | None
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_lost_and_a_notice_is_repeated_only_where_its_mark_failed(
+    function: EventFunction, monkeypatch: pytest.MonkeyPatch, failed_marks: Counter[str], seed: int, every: str | None
 ) -> None:
     with receiver() as hook, unsteady_oss(function.url, (seed, every)) as (address, unsteady):
         function.add_sink("ops", hook)
@@ -47,30 +67,23 @@ def test_a_notice_is_sent_once_and_never_lost(
         steady, shaky = function.config(), function.config(address)
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
         for _ in range(4):
-            function.invoke(created(*KEYS), config=shaky, timeout=12)
-            if every is not None:
-                function.invoke(TIMER_EVENT, config=shaky, timeout=12)
+            state._probed.clear()
+            function.invoke(created(*KEYS), config=shaky)
+            assert function.invoke(TIMER_EVENT, config=shaky).error is None
+            function.pass_time(31)
         unsteady.settle()
         monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
-        before = received_keys(hook)
-        # No lease has expired yet, so nothing was sent twice.
-        assert set(before.values()) <= {1}
-        # A minute later, the leases whose claim or mark was lost have expired.
-        monkeypatch.setattr(leases, "LEASE", -1.0)
-        marked = {
-            key for key in function.object_keys(".links/state/notices/") if function.read(key).startswith(b"done")
-        }
-        state._probed.clear()
         assert function.invoke(created(*KEYS), config=steady).error is None
-        if every is not None:
-            monkeypatch.setattr("handler.notices.digests.TOLERANCE", 1e9)
+        for _ in range(2):
+            function.pass_time(60)
             assert function.invoke(TIMER_EVENT, config=steady).error is None
-            assert function.invoke(TIMER_EVENT, config=steady).error is None
-        after = received_keys(hook)
-        assert set(after) == set(KEYS)
+        told = received_ids(hook)
+        assert len(told) == len(KEYS)
+        assert {each: times for each, times in told.items() if times > 1 + failed_marks[each]} == {}
+        assert function.state_names("outbox/") == []
+        assert function.state_names("dead/") == []
         if every is None:
-            assert sum(after.values()) <= 2 * len(KEYS) - len(marked)
-            assert sorted({line["key"] for line in function.manifest_lines()}) == sorted(KEYS)
+            assert {line["key"] for line in function.manifest_lines()} == set(KEYS)
         count = len(hook.received)
         assert function.invoke(created(*KEYS), config=steady).error is None
         assert len(hook.received) == count

@@ -180,6 +180,12 @@ class TestWhichObjects:
         assert function.invoke(event).counts() == (4, 1, 1, 3)
         assert [line["path"] for line in function.manifest_lines()] == ["/exampledir/a.txt"]
 
+    def test_a_message_for_one_of_two_mounts_of_a_prefix_is_not_for_the_other(self, function: EventFunction) -> None:
+        function.toml = '[[mount]]\npath = "/other/"\ntarget = "oss://examplebucket/exampledir/"\n'
+        function.toml += notice(["manifest"], on="message", mount="/other/")
+        assert function.invoke(links("/exampledir/a.txt", "/other/b.txt")).counts() == (2, 1, 1, 1)
+        assert [line["path"] for line in function.manifest_lines()] == ["/other/b.txt"]
+
     @pytest.mark.parametrize("name", ["mns-topic", "mns-queue", "kafka", "rocketmq"])
     def test_a_message_of_each_source_is_notified_once(self, function: EventFunction, name: str) -> None:
         function.toml = notice(["manifest"], on="message", mount="/exampledir/")

@@ -335,9 +335,15 @@ def test_a_time_outside_of_the_calendar_is_refused_where_it_is_read(
     assert "must be a time " in entry.sentence
 
 
+def test_a_kafka_record_of_a_broker_that_keeps_no_time_has_none() -> None:
+    (item,) = items(changed_event("kafka.json", ("data", "timestamp"), -1))
+    assert isinstance(item, RequestedLink)
+    assert item.happened_at is None
+
+
 @pytest.mark.parametrize(
     "milliseconds",
-    [-1, -(10**20), 253_402_300_800_000, 10**18, 10**20, 10**400, float("nan"), float("inf"), 1e300, True],
+    [-2, -(10**20), 253_402_300_800_000, 10**18, 10**20, 10**400, float("nan"), float("inf"), 1e300, True],
 )
 @pytest.mark.parametrize(
     ("name", "path"), [("kafka.json", ("data", "timestamp")), ("mns-topic.json", ("PublishTime",))]

@@ -1,0 +1,585 @@
+"""`python -m handler.notices`: what an operator sees of the outbox, and does to it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from handler import oss, state
+from handler.config import Location
+from handler.notices import __main__ as command
+from handler.notices import outbox
+from handler.notices.lease import SLOT, Lease
+from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
+from handler.oss import OssClient, OssResponse
+from handler.times import Clock
+from local.oss.storage import Buckets
+from local.oss.storage.record import ObjectRecord
+from tests.handler.client import KEYS
+from tests.handler.flaky_oss import unsteady_oss
+from tests.handler.keys_fixtures import BUCKET, REGION
+from tests.handler.notice_fixtures import (
+    HEAD,
+    STATE,
+    EventFunction,
+    Killed,
+    created,
+    event_function,
+    kill,
+    notice,
+    receiver,
+    respond,
+)
+
+ROOT = Path(__file__).parents[3]
+DAY = 86_400
+NOTHING = "No notices wait, and none are dead.\n"
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class NoticesCli:
+    """The command, for the outbox of an event function."""
+
+    def __init__(self, function: EventFunction, capsys: pytest.CaptureFixture[str]) -> None:
+        self.function = function
+        self._capsys = capsys
+        self.environment = {
+            "LINK_CONFIG": str(function.folder / "links.toml"),
+            "LINK_REGION": REGION,
+            "LINK_OSS_ENDPOINT": function.url,
+            "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
+            "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+            "OSS_SESSION_TOKEN": KEYS.security_token or "",
+        }
+        Path(self.environment["LINK_CONFIG"]).write_text(HEAD)
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.function.state())
+
+    def run(self, *arguments: str, clock: Clock | None = None) -> Result:
+        self._capsys.readouterr()
+        with patch.dict(os.environ, self.environment, clear=True):
+            try:
+                status = command.main(arguments, clock=clock or self.function.clock.clock())
+            except SystemExit as exit_:
+                status = int(str(exit_.code))
+        return Result(status, *self._capsys.readouterr())
+
+    def add(
+        self, sink: str, count: int = 1, folder: str = WAITING, *, due: int = 1_772_000_000, reason: str | None = None
+    ) -> list[Entry]:
+        """Writes entries, which are read only where their content matters."""
+        body = json.dumps({"reason": reason} if reason else {}).encode()
+        entries = [new_entry(sink, due, place, f"{place:032x}", body) for place in range(count)]
+        bucket = Buckets(self.function.root).get(BUCKET)
+        assert bucket is not None
+        for entry in entries:  # as OSS stores them: a thousand requests would take seconds
+            key = f"{STATE}{folder}/{sink}/{entry.name}"
+            with bucket.draft() as draft:
+                draft.write([body])
+                bucket.publish(draft, ObjectRecord(key, draft.size, draft.md5.hex(), draft.crc64, time.time()))
+        return entries
+
+    def names(self, folder: str = "") -> list[str]:
+        return self.function.state_names(folder)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[NoticesCli]:
+    with event_function(tmp_path) as function:
+        yield NoticesCli(function, capsys)
+
+
+def use_pages_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OSS lists this many objects at a time."""
+    for module in (state, outbox, command):
+        monkeypatch.setattr(module, "PAGE", count)
+
+
+def refuse(method: str, code: str = "AccessDenied", after: int = 0) -> Any:
+    """OSS refuses the requests of a method, of which `after` are still accepted."""
+    send, seen = OssClient.request, []
+
+    def request(client: OssClient, requested: str, location: Location, **options: Any) -> OssResponse:
+        if requested == method:
+            seen.append(location)
+            if len(seen) > after:
+                return OssResponse(403, {}, b"", code)
+        return send(client, requested, location, **options)
+
+    return patch.object(OssClient, "request", request)
+
+
+class TestList:
+    def test_an_empty_outbox_is_a_sentence(self, cli: NoticesCli) -> None:
+        assert cli.run("list") == (0, NOTHING, "")
+        assert cli.run("list", "--sink", "ops") == (0, "No notices of ops wait, and none are dead.\n", "")
+
+    def test_it_shows_what_waits_what_is_not_due_and_what_is_dead_for_each_sink(self, cli: NoticesCli) -> None:
+        cli.add("ops", 12)
+        cli.function.pass_time(3 * 3600 + 300)
+        cli.add("ops", 40, due=4_102_444_800)
+        cli.add("team", 2, DEAD, reason="status_500")
+        cli.add("team", 1, DEAD, due=1_772_000_001, reason="mount_changed")
+        assert cli.run("list") == (
+            0,
+            "ops:\n"
+            "  waiting: 12, the oldest for 3 hours 5 minutes\n"
+            "  not due yet: 40, the first at 2100-01-01 00:00:00 UTC\n"
+            "team:\n"
+            "  dead: 3 (status_500: 2, mount_changed: 1)\n",
+            "",
+        )
+        assert cli.run("list", "--sink", "team").out == "team:\n  dead: 3 (status_500: 2, mount_changed: 1)\n"
+
+    def test_a_sink_that_no_document_names_is_listed(self, cli: NoticesCli) -> None:
+        cli.function.toml = notice(["gone"])
+        cli.function.invoke(created())
+        assert cli.run("list").out.startswith("gone:\n  waiting: 1, the oldest for ")
+
+    def test_a_notice_waits_from_when_it_was_due_or_written(self, cli: NoticesCli) -> None:
+        cli.add("ops", due=1_000_000_000)
+        assert re.search(r"the oldest for \d seconds?\n", cli.run("list").out)
+
+    def test_what_cannot_be_read_is_counted(self, cli: NoticesCli) -> None:
+        outbox = cli.outbox
+        for number, body in enumerate((b"not JSON", b"[1]", b'{"reason": 5}', b"")):
+            outbox.put(Entry("ops", f"odd name {number}", body=body), DEAD)
+        outbox.put(Entry("ops", "odd name", body=b"not JSON"))
+        lines = cli.run("list").out.splitlines()
+        assert lines[1].startswith("  waiting: 1, the oldest for ")
+        assert lines[2:] == ["  dead: 4 (unreadable: 4)"]
+
+    def test_the_reason_of_a_foreign_object_cannot_control_a_terminal_or_fill_it(self, cli: NoticesCli) -> None:
+        cli.outbox.put(Entry("ops", "1", body=json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode()), DEAD)
+        result = cli.run("list")
+        assert all(line.isprintable() and len(line) < 100 for line in result.out.splitlines())
+        assert result.out.startswith("ops:\n  dead: 1 (\\x1b[2Jxxx")
+
+    def test_what_waits_is_counted_up_to_1000(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1001)
+        assert cli.run("list").out.startswith("ops:\n  waiting: 1000+, the oldest for ")
+
+    def test_everything_is_counted_up_to_one_page(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
+        use_pages_of(10, monkeypatch)
+        cli.add("ops", 4)
+        cli.add("ops", 9, due=4_102_444_800)
+        cli.add("team", 12, due=4_102_444_800)
+        cli.add("team", 11, DEAD, reason="status_500")
+        lines = cli.run("list").out.splitlines()
+        assert lines[1].startswith("  waiting: 4, the oldest for ")
+        assert lines[2:] == [
+            "  not due yet: 6+, the first at 2100-01-01 00:00:00 UTC",
+            "team:",
+            "  not due yet: 10+, the first at 2100-01-01 00:00:00 UTC",
+            "  dead: 10+ (of the first 10, status_500: 10)",
+        ]
+
+    def test_it_changes_nothing(self, cli: NoticesCli) -> None:
+        cli.add("ops", 3)
+        cli.add("ops", 3, DEAD, reason="status_500")
+        before = cli.names()
+        assert cli.run("list").status == 0
+        assert cli.names() == before
+
+
+class TestRetry:
+    def test_it_makes_the_dead_of_all_sinks_due_again(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2, DEAD)
+        cli.add("team", 1, DEAD)
+        cli.add("team", 1, due=4_102_444_800)
+        result = cli.run("retry")
+        assert result == (0, "ops: 2 dead notices due again.\nteam: 1 dead notice due again.\n", "")
+        assert cli.names(DEAD) == []
+        assert len(cli.names(WAITING)) == 4
+        assert cli.names("lease/") == []
+
+    def test_it_makes_those_of_one_sink_due_again(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2, DEAD)
+        team = cli.add("team", 1, DEAD)
+        assert cli.run("--sink", "ops", "retry").out == "ops: 2 dead notices due again.\n"
+        assert cli.names(DEAD) == [f"dead/team/{team[0].name}"]
+
+    def test_without_dead_notices_it_says_so(self, cli: NoticesCli) -> None:
+        waiting = cli.add("ops")
+        assert cli.run("retry") == (0, "There are no dead notices.\n", "")
+        assert cli.run("retry", "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
+        assert cli.names() == [f"outbox/ops/{waiting[0].name}"]
+
+    def test_more_than_one_page_is_due_again(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
+        use_pages_of(10, monkeypatch)
+        cli.add("ops", 123, DEAD)
+        assert cli.run("retry").out == "ops: 123 dead notices due again.\n"
+        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123, [])
+
+    def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
+        cli.add("ops", 3, DEAD)
+        revive = Outbox.revive
+
+        def revive_and_die(outbox: Outbox, entry: Entry) -> None:
+            revive(outbox, entry)
+            outbox.put(entry._replace(body=b"{}"), DEAD)
+            outbox.put(new_entry("ops", 2_000_000_000, 0, entry.id or "", b"{}"), DEAD)
+
+        with patch.object(Outbox, "revive", revive_and_die):
+            assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
+        assert len(cli.names(DEAD)) == 6
+
+    def test_the_next_tick_sends_them(self, cli: NoticesCli) -> None:
+        function = cli.function
+        function.toml = notice(["ops"])
+        function.invoke(created("outbox/a.txt", "outbox/b.txt"))
+        function.pass_time(4 * DAY)
+        function.tick()
+        assert cli.run("list").out == "ops:\n  dead: 2 (unknown_sink: 2)\n"
+        with receiver() as hook:
+            function.add_sink("ops", hook)
+            function.pass_time(SLOT)
+            function.tick()
+            assert hook.received == []
+            assert cli.run("retry").out == "ops: 2 dead notices due again.\n"
+            function.tick()
+            assert {request.json["data"]["key"] for request in hook.received} == {"outbox/a.txt", "outbox/b.txt"}
+        assert cli.run("list").out == NOTHING
+
+    def test_they_are_tried_for_the_whole_time_again(self, cli: NoticesCli) -> None:
+        function = cli.function
+        function.toml = notice(["ops"])
+        with receiver(respond(500)) as hook:
+            function.add_sink("ops", hook)
+            function.invoke(created())
+            function.pass_time(4 * DAY)
+            function.tick()
+            assert cli.run("list").out == "ops:\n  dead: 1 (status_500: 1)\n"
+            assert cli.run("retry").status == 0
+            function.pass_time(3 * DAY - 3600)
+            function.tick()
+            assert cli.run("list").out.startswith("ops:\n  waiting: 1, the oldest for 2 days 23 hours")
+            function.pass_time(2 * 3600)
+            function.tick()
+            assert cli.run("list").out == "ops:\n  dead: 1 (status_500: 1)\n"
+
+    def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli) -> None:
+        cli.outbox.put(Entry("ops", "odd", body=b"not JSON"), DEAD)
+        with receiver() as hook:
+            cli.function.add_sink("ops", hook)
+            cli.function.toml = notice(["ops"])
+            revive = Outbox.put
+
+            def put_while_the_timer_fires(outbox: Outbox, entry: Entry, folder: str = WAITING) -> None:
+                revive(outbox, entry, folder)
+                if folder == WAITING:
+                    with patch.object(Outbox, "put", revive):
+                        cli.function.tick()
+
+            with patch.object(Outbox, "put", put_while_the_timer_fires):
+                assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+            assert cli.names(WAITING) == ["outbox/ops/odd"]
+            cli.function.tick()
+        assert cli.names(WAITING) == []
+        assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"
+
+    def test_an_instance_that_stalled_while_it_moved_one_to_the_dead_deletes_nothing_that_is_due_again(
+        self, cli: NoticesCli
+    ) -> None:
+        (entry,) = cli.add("ops")
+        outbox = cli.outbox
+        with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
+            outbox.bury(entry, "status_500")
+        assert cli.run("retry").status == 0
+        outbox.delete(entry)  # it goes on
+        assert cli.names("dead/") == [f"dead/ops/{entry.name}"]
+        assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+        assert cli.names() == [f"outbox/ops/{entry.name}"]
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_requests_that_fail_and_arrive_late_lose_nothing(
+        self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        names = {entry.name for entry in cli.add("ops", 20, DEAD)}
+        monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
+        with unsteady_oss(cli.function.url, seed) as (address, unsteady):
+            cli.environment["LINK_OSS_ENDPOINT"] = address
+            for _ in range(3):
+                cli.run("retry")
+            unsteady.settle()
+            cli.environment["LINK_OSS_ENDPOINT"] = cli.function.url
+        monkeypatch.undo()
+        cli.function.pass_time(SLOT * 2)
+        assert cli.run("retry").status == 0
+        assert {name.rpartition("/")[2] for name in cli.names(WAITING)} == names
+
+    def test_it_waits_while_notices_are_sent(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1, DEAD)
+        state = cli.function.state()
+        state.now()
+        holder = Lease(state, "ops")
+        assert holder.take()
+        assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+        assert 0 < cli.function.clock.moved <= SLOT + 2
+
+    def test_it_gives_up_if_notices_are_sent_all_the_time(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1, DEAD)
+        with patch.object(Lease, "take", lambda lease: False):
+            result = cli.run("retry")
+        assert (result.status, result.out) == (1, "")
+        assert result.err == (
+            "python -m handler.notices: The function is sending notices to ops all the time. Try again later.\n"
+        )
+        assert len(cli.names(DEAD)) == 1
+
+    def test_a_bucket_with_versioning_is_refused(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1, DEAD)
+        cli.function.set_versioning("Enabled")
+        result = cli.run("retry")
+        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+        assert "versioning" in result.err
+
+
+class TestDrop:
+    def test_it_deletes_the_dead_of_all_sinks_and_nothing_that_waits(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2, DEAD)
+        cli.add("team", 1, DEAD)
+        (waiting,) = cli.add("ops")
+        result = cli.run("drop")
+        assert result == (0, "ops: 2 dead notices deleted.\nteam: 1 dead notice deleted.\n", "")
+        assert cli.names() == [f"outbox/ops/{waiting.name}"]
+        assert cli.run("drop").out == "There are no dead notices.\n"
+
+    def test_it_deletes_the_dead_of_one_sink(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1, DEAD)
+        (team,) = cli.add("team", 1, DEAD)
+        assert cli.run("drop", "--sink", "ops").out == "ops: 1 dead notice deleted.\n"
+        assert cli.names() == [f"dead/team/{team.name}"]
+
+    def test_it_deletes_more_than_one_page(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
+        use_pages_of(10, monkeypatch)
+        cli.add("ops", 123, DEAD)
+        assert cli.run("drop").out == "ops: 123 dead notices deleted.\n"
+        assert cli.names() == []
+
+    def test_it_deletes_what_waits_for_one_sink_digests_included(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2)
+        cli.add("ops", 1, due=4_102_444_800)
+        (dead,) = cli.add("ops", 1, DEAD)
+        (team,) = cli.add("team")
+        result = cli.run("drop", "--waiting", "--sink", "ops")
+        assert result == (0, "ops: 3 waiting notices deleted.\n", "")
+        assert cli.names() == [f"dead/ops/{dead.name}", f"outbox/team/{team.name}"]
+        assert cli.run("drop", "--waiting", "--sink", "ops").out == "There are no waiting notices of ops.\n"
+
+    def test_it_does_not_delete_what_waits_for_every_sink(self, cli: NoticesCli) -> None:
+        cli.add("ops")
+        result = cli.run("drop", "--waiting")
+        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+        assert "--waiting requires --sink" in result.err
+        assert len(cli.names()) == 1
+
+    def test_it_does_not_wait_for_those_who_send(self, cli: NoticesCli) -> None:
+        cli.add("ops", 1, DEAD)
+        with patch.object(Lease, "take", kill):
+            assert cli.run("drop").out == "ops: 1 dead notice deleted.\n"
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            (),
+            ("show",),
+            ("list", "now"),
+            ("list", "--sink"),
+            ("list", "--waiting"),
+            ("retry", "--waiting", "--sink", "ops"),
+            ("list", "--sink", ""),
+            ("retry", "--sink", "a/b"),
+            ("drop", "--sink", "../lease"),
+            ("drop", "--sink", "-x"),
+            ("drop", "--sink", "n" * 65),
+        ],
+    )
+    def test_invalid_usage_exits_with_2_and_changes_nothing(self, cli: NoticesCli, arguments: tuple[str, ...]) -> None:
+        cli.add("ops", 1, DEAD)
+        before = cli.names()
+        result = cli.run(*arguments)
+        assert (result.status, result.out) == (2, "")
+        assert result.err
+        assert cli.names() == before
+
+    def test_a_links_toml_without_state_exits_with_2(self, cli: NoticesCli) -> None:
+        stateless = cli.function.folder / "stateless.toml"
+        stateless.write_text(HEAD.replace("state = ", "# state = "))
+        cli.environment["LINK_CONFIG"] = str(stateless)
+        result = cli.run("list")
+        assert (result.status, result.out) == (2, "")
+        assert "links.toml does not name a state prefix. Add state = … to it." in result.err
+
+    def test_a_links_toml_that_does_not_exist_exits_with_2(self, cli: NoticesCli) -> None:
+        cli.environment["LINK_CONFIG"] = str(cli.function.folder / "none.toml")
+        result = cli.run("list")
+        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+
+    @pytest.mark.parametrize("arguments", [("list",), ("retry",), ("drop",), ("drop", "--waiting", "--sink", "ops")])
+    def test_an_oss_that_cannot_be_reached_is_a_sentence(self, cli: NoticesCli, arguments: tuple[str, ...]) -> None:
+        cli.environment["LINK_OSS_ENDPOINT"] = "http://127.0.0.1:9"
+        result = cli.run(*arguments)
+        sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
+        assert result == (1, "", f"python -m handler.notices: {sentence}\n")
+
+    def test_invalid_credentials_are_a_sentence(self, cli: NoticesCli) -> None:
+        cli.environment["OSS_ACCESS_KEY_SECRET"] = "wrongEXAMPLE"
+        result = cli.run("list")
+        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+        assert "ListObjects: 403 SignatureDoesNotMatch." in result.err
+        assert "wrongEXAMPLE" not in result.err
+
+    def test_missing_credentials_are_a_sentence(self, cli: NoticesCli) -> None:
+        del cli.environment["OSS_ACCESS_KEY_ID"]
+        result = cli.run("list")
+        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+        assert "OSS_ACCESS_KEY_ID" in result.err
+
+    @pytest.mark.parametrize(
+        ("arguments", "method", "operation"),
+        [
+            (("list",), "GET", "ListObjects"),
+            (("retry",), "PUT", "PutObject"),
+            (("retry",), "DELETE", "DeleteObject"),
+            (("drop",), "DELETE", "DeleteObject"),
+            (("drop", "--waiting", "--sink", "ops"), "DELETE", "DeleteObject"),
+        ],
+    )
+    def test_a_missing_permission_is_named(
+        self, cli: NoticesCli, arguments: tuple[str, ...], method: str, operation: str
+    ) -> None:
+        cli.add("ops", 1)
+        cli.add("ops", 1, DEAD, due=1_772_000_001)
+        before = cli.names(DEAD)
+        with refuse(method):
+            result = cli.run(*arguments)
+        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+        assert f"cannot be used: {operation}: 403 AccessDenied (a missing permission)." in result.err
+        assert cli.names(DEAD) == before
+
+    def test_after_a_failure_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
+        cli.add("ops", 150, DEAD)
+        with refuse("DELETE", after=120):
+            result = cli.run("drop")
+        assert result.status == 1
+        assert result.out == "ops: 120 dead notices deleted.\n"
+        assert "DeleteObject: 403" in result.err
+        assert len(cli.names()) == 30
+
+    def test_after_an_interrupt_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
+        cli.add("ops", 150, DEAD)
+        held = []
+
+        def hold(job: object, sink: str, lease: Lease) -> None:
+            held.append(lease.take())
+            if len(held) == 2:
+                raise KeyboardInterrupt
+
+        with patch.object(command, "_hold", hold):
+            result = cli.run("retry")
+        assert result == (1, "ops: 100 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
+        assert cli.names("lease/") == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestOutput:
+    @staticmethod
+    def slow_clock(cli: NoticesCli) -> Clock:
+        """A clock in which each look at the time takes a second."""
+        clock = cli.function.clock
+
+        def monotonic() -> float:
+            clock.moved += 1
+            return clock.clock().monotonic()
+
+        return clock.clock()._replace(monotonic=monotonic)
+
+    @pytest.mark.parametrize(
+        ("arguments", "progress"),
+        [
+            (("list",), "ops: 3 of 3 dead notices read"),
+            (("retry",), "ops: 3 of 3 dead notices due again"),
+            (("drop",), "ops: 3 of 3 dead notices deleted"),
+        ],
+    )
+    def test_a_terminal_shows_the_progress_of_what_takes_long(
+        self, cli: NoticesCli, arguments: tuple[str, ...], progress: str
+    ) -> None:
+        cli.add("ops", 3, DEAD, reason="status_500")
+        terminal = Terminal()
+        with patch.object(sys, "stderr", terminal):
+            assert cli.run(*arguments, clock=self.slow_clock(cli)).status == 0
+        lines = terminal.getvalue().split("\r")
+        assert f"{progress}\x1b[K" in lines
+        assert lines[-1] == "\x1b[K"
+
+    def test_a_terminal_shows_none_for_what_is_quick(self, cli: NoticesCli) -> None:
+        cli.add("ops", 3, DEAD)
+        terminal = Terminal()
+        frozen = cli.function.clock.clock()._replace(monotonic=lambda: 100.0)
+        with patch.object(sys, "stderr", terminal):
+            assert cli.run("list", clock=frozen).status == 0
+        assert terminal.getvalue() == ""
+
+    def test_a_file_receives_no_progress(self, cli: NoticesCli) -> None:
+        cli.add("ops", 3, DEAD)
+        assert cli.run("drop", clock=self.slow_clock(cli)).err == ""
+
+    @FULL
+    @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            ("list", "output "),
+            ("retry", "ops: 2 dead notices due again."),
+            ("drop", "ops: 2 dead notices deleted."),
+        ],
+    )
+    def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
+        self, cli: NoticesCli, redirection: str, arguments: str, sentence: str
+    ) -> None:
+        cli.add("ops", 2, DEAD)
+        shell = f"exec {sys.executable} -m handler.notices {arguments} {redirection}"
+        environment = {**cli.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert sentence in result.stderr
+
+    def test_a_reader_that_is_gone_is_a_sentence(self, cli: NoticesCli) -> None:
+        cli.add("ops", 2, DEAD)
+        reading, writing = os.pipe()
+        os.close(reading)
+        environment = {**cli.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        arguments = [sys.executable, "-m", "handler.notices", "list"]
+        result = subprocess.run(
+            arguments, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, timeout=60
+        )
+        os.close(writing)
+        assert result.returncode == 1
+        assert result.stderr == "python -m handler.notices: The output cannot be written (Broken pipe).\n"

@@ -1,0 +1,568 @@
+"""Who may send to a sink: leases on slots of OSS's clock, which exclude each other whatever instances and clocks do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from handler import oss
+from handler.config import Location
+from handler.notices import lease as leases
+from handler.notices.lease import MARGIN, SLOT, Lease
+from handler.notices.outbox import Outbox
+from handler.notices.sinks import Post, client, delivery
+from handler.notices.sinks.client import TRY, Network, WebhookResponse
+from handler.oss import OssClient, OssResponse
+from handler.state import State, state_at
+from handler.times import Clock
+from local.server import _RequestHandler
+from signer import Endpoint
+from tests.handler.client import KEYS
+from tests.handler.flaky_oss import UnsteadyOss, unsteady_oss
+from tests.handler.keys_fixtures import BUCKET, REGION
+from tests.handler.notice_fixtures import (
+    STATE,
+    TIMER_EVENT,
+    EventFunction,
+    Killed,
+    Receiver,
+    created,
+    created_at,
+    event_function,
+    kill,
+    notice,
+    received_keys,
+    receiver,
+    respond,
+)
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[EventFunction]:
+    with event_function(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as sink:
+        yield sink
+
+
+def go_to(function: EventFunction, phase: float) -> None:
+    """Moves the time to so many seconds after the beginning of a slot, the next one where necessary."""
+    function.pass_time((phase - time.time()) % SLOT)
+
+
+def instance(function: EventFunction) -> Lease:
+    """An instance that knows the time of OSS and holds nothing yet."""
+    state = function.state()
+    state.read("probe")
+    return Lease(state, "ops")
+
+
+def slot_names(function: EventFunction) -> list[str]:
+    return [name.removeprefix("lease/ops/") for name in function.state_names("lease/")]
+
+
+def slot() -> int:
+    return int(time.time() // SLOT)
+
+
+class TestSlots:
+    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
+    def test_a_slot_is_of_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
+        go_to(function, 10)
+        clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
+        state = state_at(function.client, Location(BUCKET, STATE), clock)
+        state.now()
+        assert Lease(state, "ops").take()
+        assert slot_names(function) == [str(slot())]
+
+    def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
+        go_to(function, 10)
+        state = function.state()
+        state.now()
+        assert Lease(state, "ops").take()
+        assert Lease(state, "chat").take()
+
+    def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
+        go_to(function, 1.5)
+        assert instance(function).take()
+        assert not instance(function).take()
+        go_to(function, 27)
+        assert not instance(function).take()
+        function.pass_time(6)
+        assert instance(function).take()
+
+    def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
+        go_to(function, 20)
+        first = instance(function)
+        assert first.take()
+        assert first.covers_try()
+        assert len(slot_names(function)) == 2
+        first.release()
+        assert slot_names(function) == []
+        assert instance(function).take()
+
+    def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
+        go_to(function, 20)
+        first, second = instance(function), instance(function)
+        assert first.take()
+        assert not second.take()
+        assert not second.take()
+        assert slot_names(function) == [str(slot())]
+        assert first.covers_try()
+        assert slot_names(function) == [str(slot()), str(slot() + 1)]
+        assert not second.take()
+        assert first.covers_try()
+        assert len(slot_names(function)) == 2
+
+    @pytest.mark.parametrize("phase", [0.5, 5, 11, 12.5, 13.5, 16, 25, 29.5])
+    def test_a_try_that_is_covered_ends_two_seconds_before_the_slot(
+        self, function: EventFunction, phase: float
+    ) -> None:
+        go_to(function, phase)
+        held = instance(function)
+        assert held.take()
+        for _ in range(20):
+            if not held.covers_try():
+                break
+            ends = (max(map(int, slot_names(function))) + 1) * SLOT
+            assert time.time() + TRY + MARGIN <= ends
+            function.pass_time(3.7)
+        else:
+            return
+        pytest.fail("The holder lost its lease although nobody else wanted it.")
+
+    def test_a_try_is_not_covered_where_another_one_has_the_next_slot(self, function: EventFunction) -> None:
+        go_to(function, 20)
+        held = instance(function)
+        assert held.take()
+        function.state().write(f"lease/ops/{slot() + 1}", b"b")
+        assert not held.covers_try()
+
+    def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(self, function: EventFunction) -> None:
+        go_to(function, 5)
+        held = instance(function)
+        assert held.take()
+        function.pass_time(SLOT)
+        assert not held.covers_try()
+        assert len(slot_names(function)) == 1
+
+    def test_slots_that_were_missed_are_not_taken_either(self, function: EventFunction) -> None:
+        go_to(function, 20)
+        held = instance(function)
+        assert held.take()
+        assert held.covers_try()
+        function.pass_time(10 * SLOT)
+        assert not held.covers_try()
+        assert len(slot_names(function)) == 2
+
+
+class TestBoundaries:
+    """The `Date` of OSS has no fractions, so at the end of a slot nobody knows exactly which one it is."""
+
+    @pytest.mark.parametrize("phase", [28.2, 28.9, 29.3, 29.7, 29.95, 29.999, 0.001, 0.3])
+    def test_of_two_instances_at_most_one_may_send(self, function: EventFunction, phase: float) -> None:
+        held = [instance(function) for number in range(4)]
+        go_to(function, phase)
+        gate, covered = threading.Barrier(4), list[bool]()
+
+        def take(each: Lease) -> None:
+            gate.wait(20)
+            covered.append(each.take() and each.covers_try())
+
+        run_at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
+        assert covered.count(True) <= 1
+        function.pass_time(SLOT)
+        owners = [function.state().read(f"lease/ops/{name}") for name in slot_names(function)]
+        assert all(owner is not None for owner in owners)
+
+    @pytest.mark.parametrize("phase", [28.2, 29.3, 29.95, 0.001])
+    def test_one_that_takes_a_slot_that_ends_takes_the_next_one_too(
+        self, function: EventFunction, phase: float
+    ) -> None:
+        held = instance(function)
+        go_to(function, phase)
+        assert held.take()
+        assert held.covers_try()
+
+    @pytest.mark.parametrize("phase", [28.5, 29.5, 0.5, 12.5])
+    def test_a_date_that_is_a_second_off_lets_no_two_send(
+        self, function: EventFunction, hook: Receiver, phase: float
+    ) -> None:
+        """As of two servers of OSS, of which one is ahead and one is behind."""
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        config = function.config()
+        keys = [f"outbox/{number}" for number in range(3)]
+        go_to(function, phase)
+        numbers = count()
+
+        def date(handler: object, timestamp: float | None = None) -> str:
+            return formatdate(time.time() + next(numbers) % 3 - 1, usegmt=True)
+
+        with patch.object(_RequestHandler, "date_time_string", date):
+            run_at_once([lambda: function.answer(created(*keys), config)] * 4)
+        for _ in range(2):
+            function.pass_time(60)
+            function.tick()
+        assert received_keys(hook) == Counter(keys)
+        assert function.state_names("outbox/") == []
+
+
+def run_at_once(calls: list[Callable[[], Any]]) -> None:
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+
+class TestAnswersThatAreLost:
+    """Each `fates` are those of the requests after the first one, which only asks for the time."""
+
+    @pytest.fixture
+    def unsteady(self, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
+        monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.3))
+        with unsteady_oss(function.url, 0) as (url, proxy):
+            self.proxy = proxy
+
+            def start(*fates: str) -> Lease:
+                through_proxy = oss.client_at(Endpoint.path_style(url, REGION), KEYS)
+                state = state_at(through_proxy, Location(BUCKET, STATE), function.clock.clock())
+                proxy._deck = list(reversed(["passed", *fates, *["passed"] * 50]))
+                state.read("probe")
+                return Lease(state, "ops")
+
+            go_to(function, 5)
+            yield start
+
+    proxy: UnsteadyOss
+
+    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "cut"])
+    def test_the_lease_is_ours_if_it_has_our_nonce(
+        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    ) -> None:
+        assert unsteady(fate).take()
+        assert not instance(function).take()
+
+    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after"])
+    def test_it_is_not_ours_if_another_one_has_it(
+        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    ) -> None:
+        assert instance(function).take()
+        assert not unsteady(fate).take()
+
+    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
+    def test_it_is_taken_again_if_it_never_arrived(
+        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    ) -> None:
+        assert unsteady(fate).take()
+        assert len(slot_names(function)) == 1
+
+    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
+    def test_a_lease_whose_deletion_is_lost_is_not_mistaken_for_ours(
+        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    ) -> None:
+        held = unsteady("passed", fate)
+        assert held.take()
+        held.release()
+        assert len(slot_names(function)) == 1
+        assert not unsteady().take()
+        function.pass_time(SLOT)
+        assert unsteady().take()
+
+    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "dropped before"])
+    def test_a_deletion_is_never_sent_twice(
+        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    ) -> None:
+        """The second one could delete the lease of the next holder."""
+        held = unsteady("passed", fate)
+        assert held.take()
+        before = self.proxy.happened.total()
+        held.release()
+        assert self.proxy.happened.total() == before + 1
+
+    def test_a_deletion_that_arrives_late_deletes_no_other_lease(
+        self, function: EventFunction, unsteady: Callable[..., Lease]
+    ) -> None:
+        held = unsteady("passed", "forwarded late")
+        assert held.take()
+        held.release()
+        holders = [number for number in range(40) if instance(function).take()]
+        self.proxy.settle()
+        assert len(holders) <= 1
+        assert len(slot_names(function)) == len(holders)
+
+
+class TestKilledWhileHolding:
+    @pytest.mark.parametrize("phase", [0.5, 8, 12, 14.5, 20, 28, 29.9])
+    def test_the_sink_is_blocked_for_47_seconds_at_most(
+        self, function: EventFunction, hook: Receiver, phase: float
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        go_to(function, phase)
+        with patch.object(delivery, "send", kill), pytest.raises(Killed):
+            function.invoke(created())
+        assert hook.received == []
+        function.pass_time(48)  # OSS says the time in full seconds
+        assert function.tick().summary["notices"] == 1
+
+    def test_also_when_it_had_just_taken_the_next_slot(self, function: EventFunction) -> None:
+        go_to(function, 2)
+        held = instance(function)
+        assert held.take()
+        while len(slot_names(function)) == 1:
+            assert held.covers_try()
+            function.pass_time(0.25)
+        taken_at = time.time()
+        while not instance(function).take():
+            function.pass_time(0.25)
+        assert time.time() - taken_at <= 47 + 2  # both instances know the time within a second
+
+
+class TestAHolderThatStalls:
+    """Its time jumps by a minute between its look at the lease and its message, and another instance takes over."""
+
+    @pytest.fixture
+    def stalled(self, function: EventFunction) -> Iterator[list[Lease]]:
+        """Stalls the first message. The leases in the order in which they were made."""
+        made: list[Lease] = []
+        original_init = Lease.__init__
+        is_first = threading.Lock()
+        config = function.config
+
+        def init(self: Lease, state: State, sink: str) -> None:
+            original_init(self, state, sink)
+            made.append(self)
+
+        def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
+            if is_first.acquire(blocking=False):
+                function.pass_time(60)
+                function.answer(TIMER_EVENT, config())
+            return client.send(post, network, allow_loopback=allow_loopback)
+
+        with patch.object(Lease, "__init__", init), patch.object(delivery, "send", stall):
+            yield made
+
+    @pytest.mark.parametrize("every", [None, "1m"])
+    def test_each_notice_is_sent_twice_at_most(
+        self, function: EventFunction, hook: Receiver, stalled: list[Lease], every: str | None
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
+        keys = [f"outbox/{number:02}" for number in range(40)]
+        function.invoke(created(*keys))
+        if every:
+            function.tick()
+        told = received_keys(hook)
+        for _ in range(2):
+            function.pass_time(60)
+            function.tick()
+        assert received_keys(hook) == told
+        assert set(told) == set(keys)
+        assert set(told.values()) <= {1, 2}
+        assert 2 in told.values()
+        assert function.state_names("outbox/") == []
+        assert not stalled[0].covers_try()
+
+    def test_a_robot_repeats_only_the_message_that_stalled(
+        self, function: EventFunction, hook: Receiver, stalled: list[Lease]
+    ) -> None:
+        hook.default = respond(200, b'{"errcode": 0}')
+        function.add_sink("ops", hook, "wecom")
+        function.toml = notice(["ops"], give="share")
+        names = [f"{number:02}.txt" for number in range(60)]
+        function.invoke(created(*(f"outbox/{name}" for name in names)))
+        function.pass_time(60)
+        function.tick()
+        texts = [request.json["markdown"]["content"] for request in hook.received]
+        told = Counter(name for text in texts for name in names if f"{name} (" in text)
+        assert set(told) == set(names)
+        # The first message, which is the shortest part of all.
+        assert set(told.values()) == {1, 2}
+        assert sum(1 for times in told.values() if times == 2) < len(names) / 2
+        assert function.state_names("outbox/") == []
+        assert not stalled[0].covers_try()
+
+    def test_while_it_only_prepares_nothing_is_repeated(self, function: EventFunction, hook: Receiver) -> None:
+        """It looks at its lease again before each message."""
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        config, is_done, is_first = function.config(), Outbox.is_done, threading.Lock()
+
+        def stall(outbox: Outbox, entry: Any) -> bool:
+            found = is_done(outbox, entry)
+            if is_first.acquire(blocking=False):
+                function.pass_time(60)
+                function.answer(TIMER_EVENT, config)
+            return found
+
+        with patch.object(Outbox, "is_done", stall):
+            function.invoke(created(), config=config)
+        function.pass_time(60)
+        function.tick()
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+
+class TestClocksAnHourApart:
+    """The time of day of an instance says nothing about leases, and nothing about when a notice is due."""
+
+    def clock(self, function: EventFunction, ahead: float) -> Clock:
+        return function.clock.clock()._replace(now=lambda: time.time() + ahead)
+
+    def test_leases_exclude_each_other(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        config = function.config()
+        arrived, others_left = threading.Event(), threading.Event()
+
+        def slow(request: Any) -> None:
+            arrived.set()
+            assert others_left.wait(20)
+            respond()(request)
+
+        hook.default = slow
+        first = threading.Thread(target=lambda: function.answer(created(), config, clock=self.clock(function, 3600)))
+        first.start()
+        assert arrived.wait(20)
+        for ahead in (-3600, 0, 3600):
+            assert function.answer(created(), config, clock=self.clock(function, ahead))["notices"] == 0
+            assert function.answer(TIMER_EVENT, config, clock=self.clock(function, ahead))["notices"] == 0
+        others_left.set()
+        first.join(30)
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+    @pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
+    def test_a_digest_is_sent_neither_early_nor_late(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1h")
+        clock = self.clock(function, ahead)
+        function.pass_time(3600 - time.time() % 3600 + 1800)
+        function.invoke(created_at(time.time(), "outbox/a.txt"), clock=clock)
+        function.pass_time(1740)
+        assert function.tick(clock=clock).summary["notices"] == 0
+        function.pass_time(62)
+        assert function.tick(clock=clock).summary["notices"] == 1
+
+    @pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
+    def test_a_notice_is_sent_at_once(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        clock = self.clock(function, ahead)
+        function.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
+        function.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
+        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
+
+    @pytest.mark.parametrize("ahead", [-86_400 * 4, 86_400 * 4])
+    def test_nothing_is_given_up_early(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        hook.default = respond(500)
+        clock = self.clock(function, ahead)
+        function.invoke(created(), clock=clock)
+        function.pass_time(60)
+        function.tick(clock=clock)
+        assert function.state_names("dead/") == []
+
+
+class TestNothingWaitsForTheNextMinute:
+    """What arrives while another instance holds the lease is sent by that one, before it ends."""
+
+    @pytest.mark.parametrize("kind", ["webhook", "wecom"])
+    def test_a_notice_that_arrives_while_a_message_is_sent(
+        self, function: EventFunction, hook: Receiver, kind: str
+    ) -> None:
+        function.add_sink("ops", hook, kind)
+        function.toml = notice(["ops"])
+        config = function.config()
+        arrivals = [created("outbox/b.txt"), created("outbox/c.txt")]
+        summaries: list[dict[str, Any]] = []
+
+        def arrive(request: Any) -> None:
+            if arrivals:
+                summaries.append(function.answer(arrivals.pop(0), config))
+            respond(200, b'{"errcode": 0}')(request)
+
+        hook.default = arrive
+        outcome = function.invoke(created("outbox/a.txt"), config=config)
+        assert [summary["queued"] for summary in summaries] == [1, 1]
+        assert outcome.summary["notices"] == 3
+        assert function.state_names("outbox/") == []
+        assert function.state_names("lease/") == []
+
+    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+
+        def arrive(self: Lease) -> None:
+            if arrivals:
+                assert function.answer(arrivals.pop(), config)["queued"] == 1
+            release(self)
+
+        with patch.object(Lease, "release", arrive):
+            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
+
+    def test_a_notice_that_arrives_after_the_lease_was_deleted_is_sent_by_its_own_instance(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+
+        def arrive(self: Lease) -> None:
+            release(self)
+            if arrivals:
+                assert function.answer(arrivals.pop(), config)["notices"] == 1
+
+        with patch.object(Lease, "release", arrive):
+            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
+        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
+
+
+class TestOrder:
+    def test_the_latest_slot_is_deleted_first(self, function: EventFunction) -> None:
+        go_to(function, 20)
+        held = instance(function)
+        assert held.take()
+        assert held.covers_try()
+        deleted: list[str] = []
+        delete = OssClient.delete
+
+        def note(self: OssClient, location: Location, **options: Any) -> OssResponse:
+            deleted.append(location.key.rpartition("/")[2])
+            return delete(self, location, **options)
+
+        with patch.object(OssClient, "delete", note):
+            held.release()
+        assert deleted == [str(slot() + 1), str(slot())]
+
+    def test_a_mark_is_looked_for_under_the_lease_only(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        is_done = Outbox.is_done
+
+        def look(outbox: Outbox, entry: Any) -> bool:
+            assert len(slot_names(function)) >= 1
+            return is_done(outbox, entry)
+
+        with patch.object(Outbox, "is_done", look):
+            assert function.invoke(created()).summary["notices"] == 1
+
+    def test_the_numbers_are_those_of_the_documentation(self) -> None:
+        assert (leases.SLOT, leases.MARGIN, TRY) == (30, 2.0, 15.0)
+        assert json.dumps(leases.SLOT + TRY + MARGIN) == "47.0"

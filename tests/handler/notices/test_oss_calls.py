@@ -1,0 +1,269 @@
+"""How many requests to OSS an event and a tick take, with and without a history: the table of docs/events.md.
+
+`python -m pytest -q -s tests/handler/notices/test_oss_calls.py` prints it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+from unittest.mock import patch
+
+import pytest
+
+from handler.config import Location
+from handler.notices.lease import SLOT
+from handler.oss import OssClient, OssResponse
+from local.oss.storage import Buckets, ObjectRecord
+from tests.handler.keys_fixtures import BUCKET
+from tests.handler.notice_fixtures import (
+    STATE,
+    EventFunction,
+    created,
+    event_function,
+    links,
+    notice,
+    receiver,
+    respond,
+)
+
+PAGE = Path(__file__).parents[3] / "docs/events.md"
+SIZES = (1, 3, 10)  # notices for each sink
+ROBOT_OK = respond(200, b'{"errcode": 0}')
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[EventFunction]:
+    with event_function(tmp_path) as started:
+        yield started
+
+
+@contextmanager
+def requests_to_oss() -> Iterator[Counter[str]]:
+    """The requests of the block, by method and folder of the state prefix: `PUT outbox`. A list is a `LIST`."""
+    counts: Counter[str] = Counter()
+    lock = Lock()
+    request: Callable[..., OssResponse] = OssClient.request
+
+    def counted(client: OssClient, method: str, location: Location, **options: object) -> OssResponse:
+        query = options.get("query")
+        prefix = query.get("prefix", "") if isinstance(query, dict) else ""
+        folder = (location.key or prefix).removeprefix(STATE).split("/")[0]
+        with lock:
+            counts[f"{'LIST' if prefix else method} {folder}"] += 1
+        return request(client, method, location, **options)
+
+    with patch.object(OssClient, "request", counted):
+        yield counts
+
+
+def begin_slot(function: EventFunction) -> None:
+    """Moves the time to the first seconds of a lease's slot, so that the slot lasts for all of an invocation."""
+    function.pass_time(SLOT - time.time() % SLOT + 1)
+
+
+def requests_of(function: EventFunction, event: bytes | None) -> Counter[str]:
+    """The requests of one invocation, of a tick for None, without those that most invocations do not send.
+
+    These are the probe of every five minutes, and a look for digests of earlier releases at each instance's first tick.
+    """
+    begin_slot(function)
+    with requests_to_oss() as counts:
+        outcome = function.tick() if event is None else function.invoke(event)
+    assert outcome.error is None
+    assert "failed" not in outcome.summary
+    return Counter({name: count for name, count in counts.items() if name.split()[1] not in ("probe", "digests")})
+
+
+def new_event(function: EventFunction, size: int) -> bytes:
+    """The event of so many objects that were never told before."""
+    return created(*(f"outbox/{len(function.clock.pauses)}-{number}.txt" for number in range(size)))
+
+
+@contextmanager
+def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule: str) -> Iterator[None]:
+    """Sinks that take everything, and a notice for them."""
+    with ExitStack() as ends:
+        names = [f"{kind}-{number}" for number in range(count)]
+        for name in names:
+            sink = ends.enter_context(receiver(respond() if kind == "webhook" else ROBOT_OK))
+            function.add_sink(name, sink, kind)
+        function.toml = notice(names, **rule)
+        yield
+
+
+def add_history(function: EventFunction, objects: int) -> None:
+    """Marks of earlier notices, and one in ten objects a dead notice of a sink that is gone."""
+    bucket = Buckets(function.root).get(BUCKET)
+    assert bucket is not None
+    for number in range(objects):
+        name = f"dead/gone/{1_700_000_000 + number}-000000-" if number % 10 == 0 else "done/"
+        with bucket.draft() as draft:
+            draft.write([b"{}"])
+            record = ObjectRecord(f"{STATE}{name}{number:032x}", draft.size, draft.md5.hex(), draft.crc64, time.time())
+            bucket.publish(draft, record)
+
+
+def measure(function: EventFunction) -> dict[str, list[int]]:
+    """The rows of the table: the requests for each of `SIZES`."""
+    rows: dict[str, list[int]] = {}
+
+    def row(title: str, *requests: Counter[str]) -> None:
+        rows[title] = [counts.total() for counts in requests]
+
+    for title, kind, count in (
+        ("an event, to a webhook", "webhook", 1),
+        ("an event, to two webhooks", "webhook", 2),
+        ("an event, to a robot", "wecom", 1),
+    ):
+        with sinks(function, kind, count, give="share"):
+            row(title, *(requests_of(function, new_event(function, size)) for size in SIZES))
+    with sinks(function):
+        again = []
+        for size in SIZES:
+            event = new_event(function, size)
+            requests_of(function, event)
+            again.append(requests_of(function, event))
+        row("the same event again, to a webhook", *again)
+    for title, count in (("a tick, digest to one sink", 1), ("a tick, digest to two sinks", 2)):
+        with sinks(function, count=count, every="1m"):
+            written, ticks = [], []
+            for size in SIZES:
+                written.append(requests_of(function, new_event(function, size)))
+                ticks.append(requests_of(function, None))
+            if count == 1:
+                row("an event with `every`, to a webhook", *written)
+            row(title, *ticks)
+    row("an idle tick", *(requests_of(function, None) for _ in SIZES))
+    return rows
+
+
+def show(rows: dict[str, list[int]]) -> str:
+    lines = [
+        f"| requests to OSS for | {SIZES[0]} notice | " + " | ".join(f"{size} notices" for size in SIZES[1:]) + " |",
+        "|---|" + "---:|" * len(SIZES),
+        *(f"| {title} | " + " | ".join(map(str, counts)) + " |" for title, counts in rows.items()),
+    ]
+    return "\n".join(lines)
+
+
+class TestTable:
+    @pytest.mark.parametrize("objects", [0, 2_000, pytest.param(100_000, marks=pytest.mark.long)])
+    def test_the_table_of_the_page_is_what_is_measured_whatever_the_history(
+        self, function: EventFunction, objects: int
+    ) -> None:
+        add_history(function, objects)
+        rows = measure(function)
+        print(f"\nWith {objects:,} objects of history:\n\n{show(rows)}\n")
+        if objects:
+            # A tick lists the dead of each sink that has some.
+            rows = {title: [n - 1 for n in row] if "tick" in title else row for title, row in rows.items()}
+        assert show(rows) in PAGE.read_text("utf-8")
+
+    def test_an_event_takes_four_requests_a_notice_and_three_a_sink(self, function: EventFunction) -> None:
+        for kind, count in (("webhook", 1), ("webhook", 2), ("wecom", 1)):
+            with sinks(function, kind, count, give="share"):
+                for size in SIZES:
+                    notices = size * count
+                    assert requests_of(function, new_event(function, size)) == {
+                        "PUT outbox": notices,
+                        "PUT lease": count,
+                        "GET done": notices,
+                        "PUT done": notices,
+                        "DELETE outbox": notices,
+                        "DELETE lease": count,
+                        "LIST outbox": count,
+                    }
+
+    def test_with_every_it_takes_one_a_notice(self, function: EventFunction) -> None:
+        with sinks(function, every="5m"):
+            for size in SIZES:
+                assert requests_of(function, new_event(function, size)) == {"PUT outbox": size}
+
+    def test_the_same_event_again_takes_no_mark(self, function: EventFunction) -> None:
+        with sinks(function):
+            event = new_event(function, 3)
+            requests_of(function, event)
+            assert requests_of(function, event) == {
+                "PUT outbox": 3,
+                "PUT lease": 1,
+                "GET done": 3,
+                "DELETE outbox": 3,
+                "DELETE lease": 1,
+                "LIST outbox": 1,
+            }
+
+    def test_an_idle_tick_takes_two_and_one_for_each_sink_with_dead_notices(self, function: EventFunction) -> None:
+        with sinks(function):
+            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 1}
+            add_history(function, 20)
+            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 2}
+
+    def test_a_tick_takes_four_a_notice_and_four_a_sink(self, function: EventFunction) -> None:
+        for count in (1, 2):
+            with sinks(function, count=count, every="1m"):
+                for size in SIZES:
+                    notices = size * count
+                    requests_of(function, new_event(function, size))
+                    assert requests_of(function, None) == {
+                        "LIST outbox": 1 + 2 * count,
+                        "LIST dead": 1,
+                        "PUT lease": count,
+                        "GET done": notices,
+                        "GET outbox": notices,
+                        "PUT done": notices,
+                        "DELETE outbox": notices,
+                        "DELETE lease": count,
+                    }
+
+    def test_a_notice_that_dies_takes_four_too(self, function: EventFunction) -> None:
+        with sinks(function):
+            for number in range(10):
+                function.state().write(f"outbox/webhook-0/0000000000-000000-{number:032x}", b"not JSON")
+            counts = requests_of(function, None)
+            assert counts["PUT dead"] == 10
+            assert counts.total() == 2 + 4 * 10 + 4
+
+
+class TestMore:
+    def test_the_probe_is_sent_every_five_minutes(self, function: EventFunction) -> None:
+        with sinks(function), requests_to_oss() as counts:
+            function.invoke(new_event(function, 1))
+            assert counts["PUT probe"] == 2  # the first of all creates the object
+            for _ in range(3):
+                function.pass_time(200)
+                function.invoke(new_event(function, 1))
+            assert counts["PUT probe"] == 3
+
+    def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
+        with sinks(function):
+            begin_slot(function)
+            function.invoke(new_event(function, 1))
+            function.pass_time(SLOT - time.time() % SLOT - 10)
+            with requests_to_oss() as counts:
+                function.invoke(new_event(function, 1))
+            assert (counts["PUT lease"], counts["DELETE lease"]) == (2, 2)
+            assert counts.total() == 4 + 3 + 2
+
+    def test_an_event_without_a_time_asks_oss_for_it(self, function: EventFunction) -> None:
+        with receiver() as hook:
+            function.add_sink("ops", hook)
+            function.toml = notice(["ops"], on="message")
+            begin_slot(function)
+            with requests_to_oss() as counts:
+                function.invoke(links("/outbox/a.txt", "/outbox/b.txt"))
+            assert counts["HEAD probe"] == 1
+
+    def test_a_sink_that_another_instance_serves_takes_two(self, function: EventFunction) -> None:
+        with sinks(function):
+            begin_slot(function)
+            function.invoke(new_event(function, 1))
+            state = function.state()
+            assert state.claim(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"
+            with requests_to_oss() as counts:
+                function.invoke(new_event(function, 1))
+            assert counts == {"PUT outbox": 1, "PUT lease": 1, "GET lease": 1}

@@ -1,0 +1,261 @@
+"""Sinks that fail, hang or are unknown for a time: their notices wait, then arrive once; others do not wait."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from handler.notices.outbox import DEAD, Outbox
+from handler.notices.sinks import Post
+from handler.notices.sinks.client import Network, NoResponse, WebhookResponse, send
+from tests.handler.notice_fixtures import TIMER_EVENT, notice, receiver, respond
+from tests.handler.simulation import (
+    DAY,
+    DELIVERED,
+    HOUR,
+    Inbox,
+    Simulation,
+    Trouble,
+    fails,
+    files_in,
+    hangs,
+    most_within,
+    refuses_connections,
+    simulation,
+)
+
+KINDS = ["webhook", "dingtalk", "feishu", "wecom", "slack"]
+# Of each robot, as its service documents it: so many messages in so many seconds.
+LIMITS = {
+    "webhook": [],
+    "dingtalk": [(20, 60.0)],
+    "wecom": [(20, 60.0)],
+    "feishu": [(100, 60.0), (5, 1.0)],
+    "slack": [(1, 1.0)],
+}
+JITTER = 0.5  # seconds by which the ways of two messages differ at most, on a busy machine
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[Simulation]:
+    with simulation(tmp_path) as started:
+        started.toml = notice(["ops"], give="share")
+        yield started
+
+
+def assert_pace(kind: str, times: Sequence[float]) -> None:
+    for limit, seconds in LIMITS[kind]:
+        assert most_within(seconds - JITTER, times) <= limit
+
+
+def assert_all_arrived_once(function: Simulation, files: Sequence[str]) -> None:
+    assert sorted(files) == function.uploaded
+    assert function.state_names("outbox/") == []
+    assert function.state_names("dead/") == []
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections, and that nobody else gets."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def hang(request: BaseHTTPRequestHandler) -> None:
+    time.sleep(0.1)
+
+
+class TestOutage:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_after_50_minutes_without_its_server_a_sink_has_everything_once(
+        self, function: Simulation, kind: str
+    ) -> None:
+        with receiver(respond(500)) as server, receiver(hang) as silent_server, closed_port() as port:
+            function.start_at(1)
+            function.add_sink("ops", server, kind)
+            function.pass_minutes(10, function.config())
+            assert_pace(kind, [request.at for request in server.received])
+            server.received.clear()
+            sink = function.sinks["ops"]
+            function.sinks["ops"] = sink | {"url": f"http://127.0.0.1:{port}/hook"}
+            function.pass_minutes(35, function.config())
+            function.sinks["ops"] = sink | {"url": silent_server.url}
+            function.pass_minutes(5, function.config(), network=Network(try_timeout=0.02))
+            assert len(function.state_names("outbox/")) == 50
+            function.sinks["ops"] = sink
+            server.default = respond(200, b"ok" if kind == "slack" else DELIVERED)
+            function.pass_minutes(10, function.config())
+            assert_pace(kind, [request.at for request in server.received])
+            assert_all_arrived_once(function, [name for request in server.received for name in files_in(request.body)])
+
+    @pytest.mark.long
+    @pytest.mark.parametrize(("kind", "minutes"), [(kind, 1 if kind == "webhook" else 15) for kind in KINDS])
+    def test_after_two_days_a_sink_has_everything_once(self, function: Simulation, kind: str, minutes: int) -> None:
+        """In the outage a tick comes after so many minutes: those for a robot read all that waits."""
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        function.start_at(1)
+        outages: list[Trouble] = [fails, refuses_connections, hangs]
+        for outage in outages:
+            inbox.trouble = outage
+            function.pass_minutes(2 * DAY // 60 // len(outages), config, tick_every=minutes)
+        assert len(function.state_names("outbox/")) == 2880
+        assert_pace(kind, inbox.tries)
+        inbox.trouble = None
+        function.pass_minutes(10, config)
+        assert_pace(kind, inbox.tries)
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+
+
+class TestTheEndOfRetries:
+    @pytest.mark.parametrize("second", [1, 18])
+    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(
+        self, function: Simulation, second: int
+    ) -> None:
+        """The uploads begin at this second of a slot: from 18 on, each holds the lease until after the next tick."""
+        function.start_at(second)
+        inbox = function.inbox("ops", "webhook", retry_for="1h")
+        config = function.config()
+        inbox.trouble = fails
+        function.pass_minutes(100, config)
+        outbox = Outbox(function.state())
+        dead = outbox.entries("ops", DEAD)
+        assert {outbox.reason(entry) for entry in dead} == {"status_500"}
+        assert 38 <= len(dead) <= 41
+        assert len(function.state_names("outbox/")) == 100 - len(dead)
+        inbox.trouble = None
+        function.pass_minutes(2, config)
+        assert sorted(inbox.files().elements()) == function.uploaded[len(dead) :]
+        assert len(outbox.entries("ops", DEAD)) == len(dead)
+
+    def test_what_waits_for_a_sink_that_is_added_hours_later_arrives(self, function: Simulation) -> None:
+        config = function.config()
+        for _ in range(12):
+            outcome = function.pass_minutes(1, config)
+            assert outcome.summary["failed"] == [{"sink": "ops", "code": "unknown_sink"}]
+            function.pass_time(HOUR / 2)
+        inbox = function.inbox("ops", "webhook")
+        function.pass_minutes(1, function.config())
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+
+    def test_what_waits_for_an_unknown_sink_for_longer_than_three_days_is_dead(self, function: Simulation) -> None:
+        config = function.config()
+        function.pass_minutes(10, config)
+        function.pass_time(3 * DAY - 15 * 60)
+        function.pass_minutes(1, config)
+        assert function.state_names("dead/") == []
+        function.pass_time(15 * 60)
+        function.pass_minutes(1, config)
+        outbox = Outbox(function.state())
+        assert [outbox.reason(entry) for entry in outbox.entries("ops", DEAD)] == ["unknown_sink"] * 10
+        inbox = function.inbox("ops", "webhook")
+        function.pass_minutes(1, function.config())
+        assert sorted(inbox.files().elements()) == function.uploaded[10:]
+
+
+class TestNeighbours:
+    @pytest.mark.parametrize("second", [1, 18])
+    def test_a_refused_notice_each_minute_does_not_keep_others_waiting(self, function: Simulation, second: int) -> None:
+        """At this second of a slot a notice is refused, and one that would be accepted follows; then comes the tick."""
+        function.start_at(second)
+        inbox = function.inbox("ops", "webhook")
+        config = function.config()
+        refused: list[str] = []
+
+        def refuse(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            return WebhookResponse(422, {}, b"", True) if set(files_in(post.body)) & set(refused) else None
+
+        inbox.trouble = refuse
+        for _ in range(10):
+            event = function.upload()
+            refused.append(function.uploaded[-1])
+            function.succeed(event, config)
+            function.pass_minutes(1, config)
+        accepted = [name for name in function.uploaded if name not in refused]
+        # Those of the last minutes may wait for the next tick.
+        assert sorted(inbox.files())[:8] == accepted[:8]
+        assert len(function.state_names("dead/")) >= 8
+
+    @pytest.mark.parametrize("by_timer", [False, True])
+    def test_a_healthy_sink_is_notified_while_three_others_hang(self, function: Simulation, by_timer: bool) -> None:
+        names = ["a", "b", "ops", "z"]
+        function.toml = notice(names)
+        event = function.upload()
+        if by_timer:  # what waits for sinks that are unknown until now
+            function.succeed(event, function.config())
+            function.pass_time(60)
+            event = TIMER_EVENT
+        arrived = threading.Event()
+        healthy_first: list[bool] = []
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            arrived.set()
+            respond()(request)
+
+        def wait_for_it(request: BaseHTTPRequestHandler) -> None:
+            healthy_first.append(arrived.wait(4))
+
+        with ExitStack() as ends:
+            servers = {name: ends.enter_context(receiver(wait_for_it)) for name in names}
+            servers["ops"].default = answer
+            for name, server in servers.items():
+                function.add_sink(name, server)
+            outcome = function.succeed(event, function.config(), network=Network(try_timeout=3.0))
+        assert outcome.summary["notices"] == 1
+        assert [failure["sink"] for failure in outcome.summary["failed"]] == ["a", "b", "z"]
+        assert len(servers["ops"].received) == 1
+        assert all(healthy_first)
+
+
+@contextmanager
+def silent(addresses: Sequence[str]) -> Iterator[int]:
+    """A port at these addresses that drops the packets of new connections."""
+    with ExitStack() as ends:
+        port = 0
+        for address in addresses:
+            listener = ends.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            listener.listen(0)
+            port = listener.getsockname()[1]
+            for _ in range(3):  # more than its queue of new connections holds
+                waiting = ends.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((address, port))
+        yield port
+
+
+def test_three_addresses_that_drop_connections_cost_one_try() -> None:
+    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    with silent(addresses) as port:
+        network = Network(
+            resolve=lambda host, port: addresses, is_public=lambda address: True, connect_timeout=0.4, try_timeout=0.6
+        )
+        started = time.monotonic()
+        with pytest.raises(NoResponse) as raised:
+            send(Post(f"https://hooks.example.com:{port}/", {}, b"{}"), network, allow_loopback=False)
+        # Two addresses take 0.8 seconds, and three 1.2.
+        assert 0.5 < time.monotonic() - started < 0.75
+    assert raised.value.is_temporary
+
+
+class TestPace:
+    @pytest.mark.parametrize("kind", ["dingtalk", "wecom", "slack"])
+    def test_a_message_that_arrives_late_does_not_come_closer_to_the_next(
+        self, function: Simulation, kind: str
+    ) -> None:
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        inbox.delays = [2.0]
+        for _ in range(30):
+            function.succeed(function.upload(), config)
+        for limit, seconds in LIMITS[kind]:
+            assert most_within(seconds, inbox.tries) <= limit

@@ -1,0 +1,752 @@
+"""Notices wait in the outbox: when each is due, what becomes of it while links.toml changes, and what is dead."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import requests
+from standardwebhooks import Webhook
+
+from handler.config import Location
+from handler.notices import outbox as outbox_module
+from handler.notices.outbox import DEAD, Entry, Outbox
+from handler.oss import OssClient, OssResponse
+from handler.times import Clock
+from local.oss.storage import Buckets
+from local.oss.storage.record import ObjectRecord
+from signer.times import parse_rfc3339
+from tests.handler.keys_fixtures import BUCKET
+from tests.handler.notice_fixtures import (
+    TIMER_EVENT,
+    EventFunction,
+    Receiver,
+    created,
+    created_at,
+    event_function,
+    links,
+    notice,
+    received_keys,
+    receiver,
+    record,
+    respond,
+)
+
+NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-(?P<place>[0-9]+)-(?P<id>[0-9a-f]{32})")
+HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
+ELSEWHERE = notice(["ops"], mount="/exampledir/")  # a rule that has nothing to do with the notices that wait
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[EventFunction]:
+    with event_function(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as sink:
+        yield sink
+
+
+def dues(function: EventFunction) -> list[int]:
+    """When the notices that wait for the sink ops are due, in order."""
+    matches = [NAME.fullmatch(name) for name in function.state_names("outbox/")]
+    return [int(match["due"]) for match in matches if match]
+
+
+def waiting_notice(**changes: Any) -> dict[str, Any]:
+    """The content of an entry."""
+    return {
+        "on": "created",
+        "mount": "/outbox/",
+        "bucket": BUCKET,
+        "key": "outbox/a.txt",
+        "mark": "ETAG1",
+        "give": "link",
+        "version": None,
+        "size": 1234,
+        "happened_at": HAPPENED,
+        "expires": None,
+        "download": None,
+        "digest": False,
+        **changes,
+    }
+
+
+def put_entry(function: EventFunction, name: str, body: bytes, sink: str = "ops") -> None:
+    function.state().write(f"outbox/{sink}/{name}", body)
+
+
+def dead_reasons(function: EventFunction, sink: str = "ops") -> dict[str, str]:
+    """Why each dead notice is dead, by its name."""
+    outbox = Outbox(function.state())
+    return {entry.name: outbox.reason(entry) for entry in outbox.entries(sink, DEAD)}
+
+
+def write_for_later(function: EventFunction, event: bytes) -> list[str]:
+    """Writes the notices of an event while the sink ops is missing, and lets the failed try pass. Their names."""
+    sink = function.sinks.pop("ops", None)
+    assert function.invoke(event).error is None
+    if sink is not None:
+        function.sinks["ops"] = sink
+    function.pass_time(60)
+    return [name.rpartition("/")[2] for name in function.state_names("outbox/ops/")]
+
+
+class TestNames:
+    def test_an_entry_says_when_it_is_due_its_place_and_its_notice(self, function: EventFunction) -> None:
+        function.toml = notice(["ops"])
+        keys = [f"outbox/{number}.txt" for number in range(12)]
+        function.invoke(created(*keys))
+        names = function.state_names("outbox/")
+        assert all(NAME.fullmatch(name) for name in names)
+        assert dues(function) == [HAPPENED] * 12
+        bodies = [json.loads(function.read(f".links/state/{name}")) for name in names]
+        assert [body["key"] for body in bodies] == keys
+
+    def test_the_same_event_again_writes_the_same_names(self, function: EventFunction) -> None:
+        function.toml = notice(["ops"]) + notice(["ops"], every="1h")
+        event = created("outbox/a.txt", "outbox/b.txt")
+        function.invoke(event)
+        names = function.state_names("outbox/")
+        assert len(names) == 4
+        function.pass_time(3600)
+        function.invoke(event)
+        assert function.state_names("outbox/") == names
+
+    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
+    def test_without_a_time_a_notice_is_due_now_by_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
+        function.toml = notice(["ops"], on="message")
+        before = int(time.time())
+        function.invoke(links("/outbox/a.txt"), clock=wrong_clock(function, ahead))
+        assert len(dues(function)) == 1
+        assert before - 1 <= dues(function)[0] <= time.time()
+
+    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
+    def test_an_event_of_the_future_is_due_now(self, function: EventFunction, ahead: int) -> None:
+        function.toml = notice(["ops"])
+        before = int(time.time())
+        function.invoke(created_at(time.time() + 1800, "outbox/a.txt"), clock=wrong_clock(function, ahead))
+        assert before - 1 <= dues(function)[0] <= time.time()
+
+    @pytest.mark.parametrize(
+        ("every", "happened", "due"),
+        [
+            ("1m", "2026-03-01T06:45:43Z", "2026-03-01T06:46:00Z"),
+            ("1m", "2026-03-01T06:45:00Z", "2026-03-01T06:46:00Z"),
+            ("5m", "2026-03-01T06:45:43Z", "2026-03-01T06:50:00Z"),
+            ("1h", "2026-03-01T06:59:59Z", "2026-03-01T07:00:00Z"),
+            ("1d", "2026-03-01T06:45:43Z", "2026-03-02T00:00:00Z"),
+            ("1d", "2026-03-01T06:45:43+08:00", "2026-03-01T00:00:00Z"),
+            ("1d", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+        ],
+    )
+    def test_a_digest_is_due_at_the_end_of_its_window_in_utc(
+        self, function: EventFunction, every: str, happened: str, due: str
+    ) -> None:
+        function.toml = notice(["ops"], every=every)
+        function.pass_time(90 * 86_400)  # beyond the last of these times
+        function.invoke(json.dumps({"events": [record(eventTime=happened)]}).encode())
+        assert dues(function) == [parse_rfc3339(due)]
+
+    def test_events_of_several_days_in_one_invocation_are_due_each_on_its_own_day(
+        self, function: EventFunction
+    ) -> None:
+        function.toml = notice(["ops"], every="1d")
+        days = ["2026-03-01T23:59:59Z", "2026-03-02T00:00:00Z", "2026-03-03T12:00:00Z"]
+        records = [record(f"outbox/{number}", eventTime=day) for number, day in enumerate(days)]
+        function.invoke(json.dumps({"events": records}).encode())
+        expected = [parse_rfc3339(f"2026-03-0{day}T00:00:00Z") for day in (2, 3, 4)]
+        assert dues(function) == expected
+
+
+def wrong_clock(function: EventFunction, ahead: float) -> Clock:
+    """The clock of an instance whose time of day is wrong, while that of OSS is right."""
+    return function.clock.clock()._replace(now=lambda: time.time() + ahead)
+
+
+class TestDigests:
+    def test_several_events_of_a_window_become_one_digest(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m")
+        function.put("outbox/a.txt", b"a's bytes")
+        for key in ("outbox/a.txt", "outbox/b.txt"):
+            outcome = function.invoke(created(key, "outbox/c.txt"))
+            assert outcome.counts()[2] == 0
+            assert outcome.summary["queued"] == 2
+        assert hook.received == []
+        outcome = function.tick()
+        assert outcome.summary["notices"] == 3
+        (request,) = hook.received
+        payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+        assert payload["type"] == "notice.digest"
+        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt", "outbox/c.txt"])
+        (url,) = [entry["url"] for entry in payload["data"]["notices"] if entry["key"] == "outbox/a.txt"]
+        assert requests.get(url, timeout=10).content == b"a's bytes"
+        function.tick()
+        assert function.state_names("outbox/") == []
+        assert len(hook.received) == 1
+
+    def test_the_state_never_contains_a_link(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m") + notice(["ops"], give="share")
+        hook.default = respond(500)
+        function.invoke(created())
+        function.pass_time(60)
+        function.tick()
+        keys = function.object_keys(".links/state/")
+        assert any("/outbox/" in key for key in keys)
+        assert not [key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))]
+
+    def test_a_tick_sends_nothing_if_nothing_waits(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m")
+        assert function.tick().counts() == (0, 0, 0, 0)
+        assert hook.received == []
+
+    def test_a_digest_is_sent_when_its_window_has_ended(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="5m")
+        function.pass_time(300 - time.time() % 300 + 60)  # the second minute of a window
+        function.invoke(created_at(time.time(), "outbox/a.txt"))
+        for _ in range(3):
+            function.tick()
+            function.pass_time(60)
+        function.invoke(created_at(time.time(), "outbox/b.txt"))
+        function.pass_time(55)
+        function.tick()
+        assert hook.received == []
+        function.pass_time(6)
+        function.invoke(created_at(time.time(), "outbox/c.txt"))
+        function.tick()
+        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
+        function.pass_time(301)
+        function.tick()
+        assert len(hook.received) == 2
+        assert received_keys(hook)["outbox/c.txt"] == 1
+
+    def test_an_event_that_is_repeated_after_its_digest_is_not_sent_again(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m")
+        function.invoke(created())
+        function.tick()
+        function.invoke(created())
+        assert function.tick().summary["repeated"] == 1
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+        assert function.state_names("outbox/") == []
+
+    def test_each_sink_has_its_own_digest(self, function: EventFunction, hook: Receiver) -> None:
+        with receiver(respond(500)) as broken:
+            function.add_sink("ops", hook)
+            function.add_sink("bad", broken)
+            function.toml = notice(["bad", "ops"], every="1m") + notice(["ops"], every="2m", give="share")
+            function.invoke(created())
+            failed = function.tick()
+            assert failed.error is None
+            assert failed.summary["failed"] == [{"sink": "bad", "code": "status_500"}]
+            (request,) = hook.received
+            assert sorted(entry["give"] for entry in request.json["data"]["notices"]) == ["link", "share"]
+            broken.default = respond(200)
+            broken.received.clear()
+            function.pass_time(60)
+            assert function.tick().summary["notices"] == 1
+            assert (len(hook.received), len(broken.received)) == (1, 1)
+
+    def test_a_digest_in_several_messages_continues_where_it_failed(self, function: EventFunction) -> None:
+        with receiver() as robot:
+            ok = respond(200, b'{"errcode": 0}')
+            robot.default = ok
+            robot.responses = [ok, respond(200, b'{"errcode": 45009}')]
+            function.add_sink("chat", robot, "wecom")
+            function.toml = notice(["chat"], every="1m", give="share")
+            names = [f"{number:02}.txt" for number in range(60)]
+            function.invoke(created(*(f"outbox/{name}" for name in names)))
+            assert function.tick().summary["failed"] == [{"sink": "chat", "code": "45009"}]
+            assert len(robot.received) == 2
+            function.pass_time(60)
+            function.tick()
+            texts = [request.json["markdown"]["content"] for request in robot.received]
+            assert all(len(text.encode()) <= 4096 for text in texts)
+            delivered = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
+            assert delivered == names
+
+    def test_concurrent_timers_send_one_digest(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m")
+        function.invoke(created(*(f"outbox/{number}" for number in range(5))))
+        at_once(function, *[TIMER_EVENT] * 4)
+        assert received_keys(hook) == Counter(f"outbox/{number}" for number in range(5))
+        assert len(hook.received) == 1
+
+    def test_concurrent_events_lose_nothing_and_repeat_nothing(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1m")
+        at_once(function, *(created(f"outbox/{number}", f"outbox/{number % 3}-shared") for number in range(6)))
+        for _ in range(2):
+            function.tick()
+        keys = [*(f"outbox/{number}" for number in range(6)), *(f"outbox/{number}-shared" for number in range(3))]
+        assert received_keys(hook) == Counter(keys)
+
+
+def at_once(function: EventFunction, *events: bytes) -> list[dict[str, Any]]:
+    """The summaries of several invocations that begin at the same time."""
+    config = function.config()
+    gate, summaries = threading.Barrier(len(events)), list[dict[str, Any]]()
+
+    def run(event: bytes) -> None:
+        gate.wait(20)
+        summaries.append(function.answer(event, config))
+
+    threads = [threading.Thread(target=run, args=[event]) for event in events]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(summaries) == len(events)
+    return summaries
+
+
+WRONG_TYPES: dict[str, list[Any]] = {
+    "on": [None, 5, []],
+    "mount": [None, {}],
+    "bucket": [None, 1.5],
+    "key": [None, ["outbox/a.txt"]],
+    "mark": [None, 1],
+    "give": [None, "form", 1],
+    "version": [3, {}],
+    "size": ["1234", 1.5, True],
+    "happened_at": ["2026", 10**20, 10**400, float("nan"), float("inf"), True],
+    "expires": ["20m", 1.5, False],
+    "download": [1, []],
+    "digest": [None, 1, "yes"],
+}
+UNREADABLE = {
+    "empty": b"",
+    "not JSON": b"not JSON",
+    "not UTF-8": b"\xff\xfe{}",
+    "a list": b"[]",
+    "null": b"null",
+    "a number of 5,000 digits": b"1" * 5000,
+    "nested deeply": b"[" * 100_000,
+    "of 100 KB": json.dumps(waiting_notice(extra="x" * 100_000)).encode(),
+    "without members": b"{}",
+    "without a key": json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
+    **{
+        f"{name} is {value!r:.20}": json.dumps(waiting_notice(**{name: value})).encode()
+        for name, values in WRONG_TYPES.items()
+        for value in values
+    },
+}
+
+# Types are right, and there is no such notice.
+ODD: dict[str, dict[str, Any]] = {
+    "a size below zero": {"size": -1},
+    "a size of 400 digits": {"size": 10**400},
+    "no lifetime": {"expires": 0},
+    "a lifetime below zero": {"expires": -5},
+    "an endless lifetime": {"expires": 10**30},
+    "an endless share": {"expires": 10**30, "give": "share"},
+    "half a surrogate pair in the key": {"key": "outbox/\ud800"},
+    "half a surrogate pair in the mark": {"mark": "\ud800"},
+    "half a surrogate pair in on": {"on": "\ud800"},
+    "half a surrogate pair in the version": {"version": "\ud800"},
+    "half a surrogate pair in the file name": {"download": "\ud800"},
+    "an empty version": {"version": ""},
+    "a version with a line break": {"version": "a\r\nb"},
+    "a key with a line break": {"key": "outbox/a\r\nb"},
+    "another bucket": {"bucket": "Not A Bucket"},
+    "the mount itself": {"key": "outbox/"},
+    "a time before the year 1": {"happened_at": -(10**11)},
+}
+STRANGE_NAMES = [
+    "readme.txt",
+    "1772347543",
+    f"1772347543-000000-{'a' * 31}",
+    f"1772347543-000000-{'A' * 32}",
+    f"17723475430-000000-{'a' * 32}",
+    f"-000000-{'a' * 32}",
+    f"1772347543-000000-{'a' * 32} (1)",
+    f"1772347543-000000-{'a' * 32}.json",
+    f"१७७२३४७५४३-000000-{'a' * 32}",
+    "報告 100%+b%20&<>",
+    "~" * 200,
+]
+GOOD = [f"outbox/good-{number}.txt" for number in range(3)]
+KINDS = ["webhook", "wecom", "dingtalk", "feishu", "slack"]
+
+
+class TestWhatCannotBeRead:
+    def names_told(self, hook: Receiver) -> Counter[str]:
+        bodies = [request.body.decode() for request in hook.received]
+        return Counter(key for body in bodies for key in GOOD for _ in range(body.count(f"{key[7:]}?")))
+
+    def prepare(self, function: EventFunction, hook: Receiver, kind: str = "webhook") -> None:
+        hook.default = respond(200, b"ok" if kind == "slack" else b'{"errcode": 0, "code": 0}')
+        function.add_sink("ops", hook, kind)
+        function.toml = notice(["ops"])
+        write_for_later(function, created(*GOOD))
+
+    @pytest.mark.parametrize("case", UNREADABLE)
+    def test_an_entry_that_cannot_be_read_is_dead_and_blocks_nobody(
+        self, function: EventFunction, hook: Receiver, case: str
+    ) -> None:
+        self.prepare(function, hook)
+        name = f"{HAPPENED}-000000-{'a' * 32}"
+        put_entry(function, name, UNREADABLE[case])
+        outcome = function.tick()
+        assert outcome.summary["notices"] == 3
+        assert received_keys(hook) == Counter(GOOD)
+        assert function.state_names("outbox/") == []
+        assert function.state_names("dead/") == [f"dead/ops/{name}"]
+        assert dead_reasons(function) == {name: "unreadable"}
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("case", ODD)
+    def test_an_entry_of_odd_values_blocks_nobody(
+        self, function: EventFunction, hook: Receiver, case: str, kind: str
+    ) -> None:
+        self.prepare(function, hook, kind)
+        name = f"{HAPPENED}-000000-{'a' * 32}"
+        put_entry(function, name, json.dumps(waiting_notice(**ODD[case])).encode())
+        for _ in range(2):
+            function.tick()
+            function.pass_time(60)
+        assert self.names_told(hook) == Counter(GOOD)
+        assert function.state_names("outbox/") == []
+
+    def test_entries_of_strange_names_are_dead_under_their_names(self, function: EventFunction, hook: Receiver) -> None:
+        self.prepare(function, hook)
+        for name in STRANGE_NAMES:
+            put_entry(function, name, json.dumps(waiting_notice()).encode())
+        assert function.tick().summary["notices"] == 3
+        assert received_keys(hook) == Counter(GOOD)
+        assert function.state_names("outbox/") == []
+        assert function.state_names("dead/") == sorted(f"dead/ops/{name}" for name in STRANGE_NAMES)
+        assert set(dead_reasons(function).values()) == {"unreadable"}
+
+    @pytest.mark.parametrize("name", ["..", ".", "a\nb", "\x01"])
+    def test_an_entry_whose_name_no_request_can_carry_blocks_nobody(
+        self, function: EventFunction, hook: Receiver, name: str
+    ) -> None:
+        self.prepare(function, hook)
+        put_in_storage(function, f".links/state/outbox/ops/{name}")
+        function.tick()
+        assert received_keys(hook) == Counter(GOOD)
+
+    def test_an_entry_of_5_mb_is_dead_and_blocks_nobody(self, function: EventFunction, hook: Receiver) -> None:
+        self.prepare(function, hook)
+        name = f"{HAPPENED}-000000-{'a' * 32}"
+        put_entry(function, name, b" " * 5_000_000)
+        function.tick()
+        assert received_keys(hook) == Counter(GOOD)
+        assert function.state_names("dead/") == [f"dead/ops/{name}"]
+
+    def test_objects_that_are_no_entries_of_a_sink_are_left_alone(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        self.prepare(function, hook)
+        others = ["outbox/file", "outbox/ops/folder/file"]
+        for name in others:
+            function.state().write(name, b"{}")
+        function.put(".links/state/outbox/ops/", b"")  # a folder as consoles make it
+        assert function.tick().summary["notices"] == 3
+        assert set(function.state_names("outbox/")) >= set(others)
+
+    def test_a_member_more_is_ignored_and_survives_among_the_dead(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        self.prepare(function, hook)
+        sent, buried = (f"{HAPPENED}-00000{number}-{str(number) * 32}" for number in (1, 2))
+        put_entry(function, sent, json.dumps(waiting_notice(colour="blue")).encode())
+        put_entry(function, buried, json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode())
+        assert function.tick().summary["notices"] == 4
+        assert received_keys(hook)["outbox/a.txt"] == 1
+        document = json.loads(function.read(f".links/state/dead/ops/{buried}"))
+        assert document == {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
+        Outbox(function.state()).revive(Entry("ops", buried, 0.0))
+        assert json.loads(function.read(f".links/state/outbox/ops/{buried}"))["colour"] == {"is": "red"}
+
+
+def put_in_storage(function: EventFunction, key: str) -> None:
+    """Writes an empty object whose key no signer of ours accepts, as another program may."""
+    bucket = Buckets(function.root).get(BUCKET)
+    assert bucket is not None
+    with bucket.draft() as draft:
+        bucket.publish(draft, ObjectRecord(key, 0, "D41D8CD98F00B204E9800998ECF8427E", 0, time.time()))
+
+
+DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
+
+
+class TestMountsThatChange:
+    @pytest.mark.parametrize("give", ["link", "share"])
+    @pytest.mark.parametrize(
+        "mount",
+        [
+            "",
+            DROP.replace("wide/drop/", "elsewhere/"),
+            DROP.replace("wide/drop/", "wide/drop/in/"),
+            DROP + 'methods = ["HEAD"]\n',
+            DROP + DROP.replace("/drop/", "/drop/a/"),
+        ],
+        ids=["removed", "moved", "narrowed", "GET withdrawn", "hidden by a longer path"],
+    )
+    def test_a_notice_whose_mount_gives_no_link_any_more_is_dead(
+        self, function: EventFunction, hook: Receiver, mount: str, give: str
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + notice(["ops"], mount="/drop/", give=give)
+        (name,) = write_for_later(function, created("wide/drop/a/b.txt"))
+        function.toml = mount + ELSEWHERE
+        outcome = function.tick()
+        assert outcome.summary["dead"] == [{"sink": "ops", "code": "mount_changed", "notices": 1}]
+        assert hook.received == []
+        assert function.state_names("outbox/") == []
+        assert dead_reasons(function) == {name: "mount_changed"}
+
+    def test_a_share_is_dead_once_the_mount_has_none(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + notice(["ops"], mount="/drop/") + notice(["ops"], mount="/drop/", give="share")
+        write_for_later(function, created("wide/drop/a.txt"))
+        function.toml = DROP.replace('max_share = "30d"', "") + ELSEWHERE
+        assert function.tick().summary["notices"] == 1
+        assert [request.json["data"]["give"] for request in hook.received] == ["link"]
+        assert list(dead_reasons(function).values()) == ["mount_changed"]
+
+    def test_a_share_lasts_no_longer_than_the_mount_allows_now(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + notice(["ops"], mount="/drop/", give="share", expires="20d")
+        write_for_later(function, created("wide/drop/a.txt"))
+        function.toml = DROP.replace("30d", "1h") + ELSEWHERE
+        function.tick()
+        expires_at = parse_rfc3339(hook.received[0].json["data"]["expires_at"])
+        assert expires_at is not None
+        assert 3590 <= expires_at - time.time() <= 3600
+
+    def test_a_notice_is_sent_with_the_mount_of_today(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.put("wide/drop/a.txt", b"the bytes")
+        function.toml = DROP + notice(["ops"], mount="/drop/")
+        write_for_later(function, created("wide/drop/a.txt"))
+        function.toml = DROP.replace("wide/drop/", "wide/") + ELSEWHERE
+        function.tick()
+        (data,) = [request.json["data"] for request in hook.received]
+        assert (data["path"], data["key"]) == ("/drop/drop/a.txt", "wide/drop/a.txt")
+        assert requests.get(data["url"], timeout=10).content == b"the bytes"
+
+
+class TestRulesThatChange:
+    """What waits is sent as it says itself, whatever the rule says by then."""
+
+    def wait(self, function: EventFunction, hook: Receiver, **keys: str) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], **keys)
+        write_for_later(function, created())
+
+    def send(self, function: EventFunction, hook: Receiver) -> dict[str, Any]:
+        """The only message, although the timer fires three times."""
+        for _ in range(3):
+            function.tick()
+            function.pass_time(60)
+        (request,) = hook.received
+        assert function.state_names("outbox/") == []
+        data: dict[str, Any] = request.json["data"]
+        return data
+
+    def test_expires(self, function: EventFunction, hook: Receiver) -> None:
+        self.wait(function, hook, expires="20m")
+        function.toml = notice(["ops"], expires="5m")
+        assert "x-oss-expires=1200" in self.send(function, hook)["url"]
+
+    @pytest.mark.parametrize(("before", "after"), [("link", "share"), ("share", "link")])
+    def test_give(self, function: EventFunction, hook: Receiver, before: str, after: str) -> None:
+        self.wait(function, hook, give=before)
+        function.toml = notice(["ops"], give=after)
+        assert self.send(function, hook)["give"] == before
+
+    def test_to(self, function: EventFunction, hook: Receiver) -> None:
+        self.wait(function, hook)
+        with receiver() as other:
+            function.add_sink("new", other)
+            function.toml = notice(["new"])
+            self.send(function, hook)
+            assert other.received == []
+
+    @pytest.mark.parametrize("toml", ["", notice(["manifest"])], ids=["no rule", "only a sink in OSS"])
+    def test_to_while_no_rule_has_a_webhook(self, function: EventFunction, hook: Receiver, toml: str) -> None:
+        """The function has no rights to look at the outbox then."""
+        self.wait(function, hook)
+        function.toml = toml
+        assert function.tick().summary["waiting"] == {}
+        function.toml = ELSEWHERE
+        self.send(function, hook)
+
+    @pytest.mark.parametrize("after", ["1m", "1d", None])
+    def test_every(self, function: EventFunction, hook: Receiver, after: str | None) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"], every="1h")
+        function.pass_time(3600 - time.time() % 3600 + 600)
+        function.invoke(created_at(time.time(), "outbox/a.txt", "outbox/b.txt"))
+        function.toml = notice(["ops"], every=after) if after else notice(["ops"])
+        function.pass_time(2940)
+        function.tick()
+        assert hook.received == []
+        function.pass_time(62)
+        assert len(self.send(function, hook)["notices"]) == 2
+
+    def test_every_of_a_notice_that_was_due_at_once(self, function: EventFunction, hook: Receiver) -> None:
+        self.wait(function, hook)
+        function.toml = notice(["ops"], every="1d")
+        assert self.send(function, hook)["key"] == "outbox/a.txt"
+
+
+class TestObjectsThatAreDeleted:
+    CHECKED = DROP + "check = true\n"
+
+    @pytest.mark.parametrize("give", ["link", "share"])
+    def test_an_object_that_was_deleted_is_not_told_where_the_mount_checks(
+        self, function: EventFunction, hook: Receiver, give: str
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = self.CHECKED + notice(["ops"], mount="/drop/", give=give)
+        for name in ("a", "b"):
+            function.put(f"wide/drop/{name}.txt")
+        write_for_later(function, created("wide/drop/a.txt", "wide/drop/b.txt"))
+        assert function.client.delete(Location(BUCKET, "wide/drop/a.txt")).ok
+        outcome = function.tick()
+        assert received_keys(hook) == Counter(["wide/drop/b.txt"])
+        assert outcome.summary["reasons"] == {"unlinkable": 1}
+        assert function.state_names("outbox/") == function.state_names("dead/") == []
+
+    def test_where_the_mount_does_not_check_it_is_told(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + notice(["ops"], mount="/drop/")
+        function.invoke(created("wide/drop/a.txt"))
+        assert received_keys(hook) == Counter(["wide/drop/a.txt"])
+
+    def test_an_object_that_cannot_be_looked_at_waits(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+        function.toml = self.CHECKED + notice(["ops"], mount="/drop/")
+        function.put("wide/drop/a.txt")
+        unavailable = function.client.get(Location(BUCKET, "wide/drop/a.txt"))._replace(status=503)
+        with patch.object(OssClient, "head", lambda *_: unavailable):
+            outcome = function.invoke(created("wide/drop/a.txt"))
+        assert outcome.error is None
+        assert outcome.summary["queued"] == 1
+        assert hook.received == []
+        function.pass_time(60)
+        function.tick()
+        assert received_keys(hook) == Counter(["wide/drop/a.txt"])
+
+
+class TestNoticesThatGetNoLink:
+    """As where the role may not look at the objects of a mount with `check`: that is repaired, or not."""
+
+    STUCK = tuple(f"wide/drop/{number}.txt" for number in range(6))
+
+    @pytest.fixture(autouse=True)
+    def stuck(self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        function.add_sink("ops", hook)
+        function.toml = DROP + "check = true\n" + notice(["ops"], mount="/drop/") + notice(["ops"])
+        forbidden = function.client.get(Location(BUCKET, "none"))._replace(status=403)
+        head = OssClient.head
+
+        def look(client: OssClient, location: Location, query: Any = None) -> OssResponse:
+            return forbidden if location.key.startswith("wide/drop/") else head(client, location, query)
+
+        monkeypatch.setattr(OssClient, "head", look)
+
+    def test_others_are_told(self, function: EventFunction, hook: Receiver) -> None:
+        function.invoke(created(*self.STUCK, "outbox/a.txt"))
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+    def test_others_behind_a_page_of_them_are_told(
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outbox_module, "PAGE", 5)
+        hook.default = respond(503)
+        function.invoke(created(*self.STUCK, "outbox/a.txt"))
+        hook.default, hook.received = respond(), []
+        for _ in range(3):
+            function.pass_time(60)
+            function.tick()
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+    def test_after_retry_for_they_are_dead_with_the_reason(self, function: EventFunction, hook: Receiver) -> None:
+        function.invoke(created(*self.STUCK))
+        for _ in range(5):
+            function.pass_time(86_400)
+            function.tick()
+        assert len(function.state_names("dead/")) == 6
+        assert set(dead_reasons(function).values()) == {"oss_unavailable"}
+
+
+class TestVersions:
+    """The objects are in a bucket with versions, the state in one without."""
+
+    TOML = (
+        '\n[[mount]]\npath = "/data/"\ntarget = "oss://databucket/in/"\nmax_share = "30d"\n'
+        '\n[[mount]]\npath = "/checked/"\ntarget = "oss://databucket/checked/"\ncheck = true\n'
+    )
+
+    def put(self, function: EventFunction, key: str, content: bytes) -> str:
+        """Writes a version; its id."""
+        location = Location("databucket", key)
+        return function.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
+
+    def event(self, key: str, version: str) -> bytes:
+        created = record(key)
+        created["oss"]["bucket"]["name"] = "databucket"
+        created["oss"]["object"]["versionId"] = version
+        return json.dumps({"events": [created]}).encode()
+
+    @pytest.fixture(autouse=True)
+    def bucket(self, function: EventFunction, hook: Receiver) -> None:
+        bucket = Buckets(function.root).create("databucket", time.time())
+        bucket.change(versioning="Enabled")
+        function.add_sink("ops", hook)
+
+    @pytest.mark.parametrize("mount", ["data", "checked"])
+    def test_a_link_opens_the_version_that_was_told(self, function: EventFunction, hook: Receiver, mount: str) -> None:
+        function.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
+        key = "in/a.txt" if mount == "data" else "checked/a.txt"
+        first = self.put(function, key, b"first")
+        write_for_later(function, self.event(key, first))
+        second = self.put(function, key, b"second")
+        function.invoke(self.event(key, second))
+        function.tick()
+        data = {request.json["data"]["version"]: request.json["data"]["url"] for request in hook.received}
+        contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
+        assert contents == {first: b"first", second: b"second"}
+
+    def test_a_version_that_was_deleted_is_not_told_where_the_mount_checks(
+        self, function: EventFunction, hook: Receiver
+    ) -> None:
+        function.toml = self.TOML + notice(["ops"], mount="/checked/")
+        first = self.put(function, "checked/a.txt", b"first")
+        second = self.put(function, "checked/a.txt", b"second")
+        write_for_later(function, self.event("checked/a.txt", first))
+        location = Location("databucket", "checked/a.txt")
+        assert function.client.request("DELETE", location, query={"versionId": first}).ok
+        function.invoke(self.event("checked/a.txt", second))
+        function.tick()
+        assert [request.json["data"]["version"] for request in hook.received] == [second]
+
+    def test_the_version_null_pins_nothing(self, function: EventFunction, hook: Receiver) -> None:
+        function.toml = self.TOML + notice(["ops"], mount="/data/")
+        self.put(function, "in/a.txt", b"first")
+        function.invoke(self.event("in/a.txt", "null"))
+        (request,) = hook.received
+        assert "versionId" not in request.json["data"]["url"]
+        assert request.json["data"]["version"] is None

@@ -1,0 +1,297 @@
+"""Days of notices in seconds: the event function with OSS and sinks in memory, and pauses in which nobody waits."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from email.utils import formatdate
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from unittest.mock import patch
+from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape
+
+from handler import oss, state
+from handler.config import Config, Location
+from handler.notices.lease import SLOT
+from handler.notices.sinks import Post, client, delivery
+from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
+from handler.oss import OssClient, OssResponse
+from signer.times import rfc3339
+from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
+
+THREADS = 8  # that wait for OSS and for webhooks at the same time
+MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
+DELIVERED = b'{"errcode": 0, "code": 0}'
+# What stands for a notice in a message: the key for programs; for people the name, which in a link follows a slash.
+_SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')
+
+
+class ParallelClock(FakeClock):
+    """Pauses that begin at about the same time pass together, as those of threads do."""
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.pauses.append(seconds)
+            until = self.moved + seconds
+        time.sleep(0.001)
+        with self._lock:
+            self.moved = max(self.moved, until)
+
+    def work(self, seconds: float) -> None:
+        """What takes so long in each of `THREADS` threads at the same time."""
+        with self._lock:
+            self.moved += seconds / THREADS
+
+
+class _Object(NamedTuple):
+    body: bytes
+    modified: float  # Unix seconds
+
+
+class MemoryOss:
+    """What the notices use of OSS, with one bucket that has no versions. A call takes `latency` seconds."""
+
+    def __init__(self, clock: ParallelClock) -> None:
+        self.calls: Counter[str] = Counter()
+        self.latency = 0.0
+        self.objects: dict[str, _Object] = {}
+        self._clock = clock
+        self._keys: list[str] = []
+        self._lock = threading.Lock()
+
+    def keys(self, prefix: str) -> list[str]:
+        with self._lock:
+            return self._keys[bisect_left(self._keys, prefix) : bisect_left(self._keys, prefix + "\U0010ffff")]
+
+    def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
+        return self.get(location)._replace(body=b"")
+
+    def get(self, location: Location, *, etag: str | None = None) -> OssResponse:
+        with self._call("GetObject"):
+            found = self.objects.get(location.key)
+            if found is None:
+                return _response(404, code="NoSuchKey")
+            return _response(200, found.body, {"last-modified": formatdate(found.modified, usegmt=True)})
+
+    def put(
+        self, location: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False, retry: bool = True
+    ) -> OssResponse:
+        with self._call("PutObject"):
+            exists = location.key in self.objects
+            if exists and forbid_overwrite:
+                return _response(409, code="FileAlreadyExists")
+            if not exists:
+                insort(self._keys, location.key)
+            self.objects[location.key] = _Object(body, time.time())
+            return _response(200)
+
+    def delete(self, location: Location, *, retry: bool = True) -> OssResponse:
+        with self._call("DeleteObject"):
+            if self.objects.pop(location.key, None) is not None:
+                del self._keys[bisect_left(self._keys, location.key)]
+            return _response(204)
+
+    def request(self, method: str, location: Location, *, query: Mapping[str, str]) -> OssResponse:
+        """A page of a list, as ListObjectsV2 has it."""
+        assert (method, location.key, query["delimiter"]) == ("GET", "", "/")
+        prefix, limit = query["prefix"], int(query["max-keys"])
+        with self._call("ListObjects"):
+            entries: list[str] = []
+            folders: dict[str, None] = {}
+            token = ""
+            position = bisect_left(self._keys, query.get("continuation-token", query.get("start-after", "") + "\0"))
+            position = max(position, bisect_left(self._keys, prefix))
+            while position < len(self._keys) and self._keys[position].startswith(prefix):
+                key = self._keys[position]
+                if len(entries) + len(folders) == limit:
+                    token = key
+                    break
+                folder, is_below, _ = key[len(prefix) :].partition("/")
+                if is_below:
+                    folders[f"{prefix}{folder}/"] = None
+                    position = bisect_left(self._keys, f"{prefix}{folder}0")  # "0" follows "/"
+                else:
+                    modified = rfc3339(self.objects[key].modified)
+                    entries.append(
+                        f"<Contents><Key>{quote(key)}</Key><LastModified>{modified}</LastModified>"
+                        f'<ETag>"0"</ETag><Size>{len(self.objects[key].body)}</Size></Contents>'
+                    )
+                    position += 1
+            prefixes = [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]
+            end = f"<IsTruncated>{'true' if token else 'false'}</IsTruncated>"
+            if token:
+                end += f"<NextContinuationToken>{escape(token)}</NextContinuationToken>"
+            document = f"<ListBucketResult>{''.join(entries + prefixes)}{end}</ListBucketResult>"
+            return _response(200, document.encode())
+
+    @contextmanager
+    def _call(self, operation: str) -> Iterator[None]:
+        if self.latency:
+            self._clock.work(self.latency)
+        with self._lock:
+            self.calls[operation] += 1
+            yield
+
+
+def _response(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, code: str = "") -> OssResponse:
+    return OssResponse(status, {"date": formatdate(time.time(), usegmt=True), **(headers or {})}, body, code)
+
+
+class Message(NamedTuple):
+    """A message that a sink accepted at a time in Unix seconds."""
+
+    at: float
+    body: bytes
+
+    @property
+    def files(self) -> list[str]:
+        return files_in(self.body)
+
+
+def files_in(body: bytes) -> list[str]:
+    """The files that a message of any kind shows, in order, once for each time that it shows one."""
+    return ["".join(part.decode() for part in found) for found in _SHOWN.findall(body)]
+
+
+Trouble = Callable[["Inbox", Post], WebhookResponse | None]
+
+
+class Inbox:
+    """A sink in memory. `trouble` answers in its place, unless it returns None; `accepted` are the messages it took."""
+
+    def __init__(self, url: str, clock: ParallelClock, answer: bytes) -> None:
+        self.url = url
+        self.clock = clock
+        self.answer = answer
+        self.trouble: Trouble | None = None
+        self.accepted: list[Message] = []
+        self.tries: list[float] = []  # their times
+        self.delays: list[float] = []  # seconds until each of the next messages arrives; later ones arrive at once
+        self.work = 0.0  # seconds that a message takes, beside those of other threads
+
+    def receive(self, post: Post) -> WebhookResponse:
+        if self.delays:
+            self.clock.sleep(self.delays.pop(0))
+        self.tries.append(time.time())
+        if self.trouble is not None:
+            response = self.trouble(self, post)
+            if response is not None:
+                return response
+        self.accepted.append(Message(time.time(), post.body))
+        if self.work:
+            self.clock.work(self.work)
+        return WebhookResponse(200, {}, self.answer, True)
+
+    def files(self) -> Counter[str]:
+        """How often each file was shown."""
+        return Counter(name for message in self.accepted for name in message.files)
+
+
+def fails(inbox: Inbox, post: Post) -> WebhookResponse:
+    return WebhookResponse(500, {}, b"", True)
+
+
+def refuses_connections(inbox: Inbox, post: Post) -> WebhookResponse:
+    raise NoResponse("no_connection")
+
+
+def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
+    inbox.clock.sleep(TRY)
+    raise NoResponse("too_slow")
+
+
+class Simulation(EventFunction):
+    """The event function whose OSS is in memory; `inbox` adds sinks that are."""
+
+    def __init__(self, folder: Path, ends: ExitStack) -> None:
+        self.parallel_clock = clock = ParallelClock()
+        self.oss = MemoryOss(clock)
+        in_memory = cast(OssClient, self.oss)
+        ends.enter_context(patch.object(oss, "client_at", lambda endpoint, credentials: in_memory))
+        super().__init__(folder, ends)
+        self.clock = clock
+        ends.enter_context(clock.everywhere())
+        self.inboxes: dict[str, Inbox] = {}
+        self._send = client.send
+        ends.enter_context(patch.object(delivery, "send", self._deliver))
+        self._numbers = count()
+        self.uploaded: list[str] = []
+
+    def inbox(self, name: str, kind: str, **more: object) -> Inbox:
+        """A sink of this kind in the keys document, with more members."""
+        inbox = Inbox(f"https://{name}.invalid", self.parallel_clock, b"ok" if kind == "slack" else DELIVERED)
+        self.add_sink(name, cast(Receiver, inbox), kind)
+        self.sinks[name] |= more
+        self.inboxes[f"{name}.invalid"] = inbox
+        return inbox
+
+    def upload(self, number: int = 1) -> bytes:
+        """The event of so many new objects."""
+        now = rfc3339(time.time())
+        names = [f"f{next(self._numbers):06}.txt" for _ in range(number)]
+        self.uploaded += names
+        records = [record(f"outbox/{name}", eventTime=now) for name in names]
+        return json.dumps({"events": records}).encode()
+
+    def pass_minutes(
+        self, number: int, config: Config, *, uploads: bool = True, tick_every: int = 1, **options: Any
+    ) -> Outcome:
+        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds of every so many.
+
+        An invocation that takes longer delays what follows; none may fail. Returns the outcome of the last tick.
+        """
+        outcome = Outcome({}, None, "")
+        end = time.time()
+        for minute in range(1, number + 1):
+            end += MINUTE
+            if uploads:
+                self.succeed(self.upload(), config, **options)
+            self.wait_until(end - 25)
+            if minute % tick_every == 0:
+                outcome = self.succeed(TIMER_EVENT, config, **options)
+            self.wait_until(end)
+        return outcome
+
+    def succeed(self, event: bytes, config: Config, **options: Any) -> Outcome:
+        outcome = self.invoke(event, config=config, **options)
+        assert outcome.error is None, outcome.error
+        return outcome
+
+    def start_at(self, second: int) -> None:
+        """Waits until this second of the next slot of a lease."""
+        self.wait_until((time.time() // SLOT + 1) * SLOT + second)
+
+    def wait_until(self, moment: float) -> None:
+        self.clock.moved += max(0.0, moment - time.time())
+
+    def object_keys(self, prefix: str = "") -> list[str]:
+        return self.oss.keys(prefix)
+
+    def read(self, key: str) -> bytes:
+        return self.oss.objects[key].body
+
+    def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
+        inbox = self.inboxes.get(urlsplit(post.url).hostname or "")
+        return inbox.receive(post) if inbox else self._send(post, network, allow_loopback=allow_loopback)
+
+
+@contextmanager
+def simulation(folder: Path) -> Iterator[Simulation]:
+    """A function whose instance has just started."""
+    with ExitStack() as ends:
+        state._probed.clear()
+        yield Simulation(folder, ends)
+
+
+def most_within(seconds: float, times: Sequence[float]) -> int:
+    """How many of these times are in any so many seconds, at most; the last moment does not belong to them."""
+    ordered = sorted(times)
+    return max((bisect_left(ordered, first + seconds) - place for place, first in enumerate(ordered)), default=0)

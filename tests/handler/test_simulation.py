@@ -1,0 +1,47 @@
+"""OSS in memory answers the state prefix as the local OSS does, which verifies every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+from handler import state
+from handler.config import Location
+from tests.handler.notice_fixtures import EventFunction, event_function
+from tests.handler.simulation import most_within, simulation
+
+NAMES = ["done/1", "lease/ops/1", "outbox/a b/2", "outbox/a b/3-1", "outbox/a b/3-2", "outbox/a/1", "outbox/b/1", "x"]
+
+
+def results(function: EventFunction) -> Iterator[object]:
+    """What the methods of the state return."""
+    used = function.state()
+    yield used.read("x")
+    for name in NAMES:
+        used.write(name, name.encode())
+    yield used.claim("x", b"later").body, used.claim("y", b"first").body, used.claim("y", b"later").body
+    found = used.read("y")
+    yield None if found is None else (found.body, found.age < 60)
+    with patch.object(state, "PAGE", 2):
+        yield list(used.list_folders("outbox/"))
+        yield [(entry.name, entry.age < 60, entry.size) for entry in used.list_folder("outbox/a b/")]
+        yield [entry.name for entry in used.list_objects(Location("examplebucket", ".links/state/"), after="x")]
+        yield [entry.name for entry in used.list_folder("dead/ops/")]
+    for _ in range(2):
+        used.delete("outbox/a/1")
+    yield list(used.list_folders("outbox/"))
+    yield function.state_names("outbox/")
+
+
+def test_memory_and_local_oss_are_the_same(tmp_path: Path) -> None:
+    with event_function(tmp_path / "local") as local:
+        expected = list(results(local))
+    with simulation(tmp_path / "memory") as memory:
+        assert list(results(memory)) == expected
+    assert expected[3] == ["a b", "a", "b"]
+
+
+def test_most_within_counts_the_times_of_any_window() -> None:
+    assert most_within(60, [0, 1, 59.9, 60, 60.5, 200]) == 4
+    assert most_within(60, []) == 0
