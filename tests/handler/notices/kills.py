@@ -44,6 +44,7 @@ RECORD = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][
 REGION, BUCKET, STATE = "cn-hangzhou", "examplebucket", ".links/state/"
 KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
 TIMEOUT = 120  # seconds of an invocation, as in s.yaml
+ARRIVING = 0.75  # of the time in which processes are killed
 RETRY_AFTER = 1.0  # seconds until a failed event is run again
 
 LINKS = """
@@ -89,10 +90,10 @@ class SinkKind(NamedTuple):
 
 WHSEC = "whsec_" + base64.b64encode(b"an example of 32 bytes, no more!").decode()
 SINKS = {
-    "webhook": SinkKind("webhook", WHSEC, b"ok", 0.3, parallel=8),
-    "digest": SinkKind("webhook", WHSEC, b"ok", 1.0),
-    "feishu": SinkKind("feishu", "example", b'{"code": 0}', 0.5),
-    "dingtalk": SinkKind("dingtalk", "SECexample", b'{"errcode": 0}', 0.5),
+    "webhook": SinkKind("webhook", WHSEC, b"ok", 0.5, parallel=8),
+    "digest": SinkKind("webhook", WHSEC, b"ok", 3.0),
+    "feishu": SinkKind("feishu", "example", b'{"code": 0}', 1.5),
+    "dingtalk": SinkKind("dingtalk", "SECexample", b'{"errcode": 0}', 1.5),
 }
 
 
@@ -144,9 +145,8 @@ class Record:
     codes: Counter[str] = field(default_factory=Counter)  # of failed invocations
     tries: int = 0  # of the event that was run most often
     longest: float = 0.0  # seconds of an invocation
-    left: list[str] = field(default_factory=list)  # names in the state prefix at the end
+    left: list[str] = field(default_factory=list)  # names in the state prefix after the second tick, and at the end
     log: list[dict[str, Any]] = field(default_factory=list)  # audit lines
-    ended: float = 0.0
 
     @property
     def last_kill(self) -> float:
@@ -396,11 +396,15 @@ class Function:
 
 
 class Experiment:
-    """Objects arrive and processes are killed at moments that `chance` chooses; then two ticks do the rest."""
+    """Objects arrive and processes are killed at moments that `chance` chooses; then two ticks do the rest.
+
+    Some events come twice while that goes on, and after the end, when they must not send anything.
+    """
 
     def __init__(self, scale: Scale, chance: random.Random, folder: Path, report: Callable[[str], None]) -> None:
         self.record = Record()
         self._scale, self._chance, self._report = scale, chance, report
+        self._events: list[bytes] = []
         self._ended = threading.Event()
         self._inbox = Inbox(self.record, random.Random(chance.random()))
         try:
@@ -436,10 +440,13 @@ class Experiment:
             self._sleep_until(self.record.last_kill + number * scale.last_tick)
             self._function.submit(TIMER_EVENT)
         assert self._function.wait(2 * TIMEOUT), "events are still running"
-        self.record.ended = time.time()
         self.record.left = self._names()
-        self.record.log = [json.loads(line) for line in self._function.log.read_bytes().splitlines()]
         self._report(f"{round(time.time() - began)} s: the second tick has ended")
+        for repeat in (lambda: self._repeat_events(10), lambda: self._function.submit(TIMER_EVENT)):
+            repeat()
+            assert self._function.wait(2 * TIMEOUT), "events are still running"
+        self.record.left += self._names()
+        self.record.log = [json.loads(line) for line in self._function.log.read_bytes().splitlines()]
         return self.record
 
     def _follow(self, began: float, running: list[Future[None]]) -> None:
@@ -479,7 +486,7 @@ class Experiment:
             size = self._chance.choice((1, 1, 1, 1, 5, 20, 50))
             groups.append(names[:size])
             names = names[size:]
-        moments = self._moments(len(groups))
+        moments = [at * ARRIVING for at in self._moments(len(groups))]
         return [(at, lambda group=group: self._arrive(group)) for at, group in zip(moments, groups, strict=True)]  # type: ignore[misc]
 
     def _arrive(self, names: list[str]) -> None:
@@ -492,11 +499,18 @@ class Experiment:
             document["eventTime"] = at
             document["oss"]["object"] |= {"key": f"outbox/{name}.txt", "eTag": name.upper(), "size": 1234}
             records.append(document)
-        self._function.submit(json.dumps({"events": records}).encode())
+        self._events.append(json.dumps({"events": records}).encode())
+        self._function.submit(self._events[-1])
 
     def _tick(self) -> None:
         while not self._ended.wait(self._scale.tick):
             self._function.submit(TIMER_EVENT)
+            self._repeat_events(1)
+
+    def _repeat_events(self, count: int) -> None:
+        """Earlier events come again, as triggers deliver events at least once."""
+        for _ in range(count if self._events else 0):
+            self._function.submit(self._chance.choice(self._events))
 
     def _kill_instance(self) -> None:
         """Kills every second time one that runs an event, if necessary after random pauses; otherwise any instance."""

@@ -59,8 +59,8 @@ def causes_of(record: Record, delivery: Delivery) -> Iterator[int | Outage]:
     for outage in record.outages:
         if outage.began <= delivery.at + MARKING and delivery.at <= outage.ended:
             yield outage
-    killed = record.kills.get(delivery.instance)
-    if killed is not None and delivery.at - BUFFERED <= killed.at <= delivery.at + MARKING:
+    kill = record.kills.get(delivery.instance)
+    if kill is not None and kill.is_busy and -BUFFERED <= kill.at - delivery.at <= MARKING:
         yield delivery.instance
 
 
@@ -187,6 +187,7 @@ def test_a_repeat_for_each_kill_is_no_fault(record: Record) -> None:
         (everywhere(), "lost"),
         (everywhere(*REPEATED), "repeated although"),
         (everywhere(*REPEATED, kills={1: Kill(150.0, True)}), "repeated although"),
+        (everywhere(*REPEATED, kills={1: Kill(100.2, False)}), "repeated although"),
         (everywhere(*REPEATED, kills={2: Kill(140.0, True)}), "repeated although"),
         (everywhere(*REPEATED, outages=[Outage(130.0, 131.0)]), "repeated although"),
         (everywhere(*REPEATED, ONE._replace(at=180.0), kills={1: Kill(100.2, True)}), "repeated although"),
