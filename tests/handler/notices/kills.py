@@ -268,7 +268,7 @@ class Instance:
         self.is_busy = False
 
     def start(self) -> None:
-        """Starts a process, if there is none, and waits until it is ready for events."""
+        """Starts a process where none runs, and waits until it is ready for events."""
         with self._lock:
             if self._child is None:
                 self._number, self._child = self._start()
@@ -294,7 +294,7 @@ class Instance:
             return None
 
     def kill(self, kills: dict[int, Kill]) -> bool:
-        """Kills the process, and notes when. False if there is none."""
+        """Kills the process, and notes when. False if none runs."""
         with self._lock:
             if self._child is None or self._number in kills:
                 return False
@@ -442,9 +442,10 @@ class Experiment:
         assert self._function.wait(2 * TIMEOUT), "events are still running"
         self.record.left = self._names()
         self._report(f"{round(time.time() - began)} s: the second tick has ended")
-        for repeat in (lambda: self._repeat_events(10), lambda: self._function.submit(TIMER_EVENT)):
-            repeat()
-            assert self._function.wait(2 * TIMEOUT), "events are still running"
+        self._repeat_events(10)
+        assert self._function.wait(2 * TIMEOUT), "events are still running"
+        self._function.submit(TIMER_EVENT)
+        assert self._function.wait(2 * TIMEOUT), "events are still running"
         self.record.left += self._names()
         self.record.log = [json.loads(line) for line in self._function.log.read_bytes().splitlines()]
         return self.record

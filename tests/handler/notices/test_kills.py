@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ MARKING = 10.0
 PACED, LATE = 20, 3.0  # messages that keep their sink's pace, of which the first may arrive that many seconds late
 BUFFERED = 1.0  # seconds that a message of a killed instance is still on its way
 
-FULL = Scale(objects=2000, instance_kills=200, oss_kills=40, seconds=720)
+FULL = Scale(objects=2000, instance_kills=200, oss_kills=40, seconds=780)
 SMOKE = Scale(objects=60, instance_kills=10, oss_kills=2, seconds=12, tick=4, last_tick=30)
 
 
@@ -70,15 +70,18 @@ def faults(record: Record) -> list[str]:
     sentences = [
         f"lost: {name} at {sink}" for name in record.submitted for sink in SINKS if (sink, name) not in notices
     ]
-    in_flight: dict[tuple[str, int], set[Delivery]] = defaultdict(set)
-    for repeat in repeats(record):
-        if repeat.cause is None:
-            sentences.append(f"repeated although nothing was killed: {repeat.object} at {repeat.first.sink}")
-        elif isinstance(repeat.cause, int):
-            in_flight[repeat.first.sink, repeat.cause].add(repeat.first)
-    for (sink, instance), messages in in_flight.items():
+    in_flight: dict[tuple[str, int, int | Outage], set[Delivery]] = defaultdict(set)
+    for name, first, cause in repeats(record):
+        if cause is None:
+            sentences.append(f"repeated although nothing was killed: {name} at {first.sink}")
+        else:
+            in_flight[first.sink, first.instance, cause].add(first)
+    for (sink, instance, cause), messages in in_flight.items():
         if len(messages) > SINKS[sink].parallel:
-            sentences.append(f"{len(messages)} messages to {sink} repeated for the kill of instance {instance}")
+            killed = "OSS" if isinstance(cause, Outage) else "it"
+            sentences.append(
+                f"{len(messages)} messages of instance {instance} to {sink} repeated when {killed} was killed"
+            )
     for sink, kind in SINKS.items():
         interval = KINDS[kind.kind].MIN_INTERVAL
         times = sorted(delivery.at for delivery in record.deliveries if delivery.sink == sink)
@@ -205,13 +208,15 @@ def test_the_experiment_finds_robots_that_are_too_fast() -> None:
         assert bool(faults(Record(deliveries=sent))) is is_fault
 
 
-def test_the_experiment_finds_more_repeats_than_were_in_flight() -> None:
-    def messages(sink: str, count: int) -> Callable[[int], list[Delivery]]:
-        names = [frozenset({f"object-{number:05}"}) for number in range(count)]
-        return lambda instance: [Delivery(sink, instance, 100.0 + instance * 40, name) for name in names]
-
-    for sink, count in (("webhook", 8), ("feishu", 1)):
-        for extra in (0, 1):
-            sent = messages(sink, count + extra)
-            record = Record(deliveries=[*sent(0), *sent(1)], kills={0: Kill(100.5, True)})
-            assert len(faults(record)) == extra
+@pytest.mark.parametrize("facts", [{"kills": {0: Kill(100.5, True)}}, {"outages": [Outage(100.2, 101.5)]}])
+@pytest.mark.parametrize(("sink", "parallel"), [("webhook", 8), ("digest", 1), ("feishu", 1), ("dingtalk", 1)])
+def test_the_experiment_finds_more_repeats_than_were_in_flight(
+    facts: dict[str, object], sink: str, parallel: int
+) -> None:
+    for extra in (0, 1):
+        names = [frozenset({f"object-{number:05}"}) for number in range(parallel + extra)]
+        sent = [Delivery(sink, instance, 100.0 + instance * 40, name) for instance in (0, 1) for name in names]
+        record = Record(deliveries=sent)
+        for fact, value in facts.items():
+            setattr(record, fact, value)
+        assert len(faults(record)) == extra
