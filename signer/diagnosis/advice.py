@@ -137,6 +137,15 @@ ADVICE: dict[str, tuple[str, str]] = {
         "that was signed; headers that were signed and not sent, Content-Type first; a key or a parameter that was "
         "changed after signing.",
     ),
+    "other_secret": (
+        "OSS knows another secret for this access key than the one that signed the link.",
+        "Copy the secret of this access key again, whole, and sign again: look for a lost character, a line ending, or "
+        "the secret of another key. Temporary credentials are one set: take key, secret and token of one STS response.",
+    ),
+    "other_link": (
+        "OSS's answer belongs to another link.",
+        "Request exactly this link again, and give the answer to that request.",
+    ),
     "unsigned": (
         "The link has no signature.",
         "Copy the link with everything after the question mark. Without it, OSS answers AccessDenied for a private "
