@@ -56,7 +56,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "added_parameters": (
         "Parameters were added to the link after it was signed.",
         "Remove them. Every parameter is signed, so pass those that you need (versionId, response-*, x-oss-process) to "
-        "the signer. Turn off trackers and cache busters for links, such as axios params or jQuery cache: false.",
+        "the signer. Turn off trackers and cache busters for links, such as axios params or jQuery cache: false. If "
+        "the link does not contain them, look for the proxy or the library that adds them.",
     ),
     "missing_parameter": (
         "A parameter of the signature is missing.",
@@ -139,7 +140,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "other_secret": (
         "OSS knows another secret for this access key than the one that signed the link.",
-        "Copy the secret of this access key again, whole, and sign again: look for a lost character, a line ending, or "
+        "Copy the full secret of this access key, and sign again: look for a lost character, a line ending, or "
         "the secret of another key. Temporary credentials are one set: take key, secret and token of one STS response.",
     ),
     "other_link": (

@@ -33,7 +33,7 @@ _FINDING_BY_FAULT = {
 
 
 class Proof(NamedTuple):
-    """The request that the signature of a link is for: `request` after the repairs, as it is if there are none."""
+    """The request that the signature of a link is for: `request` after the repairs, if it needs any."""
 
     request: repairs.CandidateRequest
     repairs: tuple[repairs.Repair, ...]
@@ -76,14 +76,14 @@ def check_with_secret(
     if reason is not None:
         return None, findings, (f"The signature was not checked: {reason}",) if reason else ()
     damages = {damage.code for damage in link.damages}
-    if any(finding.code == "truncated" for finding in findings):
+    stated = answer.codes if answer else frozenset()
+    if "truncated" not in stated and any(finding.code == "truncated" for finding in findings):
         if repairs.signature_is_cut(request, credentials):
             findings = _mark_proved(findings, damages | {"truncated"})
         return None, findings, ()
     verification = verify_request(*request, credentials=credentials, now=now)
     if not verification.canonical_request:
         return None, findings, ()
-    stated = answer.codes if answer else frozenset()
     if answer and answer.is_mismatch:
         # What was guessed from the answer alone.
         findings = [f for f in findings if f.code in stated or f.code not in ("signature_mismatch", "wrong_method")]
