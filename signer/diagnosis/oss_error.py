@@ -242,7 +242,7 @@ def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list
         if value != expected.get(name, value):
             if value.count("&") > expected[name].count("&"):
                 code, how = "added_parameters", "more than once"
-            elif _MASKED.search(unquote(value)):
+            elif name in ("x-oss-credential", "x-oss-security-token") and _MASKED.search(value):
                 continue
             elif value.replace("%20", "%2B") == expected[name].replace("%20", "%2B"):
                 code, how = "plus_decoded", "with spaces for plus signs"

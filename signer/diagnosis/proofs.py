@@ -94,12 +94,11 @@ def check_with_secret(
             return True, [other_secret, *remaining, *_new_faults(verification, remaining)], ()
     if verification.signature:
         # A key that clients rewrite breaks even a right signature.
-        void = (SIGNATURE_CODES - damages - {"rewritten_key"} | {"missing_token"}) - stated
+        void = SIGNATURE_CODES - damages - stated - {"rewritten_key"}
         remaining = [finding for finding in _mark_proved(findings, damages) if finding.code not in void]
-        remaining += _new_faults(verification, remaining)
         if answer and all(finding.certainty == POSSIBLE for finding in remaining):
             remaining.append(_what_oss_says(answer))
-        return True, remaining, ()
+        return True, [*remaining, *_new_faults(verification, remaining)], ()
     if answer and answer.code in _SAID_AFTER_SIGNATURE:
         note = "OSS accepted a signature that does not match here: give the method and the headers of the request."
         return False, findings, (note,)

@@ -30,9 +30,18 @@ def presign(
     now: int = ISSUED,
     credentials: signer.Credentials = SECRET,
     headers: dict[str, str] | None = None,
+    query: dict[str, str] | None = None,
 ) -> str:
     link = signer.presign(
-        method, BUCKET, key, credentials=credentials, endpoint=HANGZHOU, expires_in=600, now=now, headers=headers
+        method,
+        BUCKET,
+        key,
+        credentials=credentials,
+        endpoint=HANGZHOU,
+        expires_in=600,
+        now=now,
+        headers=headers,
+        query=query,
     )
     return link.url
 
@@ -95,6 +104,7 @@ def without(answer: str, *elements: str) -> str:
         ("GET", "?", "?sessionid=1&", None, {}, "added_parameters"),
         ("GET", "x-oss-expires=600", "x-oss-expires=600&x-oss-expires=600", None, {}, "added_parameters"),
         ("GET", "x-oss-expires=600", "x-oss-expires=86400", None, {}, "changed_query"),
+        ("GET", "file=a...", "file=b...", None, {}, "changed_query"),
         ("GET", "/reports/", "/v2/reports/", None, {}, "changed_path"),
         ("GET", "%20", "%2520", None, {}, "double_encoded"),
         ("GET", "", "", "HEAD", {}, "wrong_method"),
@@ -106,7 +116,7 @@ def without(answer: str, *elements: str) -> str:
 def test_a_change_on_the_way_is_named_as_without_the_secret(
     oss: LocalOss, method: str, old: str, new: str, sent_method: str | None, sent_headers: dict[str, str], code: str
 ) -> None:
-    url = presign(method)
+    url = presign(method, query={"file": "a..."})
     answer = oss.answer(url.replace(old, new, 1) if old else url, sent_method or method, sent_headers)
     with_secret, without_secret = explain(url, answer, method), explain(url, answer, method, credentials=None)
     assert codes(with_secret) == [code]
@@ -303,6 +313,19 @@ def test_what_oss_says_after_it_accepted_the_signature_comes_first(oss: LocalOss
     assert (
         explain(presign("PUT"), answer, "PUT").notes == explain(presign("PUT"), answer, "PUT", credentials=None).notes
     )
+
+
+def test_a_mismatch_is_named_besides_credentials_that_have_expired(oss: LocalOss) -> None:
+    answer = without(oss.answer(presign() + "&sessionid=1"), "CanonicalRequest", "CanonicalRequestBytes")
+    explanation = explain(presign(), answer, credentials=SECRET._replace(security_token=None, expires_at=NOW - 1))
+    assert codes(explanation) == ["token_expired", "signature_mismatch"]
+
+
+def test_the_secret_of_a_temporary_key_does_not_replace_its_token() -> None:
+    tokenless = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE")
+    explanation = signer.explain(presign(credentials=tokenless), credentials=tokenless, now=NOW)
+    assert codes(explanation) == ["missing_token"]
+    assert explanation.signature is True
 
 
 def test_a_mismatch_with_a_form_s_answer_is_not_overruled() -> None:
