@@ -33,7 +33,7 @@ def main(count: int = COUNT) -> int:
     fine, total = working_links(10 * count)
     print(f"  {'(a working link: no finding)':<58} {'all':<7} {fine}/{total}")
     for mode, found in shares.items():
-        print(f"  {f'(all {len(found)} kinds)':<58} {mode:<7} {sum(found) / len(found):.1%}")
+        print(f"  {f'(all {len(found)} kinds)':<58} {mode:<7} {sum(found) / len(found):.2%}")
     goal = "reached" if not missed and fine == total else "MISSED"
     print(f"  goal: at least {GOAL:.0%} right in each line, and no finding on a working link: {goal}")
     return 0 if goal == "reached" else 1
