@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import signer
+from local.oss.authorization import mismatch
+from local.oss.errors import OssError
 from signer.cli import commands
 
 KEYS = signer.Credentials("STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStoken+/EXAMPLE==")
@@ -255,6 +257,23 @@ def test_explain_reads_the_response_of_oss_from_a_file_or_after_the_link(tmp_pat
     for done in results:
         assert done.returncode == 1
         assert "[archived, certain]" in done.stdout
+
+
+def test_explain_with_the_response_and_the_secret_never_says_that_nothing_is_wrong() -> None:
+    url = a_link()
+    for sent, title in ((url + "&sessionid=1", "Parameters were added"), (url, "OSS knows another secret")):
+        checked = signer.verify("GET", sent, credentials=KEYS._replace(access_key_secret="otherEXAMPLE"))
+        xml = refusal(checked).xml("R", "H").decode()
+        done = run("explain", "-", stdin=f"{url}\n{xml}\n")
+        assert done.returncode == 1
+        assert f"1. {title}" in done.stdout
+        assert "signature  matches with the given secret" in done.stdout
+
+
+def refusal(checked: signer.Verification) -> OssError:
+    return mismatch(
+        checked.access_key_id, checked.provided_signature, checked.string_to_sign, checked.canonical_request
+    )
 
 
 def test_only_sign_curl_and_form_print_secrets() -> None:
