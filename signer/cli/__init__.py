@@ -63,7 +63,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     try:
         click.echo(f"{NAME} {version(NAME)}")
     except PackageNotFoundError:
-        click.echo(f"{NAME}, from a folder that is not installed")
+        click.echo(f"{NAME} (not installed)")
     ctx.exit()
 
 

@@ -174,5 +174,10 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
         return
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
     click.echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
-    expiry = options.describe_expiry(upload.expires_at, upload.expires_in, may_end_early=signing.may_end_early)
+    expiry = options.describe_expiry(
+        upload.expires_at,
+        upload.expires_in,
+        may_end_early=signing.may_end_early,
+        clamped=upload.expires_in < expires,
+    )
     click.echo(f"POST, {expiry}.", err=True)

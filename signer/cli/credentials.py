@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
@@ -70,8 +69,11 @@ def load_credentials(profile: str | None, config: str) -> Profile:
         )
     if not profile:
         if uri := os.environ.get(URI):
-            where = f"{URI} ({urlsplit(uri).hostname})"
-            return Profile(_fetch(where, lambda providers: providers.URLCredentialsProvider(uri=uri)), "")
+            if not re.match(r"https?://[^/?#]", uri):
+                raise MissingCredentials(
+                    f"Invalid {URI}: expected an address such as http://127.0.0.1:9001/credentials."
+                )
+            return Profile(_fetch(URI, lambda providers: providers.URLCredentialsProvider(uri=uri)), "")
         if role := os.environ.get(METADATA):
             where = f"the instance metadata ({METADATA})"
             return Profile(_fetch(where, lambda providers: providers.EcsRamRoleCredentialsProvider(role_name=role)), "")
@@ -183,9 +185,11 @@ def _fetch(source: str, create: Callable[[Any], Any], *, is_offline: bool = Fals
         key_id, secret, token = keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token()
         expiration = keys.get_expiration() or _inner_expiration(provider, key_id)
     except Exception as error:
-        raise MissingCredentials(f"Cannot get credentials from {source}: {_reason(error)}.") from None
+        raise MissingCredentials(
+            f"Cannot get credentials from {source}: {_reason(error)}; correct it, or pass another --profile."
+        ) from None
     if not key_id or not secret:
-        raise MissingCredentials(f"Cannot get credentials from {source}: it has no access key.")
+        raise MissingCredentials(f"{source} gives no access key: correct it, or pass another --profile.")
     return Credentials(key_id, secret, token or None, float(expiration) if expiration else None)
 
 
@@ -203,5 +207,6 @@ def _reason(error: Exception) -> str:
         host = re.search(r"\bhost='([^']+)'", str(error))
         return failure_reason(error) + (f" ({host[1]})" if host else "")
     line = re.split(r",?\s*\bresult: |\nstderr: |\n", str(error), maxsplit=1)[0]
+    line = line.replace(" form cli credentials file", "")
     line = re.sub(r"(https?://)(?:[^\s/@]*@)?([^\s/?,]+)[^\s,]*", r"\1\2", line)
     return redact(line).strip().rstrip(".") or type(error).__name__
