@@ -359,9 +359,12 @@ def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
         list(objects(BUCKET, "", credentials=wrong, endpoint=cloud))
     unreachable = signer.Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou")
     pauses: list[float] = []
+    reports: list[str] = []
     with pytest.raises(ListingFailed, match=r"at 127\.0\.0\.1:9: Connection refused\."):
-        list(objects(BUCKET, "", credentials=KEYS, endpoint=unreachable, pause=pauses.append))
+        list(objects(BUCKET, "", credentials=KEYS, endpoint=unreachable, pause=pauses.append, report=reports.append))
     assert len(pauses) == 3
+    assert reports[0] == "127.0.0.1:9: Connection refused. Trying again (2 of 4)..."
+    assert len(reports) == 3
 
 
 def test_a_failed_list_names_host_and_reason_before_anything_is_written(cloud: signer.Endpoint, tmp_path: Path) -> None:
