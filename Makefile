@@ -71,13 +71,16 @@ clean:
 help:
 	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-# Each set of packages in pyproject.toml is installed once, and again when that file changes; dev includes the others.
-$(VENV)/%.stamp: pyproject.toml
+# Each dependency group of pyproject.toml is installed once, and again when it changes; dev includes the others, and needs
+# the command line. pip knows groups since 25.1.
+$(VENV)/%.stamp: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is required. Name one: make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV) …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the packages for $* …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt --group $* $(PROJECT_IN_$*)
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INCLUDED_IN_deploy := local
 INCLUDED_IN_dev    := local deploy
+PROJECT_IN_dev     := --editable '.[cli]'
