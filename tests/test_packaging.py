@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 import readme_renderer.markdown
 import trove_classifiers
+import yaml
 
 from deploy.package import interpreters
 from tests.deploy.project_copy import ROOT
@@ -234,3 +235,29 @@ def test_the_extra_brings_the_command(version: str, distributions: Distributions
     done = installed.run("fc-presign", "explain", url)
     assert done.returncode == 1, done.stderr
     assert "expired" in done.stdout
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for action in re.findall(r"uses: (.+)", text):
+        assert action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    commands = [step.get("run", "") for job in workflow["jobs"].values() for step in job.get("steps", ())]
+    assert not any(re.search(r"\bs (deploy|remove)\b|\bsecrets\.", command) for command in commands)
+
+
+def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key `on` as true.
+    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    jobs = workflow["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("test", "build")
+    assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["environment"]
