@@ -102,9 +102,10 @@ reference: $(VENV)/local.stamp
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
 
-# Each set of packages in pyproject.toml is installed once, and again when that file changes; dev includes the others.
+# Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
+# dependency groups of pyproject.toml since 25.1.
 # The file `unfinished` marks a virtual environment whose first installation did not end: it is created again.
-$(VENV)/%.stamp: pyproject.toml
+$(VENV)/%.stamp: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@test ! -e $(VENV)/unfinished || rm -rf $(VENV)
@@ -116,9 +117,15 @@ $(VENV)/%.stamp: pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
 	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again." >&2; exit 1; }
 	@echo "Installing the packages for $* …" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
 	@rm -f $(VENV)/unfinished
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INCLUDED_IN_deploy := local
 INCLUDED_IN_dev    := cli local deploy
+
+PACKAGES_cli    := --editable '.[cli]'
+PACKAGES_local  := -r requirements.txt --group local
+PACKAGES_deploy := -r requirements.txt --group deploy
+PACKAGES_dev    := -r requirements.txt --group dev --editable '.[cli]'
