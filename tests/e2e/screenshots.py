@@ -15,6 +15,7 @@ from tests.e2e.share_system import ShareSystem, run_share_system
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 640}}
+CHINA: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
 
 
 def main(folder: Path) -> None:
@@ -34,7 +35,7 @@ def main(folder: Path) -> None:
         dark = {**PHONE, "locale": "en-GB", "color_scheme": "dark"}
         take(browser, share_system, english, folder / "share-phone-dark.png", **dark)
         chinese = share_system.create_share(max_uses=1, expires="30d")
-        take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, locale="zh-CN", opened=True)
+        take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, locale="zh-CN")
         browser.close()
 
 
