@@ -107,7 +107,7 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
             "Ask the sender for a share link to this file: it opens in any browser, without a password.",
         ),
         403: ("Not allowed", "Ask the sender for a link that allows this."),
-        404: ("Nothing found here", "Check that the link is complete, or ask the sender for a new one."),
+        404: ("Page not found", "Check that the link is complete, or ask the sender for a new one."),
         405: ("Not possible here", "Open the link again, or ask the sender for a new one."),
         409: ("Not possible", "Ask the sender for another link."),
         410: ("This link is no longer valid", "Ask the sender for a new link."),

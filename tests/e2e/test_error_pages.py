@@ -74,7 +74,7 @@ CASES: list[tuple[CreateShare, int, str, str, str]] = [
     (with_a_broken_record, 503, "state_unavailable", "Temporarily unavailable", "服务暂不可用"),
     (archived, 409, "object_archived", "This file is in cold storage", "文件处于归档状态"),
     (of_a_missing_object, 404, "no_such_object", "File not found", "文件不存在"),
-    (lambda share_system: f"{share_system.http}/nowhere", 404, "not_found", "Nothing found here", "页面不存在"),
+    (lambda share_system: f"{share_system.http}/nowhere", 404, "not_found", "Page not found", "页面不存在"),
     (
         lambda share_system: f"{share_system.http}/{KEY}",
         401,

@@ -121,8 +121,8 @@ class TestMissingObject:
     @pytest.mark.parametrize("params", [{}, {"page": True}, {"revocable": True}, {"max_uses": 1}], ids=str)
     def test_a_browser_gets_a_page(self, service: ShareService, params: dict[str, Any], method: str) -> None:
         url = service.create_share(path="/reports/none.pdf", **params)
-        for query in ({}, {"format": "redirect"}):
-            response = service.open(url, method, {**HTML, **(FORM if method == "POST" else {})}, **query)
+        headers = {**HTML, **(FORM if method == "POST" else {})}
+        for response in (service.open(url, method, headers), service.open(url, method, headers, format="redirect")):
             assert response.status == 404
             assert "<h1>File not found</h1>" in response.body
             assert "Location" not in response.headers
