@@ -99,6 +99,7 @@ def upload_page(
         max_size=max_size,
         size=format_size(max_size),
         media_type=content_type or "",
+        icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,

@@ -52,12 +52,12 @@ def share_page(name: str, media_type: str = "text/plain", lang: str = "en") -> R
     )
 
 
-def upload_page(folder: str) -> Response:
+def upload_page(folder: str, content_type: str | None = None) -> Response:
     return pages.upload_page(
         "en",
         folder=folder,
         max_size=1,
-        content_type=None,
+        content_type=content_type,
         files_left=1,
         expires_at=1_772_347_271,
         link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
@@ -169,3 +169,10 @@ def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
     kind = media_file_type(accepted)
     assert kind is not None
     assert kind.en == word
+    body = upload_page("inbox", accepted).body
+    assert f"<dd>{word}</dd>" in body
+    assert '<svg class="icon"' in body
+
+
+def test_an_upload_page_for_any_type_has_no_type() -> None:
+    assert '<svg class="icon"' not in upload_page("inbox").body
