@@ -110,7 +110,7 @@ def test_a_page_has_the_codes_of_the_problem_but_not_its_advice_for_programs(cas
     assert page.status == case.status
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.body.startswith("<!doctype html>")
-    for fact in (str(case.status), case.code, "req-EXAMPLE"):
+    for fact in (str(case.status), str(case.code), "req-EXAMPLE"):
         assert fact in page.body
     assert problem.json["detail"] not in unescape(page.body)
     assert problem.headers.get("Allow") == page.headers.get("Allow")
