@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 import requests
 
-from local.__main__ import SAMPLE, put_sample
+from local import samples
 from local.fc.s_yaml import TemplateError
 from local.server import PortUnavailable
 from local.stack import Stack, StackError
