@@ -43,10 +43,7 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
     _say(stack.notes)
     files = PlainFiles(stack)
-    _say(
-        f"{folder} is no bucket of links.toml or s.yaml: its files are not taken in."
-        for folder in files.ignored_folders()
-    )
+    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in files.ignored_folders())
     _say(files.take_in())
     if options.json:
         print(_as_json(stack, samples.prepare(stack)), flush=True)
@@ -122,7 +119,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
     }
     return "\n".join(
         [
-            "Function Compute and OSS are running on this machine (127.0.0.1), for development only. Ctrl-C stops them.",
+            "Function Compute and OSS are running on this machine (127.0.0.1), for development only. Stop: Ctrl-C.",
             "",
             _rows(rows),
             "",

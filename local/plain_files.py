@@ -48,7 +48,7 @@ class PlainFiles:
                     modified = path.stat().st_mtime_ns
                 except OSError:
                     continue
-                if self._seen.get(path) == modified or modified / 1e9 > time.time() - min_age:
+                if self._seen.get(path) == modified or 0 <= time.time() - modified / 1e9 < min_age:
                     continue
                 self._seen[path] = modified
                 yield from self._take_in(bucket, path, modified / 1e9)

@@ -20,6 +20,7 @@ import signer
 from handler.keys import edit
 
 from ..errors import LocalError
+from ..interrupts import exit_on_signals
 from ..server import listen, serve
 from ..stack import Stack
 from .output import DemoError, error_code, expect, say, step
@@ -31,12 +32,11 @@ PATH = "/exampledir/reports/2026%20q3%20%E6%8A%A5%E5%91%8A.txt"
 SHARED_KEY = "figures/2026 q3.txt"
 NOTICE_KEY = "outbox/minutes 会议记录.txt"
 KEYS_DOCUMENT = ".links/keys.json"
-# What the demonstration adds to the repository's links.toml: shares, a webhook, and the service's own address.
-LINKS_TOML = """public_url = "{public_url}"
-{links_toml}
+# What the demonstration adds to the repository's links.toml: a mount with shares, and a webhook.
+ADDED = """
 [[mount]]
 path      = "/figures/"
-target    = "oss://${{LINK_BUCKET}}/figures/"
+target    = "oss://${LINK_BUCKET}/figures/"
 max_share = "90d"
 
 [[notice]]
@@ -49,17 +49,15 @@ to      = ["ops"]
 
 
 def main() -> int:
-    """Returns 0 if every step has the expected result, else 1."""
+    """Returns 0 if every step has the expected result, else 1; ends with 130 after Ctrl-C."""
+    exit_on_signals()
     try:
         with ExitStack() as cleanup:
             log = cleanup.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             config = Path(cleanup.enter_context(tempfile.TemporaryDirectory())) / "links.toml"
-            with listen(0) as listener:
-                port = listener.getsockname()[1]
-            links_toml = Path("links.toml").read_text(encoding="utf-8")
-            config.write_text(LINKS_TOML.format(public_url=f"http://127.0.0.1:{port}", links_toml=links_toml), "utf-8")
+            config.write_bytes(_read("links.toml") + ADDED.encode())
             environment = {"LINK_CONFIG": str(config)}
-            stack = cleanup.enter_context(Stack.start(Path("s.yaml"), http_port=port, environment=environment, log=log))
+            stack = cleanup.enter_context(Stack.start(Path("s.yaml"), environment=environment, log=log))
             say(f"The functions of s.yaml run at {stack.http_url}, a private OSS bucket at {stack.oss_url}.\n")
             show_redirect(stack)
             show_share(stack)
@@ -70,6 +68,13 @@ def main() -> int:
         return 1
     say("\nEvery step succeeded.")
     return 0
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise DemoError(f"{name} cannot be read ({error.strerror}). Run this in the folder of the project.") from None
 
 
 def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:

@@ -61,10 +61,6 @@ def _read_exactly(stream: IO[bytes], length: int) -> bytes | None:
     return data if len(data) == length else None
 
 
-class HandlerNotFound(Exception):
-    """`s.yaml` names a handler that does not exist."""
-
-
 class _Attributes:
     """An object whose repr hides its attributes: a context holds secrets."""
 
@@ -91,19 +87,20 @@ def find_handler(name: str) -> Callable[..., object]:
     """The function that `module.function` names.
 
     Like the runtime's loader: each dotted segment of the module is looked up in the folder of the one before, and only
-    the last is executed, under its full name, without importing its parent packages. Raises `HandlerNotFound`, and
-    whatever the module raises.
+    the last is executed, under its full name, without importing its parent packages. Raises the
+    runtime's `ImportError`, `AttributeError` or `TypeError`, and whatever the module raises.
     """
     module_name, dot, function_name = name.rpartition(".")
     if not dot or not module_name or not function_name:
-        raise HandlerNotFound(f"Invalid handler {name!r} (expected module.function).")
+        raise ImportError(f"Invalid handler {name!r} (expected module.function).")
     module = sys.modules.get(module_name) or _load(module_name, name)
     handler = getattr(module, function_name, None)
     if not callable(handler):
+        error = TypeError if hasattr(module, function_name) else AttributeError
         functions = [n for n in {*vars(module), *getattr(module, "__all__", ())} if callable(getattr(module, n, None))]
         similar = get_close_matches(function_name, functions, 1)
         advice = f"Did you mean {module_name}.{similar[0]}?" if similar else "Correct it in s.yaml."
-        raise HandlerNotFound(f"Handler {name!r} not found: {module_name} has no such function. {advice}")
+        raise error(f"Handler {name!r} not found: {module_name} has no such function. {advice}")
     return handler  # type: ignore[no-any-return]
 
 
@@ -114,15 +111,15 @@ def _load(module_name: str, handler: str) -> ModuleType:
     for segment in module_name.split("."):
         spec = PathFinder.find_spec(segment, folders)
         if spec is None:
-            raise HandlerNotFound(missing)
+            raise ModuleNotFoundError(missing, name=module_name)
         folders = list(spec.submodule_search_locations or [])
     if spec is None or spec.origin is None:
-        raise HandlerNotFound(missing)
+        raise ModuleNotFoundError(missing, name=module_name)
     full = spec_from_file_location(
         module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
     )
     if full is None or full.loader is None:
-        raise HandlerNotFound(missing)
+        raise ModuleNotFoundError(missing, name=module_name)
     module = module_from_spec(full)
     if full.submodule_search_locations is None:
         # Relative imports in a submodule fail on Function Compute, so they must fail here.
@@ -147,17 +144,21 @@ def encode_result(result: object) -> bytes:
 
 def describe_error(error: BaseException) -> bytes:
     """The error as JSON: message, type, and the stack with source lines, without the frames of this file."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     return json.dumps(
         {
             "errorMessage": str(error),
             "errorType": type(error).__name__,
             "stackTrace": [
                 [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
-                for frame in frames
+                for frame in _frames(error)
             ],
         }
     ).encode("utf-8", "replace")
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The stack without the frames of this file."""
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
 
 
 class _Worker:
@@ -198,7 +199,7 @@ def main() -> None:
         try:
             answer, ok = worker.handle(header, body), True
         except Exception as error:
-            if header["kind"] != "load" or not _is_for_people(error):
+            if header["kind"] != "load" or not _says_it_all(error):
                 traceback.print_exception(type(error), error, error.__traceback__)
             answer, ok = describe_error(error), False
         sys.stdout.flush()
@@ -206,9 +207,9 @@ def main() -> None:
         write_frame(answers, {"ok": ok}, answer)
 
 
-def _is_for_people(error: Exception) -> bool:
-    """Whether the message says it all: no such handler, or an error with a `sentence`, as of an invalid links.toml."""
-    return isinstance(error, HandlerNotFound) or hasattr(error, "sentence")
+def _says_it_all(error: Exception) -> bool:
+    """Whether a stack adds nothing: the handler does not exist, or the error has a `sentence` for people."""
+    return hasattr(error, "sentence") or not _frames(error)
 
 
 def _receive(requests: IO[bytes], frames: queue.SimpleQueue[Frame]) -> None:

@@ -45,7 +45,7 @@ class Buckets:
     def create(self, name: str, created: float) -> Bucket:
         """Raises `BucketExists`, and `ValueError` for an invalid name.
 
-        A folder of that name without a bucket becomes one; its files stay, and are no objects.
+        A folder of that name without a bucket becomes one; its files stay, and do not count as objects.
         """
         if not _NAME.fullmatch(name):
             raise ValueError(f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -.")
