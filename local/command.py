@@ -45,10 +45,10 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
     files = PlainFiles(stack)
     _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in files.ignored_folders())
     _say(files.take_in())
+    prepared = _prepare(stack)
     if options.json:
-        print(_as_json(stack, samples.prepare(stack)), flush=True)
+        print(_as_json(stack, prepared), flush=True)
     else:
-        prepared = samples.prepare(stack)
         stack.dispatcher.wait(EVENTS_TIMEOUT)
         print(_banner(stack, prepared, options.root), flush=True)
     while True:
@@ -62,9 +62,18 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
             _say([f"links.toml changed, and requests fail until it is corrected. {error}"])
             continue
         _say(["links.toml changed and was read again."])
-        prepared = samples.prepare(stack)
+        prepared = _prepare(stack)
         if not options.json:
             print(_rows(_to_try(prepared)), flush=True)
+
+
+def _prepare(stack: Stack) -> samples.Samples:
+    prepared = samples.prepare(stack)
+    try:
+        samples.write_environment(stack, prepared.api_key)
+    except LocalError as error:
+        _say([str(error)])
+    return prepared
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -12,14 +12,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import requests
+from signer import SignerError
 
-from signer import Endpoint, SignerError, presign
-
+from . import client
 from .oss.storage import Bucket, Buckets
 from .stack import Stack
 
-TIMEOUT = 600  # seconds, for a file of several GB
 # What the local OSS itself keeps in the folder of a bucket.
 RESERVED = frozenset({"objects", "versions", "uploads", "drafts", "bucket.json", "lock"})
 
@@ -56,23 +54,14 @@ class PlainFiles:
     def _take_in(self, bucket: Bucket, path: Path, modified: float) -> Iterator[str]:
         key = path.relative_to(bucket.path).as_posix()
         headers = {"Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream"}
-        endpoint = Endpoint.path_style(self._stack.oss_url, self._stack.region)
         try:
             stored = bucket.current(key)
             if stored is not None and stored.modified >= modified:
                 return
-            link = presign(
-                "PUT",
-                bucket.name,
-                key,
-                credentials=self._stack.credentials,
-                endpoint=endpoint,
-                headers=headers,
-            )
             with path.open("rb") as file:
                 # For an empty file requests would announce chunks.
                 data = file if os.fstat(file.fileno()).st_size else b""
-                requests.put(link.url, data, headers=headers, timeout=TIMEOUT).raise_for_status()
+                client.request(self._stack, "PUT", bucket.name, key, data, headers).raise_for_status()
         except (OSError, ValueError, SignerError) as error:
             reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
             yield f"{str(path)!a} was not taken in: {reason or type(error).__name__}."

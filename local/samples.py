@@ -17,14 +17,14 @@ from flask.testing import FlaskClient
 from handler.config import Config, Location, Mount
 from handler.errors import HandlerError
 from handler.keys import METHODS, edit
-from signer import Endpoint, SignerError, presign
+from signer import SignerError
 
+from . import client
 from .errors import LocalError
 from .fc import http_trigger
 from .fc.runtime import Runtime
 from .stack import Stack
 
-TIMEOUT = 10  # seconds
 NAME = "exampleobject.txt"
 CONTENT = b"A private object, opened with a link that expires in minutes.\n"
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
@@ -52,18 +52,14 @@ class Samples(NamedTuple):
 
 
 def prepare(stack: Stack) -> Samples:
-    """Makes whatever the configuration allows, and a shell file `ENVIRONMENT` with it in the folder of the objects.
-
-    Objects that are there stay, and so does an API key of an earlier start. Raises `OSError` if the shell file cannot
-    be written.
-    """
+    """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `ENVIRONMENT`."""
     api_key = _sample(lambda: _api_key(stack))
-    with _quiet_client(stack) as client:
+    with _quiet_client(stack) as http:
 
         def create_share(**params: Any) -> str:
             if api_key.value is None:
                 raise Missing("an API key is required, see below")
-            response = client.post(
+            response = http.post(
                 "/-/shares",
                 base_url=stack.http_url,
                 json=params,
@@ -75,14 +71,12 @@ def prepare(stack: Stack) -> Samples:
                 raise Missing(str(document.get("detail") or f"the service answered {response.status_code}"))
             return str(document["url"])
 
-        samples = Samples(
+        return Samples(
             object=_sample(lambda: _object(stack)),
             share_page=_sample(lambda: _share_page(stack, create_share)),
             upload_page=_sample(lambda: _upload_page(stack, create_share)),
             api_key=api_key,
         )
-    _write_environment(stack, api_key.value)
-    return samples
 
 
 def _sample(create: Callable[[], str]) -> Sample:
@@ -124,7 +118,7 @@ def _api_key(stack: Stack) -> str:
     if config.keys.startswith("file:"):
         raise Missing(f"use one of {config.keys}, which is yours to change: python -m handler.keys")
     location = Location.parse(config.keys)
-    response = requests.get(_link(stack, "GET", location), timeout=TIMEOUT)
+    response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
         raise Missing(f"{config.keys} cannot be read (status {response.status_code})")
     document, keys = edit.read(response.content if response.ok else edit.serialize(edit.new()))
@@ -135,7 +129,7 @@ def _api_key(stack: Stack) -> str:
     if KEY_NAME in known:
         document = edit.revoke_api_key(document, KEY_NAME)
     document, key = edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
-    requests.put(_link(stack, "PUT", location), edit.serialize(document), timeout=TIMEOUT).raise_for_status()
+    client.request(stack, "PUT", *location, edit.serialize(document)).raise_for_status()
     return key
 
 
@@ -147,11 +141,14 @@ def _earlier_key(stack: Stack) -> str | None:
     return match[1] if match else None
 
 
-def _write_environment(stack: Stack, api_key: str | None) -> None:
-    """A file for the shell that only its owner can read; its credentials end with the stack."""
+def write_environment(stack: Stack, api_key: Sample) -> None:
+    """Writes `ENVIRONMENT` for a shell, beside the buckets. Raises `LocalError`.
+
+    Only its owner can read it, and its credentials of OSS end with the stack.
+    """
     variables = {
         "SERVICE": stack.http_url,
-        "KEY": api_key,
+        "KEY": api_key.value,
         **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")},
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,
@@ -162,10 +159,13 @@ def _write_environment(stack: Stack, api_key: str | None) -> None:
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value]
     path = stack.root / ENVIRONMENT
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write("# For a shell that uses the running stack, and nothing else. Written again at each start.\n")
-        file.writelines(lines)
+    try:
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write("# For a shell that uses the running stack, and nothing else. Written again at each start.\n")
+            file.writelines(lines)
+    except OSError as error:
+        raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
 
 
 def _config(stack: Stack) -> Config:
@@ -183,16 +183,8 @@ def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
 
 
 def _put_object(stack: Stack, mount: Mount) -> None:
-    link = _link(stack, "PUT", Location(mount.target.bucket, mount.target.key + NAME), HEADERS)
     # A 409 means that the object exists; after any other error the address is still the right one to show.
-    requests.put(link, CONTENT, headers=HEADERS, timeout=TIMEOUT)
-
-
-def _link(stack: Stack, method: str, location: Location, headers: dict[str, str] | None = None) -> str:
-    endpoint = Endpoint.path_style(stack.oss_url, stack.region)
-    return presign(
-        method, location.bucket, location.key, credentials=stack.credentials, endpoint=endpoint, headers=headers
-    ).url
+    client.request(stack, "PUT", mount.target.bucket, mount.target.key + NAME, CONTENT, HEADERS)
 
 
 @contextmanager

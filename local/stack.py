@@ -97,10 +97,12 @@ class Stack:
         credentials = temporary_credentials()
         with ExitStack() as cleanup:
             listeners = [
-                cleanup.enter_context(listen(http_port if function is first else 0, "--http-port (PORT= of make run)"))
+                cleanup.enter_context(
+                    listen(http_port if function is first else 0, "--http-port, or PORT= of make run")
+                )
                 for function in http
             ]
-            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port (OSS_PORT= of make run)"))
+            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port, or OSS_PORT= of make run"))
             extra = {
                 "LINK_OSS_ENDPOINT": url_of(oss_listener),
                 "LINK_PUBLIC_URL": url_of(listeners[0]),

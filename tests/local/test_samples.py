@@ -59,6 +59,13 @@ def prepared(links: str, folder: Path, log: IO[bytes]) -> samples.Samples:
         return samples.prepare(stack)
 
 
+def prepare_all(stack: Stack) -> samples.Samples:
+    """The samples, with the file for the shell, as at a start of `python -m local`."""
+    made = samples.prepare(stack)
+    samples.write_environment(stack, made.api_key)
+    return made
+
+
 def value(sample: Sample) -> str:
     assert sample.value is not None, sample.advice
     return sample.value
@@ -93,7 +100,7 @@ def test_the_log_has_no_requests_of_the_preparation(log: IO[bytes]) -> None:
 
 def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp_path: Path) -> None:
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
-        first = samples.prepare(stack)
+        first = prepare_all(stack)
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
         second = samples.prepare(stack)
         share = stack.http_url + value(first.share_page)[len("http://127.0.0.1:00000") :]
@@ -105,7 +112,7 @@ def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp
 def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path, damage: str) -> None:
     file = tmp_path / samples.ENVIRONMENT
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
-        first = samples.prepare(stack)
+        first = prepare_all(stack)
         if damage == "removed":
             file.unlink()
         else:
@@ -119,7 +126,7 @@ def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path, damage: str) -> 
 def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tmp_path: Path) -> None:
     (tmp_path / samples.ENVIRONMENT).write_text("open to all")
     with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
-        samples.prepare(stack)
+        prepare_all(stack)
         lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
         assert f"export SERVICE={stack.http_url}" in lines
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
@@ -174,3 +181,9 @@ def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> Non
     assert made.api_key.value is None
     assert made.api_key.advice
     assert value(made.object)
+
+
+def test_proxies_of_the_environment_are_ignored(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
