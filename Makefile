@@ -1,83 +1,131 @@
-## make demo       see the service work, on a local Function Compute and OSS
-## make run        keep the local Function Compute and OSS running
-## make build      build the package that s deploy deploys
-## make check      say what would fail once deployed
-## make policies   print the RAM policies that the deployment needs
-## make doctor     find what is wrong with a deployment
-## make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
-## make template   make the application template for s init
-## make lock       pin the requirements, after a change of requirements.txt
-## make test       run the tests (make test-long: also the slow ones)
-## make lint       check style and types
-## make bench      measure speed
-## make clean      delete the virtual environment, caches and builds
+## Try it
+##   make demo       see the service work, on a local Function Compute and OSS
+##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
+##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
+## Links, with your own key in the environment
+##   make sign       sign a link (ARGS="oss://bucket/key"); also make bulk, make curl and make form
+##   make explain    say why a link fails: paste it, then Ctrl-D; make verify checks one
+##
+## Operate
+##   make keys       create and change the keys document (ARGS="init")
+##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
+##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script)
+##   make check      say what would fail once deployed
+##   make build      build the package that s deploy deploys
+##   make doctor     find what is wrong with a deployment (URL=https://…)
+##   make template   make the application template for s init (ARGS=FOLDER)
+##
+## Develop
+##   make test       run the tests (make test-long: also the slow ones)
+##   make lint       check style and types
+##   make bench      measure speed (ARGS=signing: only this)
+##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
+##   make reference  write docs/configuration.md and docs/errors.md
+##   make clean      delete the virtual environment, caches and builds
+##
+## ARGS="…" passes more arguments to a command; ARGS=--help lists them. Each target installs what it needs into .venv.
 ## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
-## demo and run need nothing but Python 3.10 or newer and make.
+## demo and run need nothing but Python 3.10 or newer and make; check, policies and doctor also Serverless Devs (s).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 CONFIG ?= s.yaml
+DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: demo run build lock check policies doctor notices template test test-long bench lint clean help
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
+	test test-long lint bench lock reference clean
 .DELETE_ON_ERROR:
 
+help:
+	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
 demo: $(VENV)/local.stamp
-	@$(BIN)/python -m local.demo
+	@$(BIN)/python -m local.demo $(ARGS)
 
 run: $(VENV)/local.stamp
-	@$(BIN)/python -m local --root samples
+	@$(BIN)/python -m local --root samples $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
 
-# s deploy runs this first.
-build: $(VENV)/local.stamp
-	@$(BIN)/python -m deploy.build $(CONFIG)
+invoke: $(VENV)/local.stamp
+	@$(BIN)/python -m local invoke $(or $(ARGS),--help)
 
-lock: $(VENV)/dev.stamp
-	@$(BIN)/python -m deploy.locks
+sign bulk curl form verify: $(VENV)/cli.stamp
+	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
-check: $(VENV)/deploy.stamp
-	@$(BIN)/python -m deploy.check $(CONFIG) $(if $(ENV),--env $(ENV))
+explain: $(VENV)/cli.stamp
+	@$(BIN)/python -m signer explain $(or $(ARGS),-)
 
-policies: $(VENV)/deploy.stamp
-	@$(BIN)/python -m deploy.policies $(CONFIG) $(if $(ENV),--env $(ENV))
-
-doctor: $(VENV)/deploy.stamp
-	@$(BIN)/python -m deploy.doctor $(CONFIG) $(if $(ENV),--env $(ENV))
+keys: $(VENV)/local.stamp
+	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
 
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
+policies: $(VENV)/deploy.stamp
+	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
+	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) $(ARGS)
+
+check: $(VENV)/deploy.stamp
+	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)
+
+# s deploy runs this first.
+build: $(VENV)/local.stamp
+	@$(BIN)/python -m deploy.build $(CONFIG) $(ARGS)
+
+doctor: $(VENV)/deploy.stamp
+	@$(BIN)/python -m deploy.doctor $(DEPLOY) $(if $(URL),--url '$(URL)') $(ARGS)
+
 template: $(VENV)/local.stamp
-	@rm -rf build/template
-	@$(BIN)/python -m deploy.template build/template
+	@$(if $(ARGS),,rm -rf build/template)
+	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -n 2 -q -m "not long"
+	@$(BIN)/python -m pytest -n 2 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -q
-
-bench: $(VENV)/dev.stamp
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m pytest -q $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/dev.stamp
+	@$(BIN)/python -m deploy.locks $(ARGS)
+
+reference: $(VENV)/local.stamp
+	@$(BIN)/python -m deploy.reference $(ARGS)
+
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
 
-help:
-	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
-
-# Each set of packages in pyproject.toml is installed once, and again when that file changes; dev includes the others.
-$(VENV)/%.stamp: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is required. Name one: make PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || { echo "Creating $(VENV) …"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing the packages for $* …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+# Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
+# dependency groups of pyproject.toml since 25.1.
+# The file `unfinished` marks a virtual environment whose first installation did not end: it is created again.
+$(VENV)/%.stamp: pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
+	@test ! -e $(VENV)/unfinished || rm -rf $(VENV)
+	@test -x $(BIN)/python || { \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }; \
+	  echo "Creating $(VENV) …" >&2; mkdir -p $(VENV) && touch $(VENV)/unfinished || exit 1; \
+	  output=$$($(PYTHON) -m venv $(VENV) 2>&1) || { echo "$$output" | tail -n 1 >&2; exit 1; }; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again." >&2; exit 1; }
+	@echo "Installing the packages for $* …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
+	@rm -f $(VENV)/unfinished
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INCLUDED_IN_deploy := local
-INCLUDED_IN_dev    := local deploy
+INCLUDED_IN_dev    := cli local deploy
+
+PACKAGES_cli    := --editable '.[cli]'
+PACKAGES_local  := -r requirements.txt --group local
+PACKAGES_deploy := -r requirements.txt --group deploy
+PACKAGES_dev    := -r requirements.txt --group dev --editable '.[cli]'

@@ -1,1 +1,27 @@
 """Commands that take a clone to production: build, check, policies, doctor, template. Never deployed themselves."""
+
+from __future__ import annotations
+
+import os.path
+import sys
+from types import TracebackType
+
+_TARGETS = {"locks": "lock"}  # of make, where the name is not that of the command
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """An exception hook that names the target of make which installs a missing package."""
+    if not isinstance(error, ModuleNotFoundError):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    command = os.path.basename(sys.argv[0]).removesuffix(".py")
+    print(
+        f"python -m deploy.{command}: the Python package {error.name} is not installed. "
+        f"Run make {_TARGETS.get(command, command)}, which installs it and runs this command.",
+        file=sys.stderr,
+    )
+
+
+# The name is -m only until Python has found the command of this package that it was started with.
+if sys.argv[:1] == ["-m"]:
+    sys.excepthook = _report

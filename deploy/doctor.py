@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .checks import environments
 from .errors import DeployError
-from .probes import lifecycle, machine, oss, service
+from .probes import earlier_layout, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
 from .probes.deployment import open_deployment
 from .probes.findings import Finding, fault
@@ -34,6 +34,8 @@ def findings(config: Path, environment: str | None, url: str | None, *, uploads:
     yield from machine.files(deployment, config, environment)
     yield from machine.role(deployment)
     yield from machine.domain(deployment)
+    yield from earlier_layout.files(deployment)
+    yield from earlier_layout.functions_and_roles(deployment, config)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.waiting_notices(deployment)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,10 @@ def read_current(root: Path, runtime: Runtime) -> tuple[Pin, ...]:
 
 def write(root: Path, runtime: Runtime, *, upgrade: bool) -> None:
     """Resolves a runtime's requirements with uv; keeps the versions in the lock unless `upgrade`."""
+    if find_spec("uv") is None:
+        raise DeployError(
+            "the Python package uv is not installed. Run make lock, which installs it and runs this command."
+        )
     lock, requirements = root / runtime.lock, root / runtime.requirements
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, lock.name)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from signer import Credentials, Endpoint, SignerError
+from signer.endpoint import is_loopback
 
-from . import oss, startup
-from .config import InvalidConfig, load
+from . import oss
+from .config import Config, InvalidConfig
 from .config.reader import IDENTIFIER
 from .errors import HandlerError
 from .times import Clock
@@ -42,7 +44,56 @@ def run(name: str, command: Callable[[], None]) -> int:
     except (HandlerError, SignerError) as error:
         warn(f"{name}: {error}")
         return FAILED
+    except ModuleNotFoundError as error:
+        warn(missing_package(name, error))
+        return FAILED
+    except KeyboardInterrupt:
+        warn(f"{name}: Interrupted.")
+        return FAILED
     return 0
+
+
+def missing_package(name: str, error: ModuleNotFoundError) -> str:
+    """A sentence for the command `name` that cannot run without a package that is not installed."""
+    target = name.rpartition(".")[2]
+    return (
+        f"{name}: the Python package {error.name} is not installed. Run make {target} ARGS=…, which installs it and "
+        "runs this command."
+    )
+
+
+def config() -> Config:
+    """The configuration: `LINK_CONFIG`, else links.toml in the working directory, else that of the project.
+
+    Raises `InvalidConfig`.
+    """
+    from . import startup
+    from .config import load
+
+    here = os.path.abspath("links.toml")
+    default = startup.DEFAULT if os.path.exists(startup.DEFAULT) and not os.path.exists(here) else here
+    return load.load(os.environ.get("LINK_CONFIG") or default, os.environ)
+
+
+def read_input(value: str, option: str) -> str:
+    """The value of an option, or for "-" the next line of standard input, which a terminal does not show.
+
+    Raises `InvalidUsage`.
+    """
+    if value != "-":
+        return value
+    try:
+        if sys.stdin is not None and sys.stdin.isatty():
+            from getpass import getpass
+
+            line = getpass(f"{option}: ")
+        else:
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+    except (OSError, EOFError, ValueError):
+        line = ""
+    if not line.strip():
+        raise InvalidUsage(f"{option} - requires a line on standard input.")
+    return line.strip()
 
 
 def write_lines(*lines: str, otherwise: str = "") -> None:
@@ -55,6 +106,20 @@ def write_lines(*lines: str, otherwise: str = "") -> None:
         _discard(sys.stdout)
         reason = getattr(error, "strerror", None) or "closed, or of another encoding"
         raise OutputFailed(f"The output cannot be written ({reason}). {otherwise}".strip()) from None
+
+
+def read_json(path: str, option: str) -> Any:
+    """The JSON in a file, or for "-" on standard input. Raises `InvalidUsage`."""
+    source = "standard input" if path == "-" else path
+    try:
+        if path == "-":
+            return json.loads(sys.stdin.read() if sys.stdin is not None else "")
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise InvalidUsage(f"{option}: {source} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError):
+        raise InvalidUsage(f"{option}: {source} is not valid JSON.") from None
 
 
 def warn(line: str) -> None:
@@ -88,8 +153,8 @@ def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
         "--endpoint",
         default=argparse.SUPPRESS,
         metavar="NAME|URL",
-        help=f"the endpoint of OSS: {', '.join(load.ENDPOINTS)}, or a URL such as https://keys.example.com "
-        "(default: public)",
+        help="the endpoint of OSS: public, internal, accelerate, dual-stack, or a URL such as "
+        "https://keys.example.com, or http://127.0.0.1:9001 for a local OSS (default: public)",
     )
 
 
@@ -112,13 +177,17 @@ def identifier(value: str) -> str:
 
 def _endpoint(name: str) -> Endpoint:
     """The endpoint for this machine, which is usually outside of the region, unlike the function."""
-    region = os.environ.get("LINK_REGION") or startup.config().region
+    from .config import load
+
+    region = os.environ.get("LINK_REGION") or config().region
+    if name not in load.ENDPOINTS:
+        endpoint = Endpoint.custom_domain(name, region)
+        if is_loopback(endpoint.domain):
+            return Endpoint.path_style(name, region)
     local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
     if local is not None:
         return local
-    if name in load.ENDPOINTS:
-        return load.ENDPOINTS[name](region)
-    return Endpoint.custom_domain(name, region)
+    return load.ENDPOINTS[name](region) if name in load.ENDPOINTS else endpoint
 
 
 def _write_error(characters: str) -> None:

@@ -87,6 +87,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
     ),
     "not_found": ErrorEntry(404, "Not found.", "Check the address."),
+    "no_such_object": ErrorEntry(
+        404,
+        "The object does not exist.",
+        'Check "path", which JSON does not percent-encode, or send "allow_missing": true to upload the object later.',
+    ),
     "share_invalid": ErrorEntry(404, "Invalid link: it is incomplete or was modified.", "Copy the full link again."),
     "method_not_allowed": ErrorEntry(405, "The method is not allowed here.", "Use one that the Allow header lists."),
     "not_shareable": ErrorEntry(

@@ -27,16 +27,19 @@ def read_path(raw: str) -> str:
         path = unquote(raw, errors="strict")
     except UnicodeError:
         raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
-    return check_path(path)
+    fault = path_fault(path)
+    if fault:
+        raise _bad_path(fault)
+    return path
 
 
 def check_path(path: str) -> str:
-    """A path that is decoded already, as in JSON. Raises the 400 `bad_path`."""
+    """A path of a JSON body, which is not percent-encoded. Raises the 400 `bad_path`, with advice for JSON."""
     if len(path) <= MAX_BYTES and _PLAIN.fullmatch(path):
         return path
     fault = path_fault(path)
     if fault:
-        raise _bad_path(fault)
+        raise Problem("bad_path", f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.')
     return path
 
 

@@ -1,6 +1,6 @@
 """`python -m local invoke FUNCTION --event FILE`: runs one function of s.yaml once.
 
-Its credentials and `LINK_OSS_ENDPOINT` come from the environment, so that it can use the objects of a running stack.
+Its credentials and the addresses of a running stack come from the environment, so that it can use its objects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
 
 FAILED, REFUSED = 1, 2
-PASSED_ON = ("LINK_OSS_ENDPOINT",)
+PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
 
 
 class InvokeError(LocalError):
@@ -83,7 +83,7 @@ def _credentials(function: Function) -> Credentials:
     except SignerError:
         raise InvokeError(
             "Credentials are required. Set OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for temporary keys, "
-            "OSS_SESSION_TOKEN. To use those of a running stack, copy them from python -m local --json."
+            "OSS_SESSION_TOKEN. To use those of a running stack: . samples/env.sh"
         ) from None
 
 

@@ -248,9 +248,14 @@ def listen(port: int, option: str = "--http-port") -> socket.socket:
     return listener
 
 
+def url_of(listener: socket.socket) -> str:
+    """The address of what is served on `listener`, without a slash at its end."""
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
 def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Server:
     """Serves `app` on `listener`, one thread for each connection, until it is closed."""
-    port = listener.getsockname()[1]
+    url, port = url_of(listener), listener.getsockname()[1]
     connections = _Connections()
     handler = type("RequestHandler", (_RequestHandler,), {"connections": connections})
     options: dict[str, Any] = {"threaded": True, "request_handler": handler, "fd": listener.fileno()}
@@ -258,4 +263,4 @@ def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Serve
     listener.close()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    return Server(f"http://{HOST}:{port}", server, thread, connections)
+    return Server(url, server, thread, connections)

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import flask
 
-from handler.config import Config, InvalidConfig, Mount, load
+from handler.config import Config, InvalidConfig, load
 from signer import Credentials
 
 from . import oss
@@ -30,7 +30,7 @@ from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .server import listen, serve
+from .server import listen, serve, url_of
 
 DEFAULT_BUCKET = "examplebucket"
 
@@ -50,9 +50,9 @@ def temporary_credentials() -> Credentials:
 class Stack:
     """A running stack. URLs have no slash at their end.
 
-    `function` is the first http function, `http_url` its address and `mounts` the mounts of its links.toml; `urls` are
-    the addresses of all http functions by name. `notes` are sentences about what `s.yaml` holds and cannot run here.
-    `dispatcher` turns new objects and timers into events.
+    `function` is the first http function and `http_url` its address; `urls` are the addresses of all http functions by
+    name, and `environment` the variables that every function gets besides its own. `notes` are sentences about what
+    `s.yaml` holds and cannot run here. `dispatcher` turns new objects and timers into events.
     """
 
     http_url: str
@@ -60,13 +60,15 @@ class Stack:
     bucket: str
     region: str
     root: Path
+    deployment: Deployment
     function: Function
-    mounts: tuple[Mount, ...]
+    environment: Mapping[str, str]
     urls: Mapping[str, str]
     notes: tuple[str, ...]
     credentials: Credentials
     runtime: Runtime
     dispatcher: Dispatcher
+    _stamps: dict[Path, tuple[int, int] | None]
     _cleanup: ExitStack
 
     @classmethod
@@ -85,36 +87,40 @@ class Stack:
 
         Objects are stored under `root`, or in a temporary folder that is removed at the end. `environment` overrides
         variables of every function and what `${env()}` sees in `s.yaml`. `log` receives what the functions print
-        (default: stderr). With `warm`, one instance of the first http function starts at once, so that a module or
-        an initializer that fails is reported here and not to the first visitor. Raises `LocalError`.
+        (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
+        that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         http, notes = _http_functions(deployment, config)
         first = http[0]
-        links_toml = _links_toml(first, extra)
-        buckets = _buckets(deployment, first, extra)
         credentials = temporary_credentials()
         with ExitStack() as cleanup:
-            folder = _folder(root, cleanup)
             listeners = [
-                cleanup.enter_context(listen(http_port if function is first else 0, "--http-port")) for function in http
+                cleanup.enter_context(
+                    listen(http_port if function is first else 0, "--http-port, or PORT= of make run")
+                )
+                for function in http
             ]
-            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port"))
+            oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port, or OSS_PORT= of make run"))
+            extra = {
+                "LINK_OSS_ENDPOINT": url_of(oss_listener),
+                "LINK_PUBLIC_URL": url_of(listeners[0]),
+                **extra,
+            }
+            stamps = _stamps(deployment, extra)
+            buckets = _buckets(deployment, first, extra)
+            folder = _folder(root, cleanup)
             oss_app = _oss_app(folder, first.region, credentials, buckets, lambda created: dispatcher.created(created))
             oss_server = serve(oss_app, oss_listener)
             cleanup.callback(oss_server.close)
-            runtime = Runtime(
-                deployment.functions,
-                credentials=lambda: credentials,
-                environment={"LINK_OSS_ENDPOINT": oss_server.url, **extra},
-                log=log,
-            )
+            runtime = Runtime(deployment.functions, credentials=lambda: credentials, environment=extra, log=log)
             cleanup.callback(runtime.close)
             dispatcher = Dispatcher(runtime, deployment.functions, log=log)
             cleanup.callback(dispatcher.close)
-            if warm and (failure := runtime.warm(first.name)):
-                raise StackError(f"Function {first.name} failed to start: {failure.error_message}")
+            for function in deployment.functions:
+                if warm and function.runs_locally and (failure := runtime.warm(function.name)):
+                    raise StackError(f"Function {function.name} failed to start: {failure.error_message}")
             urls = {}
             for function, listener in zip(http, listeners, strict=True):
                 server = serve(http_trigger.create_app(runtime, function), listener)
@@ -126,15 +132,37 @@ class Stack:
                 bucket=buckets[0],
                 region=first.region,
                 root=folder,
+                deployment=deployment,
                 function=first,
-                mounts=links_toml.mounts if links_toml else (),
+                environment=extra,
                 urls=urls,
                 notes=notes,
                 credentials=credentials,
                 runtime=runtime,
                 dispatcher=dispatcher,
+                _stamps=stamps,
                 _cleanup=cleanup.pop_all(),
             )
+
+    def links_toml(self) -> Config | None:
+        """What the first http function reads now, None if it has no links.toml. Raises `StackError`."""
+        return _links_toml(self.function, self.environment)
+
+    def links_toml_changed(self) -> bool:
+        """Whether a links.toml changed since the start, or since the last call."""
+        stamps = _stamps(self.deployment, self.environment)
+        changed = stamps != self._stamps
+        self._stamps.update(stamps)
+        return changed
+
+    def reload(self) -> None:
+        """Lets every function read its links.toml again, with its next request. Raises `StackError` if one is invalid.
+
+        Requests under way end as they began.
+        """
+        self.runtime.renew()
+        buckets = _buckets(self.deployment, self.function, self.environment)
+        _create_buckets(self.root, buckets)
 
     def close(self) -> None:
         """Stops servers and workers, and removes a temporary folder."""
@@ -163,14 +191,31 @@ def _http_functions(deployment: Deployment, config: Path) -> tuple[list[Function
     return http, notes
 
 
-def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
-    """The configuration that a function reads; None if it has none, or an invalid one, which the function reports."""
+def _links_toml_path(function: Function, extra: Mapping[str, str]) -> Path:
     variables = {**function.environment, **extra}
-    path = Path(function.code, variables.get("LINK_CONFIG") or "links.toml")
+    return Path(function.code, variables.get("LINK_CONFIG") or "links.toml")
+
+
+def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
+    """The configuration that a function reads, None if it has none. Raises `StackError` for an invalid one."""
+    path = _links_toml_path(function, extra)
     try:
-        return load.load(str(path), variables) if path.is_file() else None
-    except InvalidConfig:
-        return None
+        return load.load(str(path), {**function.environment, **extra}) if path.is_file() else None
+    except InvalidConfig as error:
+        raise StackError(error.sentence) from None
+
+
+def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tuple[int, int] | None]:
+    """When each links.toml was changed, and its size; None if it does not exist."""
+    stamps: dict[Path, tuple[int, int] | None] = {}
+    for function in deployment.functions:
+        path = _links_toml_path(function, extra)
+        try:
+            status = path.stat()
+            stamps[path] = status.st_mtime_ns, status.st_size
+        except OSError:
+            stamps[path] = None
+    return stamps
 
 
 def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) -> list[str]:
@@ -203,8 +248,14 @@ def _oss_app(
     buckets: list[str],
     on_created: Callable[[oss.CreatedObject], None],
 ) -> flask.Flask:
+    _create_buckets(folder, buckets)
+    return oss.create_app(folder, region=region, credentials=[credentials], on_created=on_created)
+
+
+def _create_buckets(folder: Path, names: list[str]) -> None:
+    """Creates those that are missing."""
     try:
-        return oss.create_app(folder, region=region, credentials=[credentials], buckets=buckets, on_created=on_created)
+        oss.create_buckets(folder, names)
     except ValueError as error:
         raise StackError(f"{error} Set another name in s.yaml (vars.bucket or LINK_BUCKET).") from None
     except OSError as error:

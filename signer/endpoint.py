@@ -16,6 +16,23 @@ _ORIGIN = re.compile(
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
 _ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
 _DEFAULT_PORT = {"http": 80, "https": 443}
+# Compiled when it is first used: a redirect needs it only for a URL in links.toml.
+_OSS_HOST = (
+    r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?"
+    r"(?P<domain>(?:(?P<accelerate>oss-accelerate(?:-overseas)?)"
+    r"|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
+    r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com)"
+)
+# The hosts of the finance cloud do not contain the ID of their region, which is what a signature names.
+_FINANCE_REGIONS = {
+    "cn-hzfinance": "cn-hangzhou-finance",
+    "cn-hzjbp-a": "cn-hangzhou-finance",
+    "cn-hzjbp-b": "cn-hangzhou-finance",
+    "cn-szfinance": "cn-shenzhen-finance-1",
+    "cn-beijing-finance-1-pub": "cn-beijing-finance-1",
+    "cn-shanghai-finance-1-pub": "cn-shanghai-finance-1",
+    "cn-shenzhen-finance-1-pub": "cn-shenzhen-finance-1",
+}
 
 
 class Endpoint(NamedTuple):
@@ -55,14 +72,29 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def custom_domain(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
-        """A domain bound to one bucket (CNAME), such as `https://static.example.com`."""
+        """A domain bound to one bucket (CNAME), such as `https://static.example.com`.
+
+        A host of OSS without a bucket, such as `https://oss-cn-hangzhou.aliyuncs.com`, is that region's own endpoint,
+        with the bucket before it. Raises `InvalidEndpoint` for a host of OSS in another region, or with a bucket.
+        """
         scheme, domain = parse_origin(url)
+        if host := parse_oss_host(domain.partition(":")[0]):
+            _check_oss_host(host, _label(region))
+            return cls(scheme, domain, region, check_product(product))
         return cls(scheme, domain, _label(region), check_product(product), "custom")
 
     @classmethod
     def path_style(cls, url: str, region: str, *, product: str = "oss") -> Endpoint:
-        """An address with the bucket first in the path, which an IP address requires."""
+        """An address with the bucket first in the path, which an IP address requires.
+
+        Raises `InvalidEndpoint` for a host of OSS, which refuses such a link.
+        """
         scheme, domain = parse_origin(url)
+        if parse_oss_host(domain.partition(":")[0]):
+            raise InvalidEndpoint(
+                f"Invalid endpoint {domain!r}: OSS refuses a bucket in the path there. Use it without path style.",
+                domain,
+            )
         return cls(scheme, domain, _label(region), check_product(product), "path")
 
     def host(self, bucket: str) -> str:
@@ -78,6 +110,49 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{self.domain}/{encoded_key}"
 
 
+class OssHost(NamedTuple):
+    """A host of OSS itself.
+
+    `kind` is public, internal, accelerate or dual-stack. `region` is what a signature names, None for transfer
+    acceleration, which serves every region. `bucket` is None where the host contains none; `domain` is without it.
+    """
+
+    kind: str
+    region: str | None
+    bucket: str | None
+    domain: str
+
+
+def parse_oss_host(hostname: str) -> OssHost | None:
+    """What a lower-case host without a port says; None for a host that is not one of OSS."""
+    match = re.fullmatch(_OSS_HOST, hostname)
+    if match is None:
+        return None
+    kind = (
+        "accelerate"
+        if match["accelerate"]
+        else "dual-stack"
+        if match["dual"]
+        else "internal"
+        if match["internal"]
+        else "public"
+    )
+    region = match["region"] or match["dual"]
+    return OssHost(kind, _FINANCE_REGIONS.get(region, region), match["bucket"], match["domain"])
+
+
+def _check_oss_host(host: OssHost, region: str) -> None:
+    if host.bucket is not None:
+        name = f"{host.bucket}.{host.domain}"
+        raise InvalidEndpoint(f"Invalid endpoint {name!r}: remove the bucket, the endpoint is {host.domain!r}.", name)
+    if host.region is not None and host.region != region:
+        raise InvalidEndpoint(
+            f"Invalid region {region!r}: the endpoint {host.domain} is in {host.region}. "
+            "Use that region, or the endpoint of yours.",
+            region,
+        )
+
+
 def check_product(product: str) -> str:
     """The product. Raises `InvalidEndpoint` unless OSS accepts it in a scope."""
     if product not in PRODUCTS:
@@ -90,6 +165,11 @@ def _label(value: str) -> str:
         raise InvalidEndpoint(f"Invalid region {value!r}: expected for example cn-hangzhou.", value)
     if value.startswith("oss-"):
         raise InvalidEndpoint(f"Invalid region {value!r}: remove the prefix, the region is {value[4:]!r}.", value)
+    # A host with one of these in the place of the region is another kind of endpoint.
+    if value.endswith("-internal") or value in ("accelerate", "accelerate-overseas"):
+        raise InvalidEndpoint(
+            f"Invalid region {value!r}: it is the name of an endpoint. Use for example cn-hangzhou.", value
+        )
     return value
 
 

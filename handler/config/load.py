@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signer import Endpoint, SignerError
-from signer.endpoint import is_loopback
+from signer.endpoint import is_loopback, parse_origin
 
 from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
@@ -100,7 +100,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Fix its permissions.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path} is not valid TOML: {error}.") from None
+        raise InvalidConfig(f"{path.rsplit('/', 1)[-1]} is not valid TOML: {error}.") from None
     try:
         config = read(document, environ)
     except InvalidConfig as error:
@@ -117,6 +117,8 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
     region = top.required_string("region")
     _endpoint(top, "region", Endpoint.public, region)
     keys, state, public_url = top.string("keys"), top.string("state"), top.string("public_url")
+    if public_url is not None:
+        read_origin(top, "public_url", public_url)
     reserved = []
     if keys is not None and not re.fullmatch(r"file:.+", keys):
         keys_location = read_location(top, "keys", keys)
@@ -142,7 +144,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         state=state_location,
         reserved=tuple(reserved),
         oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
-        public_url=read_origin(top, "public_url", public_url) if public_url is not None else None,
+        public_url=_read_local_url(environ.get("LINK_PUBLIC_URL", "")) or public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
     )
@@ -256,6 +258,22 @@ def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
             "Change or unset it."
         )
     return endpoint
+
+
+def _read_local_url(value: str) -> str:
+    """The address of a service on this machine in `LINK_PUBLIC_URL`, which stands in for `public_url`."""
+    if not value:
+        return ""
+    try:
+        _, host = parse_origin(value)
+    except SignerError as error:
+        raise InvalidConfig(f"LINK_PUBLIC_URL: {error}") from None
+    if not is_loopback(host) or value.endswith("/"):
+        raise InvalidConfig(
+            "LINK_PUBLIC_URL must be a loopback address such as http://127.0.0.1:9000, without a path: it is for a "
+            "local service only. Change or unset it."
+        )
+    return value
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:

@@ -22,8 +22,8 @@ Table = Mapping[str, Any]
 class TableReader:
     """A table of links.toml, or with `json` an object of the keys document. Every method raises `error`.
 
-    The constructor refuses unknown names. Messages begin with `where`. With `json` they show neither values nor unknown
-    names: either may be a secret.
+    The constructor refuses unknown names; those of `outer` are known at the top level only. Messages begin with
+    `where`. With `json` they show neither values nor unknown names: either may be a secret.
     """
 
     def __init__(
@@ -34,17 +34,19 @@ class TableReader:
         *,
         error: type[HandlerError] = InvalidConfig,
         json: bool = False,
+        outer: Collection[str] = (),
     ) -> None:
         self.where, self.error, self.json = where, error, json
         if not isinstance(table, dict):
             raise error(f"{where} must be {'an object' if json else 'a table'}.")
         self.table: Table = table
+        self.known = known
         if isinstance(table.get("path"), str) and not json:
             self.where = f"{where} ({table['path']})"
         for name in table:
             if name not in known:
                 unknown = "member" if json else f"key {name!r}"
-                raise error(f"{self.where}: unknown {unknown} (known: {', '.join(known)}).")
+                raise error(f"{self.where}: unknown {unknown} ({_advice('' if json else name, known, outer)}).")
 
     def refuse(self, name: str, why: str) -> NoReturn:
         raise self.error(f"{self.where}: {name} {why}.")
@@ -140,9 +142,26 @@ class TableReader:
                 name, "must be a list of objects" if self.json else f"must be a list of tables: write [[{name}]]"
             )
         return [
-            TableReader(f"{name} {number}", item, known, error=self.error, json=self.json)
+            TableReader(
+                f"{name} {number}",
+                item,
+                known,
+                error=self.error,
+                json=self.json,
+                outer=() if self.json else self.known,
+            )
             for number, item in enumerate(value, 1)
         ]
+
+
+def _advice(name: str, known: Collection[str], outer: Collection[str]) -> str:
+    """What to write instead of an unknown name."""
+    if name in outer:
+        return "it belongs at the top of the file, above the first [[mount]]"
+    from difflib import get_close_matches  # only a mistake needs it
+
+    similar = get_close_matches(name.lower(), known, 1)
+    return f"did you mean {similar[0]!r}?" if similar else f"known: {', '.join(known)}"
 
 
 def _listed(choices: tuple[str, ...]) -> str:

@@ -66,7 +66,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if as_json:
         return json_response(issued.document())
     response = redirect(issued)
-    if mount.cache and caller is None and issued.link.expires_in > MIN_LIFETIME:
+    # A mount with `check` checks each time, so browsers must come back.
+    if mount.cache and not mount.check and caller is None and issued.link.expires_in > MIN_LIFETIME:
         response.headers["Cache-Control"] = f"private, max-age={issued.link.expires_in - MIN_LIFETIME}"
     return response
 

@@ -12,7 +12,7 @@ from .. import links, pages
 from ..context import Invocation
 from ..credentials import credentials_for
 from ..errors import Problem, method_not_allowed
-from ..oss import head_object
+from ..oss import OssResponse, head_object
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
 from ..shares.opening import OpenedShare, is_nonce, open_share
@@ -58,13 +58,24 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     share, invocation, mount = opened.share, opened.invocation, opened.mount
     query = links.read_query(mount, opened.key, {}, share.download or "" if attach else share.download)
     role = credentials_for(invocation.context)
-    if mount.check:
-        head_object(mount, opened.key, query, invocation)
+    # A browser would show OSS's XML; a program reads the status of OSS itself.
+    if mount.check or opened.request.wants_page():
+        _head_object(opened)
     issued = links.create_link(
         invocation.config, mount, opened.key, method, role, invocation.now, query=query, limits=opened.limits()
     )
     note_link(invocation.facts, mount, opened.key, issued)
     return issued
+
+
+def _head_object(opened: OpenedShare) -> OssResponse:
+    """What `head_object` returns and raises, except that a missing object is the 404 `no_such_object`."""
+    try:
+        return head_object(opened.mount, opened.key, {}, opened.invocation)
+    except Problem as problem:
+        if problem.code == "not_found":
+            raise Problem("no_such_object", "The file is not available. Ask the sender of the link for it.") from None
+        raise
 
 
 def _nonce(request: Request) -> str | None:
@@ -99,7 +110,7 @@ def _uses_left(opened: OpenedShare) -> int | None:
 def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
     uses_left = _uses_left(opened)
-    headers = head_object(opened.mount, opened.key, {}, opened.invocation).headers
+    headers = _head_object(opened).headers
     config, request = opened.invocation.config, opened.request
     length = headers.get("content-length", "")
     address = f"{config.public_url}{request.raw_path}?share={request.query['share']}" if config.public_url else None

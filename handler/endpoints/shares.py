@@ -13,6 +13,7 @@ from ..config import Config, Location, Mount
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
 from ..keys import cache
+from ..oss import head_object
 from ..paths import check_path
 from ..request import Request, read_members
 from ..response import Response, json_response
@@ -28,6 +29,7 @@ MEMBERS = {
     "revocable": bool,
     "download": str,
     "page": bool,
+    "allow_missing": bool,
     "upload": dict,
 }
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
@@ -59,6 +61,11 @@ def create(request: Request, invocation: Invocation) -> Response:
     if params["download"]:
         links.attachment(params["download"], key)
     origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
+    keys = cache.current_keys(invocation)
+    if not keys.share:
+        raise Problem("no_share_key")
+    if method == "GET" and not params["allow_missing"]:
+        _check_exists(mount, key, invocation)
     expires_at = int(invocation.now) + seconds
     record_id = None
     if limited or upload is not None or params["revocable"]:
@@ -73,9 +80,6 @@ def create(request: Request, invocation: Invocation) -> Response:
             upload=upload,
         )
         record_id = _save(record, invocation)
-    keys = cache.current_keys(invocation)
-    if not keys.share:
-        raise Problem("no_share_key")
     share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
     token = shares.sign(share, mount, path, keys.share)
     invocation.facts["mount"] = mount.path
@@ -146,6 +150,17 @@ def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> t
     if not caller.allows(path, "SHARE"):
         raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
     return mount, path, key
+
+
+def _check_exists(mount: Mount, key: str, invocation: Invocation) -> None:
+    """Raises the 404 `no_such_object`. An object in cold storage exists, and can be restored after it is shared."""
+    try:
+        head_object(mount, key, {}, invocation)
+    except Problem as problem:
+        if problem.code == "not_found":
+            raise Problem("no_such_object") from None
+        if problem.code != "object_archived":
+            raise
 
 
 def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocation: Invocation) -> dict[str, Any]:

@@ -1,34 +1,36 @@
-"""`python -m handler.keys`: creates and changes the keys document. It prints no secret but a new API key, once."""
+"""`python -m handler.keys`: creates and changes the keys document. It prints no secret but one that it made, once."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from signer.times import format_duration, parse_duration, rfc3339
-
-from .. import startup
 from ..command_line import (
     InvalidUsage,
     OutputFailed,
     add_endpoint_option,
+    config,
     identifier,
     oss_client,
+    read_input,
+    read_json,
     run,
     warn,
     write_lines,
 )
-from ..config import MAX_SHARE, MIN_SHARE
-from ..config.reader import covered_path_fault
 from ..errors import HandlerError
+from ..notices.sinks import KINDS, InvalidSink, read_sink
 from ..times import Clock
-from . import METHODS, Keys, edit
+from . import InvalidKeys, arguments, edit
 from .edit import Document
-from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .listing import lines_of
+from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location, write_new_file
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
 NAME = "python -m handler.keys"
@@ -84,26 +86,119 @@ def _add_api_key(job: _Job) -> None:
     if options.max_share is not None and "SHARE" not in options.method:
         raise InvalidUsage("--max-share requires --method SHARE.")
     expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
+
+    def add(document: Document) -> tuple[Document, str]:
+        return edit.add_api_key(document, options.name, options.path, options.method, expires_at, options.max_share)
+
+    _add(job, "API key", options.name, add, undo="revoke-api-key")
+
+
+def _add_issuer(job: _Job) -> None:
+    options = job.options
+    if options.max_share is not None and options.method and "SHARE" not in options.method:
+        raise InvalidUsage("--max-share requires --method SHARE.")
+    secret, jwks, made = None, None, None
+    if options.alg == "HS256":
+        if options.jwks is not None:
+            raise InvalidUsage("--jwks requires --alg RS256 or ES256.")
+        made = None if options.secret is not None else secrets.token_urlsafe(32)
+        secret = made or read_input(options.secret, "--secret")
+    else:
+        if options.secret is not None:
+            raise InvalidUsage("--secret requires --alg HS256.")
+        if options.jwks is None:
+            raise InvalidUsage(f"--alg {options.alg} requires --jwks.")
+        jwks = read_json(options.jwks, "--jwks")
+    entry = _present(
+        iss=options.iss,
+        aud=options.aud,
+        alg=options.alg,
+        secret=secret,
+        jwks=jwks,
+        paths=_unique(options.path),
+        methods=_unique(options.method),
+        leeway=options.leeway,
+        max_share=options.max_share,
+    )
+    _add(job, "issuer", options.iss, lambda document: (edit.add_issuer(document, entry), made), undo="remove-issuer")
+
+
+def _add_sink(job: _Job) -> None:
+    options = job.options
+    url = read_input(options.url, "--url")
+    made = None
+    if options.kind == "webhook" and options.secret is None:
+        made = f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
+    secret = read_input(options.secret, "--secret") if options.secret is not None else made
+    loopback = options.allow_loopback or None
+    entry = _present(kind=options.kind, url=url, secret=secret, allow_loopback=loopback, retry_for=options.retry_for)
+    try:
+        read_sink(options.name, entry, KINDS)
+    except InvalidSink as error:
+        raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+    _add(
+        job,
+        "sink",
+        options.name,
+        lambda document: (edit.add_sink(document, options.name, entry), made),
+        undo="remove-sink",
+    )
+
+
+def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]], *, undo: str) -> None:
+    """Adds what `add` adds, and shows the secret that it made, if any, once. `undo` is the command that removes it."""
+    output = job.options.output
     with job.locked() as write:
         content = _read(job.store)
-        document, _ = edit.read(content)
-        document, key = edit.add_api_key(
-            document, options.name, options.path, options.method, expires_at, options.max_share
-        )
-        write(edit.serialize(document))
-        # Printed when it works, and removed again where that fails, before any other writer may change the document.
+        document, secret = add(edit.read(content)[0])
+        if secret is None and output is not None:
+            raise InvalidUsage("--output requires a secret that this command makes. Omit --output.")
         try:
-            write_lines(key, otherwise="The API key was not added.")
-        except BaseException:  # an interrupt, too, may have come before the key was seen
+            changed = edit.serialize(document)
+        except InvalidKeys as error:
+            raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+        write(changed)
+        # Shown when it works, and removed again where that fails, before any other writer may change the document.
+        try:
+            if secret is not None:
+                _show_once(secret, output, f"The {kind} was not added.")
+        except BaseException:  # an interrupt, too, may have come before the secret was seen
             try:
                 write(content)
             except HandlerError as error:
                 raise OutputFailed(
-                    f"The API key {options.name} was added, but it could neither be printed nor removed. "
-                    f"Remove it: {NAME} revoke-api-key {options.name} ({error})"
+                    f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
+                    f"Remove it: {NAME} {undo} {name} ({error})"
                 ) from None
             raise
-    warn("Save this key now. It will not be shown again.")
+    noun = "key" if kind == "API key" else "secret"
+    if secret is None:
+        write_lines(f"Added the {kind} {name}.", otherwise=f"The {kind} was added.")
+    elif output is None:
+        warn(f"Save this {noun} now. It will not be shown again.")
+    else:
+        warn(f"Saved the {noun} in {output}. It will not be shown again.")
+
+
+def _show_once(secret: str, output: str | None, otherwise: str) -> None:
+    """Prints a secret, or writes it to a new file that only its owner can read."""
+    if output is None:
+        write_lines(secret, otherwise=otherwise)
+        return
+    try:
+        write_new_file(output, f"{secret}\n".encode())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "invalid path"
+        raise OutputFailed(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
+
+
+def _present(**members: object) -> Document:
+    """An entry with the members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _unique(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(dict.fromkeys(values))
 
 
 def _revoke_api_key(job: _Job) -> None:
@@ -112,6 +207,24 @@ def _revoke_api_key(job: _Job) -> None:
     write_lines(
         f"Revoked the API key {name}. Running functions stop accepting it within a minute.",
         otherwise="The API key was revoked.",
+    )
+
+
+def _remove_issuer(job: _Job) -> None:
+    iss = job.options.iss
+    _change(job, lambda document: edit.remove_issuer(document, iss))
+    write_lines(
+        f"Removed the issuer {iss}. Running functions stop accepting its tokens within a minute.",
+        otherwise="The issuer was removed.",
+    )
+
+
+def _remove_sink(job: _Job) -> None:
+    name = job.options.name
+    _change(job, lambda document: edit.remove_sink(document, name))
+    write_lines(
+        f"Removed the sink {name}. Remove it from links.toml, too: notices that name it cannot be sent.",
+        otherwise="The sink was removed.",
     )
 
 
@@ -135,7 +248,7 @@ def _rotate_share(job: _Job) -> None:
 
 def _show(job: _Job) -> None:
     _, keys = edit.read(_read(job.store))
-    write_lines(str(job.store), *_lines(keys, job.clock.now()))
+    write_lines(str(job.store), *lines_of(keys, job.clock.now()))
 
 
 def _notify(sentence: str) -> None:
@@ -161,7 +274,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     """The store that --keys or links.toml names."""
     address: str | None = options.keys
     if address is None:
-        address = startup.config().keys
+        address = config().keys
         if address is None:
             raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")
@@ -170,33 +283,6 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     if not address.startswith("oss://"):
         raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
     return OssKeysStore(object_location(address), oss_client(options.endpoint))
-
-
-def _lines(keys: Keys, now: float) -> list[str]:
-    lines = ["Share keys, oldest first (the last one signs):"]
-    lines += [f"  {key.id}" for key in keys.share] or ["  none"]
-    lines.append("API keys:")
-    for key in keys.api:
-        expiry = "never expires"
-        if key.expires_at is not None:
-            expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
-        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
-    lines += [] if keys.api else ["  none"]
-    if keys.jwt:
-        lines.append("JWT issuers:")
-    for issuer in keys.jwt:
-        methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
-        paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
-        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
-        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
-    if keys.sinks:
-        lines.append("Sinks:")
-    lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
-    return lines
-
-
-def _shares(max_share: int | None) -> str:
-    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -224,56 +310,25 @@ def _parser() -> argparse.ArgumentParser:
 
     command("init", _init, "Create a document with a new share key. An existing document is not changed.")
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
-    add.add_argument(
-        "name", metavar="NAME", type=identifier, help="the name of the key, in logs and for revoke-api-key"
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
+    arguments.add_api_key_options(add)
+    command("revoke-api-key", _revoke_api_key, "Remove an API key.").add_argument("name", metavar="NAME")
+    add = command(
+        "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
     )
-    add.add_argument(
-        "--path",
-        action="append",
-        required=True,
-        type=_path,
-        help="a prefix that ends with /, or one exact path; repeatable",
-    )
-    add.add_argument("--method", action="append", required=True, choices=METHODS, help="repeatable")
-    add.add_argument(
-        "--expires", type=_duration, metavar="DURATION", help="lifetime, such as 12h or 90d (default: no expiry)"
-    )
-    add.add_argument(
-        "--max-share",
-        type=_max_share,
-        metavar="DURATION",
-        help="maximum lifetime of the shares that the key creates (default: only that of the mount)",
-    )
-    revoke = command("revoke-api-key", _revoke_api_key, "Remove an API key.")
-    revoke.add_argument("name", metavar="NAME")
+    add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
+    arguments.add_issuer_options(add)
+    command("remove-issuer", _remove_issuer, "Remove an issuer of tokens.").add_argument("iss", metavar="ISS")
+    add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
+    arguments.add_sink_options(add, tuple(KINDS))
+    command("remove-sink", _remove_sink, "Remove a sink.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
     rotate.add_argument(
         "--retire", metavar="ID", help="remove this share key instead, which withdraws every share that it signed"
     )
     command("show", _show, "Show the document without its secrets.")
     return parser
-
-
-def _path(value: str) -> str:
-    fault = covered_path_fault(value)
-    if fault:
-        raise argparse.ArgumentTypeError(f"invalid path {value!r}: {fault}")
-    return value
-
-
-def _duration(value: str) -> int:
-    seconds = parse_duration(value)
-    if seconds is None or seconds > MAX_SHARE:
-        raise argparse.ArgumentTypeError(
-            f"invalid duration {value!r} (expected up to {MAX_SHARE // 86_400}d, such as 12h or 90d)"
-        )
-    return seconds
-
-
-def _max_share(value: str) -> str:
-    if _duration(value) < MIN_SHARE:
-        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected at least {MIN_SHARE} seconds)")
-    return value
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -81,7 +81,36 @@ def add_api_key(
 
 def revoke_api_key(document: Document, name: str) -> Document:
     """The document without an API key. Raises `InvalidChange`."""
-    return {**document, "api": _without(document.get("api", []), name, "API key")}
+    return {**document, "api": _without(document.get("api", []), "id", name, "API key")}
+
+
+def add_issuer(document: Document, entry: Document) -> Document:
+    """The document with an issuer of tokens, whose entry gets a new random id. Raises `InvalidChange`."""
+    entries, iss = document.get("jwt", []), entry["iss"]
+    if any(other["iss"] == iss for other in entries):
+        raise InvalidChange(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
+    return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
+
+
+def remove_issuer(document: Document, iss: str) -> Document:
+    """The document without an issuer. Raises `InvalidChange`."""
+    return {**document, "jwt": _without(document.get("jwt", []), "iss", iss, "issuer")}
+
+
+def add_sink(document: Document, name: str, entry: Document) -> Document:
+    """The document with a sink, whose entry is valid. Raises `InvalidChange`."""
+    sinks = document.get("sinks", {})
+    if name in sinks:
+        raise InvalidChange(f"Sink {name} already exists. Use another name, or remove that sink first.")
+    return {**document, "sinks": {**sinks, name: entry}}
+
+
+def remove_sink(document: Document, name: str) -> Document:
+    """The document without a sink. Raises `InvalidChange`."""
+    sinks = document.get("sinks", {})
+    if name not in sinks:
+        raise _missing("sink", name, sinks)
+    return {**document, "sinks": {other: entry for other, entry in sinks.items() if other != name}}
 
 
 def rotate_share(document: Document, retired: str | None = None) -> Rotation:
@@ -90,16 +119,19 @@ def rotate_share(document: Document, retired: str | None = None) -> Rotation:
     Raises `InvalidChange`.
     """
     entries = document.get("share", [])
-    remaining = entries if retired is None else _without(entries, retired, "share key")
+    remaining = entries if retired is None else _without(entries, "id", retired, "share key")
     if retired is not None and entries[-1]["id"] != retired:
         return Rotation({**document, "share": remaining}, None)
     added = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
     return Rotation({**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added)
 
 
-def _without(entries: Sequence[Document], name: str, kind: str) -> list[Document]:
-    remaining = [entry for entry in entries if entry["id"] != name]
+def _without(entries: Sequence[Document], member: str, name: str, kind: str) -> list[Document]:
+    remaining = [entry for entry in entries if entry[member] != name]
     if len(remaining) == len(entries):
-        existing = ", ".join(entry["id"] for entry in entries) or "none"
-        raise InvalidChange(f"There is no {kind} {name} (existing: {existing}).")
+        raise _missing(kind, name, (entry[member] for entry in entries))
     return remaining
+
+
+def _missing(kind: str, name: str, existing: Iterable[str]) -> InvalidChange:
+    return InvalidChange(f"There is no {kind} {name} (existing: {', '.join(existing) or 'none'}).")

@@ -81,7 +81,7 @@ class FileKeysStore(NamedTuple):
     def create(self, document: bytes) -> bool:
         """Writes a new file; False where one exists."""
         try:
-            _write(self.path, document)
+            write_new_file(self.path, document)
         except FileExistsError:
             return False
         except (OSError, ValueError) as error:
@@ -93,7 +93,7 @@ class FileKeysStore(NamedTuple):
         target = os.path.realpath(self.path)
         draft = f"{target}.{os.urandom(6).hex()}"
         try:
-            _write(draft, document)
+            write_new_file(draft, document)
             try:
                 os.replace(draft, target)
             except OSError:
@@ -249,15 +249,15 @@ def object_location(url: str) -> Location:
     return location
 
 
-def _write(path: str, document: bytes) -> None:
-    """Writes a new file with mode 600, to the disk before this returns."""
+def write_new_file(path: str, document: bytes) -> None:
+    """Writes a new file with mode 600, to the disk before this returns. Raises `OSError` and `ValueError`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
             file.write(document)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:
         os.unlink(path)
         raise
 

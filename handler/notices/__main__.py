@@ -10,16 +10,33 @@ from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
-from .. import startup
-from ..command_line import InvalidUsage, Progress, add_endpoint_option, identifier, oss_client, run, write_lines
+from ..command_line import (
+    FAILED,
+    InvalidUsage,
+    Progress,
+    add_endpoint_option,
+    config,
+    identifier,
+    missing_package,
+    oss_client,
+    run,
+    warn,
+    write_lines,
+)
 from ..errors import HandlerError, Problem
 from ..oss import map_concurrently
 from ..state import PAGE, state_at
 from ..times import Clock
-from .lease import Lease
-from .outbox import DEAD, WAITING, Entry, Outbox
 
 NAME = "python -m handler.notices"
+
+try:
+    from .lease import Lease
+    from .outbox import DEAD, WAITING, Entry, Outbox
+except ModuleNotFoundError as error:
+    warn(missing_package(NAME, error))
+    sys.exit(FAILED)
+
 SYSTEM_CLOCK = Clock()
 STEP = 100  # entries between two looks at the lease
 LEASE_TIMEOUT = 300  # seconds; a holder has the time of its invocation, and the slot after it
@@ -50,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK)
 def _run(options: argparse.Namespace, clock: Clock) -> None:
     if options.waiting and options.sink is None:
         raise InvalidUsage("--waiting requires --sink: it deletes the waiting notices of one sink at a time.")
-    prefix = startup.config().state
+    prefix = config().state
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
     outbox = Outbox(state_at(oss_client(options.endpoint), prefix, clock))
@@ -60,8 +77,6 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
         command(_Job(outbox, options.sink, clock, progress))
     except Problem as problem:
         raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
-    except KeyboardInterrupt:
-        raise HandlerError("Interrupted.") from None
     finally:
         progress.clear()
 

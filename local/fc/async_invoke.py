@@ -6,13 +6,10 @@ An event that fails after its last retry would go to the failure destination; he
 from __future__ import annotations
 
 import json
-import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -23,7 +20,7 @@ from ..oss import CreatedObject
 from . import oss_events
 from .functions import Function, Trigger
 from .invocation import new_request_id
-from .runtime import UNHANDLED, Outcome, Runtime
+from .runtime import UNHANDLED, Outcome, Runtime, write_line
 from .s_yaml import ACCOUNT_ID
 from .schedule import schedule
 
@@ -107,12 +104,12 @@ class Dispatcher:
                     name, invocation.event, request_id=invocation.request_id, retry_count=invocation.retry_count
                 )
             except LocalError as error:
-                self._write_log(f"local: {name}: {error}")
+                write_line(self._log, f"local: {name}: {error}")
                 self._done()
                 continue
             except (OSError, RuntimeError) as error:
                 # The system has no process, thread or file left for the function, but may have one later.
-                self._write_log(f"local: {name} could not be started: {error}")
+                write_line(self._log, f"local: {name} could not be started: {error}")
                 payload = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
                 outcome = Outcome(invocation.request_id, payload, UNHANDLED)
             self._settle(invocation, outcome)
@@ -144,8 +141,9 @@ class Dispatcher:
         self.failures.append(failure)
         destination = function.failure_destination or "not configured"
         times = "once" if attempts == 1 else f"{attempts} times"
-        self._write_log(
-            f"local: {function.name} failed {times}. Failure destination ({destination}): {json.dumps(failure)}"
+        write_line(
+            self._log,
+            f"local: {function.name} failed {times}. Failure destination ({destination}): {json.dumps(failure)}",
         )
 
     def _run_timer(self, function: Function, trigger: Trigger, next_tick: Callable[[float], float | None]) -> None:
@@ -166,11 +164,6 @@ class Dispatcher:
         with self._changed:
             self._pending -= 1
             self._changed.notify_all()
-
-    def _write_log(self, line: str) -> None:
-        log = self._log if self._log is not None else sys.stderr
-        with suppress(OSError, ValueError):
-            os.write(log if isinstance(log, int) else log.fileno(), f"{line}\n".encode())
 
 
 def call_later(seconds: float, function: Callable[[], None]) -> None:

@@ -116,6 +116,7 @@ class Pool:
         self._idle: list[Instance] = []
         self._count = 0
         self._all: set[Instance] = set()
+        self._outdated: set[Instance] = set()
         self._closed = False
 
     @contextmanager
@@ -133,6 +134,14 @@ class Pool:
         """The process ids of all instances."""
         with self._changed:
             return tuple(instance.process_id for instance in self._all)
+
+    def renew(self) -> None:
+        """Makes every further request use an instance that starts after this; busy instances finish their request."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+            self._outdated = self._all.difference(idle)
+        for instance in idle:
+            self._remove(instance)
 
     def close(self) -> None:
         """Stops every instance, busy ones included."""
@@ -177,7 +186,7 @@ class Pool:
 
     def _give_back(self, instance: Instance, reuse: bool) -> None:
         with self._changed:
-            if reuse and not self._closed and instance.is_alive:
+            if reuse and not self._closed and instance not in self._outdated and instance.is_alive:
                 self._idle.append(instance)
                 self._changed.notify()
                 return
@@ -191,4 +200,5 @@ class Pool:
             self._count -= 1
             if instance is not None:
                 self._all.discard(instance)
+                self._outdated.discard(instance)
             self._changed.notify()

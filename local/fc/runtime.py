@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -100,7 +102,10 @@ class Runtime:
             message = f"Function time out after {function.timeout} seconds"
             return Outcome(request_id, _error(message, "FunctionTimeout"), UNHANDLED)
         except (_LoadFailed, InstanceExited) as error:
-            return Outcome(request_id, _payload_of(error), UNHANDLED)
+            outcome = Outcome(request_id, _payload_of(error), UNHANDLED)
+            if isinstance(error, _LoadFailed):
+                write_line(self._log, f"local: {function.name} failed to start: {outcome.error_message}")
+            return outcome
         return Outcome(request_id, payload, None if ok else UNHANDLED)
 
     def warm(self, function_name: str) -> Outcome | None:
@@ -110,6 +115,11 @@ class Runtime:
                 return None
         except (_LoadFailed, InstanceExited, InstanceTimedOut) as error:
             return Outcome(invocation.new_request_id(), _payload_of(error), UNHANDLED)
+
+    def renew(self) -> None:
+        """Starts new instances for all further invocations, which read their files again."""
+        for pool in self._pools.values():
+            pool.renew()
 
     def processes(self, function_name: str) -> tuple[int, ...]:
         """The process ids of a function's instances."""
@@ -124,7 +134,11 @@ class Runtime:
         """A new instance with the module loaded and the initializer run. Raises `_LoadFailed`."""
         credentials = self._credentials_for(function)
         if not function.code.is_dir():
-            message = f"The code folder {function.code} does not exist. Build the function first."
+            message = (
+                f"the module {function.handler.split('.')[0]!r} is not beside s.yaml, and the code folder "
+                f"{function.code} does not exist. Correct the handler {function.handler!r} in s.yaml, or build the "
+                "function."
+            )
             raise _LoadFailed(_error(message, "CodeMissing"))
         environment = invocation.environment(function, credentials, os.environ, self._extra)
         instance = Instance(function.code, environment, self._log)
@@ -147,6 +161,13 @@ class Runtime:
 
     def _credentials_for(self, function: Function) -> Credentials | None:
         return self._credentials() if function.role else None
+
+
+def write_line(log: IO[Any] | int | None, line: str) -> None:
+    """Adds a line to what functions print (None: this process's stderr)."""
+    log = sys.stderr if log is None else log
+    with suppress(OSError, ValueError):
+        os.write(log if isinstance(log, int) else log.fileno(), f"{line}\n".encode())
 
 
 def _payload_of(error: Exception) -> bytes:

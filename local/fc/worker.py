@@ -25,6 +25,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -86,33 +87,39 @@ def find_handler(name: str) -> Callable[..., object]:
     """The function that `module.function` names.
 
     Like the runtime's loader: each dotted segment of the module is looked up in the folder of the one before, and only
-    the last is executed, under its full name, without importing its parent packages.
+    the last is executed, under its full name, without importing its parent packages. Raises the
+    runtime's `ImportError`, `AttributeError` or `TypeError`, and whatever the module raises.
     """
     module_name, dot, function_name = name.rpartition(".")
     if not dot or not module_name or not function_name:
         raise ImportError(f"Invalid handler {name!r} (expected module.function).")
-    module = sys.modules.get(module_name) or _load(module_name)
-    handler = getattr(module, function_name)
+    module = sys.modules.get(module_name) or _load(module_name, name)
+    handler = getattr(module, function_name, None)
     if not callable(handler):
-        raise TypeError(f"{name!r} is not callable")
+        error = TypeError if hasattr(module, function_name) else AttributeError
+        functions = [n for n in {*vars(module), *getattr(module, "__all__", ())} if callable(getattr(module, n, None))]
+        similar = get_close_matches(function_name, functions, 1)
+        advice = f"Did you mean {module_name}.{similar[0]}?" if similar else "Correct it in s.yaml."
+        raise error(f"Handler {name!r} not found: {module_name} has no such function. {advice}")
     return handler  # type: ignore[no-any-return]
 
 
-def _load(module_name: str) -> ModuleType:
+def _load(module_name: str, handler: str) -> ModuleType:
+    missing = f"Handler {handler!r} not found: there is no module {module_name}. Correct it in s.yaml."
     folders: list[str] | None = None
     spec = None
     for segment in module_name.split("."):
         spec = PathFinder.find_spec(segment, folders)
         if spec is None:
-            raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+            raise ModuleNotFoundError(missing, name=module_name)
         folders = list(spec.submodule_search_locations or [])
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+        raise ModuleNotFoundError(missing, name=module_name)
     full = spec_from_file_location(
         module_name, spec.origin, submodule_search_locations=spec.submodule_search_locations and folders
     )
     if full is None or full.loader is None:
-        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+        raise ModuleNotFoundError(missing, name=module_name)
     module = module_from_spec(full)
     if full.submodule_search_locations is None:
         # Relative imports in a submodule fail on Function Compute, so they must fail here.
@@ -137,17 +144,21 @@ def encode_result(result: object) -> bytes:
 
 def describe_error(error: BaseException) -> bytes:
     """The error as JSON: message, type, and the stack with source lines, without the frames of this file."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     return json.dumps(
         {
             "errorMessage": str(error),
             "errorType": type(error).__name__,
             "stackTrace": [
                 [f'File "{frame.filename}"', f"line {frame.lineno}", f"in {frame.name}", frame.line or ""]
-                for frame in frames
+                for frame in _frames(error)
             ],
         }
     ).encode("utf-8", "replace")
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The stack without the frames of this file."""
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
 
 
 class _Worker:
@@ -188,11 +199,17 @@ def main() -> None:
         try:
             answer, ok = worker.handle(header, body), True
         except Exception as error:
-            traceback.print_exception(type(error), error, error.__traceback__)
+            if header["kind"] != "load" or not _says_it_all(error):
+                traceback.print_exception(type(error), error, error.__traceback__)
             answer, ok = describe_error(error), False
         sys.stdout.flush()
         sys.stderr.flush()
         write_frame(answers, {"ok": ok}, answer)
+
+
+def _says_it_all(error: Exception) -> bool:
+    """Whether a stack adds nothing: the handler does not exist, or the error has a `sentence` for people."""
+    return hasattr(error, "sentence") or not _frames(error)
 
 
 def _receive(requests: IO[bytes], frames: queue.SimpleQueue[Frame]) -> None:

@@ -5,7 +5,7 @@ For development only: serve it on 127.0.0.1 with `local.server`, which passes on
 
 from __future__ import annotations
 
-from .application import create_app
+from .application import create_app, create_buckets
 from .service import CreatedObject
 
-__all__ = ["CreatedObject", "create_app"]
+__all__ = ["CreatedObject", "create_app", "create_buckets"]

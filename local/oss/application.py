@@ -44,11 +44,8 @@ def create_app(
     object written, in the thread of its request. Raises `ValueError` for an invalid bucket name, `OSError` for a root
     that cannot be written.
     """
-    storage = Buckets(root)
-    for bucket in buckets:
-        with suppress(BucketExists):
-            storage.create(bucket, now())
-    service = Service(storage, region, tuple(credentials), now, on_created)
+    create_buckets(root, buckets, now())
+    service = Service(Buckets(root), region, tuple(credentials), now, on_created)
     app = flask.Flask(__name__, static_folder=None)
 
     # Flask's own routing would decode, merge and redirect paths, but the signature is over the path as it was sent.
@@ -57,6 +54,14 @@ def create_app(
         return _handle(service, flask.request.environ)
 
     return app
+
+
+def create_buckets(root: Path, names: Sequence[str], created: float | None = None) -> None:
+    """Creates the buckets that are missing. Raises as `create_app` does."""
+    storage = Buckets(root)
+    for name in names:
+        with suppress(BucketExists):
+            storage.create(name, time.time() if created is None else created)
 
 
 def _handle(service: Service, environ: WSGIEnvironment) -> Response:

@@ -31,6 +31,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("Interrupted.", err=True)
         return 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        # The message is the help, which begins with the usage.
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
@@ -51,13 +55,29 @@ def _print_error(message: str) -> int:
     return 2
 
 
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"{NAME} {version(NAME)}")
+    except PackageNotFoundError:
+        click.echo(f"{NAME} (not installed)")
+    ctx.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
+)
 def commands() -> None:
     """Create, check and troubleshoot links to private objects of Alibaba Cloud OSS.
 
     Credentials come from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN, from
-    ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, or from a
-    --profile of the aliyun CLI; never from arguments.
+    ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, from a --profile (or
+    the current one) of the aliyun CLI, from ~/.alibabacloud/credentials.ini, from ALIBABA_CLOUD_CREDENTIALS_URI, or,
+    with ALIBABA_CLOUD_ECS_METADATA set, from the ECS instance; never from arguments.
     The exit status is 0, 1 (a link is not valid) or 2 (the command failed).
 
     \b

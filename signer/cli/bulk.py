@@ -8,16 +8,18 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from ..credentials import Credentials
-from ..endpoint import Endpoint
 from ..names import parse_oss_url
+from ..times import format_duration
 from . import options
 from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import open_output
+from .listing import ListingFailed, objects
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,11 +32,19 @@ class Summary(NamedTuple):
     refused: int
     whole: bool
     output: str
+    expires_in: int
+    may_end_early: bool
 
     def __str__(self) -> str:
         refused = f", {self.refused} refused" if self.refused else ""
         interrupted = "" if self.whole else "; interrupted: the output is incomplete"
-        return f"{self.links} link{'' if self.links == 1 else 's'}{refused}{interrupted}."
+        expiry = (
+            f" They expire at the latest {format_duration(self.expires_in)} after they were signed; "
+            "earlier if the security token does."
+            if self.may_end_early
+            else ""
+        )
+        return f"{self.links} link{'' if self.links == 1 else 's'}{refused}{interrupted}.{expiry}"
 
 
 @click.command()
@@ -67,15 +77,14 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
       python -m signer bulk keys.txt --bucket examplebucket --output links.csv
       python -m signer bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
     """
-    profile = options.load_credentials(params["profile"], params["config"])
-    endpoint = options.load_endpoint(params["endpoint"], params["path_style"], params["region"], profile.region)
+    signing = options.load_signing(params)
     extension = os.path.splitext(output)[1].lstrip(".").lower()
     record_format = FORMATS[format_name or (extension if extension in FORMATS else "csv")]
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")
-    # The source is opened first, so that a missing one does not truncate an existing output.
+    # The source is opened first, so that neither a missing one nor a refused list truncates an existing output.
     items = (
-        _list_items(source, profile.credentials, endpoint)
+        _list_items(source, signing)
         if source.startswith("oss://")
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
@@ -87,8 +96,8 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
             try:
                 for batch in sign(
                     items,
-                    credentials=profile.credentials,
-                    endpoint=endpoint,
+                    credentials=signing.credentials,
+                    endpoint=signing.endpoint,
                     expires_in=params["expires"],
                     clock=time.time,
                     method=params["method"].upper(),
@@ -116,19 +125,22 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
         # The reader has gone. Without this, Python reports the error again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+    except ListingFailed as error:
+        raise ListingFailed(f"{error} The output is incomplete.") from None
     except KeyboardInterrupt:
         pass
-    summary = Summary(links, refused, is_complete, output)
+    summary = Summary(links, refused, is_complete, output, params["expires"], signing.may_end_early)
     click.echo(json.dumps(summary._asdict()) if as_json else str(summary), err=True)
     return 0 if is_complete and not refused else 1
 
 
-def _list_items(source: str, credentials: Credentials, endpoint: Endpoint) -> Iterator[Item]:
-    from .listing import objects
-
+def _list_items(source: str, signing: options.Signing) -> Iterator[Item]:
+    """The objects under a prefix; the first page is requested at once. Raises `ListingFailed`."""
     bucket, prefix = parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/")
-    listed = objects(bucket, prefix, credentials=credentials, endpoint=endpoint)
-    return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(listed, 1))
+    report = partial(click.echo, err=True) if sys.stderr.isatty() else None
+    listed = objects(bucket, prefix, credentials=signing.credentials, endpoint=signing.endpoint, report=report)
+    first = list(islice(listed, 1))
+    return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(chain(first, listed), 1))
 
 
 def _read_items(lines: io.TextIOWrapper, column: str | None, bucket: str | None) -> Iterator[Item | Refusal]:

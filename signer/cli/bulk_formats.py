@@ -189,9 +189,11 @@ td:first-child { overflow-wrap: anywhere; }
 </head>
 <body>
 <h1>Links</h1>
-<p>Anyone with this page can open the files until the links expire (UTC).</p>
+<p>Anyone with this page can open the files until the links expire (UTC). Links that were signed with
+a security token expire earlier if the token does.</p>
 <table>
-<thead><tr><th scope="col">Name</th><th scope="col" class="size">Bytes</th><th scope="col">Expires</th></tr></thead>
+<thead><tr><th scope="col">Name</th><th scope="col" class="size">Bytes</th>
+<th scope="col">Expires at the latest</th></tr></thead>
 <tbody>
 """
 

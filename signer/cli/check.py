@@ -10,6 +10,7 @@ from .. import verification
 from ..redaction import redact
 from ..times import format_time, rfc3339
 from . import options
+from .credentials import load_credentials, load_optional_credentials
 from .options import HEADER, METHOD
 
 
@@ -36,7 +37,7 @@ def verify(
       python -m signer verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
       pbpaste | python -m signer verify - --method PUT --header 'Content-Type: image/png'
     """
-    credentials = options.load_credentials(profile, config).credentials
+    credentials = load_credentials(profile, config).credentials
     url = options.read_argument(url, "the link").strip()
     result = verification.verify(method.upper(), url, credentials=credentials, headers=dict(headers), bucket=bucket)
     parts = {name: getattr(result, name) for name in ("signature", "expiry", "skew", "token", "headers")}
@@ -98,9 +99,7 @@ def explain(url: str, **params: Any) -> int:
         error_xml=xml,
         method=params["method"].upper(),
         headers=dict(params["headers"]) if params["headers"] or params["no_headers"] else None,
-        credentials=None
-        if params["no_secret"]
-        else options.load_optional_credentials(params["profile"], params["config"]),
+        credentials=None if params["no_secret"] else load_optional_credentials(params["profile"], params["config"]),
         bucket=params["bucket"],
         inside=params["inside"],
     )

@@ -10,7 +10,7 @@ import click
 
 from ..form import post_form
 from ..link import Link, presign
-from ..times import format_duration, format_time, rfc3339
+from ..times import rfc3339
 from . import options
 from .options import HEADER, METHOD, QUERY, Duration, ObjectAddress, OssUrl, Size
 
@@ -28,7 +28,8 @@ _link_options = options.add(
 )
 
 
-def _create_link(params: dict[str, Any]) -> Link:
+def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
+    """The link, and whether it may end before it expires."""
     target: ObjectAddress = params["target"]
     query = _to_dict(params["queries"], "query parameter")
     headers = _to_dict(params["headers"], "header")
@@ -38,18 +39,19 @@ def _create_link(params: dict[str, Any]) -> Link:
         from ..disposition import attachment
 
         query["response-content-disposition"] = attachment(params["download"])
-    profile = options.load_credentials(params["profile"], params["config"])
-    return presign(
+    signing = options.load_signing(params)
+    link = presign(
         params["method"].upper(),
         target.bucket,
         target.key,
-        credentials=profile.credentials,
-        endpoint=options.load_endpoint(params["endpoint"], params["path_style"], params["region"], profile.region),
+        credentials=signing.credentials,
+        endpoint=signing.endpoint,
         expires_in=params["expires"],
         query=query,
         headers=headers,
         signed_headers=params["signed"],
     )
+    return link, signing.may_end_early
 
 
 def _to_dict(pairs: Sequence[tuple[str, str]], kind: str) -> dict[str, str]:
@@ -60,7 +62,7 @@ def _to_dict(pairs: Sequence[tuple[str, str]], kind: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _to_json(link: Link) -> dict[str, object]:
+def _to_json(link: Link, may_end_early: bool) -> dict[str, object]:
     return {
         "url": link.url,
         "method": link.method,
@@ -68,16 +70,16 @@ def _to_json(link: Link) -> dict[str, object]:
         "expires_at": rfc3339(link.expires_at.timestamp()),
         "expires_in": link.expires_in,
         "clamped": link.clamped,
+        "may_end_early": may_end_early,
     }
 
 
-def _print_notes(link: Link) -> None:
+def _print_notes(link: Link, may_end_early: bool) -> None:
     """Prints to standard error what the URL does not show."""
-    reason = ", when the credentials expire" if link.clamped else ""
-    click.echo(
-        f"{link.method}, expires {format_time(link.expires_at)}, in {format_duration(link.expires_in)}{reason}.",
-        err=True,
+    expiry = options.describe_expiry(
+        link.expires_at, link.expires_in, may_end_early=may_end_early, clamped=link.clamped
     )
+    click.echo(f"{link.method}, {expiry}.", err=True)
     for name, value in link.headers.items():
         click.echo(f"Send the header {name}: {value}", err=True)
 
@@ -96,12 +98,12 @@ def sign(as_json: bool, **params: Any) -> None:
       python -m signer sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
       python -m signer sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
     """
-    link = _create_link(params)
+    link, may_end_early = _create_link(params)
     if as_json:
-        options.print_json(_to_json(link))
+        options.print_json(_to_json(link, may_end_early))
         return
     click.echo(link.url)
-    _print_notes(link)
+    _print_notes(link, may_end_early)
 
 
 @click.command()
@@ -116,7 +118,7 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
       python -m signer curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv' --file in.csv
       eval "$(python -m signer curl oss://examplebucket/report.pdf --region cn-hangzhou 2>/dev/null)"
     """
-    link = _create_link(params)
+    link, may_end_early = _create_link(params)
     name = params["download"] or params["target"].key.rpartition("/")[2] or "object"
     method = {
         "GET": ["-o", "./" + name],
@@ -128,10 +130,10 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
     command = shlex.join(["curl", "-fgsS", *method, *headers, link.url])
     if as_json:
-        options.print_json({**_to_json(link), "command": command})
+        options.print_json({**_to_json(link, may_end_early), "command": command})
         return
     click.echo(command)
-    _print_notes(link)
+    _print_notes(link, may_end_early)
 
 
 @click.command()
@@ -154,12 +156,12 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
       python -m signer form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
       python -m signer form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
     """
-    profile = options.load_credentials(params["profile"], params["config"])
+    signing = options.load_signing(params)
     upload = post_form(
         target.bucket,
         target.key,
-        credentials=profile.credentials,
-        endpoint=options.load_endpoint(params["endpoint"], params["path_style"], params["region"], profile.region),
+        credentials=signing.credentials,
+        endpoint=signing.endpoint,
         max_size=params["max_size"],
         min_size=params["min_size"],
         content_type=params["content_type"],
@@ -167,8 +169,15 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
         expires_in=expires,
     )
     if as_json:
-        options.print_json({**upload._asdict(), "expires_at": rfc3339(upload.expires_at.timestamp())})
+        expires_at = rfc3339(upload.expires_at.timestamp())
+        options.print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
         return
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
     click.echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
-    click.echo(f"Expires {format_time(upload.expires_at)}, in {format_duration(upload.expires_in)}.", err=True)
+    expiry = options.describe_expiry(
+        upload.expires_at,
+        upload.expires_in,
+        may_end_early=signing.may_end_early,
+        clamped=upload.expires_in < expires,
+    )
+    click.echo(f"POST, {expiry}.", err=True)

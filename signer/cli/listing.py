@@ -17,6 +17,7 @@ from ..endpoint import Endpoint
 from ..errors import SignerError
 from ..link import presign
 from ..redaction import redact
+from .network import failure_reason
 
 if TYPE_CHECKING:
     import requests
@@ -47,11 +48,12 @@ def objects(
     endpoint: Endpoint,
     session: requests.Session | None = None,
     pause: Callable[[float], None] = time.sleep,
+    report: Callable[[str], object] | None = None,
 ) -> Iterator[ListedObject]:
     """Every object whose key begins with `prefix`, in order of keys.
 
-    Holds a page of 1,000 in memory. A page that the network or a server error prevents is requested four times in all.
-    Raises `ListingFailed`.
+    Holds a page of 1,000 in memory. A page that the network or a server error prevents is requested four times in all;
+    `report` is called with a sentence before each further attempt. Raises `ListingFailed`.
     """
     if session is None:
         import requests
@@ -63,7 +65,7 @@ def objects(
     if prefix:
         query["prefix"] = prefix
     while True:
-        page = _page(session, bucket, query, credentials, endpoint, pause)
+        page = _page(session, bucket, query, credentials, endpoint, pause, report)
         for entry in page.iter("Contents"):
             yield ListedObject(unquote(entry.findtext("Key", "")), int(entry.findtext("Size", "0")))
         token = page.findtext("NextContinuationToken")
@@ -79,9 +81,11 @@ def _page(
     credentials: Credentials,
     endpoint: Endpoint,
     pause: Callable[[float], None],
+    report: Callable[[str], object] | None,
 ) -> ElementTree.Element:
     import requests
 
+    host = endpoint.host(bucket)
     for attempt in range(1, _ATTEMPTS + 1):
         link = presign("GET", bucket, None, credentials=credentials, endpoint=endpoint, query=query)
         try:
@@ -92,10 +96,12 @@ def _page(
             if response.status_code < 500:
                 break
         except (requests.RequestException, ElementTree.ParseError) as error:
-            failure = type(error).__name__
+            failure = failure_reason(error)
         if attempt < _ATTEMPTS:
+            if report is not None:
+                report(f"{host}: {failure}. Trying again ({attempt + 1} of {_ATTEMPTS})...")
             pause(0.5 * 2**attempt)
-    raise ListingFailed(f"Cannot list oss://{bucket}/{query.get('prefix', '')}: {failure}.")
+    raise ListingFailed(f"Cannot list oss://{bucket}/{query.get('prefix', '')} at {host}: {failure}.")
 
 
 def _describe(response: requests.Response) -> str:

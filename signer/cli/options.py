@@ -1,11 +1,11 @@
-"""What the commands share: types of arguments, options, credentials and endpoints, input and output."""
+"""What the commands share: types of arguments, options, the endpoint, input and output."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -14,11 +14,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..credentials import Credentials
-from ..endpoint import Endpoint, is_address
-from ..errors import MissingCredentials, SignerError
+from ..endpoint import Endpoint, is_address, parse_oss_host
+from ..errors import InvalidEndpoint, MissingCredentials, SignerError
 from ..names import METHODS, parse_oss_url
+from ..regions import KNOWN_REGIONS, closest_region
 from ..sizes import parse_size
-from ..times import parse_duration
+from ..times import format_duration, format_time, parse_duration, parse_rfc3339
+from .credentials import CONFIG, load_credentials, profile_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 KINDS: dict[str, Callable[[str], Endpoint]] = {
@@ -28,9 +30,6 @@ KINDS: dict[str, Callable[[str], Endpoint]] = {
     "accelerate-overseas": partial(Endpoint.accelerate, overseas=True),
     "dual-stack": Endpoint.dual_stack,
 }
-CONFIG = os.path.join("~", ".aliyun", "config.json")
-# Profiles of other modes hold no key: the aliyun CLI requests one from a service.
-_MODES_WITH_KEY = frozenset({"AK", "StsToken", "CloudSSO", "OAuth"})
 MAX_INPUT = 1 << 20  # bytes
 
 
@@ -54,6 +53,18 @@ class Duration(click.ParamType[int]):
         if seconds is None:
             self.fail(f"expected a duration such as 90, 90s, 15m, 2h or 7d, not {value!r}.", param, ctx)
         return seconds
+
+
+class Time(click.ParamType[float]):
+    """2026-11-25T08:30:00Z, in Unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        timestamp = value if isinstance(value, float) else parse_rfc3339(str(value))
+        if timestamp is None:
+            self.fail(f"expected a time such as 2026-11-25T08:30:00Z, not {value!r}.", param, ctx)
+        return timestamp
 
 
 class Size(click.ParamType[int]):
@@ -123,7 +134,7 @@ def _complete_endpoint(ctx: click.Context, param: click.Parameter, incomplete: s
 
 def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     try:
-        names = [_string(profile, "name") for profile in _profiles(ctx.params.get("config") or CONFIG)]
+        names = profile_names(ctx.params.get("config") or CONFIG)
     except MissingCredentials:
         names = []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -133,7 +144,7 @@ credentials_options = add(
     click.option(
         "--profile",
         shell_complete=_complete_profile,
-        help="A profile of the aliyun CLI, instead of the environment variables.",
+        help="A profile of the aliyun CLI or of ~/.alibabacloud/credentials.ini, instead of the environment variables.",
     ),
     click.option(
         "--config",
@@ -149,15 +160,21 @@ signing_options = add(
         "--endpoint",
         default="public",
         show_default=True,
-        metavar="KIND|URL",
+        metavar="KIND|HOST|URL",
         shell_complete=_complete_endpoint,
-        help=f"{', '.join(KINDS)}; or https://DOMAIN, a custom domain.",
+        help=f"{', '.join(KINDS)}; oss-REGION.aliyuncs.com; or https://DOMAIN, a custom domain.",
     ),
     click.option("--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."),
     click.option(
         "--region",
-        envvar="OSS_REGION",
-        help="For example cn-hangzhou. Default: the environment variable OSS_REGION, or the profile's region.",
+        envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
+        help="For example cn-hangzhou. Default: OSS_REGION, ALIBABA_CLOUD_REGION_ID, the endpoint's, or the profile's.",
+    ),
+    click.option(
+        "--credentials-expire-at",
+        type=Time(),
+        metavar="TIME",
+        help="When temporary credentials expire, such as 2026-11-25T08:30:00Z: no link outlives them.",
     ),
 )
 
@@ -165,84 +182,79 @@ signing_options = add(
 # --- credentials and endpoints --------------------------------------------------------------------------------
 
 
-class Profile(NamedTuple):
-    """Credentials and the region of their profile, "" if it has none."""
+class Signing(NamedTuple):
+    """What the signing options say, as `presign` and `post_form` take it."""
 
     credentials: Credentials
-    region: str
+    endpoint: Endpoint
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether links may end before their expiry: nothing says when the security token expires."""
+        return bool(self.credentials.security_token) and self.credentials.expires_at is None
 
 
-def load_credentials(profile: str | None, config: str) -> Profile:
-    """The credentials of a profile of the aliyun CLI, or of the environment. Raises `MissingCredentials`."""
-    return _read_profile(profile, config) if profile else Profile(Credentials.from_environment(), "")
-
-
-def load_optional_credentials(profile: str | None, config: str) -> Credentials | None:
-    """The same, but None if no variable is set. Half a pair and a bad profile still raise `MissingCredentials`."""
-    try:
-        return load_credentials(profile, config).credentials
-    except MissingCredentials as error:
-        if profile or any(os.environ.get(name) for name in error.variables):
-            raise
-        return None
-
-
-def _read_profile(name: str, path: str) -> Profile:
-    profiles = _profiles(path)
-    profile = next((profile for profile in profiles if profile.get("name") == name), None)
-    if profile is None:
-        available = ", ".join(sorted(str(profile.get("name")) for profile in profiles)) or "none"
-        raise MissingCredentials(
-            f"Profile {name!r} not found in {path} (available: {available}). Use one of these, or run aliyun configure."
-        )
-    mode = profile.get("mode") or "AK"
-    key_id, secret, token = (_string(profile, key) for key in ("access_key_id", "access_key_secret", "sts_token"))
-    if mode not in _MODES_WITH_KEY or not key_id or not secret or (mode != "AK" and not token):
-        raise MissingCredentials(
-            f"Profile {name!r} (mode {mode}) has no access key. Use a profile of mode AK or StsToken, "
-            "or log in again if the mode is CloudSSO or OAuth, or set the credentials in the environment."
-        )
-    expiry = profile.get("sts_expiration")
-    expires_at = float(expiry) if mode != "AK" and isinstance(expiry, int) and expiry > 0 else None
-    credentials = Credentials(key_id, secret, token or None if mode != "AK" else None, expires_at)
-    return Profile(credentials, _string(profile, "region_id"))
-
-
-def _profiles(path: str) -> list[dict[str, object]]:
-    try:
-        with open(os.path.expanduser(path), encoding="utf-8") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise MissingCredentials(
-            f"Cannot read {path} ({error.strerror}). Run aliyun configure, or name the file with --config."
-        ) from None
-    except ValueError:
-        raise MissingCredentials(f"{path} is not valid JSON. Run aliyun configure again.") from None
-    profiles = document.get("profiles") if isinstance(document, dict) else None
-    return [profile for profile in profiles if isinstance(profile, dict)] if isinstance(profiles, list) else []
-
-
-def _string(profile: dict[str, object], key: str) -> str:
-    value = profile.get(key)
-    return value if isinstance(value, str) else ""
+def load_signing(params: dict[str, Any]) -> Signing:
+    """Credentials and endpoint. Raises `click.UsageError`, `MissingCredentials`, `InvalidEndpoint`."""
+    credentials, region = load_credentials(params["profile"], params["config"])
+    if params["credentials_expire_at"] is not None:
+        credentials = credentials._replace(expires_at=params["credentials_expire_at"])
+    return Signing(credentials, load_endpoint(params["endpoint"], params["path_style"], params["region"], region))
 
 
 def load_endpoint(endpoint: str, path_style: bool, region: str | None, profile_region: str) -> Endpoint:
-    """The endpoint of the options. Raises `click.UsageError`, `InvalidEndpoint`."""
-    region = region or profile_region
-    if not region:
-        fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION.")
+    """The endpoint of the options, with a warning for an unknown region.
+
+    Raises `click.UsageError`, `InvalidEndpoint`.
+    """
+    if parse_oss_host(endpoint.lower().rstrip("/")):
+        endpoint = "https://" + endpoint
+    hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
+    host = parse_oss_host(hostname)
+    host_region = host.region if host else None
+    signed_region = region or host_region or profile_region
+    if not signed_region:
+        fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID.")
+    result = _create_endpoint(endpoint, hostname, path_style, signed_region)
+    _check_region(signed_region, is_certain=region is not None and region == host_region)
+    return result
+
+
+def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str) -> Endpoint:
     if "://" in endpoint:
-        if path_style or is_address(urlsplit(endpoint).hostname or ""):
+        if path_style or is_address(hostname):
             return Endpoint.path_style(endpoint, region)
         return Endpoint.custom_domain(endpoint, region)
     if path_style:
         fail("--path-style requires a URL as --endpoint.")
     if endpoint not in KINDS:
         fail(
-            f"Invalid endpoint {endpoint!r}: expected {', '.join(KINDS)}, or a URL such as https://static.example.com."
+            f"Invalid endpoint {endpoint!r}: expected {', '.join(KINDS)}, oss-REGION.aliyuncs.com, "
+            "or a URL such as https://static.example.com."
         )
     return KINDS[endpoint](region)
+
+
+def _check_region(region: str, *, is_certain: bool) -> None:
+    """Refuses a misspelt region and warns of another unknown one; one that is written twice is not a slip."""
+    if region in KNOWN_REGIONS:
+        return
+    closest = closest_region(region)
+    if closest and not is_certain:
+        raise InvalidEndpoint(
+            f"Unknown region {region!r}: did you mean {closest}? If {region} is a new region, pass both "
+            f"--region {region} and --endpoint oss-{region}.aliyuncs.com.",
+            region,
+        )
+    click.echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
+
+
+def describe_expiry(expires_at: datetime, expires_in: int, *, may_end_early: bool, clamped: bool = False) -> str:
+    """`expires 2026-11-25 00:29:48 UTC, in 10 minutes`, and what else is known of it."""
+    latest, reason = (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
+    if clamped:
+        reason = ", when the credentials expire"
+    return f"expires{latest} {format_time(expires_at)}, in {format_duration(expires_in)}{reason}"
 
 
 # --- input and output -----------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from .. import v4
 from ..credentials import Credentials
 from ..link import check_credentials, seconds
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
-from . import checks, ranking
+from . import answers, checks, proofs
 from .checks import Finding
 from .lenient_url import V4, LenientUrl, parse_lenient_url
 from .oss_error import Difference, ServerError, printable_name, read_error
+from .ranking import rank
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
@@ -36,7 +37,8 @@ class Explanation(NamedTuple):
     `lifetime` and `remaining` are seconds; `remaining` is negative after the expiry. `temporary` says whether
     temporary credentials signed the link. `headers` are the names that must be sent with it, as far as the link shows
     them. `signature` is whether the signature is right, None where that is not known. `findings` are most probable
-    first; `differences` are where OSS's canonical request differs from the link's.
+    first; `differences` are where OSS's canonical request differs from the link's. A link that `has_token` expires at
+    `expires_at` at the latest; earlier if the security token does, which does not show its own expiry.
     """
 
     version: str | None
@@ -54,6 +56,7 @@ class Explanation(NamedTuple):
     lifetime: int | None
     remaining: int | None
     temporary: bool
+    has_token: bool
     headers: tuple[str, ...]
     signature: bool | None
     findings: tuple[Finding, ...]
@@ -106,6 +109,9 @@ def explain(
     if credentials is not None:
         check_credentials(credentials)
     link = parse_lenient_url(url, bucket or _bucket_of(error))
+    other_link = answers.find_other_link(link, error) if error is not None else None
+    if other_link is not None:
+        link, error = parse_lenient_url(url, bucket), None
     sent = {name.lower(): value for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
@@ -117,11 +123,16 @@ def explain(
     if headers is not None:
         findings += checks.check_headers(link, sent)
 
-    differences: tuple[Difference, ...] = ()
+    if other_link is not None:
+        findings.insert(0, other_link)
+    received = answers.received_request(request, link, error) if error is not None else None
+    proof = proofs.prove([request, received] if received else [request], link, credentials)
+    request = proof.request if proof else request
+    answer = None
     if error is not None:
-        differences = ranking.find_differences(request, link, error, knows_headers=headers is not None)
-        findings = ranking.apply_server_error(error, findings, differences, link, method)
-    signature, findings, notes = ranking.check_with_secret(request, link, credentials, clock, findings)
+        differences = answers.find_differences(request, link, error, knows_headers=headers is not None)
+        findings, answer = answers.apply_server_error(error, findings, differences, link, method)
+    signature, findings, notes = proofs.check_with_secret(request, link, credentials, clock, findings, proof, answer)
 
     additional = [name for name in link.additional_headers if name != "host"]
     return Explanation(
@@ -140,10 +151,11 @@ def explain(
         lifetime=link.lifetime,
         remaining=link.expires_at - clock if link.expires_at is not None else None,
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
+        has_token=bool(link.token),
         headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
         signature=signature,
-        findings=ranking.rank(findings),
-        differences=differences,
+        findings=rank(findings),
+        differences=(answer.differences if answer else None) or (),
         notes=(*_notes(link, method, is_fine=not findings), *notes),
     )
 
@@ -177,9 +189,14 @@ def _lines(e: Explanation) -> Iterator[str]:
     if e.issued_at and e.age is not None:
         yield f"  signed     {format_time(e.issued_at)}, {format_relative(e.age)}"
     if e.expires_at and e.remaining is not None:
-        verb = "expires" if e.remaining > 0 else "expired"
         lifetime = f", valid for {format_duration(e.lifetime)}" if e.lifetime and e.lifetime > 0 else ""
-        yield f"  {verb:<10} {format_time(e.expires_at)}, {format_relative(-e.remaining)}{lifetime}"
+        when = f"{format_time(e.expires_at)}, {format_relative(-e.remaining)}{lifetime}"
+        if e.remaining <= 0:
+            yield f"  expired    {when}"
+        elif e.has_token:
+            yield f"  expires    at the latest {when}; earlier if the security token does"
+        else:
+            yield f"  expires    {when}"
     if e.version:
         yield f"  signed by  {'temporary credentials (STS)' if e.temporary else 'a permanent access key'}"
         yield f"  headers    {', '.join(e.headers) or 'the link requires none'}"

@@ -56,7 +56,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "added_parameters": (
         "Parameters were added to the link after it was signed.",
         "Remove them. Every parameter is signed, so pass those that you need (versionId, response-*, x-oss-process) to "
-        "the signer. Turn off trackers and cache busters for links, such as axios params or jQuery cache: false.",
+        "the signer. Turn off trackers and cache busters for links, such as axios params or jQuery cache: false. If "
+        "the link does not contain them, look for the proxy or the library that adds them.",
     ),
     "missing_parameter": (
         "A parameter of the signature is missing.",
@@ -136,6 +137,15 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Check in this order: the secret (a lost character, the secret of another key, a space at its end); the method "
         "that was signed; headers that were signed and not sent, Content-Type first; a key or a parameter that was "
         "changed after signing.",
+    ),
+    "other_secret": (
+        "OSS knows another secret for this access key than the one that signed the link.",
+        "Copy the full secret of this access key, and sign again: look for a lost character, a line ending, or "
+        "the secret of another key. Temporary credentials are one set: take key, secret and token of one STS response.",
+    ),
+    "other_link": (
+        "OSS's answer belongs to another link.",
+        "Request exactly this link again, and give the answer to that request.",
     ),
     "unsigned": (
         "The link has no signature.",

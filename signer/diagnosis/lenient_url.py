@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from ..endpoint import is_address
+from ..endpoint import is_address, parse_oss_host
 from ..errors import InvalidLink
 from ..signed_request import REQUIRED, read_timestamp
 from .damage import Damage, undo_transport_damage
@@ -27,11 +27,6 @@ REQUIRED_PARAMETERS = {
 MAX_LENGTH = 1 << 15  # characters
 
 _TOKENS = ("x-oss-security-token", "security-token", "X-Amz-Security-Token")
-_HOST = re.compile(
-    r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?"
-    r"(?:(?P<accelerate>oss-accelerate(?:-overseas)?)|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
-    r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
-)
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -163,14 +158,10 @@ def _version(query: _Pairs) -> str | None:
 
 def _classify_host(hostname: str) -> tuple[str, str | None, str | None]:
     """Kind, region and bucket."""
-    match = _HOST.fullmatch(hostname)
-    if match is None:
+    host = parse_oss_host(hostname)
+    if host is None:
         return ("address" if is_address(hostname) else "custom"), None, None
-    if match["accelerate"]:
-        return "accelerate", None, match["bucket"]
-    if match["dual"]:
-        return "dual-stack", match["dual"], match["bucket"]
-    return ("internal" if match["internal"] else "public"), match["region"], match["bucket"]
+    return host.kind, host.region, host.bucket
 
 
 def _signature_parts(

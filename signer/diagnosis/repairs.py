@@ -72,11 +72,23 @@ def signature_is_cut(request: CandidateRequest, credentials: Credentials) -> boo
     """Whether the signature is the beginning of the right one."""
     parsable = request.with_parameter("x-oss-signature", "0")
     string_to_sign = verify_request(*parsable, credentials=credentials, now=0).string_to_sign
-    if not string_to_sign:
+    return bool(string_to_sign) and _sign(string_to_sign, credentials).startswith(request.value("x-oss-signature"))
+
+
+def is_signed(canonical_request: str, request: CandidateRequest, credentials: Credentials) -> bool:
+    """Whether the signature of a request is right for this canonical request instead of its own."""
+    string_to_sign = verify_request(*request, credentials=credentials, now=0).string_to_sign
+    if not string_to_sign or not canonical_request:
         return False
+    timestamp, scope = string_to_sign.split("\n")[1:3]
+    received = v4.string_to_sign(timestamp, scope, canonical_request)
+    return _sign(received, credentials) == request.value("x-oss-signature")
+
+
+def _sign(string_to_sign: str, credentials: Credentials) -> str:
     date, region, product, _ = string_to_sign.split("\n")[2].split("/")
     key = v4.signing_key(credentials.access_key_secret, date, region, product)
-    return v4.signature(key, string_to_sign).startswith(request.value("x-oss-signature"))
+    return v4.signature(key, string_to_sign)
 
 
 def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> tuple[Repair, ...]:

@@ -30,22 +30,19 @@ def main(folder: Path) -> None:
         )
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         english = share_system.create_share(path="/exampledir/Figures 2026 Q3.pdf", max_uses=3, expires="30d")
-        take(browser, share_system, english, folder / "share-desktop-light.png", **DESKTOP, locale="en-GB")
-        dark = {**PHONE, "locale": "en-GB", "color_scheme": "dark"}
+        berlin: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        take(browser, share_system, english, folder / "share-desktop-light.png", **DESKTOP, **berlin)
+        dark = {**PHONE, **berlin, "color_scheme": "dark"}
         take(browser, share_system, english, folder / "share-phone-dark.png", **dark)
+        shanghai: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
         chinese = share_system.create_share(max_uses=1, expires="30d")
-        take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, locale="zh-CN", opened=True)
+        take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, **shanghai)
         browser.close()
 
 
-def take(
-    browser: Browser, share_system: ShareSystem, url: str, picture: Path, *, opened: bool = False, **settings: Any
-) -> None:
-    """Takes one screenshot; `opened` shows the QR code."""
+def take(browser: Browser, share_system: ShareSystem, url: str, picture: Path, **settings: Any) -> None:
     page = browser.new_page(**settings)
     page.goto(share_system.local_url(url))
-    if opened:
-        page.locator("summary").click()
     page.screenshot(path=picture)
     page.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def download(page: Page, *, by: str = "click") -> tuple[str, bytes]:
 def test_a_person_sees_the_facts_and_downloads(
     share_system: ShareSystem, open_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
-    page: Page = open_page(**screen, java_script_enabled=java_script)
+    page: Page = open_page(**screen, java_script_enabled=java_script, timezone_id="Asia/Shanghai")
     share = share_system.request_share(max_uses=2, expires="30d")
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))
@@ -65,21 +66,28 @@ def test_a_person_sees_the_facts_and_downloads(
     assert (response.status, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
     expect(page).to_have_title(NAME)
     expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
-    expires_at = share["expires_at"].replace("T", " ")[:16]
+    expires_at = datetime.fromisoformat(share["expires_at"].replace("Z", "+00:00"))
+    in_shanghai = expires_at.astimezone(timezone(timedelta(hours=8)))
     assert facts(page) == {
         "Size": "1.2 MB",
-        "Type": "application/pdf",
-        "Available until": f"{expires_at} UTC",
-        "Downloads left": "2",
+        "Type": "PDF document",
+        # In the zone of the reader, which only a script knows.
+        "Available until": f"{in_shanghai:%-d %b %Y, %H:%M} GMT+8"
+        if java_script
+        else f"{expires_at:%Y-%m-%d %H:%M} UTC",
+        "Downloads left": "2" if java_script else "2 (when you opened this page)",
     }
-    assert "Each download counts once." in page.locator("main").inner_text()
+    # The browser's own title shows UTC beside the local time.
+    if java_script:
+        assert page.locator("time").get_attribute("title") == f"{expires_at:%Y-%m-%d %H:%M} UTC"
+    assert "Each download counts once;" in page.locator("main").inner_text()
     # The page loads nothing else, and fits the screen.
     assert [request.url for request in requests] == [share_system.local_url(share["url"])]
     main = page.locator("main").bounding_box()
     assert main is not None
     assert main["x"] >= 0
     assert main["x"] + main["width"] <= screen["viewport"]["width"]
-    assert page.locator("script").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
 
     requests.clear()
     assert download(page) == (NAME, CONTENT)
@@ -93,8 +101,10 @@ def test_a_person_sees_the_facts_and_downloads(
     assert requests[1].redirected_from == requests[0]
     headers = requests[1].all_headers()
     assert "referer" not in headers
+    if java_script:
+        assert facts(page)["Downloads left"] == "1"
     page.reload()
-    assert facts(page)["Downloads left"] == "1"
+    assert facts(page)["Downloads left"].startswith("1")
 
 
 def test_the_file_name_of_the_sender_is_saved(share_system: ShareSystem, open_page: Any) -> None:
@@ -112,7 +122,8 @@ def test_clicks_on_one_page_are_one_use(share_system: ShareSystem, open_page: An
         page.get_by_role("button").dblclick()
     assert download(page)[1] == CONTENT
     assert share_system.uses(share["id"]) == 1
-    # Opening the page again gives another use.
+    # Another tab is another use.
+    page = open_page()
     page.goto(share_system.local_url(share["url"]))
     download(page)
     assert share_system.uses(share["id"]) == 2
@@ -120,6 +131,79 @@ def test_clicks_on_one_page_are_one_use(share_system: ShareSystem, open_page: An
     assert response is not None
     assert response.status == 410
     expect(page.get_by_role("heading", level=1)).to_have_text("Download limit reached")
+
+
+def test_pressing_again_within_ten_minutes_is_one_use_even_after_a_reload(
+    share_system: ShareSystem, open_page: Any
+) -> None:
+    share = share_system.request_share(max_uses=3)
+    page: Page = open_page()
+    page.clock.install()
+    page.goto(share_system.local_url(share["url"]))
+    assert "Pressing the button again on this page within ten minutes does not count twice." in page.inner_text("main")
+    download(page)
+    page.clock.run_for(599_000)
+    download(page)
+    assert facts(page)["Downloads left"] == "2"
+    page.reload()
+    assert facts(page)["Downloads left"] == "2"
+    download(page)
+    assert facts(page)["Downloads left"] == "2"
+    assert share_system.uses(share["id"]) == 1
+
+
+def test_the_downloads_left_count_those_of_other_people(share_system: ShareSystem, open_page: Any) -> None:
+    url = share_system.local_url(share_system.create_share(max_uses=5))
+    first: Page = open_page()
+    second: Page = open_page()
+    for page in (first, second):
+        page.clock.install()
+        page.goto(url)
+    download(first)
+    first.clock.run_for(2000)
+    expect(first.locator("#uses-left")).to_have_text("4")
+    download(second)
+    second.clock.run_for(2000)
+    expect(second.locator("#uses-left")).to_have_text("3")
+
+
+def test_after_the_last_download_none_are_left(share_system: ShareSystem, open_page: Any) -> None:
+    page: Page = open_page()
+    page.clock.install()
+    page.goto(share_system.local_url(share_system.create_share(max_uses=1)))
+    download(page)
+    expect(page.locator("#uses-left")).to_have_text("0")
+    page.clock.run_for(2000)
+    # The button still works within ten minutes.
+    assert download(page) == (NAME, CONTENT)
+    expect(page.locator("#uses-left")).to_have_text("0")
+
+
+def test_a_browser_never_reads_the_xml_of_oss(share_system: ShareSystem, open_page: Any) -> None:
+    """An object that is deleted after it was shared, or after the page was opened."""
+    page: Page = open_page()
+    system = share_system.system
+    for params in ({}, {"revocable": True}, {"max_uses": 1}, {"page": True}):
+        system.put("exampledir/brief.txt", CONTENT)
+        url = share_system.local_url(share_system.create_share(path="/exampledir/brief.txt", **params))
+        if "max_uses" in params or "page" in params:
+            page.goto(url)
+            system.bucket_client().delete_object("exampledir/brief.txt")
+            page.get_by_role("button").click()
+        else:
+            system.bucket_client().delete_object("exampledir/brief.txt")
+            page.goto(url)
+        expect(page.get_by_role("heading", level=1)).to_have_text("File not found")
+
+
+@pytest.mark.parametrize("settings", [PHONE, {**DESKTOP, "has_touch": True, "is_mobile": True}], ids=["small", "touch"])
+def test_a_phone_does_not_offer_to_open_the_page_on_a_phone(
+    share_system: ShareSystem, open_page: Any, settings: dict[str, Any]
+) -> None:
+    page: Page = open_page(**settings)
+    page.goto(share_system.local_url(share_system.create_share(max_uses=1)))
+    expect(page.get_by_role("button")).to_be_visible()
+    expect(page.locator("details")).to_be_hidden()
 
 
 def test_opening_and_reloading_and_going_back_are_not_a_use(share_system: ShareSystem, open_page: Any) -> None:
@@ -161,7 +245,7 @@ def test_the_page_works_with_the_keyboard(share_system: ShareSystem, open_page: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_qr_code_contains_the_address(share_system: ShareSystem, open_page: Any, scheme: str) -> None:
     url = share_system.create_share(max_uses=1)
-    page: Page = open_page(**PHONE, color_scheme=scheme, java_script_enabled=False)
+    page: Page = open_page(**DESKTOP, color_scheme=scheme, java_script_enabled=False)
     page.goto(share_system.local_url(url))
     page.locator("summary").click()
     png = page.locator(".qr-code").screenshot()
@@ -206,7 +290,7 @@ class TestContentSecurityPolicy:
         policy = re.sub(r"nonce-[A-Za-z0-9_-]{22}", "nonce-…", response.headers["content-security-policy"])
         assert policy == (
             "default-src 'none'; style-src 'nonce-…'; img-src data:; base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self' {share_system.system.stack.oss_url}"
+            f"form-action 'self' {share_system.system.stack.oss_url}; script-src 'nonce-…'; connect-src 'self'"
         )
         assert response.headers["referrer-policy"] == "no-referrer"
         assert response.headers["x-robots-tag"] == "noindex"

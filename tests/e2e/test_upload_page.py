@@ -112,6 +112,14 @@ def test_two_files_with_one_name_are_both_sent(upload_system: System, open_uploa
     assert page.locator("progress").evaluate_all("bars => bars.map((bar) => bar.value)") == [1, 1]
 
 
+def test_its_end_is_shown_in_the_zone_of_the_reader(open_upload_page: OpenPage) -> None:
+    time = open_upload_page(locale="en-GB", timezone_id="Asia/Shanghai").locator("time")
+    assert time.inner_text().endswith(" GMT+8")
+    assert str(time.get_attribute("title")).endswith(" UTC")
+    without_script = open_upload_page(java_script_enabled=False).locator("time")
+    assert without_script.inner_text().endswith(" UTC")
+
+
 def test_a_large_file_shows_its_progress(upload_system: System, open_upload_page: OpenPage) -> None:
     page = open_upload_page(max_size=4 * MEGABYTE)
     page.evaluate(WATCH)

@@ -120,8 +120,11 @@ class ShareService(NamedTuple):
     def request_share(
         self, key: str | None = MAKER, *, now: float = NOW, domain: str | None = None, **params: Any
     ) -> Answered:
-        """The response to a request for a new share of /reports/q3.pdf, or of the path in `params`."""
-        body = json.dumps({"path": "/reports/q3.pdf", **params})
+        """The response to a request for a new share of /reports/q3.pdf, or of the path in `params`.
+
+        The object need not exist, unless `allow_missing` in `params` says so.
+        """
+        body = json.dumps({"path": "/reports/q3.pdf", "allow_missing": True, **params})
         headers = {"Content-Type": "application/json"}
         return self.request("/-/shares", "POST", headers=headers, body=body, now=now, domain=domain, key=key)
 
@@ -166,6 +169,11 @@ class ShareService(NamedTuple):
         """Stores an object in the bucket."""
         assert self.oss is not None
         assert self.oss.store.put(Location(BUCKET, key), content, content_type=content_type).ok
+
+    def delete(self, key: str) -> None:
+        """Deletes an object of the bucket."""
+        assert self.oss is not None
+        assert self.oss.store.delete(Location(BUCKET, key)).ok
 
     def set_versioning(self, status: str) -> None:
         """Sets the versioning of the bucket to Enabled or Suspended."""

@@ -147,7 +147,12 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
     if method == "POST":
         headers |= {"Authorization": f"Bearer {MAKER}", "Content-Type": "application/json"}
     connection = http.client.HTTPConnection(urlsplit(stack.http_url).netloc, timeout=30)
-    connection.request(method, path, json.dumps({"path": "/reports/q3.pdf"}) if method == "POST" else None, headers)
+    connection.request(
+        method,
+        path,
+        json.dumps({"path": "/reports/q3.pdf", "allow_missing": True}) if method == "POST" else None,
+        headers,
+    )
     answer = connection.getresponse()
     answer.read()
     connection.close()

@@ -1,4 +1,4 @@
-"""The names on pages: nothing in them changes the direction in which they are read."""
+"""What pages say: names that read as they are, types as people know them, and errors that ask nothing technical."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from handler import pages, state
-from handler.errors import Problem
+from handler.errors import ERRORS, Problem
+from handler.pages.file_types import file_type, media_file_type
+from handler.pages.words import PROBLEMS, SHARE, UPLOAD
 from handler.response import Response
 from tests.handler.share_fixtures import ShareService, share_service_with_oss
 
@@ -30,12 +32,18 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareSe
         yield service
 
 
-def share_page(name: str) -> Response:
+# What only developers say.
+TECHNICAL = re.compile(
+    r"API|HTTP|JSON|OSS|URL|token|header|query|parameter|encod|method|mount|nonce|links\.toml|operator|密钥|令牌|参数|请求头"
+)
+
+
+def share_page(name: str, media_type: str = "text/plain", lang: str = "en") -> Response:
     return pages.share_page(
-        "en",
+        lang,
         name=name,
         size=1,
-        media_type="text/plain",
+        media_type=media_type,
         expires_at=1_772_347_271,
         uses_left=None,
         nonce="nonce-EXAMPLE-000000000",
@@ -44,24 +52,20 @@ def share_page(name: str) -> Response:
     )
 
 
-def upload_page(folder: str) -> Response:
+def upload_page(folder: str, content_type: str | None = None) -> Response:
     return pages.upload_page(
         "en",
         folder=folder,
         max_size=1,
-        content_type=None,
+        content_type=content_type,
         files_left=1,
         expires_at=1_772_347_271,
         link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
     )
 
 
-def problem_page(sentence: str) -> Response:
-    return pages.problem_page(Problem("bad_path", sentence), "req-EXAMPLE", "en")
-
-
 @pytest.mark.parametrize("control", CONTROLS, ids=ascii)
-@pytest.mark.parametrize("page", [share_page, upload_page, problem_page])
+@pytest.mark.parametrize("page", [share_page, upload_page])
 def test_a_control_of_direction_becomes_an_underscore(page: type, control: str) -> None:
     body = unescape(page(f"report{control}fdp.exe").body)
     assert control not in body
@@ -85,3 +89,90 @@ def test_so_it_is_on_the_page_of_a_share_by_its_path_and_by_its_chosen_name(serv
         assert re.search("<h1>q[34]_fdp.exe</h1>", page.body)
         assert re.search("<title>q[34]_fdp.exe</title>", page.body)
         assert not {"\u202e", "\u2066"} & set(unescape(page.body))
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("code", ERRORS)
+def test_no_error_speaks_to_developers(code: str, lang: str) -> None:
+    body = unescape(pages.problem_page(Problem(code), "req-EXAMPLE", lang).body)
+    main = body.partition("<main>")[2].partition("<footer>")[0]
+    assert re.search(r"<h1>.{2,}</h1>\s*<p>.{6,}</p>", main)
+    assert not TECHNICAL.search(main), main
+    assert f"<footer>{ERRORS[code].status} {code} · req-EXAMPLE</footer>" in body
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_neither_does_any_other_word_of_the_pages(lang: str) -> None:
+    for words in (SHARE[lang], UPLOAD[lang]):
+        for word in words.values():
+            assert not TECHNICAL.search(word), word
+
+
+@pytest.mark.parametrize("words", [SHARE, UPLOAD, PROBLEMS], ids=["share", "upload", "problem"])
+def test_both_languages_have_the_same_words(words: dict[str, dict[str, object]]) -> None:
+    assert list(words["en"]) == list(words["zh"])
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_link_that_needs_a_key_says_what_to_ask_the_sender_for(lang: str) -> None:
+    body = pages.problem_page(Problem("unauthorized"), "req-EXAMPLE", lang).body
+    assert (
+        "Ask the sender for a share link to this file" if lang == "en" else "请向发送者索取此文件的分享链接"
+    ) in body
+
+
+OFFICE = "application/vnd.openxmlformats-officedocument"
+BINARY = "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "english", "chinese", "icon"),
+    [
+        ("q3.xlsx", f"{OFFICE}.spreadsheetml.sheet", "Excel workbook", "Excel 工作簿", "table"),
+        ("q3", "application/vnd.ms-excel", "Excel workbook", "Excel 工作簿", "table"),
+        ("q3.docx", f"{OFFICE}.wordprocessingml.document", "Word document", "Word 文档", "text"),
+        ("Q3.DOC", BINARY, "Word document", "Word 文档", "text"),
+        ("q3.pptx", "", "PowerPoint presentation", "PowerPoint 演示文稿", "slides"),
+        ("q3.pdf", "application/pdf", "PDF document", "PDF 文档", "text"),
+        ("all.zip", "application/zip", "ZIP archive", "ZIP 压缩包", "archive"),
+        ("photo.JPG", "image/jpeg", "Image", "图片", "image"),
+        ("photo", "IMAGE/PNG", "Image", "图片", "image"),
+        ("clip.mp4", "video/mp4", "Video", "视频", "video"),
+        ("talk.mp3", "audio/mpeg", "Audio", "音频", "audio"),
+        ("a.txt", "text/plain; charset=utf-8", "Text", "文本", "text"),
+        ("plan.dwg", BINARY, "DWG file", "DWG 文件", "file"),
+        # What the name says is what the reader's machine does with it.
+        ("invoice.pdf.exe", "application/pdf", "Program", "程序", "program"),
+    ],
+)
+def test_a_type_is_called_as_people_know_it(name: str, media_type: str, english: str, chinese: str, icon: str) -> None:
+    kind = file_type(name, media_type)
+    assert kind is not None
+    assert (kind.en, kind.zh, kind.icon) == (english, chinese, icon)
+    for lang, word in (("en", english), ("zh", chinese)):
+        body = share_page(name, media_type, lang).body
+        assert f"<dd>{word}</dd>" in body
+        assert '<svg class="icon"' in body
+        assert not media_type or media_type not in body
+
+
+@pytest.mark.parametrize("name", ["README", "v1.2 final", ".profile", "2026.07", "data.", "a.季度", "x." + "y" * 9])
+def test_a_type_that_nothing_says_is_left_out(name: str) -> None:
+    assert file_type(name, BINARY) is None
+    assert "<dt>Type</dt>" not in share_page(name, BINARY).body
+
+
+@pytest.mark.parametrize(
+    ("accepted", "word"), [("image/", "Image"), ("application/pdf", "PDF document"), ("text/csv", "Table (CSV)")]
+)
+def test_accepted_types_have_the_same_names(accepted: str, word: str) -> None:
+    kind = media_file_type(accepted)
+    assert kind is not None
+    assert kind.en == word
+    body = upload_page("inbox", accepted).body
+    assert f"<dd>{word}</dd>" in body
+    assert '<svg class="icon"' in body
+
+
+def test_an_upload_page_for_any_type_has_no_type() -> None:
+    assert '<svg class="icon"' not in upload_page("inbox").body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from handler.errors import Problem
 from handler.paths import check_path, covers, path_fault, read_path
-from tests.handler.client import ask, invoke, make_config, mount
+from tests.handler.client import ask, event, invoke, make_config, mount
 
 ROOT = make_config(
     """
@@ -267,7 +268,25 @@ def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
     else:
         with pytest.raises(Problem) as error:
             check_path(path)
-        assert (error.value.code, error.value.sentence) == ("bad_path", f"Invalid path: {fault}.")
+        assert error.value.code == "bad_path"
+        assert error.value.sentence == f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
+
+
+@pytest.mark.parametrize("path", ["reports/q3.pdf", "/a//b", "/a/../b", "/a\n", "/a\ud800", "/" + "a" * 1024])
+def test_a_bad_path_in_json_is_never_advised_to_be_encoded(path: str) -> None:
+    """Percent-encoding a path in JSON would return a link to another key."""
+    body = json.dumps({"links": [{"path": path}]})
+    request = event("/-/sign", "POST", {}, {"Content-Type": "application/json"}, body=body, isBase64Encoded=False)
+    response = invoke(json.dumps(request), config=ROOT)
+    problem = response.json["links"][0]["error"]
+    assert problem["code"] == "bad_path"
+    assert "not percent-encoded" in problem["detail"]
+    assert "Percent-encode" not in problem["detail"]
+
+
+@pytest.mark.parametrize("raw", ["/a%2", "/a%FFb"])
+def test_a_bad_path_in_a_url_is_advised_to_be_encoded(raw: str) -> None:
+    assert "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
 
 
 @given(st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map("".join))

@@ -105,14 +105,14 @@ def test_every_error_is_a_problem_document(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=str)
-def test_a_page_has_the_same_facts_as_the_problem_document(case: Case) -> None:
+def test_a_page_has_the_codes_of_the_problem_but_not_its_advice_for_programs(case: Case) -> None:
     problem, page = case.ask(), case.ask(**HTML)
     assert page.status == case.status
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.body.startswith("<!doctype html>")
-    for fact in (str(case.status), problem.json["detail"], case.code, "req-EXAMPLE"):
-        assert fact
-        assert fact in unescape(page.body)
+    for fact in (str(case.status), str(case.code), "req-EXAMPLE"):
+        assert fact in page.body
+    assert problem.json["detail"] not in unescape(page.body)
     assert problem.headers.get("Allow") == page.headers.get("Allow")
 
 
@@ -159,7 +159,7 @@ def test_what_a_client_sends_never_becomes_markup() -> None:
     assert page.status == 400
     assert "<script" not in page.body
     assert "<i>" not in page.body
-    assert "&lt;script&gt;" in page.body
+    assert "&lt;i&gt;r&lt;/i&gt;" in page.body
 
 
 # --- what does not exist ------------------------------------------------------------------------------------------
@@ -291,8 +291,6 @@ def test_an_upload_to_the_path_of_an_object_is_a_405_that_names_the_route_for_it
         assert (response.status, response.code) == (405, "method_not_allowed")
         assert route in response.json["detail"]
         assert response.headers["Allow"] in response.json["detail"]
-    page = ask(method=method, headers=HTML, config=mount(methods=["PUT", "POST"], max_size="1MB"))
-    assert route in page.body
     for response in (ask(method=method), ask("/-/health", "PUT"), ask(method="DELETE", config=mount())):
         assert response.status == 405
         assert "/-/sign" not in response.body

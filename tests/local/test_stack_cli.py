@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.local.programs import started
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "functions"
 SECONDS = 30
@@ -54,6 +56,31 @@ def first_line(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
     document: dict[str, str] = json.loads(process.stdout.readline())
     return document
+
+
+S_YAML = """
+resources:
+  f:
+    component: fc3
+    props:
+      functionName: f
+      region: cn-hangzhou
+      runtime: python3.10
+      handler: {handler}
+      code: {code}
+      triggers:
+        - triggerName: web
+          triggerType: http
+          triggerConfig: {{authType: anonymous, methods: [GET]}}
+"""
+
+
+def project(folder: Path) -> None:
+    """A copy of the project for a program that runs in it."""
+    for name in ("handler", "signer"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("s.yaml", "links.toml"):
+        (folder / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
 
 
 def hanging_config(folder: Path) -> Path:
@@ -92,6 +119,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             "access_key_id",
             "access_key_secret",
             "security_token",
+            "samples",
         ]
         assert (line["bucket"], line["region"]) == ("examplebucket", "cn-hangzhou")
         assert requests.get(line["http"] + "/-/health", timeout=20).status_code == 200
@@ -100,7 +128,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
         out, error = process.communicate()
     assert out == ""
     assert process.returncode == 0
-    audit = [json.loads(line) for line in error.splitlines()]
+    audit = [entry for entry in map(json.loads, error.splitlines()) if "event" not in entry]
     assert [entry["path"] for entry in audit] == ["/-/health"]
 
 
@@ -114,24 +142,67 @@ def test_both_listen_on_the_loopback_only() -> None:
                 other.connect(("127.0.0.2", address.port or 0))
 
 
-def test_the_banner_has_a_command_that_works_and_no_secret(tmp_path: Path) -> None:
-    with local("--root", str(tmp_path / "samples")) as process:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while not lines or "Ctrl-C" not in lines[-1]:
-            lines.append(process.stdout.readline())
-        banner = "".join(lines)
-        command = re.search(r"curl -L (\S+)", banner)
-        assert command
-        assert requests.get(command[1], timeout=20).text.startswith("A private object")
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate()
-    assert process.returncode == 0
-    assert "Traceback" not in error
+def test_json_names_the_samples_and_null_for_those_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
+    with local("--json") as process:
+        line = first_line(process)
+        made: dict[str, str] = line["samples"]  # type: ignore[assignment]
+        assert list(made) == ["object", "share_page", "upload_page", "api_key"]
+        assert requests.get(made["share_page"], headers={"Accept": "text/html"}, timeout=20).status_code == 200
+    (tmp_path / "s.yaml").write_text(S_YAML.format(handler="shown.event_of", code=FUNCTIONS))
+    with local("--json", "--config", str(tmp_path / "s.yaml")) as process:
+        line = first_line(process)
+        assert set(line["samples"].values()) == {None}  # type: ignore[attr-defined]
+
+
+def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: Path) -> None:
+    with started("--root", str(tmp_path / "samples")) as program:
+        program.wait_for("API key")
+        rows = dict(re.findall(r"^  (\S+(?: \S+)*)  +(\S.*)$", program.output, re.MULTILINE))
+        assert list(rows)[-4:] == ["object", "share page", "upload page", "API key"]
+        assert requests.get(rows["object"], timeout=20).text.startswith("A private object")
+        for page in ("share page", "upload page"):
+            assert requests.get(rows[page], headers={"Accept": "text/html"}, timeout=20).status_code == 200
+        assert rows["API key"].startswith("fcp_")
+        banner = program.output
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 0
+    assert "Traceback" not in program.output
     assert "development" in banner
     assert "127.0.0.1" in banner
     assert "STS." not in banner
     assert (tmp_path / "samples" / "examplebucket").is_dir()
+
+
+def test_a_change_of_links_toml_is_announced_with_what_there_is_to_try_now(tmp_path: Path) -> None:
+    project(tmp_path)
+    links = tmp_path / "links.toml"
+    whole = links.read_text()
+    links.write_text(whole.replace('max_share   = "30d"', ""))
+    with started(folder=tmp_path) as program:
+        assert 'none: add max_share = "30d" to a mount with GET' in program.wait_for("share page")
+        program.wait_for("API key")
+        links.write_text(whole + "[[mounts]]\n")
+        sentence = program.wait_for("links.toml changed")
+        assert "unknown key 'mounts' (did you mean 'mount'?)" in sentence
+        links.write_text(whole)
+        program.wait_for("links.toml changed and was read again.")
+        address = program.wait_for("share page").split()[-1]
+        assert requests.get(address, headers={"Accept": "text/html"}, timeout=20).status_code == 200
+
+
+def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "samples/examplebucket/exampledir"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("at the start")
+    (tmp_path / "samples/other").mkdir()
+    with started("--root", str(tmp_path / "samples")) as program:
+        program.wait_for("other is not a bucket of links.toml")
+        program.wait_for("a.txt was taken in")
+        program.wait_for("API key")
+        (folder / "b.txt").write_text("while it runs")
+        program.wait_for("b.txt was taken in")
+        for name, content in (("a.txt", "at the start"), ("b.txt", "while it runs")):
+            assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
@@ -177,6 +248,101 @@ def test_a_missing_or_invalid_config_is_reported_on_one_line(
     assert error.startswith("python -m local: ")
     assert sentence in error
     assert error.count("\n") == 1
+
+
+MISTAKES = {
+    "a key of links.toml": ("links.toml", "access", "acess", "unknown key 'acess' (did you mean 'access'?)"),
+    "the syntax of links.toml": ("links.toml", "[[sink]]", "[[sink]", "links.toml is not valid TOML"),
+    "a handler": ("s.yaml", "handler.on_http", "handler.on_htp", "Did you mean handler.on_http?"),
+    "the handler of events": ("s.yaml", "handler.on_event", "handler.on_evnt", "Did you mean handler.on_event?"),
+    "the module of a handler": ("s.yaml", "handler.on_http", "handlr.on_http", "Correct the handler 'handlr.on_http'"),
+    "an initializer": ("s.yaml", "handler.on_initialize", "handler.on_init", "Handler 'handler.on_init' not found"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize(("module", "status"), [("local", 2), ("local.demo", 1)])
+def test_a_mistake_is_one_sentence(mistake: str, module: str, status: int, tmp_path: Path) -> None:
+    name, right, wrong, sentence = MISTAKES[mistake]
+    project(tmp_path)
+    content = (tmp_path / name).read_text("utf-8")
+    assert right in content
+    (tmp_path / name).write_text(content.replace(right, wrong), "utf-8")
+    with started(folder=tmp_path, module=module, ports=module == "local") as program:
+        assert program.end() == status
+    [line] = program.lines
+    assert sentence in line
+
+
+def test_a_demonstration_outside_of_the_project_is_one_sentence(tmp_path: Path) -> None:
+    with started(folder=tmp_path, module="local.demo", ports=False) as program:
+        assert program.end() == 1
+    assert program.lines == [
+        "make demo: links.toml cannot be read (No such file or directory). Run this in the folder of the project.\n"
+    ]
+
+
+# Ctrl-C
+
+BLOCKING = """
+import os
+with open(os.environ["FIFO"], "w") as fifo:
+    fifo.write("x")
+while True:
+    os.read(os.open(os.environ["FIFO"] + "2", os.O_RDONLY), 1)
+"""
+
+
+@pytest.mark.parametrize("module", ["local", "local.demo"])
+def test_ctrl_c_during_the_imports_leaves_no_traceback(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("fifo", "fifo2"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "flask.py").write_text(BLOCKING)
+    monkeypatch.setenv("FIFO", str(tmp_path / "fifo"))
+    with started(folder=tmp_path, module=module, ports=False) as program:
+        assert (tmp_path / "fifo").read_text() == "x"
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == -signal.SIGINT
+    assert program.output == ""
+
+
+def test_ctrl_c_while_a_function_starts_leaves_no_traceback(tmp_path: Path) -> None:
+    for name in ("fifo", "fifo2"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    config = S_YAML.format(handler="blocking.on_http", code=".")
+    environment = f"      environmentVariables: {{FIFO: {tmp_path / 'fifo'}}}\n      triggers:"
+    (tmp_path / "s.yaml").write_text(config.replace("      triggers:", environment))
+    with started(folder=tmp_path) as program:
+        assert (tmp_path / "fifo").read_text() == "x"
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 0
+    assert program.output == ""
+
+
+def test_ctrl_c_during_a_single_invocation_leaves_no_traceback(tmp_path: Path) -> None:
+    for name in ("fifo", "fifo2"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    config = S_YAML.format(handler="blocking.on_http", code=".")
+    environment = f"      environmentVariables: {{FIFO: {tmp_path / 'fifo'}}}\n      triggers:"
+    (tmp_path / "s.yaml").write_text(config.replace("      triggers:", environment))
+    (tmp_path / "event").write_text("{}")
+    with started("invoke", "f", "--event", "event", folder=tmp_path, ports=False) as program:
+        assert (tmp_path / "fifo").read_text() == "x"
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+    assert program.output == ""
+
+
+def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
+    with started(module="local.demo", ports=False) as program:
+        program.wait_for("A program uploads a file")
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+    assert "Traceback" not in program.output
 
 
 def test_an_invalid_port_is_refused() -> None:

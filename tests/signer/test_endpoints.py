@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from signer import Endpoint, InvalidEndpoint, verify
+from signer import Endpoint, InvalidEndpoint, explain, verify
+from signer.regions import KNOWN_REGIONS, closest_region
 from tests.signer.sdks import signature
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, LinkRequest, buckets, link_requests, regions, sign
 
@@ -162,6 +166,90 @@ def test_the_name_of_an_endpoint_is_refused_with_the_region_in_it() -> None:
 def test_an_address_must_be_only_scheme_and_host(make: type[Endpoint], address: str) -> None:
     with pytest.raises(InvalidEndpoint, match="expected only scheme and host"):
         make(address, REGION)  # type: ignore[call-arg]
+
+
+def test_a_host_of_oss_is_the_endpoint_of_its_region() -> None:
+    for url, endpoint in (
+        ("https://oss-cn-hangzhou.aliyuncs.com", Endpoint.public(REGION)),
+        ("http://OSS-cn-hangzhou.aliyuncs.com/", Endpoint.public(REGION)._replace(scheme="http")),
+        ("https://oss-cn-hangzhou-internal.aliyuncs.com", Endpoint.internal(REGION)),
+        ("https://oss-accelerate.aliyuncs.com", Endpoint.accelerate(REGION)),
+        ("https://oss-accelerate-overseas.aliyuncs.com", Endpoint.accelerate(REGION, overseas=True)),
+        ("https://cn-hangzhou.oss.aliyuncs.com", Endpoint.dual_stack(REGION)),
+    ):
+        assert Endpoint.custom_domain(url, REGION) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("oss-cn-hzfinance.aliyuncs.com", "cn-hangzhou-finance"),
+        ("oss-cn-hzjbp-a-internal.aliyuncs.com", "cn-hangzhou-finance"),
+        ("oss-cn-szfinance.aliyuncs.com", "cn-shenzhen-finance-1"),
+        ("oss-cn-shanghai-finance-1-pub.aliyuncs.com", "cn-shanghai-finance-1"),
+    ],
+)
+def test_a_host_of_the_finance_cloud_is_signed_for_the_id_of_its_region(host: str, region: str) -> None:
+    assert Endpoint.custom_domain(f"https://{host}", region).host(BUCKET) == f"{BUCKET}.{host}"
+    with pytest.raises(InvalidEndpoint, match=region):
+        Endpoint.custom_domain(f"https://{host}", REGION)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://oss-us-west-1.aliyuncs.com",
+        "https://oss-us-west-1-internal.aliyuncs.com",
+        "https://us-west-1.oss.aliyuncs.com:443",
+        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
+        "https://examplebucket.oss-accelerate.aliyuncs.com",
+    ],
+)
+def test_a_host_of_oss_in_another_region_or_with_a_bucket_is_refused(url: str) -> None:
+    with pytest.raises(InvalidEndpoint, match=r"aliyuncs\.com"):
+        Endpoint.custom_domain(url, REGION)
+
+
+@pytest.mark.parametrize("host", ["oss-cn-hangzhou", "oss-cn-hangzhou-internal", "oss-accelerate", "cn-hangzhou.oss"])
+def test_a_host_of_oss_is_never_path_style(host: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="OSS refuses a bucket in the path"):
+        Endpoint.path_style(f"https://{host}.aliyuncs.com", REGION)
+
+
+@pytest.mark.parametrize("region", ["cn-hangzhou-internal", "accelerate", "accelerate-overseas"])
+def test_the_name_of_another_endpoint_is_not_a_region(region: str) -> None:
+    with pytest.raises(InvalidEndpoint, match="name of an endpoint"):
+        Endpoint.public(region)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["https://", "http://"]),
+    st.sampled_from(["{}", "oss-{}.aliyuncs.com", "oss-{}-internal.aliyuncs.com", "{}.oss.aliyuncs.com"]),
+    st.one_of(regions, st.sampled_from(["accelerate", "accelerate-overseas", "cn-hangzhou-internal", "127.0.0.1"])),
+    regions,
+    st.sampled_from([Endpoint.custom_domain, Endpoint.path_style]),
+)
+def test_no_address_is_signed_that_explain_calls_broken(
+    scheme: str, host: str, name: str, region: str, make: Callable[[str, str], Endpoint]
+) -> None:
+    try:
+        endpoint = make(scheme + host.format(name), region)
+    except InvalidEndpoint:
+        return
+    bucket = BUCKET if endpoint.addressing == "custom" else None
+    found = explain(sign(endpoint=endpoint).url, now=NOW, bucket=bucket, inside=True)
+    assert [finding.code for finding in found.findings] == []
+
+
+def test_a_misspelt_region_is_told_from_a_new_one() -> None:
+    assert closest_region("cn-hangzou") == closest_region("cn-hangzuo") == "cn-hangzhou"
+    assert closest_region("cn-shangai") == "cn-shanghai"
+    assert closest_region("ap-southeast1") == "ap-southeast-1"
+    assert closest_region("xcn-hangzou") == "cn-hangzhou"
+    assert closest_region("xcn-hangzu") is None
+    assert closest_region("moon-base-9") is None
+    assert {closest_region(region) for region in KNOWN_REGIONS} == set(KNOWN_REGIONS)
 
 
 @settings(max_examples=50, deadline=None)

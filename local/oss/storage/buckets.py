@@ -43,7 +43,10 @@ class Buckets:
         return Bucket(self._root / name)
 
     def create(self, name: str, created: float) -> Bucket:
-        """Raises `BucketExists`, and `ValueError` for an invalid name."""
+        """Raises `BucketExists`, and `ValueError` for an invalid name.
+
+        A folder of that name without a bucket becomes one; its files stay, and do not count as objects.
+        """
         if not _NAME.fullmatch(name):
             raise ValueError(f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -.")
         draft = self._root / f".{secrets.token_hex(8)}"
@@ -51,12 +54,19 @@ class Buckets:
             (draft / folder).mkdir(parents=True)
         settings = {"created": created, "versioning": "", "cors": None}
         (draft / "bucket.json").write_text(json.dumps(settings))
+        target = self._root / name
         try:
-            os.rename(draft, self._root / name)
+            os.rename(draft, target)
         except OSError:
-            shutil.rmtree(draft)
-            raise BucketExists(name) from None
-        return Bucket(self._root / name)
+            try:
+                if not target.is_dir() or (target / "bucket.json").exists():
+                    raise BucketExists(name) from None
+                # The settings come last: they make the folder a bucket.
+                for folder in ("objects", "versions", "uploads", "drafts", "bucket.json"):
+                    os.rename(draft / folder, target / folder)
+            finally:
+                shutil.rmtree(draft)
+        return Bucket(target)
 
     def delete(self, bucket: Bucket) -> None:
         """Raises `BucketNotEmpty`."""

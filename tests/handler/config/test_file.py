@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,11 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
     assert mount is not None
     assert mount.target == Location("examplebucket", "exampledir/")
     assert ask("/exampledir/a.txt", config=loaded).key == "exampledir/a.txt"
+    inbox = loaded.mount("/inbox/a.txt")
+    assert inbox is not None
+    assert (inbox.access, inbox.methods) == ("authenticated", ("POST",))
+    assert inbox.max_size is not None
+    assert inbox.max_share is not None
 
 
 def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
@@ -89,7 +96,7 @@ def test_a_misspelt_top_level_key_is_refused_by_name(name: str) -> None:
     sentence = refusal(document(**{name: "1h"}))
     assert sentence.startswith("top level: ")
     assert repr(name) in sentence
-    assert all(known in sentence for known in TOP_KEYS)
+    assert "did you mean" in sentence or all(known in sentence for known in TOP_KEYS)
 
 
 @given(misspelt(list(MOUNT_KEYS)).filter(lambda name: name not in MOUNT_KEYS))
@@ -166,3 +173,27 @@ def test_a_dollar_sign_alone_is_kept() -> None:
 
 def test_variables_in_the_names_of_keys_are_not_replaced() -> None:
     assert "${A}" in refusal(document(**{"${A}": "1h"}), {"A": "credential_life"})
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (document({**A_MOUNT, "acess": "anonymous"}), "unknown key 'acess' (did you mean 'access'?)"),
+        (document({**A_MOUNT, "maxshare": "7d"}), "unknown key 'maxshare' (did you mean 'max_share'?)"),
+        (document(mounts=[]), "top level: unknown key 'mounts' (did you mean 'mount'?)"),
+        (document(Public_URL="x"), "unknown key 'Public_URL' (did you mean 'public_url'?)"),
+        (document(sinks=[]), "unknown key 'sinks' (did you mean 'sink'?)"),
+    ],
+)
+def test_a_mistyped_key_is_answered_with_the_key_that_was_meant(table: Mapping[str, Any], sentence: str) -> None:
+    assert sentence in refusal(table)
+
+
+def test_a_key_that_resembles_no_other_is_answered_with_all_keys() -> None:
+    assert "unknown key 'zzzz' (known: region, " in refusal(document(zzzz=1))
+
+
+@pytest.mark.parametrize(("name", "table"), [("public_url", {"public_url": "x"}), ("state", {"state": "x"})])
+def test_a_key_of_the_top_level_in_a_table_is_told_where_it_belongs(name: str, table: Mapping[str, Any]) -> None:
+    sentence = refusal(document({**A_MOUNT, **table}))
+    assert f"unknown key '{name}' (it belongs at the top of the file, above the first [[mount]])" in sentence

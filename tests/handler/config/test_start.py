@@ -179,3 +179,40 @@ def test_any_other_address_stops_the_function(address: str) -> None:
     with pytest.raises(InvalidConfig) as raised:
         with_oss(address)
     assert "LINK_OSS_ENDPOINT" in raised.value.sentence
+
+
+# --- the address of a local service -------------------------------------------------------------------------------
+
+
+def with_address(address: str, **top: str) -> Config:
+    return read(document(**top), {"LINK_PUBLIC_URL": address})
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"])
+def test_a_local_address_stands_in_for_the_public_url(address: str) -> None:
+    assert with_address(address).public_url == address
+    assert with_address(address, public_url="https://links.example.com").public_url == address
+
+
+def test_without_a_local_address_the_public_url_is_that_of_the_file() -> None:
+    assert with_address("").public_url is None
+    assert with_address("", public_url="https://links.example.com").public_url == "https://links.example.com"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://links.example.com", "http://10.0.0.1:9000", "http://127.0.0.1.example.com"]
+)
+def test_another_address_than_a_loopback_one_is_refused(address: str) -> None:
+    with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL must be a loopback address"):
+        with_address(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://127.0.0.1:9000/", "x"])
+def test_a_local_address_is_an_origin(address: str) -> None:
+    with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL"):
+        with_address(address)
+
+
+def test_an_invalid_public_url_is_refused_also_where_a_local_address_stands_in_for_it() -> None:
+    with pytest.raises(InvalidConfig, match="public_url must be an https origin"):
+        with_address("http://127.0.0.1:9000", public_url="http://links.example.com")

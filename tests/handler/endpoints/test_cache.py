@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler import oss
 from handler.config import Config, InvalidConfig
 from tests.handler.client import KEYS, OTHER_KEYS, Answered, ask, context, mount
 from tests.handler.share_fixtures import MAKER, share_service
@@ -87,6 +88,15 @@ def test_json_and_errors_are_not_cacheable() -> None:
         ask(method="POST"),
     ):
         assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_with_check_browsers_come_back_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached redirect would lead to OSS's XML after the object is deleted."""
+    monkeypatch.setattr(oss, "head_object", lambda *args: None)
+    checked = mount(expires="15m", max_expires="1h", cache="5m", check=True)
+    first, second = (ask("/exampledir/a.txt", config=checked, now=START + seconds) for seconds in (0, 60))
+    assert first.headers["Cache-Control"] == "no-store"
+    assert first.headers["Location"] == second.headers["Location"]
 
 
 def test_without_a_window_nothing_is_cacheable() -> None:

@@ -52,8 +52,8 @@ def uses(service: ShareService, url: str) -> int:
 
 
 class TestPlain:
-    def test_a_person_is_redirected(self, plain: ShareService) -> None:
-        response = plain.open(plain.create_share(), headers=HTML)
+    def test_a_person_is_redirected(self, service: ShareService) -> None:
+        response = service.open(service.create_share(), headers=HTML)
         assert response.status == 302
         assert response.signs("GET")
         assert response.query == {}
@@ -89,7 +89,7 @@ class TestPlain:
         assert plain.open(plain.create_share(), "OPTIONS").status == 204
 
     def test_a_post_is_redirected_too(self, plain: ShareService) -> None:
-        response = plain.open(plain.create_share(), "POST", {**FORM, **HTML})
+        response = plain.open(plain.create_share(), "POST", FORM)
         assert response.status == 303
         assert verify("GET", response.headers["Location"], credentials=KEYS, now=NOW).ok
         assert plain.open(plain.create_share(), "POST", JSON).signs()
@@ -112,6 +112,35 @@ class TestPlain:
     def test_without_a_share_post_is_not_allowed(self, plain: ShareService) -> None:
         response = plain.request("/open/a.txt", "POST")
         assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+class TestMissingObject:
+    """A browser reads a page of this service instead of OSS's XML."""
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    @pytest.mark.parametrize("params", [{}, {"page": True}, {"revocable": True}, {"max_uses": 1}], ids=str)
+    def test_a_browser_gets_a_page(self, service: ShareService, params: dict[str, Any], method: str) -> None:
+        url = service.create_share(path="/reports/none.pdf", **params)
+        headers = {**HTML, **(FORM if method == "POST" else {})}
+        for response in (service.open(url, method, headers), service.open(url, method, headers, format="redirect")):
+            assert response.status == 404
+            assert "<h1>File not found</h1>" in response.body
+            assert "Location" not in response.headers
+
+    def test_a_program_reads_the_code(self, service: ShareService) -> None:
+        url = service.create_share(path="/checked/none.pdf")
+        response = service.open(url, headers=JSON)
+        assert (response.status, response.code) == (404, "no_such_object")
+
+    def test_a_browser_costs_one_request_to_oss_and_a_program_none(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = service.create_share()
+        requests = watch_requests(monkeypatch)
+        assert service.open(url).status == 302
+        assert requests == []
+        assert service.open(url, headers=HTML).status == 302
+        assert requests == ["reports/q3.pdf"]
 
 
 class TestLimited:
@@ -319,10 +348,19 @@ class TestErrorsCostNoUse:
         url = service.create_share(path="/checked/none.pdf", max_uses=1)
         for _ in range(2):
             response = service.use(url)
-            assert (response.status, response.code) == (404, "not_found")
+            assert (response.status, response.code) == (404, "no_such_object")
         assert uses(service, url) == 0
         service.put("checked/none.pdf")
         assert service.use(url).status == 303
+
+    def test_an_object_that_was_deleted_after_a_browser_opened_the_page(self, service: ShareService) -> None:
+        url = service.create_share(max_uses=1)
+        nonce = nonce_of(service.open(url, headers=HTML))
+        service.delete("reports/q3.pdf")
+        assert service.use(url, nonce, accept=HTML["Accept"]).status == 404
+        assert uses(service, url) == 0
+        service.put("reports/q3.pdf")
+        assert service.use(url, nonce, accept=HTML["Accept"]).status == 303
 
     def test_a_share_that_is_modified_or_expired_or_misused(self, service: ShareService) -> None:
         url = service.create_share(max_uses=1, expires="1h")

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from handler import state
+from handler import oss, state
 from handler.config import Location
+from handler.shares import records
 from tests.handler.client import NOW
-from tests.handler.keys_fixtures import BUCKET, api, issuer
+from tests.handler.keys_fixtures import BUCKET, api, issuer, watch_requests
 from tests.handler.keys_fixtures import token as jwt
 from tests.handler.share_fixtures import (
     DAY,
@@ -352,6 +353,59 @@ def test_an_anonymous_mount_is_shared_as_well(plain: ShareService) -> None:
     assert response.key == "open/a.txt"
 
 
+class TestMissingObject:
+    def test_a_share_of_a_missing_object_is_refused_and_leaves_nothing(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(records, "save", lambda *args: pytest.fail("a record was saved"))
+        for params in ({}, {"page": True}, {"max_uses": 1}, {"revocable": True}, {"path": "/checked/none.pdf"}):
+            response = service.request_share(**params, allow_missing=False)
+            assert (response.status, response.code) == (404, "no_such_object")
+            assert '"allow_missing": true' in response.json["detail"]
+
+    def test_it_is_allowed_for_those_who_upload_later(self, service: ShareService) -> None:
+        response = service.request_share(allow_missing=True)
+        assert response.status == 201
+        service.put("reports/q3.pdf")
+        assert service.open(response.json["url"], headers={"Accept": "text/html"}).status == 302
+
+    def test_checking_costs_one_head_and_allowing_a_missing_object_none(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service.put("reports/q3.pdf")
+        requests = watch_requests(monkeypatch)
+        for unset in (False, None):
+            assert service.request_share(allow_missing=unset).status == 201
+            assert requests == ["reports/q3.pdf"]
+            requests.clear()
+        assert service.request_share(allow_missing=True).status == 201
+        assert requests == []
+
+    def test_an_object_in_cold_storage_can_be_shared(self, service: ShareService) -> None:
+        assert service.oss is not None
+        headers = {"Content-Type": "application/pdf", "x-oss-storage-class": "Archive"}
+        location = Location(BUCKET, "reports/cold.pdf")
+        assert service.oss.store.request("PUT", location, headers=headers, body=b"cold").ok
+        assert service.request_share(path="/reports/cold.pdf", allow_missing=False).status == 201
+
+    def test_a_path_that_was_percent_encoded_is_pointed_out(self, service: ShareService) -> None:
+        service.put("reports/a b.pdf")
+        response = service.request_share(path="/reports/a%20b.pdf", allow_missing=False)
+        assert (response.code, "JSON does not percent-encode" in response.json["detail"]) == ("no_such_object", True)
+
+    def test_only_who_may_share_a_path_learns_whether_it_exists(self, service: ShareService) -> None:
+        for key, code in ((OTHER, "not_found"), (READER, "share_not_allowed")):
+            assert service.request_share(key=key, allow_missing=False).code == code
+
+    def test_without_oss_the_share_is_not_made(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: object, **options: object) -> None:
+            raise oss.OssUnavailable("OSS cannot be reached.")
+
+        monkeypatch.setattr(oss.OssClient, "request", fail)
+        response = service.request_share(allow_missing=False)
+        assert (response.status, response.code) == (503, "oss_unavailable")
+
+
 class TestAddress:
     """A share begins with `public_url`, else with the domain that the platform names, never with that of a header."""
 
@@ -375,7 +429,7 @@ class TestAddress:
             "Referer": f"https://{evil}/",
         }
         for service in (plain, plain.with_config(public_url=None)):
-            body = '{"path": "/reports/q3.pdf"}'
+            body = '{"path": "/reports/q3.pdf", "allow_missing": true}'
             response = service.request("/-/shares", "POST", headers=headers, body=body, domain="d.fcapp.run", key=MAKER)
             assert response.status == 201
             assert evil not in response.body + str(response.headers)

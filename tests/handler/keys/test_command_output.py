@@ -84,8 +84,9 @@ def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
 
 def test_a_key_is_removed_again_if_its_printing_is_interrupted(existing: KeysCli) -> None:
     before = existing.document
-    with patch("handler.keys.__main__.write_lines", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-        existing.run(*ADD)
+    with patch("handler.keys.__main__.write_lines", side_effect=KeyboardInterrupt):
+        result = existing.run(*ADD)
+    assert (result.status, result.err) == (1, "python -m handler.keys: Interrupted.\n")
     assert existing.document == before
 
 

@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import pytest
 
-from handler import startup
 from handler.config import Location
 from handler.keys import parse
 from handler.keys.__main__ import main
@@ -42,7 +41,7 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
 
 
 def test_a_links_toml_without_keys_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with patch.object(startup, "config", mount):
+    with patch("handler.keys.__main__.config", mount):
         assert main(["show"]) == 2
     assert "use --keys" in capsys.readouterr().err
 
@@ -192,3 +191,45 @@ def test_link_oss_endpoint_must_be_a_loopback_address(capsys: pytest.CaptureFixt
     with patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": "https://evil.example.com"}, clear=True):
         assert main(["--keys", str(PLACE), "show"]) == 2
     assert "loopback" in capsys.readouterr().err
+
+
+def test_links_toml_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:here.json"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    assert main(["init"]) == 0, capsys.readouterr().err
+    assert parse((tmp_path / "here.json").read_bytes()).share
+
+
+def test_where_there_is_no_links_toml_the_message_names_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "installed" / "links.toml"))
+    assert main(["show"]) == 2
+    assert f"File {tmp_path / 'links.toml'} not found" in capsys.readouterr().err
+
+
+def test_links_toml_of_the_project_is_used_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:there.json"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINK_CONFIG", raising=False)
+    monkeypatch.setattr("handler.startup.DEFAULT", str(tmp_path / "project/links.toml"))
+    assert main(["init"]) == 0, capsys.readouterr().err
+    assert (tmp_path / "project/there.json").exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_endpoint_takes_the_address_of_a_local_oss(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with local_oss(tmp_path) as oss, patch.dict(os.environ, {**ENVIRONMENT, "no_proxy": "*"}, clear=True):
+        url = oss.url.replace("127.0.0.1", host)
+        assert main(["--keys", str(PLACE), "init", "--endpoint", url]) == 0, capsys.readouterr().err
+        assert oss.get()["version"] == 1

@@ -180,6 +180,15 @@ def test_bytes_inside_a_dict_are_a_function_error() -> None:
 # How a function fails
 
 
+def log_of(handler: str) -> str:
+    """What is logged when a handler is invoked once."""
+    with tempfile.TemporaryFile() as log:
+        with running(function(handler), log=log) as runtime:
+            runtime.invoke("links", b"")
+        log.seek(0)
+        return log.read().decode()
+
+
 def test_an_exception_is_reported_with_type_message_and_stack_with_source_lines() -> None:
     failure = failure_of(function("faults.raising"))
     assert failure["errorMessage"] == "the event does not suit me"
@@ -324,6 +333,51 @@ def test_a_handler_that_does_not_load_fails_each_invocation(handler: str, kind: 
     assert failure_of(function(handler))["errorType"] == kind
 
 
+@pytest.mark.parametrize(
+    ("handler", "sentence"),
+    [
+        ("shown.event_off", "shown has no such function. Did you mean shown.event_of?"),
+        ("late.missing", "late has no such function. Correct it in s.yaml."),
+        ("missing.handler", "there is no module missing. Correct it in s.yaml."),
+        ("nodot", "Invalid handler 'nodot' (expected module.function)."),
+    ],
+)
+def test_a_mistyped_handler_is_one_sentence_in_the_log(handler: str, sentence: str) -> None:
+    assert sentence in failure_of(function(handler))["errorMessage"]
+    assert log_of(handler).splitlines() == [
+        f"local: links failed to start: {failure_of(function(handler))['errorMessage']}"
+    ]
+
+
+def test_a_module_that_fails_is_logged_with_its_traceback() -> None:
+    log = log_of("unloadable.handler")
+    assert "Traceback" in log
+    assert "local: links failed to start: " in log
+
+
+def test_after_a_renewal_every_request_has_a_new_instance(tmp_path: Path) -> None:
+    with running(function("shown.event_of")) as runtime:
+        runtime.invoke("links", b"")
+        before = runtime.processes("links")
+        runtime.renew()
+        assert runtime.processes("links") == ()
+        runtime.invoke("links", b"")
+        assert set(runtime.processes("links")).isdisjoint(before)
+
+
+def test_a_renewal_lets_a_busy_instance_finish_its_request(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with running(function("meeting.both", timeout=20)) as runtime, ThreadPoolExecutor() as threads:
+        events = [json.dumps({"fifo": str(fifo), "mode": mode}).encode() for mode in ("r", "w")]
+        first = threads.submit(runtime.invoke, "links", events[0])
+        with fifo.open("wb"):  # opens once the function reads
+            before = runtime.processes("links")
+            runtime.renew()
+        first.result()
+        assert set(runtime.processes("links")).isdisjoint(before)
+
+
 @pytest.mark.parametrize("name", ["oss", "server", "worker_of_nobody"])
 def test_a_function_cannot_import_modules_next_to_the_worker(name: str) -> None:
     assert failure_of(function(f"{name}.handler"))["errorType"] == "ModuleNotFoundError"
@@ -331,7 +385,9 @@ def test_a_function_cannot_import_modules_next_to_the_worker(name: str) -> None:
 
 def test_a_missing_code_folder_is_reported(tmp_path: Path) -> None:
     failure = failure_of(function("shown.event_of", code=tmp_path / "build"))
-    assert failure["errorMessage"] == f"The code folder {tmp_path / 'build'} does not exist. Build the function first."
+    message = f"the module 'shown' is not beside s.yaml, and the code folder {tmp_path / 'build'} does not exist."
+    assert failure["errorMessage"].startswith(message)
+    assert "Correct the handler 'shown.event_of' in s.yaml" in failure["errorMessage"]
 
 
 # Instances

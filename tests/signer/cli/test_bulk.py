@@ -24,13 +24,16 @@ import pytest
 import signer
 from local.oss import create_app
 from local.server import listen, serve
+from signer import cli
 from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from signer.cli.bulk_output import open_output
-from signer.cli.listing import ListingFailed, objects
+from signer.cli.listing import ListedObject, ListingFailed, objects
+from signer.times import rfc3339
 
 KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIStoken+/EXAMPLE==")
 BUCKET = "examplebucket"
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
+EARLIER = "They expire at the latest 1 hour after they were signed; earlier if the security token does."
 NOW = 1_732_494_588
 ODD = [
     "a.txt",
@@ -48,6 +51,7 @@ ENVIRONMENT = {
     "OSS_SESSION_TOKEN": KEYS.security_token or "",
     "OSS_REGION": "cn-hangzhou",
     "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
     "PYTHONPATH": str(Path(signer.__file__).parents[1]),
     "PYTHONIOENCODING": "utf-8",
 }
@@ -152,7 +156,7 @@ def test_an_invalid_key_is_reported_with_its_line_and_skipped() -> None:
     assert [line for line, _, _ in records(done.stdout.decode(), "csv")] == [1, 4, 6, 9]
     errors = done.stderr.decode().splitlines()
     assert [error.partition(":")[0] for error in errors[:-1]] == ["line 3", "line 5", "line 7", "line 8"]
-    assert errors[-1] == "4 links, 4 refused."
+    assert errors[-1] == f"4 links, 4 refused. {EARLIER}"
 
 
 def test_lines_without_a_bucket_say_what_to_do() -> None:
@@ -177,9 +181,28 @@ def test_a_csv_column_is_taken_by_name_or_by_number(tmp_path: Path) -> None:
 
 def test_only_the_summary_is_printed_to_a_pipe() -> None:
     done = run("--bucket", BUCKET, stdin=lines_of(2000).encode())
-    assert done.stderr == b"2000 links.\n"
+    assert done.stderr.decode() == f"2000 links. {EARLIER}\n"
     summary = run("--bucket", BUCKET, "--json", stdin=b"a\n").stderr
-    assert json.loads(summary) == {"links": 1, "refused": 0, "whole": True, "output": "-"}
+    assert json.loads(summary) == {
+        "links": 1,
+        "refused": 0,
+        "whole": True,
+        "output": "-",
+        "expires_in": 3600,
+        "may_end_early": True,
+    }
+
+
+def test_links_do_not_outlive_the_expiry_of_the_credentials_that_is_passed() -> None:
+    expiry = rfc3339(int(time.time()) + 600)
+    done = run("--bucket", BUCKET, "--format", "jsonl", "--credentials-expire-at", expiry, stdin=b"a\n")
+    assert json.loads(done.stdout)["expires_at"] == expiry
+    assert done.stderr == b"1 link.\n"
+
+
+def test_an_index_heads_its_column_with_what_it_knows() -> None:
+    page = run("--bucket", BUCKET, "--format", "html", stdin=b"a\n").stdout.decode()
+    assert '<th scope="col">Expires at the latest</th>' in page
 
 
 def test_a_terminal_shows_a_progress_bar(tmp_path: Path) -> None:
@@ -243,7 +266,7 @@ def test_an_interrupted_run_leaves_complete_records_and_says_that_it_is_incomple
     assert [line for line, _, _ in written] == list(range(1, len(written) + 1))
     assert len(written) < 1200
     assert all(signer.verify("GET", url, credentials=KEYS).ok for _, _, url in written)
-    assert errors == f"{len(written)} links; interrupted: the output is incomplete.\n"
+    assert errors == f"{len(written)} links; interrupted: the output is incomplete. {EARLIER}\n"
 
 
 def test_a_signal_is_delayed_until_the_batch_is_written(tmp_path: Path) -> None:
@@ -336,9 +359,43 @@ def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
         list(objects(BUCKET, "", credentials=wrong, endpoint=cloud))
     unreachable = signer.Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou")
     pauses: list[float] = []
-    with pytest.raises(ListingFailed, match="ConnectionError"):
-        list(objects(BUCKET, "", credentials=KEYS, endpoint=unreachable, pause=pauses.append))
+    reports: list[str] = []
+    with pytest.raises(ListingFailed, match=r"at 127\.0\.0\.1:9: Connection refused\."):
+        list(objects(BUCKET, "", credentials=KEYS, endpoint=unreachable, pause=pauses.append, report=reports.append))
     assert len(pauses) == 3
+    assert reports[0] == "127.0.0.1:9: Connection refused. Trying again (2 of 4)..."
+    assert len(reports) == 3
+
+
+def test_a_failed_list_names_host_and_reason_before_anything_is_written(cloud: signer.Endpoint, tmp_path: Path) -> None:
+    output = tmp_path / "links.csv"
+    output.write_text("precious")
+    cloud_address = f"{cloud.scheme}://{cloud.domain}"
+    for address, target, reason in (
+        ("http://127.0.0.1:9", str(output), "at 127.0.0.1:9: Connection refused."),
+        (cloud_address, str(output), f"at {cloud.domain}: NoSuchBucket"),
+        (cloud_address, "-", f"at {cloud.domain}: NoSuchBucket"),
+    ):
+        done = run("oss://missing-bucket/in/", "--endpoint", address, "--output", target)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert reason in done.stderr.decode()
+        assert done.stderr.count(b"\n") == 1
+    assert output.read_text() == "precious"
+
+
+def test_a_list_that_fails_later_says_that_the_output_is_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object, **options: object) -> Iterator[ListedObject]:
+        yield ListedObject("a.txt", 1)
+        raise ListingFailed("Cannot list oss://examplebucket/ at host: Connection refused.")
+
+    # The package's attribute `bulk` is the command, not the module.
+    monkeypatch.setattr(sys.modules["signer.cli.bulk"], "objects", broken)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    assert cli.run(["bulk", "oss://examplebucket/", "--output", str(tmp_path / "links.csv")]) == 2
+    assert "Connection refused. The output is incomplete." in capsys.readouterr().err
 
 
 def test_a_missing_source_does_not_change_the_output(tmp_path: Path) -> None:

@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 import signer
+from local.oss.authorization import mismatch
+from local.oss.errors import OssError
 from signer.cli import commands
+from signer.times import rfc3339
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
 
-KEYS = signer.Credentials("STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStoken+/EXAMPLE==")
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
-BARE = {
-    "PATH": os.environ["PATH"],
-    "PYTHONPATH": str(Path(signer.__file__).parents[1]),
-    "PYTHONIOENCODING": "utf-8",
-    "OSS_REGION": "cn-hangzhou",
-}
-ENVIRONMENT = {
-    **BARE,
-    "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
-    "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-    "OSS_SESSION_TOKEN": KEYS.security_token or "",
-}
-
-
-def run(*arguments: str, stdin: str = "", env: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "signer", *arguments],
-        input=stdin,
-        capture_output=True,
-        env=env,
-        timeout=60,
-        check=False,
-        encoding="utf-8",
-    )
 
 
 def a_link(method: str = "GET", *, now: int | None = None, **arguments: object) -> str:
@@ -57,7 +35,10 @@ def test_sign_prints_only_the_url_on_standard_output() -> None:
     (url,) = done.stdout.splitlines()
     assert signer.verify("GET", url, credentials=KEYS).ok
     assert "x-oss-expires=600&" in url
-    assert re.fullmatch(r"GET, expires [0-9-]{10} [0-9:]{8} UTC, in 10 minutes\.\n", done.stderr)
+    assert re.fullmatch(
+        r"GET, expires at the latest [0-9-]{10} [0-9:]{8} UTC, in 10 minutes; earlier if the security token does\.\n",
+        done.stderr,
+    )
 
 
 def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
@@ -151,47 +132,6 @@ def test_the_variables_of_function_compute_are_read_too() -> None:
     assert signer.verify("GET", url, credentials=KEYS).ok
 
 
-def a_config(folder: Path) -> Path:
-    path = folder / "config.json"
-    permanent = {"name": "default", "mode": "AK", "access_key_id": "LTAI5tEXAMPLE", "access_key_secret": "sEXAMPLE"}
-    temporary = {
-        "name": "job",
-        "mode": "StsToken",
-        "access_key_id": KEYS.access_key_id,
-        "access_key_secret": KEYS.access_key_secret,
-        "sts_token": KEYS.security_token,
-        "region_id": "us-west-1",
-    }
-    role = {"name": "role", "mode": "EcsRamRole", "ram_role_name": "r"}
-    path.write_text(json.dumps({"current": "default", "profiles": [permanent, temporary, role]}))
-    return path
-
-
-def test_a_profile_of_the_aliyun_cli_has_credentials_and_region(tmp_path: Path) -> None:
-    config = a_config(tmp_path)
-    env = {name: value for name, value in BARE.items() if name != "OSS_REGION"}
-    done = run("sign", "oss://examplebucket/a", "--profile", "job", "--config", str(config), env=env)
-    assert "oss-us-west-1.aliyuncs.com" in done.stdout
-    assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
-    region = run("sign", "oss://examplebucket/a", "--profile", "default", "--config", str(config), env=env)
-    assert region.returncode == 2
-    assert "--region" in region.stderr
-
-
-@pytest.mark.parametrize("name", ["role", "nobody"])
-def test_a_profile_without_a_key_is_refused(name: str, tmp_path: Path) -> None:
-    done = run("sign", "oss://examplebucket/a", "--profile", name, "--config", str(a_config(tmp_path)))
-    assert done.returncode == 2
-    assert name in done.stderr
-    assert KEYS.access_key_secret not in done.stderr
-
-
-def test_a_configuration_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "bad.json").write_text("{")
-    for path in (tmp_path / "none.json", tmp_path / "bad.json"):
-        assert run("sign", "oss://b-b/a", "--profile", "x", "--config", str(path)).returncode == 2
-
-
 def test_no_option_takes_a_secret() -> None:
     names = {name for command in commands.commands.values() for option in command.params for name in option.opts}
     assert not {name for name in names if "secret" in name and name != "--no-secret"}
@@ -255,6 +195,23 @@ def test_explain_reads_the_response_of_oss_from_a_file_or_after_the_link(tmp_pat
     for done in results:
         assert done.returncode == 1
         assert "[archived, certain]" in done.stdout
+
+
+def test_explain_with_the_response_and_the_secret_never_says_that_nothing_is_wrong() -> None:
+    url = a_link()
+    for sent, title in ((url + "&sessionid=1", "Parameters were added"), (url, "OSS knows another secret")):
+        checked = signer.verify("GET", sent, credentials=KEYS._replace(access_key_secret="otherEXAMPLE"))
+        xml = refusal(checked).xml("R", "H").decode()
+        done = run("explain", "-", stdin=f"{url}\n{xml}\n")
+        assert done.returncode == 1
+        assert f"1. {title}" in done.stdout
+        assert "signature  matches with the given secret" in done.stdout
+
+
+def refusal(checked: signer.Verification) -> OssError:
+    return mismatch(
+        checked.access_key_id, checked.provided_signature, checked.string_to_sign, checked.canonical_request
+    )
 
 
 def test_only_sign_curl_and_form_print_secrets() -> None:
@@ -329,15 +286,143 @@ def test_completion_offers_what_matches(typed: str, word: str, expected: set[str
 
 
 def test_completion_offers_profiles(tmp_path: Path) -> None:
-    words = f"fc-presign sign --config {a_config(tmp_path)} --profile "
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"profiles": [{"name": name} for name in ("default", "job", "role")]}))
+    words = f"fc-presign sign --config {config} --profile "
     env = {**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
     assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
 
 
 def test_without_click_the_message_says_what_to_install() -> None:
-    code = "import sys; sys.modules['click'] = None; from signer.__main__ import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=BARE, timeout=60, check=False
-    )
+    done = run(env=BARE, missing=("click",))
     assert done.returncode == 2
     assert "fc-presign[cli]" in done.stderr
+
+
+def test_the_version_is_printed_also_where_it_is_not_installed(tmp_path: Path) -> None:
+    assert re.fullmatch(r"fc-presign (\d+\.\d+.*|\(not installed\))\n", run("--version", env=BARE).stdout)
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text(
+        "import importlib.metadata as m\ndef version(name): raise m.PackageNotFoundError(name)\nm.version = version\n"
+    )
+    done = run("--version", env={**BARE, "PYTHONPATH": f"{tmp_path}:{BARE['PYTHONPATH']}"})
+    assert (done.returncode, done.stdout) == (0, "fc-presign (not installed)\n")
+
+
+@pytest.mark.parametrize("arguments", [(), ("sign",), ("form", "oss://examplebucket/a"), ("nothing",)])
+def test_the_usage_is_printed_once(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, env=BARE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("Usage:") == 1
+
+
+# --- regions and endpoints -----------------------------------------------------------------------------------------
+
+
+def host_of(*arguments: str, env: dict[str, str] = ENVIRONMENT) -> str:
+    return urlsplit(run("sign", "oss://examplebucket/a", *arguments, env=env).stdout).netloc
+
+
+NO_REGION = {name: value for name, value in ENVIRONMENT.items() if name != "OSS_REGION"}
+
+
+@pytest.mark.parametrize("scheme", ["", "https://", "http://"])
+@pytest.mark.parametrize("domain", ["oss-us-west-1.aliyuncs.com", "oss-us-west-1-internal.aliyuncs.com"])
+def test_an_endpoint_of_oss_is_that_of_its_region_with_the_bucket_before_it(scheme: str, domain: str) -> None:
+    done = run("sign", "oss://examplebucket/a", "--endpoint", scheme + domain + "/", env=NO_REGION)
+    url = done.stdout.strip()
+    assert urlsplit(url)[:2] == ((scheme or "https://")[:-3], f"examplebucket.{domain}")
+    assert "%2Fus-west-1%2Foss" in url
+    assert signer.explain(url, credentials=KEYS, inside=True).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--endpoint", "https://oss-us-west-1.aliyuncs.com"), ("cn-hangzhou", "oss-us-west-1.aliyuncs.com")),
+        (("--endpoint", "oss-us-west-1.aliyuncs.com", "--region", "us-east-1"), ("us-east-1", "us-west-1")),
+        (("--endpoint", "us-west-1.oss.aliyuncs.com"), ("cn-hangzhou", "us-west-1")),
+        (("--endpoint", "oss-cn-hangzhou.aliyuncs.com", "--path-style"), ("bucket in the path",)),
+        (("--endpoint", "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"), ("remove the bucket",)),
+        (("--region", "cn-hangzou"), ("did you mean cn-hangzhou?",)),
+        (("--region", "cn-hangzuo"), ("did you mean cn-hangzhou?",)),
+        (("--region", "us-west-l", "--endpoint", "accelerate"), ("did you mean us-west-1?",)),
+        (("--region", "cn-bejing", "--endpoint", "https://static.example.com"), ("did you mean cn-beijing?",)),
+        (("--region", "cn-hangzhou-internal"), ("name of an endpoint",)),
+    ],
+)
+def test_a_region_that_does_not_fit_the_endpoint_or_is_misspelt_is_refused(
+    arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    done = run("sign", "oss://examplebucket/a", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert all(word in done.stderr for word in words)
+
+
+def test_a_misspelt_endpoint_is_refused_with_the_region_that_was_meant() -> None:
+    done = run("sign", "oss://examplebucket/a", "--endpoint", "oss-cn-hangzou.aliyuncs.com", env=NO_REGION)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean cn-hangzhou?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--region", "moon-base-9"),
+        # One letter from a known region, but named twice.
+        ("--region", "us-west-7", "--endpoint", "oss-us-west-7.aliyuncs.com"),
+    ],
+)
+def test_an_unknown_region_is_signed_with_a_warning(arguments: tuple[str, ...]) -> None:
+    done = run("sign", "oss://examplebucket/a", *arguments)
+    assert done.returncode == 0
+    assert f"oss-{arguments[1]}.aliyuncs.com" in done.stdout
+    assert f"Warning: unknown region {arguments[1]!r}" in done.stderr
+
+
+def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint() -> None:
+    variables = {**NO_REGION, "ALIBABA_CLOUD_REGION_ID": "us-east-1"}
+    assert host_of(env=variables) == "examplebucket.oss-us-east-1.aliyuncs.com"
+    assert host_of(env={**variables, "OSS_REGION": "us-west-1"}) == "examplebucket.oss-us-west-1.aliyuncs.com"
+    assert host_of("--region", "eu-west-1", env=variables) == "examplebucket.oss-eu-west-1.aliyuncs.com"
+
+
+# --- what is promised of temporary credentials ---------------------------------------------------------------------
+
+
+EARLIER = "; earlier if the security token does."
+PERMANENT = {**BARE, "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "sEXAMPLE"}
+COMMANDS = [
+    ("sign", "oss://examplebucket/a"),
+    ("curl", "oss://examplebucket/a"),
+    ("form", "oss://examplebucket/a", "--max-size", "1M"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry(command: tuple[str, ...]) -> None:
+    temporary = run(*command, "--expires", "7d")
+    assert "expires at the latest" in temporary.stderr
+    assert temporary.stderr.endswith(f"in 7 days{EARLIER}\n")
+    permanent = run(*command, "--expires", "7d", env=PERMANENT)
+    assert permanent.stderr.endswith("in 7 days.\n")
+    assert "at the latest" not in permanent.stderr
+    assert json.loads(run(*command, "--json").stdout)["may_end_early"] is True
+    assert json.loads(run(*command, "--json", env=PERMANENT).stdout)["may_end_early"] is False
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_link_outlives_the_expiry_of_the_credentials_that_is_passed(command: tuple[str, ...]) -> None:
+    expiry = rfc3339(int(time.time()) + 3600)
+    output = json.loads(run(*command, "--expires", "7d", "--credentials-expire-at", expiry, "--json").stdout)
+    assert (output["expires_at"], output["may_end_early"]) == (expiry, False)
+    done = run(*command, "--expires", "7d", "--credentials-expire-at", expiry)
+    assert "at the latest" not in done.stderr
+    assert "when the credentials expire" in done.stderr
+
+
+@pytest.mark.parametrize("expiry", ["tomorrow", "2026-01-01", "2020-01-01T00:00:00Z"])
+def test_an_expiry_of_the_credentials_that_is_no_time_or_is_past_is_refused(expiry: str) -> None:
+    done = run("sign", "oss://examplebucket/a", "--credentials-expire-at", expiry)
+    assert (done.returncode, done.stdout) == (2, "")

@@ -39,12 +39,16 @@ HEADERS = (
     {"x-oss-forbid-overwrite": "true"},
     {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="},
 )
+ANOTHER_REGION = OssError(
+    403, "AccessDenied", "The bucket you are attempting to access must be addressed using the specified endpoint."
+)
 
 
 class Use(NamedTuple):
     """A link, and how it is used. `sent_method`, `sent_headers` and `sent_url` are what OSS receives, if different.
 
-    `error` is the answer of OSS where local OSS does not give it.
+    `oss_credentials` are those that OSS knows, if they are not those that signed. `error` is the answer of OSS where
+    local OSS does not give it.
     """
 
     url: str
@@ -59,10 +63,11 @@ class Use(NamedTuple):
     sent_method: str | None = None
     sent_headers: dict[str, str] | None = None
     sent_url: str | None = None
+    oss_credentials: signer.Credentials | None = None
     error: OssError | None = None
 
     def explain(self, mode: str) -> signer.Explanation:
-        """The explanation of the link alone ("bare"), with OSS's answer ("xml") or with the secret ("secret")."""
+        """The explanation of the link alone ("bare"), with OSS's answer ("xml"), with the secret, or with "both"."""
         return signer.explain(
             self.url,
             method=self.method,
@@ -70,8 +75,8 @@ class Use(NamedTuple):
             now=self.now,
             bucket=self.bucket if self.endpoint.addressing == "custom" else None,
             inside=self.inside,
-            error_xml=self.error_xml() if mode == "xml" else None,
-            credentials=self.credentials if mode == "secret" else None,
+            error_xml=self.error_xml() if mode in ("xml", "both") else None,
+            credentials=self.credentials if mode in ("secret", "both") else None,
         )
 
     def error_xml(self) -> str:
@@ -89,7 +94,7 @@ class Use(NamedTuple):
             presented.key,
             presented.query,
             {"host": presented.host, **sent},
-            credentials=self.credentials,
+            credentials=self.oss_credentials or self.credentials,
             now=self.now,
         )
         assert not checked.ok
@@ -215,14 +220,14 @@ def breakage(code: str, *modes: str) -> Callable[[Break], Break]:
 # --- damage on the way -----------------------------------------------------------------------------------------------
 
 
-@breakage("truncated", "bare", "xml", "secret")
+@breakage("truncated", "bare", "xml", "secret", "both")
 def cut_off(random: Random) -> Use:
     use = working_link(random)
     first = use.url.index("x-oss-") + 7
     return use._replace(url=use.url[: random.randint(first, len(use.url) - 1)])
 
 
-@breakage("truncated", "bare", "secret")
+@breakage("truncated", "bare", "secret", "both")
 def shortened_for_display(random: Random) -> Use:
     use = working_link(random)
     return use._replace(
@@ -230,48 +235,50 @@ def shortened_for_display(random: Random) -> Use:
     )
 
 
-@breakage("truncated", "bare", "xml", "secret")
+@breakage("truncated", "bare", "xml", "secret", "both")
 def not_quoted_in_a_shell(random: Random) -> Use:
     use = working_link(random, query={})
     return use._replace(url=use.url.partition("&")[0])
 
 
-@breakage("line_broken", "bare", "secret")
+@breakage("line_broken", "bare", "secret", "both")
 def wrapped(random: Random) -> Use:
     use = working_link(random)
     width = random.randint(40, 120)
     lines = [use.url[i : i + width] for i in range(0, len(use.url), width)]
-    return use._replace(url=random.choice(("\n", "\r\n", "\n> ", " \n", "\n    ")).join(lines))
+    broken = random.choice(("\n", "\r\n", "\n> ", " \n", "\n    ")).join(lines)
+    # A click uses the first line; one that ends before the query still reaches OSS if it holds the key.
+    return use._replace(url=broken, sent_url=use.url[: max(width, use.url.index("?"))])
 
 
-@breakage("line_broken", "bare", "secret")
+@breakage("line_broken", "bare", "secret", "both")
 def quoted_printable(random: Random) -> Use:
     use = working_link(random)
     escaped = use.url.replace("=", "=3D")
     lines = [escaped[i : i + 75] for i in range(0, len(escaped), 75)]
-    return use._replace(url="=\r\n".join(lines))
+    return use._replace(url="=\r\n".join(lines), sent_url=escaped[: max(75, use.url.index("?"))])
 
 
-@breakage("line_broken", "bare", "secret")
+@breakage("line_broken", "bare", "secret", "both")
 def with_invisible_characters(random: Random) -> Use:
     use = working_link(random)
     at = random.randint(use.url.index("?"), len(use.url) - 1)
     return use._replace(url=use.url[:at] + random.choice("\u200b\u00ad\u2060") + use.url[at:])
 
 
-@breakage("trailing_text", "bare", "xml", "secret")
+@breakage("trailing_text", "bare", "xml", "secret", "both")
 def with_punctuation_after_it(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url + random.choice((".", ",", ")", ">", "%22", "%3E", "';", '">here</a>')))
 
 
-@breakage("trailing_text", "bare", "secret")
+@breakage("trailing_text", "bare", "secret", "both")
 def with_the_next_paragraph(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url + "\n\nRegards, somebody")
 
 
-@breakage("html_escaped", "bare", "xml", "secret")
+@breakage("html_escaped", "bare", "xml", "secret", "both")
 def copied_from_html_source(random: Random) -> Use:
     use = working_link(random)
     return use._replace(
@@ -279,21 +286,20 @@ def copied_from_html_source(random: Random) -> Use:
     )
 
 
-@breakage("json_escaped", "bare", "secret")
+@breakage("json_escaped", "bare", "secret", "both")
 def copied_from_json_source(random: Random) -> Use:
     use = working_link(random)
-    return use._replace(
-        url=random.choice((use.url.replace("&", "\\u0026"), json.dumps(use.url)[1:-1].replace("/", "\\/")))
-    )
+    escaped = use.url.replace("&", "\\u0026")
+    return use._replace(url=random.choice((escaped, json.dumps(use.url)[1:-1].replace("/", "\\/"))), sent_url=escaped)
 
 
-@breakage("shell_escaped", "bare", "secret")
+@breakage("shell_escaped", "bare", "secret", "both")
 def with_backslashes(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url.replace("?", "\\?").replace("&", "\\&"))
 
 
-@breakage("double_encoded", "bare", "xml", "secret")
+@breakage("double_encoded", "bare", "xml", "secret", "both")
 def encoded_twice(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url.replace("%", "%25"))
@@ -305,21 +311,21 @@ def encoded_as_one_string(random: Random) -> Use:
     return use._replace(url=quote(use.url, safe=""))
 
 
-@breakage("double_encoded", "secret")
+@breakage("double_encoded", "secret", "both")
 def path_encoded_twice(random: Random) -> Use:
     use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
     path, mark, query = use.url.partition("?")
     return use._replace(url=path.replace("%", "%25") + mark + query)
 
 
-@breakage("double_encoded", "xml")
+@breakage("double_encoded", "xml", "both")
 def encoded_twice_in_transit(random: Random) -> Use:
     use = working_link(random, key=random_key(random, LETTERS) + " " + random_key(random, LETTERS))
     path, mark, query = use.url.partition("?")
     return use._replace(sent_url=path.replace("%", "%25") + mark + query)
 
 
-@breakage("plus_decoded", "bare", "secret")
+@breakage("plus_decoded", "bare", "secret", "both")
 def token_decoded(random: Random) -> Use:
     use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True))
     return use._replace(
@@ -327,7 +333,7 @@ def token_decoded(random: Random) -> Use:
     )
 
 
-@breakage("plus_decoded", "xml")
+@breakage("plus_decoded", "xml", "both")
 def token_decoded_in_transit(random: Random) -> Use:
     use = working_link(random, credentials=random_credentials(random, temporary=True, plus=True), query={})
     path, mark, query = use.url.partition("?")
@@ -335,39 +341,41 @@ def token_decoded_in_transit(random: Random) -> Use:
     return use._replace(url=path + mark + query.replace("%2B", "+"))
 
 
-@breakage("plus_decoded", "secret")
+@breakage("plus_decoded", "secret", "both")
 def parameter_decoded(random: Random) -> Use:
     use = working_link(random, query={"response-content-disposition": "attachment; filename=a+b.txt"})
     path, mark, query = use.url.partition("?")
     return use._replace(url=path + mark + query.replace("a%2Bb", "a+b"))
 
 
-@breakage("decoded", "bare", "secret")
+@breakage("decoded", "bare", "secret", "both")
 def delimiters_decoded(random: Random) -> Use:
     mark = random.choice("#? ")
     use = working_link(random, key=random_key(random, LETTERS) + mark + random_key(random, LETTERS))
-    return use._replace(url=use.url.replace(quote(mark), mark, 1))
+    decoded = use.url.replace(quote(mark), mark, 1)
+    # Most clients encode the space again, but programs that find links in messages end them there.
+    return use._replace(url=decoded, sent_url=decoded.partition(" ")[0])
 
 
-@breakage("decoded", "secret")
+@breakage("decoded", "secret", "both")
 def percent_decoded(random: Random) -> Use:
     use = working_link(random, key=random_key(random, LETTERS) + "%20" + random_key(random, LETTERS))
     return use._replace(url=use.url.replace("%2520", "%20", 1))
 
 
-@breakage("case_changed", "bare")
+@breakage("case_changed", "bare", "both")
 def in_lower_case(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url.lower())
 
 
-@breakage("unsigned", "bare", "xml", "secret")
+@breakage("unsigned", "bare", "xml", "secret", "both")
 def without_query(random: Random) -> Use:
     use = working_link(random)
     return use._replace(url=use.url.partition("?")[0])
 
 
-@breakage("missing_parameter", "bare", "xml", "secret")
+@breakage("missing_parameter", "bare", "xml", "secret", "both")
 def without_a_required_parameter(random: Random) -> Use:
     use = working_link(random)
     lost = random.choice(("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-signature-version"))
@@ -378,7 +386,7 @@ def without_a_required_parameter(random: Random) -> Use:
 # --- the request is not what was signed ------------------------------------------------------------------------------
 
 
-@breakage("added_parameters", "bare", "xml", "secret")
+@breakage("added_parameters", "bare", "xml", "secret", "both")
 def with_trackers(random: Random) -> Use:
     use = working_link(random)
     more = random.choice(
@@ -393,7 +401,7 @@ def with_trackers(random: Random) -> Use:
     return use._replace(url=random.choice((f"{path}?{query}&{more}", f"{path}?{more}&{query}")))
 
 
-@breakage("added_parameters", "bare", "xml", "secret")
+@breakage("added_parameters", "bare", "xml", "secret", "both")
 def with_a_parameter_added_later(random: Random) -> Use:
     use = working_link(random, query={})
     return use._replace(
@@ -403,77 +411,78 @@ def with_a_parameter_added_later(random: Random) -> Use:
     )
 
 
-@breakage("added_parameters", "xml")
+@breakage("added_parameters", "xml", "both")
 def added_in_transit(random: Random) -> Use:
     use = working_link(random)
     return use._replace(sent_url=use.url + "&sessionid=12345")
 
 
-@breakage("wrong_method", "xml", "secret")
+@breakage("wrong_method", "xml", "secret", "both")
 def head_on_get(random: Random) -> Use:
     use = working_link(random, method="GET")
     return use._replace(method="HEAD")
 
 
-@breakage("wrong_method", "xml")
+@breakage("wrong_method", "xml", "both")
 def sent_with_another_method(random: Random) -> Use:
     use = working_link(random)
     return use._replace(sent_method=random.choice([method for method in METHODS if method != use.method]))
 
 
-@breakage("wrong_method", "secret")
+@breakage("wrong_method", "secret", "both")
 def used_with_another_method(random: Random) -> Use:
     use = working_link(random)
     return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
 
 
-@breakage("missing_header", "bare", "xml", "secret")
+@breakage("missing_header", "bare", "xml", "secret", "both")
 def without_its_additional_header(random: Random) -> Use:
     return working_link(random, signed_headers=("x-request-color",), headers={})._replace(headers={})
 
 
-@breakage("missing_header", "xml")
+@breakage("missing_header", "xml", "both")
 def sent_without_its_content_type(random: Random) -> Use:
     return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(sent_headers={})
 
 
-@breakage("missing_header", "secret")
+@breakage("missing_header", "secret", "both")
 def used_without_its_content_type(random: Random) -> Use:
     return working_link(random, headers={"Content-Type": "image/png"}, signed_headers=())._replace(headers={})
 
 
-@breakage("extra_header", "xml")
+@breakage("extra_header", "xml", "both")
 def sent_with_a_content_type(random: Random) -> Use:
     use = working_link(random, headers={}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "application/x-www-form-urlencoded"})
 
 
-@breakage("extra_header", "secret")
+@breakage("extra_header", "secret", "both")
 def used_with_unsigned_headers(random: Random) -> Use:
     use = working_link(random, headers={}, signed_headers=())
     return use._replace(headers=random.choice(({"Content-Type": "application/octet-stream"}, {"x-oss-acl": "private"})))
 
 
-@breakage("changed_header", "xml")
+@breakage("changed_header", "xml", "both")
 def with_a_charset_added(random: Random) -> Use:
     use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(sent_headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
-@breakage("changed_header", "secret")
+@breakage("changed_header", "secret", "both")
 def used_with_another_content_type(random: Random) -> Use:
     use = working_link(random, headers={"Content-Type": "text/plain"}, signed_headers=())
     return use._replace(headers={"Content-Type": random.choice(("text/plain; charset=utf-8", "image/png"))})
 
 
-@breakage("wrong_host", "secret")
+@breakage("wrong_host", "secret", "both")
 def moved_to_another_host(random: Random) -> Use:
     use = working_link(random, kind="public", signed_headers=("host",))
     host = signer.Endpoint.public(use.endpoint.region).host(use.bucket)
-    return use._replace(url=use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com"))
+    moved = use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com")
+    return use._replace(url=moved, endpoint=signer.Endpoint.accelerate(use.endpoint.region))
 
 
-@breakage("altered_parameter", "secret")
+@breakage("altered_parameter", "secret", "both")
 def with_a_later_expiry(random: Random) -> Use:
     use = working_link(random, expires_in=600)
     return use._replace(url=use.url.replace("x-oss-expires=600", "x-oss-expires=86400"))
@@ -482,14 +491,14 @@ def with_a_later_expiry(random: Random) -> Use:
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
-@breakage("missing_token", "bare", "xml", "secret")
+@breakage("missing_token", "bare", "xml", "secret", "both")
 def without_its_token(random: Random) -> Use:
     complete = random_credentials(random, temporary=True)
     use = working_link(random, credentials=complete._replace(security_token=None))
     return use._replace(credentials=complete)
 
 
-@breakage("token_not_signed", "bare", "xml", "secret")
+@breakage("token_not_signed", "bare", "xml", "secret", "both")
 def with_the_token_added_later(random: Random) -> Use:
     complete = random_credentials(random, temporary=True)
     use = working_link(random, credentials=complete._replace(security_token=None))
@@ -498,7 +507,7 @@ def with_the_token_added_later(random: Random) -> Use:
     )
 
 
-@breakage("token_not_signed", "bare", "secret")
+@breakage("token_not_signed", "bare", "secret", "both")
 def with_the_token_by_its_v1_name(random: Random) -> Use:
     complete = random_credentials(random, temporary=True)
     use = working_link(random, credentials=complete._replace(security_token=None))
@@ -508,31 +517,55 @@ def with_the_token_by_its_v1_name(random: Random) -> Use:
     )
 
 
-@breakage("wrong_token", "xml", "secret")
+@breakage("wrong_token", "xml", "secret", "both")
 def with_another_token(random: Random) -> Use:
     use = working_link(random, credentials=random_credentials(random, temporary=True))
     other = random_credentials(random, temporary=True).security_token
     return use._replace(credentials=use.credentials._replace(security_token=other))
 
 
-@breakage("token_expired", "xml", "secret")
+@breakage("token_expired", "xml", "secret", "both")
 def with_expired_credentials(random: Random) -> Use:
     use = working_link(random, credentials=random_credentials(random, temporary=True))
     return use._replace(credentials=use.credentials._replace(expires_at=use.now - 1))
 
 
-@breakage("unknown_access_key", "xml")
+@breakage("unknown_access_key", "xml", "both")
 def with_an_unknown_access_key(random: Random) -> Use:
-    return working_link(random)._replace(credentials=random_credentials(random))
+    return working_link(random)._replace(oss_credentials=random_credentials(random))
 
 
 @breakage("signature_mismatch", "xml")
 def refused_for_its_secret(random: Random) -> Use:
     use = working_link(random, method="GET")
-    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
+    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
 
 
-@breakage("wrong_secret", "secret")
+@breakage("other_secret", "both")
+def signed_with_a_secret_that_oss_does_not_know(random: Random) -> Use:
+    use = working_link(random)
+    return use._replace(oss_credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
+
+
+@breakage("other_link", "xml", "both")
+def with_the_answer_to_another_link(random: Random) -> Use:
+    """The other link is one of another time, of another access key, or of another object in the same second."""
+    use = working_link(random, headers={}, signed_headers=())
+    signing = random.choice((use.credentials, random_credentials(random)))
+    other = signer.presign(
+        use.method,
+        use.bucket,
+        random_key(random),
+        credentials=signing,
+        endpoint=use.endpoint,
+        expires_in=604_800,
+        now=random.choice((signer.explain(use.url).issued_at, use.now)),
+    )
+    known = signing._replace(access_key_secret="anotherSecretEXAMPLE")
+    return use._replace(sent_url=other.url, oss_credentials=known)
+
+
+@breakage("wrong_secret", "secret", "both")
 def signed_with_another_secret(random: Random) -> Use:
     use = working_link(random)
     return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
@@ -541,19 +574,19 @@ def signed_with_another_secret(random: Random) -> Use:
 # --- times -----------------------------------------------------------------------------------------------------------
 
 
-@breakage("expired", "bare", "xml", "secret")
+@breakage("expired", "bare", "xml", "secret", "both")
 def used_too_late(random: Random) -> Use:
     use = working_link(random)
     return use._replace(now=use.now + 604_800 + 900 + random.randint(0, 10**7))
 
 
-@breakage("date_in_future", "bare", "xml", "secret")
+@breakage("date_in_future", "bare", "xml", "secret", "both")
 def signed_by_a_fast_clock(random: Random) -> Use:
     use = working_link(random)
     return use._replace(now=use.now - 604_800 - 901 - random.randint(0, 10**6))
 
 
-@breakage("expires_out_of_range", "bare", "xml", "secret")
+@breakage("expires_out_of_range", "bare", "xml", "secret", "both")
 def with_an_expiry_out_of_range(random: Random) -> Use:
     use = working_link(random)
     return sign_unchecked(use, use.key, expires=random.choice(("0", "-5", "604801", "2592000", "1893456000")))
@@ -562,40 +595,42 @@ def with_an_expiry_out_of_range(random: Random) -> Use:
 # --- the address -----------------------------------------------------------------------------------------------------
 
 
-@breakage("wrong_region", "bare", "secret")
+@breakage("wrong_region", "bare", "secret", "both")
 def sent_to_another_region(random: Random) -> Use:
     use = working_link(random, kind=random.choice(("public", "dual-stack")), signed_headers=())
     other = random.choice([region for region in REGIONS if region != use.endpoint.region])
     return use._replace(
-        url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1)
+        url=use.url.replace(use.endpoint.domain, use.endpoint.domain.replace(use.endpoint.region, other), 1),
+        error=ANOTHER_REGION,
     )
 
 
-@breakage("wrong_region", "xml")
+@breakage("wrong_region", "xml", "both")
 def refused_for_its_region(random: Random) -> Use:
-    message = "The bucket you are attempting to access must be addressed using the specified endpoint."
-    return working_link(random, kind="public")._replace(error=OssError(403, "AccessDenied", message))
+    return working_link(random, kind="public")._replace(error=ANOTHER_REGION)
 
 
-@breakage("bucket_twice", "bare", "xml", "secret")
+@breakage("bucket_twice", "bare", "xml", "secret", "both")
 def with_the_bucket_in_path_and_host(random: Random) -> Use:
     use = working_link(random, kind=random.choice(("public", "accelerate")))
     host = use.endpoint.host(use.bucket)
     return use._replace(url=use.url.replace(host + "/", f"{host}/{use.bucket}/", 1))
 
 
-@breakage("bucket_twice", "xml")
+@breakage("bucket_twice", "xml", "both")
 def signed_with_the_bucket_in_the_key(random: Random) -> Use:
     use = working_link(random, kind="public")
     key = f"{use.bucket}/{use.key}"
     return sign_unchecked(use, key)._replace(error=no_such_key(key))
 
 
-@breakage("bucket_not_in_host", "bare", "secret")
+@breakage("bucket_not_in_host", "bare", "secret", "both")
 def with_the_bucket_in_the_path(random: Random) -> Use:
     use = working_link(random, kind="public", signed_headers=())
     domain = use.endpoint.domain
-    return use._replace(url=use.url.replace(f"{use.bucket}.{domain}/", f"{domain}/{use.bucket}/", 1))
+    message = "Please use virtual hosted style to access."
+    error = OssError(403, "SecondLevelDomainForbidden", message, ec="0003-00001401")
+    return use._replace(url=use.url.replace(f"{use.bucket}.{domain}/", f"{domain}/{use.bucket}/", 1), error=error)
 
 
 @breakage("internal_host", "bare", "secret")
@@ -612,7 +647,7 @@ def with_unsafe_segments(random: Random) -> Use:
     )
 
 
-@breakage("rewritten_key", "xml")
+@breakage("rewritten_key", "xml", "both")
 def rewritten_in_transit(random: Random) -> Use:
     use = working_link(random, kind="public")
     head, tail = random_key(random, LETTERS), random_key(random, LETTERS)
@@ -623,32 +658,32 @@ def rewritten_in_transit(random: Random) -> Use:
 # --- the signature is valid, and something else is wrong -------------------------------------------------------------
 
 
-@breakage("public_endpoint_forbidden", "xml")
+@breakage("public_endpoint_forbidden", "xml", "both")
 def for_a_new_account(random: Random) -> Use:
     message = "Public endpoint is forbidden for this operation."
     error = OssError(400, "PublicEndpointForbidden", message, ec="0048-00000401")
     return working_link(random, kind="public")._replace(error=error)
 
 
-@breakage("archived", "xml")
+@breakage("archived", "xml", "both")
 def for_an_archived_object(random: Random) -> Use:
     message = "The operation is not valid for the object's state"
     return working_link(random)._replace(error=OssError(403, "InvalidObjectState", message))
 
 
-@breakage("no_such_key", "xml")
+@breakage("no_such_key", "xml", "both")
 def for_a_missing_object(random: Random) -> Use:
     use = working_link(random)
     return use._replace(error=no_such_key(use.key))
 
 
-@breakage("no_such_bucket", "xml")
+@breakage("no_such_bucket", "xml", "both")
 def for_a_missing_bucket(random: Random) -> Use:
     use = working_link(random)
     return use._replace(error=no_such_bucket(use.bucket))
 
 
-@breakage("access_denied", "xml")
+@breakage("access_denied", "xml", "both")
 def signed_without_permission(random: Random) -> Use:
     message = "You have no right to access this object because of bucket acl."
     return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))

@@ -30,7 +30,10 @@ HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
 
 class Example(NamedTuple):
-    """A link as it was used; `answer` is OSS's where local OSS does not give it."""
+    """A link as it was used; `answer` is OSS's where local OSS does not give it.
+
+    `sent_url` is what OSS receives, and `oss_credentials` are those that OSS knows, if different.
+    """
 
     url: str
     method: str = "GET"
@@ -40,6 +43,8 @@ class Example(NamedTuple):
     answer: OssError | None = None
     has_answer: bool = True
     with_secret: bool = False
+    sent_url: str | None = None
+    oss_credentials: signer.Credentials | None = None
 
 
 def link(
@@ -104,6 +109,10 @@ def examples() -> dict[str, Example]:
         "proved": Example(
             link().replace("x-oss-expires=600", "x-oss-expires=86400"), has_answer=False, with_secret=True
         ),
+        "other-secret": Example(
+            link(), with_secret=True, oss_credentials=PERMANENT._replace(access_key_secret="anotherSecretEXAMPLE")
+        ),
+        "changed-on-the-way": Example(link(), with_secret=True, sent_url=link() + "&sessionid=12345"),
     }
 
 
@@ -129,9 +138,13 @@ def answer(example: Example, root: Path) -> str:
     if example.answer is not None:
         return example.answer.xml("692480C0E5A1B2C3D4E5F607", f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com").decode()
     app = create_app(
-        root, region="cn-hangzhou", credentials=[example.credentials], buckets=[BUCKET], now=lambda: float(example.now)
+        root,
+        region="cn-hangzhou",
+        credentials=[example.oss_credentials or example.credentials],
+        buckets=[BUCKET],
+        now=lambda: float(example.now),
     )
-    address, _, query = example.url.partition("?")
+    address, _, query = (example.sent_url or example.url).partition("?")
     path = "/" + address.split("/", 3)[3]
     client = app.test_client()
     response = client.open(
@@ -177,7 +190,8 @@ def page(markdown: str) -> str:
         blocks["explain", name] = explained(example, xml)
         if xml is not None:
             blocks["answer", name] = redacted(xml)
-    missing = sorted(blocks.keys() - {(match[2], match[3]) for match in BLOCK.finditer(markdown)})
+    shown = {(match[2], match[3]) for match in BLOCK.finditer(markdown)}
+    missing = sorted(blocks.keys() - shown - {("answer", "other-secret")})  # The same as that of wrong-secret.
     assert not missing, f"the page does not show {missing}"
     return BLOCK.sub(lambda match: match[1] + blocks[match[2], match[3]] + match[5], markdown)
 

@@ -1,0 +1,177 @@
+"""The pages for people: a share, an upload share, and an error.
+
+The pages load nothing from other origins. That of a share works without its script, which shows times in the reader's
+own zone and keeps the downloads left current; that of an upload share requires its script.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from functools import lru_cache
+from secrets import token_urlsafe
+
+import segno
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from signer.sizes import format_size
+from signer.times import rfc3339
+
+from ..errors import Problem
+from ..request import read_weights
+from ..response import Response
+from .file_types import file_type, media_file_type
+from .words import PROBLEMS, SHARE, UPLOAD
+
+MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
+# What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
+# "fdp.exe" reads as "exe.pdf".
+DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+
+_DIRECTION = re.compile(f"[{DIRECTION}]")
+
+
+def share_page(
+    accept_language: str,
+    *,
+    name: str,
+    size: int | None,
+    media_type: str,
+    expires_at: int,
+    uses_left: int | None,
+    nonce: str,
+    address: str | None,
+    link_origin: str,
+) -> Response:
+    """The page of a share with its one button, which sends `nonce`.
+
+    `size` is in bytes, `expires_at` in Unix seconds, `address` the page's own for a QR code.
+    """
+    lang = language(accept_language)
+    script_nonce = token_urlsafe(16)
+    kind = file_type(name, media_type)
+    return _page(
+        "share.html",
+        200,
+        lang,
+        form_action=f"'self' {link_origin}",
+        more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self'",
+        script_nonce=script_nonce,
+        words=SHARE[lang],
+        title=name,
+        size=format_size(size) if size is not None else "",
+        icon=kind.icon if kind else "file",
+        type_name=kind.name(lang) if kind else "",
+        expires=_format_minute(expires_at),
+        expires_at=rfc3339(expires_at),
+        uses_left=uses_left,
+        nonce=nonce,
+        qr_code=_qr_code(address, lang),
+    )
+
+
+def upload_page(
+    accept_language: str,
+    *,
+    folder: str,
+    max_size: int,
+    content_type: str | None,
+    files_left: int,
+    expires_at: int,
+    link_origin: str,
+) -> Response:
+    """The page of an upload share, for files of at most `max_size` bytes each; `expires_at` is in Unix seconds."""
+    lang = language(accept_language)
+    words = UPLOAD[lang]
+    script_nonce = token_urlsafe(16)
+    kind = media_file_type(content_type or "")
+    return _page(
+        "upload.html",
+        200,
+        lang,
+        form_action="'none'",
+        more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self' {link_origin}",
+        script_nonce=script_nonce,
+        words=words,
+        title=words["title"].format(folder=folder),
+        max_size=max_size,
+        size=format_size(max_size),
+        media_type=content_type or "",
+        icon=kind.icon if kind else "file",
+        type_name=kind.name(lang) if kind else content_type or "",
+        accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
+        files_left=files_left,
+        expires=_format_minute(expires_at),
+        expires_at=rfc3339(expires_at),
+    )
+
+
+def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
+    """The page of an error: what a person can do, without the sentence for programs, and what support asks for."""
+    lang = language(accept_language)
+    words = PROBLEMS[lang]
+    title, sentence = words.get(problem.code) or words[problem.status]
+    return _page(
+        "problem.html",
+        problem.status,
+        lang,
+        form_action="'none'",
+        words=SHARE[lang],
+        title=title,
+        sentence=sentence,
+        code=f"{problem.status} {problem.code}",
+        request_id=request_id,
+    )
+
+
+def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: str = "", **values: object) -> Response:
+    style_nonce = token_urlsafe(16)
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Language": SHARE[lang]["lang"],
+        "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src data:; base-uri 'none'; "
+            f"frame-ancestors 'none'; form-action {form_action}{more_csp}"
+        ),
+    }
+    return Response(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **values))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
+    return Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_display
+    )
+
+
+def _display(value: object) -> object:
+    """A value as a page shows it: strings without what changes the direction of writing."""
+    return _DIRECTION.sub("_", value) if type(value) is str else value
+
+
+def _qr_code(address: str | None, lang: str) -> Markup | None:
+    """The QR code of an address as inline SVG, dark on white; None if the address is unknown or too long."""
+    if address is None or len(address) > MAX_QR_CODE:
+        return None
+    svg: str = segno.make(address, error="l", micro=False).svg_inline(
+        border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["qr_title"], omitsize=True
+    )
+    return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
+
+
+def _format_minute(timestamp: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(timestamp))
+
+
+def language(accept: str) -> str:
+    """zh or en, whichever an Accept-Language header prefers (RFC 9110 §12.5.4); en by default."""
+    weights = {"en": 0.0, "zh": 0.0}
+    for tag, weight in read_weights(accept).items():
+        name = tag.partition("-")[0]
+        if name in weights:
+            weights[name] = max(weights[name], weight)
+    return "zh" if weights["zh"] > weights["en"] else "en"

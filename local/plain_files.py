@@ -1,0 +1,77 @@
+"""Plain files in the folder of a bucket: each becomes an object, as if it were uploaded, so that triggers see it too.
+
+`samples/examplebucket/outbox/a.txt` becomes `oss://examplebucket/outbox/a.txt`. The file stays, and an object that is
+newer than its file stays too.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from signer import SignerError
+
+from . import client
+from .oss.storage import Bucket, Buckets
+from .stack import Stack
+
+# What the local OSS itself keeps in the folder of a bucket.
+RESERVED = frozenset({"objects", "versions", "uploads", "drafts", "bucket.json", "lock"})
+
+
+class PlainFiles:
+    """The plain files of a stack; each is looked at once, and again when it changes."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._buckets = Buckets(stack.root)
+        self._seen: dict[Path, int] = {}
+
+    def ignored_folders(self) -> list[Path]:
+        """The folders that look like a bucket's and are not."""
+        folders = (path for path in self._stack.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return sorted(folder for folder in folders if not (folder / "bucket.json").is_file())
+
+    def take_in(self, min_age: float = 0) -> Iterator[str]:
+        """Uploads new and changed files, and yields a sentence about each.
+
+        Files that changed in the last `min_age` seconds wait for the next call: somebody may still be writing them.
+        """
+        for bucket in self._buckets.all():
+            for path in _plain_files(bucket.path):
+                try:
+                    modified = path.stat().st_mtime_ns
+                except OSError:
+                    continue
+                if self._seen.get(path) == modified or 0 <= time.time() - modified / 1e9 < min_age:
+                    continue
+                self._seen[path] = modified
+                yield from self._take_in(bucket, path, modified / 1e9)
+
+    def _take_in(self, bucket: Bucket, path: Path, modified: float) -> Iterator[str]:
+        key = path.relative_to(bucket.path).as_posix()
+        headers = {"Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream"}
+        try:
+            stored = bucket.current(key)
+            if stored is not None and stored.modified >= modified:
+                return
+            with path.open("rb") as file:
+                # For an empty file requests would announce chunks.
+                data = file if os.fstat(file.fileno()).st_size else b""
+                client.request(self._stack, "PUT", bucket.name, key, data, headers).raise_for_status()
+        except (OSError, ValueError, SignerError) as error:
+            reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
+            yield f"{str(path)!a} was not taken in: {reason or type(error).__name__}."
+        else:
+            yield f"{path} was taken in as oss://{bucket.name}/{key}."
+
+
+def _plain_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        is_top = Path(parent) == folder
+        for entries in (folders, names):
+            entries[:] = sorted(e for e in entries if not e.startswith(".") and not (is_top and e in RESERVED))
+        yield from (Path(parent, name) for name in names)

@@ -1,0 +1,203 @@
+"""What there is to try in a running stack: a link, a share page, an upload page, and an API key for more of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import requests
+from flask.testing import FlaskClient
+
+from handler.config import Config, Location, Mount
+from handler.errors import HandlerError
+from handler.keys import METHODS, edit
+from signer import SignerError
+
+from . import client
+from .errors import LocalError
+from .fc import http_trigger
+from .fc.runtime import Runtime
+from .stack import Stack
+
+NAME = "exampleobject.txt"
+CONTENT = b"A private object, opened with a link that expires in minutes.\n"
+HEADERS = {"Content-Type": "text/plain; charset=utf-8", "x-oss-forbid-overwrite": "true"}
+KEY_NAME = "try-it"
+ENVIRONMENT = "env.sh"
+_KEY_LINE = re.compile(r"^export KEY=(fcp_[A-Za-z0-9_-]+)$", re.MULTILINE)
+
+
+class Missing(LocalError):
+    """The configuration does not allow a sample; the sentence says what to add."""
+
+
+class Sample(NamedTuple):
+    """An address or a key, or None and what to do about it."""
+
+    value: str | None
+    advice: str = ""
+
+
+class Samples(NamedTuple):
+    object: Sample
+    share_page: Sample
+    upload_page: Sample
+    api_key: Sample
+
+
+def prepare(stack: Stack) -> Samples:
+    """Makes whatever the configuration allows. Objects that are there stay, and an API key that is in `ENVIRONMENT`."""
+    api_key = _sample(lambda: _api_key(stack))
+    with _quiet_client(stack) as http:
+
+        def create_share(**params: Any) -> str:
+            if api_key.value is None:
+                raise Missing("an API key is required, see below")
+            response = http.post(
+                "/-/shares",
+                base_url=stack.http_url,
+                json=params,
+                headers={"Authorization": f"Bearer {api_key.value}"},
+                environ_overrides={"RAW_URI": "/-/shares"},
+            )
+            document = response.get_json(silent=True) or {}
+            if response.status_code != 201:
+                raise Missing(str(document.get("detail") or f"the service answered {response.status_code}"))
+            return str(document["url"])
+
+        return Samples(
+            object=_sample(lambda: _object(stack)),
+            share_page=_sample(lambda: _share_page(stack, create_share)),
+            upload_page=_sample(lambda: _upload_page(stack, create_share)),
+            api_key=api_key,
+        )
+
+
+def _sample(create: Callable[[], str]) -> Sample:
+    try:
+        return Sample(create())
+    except requests.RequestException as error:
+        return Sample(None, f"OSS did not answer ({type(error).__name__})")
+    except (LocalError, HandlerError, SignerError) as error:
+        return Sample(None, str(error))
+
+
+def _object(stack: Stack) -> str:
+    advice = 'set access = "anonymous" on a mount with GET in links.toml'
+    mount = _mount(stack, lambda mount: mount.access == "anonymous" and "GET" in mount.methods, advice)
+    _put_object(stack, mount)
+    return f"{stack.http_url}{mount.path}{NAME}"
+
+
+def _share_page(stack: Stack, create_share: Callable[..., str]) -> str:
+    advice = 'add max_share = "30d" to a mount with GET in links.toml'
+    mount = _mount(stack, lambda mount: mount.max_share is not None and "GET" in mount.methods, advice)
+    _put_object(stack, mount)
+    return create_share(path=f"{mount.path}{NAME}", page=True)
+
+
+def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
+    advice = 'add max_share = "30d" to a mount with POST in links.toml'
+    mount = _mount(stack, lambda mount: mount.max_share is not None and "POST" in mount.methods, advice)
+    if _config(stack).state is None:
+        raise Missing('add state = "oss://${LINK_BUCKET}/.links/state/" at the top of links.toml')
+    return create_share(path=mount.path, method="POST", upload={"max_files": 20})
+
+
+def _api_key(stack: Stack) -> str:
+    """The key of an earlier start if it still is in the keys document, else a new one in its place."""
+    config = _config(stack)
+    if config.keys is None:
+        raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
+    if config.keys.startswith("file:"):
+        raise Missing(f"use one of {config.keys}, which is yours to change: python -m handler.keys")
+    location = Location.parse(config.keys)
+    response = client.request(stack, "GET", *location)
+    if response.status_code not in (200, 404):
+        raise Missing(f"{config.keys} cannot be read (status {response.status_code})")
+    document, keys = edit.read(response.content if response.ok else edit.serialize(edit.new()))
+    known = {entry.id: entry.sha256 for entry in keys.api}
+    key = _earlier_key(stack)
+    if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
+        return key
+    if KEY_NAME in known:
+        document = edit.revoke_api_key(document, KEY_NAME)
+    document, key = edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
+    client.request(stack, "PUT", *location, edit.serialize(document)).raise_for_status()
+    return key
+
+
+def _earlier_key(stack: Stack) -> str | None:
+    try:
+        match = _KEY_LINE.search((stack.root / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return match[1] if match else None
+
+
+def write_environment(stack: Stack, api_key: Sample) -> None:
+    """Writes `ENVIRONMENT` for a shell, beside the buckets. Raises `LocalError`.
+
+    Only its owner can read it, and its credentials of OSS end with the stack.
+    """
+    variables = {
+        "SERVICE": stack.http_url,
+        "KEY": api_key.value,
+        **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")},
+        "LINK_REGION": stack.region,
+        "LINK_BUCKET": stack.bucket,
+        "OSS_REGION": stack.region,
+        "OSS_ACCESS_KEY_ID": stack.credentials.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
+        "OSS_SESSION_TOKEN": stack.credentials.security_token,
+    }
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value]
+    path = stack.root / ENVIRONMENT
+    try:
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write("# For a shell that uses the running stack, and nothing else. Written again at each start.\n")
+            file.writelines(lines)
+    except OSError as error:
+        raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
+
+
+def _config(stack: Stack) -> Config:
+    config = stack.links_toml()
+    if config is None:
+        raise Missing(f"the function {stack.function.name} has no links.toml")
+    return config
+
+
+def _mount(stack: Stack, allows: Callable[[Mount], bool], advice: str) -> Mount:
+    mount = next(filter(allows, _config(stack).mounts), None)
+    if mount is None:
+        raise Missing(advice)
+    return mount
+
+
+def _put_object(stack: Stack, mount: Mount) -> None:
+    # A 409 means that the object exists; after any other error the address is still the right one to show.
+    client.request(stack, "PUT", mount.target.bucket, mount.target.key + NAME, CONTENT, HEADERS)
+
+
+@contextmanager
+def _quiet_client(stack: Stack) -> Iterator[FlaskClient]:
+    """The first http function in an instance of its own, so that the log begins with the requests of people."""
+    runtime = Runtime(
+        [stack.function],
+        credentials=lambda: stack.credentials,
+        environment=stack.environment,
+        log=subprocess.DEVNULL,
+        instances=1,
+    )
+    try:
+        yield http_trigger.create_app(runtime, stack.function).test_client()
+    finally:
+        runtime.close()

@@ -1,0 +1,136 @@
+"""Plain files in the folder of a bucket become objects."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+import requests
+
+from local.plain_files import PlainFiles
+from local.stack import Stack
+from signer import Endpoint, presign
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def log() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        yield file
+
+
+@contextmanager
+def running(root: Path, log: IO[bytes]) -> Iterator[Stack]:
+    with Stack.start(ROOT / "s.yaml", root=root, log=log, warm=False) as stack:
+        yield stack
+
+
+def write(path: Path, content: bytes, age: float = 0) -> None:
+    """Writes a file that was changed `age` seconds ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    modified = path.stat().st_mtime - age
+    os.utime(path, (modified, modified))
+
+
+def request(stack: Stack, method: str, key: str, body: bytes | None = None) -> requests.Response:
+    link = presign(
+        method,
+        stack.bucket,
+        key,
+        credentials=stack.credentials,
+        endpoint=Endpoint.path_style(stack.oss_url, stack.region),
+    )
+    return requests.request(method, link.url, data=body, timeout=20)
+
+
+def test_files_that_were_there_before_the_first_start_are_objects(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/exampledir/季度 q3.txt", b"figures")
+    write(tmp_path / "examplebucket/empty", b"")
+    with running(tmp_path, log) as stack:
+        said = list(PlainFiles(stack).take_in())
+        assert len(said) == 2
+        assert said[0].endswith("examplebucket/empty was taken in as oss://examplebucket/empty.")
+        response = request(stack, "GET", "exampledir/季度 q3.txt")
+        assert (response.content, response.headers["Content-Type"]) == (b"figures", "text/plain")
+        assert request(stack, "GET", "empty").content == b""
+
+
+def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/outbox/a.txt", b"minutes")
+    with running(tmp_path, log) as stack:
+        list(PlainFiles(stack).take_in())
+        assert stack.dispatcher.wait(30)
+    log.seek(0)
+    assert b'"notices":1' in log.read()
+
+
+def test_hidden_files_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/.DS_Store", b"x")
+    write(tmp_path / "examplebucket/.git/config", b"x")
+    with running(tmp_path, log) as stack:
+        request(stack, "PUT", "stored", b"x").raise_for_status()
+        assert list(PlainFiles(stack).take_in()) == []
+        write(tmp_path / "examplebucket/exampledir/objects/a", b"x")
+        assert len(list(PlainFiles(stack).take_in())) == 1
+
+
+def test_an_object_that_is_newer_than_its_file_stays(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/a", b"old file", age=60)
+    with running(tmp_path, log) as stack:
+        list(PlainFiles(stack).take_in())
+        request(stack, "PUT", "a", b"new object").raise_for_status()
+    with running(tmp_path, log) as stack:
+        assert list(PlainFiles(stack).take_in()) == []
+        assert request(stack, "GET", "a").content == b"new object"
+
+
+def test_a_file_is_taken_in_once_and_again_when_it_changes(tmp_path: Path, log: IO[bytes]) -> None:
+    with running(tmp_path, log) as stack:
+        files = PlainFiles(stack)
+        write(tmp_path / "examplebucket/a", b"first", age=60)
+        assert len(list(files.take_in())) == 1
+        assert list(files.take_in()) == []
+        write(tmp_path / "examplebucket/a", b"second", age=-60)
+        assert len(list(files.take_in())) == 1
+        assert request(stack, "GET", "a").content == b"second"
+
+
+def test_a_file_that_may_still_be_written_waits(tmp_path: Path, log: IO[bytes]) -> None:
+    with running(tmp_path, log) as stack:
+        files = PlainFiles(stack)
+        write(tmp_path / "examplebucket/a", b"half")
+        assert list(files.take_in(min_age=1000)) == []
+        assert len(list(files.take_in())) == 1
+
+
+def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/a", b"x")
+    (tmp_path / "examplebucket/b").symlink_to(tmp_path / "nothing")
+    (tmp_path / "examplebucket/c").symlink_to(tmp_path)
+    name = os.fsdecode(b"\xff")
+    try:
+        write(tmp_path / "examplebucket" / name, b"x")
+    except OSError:
+        pytest.skip("This file system has only names in UTF-8.")
+    with running(tmp_path, log) as stack:
+        files = PlainFiles(stack)
+        said = list(files.take_in())
+        assert len(said) == 2
+        assert "was not taken in" in said[1]
+        said[1].encode()
+        assert list(files.take_in()) == []
+
+
+def test_a_folder_that_is_not_a_bucket_is_named(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplbucket/a", b"x")
+    with running(tmp_path, log) as stack:
+        files = PlainFiles(stack)
+        assert files.ignored_folders() == [tmp_path / "examplbucket"]
+        assert list(files.take_in()) == []

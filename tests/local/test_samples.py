@@ -1,0 +1,189 @@
+"""What there is to try in a running stack, and what to add to links.toml where something is missing."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+import requests
+
+from handler.keys import edit
+from local import samples
+from local.samples import Sample
+from local.stack import Stack
+from signer import Endpoint, presign
+
+ROOT = Path(__file__).parents[2]
+PAGE = {"Accept": "text/html"}
+TOP = """
+region = "cn-hangzhou"
+keys   = "oss://${LINK_BUCKET}/.links/keys.json"
+state  = "oss://${LINK_BUCKET}/.links/state/"
+"""
+OPEN = """
+[[mount]]
+path   = "/open/"
+target = "oss://${LINK_BUCKET}/open/"
+access = "anonymous"
+"""
+SHARED = """
+[[mount]]
+path      = "/shared/"
+target    = "oss://${LINK_BUCKET}/shared/"
+max_share = "7d"
+"""
+INBOX = """
+[[mount]]
+path      = "/in/"
+target    = "oss://${LINK_BUCKET}/in/"
+methods   = ["POST"]
+max_size  = "1MB"
+max_share = "7d"
+"""
+
+
+@pytest.fixture
+def log() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        yield file
+
+
+def prepared(links: str, folder: Path, log: IO[bytes]) -> samples.Samples:
+    path = folder / "links.toml"
+    path.write_text(links)
+    with Stack.start(ROOT / "s.yaml", environment={"LINK_CONFIG": str(path)}, log=log) as stack:
+        return samples.prepare(stack)
+
+
+def prepare_all(stack: Stack) -> samples.Samples:
+    """The samples, with the file for the shell, as at a start of `python -m local`."""
+    made = samples.prepare(stack)
+    samples.write_environment(stack, made.api_key)
+    return made
+
+
+def value(sample: Sample) -> str:
+    assert sample.value is not None, sample.advice
+    return sample.value
+
+
+def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO[bytes]) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        made = samples.prepare(stack)
+        assert requests.get(value(made.object), timeout=20).content == samples.CONTENT
+        page = requests.get(value(made.share_page), headers=PAGE, timeout=20)
+        assert (page.status_code, samples.NAME in page.text) == (200, True)
+        inbox = requests.get(value(made.upload_page), headers=PAGE, timeout=20)
+        assert (inbox.status_code, 'type="file"' in inbox.text) == (200, True)
+        for address in made[:3]:
+            assert value(address).startswith(stack.http_url)
+        answer = requests.post(
+            f"{stack.http_url}/-/sign",
+            json={"links": [{"path": f"/outbox/{samples.NAME}"}]},
+            headers={"Authorization": f"Bearer {made.api_key.value}"},
+            timeout=20,
+        )
+        assert requests.get(answer.json()["links"][0]["url"], timeout=20).content == samples.CONTENT
+
+
+def test_the_log_has_no_requests_of_the_preparation(log: IO[bytes]) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        samples.prepare(stack)
+        stack.dispatcher.wait(20)
+    log.seek(0)
+    assert b'"path"' not in log.read()
+
+
+def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp_path: Path) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+        first = prepare_all(stack)
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+        second = samples.prepare(stack)
+        share = stack.http_url + value(first.share_page)[len("http://127.0.0.1:00000") :]
+        assert requests.get(share, headers=PAGE, timeout=20).status_code == 200
+    assert second.api_key == first.api_key
+
+
+@pytest.mark.parametrize("damage", ["removed", "another", "binary"])
+def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path, damage: str) -> None:
+    file = tmp_path / samples.ENVIRONMENT
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+        first = prepare_all(stack)
+        if damage == "removed":
+            file.unlink()
+        else:
+            file.write_bytes(b"export KEY=fcp_another\n" if damage == "another" else b"\xff")
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+        second = samples.prepare(stack)
+        assert value(second.share_page)
+    assert second.api_key != first.api_key
+
+
+def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tmp_path: Path) -> None:
+    (tmp_path / samples.ENVIRONMENT).write_text("open to all")
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+        prepare_all(stack)
+        lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
+        assert f"export SERVICE={stack.http_url}" in lines
+        assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
+    assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
+
+
+def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        document, key = edit.add_api_key(edit.new(), "mine", ["/outbox/"], ["GET"], None)
+        link = presign(
+            "PUT",
+            stack.bucket,
+            ".links/keys.json",
+            credentials=stack.credentials,
+            endpoint=Endpoint.path_style(stack.oss_url, stack.region),
+        )
+        requests.put(link.url, edit.serialize(document), timeout=20).raise_for_status()
+        assert value(samples.prepare(stack).share_page)
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = requests.get(f"{stack.http_url}/outbox/{samples.NAME}", headers=headers, timeout=20)
+        assert requests.get(answer.json()["url"], timeout=20).content == samples.CONTENT
+
+
+@pytest.mark.parametrize(
+    ("links", "name", "advice"),
+    [
+        (TOP + SHARED, "object", 'set access = "anonymous" on a mount with GET in links.toml'),
+        (TOP + OPEN, "share_page", 'add max_share = "30d" to a mount with GET in links.toml'),
+        (TOP + OPEN + SHARED, "upload_page", 'add max_share = "30d" to a mount with POST in links.toml'),
+        (TOP.replace("state", "#") + INBOX, "upload_page", "add state = "),
+        (TOP.replace("keys ", "# ") + SHARED, "api_key", "add keys = "),
+        (TOP.replace("keys ", "# ") + SHARED, "share_page", "an API key is required"),
+        ('region = "cn-hangzhou"\nkeys = "file:keys.json"' + OPEN, "api_key", "which is yours to change"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_add(
+    links: str, name: str, advice: str, tmp_path: Path, log: IO[bytes]
+) -> None:
+    sample = getattr(prepared(links, tmp_path, log), name)
+    assert sample.value is None
+    assert advice in sample.advice
+
+
+def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> None:
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        location = {"credentials": stack.credentials, "endpoint": Endpoint.path_style(stack.oss_url, stack.region)}
+        put = presign("PUT", stack.bucket, ".links/keys.json", **location)  # type: ignore[arg-type]
+        requests.put(put.url, b"not JSON", timeout=20).raise_for_status()
+        made = samples.prepare(stack)
+        get = presign("GET", stack.bucket, ".links/keys.json", **location)  # type: ignore[arg-type]
+        assert requests.get(get.url, timeout=20).content == b"not JSON"
+    assert made.api_key.value is None
+    assert made.api_key.advice
+    assert value(made.object)
+
+
+def test_proxies_of_the_environment_are_ignored(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+        assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]

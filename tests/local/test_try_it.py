@@ -1,0 +1,91 @@
+"""The sections "Try it" of the documentation: every command works with a stack as `make run` starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local.programs import ROOT, Program, started
+
+Run = Callable[[list[str]], str]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Program]:
+    """What `make run` starts, on free ports, in a folder that has nothing else."""
+    with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=tmp_path) as program:
+        program.wait_for("API key")
+        yield program
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs commands in one new shell, and returns what they print."""
+    for name in ("bash", "curl", "jq"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is required")
+
+    def execute(commands: list[str]) -> str:
+        process = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "no_proxy": "*"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stdout
+
+    return execute
+
+
+def blocks(page: str) -> list[list[str]]:
+    """The commands in each console block of the section."""
+    section = (ROOT / "docs" / page).read_text("utf-8").partition("## Try it\n")[2].partition("\n## ")[0]
+    consoles = re.findall(r"^```console\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert len(consoles) >= 2
+    return [re.findall(r"^\$ ((?:.*\\\n)*.*)$", console, re.MULTILINE) for console in consoles]
+
+
+def commands(page: str) -> list[str]:
+    return [command for block in blocks(page) for command in block]
+
+
+def test_make_run_starts_the_stack_that_these_tests_start() -> None:
+    assert re.search(r"^run: .*\n\t@\$\(BIN\)/python -m local --root samples\b", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
+    output = run(commands("shares.md"))
+    assert f'"url": "{stack.http}/outbox/exampleobject.txt?share=' in output
+    assert '"uses_left": 1' in output
+    assert "A private object, opened with a link" in output
+    assert output.endswith("share_used_up\n")
+
+
+def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
+    output = run(commands("uploads.md"))
+    assert output.startswith(f"{stack.http}/inbox/?share=")
+    assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
+
+
+def test_the_commands_of_events_md(stack: Program, run: Run) -> None:
+    before, after = blocks("events.md")
+    assert run(before) == ""
+    stack.wait_for("minutes.txt was taken in")
+    stack.wait_for('"notices":1')
+    assert run(after) == "outbox/minutes.txt\nThe minutes of today\n"
+
+
+@pytest.mark.parametrize("page", ["shares.md", "uploads.md", "events.md"])
+def test_addresses_are_quoted_for_zsh_which_expands_question_marks(page: str) -> None:
+    for command in commands(page):
+        unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
+        assert not re.search(r"[?&\[\]{}]", unquoted), command

@@ -1,0 +1,346 @@
+"""Credentials of profiles, of a credentials URI and of an ECS instance, with the official package."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+import signer
+from signer.times import rfc3339
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
+
+SIGN = ("sign", "oss://examplebucket/a")
+SECRET = "profilesecretEXAMPLE"
+TOKEN = "profiletokenEXAMPLE"
+AK = {"mode": "AK", "access_key_id": "LTAI5tEXAMPLE", "access_key_secret": SECRET}
+STS = {"mode": "StsToken", "access_key_id": "STS.EXAMPLE", "access_key_secret": SECRET, "sts_token": TOKEN}
+ROLE = {"ram_role_arn": "acs:ram::1234567890123456:role/example", "ram_session_name": "s", "expired_seconds": 900}
+INI_KEY = {"access_key_id": "LTAIiniEXAMPLE", "access_key_secret": SECRET}
+SSO = {
+    "mode": "CloudSSO",
+    "cloud_sso_sign_in_url": "http://127.0.0.1:9/start",
+    "cloud_sso_account_id": "1",
+    "cloud_sso_access_config": "ac-1",
+    "access_token": TOKEN,
+    "cloud_sso_access_token_expire": 4_000_000_000,
+}
+OAUTH = {
+    "mode": "OAuth",
+    "oauth_site_type": "CN",
+    "oauth_access_token": TOKEN,
+    "oauth_access_token_expire": 4_000_000_000,
+    "oauth_refresh_token": SECRET,
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / ".aliyun").mkdir()
+    (tmp_path / ".alibabacloud").mkdir()
+    return tmp_path
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    # What a provider sends to the internet goes to a closed port of this machine.
+    return {**BARE, "HOME": str(home), "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", **more}
+
+
+def write_profiles(home: Path, current: str = "default", **profiles: Mapping[str, object]) -> None:
+    entries = [{"name": name, **profile} for name, profile in profiles.items()]
+    (home / ".aliyun" / "config.json").write_text(json.dumps({"current": current, "profiles": entries}))
+
+
+def write_ini(home: Path, **sections: Mapping[str, str]) -> None:
+    lines = [
+        line for name, pairs in sections.items() for line in (f"[{name}]", *(f"{k} = {v}" for k, v in pairs.items()))
+    ]
+    (home / ".alibabacloud" / "credentials.ini").write_text("\n".join(lines))
+
+
+def is_signed_with(url: str, key_id: str, token: str | None = None) -> bool:
+    return signer.verify("GET", url.strip(), credentials=signer.Credentials(key_id, SECRET, token)).ok
+
+
+def test_the_current_profile_is_used_without_an_option(home: Path) -> None:
+    write_profiles(home, current="work", default={**AK, "access_key_secret": "other"}, work=AK)
+    done = run(*SIGN, env=environment(home))
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert is_signed_with(done.stdout, "LTAI5tEXAMPLE")
+
+
+def test_a_profile_is_chosen_by_the_option_then_by_the_variable(home: Path) -> None:
+    write_profiles(home, default={**AK, "access_key_secret": "other"}, a=AK, b=STS)
+    by_variable = environment(home, ALIBABA_CLOUD_PROFILE="a")
+    assert is_signed_with(run(*SIGN, env=by_variable).stdout, "LTAI5tEXAMPLE")
+    assert is_signed_with(run(*SIGN, "--profile", "b", env=by_variable).stdout, "STS.EXAMPLE", TOKEN)
+
+
+def test_the_configuration_file_has_an_option(home: Path) -> None:
+    write_profiles(home, default=AK)
+    config = str(home / ".aliyun" / "config.json")
+    assert is_signed_with(run(*SIGN, "--config", config, env=environment(Path("/nonexistent"))).stdout, "LTAI5tEXAMPLE")
+
+
+def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
+    write_profiles(home, default={**AK, "region_id": "us-west-1"}, nowhere=AK)
+    env = {name: value for name, value in environment(home).items() if name != "OSS_REGION"}
+    assert "//examplebucket.oss-us-west-1.aliyuncs.com/" in run(*SIGN, env=env).stdout
+    elsewhere = run(*SIGN, "--endpoint", "oss-eu-west-1.aliyuncs.com", env=env)
+    assert "//examplebucket.oss-eu-west-1.aliyuncs.com/" in elsewhere.stdout
+    nowhere = run(*SIGN, "--profile", "nowhere", env=env)
+    assert (nowhere.returncode, "--region" in nowhere.stderr) == (2, True)
+
+
+def test_the_environment_comes_before_profiles_and_needs_no_package(home: Path) -> None:
+    write_profiles(home, default=AK)
+    done = run(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=("alibabacloud_credentials",))
+    assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
+
+
+def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it(home: Path) -> None:
+    write_profiles(home, default=AK)
+    done = run(*SIGN, env=environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE"))
+    assert (done.returncode, "OSS_ACCESS_KEY_SECRET is not" in done.stderr) == (2, True)
+
+
+def test_without_the_package_the_message_says_which_command_installs_it(home: Path) -> None:
+    write_profiles(home, default=AK)
+    done = run(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "pip install alibabacloud-credentials" in done.stderr
+
+
+def test_the_token_of_a_profile_may_expire_before_the_link(home: Path) -> None:
+    expiry = int(time.time()) + 3600
+    write_profiles(home, unknown=STS, known={**STS, "sts_expiration": expiry})
+    unknown = run(*SIGN, "--profile", "unknown", "--expires", "7d", env=environment(home))
+    assert "expires at the latest" in unknown.stderr
+    known = run(*SIGN, "--profile", "known", "--expires", "7d", "--json", env=environment(home))
+    assert json.loads(known.stdout)["expires_at"] == rfc3339(expiry)
+
+
+def test_a_profile_runs_its_command(home: Path) -> None:
+    expiry = rfc3339(int(time.time()) + 7200)
+    answer = {**STS, "expiration": expiry}
+    (home / "answer.json").write_text(json.dumps(answer))
+    write_profiles(home, default={"mode": "External", "process_command": f"cat {home / 'answer.json'}"})
+    done = run(*SIGN, "--expires", "7d", "--json", env=environment(home))
+    output = json.loads(done.stdout)
+    assert is_signed_with(output["url"], "STS.EXAMPLE", TOKEN)
+    assert output["expires_at"] == expiry
+
+
+def test_a_section_of_credentials_ini_is_used_after_the_profiles_of_the_cli(home: Path) -> None:
+    ini = {"type": "access_key", **INI_KEY}
+    write_ini(home, default=ini, team=ini)
+    for arguments in ((), ("--profile", "team")):
+        assert is_signed_with(run(*SIGN, *arguments, env=environment(home)).stdout, "LTAIiniEXAMPLE")
+    write_profiles(home, default=AK)
+    assert is_signed_with(run(*SIGN, env=environment(home)).stdout, "LTAI5tEXAMPLE")
+    (home / ".alibabacloud" / "credentials.ini").rename(home / "elsewhere")
+    elsewhere = environment(home, ALIBABA_CLOUD_CREDENTIALS_FILE=str(home / "elsewhere"))
+    assert is_signed_with(run(*SIGN, "--profile", "team", env=elsewhere).stdout, "LTAIiniEXAMPLE")
+
+
+# --- a credentials URI ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def uri() -> Iterator[str]:
+    """The address of a server that gives credentials for one hour, to those who know its secret path."""
+    answer = {
+        "Code": "Success",
+        "AccessKeyId": "STS.EXAMPLE",
+        "AccessKeySecret": SECRET,
+        "SecurityToken": TOKEN,
+        "Expiration": rfc3339(int(time.time()) + 3600),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/moved":
+                self.send_response(500)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_credentials_uri_gives_credentials_and_their_expiry(home: Path, uri: str) -> None:
+    env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/keys"}
+    output = json.loads(run(*SIGN, "--expires", "7d", "--json", env=env).stdout)
+    assert is_signed_with(output["url"], "STS.EXAMPLE", TOKEN)
+    assert (output["clamped"], output["may_end_early"]) == (True, False)
+    assert 3500 < output["expires_in"] <= 3600
+
+
+def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
+    env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/moved"}
+    done = run(*SIGN, env=env)
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert "ALIBABA_CLOUD_CREDENTIALS_URI" in done.stderr
+    assert "500" in done.stderr
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def assert_one_sentence(status: int, out: str, error: str) -> None:
+    assert (status, out, error.count("\n"), error[:7]) == (2, "", 1, "Error: ")
+    assert error.endswith(".\n")
+    for hidden in (SECRET, TOKEN, "Traceback", "/keys"):
+        assert hidden not in error
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        ({**AK, **ROLE, "mode": "RamRoleArn"}, "Connection refused"),
+        ({**ROLE, "mode": "ChainableRamRoleArn", "source_profile": "source"}, "Connection refused"),
+        ({"mode": "EcsRamRole", "ram_role_name": "example"}, "Connection refused"),
+        (
+            {
+                **ROLE,
+                "mode": "OIDC",
+                "oidc_provider_arn": "p",
+                "oidc_token_file": "TOKEN_FILE",
+                "role_session_name": "s",
+            },
+            "refused",
+        ),
+        (SSO, "Connection refused (127.0.0.1)"),
+        (OAUTH, "Connection refused"),
+        ({**SSO, "cloud_sso_access_token_expire": 1}, "re-login"),
+        ({"mode": "External", "process_command": "false"}, "exit status 1"),
+        ({"mode": "AK"}, "access"),
+        ({"mode": "Telepathy"}, "Telepathy"),
+        ({"access_key_id": "LTAI5tEXAMPLE"}, "not set"),
+    ],
+)
+def test_a_profile_that_cannot_give_credentials_says_why_in_one_sentence(
+    profile: dict[str, object], reason: str, home: Path
+) -> None:
+    (home / "token").write_text("a.b.c")
+    written = {key: str(home / "token") if value == "TOKEN_FILE" else value for key, value in profile.items()}
+    write_profiles(home, default=written, source=AK)
+    done = run(*SIGN, env=environment(home))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert "profile 'default'" in done.stderr
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {
+            "type": "ram_role_arn",
+            "access_key_id": "k",
+            "access_key_secret": SECRET,
+            "role_arn": "r",
+            "role_session_name": "s",
+        },
+        {"type": "ecs_ram_role", "role_name": "example"},
+        {"type": "rsa_key_pair", "public_key_id": "k", "private_key_file": "/nonexistent"},
+        {"type": "telepathy"},
+    ],
+)
+def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(section: dict[str, str], home: Path) -> None:
+    write_ini(home, default=section)
+    done = run(*SIGN, env=environment(home))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert f"(type {section['type']})" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", "http://user:profilesecretEXAMPLE@127.0.0.1:9/keys?a=profiletokenEXAMPLE"),
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", "nonsense"),
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", "http://[::1/keys"),
+        ("ALIBABA_CLOUD_ECS_METADATA", "example"),
+    ],
+)
+def test_a_source_in_the_environment_that_does_not_answer_is_named(variable: str, value: str, home: Path) -> None:
+    done = run(*SIGN, env=environment(home, **{variable: value}))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert variable in done.stderr
+
+
+def test_nothing_found_is_one_sentence_at_once_without_the_package(home: Path) -> None:
+    durations = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = run(*SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests"))
+        durations.append(time.perf_counter() - start)
+        assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert min(durations) < 0.5
+    for name in (
+        "OSS_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_CREDENTIALS_URI",
+        "~/.aliyun/config.json",
+        "~/.alibabacloud/credentials.ini",
+        "--profile",
+    ):
+        assert name in done.stderr
+
+
+def test_a_profile_that_does_not_exist_is_refused_with_those_that_do(home: Path) -> None:
+    write_profiles(home, default=AK)
+    write_ini(home, team={"type": "access_key"})
+    done = run(*SIGN, "--profile", "nobody", env=environment(home))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert "'nobody' not found" in done.stderr
+    assert "(available: default, team)" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", b"\xff"])
+def test_a_configuration_file_that_cannot_be_read_is_refused(content: str | bytes | None, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    if content is not None:
+        config.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = run(*SIGN, "--profile", "x", "--config", str(config), env=environment(tmp_path))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert str(config) in done.stderr
+
+
+def test_an_ini_file_that_cannot_be_read_is_refused(home: Path) -> None:
+    (home / ".alibabacloud" / "credentials.ini").write_text("type = access_key\n")
+    done = run(*SIGN, env=environment(home))
+    assert_one_sentence(done.returncode, done.stdout, done.stderr)
+    assert "~/.alibabacloud/credentials.ini" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "explain"])
+def test_a_link_is_checked_with_a_profile(command: str, home: Path) -> None:
+    write_profiles(home, default=AK)
+    url = run(*SIGN, env=environment(home)).stdout.strip()
+    assert run(command, url, "--profile", "default", env=environment(home)).returncode == 0
+
+
+def test_explain_reads_no_profile_unasked(home: Path) -> None:
+    write_profiles(home, default={"mode": "EcsRamRole", "ram_role_name": "example"})
+    url = signer.presign(
+        "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
+    ).url
+    done = run("explain", url, env=environment(home), missing=("alibabacloud_credentials",))
+    assert (done.returncode, done.stderr) == (0, "")

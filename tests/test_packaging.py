@@ -1,0 +1,263 @@
+"""What `pip install` brings: the library with no dependency, the command with one extra, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import email.message
+import email.parser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import readme_renderer.markdown
+import trove_classifiers
+import yaml
+
+from deploy.package import interpreters
+from tests.deploy.project_copy import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# The running Python, then those that are promised.
+PYTHONS = tuple(dict.fromkeys([f"{sys.version_info[0]}.{sys.version_info[1]}", "3.10", "3.12", "3.13"]))
+# Modules of the standard library that Windows does not have.
+POSIX_MODULES = {"crypt", "curses", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+# Besides the files of signer/.
+SOURCES = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "docs/library.md", "pyproject.toml"}
+GENERATED = {"PKG-INFO", "setup.cfg"}
+
+SIGN = """
+import signer
+
+keys = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+link = signer.presign(
+    "GET", "examplebucket", "exampledir/exampleobject.txt",
+    credentials=keys,
+    endpoint=signer.Endpoint.public("cn-hangzhou"),
+    expires_in=600,
+    now=1_700_000_000,
+)
+print(link.url)
+assert not signer.verify("GET", link.url, credentials=keys, now=1_700_000_001).faults
+assert signer.explain(link.url).findings
+"""
+MODULES = """
+import importlib.metadata
+import importlib.util
+
+print([name for name in ("handler", "local", "deploy", "tests", "bench") if importlib.util.find_spec(name)])
+print([distribution.name for distribution in importlib.metadata.distributions()])
+"""
+
+
+class Distributions(NamedTuple):
+    """The files that are published."""
+
+    sdist: Path
+    wheel: Path
+
+
+class Environment(NamedTuple):
+    """A virtual environment; its programs are in `programs`."""
+
+    programs: Path
+    folder: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs one of its programs in a folder without the project, and without the variables of this process."""
+        return subprocess.run(
+            [self.programs / command[0], *command[1:]],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+
+
+def uv(*arguments: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def files_in_git(*patterns: str) -> set[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """Built by the installed setuptools from the files that git knows; the wheel is built from the sdist."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in files_in_git():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    output = tmp_path_factory.mktemp("dist")
+    uv("build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", output, folder)
+    (sdist,) = output.glob("*.tar.gz")
+    (wheel,) = output.glob("*.whl")
+    return Distributions(sdist, wheel)
+
+
+def environment(version: str, folder: Path) -> Environment:
+    """An empty virtual environment, with not even pip."""
+    interpreter = interpreters.find(version)
+    if interpreter is None:
+        pytest.skip(f"Python {version} is not installed")
+    uv("venv", "--offline", "--no-project", "--python", interpreter, folder / "venv")
+    return Environment(folder / "venv" / ("Scripts" if os.name == "nt" else "bin"), folder)
+
+
+def metadata(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.parser.Parser().parsestr(archive.read(name).decode())
+
+
+def test_the_wheel_has_the_files_of_signer_that_git_knows_and_nothing_else(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert names == files_in_git("signer")
+        assert all(archive.read(name) == (ROOT / name).read_bytes() for name in names)
+        (info,) = {name.split("/")[0] for name in archive.namelist()} - {"signer"}
+        assert f"{info}/licenses/LICENSE" in archive.namelist()
+
+
+def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(distributions: Distributions) -> None:
+    with tarfile.open(distributions.sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+    own = {name for name in names if not name.startswith("fc_presign.egg-info/")} - GENERATED
+    assert own == files_in_git("signer", *SOURCES)
+    assert own >= SOURCES
+
+
+def test_the_library_has_no_dependency_and_the_command_is_the_only_extra(distributions: Distributions) -> None:
+    headers = metadata(distributions.wheel)
+    assert headers.get_all("Provides-Extra") == ["cli"]
+    assert all(re.search(r"extra == ['\"]cli['\"]", line) for line in headers.get_all("Requires-Dist", []))
+
+
+def test_what_the_command_imports_is_in_its_extra() -> None:
+    """A module of the standard library, of ours, or of a package that the extra names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in project["optional-dependencies"]["cli"]}
+    known = {*sys.stdlib_module_names, *required, "signer"}
+    unknown = {module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)} - known
+    assert not unknown
+
+
+def test_the_library_and_the_command_import_nothing_that_windows_lacks() -> None:
+    for path in (ROOT / "signer").rglob("*.py"):
+        assert not imports(path) & POSIX_MODULES, path
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of what a module imports, but for its own package."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(str(node.module).partition(".")[0])
+    return names
+
+
+def test_the_metadata_is_valid_and_its_description_renders(distributions: Distributions) -> None:
+    headers = metadata(distributions.wheel)
+    classifiers = headers.get_all("Classifier", [])
+    assert set(classifiers) <= trove_classifiers.classifiers
+    assert {f"Programming Language :: Python :: {version}" for version in PYTHONS} <= set(classifiers)
+    assert headers["Keywords"]
+    assert headers["License-Expression"] == "Apache-2.0"
+    assert headers["Description-Content-Type"] == "text/markdown"
+    page = readme_renderer.markdown.render(str(headers.get_payload()))
+    assert page is not None
+    assert re.search("<h1[^>]*>fc-presign<", page)
+    # On an index, links and pictures that are relative to the repository lead nowhere.
+    assert all(url.startswith(("https://", "#")) for url in re.findall(r'(?:href|src)="([^"]*)"', page))
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheel_signs_in_an_empty_environment_without_an_index(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
+    installed = environment(version, tmp_path)
+    uv("pip", "install", "--offline", "--no-index", "--python", installed.programs / "python", distributions.wheel)
+    assert_library_works(installed)
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_source_distribution_builds_and_signs_in_an_empty_environment(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
+    installed = environment(version, tmp_path)
+    uv("pip", "install", "--python", installed.programs / "python", distributions.sdist)
+    assert_library_works(installed)
+
+
+def assert_library_works(installed: Environment) -> None:
+    done = installed.run("python", "-c", SIGN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/exampleobject.txt?")
+    assert installed.run("python", "-c", MODULES).stdout.splitlines() == ["[]", "['fc-presign']"]
+    done = installed.run("fc-presign", "--help")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "fc-presign[cli]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_extra_brings_the_command(version: str, distributions: Distributions, tmp_path: Path) -> None:
+    installed = environment(version, tmp_path)
+    uv("pip", "install", "--python", installed.programs / "python", f"fc-presign[cli] @ {distributions.wheel.as_uri()}")
+    for command in (("fc-presign",), ("python", "-m", "signer")):
+        done = installed.run(*command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "explain" in done.stdout
+    done = installed.run("python", "-c", SIGN)
+    url = done.stdout.splitlines()[0]
+    done = installed.run("fc-presign", "explain", url)
+    assert done.returncode == 1, done.stderr
+    assert "expired" in done.stdout
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_actions_to_commits_may_only_read_and_deploys_nothing(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for action in re.findall(r"uses: (.+)", text):
+        assert action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    commands = [step.get("run", "") for job in workflow["jobs"].values() for step in job.get("steps", ())]
+    assert not any(re.search(r"\bs (deploy|remove)\b|\bsecrets\.", command) for command in commands)
+
+
+def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key `on` as true.
+    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    jobs = workflow["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("test", "build")
+    assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["environment"]
