@@ -41,6 +41,8 @@ def outline(page: str) -> Outline:
     # The words in a drawing are translated, those that a program prints are not.
     transcripts = [code for language, code in fences if not language and "│" not in code]
     links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(r"README[\w.-]*\.md$", link)]
+    # A translation may link to the translated page.
+    links = [re.sub(r"\.[a-z]{2}(-[A-Z]{2})?\.md$", ".md", link) for link in links]
     return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, transcripts, links)
 
 
@@ -121,6 +123,7 @@ def test_the_badges_of_a_readme_say_what_pyproject_says(name: str) -> None:
 
 def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
     translated = ENGLISH.replace("shows it", "演示").replace("Next", "下一步").replace("README.xx.md", "README.md")
+    translated = translated.replace("docs/a.md", "docs/a.zh-CN.md")
     assert (
         outline(translated)
         == outline(ENGLISH)
