@@ -65,9 +65,12 @@ def _document(document: dict[str, Any]) -> Iterator[str]:
 def _functions(config: Path, resources: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name in _repeated(resource["props"].get("functionName") for resource in resources.values()):
         yield f"functionName {name} is used more than once: each function needs its own."
+    functions: dict[str, list[str]] = {}
     for name, resource in resources.items():
         for sentence in _function(config, resource):
-            yield f"{name}: {sentence}"
+            functions.setdefault(sentence, []).append(name)
+    for sentence, names in functions.items():
+        yield f"{' and '.join(names)}: {sentence}"
 
 
 def _function(config: Path, resource: dict[str, Any]) -> Iterator[str]:

@@ -21,6 +21,8 @@ VARIABLES = {
     "LINK_CONFIG": "A file beside links.toml to read instead of it. The build includes it.",
     "LINK_OSS_ENDPOINT": "A local OSS for links and for the function's own requests. It must be a loopback address, "
     "otherwise the function does not start. Never deploy it.",
+    "LINK_PUBLIC_URL": "The address of a local service, instead of public_url. It must be a loopback address, "
+    "otherwise the function does not start. Never deploy it.",
     "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
     "start and names it.",
 }

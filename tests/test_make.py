@@ -70,7 +70,7 @@ class Project(NamedTuple):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / "python3"
     python.write_text(PYTHON.replace("{calls}", str(tmp_path / "calls")))

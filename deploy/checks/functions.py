@@ -20,7 +20,7 @@ MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER = "handler.on_http"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
-_LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT",)
+_LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
 _ROLE = re.compile(r"acs:ram::\d+:role/[\w.@-]+|[\w.@-]+", re.ASCII)
 _SOURCE = re.compile(r"acs:oss:[a-z0-9-]+:(\d+|\$\{config\(['\"]AccountID['\"]\)\}):[a-z0-9-]+")
 

@@ -60,7 +60,7 @@ BROKEN = {
     "region": (
         "region: cn-hangzhou",
         "region: cn-hangzou",
-        "links_http: region is 'cn-hangzou': did you mean cn-hangzhou?",
+        "links_http and links_events: region is 'cn-hangzou': did you mean cn-hangzhou?",
     ),
     "missing handler": ("      handler: handler.on_http\n", "", "links_http: handler is missing."),
     "misspelt handler": ("handler.on_http\n", "handler.http\n", "links_http: handler is handler.http: choose one of"),
@@ -391,3 +391,12 @@ def test_the_schema_is_unchanged_and_its_source_and_licence_are_named() -> None:
     assert "0.1.22" in about
     digest = hashlib.sha256((ROOT / "deploy/checks/fc3-schema.json").read_bytes()).hexdigest()
     assert digest == "898f3c98627525d28323fe8bd575c64c8d91c2324b1ad448882e5a9487b7ed15"
+
+
+def test_a_fault_of_links_toml_is_said_once_for_all_functions_and_environments(project: ProjectCopy) -> None:
+    path = project.folder / "links.toml"
+    path.write_text(path.read_text("utf-8").replace("methods", "method", 1), "utf-8")
+    sentences = [sentence for sentence in faults(project.folder / "s.yaml") if "links.toml" in sentence]
+    assert len(sentences) == 1
+    assert sentences[0].startswith("links_http and links_events: links.toml")
+    assert "did you mean" in sentences[0].lower()
