@@ -1,38 +1,70 @@
-"""A README in another language has the same commands, headings and links, in the same order."""
+"""A Chinese page has the same headings, commands and links as the English one, in the same order."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from tests.deploy.project_copy import ROOT
 
+SUFFIX = ".zh-CN.md"
+REQUIRED = {f"{page}{SUFFIX}" for page in ("README", "docs/deploy", "docs/explain", "docs/shares", "docs/uploads")}
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
+TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
+
 
 class Outline(NamedTuple):
-    """What a translation must keep: levels of headings, lines of code without comments, links to other files."""
+    """What a translation must keep.
+
+    `headings` are levels, `commands` lines of code without comments, `links` other files (without `#…`), and
+    `sections` the numbers of the headings that links within the page lead to.
+    """
 
     headings: list[int]
     commands: list[str]
     links: list[str]
+    sections: list[int | None]
 
 
-def outline(page: str) -> Outline:
+def without_code(page: str) -> str:
+    return re.sub(r"(?ms)^```.*?^```$", "", page)
+
+
+def anchors(page: str) -> list[str]:
+    """What GitHub calls each heading in links."""
+    headings = re.findall(r"(?m)^#+ (.*)$", without_code(page))
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def outline(page: str, name: str = "README") -> Outline:
+    """The outline of the page `name`.md in any language; its links to its other languages do not count."""
     fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page)
-    prose = re.sub(r"(?ms)^```.*?^```$", "", page)
+    prose = without_code(page)
     lines = [
         re.sub(r"\s+#(\s.*)?$", "", line).rstrip()
         for language, code in fences
         # Without a language, a fence holds a drawing or a transcript: only its commands count.
         for line in code.splitlines()
-        if language or re.match(r"(make|curl|s|npm|python|git) ", line.strip())
+        if language or re.match(r"(make|curl|s|npm|python|git|export) ", line.strip())
     ]
     commands = [line for line in lines if line and not line.lstrip().startswith("#")]
-    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(r"README[\w.-]*\.md$", link)]
-    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links)
+    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(rf"{name}(\.[\w-]+)?\.md$", link)]
+    names = anchors(page)
+    sections = [names.index(link) if link in names else None for link in re.findall(r"\]\(#([^)]+)", prose)]
+    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links, sections)
+
+
+def in_chinese(link: str, folder: Path) -> str:
+    """The Chinese version of the linked page, or the link itself if it has none."""
+    chinese = link.removesuffix(".md") + SUFFIX
+    return chinese if link.endswith(".md") and (folder / chinese).is_file() else link
 
 
 ENGLISH = """# Title
-Text with [a page](docs/a.md), [another language](README.xx.md).
+Text with [a page](docs/a.md), [another language](README.xx.md), [what follows](#next).
 
 ```
 make demo      # shows it
@@ -46,22 +78,61 @@ path = "/a/"   # what
 """
 
 
-def test_translations_match_the_readme() -> None:
-    readme = outline((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert readme.headings
-    assert "make demo" in readme.commands
-    for path in ROOT.glob("README.*.md"):
-        translation = outline(path.read_text(encoding="utf-8"))
-        assert translation.headings == readme.headings, path.name
-        assert translation.commands == readme.commands, path.name
-        assert translation.links == readme.links, path.name
+@pytest.mark.parametrize("translation", TRANSLATIONS)
+def test_a_translation_matches_the_english_page(translation: str) -> None:
+    path = ROOT / translation
+    assert path.is_file(), f"{translation} is missing"
+    english = path.with_name(path.name.removesuffix(SUFFIX) + ".md")
+    expected = outline(english.read_text(encoding="utf-8"), english.stem)
+    actual = outline(path.read_text(encoding="utf-8"), english.stem)
+    assert expected.headings
+    assert actual.headings == expected.headings
+    assert actual.commands == expected.commands
+    assert actual.links == [in_chinese(link, path.parent) for link in expected.links]
+    assert actual.sections == expected.sections
+
+
+@pytest.mark.parametrize("translation", TRANSLATIONS)
+def test_a_translation_and_the_english_page_link_to_each_other(translation: str) -> None:
+    path = ROOT / translation
+    assert path.is_file(), f"{translation} is missing"
+    english = path.with_name(path.name.removesuffix(SUFFIX) + ".md")
+    assert f"]({path.name})" in without_code(english.read_text(encoding="utf-8"))
+    assert f"]({english.name})" in without_code(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_finds_it(page: str) -> None:
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        linked = path.parent / target if target else path
+        assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
 def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
-    translated = ENGLISH.replace("shows it", "演示").replace("Next", "下一步").replace("README.xx.md", "README.md")
-    assert outline(translated) == outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"'], ["docs/a.md"])
+    translated = ENGLISH
+    for old, new in (("shows it", "演示"), ("Next", "下一步"), ("#next", "#下一步"), ("README.xx.md", "README.md")):
+        translated = translated.replace(old, new)
+    assert outline(translated) == outline(ENGLISH)
+    assert outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"'], ["docs/a.md"], [1])
 
 
 def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
-    for old, new in (("## Next\n", ""), ("make demo", "make run"), ('"/a/"', '"/b/"'), ("docs/a.md", "docs/b.md")):
+    for old, new in (
+        ("## Next\n", ""),
+        ("make demo", "make run"),
+        ('"/a/"', '"/b/"'),
+        ("docs/a.md", "docs/b.md"),
+        ("#next", "#title"),
+    ):
         assert outline(ENGLISH.replace(old, new)) != outline(ENGLISH)
+
+
+def test_a_link_leads_to_the_chinese_version_of_a_page_that_has_one(tmp_path: Path) -> None:
+    (tmp_path / "a.zh-CN.md").touch()
+    links = ["a.md", "b.md", "upload.js", "https://example.com/a.md"]
+    assert [in_chinese(link, tmp_path) for link in links] == ["a.zh-CN.md", *links[1:]]
+
+
+def test_an_anchor_keeps_letters_of_every_language_and_loses_punctuation() -> None:
+    assert anchors("## 4. HTML 源码：`&amp;`\n\n```\n# code\n```\n") == ["4-html-源码amp"]

@@ -38,17 +38,6 @@ def test_the_first_finding_is_the_subject_of_its_section(markdown: str) -> None:
 
 
 @each_page
-def test_every_link_within_the_page_has_a_heading(markdown: str) -> None:
-    def anchor(heading: str) -> str:
-        return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-    anchors = {anchor(heading) for heading in re.findall(r"^#+ (.*)$", markdown, re.MULTILINE)}
-    targets = set(re.findall(r"\]\(#([^)]+)\)", markdown))
-    assert targets
-    assert targets <= anchors, targets - anchors
-
-
-@each_page
 def test_the_page_contains_no_secret(markdown: str) -> None:
     for credentials in (explain_page.PERMANENT, explain_page.TEMPORARY):
         assert credentials.access_key_secret not in markdown
