@@ -97,8 +97,9 @@ def test_a_translation_and_the_english_page_link_to_each_other(translation: str)
     path = ROOT / translation
     assert path.is_file(), f"{translation} is missing"
     english = path.with_name(path.name.removesuffix(SUFFIX) + ".md")
-    assert f"]({path.name})" in without_code(english.read_text(encoding="utf-8"))
-    assert f"]({english.name})" in without_code(path.read_text(encoding="utf-8"))
+    for page, other in ((english, path), (path, english)):
+        links = re.findall(r"\]\(([^)#]+)", without_code(page.read_text(encoding="utf-8")))
+        assert other.name in links, f"{page.name} does not link to {other.name}"
 
 
 @pytest.mark.parametrize("page", PAGES)
