@@ -44,13 +44,13 @@ def outline(page: str, name: str = "README") -> Outline:
     fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page)
     prose = without_code(page)
     lines = [
-        re.sub(r"\s+#(\s.*)?$", "", line).rstrip()
+        re.sub(r"\s+(#|//)(\s.*)?$", "", line).rstrip()
         for language, code in fences
         # Without a language, a fence holds a drawing or a transcript: only its commands count.
         for line in code.splitlines()
         if language or re.match(r"(make|curl|s|npm|python|git|export) ", line.strip())
     ]
-    commands = [line for line in lines if line and not line.lstrip().startswith("#")]
+    commands = [line for line in lines if line and not line.lstrip().startswith(("#", "//"))]
     links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(rf"{name}(\.[\w-]+)?\.md$", link)]
     names = anchors(page)
     sections = [names.index(link) if link in names else None for link in re.findall(r"\]\(#([^)]+)", prose)]
@@ -74,6 +74,11 @@ make demo      # shows it
 
 ```toml
 path = "/a/"   # what
+```
+
+```js
+let size = 1;  // bytes
+// a line
 ```
 """
 
@@ -112,10 +117,17 @@ def test_every_link_to_a_heading_finds_it(page: str) -> None:
 
 def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
     translated = ENGLISH
-    for old, new in (("shows it", "演示"), ("Next", "下一步"), ("#next", "#下一步"), ("README.xx.md", "README.md")):
+    for old, new in (
+        ("shows it", "演示"),
+        ("bytes", "字节"),
+        ("a line", "一行"),
+        ("Next", "下一步"),
+        ("#next", "#下一步"),
+        ("README.xx.md", "README.md"),
+    ):
         translated = translated.replace(old, new)
     assert outline(translated) == outline(ENGLISH)
-    assert outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"'], ["docs/a.md"], [1])
+    assert outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"', "let size = 1;"], ["docs/a.md"], [1])
 
 
 def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
