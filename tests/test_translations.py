@@ -1,70 +1,73 @@
-"""A README in another language has the same commands, headings and links in the same order; all READMEs are usable."""
+"""A Chinese page has the same headings, commands and links as the English one, in the same order."""
 
 from __future__ import annotations
 
 import re
-import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.deploy.project_copy import ROOT
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-READMES = ["README.md", *sorted(path.name for path in ROOT.glob("README.*.md"))]
+SUFFIX = ".zh-CN.md"
+REQUIRED = {f"{page}{SUFFIX}" for page in ("README", "docs/deploy", "docs/explain", "docs/shares", "docs/uploads")}
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
+TRANSLATIONS = sorted(REQUIRED.union(page for page in PAGES if page.endswith(SUFFIX)))
 
 
 class Outline(NamedTuple):
-    """What a translation must keep: levels of headings, lines of code without comments, output, links to files."""
+    """What a translation must keep.
+
+    `headings` are levels, `commands` lines of code without comments, `links` other files (without `#…`), and
+    `sections` the numbers of the headings that links within the page lead to.
+    """
 
     headings: list[int]
     commands: list[str]
-    transcripts: list[str]
     links: list[str]
+    sections: list[int | None]
 
 
-def outline(page: str) -> Outline:
+def without_code(page: str) -> str:
+    return re.sub(r"(?ms)^```.*?^```$", "", page)
+
+
+def anchors(page: str) -> list[str]:
+    """What GitHub calls each heading in links."""
+    headings = re.findall(r"(?m)^#+ (.*)$", without_code(page))
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def outline(page: str, name: str = "README") -> Outline:
+    """The outline of the page `name`.md in any language; its links to its other languages do not count."""
     fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page)
-    prose = re.sub(r"(?ms)^```.*?^```$", "", page)
+    prose = without_code(page)
     lines = [
-        re.sub(r"\s+#(\s.*)?$", "", line).rstrip()
+        re.sub(r"\s+(#|//)(\s.*)?$", "", line).rstrip()
         for language, code in fences
-        # Without a language, a fence holds a drawing or what a program prints.
-        if language
+        # Without a language, a fence holds a drawing or a transcript: only its commands count.
         for line in code.splitlines()
+        if language or re.match(r"(make|curl|s|npm|python|git|export) ", line.strip())
     ]
-    commands = [line for line in lines if line and not line.lstrip().startswith("#")]
-    # The words in a drawing are translated, those that a program prints are not.
-    transcripts = [code for language, code in fences if not language and "│" not in code]
-    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(r"README[\w.-]*\.md$", link)]
-    # A translation may link to the translated page.
-    links = [re.sub(r"\.[a-z]{2}(-[A-Z]{2})?\.md$", ".md", link) for link in links]
-    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, transcripts, links)
+    commands = [line for line in lines if line and not line.lstrip().startswith(("#", "//"))]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", prose) if not re.match(rf"{name}(\.[\w-]+)?\.md$", link)]
+    names = anchors(page)
+    sections = [names.index(link) if link in names else None for link in re.findall(r"\]\(#([^)]+)", prose)]
+    return Outline([len(level) for level in re.findall(r"(?m)^(#+) ", prose)], commands, links, sections)
 
 
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def not_for_zsh(command: str) -> list[str]:
-    """What an interactive zsh takes for a pattern, or for arguments: it knows no comments."""
-    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
-    return re.findall(r"[?*\[]|(?<!\S)#", unquoted)
+def in_chinese(link: str, folder: Path) -> str:
+    """The Chinese version of the linked page, or the link itself if it has none."""
+    chinese = link.removesuffix(".md") + SUFFIX
+    return chinese if link.endswith(".md") and (folder / chinese).is_file() else link
 
 
 ENGLISH = """# Title
-Text with [a page](docs/a.md), [another language](README.xx.md).
+Text with [a page](docs/a.md), [another language](README.xx.md), [what follows](#next).
 
-```sh
+```
 make demo      # shows it
-```
-
-```
-It works.
 ```
 
 ## Next
@@ -72,71 +75,77 @@ It works.
 ```toml
 path = "/a/"   # what
 ```
+
+```js
+let size = 1;  // bytes
+// a line
+```
 """
 
 
-@pytest.mark.parametrize("name", READMES[1:])
-def test_a_translation_matches_the_readme(name: str) -> None:
-    readme, translation = outline(read("README.md")), outline(read(name))
-    assert readme.headings
-    assert "make run" in readme.commands
-    assert len(readme.transcripts) == 2
-    assert translation.headings == readme.headings
-    assert translation.commands == readme.commands
-    assert translation.transcripts == readme.transcripts
-    assert translation.links == readme.links
+@pytest.mark.parametrize("translation", TRANSLATIONS)
+def test_a_translation_matches_the_english_page(translation: str) -> None:
+    path = ROOT / translation
+    assert path.is_file(), f"{translation} is missing"
+    english = path.with_name(path.name.removesuffix(SUFFIX) + ".md")
+    expected = outline(english.read_text(encoding="utf-8"), english.stem)
+    actual = outline(path.read_text(encoding="utf-8"), english.stem)
+    assert expected.headings
+    assert actual.headings == expected.headings
+    assert actual.commands == expected.commands
+    assert actual.links == [in_chinese(link, path.parent) for link in expected.links]
+    assert actual.sections == expected.sections
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_every_file_and_section_that_a_readme_links_to_exists(name: str) -> None:
-    page = read(name)
-    files = [target for target in re.findall(r'(?:\]\(|src=")([^)"#]+)', page) if "://" not in target]
-    assert len(files) > 20
-    assert [file for file in files if not (ROOT / file).is_file()] == []
-    sections = {title.lower().replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", page)}
-    assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= sections
+@pytest.mark.parametrize("translation", TRANSLATIONS)
+def test_a_translation_and_the_english_page_link_to_each_other(translation: str) -> None:
+    path = ROOT / translation
+    assert path.is_file(), f"{translation} is missing"
+    english = path.with_name(path.name.removesuffix(SUFFIX) + ".md")
+    for page, other in ((english, path), (path, english)):
+        links = re.findall(r"\]\(([^)#]+)", without_code(page.read_text(encoding="utf-8")))
+        assert other.name in links, f"{page.name} does not link to {other.name}"
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_the_commands_of_a_readme_can_be_pasted_into_zsh(name: str) -> None:
-    commands = [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", read(name)) for line in block.splitlines()]
-    assert len(commands) >= 12
-    assert [command for command in commands if not_for_zsh(command)] == []
-
-
-def test_zsh_refuses_unquoted_patterns_and_knows_no_comments() -> None:
-    for command in ("curl http://127.0.0.1/?a=b", "pip install .[cli]", "make demo   # shows it"):
-        assert not_for_zsh(command), command
-    for command in ("curl 'http://127.0.0.1/?a=b#c'", "pip install '.[cli]'", "curl http://127.0.0.1/a#b"):
-        assert not not_for_zsh(command), command
-
-
-@pytest.mark.parametrize("name", READMES)
-def test_the_badges_of_a_readme_say_what_pyproject_says(name: str) -> None:
-    project = tomllib.loads(read("pyproject.toml"))["project"]
-    python = project["requires-python"].removeprefix(">=")
-    assert re.findall(r"img\.shields\.io/badge/([^)]+)\)", read(name)) == [
-        f"licence-{project['license'].replace('-', '--')}-blue",
-        f"python-%E2%89%A5{python}-blue",
-    ]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_finds_it(page: str) -> None:
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        linked = path.parent / target if target else path
+        assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
 def test_a_translated_comment_or_heading_is_not_a_difference() -> None:
-    translated = ENGLISH.replace("shows it", "演示").replace("Next", "下一步").replace("README.xx.md", "README.md")
-    translated = translated.replace("docs/a.md", "docs/a.zh-CN.md")
-    assert (
-        outline(translated)
-        == outline(ENGLISH)
-        == Outline([1, 2], ["make demo", 'path = "/a/"'], ["It works.\n"], ["docs/a.md"])
-    )
+    translated = ENGLISH
+    for old, new in (
+        ("shows it", "演示"),
+        ("bytes", "字节"),
+        ("a line", "一行"),
+        ("Next", "下一步"),
+        ("#next", "#下一步"),
+        ("README.xx.md", "README.md"),
+    ):
+        translated = translated.replace(old, new)
+    assert outline(translated) == outline(ENGLISH)
+    assert outline(ENGLISH) == Outline([1, 2], ["make demo", 'path = "/a/"', "let size = 1;"], ["docs/a.md"], [1])
 
 
-def test_a_lost_heading_command_line_of_output_or_link_is_a_difference() -> None:
+def test_a_lost_heading_command_line_or_link_is_a_difference() -> None:
     for old, new in (
         ("## Next\n", ""),
         ("make demo", "make run"),
         ('"/a/"', '"/b/"'),
-        ("It works", "It fails"),
         ("docs/a.md", "docs/b.md"),
+        ("#next", "#title"),
     ):
         assert outline(ENGLISH.replace(old, new)) != outline(ENGLISH)
+
+
+def test_a_link_leads_to_the_chinese_version_of_a_page_that_has_one(tmp_path: Path) -> None:
+    (tmp_path / "a.zh-CN.md").touch()
+    links = ["a.md", "b.md", "upload.js", "https://example.com/a.md"]
+    assert [in_chinese(link, tmp_path) for link in links] == ["a.zh-CN.md", *links[1:]]
+
+
+def test_an_anchor_keeps_letters_of_every_language_and_loses_punctuation() -> None:
+    assert anchors("## 4. HTML 源码：`&amp;`\n\n```\n# code\n```\n") == ["4-html-源码amp"]

@@ -1,0 +1,71 @@
+"""The READMEs can be used as they stand: files, commands, badges, output."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from tests.deploy.project_copy import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+READMES = ["README.md", *sorted(path.name for path in ROOT.glob("README.*.md"))]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def not_for_zsh(command: str) -> list[str]:
+    """What an interactive zsh takes for a pattern, or for arguments: it knows no comments."""
+    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
+    return re.findall(r"[?*\[]|(?<!\S)#", unquoted)
+
+
+def transcripts(page: str) -> list[str]:
+    """What programs print in a page: fences without a language, but for drawings, whose words are translated."""
+    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page)
+    return [code for language, code in fences if not language and "│" not in code]
+
+
+def test_the_output_of_programs_is_the_same_in_every_language() -> None:
+    expected = transcripts(read("README.md"))
+    assert len(expected) == 2
+    assert all(transcripts(read(name)) == expected for name in READMES)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_file_that_a_readme_links_to_exists(name: str) -> None:
+    page = read(name)
+    files = [target for target in re.findall(r'(?:\]\(|src=")([^)"#]+)', page) if "://" not in target]
+    assert len(files) > 20
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_commands_of_a_readme_can_be_pasted_into_zsh(name: str) -> None:
+    commands = [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", read(name)) for line in block.splitlines()]
+    assert len(commands) >= 12
+    assert [command for command in commands if not_for_zsh(command)] == []
+
+
+def test_zsh_refuses_unquoted_patterns_and_knows_no_comments() -> None:
+    for command in ("curl http://127.0.0.1/?a=b", "pip install .[cli]", "make demo   # shows it"):
+        assert not_for_zsh(command), command
+    for command in ("curl 'http://127.0.0.1/?a=b#c'", "pip install '.[cli]'", "curl http://127.0.0.1/a#b"):
+        assert not not_for_zsh(command), command
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_badges_of_a_readme_say_what_pyproject_says(name: str) -> None:
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    python = project["requires-python"].removeprefix(">=")
+    assert re.findall(r"img\.shields\.io/badge/([^)]+)\)", read(name)) == [
+        f"licence-{project['license'].replace('-', '--')}-blue",
+        f"python-%E2%89%A5{python}-blue",
+    ]
