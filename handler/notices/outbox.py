@@ -24,7 +24,7 @@ from ..state import PAGE, State
 WAITING, DEAD, DONE = "outbox", "dead", "done"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
 MAX_BYTES = 16 * 1024  # of an entry; its key and file name are far smaller
-MARKS = 3  # tries to mark what was sent
+MARK_PAUSES = (0.5, 1.0)  # seconds between the tries to mark what was sent: an outage may be short
 
 _NAME = re.compile(r"(?P<due>[0-9]{10})-[0-9]+-(?P<id>[0-9a-f]{32})")
 
@@ -99,13 +99,14 @@ class Outbox(NamedTuple):
 
     def mark_done(self, entry: Entry) -> None:
         """Marks the notice as sent, then deletes the entry. Where only that fails, the next holder deletes it."""
-        for attempt in range(MARKS):
+        for pause in (*MARK_PAUSES, None):
             try:
                 self.state.write(f"{DONE}/{entry.id}", entry.name.encode())
                 break
             except Problem:
-                if attempt == MARKS - 1:
+                if pause is None:
                     raise
+                self.state.clock.sleep(pause)
         with suppress(Problem):
             self.delete(entry)
 
