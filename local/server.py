@@ -261,6 +261,6 @@ def serve(app: Callable[..., Iterable[bytes]], listener: socket.socket) -> Serve
     options: dict[str, Any] = {"threaded": True, "request_handler": handler, "fd": listener.fileno()}
     server = make_server(HOST, port, app, **options)
     listener.close()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     return Server(url, server, thread, connections)

@@ -136,7 +136,7 @@ def unsteady_oss(upstream: str, seed: object, fates: Sequence[str] = ()) -> Iter
     """Runs the proxy: its URL, and its state."""
     unsteady = UnsteadyOss(upstream, seed, fates)
     server = _Server(("127.0.0.1", 0), _handler(unsteady))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", unsteady

@@ -161,7 +161,7 @@ def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> It
 
     server = ThreadingHTTPServer((address, 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     sink.url = f"http://{address}:{server.server_port}"
     try:

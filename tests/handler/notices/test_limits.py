@@ -42,7 +42,7 @@ def function(tmp_path: Path, hook: Receiver) -> Iterator[EventFunction]:
         yield started
 
 
-@pytest.mark.parametrize("bad", [12, 130])
+@pytest.mark.parametrize("bad", [12, pytest.param(130, marks=pytest.mark.long)])
 def test_refused_notices_before_all_others_do_not_hide_them(function: EventFunction, hook: Receiver, bad: int) -> None:
     good = [f"outbox/good-{number:03}.txt" for number in range(40)]
 
