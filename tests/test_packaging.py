@@ -29,7 +29,12 @@ else:
     import tomli as tomllib
 
 # The running Python, then those that are promised.
-PYTHONS = tuple(dict.fromkeys([f"{sys.version_info[0]}.{sys.version_info[1]}", "3.10", "3.12", "3.13"]))
+RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PYTHONS = tuple(dict.fromkeys([RUNNING, "3.10", "3.12", "3.13"]))
+# .ci/run runs them all.
+each_python = pytest.mark.parametrize(
+    "version", [RUNNING, *(pytest.param(version, marks=pytest.mark.long) for version in PYTHONS[1:])]
+)
 # Modules of the standard library that Windows does not have.
 POSIX_MODULES = {"crypt", "curses", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 # Besides the files of signer/.
@@ -193,7 +198,7 @@ def test_the_metadata_is_valid_and_its_description_renders(distributions: Distri
     assert all(url.startswith(("https://", "#")) for url in re.findall(r'(?:href|src)="([^"]*)"', page))
 
 
-@pytest.mark.parametrize("version", PYTHONS)
+@each_python
 def test_the_wheel_signs_in_an_empty_environment_without_an_index(
     version: str, distributions: Distributions, tmp_path: Path
 ) -> None:
@@ -202,7 +207,7 @@ def test_the_wheel_signs_in_an_empty_environment_without_an_index(
     assert_library_works(installed)
 
 
-@pytest.mark.parametrize("version", PYTHONS)
+@each_python
 def test_the_source_distribution_builds_and_signs_in_an_empty_environment(
     version: str, distributions: Distributions, tmp_path: Path
 ) -> None:
@@ -222,7 +227,7 @@ def assert_library_works(installed: Environment) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("version", PYTHONS)
+@each_python
 def test_the_extra_brings_the_command(version: str, distributions: Distributions, tmp_path: Path) -> None:
     installed = environment(version, tmp_path)
     uv("pip", "install", "--python", installed.programs / "python", f"fc-presign[cli] @ {distributions.wheel.as_uri()}")

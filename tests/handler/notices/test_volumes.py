@@ -88,6 +88,7 @@ class TestOneDay:
 
 
 class TestLargeEvents:
+    @pytest.mark.long
     def test_10000_links_of_long_paths_in_one_event_are_all_sent(self, function: Simulation) -> None:
         function.toml = notice(["ops"], on="message", give="share")
         inbox = function.inbox("ops", "webhook")
