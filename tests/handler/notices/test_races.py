@@ -108,11 +108,12 @@ class Victim:
             raise Killed
 
 
+SEVERAL = ("digest", "wecom")
+
+
 class TestKilledAtAnyMoment:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize(
-        "how", ["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in ("digest", "wecom"))]
-    )
+    @pytest.mark.parametrize("how", ["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in SEVERAL)])
     def test_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
         self, tmp_path: Path, hook: Receiver, how: str, after: bool
     ) -> None:
