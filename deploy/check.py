@@ -29,7 +29,7 @@ def check(config: Path, environment: str | None = None) -> list[str]:
     document = environments.load_yaml(config)
     if not isinstance(document, dict):
         raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
-    known = environments.read_environments(config, document.get("env"))
+    known = environments.read_environments(config)
     requested: list[str | None] = [environment] if environment else [None, *known]
     faults: dict[str, None] = dict.fromkeys(_document(document))
     base = faults.copy()

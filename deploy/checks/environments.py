@@ -30,8 +30,10 @@ def load_yaml(path: Path) -> Any:
         raise DeployError(f"{path.name} is not valid YAML{line}: correct it.") from None
 
 
-def read_environments(config: Path, named: str | None = None) -> dict[str, dict[str, Any]]:
-    """The environments by name, empty if there is no file; `named` is what s.yaml says. Raises `DeployError`."""
+def read_environments(config: Path) -> dict[str, dict[str, Any]]:
+    """The environments by name of a s.yaml, empty if there is no file. Raises `DeployError`."""
+    root = load_yaml(config)
+    named = root.get("env") if isinstance(root, dict) else None
     path = config.resolve().parent / (named or DEFAULT)
     if not path.is_file():
         if named:

@@ -24,6 +24,7 @@ from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
 
 TIMEOUT = 30  # seconds
+MAX_PAGES = 100  # of a list
 FUNCTIONS = "/2023-03-30/functions"
 CONFIGS = ("s.yaml", "deploy/custom-runtime/s.yaml")
 MOVED_FILES = {
@@ -67,29 +68,26 @@ def functions_and_roles(deployment: Deployment, config: Path) -> Iterator[Findin
             "install the aliyun CLI, or compare the console with s.yaml.",
         )
         return
-    known = names(deployment, config)
     try:
+        known = names(deployment, config)
         findings = [
             *_functions(list(_deployed_functions(str(deployment.links.region))), known),
             *_roles(list(_deployed_roles()), known),
         ]
-    except DeployError as error:
-        yield unknown(
-            "layout", f"{error} failed: allow fc:ListFunctions and ram:ListRoles, or compare the console with s.yaml."
-        )
+    except (DeployError, LocalError) as error:
+        yield unknown("layout", f"Functions and roles of an earlier layout were not looked for: {error}")
         return
     yield from findings or [ok("layout", "s.yaml names every function and role of this project that is deployed.")]
 
 
 def names(deployment: Deployment, config: Path) -> Names:
-    """A file that cannot be read names nothing; the doctor reports it elsewhere."""
+    """Raises `DeployError` or `LocalError` for a file that cannot be read: what it names is then not known."""
     resources = [deployment.web, *([deployment.events[1]] if deployment.events else [])]
     for path in dict.fromkeys([config.resolve(), *(deployment.root / name for name in CONFIGS)]):
-        try:
-            functions = functions_in(s_yaml.load(path, os.environ))
-            overlays = environments.read_environments(path).values()
-        except (LocalError, DeployError):
+        if not path.is_file():
             continue
+        functions = functions_in(s_yaml.load(path, os.environ))
+        overlays = environments.read_environments(path).values()
         for name, function in functions.items():
             resources.append(function["props"])
             for overlay in overlays:
@@ -117,8 +115,8 @@ def _functions(deployed: list[Mapping[str, Any]], known: Names) -> Iterator[Find
         if name not in known.functions:
             yield warning(
                 "layout",
-                f"Function {name} (role {role or 'none'}) has the code of this project, but no s.yaml names it: if "
-                f"it is of an earlier layout and nothing uses it, run aliyun fc DELETE {FUNCTIONS}/{name}",
+                f"Function {name} (role {role or 'none'}) has the code of this project, but no s.yaml here names it: "
+                "if it is of an earlier layout and nothing uses it, delete it.",
             )
         elif role != known.functions[name]:
             yield warning(
@@ -152,7 +150,7 @@ def _role_name(role: object) -> str:
 
 def _deployed_functions(region: str) -> Iterator[Mapping[str, Any]]:
     token = ""
-    while True:
+    for _ in range(MAX_PAGES):
         page = _aliyun(
             *("fc", "GET", FUNCTIONS, "--region", region, "--limit=100"), *([f"--nextToken={token}"] if token else [])
         )
@@ -164,7 +162,7 @@ def _deployed_functions(region: str) -> Iterator[Mapping[str, Any]]:
 
 def _deployed_roles() -> Iterator[str]:
     marker = ""
-    while True:
+    for _ in range(MAX_PAGES):
         page = _aliyun("ram", "ListRoles", "--MaxItems", "100", *(["--Marker", marker] if marker else []))
         yield from (str(role.get("RoleName")) for role in mapping(page.get("Roles")).get("Role") or [])
         marker = str(page.get("Marker") or "") if page.get("IsTruncated") else ""
@@ -182,5 +180,8 @@ def _aliyun(*command: str) -> Mapping[str, Any]:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         document = None
     if not isinstance(document, dict):
-        raise DeployError(f"aliyun {' '.join(command[:3])}")
+        raise DeployError(
+            f"aliyun {' '.join(command[:3])} failed: allow fc:ListFunctions and ram:ListRoles, or compare the console "
+            "with s.yaml."
+        )
     return document

@@ -13,7 +13,7 @@ from deploy.probes import earlier_layout
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from tests.deploy.deployments import deployed, levels
-from tests.deploy.project_copy import ROOT
+from tests.deploy.project_copy import ROOT, ProjectCopy
 
 HTTP = {"functionName": "links-http", "handler": "handler.on_http", "role": "acs:ram::1000000000000001:role/links-http"}
 EVENTS = {"functionName": "links-events", "handler": "handler.on_event", "role": "links-events"}
@@ -75,8 +75,10 @@ def test_a_function_and_a_role_that_no_file_names_are_listed_with_what_to_do(
     install_aliyun(tmp_path, [HTTP, OTHER, {**HTTP, "functionName": "presign", "role": "old"}], [*ROLES, "links-old"])
     function, role = find(deployment)
     assert function.level == role.level == "warning"
-    assert function.sentence.startswith("Function presign (role old) has the code of this project, but no s.yaml names")
-    assert function.sentence.endswith("aliyun fc DELETE /2023-03-30/functions/presign")
+    assert function.sentence.startswith(
+        "Function presign (role old) has the code of this project, but no s.yaml here names"
+    )
+    assert function.sentence.endswith("nothing uses it, delete it.")
     assert role.sentence.startswith("Role links-old is not named in any s.yaml")
 
 
@@ -102,7 +104,41 @@ def test_without_the_aliyun_command_or_its_permissions_the_doctor_says_what_it_n
     (tmp_path / "aliyun").chmod(0o755)
     (refused,) = find(deployment)
     assert refused.level == "unknown"
-    assert refused.sentence.startswith("aliyun fc GET /2023-03-30/functions failed: allow fc:ListFunctions")
+    assert "aliyun fc GET /2023-03-30/functions failed: allow fc:ListFunctions" in refused.sentence
+
+
+def test_functions_of_environments_in_another_file_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    project = ProjectCopy.of(tmp_path / "project")
+    (project.folder / "env.yaml").rename(project.folder / "envs.yaml")
+    config = project.folder / "s.yaml"
+    config.write_text(config.read_text("utf-8").replace("env: ./env.yaml", "env: ./envs.yaml"), "utf-8")
+    deployment = replace(deployed("http://127.0.0.1:9", None, functionName="links-http"), root=project.folder)
+    install_aliyun(tmp_path, [HTTP, {**HTTP, "functionName": "links-http-dev", "role": "links-http-dev"}], ROLES)
+    assert levels(earlier_layout.functions_and_roles(deployment, config)) == [("ok", "layout")]
+
+
+def test_where_a_file_cannot_be_read_nothing_is_said_to_be_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    project = ProjectCopy.of(tmp_path / "project")
+    (project.folder / "env.yaml").write_text("environments: [", "utf-8")
+    deployment = replace(deployed("http://127.0.0.1:9", None, functionName="links-http"), root=project.folder)
+    install_aliyun(tmp_path, [HTTP, {**HTTP, "functionName": "other"}], ROLES)
+    (finding,) = earlier_layout.functions_and_roles(deployment, project.folder / "s.yaml")
+    assert finding.level == "unknown"
+    assert "env.yaml is not valid YAML" in finding.sentence
+
+
+def test_a_list_that_never_ends_is_given_up(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(earlier_layout, "MAX_PAGES", 3)
+    install_aliyun(tmp_path, [HTTP, HTTP], ROLES)
+    (tmp_path / "more-functions").write_text(json.dumps({"functions": [HTTP], "nextToken": "next"}))
+    assert levels(iter(find(deployment))) == [("ok", "layout")]
 
 
 @pytest.mark.parametrize("name", earlier_layout.MOVED_FILES)
