@@ -18,9 +18,6 @@ from . import client
 from .oss.storage import Bucket, Buckets
 from .stack import Stack
 
-# What the local OSS itself keeps in the folder of a bucket.
-RESERVED = frozenset({"objects", "versions", "uploads", "drafts", "bucket.json", "lock"})
-
 
 class PlainFiles:
     """The plain files of a stack; each is looked at once, and again when it changes."""
@@ -33,7 +30,7 @@ class PlainFiles:
     def ignored_folders(self) -> list[Path]:
         """The folders that look like a bucket's and are not."""
         folders = (path for path in self._stack.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        return sorted(folder for folder in folders if not (folder / "bucket.json").is_file())
+        return sorted(folder for folder in folders if self._buckets.get(folder.name) is None)
 
     def take_in(self, min_age: float = 0) -> Iterator[str]:
         """Uploads new and changed files, and yields a sentence about each.
@@ -71,7 +68,6 @@ class PlainFiles:
 
 def _plain_files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        is_top = Path(parent) == folder
         for entries in (folders, names):
-            entries[:] = sorted(e for e in entries if not e.startswith(".") and not (is_top and e in RESERVED))
+            entries[:] = sorted(entry for entry in entries if not entry.startswith("."))
         yield from (Path(parent, name) for name in names)

@@ -71,6 +71,17 @@ def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes])
     assert b'"notices":1' in log.read()
 
 
+def test_every_visible_name_is_taken_in_and_stays(tmp_path: Path, log: IO[bytes]) -> None:
+    names = ("drafts/a", "objects/a", "uploads/a", "versions/a", "lock")
+    for name in names:
+        write(tmp_path / "examplebucket" / name, b"x", age=100_000)
+    for _ in range(2):
+        with running(tmp_path, log) as stack:
+            list(PlainFiles(stack).take_in())
+            assert [request(stack, "GET", name).content for name in names] == [b"x"] * 5
+    assert all((tmp_path / "examplebucket" / name).is_file() for name in names)
+
+
 def test_hidden_files_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/.DS_Store", b"x")
     write(tmp_path / "examplebucket/.git/config", b"x")
