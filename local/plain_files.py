@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,9 +41,12 @@ class PlainFiles:
         for bucket in self._buckets.all():
             for path in _plain_files(bucket.path):
                 try:
-                    modified = path.stat().st_mtime_ns
+                    status = path.stat()
                 except OSError:
                     continue
+                if not stat.S_ISREG(status.st_mode):  # opening a pipe waits for a writer
+                    continue
+                modified = status.st_mtime_ns
                 if self._seen.get(path) == modified or 0 <= time.time() - modified / 1e9 < min_age:
                     continue
                 self._seen[path] = modified
@@ -61,7 +65,7 @@ class PlainFiles:
                 client.request(self._stack, "PUT", bucket.name, key, data, headers).raise_for_status()
         except (OSError, ValueError, SignerError) as error:
             reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
-            yield f"{str(path)!a} was not taken in: {reason or type(error).__name__}."
+            yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."
         else:
             yield f"{path} was taken in as oss://{bucket.name}/{key}."
 

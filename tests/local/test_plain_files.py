@@ -139,6 +139,26 @@ def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[b
         assert list(files.take_in()) == []
 
 
+def test_a_named_pipe_is_left_out(tmp_path: Path, log: IO[bytes]) -> None:
+    (tmp_path / "examplebucket").mkdir()
+    os.mkfifo(tmp_path / "examplebucket/pipe")
+    # With a writer an open would not wait for ever, and there would be a sentence or an upload.
+    writer = os.open(tmp_path / "examplebucket/pipe", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with running(tmp_path, log) as stack:
+            assert list(PlainFiles(stack).take_in()) == []
+    finally:
+        os.close(writer)
+
+
+def test_a_name_that_is_no_key_is_one_sentence(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/a\x01", b"x")
+    with running(tmp_path, log) as stack:
+        [said] = PlainFiles(stack).take_in()
+        assert said.endswith("Copy the object to another key.")
+        assert not said.endswith("..")
+
+
 def test_a_folder_that_is_not_a_bucket_is_named(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplbucket/a", b"x")
     with running(tmp_path, log) as stack:
