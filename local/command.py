@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +125,7 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
         "objects": str(root or "a temporary folder, removed at the end"),
-        "for your shell": f". {(root or stack.root) / samples.ENVIRONMENT}",
+        "for your shell": f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}",
     }
     return "\n".join(
         [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,6 @@ from signer import SignerError
 from . import client
 from .oss.storage import Bucket, Buckets
 from .stack import Stack
-
-# What the local OSS itself keeps in the folder of a bucket.
-RESERVED = frozenset({"objects", "versions", "uploads", "drafts", "bucket.json", "lock"})
 
 
 class PlainFiles:
@@ -33,7 +31,7 @@ class PlainFiles:
     def ignored_folders(self) -> list[Path]:
         """The folders that look like a bucket's and are not."""
         folders = (path for path in self._stack.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        return sorted(folder for folder in folders if not (folder / "bucket.json").is_file())
+        return sorted(folder for folder in folders if self._buckets.get(folder.name) is None)
 
     def take_in(self, min_age: float = 0) -> Iterator[str]:
         """Uploads new and changed files, and yields a sentence about each.
@@ -43,9 +41,12 @@ class PlainFiles:
         for bucket in self._buckets.all():
             for path in _plain_files(bucket.path):
                 try:
-                    modified = path.stat().st_mtime_ns
+                    status = path.stat()
                 except OSError:
                     continue
+                if not stat.S_ISREG(status.st_mode):  # opening a pipe waits for a writer
+                    continue
+                modified = status.st_mtime_ns
                 if self._seen.get(path) == modified or 0 <= time.time() - modified / 1e9 < min_age:
                     continue
                 self._seen[path] = modified
@@ -64,14 +65,13 @@ class PlainFiles:
                 client.request(self._stack, "PUT", bucket.name, key, data, headers).raise_for_status()
         except (OSError, ValueError, SignerError) as error:
             reason = str(error) if isinstance(error, SignerError) else getattr(error, "strerror", None)
-            yield f"{str(path)!a} was not taken in: {reason or type(error).__name__}."
+            yield f"{str(path)!a} was not taken in: {(reason or type(error).__name__).rstrip('.')}."
         else:
             yield f"{path} was taken in as oss://{bucket.name}/{key}."
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        is_top = Path(parent) == folder
         for entries in (folders, names):
-            entries[:] = sorted(e for e in entries if not e.startswith(".") and not (is_top and e in RESERVED))
+            entries[:] = sorted(entry for entry in entries if not entry.startswith("."))
         yield from (Path(parent, name) for name in names)

@@ -116,19 +116,20 @@ class Pool:
         self._idle: list[Instance] = []
         self._count = 0
         self._all: set[Instance] = set()
-        self._outdated: set[Instance] = set()
+        self._generation = 0
         self._closed = False
 
     @contextmanager
     def lease(self) -> Iterator[Instance]:
         """An instance for one request. It is reused only if it is alive at the end and nothing was raised."""
+        generation = self._generation  # before a start, during which files may change
         instance = self._take()
         reuse = False
         try:
             yield instance
             reuse = True
         finally:
-            self._give_back(instance, reuse)
+            self._give_back(instance, generation, reuse)
 
     def processes(self) -> tuple[int, ...]:
         """The process ids of all instances."""
@@ -139,7 +140,7 @@ class Pool:
         """Makes every further request use an instance that starts after this; busy instances finish their request."""
         with self._changed:
             idle, self._idle = self._idle, []
-            self._outdated = self._all.difference(idle)
+            self._generation += 1
         for instance in idle:
             self._remove(instance)
 
@@ -184,9 +185,9 @@ class Pool:
             raise InstanceExited("The stack is closing.")
         return instance
 
-    def _give_back(self, instance: Instance, reuse: bool) -> None:
+    def _give_back(self, instance: Instance, generation: int, reuse: bool) -> None:
         with self._changed:
-            if reuse and not self._closed and instance not in self._outdated and instance.is_alive:
+            if reuse and not self._closed and generation == self._generation and instance.is_alive:
                 self._idle.append(instance)
                 self._changed.notify()
                 return
@@ -200,5 +201,4 @@ class Pool:
             self._count -= 1
             if instance is not None:
                 self._all.discard(instance)
-                self._outdated.discard(instance)
             self._changed.notify()

@@ -42,7 +42,7 @@ def create_app(
 
     `buckets` are created if they are missing; `now` is the clock, in Unix seconds; `on_created` is called with every
     object written, in the thread of its request. Raises `ValueError` for an invalid bucket name, `OSError` for a root
-    that cannot be written.
+    that cannot be written, `LocalError` for one of an earlier version.
     """
     create_buckets(root, buckets, now())
     service = Service(Buckets(root), region, tuple(credentials), now, on_created)

@@ -71,6 +71,17 @@ def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes])
     assert b'"notices":1' in log.read()
 
 
+def test_every_visible_name_is_taken_in_and_stays(tmp_path: Path, log: IO[bytes]) -> None:
+    names = ("drafts/a", "objects/a", "uploads/a", "versions/a", "lock")
+    for name in names:
+        write(tmp_path / "examplebucket" / name, b"x", age=100_000)
+    for _ in range(2):
+        with running(tmp_path, log) as stack:
+            list(PlainFiles(stack).take_in())
+            assert [request(stack, "GET", name).content for name in names] == [b"x"] * 5
+    assert all((tmp_path / "examplebucket" / name).is_file() for name in names)
+
+
 def test_hidden_files_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/.DS_Store", b"x")
     write(tmp_path / "examplebucket/.git/config", b"x")
@@ -126,6 +137,26 @@ def test_a_file_that_cannot_be_an_object_is_named_once(tmp_path: Path, log: IO[b
         assert "was not taken in" in said[1]
         said[1].encode()
         assert list(files.take_in()) == []
+
+
+def test_a_named_pipe_is_left_out(tmp_path: Path, log: IO[bytes]) -> None:
+    (tmp_path / "examplebucket").mkdir()
+    os.mkfifo(tmp_path / "examplebucket/pipe")
+    # With a writer an open would not wait for ever, and there would be a sentence or an upload.
+    writer = os.open(tmp_path / "examplebucket/pipe", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with running(tmp_path, log) as stack:
+            assert list(PlainFiles(stack).take_in()) == []
+    finally:
+        os.close(writer)
+
+
+def test_a_name_that_is_no_key_is_one_sentence(tmp_path: Path, log: IO[bytes]) -> None:
+    write(tmp_path / "examplebucket/a\x01", b"x")
+    with running(tmp_path, log) as stack:
+        [said] = PlainFiles(stack).take_in()
+        assert said.endswith("Copy the object to another key.")
+        assert not said.endswith("..")
 
 
 def test_a_folder_that_is_not_a_bucket_is_named(tmp_path: Path, log: IO[bytes]) -> None:

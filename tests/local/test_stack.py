@@ -226,7 +226,7 @@ def test_a_changed_links_toml_is_read_again(tmp_path: Path, log: IO[bytes]) -> N
         assert not stack.links_toml_changed()
         stack.reload()
         assert requests.get(address, timeout=20).status_code == 200
-        assert (stack.root / "second-bucket/bucket.json").is_file()
+        assert (stack.root / "second-bucket/.oss/bucket.json").is_file()
 
 
 def test_an_invalid_change_is_reported_and_fails_requests_until_it_is_corrected(tmp_path: Path, log: IO[bytes]) -> None:

@@ -250,6 +250,24 @@ def test_a_missing_or_invalid_config_is_reported_on_one_line(
     assert error.count("\n") == 1
 
 
+def test_the_line_for_a_shell_works_with_a_folder_that_has_a_space(tmp_path: Path) -> None:
+    with started("--root", str(tmp_path / "a b")) as program:
+        command = program.wait_for("for your shell").split("for your shell")[1].strip()
+        shown = subprocess.run(["sh", "-c", f"{command} && echo $SERVICE"], capture_output=True, text=True, check=False)
+    assert shown.stdout.startswith("http://")
+
+
+def test_a_root_of_an_earlier_version_is_refused_on_one_line_and_stays(tmp_path: Path) -> None:
+    for name in ("objects", "versions", "uploads", "drafts"):
+        (tmp_path / "examplebucket" / name).mkdir(parents=True)
+    (tmp_path / "examplebucket/bucket.json").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    assert re.fullmatch(
+        r"python -m local: .*/examplebucket was written by an earlier version\. .*\n", refused("--root", str(tmp_path))
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 MISTAKES = {
     "a key of links.toml": ("links.toml", "access", "acess", "unknown key 'acess' (did you mean 'access'?)"),
     "the syntax of links.toml": ("links.toml", "[[sink]]", "[[sink]", "links.toml is not valid TOML"),

@@ -1,8 +1,9 @@
 """The objects and versions of one bucket.
 
-Folder: `objects/` holds for each key the version called "null" (the only one if versioning was never enabled),
-`versions/` a folder for each key with the other versions, `uploads/` unfinished multipart uploads, `drafts/` what is
-being written, `bucket.json` the settings. A key's current version is the one with the greatest `sequence`.
+Folder: everything is in `.oss/`, and other names in the folder are free. There `objects/` holds for each key the
+version called "null" (the only one if versioning was never enabled), `versions/` a folder for each key with the other
+versions, `uploads/` unfinished multipart uploads, `drafts/` what is being written, `bucket.json` the settings. A key's
+current version is the one with the greatest `sequence`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .draft import Draft
 from .key_paths import key_path, keys_below
 from .record import ObjectRecord, OpenedObject, open_file, read_record
 
+OWN = ".oss"
 VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
 
 
@@ -44,8 +46,9 @@ class Bucket:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        self._objects = path / "objects"
-        self._versions = path / "versions"
+        self.own = path / OWN
+        self._objects = self.own / "objects"
+        self._versions = self.own / "versions"
 
     # --- settings -------------------------------------------------------------------------------------------
 
@@ -54,15 +57,15 @@ class Bucket:
 
         `lifecycle` is the XML of the rules, and missing without any.
         """
-        settings: dict[str, Any] = json.loads((self.path / "bucket.json").read_bytes())
+        settings: dict[str, Any] = json.loads((self.own / "bucket.json").read_bytes())
         return settings
 
     def change(self, **settings: object) -> None:
         """Replaces the named settings."""
         with self.locked():
-            draft = self.path / "drafts" / secrets.token_hex(16)
+            draft = self.own / "drafts" / secrets.token_hex(16)
             draft.write_text(json.dumps({**self.settings(), **settings}))
-            os.replace(draft, self.path / "bucket.json")
+            os.replace(draft, self.own / "bucket.json")
 
     @property
     def versioning(self) -> str:
@@ -73,14 +76,14 @@ class Bucket:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Excludes all other threads and processes that change this bucket; held for as long as a rename takes."""
-        with (self.path / "lock").open("wb") as file:
+        with (self.own / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     # --- writing --------------------------------------------------------------------------------------------
 
     def draft(self) -> Draft:
-        return Draft(self.path / "drafts")
+        return Draft(self.own / "drafts")
 
     def publish(self, draft: Draft, record: ObjectRecord, *, forbid_overwrite: bool = False) -> ObjectRecord:
         """Makes the draft the key's current version. Raises `AlreadyExists`.

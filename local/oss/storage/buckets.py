@@ -8,11 +8,15 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from .bucket import Bucket
+from ...errors import LocalError
+from .bucket import OWN, Bucket
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_DRAFT = re.compile(r"[0-9A-Fa-f]{32}")
+_FOLDERS = ("objects", "versions", "uploads", "drafts")
 _MAX_DRAFT_AGE = 86_400  # seconds
 
 
@@ -30,15 +34,17 @@ class Buckets:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
+        for path in root.glob("[a-z0-9]*/bucket.json"):
+            _refuse_earlier_form(path.parent)
         for bucket in self.all():
-            _remove_old_drafts(bucket.path / "drafts")
+            _remove_old_drafts(bucket.own / "drafts")
 
     def all(self) -> list[Bucket]:
         """The buckets, sorted by name."""
-        return [Bucket(path.parent) for path in sorted(self._root.glob("[a-z0-9]*/bucket.json"))]
+        return [Bucket(path.parents[1]) for path in sorted(self._root.glob(f"[a-z0-9]*/{OWN}/bucket.json"))]
 
     def get(self, name: str) -> Bucket | None:
-        if not _NAME.fullmatch(name) or not (self._root / name / "bucket.json").is_file():
+        if not _NAME.fullmatch(name) or not (self._root / name / OWN / "bucket.json").is_file():
             return None
         return Bucket(self._root / name)
 
@@ -50,40 +56,48 @@ class Buckets:
         if not _NAME.fullmatch(name):
             raise ValueError(f"Invalid bucket name {name!r}: expected 3 to 63 characters of a-z, 0-9 and -.")
         draft = self._root / f".{secrets.token_hex(8)}"
-        for folder in ("objects", "versions", "uploads", "drafts"):
+        for folder in _FOLDERS:
             (draft / folder).mkdir(parents=True)
         settings = {"created": created, "versioning": "", "cors": None}
         (draft / "bucket.json").write_text(json.dumps(settings))
-        target = self._root / name
+        bucket = Bucket(self._root / name)
         try:
-            os.rename(draft, target)
+            bucket.path.mkdir(exist_ok=True)
+            os.rename(draft, bucket.own)
         except OSError:
-            try:
-                if not target.is_dir() or (target / "bucket.json").exists():
-                    raise BucketExists(name) from None
-                # The settings come last: they make the folder a bucket.
-                for folder in ("objects", "versions", "uploads", "drafts", "bucket.json"):
-                    os.rename(draft / folder, target / folder)
-            finally:
-                shutil.rmtree(draft)
-        return Bucket(target)
+            shutil.rmtree(draft)
+            if self.get(name):
+                raise BucketExists(name) from None
+            raise
+        return bucket
 
     def delete(self, bucket: Bucket) -> None:
-        """Raises `BucketNotEmpty`."""
+        """Raises `BucketNotEmpty`. Files that others put into the folder stay."""
         with bucket.locked():
-            has_uploads = any((bucket.path / "uploads").iterdir())
+            has_uploads = any((bucket.own / "uploads").iterdir())
         if has_uploads or not bucket.is_empty():
             raise BucketNotEmpty(bucket.name)
         trash = self._root / f".{secrets.token_hex(8)}"
-        os.rename(bucket.path, trash)
+        os.rename(bucket.own, trash)
         shutil.rmtree(trash)
+        with suppress(OSError):
+            bucket.path.rmdir()
+
+
+def _refuse_earlier_form(folder: Path) -> None:
+    """Raises `LocalError` if the folder has what an earlier version kept beside the files of people."""
+    if not (folder / OWN).exists() and all((folder / name).is_dir() for name in _FOLDERS):
+        raise LocalError(
+            f"{folder} was written by an earlier version. Move its objects, versions, uploads, drafts, bucket.json "
+            f"and lock to a new folder {OWN} in it, or name another folder with --root."
+        )
 
 
 def _remove_old_drafts(folder: Path) -> None:
     """Removes what a killed process left; a draft that is being written is younger."""
     for path in folder.iterdir():
         try:
-            if time.time() - path.stat().st_mtime < _MAX_DRAFT_AGE:
+            if not _DRAFT.fullmatch(path.name) or time.time() - path.stat().st_mtime < _MAX_DRAFT_AGE:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

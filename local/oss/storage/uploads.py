@@ -45,11 +45,11 @@ class Uploads:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._folder = bucket.path / "uploads"
+        self._folder = bucket.own / "uploads"
 
     def initiate(self, key: str, initiated: float, headers: Mapping[str, str], storage_class: str) -> MultipartUpload:
         upload = MultipartUpload(secrets.token_hex(16).upper(), key, initiated, headers, storage_class)
-        draft = self._bucket.path / "drafts" / upload.id
+        draft = self._bucket.own / "drafts" / upload.id
         draft.mkdir()
         (draft / "upload.json").write_text(json.dumps(asdict(upload)))
         draft.rename(self._folder / upload.id)

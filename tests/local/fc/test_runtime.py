@@ -378,6 +378,22 @@ def test_a_renewal_lets_a_busy_instance_finish_its_request(tmp_path: Path) -> No
         assert set(runtime.processes("links")).isdisjoint(before)
 
 
+def test_a_renewal_while_an_instance_starts_replaces_it_after_its_request() -> None:
+    def start() -> Instance:
+        if not started:
+            pool.renew()
+        started.append(Instance(FUNCTIONS, {}))
+        return started[-1]
+
+    started: list[Instance] = []
+    pool = Pool(start, 1)
+    for _ in range(3):
+        with pool.lease():
+            pass
+    pool.close()
+    assert len(started) == 2
+
+
 @pytest.mark.parametrize("name", ["oss", "server", "worker_of_nobody"])
 def test_a_function_cannot_import_modules_next_to_the_worker(name: str) -> None:
     assert failure_of(function(f"{name}.handler"))["errorType"] == "ModuleNotFoundError"

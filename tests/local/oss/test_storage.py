@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from local.oss.storage import AlreadyExists, Bucket, Buckets, ObjectRecord
+from local.errors import LocalError
+from local.oss.storage import AlreadyExists, Bucket, BucketExists, Buckets, ObjectRecord
 from tests.local.oss.cloud import BUCKET, Cloud
 
 REPOSITORY = Path(__file__).parents[3]
@@ -60,7 +61,7 @@ def start_put(cloud: Cloud, body: bytes, length: int, *, chunked: bool = False) 
 
 
 def drafts(cloud: Cloud) -> list[Path]:
-    return list((cloud.root / BUCKET / "drafts").iterdir())
+    return list((cloud.root / BUCKET / ".oss" / "drafts").iterdir())
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -188,21 +189,56 @@ def test_a_draft_that_is_not_published_is_removed(tmp_path: Path) -> None:
         draft.write([b"never"])
     with pytest.raises(AlreadyExists):
         put(bucket, "key", b"second", forbid_overwrite=True)
-    assert list((tmp_path / "examplebucket" / "drafts").iterdir()) == []
+    assert list((tmp_path / "examplebucket" / ".oss" / "drafts").iterdir()) == []
 
 
 def test_drafts_of_a_killed_process_are_removed_after_a_day(tmp_path: Path) -> None:
     Buckets(tmp_path).create("examplebucket", 0)
-    folder = tmp_path / "examplebucket" / "drafts"
-    for name in ("old", "young"):
+    folder = tmp_path / "examplebucket" / ".oss" / "drafts"
+    old, young, foreign = "0" * 32, "1" * 32, "notes.txt"
+    for name in (old, young, foreign):
         (folder / name).write_bytes(b"")
-    os.utime(folder / "old", (0, 0))
+    for name in (old, foreign):
+        os.utime(folder / name, (0, 0))
     Buckets(tmp_path)
-    assert [path.name for path in folder.iterdir()] == ["young"]
+    assert {path.name for path in folder.iterdir()} == {young, foreign}
+
+
+NAMES_OF_PEOPLE = ("drafts/a.txt", "objects/a.txt", "uploads/a.txt", "versions/a.txt", "bucket.json", "lock")
+
+
+def test_the_files_of_people_may_have_any_visible_name_and_stay(tmp_path: Path) -> None:
+    paths = [tmp_path / "examplebucket" / name for name in NAMES_OF_PEOPLE]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mine")
+        os.utime(path, (0, 0))
+    os.utime(tmp_path / "examplebucket" / "drafts", (0, 0))
+    with pytest.raises(LocalError, match=r"written by an earlier version\. Move its objects"):
+        Buckets(tmp_path)
+    paths.pop(4).unlink()
+    bucket = Buckets(tmp_path).create("examplebucket", 0)
+    (tmp_path / "examplebucket" / "bucket.json").write_bytes(b"mine")
+    put(bucket, "key", b"stored")
+    assert [found.name for found in Buckets(tmp_path).all()] == ["examplebucket"]
+    bucket.delete("key", 0.0)
+    Buckets(tmp_path).delete(bucket)
+    assert [path.read_bytes() for path in paths] == [b"mine"] * 5
+    assert not bucket.own.exists()
+
+
+def test_a_deleted_bucket_without_the_files_of_people_leaves_no_folder(tmp_path: Path) -> None:
+    buckets = Buckets(tmp_path)
+    buckets.delete(buckets.create("examplebucket", 0))
+    assert list(tmp_path.iterdir()) == []
+    buckets.create("examplebucket", 0)
+    with pytest.raises(BucketExists):
+        buckets.create("examplebucket", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["examplebucket"]
 
 
 def test_a_foreign_file_in_the_root_is_not_taken_for_an_object(tmp_path: Path) -> None:
     bucket = Buckets(tmp_path).create("examplebucket", 0)
-    (tmp_path / "examplebucket" / "objects" / "foreign=").write_bytes(b"not written by this program")
+    (tmp_path / "examplebucket" / ".oss" / "objects" / "foreign=").write_bytes(b"not written by this program")
     with pytest.raises(ValueError, match="Invalid object file"):
         bucket.open("foreign")
