@@ -154,12 +154,13 @@ def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="NAME|URL",
         help="the endpoint of OSS: public, internal, accelerate, dual-stack, or a URL such as "
-        "https://keys.example.com, or http://127.0.0.1:9001 for a local OSS (default: public)",
+        "https://keys.example.com, or http://127.0.0.1:9001 for a local OSS (default: LINK_OSS_ENDPOINT, "
+        "else public)",
     )
 
 
-def oss_client(endpoint: str) -> oss.OssClient:
-    """OSS at the value of `--endpoint`, with the credentials of the environment.
+def oss_client(endpoint: str | None) -> oss.OssClient:
+    """OSS at the value of `--endpoint`, None if it is not given, with the credentials of the environment.
 
     Raises `SignerError` and `InvalidConfig`.
     """
@@ -175,19 +176,18 @@ def identifier(value: str) -> str:
     return value
 
 
-def _endpoint(name: str) -> Endpoint:
-    """The endpoint for this machine, which is usually outside of the region, unlike the function."""
+def _endpoint(option: str | None) -> Endpoint:
+    """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: unlike the function, this is not in the region."""
     from .config import load
 
     region = os.environ.get("LINK_REGION") or config().region
-    if name not in load.ENDPOINTS:
-        endpoint = Endpoint.custom_domain(name, region)
-        if is_loopback(endpoint.domain):
-            return Endpoint.path_style(name, region)
-    local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
-    if local is not None:
-        return local
-    return load.ENDPOINTS[name](region) if name in load.ENDPOINTS else endpoint
+    if option is None:
+        local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
+        return local or load.ENDPOINTS["public"](region)
+    if option in load.ENDPOINTS:
+        return load.ENDPOINTS[option](region)
+    endpoint = Endpoint.custom_domain(option, region)
+    return Endpoint.path_style(option, region) if is_loopback(endpoint.domain) else endpoint
 
 
 def _write_error(characters: str) -> None:

@@ -59,7 +59,7 @@ def main(
     `lock_timeout` is how long to wait for another writer, in seconds.
     """
     # The options that may stand before or after the command have their defaults here, so that neither resets the other.
-    defaults = argparse.Namespace(keys=None, endpoint="public", break_lock=False)
+    defaults = argparse.Namespace(keys=None, endpoint=None, break_lock=False)
     options = _parser().parse_args(arguments, defaults)
     return run(NAME, lambda: options.run(_Job(_store(options, clock), options, lock_timeout, clock)))
 

@@ -60,7 +60,7 @@ class _Job(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid."""
-    options = _parser().parse_args(arguments, argparse.Namespace(endpoint="public", sink=None, waiting=False))
+    options = _parser().parse_args(arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False))
     return run(NAME, lambda: _run(options, clock))
 
 
