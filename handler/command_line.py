@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
-from signer import Credentials, Endpoint, SignerError
+from signer import Credentials, Endpoint, SignerError, redact
 from signer.endpoint import is_loopback
 
 from . import oss
@@ -22,6 +23,14 @@ from .times import Clock
 FAILED, INVALID = 1, 2
 PROGRESS_DELAY = 2.0  # seconds
 
+_OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
+# What argparse says, then the value, and what may follow it.
+_VALUE = re.compile(
+    r"(invalid choice(?=:)|invalid int value(?=:)|ignored explicit argument|ambiguous option: [a-z-]+(?==))"
+    r".*?(?= \(choose from [^()]*\)$| could match [a-z, -]*$|$)",
+    re.DOTALL,
+)
+
 
 class InvalidUsage(HandlerError):
     """The options or links.toml do not say what to do."""
@@ -29,6 +38,16 @@ class InvalidUsage(HandlerError):
 
 class OutputFailed(HandlerError):
     """Standard output is closed, full or broken."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Its errors name the options, but repeat no value: that of a misspelt option may be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
+        if unrecognized:
+            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
+        super().error(redact(_VALUE.sub(r"\1", sentence)))
 
 
 def run(name: str, command: Callable[[], None]) -> int:
@@ -171,13 +190,13 @@ def identifier(value: str) -> str:
     """The type of an option that is the name of something."""
     if not IDENTIFIER.fullmatch(value):
         raise argparse.ArgumentTypeError(
-            f"invalid name {value!r} (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
+            "invalid name (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
         )
     return value
 
 
 def _endpoint(option: str | None) -> Endpoint:
-    """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: unlike the function, this is not in the region."""
+    """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
     from .config import load
 
     region = os.environ.get("LINK_REGION") or config().region
