@@ -28,14 +28,22 @@
 ## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
 ## demo and run need nothing but Python 3.10 or newer and make; check, policies and doctor also Serverless Devs (s).
 PYTHON ?= python3
-VENV   ?= .venv
+# These are taken from the command line only: others use the same names in the environment.
+VENV   := .venv
+CONFIG := s.yaml
+ARGS     :=
+ENV      :=
+FORMAT   :=
+OSS_PORT :=
+PORT     :=
+URL      :=
 BIN    := $(VENV)/bin
-CONFIG ?= s.yaml
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
 	test test-long lint bench lock reference clean
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 help:
 	@sed -n 's/^## \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -100,26 +108,40 @@ reference: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.reference $(ARGS)
 
 clean:
+	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || test -e $(UNFINISHED) || \
+	  { echo "$(VENV) is no virtual environment: delete it yourself." >&2; exit 1; }
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
 
 # Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
 # dependency groups of pyproject.toml since 25.1.
-# The file `unfinished` marks a virtual environment whose first installation did not end: it is created again.
+# The file UNFINISHED marks a virtual environment that make created, and whose first installation did not end: it is
+# created again, unless the make whose process id it contains still runs. A folder of others never gets this file.
+UNFINISHED := $(VENV)/.unfinished-make
+
 $(VENV)/%.stamp: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
-	@test ! -e $(VENV)/unfinished || rm -rf $(VENV)
+	@test ! -e $(UNFINISHED) || { \
+	  read -r pid < $(UNFINISHED); \
+	  if test "$$pid" != "$$PPID" && kill -0 "$$pid" 2>/dev/null; then \
+	    echo "Another make (process $$pid) is installing into $(VENV): wait for it." >&2; exit 1; \
+	  fi; \
+	  rm -rf $(VENV); }
 	@test -x $(BIN)/python || { \
 	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	    { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }; \
-	  echo "Creating $(VENV) …" >&2; mkdir -p $(VENV) && touch $(VENV)/unfinished || exit 1; \
+	  test -e $(VENV) || mkdir -p $(VENV) || exit 1; \
+	  content=$$(ls -A $(VENV)) && test -z "$$content" && (set -C; echo "$$PPID" > $(UNFINISHED)) || \
+	    { echo "$(VENV) exists and is no virtual environment: it has no bin/python. Delete it or name another folder" \
+	      "(VENV=…), and run make again." >&2; exit 1; }; \
+	  echo "Creating $(VENV) …" >&2; \
 	  output=$$($(PYTHON) -m venv $(VENV) 2>&1) || { echo "$$output" | tail -n 1 >&2; exit 1; }; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
 	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again." >&2; exit 1; }
 	@echo "Installing the packages for $* …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
-	@rm -f $(VENV)/unfinished
+	@rm -f $(UNFINISHED)
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INCLUDED_IN_deploy := local

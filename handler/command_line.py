@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
-from signer import Credentials, Endpoint, SignerError
+from signer import Credentials, Endpoint, SignerError, redact
 from signer.endpoint import is_loopback
 
 from . import oss
@@ -22,6 +23,14 @@ from .times import Clock
 FAILED, INVALID = 1, 2
 PROGRESS_DELAY = 2.0  # seconds
 
+_OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
+# What argparse says, then the value, and what may follow it.
+_VALUE = re.compile(
+    r"(invalid choice(?=:)|invalid int value(?=:)|ignored explicit argument|ambiguous option: [a-z-]+(?==))"
+    r".*?(?= \(choose from [^()]*\)$| could match [a-z, -]*$|$)",
+    re.DOTALL,
+)
+
 
 class InvalidUsage(HandlerError):
     """The options or links.toml do not say what to do."""
@@ -29,6 +38,16 @@ class InvalidUsage(HandlerError):
 
 class OutputFailed(HandlerError):
     """Standard output is closed, full or broken."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Its errors name the options, but repeat no value: that of a misspelt option may be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
+        if unrecognized:
+            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
+        super().error(redact(_VALUE.sub(r"\1", sentence)))
 
 
 def run(name: str, command: Callable[[], None]) -> int:
@@ -154,12 +173,13 @@ def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="NAME|URL",
         help="the endpoint of OSS: public, internal, accelerate, dual-stack, or a URL such as "
-        "https://keys.example.com, or http://127.0.0.1:9001 for a local OSS (default: public)",
+        "https://keys.example.com, or http://127.0.0.1:9001 for a local OSS (default: LINK_OSS_ENDPOINT, "
+        "else public)",
     )
 
 
-def oss_client(endpoint: str) -> oss.OssClient:
-    """OSS at the value of `--endpoint`, with the credentials of the environment.
+def oss_client(endpoint: str | None) -> oss.OssClient:
+    """OSS at the value of `--endpoint`, None if it is not given, with the credentials of the environment.
 
     Raises `SignerError` and `InvalidConfig`.
     """
@@ -170,24 +190,23 @@ def identifier(value: str) -> str:
     """The type of an option that is the name of something."""
     if not IDENTIFIER.fullmatch(value):
         raise argparse.ArgumentTypeError(
-            f"invalid name {value!r} (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
+            "invalid name (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
         )
     return value
 
 
-def _endpoint(name: str) -> Endpoint:
-    """The endpoint for this machine, which is usually outside of the region, unlike the function."""
+def _endpoint(option: str | None) -> Endpoint:
+    """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
     from .config import load
 
     region = os.environ.get("LINK_REGION") or config().region
-    if name not in load.ENDPOINTS:
-        endpoint = Endpoint.custom_domain(name, region)
-        if is_loopback(endpoint.domain):
-            return Endpoint.path_style(name, region)
-    local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
-    if local is not None:
-        return local
-    return load.ENDPOINTS[name](region) if name in load.ENDPOINTS else endpoint
+    if option is None:
+        local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
+        return local or load.ENDPOINTS["public"](region)
+    if option in load.ENDPOINTS:
+        return load.ENDPOINTS[option](region)
+    endpoint = Endpoint.custom_domain(option, region)
+    return Endpoint.path_style(option, region) if is_loopback(endpoint.domain) else endpoint
 
 
 def _write_error(characters: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,6 +167,73 @@ def test_a_virtual_environment_of_others_is_never_deleted(project: Project) -> N
     assert (binaries / "theirs").exists()
 
 
+@pytest.mark.parametrize("venv", ["", "failed", "interrupted"])
+def test_a_folder_that_make_did_not_create_is_left_as_it_is(venv: str, project: Project) -> None:
+    theirs = project.folder / "theirs"
+    theirs.mkdir()
+    (theirs / "file").touch()
+    for _ in range(2):
+        run = project.make("demo", "VENV=theirs", venv=venv)
+        assert run.status != 0
+        assert "theirs exists and is no virtual environment: " in run.output
+    assert project.make("clean", "VENV=theirs").status != 0
+    assert os.listdir(theirs) == ["file"]
+    (theirs / "file").unlink()
+    assert project.make("demo", "VENV=theirs").status == 0
+
+
+def test_make_clean_deletes_a_virtual_environment_also_an_unfinished_one(project: Project) -> None:
+    assert project.make("clean").status == 0
+    assert project.make("build", missing="pip install").status != 0
+    assert project.make("clean").status == 0
+    assert not (project.folder / ".venv").exists()
+    assert project.make("build").status == 0
+    (project.folder / ".venv/pyvenv.cfg").touch()
+    assert project.make("clean").status == 0
+    assert not (project.folder / ".venv").exists()
+
+
+def test_a_second_make_leaves_the_installation_of_the_first_alone(project: Project) -> None:
+    started, go_on = project.folder / "started", project.folder / "go-on"
+    for pipe in (started, go_on):
+        os.mkfifo(pipe)
+    python = project.folder / "python3"
+    python.write_text(
+        python.read_text() + f'[ -z "$slow" ] || [ "$2" != venv ] || {{ echo > {started}; read line < {go_on}; }}\n'
+    )
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(project.make, "build", slow="yes")
+        started.read_text()
+        second = project.make("demo")
+        go_on.write_text("\n")
+        assert first.result().status == 0, first.result().output
+    assert second.status != 0
+    assert "is installing into .venv: wait for it." in second.output
+    assert project.make("demo").status == 0
+
+
+def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -> None:
+    python = project.folder / "python3"
+    python.write_text(
+        python.read_text().replace("cp ", "sleep 0.3; cp ")
+        + 'case "$*" in *"pip install"*) sleep 0.1; echo "done" >> {calls} ;; esac\n'.replace(
+            "{calls}", str(project.folder / "calls")
+        )
+    )
+    run = project.make("-j", "keys", "sign")
+    assert run.status == 0, run.output
+    installs = [call for call in run.calls if call == "done" or "pip install" in call]
+    assert len(installs) == 8
+    assert set(installs[1::2]) == {"done"}
+    assert sum("-m venv" in call for call in run.calls) == 1
+
+
+def test_after_a_failure_the_next_target_of_the_same_make_installs(project: Project) -> None:
+    run = project.make("-k", "keys", "sign", missing="group local")
+    assert "wait for it" not in run.output
+    assert run.calls[-1].startswith("-m signer sign")
+
+
 def test_a_python_that_is_too_old_or_missing_is_said_in_one_sentence(project: Project) -> None:
     run = project.make("demo", missing="version_info")
     assert run.status != 0
@@ -209,6 +277,17 @@ def test_every_target_passes_its_arguments_on(installed: Project) -> None:
     for arguments, expected in COMMANDS:
         run = installed.make(*arguments)
         assert (run.status, [call.rstrip() for call in run.calls]) == (0, [expected]), (arguments, run.output)
+
+
+def test_variables_of_the_environment_are_no_arguments(installed: Project) -> None:
+    others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "URL", "VENV")
+    for goal, expected in [
+        ("run", "-m local --root samples"),
+        ("policies", "-m deploy.policies s.yaml"),
+        ("doctor", "-m deploy.doctor s.yaml"),
+    ]:
+        run = installed.make(goal, **dict.fromkeys(others, "other"))
+        assert (run.status, [call.rstrip() for call in run.calls]) == (0, [expected]), run.output
 
 
 def test_an_unknown_format_is_refused(installed: Project) -> None:

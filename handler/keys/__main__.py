@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..command_line import (
     InvalidUsage,
     OutputFailed,
+    Parser,
     add_endpoint_option,
     config,
     identifier,
@@ -59,7 +60,7 @@ def main(
     `lock_timeout` is how long to wait for another writer, in seconds.
     """
     # The options that may stand before or after the command have their defaults here, so that neither resets the other.
-    defaults = argparse.Namespace(keys=None, endpoint="public", break_lock=False)
+    defaults = argparse.Namespace(keys=None, endpoint=None, break_lock=False)
     options = _parser().parse_args(arguments, defaults)
     return run(NAME, lambda: options.run(_Job(_store(options, clock), options, lock_timeout, clock)))
 
@@ -286,7 +287,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument(
         "--keys",
         default=argparse.SUPPRESS,
@@ -300,7 +301,7 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help=f"break the lock of another writer if it did not change for {BREAKABLE_AFTER // 60} minutes",
     )
-    parser = argparse.ArgumentParser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
+    parser = Parser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from signer.times import format_duration, format_timestamp
 from ..command_line import (
     FAILED,
     InvalidUsage,
+    Parser,
     Progress,
     add_endpoint_option,
     config,
@@ -60,7 +61,7 @@ class _Job(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> int:
     """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid."""
-    options = _parser().parse_args(arguments, argparse.Namespace(endpoint="public", sink=None, waiting=False))
+    options = _parser().parse_args(arguments, argparse.Namespace(endpoint=None, sink=None, waiting=False))
     return run(NAME, lambda: _run(options, clock))
 
 
@@ -187,12 +188,10 @@ def _hold(job: _Job, sink: str, lease: Lease) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--sink", default=argparse.SUPPRESS, metavar="NAME", type=identifier, help="only this sink")
     add_endpoint_option(common)
-    parser = argparse.ArgumentParser(
-        prog=NAME, description="Shows, retries and deletes notices that were not sent.", parents=[common]
-    )
+    parser = Parser(prog=NAME, description="Shows, retries and deletes notices that were not sent.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run_command: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:

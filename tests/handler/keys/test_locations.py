@@ -162,17 +162,25 @@ def test_an_oss_that_does_not_respond_is_reported(tmp_path: Path, capsys: pytest
     assert "cannot be reached" in capsys.readouterr().err
 
 
+LOCAL = "http://127.0.0.1:9001"
+
+
 @pytest.mark.parametrize(
-    ("option", "host"),
+    ("local", "option", "host"),
     [
-        ((), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
-        (("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
-        (("--endpoint", "https://keys.example.com"), "keys.example.com"),
+        ("", (), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, (), "127.0.0.1:9001"),
+        (LOCAL, ("--endpoint", "public"), "examplebucket.oss-cn-hangzhou.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "internal"), "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"),
+        (LOCAL, ("--endpoint", "https://keys.example.com"), "keys.example.com"),
+        (LOCAL, ("--endpoint", "http://127.0.0.1:9002"), "127.0.0.1:9002"),
     ],
 )
-def test_the_public_endpoint_is_the_default(option: tuple[str, ...], host: str) -> None:
+def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
+    local: str, option: tuple[str, ...], host: str
+) -> None:
     with (
-        patch.dict(os.environ, ENVIRONMENT, clear=True),
+        patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
         patch("handler.keys.__main__._show") as show,
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0

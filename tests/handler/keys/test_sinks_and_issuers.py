@@ -226,6 +226,15 @@ REFUSALS = [
     ((*HS256, "--leeway", "61"), "", "leeway must be an integer from 0 to 60"),
     ((*HS256, "--leeway", "soon"), "", "--leeway"),
     (("remove-issuer",), "", "ISS"),
+    ((*WEBHOOK, "--secrte", "whsec_SECEXAMPLE"), "", "unrecognized arguments: --secrte\n"),
+    ((*WEBHOOK, "--secrte=SECEXAMPLE", "-x", "-SECEXAMPLE"), "", "unrecognized arguments: --secrte -x\n"),
+    ((*SINK, "dingtalk", "--url", "-", URL), "", "unrecognized arguments\n"),
+    (("add-sink", "--ulr", URL, *WEBHOOK[1:]), "", "argument NAME: invalid name (expected"),
+    (("--secrte", "SECEXAMPLE", *WEBHOOK), "", "argument COMMAND: invalid choice (choose from"),
+    ((*HS256[:-1], "SECEXAMPLE (a b)"), "", "argument --alg: invalid choice (choose from"),
+    ((*WEBHOOK, "--allow-loopback=whsec_SECEXAMPLE0000"), "", "argument --allow-loopback: ignored explicit argument"),
+    ((*WEBHOOK, "--ke=SECEXAMPLE", "--k=SECEXAMPLE"), "", "ambiguous option: --k could match"),
+    ((*HS256, "--leeway", "SECEXAMPLE"), "", "argument --leeway: invalid int value\n"),
 ]
 
 
