@@ -186,7 +186,7 @@ def _fetch(source: str, create: Callable[[Any], Any], *, is_offline: bool = Fals
         expiration = keys.get_expiration() or _inner_expiration(provider, key_id)
     except Exception as error:
         raise MissingCredentials(
-            f"Cannot get credentials from {source}: {_reason(error)}; correct it, or pass another --profile."
+            f"Cannot get credentials from {source}: {reason_of(error)}; correct it, or pass another --profile."
         ) from None
     if not key_id or not secret:
         raise MissingCredentials(f"{source} gives no access key: correct it, or pass another --profile.")
@@ -201,12 +201,12 @@ def _inner_expiration(provider: object, key_id: str) -> int | None:
     return expiration if isinstance(expiration, int) else None
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One line of the package's message, without the addresses and the responses in it, which may hold secrets."""
     if type(error).__module__.startswith("Tea.") or isinstance(error, OSError):
         host = re.search(r"\bhost='([^']+)'", str(error))
         return failure_reason(error) + (f" ({host[1]})" if host else "")
-    line = re.split(r",?\s*\bresult: |\nstderr: |\n", str(error), maxsplit=1)[0]
+    line = re.split(r",?\s*\b(?:result|(?<!credential )response|OAuth token): |[{\n]", str(error), maxsplit=1)[0]
     line = line.replace(" form cli credentials file", "")
     line = re.sub(r"(https?://)(?:[^\s/@]*@)?([^\s/?,]+)[^\s,]*", r"\1\2", line)
     return redact(line).strip().rstrip(".") or type(error).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import signer
+from signer.cli.credentials import reason_of
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
 
@@ -202,6 +203,27 @@ def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
+
+
+BODY = json.dumps({"refresh_token": SECRET, "access_token": TOKEN, "id_token": TOKEN})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (f"failed to refresh OAuth token, status code: 400, response: {BODY}", "status code: 400"),
+        (f"failed to refresh OAuth token, status code: 400, response: {SECRET}", "status code: 400"),
+        (f"failed to refresh OAuth token: {BODY}", "failed to refresh"),
+        (f"failed to refresh OAuth token: [{json.dumps(SECRET)}]", "failed to refresh"),
+        (f"get session token failed, httpStatus: 400, result: {BODY}", "httpStatus: 400"),
+        (BODY, "RuntimeError"),
+        ("invalid credential response: access_key_id is empty", "access_key_id is empty"),
+    ],
+)
+def test_a_reason_never_holds_the_body_of_a_response(message: str, reason: str) -> None:
+    given = reason_of(RuntimeError(message))
+    assert reason in given
+    assert not any(hidden in given for hidden in (SECRET, TOKEN, "refresh_token", "access_token", "{"))
 
 
 def assert_one_sentence(status: int, out: str, error: str) -> None:
