@@ -137,6 +137,21 @@ def test_a_profile_runs_its_command(home: Path) -> None:
     assert output["expires_at"] == expiry
 
 
+@pytest.mark.parametrize("expiration", [None, "2020-01-01T00:00:00Z"])
+def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(expiration: str | None, home: Path) -> None:
+    answer = {**STS, "expiration": expiration}
+    command = home / "command"
+    command.write_text(f"#!/bin/sh\necho run >> {home}/runs\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    command.chmod(0o700)
+    write_profiles(home, default={"mode": "External", "process_command": str(command)})
+    done = run(*SIGN, env=environment(home))
+    assert (home / "runs").read_text() == "run\n"
+    if expiration is None:
+        assert "expires at the latest" in done.stderr
+    written = json.loads((home / ".aliyun" / "config.json").read_text())["profiles"][0]
+    assert (written["access_key_secret"], written["sts_token"]) == (SECRET, TOKEN)
+
+
 def test_a_section_of_credentials_ini_is_used_after_the_profiles_of_the_cli(home: Path) -> None:
     ini = {"type": "access_key", **INI_KEY}
     write_ini(home, default=ini, team=ini)
