@@ -209,7 +209,10 @@ def load_endpoint(endpoint: str, path_style: bool, region: str | None, profile_r
     """
     if parse_oss_host(endpoint.lower().rstrip("/")):
         endpoint = "https://" + endpoint
-    hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
+    try:
+        hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
+    except ValueError:
+        fail("Invalid --endpoint: expected only scheme and host, such as https://static.example.com.")
     host = parse_oss_host(hostname)
     host_region = host.region if host else None
     signed_region = region or host_region or profile_region

@@ -360,6 +360,16 @@ def test_a_region_that_does_not_fit_the_endpoint_or_is_misspelt_is_refused(
     assert all(word in done.stderr for word in words)
 
 
+@pytest.mark.parametrize("host", ["[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1"])
+@pytest.mark.parametrize("more", [(), ("--path-style",)])
+def test_an_endpoint_that_is_not_a_url_is_refused_in_one_sentence(host: str, more: tuple[str, ...]) -> None:
+    done = run("sign", "oss://examplebucket/a", "--endpoint", f"https://{host}", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected only scheme and host" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sEXAMPLE" not in done.stderr
+
+
 def test_a_misspelt_endpoint_is_refused_with_the_region_that_was_meant() -> None:
     done = run("sign", "oss://examplebucket/a", "--endpoint", "oss-cn-hangzou.aliyuncs.com", env=NO_REGION)
     assert (done.returncode, done.stdout) == (2, "")
