@@ -391,6 +391,27 @@ def test_an_unknown_region_is_signed_with_a_warning(arguments: tuple[str, ...]) 
     assert f"Warning: unknown region {arguments[1]!r}" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "domain"),
+    [
+        ((), "examplebucket.oss-ap-southeast-9.aliyuncs.com"),
+        (("--endpoint", "accelerate"), "examplebucket.oss-accelerate.aliyuncs.com"),
+        (("--endpoint", "https://static.example.com"), "static.example.com"),
+        (("--endpoint", "http://192.0.2.5", "--path-style"), "192.0.2.5"),
+    ],
+)
+def test_a_new_region_close_to_a_known_one_has_a_way_out_at_every_endpoint(
+    arguments: tuple[str, ...], domain: str
+) -> None:
+    env = {**ENVIRONMENT, "OSS_REGION": "ap-southeast-9"}
+    refused = run("sign", "oss://examplebucket/a", *arguments, env=env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "If ap-southeast-9 is a new region, pass --new-region." in refused.stderr
+    done = run("sign", "oss://examplebucket/a", "--new-region", *arguments, env=env)
+    assert urlsplit(done.stdout).netloc == domain
+    assert "Warning: unknown region 'ap-southeast-9'" in done.stderr
+
+
 def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint() -> None:
     variables = {**NO_REGION, "ALIBABA_CLOUD_REGION_ID": "us-east-1"}
     assert host_of(env=variables) == "examplebucket.oss-us-east-1.aliyuncs.com"
