@@ -16,12 +16,13 @@ _ORIGIN = re.compile(
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
 _ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
 _DEFAULT_PORT = {"http": 80, "https": 443}
+_REGION = r"[a-z]{2}-[a-z0-9-]*[a-z0-9](?<!-internal)"
 # Compiled when it is first used: a redirect needs it only for a URL in links.toml.
 _OSS_HOST = (
     r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?"
     r"(?P<domain>(?:(?P<accelerate>oss-accelerate(?:-overseas)?)"
-    r"|(?:oss|s3\.oss)-(?P<region>[a-z0-9-]+?)(?P<internal>-internal)?"
-    r"|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com)"
+    rf"|(?:oss|s3\.oss)-(?P<region>{_REGION})(?P<internal>-internal)?"
+    rf"|(?P<dual>{_REGION})\.oss)\.aliyuncs\.com)"
 )
 # The hosts of the finance cloud do not contain the ID of their region, which is what a signature names.
 _FINANCE_REGIONS = {

@@ -158,7 +158,7 @@ def _fetch_cli_profile(name: str, entry: dict[str, Any], config: str) -> Credent
         is_offline=mode in _OFFLINE_MODES,
     )
     if credentials.expires_at is None and mode != "AK":
-        # The package or the aliyun CLI may have written them to the profile, with their expiry.
+        # The package's providers for profiles leave the expiry out, but it may have written it to the profile.
         now = next((e for e in profiles_of(_read_config(config)) if e.get("name") == name), entry)
         expiry = now.get("sts_expiration")
         if now.get("access_key_id") == credentials.access_key_id and isinstance(expiry, int) and expiry > 0:
@@ -180,33 +180,24 @@ def _fetch(source: str, create: Callable[[Any], Any], *, is_offline: bool = Fals
     if not is_offline and sys.stderr.isatty():
         click.echo(f"Getting credentials from {source}...", err=True)
     try:
-        provider = create(providers)
-        keys = provider.get_credentials()
+        keys = create(providers).get_credentials()
         key_id, secret, token = keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token()
-        expiration = keys.get_expiration() or _inner_expiration(provider, key_id)
+        expiration = keys.get_expiration()
     except Exception as error:
         raise MissingCredentials(
-            f"Cannot get credentials from {source}: {_reason(error)}; correct it, or pass another --profile."
+            f"Cannot get credentials from {source}: {reason_of(error)}; correct it, or pass another --profile."
         ) from None
     if not key_id or not secret:
         raise MissingCredentials(f"{source} gives no access key: correct it, or pass another --profile.")
     return Credentials(key_id, secret, token or None, float(expiration) if expiration else None)
 
 
-def _inner_expiration(provider: object, key_id: str) -> int | None:
-    """When the credentials of a profile expire: the package's providers for profiles leave that out."""
-    inner = getattr(provider, f"_{type(provider).__name__}__innerProvider", None)
-    keys = inner.get_credentials() if inner is not None else None
-    expiration = keys.get_expiration() if keys is not None and keys.get_access_key_id() == key_id else None
-    return expiration if isinstance(expiration, int) else None
-
-
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One line of the package's message, without the addresses and the responses in it, which may hold secrets."""
     if type(error).__module__.startswith("Tea.") or isinstance(error, OSError):
         host = re.search(r"\bhost='([^']+)'", str(error))
         return failure_reason(error) + (f" ({host[1]})" if host else "")
-    line = re.split(r",?\s*\bresult: |\nstderr: |\n", str(error), maxsplit=1)[0]
+    line = re.split(r",?\s*\b(?:result|(?<!credential )response|OAuth token): |[{\n]", str(error), maxsplit=1)[0]
     line = line.replace(" form cli credentials file", "")
     line = re.sub(r"(https?://)(?:[^\s/@]*@)?([^\s/?,]+)[^\s,]*", r"\1\2", line)
     return redact(line).strip().rstrip(".") or type(error).__name__

@@ -170,6 +170,7 @@ signing_options = add(
         envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
         help="For example cn-hangzhou. Default: OSS_REGION, ALIBABA_CLOUD_REGION_ID, the endpoint's, or the profile's.",
     ),
+    click.option("--new-region", is_flag=True, help="Accept a region that is only a letter or two from a known one."),
     click.option(
         "--credentials-expire-at",
         type=Time(),
@@ -199,24 +200,25 @@ def load_signing(params: dict[str, Any]) -> Signing:
     credentials, region = load_credentials(params["profile"], params["config"])
     if params["credentials_expire_at"] is not None:
         credentials = credentials._replace(expires_at=params["credentials_expire_at"])
-    return Signing(credentials, load_endpoint(params["endpoint"], params["path_style"], params["region"], region))
+    return Signing(credentials, _load_endpoint(params, region))
 
 
-def load_endpoint(endpoint: str, path_style: bool, region: str | None, profile_region: str) -> Endpoint:
-    """The endpoint of the options, with a warning for an unknown region.
-
-    Raises `click.UsageError`, `InvalidEndpoint`.
-    """
+def _load_endpoint(params: dict[str, Any], profile_region: str) -> Endpoint:
+    endpoint, region = params["endpoint"], params["region"]
     if parse_oss_host(endpoint.lower().rstrip("/")):
         endpoint = "https://" + endpoint
-    hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
+    try:
+        hostname = urlsplit(endpoint).hostname or "" if "://" in endpoint else ""
+    except ValueError:
+        fail("Invalid --endpoint: expected only scheme and host, such as https://static.example.com.")
     host = parse_oss_host(hostname)
     host_region = host.region if host else None
     signed_region = region or host_region or profile_region
     if not signed_region:
         fail("Missing region: pass --region (for example cn-hangzhou), or set OSS_REGION or ALIBABA_CLOUD_REGION_ID.")
-    result = _create_endpoint(endpoint, hostname, path_style, signed_region)
-    _check_region(signed_region, is_certain=region is not None and region == host_region)
+    result = _create_endpoint(endpoint, hostname, params["path_style"], signed_region)
+    is_written_twice = region is not None and region == host_region
+    _check_region(signed_region, is_certain=is_written_twice or params["new_region"])
     return result
 
 
@@ -236,14 +238,13 @@ def _create_endpoint(endpoint: str, hostname: str, path_style: bool, region: str
 
 
 def _check_region(region: str, *, is_certain: bool) -> None:
-    """Refuses a misspelt region and warns of another unknown one; one that is written twice is not a slip."""
+    """Refuses a misspelt region and warns of another unknown one; a certain one is not a slip."""
     if region in KNOWN_REGIONS:
         return
     closest = closest_region(region)
     if closest and not is_certain:
         raise InvalidEndpoint(
-            f"Unknown region {region!r}: did you mean {closest}? If {region} is a new region, pass both "
-            f"--region {region} and --endpoint oss-{region}.aliyuncs.com.",
+            f"Unknown region {region!r}: did you mean {closest}? If {region} is a new region, pass --new-region.",
             region,
         )
     click.echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)

@@ -130,8 +130,11 @@ def explain(
     request = proof.request if proof else request
     answer = None
     if error is not None:
-        differences = answers.find_differences(request, link, error, knows_headers=headers is not None)
-        findings, answer = answers.apply_server_error(error, findings, differences, link, method)
+        knows_headers = headers is not None or proof is not None
+        differences = answers.find_differences(request, link, error, knows_headers=knows_headers)
+        findings, answer = answers.apply_server_error(
+            error, findings, differences, link, method, knows_headers=knows_headers
+        )
     signature, findings, notes = proofs.check_with_secret(request, link, credentials, clock, findings, proof, answer)
 
     additional = [name for name in link.additional_headers if name != "host"]

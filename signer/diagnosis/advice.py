@@ -93,7 +93,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "extra_header": (
         "A header was sent that was not signed.",
         "OSS checks Content-Type, Content-MD5 and x-oss-* whenever they are sent. Do not send the header (curl -H "
-        "'Content-Type:', fetch with a Blob that has no type), or sign the link with it.",
+        "'Content-Type:', fetch with a Blob that has no type), or sign the link with it and send exactly the signed "
+        "value.",
     ),
     "changed_header": (
         "A signed header was sent with another value.",

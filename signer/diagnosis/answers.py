@@ -96,7 +96,9 @@ def find_differences(
         v4.additional_headers(additional),
         request.headers.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD),
     )
-    return compare_canonical_requests(error.canonical_request, expected, unknown_headers=unknown)
+    return compare_canonical_requests(
+        error.canonical_request, expected, unknown_headers=unknown, knows_headers=knows_headers
+    )
 
 
 def apply_server_error(
@@ -105,6 +107,8 @@ def apply_server_error(
     differences: tuple[Difference, ...] | None,
     link: LenientUrl,
     method: str,
+    *,
+    knows_headers: bool,
 ) -> tuple[list[Finding], Answer]:
     """The findings, given what OSS answered, and the answer."""
     code = error.finding
@@ -112,7 +116,7 @@ def apply_server_error(
     if code == "other_error" and error.message:
         said += f": {error.message[:160]}"
     if code == "signature_mismatch":
-        return _apply_mismatch(Answer(error, code, said, differences), findings, link, method)
+        return _apply_mismatch(Answer(error, code, said, differences), findings, link, method, knows_headers)
     codes = {finding.code for finding in findings}
     if code == "unknown_access_key" and "missing_token" in codes:
         code = "missing_token"
@@ -139,11 +143,14 @@ def apply_server_error(
 
 
 def _apply_mismatch(
-    answer: Answer, findings: list[Finding], link: LenientUrl, method: str
+    answer: Answer, findings: list[Finding], link: LenientUrl, method: str, knows_headers: bool
 ) -> tuple[list[Finding], Answer]:
     findings = [f._replace(certainty=POSSIBLE) if f.code in _CHECKED_BEFORE_SIGNATURE else f for f in findings]
     if answer.differences and not link.damages:
-        differing = [Finding(difference.code, CERTAIN, difference.sentence) for difference in answer.differences]
+        unsure = () if knows_headers else ("extra_header",)  # the link does not show whether it was signed
+        differing = [
+            Finding(code, LIKELY if code in unsure else CERTAIN, sentence) for _, code, sentence in answer.differences
+        ]
         return [*differing, *findings], answer._replace(codes=frozenset(finding.code for finding in differing))
     if any(finding.certainty != POSSIBLE for finding in findings):
         return findings, answer

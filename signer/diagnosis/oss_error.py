@@ -173,11 +173,12 @@ def parse_canonical_request(request: str) -> CanonicalRequest | None:
 
 
 def compare_canonical_requests(
-    received: str, expected: str, *, unknown_headers: frozenset[str] = frozenset()
+    received: str, expected: str, *, unknown_headers: frozenset[str] = frozenset(), knows_headers: bool = True
 ) -> tuple[Difference, ...]:
     """How the request that OSS received differs from the one that the link is for, line by line.
 
-    `unknown_headers` are those whose value is not known. No sentence holds a value that may be secret.
+    `unknown_headers` are those whose value is not known. Unless `knows_headers`, a header that only OSS shows may have
+    been signed. No sentence holds a value that may be secret.
     """
     theirs, ours = parse_canonical_request(received), parse_canonical_request(expected)
     if theirs is None or ours is None:
@@ -190,7 +191,7 @@ def compare_canonical_requests(
         code, what = _compare_paths(theirs.path, ours.path)
         differences.append(Difference("path", code, f"Line 2 (path): {what}."))
     differences += _compare_queries(theirs.query, ours.query)
-    differences += _compare_headers(theirs.headers, ours.headers, unknown_headers)
+    differences += _compare_headers(theirs.headers, ours.headers, unknown_headers, knows_headers)
     if theirs.additional_headers != ours.additional_headers:
         sentence = "Additional headers: OSS received other names than those in the link."
         differences.append(Difference("additional headers", "changed_query", sentence))
@@ -254,13 +255,17 @@ def _compare_queries(received: dict[str, str], expected: dict[str, str]) -> list
     return [Difference("query", code, f"Line 3 (query): OSS {what}.") for code, what in differences]
 
 
-def _compare_headers(received: dict[str, str], expected: dict[str, str], unknown: frozenset[str]) -> list[Difference]:
+def _compare_headers(
+    received: dict[str, str], expected: dict[str, str], unknown: frozenset[str], knows_headers: bool
+) -> list[Difference]:
     differences = []
     for name in sorted((received.keys() | expected.keys()) - unknown):
         if received.get(name) == expected.get(name):
             continue
         if name not in expected:
             code, what = "extra_header", "was sent but not signed"
+            if not knows_headers:
+                what = "was sent. Either it was not signed with this value, or the link was signed with another secret"
         elif name not in received:
             code, what = "missing_header", "was signed but not sent"
         else:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
+from signer.endpoint import parse_oss_host
 from signer.regions import KNOWN_REGIONS, closest_region
 from tests.signer.sdks import signature
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, LinkRequest, buckets, link_requests, regions, sign
@@ -214,6 +215,39 @@ def test_a_host_of_oss_in_another_region_or_with_a_bucket_is_refused(url: str) -
 def test_a_host_of_oss_is_never_path_style(host: str) -> None:
     with pytest.raises(InvalidEndpoint, match="OSS refuses a bucket in the path"):
         Endpoint.path_style(f"https://{host}.aliyuncs.com", REGION)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "cn-hangzhou-internal.oss-data-acc",
+        "oss-cn-hangzhou.oss-object-process",
+        "cn-hangzhou.oss-dls",
+        "cn-hangzhou-internal.oss-dls",
+        "s3.oss-accelerate",
+        "oss-internal",
+        "oss-cn-internal",
+        "cn-hangzhou-internal.oss",
+        "oss-cn-hangzhou.oss",
+        "oss-cn-",
+        "oss",
+    ],
+)
+def test_a_host_of_another_service_has_neither_a_bucket_nor_a_region(host: str) -> None:
+    assert parse_oss_host(f"{host}.aliyuncs.com") is None
+
+
+@pytest.mark.parametrize("region", [*KNOWN_REGIONS, "xx-new-1"])
+def test_every_host_of_a_region_is_read_with_and_without_a_bucket(region: str) -> None:
+    for kind, domain in (
+        ("public", f"oss-{region}"),
+        ("public", f"s3.oss-{region}"),
+        ("internal", f"oss-{region}-internal"),
+        ("dual-stack", f"{region}.oss"),
+    ):
+        domain += ".aliyuncs.com"
+        assert parse_oss_host(domain) == (kind, region, None, domain)
+        assert parse_oss_host(f"{BUCKET}.{domain}") == (kind, region, BUCKET, domain)
 
 
 @pytest.mark.parametrize("region", ["cn-hangzhou-internal", "accelerate", "accelerate-overseas"])

@@ -360,6 +360,16 @@ def test_a_region_that_does_not_fit_the_endpoint_or_is_misspelt_is_refused(
     assert all(word in done.stderr for word in words)
 
 
+@pytest.mark.parametrize("host", ["[foo", "[foo]", "foo]", "user:sEXAMPLE@[::1"])
+@pytest.mark.parametrize("more", [(), ("--path-style",)])
+def test_an_endpoint_that_is_not_a_url_is_refused_in_one_sentence(host: str, more: tuple[str, ...]) -> None:
+    done = run("sign", "oss://examplebucket/a", "--endpoint", f"https://{host}", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected only scheme and host" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sEXAMPLE" not in done.stderr
+
+
 def test_a_misspelt_endpoint_is_refused_with_the_region_that_was_meant() -> None:
     done = run("sign", "oss://examplebucket/a", "--endpoint", "oss-cn-hangzou.aliyuncs.com", env=NO_REGION)
     assert (done.returncode, done.stdout) == (2, "")
@@ -379,6 +389,27 @@ def test_an_unknown_region_is_signed_with_a_warning(arguments: tuple[str, ...]) 
     assert done.returncode == 0
     assert f"oss-{arguments[1]}.aliyuncs.com" in done.stdout
     assert f"Warning: unknown region {arguments[1]!r}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "domain"),
+    [
+        ((), "examplebucket.oss-ap-southeast-9.aliyuncs.com"),
+        (("--endpoint", "accelerate"), "examplebucket.oss-accelerate.aliyuncs.com"),
+        (("--endpoint", "https://static.example.com"), "static.example.com"),
+        (("--endpoint", "http://192.0.2.5", "--path-style"), "192.0.2.5"),
+    ],
+)
+def test_a_new_region_close_to_a_known_one_has_a_way_out_at_every_endpoint(
+    arguments: tuple[str, ...], domain: str
+) -> None:
+    env = {**ENVIRONMENT, "OSS_REGION": "ap-southeast-9"}
+    refused = run("sign", "oss://examplebucket/a", *arguments, env=env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "If ap-southeast-9 is a new region, pass --new-region." in refused.stderr
+    done = run("sign", "oss://examplebucket/a", "--new-region", *arguments, env=env)
+    assert urlsplit(done.stdout).netloc == domain
+    assert "Warning: unknown region 'ap-southeast-9'" in done.stderr
 
 
 def test_the_region_comes_from_the_option_then_the_variables_then_the_endpoint() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import signer
+from signer.cli.credentials import reason_of
 from signer.times import rfc3339
 from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
 
@@ -136,6 +137,21 @@ def test_a_profile_runs_its_command(home: Path) -> None:
     assert output["expires_at"] == expiry
 
 
+@pytest.mark.parametrize("expiration", [None, "2020-01-01T00:00:00Z"])
+def test_a_profile_runs_its_command_once_whatever_expiry_it_gives(expiration: str | None, home: Path) -> None:
+    answer = {**STS, "expiration": expiration}
+    command = home / "command"
+    command.write_text(f"#!/bin/sh\necho run >> {home}/runs\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    command.chmod(0o700)
+    write_profiles(home, default={"mode": "External", "process_command": str(command)})
+    done = run(*SIGN, env=environment(home))
+    assert (home / "runs").read_text() == "run\n"
+    if expiration is None:
+        assert "expires at the latest" in done.stderr
+    written = json.loads((home / ".aliyun" / "config.json").read_text())["profiles"][0]
+    assert (written["access_key_secret"], written["sts_token"]) == (SECRET, TOKEN)
+
+
 def test_a_section_of_credentials_ini_is_used_after_the_profiles_of_the_cli(home: Path) -> None:
     ini = {"type": "access_key", **INI_KEY}
     write_ini(home, default=ini, team=ini)
@@ -202,6 +218,27 @@ def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
+
+
+BODY = json.dumps({"refresh_token": SECRET, "access_token": TOKEN, "id_token": TOKEN})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (f"failed to refresh OAuth token, status code: 400, response: {BODY}", "status code: 400"),
+        (f"failed to refresh OAuth token, status code: 400, response: {SECRET}", "status code: 400"),
+        (f"failed to refresh OAuth token: {BODY}", "failed to refresh"),
+        (f"failed to refresh OAuth token: [{json.dumps(SECRET)}]", "failed to refresh"),
+        (f"get session token failed, httpStatus: 400, result: {BODY}", "httpStatus: 400"),
+        (BODY, "RuntimeError"),
+        ("invalid credential response: access_key_id is empty", "access_key_id is empty"),
+    ],
+)
+def test_a_reason_never_holds_the_body_of_a_response(message: str, reason: str) -> None:
+    given = reason_of(RuntimeError(message))
+    assert reason in given
+    assert not any(hidden in given for hidden in (SECRET, TOKEN, "refresh_token", "access_token", "{"))
 
 
 def assert_one_sentence(status: int, out: str, error: str) -> None:

@@ -118,7 +118,8 @@ def test_a_change_on_the_way_is_named_as_without_the_secret(
 ) -> None:
     url = presign(method, query={"file": "a..."})
     answer = oss.answer(url.replace(old, new, 1) if old else url, sent_method or method, sent_headers)
-    with_secret, without_secret = explain(url, answer, method), explain(url, answer, method, credentials=None)
+    with_secret = explain(url, answer, method)
+    without_secret = explain(url, answer, method, credentials=None, headers={})
     assert codes(with_secret) == [code]
     assert with_secret.signature is True
     assert with_secret.findings[0] == without_secret.findings[0]
@@ -145,6 +146,19 @@ def test_a_header_added_on_the_way_is_found_though_the_method_was_not_given(oss:
     url = presign("PUT")
     explanation = explain(url, oss.answer(url, "PUT", {"Content-Type": "text/plain"}))
     assert codes(explanation) == ["extra_header"]
+
+
+@pytest.mark.parametrize("signed", [{}, {"Content-Type": "image/png"}, {"x-oss-object-acl": "private"}])
+@pytest.mark.parametrize("credentials", [None, OTHER_SECRET])
+def test_a_header_that_only_oss_shows_may_have_been_signed(
+    oss: LocalOss, signed: dict[str, str], credentials: signer.Credentials | None
+) -> None:
+    sent = dict.fromkeys(signed or {"Content-Type": ""}, "text/plain")
+    url = presign("PUT", headers=signed)
+    explanation = explain(url, oss.answer(url, "PUT", sent), "PUT", credentials=credentials)
+    finding = next(finding for finding in explanation.findings if finding.code == "extra_header")
+    assert finding.certainty == "likely"
+    assert "Either it was not signed with this value, or the link was signed with another secret." in finding.evidence
 
 
 # --- OSS received what was signed ------------------------------------------------------------------------------------
