@@ -115,7 +115,7 @@ def check_with_secret(
     if any(finding.code in reasons for finding in findings):
         return False, findings, ()
     evidence = "The signature does not match with this secret, and none of the usual changes makes it match."
-    others = [f if f.code in stated else f._replace(certainty=POSSIBLE) for f in findings]
+    others = [f if f.code in stated | {"other_link"} else f._replace(certainty=POSSIBLE) for f in findings]
     return False, [Finding("wrong_secret", LIKELY, evidence), *others], ()
 
 

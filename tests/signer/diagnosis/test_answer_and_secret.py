@@ -247,6 +247,12 @@ def test_the_answer_to_another_link_is_recognised(
     assert explanation.differences == ()
 
 
+def test_the_answer_to_another_link_is_recognised_whatever_the_secret(oss: LocalOss) -> None:
+    answer = oss.answer(presign(now=ISSUED + 1), credentials=OTHER_SECRET)
+    found = explain(presign(), answer, credentials=SECRET._replace(access_key_secret="thirdEXAMPLE")).findings
+    assert [(f.code, f.certainty) for f in found] == [("other_link", "certain"), ("wrong_secret", "likely")]
+
+
 def test_an_answer_that_names_another_access_key_belongs_to_another_link(oss: LocalOss) -> None:
     answer = oss.answer(presign(credentials=OTHER_KEY))
     assert "InvalidAccessKeyId" in answer
