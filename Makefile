@@ -61,7 +61,7 @@ sign bulk curl form verify: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp
-	@$(BIN)/python -m signer explain $(or $(ARGS),-)
+	@$(BIN)/python -m signer explain $(or $(ARGS),-) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
@@ -147,7 +147,7 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 INCLUDED_IN_deploy := local
 INCLUDED_IN_dev    := cli local deploy
 
-PACKAGES_cli    := --editable '.[cli]'
+PACKAGES_cli    := '.[cli]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
 PACKAGES_dev    := -r requirements.txt --group dev --editable '.[cli]'

@@ -44,4 +44,9 @@ def _run(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"python -m bench: the Python package {error.name} is not installed. Run make bench, which installs it."
+        )

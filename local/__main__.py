@@ -8,6 +8,10 @@ if __name__ == "__main__":
 
     # The imports take a moment: until the command handles Ctrl-C itself, it ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .command import main
+    try:
+        from .command import main
+    except ModuleNotFoundError as error:
+        target = "make invoke" if sys.argv[1:2] == ["invoke"] else "make run"
+        sys.exit(f"python -m local: the Python package {error.name} is not installed. Run {target}, which installs it.")
 
     sys.exit(main())

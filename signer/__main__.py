@@ -10,7 +10,10 @@ def main() -> int:
     try:
         import click  # noqa: F401
     except ImportError:
-        print("The command line requires click: pip install 'fc-presign[cli]'.", file=sys.stderr)
+        print(
+            "The command line requires click: install fc-presign[cli]. In a clone: pip install '.[cli]', or make sign.",
+            file=sys.stderr,
+        )
         return 2
     from .cli import run
 

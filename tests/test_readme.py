@@ -54,6 +54,14 @@ def test_the_commands_of_a_readme_can_be_pasted_into_zsh(name: str) -> None:
     assert [command for command in commands if not_for_zsh(command)] == []
 
 
+@pytest.mark.parametrize("name", [*READMES, *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_no_command_of_a_page_ends_in_a_comment(name: str) -> None:
+    """A shell for people takes it for arguments."""
+    blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", read(name))
+    lines = [line for language, code in blocks if language in ("", "sh", "console") for line in code.splitlines()]
+    assert [line for line in lines if re.search(r"\S\s+# ", line)] == []
+
+
 def test_zsh_refuses_unquoted_patterns_and_knows_no_comments() -> None:
     for command in ("curl http://127.0.0.1/?a=b", "pip install .[cli]", "make demo   # shows it"):
         assert not_for_zsh(command), command

@@ -285,7 +285,7 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
             if not _NAME.fullmatch(name) or not match[0].endswith("}"):
                 raise InvalidConfig(f"{where}: invalid variable {match[0]!r} (expected ${{NAME}}).")
             if not environ.get(name):
-                raise InvalidConfig(f"{where}: the variable {name} is not set or empty. Set it in the environment.")
+                raise InvalidConfig(f"{where}: the variable {name} is not set or empty.")
             return environ[name]
 
         return _VARIABLE.sub(fill, value)
