@@ -70,11 +70,11 @@ def main() -> int:
             for number in range(ROUNDS):
                 sent = event(number)
                 began = time.perf_counter()
-                outcome = stack.runtime.invoke("links-events", sent)
+                outcome = stack.runtime.invoke("links-events-dev", sent)
                 times.append(time.perf_counter() - began)
                 if outcome.error_type or json.loads(outcome.payload)["notices"] != RECORDS:
                     raise RuntimeError(f"The notices were not delivered: {outcome.error_message}")
-                sizes.append(memory(stack, "links-events"))
+                sizes.append(memory(stack, "links-events-dev"))
     growth = sizes[-1] - sizes[2]
     slowest, median = max(times), statistics.median(times)
     print(f"notices: {RECORDS:,} records in one event, one OSS sink, {ROUNDS} events")

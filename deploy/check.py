@@ -15,9 +15,11 @@ from typing import Any
 
 from local.fc import s_yaml
 
-from .checks import environments, links_toml, schema
+from .checks import environments as environment_checks
 from .checks import functions as function_checks
+from .checks import links_toml, schema
 from .checks.functions import functions_in, mapping
+from .environments import load_yaml, read_environments, require
 from .errors import DeployError
 from .s_preview import render
 
@@ -26,23 +28,23 @@ _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 def check(config: Path, environment: str | None = None) -> list[str]:
     """Every fault, of one environment or of all. Raises `DeployError` if the file cannot be rendered at all."""
-    document = environments.load_yaml(config)
+    document = load_yaml(config)
     if not isinstance(document, dict):
         raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
-    known = environments.read_environments(config)
+    known = read_environments(config)
     requested: list[str | None] = [environment] if environment else [None, *known]
     faults: dict[str, None] = dict.fromkeys(_document(document))
     base = faults.copy()
     for name in requested:
         if name is not None:
-            environments.require(known, name)
+            require(known, name)
         resources = functions_in(render(config, name))
         if not resources:
             raise DeployError(f"{config.name} has no function: add a resource with component: fc3@0.1.22 and props.")
         sentences = list(_functions(config, resources))
         if name is not None:
             sentences = [f"{name}: {s}" for s in sentences if s not in base]
-            sentences += [f"env.yaml: {name}: {s}" for s in environments.faults(known[name], resources)]
+            sentences += [f"env.yaml: {name}: {s}" for s in environment_checks.faults(known[name], resources)]
         else:
             base |= dict.fromkeys(sentences)
         faults |= dict.fromkeys(sentences)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .checks import environments
+from .environments import read_environments, require
 from .errors import DeployError
 from .probes import earlier_layout, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
@@ -25,7 +25,7 @@ def findings(config: Path, environment: str | None, url: str | None, *, uploads:
     """Each finding as soon as it is known."""
     try:
         if environment:
-            environments.require(environments.read_environments(config), environment)
+            require(read_environments(config), environment)
         deployment = open_deployment(config, environment, os.environ)
     except DeployError as error:
         yield fault("s.yaml", str(error))

@@ -19,8 +19,9 @@ from handler.config import Config
 from local.fc import s_yaml
 
 from . import statements
-from .checks import environments, links_toml
+from .checks import links_toml
 from .checks.functions import functions_in, is_web, mapping
+from .environments import read_environments, require
 from .errors import DeployError
 from .s_preview import render
 from .statements import Document, Statement
@@ -170,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.env:
-            environments.require(environments.read_environments(options.config), options.env)
+            require(read_environments(options.config), options.env)
         documents = policies(s_yaml.project_folder(options.config), render(options.config, options.env))
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)

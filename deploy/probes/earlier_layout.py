@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from local.errors import LocalError
 from local.fc import s_yaml
 
-from ..checks import environments
 from ..checks.functions import HANDLERS, functions_in, mapping
+from ..environments import read_environments
 from ..errors import DeployError
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
@@ -87,7 +87,7 @@ def names(deployment: Deployment, config: Path) -> Names:
         if not path.is_file():
             continue
         functions = functions_in(s_yaml.load(path, os.environ))
-        overlays = environments.read_environments(path).values()
+        overlays = read_environments(path).values()
         for name, function in functions.items():
             resources.append(function["props"])
             for overlay in overlays:

@@ -59,7 +59,7 @@ class Program:
     @property
     def http(self) -> str:
         """The address of the first http function, as it was printed."""
-        match = re.search(r"^  links-http +(\S+)$", self.output, re.MULTILINE)
+        match = re.search(r"^  links-http-dev +(\S+)$", self.output, re.MULTILINE)
         assert match
         return match[1]
 

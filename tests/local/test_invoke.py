@@ -89,7 +89,7 @@ def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) ->
 
 
 def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1() -> None:
-    result = invoke("links-events", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
+    result = invoke("links-events-dev", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
     assert result.returncode == 1
     message = b'InvocationFailed: Unsupported event: an object with the members "timestamp", "requestContext"'
     assert message in result.stderr
@@ -100,11 +100,11 @@ def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(
     [
         (
             ["nothing", "--event", "-"],
-            "Function 'nothing' not found (functions that run locally: links-http, links-",
+            "Function 'nothing' not found (functions that run locally: links-http-dev, links-",
         ),
-        (["links-events", "--event", "no-such-file"], "Event file no-such-file cannot be read"),
-        (["links-events", "--event", "-", "--config", "no-such.yaml"], "no-such.yaml does not exist"),
-        (["links-events", "--event", "-"], "Credentials are required. Set OSS_ACCESS_KEY_ID"),
+        (["links-events-dev", "--event", "no-such-file"], "Event file no-such-file cannot be read"),
+        (["links-events-dev", "--event", "-", "--config", "no-such.yaml"], "no-such.yaml does not exist"),
+        (["links-events-dev", "--event", "-"], "Credentials are required. Set OSS_ACCESS_KEY_ID"),
     ],
 )
 def test_what_cannot_be_invoked_is_reported_on_one_line_with_exit_status_2(arguments: list[str], sentence: str) -> None:
