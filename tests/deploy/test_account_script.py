@@ -14,8 +14,6 @@ from tests.deploy.account import Account, State
 from tests.deploy.test_policies import LINKS, OPS, Document, policies_for
 
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
-    "<Rule><ID>old</ID><Prefix>photos/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
-)
 OWN_BEFORE = "<Rule><ID>links-state</ID><Prefix>.links/state/</Prefix><Status>Enabled</Status></Rule>"
 
 
