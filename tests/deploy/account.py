@@ -115,11 +115,15 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
     if action == "ListPoliciesForRole":
         names = [key.split()[2] for key in attached if key.split()[:2] == ["Role", role]]
         return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
+    if action == "ListPoliciesForUser":
+        names = [key.split()[2] for key in attached if key.split()[:2] == ["User", given["UserName"]]]
+        return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
     fail("InvalidAction.NotFound")
 
 
 def queues(state: State, action: str, given: dict[str, str]) -> object:
-    name = f"{given['region']} {given['QueueName']}"
+    # The CLI has a region of its own.
+    name = f"{given.get('region', 'cn-hangzhou')} {given['QueueName']}"
     if action == "CreateQueue":
         return create(state["queues"], name, True, "QueueAlreadyExist")
     if action == "GetQueueAttributes":
@@ -148,10 +152,12 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb oss://b --acl private --region R`; `lifecycle --method get|put oss://b [file]`."""
+    """`mb oss://b …`, `stat oss://b`, `ls oss://b/…`, `lifecycle --method get|put oss://b [file]`."""
     if words[0] == "mb":
         state["buckets"][words[1].removeprefix("oss://")] = options(words[2:])
         return ""
+    if words[0] in ("stat", "ls") and len(words) == 2:
+        return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
     if words[:2] != ["lifecycle", "--method"]:
         fail("InvalidArgument")
     bucket = words[3].removeprefix("oss://")
