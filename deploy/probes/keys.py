@@ -41,7 +41,7 @@ def _store(deployment: Deployment) -> OssKeysStore | None:
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
     address = deployment.links.keys
     if error.code == MISSING:
-        return fault("keys", f"{address} not found: create it: {_command(deployment, 'init')}")
+        return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
     if error.code == REFUSED:
         return unknown("keys", f"{error.sentence.partition('. ')[0]}: allow oss:GetObject on it.")
     if isinstance(error, KeysStoreError):
@@ -58,13 +58,14 @@ def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
     )
     if not keys.share and any(mount.max_share for mount in links.mounts):
         yield warning(
-            "keys", f"{links.keys} has no share key, so shares cannot be made: {_command(deployment, 'rotate-share')}"
+            "keys",
+            f"{links.keys} has no share key, so shares cannot be made: run {_command(deployment, 'rotate-share')}",
         )
     paths = sorted(mount.path for mount in links.mounts if mount.access != "anonymous")
     if paths and not keys.api and not keys.jwt:
         command = _command(deployment, f"add-api-key NAME --path {paths[0]} --method GET")
         yield warning(
-            "keys", f"{links.keys} has no API key and no issuer, so nobody can use {', '.join(paths)}: {command}"
+            "keys", f"{links.keys} has no API key and no issuer, so nobody can use {', '.join(paths)}: run {command}"
         )
 
 
@@ -72,14 +73,14 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
     links = deployment.links
     names = sorted(links.keys_sinks)
     if names and keys is None and links.keys is not None:
-        yield unknown("sinks", f"{', '.join(names)} were not checked, because {links.keys} was not read.")
+        yield unknown("sinks", f"Not checked, because {links.keys} was not read: {', '.join(names)}.")
         return
     for name in names:
         entry = keys.sinks.get(name) if keys else None
         if entry is None:
             command = _command(deployment, f"add-sink {name} --kind webhook --url -")
             yield fault(
-                "sinks", f"Sink {name} not found in links.toml and the keys document, so notices fail: {command}"
+                "sinks", f"Sink {name} not found in links.toml and the keys document, so notices fail: run {command}"
             )
             continue
         try:
