@@ -1,29 +1,28 @@
-"""`python -m deploy.policies [s.yaml] [--env NAME] [--commands]`: the RAM policies, with least privilege.
+"""`python -m deploy.policies [s.yaml …] [--env NAME] [--commands]`: the RAM policies, with least privilege.
 
 One role per function, as its mounts need; one role for each service that calls a function; the policies of the deployer
-and of those who repair notices; and the lifecycle rules of the buckets. As JSON, or as commands of the `aliyun` CLI.
+and of those who repair notices; the queues, logs and lifecycle rules. As JSON, or as commands of the `aliyun` CLI. For
+all environments of all files, or for one environment: the deployer's policy is always over all.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from handler.config import Config
 from local.fc import s_yaml
 
-from . import statements
+from . import account_script, statements
 from .checks import links_toml
-from .checks.functions import functions_in, is_web, mapping
-from .environments import read_environments, require
+from .checks.functions import is_web, mapping, takes_events
+from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
-from .s_preview import render
 from .statements import Document, Statement
 
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
@@ -33,126 +32,156 @@ CALLERS = {"oss": "oss.aliyuncs.com", "mns_topic": "mns.aliyuncs.com", "eventbri
 Props = Mapping[str, Any]
 
 
-def policies(root: Path, rendered: dict[str, Any]) -> Document:
-    """`{"roles": {name: {"trust", "policy"}}, "deployer": policy, "lifecycle": {bucket: [rule]}}` of a rendered s.yaml.
+def policies(root: Path, rendered: Sequence[Rendered], environment: str | None = None) -> Document:
+    """What must exist for the functions of one environment, or of all that are rendered.
 
-    Where notices wait in the state prefix, `operator` is the policy that `python -m handler.notices` needs. Raises
-    `DeployError` if links.toml cannot be read, or RAM cannot express a key.
+    `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "queues": [{"name", "region"}],
+    "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]}}`. The prefix is what the names of the
+    functions begin with. The deployer's policy is over all that is rendered. Where notices wait in the state prefix,
+    `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read,
+    if two functions contradict each other, or if RAM cannot express a key.
     """
-    functions = [resource["props"] for resource in functions_in(rendered).values()]
-    roles: dict[str, Document] = {}
+    everything = list(_functions(rendered))
+    selected = [props for name, props in everything if environment in (None, name)]
+    prefix = _common_prefix([str(props["functionName"]) for _, props in everything])
+    roles = _roles(root, [props for _, props in everything])
+    wanted = {name for props in selected for name in (_role_name(props.get("role")), *_caller_roles(props))}
     outbox: list[Statement] = []
     rules: dict[str, list[Document]] = {}
-    domains: list[Statement] = []
-    event_buckets: set[str] = set()
-    for props in functions:
+    for props in selected:
         links = links_toml.read_or_fail(root, props)
-        policy = statements.document(function_statements(props, links))
-        role = _role_name(props.get("role"))
-        if role in roles:
-            raise DeployError(f"role {role} is used by two functions: give each its own, with only what it needs.")
-        roles[role] = {"trust": statements.trust_policy(FUNCTION_COMPUTE), "policy": policy}
-        for bucket, bucket_rules in statements.lifecycle(links).items():
-            rules.setdefault(bucket, []).extend(rule for rule in bucket_rules if rule not in rules[bucket])
         outbox += [statement for statement in _outbox(props, links) if statement not in outbox]
-        for trigger in props.get("triggers") or []:
-            service = CALLERS.get(trigger["triggerType"])
-            if service and trigger.get("invocationRole"):
-                call = statements.caller_statement(props["functionName"], props["region"])
-                roles[_role_name(trigger["invocationRole"])] = {
-                    "trust": statements.trust_policy(service),
-                    "policy": statements.document([call]),
-                }
-            if trigger["triggerType"] == "oss":
-                event_buckets.add(str(trigger["sourceArn"]).rpartition(":")[2])
-        domain = mapping(props.get("customDomain"))
-        if domain:
-            domains.append(statements.domain_statement(domain["domainName"], props["region"]))
-    regions = {props["functionName"]: props["region"] for props in functions}
-    deployer = [*statements.deployer_statements(regions, sorted(roles), sorted(event_buckets)), *domains]
-    operator = {"operator": statements.document(outbox)} if outbox else {}
-    return {"roles": roles, "deployer": statements.document(deployer), **operator, "lifecycle": rules}
+        for bucket, bucket_rules in statements.lifecycle(links, prefix).items():
+            _add_rules(bucket, rules.setdefault(bucket, []), bucket_rules)
+    return {
+        "prefix": prefix,
+        "roles": {name: role for name, role in roles.items() if name in wanted},
+        "deployer": statements.document(_deployer([props for _, props in everything], sorted(roles))),
+        **({"operator": statements.document(outbox)} if outbox else {}),
+        "queues": _unique({"name": name, "region": props["region"]} for props in selected for name in _queues(props)),
+        "logs": _unique(
+            {"project": log["project"], "logstore": log["logstore"], "region": props["region"]}
+            for props in selected
+            for log in [mapping(props.get("logConfig"))]
+            if log
+        ),
+        "lifecycle": rules,
+    }
+
+
+def _functions(rendered: Sequence[Rendered]) -> Iterator[tuple[str | None, Props]]:
+    """Each function with its environment, by the functions' names. Raises `DeployError` for a name used twice."""
+    where: dict[str, str] = {}
+    for file in rendered:
+        for resource, props in file.functions.items():
+            name, place = str(props["functionName"]), f"{resource} in {file.name}"
+            if name in where:
+                raise DeployError(f"functionName {name} is used by {where[name]} and by {place}: give each its own.")
+            where[name] = place
+            yield file.environment, props
+
+
+def _common_prefix(names: Sequence[str]) -> str:
+    """What the names begin with, without their last parts: "links" of links-http and links-events-dev."""
+    columns = zip(*(name.split("-")[:-1] for name in names), strict=False)
+    return "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)) or names[0]
+
+
+def _roles(root: Path, functions: Sequence[Props]) -> dict[str, Document]:
+    """The roles of the functions and of the services that call them, with trust and policy."""
+    roles: dict[str, Document] = {}
+    callers: dict[str, dict[str, list[Statement]]] = {}
+    for props in functions:
+        name = _role_name(props.get("role"))
+        if name in roles:
+            raise DeployError(f"role {name} is used by two functions: give each its own, with only what it needs.")
+        policy = statements.document(function_statements(props, links_toml.read_or_fail(root, props)))
+        roles[name] = {"trust": statements.trust_policy([FUNCTION_COMPUTE]), "policy": policy}
+        for caller, service in _caller_roles(props).items():
+            call = statements.caller_statement(props["functionName"], props["region"])
+            callers.setdefault(caller, {}).setdefault(service, []).append(call)
+    for caller, services in callers.items():
+        if caller in roles:
+            raise DeployError(
+                f"invocationRole {caller} is also the role of a function, which would get the right to call functions, "
+                "and lose its own: give the trigger a role of its own."
+            )
+        calls = [call for statements_of_service in services.values() for call in statements_of_service]
+        roles[caller] = {"trust": statements.trust_policy([*services]), "policy": statements.document(_unique(calls))}
+    return roles
+
+
+def _caller_roles(props: Props) -> dict[str, str]:
+    """The roles of its triggers, each with the service that assumes it."""
+    return {
+        _role_name(trigger["invocationRole"]): CALLERS[trigger["triggerType"]]
+        for trigger in props.get("triggers") or []
+        if trigger["triggerType"] in CALLERS and trigger.get("invocationRole")
+    }
 
 
 def function_statements(props: Props, links: Config) -> list[Statement]:
-    """What a function may do, one statement per mount."""
+    """What a function may do, one statement per mount. A custom runtime may be both web and event function."""
     mounts = sorted(links.mounts, key=lambda mount: mount.path)
+    allowed: list[Statement] = []
     if is_web(props):
-        allowed = [statements.mount_statement(mount) for mount in mounts] + statements.list_statements(links)
+        allowed += [statements.mount_statement(mount) for mount in mounts] + statements.list_statements(links)
         allowed += statements.share_statements(links)
-    else:
+    if takes_events(props):
         notified = {notice.mount.path for notice in links.notices}
         # A link in a notice of a new object is one to the version of the event.
         versions = {notice.mount.path for notice in links.notices if (notice.on, notice.give) == ("created", "link")}
-        allowed = [
+        allowed += [
             statements.mount_statement(mount, ("GET",), versions=mount.path in versions)
             for mount in mounts
             if mount.path in notified
         ]
         allowed += [statements.sink_statement(sink.target) for sink in links.sinks]
-        failure = mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).get("onFailure")
-        allowed += statements.destination_statements(str(mapping(failure).get("destination", "")))
-        allowed += _outbox(props, links)
-    return [*allowed, *statements.keys_statements(links)]
+    allowed += [statements.destination_statement(arn) for arn in _destinations(props)]
+    return _unique([*allowed, *_outbox(props, links), *statements.keys_statements(links)])
 
 
 def _outbox(props: Props, links: Config) -> list[Statement]:
     """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
-    return [] if is_web(props) or not links.keys_sinks else statements.outbox_statements(links)
+    return statements.outbox_statements(links) if takes_events(props) and links.keys_sinks else []
 
 
-def commands(documents: Document) -> str:
-    """A shell script that creates or updates everything, so that it can be run again after a change."""
-    lines = ["# Roles and policies for links.toml and s.yaml. Can be run again after a change.", "set -e"]
-    for role, role_documents in documents["roles"].items():
-        trust, policy = (shlex.quote(statements.compact_json(role_documents[name])) for name in ("trust", "policy"))
-        lines += [
-            "",
-            f"aliyun ram CreateRole --RoleName {role} --AssumeRolePolicyDocument {trust} ||",
-            f"  aliyun ram UpdateRole --RoleName {role} --NewAssumeRolePolicyDocument {trust}",
-            *_policy_commands(role, policy),
-            f"aliyun ram AttachPolicyToRole --PolicyType Custom --PolicyName {role} --RoleName {role} || true",
-        ]
-    lines += [
-        "",
-        "# The RAM user whose key deploys.",
-        *_policy_commands("links-deployer", shlex.quote(statements.compact_json(documents["deployer"]))),
-        'aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName links-deployer --UserName "$DEPLOYER" || true',
-    ]
-    if "operator" in documents:
-        lines += [
-            "",
-            "# For those who run python -m handler.notices: attach it to their RAM user.",
-            *_policy_commands("links-operator", shlex.quote(statements.compact_json(documents["operator"]))),
-        ]
-    for bucket, rules in documents["lifecycle"].items():
-        lines += [
-            "",
-            f"# This replaces all lifecycle rules of {bucket}: add your own rules to the file first.",
-            f"cat > lifecycle-{bucket}.xml <<'END'",
-            lifecycle_xml(rules),
-            "END",
-            f"aliyun oss lifecycle --method put oss://{bucket} lifecycle-{bucket}.xml",
-        ]
-    return "\n".join(lines)
+def _destinations(props: Props) -> list[str]:
+    """The ARNs to which Function Compute sends what became of an event, with the function's role."""
+    destinations = mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig"))
+    arns = (mapping(destinations.get(name)).get("destination") for name in ("onFailure", "onSuccess"))
+    return [str(arn) for arn in arns if arn]
 
 
-def _policy_commands(name: str, document: str) -> list[str]:
-    return [
-        f"aliyun ram CreatePolicy --PolicyName {name} --PolicyDocument {document} ||",
-        f"  aliyun ram CreatePolicyVersion --PolicyName {name} --SetAsDefault true \\",
-        f"    --RotateStrategy DeleteOldestNonDefaultVersionWhenLimitExceeded --PolicyDocument {document}",
-    ]
+def _queues(props: Props) -> list[str]:
+    return [name for name in map(statements.queue_name, _destinations(props)) if name]
 
 
-def lifecycle_xml(rules: list[Document]) -> str:
-    """Source: the OSS page "PutBucketLifecycle"."""
+def _deployer(functions: Sequence[Props], roles: Sequence[str]) -> list[Statement]:
+    regions = {props["functionName"]: props["region"] for props in functions}
+    triggers = [trigger for props in functions for trigger in props.get("triggers") or []]
+    buckets = {str(trigger["sourceArn"]).rpartition(":")[2] for trigger in triggers if trigger["triggerType"] == "oss"}
+    deployer = statements.deployer_statements(regions, roles, sorted(buckets))
+    for props in functions:
+        domain = mapping(props.get("customDomain"))
+        if domain:
+            with_certificate = bool(mapping(domain.get("certConfig")).get("certId"))
+            deployer += statements.domain_statements(
+                domain["domainName"], props["region"], with_certificate=with_certificate
+            )
+    return _unique(deployer)
 
-    def element(name: str, value: object) -> str:
-        inner = "".join(element(*item) for item in value.items()) if isinstance(value, dict) else escape(str(value))
-        return f"<{name}>{inner}</{name}>"
 
-    return f"<LifecycleConfiguration>{''.join(element('Rule', rule) for rule in rules)}</LifecycleConfiguration>"
+def _add_rules(bucket: str, rules: list[Document], more: Iterable[Document]) -> None:
+    """Adds lifecycle rules. Raises `DeployError` if a bucket would get two different rules of one name."""
+    for rule in more:
+        if rule not in rules:
+            if rule["ID"] in {other["ID"] for other in rules}:
+                raise DeployError(
+                    f"Bucket {bucket} would get two lifecycle rules named {rule['ID']}, because two environments use "
+                    "it with different state prefixes or mounts: use a bucket for each environment."
+                )
+            rules.append(rule)
 
 
 def _role_name(value: object) -> str:
@@ -163,20 +192,33 @@ def _role_name(value: object) -> str:
     return name
 
 
+def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    unique: list[dict[str, Any]] = []
+    for value in values:
+        if value not in unique:
+            unique.append(value)
+    return unique
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
-    parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
-    parser.add_argument("--env", help="an environment of env.yaml")
+    parser.add_argument(
+        "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
+    )
+    parser.add_argument("--env", help="an environment of env.yaml; without it, all")
     parser.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
     options = parser.parse_args(arguments)
     try:
-        if options.env:
-            require(read_environments(options.config), options.env)
-        documents = policies(s_yaml.project_folder(options.config), render(options.config, options.env))
+        for config in options.configs:
+            if options.env:
+                require(read_environments(config), options.env)
+        rendered = [file for config in options.configs for file in render_environments(config)]
+        root = s_yaml.project_folder(options.configs[0])
+        documents = policies(root, rendered, options.env)
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
-    print(commands(documents) if options.commands else json.dumps(documents, indent=2))
+    print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
     return 0
 
 

@@ -32,6 +32,13 @@ _EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is s
 _SHARES = ("shares/", "uses/")
 _PROBE = "probe"  # an object
 
+# By the service and the kind of resource in an ARN.
+_DESTINATIONS: Mapping[tuple[str, str], str] = {
+    ("mns", "queues"): "mns:SendMessage",
+    ("mns", "topics"): "mns:PublishMessage",
+    ("fc", "functions"): "fc:InvokeFunction",
+    ("eventbridge", "eventbus"): "eventbridge:PutEvents",
+}
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "GET": ("oss:GetObject",),
     "HEAD": ("oss:GetObject",),
@@ -54,9 +61,9 @@ def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def trust_policy(service: str) -> Document:
-    """Lets a service assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": [service]}}])
+def trust_policy(services: Sequence[str]) -> Document:
+    """Lets services assume the role."""
+    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}}])
 
 
 def object_arn(location: Location, *, prefix: bool = True) -> str:
@@ -118,30 +125,41 @@ def sink_statement(target: Location) -> Statement:
     return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
-def destination_statements(arn: str) -> list[Statement]:
-    """For `destinationConfig.onFailure`, where failed events go."""
-    # Only s deploy knows the account.
-    arn = re.sub(r"\$\{[^}]*\}", "*", arn)
-    _, service, region, account, resource = ([*arn.split(":", 4), "", "", "", ""])[:5]
-    if service == "mns":
-        action = "mns:SendMessage" if "queues" in resource else "mns:PublishMessage"
-        return [_allow([action], f"acs:mns:{region}:{account}:/{resource.lstrip('/')}")]
-    if service == "fc":
-        return [_allow(["fc:InvokeFunction"], arn)]
-    if service == "eventbridge":
-        return [_allow(["eventbridge:PutEvents"], arn)]
-    return []
+def destination_statement(arn: str) -> Statement:
+    """For a destination of `asyncInvokeConfig`. Raises `DeployError` for one whose action is not known."""
+    _, service, region, account, resource = ([*_with_any_account(arn).split(":", 4), "", "", "", ""])[:5]
+    kind, _, name = resource.lstrip("/").partition("/")
+    action = _DESTINATIONS.get((service, kind))
+    if action is None or not name:
+        raise DeployError(
+            f"Destination {arn} is unknown, so what the role needs is unknown too: use a queue or a topic (acs:mns:…), "
+            "a function (acs:fc:…) or an event bus (acs:eventbridge:…)."
+        )
+    path = f"/{kind}/{name}" if service == "mns" else f"{kind}/{name}"
+    # Function Compute leaves the account of a topic empty.
+    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{path}")
+
+
+def queue_name(arn: str) -> str:
+    """The queue of a destination, "" if it is something else."""
+    match = re.fullmatch(r"acs:mns:[^:]*:[^:]*:/?queues/([^/]+)/messages", _with_any_account(arn))
+    return match[1] if match else ""
 
 
 def deployer_statements(
     regions: Mapping[str, str], roles: Sequence[str], event_buckets: Sequence[str]
 ) -> list[Statement]:
-    """What deploying needs: `regions` by function name, the functions' roles, the buckets whose events call them."""
+    """What deploying needs: `regions` by function name, the functions' roles, the buckets whose events call them.
+
+    Source: the component fc3, which asks for a temporary bucket for the code, and passes roles in lower case.
+    """
     functions = [arn for name, region in regions.items() for arn in _function_arns(name, region)]
     statements = [
         _allow(["fc:*"], *functions),
+        # It belongs to the account, not to a function.
+        _allow(["fc:GetTempBucketToken"], "*"),
         {
-            **_allow(["ram:PassRole"], *(f"acs:ram::*:role/{role}" for role in roles)),
+            **_allow(["ram:PassRole"], *(f"acs:ram::*:role/{role.lower()}" for role in roles)),
             "Condition": {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}},
         },
     ]
@@ -151,9 +169,13 @@ def deployer_statements(
     return statements
 
 
-def domain_statement(name: str, region: str) -> Statement:
-    """A custom domain is a resource of its own."""
-    return _allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}")
+def domain_statements(name: str, region: str, *, with_certificate: bool) -> list[Statement]:
+    """A custom domain is a resource of its own. With `certId`, the deployer's machine fetches certificate and key.
+
+    Source: the component fc3-domain; the RAM page of Certificate Management Service, which knows no narrower resource.
+    """
+    certificate = [_allow(["yundun-cert:DescribeUserCertificateDetail"], "*")] if with_certificate else []
+    return [_allow(["fc:*"], f"acs:fc:{region}:*:custom-domains/{name}"), *certificate]
 
 
 def caller_statement(function: str, region: str) -> Statement:
@@ -161,35 +183,48 @@ def caller_statement(function: str, region: str) -> Statement:
     return _allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
-def lifecycle(links: Config) -> dict[str, list[Document]]:
-    """The rules, by bucket, that delete old records and abort uploads that were never completed."""
+def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
+    """The rules, by bucket, that delete old records and abort uploads that were never completed.
+
+    Their names begin with `name`, so that two applications may use one bucket.
+    """
     rules: dict[str, list[Document]] = {}
     if links.state:
         longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
         shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
         # None covers `WAITING`.
         rules[links.state.bucket] = [
-            {"ID": name, "Prefix": links.state.key + folder, "Status": "Enabled", "Expiration": {"Days": days}}
-            for name, folder, days in (
-                ("links-notices-done", DONE, STATE_DAYS),
-                ("links-notices-leases", LEASES, LEASE_DAYS),
-                ("links-notices-earlier-releases", "notices/", STATE_DAYS),
-                ("links-digests-earlier-releases", _EARLIER_DIGESTS, STATE_DAYS),
-                ("links-shares", "shares/", shares),
-                ("links-shares-uses", "uses/", shares),
+            {
+                "ID": f"{name}-{rule}",
+                "Prefix": links.state.key + folder,
+                "Status": "Enabled",
+                "Expiration": {"Days": days},
+            }
+            for rule, folder, days in (
+                ("notices-done", DONE, STATE_DAYS),
+                ("notices-leases", LEASES, LEASE_DAYS),
+                ("notices-earlier-releases", "notices/", STATE_DAYS),
+                ("digests-earlier-releases", _EARLIER_DIGESTS, STATE_DAYS),
+                ("shares", "shares/", shares),
+                ("shares-uses", "uses/", shares),
             )
         ]
     for mount in sorted(links.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
             rules.setdefault(mount.target.bucket, []).append(
                 {
-                    "ID": f"links-uploads{mount.path.replace('/', '-').rstrip('-')}",
+                    "ID": f"{name}-uploads{mount.path.replace('/', '-').rstrip('-')}",
                     "Prefix": mount.target.key,
                     "Status": "Enabled",
                     "AbortMultipartUpload": {"Days": UPLOAD_DAYS},
                 }
             )
     return rules
+
+
+def _with_any_account(arn: str) -> str:
+    """Only s deploy knows the account that `${config('AccountID')}` stands for."""
+    return re.sub(r"\$\{[^}]*\}", "*", arn)
 
 
 def _function_arns(name: str, region: str) -> tuple[str, str]:

@@ -1,17 +1,22 @@
-"""`python -m deploy.template FOLDER`: makes the application template, a package that `s init --uri FOLDER` reads.
+"""`python -m deploy.template FOLDER [--home-page URL]`: makes the application template for `s init --uri FOLDER`.
 
 `s init` fills in `s.yaml` alone and validates nothing. So each choice is a `{{ name }}` in `s.yaml`, reaches
-`links.toml` through an environment variable, and is validated by the build.
+`links.toml` through an environment variable, and is validated by `make check` and by the build.
+
+The made project has one environment and built-in runtimes: its pages and its Makefile name nothing else. Publishers
+name their own page with `--home-page`, an https address; without it, the registry shows the site of Serverless Devs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .checks.secrets import secret_in
 from .errors import DeployError
@@ -19,33 +24,87 @@ from .errors import DeployError
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
     *("handler", "signer", "local", "deploy", "docs"),
-    *("Makefile", "pyproject.toml", "requirements.txt", "README*.md", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
+    *("Makefile", "pyproject.toml", "requirements.txt", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
 )
+# What needs the repository: its tests, its environments, its custom runtime, or its example folder.
+LEFT_OUT = (
+    *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
+    *("docs/decisions.md", "docs/deploy.md", "docs/deploy.zh-CN.md", "docs/examples", "docs/operations.md"),
+    *("docs/releases.md", "docs/security.md"),
+)
+LEFT_OUT_TARGETS = "|".join(("demo", "test", "test-long", "lint", "bench", "template"))
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
-PARAMETERS = {"region": "region", "bucket": "bucket", "role": "role", "log_project": "logProject"}
+PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
+
+_LINK = r"\[(?P<label>[^\]]*)\]\((?P<target>[^)#:]+)(?:#[^)]*)?\)"
 
 
-def assemble(target: Path, root: Path = ROOT) -> None:
+def assemble(target: Path, root: Path = ROOT, home_page: str | None = None) -> None:
     """Writes the package into `target`, which must be empty or missing. Raises `DeployError`."""
     if target.exists() and any(target.iterdir()):
         raise DeployError(f"{target} is not empty: name a new folder.")
+    publish = (root / "deploy/application/publish.yaml").read_text(encoding="utf-8")
+    if home_page is not None:
+        publish = publish_yaml(publish, home_page)
     shutil.copytree(root / "deploy/application", target, dirs_exist_ok=True)
-    source = target / "src"
-    source.mkdir()
-    for pattern in SHIPPED:
-        for path in sorted(root.glob(pattern)):
-            if path.is_dir():
-                shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-            else:
-                shutil.copy(path, source)
+    (target / "publish.yaml").write_text(publish, encoding="utf-8")
+    source = (target / "project").rename(target / "src")
+    for name in SHIPPED:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copy(root / name, source)
+    for name in LEFT_OUT:
+        path = source / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    _rewrite(source / "Makefile", makefile)
     _rewrite(source / "s.yaml", s_yaml)
     _rewrite(source / "links.toml", links_toml)
+    for path in sorted(source.glob("docs/*.md")):
+        _rewrite(path, lambda content: page(content, lambda link: (source / "docs" / link).exists()))
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.suffix in (".py", ".toml", ".yaml", ".json", ".md"):
             secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
             if secret:
                 raise DeployError(f"{path.relative_to(source)} contains what looks like {secret}: remove it.")
+
+
+def publish_yaml(content: str, home_page: str) -> str:
+    """Raises `DeployError` if the address is invalid."""
+    address = urlsplit(home_page)
+    if address.scheme != "https" or not address.hostname or re.search(r"\s", home_page):
+        raise DeployError(f"Invalid --home-page {home_page!r}: expected an address such as https://example.com/links.")
+    return re.sub(r"(?m)^HomePage: .*$", lambda _: f"HomePage: {json.dumps(home_page)}", content)
+
+
+def makefile(content: str) -> str:
+    """The project's Makefile without targets, and lines of help, that need what is left out."""
+    content = re.sub(rf"(?m)^##   make (?:{LEFT_OUT_TARGETS}) .*\n", "", content)
+    content = re.sub(r"(?m)^## .*(?:\benv\.yaml|\bdemo\b).*\n", "", content)
+    content = re.sub(rf"(?m)^(?:{LEFT_OUT_TARGETS}):.*\n(?:\t.*\n)+\n?", "", content)
+    return re.sub(
+        r"(?m)^\.PHONY:(?:.*\\\n)*.*\n",
+        lambda names: re.sub(rf"[ \t](?:{LEFT_OUT_TARGETS})(?=[ \n])", "", names[0]),
+        content,
+    )
+
+
+def page(content: str, is_shipped: Callable[[str], bool]) -> str:
+    """A page without links to what is left out, and without the demonstration and the commands of the tests."""
+
+    def link(match: re.Match[str]) -> str:
+        return match[0] if is_shipped(match["target"]) else match["label"]
+
+    def reference(match: re.Match[str]) -> str:
+        return match[0] if is_shipped(match["target"]) else ""
+
+    # The parentheses of either language.
+    content = re.sub(rf"\s?[(\uff08]{_LINK}[)\uff09]", reference, content)
+    content = re.sub(_LINK, link, content)
+    content = re.sub(r"\s`make demo`[^.]*\.(?=\n)", "", content)
+    command = r"`(?:make test|python -m pytest)[^`]*`"
+    return re.sub(command, "a test of fc-presign", re.sub(f"(?m)^{command}", "A test of fc-presign", content))
 
 
 def s_yaml(content: str) -> str:
@@ -55,9 +114,9 @@ def s_yaml(content: str) -> str:
         head, count = re.subn(rf"(?m)^  {name}: .*$", f'  {name}: "{{{{ {parameter} }}}}"', head)
         if count != 1:
             raise DeployError(f"s.yaml: vars.{name} is missing, and the template needs it.")
-    head = re.sub(r"(?m)^(#.*\n)?env: .*\n", "", head)
+    head = re.sub(r"(?m)^(#.*\n)*env: .*\n", "", head)
     head = head.replace("access: default", 'access: "{{ access }}"')
-    functions = re.sub(r"functionName: links-(\w+)", r'functionName: "{{ functionPrefix }}-\1"', functions)
+    functions = re.sub(r"functionName: links-(\w+)-dev", r'functionName: "{{ functionPrefix }}-\1"', functions)
     functions = re.sub(
         r"(?m)^( +)LINK_BUCKET: .*$", lambda match: f'{match[0]}\n{match[1]}LINK_FOLDER: "{{{{ folder }}}}"', functions
     )
@@ -78,9 +137,10 @@ def _rewrite(path: Path, change: Callable[[str], str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
+    parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
     options = parser.parse_args(arguments)
     try:
-        assemble(options.target)
+        assemble(options.target, home_page=options.home_page)
     except DeployError as error:
         print(f"make template: {error}", file=sys.stderr)
         return 1

@@ -17,7 +17,7 @@ ENVIRONMENT_BYTES = 4096
 DEFAULT_TIMEOUT = 3  # seconds, of Function Compute
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
 MIN_EVENT_TIMEOUT = 70  # seconds
-HTTP_HANDLER = "handler.on_http"
+HTTP_HANDLER, EVENT_HANDLER = "handler.on_http", "handler.on_event"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
 _LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
@@ -46,6 +46,12 @@ def mapping(value: object) -> Mapping[str, Any]:
 def is_web(props: Props) -> bool:
     """Whether the function has an HTTP trigger."""
     return any(trigger.get("triggerType") == "http" for trigger in props.get("triggers") or [])
+
+
+def takes_events(props: Props) -> bool:
+    """Whether other services call the function; a custom runtime may also have an HTTP trigger."""
+    others = (trigger for trigger in props.get("triggers") or [] if trigger.get("triggerType") != "http")
+    return props.get("handler") == EVENT_HANDLER or any(others)
 
 
 def faults(props: Props) -> Iterator[str]:

@@ -33,7 +33,7 @@ def install(lock: Path, runtime: Runtime, folder: Path) -> None:
     nothing.
     """
     command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--disable-pip-version-check", "--no-input"),
         *("--no-deps", "--require-hashes", "--no-compile", "--only-binary", ":all:", "--requirement", str(lock)),
         *("--implementation", "cp", "--python-version", runtime.python, "--target", str(folder)),
         *(option for platform in PLATFORMS for option in ("--platform", platform)),
@@ -43,10 +43,17 @@ def install(lock: Path, runtime: Runtime, folder: Path) -> None:
     except OSError as error:
         raise DeployError(f"pip cannot be started ({error.strerror}): run make build.") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise DeployError(f"pip cannot install {lock.name}: {last}")
+        raise DeployError(f"pip cannot install {lock.name}: {reason(done.stderr)}")
     for name in _SCRIPTS:
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def reason(output: str) -> str:
+    """pip's own: the first error, as later ones only say that there was one. What it ignored is not the reason."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    errors = [error for error in errors if not error.startswith("Ignored the following")]
+    return (errors or lines[-1:] or ["no output"])[0]
 
 
 def distributions(folder: Path) -> dict[str, Path]:

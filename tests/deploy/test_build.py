@@ -16,7 +16,7 @@ import pytest
 
 from deploy import build, locks, runtimes
 from deploy.errors import DeployError
-from deploy.package import archive, contents, interpreters
+from deploy.package import archive, contents, interpreters, vendor
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
 EVENT = {
@@ -327,3 +327,40 @@ def test_the_package_of_a_custom_runtime_includes_its_server(runtime: str, tmp_p
     program = "import sys; sys.path[:0] = sys.argv[1:]; import gunicorn.app.wsgiapp, handler.wsgi"
     run_isolated(interpreter, program, package.code, folder=tmp_path)
     assert package.size <= contents.MAX_ZIP
+
+
+PIP_OUTPUTS = {
+    "no such version": (
+        "ERROR: Ignored the following yanked versions: 2.32.0, 2.32.1\n"
+        "ERROR: Could not find a version that satisfies the requirement requests==2.99.0 (from versions: 2.31.0)\n"
+        "ERROR: No matching distribution found for requests==2.99.0\n",
+        "Could not find a version that satisfies the requirement requests==2.99.0 (from versions: 2.31.0)",
+    ),
+    "no network": (
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'\n"
+        "ERROR: Could not find a version that satisfies the requirement tomli==2.0.1 (from versions: none)\n"
+        "\n[notice] To update, run: pip install --upgrade pip\n",
+        "Could not find a version that satisfies the requirement tomli==2.0.1 (from versions: none)",
+    ),
+    "no error line": ("/usr/bin/python3: No module named pip\n", "/usr/bin/python3: No module named pip"),
+    "nothing": ("", "no output"),
+}
+
+
+@pytest.mark.parametrize("case", PIP_OUTPUTS)
+def test_the_reason_is_the_first_error_of_pip(case: str) -> None:
+    output, reason = PIP_OUTPUTS[case]
+    assert vendor.reason(output) == reason
+
+
+def test_a_failure_of_pip_reaches_the_reader_without_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lock = tmp_path / "3.10.lock"
+    lock.write_text(f"tomli==2.0.1 --hash=sha256:{'0' * 64}\n", encoding="utf-8")
+    with pytest.raises(DeployError) as error:
+        vendor.install(lock, runtimes.RUNTIMES["python3.10"], tmp_path / "out")
+    assert str(error.value) == (
+        "pip cannot install 3.10.lock: Could not find a version that satisfies the requirement tomli==2.0.1 "
+        "(from versions: none)"
+    )

@@ -8,24 +8,24 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from deploy import policies, s_preview, statements
+from deploy.environments import Rendered
 from deploy.errors import DeployError
 from handler.config import Location
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-HTTP = {
+HTTP: dict[str, Any] = {
     "functionName": "links-http",
     "region": "cn-hangzhou",
     "role": "links-http",
     "environmentVariables": VARIABLES,
     "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}],
 }
-EVENTS = {
+EVENTS: dict[str, Any] = {
     "functionName": "links-events",
     "region": "cn-hangzhou",
     "role": "acs:ram::1000000000000001:role/links-events",
@@ -45,12 +45,7 @@ EVENTS = {
         }
     ],
 }
-RENDERED = {
-    "resources": {
-        "links_http": {"component": "fc3@0.1.22", "props": HTTP},
-        "links_events": {"component": "fc3@0.1.22", "props": EVENTS},
-    }
-}
+FUNCTIONS = {"links_http": HTTP, "links_events": EVENTS}
 LINKS = """
 region = "${LINK_REGION}"
 keys   = "oss://${LINK_BUCKET}/.links/keys.json"
@@ -122,9 +117,9 @@ KEYS_PROTECTED = {
 }
 
 
-def policies_for(folder: Path, links: str = LINKS) -> Document:
+def policies_for(folder: Path, links: str = LINKS, functions: dict[str, Document] = FUNCTIONS) -> Document:
     (folder / "links.toml").write_text(links, encoding="utf-8")
-    return policies.policies(folder, RENDERED)
+    return policies.policies(folder, [Rendered(folder / "s.yaml", None, functions)])
 
 
 def statements_of(documents: Document, role: str) -> list[Document]:
@@ -285,12 +280,13 @@ def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> No
 
 
 def test_the_deployer_may_pass_these_roles_to_function_compute_only(tmp_path: Path) -> None:
-    functions, roles, events = policies_for(tmp_path)["deployer"]["Statement"]
+    functions, code, roles, events = policies_for(tmp_path)["deployer"]["Statement"]
     assert functions["Resource"] == [
         f"acs:fc:cn-hangzhou:*:functions/{name}{below}"
         for name in ("links-http", "links-events")
         for below in ("", "/*")
     ]
+    assert code == allow(["fc:GetTempBucketToken"], "*")
     assert roles["Resource"] == [
         f"acs:ram::*:role/{name}" for name in ("links-events", "links-http", "oss-calls-links")
     ]
@@ -328,49 +324,161 @@ def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> 
 
 
 def test_two_functions_must_not_share_a_role(tmp_path: Path) -> None:
-    (tmp_path / "links.toml").write_text(LINKS, encoding="utf-8")
     shared = {**EVENTS, "role": "links-http"}
-    rendered = {"resources": {"a": {"component": "fc3", "props": HTTP}, "b": {"component": "fc3", "props": shared}}}
     with pytest.raises(DeployError, match="role links-http is used by two functions"):
-        policies.policies(tmp_path, rendered)
+        policies_for(tmp_path, functions={"a": HTTP, "b": shared})
+
+
+def test_a_trigger_must_not_call_with_the_role_of_a_function(tmp_path: Path) -> None:
+    trigger = {**EVENTS["triggers"][0], "invocationRole": "acs:ram::1000000000000001:role/links-http"}
+    with pytest.raises(DeployError, match="invocationRole links-http is also the role of a function"):
+        policies_for(tmp_path, functions={"a": HTTP, "b": {**EVENTS, "triggers": [trigger]}})
+
+
+def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:
+    other = {**EVENTS, "functionName": "links-mails", "role": "links-mails"}
+    documents = policies_for(tmp_path, functions={**FUNCTIONS, "links_mails": other})
+    called = [statement["Resource"][0] for statement in statements_of(documents, "oss-calls-links")]
+    assert called == [f"acs:fc:cn-hangzhou:*:functions/links-{name}" for name in ("events", "mails")]
+
+
+def test_a_custom_runtime_with_an_oss_trigger_has_the_rights_of_both_functions(tmp_path: Path) -> None:
+    both = {**HTTP, "triggers": [*HTTP["triggers"], *EVENTS["triggers"]]}
+    links = LINKS + NOTICES.replace('["manifest"]', '["manifest", "ops"]')
+    one = statements_of(policies_for(tmp_path, links, {"links_traffic": both}), "links-http")
+    two = policies_for(tmp_path, links)
+    apart = [*statements_of(two, "links-http"), *statements_of(two, "links-events")]
+    assert [statement for statement in apart if statement not in one] == [
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arn", "statement"),
+    {
+        "acs:mns:cn-hangzhou::/topics/failed/messages": (
+            ["mns:PublishMessage"],
+            "acs:mns:cn-hangzhou:*:/topics/failed/messages",
+        ),
+        "acs:fc:cn-hangzhou:1000000000000001:functions/failed": (
+            ["fc:InvokeFunction"],
+            "acs:fc:cn-hangzhou:1000000000000001:functions/failed",
+        ),
+        "acs:eventbridge:cn-hangzhou:1000000000000001:eventbus/failed": (
+            ["eventbridge:PutEvents"],
+            "acs:eventbridge:cn-hangzhou:1000000000000001:eventbus/failed",
+        ),
+    }.items(),
+)
+def test_the_role_may_send_to_the_destination(arn: str, statement: tuple[list[str], str], tmp_path: Path) -> None:
+    sending = {**EVENTS, "asyncInvokeConfig": {"destinationConfig": {"onSuccess": {"destination": arn}}}}
+    documents = policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
+    assert allow(statement[0], statement[1]) in statements_of(documents, "links-events")
+    assert documents["queues"] == []
+
+
+@pytest.mark.parametrize(
+    "arn", ["acs:log:cn-hangzhou:1000000000000001:project/failed", "failed", "acs:mns:a:b:/queues/"]
+)
+def test_a_destination_whose_action_is_not_known_is_an_error(arn: str, tmp_path: Path) -> None:
+    sending = {**EVENTS, "asyncInvokeConfig": {"destinationConfig": {"onFailure": {"destination": arn}}}}
+    with pytest.raises(DeployError, match=f"^Destination {arn} is unknown"):
+        policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
+
+
+def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path) -> None:
+    fetch = allow(["yundun-cert:DescribeUserCertificateDetail"], "*")
+    for certificate, expected in (({"certId": "12345678"}, True), ({"certName": "a"}, False)):
+        domain = {"domainName": "links.example.com", "certConfig": certificate}
+        deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})["deployer"]["Statement"]
+        assert allow(["fc:*"], "acs:fc:cn-hangzhou:*:custom-domains/links.example.com") in deployer
+        assert (fetch in deployer) is expected
+
+
+def test_roles_are_passed_in_lower_case_as_the_component_writes_them(tmp_path: Path) -> None:
+    deployer = policies_for(tmp_path, functions={"a": {**HTTP, "role": "Links-HTTP"}})["deployer"]["Statement"]
+    assert [s["Resource"] for s in deployer if s["Action"] == ["ram:PassRole"]] == [["acs:ram::*:role/links-http"]]
+
+
+def environments(folder: Path, *, bucket: str = "examplebucket-prod") -> list[Rendered]:
+    prod = {
+        name: {
+            **props,
+            "functionName": f"{props['functionName']}-prod",
+            "role": f"{props['functionName']}-prod-role",
+            "environmentVariables": {**VARIABLES, "LINK_BUCKET": bucket},
+            "logConfig": {"project": "logs", "logstore": name},
+        }
+        for name, props in FUNCTIONS.items()
+    }
+    (folder / "links.toml").write_text(LINKS, encoding="utf-8")
+    return [Rendered(folder / "s.yaml", "dev", FUNCTIONS), Rendered(folder / "s.yaml", "prod", prod)]
+
+
+def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    documents = policies.policies(tmp_path, rendered)
+    dev, prod = (policies.policies(tmp_path, rendered, name) for name in ("dev", "prod"))
+    assert documents["roles"] == {**dev["roles"], **prod["roles"]}
+    assert documents["lifecycle"] == {**dev["lifecycle"], **prod["lifecycle"]}
+    assert (dev["logs"], prod["logs"]) == ([], documents["logs"])
+    assert documents["queues"] == dev["queues"] == prod["queues"] == [{"name": "links-failed", "region": "cn-hangzhou"}]
+
+
+def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    everything = policies.policies(tmp_path, rendered)["deployer"]
+    assert policies.policies(tmp_path, rendered, "dev")["deployer"] == everything
+    functions = everything["Statement"][0]["Resource"]
+    assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
+        *("links-http", "links-events"),
+        *("links-http-prod", "links-events-prod"),
+    ]
+
+
+def test_two_environments_must_not_have_one_function(tmp_path: Path) -> None:
+    dev = environments(tmp_path)[0]
+    sentence = r"functionName links-http is used by links_http in s\.yaml \(dev\) and by links_http in s\.yaml \(prod\)"
+    with pytest.raises(DeployError, match=sentence):
+        policies.policies(tmp_path, [dev, dev._replace(environment="prod")])
+
+
+def test_two_different_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    longer = LINKS.replace("90d", "300d")
+    (tmp_path / "longer.toml").write_text(longer, encoding="utf-8")
+    changed = {
+        **HTTP,
+        "functionName": "x",
+        "role": "x",
+        "environmentVariables": {**VARIABLES, "LINK_CONFIG": "longer.toml"},
+    }
+    with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
+        policies.policies(tmp_path, [*rendered, Rendered(tmp_path / "s.yaml", "test", {"x": changed})])
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        (["links-http-dev", "links-events-dev", "links-http"], "links"),
+        (["links-x1-http", "links-x1-events"], "links-x1"),
+        (["links-traffic", "links-traffic-dev"], "links"),
+        (["photos"], "photos"),
+    ],
+)
+def test_policies_are_called_like_what_the_functions_names_begin_with(
+    names: list[str], prefix: str, tmp_path: Path
+) -> None:
+    functions = {name: {**HTTP, "functionName": name, "role": name} for name in names}
+    documents = policies_for(tmp_path, functions=functions)
+    assert documents["prefix"] == prefix
+    assert documents["lifecycle"]["examplebucket"][0]["ID"] == f"{prefix}-notices-done"
 
 
 def test_a_policy_that_exceeds_the_limit_of_ram_is_refused(tmp_path: Path) -> None:
     many = "".join(f'[[mount]]\npath = "/a{n}/"\ntarget = "oss://examplebucket/{"a" * 30}{n}/"\n' for n in range(60))
     with pytest.raises(DeployError, match="characters and exceeds 6144"):
         policies_for(tmp_path, LINKS + many)
-
-
-def test_the_commands_are_a_script_that_passes_the_same_documents_to_aliyun(tmp_path: Path) -> None:
-    documents = policies_for(tmp_path, LINKS + OPS)
-    (tmp_path / "aliyun").write_text(
-        f'#!{sys.executable}\nimport json, sys\nopen("calls", "a").write(json.dumps(sys.argv[1:]) + "\\n")\n'
-        'sys.exit(sys.argv[2] == "CreateRole")\n'
-    )
-    (tmp_path / "aliyun").chmod(0o755)
-    done = subprocess.run(
-        ["sh", "-c", policies.commands(documents)],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DEPLOYER": "ops"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
-    created = {call[call.index("--PolicyName") + 1]: call[-1] for call in calls if call[1] == "CreatePolicy"}
-    assert {name: json.loads(policy) for name, policy in created.items()} == {
-        **{name: role["policy"] for name, role in documents["roles"].items()},
-        "links-deployer": documents["deployer"],
-        "links-operator": documents["operator"],
-    }
-    trusts = {call[3]: json.loads(call[-1]) for call in calls if call[1] == "UpdateRole"}
-    assert trusts == {name: role["trust"] for name, role in documents["roles"].items()}
-    rules = ElementTree.parse(tmp_path / "lifecycle-other-bucket.xml").getroot()
-    assert rules.tag == "LifecycleConfiguration"
-    assert [rule.findtext("Prefix") for rule in rules.findall("Rule")] == ["in/"]
-    assert rules.findtext("Rule/AbortMultipartUpload/Days") == "7"
 
 
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
@@ -386,7 +494,9 @@ def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     documents = json.loads(done.stdout)
+    assert list(documents["roles"]) == ["links-http-dev-role", "links-events-dev-role", "links-events-dev-caller"]
     (mount,) = [
-        s for s in documents["roles"]["links-http-dev"]["policy"]["Statement"] if "exampledir" in s["Resource"][0]
+        s for s in documents["roles"]["links-http-dev-role"]["policy"]["Statement"] if "exampledir" in s["Resource"][0]
     ]
-    assert mount["Resource"] == ["acs:oss:*:*:examplebucket-dev/exampledir/*"]
+    assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
+    assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]

@@ -8,14 +8,20 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from deploy import build, check, s_preview, template
+from deploy import build, check, policies, s_preview, template
+from deploy.checks import schema
+from deploy.environments import render_environments
 from deploy.errors import DeployError
 from tests.deploy.project_copy import ROOT
+from tests.test_translations import in_chinese, outline
 
 pytestmark = pytest.mark.skipif(
     not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
@@ -25,7 +31,6 @@ VALUES = {
     "region": "cn-shanghai",
     "bucket": "my-private-bucket",
     "folder": "press/2026",
-    "role": "links-reader",
     "functionPrefix": "links-x1",
     "logProject": "my-logs",
 }
@@ -109,9 +114,48 @@ def test_every_parameter_is_used_and_every_placeholder_has_a_parameter(package: 
 def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
     props = s_preview.render(config)["resources"]["links_http"]["props"]
-    assert (props["functionName"], props["region"], props["role"]) == ("links-x1-http", "cn-shanghai", "links-reader")
+    assert (props["functionName"], props["region"]) == ("links-x1-http", "cn-shanghai")
     assert props["environmentVariables"]["LINK_BUCKET"] == "my-private-bucket"
     assert check.check(config) == []
+
+
+def names(rendered: Mapping[str, Any]) -> set[str]:
+    """What an application is called by in an account."""
+    found: set[str] = set()
+    for resource in rendered["resources"].values():
+        props = resource["props"]
+        found |= {props["functionName"], props["role"], props["logConfig"]["logstore"]}
+        found |= {trigger["invocationRole"] for trigger in props["triggers"] if "invocationRole" in trigger}
+        if "asyncInvokeConfig" in props:
+            found.add(props["asyncInvokeConfig"]["destinationConfig"]["onFailure"]["destination"])
+    return {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found}
+
+
+def test_two_applications_in_one_account_share_no_name(config: Path, package: Path, tmp_path: Path) -> None:
+    other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
+    first, second = (names(s_preview.render(path)) for path in (config, other))
+    suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
+    assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
+    assert not first & second
+
+
+def test_every_name_with_the_longest_prefix_is_valid(package: Path) -> None:
+    """Source: the limits of RAM (roles), Simple Log Service (logstores) and Function Compute (functions)."""
+    properties = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))["Parameters"]["properties"]
+    pattern = properties["functionPrefix"]["pattern"]
+    assert re.search(pattern, "a" * 40)
+    assert len("a" * 40 + "-events-caller") <= 64
+    for prefix in ("a" * 41, "Links", "links_x1", "-links", ""):
+        assert not re.search(pattern, prefix)
+
+
+def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
+    publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
+    authorities = {action for service in publish["Service"].values() for action in service["Authorities"]}
+    deployer = policies.policies(config.parent, [*render_environments(config)])["deployer"]["Statement"]
+    needed = {action for statement in deployer for action in statement["Action"]}
+    assert {action for action in needed if not any(fnmatch(action, known) for known in authorities)} == set()
+    assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
 
 
 def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
@@ -144,6 +188,132 @@ def test_an_invalid_value_is_reported_before_anything_is_deployed(
     with pytest.raises(DeployError, match=re.escape(sentence)):
         build.plan(config)
     assert [line for line in check.check(config) if sentence in line]
+
+
+PROJECT = r"(?<![\w./-])(?:deploy|docs|handler|local|signer|tests|bench|\.github|\.ci)/[\w./*-]*\w"
+ROOT_FILE = r"(?<![\w./{}-])(?:[\w-]+\.(?:yaml|toml|md|lock|py)|Makefile|requirements\.txt)\b(?!/)"
+
+
+def named_paths(markdown: str) -> set[str]:
+    """Files that links, code and commands of a page name."""
+    code = " ".join(re.findall(r"(?ms)^```.*?^```$|`[^`\n]+`", markdown))
+    links = re.findall(r"\]\(([^)#:\s]+)[)#]|<img[^>]* src=\"([^\":]+)\"", markdown)
+    return {*re.findall(f"{PROJECT}|{ROOT_FILE}", code), *(path for link in links for path in link if path)}
+
+
+def missing_names(source: Path, path: Path) -> set[str]:
+    """What a page of the made project names and the project does not have: files, make targets, modules."""
+    markdown = path.read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?m)^([\w -]+):", (source / "Makefile").read_text(encoding="utf-8")))
+    targets = {target for line in targets for target in line.split()}
+    files = {name for name in named_paths(markdown) if not any((at / name).exists() for at in (path.parent, source))}
+    commands = re.findall(r"`[^`]*`|(?ms:^```.*?^```$)", markdown)
+    makes = {target for command in commands for target in re.findall(r"\bmake ([a-z][\w-]*)", command)}
+    modules = set(re.findall(r"python -m ((?:deploy|handler|local|signer|bench|pytest)[\w.]*)", markdown))
+    files |= {f"make {target}" for target in makes - targets}
+    files |= {f"python -m {name}" for name in modules if not list(source.glob(f"{name.replace('.', '/')}*"))}
+    # Without env.yaml, s ignores --env.
+    return files | set(re.findall(r"--env\b|\bENV=\w*", markdown))
+
+
+def test_no_page_of_the_made_project_names_what_it_lacks(package: Path) -> None:
+    source = package / "src"
+    pages = sorted(source.rglob("*.md"))
+    assert {"README.md", "README.zh-CN.md", "api.md", "events.md", "library.md"} <= {path.name for path in pages}
+    assert {str(path.relative_to(source)): missing_names(source, path) for path in pages} == {
+        str(path.relative_to(source)): set() for path in pages
+    }
+
+
+def test_a_page_that_names_what_the_made_project_lacks_is_found(package: Path) -> None:
+    source = package / "src"
+    path = source / "docs/page.md"
+    lines = ["[a](deploy.md#b), [b](../LICENSE)", "`s.yaml` and `env.yaml`", "`deploy/custom-runtime/s.yaml`"]
+    lines += ["```", "make check", "make test", "python -m bench", "s deploy --env prod", "```"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    missing = {"deploy.md", "env.yaml", "deploy/custom-runtime/s.yaml", "make test", "python -m bench", "--env"}
+    assert missing_names(source, path) == missing
+    path.unlink()
+
+
+def test_a_link_to_a_page_that_is_left_out_becomes_its_label_or_nothing() -> None:
+    content = (
+        "Moves\n([a.md](a.md#b)). By [rules](a.md), [kept](b.md#c) ([b.md](b.md)). 告警\uff08[a.md](a.md)\uff09。\n"
+    )
+    expected = "Moves. By rules, [kept](b.md#c) ([b.md](b.md)). 告警。\n"
+    assert template.page(content, lambda link: link == "b.md") == expected
+
+
+def test_the_tests_and_the_demonstration_are_not_on_a_page_of_the_made_project() -> None:
+    content = (
+        "`make test-long` is slow.\nMeasured by `python -m pytest -q`. See this. `make demo` ends\nso.\n\n`make run`"
+    )
+    expected = "A test of fc-presign is slow.\nMeasured by a test of fc-presign. See this.\n\n`make run`"
+    assert template.page(content, lambda link: True) == expected
+
+
+def test_the_makefile_of_the_made_project_has_the_targets_that_its_help_lists(package: Path) -> None:
+    content = (package / "src/Makefile").read_text(encoding="utf-8")
+    listed = {name for line in re.findall(r"(?m)^##   .*$", content) for name in re.findall(r"make ([\w-]+)", line)}
+    rules = {name for line in re.findall(r"(?m)^([a-z][a-z -]*):", content) for name in line.split()}
+    phony = set(re.sub(r"\\\n", " ", content).partition(".PHONY:")[2].partition("\n")[0].split())
+    assert listed <= rules == phony
+    assert {"check", "policies", "build", "doctor", "keys", "run", "lock"} <= listed
+    assert not rules & {"demo", "test", "test-long", "lint", "bench", "template"}
+    assert not re.search(r"env\.yaml|custom-runtime|-m bench|-m pytest", content)
+
+
+def test_the_made_project_has_the_page_that_its_package_needs(package: Path) -> None:
+    """make sign installs the package, and setuptools reads this page."""
+    pyproject = (package / "src/pyproject.toml").read_text(encoding="utf-8")
+    page = re.search(r'(?m)^readme = "(.+)"$', pyproject)
+    assert page
+    assert (package / "src" / page[1]).is_file()
+
+
+def test_no_placeholder_of_the_repository_is_left(package: Path) -> None:
+    for name in ("s.yaml", "links.toml"):
+        content = (package / "src" / name).read_text(encoding="utf-8")
+        assert not re.search(r"examplebucket|exampledir|example-logs|env\.yaml|links-\w+-dev", content), name
+
+
+def test_the_readme_has_the_same_outline_in_both_languages(package: Path) -> None:
+    english, chinese = (
+        outline((package / "src" / name).read_text(encoding="utf-8")) for name in ("README.md", "README.zh-CN.md")
+    )
+    links = [in_chinese(link, package / "src") for link in english.links]
+    assert english._replace(links=links) == chinese
+
+
+def test_every_page_gives_the_steps_in_the_order_that_works(package: Path) -> None:
+    steps = ["make check", "make policies FORMAT=commands", "s deploy"]
+    for name in ("src/README.md", "src/README.zh-CN.md", "readme.md", "hook/index.js"):
+        content = (package / name).read_text(encoding="utf-8")
+        positions = [content.index(step) for step in steps]
+        assert positions == sorted(positions), name
+
+
+def test_the_custom_domain_of_the_readme_is_valid(config: Path, package: Path) -> None:
+    page = (package / "src/README.md").read_text(encoding="utf-8")
+    snippet = re.search(r"(?ms)^```yaml\n(.*?)^```$", page)
+    assert snippet
+    props = s_preview.render(config)["resources"]["links_http"]["props"]
+    assert list(schema.faults({**props, **yaml.safe_load(snippet[1])})) == []
+
+
+def test_publishers_name_their_own_home_page(package: Path, tmp_path: Path) -> None:
+    publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
+    assert publish["HomePage"].startswith("https://")
+    assert template.main([str(tmp_path / "own"), "--home-page", "https://example.com/links#about"]) == 0
+    own = yaml.safe_load((tmp_path / "own/publish.yaml").read_text(encoding="utf-8"))
+    assert own == {**publish, "HomePage": "https://example.com/links#about"}
+
+
+@pytest.mark.parametrize("address", ["", "example.com", "http://example.com", "https://", "https://a b.example.com"])
+def test_a_home_page_must_be_an_https_address(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert template.main([str(tmp_path / "new"), "--home-page", address]) == 1
+    assert "Invalid --home-page" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import policies, statements
+from deploy import account_script, statements
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from deploy.probes.lifecycle import waiting_notices
@@ -64,9 +64,8 @@ def examined(deployment: Deployment, rules: str) -> list[Finding]:
 
 
 def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
-    rules = statements.lifecycle(deployment.links)["examplebucket"]
-    body = policies.lifecycle_xml(rules).removeprefix("<LifecycleConfiguration>")
-    (finding,) = examined(deployment, body.removesuffix("</LifecycleConfiguration>"))
+    rules = statements.lifecycle(deployment.links, "links")["examplebucket"]
+    (finding,) = examined(deployment, "".join(map(account_script.rule_xml, rules)))
     assert (finding.level, finding.subject, finding.sentence) == (
         "ok",
         "lifecycle",

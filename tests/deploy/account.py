@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""An account behind a stand-in of the `aliyun` CLI: what its commands create is kept in a file beside it.
+
+It knows the operations that the documentation of RAM, SMQ, SLS and OSS names, with their parameters and their errors,
+and refuses every other command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+State = dict[str, dict[str, Any]]
+KINDS = ("roles", "policies", "attached", "users", "queues", "projects", "logstores", "indexes", "lifecycle", "buckets")
+
+
+class Account:
+    """Its state, and the commands that were run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        command = folder / "aliyun"
+        command.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{__file__}' \"$0\" \"$@\"\n", encoding="utf-8")
+        command.chmod(0o755)
+        self.write({kind: {} for kind in KINDS})
+
+    @property
+    def state(self) -> State:
+        return read(self.folder)
+
+    def write(self, state: State) -> None:
+        write(self.folder, state)
+
+    @property
+    def calls(self) -> list[list[str]]:
+        file = self.folder / "calls"
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+    @property
+    def path(self) -> str:
+        """For the environment variable PATH."""
+        return f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def read(folder: Path) -> State:
+    state: State = json.loads((folder / "account.json").read_text(encoding="utf-8"))
+    return state
+
+
+def write(folder: Path, state: State) -> None:
+    (folder / "account.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def fail(code: str) -> NoReturn:
+    """As the CLI does for an error of the service."""
+    print(f"ERROR: SDK.ServerError\nErrorCode: {code}\nRecommend: \nRequestId: 0C01-EXAMPLE", file=sys.stderr)
+    sys.exit(1)
+
+
+def options(words: list[str]) -> dict[str, str]:
+    """`--name value` pairs; `--force` has no value."""
+    pairs = [word for word in words if word != "--force"]
+    if len(pairs) % 2 or not all(name.startswith("--") for name in pairs[::2]):
+        fail(f"InvalidParameter: {' '.join(words)}")
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def create(records: dict[str, Any], name: str, value: object, code: str) -> dict[str, object]:
+    if name in records:
+        fail(code)
+    records[name] = value
+    return {}
+
+
+def get(records: dict[str, Any], name: str, code: str) -> Any:
+    if name not in records:
+        fail(code)
+    return records[name]
+
+
+def ram(state: State, action: str, given: dict[str, str]) -> object:
+    roles, policies, attached = state["roles"], state["policies"], state["attached"]
+    role, policy = given.get("RoleName", ""), given.get("PolicyName", "")
+    if action == "GetRole":
+        return {"Role": {"RoleName": role, "AssumeRolePolicyDocument": get(roles, role, "EntityNotExist.Role")}}
+    if action == "CreateRole":
+        json.loads(given["AssumeRolePolicyDocument"])
+        return create(roles, role, given["AssumeRolePolicyDocument"], "EntityAlreadyExists.Role")
+    if action == "UpdateRole":
+        get(roles, role, "EntityNotExist.Role")
+        roles[role] = given["NewAssumeRolePolicyDocument"]
+        return {}
+    if action == "GetPolicy":
+        return get(policies, policy, "EntityNotExist.Policy")
+    if action == "CreatePolicy":
+        return create(policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy")
+    if action == "CreatePolicyVersion":
+        versions = get(policies, policy, "EntityNotExist.Policy")
+        if len(versions) == 5 and "RotateStrategy" not in given:
+            fail("LimitExceeded.Policy.Version")
+        versions.append(json.loads(given["PolicyDocument"]))
+        del versions[:-5]
+        return {}
+    if action in ("AttachPolicyToRole", "AttachPolicyToUser"):
+        kind = action.removeprefix("AttachPolicyTo")
+        get(policies, policy, "EntityNotExist.Policy")
+        if kind == "Role":
+            get(roles, role, "EntityNotExist.Role")
+        name = role or given["UserName"]
+        return create(attached, f"{kind} {name} {policy}", True, f"EntityAlreadyExists.{kind}.Policy")
+    if action == "ListPoliciesForRole":
+        names = [key.split()[2] for key in attached if key.split()[:2] == ["Role", role]]
+        return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
+    if action == "ListPoliciesForUser":
+        names = [key.split()[2] for key in attached if key.split()[:2] == ["User", given["UserName"]]]
+        return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
+    fail("InvalidAction.NotFound")
+
+
+def queues(state: State, action: str, given: dict[str, str]) -> object:
+    # The CLI has a region of its own.
+    name = f"{given.get('region', 'cn-hangzhou')} {given['QueueName']}"
+    if action == "CreateQueue":
+        return create(state["queues"], name, True, "QueueAlreadyExist")
+    if action == "GetQueueAttributes":
+        get(state["queues"], name, "QueueNotExist")
+        return {"Data": {"QueueName": given["QueueName"]}}
+    fail("InvalidAction.NotFound")
+
+
+def logs(state: State, action: str, given: dict[str, str]) -> object:
+    body = json.loads(given.get("body", "{}"))
+    project = given.get("project") or body["projectName"]
+    store = f"{project} {given.get('logstore') or body.get('logstoreName')}"
+    if action == "GetProject":
+        return get(state["projects"], project, "ProjectNotExist")
+    if action == "CreateProject":
+        return create(state["projects"], project, body, "ProjectAlreadyExist")
+    get(state["projects"], project, "ProjectNotExist")
+    if action == "GetLogStore":
+        return get(state["logstores"], store, "LogStoreNotExist")
+    if action == "CreateLogStore":
+        return create(state["logstores"], store, body, "LogStoreAlreadyExist")
+    get(state["logstores"], store, "LogStoreNotExist")
+    if action == "CreateIndex":
+        return create(state["indexes"], store, body, "IndexAlreadyExist")
+    fail("InvalidAction.NotFound")
+
+
+def oss(state: State, words: list[str]) -> str:
+    """`mb oss://b …`, `stat oss://b`, `ls oss://b/…`, `lifecycle --method get|put oss://b [file]`."""
+    if words[0] == "mb":
+        state["buckets"][words[1].removeprefix("oss://")] = options(words[2:])
+        return ""
+    if words[0] in ("stat", "ls") and len(words) == 2:
+        return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
+    if words[:2] != ["lifecycle", "--method"]:
+        fail("InvalidArgument")
+    bucket = words[3].removeprefix("oss://")
+    if words[2] == "put":
+        state["lifecycle"][bucket] = Path(words[4]).read_text(encoding="utf-8")
+        return ""
+    if bucket not in state["lifecycle"]:
+        print("Error: oss: service returned error: StatusCode=404, ErrorCode=NoSuchLifecycle", file=sys.stderr)
+        sys.exit(1)
+    rules = str(state["lifecycle"][bucket]).replace("><", ">\n  <")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{rules}\n\n0.1(s) elapsed\n'
+
+
+def main(folder: Path, words: list[str]) -> None:
+    with (folder / "calls").open("a", encoding="utf-8") as calls:
+        calls.write(json.dumps(words) + "\n")
+    state = read(folder)
+    if words[0] == "oss":
+        print(oss(state, words[1:]))
+    else:
+        products: dict[str, Callable[[State, str, dict[str, str]], object]] = {
+            "ram": ram,
+            "mns-open": queues,
+            "sls": logs,
+        }
+        if words[0] not in products:
+            fail(f"InvalidProduct: {words[0]}")
+        given = {name.removeprefix("--"): value for name, value in options(words[2:]).items()}
+        print(json.dumps(products[words[0]](state, words[1], given)))
+    write(folder, state)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).parent, sys.argv[2:])

@@ -1,0 +1,164 @@
+"""The script of `deploy.policies --commands` creates what its documents say, and changes nothing of others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import account_script
+from tests.deploy.account import Account, State
+from tests.deploy.test_policies import LINKS, OPS, Document, policies_for
+
+OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
+OWN_BEFORE = "<Rule><ID>links-state</ID><Prefix>.links/state/</Prefix><Status>Enabled</Status></Rule>"
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Account:
+    return Account(tmp_path)
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Document:
+    return {
+        **policies_for(tmp_path, LINKS + OPS),
+        "logs": [{"project": "my-logs", "logstore": "links-http-logs", "region": "cn-hangzhou"}],
+    }
+
+
+def run(account: Account, documents: Document, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", account_script.script(documents)],
+        env={"PATH": account.path, "DEPLOYER": "ops", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def with_rules(account: Account, bucket: str, rules: str) -> None:
+    state = account.state
+    state["lifecycle"][bucket] = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>"
+    account.write(state)
+
+
+def without_versions(state: State) -> dict[str, Any]:
+    return {**state, "policies": {name: versions[-1] for name, versions in state["policies"].items()}}
+
+
+def test_the_script_creates_everything_that_the_documents_name(account: Account, documents: Document) -> None:
+    done = run(account, documents)
+    assert (done.returncode, done.stderr) == (0, "")
+    state = account.state
+    assert {name: json.loads(trust) for name, trust in state["roles"].items()} == {
+        name: role["trust"] for name, role in documents["roles"].items()
+    }
+    assert {name: versions[-1] for name, versions in state["policies"].items()} == {
+        **{name: role["policy"] for name, role in documents["roles"].items()},
+        "links-deployer": documents["deployer"],
+        "links-operator": documents["operator"],
+    }
+    assert set(state["attached"]) == {
+        *(f"Role {name} {name}" for name in documents["roles"]),
+        "User ops links-deployer",
+    }
+    assert list(state["queues"]) == ["cn-hangzhou links-failed"]
+    assert list(state["projects"]) == ["my-logs"]
+    assert list(state["indexes"]) == list(state["logstores"]) == ["my-logs links-http-logs"]
+    assert {bucket: rules.count("<Rule>") for bucket, rules in state["lifecycle"].items()} == {
+        "examplebucket": 6,
+        "other-bucket": 1,
+    }
+    last = done.stdout.splitlines()[-2:]
+    assert last == ["lifecycle examplebucket", "lifecycle other-bucket"]
+
+
+def test_the_script_can_be_run_again_and_changes_what_changed(account: Account, documents: Document) -> None:
+    run(account, documents)
+    first = without_versions(account.state)
+    for _ in range(6):
+        done = run(account, documents)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert without_versions(account.state) == first
+    assert max(len(versions) for versions in account.state["policies"].values()) == 5
+    documents["roles"]["links-http"]["policy"]["Statement"].pop(0)
+    assert run(account, documents).returncode == 0
+    assert account.state["policies"]["links-http"][-1] == documents["roles"]["links-http"]["policy"]
+
+
+@pytest.mark.parametrize("environment", [{"DEPLOYER": ""}])
+def test_without_a_deployer_nothing_is_created(
+    account: Account, documents: Document, environment: dict[str, str]
+) -> None:
+    done = run(account, documents, **environment)
+    assert done.returncode != 0
+    assert "DEPLOYER: name the RAM user that deploys" in done.stderr
+    assert account.calls == []
+
+
+@pytest.mark.parametrize("code", ["NoPermission", "Throttling.User"])
+def test_an_error_ends_the_script_and_is_shown(code: str, account: Account, documents: Document) -> None:
+    command = account.folder / "aliyun"
+    real = command.read_text(encoding="utf-8")
+    failing = f'case "$*" in *AttachPolicyToUser*) echo "ErrorCode: {code}" >&2; exit 1;; esac\nexec '
+    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    done = run(account, documents)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"ErrorCode: {code}"
+    assert account.state["queues"] == {}
+
+
+def test_other_lifecycle_rules_end_the_script_which_prints_both(account: Account, documents: Document) -> None:
+    with_rules(account, "examplebucket", OTHER + OWN_BEFORE)
+    before = account.state["lifecycle"]["examplebucket"]
+    done = run(account, documents)
+    assert done.returncode == 1
+    assert account.state["lifecycle"]["examplebucket"] == before
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Bucket examplebucket has other lifecycle rules than those of this project")
+    needed = [account_script.rule_xml(rule) for rule in documents["lifecycle"]["examplebucket"]]
+    assert lines[1:-2] == [OTHER, OWN_BEFORE, "It needs:", *needed]
+    assert "aliyun oss lifecycle --method put oss://examplebucket FILE" in done.stderr
+
+
+def test_rules_of_others_are_kept_where_ours_are_there(account: Account, documents: Document) -> None:
+    """Which is what somebody did whom the script asked for it."""
+    needed = "".join(account_script.rule_xml(rule) for rule in documents["lifecycle"]["examplebucket"])
+    with_rules(account, "examplebucket", OTHER + needed)
+    before = account.state["lifecycle"]["examplebucket"]
+    done = run(account, documents)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert account.state["lifecycle"]["examplebucket"] == before
+
+
+@pytest.mark.parametrize("rest", [OWN_BEFORE, "<Rule><ID>links-uploads-old</ID></Rule>"])
+def test_rules_of_earlier_releases_are_replaced(rest: str, account: Account, documents: Document) -> None:
+    with_rules(account, "examplebucket", rest)
+    assert run(account, documents).returncode == 0
+    assert rest not in account.state["lifecycle"]["examplebucket"]
+
+
+def test_a_rule_of_an_earlier_release_beside_those_of_others_must_go(account: Account, documents: Document) -> None:
+    """It deletes notices that wait."""
+    needed = "".join(account_script.rule_xml(rule) for rule in documents["lifecycle"]["examplebucket"])
+    with_rules(account, "examplebucket", OTHER + needed + OWN_BEFORE)
+    assert run(account, documents).returncode == 1
+
+
+def test_rules_of_another_application_in_the_bucket_are_those_of_others(account: Account, documents: Document) -> None:
+    with_rules(account, "examplebucket", "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>")
+    assert run(account, documents).returncode == 1
+
+
+def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(account: Account, documents: Document) -> None:
+    command = account.folder / "aliyun"
+    real = command.read_text(encoding="utf-8")
+    failing = 'case "$*" in *lifecycle*) echo "ErrorCode=AccessDenied" >&2; exit 1;; esac\nexec '
+    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    done = run(account, documents)
+    assert (done.returncode, done.stderr.strip()) == (1, "ErrorCode=AccessDenied")

@@ -1,0 +1,225 @@
+"""Somebody who follows docs/deploy.md to the letter gets `dev`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy import s_preview
+from local.stack import Stack
+from tests.deploy.account import Account
+from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
+
+pytestmark = pytest.mark.skipif(
+    not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
+)
+
+PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+PROJECT = (*CHECKED, *("handler", "signer", "local", "deploy"), "requirements.txt", "Makefile", "pyproject.toml")
+COMMANDS = ("npm", "make", "aliyun", "sh", "s", "export")
+# `config add` asks on a terminal; here it gets the answers. `deploy` shows what would be deployed.
+S = """#!/bin/sh
+echo "s $*" >> '{folder}/s-calls'
+case "$1" in
+  config) exec '{real}' config add -a default --AccountID 1000000000000001 \\
+    --AccessKeyID LTAI5tEXAMPLE --AccessKeySecret EXAMPLE ;;
+  deploy) exec '{real}' preview --output json --silent "$2" "$3" > '{folder}/deployed.json' ;;
+esac
+exit 2
+"""
+
+
+def sections(level: int = 2) -> dict[str, str]:
+    parts = re.split(rf"(?m)^{'#' * level} (.*)$", PAGE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def commands(section: str) -> list[str]:
+    """The blocks of commands in a section, without those of output."""
+    blocks = re.findall(r"(?ms)^```\n(.*?)^```$", section)
+    return [block for block in blocks if block.split()[0] in COMMANDS]
+
+
+STEPS = {title: commands(section) for title, section in sections().items() if re.match(r"\d\. ", title)}
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """A filled-in clone, and the account and OSS that its commands reach."""
+
+    folder: Path
+    account: Account
+    stack: Stack
+
+    def run(self, block: str) -> subprocess.CompletedProcess[str]:
+        """A block of commands, in a shell that ends at the first failure."""
+        url = re.sub(r"https://links-http-dev-\w+\.cn-hangzhou\.fcapp\.run", self.stack.http_url, block)
+        return subprocess.run(
+            ["bash", "-ec", filled_in(url)],
+            cwd=self.folder,
+            env={
+                "PATH": self.account.path,
+                "HOME": str(self.account.folder),
+                "NODE_ENV": "test",
+                "LINK_OSS_ENDPOINT": self.stack.oss_url,
+                "OSS_ACCESS_KEY_ID": self.stack.credentials.access_key_id,
+                "OSS_ACCESS_KEY_SECRET": self.stack.credentials.access_key_secret,
+                "OSS_SESSION_TOKEN": self.stack.credentials.security_token or "",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def filled_in(content: str) -> str:
+    return content.replace("examplebucket", "my-links").replace("example-logs", "my-links-logs")
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """Step 1 of the page, and programs for the rest of it."""
+    folder, programs = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("programs")
+    copy = ProjectCopy.of(folder, PROJECT)
+    for name in ("s.yaml", "env.yaml"):
+        path = folder / name
+        path.write_text(filled_in(path.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / "tests").mkdir()
+    (folder / "tests/node").symlink_to(ROOT / "tests/node")
+    environment = folder / ".venv"
+    environment.mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (environment / name).symlink_to(Path(sys.prefix, name))
+    for name in ("local", "deploy"):
+        (environment / f"{name}.stamp").touch()
+    account = Account(programs)
+    (programs / "s").write_text(S.format(folder=programs, real=s_preview.INSTALLED_FOR_TESTS), encoding="utf-8")
+    (programs / "npm").write_text(f"#!/bin/sh\necho \"$*\" >> '{programs}/npm-calls'\n", encoding="utf-8")
+    for name in ("s", "npm"):
+        (programs / name).chmod(0o755)
+    with (programs / "log").open("w") as log, Stack.start(copy.config, log=log) as stack:
+        yield Laptop(folder, account, stack)
+
+
+@pytest.fixture(scope="module")
+def followed(laptop: Laptop) -> dict[str, list[str]]:
+    """What each command of steps 1 to 5 printed, in their order."""
+    printed: dict[str, list[str]] = {}
+    for title, blocks in STEPS.items():
+        for block in blocks if title[0] <= "5" else ():
+            done = laptop.run(block)
+            assert done.returncode == 0, f"{title}: {block}\n{done.stdout}\n{done.stderr}"
+            printed.setdefault(title, []).append(done.stdout)
+    return printed
+
+
+def test_the_page_has_commands_for_each_step() -> None:
+    assert [title[0] for title in STEPS] == ["1", "2", "3", "4", "5", "6"]
+    assert all(STEPS.values())
+
+
+def test_every_command_that_knows_environments_names_one() -> None:
+    lines = [line for blocks in STEPS.values() for block in blocks for line in block.splitlines()]
+    named = [line for line in lines if re.match(r"(make (check|policies|doctor)|s deploy)\b", line)]
+    assert len(named) == 8
+    assert [line for line in named if not re.search(r"ENV=(dev|prod)|--env (dev|prod)", line)] == []
+
+
+def test_the_commands_for_prod_are_those_for_dev() -> None:
+    for_dev = [line for title, blocks in STEPS.items() if title[0] in "12345" for line in "".join(blocks).splitlines()]
+    once = ("npm ", "export DEPLOYER", "s config add")
+    as_prod = [
+        re.sub(r"\bdev\b", "prod", line)
+        .replace("examplebucket", "examplebucket-prod")
+        .replace("links-http-prod-", "links-http-")
+        for line in for_dev
+        if not line.startswith(once)
+    ]
+    (for_prod,) = STEPS["6. Do the same for prod"]
+    assert sorted(for_prod.splitlines()) == sorted(as_prod)
+
+
+def test_the_check_accepts_what_the_page_says_to_fill_in(followed: dict[str, list[str]]) -> None:
+    assert followed["1. Configure"][0].splitlines()[-1] == "s.yaml can be deployed."
+
+
+def test_the_script_creates_what_the_page_says_must_exist(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+    state = laptop.account.state
+    assert list(state["buckets"]) == ["my-links"]
+    assert set(state["roles"]) == {"links-http-dev-role", "links-events-dev-role", "links-events-dev-caller"}
+    assert "User links-deploy links-deployer" in state["attached"]
+    assert list(state["queues"]) == ["cn-hangzhou links-events-dev-failures"]
+    assert list(state["indexes"]) == ["my-links-logs links-http-dev-logs", "my-links-logs links-events-dev-logs"]
+    assert list(state["lifecycle"]) == ["my-links"]
+
+
+def test_the_table_names_what_the_script_creates(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+    state = laptop.account.state
+    table = sections()["What must exist"]
+    stores = [name.split()[1] for name in state["logstores"]]
+    queues = [name.split()[1] for name in state["queues"]]
+    for name in (*state["roles"], *stores, *queues, "links-deployer"):
+        assert f"`{name}`" in table
+
+
+def test_each_way_to_see_something_is_a_command_that_sees_it(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+    rows = re.findall(r"(?m)^\| (?!what|--).* \| `([^`]+)` \|$", sections()["What must exist"])
+    assert len(rows) == 9
+    for command in rows:
+        if command.startswith("aliyun fc"):
+            continue  # the domain, which is for prod
+        done = laptop.run(f"export LINK_REGION=cn-hangzhou LINK_BUCKET=examplebucket; {command}")
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_dev_is_what_is_deployed(laptop: Laptop, followed: dict[str, list[str]]) -> None:
+    deployed = json.loads((laptop.account.folder / "deployed.json").read_text(encoding="utf-8"))
+    functions = {name: resource["props"] for name, resource in deployed["resources"].items()}
+    assert {props["functionName"] for props in functions.values()} == {"links-http-dev", "links-events-dev"}
+    assert {props["environmentVariables"]["LINK_BUCKET"] for props in functions.values()} == {"my-links"}
+    calls = (laptop.account.folder / "s-calls").read_text(encoding="utf-8").splitlines()
+    assert calls == ["s config add", "s deploy --env dev -y"]
+
+
+def test_the_doctor_finds_no_fault_and_sees_each_thing(followed: dict[str, list[str]]) -> None:
+    lines = [line.split(maxsplit=2) for line in followed["5. Deploy"][-1].splitlines()]
+    levels = {level for level, *_ in lines}
+    assert "fault" not in levels
+    seen = {subject for level, subject, _ in lines if level == "ok"}
+    assert seen >= {
+        "s.yaml",
+        "access",
+        "role",
+        "queue",
+        "log",
+        "keys",
+        "bucket",
+        "state",
+        "service",
+        "canary",
+        "notices",
+    }
+
+
+def test_a_fresh_clone_names_what_to_change() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.check"],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    for name in ("examplebucket", "examplebucket-prod", "example-logs"):
+        assert re.search(rf"\b{name}\b(?!-)", done.stdout), done.stdout
