@@ -21,7 +21,12 @@ from .errors import DeployError
 from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
 from .probes.deployment import Deployment, open_deployment
-from .probes.findings import Finding, fault
+from .probes.findings import Finding, fault, unknown
+
+NOT_CHECKED = (
+    "Roles and their policies, the failure queue, the log project, its logstores and what an earlier version left "
+    "behind were not checked"
+)
 
 
 class Options(NamedTuple):
@@ -59,13 +64,7 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from machine.files(deployment, options.config, options.environment)
     yield from machine.domain(deployment)
     yield from earlier_layout.files(deployment)
-    signed_in = aliyun.account()
-    yield signed_in
-    if signed_in.level == "ok":
-        yield from account.roles(deployment)
-        yield from account.queues(deployment)
-        yield from account.logs(deployment)
-        yield from earlier_layout.functions_and_roles(deployment, options.config)
+    yield from _account(deployment, options.config)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.waiting_notices(deployment)
@@ -73,6 +72,20 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from oss.mounts(deployment)
     if options.uploads:
         yield from upload_probes.uploads(deployment)
+
+
+def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
+    """What the aliyun CLI shows, or one finding if it shows nothing."""
+    if not aliyun.is_installed():
+        yield unknown("account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml.")
+        return
+    try:
+        yield from account.roles(deployment)
+        yield from account.queues(deployment)
+        yield from account.logs(deployment)
+        yield from earlier_layout.functions_and_roles(deployment, config)
+    except aliyun.Unusable as error:
+        yield unknown("account", f"{NOT_CHECKED}: {error}")
 
 
 def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:

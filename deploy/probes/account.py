@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..checks.functions import mapping
-from ..errors import DeployError
 from ..policies import CALLERS, FUNCTION_COMPUTE
 from . import aliyun
 from .deployment import Deployment
@@ -28,7 +27,10 @@ def role_name(role: object) -> str:
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
-    """Whether each role of a function or a trigger exists, trusts its services, and has its policy."""
+    """Whether each role of a function or a trigger exists, trusts its services, and has its policy.
+
+    This and the other probes raise `aliyun.Unusable`.
+    """
     services: dict[str, set[str]] = {}
     for props in deployment.functions.values():
         services.setdefault(role_name(props.get("role")), set()).add(FUNCTION_COMPUTE)
@@ -43,11 +45,11 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
 
 def _role(name: str, services: set[str]) -> Finding:
     try:
-        role = aliyun.call("ram", "GetRole", "--RoleName", name, advice="allow ram:GetRole")
-        attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, advice="allow ram:ListPoliciesForRole")
+        role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
+        attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
     except aliyun.NotFound:
         return fault("role", f"Role {name} not found: {SCRIPT}.")
-    except DeployError as error:
+    except aliyun.Refused as error:
         return unknown("role", f"{name} was not checked: {error}")
     missing = sorted(services - _trusted_services(role))
     if missing:
@@ -77,12 +79,13 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
     )
     matches = (_QUEUE.fullmatch(str(destination.get("destination"))) for destination in destinations)
     for region, name in dict.fromkeys(match.groups() for match in matches if match):
-        command = ("mns-open", "GetQueueAttributes", "--QueueName", name, "--region", region)
         try:
-            aliyun.call(*command, advice="allow mns:GetQueueAttributes")
+            # The CLI knows the product, but not its operations.
+            command = ("mns-open", "GetQueueAttributes", "--version", "2022-01-19", "--force", "--region", region)
+            aliyun.call(*command, "--QueueName", name, permission="mns:GetQueueAttributes")
         except aliyun.NotFound:
             yield fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")
-        except DeployError as error:
+        except aliyun.Refused as error:
             yield unknown("queue", f"{name} was not checked: {error}")
         else:
             yield ok("queue", f"{name} exists, for failed events.")
@@ -99,13 +102,11 @@ def logs(deployment: Deployment) -> Iterator[Finding]:
     for (project, region), names in logstores.items():
         try:
             # Names of projects are unique among all accounts.
-            advice = "allow log:GetProject, or choose another name if the project belongs to another account"
-            aliyun.call("sls", "GetProject", "--project", project, "--region", region, advice=advice)
+            permission = "log:GetProject, or choose another name if the project belongs to another account"
+            aliyun.call("sls", "GetProject", "--project", project, "--region", region, permission=permission)
         except aliyun.NotFound:
-            yield fault(
-                "log", f"Log project {project} not found in {region}, so logs would be lost: see docs/deploy.md."
-            )
-        except DeployError as error:
+            yield fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
+        except aliyun.Refused as error:
             yield unknown("log", f"{project} was not checked: {error}")
         else:
             for name in names:
@@ -115,9 +116,9 @@ def logs(deployment: Deployment) -> Iterator[Finding]:
 def _logstore(project: str, name: str, region: str) -> Finding:
     command = ("sls", "GetLogStore", "--project", project, "--logstore", name, "--region", region)
     try:
-        aliyun.call(*command, advice="allow log:GetLogStore")
+        aliyun.call(*command, permission="log:GetLogStore")
     except aliyun.NotFound:
-        return fault("log", f"Logstore {name} not found in {project}, so logs would be lost: see docs/deploy.md.")
-    except DeployError as error:
+        return fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
+    except aliyun.Refused as error:
         return unknown("log", f"{name} was not checked: {error}")
     return ok("log", f"{project} has the logstore {name}.")

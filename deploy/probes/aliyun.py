@@ -11,20 +11,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DeployError
-from .findings import Finding, ok, unknown
 
 TIMEOUT = 30  # seconds
 _ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
 # Of RAM, SMQ and Simple Log Service.
 _NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist", re.IGNORECASE)
+_INVALID_KEY = re.compile(
+    r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
+)
 
 
 class NotFound(DeployError):
     """What the command names does not exist."""
 
 
-def call(*command: str, advice: str) -> Mapping[str, Any]:
-    """The JSON that a command prints. Raises `NotFound`, or `DeployError` with the command and the advice."""
+class Refused(DeployError):
+    """The service answered, but did not allow the command."""
+
+
+class Unusable(DeployError):
+    """The CLI cannot sign in or reach the service, so other commands fail, too."""
+
+
+def is_installed() -> bool:
+    return shutil.which("aliyun") is not None
+
+
+def call(*command: str, permission: str) -> Mapping[str, Any]:
+    """The JSON that a command prints. Raises `NotFound`, `Refused` and `Unusable`, with the command and what to do."""
     output, document = "", None
     try:
         done = subprocess.run(
@@ -37,23 +51,11 @@ def call(*command: str, advice: str) -> Mapping[str, Any]:
     # SMQ can report an error with the status of a success.
     if isinstance(document, dict) and document.get("Success") is not False:
         return document
-    code = _ERROR_CODE.search(output)
-    sentence = f"{shlex.join(['aliyun', *command])} failed{f' ({code[1]})' if code else ''}: {advice}."
-    raise NotFound(sentence) if _NOT_FOUND.search(output) else DeployError(sentence)
-
-
-def account() -> Finding:
-    """Whose roles, queues and logs the CLI shows, or why it shows none."""
-    missing = (
-        "Roles, policies, the failure queue, the log project, its logstores and what an earlier version left behind "
-        "were not checked"
-    )
-    if shutil.which("aliyun") is None:
-        return unknown("account", f"{missing}: install the aliyun CLI, or compare the console with s.yaml.")
-    try:
-        identity = call("sts", "GetCallerIdentity", advice="run aliyun configure")
-    except DeployError as error:
-        return unknown("account", f"{missing}: {error}")
-    return ok(
-        "account", f"The aliyun CLI shows account {identity.get('AccountId')}, which must be the one of s deploy."
-    )
+    match = _ERROR_CODE.search(output)
+    code = match[1] if match else ""
+    failed = f"{shlex.join(['aliyun', *command])} failed{f' ({code})' if code else ''}"
+    if _NOT_FOUND.match(code):
+        raise NotFound(f"{failed}: create it.")
+    if not code or _INVALID_KEY.match(code):
+        raise Unusable(f"{failed}: run aliyun configure, and check the network.")
+    raise Refused(f"{failed}: allow {permission}.")

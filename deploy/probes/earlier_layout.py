@@ -124,7 +124,7 @@ def _deployed_functions(region: str) -> Iterator[Mapping[str, Any]]:
     token = ""
     for _ in range(MAX_PAGES):
         command = ["fc", "GET", FUNCTIONS, "--region", region, "--limit=100"]
-        page = aliyun.call(*command, *([f"--nextToken={token}"] if token else []), advice="allow fc:ListFunctions")
+        page = aliyun.call(*command, *([f"--nextToken={token}"] if token else []), permission="fc:ListFunctions")
         yield from page.get("functions") or []
         token = str(page.get("nextToken") or "")
         if not token:
@@ -135,7 +135,7 @@ def _deployed_roles() -> Iterator[str]:
     marker = ""
     for _ in range(MAX_PAGES):
         command = ["ram", "ListRoles", "--MaxItems", "100", *(["--Marker", marker] if marker else [])]
-        page = aliyun.call(*command, advice="allow ram:ListRoles")
+        page = aliyun.call(*command, permission="ram:ListRoles")
         yield from (str(role.get("RoleName")) for role in mapping(page.get("Roles")).get("Role") or [])
         marker = str(page.get("Marker") or "") if page.get("IsTruncated") else ""
         if not marker:

@@ -61,12 +61,11 @@ def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
             "keys",
             f"{links.keys} has no share key, so shares cannot be made: run {_command(deployment, 'rotate-share')}",
         )
-    paths = sorted(mount.path for mount in links.mounts if mount.access != "anonymous")
-    if paths and not keys.api and not keys.jwt:
-        command = _command(deployment, f"add-api-key NAME --path {paths[0]} --method GET")
-        yield warning(
-            "keys", f"{links.keys} has no API key and no issuer, so nobody can use {', '.join(paths)}: run {command}"
-        )
+    mounts = sorted((mount for mount in links.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
+    if mounts and not keys.api and not keys.jwt:
+        paths = ", ".join(mount.path for mount in mounts)
+        command = _command(deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}")
+        yield warning("keys", f"{links.keys} has no API key and no issuer, so nobody can use {paths}: run {command}")
 
 
 def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:

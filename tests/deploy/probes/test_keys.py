@@ -124,7 +124,7 @@ def test_mounts_that_nobody_can_use_are_a_warning(oss: str) -> None:
         "warning",
         "keys",
         f"{ADDRESS} has no API key and no issuer, so nobody can use /in/, /outbox/: run "
-        f'{COMMAND}add-api-key NAME --path /in/ --method GET"',
+        f'{COMMAND}add-api-key NAME --path /in/ --method PUT"',
     )
 
 
