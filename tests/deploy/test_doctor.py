@@ -91,7 +91,6 @@ def test_a_good_deployment_has_no_fault_before_and_after(stack: Stack, tmp_path:
     subjects = [line[1] for line in lines if line[0] == "ok"]
     for subject in (
         "access",
-        "s.yaml",
         "keys",
         "bucket",
         "clock",
