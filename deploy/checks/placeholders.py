@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from .functions import Props, mapping
 from .links_toml import Reader
@@ -64,10 +63,9 @@ def _strings(value: object, path: str) -> Iterator[tuple[str, str]]:
     """Each string in a document, and where it is, such as vars.bucket."""
     if isinstance(value, str):
         yield path.removesuffix("."), value
-    items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        items = value.items()
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _strings(item, f"{path}{name}.")
     elif isinstance(value, list):
-        items = enumerate(value)
-    for name, item in items:
-        yield from _strings(item, f"{path}{name}.")
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{path.removesuffix('.')}[{index}].")
