@@ -351,7 +351,7 @@ def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectC
 
 def test_an_overlay_without_effect_is_named(project: ProjectCopy) -> None:
     project.edit("        links_events:", "        links-events:", "env.yaml")
-    config = project.edit("region: cn-hangzhou", "region: cn-shanghai", "env.yaml")
+    config = project.edit("    type: testing\n", "    type: testing\n    region: cn-shanghai\n", "env.yaml")
     assert faults(config) == [
         "env.yaml: dev: region is cn-shanghai, but the functions are in cn-hangzhou: it does not move a function, "
         "so overlay props.region too.",

@@ -21,6 +21,7 @@ OWNER = "cn-hangzhou:${config('AccountID')}"
     [
         f"acs:mns:{OWNER}:/queues/links-events-failures/messages",
         "acs:mns:cn-hangzhou:1000000000000001:/topics/failures/messages",
+        "acs:mns:cn-hangzhou::/topics/failures/messages",
         f"acs:fc:{OWNER}:functions/after_all",
         f"acs:fc:{OWNER}:functions/after_all/LATEST",
         f"acs:eventbridge:{OWNER}:eventbus/failures",
