@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -208,18 +207,3 @@ def test_the_doctor_finds_no_fault_and_sees_each_thing(followed: dict[str, list[
         "canary",
         "notices",
     }
-
-
-def test_a_fresh_clone_names_what_to_change() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.check"],
-        cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    for name in ("examplebucket", "examplebucket-prod", "example-logs"):
-        assert re.search(rf"\b{name}\b(?!-)", done.stdout), done.stdout
