@@ -14,7 +14,8 @@ from .names import ACCOUNT
 _OWNER = rf"[a-z0-9-]+:{ACCOUNT}"
 # fc3's own examples leave the account of a topic empty.
 _DESTINATION = re.compile(
-    rf"acs:(?:mns:[a-z0-9-]+:{ACCOUNT}?:/(?:queues/(?P<queue>[^/]+)|topics/[A-Za-z0-9-]+)/messages"
+    rf"acs:(?:mns:{_OWNER}:/queues/(?P<queue>[^/]+)/messages"
+    rf"|mns:[a-z0-9-]+:{ACCOUNT}?:/topics/[A-Za-z0-9-]+/messages"
     rf"|fc:{_OWNER}:functions/[A-Za-z_][A-Za-z0-9_-]*(?:[/.][A-Za-z0-9_-]+)?"
     rf"|eventbridge:{_OWNER}:eventbus/[A-Za-z0-9_.-]+)"
 )
