@@ -17,7 +17,7 @@ from . import aliyun
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown
 
-SCRIPT = "run the script of python -m deploy.policies --commands"
+SCRIPT = "run the script of make policies FORMAT=commands"
 _QUEUE = re.compile(r"acs:mns:([a-z0-9-]+):.*:/queues/([^/]+)/messages")
 
 

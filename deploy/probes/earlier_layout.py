@@ -57,10 +57,9 @@ def functions_and_roles(deployment: Deployment, config: Path) -> Iterator[Findin
     """The deployed functions and roles that were this project's and that no file names any more."""
     try:
         known = names(deployment, config)
-        findings = [
-            *_functions(list(_deployed_functions(str(deployment.links.region))), known),
-            *_roles(list(_deployed_roles()), known),
-        ]
+        deployed = list(_deployed_functions(str(deployment.links.region)))
+        others = _other_applications(deployed, known)
+        findings = [*_functions(deployed, known, others), *_roles(list(_deployed_roles()), known, others)]
     except DeployError as error:
         yield unknown("layout", f"Functions and roles of an earlier layout were not looked for: {error}")
         return
@@ -84,10 +83,16 @@ def arguments(props: Mapping[str, Any]) -> list[str]:
     return [str(part) for name in ("command", "args") for part in custom.get(name) or []]
 
 
-def _functions(deployed: list[Mapping[str, Any]], known: Names) -> Iterator[Finding]:
+def _other_applications(deployed: list[Mapping[str, Any]], known: Names) -> frozenset[str]:
+    """Functions whose role is called like them, as in this layout: they belong to another project in the account."""
+    functions = {str(function.get("functionName")): role_name(function.get("role")) for function in deployed}
+    return frozenset(name for name, role in functions.items() if role == f"{name}-role" and name not in known.functions)
+
+
+def _functions(deployed: list[Mapping[str, Any]], known: Names, others: frozenset[str]) -> Iterator[Finding]:
     for function in deployed:
         name, role = str(function.get("functionName")), role_name(function.get("role"))
-        if not _is_ours(function):
+        if not _is_ours(function) or name in others:
             continue
         if name not in known.functions:
             yield warning(
@@ -105,9 +110,10 @@ def _functions(deployed: list[Mapping[str, Any]], known: Names) -> Iterator[Find
             )
 
 
-def _roles(deployed: list[str], known: Names) -> Iterator[Finding]:
+def _roles(deployed: list[str], known: Names, others: frozenset[str]) -> Iterator[Finding]:
+    named = known.roles.union(f"{name}-{kind}" for name in others for kind in ("role", "caller"))
     for name in deployed:
-        if name.startswith(ROLE_PREFIX) and name not in known.roles:
+        if name.startswith(ROLE_PREFIX) and name not in named:
             yield warning(
                 "layout",
                 f"Role {name} is not named in any s.yaml: if it is of an earlier layout and nothing uses it, delete it "

@@ -17,7 +17,7 @@ from .oss import unreachable
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
 # No object of the state is as large, and none has a tag.
 MAX_SIZE = 65_536  # bytes
-ADVICE = "run the script of python -m deploy.policies --commands"
+ADVICE = "run the script of make policies FORMAT=commands"
 
 
 class Rule(NamedTuple):

@@ -35,6 +35,7 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
 
 def files(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
     """s.yaml, links.toml and the locks."""
+    # Its warnings are about the keys document, which another probe examines.
     sentences = check.check(config, environment)
     for sentence in sentences:
         yield fault("s.yaml", sentence)
@@ -50,9 +51,11 @@ def domain(deployment: Deployment) -> Iterator[Finding]:
     """Whether browsers show objects and pages or download them."""
     if deployment.web.get("customDomain"):
         yield ok("domain", f"The function has the domain {deployment.web['customDomain']['domainName']}.")
+    elif deployment.links.public_url:
+        yield ok("domain", f"links.toml has public_url = {deployment.links.public_url}.")
     else:
         yield warning(
             "domain",
-            "customDomain is not set, so the function answers at fcapp.run, where browsers download pages instead of "
-            "showing them: see env.yaml.",
+            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers at "
+            "fcapp.run, where browsers download pages instead of showing them: give it a domain.",
         )

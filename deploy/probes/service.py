@@ -143,7 +143,7 @@ def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
         return fault(
             "canary",
             f"{mount.path}: the function's role may not read {mount.target}: run the script of "
-            "python -m deploy.policies --commands.",
+            "make policies FORMAT=commands.",
         )
     if response.status == 0:
         return unreachable(host, response)

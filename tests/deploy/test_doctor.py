@@ -288,9 +288,15 @@ def test_an_account_that_needs_a_custom_domain_is_advised_to_use_one() -> None:
 
 
 def test_the_fcapp_domain_is_a_warning() -> None:
-    assert levels(machine.domain(deployed("http://127.0.0.1:9", None))) == [("warning", "domain")]
+    without = LINKS.replace('public_url = "https://links.example.com"', "")
+    assert levels(machine.domain(deployed("http://127.0.0.1:9", None, without))) == [("warning", "domain")]
     custom = deployed("http://127.0.0.1:9", None, customDomain={"domainName": "links.example.com"})
     assert levels(machine.domain(custom)) == [("ok", "domain")]
+
+
+def test_a_domain_that_was_created_in_the_console_is_known_by_the_public_url() -> None:
+    (finding,) = machine.domain(deployed("http://127.0.0.1:9", None))
+    assert (finding.level, finding.sentence) == ("ok", "links.toml has public_url = https://links.example.com.")
 
 
 def test_a_missing_program_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

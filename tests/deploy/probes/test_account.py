@@ -14,7 +14,7 @@ from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from tests.deploy.deployments import EVENTS, HTTP, deployed, install_aliyun
 
-SCRIPT = "run the script of python -m deploy.policies --commands."
+SCRIPT = "run the script of make policies FORMAT=commands."
 ROLES = {
     "links-http-dev-role": "fc.aliyuncs.com",
     "links-events-dev-role": "fc.aliyuncs.com",

@@ -95,6 +95,12 @@ def test_a_function_and_a_role_that_no_file_names_are_listed_with_what_to_do(
     assert role.sentence.startswith("Role links-old is not named in any s.yaml")
 
 
+def test_another_application_in_the_account_is_left_alone(deployment: Deployment, tmp_path: Path) -> None:
+    other = {**HTTP, "functionName": "links-x1-http", "role": "acs:ram::1000000000000001:role/links-x1-http-role"}
+    install(tmp_path, [HTTP, other], [*ROLES, "links-x1-http-role", "links-x1-http-caller"])
+    assert levels(iter(find(deployment))) == [("ok", "layout")]
+
+
 def test_a_function_with_the_role_or_the_start_command_of_an_earlier_version_is_listed(
     deployment: Deployment, tmp_path: Path
 ) -> None:
