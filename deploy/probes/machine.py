@@ -56,6 +56,6 @@ def domain(deployment: Deployment) -> Iterator[Finding]:
     else:
         yield warning(
             "domain",
-            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers at "
-            "fcapp.run, where browsers download pages instead of showing them: give it a domain.",
+            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers "
+            "at fcapp.run, where browsers download pages instead of showing them: give it a domain.",
         )
