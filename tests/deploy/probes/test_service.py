@@ -56,8 +56,8 @@ def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> No
 OSS = {
     "AccessDenied": (
         403,
-        "the function's role may not read oss://examplebucket/exampledir/: run the script of python -m deploy.policies "
-        "--commands.",
+        "the function's role may not read oss://examplebucket/exampledir/: run the script of make "
+        "policies FORMAT=commands.",
     ),
     "PublicEndpointForbidden": (400, "bind a domain to the bucket"),
     "SignatureDoesNotMatch": (403, "refused the link (403 SignatureDoesNotMatch): see docs/explain.md."),
