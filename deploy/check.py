@@ -1,7 +1,8 @@
 """`python -m deploy.check [s.yaml] [--env NAME]`: says what would fail once deployed, in one sentence per fault.
 
 The real Serverless Devs renders s.yaml. The result is checked against fc3's schema, strictly, and then against what
-this project's functions need. Without `--env` every environment of env.yaml is checked too.
+this project's functions need. Without `--env` every environment of env.yaml is checked too, and that none can overwrite
+another.
 """
 
 from __future__ import annotations
@@ -9,105 +10,155 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from handler.config import InvalidConfig
 from local.fc import s_yaml
 
+from .checks import (
+    custom_runtime,
+    destinations,
+    document,
+    domains,
+    links_toml,
+    names,
+    notices,
+    placeholders,
+    regions,
+    schema,
+    sharing,
+    triggers,
+)
 from .checks import environments as environment_checks
 from .checks import functions as function_checks
-from .checks import links_toml, schema
-from .checks.functions import functions_in, mapping
+from .checks.functions import Props, functions_in
+from .checks.links_toml import Reader
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
 from .s_preview import render
 
+# What a function's properties must fulfil once they have passed the schema.
+_CHECKS = (
+    *(function_checks.faults, names.faults, triggers.faults, regions.faults, destinations.faults),
+    *(custom_runtime.faults, domains.faults),
+)
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 
-def check(config: Path, environment: str | None = None) -> list[str]:
+class Report(NamedTuple):
+    """Sentences. Faults prevent a deployment, warnings do not."""
+
+    faults: list[str]
+    warnings: list[str]
+
+
+class _Environment(NamedTuple):
+    """The functions that passed the schema; `readers` are those of them that can read links.toml."""
+
+    faults: list[str]
+    functions: dict[str, Props]
+    readers: dict[str, Reader]
+
+
+def check(config: Path, environment: str | None = None, *, allow_placeholders: bool = False) -> list[str]:
     """Every fault, of one environment or of all. Raises `DeployError` if the file cannot be rendered at all."""
-    document = load_yaml(config)
-    if not isinstance(document, dict):
+    return report(config, environment, allow_placeholders=allow_placeholders).faults
+
+
+def report(config: Path, environment: str | None = None, *, allow_placeholders: bool = False) -> Report:
+    """Every fault and warning. Raises `DeployError` if the file cannot be rendered at all."""
+    source = load_yaml(config)
+    if not isinstance(source, dict):
         raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
     known = read_environments(config)
     requested: list[str | None] = [environment] if environment else [None, *known]
-    faults: dict[str, None] = dict.fromkeys(_document(document))
+    root = s_yaml.project_folder(config)
+    faults = dict.fromkeys(document.faults(source, config.resolve().relative_to(root).as_posix()))
     base = faults.copy()
+    functions: dict[str | None, Mapping[str, Props]] = {}
+    readers: list[Reader] = []
     for name in requested:
         if name is not None:
             require(known, name)
         resources = functions_in(render(config, name))
         if not resources:
             raise DeployError(f"{config.name} has no function: add a resource with component: fc3@0.1.22 and props.")
-        sentences = list(_functions(config, resources))
+        result = _check_environment(config, root, resources)
+        functions[name] = result.functions
+        readers += result.readers.values()
+        sentences = result.faults
         if name is not None:
             sentences = [f"{name}: {s}" for s in sentences if s not in base]
             sentences += [f"env.yaml: {name}: {s}" for s in environment_checks.faults(known[name], resources)]
         else:
             base |= dict.fromkeys(sentences)
         faults |= dict.fromkeys(sentences)
-    return list(faults)
+    production = {name for name, fields in known.items() if fields.get("type") == "production"}
+    faults |= dict.fromkeys(sharing.across(functions, production))
+    if not allow_placeholders:
+        faults |= dict.fromkeys(placeholders.faults(readers, source, known))
+    warnings = dict.fromkeys(sentence for reader in readers for sentence in notices.warnings(reader))
+    return Report(list(faults), list(warnings))
 
 
-def _document(document: dict[str, Any]) -> Iterator[str]:
-    """Faults of s.yaml outside its functions."""
-    if document.get("edition") != "3.0.0":
-        yield f"edition must be 3.0.0 (got {document.get('edition')!r})."
-    access = document.get("access")
-    if not isinstance(access, str) or "${" in access:
-        yield f"access must be the plain name of a key (got {access!r}); s deploy -a NAME takes another one."
-    hooks = mapping(document.get("actions")).get("pre-deploy") or []
-    commands = [str(hook.get("run")) for hook in hooks if isinstance(hook, dict)]
-    if not any(command.startswith("make build") for command in commands):
-        yield "actions.pre-deploy must run make build: otherwise s deploys an earlier build."
-
-
-def _functions(config: Path, resources: dict[str, dict[str, Any]]) -> Iterator[str]:
-    for name in _repeated(resource["props"].get("functionName") for resource in resources.values()):
-        yield f"functionName {name} is used more than once: each function needs its own."
-    functions: dict[str, list[str]] = {}
+def _check_environment(config: Path, root: Path, resources: Mapping[str, dict[str, Any]]) -> _Environment:
+    sentences: list[tuple[str, str]] = []
+    functions: dict[str, Props] = {}
+    readers: dict[str, Reader] = {}
     for name, resource in resources.items():
-        for sentence in _function(config, resource):
-            functions.setdefault(sentence, []).append(name)
-    for sentence, names in functions.items():
-        yield f"{' and '.join(names)}: {sentence}"
+        props = resource["props"]
+        if not _PINNED.fullmatch(str(resource["component"])):
+            pin = f"component must be pinned to a version, such as fc3@0.1.22 (got {resource['component']})."
+            sentences.append((name, pin))
+        faults = list(schema.faults(props))
+        if not faults:
+            functions[name] = props
+            faults += (sentence for function_faults in _CHECKS for sentence in function_faults(props))
+            try:
+                readers[name] = links_toml.read(root, props)
+            except InvalidConfig as error:
+                faults.append(error.sentence)
+            else:
+                faults += [*links_toml.faults(readers[name]), *regions.links_faults(readers[name])]
+        sentences += ((name, sentence) for sentence in faults)
+    together = list(sharing.within(functions))
+    # What a function that cannot be read would do is unknown.
+    if len(readers) == len(resources):
+        sentences += notices.faults(readers)
+        # Another s.yaml in the project is deployed beside the one in its folder.
+        if config.resolve().parent == root:
+            together += notices.missing_function(readers, config.name)
+    return _Environment([*dict.fromkeys(together), *_by_sentence(sentences)], functions, readers)
 
 
-def _function(config: Path, resource: dict[str, Any]) -> Iterator[str]:
-    if not _PINNED.fullmatch(str(resource["component"])):
-        yield f"component must be pinned to a version, such as fc3@0.1.22 (got {resource['component']})."
-    props = resource["props"]
-    faults = list(schema.faults(props))
-    yield from faults
-    if faults:
-        return
-    yield from function_checks.faults(props)
-    for name in _repeated(trigger["triggerName"] for trigger in props.get("triggers") or []):
-        yield f"triggerName {name} is used more than once: each trigger needs its own."
-    yield from links_toml.faults(s_yaml.project_folder(config), props)
-
-
-def _repeated(names: Iterable[object]) -> list[object]:
-    listed = list(names)
-    return [name for name in dict.fromkeys(listed) if listed.count(name) > 1]
+def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Each sentence once, after the names of all functions that it is about."""
+    names_of: dict[str, dict[str, None]] = {}
+    for name, sentence in sentences:
+        names_of.setdefault(sentence, {})[name] = None
+    for sentence, function_names in names_of.items():
+        yield f"{' and '.join(function_names)}: {sentence}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description="Say what would fail once deployed.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to check")
     parser.add_argument("--env", help="check only this environment of env.yaml")
+    parser.add_argument(
+        "--allow-placeholders", action="store_true", help="accept the names of examples, such as examplebucket"
+    )
     options = parser.parse_args(arguments)
     try:
-        faults = check(options.config, options.env)
+        result = report(options.config, options.env, allow_placeholders=options.allow_placeholders)
     except DeployError as error:
-        faults = [str(error)]
-    for sentence in faults:
+        result = Report([str(error)], [])
+    for sentence in (*result.faults, *(f"warning: {sentence}" for sentence in result.warnings)):
         print(sentence)
-    if not faults:
+    if not result.faults:
         print(f"{options.config.name} can be deployed.")
-    return 1 if faults else 0
+    return 1 if result.faults else 0
 
 
 if __name__ == "__main__":

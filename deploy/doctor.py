@@ -1,8 +1,9 @@
-"""`python -m deploy.doctor [s.yaml] [--env NAME] [--url https://…] [--uploads]`: finds what is wrong.
+"""`python -m deploy.doctor [s.yaml] [--env NAME] [--access NAME] [--url https://…] [--uploads]`: finds what is wrong.
 
-Without `--url` it examines what will be deployed: tools, files, role, OSS. With the address of the service it also
-follows links as a visitor does. With `--uploads` it also uploads small objects, which it deletes again. It uses the
-credentials in the environment, and the API key in `LINK_API_KEY` for mounts that require one.
+Without `--url` it examines what will be deployed: tools, files, the key of s, roles, queue and logs, OSS, the keys
+document. With the address of the service it also follows links as a visitor does. With `--uploads` it also uploads
+small objects, which it deletes again. It uses the credentials in the environment, the aliyun CLI, and the API key in
+`LINK_API_KEY` for mounts that require one.
 """
 
 from __future__ import annotations
@@ -11,42 +12,90 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from .environments import read_environments, require
+from .environments import load_yaml, read_environments, require
 from .errors import DeployError
-from .probes import earlier_layout, lifecycle, machine, oss, service
+from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
-from .probes.deployment import open_deployment
-from .probes.findings import Finding, fault
+from .probes.deployment import Deployment, open_deployment
+from .probes.findings import Finding, fault, unknown
+
+NOT_CHECKED = (
+    "Roles and their policies, the failure queue, the log project, its logstores and what an earlier version left "
+    "behind were not checked"
+)
 
 
-def findings(config: Path, environment: str | None, url: str | None, *, uploads: bool = False) -> Iterator[Finding]:
-    """Each finding as soon as it is known."""
+class Options(NamedTuple):
+    """`alias` is what `s` gets with -a, None for access in s.yaml."""
+
+    config: Path
+    environment: str | None
+    alias: str | None
+    url: str | None
+    uploads: bool
+
+
+def findings(options: Options) -> Iterator[Finding]:
+    """Each finding as soon as it is known; what several probes find, once."""
     try:
-        if environment:
-            require(read_environments(config), environment)
-        deployment = open_deployment(config, environment, os.environ)
+        if options.environment:
+            require(read_environments(options.config), options.environment)
+        deployment = open_deployment(options.config, options.environment, os.environ)
+        alias = options.alias or load_yaml(options.config).get("access")
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
+    seen: set[Finding] = set()
+    for finding in chain(
+        access.key(alias, os.environ), _before(deployment, options), _after(deployment, options) if options.url else ()
+    ):
+        if finding not in seen:
+            seen.add(finding)
+            yield finding
+
+
+def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
+    """What a deployment needs."""
     yield from machine.tools(deployment)
-    yield from machine.files(deployment, config, environment)
-    yield from machine.role(deployment)
+    yield from machine.files(deployment, options.config, options.environment)
     yield from machine.domain(deployment)
     yield from earlier_layout.files(deployment)
-    yield from earlier_layout.functions_and_roles(deployment, config)
+    yield from _account(deployment, options.config)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.waiting_notices(deployment)
+    yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
-    if uploads:
+    if options.uploads:
         yield from upload_probes.uploads(deployment)
-    if url:
-        yield from service.health(deployment, url)
+
+
+def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
+    """What the aliyun CLI shows, or one finding if it shows nothing."""
+    if not aliyun.is_installed():
+        yield unknown("account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml.")
+        return
+    try:
+        yield from account.roles(deployment)
+        yield from account.queues(deployment)
+        yield from account.logs(deployment)
+        yield from earlier_layout.functions_and_roles(deployment, config)
+    except aliyun.Unusable as error:
+        yield unknown("account", f"{NOT_CHECKED}: {error}")
+
+
+def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
+    """What the deployed service does."""
+    url = options.url or ""
+    yield from service.health(deployment, url)
+    if not deployment.is_unreachable(url):
         yield from service.control_path(deployment, url)
         yield from service.canaries(deployment, url, os.environ)
-        yield from service.notices(deployment, config.resolve(), environment)
+    yield from service.notices(deployment, options.config.resolve(), options.environment, options.alias)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,14 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
     parser.add_argument("--env", help="an environment of env.yaml")
+    parser.add_argument(
+        "--access", metavar="NAME", help="the key that s deploys with, as in s deploy -a NAME (default: that of s.yaml)"
+    )
     parser.add_argument("--url", help="the address of the deployed service")
     parser.add_argument(
         "--uploads", action="store_true", help="upload a few objects to mounts with PUT or POST, and delete them"
     )
-    options = parser.parse_args(arguments)
-    url = options.url.rstrip("/") if options.url else None
+    parsed = parser.parse_args(arguments)
+    url = parsed.url.rstrip("/") if parsed.url else None
     has_fault = False
-    for finding in findings(options.config, options.env, url, uploads=options.uploads):
+    for finding in findings(Options(parsed.config, parsed.env, parsed.access, url, parsed.uploads)):
         print(finding, flush=True)
         has_fault = has_fault or finding.level == "fault"
     return 1 if has_fault else 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -47,17 +48,28 @@ class ProbeResponse:
 
 @dataclass(frozen=True)
 class Deployment:
-    """`web` are the properties of the HTTP function; `events` name and properties of the event function, if any.
+    """`functions` are the properties of each function by resource name, of which at least one has an HTTP trigger.
 
-    `links` is links.toml as the HTTP function reads it.
+    `links` is links.toml as that function reads it. `unreachable` are the responses of hosts that never answered.
     """
 
     root: Path
-    web: Mapping[str, Any]
-    events: tuple[str, Mapping[str, Any]] | None
+    functions: Mapping[str, Mapping[str, Any]]
     links: Config
     credentials: Credentials | None
     session: requests.Session
+    unreachable: dict[str, ProbeResponse] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+
+    @property
+    def web(self) -> Mapping[str, Any]:
+        """The properties of the HTTP function."""
+        return next(props for props in self.functions.values() if is_web(props))
+
+    @property
+    def events(self) -> tuple[str, Mapping[str, Any]] | None:
+        """Resource name and properties of the event function, if any."""
+        return next(((name, props) for name, props in self.functions.items() if not is_web(props)), None)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -103,26 +115,38 @@ class Deployment:
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> ProbeResponse:
-        """Sends exactly these headers and this body, and does not follow redirects."""
+        """Sends exactly these headers and this body, and does not follow redirects.
+
+        A host that did not answer the first request is not asked again: each try takes seconds.
+        """
+        host = urlsplit(url).netloc
+        if host in self.unreachable:
+            return self.unreachable[host]
         try:
             prepared = self.session.prepare_request(requests.Request(method, url, headers, data=body))
             prepared.headers.update(headers or {})
             with self.session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+                self.reached.add(host)
                 body = response.raw.read(MAX_BODY, decode_content=True)
                 names = {name.lower() for name in response.raw.headers}
                 values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
                 return ProbeResponse(response.status_code, _error_code(response, body), values, body)
         except requests.RequestException as error:
-            return ProbeResponse(0, type(error).__name__, {}, b"")
+            failed = ProbeResponse(0, type(error).__name__, {}, b"")
+            # OSS may also close a connection over what it refuses.
+            return failed if host in self.reached else self.unreachable.setdefault(host, failed)
+
+    def is_unreachable(self, url: str) -> bool:
+        """Whether the URL's host did not answer earlier."""
+        return urlsplit(url).netloc in self.unreachable
 
 
 def open_deployment(config: Path, environment: str | None, environ: Mapping[str, str]) -> Deployment:
     """Raises `DeployError` if there is nothing to examine."""
-    resources = functions_in(render(config, environment))
-    web = next((resource["props"] for resource in resources.values() if is_web(resource["props"])), None)
+    functions = {name: resource["props"] for name, resource in functions_in(render(config, environment)).items()}
+    web = next((props for props in functions.values() if is_web(props)), None)
     if web is None:
         raise DeployError(f"{config.name} has no function with an http trigger: add one.")
-    others = ((name, resource["props"]) for name, resource in resources.items() if not is_web(resource["props"]))
     root = s_yaml.project_folder(config)
     local = {name: environ[name] for name in ("LINK_OSS_ENDPOINT",) if environ.get(name)}
     variables = {**(web.get("environmentVariables") or {}), **local}
@@ -134,7 +158,7 @@ def open_deployment(config: Path, environment: str | None, environ: Mapping[str,
         credentials = None
     except SignerError as error:
         raise DeployError(str(error)) from None
-    return Deployment(root, web, next(others, None), links, credentials, new_session())
+    return Deployment(root, functions, links, credentials, new_session())
 
 
 def _error_code(response: requests.Response, body: bytes) -> str:

@@ -6,24 +6,18 @@ Source: the Function Compute page "ListFunctions" (2023-03-30) and the RAM page 
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local.errors import LocalError
-from local.fc import s_yaml
-
-from ..checks.functions import HANDLERS, functions_in, mapping
-from ..environments import read_environments
+from ..checks.functions import HANDLERS, mapping
+from ..environments import render_environments
 from ..errors import DeployError
+from . import aliyun
+from .account import role_name
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
 
-TIMEOUT = 30  # seconds
 MAX_PAGES = 100  # of a list
 FUNCTIONS = "/2023-03-30/functions"
 CONFIGS = ("s.yaml", "deploy/custom-runtime/s.yaml")
@@ -61,44 +55,26 @@ def files(deployment: Deployment) -> Iterator[Finding]:
 
 def functions_and_roles(deployment: Deployment, config: Path) -> Iterator[Finding]:
     """The deployed functions and roles that were this project's and that no file names any more."""
-    if shutil.which("aliyun") is None:
-        yield unknown(
-            "layout",
-            "Functions and roles of an earlier layout were not looked for, because OSS's credentials do not show them: "
-            "install the aliyun CLI, or compare the console with s.yaml.",
-        )
-        return
     try:
         known = names(deployment, config)
-        findings = [
-            *_functions(list(_deployed_functions(str(deployment.links.region))), known),
-            *_roles(list(_deployed_roles()), known),
-        ]
-    except (DeployError, LocalError) as error:
+        deployed = list(_deployed_functions(str(deployment.links.region)))
+        others = _other_applications(deployed, known)
+        findings = [*_functions(deployed, known, others), *_roles(list(_deployed_roles()), known, others)]
+    except DeployError as error:
         yield unknown("layout", f"Functions and roles of an earlier layout were not looked for: {error}")
         return
     yield from findings or [ok("layout", "s.yaml names every function and role of this project that is deployed.")]
 
 
 def names(deployment: Deployment, config: Path) -> Names:
-    """Raises `DeployError` or `LocalError` for a file that cannot be read: what it names is then not known."""
-    resources = [deployment.web, *([deployment.events[1]] if deployment.events else [])]
-    for path in dict.fromkeys([config.resolve(), *(deployment.root / name for name in CONFIGS)]):
-        if not path.is_file():
-            continue
-        functions = functions_in(s_yaml.load(path, os.environ))
-        overlays = read_environments(path).values()
-        for name, function in functions.items():
-            resources.append(function["props"])
-            for overlay in overlays:
-                changes = mapping(mapping(mapping(overlay.get("overlays")).get("resources")).get(name))
-                resources.append({**function["props"], **changes})
-    triggers = [trigger for props in resources for trigger in props.get("triggers") or []]
-    roles = {_role_name(props.get("role")) for props in resources}
-    roles |= {_role_name(trigger.get("invocationRole")) for trigger in triggers}
-    return Names(
-        {str(props.get("functionName")): _role_name(props.get("role")) for props in resources}, frozenset(roles)
-    )
+    """Raises `DeployError` for a file that cannot be rendered: what it names is then not known."""
+    functions = list(deployment.functions.values())
+    for path in dict.fromkeys([config.resolve(), *((deployment.root / name).resolve() for name in CONFIGS)]):
+        if path.is_file():
+            functions += [props for rendered in render_environments(path) for props in rendered.functions.values()]
+    callers = [trigger.get("invocationRole") for props in functions for trigger in props.get("triggers") or []]
+    roles = {str(props.get("functionName")): role_name(props.get("role")) for props in functions}
+    return Names(roles, frozenset([*roles.values(), *map(role_name, callers)]))
 
 
 def arguments(props: Mapping[str, Any]) -> list[str]:
@@ -107,10 +83,16 @@ def arguments(props: Mapping[str, Any]) -> list[str]:
     return [str(part) for name in ("command", "args") for part in custom.get(name) or []]
 
 
-def _functions(deployed: list[Mapping[str, Any]], known: Names) -> Iterator[Finding]:
+def _other_applications(deployed: list[Mapping[str, Any]], known: Names) -> frozenset[str]:
+    """Functions whose role is called like them, as in this layout: they belong to another project in the account."""
+    functions = {str(function.get("functionName")): role_name(function.get("role")) for function in deployed}
+    return frozenset(name for name, role in functions.items() if role == f"{name}-role" and name not in known.functions)
+
+
+def _functions(deployed: list[Mapping[str, Any]], known: Names, others: frozenset[str]) -> Iterator[Finding]:
     for function in deployed:
-        name, role = str(function.get("functionName")), _role_name(function.get("role"))
-        if not _is_ours(function):
+        name, role = str(function.get("functionName")), role_name(function.get("role"))
+        if not _is_ours(function) or name in others:
             continue
         if name not in known.functions:
             yield warning(
@@ -128,9 +110,10 @@ def _functions(deployed: list[Mapping[str, Any]], known: Names) -> Iterator[Find
             )
 
 
-def _roles(deployed: list[str], known: Names) -> Iterator[Finding]:
+def _roles(deployed: list[str], known: Names, others: frozenset[str]) -> Iterator[Finding]:
+    named = known.roles.union(f"{name}-{kind}" for name in others for kind in ("role", "caller"))
     for name in deployed:
-        if name.startswith(ROLE_PREFIX) and name not in known.roles:
+        if name.startswith(ROLE_PREFIX) and name not in named:
             yield warning(
                 "layout",
                 f"Role {name} is not named in any s.yaml: if it is of an earlier layout and nothing uses it, delete it "
@@ -143,17 +126,11 @@ def _is_ours(function: Mapping[str, Any]) -> bool:
     return bool({function.get("handler"), initializer} & set(HANDLERS)) or SERVER in arguments(function)
 
 
-def _role_name(role: object) -> str:
-    """The name in an ARN, or the name itself."""
-    return str(role or "").rpartition("role/")[2]
-
-
 def _deployed_functions(region: str) -> Iterator[Mapping[str, Any]]:
     token = ""
     for _ in range(MAX_PAGES):
-        page = _aliyun(
-            *("fc", "GET", FUNCTIONS, "--region", region, "--limit=100"), *([f"--nextToken={token}"] if token else [])
-        )
+        command = ["fc", "GET", FUNCTIONS, "--region", region, "--limit=100"]
+        page = aliyun.call(*command, *([f"--nextToken={token}"] if token else []), permission="fc:ListFunctions")
         yield from page.get("functions") or []
         token = str(page.get("nextToken") or "")
         if not token:
@@ -163,25 +140,9 @@ def _deployed_functions(region: str) -> Iterator[Mapping[str, Any]]:
 def _deployed_roles() -> Iterator[str]:
     marker = ""
     for _ in range(MAX_PAGES):
-        page = _aliyun("ram", "ListRoles", "--MaxItems", "100", *(["--Marker", marker] if marker else []))
+        command = ["ram", "ListRoles", "--MaxItems", "100", *(["--Marker", marker] if marker else [])]
+        page = aliyun.call(*command, permission="ram:ListRoles")
         yield from (str(role.get("RoleName")) for role in mapping(page.get("Roles")).get("Role") or [])
         marker = str(page.get("Marker") or "") if page.get("IsTruncated") else ""
         if not marker:
             return
-
-
-def _aliyun(*command: str) -> Mapping[str, Any]:
-    """Raises `DeployError`, which names the command."""
-    try:
-        done = subprocess.run(
-            ["aliyun", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False
-        )
-        document = json.loads(done.stdout) if done.returncode == 0 else None
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        document = None
-    if not isinstance(document, dict):
-        raise DeployError(
-            f"aliyun {' '.join(command[:3])} failed: allow fc:ListFunctions and ram:ListRoles, or compare the console "
-            "with s.yaml."
-        )
-    return document

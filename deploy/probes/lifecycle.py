@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 from .. import statements
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, ok, unknown, warning
+from .oss import unreachable
 
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
 # No object of the state is as large, and none has a tag.
 MAX_SIZE = 65_536  # bytes
-ADVICE = "run the script of python -m deploy.policies --commands"
+ADVICE = "run the script of make policies FORMAT=commands"
 
 
 class Rule(NamedTuple):
@@ -51,6 +52,9 @@ def waiting_notices(deployment: Deployment) -> Iterator[Finding]:
     if state is None or deployment.credentials is None or not deployment.links.keys_sinks:
         return
     bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
+    if response.status == 0:
+        yield unreachable(deployment.endpoint.host(bucket), response)
+        return
     try:
         rules = _read(response)
     except (ElementTree.ParseError, ValueError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +13,7 @@ from ..package.archive import NO_BYTECODE
 from ..runtimes import runtime_named
 from ..s_preview import s_command
 from .deployment import Deployment
-from .findings import Finding, fault, ok, unknown, warning
-
-TIMEOUT = 30  # seconds
+from .findings import Finding, fault, ok, warning
 
 
 def tools(deployment: Deployment) -> Iterator[Finding]:
@@ -39,6 +35,7 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
 
 def files(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
     """s.yaml, links.toml and the locks."""
+    # Its warnings are about the keys document, which another probe examines.
     sentences = check.check(config, environment)
     for sentence in sentences:
         yield fault("s.yaml", sentence)
@@ -50,51 +47,15 @@ def files(deployment: Deployment, config: Path, environment: str | None) -> Iter
         yield fault("build", str(error))
 
 
-def role(deployment: Deployment) -> Iterator[Finding]:
-    """Whether the function's role exists and trusts Function Compute, by the aliyun CLI."""
-    name = str(deployment.web.get("role") or "").rpartition("role/")[2]
-    if not name:
-        yield fault("role", "role is missing in s.yaml: name one. make policies prints what it may do.")
-        return
-    if shutil.which("aliyun") is None:
-        yield unknown("role", f"{name} was not checked: install the aliyun CLI, or deploy and use --url.")
-        return
-    done = subprocess.run(
-        ["aliyun", "ram", "GetRole", "--RoleName", name],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    advice = "run the commands that python -m deploy.policies --commands prints."
-    try:
-        trust = json.loads(json.loads(done.stdout)["Role"]["AssumeRolePolicyDocument"])
-        trusted = {
-            service
-            for statement in trust["Statement"]
-            if statement["Effect"] == "Allow"
-            for service in statement["Principal"].get("Service", [])
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        if "EntityNotExist" in done.stdout + done.stderr:
-            yield fault("role", f"Role {name} not found: {advice}")
-        else:
-            yield unknown("role", f"aliyun ram GetRole --RoleName {name} failed: configure the aliyun CLI.")
-        return
-    if "fc.aliyuncs.com" in trusted:
-        yield ok("role", f"{name} trusts Function Compute.")
-    else:
-        yield fault("role", f"{name} does not trust fc.aliyuncs.com: {advice}")
-
-
 def domain(deployment: Deployment) -> Iterator[Finding]:
     """Whether browsers show objects and pages or download them."""
     if deployment.web.get("customDomain"):
         yield ok("domain", f"The function has the domain {deployment.web['customDomain']['domainName']}.")
+    elif deployment.links.public_url:
+        yield ok("domain", f"links.toml has public_url = {deployment.links.public_url}.")
     else:
         yield warning(
             "domain",
-            "customDomain is not set, so the function answers at fcapp.run, where browsers download pages instead of "
-            "showing them: see env.yaml.",
+            "Neither public_url in links.toml nor customDomain in s.yaml or env.yaml is set, so the function answers "
+            "at fcapp.run, where browsers download pages instead of showing them: give it a domain.",
         )

@@ -35,11 +35,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
         if response.status == 0:
-            yield fault(
-                "endpoint",
-                f"{deployment.endpoint.host(bucket)} cannot be reached ({response.code}): "
-                "check the region, the bucket's name and the network.",
-            )
+            yield unreachable(deployment.endpoint.host(bucket), response)
         elif response.code in _CREDENTIAL_ERRORS:
             yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
             return
@@ -88,7 +84,9 @@ def state(deployment: Deployment) -> Iterator[Finding]:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
     status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
-    if response.status != 200:
+    if response.status == 0:
+        yield unreachable(deployment.endpoint.host(location.bucket), response)
+    elif response.status != 200:
         yield unknown(
             "state",
             f"The versioning of {location.bucket} cannot be read ({response.code}): "
@@ -116,10 +114,8 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     host = deployment.link_endpoint(mount).host(mount.target.bucket)
     response = deployment.get_canary(mount)
-    if response.status == 0 and "-internal." in host:
-        return warning("endpoint", f"{mount.path}: {host} and its links can only be reached from inside its region.")
     if response.status == 0:
-        return unreachable(mount, host, response)
+        return unreachable(host, response)
     if response.code == "PublicEndpointForbidden":
         return public_endpoint_forbidden(mount, host)
     if response.status in (200, 404) or response.code == "AccessDenied":
@@ -130,8 +126,15 @@ def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     )
 
 
-def unreachable(mount: Mount, host: str, response: ProbeResponse) -> Finding:
-    return fault("endpoint", f"{mount.path}: {host} cannot be reached ({response.code}): check endpoint in links.toml.")
+def unreachable(host: str, response: ProbeResponse) -> Finding:
+    """The same for every probe that needs the host, so that the doctor says it once."""
+    if "-internal." in host:
+        return warning("endpoint", f"{host} and its links can only be reached from inside its region.")
+    return fault(
+        "endpoint",
+        f"{host} cannot be reached ({response.code}): check the network, the bucket and the region in s.yaml, and "
+        "endpoint in links.toml.",
+    )
 
 
 def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
@@ -157,7 +160,9 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
             if method == "PUT":
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
             response = deployment.request("OPTIONS", url, headers)
-            if response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
+            if response.status == 0:
+                yield unreachable(deployment.link_endpoint(mount).host(bucket), response)
+            elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:
                 yield fault(

@@ -143,10 +143,10 @@ def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
         return fault(
             "canary",
             f"{mount.path}: the function's role may not read {mount.target}: run the script of "
-            "python -m deploy.policies --commands.",
+            "make policies FORMAT=commands.",
         )
     if response.status == 0:
-        return unreachable(mount, host, response)._replace(subject="canary")
+        return unreachable(host, response)
     return fault(
         "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
     )
@@ -158,6 +158,8 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         fetched = deployment.request("HEAD", response.header("location"))
         if fetched.status in (200, 404):
             return ok("head", f"{mount.path}: HEAD works like GET.")
+        if fetched.status == 0:
+            return unreachable(deployment.link_endpoint(mount).host(mount.target.bucket), fetched)
         return fault(
             "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
         )
@@ -170,8 +172,10 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
     return fault("head", f"{mount.path}: HEAD was answered {response.status} {response.code}: read the function's log.")
 
 
-def notices(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
-    """Whether the event function answers an invocation that asks for no link."""
+def notices(
+    deployment: Deployment, config: Path, environment: str | None, access: str | None = None
+) -> Iterator[Finding]:
+    """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
     resource, props = deployment.events
@@ -185,6 +189,7 @@ def notices(deployment: Deployment, config: Path, environment: str | None) -> It
         else:
             command = [str(s_command()), resource, "invoke", "--event-file", str(event), "--template", str(config)]
             command += ["--env", environment] if environment else []
+            command += ["-a", access] if access else []
         done = subprocess.run(
             command,
             cwd=PROJECT if is_local else deployment.root,

@@ -98,6 +98,8 @@ def uploads(deployment: Deployment) -> Iterator[Finding]:
             if deployment.credentials is None:
                 yield unknown("uploads", f"{mount.path}: {method} was not tried: {NEEDS}.")
                 continue
+            if deployment.is_unreachable(deployment.link_endpoint(mount).url(mount.target.bucket, "")):
+                continue  # the mount's probe says so
             trials = _Trials(deployment, mount, [])
             yield from probe(trials)
             for location in trials.leftovers:

@@ -1,7 +1,9 @@
-"""Deployments for the doctor: good ones on the local stack, bad ones on servers that answer as a test says."""
+"""Deployments for the doctor: good ones on the local stack, bad ones on servers and an aliyun CLI of a test."""
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +56,39 @@ mount = "/outbox/"
 to    = ["manifest"]
 """
 KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
+# As s preview renders them.
+HTTP = {
+    "functionName": "links-http-dev",
+    "region": "cn-hangzhou",
+    "runtime": "python3.10",
+    "handler": "handler.on_http",
+    "role": "links-http-dev-role",
+    "logConfig": {"project": "example-logs", "logstore": "links-http-dev-logs"},
+    "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {"methods": ["GET", "HEAD"]}}],
+}
+EVENTS = {
+    "functionName": "links-events-dev",
+    "region": "cn-hangzhou",
+    "runtime": "python3.10",
+    "handler": "handler.on_event",
+    "role": "links-events-dev-role",
+    "logConfig": {"project": "example-logs", "logstore": "links-events-dev-logs"},
+    "asyncInvokeConfig": {
+        "destinationConfig": {
+            "onFailure": {
+                "destination": "acs:mns:cn-hangzhou:${config('AccountID')}:/queues/links-events-dev-failures/messages"
+            }
+        }
+    },
+    "triggers": [
+        {
+            "triggerName": "outbox",
+            "triggerType": "oss",
+            "invocationRole": "acs:ram::${config('AccountID')}:role/links-events-dev-caller",
+        },
+        {"triggerName": "minute", "triggerType": "timer"},
+    ],
+}
 XML = "<Error><Code>{}</Code></Error>"
 ServerResponse = tuple[int, Mapping[str, str], str]
 
@@ -73,8 +108,21 @@ def deployed(oss_url: str, credentials: Credentials | None, links: str = LINKS, 
     config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url})
     session = requests.Session()
     session.trust_env = False
-    props = {"runtime": "python3.10", "role": "links-http", **web}
-    return Deployment(ROOT, props, None, config, credentials, session)
+    return Deployment(ROOT, {"links_http": {**HTTP, **web}}, config, credentials, session)
+
+
+def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
+    """An aliyun CLI that answers commands with JSON, or fails with an error code; those that it does not know, too."""
+    cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
+    script = f'#!/bin/sh\ncase "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac\n'
+    (folder / "aliyun").write_text(script, encoding="utf-8")
+    (folder / "aliyun").chmod(0o755)
+
+
+def _shell(answer: object) -> str:
+    if isinstance(answer, str):
+        return f"echo {shlex.quote(f'ERROR: SDK.ServerError ErrorCode: {answer} RequestId: 1')} >&2; exit 1"
+    return f"printf %s {shlex.quote(json.dumps(answer))}"
 
 
 @contextmanager

@@ -9,36 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from deploy import check, s_preview
-from deploy.checks import links_toml
 from deploy.errors import DeployError
-from tests.deploy.project_copy import ROOT, ProjectCopy
+from local.fc import s_yaml
+from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
 
 pytestmark = pytest.mark.skipif(
     not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
 )
 
-OUTBOX = """
-[[mount]]
-path   = "/outbox-2/"
-target = "oss://${LINK_BUCKET}/outbox-2/"
-
-[[sink]]
-name   = "manifest-2"
-target = "oss://${LINK_BUCKET}/.links/notices-2/"
-
-[[notice]]
-on    = "created"
-mount = "/outbox-2/"
-to    = ["manifest-2"]
-
-[[notice]]
-on    = "timer"
-mount = "/exampledir/"
-to    = ["manifest-2"]
-"""
 WATCHED = """      triggers:
         - triggerName: uploads
           triggerType: oss
@@ -82,38 +62,38 @@ BROKEN = {
         "links_events: timeout must be at least 70 for a function that sends notices (got 3, the default):",
     ),
     "number in the environment": (
-        "LINK_REGION: ${vars.region}",
+        "LINK_REGION: ${this.props.region}",
         "LINK_REGION: 7",
         "links_http: environmentVariables.LINK_REGION must be a string: put it in quotes.",
     ),
     "reserved name": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        FC_REGION: x",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        FC_REGION: x",
         "links_http: environmentVariables.FC_REGION: names that begin with FC_",
     ),
     "secret by its name": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        SHARE_SECRET: abc",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        SHARE_SECRET: abc",
         "links_http: environmentVariables.SHARE_SECRET contains what looks like a secret (by its name)",
     ),
     "secret by its format": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        OPS: https://oapi.dingtalk.com/robot/send?access_token=EXAMPLE",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        OPS: https://oapi.dingtalk.com/robot/send?access_token=EXAMPLE",
         "links_http: environmentVariables.OPS contains what looks like a chat robot's address",
     ),
     "access key": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        WHO: LTAI5tEXAMPLEEXAMPLE00",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        WHO: LTAI5tEXAMPLEEXAMPLE00",
         "links_http: environmentVariables.WHO contains what looks like an access key id",
     ),
     "4 KB": (
-        "LINK_REGION: ${vars.region}",
-        f"LINK_REGION: ${{vars.region}}\n        TEXT: {'a b ' * 1025}",
+        "LINK_REGION: ${this.props.region}",
+        f"LINK_REGION: ${{this.props.region}}\n        TEXT: {'a b ' * 1025}",
         "links_http: environmentVariables must be smaller than 4096 bytes in total (got 41",
     ),
     "variable of a laptop": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        LINK_OSS_ENDPOINT: http://127.0.0.1:9001",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        LINK_OSS_ENDPOINT: http://127.0.0.1:9001",
         "links_http: environmentVariables.LINK_OSS_ENDPOINT is only for a laptop: remove it.",
     ),
     "no HEAD": (
@@ -149,13 +129,17 @@ BROKEN = {
         "access: ${env('KEY', 'x')}",
         "access must be the plain name of a key (got \"${env('KEY', 'x')}\")",
     ),
-    "no role": ("      role: ${vars.role}\n", "", "links_http: role is missing: the function needs it"),
+    "no role": (
+        "      role: ${this.props.functionName}-role\n",
+        "",
+        "links_http: role is missing: the function needs it",
+    ),
     "no ceiling": (
-        "      concurrencyConfig:\n        reservedConcurrency: 20\n",
+        "      concurrencyConfig:\n        reservedConcurrency: 2\n",
         "",
         "links_http: concurrencyConfig.reservedConcurrency is missing",
     ),
-    "misspelt log key": ("logstore: links", "logStore: links", "links_http: logConfig.logstore is missing."),
+    "misspelt log key": ("logstore:", "logStore:", "links_http: logConfig.logstore is missing."),
     "no initializer": (
         "handler: handler.on_initialize",
         "handler: handler.on_init",
@@ -166,15 +150,14 @@ BROKEN = {
         "diskSize: 512\n      instanceConcurrency: 20",
         "links_http: instanceConcurrency must be 1 (got 20):",
     ),
-    "unknown variable": ("${vars.role}", "${vars.roll}", "s preview cannot render s.yaml: ${vars.roll} not found."),
     "no policy": (
-        "LINK_REGION: ${vars.region}",
-        "LINK_REGION: ${vars.region}\n        LINK_CONFIG: other.toml",
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        LINK_CONFIG: other.toml",
         "links_http: File ",
     ),
     "variable of links.toml": (
-        "LINK_BUCKET: ${vars.bucket}",
-        "BUCKET: ${vars.bucket}",
+        "LINK_REGION: ${this.props.region}",
+        "REGION: ${this.props.region}",
         "links_http: links.toml: ",
     ),
     "trigger outside of the notice": (
@@ -197,13 +180,15 @@ def project(tmp_path: Path) -> ProjectCopy:
 
 def faults(config: Path, environment: str | None = None) -> list[str]:
     try:
-        return check.check(config, environment)
+        return check.check(config, environment, allow_placeholders=True)
     except DeployError as error:
         return [str(error)]
 
 
 @pytest.mark.parametrize("mistake", BROKEN)
-def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> None:
+def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As s renders it, in less time.
+    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
     (project.folder / "env.yaml").unlink()
     project.edit("env: ./env.yaml\n", "")
     old, new, sentence = BROKEN[mistake]
@@ -213,59 +198,172 @@ def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> Non
     assert len(sentences) <= 2
 
 
-@pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
-def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.check", name], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.stdout, done.returncode) == ("s.yaml can be deployed.\n", 0)
+def test_a_file_that_s_cannot_render_is_a_fault(project: ProjectCopy) -> None:
+    assert faults(project.edit("${vars.log_project}", "${vars.logs}")) == [
+        "s preview cannot render s.yaml: ${vars.logs} not found."
+    ]
 
 
-def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -> None:
-    project.edit("cpu: 0.35", "cpu: 20")
-    config = project.edit("[GET,", "[get,")
+def run(*arguments: str | Path) -> tuple[list[str], int]:
+    """The lines that the command prints, and its status."""
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.check", str(config), "--env", "dev"],
+        [sys.executable, "-m", "deploy.check", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stdout.splitlines() == [
-        "dev: links_http: cpu must be at most 16 (got 20).",
-        "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
-        "choose one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
+    return done.stdout.splitlines(), done.returncode
+
+
+@pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
+def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
+    assert run(name, "--allow-placeholders") == (["s.yaml can be deployed."], 0)
+
+
+def test_a_fresh_clone_names_what_to_change() -> None:
+    assert run("s.yaml") == (
+        [
+            "vars.bucket is examplebucket, a placeholder: write the name of your bucket.",
+            "vars.log_project is example-logs, a placeholder: write the name of your log project.",
+            "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET is examplebucket-prod, a "
+            "placeholder: write the name of your bucket.",
+        ],
+        1,
+    )
+
+
+def test_only_the_placeholders_of_the_environment_are_named() -> None:
+    sentences = check.check(ROOT / "s.yaml", "prod")
+    assert [sentence.partition(" is ")[0] for sentence in sentences] == [
+        "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET",
+        "vars.log_project",
     ]
 
 
+def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -> None:
+    project.edit("cpu: 0.35", "cpu: 20")
+    config = project.edit("[GET,", "[get,")
+    assert run(config, "--env", "dev", "--allow-placeholders") == (
+        [
+            "dev: links_http: cpu must be at most 16 (got 20).",
+            "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
+            "choose one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
+        ],
+        1,
+    )
+
+
+def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy) -> None:
+    config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
+    assert run(config, "--allow-placeholders") == (
+        [
+            "warning: links.toml: a notice goes to ops, which is not a [[sink]] there: the keys document may hold it; "
+            "the doctor decides.",
+            "s.yaml can be deployed.",
+        ],
+        0,
+    )
+    assert faults(config) == []
+
+
+# One mistake for each kind of check, as file, old, new, and the beginning of the sentence that names it.
+EVERY_KIND = (
+    ("s.yaml", "access: default", "access: undefined", "access must not be undefined"),
+    ("s.yaml", "run: make check", "run: echo", "actions.pre-deploy must run make check before make build:"),
+    ("s.yaml", "Name}-logs", "Name}-Logs", "links_http: logConfig.logstore links-http-dev-Logs is invalid"),
+    (
+        "s.yaml",
+        "${this.props.region}\n",
+        "cn-shanghai\n",
+        "links_http: environmentVariables.LINK_REGION is cn-shanghai",
+    ),
+    ("s.yaml", ":/queues/", ":/queue/", "links_events: asyncInvokeConfig.destinationConfig.onFailure.destination is"),
+    ("s.yaml", "'@every 1m'", "'@every 1'", "links_events: trigger minute: cronExpression: Invalid schedule"),
+    ("s.yaml", "events-dev", "events-dev\n      timeout: 30", "links_events: timeout must be at least 70"),
+    ("s.yaml", "prefix: outbox/", "prefix: inbox/", "links_events: an oss trigger is missing"),
+    ("s.yaml", "      timeout: 120\n", "", "links_events: trigger outbox: it watches oss://examplebucket/inbox/"),
+    ("env.yaml", "links-events\n", "links-events-dev\n", "env.yaml: dev and prod deploy the same function"),
+    (
+        "env.yaml",
+        "          # customDomain:",
+        "          customDomain: DOMAIN",
+        "prod: links_http: customDomain.certConfig.",
+    ),
+    ("links.toml", "keys  =", "# keys =", "links_http: links.toml: keys is missing"),
+)
+DOMAIN = "{domainName: a.com, protocol: HTTPS, certConfig: {certId: 1-cn-hangzhou}, route: {path: /*}}"
+
+
+def test_mistakes_of_every_kind_are_named_once(project: ProjectCopy) -> None:
+    for file, old, new, _ in EVERY_KIND:
+        project.edit(old, new.replace("DOMAIN", DOMAIN), file)
+    sentences = faults(project.config)
+    for *_, beginning in EVERY_KIND:
+        assert len([sentence for sentence in sentences if sentence.startswith(beginning)]) == 1, (beginning, sentences)
+
+
+def test_production_in_s_yaml_itself_is_a_fault(project: ProjectCopy) -> None:
+    project.edit("functionName: links-http\n", "functionName: links-http-2\n", "env.yaml")
+    config = project.edit(
+        "  - name: dev\n    description: For testing changes\n    type: testing",
+        "  - name: dev\n    type: production",
+        "env.yaml",
+    )
+    assert [sentence for sentence in faults(config) if "overwrite" in sentence] == [
+        f"s.yaml alone deploys {name}, as dev does, which is for production: s deploy without --env, or with a "
+        "misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
+        for name in ("links-http-dev", "links-events-dev")
+    ]
+
+
+def test_the_root_needs_an_event_function_for_its_notices_and_the_custom_runtime_beside_it_does_not(
+    tmp_path: Path,
+) -> None:
+    project = ProjectCopy.of(tmp_path, (*CHECKED, "deploy/custom-runtime"))
+    content = project.config.read_text(encoding="utf-8").partition("\n  links_events:")[0]
+    project.config.write_text(content, encoding="utf-8")
+    assert faults(project.config, "dev") == [
+        "dev: s.yaml has no function that takes events, but links.toml has a [[notice]]: add a function with "
+        "handler.on_event, or remove the notice."
+    ]
+    custom = tmp_path / "deploy/custom-runtime/s.yaml"
+    assert faults(custom, "dev") == []
+    project.edit("port: 9000", "port: 8080", "deploy/custom-runtime/s.yaml")
+    assert faults(custom, "dev") == [
+        "dev: links_traffic: customRuntimeConfig.port must be 9000 (got 8080): handler.gunicorn_conf listens there."
+    ]
+
+
+def test_an_overlay_that_replaces_the_triggers_is_checked_too(project: ProjectCopy) -> None:
+    triggers = "functionName: links-events\n          triggers: []"
+    (sentence,) = faults(project.edit("functionName: links-events", triggers, "env.yaml"))
+    assert sentence.startswith("prod: links_events: an oss trigger is missing, so the created notice of /outbox/")
+
+
 def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectCopy) -> None:
-    assert s_preview.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http"
+    assert s_preview.render(project.config, "prd")["resources"]["links_http"]["props"]["role"] == "links-http-dev-role"
     assert faults(project.config, "prd") == [
         "Environment 'prd' not found in env.yaml, and s would deploy without it: choose one of dev, prod."
     ]
 
 
 def test_an_overlay_without_effect_is_named(project: ProjectCopy) -> None:
-    project.edit(
-        "        links_http:\n          functionName: links-http-dev",
-        "        links-http:\n          functionName: d",
-        "env.yaml",
-    )
-    config = project.edit("region: cn-hangzhou", "region: cn-shanghai", "env.yaml")
+    project.edit("        links_events:", "        links-events:", "env.yaml")
+    config = project.edit("    type: testing\n", "    type: testing\n    region: cn-shanghai\n", "env.yaml")
     assert faults(config) == [
-        "env.yaml: dev: overlays.resources.links-http does not exist in s.yaml: choose one of "
-        + ", ".join(yaml.safe_load(config.read_text())["resources"])
-        + ".",
         "env.yaml: dev: region is cn-shanghai, but the functions are in cn-hangzhou: it does not move a function, "
         "so overlay props.region too.",
+        "env.yaml: prod: overlays.resources.links-events does not exist in s.yaml: choose one of links_http, "
+        "links_events.",
+        "env.yaml: dev and prod deploy the same function, links-events-dev: each needs its own functionName.",
     ]
 
 
 def test_a_fault_of_one_environment_names_the_environment(project: ProjectCopy) -> None:
-    config = project.edit("reservedConcurrency: 2", "reservedConcurrency: two", "env.yaml")
-    assert faults(config) == ["dev: links_http: concurrencyConfig.reservedConcurrency must be a number."]
+    config = project.edit("reservedConcurrency: 20", "reservedConcurrency: two", "env.yaml")
+    assert faults(config) == ["prod: links_http: concurrencyConfig.reservedConcurrency must be a number."]
 
 
 def test_the_commented_custom_domain_works_without_its_comment_signs(project: ProjectCopy) -> None:
@@ -276,105 +374,6 @@ def test_the_commented_custom_domain_works_without_its_comment_signs(project: Pr
     assert faults(config) == []
     props = s_preview.render(config, "prod")["resources"]["links_http"]["props"]
     assert props["customDomain"]["domainName"] == "links.example.com"
-
-
-def trigger_faults(project: ProjectCopy, bucket: str, prefix: str) -> list[str]:
-    path = project.folder / "links.toml"
-    path.write_text(path.read_text(encoding="utf-8") + OUTBOX, encoding="utf-8")
-    props = yaml.safe_load(WATCHED.replace("PREFIX", f"'{prefix}'"))
-    props["environmentVariables"] = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": bucket}
-    return list(links_toml.faults(project.folder, props))
-
-
-@pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
-def test_an_oss_trigger_may_watch_the_target_of_a_mount_with_a_created_notice(
-    prefix: str, project: ProjectCopy
-) -> None:
-    assert trigger_faults(project, "examplebucket", prefix) == []
-
-
-@pytest.mark.parametrize("prefix", ["outbox-2", "", "inbox/outbox-2/"])
-def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, project: ProjectCopy) -> None:
-    sentences = trigger_faults(project, "examplebucket", prefix)
-    assert sentences[0].startswith(
-        f"trigger uploads: it watches oss://examplebucket/{prefix}, but its prefix must be in the target"
-    )
-    assert "oss://examplebucket/outbox-2/" in sentences[0]
-
-
-def test_a_trigger_of_another_bucket_is_a_fault(project: ProjectCopy) -> None:
-    (sentence,) = trigger_faults(project, "otherbucket", "outbox-2/")
-    assert sentence.startswith("trigger uploads: it watches oss://examplebucket/outbox-2/")
-
-
-OPS = """
-[[notice]]
-on    = "created"
-mount = "/exampledir/"
-to    = ["ops"]
-"""
-
-
-def timer_faults(project: ProjectCopy, *triggers: tuple[str, bool], links: str = OPS, web: bool = False) -> list[str]:
-    """The faults of a function with timers of these expressions, which are enabled or not."""
-    path = project.folder / "links.toml"
-    path.write_text(path.read_text(encoding="utf-8") + links, encoding="utf-8")
-    timers = [
-        {
-            "triggerName": f"timer-{number}",
-            "triggerType": "timer",
-            "triggerConfig": {"cronExpression": expression, "enable": enabled},
-        }
-        for number, (expression, enabled) in enumerate(triggers)
-    ]
-    http = [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}] if web else []
-    environment = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
-    return list(links_toml.faults(project.folder, {"triggers": [*timers, *http], "environmentVariables": environment}))
-
-
-@pytest.mark.parametrize(
-    "expressions",
-    [
-        ["@every 1m"],
-        ["@every 5m"],
-        ["0 * * * * *"],
-        ["* * * * * *"],
-        ["0 0/5 * * * *"],
-        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
-        ["0 0 9 * * *", "@every 1m"],
-    ],
-)
-def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], project: ProjectCopy) -> None:
-    assert timer_faults(project, *((expression, True) for expression in expressions)) == []
-
-
-@pytest.mark.parametrize(
-    "expression",
-    ["@every 6m", "@every 1h", "0 0/6 * * * *", "0 0 9 * * *", "0 * 9-17 * * *", "0 * * * * MON-FRI", "0 0 0 1 1 *"],
-)
-def test_a_timer_that_is_too_rare_is_a_fault(expression: str, project: ProjectCopy) -> None:
-    assert timer_faults(project, (expression, True), ("@every 1m", False)) == [
-        "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
-        "'@every 1m'."
-    ]
-
-
-@pytest.mark.parametrize("triggers", [[], [("@every 1m", False)]])
-def test_an_event_function_without_a_timer_is_a_fault(triggers: list[tuple[str, bool]], project: ProjectCopy) -> None:
-    assert timer_faults(project, *triggers) == [
-        "an enabled timer trigger is missing, so what waits for ops, such as digests and failed notices, is never "
-        "sent: add one with cronExpression '@every 1m'."
-    ]
-
-
-def test_a_schedule_that_function_compute_would_refuse_is_a_fault(project: ProjectCopy) -> None:
-    (sentence,) = timer_faults(project, ("* * * * *", True))
-    assert sentence.startswith("Invalid schedule '* * * * *': expected @every 5m")
-
-
-def test_functions_to_which_nothing_waits_need_no_timer(project: ProjectCopy) -> None:
-    assert timer_faults(project, web=True) == []
-    assert timer_faults(ProjectCopy.of(project.folder), links="") == []
 
 
 def test_a_keys_file_that_would_be_deployed_is_refused(project: ProjectCopy) -> None:

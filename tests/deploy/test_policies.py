@@ -19,6 +19,8 @@ from tests.deploy.project_copy import ROOT, ProjectCopy
 
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
 HTTP: dict[str, Any] = {
+    "runtime": "python3.10",
+    "handler": "handler.on_http",
     "functionName": "links-http",
     "region": "cn-hangzhou",
     "role": "links-http",
@@ -26,6 +28,8 @@ HTTP: dict[str, Any] = {
     "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}],
 }
 EVENTS: dict[str, Any] = {
+    "runtime": "python3.10",
+    "handler": "handler.on_event",
     "functionName": "links-events",
     "region": "cn-hangzhou",
     "role": "acs:ram::1000000000000001:role/links-events",
@@ -343,7 +347,7 @@ def test_one_caller_role_of_two_functions_may_call_both(tmp_path: Path) -> None:
 
 
 def test_a_custom_runtime_with_an_oss_trigger_has_the_rights_of_both_functions(tmp_path: Path) -> None:
-    both = {**HTTP, "triggers": [*HTTP["triggers"], *EVENTS["triggers"]]}
+    both = {**HTTP, "runtime": "custom.debian10", "triggers": [*HTTP["triggers"], *EVENTS["triggers"]]}
     links = LINKS + NOTICES.replace('["manifest"]', '["manifest", "ops"]')
     one = statements_of(policies_for(tmp_path, links, {"links_traffic": both}), "links-http")
     two = policies_for(tmp_path, links)

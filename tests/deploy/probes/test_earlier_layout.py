@@ -2,77 +2,90 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deploy import s_preview
+from deploy.environments import Rendered
 from deploy.probes import earlier_layout
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from tests.deploy.deployments import deployed, levels
+from tests.deploy.deployments import deployed, install_aliyun, levels
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
-HTTP = {"functionName": "links-http", "handler": "handler.on_http", "role": "acs:ram::1000000000000001:role/links-http"}
-EVENTS = {"functionName": "links-events", "handler": "handler.on_event", "role": "links-events"}
+HTTP = {
+    "functionName": "links-http",
+    "handler": "handler.on_http",
+    "role": "acs:ram::1000000000000001:role/links-http-role",
+}
+EVENTS = {"functionName": "links-events", "handler": "handler.on_event", "role": "links-events-role"}
+CALLER = {"triggerType": "oss", "invocationRole": "acs:ram::${config('AccountID')}:role/links-events-caller"}
 TRAFFIC = {
     "functionName": "links-traffic",
-    "role": "links-http",
+    "role": "links-traffic-role",
     "customRuntimeConfig": {"args": ["-c", "python:handler.gunicorn_conf", "handler.wsgi:app"]},
 }
 OTHER = {"functionName": "shop", "handler": "index.handler", "role": "shop"}
-ROLES = ["links-http", "links-http-dev", "links-events", "links-events-dev", "links-caller", "links-caller-dev", "shop"]
-# Answers the commands from files: a page by its token, and then the first one.
-ALIYUN = """#!/bin/sh
-case "$*" in
-  "fc GET /2023-03-30/functions --region cn-hangzhou --limit=100") /bin/cat {folder}/functions ;;
-  "fc GET /2023-03-30/functions --region cn-hangzhou --limit=100 --nextToken=next") /bin/cat {folder}/more-functions ;;
-  "ram ListRoles --MaxItems 100") /bin/cat {folder}/roles ;;
-  "ram ListRoles --MaxItems 100 --Marker next") /bin/cat {folder}/more-roles ;;
-  *) echo "ERROR: $*" >&2; exit 1 ;;
-esac
-"""
+ROLES = ["links-http-role", "links-events-role", "links-events-caller", "links-traffic-role", "shop"]
+# Of the release before.
+EARLIER_ROLES = ["links-http", "links-http-dev", "links-events", "links-events-dev", "links-caller", "links-caller-dev"]
 
 
-def install_aliyun(folder: Path, functions: list[Mapping[str, object]], roles: list[str]) -> None:
-    """A command that lists them, in two pages each."""
-    pages: dict[str, object] = {
-        "functions": {"functions": functions[:1], "nextToken": "next"},
-        "more-functions": {"functions": functions[1:]},
-        "roles": {"Roles": {"Role": [{"RoleName": name} for name in roles[:1]]}, "IsTruncated": True, "Marker": "next"},
-        "more-roles": {"Roles": {"Role": [{"RoleName": name} for name in roles[1:]]}, "IsTruncated": False},
-    }
-    for name, page in pages.items():
-        (folder / name).write_text(json.dumps(page))
-    (folder / "aliyun").write_text(ALIYUN.format(folder=folder))
-    (folder / "aliyun").chmod(0o755)
+def install(folder: Path, functions: list[Mapping[str, object]], roles: list[str], *, ends: bool = True) -> None:
+    """An aliyun CLI that lists them, in two pages each."""
+    listed = "fc GET /2023-03-30/functions --region cn-hangzhou --limit=100"
+    last = {} if ends else {"nextToken": "next"}
+    named = [{"RoleName": name} for name in roles]
+    install_aliyun(
+        folder,
+        {
+            listed: {"functions": functions[:1], "nextToken": "next"},
+            f"{listed} --nextToken=next": {"functions": functions[1:], **last},
+            "ram ListRoles --MaxItems 100": {"Roles": {"Role": named[:1]}, "IsTruncated": True, "Marker": "next"},
+            "ram ListRoles --MaxItems 100 --Marker next": {"Roles": {"Role": named[1:]}, "IsTruncated": False},
+        },
+    )
 
 
 @pytest.fixture
-def deployment() -> Deployment:
-    return deployed("http://127.0.0.1:9", None, functionName="links-http")
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A deployment whose files name the functions and roles above in prod."""
+
+    def render(config: Path) -> Iterator[Rendered]:
+        traffic = {"links_traffic": TRAFFIC}
+        plain: Mapping[str, Mapping[str, object]] = {
+            "links_http": HTTP,
+            "links_events": {**EVENTS, "triggers": [CALLER]},
+        }
+        yield Rendered(config, "prod", plain if config == ROOT / "s.yaml" else traffic)
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(earlier_layout, "render_environments", render)
+    return deployed("http://127.0.0.1:9", None)
 
 
 def find(deployment: Deployment) -> list[Finding]:
     return list(earlier_layout.functions_and_roles(deployment, ROOT / "s.yaml"))
 
 
-def test_functions_and_roles_of_every_environment_and_runtime_are_known(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    dev = {**HTTP, "functionName": "links-http-dev", "role": "links-http-dev"}
-    install_aliyun(tmp_path, [HTTP, dev, EVENTS, TRAFFIC, OTHER], ROLES)
+def test_functions_and_roles_of_every_environment_and_runtime_are_known(deployment: Deployment, tmp_path: Path) -> None:
+    install(tmp_path, [HTTP, {**deployment.web}, EVENTS, TRAFFIC, OTHER], [*ROLES, "links-http-dev-role"])
     assert levels(iter(find(deployment))) == [("ok", "layout")]
 
 
+def test_roles_of_the_release_before_are_listed(deployment: Deployment, tmp_path: Path) -> None:
+    install(tmp_path, [HTTP], [*ROLES, *EARLIER_ROLES])
+    sentences = [finding.sentence for finding in find(deployment)]
+    assert [sentence.split()[1] for sentence in sentences] == EARLIER_ROLES
+
+
 def test_a_function_and_a_role_that_no_file_names_are_listed_with_what_to_do(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    install_aliyun(tmp_path, [HTTP, OTHER, {**HTTP, "functionName": "presign", "role": "old"}], [*ROLES, "links-old"])
+    install(tmp_path, [HTTP, OTHER, {**HTTP, "functionName": "presign", "role": "old"}], [*ROLES, "links-old"])
     function, role = find(deployment)
     assert function.level == role.level == "warning"
     assert function.sentence.startswith(
@@ -82,40 +95,43 @@ def test_a_function_and_a_role_that_no_file_names_are_listed_with_what_to_do(
     assert role.sentence.startswith("Role links-old is not named in any s.yaml")
 
 
+def test_another_application_in_the_account_is_left_alone(deployment: Deployment, tmp_path: Path) -> None:
+    other = {**HTTP, "functionName": "links-x1-http", "role": "acs:ram::1000000000000001:role/links-x1-http-role"}
+    install(tmp_path, [HTTP, other], [*ROLES, "links-x1-http-role", "links-x1-http-caller"])
+    assert levels(iter(find(deployment))) == [("ok", "layout")]
+
+
 def test_a_function_with_the_role_or_the_start_command_of_an_earlier_version_is_listed(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
     started = {"args": ["-c", "python:handler.server", "--threads", "20", "handler.wsgi:app"]}
-    install_aliyun(tmp_path, [{**EVENTS, "role": "links-http"}, {**TRAFFIC, "customRuntimeConfig": started}], ROLES)
+    install(tmp_path, [{**EVENTS, "role": "links-http-role"}, {**TRAFFIC, "customRuntimeConfig": started}], ROLES)
     role, command = find(deployment)
-    assert role.sentence == "Function links-events has the role links-http, not links-events: run s deploy."
+    assert role.sentence == "Function links-events has the role links-http-role, not links-events-role: run s deploy."
     assert "python:handler.server, which moved: write python:handler.gunicorn_conf" in command.sentence
 
 
-def test_without_the_aliyun_command_or_its_permissions_the_doctor_says_what_it_needs(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (missing,) = find(deployment)
-    assert missing.level == "unknown"
-    assert "install the aliyun CLI" in missing.sentence
-    (tmp_path / "aliyun").write_text("#!/bin/sh\necho AccessDenied >&2\nexit 1\n")
-    (tmp_path / "aliyun").chmod(0o755)
+def test_without_its_permissions_the_doctor_says_what_it_needs(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {})
     (refused,) = find(deployment)
     assert refused.level == "unknown"
-    assert "aliyun fc GET /2023-03-30/functions failed: allow fc:ListFunctions" in refused.sentence
+    assert (
+        "aliyun fc GET /2023-03-30/functions --region cn-hangzhou --limit=100 failed (NoPermission)" in refused.sentence
+    )
+    assert refused.sentence.endswith("allow fc:ListFunctions.")
 
 
-def test_functions_of_environments_in_another_file_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    project = ProjectCopy.of(tmp_path / "project")
-    (project.folder / "env.yaml").rename(project.folder / "envs.yaml")
-    config = project.folder / "s.yaml"
-    config.write_text(config.read_text("utf-8").replace("env: ./env.yaml", "env: ./envs.yaml"), "utf-8")
-    deployment = replace(deployed("http://127.0.0.1:9", None, functionName="links-http"), root=project.folder)
-    install_aliyun(tmp_path, [HTTP, {**HTTP, "functionName": "links-http-dev", "role": "links-http-dev"}], ROLES)
-    assert levels(earlier_layout.functions_and_roles(deployment, config)) == [("ok", "layout")]
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+def test_names_are_those_that_s_renders_in_each_environment(tmp_path: Path) -> None:
+    project = ProjectCopy.of(tmp_path)
+    deployment = replace(deployed("http://127.0.0.1:9", None, functionName="links-test", role=""), root=project.folder)
+    names = earlier_layout.names(deployment, project.config)
+    functions = ("links-http", "links-events", "links-http-dev", "links-events-dev")
+    assert names.functions == {"links-test": "", **{name: f"{name}-role" for name in functions}}
+    callers = {"links-events-caller", "links-events-dev-caller"}
+    assert {name for name in names.roles if name.startswith("links-")} == {
+        f"{name}-role" for name in functions
+    } | callers
 
 
 def test_where_a_file_cannot_be_read_nothing_is_said_to_be_left_over(
@@ -124,8 +140,8 @@ def test_where_a_file_cannot_be_read_nothing_is_said_to_be_left_over(
     monkeypatch.setenv("PATH", str(tmp_path))
     project = ProjectCopy.of(tmp_path / "project")
     (project.folder / "env.yaml").write_text("environments: [", "utf-8")
-    deployment = replace(deployed("http://127.0.0.1:9", None, functionName="links-http"), root=project.folder)
-    install_aliyun(tmp_path, [HTTP, {**HTTP, "functionName": "other"}], ROLES)
+    deployment = replace(deployed("http://127.0.0.1:9", None), root=project.folder)
+    install(tmp_path, [HTTP, {**HTTP, "functionName": "other"}], ROLES)
     (finding,) = earlier_layout.functions_and_roles(deployment, project.folder / "s.yaml")
     assert finding.level == "unknown"
     assert "env.yaml is not valid YAML" in finding.sentence
@@ -134,10 +150,8 @@ def test_where_a_file_cannot_be_read_nothing_is_said_to_be_left_over(
 def test_a_list_that_never_ends_is_given_up(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(earlier_layout, "MAX_PAGES", 3)
-    install_aliyun(tmp_path, [HTTP, HTTP], ROLES)
-    (tmp_path / "more-functions").write_text(json.dumps({"functions": [HTTP], "nextToken": "next"}))
+    install(tmp_path, [HTTP, HTTP], ROLES, ends=False)
     assert levels(iter(find(deployment))) == [("ok", "layout")]
 
 

@@ -150,7 +150,7 @@ def test_a_rule_that_archives_what_is_read_is_a_warning(storage_class: str, depl
 
 
 def test_marks_and_leases_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
-    advice = "run the script of python -m deploy.policies --commands."
+    advice = "run the script of make policies FORMAT=commands."
     nothing = [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}" for name in ("done/", "lease/")
     ]

@@ -12,7 +12,7 @@ from deploy.probes import service
 from deploy.probes.deployment import CANARY
 from deploy.probes.findings import fault
 from local.stack import Stack
-from tests.deploy.deployments import XML, ServerResponse, deployed, deployed_here, faults, levels, serving
+from tests.deploy.deployments import EVENTS, XML, ServerResponse, deployed, deployed_here, faults, levels, serving
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
 
@@ -56,8 +56,8 @@ def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> No
 OSS = {
     "AccessDenied": (
         403,
-        "the function's role may not read oss://examplebucket/exampledir/: run the script of python -m deploy.policies "
-        "--commands.",
+        "the function's role may not read oss://examplebucket/exampledir/: run the script of make "
+        "policies FORMAT=commands.",
     ),
     "PublicEndpointForbidden": (400, "bind a domain to the bucket"),
     "SignatureDoesNotMatch": (403, "refused the link (403 SignatureDoesNotMatch): see docs/explain.md."),
@@ -167,11 +167,11 @@ def test_the_event_function_is_invoked_without_links_to_create(
     (tmp_path / "s").chmod(0o755)
     monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
     good = deployed("http://127.0.0.1:9", None)
-    deployment = replace(good, links=good.links._replace(oss_endpoint=None), events=("links_events", {}))
-    assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod")) == [(level, "notices")]
+    deployment = replace(good, links=good.links._replace(oss_endpoint=None), functions={"links_events": EVENTS})
+    assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [(level, "notices")]
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
-    assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod"]
+    assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod", "-a", "ci"]
 
 
 def test_a_finding_shows_no_secret() -> None:

@@ -1,0 +1,69 @@
+"""Whether `s` finds the key with which it deploys.
+
+Serverless Devs 3.1.10 takes the key from a variable whose name is exactly the alias and ends with `SUFFIX`, else from
+access.yaml in its home, where `s config add` writes it. It takes the three variables of `MEMBERS` instead of any alias.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from ..checks.functions import mapping
+from .findings import Finding, fault, ok, unknown, warning
+
+SUFFIX = "_serverless_devs_key"
+MEMBERS = ("AccountID", "AccessKeyID", "AccessKeySecret")
+
+
+def key(alias: object, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """`alias` is access in s.yaml, or what `s deploy -a` gets."""
+    name = str(alias or "")
+    if name in ("", "undefined"):
+        yield fault("access", f"access must be the name of a key (got {name or 'nothing'}): set it in s.yaml.")
+        return
+    if all(environ.get(member) for member in MEMBERS):
+        yield warning(
+            "access",
+            f"s uses {', '.join(MEMBERS)} of the environment instead of {name}: unset them if this is not what you "
+            "want.",
+        )
+        return
+    if name.endswith(SUFFIX) and name in environ:
+        yield _complete(name, _read_json(environ[name]), f"it must hold the JSON of {', '.join(MEMBERS)}")
+        return
+    # s looks for its home in the same way.
+    file = Path(environ.get("serverless_devs_config_home") or environ.get("HOME") or Path.home(), ".s", "access.yaml")
+    try:
+        keys = mapping(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        keys = {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        yield unknown("access", f"{file} cannot be read: make it readable, or run s config add -a {name}.")
+        return
+    if name in keys:
+        yield _complete(name, keys[name], f"run s config add -a {name} -f")
+        return
+    variable = name if name.endswith(SUFFIX) else name + SUFFIX
+    yield fault(
+        "access",
+        f"Key {name} not found, so s cannot deploy: run s config add -a {name}, or in CI set the variable {variable} "
+        f"and pass its name, s deploy -a {variable}.",
+    )
+
+
+def _complete(name: str, members: object, advice: str) -> Finding:
+    missing = [member for member in MEMBERS if not mapping(members).get(member)]
+    if missing:
+        return fault("access", f"Key {name} does not have {' and '.join(missing)}: {advice}.")
+    return ok("access", f"s deploys with the key {name}.")
+
+
+def _read_json(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
+
+Sources: the RAM pages "GetRole" and "ListPoliciesForRole" (2015-05-01), the SMQ page "GetQueueAttributes" (2022-01-19),
+and the Simple Log Service pages "GetProject" and "GetLogStore" (2020-12-30).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..checks.functions import mapping
+from ..policies import CALLERS, FUNCTION_COMPUTE
+from . import aliyun
+from .deployment import Deployment
+from .findings import Finding, fault, ok, unknown
+
+SCRIPT = "run the script of make policies FORMAT=commands"
+_QUEUE = re.compile(r"acs:mns:([a-z0-9-]+):.*:/queues/([^/]+)/messages")
+
+
+def role_name(role: object) -> str:
+    """The name in an ARN, or the name itself."""
+    return str(role or "").rpartition("role/")[2]
+
+
+def roles(deployment: Deployment) -> Iterator[Finding]:
+    """Whether each role of a function or a trigger exists, trusts its services, and has its policy.
+
+    This and the other probes raise `aliyun.Unusable`.
+    """
+    services: dict[str, set[str]] = {}
+    for props in deployment.functions.values():
+        services.setdefault(role_name(props.get("role")), set()).add(FUNCTION_COMPUTE)
+        for trigger in props.get("triggers") or []:
+            service = CALLERS.get(trigger.get("triggerType"))
+            if service:
+                services.setdefault(role_name(trigger.get("invocationRole")), set()).add(service)
+    services.pop("", None)  # the check says that it is missing
+    for name, trusted in services.items():
+        yield _role(name, trusted)
+
+
+def _role(name: str, services: set[str]) -> Finding:
+    try:
+        role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
+        attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
+    except aliyun.NotFound:
+        return fault("role", f"Role {name} not found: {SCRIPT}.")
+    except aliyun.Refused as error:
+        return unknown("role", f"{name} was not checked: {error}")
+    missing = sorted(services - _trusted_services(role))
+    if missing:
+        return fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
+    policies = mapping(attached.get("Policies")).get("Policy") or []
+    if not any((policy.get("PolicyName"), policy.get("PolicyType")) == (name, "Custom") for policy in policies):
+        return fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
+    return ok("role", f"{name} trusts {' and '.join(sorted(services))} and has its policy.")
+
+
+def _trusted_services(role: Mapping[str, Any]) -> set[str]:
+    trusted: set[str] = set()
+    try:
+        for statement in json.loads(role["Role"]["AssumeRolePolicyDocument"])["Statement"]:
+            services = statement["Principal"].get("Service", []) if statement["Effect"] == "Allow" else []
+            trusted.update([services] if isinstance(services, str) else services)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    return trusted
+
+
+def queues(deployment: Deployment) -> Iterator[Finding]:
+    """Whether the queues exist to which failed events go."""
+    destinations = (
+        mapping(mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).get("onFailure"))
+        for props in deployment.functions.values()
+    )
+    matches = (_QUEUE.fullmatch(str(destination.get("destination"))) for destination in destinations)
+    for region, name in dict.fromkeys(match.groups() for match in matches if match):
+        try:
+            # The CLI knows the product, but not its operations.
+            command = ("mns-open", "GetQueueAttributes", "--version", "2022-01-19", "--force", "--region", region)
+            aliyun.call(*command, "--QueueName", name, permission="mns:GetQueueAttributes")
+        except aliyun.NotFound:
+            yield fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")
+        except aliyun.Refused as error:
+            yield unknown("queue", f"{name} was not checked: {error}")
+        else:
+            yield ok("queue", f"{name} exists, for failed events.")
+
+
+def logs(deployment: Deployment) -> Iterator[Finding]:
+    """Whether the log project and the logstores of the functions exist."""
+    logstores: dict[tuple[str, str], dict[str, None]] = {}
+    for props in deployment.functions.values():
+        config = mapping(props.get("logConfig"))
+        if config.get("project") and config.get("logstore"):
+            place = (str(config["project"]), str(props.get("region") or deployment.links.region))
+            logstores.setdefault(place, {})[str(config["logstore"])] = None
+    for (project, region), names in logstores.items():
+        try:
+            # Names of projects are unique among all accounts.
+            permission = "log:GetProject, or choose another name if the project belongs to another account"
+            aliyun.call("sls", "GetProject", "--project", project, "--region", region, permission=permission)
+        except aliyun.NotFound:
+            yield fault("log", f"Log project {project} not found in {region}, so logs would be lost: {SCRIPT}.")
+        except aliyun.Refused as error:
+            yield unknown("log", f"{project} was not checked: {error}")
+        else:
+            for name in names:
+                yield _logstore(project, name, region)
+
+
+def _logstore(project: str, name: str, region: str) -> Finding:
+    command = ("sls", "GetLogStore", "--project", project, "--logstore", name, "--region", region)
+    try:
+        aliyun.call(*command, permission="log:GetLogStore")
+    except aliyun.NotFound:
+        return fault("log", f"Logstore {name} not found in {project}, so logs would be lost: {SCRIPT}.")
+    except aliyun.Refused as error:
+        return unknown("log", f"{name} was not checked: {error}")
+    return ok("log", f"{project} has the logstore {name}.")

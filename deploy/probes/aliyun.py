@@ -1,0 +1,61 @@
+"""Runs the aliyun CLI, which shows what OSS's credentials do not: roles, queues, logs and functions."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import DeployError
+
+TIMEOUT = 30  # seconds
+_ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
+# Of RAM, SMQ and Simple Log Service.
+_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist", re.IGNORECASE)
+_INVALID_KEY = re.compile(
+    r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
+)
+
+
+class NotFound(DeployError):
+    """What the command names does not exist."""
+
+
+class Refused(DeployError):
+    """The service answered, but did not allow the command."""
+
+
+class Unusable(DeployError):
+    """The CLI cannot sign in or reach the service, so other commands fail, too."""
+
+
+def is_installed() -> bool:
+    return shutil.which("aliyun") is not None
+
+
+def call(*command: str, permission: str) -> Mapping[str, Any]:
+    """The JSON that a command prints. Raises `NotFound`, `Refused` and `Unusable`, with the command and what to do."""
+    output, document = "", None
+    try:
+        done = subprocess.run(
+            ["aliyun", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False
+        )
+        output = done.stdout + done.stderr
+        document = json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        pass
+    # SMQ can report an error with the status of a success.
+    if isinstance(document, dict) and document.get("Success") is not False:
+        return document
+    match = _ERROR_CODE.search(output)
+    code = match[1] if match else ""
+    failed = f"{shlex.join(['aliyun', *command])} failed{f' ({code})' if code else ''}"
+    if _NOT_FOUND.match(code):
+        raise NotFound(f"{failed}: create it.")
+    if not code or _INVALID_KEY.match(code):
+        raise Unusable(f"{failed}: run aliyun configure, and check the network.")
+    raise Refused(f"{failed}: allow {permission}.")

@@ -1,0 +1,96 @@
+"""Whether the keys document can be read and holds what links.toml needs. Nothing is sent to its sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handler.errors import HandlerError
+from handler.keys import Keys, parse
+from handler.keys.location import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
+from handler.notices.sinks import KINDS, read_sink
+from handler.oss import OssClient
+
+from .deployment import Deployment
+from .findings import Finding, fault, ok, unknown, warning
+
+
+def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
+    """The document, and each sink of a notice that links.toml does not have."""
+    keys = None
+    try:
+        store = _store(deployment)
+        if store is not None:
+            keys = parse(store.read().document or b"")
+            yield from _contents(deployment, keys)
+    except HandlerError as error:
+        yield _unusable(deployment, error)
+    yield from _sinks(deployment, keys)
+
+
+def _store(deployment: Deployment) -> OssKeysStore | None:
+    """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
+    address, credentials = deployment.links.keys, deployment.credentials
+    if address is None or not address.startswith("oss://"):
+        return None
+    location = object_location(address)
+    if credentials is None or deployment.is_unreachable(deployment.endpoint.url(location.bucket, "")):
+        return None
+    return OssKeysStore(location, OssClient(credentials, deployment.endpoint, deployment.session))
+
+
+def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
+    address = deployment.links.keys
+    if error.code == MISSING:
+        return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
+    if error.code == REFUSED:
+        return unknown("keys", f"{error.sentence.partition('. ')[0]}: allow oss:GetObject on it.")
+    if isinstance(error, KeysStoreError):
+        return unknown("keys", error.sentence)
+    return fault("keys", f"{address} is invalid: {error.sentence}")
+
+
+def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
+    links = deployment.links
+    yield ok(
+        "keys",
+        f"{links.keys} is valid (share keys: {len(keys.share)}, API keys: {len(keys.api)}, issuers: {len(keys.jwt)}, "
+        f"sinks: {len(keys.sinks)}).",
+    )
+    if not keys.share and any(mount.max_share for mount in links.mounts):
+        yield warning(
+            "keys",
+            f"{links.keys} has no share key, so shares cannot be made: run {_command(deployment, 'rotate-share')}",
+        )
+    mounts = sorted((mount for mount in links.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
+    if mounts and not keys.api and not keys.jwt:
+        paths = ", ".join(mount.path for mount in mounts)
+        command = _command(deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}")
+        yield warning("keys", f"{links.keys} has no API key and no issuer, so nobody can use {paths}: run {command}")
+
+
+def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
+    links = deployment.links
+    names = sorted(links.keys_sinks)
+    if names and keys is None and links.keys is not None:
+        yield unknown("sinks", f"Not checked, because {links.keys} was not read: {', '.join(names)}.")
+        return
+    for name in names:
+        entry = keys.sinks.get(name) if keys else None
+        if entry is None:
+            command = _command(deployment, f"add-sink {name} --kind webhook --url -")
+            yield fault(
+                "sinks", f"Sink {name} not found in links.toml and the keys document, so notices fail: run {command}"
+            )
+            continue
+        try:
+            read_sink(name, entry, KINDS)
+        except HandlerError as error:
+            yield fault("sinks", error.sentence)
+        else:
+            yield ok("sinks", f"{name} is in the keys document.")
+
+
+def _command(deployment: Deployment, command: str) -> str:
+    """What changes the document: without --keys, it would need all variables of links.toml."""
+    links = deployment.links
+    return f'LINK_REGION={links.region} make keys ARGS="--keys {links.keys} {command}"'

@@ -1,0 +1,202 @@
+"""The triggers of an environment deliver what the notices in links.toml wait for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.checks import links_toml, notices
+from tests.deploy.checks import shipped
+from tests.deploy.project_copy import ROOT
+
+OPS = """
+[[notice]]
+on    = "created"
+mount = "/outbox/"
+give  = "link"
+every = "1h"
+to    = ["ops"]
+"""
+TIMER = """
+[[notice]]
+on    = "timer"
+mount = "/exampledir/"
+to    = ["manifest"]
+"""
+OTHER_MOUNT = """
+[[mount]]
+path   = "/outbox-2/"
+target = "oss://${LINK_BUCKET}/outbox-2/"
+
+[[notice]]
+on    = "created"
+mount = "/outbox-2/"
+to    = ["manifest"]
+"""
+NO_TIMER = (
+    "an enabled timer trigger is missing, so what waits for ops, such as digests and failed notices, is never sent: "
+    "add one with cronExpression '@every 1m'."
+)
+Trigger = dict[str, Any]
+
+
+def oss_trigger(prefix: str, bucket: str = "examplebucket", event: str = "oss:ObjectCreated:*") -> Trigger:
+    return {
+        "triggerName": "uploads",
+        "triggerType": "oss",
+        "sourceArn": f"acs:oss:cn-hangzhou:${{config('AccountID')}}:{bucket}",
+        "triggerConfig": {"events": [event], "filter": {"key": {"prefix": prefix, "suffix": ""}}},
+    }
+
+
+def timer(expression: str, enabled: bool = True) -> Trigger:
+    config = {"cronExpression": expression, "enable": enabled}
+    return {"triggerName": "timer", "triggerType": "timer", "triggerConfig": config}
+
+
+def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
+    """Of an event function with these triggers and more tables in links.toml."""
+    reader = shipped.reader({**shipped.events(), "triggers": triggers}, folder, links)
+    return [sentence for _, sentence in notices.faults({"links_events": reader})]
+
+
+OUTBOX = oss_trigger("outbox/")
+
+
+def test_the_shipped_triggers_deliver_everything(tmp_path: Path) -> None:
+    readers = {name: shipped.reader(props, tmp_path, OPS + TIMER) for name, props in shipped.functions().items()}
+    assert list(notices.faults(readers)) == []
+    assert list(notices.missing_function(readers, "s.yaml")) == []
+
+
+@pytest.mark.parametrize("trigger", [OUTBOX, oss_trigger("outbox/reports/"), oss_trigger("")])
+def test_a_created_notice_whose_mount_is_watched_is_fine(trigger: Trigger, tmp_path: Path) -> None:
+    assert faults(tmp_path, "", trigger) == []
+
+
+@pytest.mark.parametrize("kind", ["eventbridge", "mns_topic"])
+def test_other_triggers_may_deliver_the_events_of_a_bucket(kind: str, tmp_path: Path) -> None:
+    assert faults(tmp_path, "", {"triggerName": "a", "triggerType": kind, "triggerConfig": {}}) == []
+
+
+@pytest.mark.parametrize(
+    "triggers",
+    [
+        (),
+        (timer("@every 1m"),),
+        (oss_trigger("inbox/"),),
+        (oss_trigger("outbox/", "otherbucket"),),
+        (oss_trigger("outbox/", event="oss:ObjectRemoved:DeleteObject"),),
+    ],
+)
+def test_a_created_notice_that_no_trigger_watches_is_a_fault(triggers: tuple[Trigger, ...], tmp_path: Path) -> None:
+    assert faults(tmp_path, "", *triggers) == [
+        "an oss trigger is missing, so the created notice of /outbox/ in links.toml is never sent: add one that "
+        "watches oss://examplebucket/outbox/."
+    ]
+
+
+def test_triggers_of_two_event_functions_count_together(tmp_path: Path) -> None:
+    functions = {
+        "one": {**shipped.events(), "triggers": [OUTBOX, timer("@every 1m")]},
+        "two": {**shipped.custom(), "triggers": [oss_trigger("outbox-2/")]},
+    }
+    links = OTHER_MOUNT + OPS
+    readers = {name: shipped.reader(props, tmp_path, links) for name, props in functions.items()}
+    assert list(notices.faults(readers)) == []
+    assert [name for name, _ in notices.faults({"one": readers["one"]})] == ["one"]
+
+
+@pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
+def test_a_timer_notice_or_a_digest_without_an_enabled_timer_is_a_fault(
+    timers: tuple[Trigger, ...], tmp_path: Path
+) -> None:
+    assert faults(tmp_path, OPS, OUTBOX, *timers) == [NO_TIMER]
+    assert faults(tmp_path, TIMER, OUTBOX, *timers) == [
+        "an enabled timer trigger is missing, so the timer notice of /exampledir/ in links.toml is never sent: add one "
+        "whose payload names the objects."
+    ]
+    assert faults(tmp_path, "", OUTBOX, *timers) == []
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        ["@every 1m"],
+        ["@every 5m"],
+        ["0 * * * * *"],
+        ["* * * * * *"],
+        ["0 0/5 * * * *"],
+        ["CRON_TZ=Asia/Shanghai 0 * * * * *"],
+        ["0 0 9 * * *", "@every 1m"],
+    ],
+)
+def test_a_timer_that_sends_what_waits_is_fine(expressions: list[str], tmp_path: Path) -> None:
+    assert faults(tmp_path, OPS, OUTBOX, *map(timer, expressions)) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["@every 6m", "@every 1h", "0 0/6 * * * *", "0 0 9 * * *", "0 * 9-17 * * *", "0 * * * * MON-FRI", "0 0 0 1 1 *"],
+)
+def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp_path: Path) -> None:
+    assert faults(tmp_path, OPS, OUTBOX, timer(expression), timer("@every 1m", enabled=False)) == [
+        "no timer trigger calls it at least every 5 minutes, so what waits for ops is sent late: set cronExpression to "
+        "'@every 1m'."
+    ]
+    # Nothing waits for a timer notice.
+    assert faults(tmp_path, TIMER, OUTBOX, timer(expression)) == []
+
+
+def test_notices_need_a_function_that_takes_events() -> None:
+    functions = shipped.functions()
+    del functions["links_events"]
+    readers = {name: shipped.reader(props) for name, props in functions.items()}
+    assert list(notices.faults(readers)) == []
+    assert set(notices.missing_function(readers, "s.yaml")) == {
+        "s.yaml has no function that takes events, but links.toml has a [[notice]]: add a function with "
+        "handler.on_event, or remove the notice."
+    }
+
+
+def test_a_sink_that_only_the_keys_document_can_hold_is_a_warning(tmp_path: Path) -> None:
+    assert list(notices.warnings(shipped.reader(shipped.events()))) == []
+    assert list(notices.warnings(shipped.reader(shipped.events(), tmp_path, OPS))) == [
+        "links.toml: a notice goes to ops, which is not a [[sink]] there: the keys document may hold it; the doctor "
+        "decides."
+    ]
+
+
+def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
+    props = {**shipped.events(), "triggers": [trigger]}
+    return list(links_toml.faults(shipped.reader(props, folder, OTHER_MOUNT)))
+
+
+@pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
+def test_an_oss_trigger_may_watch_the_target_of_a_mount_with_a_created_notice(prefix: str, tmp_path: Path) -> None:
+    assert trigger_faults(tmp_path, oss_trigger(prefix)) == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "bucket"),
+    [("outbox-2", "examplebucket"), ("", "examplebucket"), ("inbox/outbox-2/", "examplebucket"), ("outbox/", "other")],
+)
+def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, bucket: str, tmp_path: Path) -> None:
+    sentence = trigger_faults(tmp_path, oss_trigger(prefix, bucket))[0]
+    assert sentence.startswith(
+        f"trigger uploads: it watches oss://{bucket}/{prefix}, but its prefix must be in the target of a mount"
+    )
+    assert "oss://examplebucket/outbox-2/" in sentence
+
+
+def test_authenticated_mounts_and_shares_need_a_keys_document(tmp_path: Path) -> None:
+    content = (ROOT / "links.toml").read_text(encoding="utf-8")
+    (tmp_path / "links.toml").write_text(content.replace("keys  = ", "# keys = "), encoding="utf-8")
+    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.web()))) == [
+        "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/inbox/, /outbox/): set it to "
+        "oss://bucket/.links/keys.json."
+    ]
+    # It is about requests.
+    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.events()))) == []

@@ -1,0 +1,73 @@
+"""Names of examples are not deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from deploy.checks import links_toml, placeholders
+from tests.deploy.checks import shipped
+from tests.deploy.checks.shipped import Props
+from tests.deploy.project_copy import ROOT
+
+BUCKET = "{} is {}, a placeholder: write the name of your bucket."
+DOCUMENT = yaml.safe_load((ROOT / "s.yaml").read_text(encoding="utf-8"))
+
+
+def own(bucket: str = "mine", project: str = "my-logs") -> Props:
+    """The event function of someone who has replaced all examples."""
+    props = shipped.events()
+    props["environmentVariables"]["LINK_BUCKET"] = bucket
+    props["logConfig"]["project"] = project
+    for trigger in props["triggers"]:
+        if trigger["triggerType"] == "oss":
+            trigger["sourceArn"] = f"acs:oss:cn-hangzhou:${{config('AccountID')}}:{bucket}"
+            trigger["invocationRole"] = "links-events-caller"
+    props["asyncInvokeConfig"]["destinationConfig"] = {}
+    return props
+
+
+def faults(props: Props, environments: dict[str, object] | None = None, document: object = DOCUMENT) -> list[str]:
+    return list(placeholders.faults([shipped.reader(props)], document, environments or {}))
+
+
+def test_examples_that_are_not_deployed_are_fine() -> None:
+    assert faults(own()) == []
+    assert faults(own("my-examplebucket", "example-logs-2")) == []
+
+
+def test_each_example_is_one_sentence_that_says_where_it_is_written() -> None:
+    assert faults(own("examplebucket", "example-logs")) == [
+        BUCKET.format("vars.bucket", "examplebucket"),
+        "vars.log_project is example-logs, a placeholder: write the name of your log project.",
+    ]
+
+
+def test_an_example_in_an_overlay_names_the_environment() -> None:
+    environment = {"overlays": {"resources": {"a": {"environmentVariables": {"LINK_BUCKET": "examplebucket-prod"}}}}}
+    assert faults(own("examplebucket-prod"), {"prod": environment}) == [
+        BUCKET.format(
+            "env.yaml: prod: overlays.resources.a.environmentVariables.LINK_BUCKET",
+            "examplebucket-prod",
+        )
+    ]
+
+
+def test_the_account_of_the_documentation_is_an_example() -> None:
+    props = own()
+    props["triggers"][0]["invocationRole"] = "acs:ram::1000000000000001:role/a"
+    document = {"resources": {"links_events": {"props": {"triggers": [props["triggers"][0]]}}}}
+    assert faults(props, document=document) == [
+        "resources.links_events.props.triggers[0].invocationRole contains 1000000000000001, a placeholder: write "
+        "${config('AccountID')}."
+    ]
+
+
+def test_an_example_in_links_toml_names_the_file(tmp_path: Path) -> None:
+    links = 'region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
+    (tmp_path / "links.toml").write_text(links, encoding="utf-8")
+    reader = links_toml.read(tmp_path, own())
+    assert list(placeholders.faults([reader], {}, {})) == [
+        BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
+    ]

@@ -1,0 +1,52 @@
+"""A function, its bucket and what it calls are in one region."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.checks import links_toml, regions
+from handler.config import InvalidConfig
+from tests.deploy.checks import shipped
+
+
+def test_the_shipped_functions_are_in_one_region() -> None:
+    for props in shipped.functions().values():
+        assert [*regions.faults(props), *regions.links_faults(shipped.reader(props))] == []
+
+
+def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
+    props = shipped.events()
+    props["region"] = "cn-shanghai"
+    props["environmentVariables"]["LINK_REGION"] = "cn-beijing"
+    props["asyncInvokeConfig"]["destinationConfig"]["onSuccess"] = {
+        "destination": "acs:fc:cn-beijing:${config('AccountID')}:functions/after"
+    }
+    assert list(regions.faults(props)) == [
+        "environmentVariables.LINK_REGION is cn-beijing, but region is cn-shanghai: they must be equal.",
+        "trigger outbox: sourceArn is in cn-hangzhou, but the function is in cn-shanghai: they must be in one region.",
+        "asyncInvokeConfig.destinationConfig.onFailure is in cn-hangzhou, but the function is in cn-shanghai: they "
+        "must be in one region.",
+        "asyncInvokeConfig.destinationConfig.onSuccess is in cn-beijing, but the function is in cn-shanghai: they "
+        "must be in one region.",
+    ]
+    # Both sentences would have one cause.
+    assert list(regions.links_faults(shipped.reader(props))) == []
+
+
+def test_a_region_that_links_toml_names_itself_is_a_fault(tmp_path: Path) -> None:
+    props = shipped.web()
+    links = 'region = "cn-shanghai"\n[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
+    (tmp_path / "links.toml").write_text(links, encoding="utf-8")
+    assert list(regions.links_faults(links_toml.read(tmp_path, props))) == [
+        "links.toml: region is cn-shanghai, but the function is in cn-hangzhou: write ${LINK_REGION}."
+    ]
+
+
+def test_a_mount_with_an_endpoint_in_another_region_is_refused(tmp_path: Path) -> None:
+    mount = (
+        '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nendpoint = "https://oss-cn-shanghai-internal.aliyuncs.com"'
+    )
+    with pytest.raises(InvalidConfig, match="is in cn-shanghai"):
+        shipped.reader(shipped.web(), tmp_path, mount)

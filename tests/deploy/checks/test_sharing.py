@@ -1,0 +1,77 @@
+"""No two functions share a name or a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deploy.checks import sharing
+from tests.deploy.checks import shipped
+from tests.deploy.checks.shipped import Props
+
+OWN_ROLE = "each function needs its own, with only the rights that it needs."
+
+
+def named(function: str, role: str | None = None, region: str = "cn-hangzhou") -> Props:
+    return {"functionName": function, "role": role or f"{function}-role", "region": region}
+
+
+def across(environments: Mapping[str | None, Props]) -> list[str]:
+    functions = {name: {"links_http": props} for name, props in environments.items()}
+    return list(sharing.across(functions, {"prod", "prod-2"} & {str(name) for name in environments}))
+
+
+def test_the_base_may_be_dev() -> None:
+    dev = named("links-http-dev")
+    assert across({None: dev, "dev": dev, "prod": named("links-http")}) == []
+
+
+def test_two_environments_with_one_function_are_one_fault_with_or_without_the_base() -> None:
+    both: dict[str | None, Props] = {"dev": named("links-http"), "prod": named("links-http")}
+    sentence = "env.yaml: dev and prod deploy the same function, links-http: each needs its own functionName."
+    assert across(both) == across({None: named("links-http"), **both}) == [sentence]
+
+
+def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> None:
+    assert across({"a": named("links", "role-a"), "b": named("links", "role-b", "cn-shanghai")}) == []
+    assert across({"a": named("links"), "b": named("links", region="cn-shanghai")}) == [
+        f"env.yaml: a and b use the same role, links-role: {OWN_ROLE}"
+    ]
+
+
+def test_a_base_that_would_overwrite_production_is_a_fault() -> None:
+    prod = named("links-http")
+    assert across({None: prod, "dev": named("links-http-dev"), "prod": prod}) == [
+        "s.yaml alone deploys links-http, as prod does, which is for production: s deploy without --env, or with a "
+        "misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
+    ]
+    assert across({None: named("nobody"), "dev": named("links-http-dev"), "prod": prod}) == []
+
+
+def test_a_role_of_two_environments_is_a_fault_by_name_or_arn_in_any_case() -> None:
+    dev, prod = named("links-http-dev", "Links"), named("links-http", "acs:ram::1000000000000001:role/links")
+    sentence = f"env.yaml: dev and prod use the same role, Links: {OWN_ROLE}"
+    assert across({"dev": dev, "prod": prod}) == across({None: dev, "dev": dev, "prod": prod}) == [sentence]
+
+
+def test_a_base_with_the_role_of_production_is_a_fault() -> None:
+    assert across({None: named("nobody", "links"), "prod": named("links-http", "links")}) == [
+        f"env.yaml: s.yaml alone and prod use the same role, links: {OWN_ROLE}"
+    ]
+
+
+def test_the_functions_of_one_environment_share_neither_name_nor_role() -> None:
+    assert list(sharing.within(shipped.functions())) == []
+    functions = {"a": named("links", "links"), "b": named("links", "acs:ram::${config('AccountID')}:role/LINKS")}
+    assert list(sharing.within(functions)) == [
+        "functionName links is used more than once: each function needs its own.",
+        f"a and b: role links is used by 2 functions: {OWN_ROLE}",
+    ]
+
+
+def test_what_calls_a_function_has_the_role_of_no_function() -> None:
+    functions = shipped.functions()
+    functions["links_events"]["triggers"][0]["invocationRole"] = "acs:ram::1:role/Links-HTTP-dev-role"
+    assert list(sharing.within(functions)) == [
+        "links_events: trigger outbox: invocationRole Links-HTTP-dev-role is also the role of links_http: what calls "
+        "the function needs its own role."
+    ]

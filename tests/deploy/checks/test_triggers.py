@@ -1,0 +1,100 @@
+"""Triggers fit the handler, and their schedules are ones that Function Compute accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.checks import functions, triggers
+from tests.deploy.checks import shipped
+from tests.deploy.checks.shipped import Props
+
+
+def timer(expression: str) -> dict[str, object]:
+    return {
+        "triggerName": "minute",
+        "triggerType": "timer",
+        "triggerConfig": {"cronExpression": expression, "enable": True},
+    }
+
+
+def faults(props: Props) -> list[str]:
+    return list(triggers.faults(props))
+
+
+def test_the_shipped_triggers_are_fine() -> None:
+    for props in (*shipped.functions().values(), shipped.custom()):
+        assert faults(props) == []
+
+
+def test_the_http_handler_without_an_http_trigger_is_a_fault() -> None:
+    for others in ([], [timer("@every 1m")]):
+        assert faults({**shipped.web(), "triggers": others}) == [
+            "handler is handler.on_http, which requires an http trigger: add one."
+        ]
+
+
+@pytest.mark.parametrize("handler", ["handler.on_event", "handler.on_initialize"])
+def test_another_handler_with_an_http_trigger_is_a_fault(handler: str) -> None:
+    assert faults({**shipped.web(), "handler": handler}) == [
+        f"handler is {handler}, but an http trigger requires handler.on_http: remove the trigger."
+    ]
+
+
+def test_a_custom_runtime_may_have_any_triggers() -> None:
+    assert faults({**shipped.custom(), "triggers": shipped.events()["triggers"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "sentence"),
+    [
+        (
+            "* * * * *",
+            "trigger minute: cronExpression: Invalid schedule '* * * * *': expected @every 5m, or six fields",
+        ),
+        ("@every 5", "trigger minute: cronExpression: Invalid schedule '@every 5': expected"),
+        ("0 61 * * * *", "trigger minute: cronExpression: Invalid minute '61': expected"),
+        ("CRON_TZ=Asia/Shangai 0 0 9 * * *", "trigger minute: cronExpression: Invalid schedule 'CRON_TZ"),
+    ],
+)
+def test_an_invalid_schedule_is_a_fault_of_every_function(expression: str, sentence: str) -> None:
+    for props in (shipped.web(), shipped.custom()):
+        (fault,) = faults({**props, "triggers": [*props["triggers"], timer(expression)]})
+        assert fault.startswith(sentence)
+
+
+EVENTS = shipped.events()["triggers"]
+
+
+@pytest.mark.parametrize(
+    ("props", "takes_events"),
+    [
+        (shipped.events(), True),
+        ({**shipped.events(), "triggers": shipped.web()["triggers"]}, True),
+        (shipped.web(), False),
+        (shipped.custom(), False),
+        ({**shipped.custom(), "triggers": [*shipped.custom()["triggers"], *EVENTS]}, True),
+    ],
+)
+def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_triggers(
+    props: Props, takes_events: bool
+) -> None:
+    assert list(functions.faults({**props, "timeout": 70})) == []
+    sentences = list(functions.faults({**props, "timeout": 69}))
+    assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (
+        ["timeout must be at least 70 for a function that sends notices"] if takes_events else []
+    )
+
+
+def test_a_missing_timeout_is_a_fault() -> None:
+    for props in (shipped.web(), shipped.custom(), shipped.events()):
+        del props["timeout"]
+        (sentence,) = functions.faults(props)
+        assert sentence.startswith("timeout ")
+        assert "3" in sentence
+
+
+def test_a_reserved_concurrency_of_zero_is_not_called_missing() -> None:
+    for props in (shipped.web(), shipped.events()):
+        assert list(functions.faults({**props, "concurrencyConfig": {"reservedConcurrency": 0}})) == [
+            "concurrencyConfig.reservedConcurrency must be at least 1 (got 0): 0 lets no request in."
+        ]

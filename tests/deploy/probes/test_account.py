@@ -1,0 +1,176 @@
+"""The doctor says which roles, queues, log projects and logstores a deployment still needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.probes import account, aliyun
+from deploy.probes.deployment import Deployment
+from deploy.probes.findings import Finding
+from tests.deploy.deployments import EVENTS, HTTP, deployed, install_aliyun
+
+SCRIPT = "run the script of make policies FORMAT=commands."
+ROLES = {
+    "links-http-dev-role": "fc.aliyuncs.com",
+    "links-events-dev-role": "fc.aliyuncs.com",
+    "links-events-dev-caller": "oss.aliyuncs.com",
+}
+QUEUE = (
+    "mns-open GetQueueAttributes --version 2022-01-19 --force --region cn-hangzhou "
+    "--QueueName links-events-dev-failures"
+)
+PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
+LOGSTORE = "sls GetLogStore --project example-logs --logstore {} --region cn-hangzhou"
+
+
+def role(service: str) -> Mapping[str, object]:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": [service]}, "Action": "sts:AssumeRole"}]}
+    return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust)}}
+
+
+def policies(name: str, kind: str = "Custom") -> Mapping[str, object]:
+    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": kind}]}}
+
+
+GOOD: Mapping[str, object] = {
+    **{f"ram GetRole --RoleName {name}": role(service) for name, service in ROLES.items()},
+    **{f"ram ListPoliciesForRole --RoleName {name}": policies(name) for name in ROLES},
+    QUEUE: {"Code": 200, "Success": True, "Data": {"QueueName": "links-events-dev-failures"}},
+    PROJECT: {"projectName": "example-logs", "status": "Normal"},
+    LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs"},
+    LOGSTORE.format("links-events-dev-logs"): {"logstoreName": "links-events-dev-logs"},
+}
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return replace(deployed("http://127.0.0.1:9", None), functions={"links_http": HTTP, "links_events": EVENTS})
+
+
+def examined(deployment: Deployment) -> list[Finding]:
+    return [*account.roles(deployment), *account.queues(deployment), *account.logs(deployment)]
+
+
+def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, GOOD)
+    findings = examined(deployment)
+    assert {finding.level for finding in findings} == {"ok"}
+    assert [finding.sentence for finding in findings] == [
+        "links-http-dev-role trusts fc.aliyuncs.com and has its policy.",
+        "links-events-dev-role trusts fc.aliyuncs.com and has its policy.",
+        "links-events-dev-caller trusts oss.aliyuncs.com and has its policy.",
+        "links-events-dev-failures exists, for failed events.",
+        "example-logs has the logstore links-http-dev-logs.",
+        "example-logs has the logstore links-events-dev-logs.",
+    ]
+
+
+ROLE, CALLER = "ram GetRole --RoleName links-events-dev-role", "ram GetRole --RoleName links-events-dev-caller"
+POLICIES = "ram ListPoliciesForRole --RoleName links-events-dev-role"
+FAULTS: Mapping[str, tuple[str, object, str, str]] = {
+    "role": (ROLE, "EntityNotExist.Role", "role", f"Role links-events-dev-role not found: {SCRIPT}"),
+    "trust": (
+        ROLE,
+        role("ecs.aliyuncs.com"),
+        "role",
+        f"links-events-dev-role does not trust fc.aliyuncs.com: {SCRIPT}",
+    ),
+    "trust of a caller": (
+        CALLER,
+        role("fc.aliyuncs.com"),
+        "role",
+        f"links-events-dev-caller does not trust oss.aliyuncs.com: {SCRIPT}",
+    ),
+    "policy": (
+        POLICIES,
+        {"Policies": {"Policy": []}},
+        "role",
+        "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little: "
+        f"{SCRIPT}",
+    ),
+    "system policy of that name": (
+        POLICIES,
+        policies("links-events-dev-role", "System"),
+        "role",
+        "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little: "
+        f"{SCRIPT}",
+    ),
+    "queue": (
+        QUEUE,
+        "QueueNotExist",
+        "queue",
+        f"Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost: {SCRIPT}",
+    ),
+    "queue, with the status of a success": (
+        QUEUE,
+        {"Code": "QueueNotExist", "Success": False},
+        "queue",
+        f"Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost: {SCRIPT}",
+    ),
+    "logstore": (
+        LOGSTORE.format("links-events-dev-logs"),
+        "LogStoreNotExist",
+        "log",
+        f"Logstore links-events-dev-logs not found in example-logs, so logs would be lost: {SCRIPT}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_missing_is_a_fault_that_says_what_makes_it(name: str, deployment: Deployment, tmp_path: Path) -> None:
+    command, answer, subject, sentence = FAULTS[name]
+    install_aliyun(tmp_path, {**GOOD, command: answer})
+    assert [f for f in examined(deployment) if f.level != "ok"] == [Finding("fault", subject, sentence)]
+
+
+def test_without_its_project_no_logstore_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {**GOOD, PROJECT: "ProjectNotExist"})
+    (finding,) = account.logs(deployment)
+    assert finding.level == "fault"
+    assert finding.sentence.startswith("Log project example-logs not found in cn-hangzhou")
+
+
+@pytest.mark.parametrize(
+    ("command", "permission"),
+    [
+        (ROLE, "ram:GetRole"),
+        (POLICIES, "ram:ListPoliciesForRole"),
+        (QUEUE, "mns:GetQueueAttributes"),
+        (PROJECT, "log:GetProject"),
+        (LOGSTORE.format("links-http-dev-logs"), "log:GetLogStore"),
+    ],
+)
+def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
+    command: str, permission: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    install_aliyun(tmp_path, {**GOOD, command: "NoPermission"})
+    (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
+    assert finding.level == "unknown"
+    assert f"aliyun {command} failed (NoPermission): allow {permission}" in finding.sentence
+
+
+def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {command: {"Role": 1, "Policies": 1} for command in GOOD if command.startswith("ram")})
+    assert "ok" not in {finding.level for finding in account.roles(deployment)}
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidAccessKeyId.NotFound", "SignatureDoesNotMatch", "InvalidSecurityToken.Expired"]
+)
+def test_a_key_that_is_not_accepted_ends_the_probe(code: str, deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, dict.fromkeys(GOOD, code))
+    with pytest.raises(aliyun.Unusable, match=f"GetRole --RoleName links-http-dev-role failed .{code}.: run "):
+        examined(deployment)
+
+
+def test_a_command_that_does_not_say_why_it_failed_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "aliyun").write_text("#!/bin/sh\necho 'ERROR: default is not configured' >&2\nexit 1\n")
+    (tmp_path / "aliyun").chmod(0o755)
+    with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
+        examined(deployment)
