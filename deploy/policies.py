@@ -21,6 +21,7 @@ from local.fc import s_yaml
 from . import account_script, statements
 from .checks import links_toml
 from .checks.functions import is_web, mapping, takes_events
+from .checks.names import role_name
 from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
 from .statements import Document, Statement
@@ -45,7 +46,7 @@ def policies(root: Path, rendered: Sequence[Rendered], environment: str | None =
     selected = [props for name, props in everything if environment in (None, name)]
     prefix = _common_prefix([str(props["functionName"]) for _, props in everything])
     roles = _roles(root, [props for _, props in everything])
-    wanted = {name for props in selected for name in (_role_name(props.get("role")), *_caller_roles(props))}
+    wanted = {name for props in selected for name in (role_name(props.get("role")), *caller_roles(props))}
     outbox: list[Statement] = []
     rules: dict[str, list[Document]] = {}
     for props in selected:
@@ -58,7 +59,7 @@ def policies(root: Path, rendered: Sequence[Rendered], environment: str | None =
         "roles": {name: role for name, role in roles.items() if name in wanted},
         "deployer": statements.document(_deployer([props for _, props in everything], sorted(roles))),
         **({"operator": statements.document(outbox)} if outbox else {}),
-        "queues": _unique({"name": name, "region": props["region"]} for props in selected for name in _queues(props)),
+        "queues": _unique({"name": name, "region": props["region"]} for props in selected for name in queues(props)),
         "logs": _unique(
             {"project": log["project"], "logstore": log["logstore"], "region": props["region"]}
             for props in selected
@@ -92,12 +93,14 @@ def _roles(root: Path, functions: Sequence[Props]) -> dict[str, Document]:
     roles: dict[str, Document] = {}
     callers: dict[str, dict[str, list[Statement]]] = {}
     for props in functions:
-        name = _role_name(props.get("role"))
+        name = role_name(props.get("role"))
+        if not name:
+            raise DeployError("role is missing in s.yaml: each function needs one.")
         if name in roles:
             raise DeployError(f"role {name} is used by two functions: give each its own, with only what it needs.")
         policy = statements.document(function_statements(props, links_toml.read_or_fail(root, props)))
         roles[name] = {"trust": statements.trust_policy([FUNCTION_COMPUTE]), "policy": policy}
-        for caller, service in _caller_roles(props).items():
+        for caller, service in caller_roles(props).items():
             call = statements.caller_statement(props["functionName"], props["region"])
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
@@ -111,10 +114,10 @@ def _roles(root: Path, functions: Sequence[Props]) -> dict[str, Document]:
     return roles
 
 
-def _caller_roles(props: Props) -> dict[str, str]:
+def caller_roles(props: Props) -> dict[str, str]:
     """The roles of its triggers, each with the service that assumes it."""
     return {
-        _role_name(trigger["invocationRole"]): CALLERS[trigger["triggerType"]]
+        role_name(trigger["invocationRole"]): CALLERS[trigger["triggerType"]]
         for trigger in props.get("triggers") or []
         if trigger["triggerType"] in CALLERS and trigger.get("invocationRole")
     }
@@ -153,7 +156,8 @@ def _destinations(props: Props) -> list[str]:
     return [str(arn) for arn in arns if arn]
 
 
-def _queues(props: Props) -> list[str]:
+def queues(props: Props) -> list[str]:
+    """The names of the queues in the function's region to which results of events go."""
     return [name for name in map(statements.queue_name, _destinations(props)) if name]
 
 
@@ -182,14 +186,6 @@ def _add_rules(bucket: str, rules: list[Document], more: Iterable[Document]) -> 
                     "it with different state prefixes or mounts: use a bucket for each environment."
                 )
             rules.append(rule)
-
-
-def _role_name(value: object) -> str:
-    """The name of a role, given by name or by ARN."""
-    name = str(value or "").rpartition("role/")[2]
-    if not name:
-        raise DeployError("role is missing in s.yaml: each function needs one.")
-    return name
 
 
 def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

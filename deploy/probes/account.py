@@ -7,23 +7,18 @@ and the Simple Log Service pages "GetProject" and "GetLogStore" (2020-12-30).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..checks.functions import mapping
-from ..policies import CALLERS, FUNCTION_COMPUTE
+from ..checks.names import role_name
+from ..policies import FUNCTION_COMPUTE, caller_roles
+from ..policies import queues as queues_for
 from . import aliyun
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown
 
 SCRIPT = "run the script of make policies FORMAT=commands"
-_QUEUE = re.compile(r"acs:mns:([a-z0-9-]+):.*:/queues/([^/]+)/messages")
-
-
-def role_name(role: object) -> str:
-    """The name in an ARN, or the name itself."""
-    return str(role or "").rpartition("role/")[2]
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
@@ -34,10 +29,8 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     services: dict[str, set[str]] = {}
     for props in deployment.functions.values():
         services.setdefault(role_name(props.get("role")), set()).add(FUNCTION_COMPUTE)
-        for trigger in props.get("triggers") or []:
-            service = CALLERS.get(trigger.get("triggerType"))
-            if service:
-                services.setdefault(role_name(trigger.get("invocationRole")), set()).add(service)
+        for caller, service in caller_roles(props).items():
+            services.setdefault(caller, set()).add(service)
     services.pop("", None)  # the check says that it is missing
     for name, trusted in services.items():
         yield _role(name, trusted)
@@ -73,12 +66,8 @@ def _trusted_services(role: Mapping[str, Any]) -> set[str]:
 
 def queues(deployment: Deployment) -> Iterator[Finding]:
     """Whether the queues exist to which failed events go."""
-    destinations = (
-        mapping(mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).get("onFailure"))
-        for props in deployment.functions.values()
-    )
-    matches = (_QUEUE.fullmatch(str(destination.get("destination"))) for destination in destinations)
-    for region, name in dict.fromkeys(match.groups() for match in matches if match):
+    needed = ((str(props.get("region")), name) for props in deployment.functions.values() for name in queues_for(props))
+    for region, name in dict.fromkeys(needed):
         try:
             # The CLI knows the product, but not its operations.
             command = ("mns-open", "GetQueueAttributes", "--version", "2022-01-19", "--force", "--region", region)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..checks.functions import HANDLERS, mapping
+from ..checks.names import role_name
 from ..environments import render_environments
 from ..errors import DeployError
 from . import aliyun
-from .account import role_name
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
 
