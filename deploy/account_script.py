@@ -22,6 +22,7 @@ INDEX = {
 _BEGIN = r"""#!/bin/sh
 # Creates what s deploy needs: roles, policies, queues, logs, lifecycle rules. Run it again after a change.
 : "${DEPLOYER:?name the RAM user that deploys}"
+command -v aliyun >/dev/null || { echo "aliyun was not found: install and configure the aliyun CLI." >&2; exit 1; }
 set -eu
 
 # Runs a command that may fail because what it creates exists already, and for no other reason.
@@ -136,6 +137,9 @@ def _calls(documents: Document) -> Iterator[str]:
     deployer, operator = f"{prefix}-deployer", f"{prefix}-operator"
     yield _call("policy", deployer, compact_json(documents["deployer"]))
     yield f'once aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName {deployer} --UserName "$DEPLOYER"'
+    for environment, policy in documents["deployers"].items():
+        yield f"# Instead of {deployer}, for a role of CI that may deploy {environment} only."
+        yield _call("policy", f"{deployer}-{environment}", compact_json(policy))
     if "operator" in documents:
         yield "# Attach it to those who run make notices."
         yield _call("policy", operator, compact_json(documents["operator"]))

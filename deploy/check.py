@@ -78,7 +78,7 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
     faults = dict.fromkeys(document.faults(source, config.resolve().relative_to(root).as_posix()))
     base = faults.copy()
     functions: dict[str | None, Mapping[str, Props]] = {}
-    readers: list[Reader] = []
+    readers_of: dict[str | None, list[Reader]] = {}
     for name in requested:
         if name is not None:
             require(known, name)
@@ -87,7 +87,7 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
             raise DeployError(f"{config.name} has no function: add a resource with component: fc3@0.1.22 and props.")
         result = _check_environment(config, root, resources)
         functions[name] = result.functions
-        readers += result.readers.values()
+        readers_of[name] = list(result.readers.values())
         sentences = result.faults
         if name is not None:
             sentences = [f"{name}: {s}" for s in sentences if s not in base]
@@ -96,7 +96,8 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
             base |= dict.fromkeys(sentences)
         faults |= dict.fromkeys(sentences)
     production = {name for name, fields in known.items() if fields.get("type") == "production"}
-    faults |= dict.fromkeys(sharing.across(functions, production))
+    faults |= dict.fromkeys((*sharing.across(functions, production), *sharing.state(readers_of, production)))
+    readers = [reader for environment_readers in readers_of.values() for reader in environment_readers]
     if not allow_placeholders:
         faults |= dict.fromkeys(placeholders.faults(readers, source, known))
     warnings = dict.fromkeys(sentence for reader in readers for sentence in notices.warnings(reader))
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in (*result.faults, *(f"warning: {sentence}" for sentence in result.warnings)):
         print(sentence)
     if not result.faults:
-        print(f"{options.config.name} can be deployed.")
+        print(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
     return 1 if result.faults else 0
 
 

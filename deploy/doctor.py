@@ -21,7 +21,7 @@ from .errors import DeployError
 from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
 from .probes.deployment import Deployment, open_deployment
-from .probes.findings import Finding, fault, unknown
+from .probes.findings import Finding, fault, unknown, warning
 
 NOT_CHECKED = (
     "Roles and their policies, the failure queue, the log project, its logstores and what an earlier version left "
@@ -49,6 +49,9 @@ def findings(options: Options) -> Iterator[Finding]:
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
+    local = os.environ.get("LINK_OSS_ENDPOINT")
+    if local:
+        yield warning("oss", f"LINK_OSS_ENDPOINT is {local}, so this is about the OSS on your machine: unset it.")
     seen: set[Finding] = set()
     for finding in chain(
         access.key(alias, os.environ), _before(deployment, options), _after(deployment, options) if options.url else ()

@@ -64,10 +64,12 @@ def read_environments(config: Path) -> dict[str, dict[str, Any]]:
 
 def require(environments: Mapping[str, object], name: str) -> None:
     """Raises `DeployError` for an environment that does not exist."""
+    if not environments:
+        raise DeployError(f"Environment {name!r} not found: this project has no environments, so leave it out.")
     if name not in environments:
         raise DeployError(
             f"Environment {name!r} not found in env.yaml, and s would deploy without it: "
-            f"choose one of {', '.join(environments) or 'none'}."
+            f"choose one of {', '.join(environments)}."
         )
 
 

@@ -19,10 +19,10 @@ from handler.config import Config
 from local.fc import s_yaml
 
 from . import account_script, statements
-from .checks import links_toml
+from .checks import links_toml, placeholders
 from .checks.functions import is_web, mapping, takes_events
 from .checks.names import role_name
-from .environments import Rendered, read_environments, render_environments, require
+from .environments import Rendered, load_yaml, read_environments, render_environments, require
 from .errors import DeployError
 from .statements import Document, Statement
 
@@ -36,17 +36,18 @@ Props = Mapping[str, Any]
 def policies(root: Path, rendered: Sequence[Rendered], environment: str | None = None) -> Document:
     """What must exist for the functions of one environment, or of all that are rendered.
 
-    `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "queues": [{"name", "region"}],
-    "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]}}`. The prefix is what the names of the
-    functions begin with. The deployer's policy is over all that is rendered. Where notices wait in the state prefix,
-    `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read,
-    if two functions contradict each other, or if RAM cannot express a key.
+    `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
+    "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]}}`. The
+    prefix is what the names of the functions begin with. The deployer's policy covers all that is rendered, those in
+    `deployers` one environment each. Where notices wait in the state prefix, `operator` is the policy that
+    `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read, if two functions contradict
+    each other, or if RAM cannot express a key.
     """
     everything = list(_functions(rendered))
     selected = [props for name, props in everything if environment in (None, name)]
     prefix = _common_prefix([str(props["functionName"]) for _, props in everything])
     roles = _roles(root, [props for _, props in everything])
-    wanted = {name for props in selected for name in (role_name(props.get("role")), *caller_roles(props))}
+    wanted = _roles_of(selected)
     outbox: list[Statement] = []
     rules: dict[str, list[Document]] = {}
     for props in selected:
@@ -58,14 +59,14 @@ def policies(root: Path, rendered: Sequence[Rendered], environment: str | None =
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
         "deployer": statements.document(_deployer([props for _, props in everything], sorted(roles))),
+        "deployers": {
+            name: statements.document(_deployer(functions, sorted(_roles_of(functions))))
+            for name, functions in _by_environment(everything).items()
+            if environment in (None, name)
+        },
         **({"operator": statements.document(outbox)} if outbox else {}),
         "queues": _unique({"name": name, "region": props["region"]} for props in selected for name in queues(props)),
-        "logs": _unique(
-            {"project": log["project"], "logstore": log["logstore"], "region": props["region"]}
-            for props in selected
-            for log in [mapping(props.get("logConfig"))]
-            if log
-        ),
+        "logs": _logs(selected),
         "lifecycle": rules,
     }
 
@@ -80,6 +81,18 @@ def _functions(rendered: Sequence[Rendered]) -> Iterator[tuple[str | None, Props
                 raise DeployError(f"functionName {name} is used by {where[name]} and by {place}: give each its own.")
             where[name] = place
             yield file.environment, props
+
+
+def _by_environment(functions: Iterable[tuple[str | None, Props]]) -> dict[str, list[Props]]:
+    environments: dict[str, list[Props]] = {}
+    for name, props in functions:
+        if name is not None:
+            environments.setdefault(name, []).append(props)
+    return environments
+
+
+def _roles_of(functions: Iterable[Props]) -> set[str]:
+    return {name for props in functions for name in (role_name(props.get("role")), *caller_roles(props))}
 
 
 def _common_prefix(names: Sequence[str]) -> str:
@@ -161,6 +174,23 @@ def queues(props: Props) -> list[str]:
     return [name for name in map(statements.queue_name, _destinations(props)) if name]
 
 
+def _logs(functions: Sequence[Props]) -> list[dict[str, Any]]:
+    """The logstores, each in its project. Raises `DeployError` for a project in two regions."""
+    logs = []
+    regions: dict[str, str] = {}
+    for props in functions:
+        log = mapping(props.get("logConfig"))
+        if log:
+            region = regions.setdefault(log["project"], props["region"])
+            if region != props["region"]:
+                raise DeployError(
+                    f"Log project {log['project']} is used in {region} and in {props['region']}: a project is in one "
+                    "region, so name another one in vars.log_project or logConfig."
+                )
+            logs.append({"project": log["project"], "logstore": log["logstore"], "region": region})
+    return _unique(logs)
+
+
 def _deployer(functions: Sequence[Props], roles: Sequence[str]) -> list[Statement]:
     regions = {props["functionName"]: props["region"] for props in functions}
     triggers = [trigger for props in functions for trigger in props.get("triggers") or []]
@@ -196,6 +226,11 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return unique
 
 
+def _examples(root: Path, config: Path, rendered: Sequence[Rendered]) -> Iterator[str]:
+    readers = [links_toml.read(root, p) for file in rendered if file.config == config for p in file.functions.values()]
+    return placeholders.faults(readers, load_yaml(config), read_environments(config))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
@@ -211,9 +246,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rendered = [file for config in options.configs for file in render_environments(config)]
         root = s_yaml.project_folder(options.configs[0])
         documents = policies(root, rendered, options.env)
+        examples = [sentence for config in options.configs for sentence in _examples(root, config, rendered)]
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
+    for sentence in dict.fromkeys(examples):
+        print(f"warning: {sentence}", file=sys.stderr)
     print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
     return 0
 

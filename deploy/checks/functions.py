@@ -17,7 +17,7 @@ MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER, EVENT_HANDLER = "handler.on_http", "handler.on_event"
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
-_LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
+LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
 
 Props = Mapping[str, Any]
 _Value = TypeVar("_Value")
@@ -101,7 +101,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if name.startswith("FC_"):
             yield f"environmentVariables.{name}: names that begin with FC_ are reserved for Function Compute."
-        if name in _LOCAL_VARIABLES:
+        if name in LOCAL_VARIABLES:
             yield f"environmentVariables.{name} is only for a laptop: remove it."
         secret = secret_in_variable(name, str(value))
         if secret:

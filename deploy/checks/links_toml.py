@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.config import Config, InvalidConfig, Location, load
 
 from ..errors import DeployError
-from .functions import Props, is_web
+from .functions import LOCAL_VARIABLES, Props, is_web
+
+# LINK_CONFIG names the file, and the check of regions compares LINK_REGION.
+_OWN_VARIABLES = ("LINK_CONFIG", "LINK_REGION")
 
 
 class Reader(NamedTuple):
-    """A function's properties, and the name and the content of links.toml as that function reads it."""
+    """A function's properties, and the name and the content of links.toml as that function reads it.
+
+    `variables` are those that the file uses.
+    """
 
     props: Props
     file: str
     links: Config
+    variables: frozenset[str]
 
 
 def read(root: Path, props: Props) -> Reader:
     """Raises `InvalidConfig`."""
     environment = {name: str(value) for name, value in (props.get("environmentVariables") or {}).items()}
     name = environment.get("LINK_CONFIG") or "links.toml"
-    return Reader(props, name, load.load(str(root / name), environment))
+    links = load.load(str(root / name), environment)
+    content = (root / name).read_text(encoding="utf-8")
+    return Reader(props, name, links, frozenset(re.findall(r"\$\{([^}]*)\}", content)))
 
 
 def read_or_fail(root: Path, props: Props) -> Config:
@@ -44,7 +55,14 @@ def watched(trigger: Mapping[str, Any]) -> Location:
 
 def faults(reader: Reader) -> Iterator[str]:
     """A sentence for each setting that works on a laptop, but not once deployed."""
-    props, file, links = reader
+    props, file, links, variables = reader
+    for name in props.get("environmentVariables") or {}:
+        if name.startswith("LINK_") and name not in (*variables, *_OWN_VARIABLES, *LOCAL_VARIABLES):
+            near = get_close_matches(name, sorted(variables), 1)
+            yield (
+                f"environmentVariables.{name} has no effect, because {file} does not use it: "
+                f"{f'did you mean {near[0]}?' if near else 'remove it.'}"
+            )
     if links.keys is not None and links.keys.startswith("file:"):
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not links.mounts:

@@ -44,8 +44,8 @@ def warnings(reader: Reader) -> Iterator[str]:
     """A sentence for each sink that only the keys document can hold."""
     for name in sorted(reader.links.keys_sinks):
         yield (
-            f"{reader.file}: a notice goes to {name}, which is not a [[sink]] there: the keys document may hold it; "
-            "the doctor decides."
+            f"{reader.file}: a notice goes to {name}, which is not a [[sink]] there: run make doctor, which reads the "
+            "keys document."
         )
 
 

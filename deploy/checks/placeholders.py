@@ -10,6 +10,8 @@ from .links_toml import Reader
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _PROJECT = "example-logs"
+_DOMAIN = "links.example.com"
+_CERTIFICATE = "12345678"
 _ACCOUNT = "1000000000000001"
 
 
@@ -38,6 +40,11 @@ def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
             yield bucket, "the name of your bucket"
     if mapping(reader.props.get("logConfig")).get("project") == _PROJECT:
         yield _PROJECT, "the name of your log project"
+    domain = mapping(reader.props.get("customDomain"))
+    if domain.get("domainName") == _DOMAIN:
+        yield _DOMAIN, "the name of your domain"
+    if mapping(domain.get("certConfig")).get("certId") == _CERTIFICATE:
+        yield _CERTIFICATE, "the number of your certificate"
     if any(f":{_ACCOUNT}:" in arn for arn in _arns(reader.props)):
         yield _ACCOUNT, "${config('AccountID')}"
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from handler.config import Location
+
 from .functions import Props, repeated
+from .links_toml import Reader
 from .names import role_name
 
 # The functions of each environment; None is s.yaml alone, which s also deploys with a misspelt --env.
@@ -62,6 +65,22 @@ def across(environments: Environments, production: Collection[str]) -> Iterator[
         users_of_role = [props for environment, props in uses if environment in sharing]
         if len(set(map(_identity, users_of_role))) > 1:
             yield f"env.yaml: {_join(sharing)} use the same role, {role_name(users_of_role[0]['role'])}: {_OWN_ROLE}"
+
+
+def state(readers: Mapping[str | None, Iterable[Reader]], production: Collection[str]) -> Iterator[str]:
+    """A sentence for each state prefix that two environments would write to, as `across`."""
+    users: dict[Location, list[str | None]] = {}
+    for environment, environment_readers in readers.items():
+        for reader in environment_readers:
+            if reader.links.state is not None:
+                users.setdefault(reader.links.state, []).append(environment)
+    for location, environments in users.items():
+        sharing = _sharing(environments, production)
+        if sharing:
+            yield (
+                f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
+                "give each its own LINK_BUCKET."
+            )
 
 
 def _sharing(users: Iterable[str | None], production: Collection[str]) -> list[str | None]:

@@ -58,7 +58,7 @@ def key(alias: object, environ: Mapping[str, str]) -> Iterator[Finding]:
 def _complete(name: str, members: object, advice: str) -> Finding:
     missing = [member for member in MEMBERS if not mapping(members).get(member)]
     if missing:
-        return fault("access", f"Key {name} does not have {' and '.join(missing)}: {advice}.")
+        return fault("access", f"Key {name} is incomplete ({', '.join(missing)}): {advice}.")
     return ok("access", f"s deploys with the key {name}.")
 
 

@@ -150,6 +150,12 @@ BROKEN = {
         "diskSize: 512\n      instanceConcurrency: 20",
         "links_http: instanceConcurrency must be 1 (got 20):",
     ),
+    "misspelt variable": (
+        "LINK_BUCKET: ${vars.bucket}",
+        "LINK_BUCKET: ${vars.bucket}\n        LINK_BUCKETS: other",
+        "links_http: environmentVariables.LINK_BUCKETS has no effect, because links.toml does not use it: did you mean "
+        "LINK_BUCKET?",
+    ),
     "no policy": (
         "LINK_REGION: ${this.props.region}",
         "LINK_REGION: ${this.props.region}\n        LINK_CONFIG: other.toml",
@@ -219,7 +225,7 @@ def run(*arguments: str | Path) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
 def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
-    assert run(name, "--allow-placeholders") == (["s.yaml can be deployed."], 0)
+    assert run(name, "--allow-placeholders") == ([f"{name} can be deployed."], 0)
 
 
 def test_a_fresh_clone_names_what_to_change() -> None:
@@ -259,9 +265,9 @@ def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project
     config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
     assert run(config, "--allow-placeholders") == (
         [
-            "warning: links.toml: a notice goes to ops, which is not a [[sink]] there: the keys document may hold it; "
-            "the doctor decides.",
-            "s.yaml can be deployed.",
+            "warning: links.toml: a notice goes to ops, which is not a [[sink]] there: run make doctor, which reads "
+            "the keys document.",
+            f"{config} can be deployed.",
         ],
         0,
     )

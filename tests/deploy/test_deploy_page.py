@@ -148,7 +148,7 @@ def test_the_commands_for_prod_are_those_for_dev() -> None:
 
 
 def test_the_check_accepts_what_the_page_says_to_fill_in(followed: dict[str, list[str]]) -> None:
-    assert followed["1. Configure"][0].splitlines()[-1] == "s.yaml can be deployed."
+    assert followed["1. Configure"][0].splitlines()[-1] == "s.yaml can be deployed to dev."
 
 
 def test_the_script_creates_what_the_page_says_must_exist(laptop: Laptop, followed: dict[str, list[str]]) -> None:

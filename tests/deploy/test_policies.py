@@ -440,6 +440,26 @@ def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_pa
     ]
 
 
+def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    deployers = policies.policies(tmp_path, rendered)["deployers"]
+    for name, suffix in (("dev", ""), ("prod", "-prod")):
+        functions = deployers[name]["Statement"][0]["Resource"]
+        assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
+            f"links-http{suffix}",
+            f"links-events{suffix}",
+        ]
+    assert list(policies.policies(tmp_path, rendered, "dev")["deployers"]) == ["dev"]
+    assert policies_for(tmp_path)["deployers"] == {}
+
+
+def test_a_log_project_in_two_regions_is_an_error(tmp_path: Path) -> None:
+    log = {"project": "my-logs", "logstore": "links"}
+    far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing", "logConfig": log}
+    with pytest.raises(DeployError, match=r"^Log project my-logs is used in cn-hangzhou and in cn-beijing:"):
+        policies_for(tmp_path, functions={"a": {**HTTP, "logConfig": log}, "b": far})
+
+
 def test_two_environments_must_not_have_one_function(tmp_path: Path) -> None:
     dev = environments(tmp_path)[0]
     sentence = r"functionName links-http is used by links_http in s\.yaml \(dev\) and by links_http in s\.yaml \(prod\)"
@@ -504,3 +524,11 @@ def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> No
     ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
     assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+
+
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+def test_placeholders_are_warned_of_beside_the_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert policies.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["prefix"] == "links"
+    assert "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n" in printed.err

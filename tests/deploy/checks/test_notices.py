@@ -164,8 +164,8 @@ def test_notices_need_a_function_that_takes_events() -> None:
 def test_a_sink_that_only_the_keys_document_can_hold_is_a_warning(tmp_path: Path) -> None:
     assert list(notices.warnings(shipped.reader(shipped.events()))) == []
     assert list(notices.warnings(shipped.reader(shipped.events(), tmp_path, OPS))) == [
-        "links.toml: a notice goes to ops, which is not a [[sink]] there: the keys document may hold it; the doctor "
-        "decides."
+        "links.toml: a notice goes to ops, which is not a [[sink]] there: run make doctor, which reads the keys "
+        "document."
     ]
 
 

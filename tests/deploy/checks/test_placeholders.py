@@ -71,3 +71,14 @@ def test_an_example_in_links_toml_names_the_file(tmp_path: Path) -> None:
     assert list(placeholders.faults([reader], {}, {})) == [
         BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
     ]
+
+
+def test_the_example_of_a_domain_is_a_placeholder() -> None:
+    props = own()
+    props["customDomain"] = {"domainName": "links.example.com", "certConfig": {"certId": "12345678"}}
+    document = {"resources": {"links_http": {"props": {"customDomain": props["customDomain"]}}}}
+    where = "resources.links_http.props.customDomain"
+    assert faults(props, document=document) == [
+        f"{where}.domainName is links.example.com, a placeholder: write the name of your domain.",
+        f"{where}.certConfig.certId is 12345678, a placeholder: write the number of your certificate.",
+    ]

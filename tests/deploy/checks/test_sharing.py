@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy.checks import sharing
+from deploy.checks.links_toml import Reader
 from tests.deploy.checks import shipped
 from tests.deploy.checks.shipped import Props
 
@@ -74,4 +75,19 @@ def test_what_calls_a_function_has_the_role_of_no_function() -> None:
     assert list(sharing.within(functions)) == [
         "links_events: trigger outbox: invocationRole Links-HTTP-dev-role is also the role of links_http: what calls "
         "the function needs its own role."
+    ]
+
+
+def with_state(bucket: str) -> list[Reader]:
+    props = shipped.events()
+    props["environmentVariables"]["LINK_BUCKET"] = bucket
+    return [shipped.reader(props)]
+
+
+def test_two_environments_with_one_state_are_a_fault() -> None:
+    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-b")}, {"prod"})) == []
+    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, {"prod"})) == []
+    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-a")}, {"prod"})) == [
+        "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's notices: give "
+        "each its own LINK_BUCKET."
     ]

@@ -59,13 +59,14 @@ def test_a_variable_of_exactly_that_name_is_found(tmp_path: Path) -> None:
 def test_a_variable_without_what_s_needs_is_a_fault(value: str, tmp_path: Path) -> None:
     finding = examined(VARIABLE, tmp_path, **{VARIABLE: value})
     assert finding.level == "fault"
-    assert finding.sentence.startswith(f"Key {VARIABLE} does not have AccountID")
+    assert finding.sentence.startswith(f"Key {VARIABLE} is incomplete (AccountID")
     assert finding.sentence.endswith("it must hold the JSON of AccountID, AccessKeyID, AccessKeySecret.")
+    assert str(finding).endswith(finding.sentence)
 
 
 def test_a_stored_key_without_its_account_is_a_fault(tmp_path: Path) -> None:
     configure(tmp_path, {"default": {"AccessKeyID": "U2FsEXAMPLE", "AccessKeySecret": "U2FsEXAMPLE"}})
-    sentence = "Key default does not have AccountID: run s config add -a default -f."
+    sentence = "Key default is incomplete (AccountID): run s config add -a default -f."
     assert examined("default", tmp_path) == Finding("fault", "access", sentence)
 
 
