@@ -152,9 +152,13 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb oss://b …`, `stat oss://b`, `ls oss://b/…`, `lifecycle --method get|put oss://b [file]`."""
+    """`mb oss://b …`, `stat oss://b`, `ls oss://b/…`, `cp file oss://b/k`, `lifecycle --method get oss://b`, and put."""
     if words[0] == "mb":
         state["buckets"][words[1].removeprefix("oss://")] = options(words[2:])
+        return ""
+    if words[0] == "cp" and len(words) == 3:
+        get(state["buckets"], words[2].removeprefix("oss://").split("/")[0], "NoSuchBucket")
+        put(words[2], Path(words[1]).read_bytes())
         return ""
     if words[0] in ("stat", "ls") and len(words) == 2:
         return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
@@ -169,6 +173,26 @@ def oss(state: State, words: list[str]) -> str:
         sys.exit(1)
     rules = str(state["lifecycle"][bucket]).replace("><", ">\n  <")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{rules}\n\n0.1(s) elapsed\n'
+
+
+def put(url: str, body: bytes) -> None:
+    """Into the local OSS that the environment names."""
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    import requests
+
+    import signer
+
+    bucket, _, key = url.removeprefix("oss://").partition("/")
+    endpoint = signer.Endpoint.path_style(os.environ["LINK_OSS_ENDPOINT"], "cn-hangzhou")
+    link = signer.presign(
+        "PUT",
+        bucket,
+        key,
+        credentials=signer.Credentials.from_environment(os.environ),
+        endpoint=endpoint,
+        expires_in=60,
+    )
+    assert requests.put(link.url, data=body, headers=link.headers, timeout=10).status_code == 200
 
 
 def main(folder: Path, words: list[str]) -> None:

@@ -22,8 +22,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-PROJECT = (*CHECKED, *("handler", "signer", "local", "deploy"), "requirements.txt", "Makefile", "pyproject.toml")
-COMMANDS = ("npm", "make", "aliyun", "sh", "s", "export")
+PROJECT = (
+    *CHECKED,
+    *("handler", "signer", "local", "deploy"),
+    "requirements.txt",
+    "Makefile",
+    "pyproject.toml",
+    "LICENSE",
+)
+COMMANDS = ("npm", "make", "aliyun", "sh", "s", "export", "curl")
 # `config add` asks on a terminal; here it gets the answers. `deploy` shows what would be deployed.
 S = """#!/bin/sh
 echo "s $*" >> '{folder}/s-calls'
@@ -189,8 +196,12 @@ def test_dev_is_what_is_deployed(laptop: Laptop, followed: dict[str, list[str]])
     assert calls == ["s config add", "s deploy --env dev -y"]
 
 
+def test_the_last_command_prints_the_file(followed: dict[str, list[str]]) -> None:
+    assert followed["5. Deploy"][-1].strip() == (ROOT / "LICENSE").read_text(encoding="utf-8").strip()
+
+
 def test_the_doctor_finds_no_fault_and_sees_each_thing(followed: dict[str, list[str]]) -> None:
-    lines = re.findall(r"(?m)^(ok|warning|fault|unknown) +(\S+) ", followed["5. Deploy"][-1])
+    lines = re.findall(r"(?m)^(ok|warning|fault|unknown) +(\S+) ", followed["5. Deploy"][0])
     assert "fault" not in {level for level, _ in lines}
     seen = {subject for level, subject in lines if level == "ok"}
     assert seen >= {

@@ -88,6 +88,6 @@ def test_two_environments_with_one_state_are_a_fault() -> None:
     assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-b")}, {"prod"})) == []
     assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, {"prod"})) == []
     assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-a")}, {"prod"})) == [
-        "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's notices: give "
-        "each its own LINK_BUCKET."
+        "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's "
+        "notices: give each its own LINK_BUCKET."
     ]
