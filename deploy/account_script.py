@@ -63,6 +63,11 @@ _QUEUE = r"""
 # NAME REGION
 queue() {
   once aliyun mns-open CreateQueue --version 2022-01-19 --force --region "$2" --QueueName "$1"
+  # It may report an error with the status of a success.
+  case $output in
+    *AlreadyExist*) ;;
+    *'"Success":'*false*) printf '%s\n' "$output" >&2; return 1 ;;
+  esac
   echo "queue     $1"
 }
 """
@@ -86,35 +91,38 @@ logstore() {
 """
 
 _LIFECYCLE = r"""
-# BUCKET RULES IDS PREFIX: our rules, each in a line, their names as <ID>…</ID>, and what our names begin with.
+# BUCKET REGION RULES IDS PREFIX: our rules, each in a line, their names as <ID>…</ID>, and what our names begin with.
 lifecycle() {
-  if ! rules=$(aliyun oss lifecycle --method get "oss://$1" 2>&1); then
+  if ! rules=$(aliyun oss lifecycle --method get "oss://$1" --region "$2" 2>&1); then
     case $rules in
       *NoSuchLifecycle*) rules= ;;
       *) printf '%s\n' "$rules" >&2; return 1 ;;
     esac
   fi
-  rules=$(printf '%s' "$rules" | tr -d '\n' | sed 's/>[[:space:]]*</></g')
-  unknown=$(printf '%s' "$rules" | grep -o '<ID>[^<]*</ID>' | grep -vxF "$3" || true)
+  rules=$(printf '%s' "$rules" | tr -d '\n' | sed 's/>[[:space:]]*</></g' |
+    awk '{ gsub(/<Rule>/, "\n&"); gsub(/<\/Rule>/, "&\n"); print }' | grep '^<Rule>' || true)
+  unknown=$(printf '%s\n' "$rules" | grep -vF "$4" || true)
   # Earlier releases had one rule for the state, and a mount that was removed had one for its uploads.
-  others=$(printf '%s' "$unknown" | grep -v -e "^<ID>$4-state</ID>" -e "^<ID>$4-uploads" || true)
+  others=$(printf '%s\n' "$unknown" |
+    grep -v -e "<ID>$5-state</ID>" -e "<ID>$5-uploads-.*<AbortMultipartUpload>" | grep . || true)
   if [ -z "$others" ]; then
     file=$(mktemp)
-    printf '<LifecycleConfiguration>%s</LifecycleConfiguration>' "$2" | tr -d '\n' > "$file"
-    aliyun oss lifecycle --method put "oss://$1" "$file" >/dev/null
+    printf '<LifecycleConfiguration>%s</LifecycleConfiguration>' "$3" | tr -d '\n' > "$file"
+    aliyun oss lifecycle --method put "oss://$1" "$file" --region "$2" >/dev/null
     rm -f "$file"
   else
-    missing=$(printf '%s\n' "$2" | while read -r rule; do
+    missing=$(printf '%s\n' "$3" | while read -r rule; do
       case $rules in *"$rule"*) ;; *) echo "$rule" ;; esac
     done)
     if [ -n "$missing" ] || [ "$unknown" != "$others" ]; then
       {
         echo "Bucket $1 has other lifecycle rules than those of this project, so its rules were not changed. It has:"
-        printf '%s\n' "$rules" | grep -o '<Rule>.*</Rule>' | awk '{ gsub(/<\/Rule>/, "&\n"); printf "%s", $0 }'
+        printf '%s\n' "$rules"
         echo "It needs:"
-        printf '%s\n' "$2"
+        printf '%s\n' "$3"
         echo "Write what it needs, and what you keep, into a file between <LifecycleConfiguration> and"
-        echo "</LifecycleConfiguration>. Run aliyun oss lifecycle --method put oss://$1 FILE, and this script again."
+        echo "</LifecycleConfiguration>. Run aliyun oss lifecycle --method put oss://$1 FILE --region $2, and"
+        echo "this script again."
       } >&2
       return 1
     fi
@@ -136,7 +144,8 @@ def _calls(documents: Document) -> Iterator[str]:
         yield _call("role", name, compact_json(role["trust"]), compact_json(role["policy"]))
     deployer, operator = f"{prefix}-deployer", f"{prefix}-operator"
     yield _call("policy", deployer, compact_json(documents["deployer"]))
-    yield f'once aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName {deployer} --UserName "$DEPLOYER"'
+    attach = _call("once", "aliyun", "ram", "AttachPolicyToUser", "--PolicyType", "Custom", "--PolicyName", deployer)
+    yield f'{attach} --UserName "$DEPLOYER"'
     for environment, policy in documents["deployers"].items():
         yield f"# Instead of {deployer}, for a role of CI that may deploy {environment} only."
         yield _call("policy", f"{deployer}-{environment}", compact_json(policy))
@@ -151,7 +160,8 @@ def _calls(documents: Document) -> Iterator[str]:
         yield _call("logstore", log["project"], log["region"], log["logstore"], str(LOG_DAYS), json.dumps(INDEX))
     for bucket, rules in documents["lifecycle"].items():
         names = "\n".join(_element("ID", rule["ID"]) for rule in rules)
-        yield _call("lifecycle", bucket, "\n".join(map(rule_xml, rules)), names, prefix)
+        region = documents["bucket_regions"][bucket]
+        yield _call("lifecycle", bucket, region, "\n".join(map(rule_xml, rules)), names, prefix)
 
 
 def _call(*words: str) -> str:

@@ -13,16 +13,16 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.config import Config
 from local.fc import s_yaml
 
-from . import account_script, statements
-from .checks import links_toml, placeholders
+from . import account_script, check, statements
+from .checks import links_toml
 from .checks.functions import is_web, mapping, takes_events
 from .checks.names import role_name
-from .environments import Rendered, load_yaml, read_environments, render_environments, require
+from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
 from .statements import Document, Statement
 
@@ -33,66 +33,82 @@ CALLERS = {"oss": "oss.aliyuncs.com", "mns_topic": "mns.aliyuncs.com", "eventbri
 Props = Mapping[str, Any]
 
 
-def policies(root: Path, rendered: Sequence[Rendered], environment: str | None = None) -> Document:
+class _Function(NamedTuple):
+    """A function in an environment, and links.toml as it reads it there."""
+
+    environment: str | None
+    props: Props
+    links: Config
+
+
+def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Document:
     """What must exist for the functions of one environment, or of all that are rendered.
 
     `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
-    "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]}}`. The
-    prefix is what the names of the functions begin with. The deployer's policy covers all that is rendered, those in
-    `deployers` one environment each. Where notices wait in the state prefix, `operator` is the policy that
-    `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read, if two functions contradict
-    each other, or if RAM cannot express a key.
+    "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]},
+    "bucket_regions": {bucket: region}}`. The prefix is what the names of the functions begin with. The policy of the
+    deployer covers all that is rendered, those in `deployers` one environment each. Where notices wait in the state,
+    `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read,
+    if two functions contradict each other, or if RAM cannot express a key.
     """
     everything = list(_functions(rendered))
-    selected = [props for name, props in everything if environment in (None, name)]
-    prefix = _common_prefix([str(props["functionName"]) for _, props in everything])
-    roles = _roles(root, [props for _, props in everything])
+    selected = [function for function in everything if environment in (None, function.environment)]
+    prefix = _common_prefix([str(function.props["functionName"]) for function in everything])
+    roles = _roles(everything)
     wanted = _roles_of(selected)
-    outbox: list[Statement] = []
-    rules: dict[str, list[Document]] = {}
-    for props in selected:
-        links = links_toml.read_or_fail(root, props)
-        outbox += [statement for statement in _outbox(props, links) if statement not in outbox]
-        for bucket, bucket_rules in statements.lifecycle(links, prefix).items():
-            _add_rules(bucket, rules.setdefault(bucket, []), bucket_rules)
+    outbox = _unique(statement for function in selected for statement in _outbox(function.props, function.links))
+    # Over all: the script would take rules of another environment for old ones of its own.
+    buckets = _buckets(everything, prefix)
+    used = {bucket for function in selected for bucket in statements.lifecycle(function.links, prefix)}
     return {
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
-        "deployer": statements.document(_deployer([props for _, props in everything], sorted(roles))),
+        "deployer": statements.document(_deployer(everything, sorted(roles))),
         "deployers": {
             name: statements.document(_deployer(functions, sorted(_roles_of(functions))))
-            for name, functions in _by_environment(everything).items()
-            if environment in (None, name)
+            for name, functions in _by_environment(selected).items()
         },
         **({"operator": statements.document(outbox)} if outbox else {}),
-        "queues": _unique({"name": name, "region": props["region"]} for props in selected for name in queues(props)),
+        "queues": _unique(
+            {"name": name, "region": function.props["region"]}
+            for function in selected
+            for name in queues(function.props)
+        ),
         "logs": _logs(selected),
-        "lifecycle": rules,
+        "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
+        "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
     }
 
 
-def _functions(rendered: Sequence[Rendered]) -> Iterator[tuple[str | None, Props]]:
-    """Each function with its environment, by the functions' names. Raises `DeployError` for a name used twice."""
-    where: dict[str, str] = {}
+def _functions(rendered: Sequence[Rendered]) -> Iterator[_Function]:
+    """Raises `DeployError` for a function that is named twice."""
+    where: dict[tuple[str, str], str] = {}
     for file in rendered:
+        root = s_yaml.project_folder(file.config)
         for resource, props in file.functions.items():
-            name, place = str(props["functionName"]), f"{resource} in {file.name}"
-            if name in where:
-                raise DeployError(f"functionName {name} is used by {where[name]} and by {place}: give each its own.")
-            where[name] = place
-            yield file.environment, props
+            identity, place = (str(props["region"]), str(props["functionName"])), f"{resource} in {file.name}"
+            if identity in where:
+                raise DeployError(
+                    f"functionName {identity[1]} is used by {where[identity]} and by {place}: give each its own."
+                )
+            where[identity] = place
+            yield _Function(file.environment, props, links_toml.read_or_fail(root, props))
 
 
-def _by_environment(functions: Iterable[tuple[str | None, Props]]) -> dict[str, list[Props]]:
-    environments: dict[str, list[Props]] = {}
-    for name, props in functions:
-        if name is not None:
-            environments.setdefault(name, []).append(props)
+def _by_environment(functions: Iterable[_Function]) -> dict[str, list[_Function]]:
+    environments: dict[str, list[_Function]] = {}
+    for function in functions:
+        if function.environment is not None:
+            environments.setdefault(function.environment, []).append(function)
     return environments
 
 
-def _roles_of(functions: Iterable[Props]) -> set[str]:
-    return {name for props in functions for name in (role_name(props.get("role")), *caller_roles(props))}
+def _roles_of(functions: Iterable[_Function]) -> set[str]:
+    return {
+        name
+        for function in functions
+        for name in (role_name(function.props.get("role")), *caller_roles(function.props))
+    }
 
 
 def _common_prefix(names: Sequence[str]) -> str:
@@ -101,17 +117,17 @@ def _common_prefix(names: Sequence[str]) -> str:
     return "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)) or names[0]
 
 
-def _roles(root: Path, functions: Sequence[Props]) -> dict[str, Document]:
+def _roles(functions: Sequence[_Function]) -> dict[str, Document]:
     """The roles of the functions and of the services that call them, with trust and policy."""
     roles: dict[str, Document] = {}
     callers: dict[str, dict[str, list[Statement]]] = {}
-    for props in functions:
+    for _, props, links in functions:
         name = role_name(props.get("role"))
         if not name:
             raise DeployError("role is missing in s.yaml: each function needs one.")
         if name in roles:
             raise DeployError(f"role {name} is used by two functions: give each its own, with only what it needs.")
-        policy = statements.document(function_statements(props, links_toml.read_or_fail(root, props)))
+        policy = statements.document(function_statements(props, links))
         roles[name] = {"trust": statements.trust_policy([FUNCTION_COMPUTE]), "policy": policy}
         for caller, service in caller_roles(props).items():
             call = statements.caller_statement(props["functionName"], props["region"])
@@ -174,11 +190,11 @@ def queues(props: Props) -> list[str]:
     return [name for name in map(statements.queue_name, _destinations(props)) if name]
 
 
-def _logs(functions: Sequence[Props]) -> list[dict[str, Any]]:
+def _logs(functions: Sequence[_Function]) -> list[dict[str, Any]]:
     """The logstores, each in its project. Raises `DeployError` for a project in two regions."""
     logs = []
     regions: dict[str, str] = {}
-    for props in functions:
+    for _, props, _ in functions:
         log = mapping(props.get("logConfig"))
         if log:
             region = regions.setdefault(log["project"], props["region"])
@@ -191,12 +207,12 @@ def _logs(functions: Sequence[Props]) -> list[dict[str, Any]]:
     return _unique(logs)
 
 
-def _deployer(functions: Sequence[Props], roles: Sequence[str]) -> list[Statement]:
-    regions = {props["functionName"]: props["region"] for props in functions}
-    triggers = [trigger for props in functions for trigger in props.get("triggers") or []]
+def _deployer(functions: Sequence[_Function], roles: Sequence[str]) -> list[Statement]:
+    names = [(props["functionName"], props["region"]) for _, props, _ in functions]
+    triggers = [trigger for _, props, _ in functions for trigger in props.get("triggers") or []]
     buckets = {str(trigger["sourceArn"]).rpartition(":")[2] for trigger in triggers if trigger["triggerType"] == "oss"}
-    deployer = statements.deployer_statements(regions, roles, sorted(buckets))
-    for props in functions:
+    deployer = statements.deployer_statements(names, roles, sorted(buckets))
+    for _, props, _ in functions:
         domain = mapping(props.get("customDomain"))
         if domain:
             with_certificate = bool(mapping(domain.get("certConfig")).get("certId"))
@@ -206,16 +222,23 @@ def _deployer(functions: Sequence[Props], roles: Sequence[str]) -> list[Statemen
     return _unique(deployer)
 
 
-def _add_rules(bucket: str, rules: list[Document], more: Iterable[Document]) -> None:
-    """Adds lifecycle rules. Raises `DeployError` if a bucket would get two different rules of one name."""
-    for rule in more:
-        if rule not in rules:
-            if rule["ID"] in {other["ID"] for other in rules}:
-                raise DeployError(
-                    f"Bucket {bucket} would get two lifecycle rules named {rule['ID']}, because two environments use "
-                    "it with different state prefixes or mounts: use a bucket for each environment."
-                )
-            rules.append(rule)
+def _buckets(functions: Sequence[_Function], prefix: str) -> dict[str, tuple[str, list[Document]]]:
+    """The region and the lifecycle rules of each bucket. Raises `DeployError` for a bucket of two environments."""
+    buckets: dict[str, tuple[str, list[Document]]] = {}
+    for _, props, links in functions:
+        for bucket, rules in statements.lifecycle(links, prefix).items():
+            region, known = buckets.setdefault(bucket, (props["region"], []))
+            if region != props["region"]:
+                raise DeployError(f"Bucket {bucket} is used in {region} and in {props['region']}: it is in one region.")
+            for rule in rules:
+                if rule not in known and rule["ID"] in {other["ID"] for other in known}:
+                    raise DeployError(
+                        f"Bucket {bucket} would get two lifecycle rules named {rule['ID']}, because two environments "
+                        "use it with different state prefixes or mounts: use a bucket for each environment."
+                    )
+                if rule not in known:
+                    known.append(rule)
+    return buckets
 
 
 def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -224,11 +247,6 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         if value not in unique:
             unique.append(value)
     return unique
-
-
-def _examples(root: Path, config: Path, rendered: Sequence[Rendered]) -> Iterator[str]:
-    readers = [links_toml.read(root, p) for file in rendered if file.config == config for p in file.functions.values()]
-    return placeholders.faults(readers, load_yaml(config), read_environments(config))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,17 +258,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
     options = parser.parse_args(arguments)
     try:
+        examples: dict[str, None] = {}
         for config in options.configs:
             if options.env:
                 require(read_environments(config), options.env)
+            faults = check.check(config, allow_placeholders=True)
+            if faults:
+                raise DeployError(f"{config} has a fault, so its policies would be wrong: {faults[0]}")
+            examples |= dict.fromkeys(check.check(config))
         rendered = [file for config in options.configs for file in render_environments(config)]
-        root = s_yaml.project_folder(options.configs[0])
-        documents = policies(root, rendered, options.env)
-        examples = [sentence for config in options.configs for sentence in _examples(root, config, rendered)]
+        documents = policies(rendered, options.env)
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
-    for sentence in dict.fromkeys(examples):
+    for sentence in examples:
         print(f"warning: {sentence}", file=sys.stderr)
     print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
     return 0

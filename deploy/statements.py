@@ -147,13 +147,13 @@ def queue_name(arn: str) -> str:
 
 
 def deployer_statements(
-    regions: Mapping[str, str], roles: Sequence[str], event_buckets: Sequence[str]
+    names: Sequence[tuple[str, str]], roles: Sequence[str], event_buckets: Sequence[str]
 ) -> list[Statement]:
-    """What deploying needs: `regions` by function name, the functions' roles, the buckets whose events call them.
+    """What deploying needs: `names` and regions of functions, their roles, the buckets whose events call them.
 
     Source: the component fc3, which asks for a temporary bucket for the code, and passes roles in lower case.
     """
-    functions = [arn for name, region in regions.items() for arn in _function_arns(name, region)]
+    functions = [arn for name, region in names for arn in _function_arns(name, region)]
     statements = [
         _allow(["fc:*"], *functions),
         # It belongs to the account, not to a function.

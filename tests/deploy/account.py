@@ -152,7 +152,9 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
 
 
 def oss(state: State, words: list[str]) -> str:
-    """`mb oss://b …`, `stat oss://b`, `ls oss://b/…`, `cp file oss://b/k`, `lifecycle --method get oss://b`, and put."""
+    """`mb`, `stat`, `ls` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
+    if "--region" in words and words[0] != "mb":
+        words = words[: words.index("--region")]
     if words[0] == "mb":
         state["buckets"][words[1].removeprefix("oss://")] = options(words[2:])
         return ""

@@ -137,7 +137,10 @@ def test_rules_of_others_are_kept_where_ours_are_there(account: Account, documen
     assert account.state["lifecycle"]["examplebucket"] == before
 
 
-@pytest.mark.parametrize("rest", [OWN_BEFORE, "<Rule><ID>links-uploads-old</ID></Rule>"])
+@pytest.mark.parametrize(
+    "rest",
+    [OWN_BEFORE, "<Rule><ID>links-uploads-old</ID><AbortMultipartUpload><Days>7</Days></AbortMultipartUpload></Rule>"],
+)
 def test_rules_of_earlier_releases_are_replaced(rest: str, account: Account, documents: Document) -> None:
     with_rules(account, "examplebucket", rest)
     assert run(account, documents).returncode == 0
@@ -151,9 +154,40 @@ def test_a_rule_of_an_earlier_release_beside_those_of_others_must_go(account: Ac
     assert run(account, documents).returncode == 1
 
 
-def test_rules_of_another_application_in_the_bucket_are_those_of_others(account: Account, documents: Document) -> None:
-    with_rules(account, "examplebucket", "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>",
+        "<Rule><ID>links-uploads-notices-done</ID><Prefix>.l/done/</Prefix><Expiration><Days>1</Days></Expiration></Rule>",
+        "<Rule><ID/><Prefix>a/</Prefix></Rule>",
+        "<Rule><Prefix>a/</Prefix></Rule>",
+    ],
+)
+def test_rules_of_another_application_or_without_a_name_are_those_of_others(
+    rule: str, account: Account, documents: Document
+) -> None:
+    with_rules(account, "examplebucket", rule)
     assert run(account, documents).returncode == 1
+    assert rule in account.state["lifecycle"]["examplebucket"]
+
+
+def test_a_queue_that_is_refused_with_the_status_of_a_success_ends_the_script(
+    account: Account, documents: Document
+) -> None:
+    command = account.folder / "aliyun"
+    real = command.read_text(encoding="utf-8")
+    failing = 'case "$*" in *CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;; esac\nexec '
+    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    done = run(account, documents)
+    assert (done.returncode, "AccessDenied" in done.stderr) == (1, True)
+    assert "queue" not in done.stdout
+
+
+def test_lifecycle_rules_are_asked_for_in_the_region_of_the_bucket(account: Account, documents: Document) -> None:
+    documents["bucket_regions"]["other-bucket"] = "cn-beijing"
+    run(account, documents)
+    regions = {call[4]: call[-1] for call in account.calls if call[:2] == ["oss", "lifecycle"] and call[3] == "get"}
+    assert regions == {"oss://examplebucket": "cn-hangzhou", "oss://other-bucket": "cn-beijing"}
 
 
 def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(account: Account, documents: Document) -> None:

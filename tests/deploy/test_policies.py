@@ -123,7 +123,7 @@ KEYS_PROTECTED = {
 
 def policies_for(folder: Path, links: str = LINKS, functions: dict[str, Document] = FUNCTIONS) -> Document:
     (folder / "links.toml").write_text(links, encoding="utf-8")
-    return policies.policies(folder, [Rendered(folder / "s.yaml", None, functions)])
+    return policies.policies([Rendered(folder / "s.yaml", None, functions)])
 
 
 def statements_of(documents: Document, role: str) -> list[Document]:
@@ -421,8 +421,8 @@ def environments(folder: Path, *, bucket: str = "examplebucket-prod") -> list[Re
 
 def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> None:
     rendered = environments(tmp_path)
-    documents = policies.policies(tmp_path, rendered)
-    dev, prod = (policies.policies(tmp_path, rendered, name) for name in ("dev", "prod"))
+    documents = policies.policies(rendered)
+    dev, prod = (policies.policies(rendered, name) for name in ("dev", "prod"))
     assert documents["roles"] == {**dev["roles"], **prod["roles"]}
     assert documents["lifecycle"] == {**dev["lifecycle"], **prod["lifecycle"]}
     assert (dev["logs"], prod["logs"]) == ([], documents["logs"])
@@ -431,8 +431,8 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
 
 def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_path: Path) -> None:
     rendered = environments(tmp_path)
-    everything = policies.policies(tmp_path, rendered)["deployer"]
-    assert policies.policies(tmp_path, rendered, "dev")["deployer"] == everything
+    everything = policies.policies(rendered)["deployer"]
+    assert policies.policies(rendered, "dev")["deployer"] == everything
     functions = everything["Statement"][0]["Resource"]
     assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
         *("links-http", "links-events"),
@@ -442,14 +442,14 @@ def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_pa
 
 def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
     rendered = environments(tmp_path)
-    deployers = policies.policies(tmp_path, rendered)["deployers"]
+    deployers = policies.policies(rendered)["deployers"]
     for name, suffix in (("dev", ""), ("prod", "-prod")):
         functions = deployers[name]["Statement"][0]["Resource"]
         assert [arn.rpartition("/")[2] for arn in functions if not arn.endswith("/*")] == [
             f"links-http{suffix}",
             f"links-events{suffix}",
         ]
-    assert list(policies.policies(tmp_path, rendered, "dev")["deployers"]) == ["dev"]
+    assert list(policies.policies(rendered, "dev")["deployers"]) == ["dev"]
     assert policies_for(tmp_path)["deployers"] == {}
 
 
@@ -464,7 +464,47 @@ def test_two_environments_must_not_have_one_function(tmp_path: Path) -> None:
     dev = environments(tmp_path)[0]
     sentence = r"functionName links-http is used by links_http in s\.yaml \(dev\) and by links_http in s\.yaml \(prod\)"
     with pytest.raises(DeployError, match=sentence):
-        policies.policies(tmp_path, [dev, dev._replace(environment="prod")])
+        policies.policies([dev, dev._replace(environment="prod")])
+
+
+def test_files_of_two_projects_have_the_rights_of_their_own_links_toml(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "links.toml").write_text(LINKS.replace("reports/", "photos/"), encoding="utf-8")
+    photos = {**HTTP, "functionName": "photos", "role": "photos", "environmentVariables": VARIABLES}
+    documents = policies.policies([*rendered, Rendered(other / "s.yaml", None, {"photos": photos})])
+    assert "photos/*" in str(documents["roles"]["photos"])
+    assert "reports/*" not in str(documents["roles"]["photos"])
+
+
+def test_one_function_in_two_regions_has_a_role_in_each(tmp_path: Path) -> None:
+    far = {**HTTP, "role": "links-far", "region": "cn-beijing", "environmentVariables": {**VARIABLES}}
+    far["environmentVariables"] = {"LINK_REGION": "cn-beijing", "LINK_BUCKET": "far-bucket"}
+    (tmp_path / "links.toml").write_text(LINKS.replace("other-bucket", "${LINK_BUCKET}"), encoding="utf-8")
+    documents = policies.policies([Rendered(tmp_path / "s.yaml", None, {"near": HTTP, "far": far})])
+    assert documents["bucket_regions"] == {"examplebucket": "cn-hangzhou", "far-bucket": "cn-beijing"}
+    assert documents["deployer"]["Statement"][0]["Resource"][::2] == [
+        f"acs:fc:{region}:*:functions/links-http" for region in ("cn-hangzhou", "cn-beijing")
+    ]
+
+
+def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
+    far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
+    with pytest.raises(DeployError, match="Bucket examplebucket is used in cn-hangzhou and in cn-beijing"):
+        policies_for(tmp_path, functions={"a": HTTP, "b": far})
+
+
+def test_the_rules_of_one_environment_are_checked_against_those_of_all(tmp_path: Path) -> None:
+    """The script for one environment would take those of another for old ones of its own."""
+    rendered = environments(tmp_path, bucket="examplebucket")
+    (tmp_path / "longer.toml").write_text(LINKS.replace(".links/state", ".links/prod"), encoding="utf-8")
+    prod = {
+        name: {**props, "environmentVariables": {**VARIABLES, "LINK_CONFIG": "longer.toml"}}
+        for name, props in rendered[1].functions.items()
+    }
+    with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
+        policies.policies([rendered[0], rendered[1]._replace(functions=prod)], "dev")
 
 
 def test_two_different_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
@@ -478,7 +518,7 @@ def test_two_different_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
         "environmentVariables": {**VARIABLES, "LINK_CONFIG": "longer.toml"},
     }
     with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
-        policies.policies(tmp_path, [*rendered, Rendered(tmp_path / "s.yaml", "test", {"x": changed})])
+        policies.policies([*rendered, Rendered(tmp_path / "s.yaml", "test", {"x": changed})])
 
 
 @pytest.mark.parametrize(
@@ -524,6 +564,15 @@ def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> No
     ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
     assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+
+
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
+    assert policies.main([str(config)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
 
 
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")

@@ -152,7 +152,7 @@ def test_every_name_with_the_longest_prefix_is_valid(package: Path) -> None:
 def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
     authorities = {action for service in publish["Service"].values() for action in service["Authorities"]}
-    deployer = policies.policies(config.parent, [*render_environments(config)])["deployer"]["Statement"]
+    deployer = policies.policies([*render_environments(config)])["deployer"]["Statement"]
     needed = {action for statement in deployer for action in statement["Action"]}
     assert {action for action in needed if not any(fnmatch(action, known) for known in authorities)} == set()
     assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
