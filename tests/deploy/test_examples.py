@@ -76,8 +76,19 @@ def test_main_goes_to_dev_and_only_a_tag_goes_to_prod_after_tests_and_check() ->
         assert (job["if"], job["environment"], job["env"]) == (condition, name, {"ENVIRONMENT": name})
         assert job["needs"] == ["test", "check"]
         assert job["concurrency"] == {"group": f"deploy-{name}"}
-    assert JOBS["test"] == {"uses": "./.github/workflows/ci.yml"}
-    assert "workflow_call" in yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))[True]
+
+
+def test_the_tests_do_not_read_the_files_that_whoever_deploys_has_changed() -> None:
+    command = step("test", "make test")
+    (marker,) = re.findall(r"-m '([^']+)'", command)
+    assert marker == "not long and not shipped_files"
+    folders = re.findall(r"tests/\w+", command)
+    assert folders == ["tests/signer", "tests/handler"]
+    for folder in folders:
+        for file in (ROOT / folder).rglob("test_*.py"):
+            content = file.read_text(encoding="utf-8")
+            if re.search(r'ROOT / "(?:s\.yaml|links\.toml|env\.yaml|deploy/custom-runtime)', content):
+                assert "pytest.mark.shipped_files" in content, file
 
 
 def test_only_jobs_that_deploy_have_an_identity_and_nobody_has_a_key_that_lasts() -> None:
@@ -91,10 +102,10 @@ def test_only_jobs_that_deploy_have_an_identity_and_nobody_has_a_key_that_lasts(
 def test_actions_are_pinned_to_commits_and_s_and_its_components_to_versions() -> None:
     actions = re.findall(r"uses: (?!\./)(.+)", CONTENT)
     assert [a for a in actions if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", a)] == []
-    assert len(actions) == 7
+    assert len(actions) == 9
     assert re.fullmatch(r"fc3-domain@\d+\.\d+\.\d+", WORKFLOW["env"]["core_load_serverless_devs_component"])
     installs = {step["run"] for step in STEPS if "npm" in step.get("run", "")}
-    assert installs == {"npm install --global --ignore-scripts @serverless-devs/s@3"}
+    assert installs == {"npm install --global --ignore-scripts @serverless-devs/s@3.1.10"}
 
 
 def test_every_make_target_exists_and_no_placeholder_is_allowed() -> None:

@@ -455,7 +455,9 @@ def test_a_role_of_ci_may_deploy_one_environment_only(tmp_path: Path) -> None:
 
 def test_a_log_project_in_two_regions_is_an_error(tmp_path: Path) -> None:
     log = {"project": "my-logs", "logstore": "links"}
-    far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing", "logConfig": log}
+    far: Document = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing", "logConfig": log}
+    (tmp_path / "far.toml").write_text('region = "cn-beijing"\n', encoding="utf-8")
+    far["environmentVariables"] = {"LINK_CONFIG": "far.toml"}
     with pytest.raises(DeployError, match=r"^Log project my-logs is used in cn-hangzhou and in cn-beijing:"):
         policies_for(tmp_path, functions={"a": {**HTTP, "logConfig": log}, "b": far})
 

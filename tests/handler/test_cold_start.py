@@ -106,6 +106,7 @@ def test_a_redirect_loads_a_small_part_of_the_standard_library_and_nothing_else(
     assert foreign - set(sys.stdlib_module_names) <= {"tomli"}
 
 
+@pytest.mark.shipped_files
 @pytest.mark.parametrize("name", REDIRECTS)
 def test_with_the_shipped_configuration_a_redirect_loads_at_most_27_modules_of_ours(name: str) -> None:
     status, modules = loaded(REDIRECTS[name], ROOT / "links.toml")

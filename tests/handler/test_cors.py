@@ -13,6 +13,8 @@ import pytest
 from local.stack import Stack
 from tests.handler.share_fixtures import LINKS, MAKER, ShareService, keys, share_service
 
+pytestmark = pytest.mark.shipped_files
+
 ROOT = Path(__file__).parents[2]
 APP = "https://app.example.com"
 TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'

@@ -15,6 +15,8 @@ from deploy import check, s_preview
 from handler import gunicorn_conf, wsgi
 from tests.handler.custom_runtime import ROOT, command, props
 
+pytestmark = pytest.mark.shipped_files
+
 
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="npm ci in tests/node brings s")
 def test_it_can_be_deployed() -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 # --- valid files --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shipped_files
 def test_the_links_toml_of_the_repository_is_valid() -> None:
     loaded = load(str(ROOT / "links.toml"), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
     mount = loaded.mount("/exampledir/a.txt")

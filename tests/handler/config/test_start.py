@@ -45,6 +45,7 @@ def test_link_config_names_another_file(links_toml: Path) -> None:
     assert startup.config().mount("/exampledir/a") is None
 
 
+@pytest.mark.shipped_files
 def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(startup.DEFAULT) == ROOT / "links.toml"
     monkeypatch.setenv("LINK_CONFIG", "")

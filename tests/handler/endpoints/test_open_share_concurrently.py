@@ -24,6 +24,8 @@ from tests.handler.client import KEYS, NOW, context
 from tests.handler.flaky_oss import DECK, unsteady_oss
 from tests.handler.share_fixtures import FORM, LINKS, MAKER, ShareService, keys, share_service_with_oss, token
 
+pytestmark = pytest.mark.shipped_files
+
 ROOT = Path(__file__).parents[3]
 REQUESTS = 100
 NONCES = [f"nonce-EXAMPLE-{number:08}" for number in range(12)]
