@@ -47,11 +47,13 @@ def _steps(hook: object, folder: str) -> Iterator[tuple[str, str]]:
     fields = mapping(hook)
     if set(fields) - {"run", "path"} or posixpath.normpath(str(fields.get("path", "./"))) != folder:
         return
+    run = str(fields.get("run")).strip()
     try:
-        commands = [shlex.split(command) for command in str(fields.get("run")).split("&&")]
+        commands = [shlex.split(command) for command in run.split("&&")]
     except ValueError:
         return
-    if not all(words[:1] == ["make"] and all(map(_WORD.fullmatch, words[1:])) for words in commands):
+    # After the end of a line, the shell forgets that the check failed.
+    if "\n" in run or not all(words[:1] == ["make"] and all(map(_WORD.fullmatch, words[1:])) for words in commands):
         return
     for words in commands:
         paths = [word.removeprefix("CONFIG=") for word in words if word.startswith("CONFIG=")]

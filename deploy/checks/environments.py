@@ -18,7 +18,7 @@ def faults(
     """A sentence for each fault. `resources` are the names of all in s.yaml, `functions` are this project's of them."""
     kind = environment.get("type")
     if kind not in TYPES:
-        yield f"type must be testing, staging or production (got {kind!r}): s.yaml alone may be one for testing only."
+        yield f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
     overlays = environment.get("overlays") or {}
     overlaid = mapping(overlays).get("resources") or {}
     for field, value in (("overlays", overlays), ("overlays.resources", overlaid)):

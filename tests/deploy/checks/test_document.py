@@ -34,7 +34,7 @@ def hooks(*commands: str, path: str = "./") -> dict[str, object]:
     [
         ("make check", "make build"),
         ("echo", "make check CONFIG=s.yaml", "make build CONFIG=s.yaml"),
-        ("make check && make build",),
+        ("make check && make build\n",),
         ("make check build",),
     ],
 )
@@ -58,6 +58,7 @@ def test_a_deployment_that_checks_before_it_builds_is_fine(commands: tuple[str, 
         ("cd ../other && make check", "make build"),
         ("make check", "true && make build"),
         ("make check '", "make build"),
+        ("make check\nCONFIG=s.yaml", "make build"),
         ("make check",),
         (),
     ],

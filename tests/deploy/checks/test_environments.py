@@ -30,7 +30,7 @@ def test_the_shipped_environments_are_fine() -> None:
 def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
     assert faults(type="staging") == []
     assert faults(type=kind) == [
-        f"type must be testing, staging or production (got {kind!r}): s.yaml alone may be one for testing only."
+        f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
     ]
 
 

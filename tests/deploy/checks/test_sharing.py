@@ -88,6 +88,8 @@ def test_what_calls_a_function_has_the_role_of_no_function_of_another_environmen
     assert across({"dev": dev, "prod": prod}) == [sentence.format("dev and prod")]
     assert across({None: dev, "dev": dev, "prod": prod}) == [sentence.format("dev and prod")]
     assert across({None: dev, "prod": prod}) == [sentence.format("s.yaml alone and prod")]
+    # What calls two environments may have one role.
+    assert across({"dev": {**named("a"), **caller}, "prod": {**named("b"), **caller}}) == []
     # `within` says it of one environment, and s.yaml alone may be dev.
     assert across({None: {**dev, **caller}, "dev": {**dev, **caller}}) == []
 
