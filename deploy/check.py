@@ -33,7 +33,7 @@ from .checks import (
 )
 from .checks import environments as environment_checks
 from .checks import functions as function_checks
-from .checks.functions import Props, functions_in
+from .checks.functions import Props, functions_in, mapping
 from .checks.links_toml import Reader
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
@@ -82,22 +82,35 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
     for name in requested:
         if name is not None:
             require(known, name)
-        resources = functions_in(render(config, name))
+        rendered = render(config, name)
+        resources = {
+            resource: function
+            for resource, function in functions_in(rendered).items()
+            if function_checks.is_own(function["props"], config, root)
+        }
         if not resources:
-            raise DeployError(f"{config.name} has no function: add a resource with component: fc3@0.1.22 and props.")
+            raise DeployError(
+                f"{config.name} has no function with code below build/, such as code: ./build/code: add a resource "
+                "with component: fc3@0.1.22 and props."
+            )
         result = _check_environment(config, root, resources)
         functions[name] = result.functions
         readers_of[name] = list(result.readers.values())
         sentences = result.faults
         if name is not None:
             sentences = [f"{name}: {s}" for s in sentences if s not in base]
-            sentences += [f"env.yaml: {name}: {s}" for s in environment_checks.faults(known[name], resources)]
+            sentences += [
+                f"env.yaml: {name}: {sentence}"
+                for sentence in environment_checks.faults(known[name], mapping(rendered.get("resources")), resources)
+            ]
         else:
             base |= dict.fromkeys(sentences)
         faults |= dict.fromkeys(sentences)
-    production = {name for name, fields in known.items() if fields.get("type") == "production"}
-    faults |= dict.fromkeys((*sharing.across(functions, production), *sharing.state(readers_of, production)))
+    testing = {name for name, fields in known.items() if fields.get("type") == environment_checks.TESTING}
     readers = [reader for environment_readers in readers_of.values() for reader in environment_readers]
+    faults |= dict.fromkeys(
+        (*sharing.across(functions, testing), *sharing.state(readers_of, testing), *regions.across(readers))
+    )
     if not allow_placeholders:
         faults |= dict.fromkeys(placeholders.faults(readers, source, known))
     warnings = dict.fromkeys(sentence for reader in readers for sentence in notices.warnings(reader))
@@ -114,6 +127,10 @@ def _check_environment(config: Path, root: Path, resources: Mapping[str, dict[st
             pin = f"component must be pinned to a version, such as fc3@0.1.22 (got {resource['component']})."
             sentences.append((name, pin))
         faults = list(schema.faults(props))
+        if not function_checks.is_built(props, config, root):
+            sentences.append(
+                (name, f"code must be a folder below build/, such as ./build/code (got {props.get('code')}).")
+            )
         if not faults:
             functions[name] = props
             faults += (sentence for function_faults in _CHECKS for sentence in function_faults(props))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .checks.functions import functions_in
+from .checks.functions import functions_in, repeated
 from .errors import DeployError
 from .s_preview import render
 
@@ -48,6 +48,8 @@ def read_environments(config: Path) -> dict[str, dict[str, Any]]:
     """The environments by name of a s.yaml, empty if there is no file. Raises `DeployError`."""
     root = load_yaml(config)
     named = root.get("env") if isinstance(root, dict) else None
+    if named is not None and not isinstance(named, str):
+        raise DeployError(f"{config.name}: env must be the path of a file, such as ./env.yaml (got {named!r}).")
     path = config.resolve().parent / (named or DEFAULT)
     if not path.is_file():
         if named:
@@ -59,6 +61,8 @@ def read_environments(config: Path) -> dict[str, dict[str, Any]]:
         isinstance(environment, dict) and environment.get("name") for environment in environments
     ):
         raise DeployError(f"{path.name}: environments must be a list, and each environment must have a name.")
+    for name in repeated(str(environment["name"]) for environment in environments):
+        raise DeployError(f"{path.name}: more than one environment is named {name}: each needs its own name.")
     return {str(environment["name"]): environment for environment in environments}
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .functions import mapping
+
+_WORD = re.compile(r"check|build|CONFIG=[\w./-]+")
 
 
 def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -23,29 +27,36 @@ def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
 
 def _hooks(document: Mapping[str, Any], path: str) -> Iterator[str]:
     """`s deploy` must check this file, and then build it."""
-    hooks = mapping(document.get("actions")).get("pre-deploy") or []
-    steps = [step for hook in hooks if isinstance(hook, dict) for step in _make_targets(str(hook.get("run")))]
-    argument = "" if path == "s.yaml" else f" CONFIG={path}"
-    builds = [index for index, (target, _) in enumerate(steps) if target == "build"]
-    if not builds:
-        yield f"actions.pre-deploy must run make build{argument}: otherwise s deploys an earlier build."
-    elif ("check", path) not in steps[: builds[0]] or steps[builds[0]] != ("build", path):
+    folder = posixpath.relpath(".", posixpath.dirname(path) or ".")
+    hooks = mapping(document.get("actions")).get("pre-deploy")
+    steps = [step for hook in (hooks if isinstance(hooks, list) else []) for step in _steps(hook, folder)]
+    first_build = next((index for index, (target, _) in enumerate(steps) if target == "build"), None)
+    if first_build is None or steps[first_build] != ("build", path) or ("check", path) not in steps[:first_build]:
+        argument = "" if path == "s.yaml" else f" CONFIG={path}"
         yield (
-            f"actions.pre-deploy must run make check{argument} before make build{argument}: otherwise s deploys what "
-            "was not checked."
+            f"actions.pre-deploy must run make check{argument}, then make build{argument}, each with path {folder}/ "
+            "and no other option: otherwise s deploys what was not checked or an earlier build."
         )
 
 
-def _make_targets(command: str) -> Iterator[tuple[str, str]]:
-    """The targets that a command makes, one after the other, each with the s.yaml that it is for."""
-    for step in command.split("&&"):
-        try:
-            words = shlex.split(step)
-        except ValueError:
-            return
-        # After a pipe or a semicolon, a failed check would not stop the deployment.
-        if words[:1] != ["make"] or any(set(word) & set("|;&") for word in words):
-            continue
+def _steps(hook: object, folder: str) -> Iterator[tuple[str, str]]:
+    """The targets that a hook makes, each with its s.yaml; none if anything else could change what they do.
+
+    With `allow_failure`, s continues after a failed check. Other arguments of make could check less, or nothing.
+    """
+    fields = mapping(hook)
+    if set(fields) - {"run", "path"} or posixpath.normpath(str(fields.get("path", "./"))) != folder:
+        return
+    run = str(fields.get("run")).strip()
+    try:
+        commands = [shlex.split(command) for command in run.split("&&")]
+    except ValueError:
+        return
+    # After the end of a line, the shell forgets that the check failed.
+    if "\n" in run or not all(words[:1] == ["make"] and all(map(_WORD.fullmatch, words[1:])) for words in commands):
+        return
+    for words in commands:
         paths = [word.removeprefix("CONFIG=") for word in words if word.startswith("CONFIG=")]
         for word in words[1:]:
-            yield word, (paths or ["s.yaml"])[-1]
+            if word in ("check", "build"):
+                yield word, (paths or ["s.yaml"])[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import handler
@@ -15,6 +16,7 @@ DEFAULT_TIMEOUT = 3  # seconds, of Function Compute
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
 MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER, EVENT_HANDLER = "handler.on_http", "handler.on_event"
+APP = "handler.wsgi:app"  # of gunicorn, in a custom runtime
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
 LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
@@ -32,6 +34,27 @@ def functions_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         and str(resource.get("component")).split("@")[0] == "fc3"
         and isinstance(resource.get("props"), dict)
     }
+
+
+def is_own(props: Props, config: Path, root: Path) -> bool:
+    """Whether it is a function of this project: others may be deployed by the same file, and are not checked.
+
+    It is by its code, and by what it starts, so that a misspelt folder is a fault.
+    """
+    custom = mapping(props.get("customRuntimeConfig"))
+    arguments = [*_list(custom.get("command")), *_list(custom.get("args"))]
+    starts_own = str(props.get("handler")).startswith("handler.on_") or any(APP in str(part) for part in arguments)
+    return starts_own or is_built(props, config, root)
+
+
+def is_built(props: Props, config: Path, root: Path) -> bool:
+    """Whether its code is what the build makes."""
+    code = props.get("code")
+    return isinstance(code, str) and root / "build" in (config.resolve().parent / code).resolve().parents
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -46,6 +46,15 @@ def read_or_fail(root: Path, props: Props) -> Config:
         raise DeployError(error.sentence) from None
 
 
+def buckets(reader: Reader) -> Iterator[str]:
+    """The buckets that the function uses, all in its own region."""
+    yield from (mount.target.bucket for mount in reader.links.mounts)
+    yield from (location.bucket for location in reader.links.reserved)
+    for trigger in reader.props.get("triggers") or []:
+        if trigger["triggerType"] == "oss":
+            yield watched(trigger).bucket
+
+
 def watched(trigger: Mapping[str, Any]) -> Location:
     """The objects whose events an oss trigger takes."""
     return Location(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from .functions import Props, mapping
-from .links_toml import Reader
+from .links_toml import Reader, buckets
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _PROJECT = "example-logs"
@@ -35,7 +35,7 @@ def faults(readers: Iterable[Reader], document: object, environments: Mapping[st
 
 def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
     """Each example that a function uses, and what to write instead."""
-    for bucket in _buckets(reader):
+    for bucket in buckets(reader):
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
     if mapping(reader.props.get("logConfig")).get("project") == _PROJECT:
@@ -47,15 +47,6 @@ def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
         yield _CERTIFICATE, "the number of your certificate"
     if any(f":{_ACCOUNT}:" in arn for arn in _arns(reader.props)):
         yield _ACCOUNT, "${config('AccountID')}"
-
-
-def _buckets(reader: Reader) -> Iterator[str]:
-    links = reader.links
-    yield from (mount.target.bucket for mount in links.mounts)
-    yield from (location.bucket for location in links.reserved)
-    for trigger in reader.props.get("triggers") or []:
-        if trigger["triggerType"] == "oss":
-            yield str(trigger.get("sourceArn")).rpartition(":")[2]
 
 
 def _arns(props: Props) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Checks that a function, its bucket and what it calls are in one region.
+"""Checks that a function, its buckets, its log project and what it calls are in one region.
 
 `signer` refuses a mount whose endpoint is a host of OSS in another region than links.toml names.
 """
@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .functions import Props, mapping
-from .links_toml import Reader
+from .links_toml import Reader, buckets
 
 _ARN_REGION = re.compile(r"acs:[a-z]+:([a-z0-9-]+):")
 
@@ -40,3 +40,16 @@ def links_faults(reader: Reader) -> Iterator[str]:
         yield (
             f"{reader.file}: region is {reader.links.region}, but the function is in {region}: write ${{LINK_REGION}}."
         )
+
+
+def across(readers: Iterable[Reader]) -> Iterator[str]:
+    """A sentence for each bucket and log project in two regions. `readers` are those of all environments."""
+    regions: dict[tuple[str, str], dict[str, None]] = {}
+    for reader in readers:
+        used = [("bucket", bucket) for bucket in buckets(reader)]
+        project = mapping(reader.props.get("logConfig")).get("project")
+        for thing in (*used, *([("log project", project)] if project else [])):
+            regions.setdefault(thing, {})[reader.props["region"]] = None
+    for (kind, name), of_thing in regions.items():
+        if len(of_thing) > 1:
+            yield f"{kind} {name} is used in {' and in '.join(of_thing)}: it is in one region, so name another one."

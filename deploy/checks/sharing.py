@@ -39,35 +39,47 @@ def within(functions: Mapping[str, Props]) -> Iterator[str]:
                 )
 
 
-def across(environments: Environments, production: Collection[str]) -> Iterator[str]:
+def across(environments: Environments, testing: Collection[str]) -> Iterator[str]:
     """A sentence for each name and role that two environments share.
 
-    s.yaml alone may share them with any but those in `production`.
+    s.yaml alone may share them with those in `testing`.
     """
     names: dict[tuple[str, str], list[str | None]] = {}
     roles: dict[str, list[tuple[str | None, Props]]] = {}
+    callers: dict[str, list[str | None]] = {}
     for environment, functions in environments.items():
         for props in functions.values():
             names.setdefault(_identity(props), []).append(environment)
             if props.get("role"):
                 roles.setdefault(_role(props["role"]), []).append((environment, props))
+            for trigger in props.get("triggers") or []:
+                if trigger.get("invocationRole"):
+                    callers.setdefault(_role(trigger["invocationRole"]), []).append(environment)
     for (_, function), users in names.items():
-        sharing = _sharing(users, production)
+        sharing = _sharing(users, testing)
         if None in sharing:
             yield (
-                f"s.yaml alone deploys {function}, as {sharing[1]} does, which is for production: s deploy without "
+                f"s.yaml alone deploys {function}, as {sharing[1]} does, whose type is not testing: s deploy without "
                 "--env, or with a misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
             )
         elif sharing:
             yield f"env.yaml: {_join(sharing)} deploy the same function, {function}: each needs its own functionName."
     for uses in roles.values():
-        sharing = _sharing((environment for environment, _ in uses), production)
+        sharing = _sharing((environment for environment, _ in uses), testing)
         users_of_role = [props for environment, props in uses if environment in sharing]
         if len(set(map(_identity, users_of_role))) > 1:
             yield f"env.yaml: {_join(sharing)} use the same role, {role_name(users_of_role[0]['role'])}: {_OWN_ROLE}"
+    for role, users in callers.items():
+        owners = [environment for environment, _ in roles.get(role, [])]
+        sharing = _sharing((*owners, *users), testing) if owners else []
+        if sharing:
+            yield (
+                f"env.yaml: {_join(sharing)}: the invocationRole of a trigger, {role}, is also the role of a function: "
+                "what calls a function needs its own role."
+            )
 
 
-def state(readers: Mapping[str | None, Iterable[Reader]], production: Collection[str]) -> Iterator[str]:
+def state(readers: Mapping[str | None, Iterable[Reader]], testing: Collection[str]) -> Iterator[str]:
     """A sentence for each state prefix that two environments would write to, as `across`."""
     users: dict[Location, list[str | None]] = {}
     for environment, environment_readers in readers.items():
@@ -75,7 +87,7 @@ def state(readers: Mapping[str | None, Iterable[Reader]], production: Collection
             if reader.links.state is not None:
                 users.setdefault(reader.links.state, []).append(environment)
     for location, environments in users.items():
-        sharing = _sharing(environments, production)
+        sharing = _sharing(environments, testing)
         if sharing:
             yield (
                 f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
@@ -83,13 +95,13 @@ def state(readers: Mapping[str | None, Iterable[Reader]], production: Collection
             )
 
 
-def _sharing(users: Iterable[str | None], production: Collection[str]) -> list[str | None]:
+def _sharing(users: Iterable[str | None], testing: Collection[str]) -> list[str | None]:
     """Those of the environments that must not use the same thing."""
     distinct = list(dict.fromkeys(users))
     named = [name for name in distinct if name is not None]
     if len(named) > 1:
         return [*named]
-    return [None, *named] if None in distinct and set(named) & set(production) else []
+    return [None, *named] if None in distinct and set(named) - set(testing) else []
 
 
 def _join(environments: Iterable[str | None]) -> str:

@@ -13,6 +13,7 @@ from .names import ACCOUNT
 
 # The methods of the routes in docs/api.md.
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+_CALLERS = {"oss": "OSS", "mns_topic": "SMQ"}
 _SOURCE = re.compile(rf"acs:oss:[a-z0-9-]+:{ACCOUNT}:[a-z0-9-]+")
 
 
@@ -37,6 +38,8 @@ def _handler(handler: str, web: bool) -> Iterator[str]:
 
 def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
     kind, config = trigger["triggerType"], mapping(trigger["triggerConfig"])
+    if kind in _CALLERS and not trigger.get("invocationRole"):
+        yield f"invocationRole is missing: {_CALLERS[kind]} needs it to call the function."
     if kind == "http":
         methods = config["methods"]
         if "GET" in methods and "HEAD" not in methods:
@@ -45,8 +48,6 @@ def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
         if missing and (props.get("handler") == HTTP_HANDLER or is_custom(props)):
             yield f"methods must include {', '.join(missing)}, which the routes need."
     elif kind == "oss":
-        if not trigger.get("invocationRole"):
-            yield "invocationRole is missing: OSS needs it to call the function."
         if not _SOURCE.fullmatch(str(trigger.get("sourceArn"))):
             yield "sourceArn must be acs:oss:REGION:ACCOUNT:BUCKET, with the bucket whose events call the function."
     elif kind == "timer":

@@ -123,7 +123,7 @@ BROKEN = {
         "fc3",
         "links_http: component must be pinned to a version, such as fc3@0.1.22 (got fc3).",
     ),
-    "no build": ("run: make build", "run: echo", "actions.pre-deploy must run make build:"),
+    "no build": ("run: make build", "run: echo", "actions.pre-deploy must run make check, then make build,"),
     "rendered access": (
         "access: default",
         "access: ${env('KEY', 'x')}",
@@ -277,7 +277,7 @@ def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project
 # One mistake for each kind of check, as file, old, new, and the beginning of the sentence that names it.
 EVERY_KIND = (
     ("s.yaml", "access: default", "access: undefined", "access must not be undefined"),
-    ("s.yaml", "run: make check", "run: echo", "actions.pre-deploy must run make check before make build:"),
+    ("s.yaml", "run: make check", "run: echo", "actions.pre-deploy must run make check, then make build,"),
     ("s.yaml", "Name}-logs", "Name}-Logs", "links_http: logConfig.logstore links-http-dev-Logs is invalid"),
     (
         "s.yaml",
@@ -318,9 +318,57 @@ def test_production_in_s_yaml_itself_is_a_fault(project: ProjectCopy) -> None:
         "env.yaml",
     )
     assert [sentence for sentence in faults(config) if "overwrite" in sentence] == [
-        f"s.yaml alone deploys {name}, as dev does, which is for production: s deploy without --env, or with a "
+        f"s.yaml alone deploys {name}, as dev does, whose type is not testing: s deploy without --env, or with a "
         "misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
         for name in ("links-http-dev", "links-events-dev")
+    ]
+
+
+OTHER = """
+  other:
+    component: fc3@0.1.22
+    props: {functionName: other, region: cn-beijing, runtime: nodejs20, handler: index.handler, code: ./other}
+"""
+
+
+@pytest.fixture
+def base(project: ProjectCopy, monkeypatch: pytest.MonkeyPatch) -> ProjectCopy:
+    """A project without environments, which is rendered as s does, in less time."""
+    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+    (project.folder / "env.yaml").unlink()
+    project.edit("env: ./env.yaml\n", "")
+    return project
+
+
+def test_a_function_of_another_kind_in_the_same_file_is_not_checked(base: ProjectCopy) -> None:
+    base.config.write_text(base.config.read_text(encoding="utf-8") + OTHER, encoding="utf-8")
+    assert faults(base.config) == []
+
+
+def test_a_file_with_functions_of_other_kinds_only_is_a_fault(base: ProjectCopy) -> None:
+    head = base.config.read_text(encoding="utf-8").partition("\n  links_http:")[0]
+    base.config.write_text(head + OTHER, encoding="utf-8")
+    assert faults(base.config) == [
+        "s.yaml has no function with code below build/, such as code: ./build/code: add a resource with component: "
+        "fc3@0.1.22 and props."
+    ]
+
+
+@pytest.mark.parametrize("code", ["./bulid/code", "../build/code", "./build"])
+def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, base: ProjectCopy) -> None:
+    assert faults(base.edit("code: ./build/code", f"code: {code}")) == [
+        f"links_http: code must be a folder below build/, such as ./build/code (got {code})."
+    ]
+
+
+def test_a_custom_runtime_with_misspelt_code_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+    name = "deploy/custom-runtime/s.yaml"
+    project = ProjectCopy.of(tmp_path, ("links.toml", name))
+    project.edit("env: ./env.yaml\n", "", name)
+    project.edit("code: ../../build/custom", "code: ../build/custom", name)
+    assert faults(tmp_path / name) == [
+        "links_traffic: code must be a folder below build/, such as ./build/code (got ../build/custom)."
     ]
 
 

@@ -9,9 +9,14 @@ from deploy.checks import document
 from tests.deploy.project_copy import ROOT
 
 NESTED = "deploy/custom-runtime/s.yaml"
-CHECK_FIRST = "actions.pre-deploy must run make check before make build: otherwise s deploys what was not checked."
-CHECK_FIRST_NESTED = CHECK_FIRST.replace("check before", f"check CONFIG={NESTED} before").replace(
-    "make build", f"make build CONFIG={NESTED}"
+CHECK_FIRST = (
+    "actions.pre-deploy must run make check, then make build, each with path ./ and no other option: otherwise s "
+    "deploys what was not checked or an earlier build."
+)
+CHECK_FIRST_NESTED = (
+    CHECK_FIRST.replace("make check", f"make check CONFIG={NESTED}")
+    .replace("make build", f"make build CONFIG={NESTED}")
+    .replace("path ./", "path ../../")
 )
 
 
@@ -20,16 +25,16 @@ def faults(path: str = "s.yaml", **changes: object) -> list[str]:
     return list(document.faults({**content, **changes}, path))
 
 
-def hooks(*commands: str) -> dict[str, object]:
-    return {"pre-deploy": [{"run": command, "path": "./"} for command in commands]}
+def hooks(*commands: str, path: str = "./") -> dict[str, object]:
+    return {"pre-deploy": [{"run": command, "path": path} for command in commands]}
 
 
 @pytest.mark.parametrize(
     "commands",
     [
         ("make check", "make build"),
-        ("echo", "make check ENV=prod", "make build CONFIG=s.yaml"),
-        ("make check && make build",),
+        ("echo", "make check CONFIG=s.yaml", "make build CONFIG=s.yaml"),
+        ("make check && make build\n",),
         ("make check build",),
     ],
 )
@@ -46,16 +51,42 @@ def test_a_deployment_that_checks_before_it_builds_is_fine(commands: tuple[str, 
         ("make check; true", "make build"),
         ("make check CONFIG=other.yaml", "make build"),
         ("echo make check", "make build"),
+        ("make check ENV=dev", "make build"),
+        ("make -n check", "make build"),
+        ('make "# check"', "make build"),
+        ("make # check", "make build"),
+        ("cd ../other && make check", "make build"),
+        ("make check", "true && make build"),
+        ("make check '", "make build"),
+        ("make check\nCONFIG=s.yaml", "make build"),
+        ("make check",),
+        (),
     ],
 )
 def test_a_deployment_that_does_not_check_first_is_a_fault(commands: tuple[str, ...]) -> None:
     assert faults(actions=hooks(*commands)) == [CHECK_FIRST]
 
 
-@pytest.mark.parametrize("actions", [hooks("make check"), {}, None])
-def test_a_deployment_that_does_not_build_is_a_fault(actions: object) -> None:
-    assert faults(actions=actions) == [
-        "actions.pre-deploy must run make build: otherwise s deploys an earlier build.",
+@pytest.mark.parametrize("actions", [{}, None, {"pre-deploy": 5}, {"pre-deploy": [5, {"path": "./"}]}])
+def test_a_deployment_without_hooks_is_a_fault(actions: object) -> None:
+    assert faults(actions=actions) == [CHECK_FIRST]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"path": "../other"}, {"path": "./deploy"}, {"path": "/tmp"}, {"allow_failure": True}, {"allow_failure": False}],
+)
+def test_a_check_that_cannot_stop_the_deployment_or_runs_elsewhere_is_a_fault(option: dict[str, object]) -> None:
+    for changed in (0, 1):
+        steps: list[dict[str, object]] = [{"run": "make check", "path": "./"}, {"run": "make build", "path": "./"}]
+        steps[changed] |= option
+        assert faults(actions={"pre-deploy": steps}) == [CHECK_FIRST]
+
+
+def test_the_folder_of_the_file_is_the_default_path() -> None:
+    assert faults(actions={"pre-deploy": [{"run": "make check build"}]}) == []
+    assert faults(NESTED, actions={"pre-deploy": [{"run": f"make check build CONFIG={NESTED}"}]}) == [
+        CHECK_FIRST_NESTED
     ]
 
 
@@ -65,7 +96,7 @@ def test_a_deployment_that_does_not_build_is_a_fault(actions: object) -> None:
 )
 def test_a_file_in_a_folder_is_checked_and_built_itself(commands: tuple[str, ...]) -> None:
     assert faults(NESTED) == []
-    assert faults(NESTED, actions=hooks(*commands)) == [CHECK_FIRST_NESTED]
+    assert faults(NESTED, actions=hooks(*commands, path="../..")) == [CHECK_FIRST_NESTED]
 
 
 @pytest.mark.parametrize("access", ["", None, 7, "${env('KEY', 'x')}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from deploy.checks import links_toml, placeholders
@@ -67,6 +68,25 @@ def test_the_account_of_the_documentation_is_an_example() -> None:
 def test_an_example_in_links_toml_names_the_file(tmp_path: Path) -> None:
     links = 'region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
     (tmp_path / "links.toml").write_text(links, encoding="utf-8")
+    reader = links_toml.read(tmp_path, own())
+    assert list(placeholders.faults([reader], {}, {})) == [
+        BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'keys = "oss://examplebucket/keys.json"',
+        'state = "oss://examplebucket/state/"',
+        '[[sink]]\nname = "a"\ntarget = "oss://examplebucket/notices/"\n'
+        '[[notice]]\non = "created"\nmount = "/a/"\ngive = "link"\nto = ["a"]',
+    ],
+)
+def test_an_example_that_only_the_service_itself_writes_to_is_named(line: str, tmp_path: Path) -> None:
+    mount = '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
+    tables = [line, mount] if line.startswith(("keys", "state")) else [mount, line]
+    (tmp_path / "links.toml").write_text("\n".join(['region = "cn-hangzhou"', *tables]), encoding="utf-8")
     reader = links_toml.read(tmp_path, own())
     assert list(placeholders.faults([reader], {}, {})) == [
         BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")

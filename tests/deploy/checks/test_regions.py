@@ -35,6 +35,19 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     assert list(regions.links_faults(shipped.reader(props))) == []
 
 
+def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
+    here, there = shipped.events(), shipped.events()
+    assert list(regions.across([shipped.reader(here), shipped.reader(there)])) == []
+    there["region"] = there["environmentVariables"]["LINK_REGION"] = "cn-shanghai"
+    assert list(regions.across([shipped.reader(here), shipped.reader(there), shipped.reader(here)])) == [
+        f"{thing} is used in cn-hangzhou and in cn-shanghai: it is in one region, so name another one."
+        for thing in ("bucket examplebucket", "log project example-logs")
+    ]
+    there["environmentVariables"]["LINK_BUCKET"], there["logConfig"]["project"] = "other", "other-logs"
+    there["triggers"], there["logConfig"] = [], {}
+    assert list(regions.across([shipped.reader(here), shipped.reader(there)])) == []
+
+
 def test_a_region_that_links_toml_names_itself_is_a_fault(tmp_path: Path) -> None:
     props = shipped.web()
     links = 'region = "cn-shanghai"\n[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'

@@ -18,7 +18,7 @@ def named(function: str, role: str | None = None, region: str = "cn-hangzhou") -
 
 def across(environments: Mapping[str | None, Props]) -> list[str]:
     functions = {name: {"links_http": props} for name, props in environments.items()}
-    return list(sharing.across(functions, {"prod", "prod-2"} & {str(name) for name in environments}))
+    return list(sharing.across(functions, {"dev"}))
 
 
 def test_the_base_may_be_dev() -> None:
@@ -42,7 +42,7 @@ def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> 
 def test_a_base_that_would_overwrite_production_is_a_fault() -> None:
     prod = named("links-http")
     assert across({None: prod, "dev": named("links-http-dev"), "prod": prod}) == [
-        "s.yaml alone deploys links-http, as prod does, which is for production: s deploy without --env, or with a "
+        "s.yaml alone deploys links-http, as prod does, whose type is not testing: s deploy without --env, or with a "
         "misspelt one, would overwrite it. Make s.yaml dev, or use a name that nobody uses."
     ]
     assert across({None: named("nobody"), "dev": named("links-http-dev"), "prod": prod}) == []
@@ -78,6 +78,22 @@ def test_what_calls_a_function_has_the_role_of_no_function() -> None:
     ]
 
 
+def test_what_calls_a_function_has_the_role_of_no_function_of_another_environment() -> None:
+    caller = {"triggers": [{"triggerName": "outbox", "invocationRole": "acs:ram::1:role/Links-http-dev-ROLE"}]}
+    dev, prod = named("links-http-dev"), {**named("links-http"), **caller}
+    sentence = (
+        "env.yaml: {}: the invocationRole of a trigger, links-http-dev-role, is also the role of a function: what "
+        "calls a function needs its own role."
+    )
+    assert across({"dev": dev, "prod": prod}) == [sentence.format("dev and prod")]
+    assert across({None: dev, "dev": dev, "prod": prod}) == [sentence.format("dev and prod")]
+    assert across({None: dev, "prod": prod}) == [sentence.format("s.yaml alone and prod")]
+    # What calls two environments may have one role.
+    assert across({"dev": {**named("a"), **caller}, "prod": {**named("b"), **caller}}) == []
+    # `within` says it of one environment, and s.yaml alone may be dev.
+    assert across({None: {**dev, **caller}, "dev": {**dev, **caller}}) == []
+
+
 def with_state(bucket: str) -> list[Reader]:
     props = shipped.events()
     props["environmentVariables"]["LINK_BUCKET"] = bucket
@@ -85,9 +101,10 @@ def with_state(bucket: str) -> list[Reader]:
 
 
 def test_two_environments_with_one_state_are_a_fault() -> None:
-    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-b")}, {"prod"})) == []
-    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, {"prod"})) == []
-    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-a")}, {"prod"})) == [
+    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-b")}, {"dev"})) == []
+    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, {"dev"})) == []
+    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, ())) != []
+    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-a")}, {"dev"})) == [
         "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's "
         "notices: give each its own LINK_BUCKET."
     ]

@@ -62,6 +62,15 @@ def test_an_invalid_schedule_is_a_fault_of_every_function(expression: str, sente
         assert fault.startswith(sentence)
 
 
+@pytest.mark.parametrize(("kind", "service"), [("oss", "OSS"), ("mns_topic", "SMQ")])
+def test_a_service_that_calls_the_function_needs_a_role(kind: str, service: str) -> None:
+    props = shipped.events()
+    props["triggers"][0]["triggerType"] = kind
+    assert faults(props) == []
+    del props["triggers"][0]["invocationRole"]
+    assert faults(props) == [f"trigger outbox: invocationRole is missing: {service} needs it to call the function."]
+
+
 EVENTS = shipped.events()["triggers"]
 
 
