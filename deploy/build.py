@@ -21,7 +21,7 @@ from local.fc import s_yaml
 
 from . import locks
 from .checks import links_toml
-from .checks.functions import functions_in
+from .checks.functions import functions_in, is_own
 from .errors import DeployError
 from .package import archive, contents, interpreters, vendor
 from .package.contents import Part
@@ -56,7 +56,9 @@ def plan(config: Path) -> Plan:
         document = s_yaml.load(config, os.environ)
     except LocalError as error:
         raise DeployError(str(error)) from None
-    functions = [resource["props"] for resource in functions_in(document).values()]
+    root = s_yaml.project_folder(config)
+    everything = [resource["props"] for resource in functions_in(document).values()]
+    functions = [props for props in everything if is_own(props, config, root)]
     runtimes = sorted({str(props.get("runtime")) for props in functions})
     codes = sorted({str(props.get("code")) for props in functions})
     if len(runtimes) != 1 or len(codes) != 1:
@@ -64,7 +66,6 @@ def plan(config: Path) -> Plan:
             f"{config.name}: all functions share one package and must have the same runtime and code (runtime: "
             f"{', '.join(runtimes) or 'none'}; code: {', '.join(codes) or 'none'})."
         )
-    root = s_yaml.project_folder(config)
     code = (config.resolve().parent / codes[0]).resolve()
     if root / "build" not in code.parents:
         raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {codes[0]}).")

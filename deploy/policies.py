@@ -20,7 +20,7 @@ from local.fc import s_yaml
 
 from . import account_script, check, statements
 from .checks import links_toml
-from .checks.functions import is_web, mapping, takes_events
+from .checks.functions import is_own, is_web, mapping, takes_events
 from .checks.names import role_name
 from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
@@ -81,11 +81,13 @@ def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Do
 
 
 def _functions(rendered: Sequence[Rendered]) -> Iterator[_Function]:
-    """Raises `DeployError` for a function that is named twice."""
+    """The functions of this project. Raises `DeployError` for one that is named twice."""
     where: dict[tuple[str, str], str] = {}
     for file in rendered:
         root = s_yaml.project_folder(file.config)
         for resource, props in file.functions.items():
+            if not is_own(props, file.config, root):
+                continue
             identity, place = (str(props["region"]), str(props["functionName"])), f"{resource} in {file.name}"
             if identity in where:
                 raise DeployError(
