@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
 from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service
 from .probes import uploads as upload_probes
-from .probes.deployment import Deployment, open_deployment
+from .probes.deployment import Deployment, InvalidProperties, open_deployment
 from .probes.findings import Finding, fault, unknown, warning
 
 NOT_CHECKED = (
@@ -46,6 +47,9 @@ def findings(options: Options) -> Iterator[Finding]:
             require(read_environments(options.config), options.environment)
         deployment = open_deployment(options.config, options.environment, os.environ)
         alias = options.alias or load_yaml(options.config).get("access")
+    except InvalidProperties as error:
+        yield from (fault("s.yaml", sentence) for sentence in error.sentences)
+        return
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
@@ -70,7 +74,7 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from _account(deployment, options.config)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
-    yield from lifecycle.waiting_notices(deployment)
+    yield from lifecycle.state_rules(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     if options.uploads:
@@ -95,10 +99,24 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
     """What the deployed service does."""
     url = options.url or ""
     yield from service.health(deployment, url)
-    if not deployment.is_unreachable(url):
-        yield from service.control_path(deployment, url)
-        yield from service.canaries(deployment, url, os.environ)
+    if deployment.is_unreachable(url):
+        return
+    yield from service.control_path(deployment, url)
+    yield from service.canaries(deployment, url, os.environ)
     yield from service.notices(deployment, options.config.resolve(), options.environment, options.alias)
+
+
+def _address(value: str) -> str:
+    """A URL without its last slash. Raises `ArgumentTypeError`."""
+    try:
+        parts = urlsplit(value)
+        # The attribute port raises ValueError, too.
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise argparse.ArgumentTypeError(f"must be an address such as https://links.example.com (got {value!r})")
+    return value.rstrip("/")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,16 +128,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--access", metavar="NAME", help="the key that s deploys with, as in s deploy -a NAME (default: that of s.yaml)"
     )
-    parser.add_argument("--url", help="the address of the deployed service")
+    parser.add_argument("--url", type=_address, help="the address of the deployed service")
     parser.add_argument(
         "--uploads", action="store_true", help="upload a few objects to mounts with PUT or POST, and delete them"
     )
     parsed = parser.parse_args(arguments)
-    url = parsed.url.rstrip("/") if parsed.url else None
     has_fault = False
-    for finding in findings(Options(parsed.config, parsed.env, parsed.access, url, parsed.uploads)):
-        print(finding, flush=True)
+    for finding in findings(Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads)):
         has_fault = has_fault or finding.level == "fault"
+        try:
+            print(finding, flush=True)
+        except BrokenPipeError:
+            # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            break
     return 1 if has_fault else 0
 
 

@@ -28,8 +28,8 @@ UPLOAD_DAYS = 7
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES = "done/", "lease/"
+SHARES = ("shares/", "uses/")
 _EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is still sent
-_SHARES = ("shares/", "uses/")
 _PROBE = "probe"  # an object
 
 # By the service and the kind of resource in an ARN.
@@ -94,7 +94,7 @@ def share_statements(links: Config) -> list[Statement]:
     """The records and uses of shares in the state prefix."""
     if links.state is None:
         return []
-    return [_allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *_SHARES), _probe(links.state))]
+    return [_allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *SHARES), _probe(links.state))]
 
 
 def outbox_statements(links: Config) -> list[Statement]:

@@ -16,6 +16,7 @@ TIMEOUT = 30  # seconds
 _ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
 # Of RAM, SMQ and Simple Log Service.
 _NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist", re.IGNORECASE)
+_NOT_ALLOWED = re.compile(r"NoPermission|Denied|Forbidden|Unauthori[sz]ed|NotAuthori[sz]ed", re.IGNORECASE)
 _INVALID_KEY = re.compile(
     r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
 )
@@ -26,7 +27,7 @@ class NotFound(DeployError):
 
 
 class Refused(DeployError):
-    """The service answered, but did not allow the command."""
+    """The service answered, but did not do what the command asks."""
 
 
 class Unusable(DeployError):
@@ -58,4 +59,4 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
         raise NotFound(f"{failed}: create it.")
     if not code or _INVALID_KEY.match(code):
         raise Unusable(f"{failed}: run aliyun configure, and check the network.")
-    raise Refused(f"{failed}: allow {permission}.")
+    raise Refused(f"{failed}: {f'allow {permission}' if _NOT_ALLOWED.search(code) else 'run it to see why'}.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from handler.config import Config, Mount
 from handler.oss import new_session
@@ -17,7 +18,7 @@ from local.fc import s_yaml
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
 
-from ..checks import links_toml
+from ..checks import links_toml, schema
 from ..checks.functions import functions_in, is_web
 from ..errors import DeployError
 from ..s_preview import render
@@ -27,6 +28,14 @@ CANARY = "fc-presign-canary.txt"
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes
 LIFE = 60  # seconds
 MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
+
+
+class InvalidProperties(DeployError):
+    """fc3 does not accept the properties of the functions: a sentence for each fault."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__(*sentences)
+        self.sentences = sentences
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,10 @@ class Deployment:
 
         A host that did not answer the first request is not asked again: each try takes seconds.
         """
-        host = urlsplit(url).netloc
+        try:
+            host = urlsplit(url).netloc
+        except ValueError as error:
+            return ProbeResponse(0, type(error).__name__, {}, b"")
         if host in self.unreachable:
             return self.unreachable[host]
         try:
@@ -131,7 +143,7 @@ class Deployment:
                 names = {name.lower() for name in response.raw.headers}
                 values = {name: tuple(response.raw.headers.getlist(name)) for name in names}
                 return ProbeResponse(response.status_code, _error_code(response, body), values, body)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             failed = ProbeResponse(0, type(error).__name__, {}, b"")
             # OSS may also close a connection over what it refuses.
             return failed if host in self.reached else self.unreachable.setdefault(host, failed)
@@ -142,8 +154,11 @@ class Deployment:
 
 
 def open_deployment(config: Path, environment: str | None, environ: Mapping[str, str]) -> Deployment:
-    """Raises `DeployError` if there is nothing to examine."""
+    """Raises `DeployError` if there is nothing to examine, and `InvalidProperties`."""
     functions = {name: resource["props"] for name, resource in functions_in(render(config, environment)).items()}
+    invalid = [f"{name}: {sentence}" for name, props in functions.items() for sentence in schema.faults(props)]
+    if invalid:
+        raise InvalidProperties(invalid)
     web = next((props for props in functions.values() if is_web(props)), None)
     if web is None:
         raise DeployError(f"{config.name} has no function with an http trigger: add one.")

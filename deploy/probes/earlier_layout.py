@@ -7,6 +7,7 @@ Source: the Function Compute page "ListFunctions" (2023-03-30) and the RAM page 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +73,9 @@ def names(deployment: Deployment, config: Path) -> Names:
     for path in dict.fromkeys([config.resolve(), *((deployment.root / name).resolve() for name in CONFIGS)]):
         if path.is_file():
             functions += [props for rendered in render_environments(path) for props in rendered.functions.values()]
-    callers = [trigger.get("invocationRole") for props in functions for trigger in props.get("triggers") or []]
+    # Those of other environments may be invalid.
+    triggers = [props["triggers"] for props in functions if isinstance(props.get("triggers"), list)]
+    callers = [mapping(trigger).get("invocationRole") for trigger in chain.from_iterable(triggers)]
     roles = {str(props.get("functionName")): role_name(props.get("role")) for props in functions}
     return Names(roles, frozenset([*roles.values(), *map(role_name, callers)]))
 

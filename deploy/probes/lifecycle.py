@@ -1,11 +1,11 @@
-"""Whether the bucket's real lifecycle rules spare the notices that wait, and delete what is done with.
+"""Whether the bucket's real lifecycle rules spare the notices that wait, and delete what is no longer needed.
 
 Sources: the OSS pages "GetBucketLifecycle" and "Lifecycle configuration elements".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -46,10 +46,11 @@ class Rule(NamedTuple):
         )
 
 
-def waiting_notices(deployment: Deployment) -> Iterator[Finding]:
-    """What the rules of the state bucket do to notices for webhooks and robots."""
-    state = deployment.links.state
-    if state is None or deployment.credentials is None or not deployment.links.keys_sinks:
+def state_rules(deployment: Deployment) -> Iterator[Finding]:
+    """What the rules of the state bucket do to notices for webhooks and robots, and to the records of shares."""
+    state, notices = deployment.links.state, bool(deployment.links.keys_sinks)
+    shares = any(mount.max_share for mount in deployment.links.mounts)
+    if state is None or deployment.credentials is None or not (notices or shares):
         return
     bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
     if response.status == 0:
@@ -64,7 +65,12 @@ def waiting_notices(deployment: Deployment) -> Iterator[Finding]:
             "allow oss:GetBucketLifecycle, or look in the console.",
         )
         return
-    warnings = [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, rules)]
+    warnings: list[str] = []
+    if notices:
+        growing = (statements.DONE, statements.LEASES)
+        warnings += [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, growing, rules)]
+    if shares:
+        warnings += _growing(bucket, state.key, statements.SHARES, rules)
     yield from (warning("lifecycle", sentence) for sentence in warnings)
     if not warnings:
         yield ok("lifecycle", f"The lifecycle rules of {bucket} keep what waits and delete what is no longer needed.")
@@ -94,8 +100,8 @@ def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
             )
 
 
-def _growing(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
-    for folder in (statements.DONE, statements.LEASES):
+def _growing(bucket: str, state: str, folders: Sequence[str], rules: list[Rule]) -> Iterator[str]:
+    for folder in folders:
         if not any(rule.days is not None and rule.covers(state + folder) for rule in rules):
             yield f"No rule of {bucket} deletes {state}{folder}, which grows: {ADVICE}."
 

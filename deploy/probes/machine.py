@@ -10,7 +10,7 @@ from .. import check, locks
 from ..errors import DeployError
 from ..package import interpreters
 from ..package.archive import NO_BYTECODE
-from ..runtimes import runtime_named
+from ..runtimes import RUNTIMES, Runtime
 from ..s_preview import s_command
 from .deployment import Deployment
 from .findings import Finding, fault, ok, warning
@@ -26,7 +26,10 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
     if shutil.which("make") is None:
         missing.append("The command make was not found, and s deploy runs make build: install it.")
     yield from (fault("tools", sentence) for sentence in missing)
-    python = runtime_named(str(deployment.web["runtime"])).python
+    runtime = _runtime(deployment)
+    if runtime is None:
+        return
+    python = runtime.python
     if interpreters.find(python) is None:
         yield warning("tools", f"Python {python} was not found, so {NO_BYTECODE}. Install it.")
     elif not missing:
@@ -36,15 +39,26 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
 def files(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
     """s.yaml, links.toml and the locks."""
     # Its warnings are about the keys document, which another probe examines.
-    sentences = check.check(config, environment)
+    try:
+        sentences = check.check(config, environment)
+    except DeployError as error:
+        sentences = [str(error)]
     for sentence in sentences:
         yield fault("s.yaml", sentence)
     if not sentences:
         yield ok("s.yaml", f"{config.name} and links.toml are valid.")
+    runtime = _runtime(deployment)
+    if runtime is None:
+        return
     try:
-        locks.read_current(deployment.root, runtime_named(str(deployment.web["runtime"])))
+        locks.read_current(deployment.root, runtime)
     except DeployError as error:
         yield fault("build", str(error))
+
+
+def _runtime(deployment: Deployment) -> Runtime | None:
+    """None for one that is not supported: the check says so."""
+    return RUNTIMES.get(deployment.web["runtime"])
 
 
 def domain(deployment: Deployment) -> Iterator[Finding]:

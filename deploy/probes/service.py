@@ -190,16 +190,20 @@ def notices(
             command = [str(s_command()), resource, "invoke", "--event-file", str(event), "--template", str(config)]
             command += ["--env", environment] if environment else []
             command += ["-a", access] if access else []
-        done = subprocess.run(
-            command,
-            cwd=PROJECT if is_local else deployment.root,
-            env={**os.environ, "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=PROJECT if is_local else deployment.root,
+                env={**os.environ, "NO_COLOR": "1"},
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: read its log.")
+            return
     output = done.stdout + done.stderr
     if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
         yield ok("notices", f"{resource} answers an invocation.")

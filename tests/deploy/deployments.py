@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -157,9 +157,17 @@ def serving(respond: Callable[[str, str], ServerResponse]) -> Iterator[str]:
         thread.join()
 
 
+def readable(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, none of which has anything that would be printed as REDACTED."""
+    listed = list(findings)
+    for finding in listed:
+        assert str(finding).endswith(finding.sentence)
+    return listed
+
+
 def levels(findings: Iterator[Finding]) -> list[tuple[str, str]]:
-    return [(finding.level, finding.subject) for finding in findings]
+    return [(finding.level, finding.subject) for finding in readable(findings)]
 
 
 def faults(findings: Iterator[Finding]) -> list[str]:
-    return [finding.sentence for finding in findings if finding.level == "fault"]
+    return [finding.sentence for finding in readable(findings) if finding.level == "fault"]

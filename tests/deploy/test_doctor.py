@@ -7,20 +7,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from deploy import doctor, s_preview
-from deploy.probes import aliyun, machine
+from deploy import check, doctor, s_preview
+from deploy.errors import DeployError
+from deploy.probes import aliyun, deployment, machine
 from deploy.probes import oss as oss_probes
 from handler.keys import edit
 from local import client
 from local.stack import Stack
 from signer import Credentials
 from tests.deploy.deployments import (
+    EVENTS,
+    HTTP,
     KEYS,
     LINKS,
     XML,
@@ -136,6 +140,72 @@ def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
     assert "EXAMPLE" not in line
 
 
+@pytest.mark.parametrize(
+    ("props", "sentence"),
+    [
+        ({"runtime": ...}, "runtime is missing."),
+        ({"customDomain": {"protocol": "HTTP", "route": {"path": "/*"}}}, "customDomain.domainName is missing."),
+        ({"triggers": ["http"]}, "triggers[0] must be a mapping."),
+        ({"triggers": 5}, "triggers must be a list."),
+        ({"environmentVariables": ["LINK_REGION"]}, "environmentVariables must be a mapping."),
+    ],
+)
+def test_properties_that_fc3_does_not_accept_are_faults_and_nothing_else_is_examined(
+    props: Mapping[str, object], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = {name: value for name, value in {**HTTP, "code": "./build/code", **props}.items() if value is not ...}
+    resources = {"links_http": {"component": "fc3@0.1.22", "props": changed}}
+    monkeypatch.setattr(deployment, "render", lambda *_: {"resources": resources})
+    assert doctor.main([str(ROOT / "s.yaml")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"fault   s.yaml        links_http: {sentence}" in lines
+    assert {line.split()[1] for line in lines} == {"s.yaml"}
+
+
+def test_a_runtime_that_is_not_supported_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "check", lambda *_: ["links_http: runtime python3.9 is not supported: choose one."])
+    old = deployed("http://127.0.0.1:9", None, runtime="python3.9")
+    findings = [*machine.tools(old), *machine.files(old, ROOT / "s.yaml", None)]
+    assert [finding.sentence for finding in findings if "3.9" in finding.sentence] == [
+        "links_http: runtime python3.9 is not supported: choose one."
+    ]
+
+
+def test_another_environment_that_cannot_be_rendered_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_all(*_: object) -> list[str]:
+        raise DeployError("s preview cannot render s.yaml: ${vars.regoin} not found.")
+
+    monkeypatch.setattr(check, "check", check_all)
+    sentences = faults(machine.files(deployed("http://127.0.0.1:9", None), ROOT / "s.yaml", None))
+    assert sentences == ["s preview cannot render s.yaml: ${vars.regoin} not found."]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "ftp://links.example.com", "https://", "links.example.com", "http://a:x", ""]
+)
+def test_an_address_that_is_not_of_a_service_is_a_usage_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        doctor.main(["--url", url])
+    assert capsys.readouterr().err.endswith(
+        f"argument --url: must be an address such as https://links.example.com (got {url!r})\n"
+    )
+
+
+def test_a_reader_that_needs_only_the_first_line_ends_the_doctor() -> None:
+    code = "from deploy import doctor; doctor.findings = lambda _: (doctor.fault('s.yaml', 'x') for _ in range(2)); "
+    code += "print('x', flush=True); input(); raise SystemExit(doctor.main([]))"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
+
+
 def skip_what_renders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out what takes seconds: s preview, and whether s, Python and the aliyun CLI are on this machine."""
     for name in ("tools", "files"):
@@ -147,7 +217,9 @@ def test_a_host_that_cannot_be_reached_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     links = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
-    monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployed("http://127.0.0.1:9", KEYS, links))
+    unreachable = deployed("http://127.0.0.1:9", KEYS, links)
+    unreachable = replace(unreachable, functions={**unreachable.functions, "links_events": EVENTS})
+    monkeypatch.setattr(doctor, "open_deployment", lambda *_: unreachable)
     skip_what_renders(monkeypatch)
     assert doctor.main(["--uploads", "--url", "http://127.0.0.1:1"]) == 1
     lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]

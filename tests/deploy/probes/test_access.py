@@ -13,13 +13,14 @@ import pytest
 from deploy import s_preview
 from deploy.probes import access
 from deploy.probes.findings import Finding
+from tests.deploy.deployments import readable
 
 CREDENTIALS = {"AccountID": "1000000000000001", "AccessKeyID": "LTAI5tEXAMPLE", "AccessKeySecret": "secretEXAMPLE"}
 VARIABLE = "links_serverless_devs_key"
 
 
 def examined(alias: object, home: Path, **environ: str) -> Finding:
-    (finding,) = access.key(alias, {"HOME": str(home), **environ})
+    (finding,) = readable(access.key(alias, {"HOME": str(home), **environ}))
     assert "EXAMPLE" not in finding.sentence
     return finding
 
@@ -61,7 +62,6 @@ def test_a_variable_without_what_s_needs_is_a_fault(value: str, tmp_path: Path) 
     assert finding.level == "fault"
     assert finding.sentence.startswith(f"Key {VARIABLE} is incomplete (AccountID")
     assert finding.sentence.endswith("it must hold the JSON of AccountID, AccessKeyID, AccessKeySecret.")
-    assert str(finding).endswith(finding.sentence)
 
 
 def test_a_stored_key_without_its_account_is_a_fault(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from tests.deploy.deployments import EVENTS, HTTP, deployed, install_aliyun
+from tests.deploy.deployments import EVENTS, HTTP, deployed, install_aliyun, readable
 
 SCRIPT = "run the script of make policies FORMAT=commands."
 ROLES = {
@@ -54,7 +54,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
 
 
 def examined(deployment: Deployment) -> list[Finding]:
-    return [*account.roles(deployment), *account.queues(deployment), *account.logs(deployment)]
+    return readable([*account.roles(deployment), *account.queues(deployment), *account.logs(deployment)])
 
 
 def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment, tmp_path: Path) -> None:
@@ -153,6 +153,13 @@ def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
     (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
     assert finding.level == "unknown"
     assert f"aliyun {command} failed (NoPermission): allow {permission}" in finding.sentence
+
+
+def test_only_a_command_that_is_not_allowed_asks_for_a_permission(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {**GOOD, QUEUE: "Throttling.User"})
+    (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
+    assert finding.level == "unknown"
+    assert finding.sentence.endswith(f"aliyun {QUEUE} failed (Throttling.User): run it to see why.")
 
 
 def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tmp_path: Path) -> None:

@@ -119,6 +119,18 @@ def test_without_its_permissions_the_doctor_says_what_it_needs(deployment: Deplo
         "aliyun fc GET /2023-03-30/functions --region cn-hangzhou --limit=100 failed (NoPermission)" in refused.sentence
     )
     assert refused.sentence.endswith("allow fc:ListFunctions.")
+    install_aliyun(tmp_path, {"fc GET /2023-03-30/functions --region cn-hangzhou --limit=100": "InternalServerError"})
+    (failed,) = find(deployment)
+    assert failed.sentence.endswith("--limit=100 failed (InternalServerError): run it to see why.")
+
+
+@pytest.mark.parametrize("triggers", [5, "http", ["http"]])
+def test_triggers_of_another_environment_that_are_invalid_name_no_role(
+    triggers: object, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invalid = Rendered(ROOT / "s.yaml", "prod", {"links_http": {**HTTP, "triggers": triggers}})
+    monkeypatch.setattr(earlier_layout, "render_environments", lambda config: [invalid])
+    assert earlier_layout.names(deployment, ROOT / "s.yaml").roles >= {"links-http-role"}
 
 
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")

@@ -17,7 +17,7 @@ from handler.keys import edit
 from local.oss import create_app
 from local.server import listen, serve
 from signer import presign
-from tests.deploy.deployments import KEYS, LINKS, XML, deployed, faults, levels, serving
+from tests.deploy.deployments import KEYS, LINKS, XML, deployed, faults, levels, readable, serving
 
 ADDRESS = "oss://examplebucket/.links/keys.json"
 COMMAND = f'LINK_REGION=cn-hangzhou make keys ARGS="--keys {ADDRESS} '
@@ -53,7 +53,7 @@ def examined(oss: str, document: object, links: str = LINKS) -> list[Finding]:
     """What the doctor finds once the document, an object or bytes, is stored."""
     deployment = deployed(oss, KEYS, links)
     put(deployment, document if isinstance(document, bytes) else json.dumps(document).encode())
-    findings = list(document_and_sinks(deployment))
+    findings = readable(document_and_sinks(deployment))
     stored = json.dumps(document) if isinstance(document, dict) else ""
     for finding in findings:
         assert URL not in finding.sentence
@@ -77,7 +77,7 @@ def test_a_document_with_all_that_links_toml_needs_is_good(oss: str) -> None:
 def test_a_document_that_does_not_exist_is_a_fault_with_the_command_that_creates_it(
     oss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing, sinks = document_and_sinks(deployed(oss, KEYS, WEBHOOK))
+    missing, sinks = readable(document_and_sinks(deployed(oss, KEYS, WEBHOOK)))
     assert missing == Finding("fault", "keys", f'{ADDRESS} not found: create it with {COMMAND}init"')
     assert sinks == Finding("unknown", "sinks", f"Not checked, because {ADDRESS} was not read: ops.")
     for name, value in {

@@ -10,13 +10,14 @@ import pytest
 from deploy import account_script, statements
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from deploy.probes.lifecycle import waiting_notices
+from deploy.probes.lifecycle import state_rules
 from local.oss import create_app
 from local.server import listen, serve
 from signer import presign
 from tests.deploy.deployments import KEYS, LINKS, XML, deployed, levels, serving
 
 WEBHOOK = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
+SHARES = LINKS.replace('path   = "/outbox/"', 'path   = "/outbox/"\nmax_share = "40d"')
 GOOD = (
     "<Rule><ID>done</ID><Prefix>.links/state/done/</Prefix><Status>Enabled</Status>"
     "<Expiration><Days>31</Days></Expiration></Rule>"
@@ -60,7 +61,7 @@ def set_rules(deployment: Deployment, rules: str) -> None:
 
 def examined(deployment: Deployment, rules: str) -> list[Finding]:
     set_rules(deployment, rules)
-    return list(waiting_notices(deployment))
+    return list(state_rules(deployment))
 
 
 def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
@@ -154,9 +155,20 @@ def test_marks_and_leases_that_no_rule_deletes_are_a_warning(deployment: Deploym
     nothing = [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}" for name in ("done/", "lease/")
     ]
-    assert [finding.sentence for finding in waiting_notices(deployment)] == nothing
-    assert [finding.level for finding in waiting_notices(deployment)] == ["warning", "warning"]
+    assert [finding.sentence for finding in state_rules(deployment)] == nothing
+    assert [finding.level for finding in state_rules(deployment)] == ["warning", "warning"]
     assert [finding.sentence for finding in examined(deployment, rule(DAYS, "<Prefix>exampledir/</Prefix>"))] == nothing
+
+
+def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
+    shares = deployed(f"http://{deployment.endpoint.host('examplebucket')}", KEYS, SHARES)
+    assert [finding.sentence for finding in state_rules(shares)] == [
+        f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
+        "FORMAT=commands."
+        for name in ("shares/", "uses/")
+    ]
+    rules = statements.lifecycle(shares.links, "links")["examplebucket"]
+    assert levels(iter(examined(shares, "".join(map(account_script.rule_xml, rules))))) == [("ok", "lifecycle")]
 
 
 @pytest.mark.parametrize("actions", [DAYS, BY_DATE.format("CreatedBeforeDate")])
@@ -179,7 +191,7 @@ def test_marks_that_are_deleted_too_early_are_a_warning(actions: str, deployment
 )
 def test_rules_that_cannot_be_read_are_unknown(status: int, body: str) -> None:
     with serving(lambda method, path: (status, {}, body)) as oss:
-        (finding,) = waiting_notices(deployed(oss, KEYS, WEBHOOK))
+        (finding,) = state_rules(deployed(oss, KEYS, WEBHOOK))
     assert (finding.level, finding.subject) == ("unknown", "lifecycle")
     assert finding.sentence.startswith("The lifecycle rules of examplebucket could not be checked (")
     assert finding.sentence.endswith("allow oss:GetBucketLifecycle, or look in the console.")
@@ -190,6 +202,6 @@ def test_a_thousand_rules_are_read(deployment: Deployment) -> None:
     assert [finding.level for finding in examined(deployment, many + GOOD)] == ["ok"]
 
 
-def test_without_waiting_notices_or_credentials_no_rule_is_read() -> None:
-    assert list(waiting_notices(deployed("http://127.0.0.1:9", KEYS))) == []
-    assert levels(waiting_notices(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []
+def test_without_waiting_notices_shares_or_credentials_no_rule_is_read() -> None:
+    assert list(state_rules(deployed("http://127.0.0.1:9", KEYS))) == []
+    assert levels(state_rules(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []

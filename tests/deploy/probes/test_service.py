@@ -111,6 +111,13 @@ def test_a_service_that_makes_browsers_download_is_a_warning() -> None:
         ]
 
 
+@pytest.mark.parametrize(("address", "code"), [("http://a..b/", "LocationParseError"), ("http://[::1", "ValueError")])
+def test_an_address_that_cannot_be_parsed_cannot_be_reached(address: str, code: str) -> None:
+    """Also one in a response of the service."""
+    response = deployed("http://127.0.0.1:9", None).request("GET", address)
+    assert (response.status, response.code) == (0, code)
+
+
 def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
     deployment = deployed("http://127.0.0.1:9", None)
     assert levels(service.health(deployment, "http://127.0.0.1:9")) == [("fault", "service")]
@@ -172,6 +179,17 @@ def test_the_event_function_is_invoked_without_links_to_create(
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
     assert arguments[4:] == ["--template", f"{tmp_path}/s.yaml", "--env", "prod", "-a", "ci"]
+
+
+def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s").write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    (tmp_path / "s").chmod(0o755)
+    monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
+    monkeypatch.setattr(service, "TIMEOUT", 0.01)
+    good = deployed("http://127.0.0.1:9", None)
+    deployment = replace(good, links=good.links._replace(oss_endpoint=None), functions={"links_events": EVENTS})
+    (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))
+    assert sentence == "links_events did not answer an invocation within 0.01 s: read its log."
 
 
 def test_a_finding_shows_no_secret() -> None:
