@@ -34,21 +34,22 @@ def render(config: Path, environment: str | None = None, environ: Mapping[str, s
 
     It needs no credentials and fetches no component; its home is a temporary folder, so it leaves nothing behind.
     """
+    command = [str(s_command()), "preview", "--output", "json", "--silent", "--template", config.name]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        done = subprocess.run(
-            [
-                *(str(s_command()), "preview", "--output", "json", "--silent", "--template", config.name),
-                *(["--env", environment] if environment else []),
-            ],
-            cwd=config.resolve().parent,
-            # NODE_ENV=test keeps it from reporting its use and from looking for updates.
-            env={**environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*command, *(["--env", environment] if environment else [])],
+                cwd=config.resolve().parent,
+                # NODE_ENV=test keeps it from reporting its use and from looking for updates.
+                env={**environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DeployError(f"s preview did not render {config.name} within {TIMEOUT} s: try again.") from None
     start = done.stdout.find("{")
     if done.returncode == 0 and start >= 0:
         try:

@@ -123,7 +123,7 @@ def _handler(props: Props) -> Iterator[str]:
 def _environment(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if name.startswith("FC_"):
-            yield f"environmentVariables.{name}: names that begin with FC_ are reserved for Function Compute."
+            yield f"environmentVariables.{name} is reserved for Function Compute, as all names that begin with FC_."
         if name in LOCAL_VARIABLES:
             yield f"environmentVariables.{name} is only for a laptop: remove it."
         secret = secret_in_variable(name, str(value))

@@ -19,7 +19,7 @@ from signer import Credentials, Endpoint, MissingCredentials, SignerError, presi
 from signer.link import check_credentials
 
 from ..checks import links_toml, schema
-from ..checks.functions import functions_in, is_web
+from ..checks.functions import functions_in, is_own, is_web
 from ..errors import DeployError
 from ..s_preview import render
 
@@ -155,14 +155,15 @@ class Deployment:
 
 def open_deployment(config: Path, environment: str | None, environ: Mapping[str, str]) -> Deployment:
     """Raises `DeployError` if there is nothing to examine, and `InvalidProperties`."""
-    functions = {name: resource["props"] for name, resource in functions_in(render(config, environment)).items()}
+    root = s_yaml.project_folder(config)
+    rendered = functions_in(render(config, environment))
+    functions = {name: item["props"] for name, item in rendered.items() if is_own(item["props"], config, root)}
     invalid = [f"{name}: {sentence}" for name, props in functions.items() for sentence in schema.faults(props)]
     if invalid:
         raise InvalidProperties(invalid)
     web = next((props for props in functions.values() if is_web(props)), None)
     if web is None:
         raise DeployError(f"{config.name} has no function with an http trigger: add one.")
-    root = s_yaml.project_folder(config)
     local = {name: environ[name] for name in ("LINK_OSS_ENDPOINT",) if environ.get(name)}
     variables = {**(web.get("environmentVariables") or {}), **local}
     links = links_toml.read_or_fail(root, {"environmentVariables": variables})

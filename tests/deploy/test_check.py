@@ -69,7 +69,7 @@ BROKEN = {
     "reserved name": (
         "LINK_REGION: ${this.props.region}",
         "LINK_REGION: ${this.props.region}\n        FC_REGION: x",
-        "links_http: environmentVariables.FC_REGION: names that begin with FC_",
+        "links_http: environmentVariables.FC_REGION is reserved for Function Compute",
     ),
     "secret by its name": (
         "LINK_REGION: ${this.props.region}",

@@ -491,6 +491,11 @@ def test_one_function_in_two_regions_has_a_role_in_each(tmp_path: Path) -> None:
     ]
 
 
+def test_a_function_of_another_kind_in_the_file_has_no_policies(tmp_path: Path) -> None:
+    shop = {"functionName": "shop", "region": "cn-hangzhou", "runtime": "nodejs20", "code": "./shop"}
+    assert policies_for(tmp_path, functions={**FUNCTIONS, "shop": shop}) == policies_for(tmp_path)
+
+
 def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
     far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
     with pytest.raises(DeployError, match="Bucket examplebucket is used in cn-hangzhou and in cn-beijing"):
