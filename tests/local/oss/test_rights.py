@@ -241,14 +241,14 @@ def test_oss2_receives_the_denial(rights: Rights) -> None:
     bucket: Any = oss2.Bucket(oss2.ProviderAuthV4(provider), rights.account.url, BUCKET, region=REGION)
     bucket.put_object(KEY, b"new")
     assert bucket.get_object(KEY).read() == b"new"
-    for refused in (
-        lambda: bucket.get_object("otherdir/object.txt"),
-        lambda: bucket.delete_object(KEY),
-        lambda: bucket.list_objects_v2(prefix="exampledir/"),
+    for call, argument in (
+        (bucket.get_object, "otherdir/object.txt"),
+        (bucket.delete_object, KEY),
+        (bucket.list_objects_v2, "exampledir/"),
     ):
         with pytest.raises(oss2.exceptions.AccessDenied) as caught:
-            refused()
-        error = caught.value
+            call(argument)
+        error: Any = caught.value
         assert (error.status, error.details["EC"]) == (403, "0003-00000301")
     detail = ElementTree.fromstring(error.body).find("AccessDeniedDetail")
     assert detail is not None
