@@ -16,12 +16,14 @@ from werkzeug.wrappers import Response
 
 from signer.credentials import Credentials
 
+from ..ram import Principals, Statement
 from . import cors, form
 from .authorization import authorize
 from .errors import OssError, no_such_bucket
 from .incoming import OssRequest, check_key, read_request
-from .operations import check_parameters, find_handler
+from .operations import check_parameters, find_operation
 from .responses import respond
+from .rights import check_rights, rights_of
 from .service import CreatedObject, Service
 from .storage import BucketExists, Buckets
 
@@ -33,19 +35,23 @@ def create_app(
     root: Path,
     *,
     region: str,
-    credentials: Sequence[Credentials],
+    credentials: Sequence[Credentials] | Principals,
     buckets: Sequence[str] = (),
     now: Callable[[], float] = time.time,
     on_created: Callable[[CreatedObject], None] | None = None,
+    used: Callable[[Statement], None] | None = None,
 ) -> flask.Flask:
     """OSS with its objects under `root`, for requests that are signed with one of `credentials`.
 
+    A sequence of access keys may do everything; of `Principals`, each may do what its policies allow, also those that
+    are added later. `used` is called with each statement that decides on a request.
     `buckets` are created if they are missing; `now` is the clock, in Unix seconds; `on_created` is called with every
     object written, in the thread of its request. Raises `ValueError` for an invalid bucket name, `OSError` for a root
     that cannot be written, `LocalError` for one of an earlier version.
     """
     create_buckets(root, buckets, now())
-    service = Service(Buckets(root), region, tuple(credentials), now, on_created)
+    principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
+    service = Service(Buckets(root), region, principals.find, now, on_created, used)
     app = flask.Flask(__name__, static_folder=None)
 
     # Flask's own routing would decode, merge and redirect paths, but the signature is over the path as it was sent.
@@ -96,16 +102,17 @@ def _dispatch(service: Service, request: OssRequest) -> Response:
     if form_target is not None:
         check_parameters(request)
         return form.post(service, request, form_target)
-    request = authorize(request, service)
+    request, principal = authorize(request, service)
     try:
-        handler = find_handler(request)
+        operation = find_operation(request)
     except OssError:
         if request.bucket:
             service.bucket(request.bucket)  # clients request an ACL to learn whether the bucket exists
         raise
     if request.key:
         check_key(request.key)
-    return handler(service, request)
+    check_rights(service, principal, rights_of(operation, request))
+    return operation.handler(service, request)
 
 
 def _cors(service: Service, request: OssRequest) -> cors.CorsConfiguration:

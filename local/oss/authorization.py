@@ -1,17 +1,19 @@
-"""Whether a request is allowed: its signature, and the limits that its x-oss-ac-* parameters set."""
+"""Who sends a request: its signature, and the limits that its x-oss-ac-* parameters set."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from signer import v4
+from signer import Credentials, v4
 from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
+from ..ram import Principal
 from .errors import Details, OssError, invalid_argument, not_implemented
-from .incoming import OssRequest
+from .incoming import OssRequest, Resource
 from .responses import iso_date
 from .service import Service
 
@@ -26,36 +28,43 @@ _OTHER_SCHEMES = ("OSS", "OSS2", "AWS", "AWS4-HMAC-SHA256")
 _OTHER_PARAMETERS = ("OSSAccessKeyId", "x-oss-access-key-id", "X-Amz-Signature", "AWSAccessKeyId")
 
 
-def authorize(request: OssRequest, service: Service) -> OssRequest:
-    """The request with the bucket and key that its signature is for. Raises `OssError`."""
+def authorize(request: OssRequest, service: Service) -> tuple[OssRequest, Principal]:
+    """The request with the bucket and key that its signature is for, and who signed it. Raises `OssError`."""
     _check_one_signature(request)
     headers = {name: _decoded(value) for name, value in request.headers.items()}
     now = service.now()
     failures: list[Verification] = []
     for resource in request.resources:
-        for candidate in service.credentials:
-            verification = verify_request(
-                request.method,
-                resource.bucket,
-                resource.key,
-                request.query,
-                headers,
-                credentials=candidate,
-                now=now,
-                region=service.region,
-            )
-            if verification.ok:
-                _check_source_ip(request)
-                return replace(request, bucket=resource.bucket, key=resource.key)
-            failures.append(verification)
-    if not failures:
-        raise _denied("AccessDenied", "The local OSS has no credentials. Start it with at least one.")
-    # With several keys, the failure for the key that the request names is the most useful one.
-    named = [verification for verification in failures if verification.fault != "unknown_access_key"]
-    failure = (named or failures)[0]
-    if failure.fault in ("unsigned", "unknown_access_key"):
+        verification, principal = _verify(request, headers, resource, service, now)
+        if principal is not None and verification.ok:
+            _check_source_ip(request)
+            return replace(request, bucket=resource.bucket, key=resource.key), principal
+        failures.append(verification)
+    if failures[0].fault in ("unsigned", "unknown_access_key"):
         _check_bucket(request, service)
-    raise refusal(failure, request, now)
+    raise refusal(failures[0], request, now)
+
+
+def _verify(
+    request: OssRequest, headers: Mapping[str, str], resource: Resource, service: Service, now: float
+) -> tuple[Verification, Principal | None]:
+    def verified(credentials: Credentials) -> Verification:
+        return verify_request(
+            request.method,
+            resource.bucket,
+            resource.key,
+            request.query,
+            headers,
+            credentials=credentials,
+            now=now,
+            region=service.region,
+        )
+
+    of_nobody = verified(Credentials("", ""))
+    principal = service.principals(of_nobody.access_key_id)
+    if principal is None:
+        return of_nobody, None
+    return verified(principal.credentials._replace(expires_at=principal.expires_at)), principal
 
 
 def _check_one_signature(request: OssRequest) -> None:

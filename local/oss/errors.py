@@ -7,7 +7,8 @@ from xml.sax.saxutils import escape
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-Details = tuple[tuple[str, str], ...]
+# Elements of XML: names, and what they contain.
+Details = tuple[tuple[str, "str | Details"], ...]
 
 
 def escape_xml(string: str) -> str:
@@ -42,10 +43,22 @@ class OssError(Exception):
 
     def xml(self, request_id: str, host: str) -> bytes:
         """The `<Error>` document."""
-        elements = [("Code", self.code), ("Message", self.message), ("RequestId", request_id), ("HostId", host)]
-        elements += [*self.details, *([("EC", self.ec)] if self.ec else [])]
-        body = "".join(f"  <{name}>{escape_xml(content)}</{name}>\n" for name, content in elements)
-        return f"{XML_DECLARATION}<Error>\n{body}</Error>\n".encode()
+        elements: Details = (
+            *(("Code", self.code), ("Message", self.message), ("RequestId", request_id), ("HostId", host)),
+            *self.details,
+            *((("EC", self.ec),) if self.ec else ()),
+        )
+        return f"{XML_DECLARATION}<Error>\n{_render(elements, '  ')}</Error>\n".encode()
+
+
+def _render(elements: Details, indent: str) -> str:
+    lines = []
+    for name, content in elements:
+        if isinstance(content, str):
+            lines.append(f"{indent}<{name}>{escape_xml(content)}</{name}>\n")
+        else:
+            lines.append(f"{indent}<{name}>\n{_render(content, indent + '  ')}{indent}</{name}>\n")
+    return "".join(lines)
 
 
 def no_such_bucket(bucket: str) -> OssError:

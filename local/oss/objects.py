@@ -197,8 +197,8 @@ def copy(service: Service, request: OssRequest) -> Response:
     return respond_xml("CopyObjectResult", result, headers=headers)
 
 
-def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedObject]:
-    """The readable object that x-oss-copy-source names, if it meets the conditions. Raises `OssError`."""
+def copy_source(request: OssRequest) -> OssRequest:
+    """The request that reads what x-oss-copy-source names. Raises `OssError` InvalidArgument."""
     source = request.headers["x-oss-copy-source"]
     path, _, query = source.partition("?")
     name, _, key = unquote(path.encode("latin-1").decode("utf-8", "replace")).removeprefix("/").partition("/")
@@ -207,15 +207,21 @@ def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedOb
         message = "x-oss-copy-source must have the form /bucket/key or /bucket/key?versionId=ID."
         ec = "" if not query else "0016-00000305" if parameter == "versionId" else "0016-00000304"
         raise invalid_argument("x-oss-copy-source", source, message, ec=ec)
-    bucket = service.bucket(name)
-    version = (("versionId", version_id),) if query else ()
+    return replace(request, bucket=name, key=key, query=(("versionId", version_id),) if query else ())
+
+
+def open_source(service: Service, request: OssRequest) -> tuple[Bucket, OpenedObject]:
+    """The readable object that x-oss-copy-source names, if it meets the conditions. Raises `OssError`."""
+    source = copy_source(request)
+    bucket = service.bucket(source.bucket)
     try:
-        opened = open_object(bucket, replace(request, bucket=name, key=key, query=version))
+        opened = open_object(bucket, source)
     except OssError as error:
         if error.code != "MethodNotAllowed":
             raise
         message = "The version that x-oss-copy-source names must not be a delete marker."
-        raise invalid_argument("x-oss-copy-source", source, message, ec="0016-00000307") from None
+        value = request.headers["x-oss-copy-source"]
+        raise invalid_argument("x-oss-copy-source", value, message, ec="0016-00000307") from None
     try:
         _check_readable(opened.record)
         if is_unmodified(opened.record, request.headers, prefix="x-oss-copy-source-"):

@@ -20,15 +20,19 @@ Handler = Callable[[Service, OssRequest], Response]
 
 
 class Operation(NamedTuple):
-    """A handler, and the query parameters that it reads; `copy` handles the request if it has x-oss-copy-source."""
+    """The action that RAM must allow, a handler, and the query parameters that it reads.
 
+    `copy` handles the request if it has x-oss-copy-source.
+    """
+
+    action: str
     handler: Handler
     parameters: frozenset[str]
     copy: Handler | None = None
 
 
-def _operation(handler: Handler, *parameters: str, copy: Handler | None = None) -> Operation:
-    return Operation(handler, frozenset(parameters), copy)
+def _operation(action: str, handler: Handler, *parameters: str, copy: Handler | None = None) -> Operation:
+    return Operation(action, handler, frozenset(parameters), copy)
 
 
 _SIGNATURE = frozenset(
@@ -45,7 +49,7 @@ _SIGNATURE = frozenset(
 _LIMITS = frozenset({"x-oss-ac-forward-allow", "x-oss-ac-source-ip", "x-oss-ac-subnet-mask", "x-oss-ac-vpc-id"})
 _UNSUPPORTED_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var", "x-oss-tagging", "x-oss-symlink-target"})
 _LIST = ("delimiter", "encoding-type", "max-keys", "prefix")
-_GET = _operation(objects.get, "versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
+_GET = _operation("oss:GetObject", objects.get, "versionId", "x-oss-traffic-limit", *objects.OVERRIDES)
 
 Operations = Mapping[str, Mapping[str, Operation]]
 
@@ -53,48 +57,53 @@ Operations = Mapping[str, Mapping[str, Operation]]
 SERVICE: Operations = {}
 BUCKET: Operations = {
     "versioning": {
-        "GET": _operation(bucket_requests.get_versioning),
-        "PUT": _operation(bucket_requests.put_versioning),
+        "GET": _operation("oss:GetBucketVersioning", bucket_requests.get_versioning),
+        "PUT": _operation("oss:PutBucketVersioning", bucket_requests.put_versioning),
     },
     "cors": {
-        "GET": _operation(bucket_requests.get_cors),
-        "PUT": _operation(bucket_requests.put_cors),
-        "DELETE": _operation(bucket_requests.delete_cors),
+        "GET": _operation("oss:GetBucketCors", bucket_requests.get_cors),
+        "PUT": _operation("oss:PutBucketCors", bucket_requests.put_cors),
+        "DELETE": _operation("oss:DeleteBucketCors", bucket_requests.delete_cors),
     },
     "lifecycle": {
-        "GET": _operation(bucket_requests.get_lifecycle),
-        "PUT": _operation(bucket_requests.put_lifecycle),
+        "GET": _operation("oss:GetBucketLifecycle", bucket_requests.get_lifecycle),
+        "PUT": _operation("oss:PutBucketLifecycle", bucket_requests.put_lifecycle),
     },
-    "location": {"GET": _operation(bucket_requests.location)},
+    "location": {"GET": _operation("oss:GetBucketLocation", bucket_requests.location)},
     "list-type": {
-        "GET": _operation(listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after")
+        "GET": _operation(
+            "oss:ListObjects", listing.list_objects_v2, *_LIST, "continuation-token", "fetch-owner", "start-after"
+        )
     },
     "": {
-        "GET": _operation(listing.list_objects, *_LIST, "marker"),
-        "PUT": _operation(bucket_requests.create),
-        "DELETE": _operation(bucket_requests.delete),
+        "GET": _operation("oss:ListObjects", listing.list_objects, *_LIST, "marker"),
+        "PUT": _operation("oss:PutBucket", bucket_requests.create),
+        "DELETE": _operation("oss:DeleteBucket", bucket_requests.delete),
     },
 }
 OBJECT: Operations = {
-    "uploads": {"POST": _operation(multipart.initiate, "encoding-type")},
+    "uploads": {"POST": _operation("oss:PutObject", multipart.initiate, "encoding-type")},
     "uploadId": {
-        "PUT": _operation(multipart.upload_part, "partNumber", "x-oss-traffic-limit"),
-        "GET": _operation(multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
-        "POST": _operation(multipart.complete, "encoding-type"),
-        "DELETE": _operation(multipart.abort),
+        "PUT": _operation("oss:PutObject", multipart.upload_part, "partNumber", "x-oss-traffic-limit"),
+        "GET": _operation("oss:ListParts", multipart.list_parts, "encoding-type", "max-parts", "part-number-marker"),
+        "POST": _operation("oss:PutObject", multipart.complete, "encoding-type"),
+        "DELETE": _operation("oss:AbortMultipartUpload", multipart.abort),
     },
-    "objectMeta": {"HEAD": _operation(objects.object_meta, "versionId")},
+    "objectMeta": {"HEAD": _operation("oss:GetObject", objects.object_meta, "versionId")},
     "": {
         "GET": _GET,
         "HEAD": _GET,
-        "PUT": _operation(objects.put, "x-oss-traffic-limit", copy=objects.copy),
-        "DELETE": _operation(objects.delete, "versionId"),
+        "PUT": _operation("oss:PutObject", objects.put, "x-oss-traffic-limit", copy=objects.copy),
+        "DELETE": _operation("oss:DeleteObject", objects.delete, "versionId"),
     },
 }
 
 
-def find_handler(request: OssRequest) -> Handler:
-    """The handler of a request. Raises `OssError`: 501 for what the table does not offer, 405 for a wrong method."""
+def find_operation(request: OssRequest) -> Operation:
+    """What a request asks for, a copy with the handler of copies.
+
+    Raises `OssError`: 501 for what the table does not offer, 405 for a wrong method.
+    """
     operations = OBJECT if request.key else BUCKET if request.bucket else SERVICE
     subresource = next((name for name in operations if name and name in request.params), "")
     methods = operations.get(subresource, {})
@@ -109,10 +118,10 @@ def find_handler(request: OssRequest) -> Handler:
         if name in _UNSUPPORTED_HEADERS:
             raise not_implemented(name)
     if "x-oss-copy-source" not in request.headers:
-        return operation.handler
+        return operation
     if operation.copy is None:
         raise not_implemented("x-oss-copy-source")
-    return operation.copy
+    return operation._replace(handler=operation.copy)
 
 
 def check_parameters(request: OssRequest, offered: frozenset[str] = frozenset()) -> None:

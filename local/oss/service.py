@@ -1,4 +1,4 @@
-"""What the handlers of the local OSS share: storage, credentials, clock and listener."""
+"""What the handlers of the local OSS share: storage, principals, clock and listeners."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from signer.credentials import Credentials
-
+from ..ram import Principal, Statement
 from .errors import no_such_bucket
 from .storage import Bucket, Buckets, ObjectRecord
 
@@ -25,13 +24,17 @@ class CreatedObject:
 
 @dataclass(frozen=True)
 class Service:
-    """`now` is the clock, in Unix seconds; `on_created` is called with every object that was written."""
+    """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds.
+
+    `on_created` is called with every object that was written, `used` with every statement of a policy that decided.
+    """
 
     buckets: Buckets
     region: str
-    credentials: tuple[Credentials, ...]
+    principals: Callable[[str], Principal | None]
     now: Callable[[], float]
-    on_created: Callable[[CreatedObject], None] | None
+    on_created: Callable[[CreatedObject], None] | None = None
+    used: Callable[[Statement], None] | None = None
 
     def bucket(self, name: str) -> Bucket:
         """Raises `OssError` NoSuchBucket."""

@@ -11,18 +11,19 @@ from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Response
 
 from signer import v4
-from signer.credentials import Credentials
 from signer.endpoint import PRODUCTS
-from signer.link import MAX_EXPIRES_IN, seconds
+from signer.link import MAX_EXPIRES_IN
 from signer.signed_request import read_timestamp
 from signer.verification import SKEW
 
+from ...ram import Principal
 from ..authorization import acl_denied, invalid_access_key, invalid_token, mismatch, skewed, token_expired
 from ..errors import OssError, invalid_argument, not_implemented
 from ..incoming import OssRequest, Resource, check_key
 from ..metadata import metadata_of
 from ..objects import check_digest, publish
 from ..responses import Node, respond, respond_xml, upload_headers
+from ..rights import Right, check_rights
 from ..service import Service
 from ..storage import Bucket, ObjectRecord
 from .data import PostedForm, read_form
@@ -47,8 +48,9 @@ def post(service: Service, request: OssRequest, target: Resource) -> Response:
         raise OssError(400, "MalformedPOSTRequest", "The Content-Type of the form requires a boundary.")
     form = read_form(request.body.blocks(), boundary)
     fields = _effective_fields(form, bucket)
-    policy = _authorize(service, fields)
+    policy, principal = _authorize(service, fields)
     check_key(fields["key"])
+    check_rights(service, principal, [Right("oss:PutObject", Resource(bucket.name, fields["key"]))])
     if "callback" in fields:
         raise not_implemented("callback")
     metadata, storage_class = metadata_of({name: value.encode().decode("latin-1") for name, value in fields.items()})
@@ -79,8 +81,8 @@ def _effective_fields(form: PostedForm, bucket: Bucket) -> dict[str, str]:
     }
 
 
-def _authorize(service: Service, fields: Mapping[str, str]) -> FormPolicy:
-    """The form's policy, after its signature and its conditions were checked. Raises `OssError`."""
+def _authorize(service: Service, fields: Mapping[str, str]) -> tuple[FormPolicy, Principal]:
+    """The form's policy and who signed it, after signature and conditions were checked. Raises `OssError`."""
     if "policy" not in fields and "x-oss-signature" not in fields:
         raise acl_denied()
     version = fields.get("x-oss-signature-version", "")
@@ -112,7 +114,8 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> FormPolicy:
     if issued is None:
         raise invalid_argument("x-oss-date", issued_at, "x-oss-date must have the form YYYYMMDDThhmmssZ.")
     now = service.now()
-    credentials = _find_credentials(service, key_id, fields, now)
+    principal = _find_principal(service, key_id, fields, now)
+    credentials = principal.credentials
     if issued > now + SKEW:
         raise skewed(issued, now)
     signing_key = v4.signing_key(credentials.access_key_secret, date, region, product)
@@ -125,21 +128,20 @@ def _authorize(service: Service, fields: Mapping[str, str]) -> FormPolicy:
     policy = parse_policy(fields["policy"])
     policy.check_bound((*_SIGNED, *(["x-oss-security-token"] if credentials.security_token else [])))
     policy.check(fields, now)
-    return policy
+    return policy, principal
 
 
-def _find_credentials(service: Service, key_id: str, fields: Mapping[str, str], now: float) -> Credentials:
-    """The credentials that a form names, if its token is theirs and has not expired. Raises `OssError`."""
-    candidates = [credentials for credentials in service.credentials if credentials.access_key_id == key_id]
-    if not candidates:
+def _find_principal(service: Service, key_id: str, fields: Mapping[str, str], now: float) -> Principal:
+    """Who signs with this access key, if the form has its token and that has not expired. Raises `OssError`."""
+    principal = service.principals(key_id)
+    if principal is None:
         raise invalid_access_key(key_id)
     token = fields.get("x-oss-security-token", "")
-    for credentials in candidates:
-        if (credentials.security_token or "") == token:
-            if credentials.expires_at is not None and now >= seconds(credentials.expires_at):
-                raise token_expired(key_id)
-            return credentials
-    raise invalid_token(key_id) if token else invalid_access_key(key_id, is_temporary=True)
+    if (principal.credentials.security_token or "") != token:
+        raise invalid_token(key_id) if token else invalid_access_key(key_id, is_temporary=True)
+    if principal.expires_at is not None and now >= principal.expires_at:
+        raise token_expired(key_id)
+    return principal
 
 
 def _limited(policy: FormPolicy, content: Iterator[bytes]) -> Iterator[bytes]:

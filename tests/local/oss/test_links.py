@@ -256,7 +256,7 @@ def test_a_host_that_names_the_bucket_is_read_with_and_without_it_in_the_path(fi
 
 def test_each_of_several_credentials_is_accepted(tmp_path: Path) -> None:
     other = Credentials("LTAI5tEXAMPLE", "secret-other", None)
-    renewed = KEYS._replace(security_token="renewed")
+    renewed = Credentials("STS.RENEWED", "secret-renewed", "renewed")
     expired = Credentials("STS.EXPIRED", "secret-expired", "token", NOW - 1)
     app = create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS, renewed, other, expired], now=lambda: NOW)
     cloud = Cloud("http://localhost", tmp_path, clock=lambda: NOW)  # type: ignore[arg-type]

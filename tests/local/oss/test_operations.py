@@ -39,7 +39,8 @@ def handler_of(method: str, level: str, query: Iterable[str]) -> operations.Hand
     """The handler of a request for the service, the bucket or the object with these sub-resources."""
     bucket, key, _ = LEVELS[level]
     body = RequestBody(io.BytesIO(), 0, chunked=False)
-    return operations.find_handler(OssRequest(method, (), tuple((n, "") for n in query), {}, body, "", bucket, key))
+    request = OssRequest(method, (), tuple((n, "") for n in query), {}, body, "", bucket, key)
+    return operations.find_operation(request).handler
 
 
 def subresources_of_v2() -> set[str]:

@@ -1,0 +1,88 @@
+"""What RAM must allow for a request, and OSS's error if it does not.
+
+Sources: the permissions on the OSS pages of each operation, the page "RAM Policy", and those of EC 0003-00000201, …202
+and …301.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ..ram import ACCOUNT, Decision, Principal, evaluate
+from .errors import OssError
+from .incoming import OssRequest, Resource
+from .objects import copy_source
+from .operations import Operation
+from .service import Service
+
+# What reading or deleting one version requires besides the action itself.
+_OF_VERSIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
+_EC = {"explicit_deny": "0003-00000201", "implicit_deny": "0003-00000202", "session_policy": "0003-00000301"}
+# OSS says "bucket policy" also for RAM's.
+_MESSAGES = {
+    "explicit_deny": "Access denied by bucket policy.",
+    "implicit_deny": "You have no right to access this object.",
+    "session_policy": "Access denied by authorizer's policy.",
+}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Right(NamedTuple):
+    """An action on an object or a bucket; `context` has the condition keys of RAM."""
+
+    action: str
+    resource: Resource
+    context: Mapping[str, str] = _NOTHING
+
+
+def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
+    """Everything that a request requires. Raises `OssError` for an invalid x-oss-copy-source."""
+    yield from _rights(operation.action, request)
+    if "x-oss-copy-source" in request.headers:
+        yield from _rights("oss:GetObject", copy_source(request))
+
+
+def check_rights(service: Service, principal: Principal, rights: Iterable[Right]) -> None:
+    """Raises `OssError` AccessDenied unless the principal's policies allow everything."""
+    for right in rights:
+        bucket, key = right.resource.bucket, right.resource.key
+        arn = f"acs:oss:{service.region}:{ACCOUNT}:{bucket}{'/' if key else ''}{key}"
+        decision = evaluate(principal.layers, right.action, arn, right.context, service.used)
+        if not decision.allowed:
+            if right.action != "oss:PutBucket":
+                service.bucket(bucket)  # OSS reports a missing bucket first
+            raise _denial(principal, right.action, decision)
+
+
+def _rights(action: str, request: OssRequest) -> Iterator[Right]:
+    resource = Resource(request.bucket, request.key)
+    # A list without a prefix is one of the prefix "".
+    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else _NOTHING
+    yield Right(action, resource, context)
+    if "versionId" in request.params and action in _OF_VERSIONS:
+        yield Right(_OF_VERSIONS[action], resource)
+
+
+def _denial(principal: Principal, action: str, decision: Decision) -> OssError:
+    # OSS's message is encrypted; support and RAM's console can read it.
+    diagnosis = hashlib.sha512(f"{principal.arn} {action} {decision.kind}".encode()).digest()
+    detail = (
+        ("PolicyType", "SessionPolicy" if decision.layer else "AccountLevelIdentityBasedPolicy"),
+        ("AuthPrincipalOwnerId", ACCOUNT),
+        ("AuthPrincipalType", principal.type),
+        ("AuthPrincipalDisplayName", principal.display_name),
+        ("NoPermissionType", "ExplicitDeny" if decision.kind == "explicit_deny" else "ImplicitDeny"),
+        ("AuthAction", action),
+        ("EncodedDiagnosticMessage", base64.b64encode(diagnosis).decode()),
+    )
+    return OssError(
+        403,
+        "AccessDenied",
+        _MESSAGES[decision.kind],
+        ec=_EC[decision.kind],
+        details=(("AccessDeniedDetail", detail),),
+    )

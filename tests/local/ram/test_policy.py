@@ -1,0 +1,74 @@
+"""RAM policies: what is read, and what is refused because it would not be evaluated."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.ram import PolicyError, parse_policy
+from local.ram.policy import matches
+
+READ = {"Effect": "Allow", "Action": "oss:GetObject", "Resource": "acs:oss:*:*:examplebucket/*"}
+SMALL = st.text(alphabet="ab:/.[!]\n中", max_size=8)
+
+
+def policy(**changed: Any) -> dict[str, Any]:
+    """A policy of one statement, where None leaves an element out."""
+    statement = {name: value for name, value in {**READ, **changed}.items() if value is not None}
+    return {"Version": "1", "Statement": [statement]}
+
+
+def test_a_single_statement_and_single_values_need_no_list() -> None:
+    (alone,) = parse_policy({"Version": "1", "Statement": READ}).statements
+    lists = {**READ, "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:examplebucket/*"]}
+    assert parse_policy({"Version": "1", "Statement": [lists]}).statements == (alone,)
+    assert str(alone) == "policy, statement 1: Allow oss:GetObject on acs:oss:*:*:examplebucket/*"
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ([], "policy: a policy must be a JSON object."),
+        ({"Statement": [READ]}, 'policy: Version must be "1".'),
+        ({"Version": "1", "Statement": []}, "policy: Statement must be a list of at least one object."),
+        ({"Version": "1", "Statement": [READ], "Id": "x"}, "policy: the element Id is unknown."),
+        ({"Version": "1", "Statement": [READ, "x"]}, "policy, statement 2: a statement must be a JSON object."),
+        (policy(Effect="allow"), "Effect must be Allow or Deny."),
+        (policy(Sid="x"), "the element Sid is unknown."),
+        (policy(Principal="*"), "the element Principal is unknown."),
+        (policy(Resource=None, NotResource="*"), "the element NotResource is unknown."),
+        (policy(Action=None), "either Action or NotAction is required, not both."),
+        (policy(NotAction="oss:PutObject"), "either Action or NotAction is required, not both."),
+        (policy(Action="GetObject"), "Action GetObject is invalid. Use * or the form service:Action."),
+        (policy(Action=[]), "Action must be a string, or a list of at least one string."),
+        (policy(Resource=None), "Resource must be a string, or a list of at least one string."),
+        (policy(Resource=["examplebucket/*"]), "Resource examplebucket/* is invalid."),
+        (policy(Resource="acs:oss:*:examplebucket"), "Use * or the form acs:service:region:account:name."),
+        (policy(Condition=[]), "Condition must be a JSON object."),
+        (policy(Condition={"StringNotLike": {"oss:Prefix": "a"}}), "the operator StringNotLike is unknown."),
+        (policy(Condition={"IpAddress": {"acs:SourceIp": "192.0.2.1"}}), "the operator IpAddress is unknown."),
+        (policy(Condition={"StringLike": {"oss:Delimiter": "/"}}), "the condition key oss:Delimiter is unknown."),
+        (policy(Condition={"StringLike": {"oss:prefix": "a/"}}), "the condition key oss:prefix is unknown."),
+        (policy(Condition={"StringLike": {"oss:Prefix": 1}}), "oss:Prefix must be a string, or a list"),
+    ],
+)
+def test_what_is_not_evaluated_is_refused(document: object, sentence: str) -> None:
+    with pytest.raises(PolicyError, match=re.escape(sentence)):
+        parse_policy(document)
+
+
+@given(pattern=st.text(alphabet="ab:/.[!]\n中*?", max_size=8), value=SMALL)
+def test_only_the_two_wildcards_have_a_meaning_in_a_pattern(pattern: str, value: str) -> None:
+    assert matches(pattern, value) is fnmatch.fnmatchcase(value, pattern.replace("[", "[[]"))
+
+
+@given(value=SMALL)
+def test_a_value_matches_itself_and_each_way_to_shorten_it(value: str) -> None:
+    assert matches(value, value)
+    assert all(matches(f"{value[:cut]}*", value) for cut in range(len(value) + 1))
+    assert not matches(f"{value}?", value)

@@ -1,0 +1,56 @@
+"""Access keys and who they belong to."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.ram import PolicyError, Principal, Principals
+from signer import Credentials
+
+KEY = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "CAIS+token/EXAMPLE==")
+READ = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}]}
+SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind", "name"),
+    [
+        (SESSION, "AssumedRoleUser", "links-signer:fc-presign-files-0a1b2c"),
+        ("acs:ram::1000000000000001:user/operator", "SubUser", "operator"),
+        ("acs:ram::1000000000000001:root", "Account", "1000000000000001"),
+    ],
+)
+def test_an_arn_says_who_someone_is(arn: str, kind: str, name: str) -> None:
+    principal = Principal.of(KEY, arn)
+    assert (principal.type, principal.display_name) == (kind, name)
+
+
+def test_the_policies_of_a_role_have_its_name_in_every_session() -> None:
+    layers = Principal.of(KEY, SESSION, 1_764_000_900, [[READ], [READ]]).layers
+    assert [layer[0].statements[0].policy for layer in layers] == [
+        "role links-signer",
+        "session policy of links-signer/fc-presign-files-0a1b2c",
+    ]
+
+
+def test_an_invalid_policy_is_an_error_when_the_principal_is_made() -> None:
+    with pytest.raises(PolicyError, match='role links-signer: Version must be "1"'):
+        Principal.of(KEY, SESSION, None, [[{"Statement": []}]])
+
+
+def test_a_registry_finds_what_was_added_last() -> None:
+    principals = Principals.of_account([KEY])
+    assert principals.find("STS.OTHER") is None
+    session = Principal.of(KEY._replace(access_key_id="STS.OTHER"), SESSION, 1_764_000_900, [[READ]])
+    principals.add(session)
+    assert principals.find("STS.OTHER") == session
+    principals.add(session._replace(layers=()))
+    assert principals.find("STS.OTHER") == session._replace(layers=())
+    account = principals.find("STS.EXAMPLE")
+    assert account is not None
+    assert account.layers == ()
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(Principal.of(KEY, SESSION, None, [[READ]]))
+    assert not any(secret in shown for secret in ("secret-EXAMPLE", "CAIS"))
