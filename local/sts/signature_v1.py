@@ -1,6 +1,7 @@
 """Signature version 1 of Alibaba Cloud's RPC APIs, which the command line `aliyun` and older SDKs send.
 
-Source: the page "RPC-style API operations: request syntax and signature" of the Alibaba Cloud SDK documentation.
+Source: the page "Request syntax and signature method V2 for RPC APIs" of the Alibaba Cloud SDK documentation; requests
+have the parameter SignatureVersion=1.0.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -10,13 +12,12 @@ import requests
 from alibabacloud_sts20150401.client import Client
 from alibabacloud_sts20150401.models import AssumeRoleRequest
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
-from alibabacloud_tea_openapi.models import Config
+from alibabacloud_tea_openapi.utils_models import Config
 from aliyunsdkcore.acs_exception.exceptions import ServerException
-from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.auth.credentials import StsTokenCredential
+from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 
-from local.sts import Sessions, create_app
 from signer import Credentials, acs3
 
 Json = dict[str, Any]
@@ -97,9 +98,6 @@ def with_core_sdk_in_a_form(call: Call) -> Json:
 
 def with_signer(call: Call) -> Json:
     """Our own `signer.acs3`, on the real clock."""
-    import time
-    import uuid
-
     signed = acs3.sign_call(
         urlsplit(call.url).netloc,
         call.action,
