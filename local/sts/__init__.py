@@ -1,0 +1,14 @@
+"""A local STS: roles are assumed as in RAM, every request's signature is verified, responses are STS's own.
+
+For development only: serve it on 127.0.0.1 with `local.server`.
+"""
+
+from __future__ import annotations
+
+from .application import create_app
+from .credentials import temporary_credentials
+from .errors import StsError
+from .roles import Role
+from .sessions import Principal, Sessions
+
+__all__ = ["Principal", "Role", "Sessions", "StsError", "create_app", "temporary_credentials"]

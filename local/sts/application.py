@@ -1,0 +1,88 @@
+"""The local STS as a Flask application."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+import flask
+from werkzeug.wrappers import Response
+
+from . import errors, responses
+from .authentication import MAX_SKEW, authenticate
+from .errors import StsError
+from .incoming import StsRequest, read_request
+from .nonces import Nonces
+from .operations import ACTIONS, Service
+from .roles import Role
+from .sessions import Principal, Sessions
+
+VERSION = "2015-04-01"
+
+_MAX_BYTES = 1 << 16  # of a body
+
+
+def create_app(
+    sessions: Sessions,
+    roles: Callable[[], Mapping[str, Role]],
+    *,
+    now: Callable[[], float] = time.time,
+    allows: Callable[[Principal, str, str], bool] = lambda principal, action, resource: True,
+    before: Callable[[str], Response | None] = lambda action: None,
+) -> flask.Flask:
+    """STS for the principals of `sessions`, to which it adds those that it issues.
+
+    `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `allows` says whether a principal's own
+    policies allow an action ("sts:AssumeRole") on a resource (the role's ARN). `before` is called with the action of
+    every request, before it is verified: it may answer in STS's place, or raise `StsError`.
+    """
+    service = Service(sessions, roles, now, allows)
+    nonces = Nonces(2 * MAX_SKEW)
+    app = flask.Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BYTES
+
+    @app.before_request
+    def sts() -> Response:
+        return _handle(service, nonces, before)
+
+    return app
+
+
+def _handle(service: Service, nonces: Nonces, before: Callable[[str], Response | None]) -> Response:
+    request_id = str(uuid.uuid4()).upper()
+    body = flask.request.get_data()
+    as_json = False
+    try:
+        request = read_request(flask.request.environ, body)
+        as_json = request.wants_json
+        response = before(request.action)
+        if response is not None:
+            return response
+        elements = _dispatch(service, nonces, request)
+        return responses.success(request.action, elements, request_id, as_json=as_json)
+    except StsError as error:
+        refusal = error
+    except Exception as error:
+        # Without the message, which may hold a credential.
+        print(f"sts: request {request_id} failed with {type(error).__name__}", file=sys.stderr)
+        refusal = errors.internal_error()
+    return responses.failure(refusal, request_id, flask.request.host, as_json=as_json)
+
+
+def _dispatch(service: Service, nonces: Nonces, request: StsRequest) -> responses.Elements:
+    if request.method not in ("GET", "POST"):
+        raise errors.method_not_allowed()
+    if request.path != "/":
+        raise errors.action_not_found()
+    for name, value in (("Action", request.action), ("Version", request.version)):
+        if not value:
+            raise errors.missing(name)
+    if request.version != VERSION:
+        raise errors.not_valid("Version")
+    action = ACTIONS.get(request.action)
+    if action is None:
+        raise errors.action_not_found()
+    caller = authenticate(request, service.sessions, nonces, service.now())
+    return action(service, caller, request.parameters)

@@ -1,0 +1,107 @@
+"""The actions of STS: AssumeRole and GetCallerIdentity.
+
+Sources: the RAM pages of the same names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from signer.times import rfc3339
+
+from . import errors
+from .credentials import temporary_credentials
+from .responses import Elements
+from .roles import Role, account_of, entity_id, identity_of, is_role_arn, session_arn
+from .session_policy import read_policy
+from .sessions import Principal, Sessions
+
+MIN_DURATION = 900  # seconds
+DEFAULT_DURATION = 3600
+
+_SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Service:
+    """`roles` by ARN; `now` in Unix seconds; `allows` says whether a principal's own policies allow an action."""
+
+    sessions: Sessions
+    roles: Callable[[], Mapping[str, Role]]
+    now: Callable[[], float]
+    allows: Callable[[Principal, str, str], bool]
+
+
+def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) -> Elements:
+    """Adds a session to the service's. Raises `StsError`."""
+    for name in ("RoleArn", "RoleSessionName"):
+        if not params.get(name):
+            raise errors.missing(name)
+    role_arn, session_name, policy = params["RoleArn"], params["RoleSessionName"], params.get("Policy", "")
+    if not is_role_arn(role_arn):
+        raise errors.invalid_parameter("RoleArn")
+    if not _SESSION_NAME.fullmatch(session_name):
+        raise errors.invalid_parameter("RoleSessionName")
+    session_layers = ((read_policy(policy),),) if policy else ()
+    role = _role_for(service, caller, role_arn)
+    expires_at = int(service.now()) + _duration(params.get("DurationSeconds", ""), role)
+    credentials = temporary_credentials(policy, expires_at=expires_at)
+    arn = session_arn(role.arn, session_name)
+    service.sessions.add(Principal(credentials, arn, expires_at, (role.policies, *session_layers)))
+    return {
+        "Credentials": {
+            "AccessKeyId": credentials.access_key_id,
+            "AccessKeySecret": credentials.access_key_secret,
+            "SecurityToken": credentials.security_token or "",
+            "Expiration": rfc3339(expires_at),
+        },
+        "AssumedRoleUser": {
+            "Arn": f"{role.arn}/{session_name}",
+            "AssumedRoleId": f"{entity_id(role.arn)}:{session_name}",
+        },
+    }
+
+
+def get_caller_identity(service: Service, caller: Principal, params: Mapping[str, str]) -> Elements:
+    identity = identity_of(caller.arn)
+    account, number = account_of(identity), entity_id(identity)
+    common = {"AccountId": account, "Arn": caller.arn}
+    kind = identity.rpartition(":")[2].partition("/")[0]
+    if kind == "root":
+        return {**common, "IdentityType": "Account", "PrincipalId": account, "UserId": account}
+    if kind == "role":
+        principal_id = f"{number}:{caller.arn.rpartition('/')[2]}"
+        return {**common, "IdentityType": "AssumedRoleUser", "PrincipalId": principal_id, "RoleId": number}
+    return {**common, "IdentityType": "RAMUser", "PrincipalId": number, "UserId": number}
+
+
+ACTIONS: Mapping[str, Callable[[Service, Principal, Mapping[str, str]], Elements]] = {
+    "AssumeRole": assume_role,
+    "GetCallerIdentity": get_caller_identity,
+}
+
+
+def _role_for(service: Service, caller: Principal, arn: str) -> Role:
+    """The role, if both its trust policy and the caller's own policies allow the caller to assume it."""
+    if caller.arn.endswith(":root"):
+        raise errors.root_account()
+    role = service.roles().get(arn)
+    if role is None:
+        raise errors.role_not_found()
+    if not role.trusts(caller.arn) or not service.allows(caller, "sts:AssumeRole", arn):
+        raise errors.no_permission()
+    return role
+
+
+def _duration(string: str, role: Role) -> int:
+    """Seconds; the default is an hour, or the role's maximum where that is less."""
+    if not string:
+        return min(DEFAULT_DURATION, role.max_session_duration)
+    is_number = re.fullmatch(r"[0-9]{1,9}", string, re.ASCII) is not None
+    if not is_number or not MIN_DURATION <= int(string) <= role.max_session_duration:
+        longest = f"{role.max_session_duration / 3600:g}hr"
+        message = f"The Min/Max value of DurationSeconds is {MIN_DURATION // 60}min/{longest}."
+        raise errors.invalid_parameter("DurationSeconds", message)
+    return int(string)

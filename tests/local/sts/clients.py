@@ -1,0 +1,124 @@
+"""The official clients of STS, pointed at the local one."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from alibabacloud_sts20150401.client import Client
+from alibabacloud_sts20150401.models import AssumeRoleRequest
+from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
+from alibabacloud_tea_openapi.utils_models import Config
+from aliyunsdkcore.acs_exception.exceptions import ServerException
+from aliyunsdkcore.auth.credentials import StsTokenCredential
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.request import CommonRequest
+
+from signer import Credentials, acs3
+
+Json = dict[str, Any]
+
+
+class Failure(Exception):
+    """An error response of STS."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Call(NamedTuple):
+    """One call of an action with a client: `url` is the local STS's."""
+
+    url: str
+    credentials: Credentials
+    action: str
+    params: dict[str, str]
+
+
+def with_sts_client(call: Call) -> Json:
+    """`alibabacloud-sts20150401`, signature version 3."""
+    keys = call.credentials
+    config = Config(
+        access_key_id=keys.access_key_id,
+        access_key_secret=keys.access_key_secret,
+        security_token=keys.security_token,
+        endpoint=urlsplit(call.url).netloc,
+        protocol="http",
+    )
+    client = Client(config)
+    try:
+        if call.action == "AssumeRole":
+            body = client.assume_role(AssumeRoleRequest().from_map(call.params)).body
+        else:
+            body = client.get_caller_identity().body
+    except AlibabaCloudException as error:
+        raise Failure(error.status_code, error.code, error.message) from None
+    result: Json = body.to_map()
+    return result
+
+
+def with_core_sdk(call: Call, method: str = "GET", *, in_body: bool = False) -> Json:
+    """`aliyun-python-sdk-core`, signature version 1."""
+    keys = call.credentials
+    token = keys.security_token
+    credential = StsTokenCredential(keys.access_key_id, keys.access_key_secret, token) if token else None
+    client = AcsClient(
+        None if token else keys.access_key_id,
+        None if token else keys.access_key_secret,
+        "cn-hangzhou",
+        credential=credential,
+        auto_retry=False,
+    )
+    request = CommonRequest(urlsplit(call.url).netloc, "2015-04-01", call.action)
+    request.set_protocol_type("http")
+    request.set_accept_format("json")
+    request.set_method(method)
+    for name, value in call.params.items():
+        (request.add_body_params if in_body else request.add_query_param)(name, value)
+    try:
+        return dict(json.loads(client.do_action_with_exception(request)))
+    except ServerException as error:
+        raise Failure(error.http_status, error.error_code, error.message) from None
+
+
+def with_core_sdk_by_post(call: Call) -> Json:
+    return with_core_sdk(call, "POST")
+
+
+def with_core_sdk_in_a_form(call: Call) -> Json:
+    return with_core_sdk(call, "POST", in_body=True)
+
+
+def with_signer(call: Call) -> Json:
+    """Our own `signer.acs3`, on the real clock."""
+    signed = acs3.sign_call(
+        urlsplit(call.url).netloc,
+        call.action,
+        "2015-04-01",
+        call.params,
+        credentials=call.credentials,
+        now=time.time(),
+        nonce=uuid.uuid4().hex,
+        scheme="http",
+    )
+    response = requests.request(signed.method, signed.url, headers=dict(signed.headers), timeout=10)
+    body: Json = response.json()
+    if response.status_code != 200:
+        raise Failure(response.status_code, body["Code"], body["Message"])
+    return body
+
+
+CLIENTS = {
+    "alibabacloud-sts20150401": with_sts_client,
+    "aliyun-python-sdk-core GET": with_core_sdk,
+    "aliyun-python-sdk-core POST": with_core_sdk_by_post,
+    "aliyun-python-sdk-core form": with_core_sdk_in_a_form,
+    "signer.acs3": with_signer,
+}

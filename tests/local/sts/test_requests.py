@@ -1,0 +1,361 @@
+"""What the local STS verifies of a request, and what it answers, request by request."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import flask
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from local.sts import Principal, Role, Sessions, StsError, create_app, errors, temporary_credentials
+from local.sts.nonces import Nonces
+from local.sts.session_policy import read_policy
+from local.sts.signature_v1 import signature, string_to_sign
+from signer import Credentials, acs3
+from signer.times import rfc3339
+from tests.local.sts.conftest import ACCOUNT, FUNCTION, SIGNER, USER_KEYS
+
+NOW = 1_764_000_000.0  # 2025-11-24T16:00:00Z
+HOST = "localhost"
+
+
+class Request(NamedTuple):
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: str = ""
+    path: str = "/"
+
+
+def v3(params: Mapping[str, str] | None = None, nonce: str = "1", now: float = NOW) -> Request:
+    keys, version = USER_KEYS, "2015-04-01"
+    call = acs3.sign_call(
+        HOST, "GetCallerIdentity", version, params or {}, credentials=keys, now=now, nonce=nonce, scheme="http"
+    )
+    return Request(call.method, call.url.partition("?")[2], dict(call.headers))
+
+
+def v1(method: str = "GET", *, in_form: bool = False, **changes: str) -> Request:
+    """Parameters that are "" are left out."""
+    params = {
+        "AccessKeyId": USER_KEYS.access_key_id,
+        "Action": "GetCallerIdentity",
+        "Format": "JSON",
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureNonce": "1",
+        "SignatureVersion": "1.0",
+        "Timestamp": rfc3339(NOW),
+        "Version": "2015-04-01",
+    }
+    params = {name: value for name, value in {**params, **changes}.items() if value}
+    if "Signature" not in changes:
+        params["Signature"] = signature(USER_KEYS.access_key_secret, string_to_sign(method, params))
+    encoded = urlencode(params)
+    if in_form:
+        return Request(method, "", {"Content-Type": "application/x-www-form-urlencoded"}, encoded)
+    return Request(method, encoded, {})
+
+
+@pytest.fixture
+def app() -> flask.Flask:
+    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
+    return create_app(sessions, dict, now=lambda: NOW)
+
+
+def send(app: flask.Flask, request: Request) -> TestResponse:
+    return app.test_client().open(
+        request.path,
+        method=request.method,
+        headers=dict(request.headers),
+        data=request.body,
+        environ_overrides={"RAW_URI": f"{request.path}?{request.query}"},
+    )
+
+
+def code(response: TestResponse) -> str:
+    return str(json.loads(response.data).get("Code", "OK"))
+
+
+# --- the older signature --------------------------------------------------------------------------------------
+
+
+def test_the_older_signature_is_that_of_its_specification() -> None:
+    params = {
+        "AccessKeyId": "testid",
+        "Action": "DescribeDedicatedHosts",
+        "Format": "JSON",
+        "RegionId": "cn-beijing",
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureNonce": "edb2b34af0af9a6d14deaf7c1a5315eb",
+        "SignatureVersion": "1.0",
+        "Timestamp": "2023-03-13T08:34:30Z",
+        "Version": "2014-05-26",
+    }
+
+    assert signature("testsecret", string_to_sign("GET", params)) == "9NaGiOspFP5UPcwX8Iwt2YJXXuk="
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (v1(), "OK"),
+        (v1("POST"), "OK"),
+        (v1("POST", in_form=True), "OK"),
+        (v1("POST")._replace(method="GET"), "SignatureDoesNotMatch"),
+        (v1(Other="+ *~%/=报"), "OK"),
+        (v1(Signature="AAAA"), "SignatureDoesNotMatch"),
+        (v1(Signature="报"), "SignatureDoesNotMatch"),
+        (v1(AccessKeyId=""), "MissingAccessKeyId"),
+        (v1(SignatureMethod=""), "MissingSignatureMethod"),
+        (v1(SignatureMethod="HMAC-MD5"), "InvalidSignatureMethod"),
+        (v1(SignatureNonce=""), "MissingSignatureNonce"),
+        (v1(Timestamp=""), "MissingTimestamp"),
+        (v1(Timestamp="2025-11-24 16:00"), "InvalidTimeStamp.Format"),
+        (v1(Timestamp="2025-11-25T00:00:00+08:00"), "InvalidTimeStamp.Format"),
+        (v1(Timestamp=rfc3339(NOW - 900)), "OK"),
+        (v1(Timestamp=rfc3339(NOW + 900)), "OK"),
+        (v1(Timestamp=rfc3339(NOW - 901)), "InvalidTimeStamp.Expired"),
+        (v1(Timestamp=rfc3339(NOW + 901)), "InvalidTimeStamp.Expired"),
+        (v1(Action="GetToken"), "InvalidAction.NotFound"),
+        (v1(Action=""), "MissingAction"),
+        (v1(Version="2014-01-01"), "InvalidVersion"),
+        (v1("PUT"), "UnsupportedHTTPMethod"),
+        (v1()._replace(path="/api"), "InvalidAction.NotFound"),
+    ],
+)
+def test_a_request_with_the_older_signature(request_: Request, expected: str, app: flask.Flask) -> None:
+    assert code(send(app, request_)) == expected
+
+
+def test_parameters_must_be_utf_8(app: flask.Flask) -> None:
+    assert b"InvalidParameter" in send(app, Request("GET", "Action=%FF", {})).data
+
+
+# --- ACS3 -----------------------------------------------------------------------------------------------------
+
+
+def changed(**headers: str) -> Request:
+    """A signed request of which headers are changed, added, or removed (if "")."""
+    request = v3({"A": "1"})
+    new = {name.replace("_", "-"): value for name, value in headers.items()}
+    return request._replace(headers={name: value for name, value in {**request.headers, **new}.items() if value})
+
+
+AUTHORIZATION = changed().headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (changed(), "OK"),
+        (v3({"Other": "+ *~%/=报", "Empty": ""}), "OK"),
+        (changed(user_agent="not signed"), "OK"),
+        (changed()._replace(query="A=2"), "SignatureDoesNotMatch"),
+        (changed()._replace(method="GET"), "SignatureDoesNotMatch"),
+        (changed()._replace(body="A=2"), "IncompleteSignature"),
+        (changed(x_acs_version="2014-01-01"), "InvalidVersion"),
+        (changed(x_acs_signature_nonce="2"), "SignatureDoesNotMatch"),
+        (changed(x_acs_date=rfc3339(NOW + 1)), "SignatureDoesNotMatch"),
+        (changed(x_acs_date=rfc3339(NOW + 901)), "InvalidTimeStamp.Expired"),
+        (changed(x_acs_date=""), "MissingTimestamp"),
+        (changed(x_acs_signature_nonce=""), "MissingSignatureNonce"),
+        (changed(x_acs_added="not signed"), "IncompleteSignature"),
+        (changed(Authorization=AUTHORIZATION.replace("x-acs-action;", "")), "IncompleteSignature"),
+        (changed(Authorization=AUTHORIZATION.replace("host;", "host;x-gone;")), "IncompleteSignature"),
+        (changed(Authorization=AUTHORIZATION[:-1]), "SignatureDoesNotMatch"),
+        (changed(Authorization="ACS3-HMAC-SHA256"), "IncompleteSignature"),
+    ],
+)
+def test_a_request_with_acs3(request_: Request, expected: str, app: flask.Flask) -> None:
+    assert code(send(app, request_)) == expected
+
+
+@pytest.mark.parametrize("make", [v1, v3], ids=["older", "ACS3"])
+def test_a_nonce_serves_once(make: Callable[[], Request], app: flask.Flask) -> None:
+    assert [code(send(app, make())) for _ in range(2)] == ["OK", "SignatureNonceUsed"]
+
+
+def test_a_request_that_is_refused_does_not_use_its_nonce(app: flask.Flask) -> None:
+    assert [code(send(app, request)) for request in (v1(Signature="AAAA"), v1())] == ["SignatureDoesNotMatch", "OK"]
+
+
+def test_of_equal_requests_at_once_one_is_served(app: flask.Flask) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda request: code(send(app, request)), [v3()] * 16))
+
+    assert sorted(codes) == ["OK", *["SignatureNonceUsed"] * 15]
+
+
+def test_nonces_are_forgotten_once_their_time_is_refused_anyway() -> None:
+    nonces = Nonces(life=10)
+
+    assert [nonces.use("A", "1", now) for now in (0, 10, 11)] == [True, False, True]
+    assert nonces.use("B", "1", 11)
+
+
+# --- responses ------------------------------------------------------------------------------------------------
+
+
+def test_the_response_is_xml_unless_json_is_requested(app: flask.Flask) -> None:
+    success = send(app, v1(Format="XML"))
+    failure = send(app, v1(Format="", Action="Get<&>"))
+
+    assert success.headers["Content-Type"] == failure.headers["Content-Type"] == "text/xml;charset=utf-8"
+    document = ElementTree.fromstring(success.data)
+    assert (document.tag, document.findtext("AccountId")) == ("GetCallerIdentityResponse", ACCOUNT)
+    document = ElementTree.fromstring(failure.data)
+    assert (document.tag, document.findtext("Code"), document.findtext("HostId")) == (
+        "Error",
+        "InvalidAction.NotFound",
+        HOST,
+    )
+    assert failure.status_code == 404
+    assert document.findtext("RequestId") == failure.headers["x-acs-request-id"]
+
+
+def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(action: str) -> None:
+        raise ValueError(USER_KEYS.access_key_secret)
+
+    response = send(create_app(Sessions(), dict, before=fail), v1())
+    printed = capsys.readouterr().err
+
+    assert (response.status_code, code(response)) == (500, "InternalError")
+    assert "ValueError" in printed
+    assert USER_KEYS.access_key_secret not in printed
+
+
+def test_a_test_can_answer_in_place_of_sts() -> None:
+    def answer_half(action: str) -> flask.Response:
+        return flask.Response(f'{{"Action": "{action}", "Cred')
+
+    assert send(create_app(Sessions(), dict, before=answer_half), v1()).text == '{"Action": "GetCallerIdentity", "Cred'
+
+
+# --- roles and sessions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trusted", "caller", "trusts"),
+    [
+        (FUNCTION, FUNCTION, True),
+        (FUNCTION, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", True),
+        (FUNCTION, f"acs:ram::{ACCOUNT}:role/links/fc-1", True),
+        (FUNCTION, f"acs:ram::{ACCOUNT}:assumed-role/links-other/fc-1", False),
+        (FUNCTION, f"acs:ram::{ACCOUNT}:user/links", False),
+        (FUNCTION, "acs:ram::1000000000000002:assumed-role/links/fc-1", False),
+        (f"acs:ram::{ACCOUNT}:root", f"acs:ram::{ACCOUNT}:user/operator", True),
+        (f"acs:ram::{ACCOUNT}:root", "acs:ram::1000000000000002:user/operator", False),
+        ("*", "acs:ram::1000000000000002:user/operator", True),
+    ],
+)
+def test_whom_a_role_trusts(trusted: str, caller: str, trusts: bool) -> None:
+    assert Role(SIGNER, frozenset({trusted})).trusts(caller) is trusts
+
+
+def test_an_account_is_its_own_identity() -> None:
+    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:root"))
+    identity = json.loads(send(create_app(sessions, dict, now=lambda: NOW), v1()).data)
+
+    assert (identity["IdentityType"], identity["AccountId"]) == ("Account", ACCOUNT)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 2048])
+def test_a_token_grows_with_the_policy_and_must_be_encoded(size: int) -> None:
+    keys = temporary_credentials("x" * size, expires_at=NOW)
+    token = keys.security_token or ""
+
+    assert keys.access_key_id.startswith("STS.")
+    assert token.startswith("CAIS")
+    assert abs(len(token) - 600 - size * 4 / 3) < 10
+    assert set("+/=") < set(token)
+    assert base64.b64decode(token, validate=True)
+    assert temporary_credentials() != temporary_credentials()
+
+
+ALLOW = {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": "acs:oss:*:*:examplebucket/*"}
+CONDITION = {"StringLike": {"oss:Prefix": "docs/*"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "is_policy"),
+    [
+        ([ALLOW], True),
+        ([ALLOW, {**ALLOW, "Effect": "Deny", "Condition": CONDITION}], True),
+        ([{"Effect": "Deny", "NotAction": "oss:*", "NotResource": ["*"]}], True),
+        ([], False),
+        ({}, False),
+        (["*"], False),
+        ([{**ALLOW, "Effect": "allow"}], False),
+        ([{**ALLOW, "NotAction": "oss:*"}], False),
+        ([{**ALLOW, "Action": []}], False),
+        ([{**ALLOW, "Resource": [1]}], False),
+        ([{**ALLOW, "Condition": "x"}], False),
+        ([{"Effect": "Allow", "Action": "*"}], False),
+    ],
+)
+def test_what_a_policy_is(statements: object, is_policy: bool) -> None:
+    policy = {"Version": "1", "Statement": statements}
+    if is_policy:
+        assert read_policy(json.dumps(policy)) == policy
+    else:
+        with pytest.raises(StsError, match=r"InvalidParameter\.PolicyGrammar"):
+            read_policy(json.dumps(policy))
+
+
+@given(st.text(max_size=20) | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))
+def test_nothing_else_is_a_policy(string: str) -> None:
+    with pytest.raises(StsError, match=r"InvalidParameter\.PolicyGrammar"):
+        read_policy(string)
+
+
+def test_a_policy_has_at_most_2048_characters() -> None:
+    policy = json.dumps({"Version": "1", "Statement": [ALLOW]})
+
+    assert read_policy(policy.ljust(2048))
+    with pytest.raises(StsError, match=r"InvalidParameter\.PolicySize"):
+        read_policy(policy.ljust(2049))
+
+
+@pytest.mark.parametrize(
+    ("duration", "maximum", "life"), [("", 3600, 3600), ("", 7200, 3600), ("900", 3600, 900), ("7200", 7200, 7200)]
+)
+def test_a_session_ends_after_its_duration(duration: str, maximum: int, life: int) -> None:
+    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
+    role = Role(SIGNER, frozenset({"*"}), maximum)
+    app = create_app(sessions, lambda: {SIGNER: role}, now=lambda: NOW + 0.75)
+    response = send(app, v1(Action="AssumeRole", RoleArn=SIGNER, RoleSessionName="alice", DurationSeconds=duration))
+    issued = json.loads(response.data)["Credentials"]
+    principal = sessions.find(issued["AccessKeyId"])
+
+    assert issued["Expiration"] == rfc3339(NOW + life)
+    assert principal == Principal(
+        Credentials(issued["AccessKeyId"], issued["AccessKeySecret"], issued["SecurityToken"], NOW + life),
+        f"acs:ram::{ACCOUNT}:assumed-role/links-signer/alice",
+        NOW + life,
+        ((),),
+    )
+
+
+@pytest.mark.parametrize(("maximum", "longest"), [(3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")])
+@pytest.mark.parametrize("duration", ["899", "43201", "1h", "-900", "9" * 400])
+def test_the_error_says_which_durations_are_allowed(maximum: int, longest: str, duration: str) -> None:
+    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
+    role = Role(SIGNER, frozenset({"*"}), maximum)
+    app = create_app(sessions, lambda: {SIGNER: role}, now=lambda: NOW)
+    response = send(app, v1(Action="AssumeRole", RoleArn=SIGNER, RoleSessionName="alice", DurationSeconds=duration))
+
+    assert json.loads(response.data)["Message"] == f"The Min/Max value of DurationSeconds is 15min/{longest}."
+
+
+def test_throttling_is_a_400_as_at_the_gateway() -> None:
+    assert (errors.throttled().status, errors.throttled().code) == (400, "Throttling.User")
