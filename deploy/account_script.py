@@ -11,7 +11,9 @@ import shlex
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .statements import Document, compact_json
+from handler.config.rights import compact_json
+
+from .statements import Document
 
 LOG_DAYS = 90
 # What docs/operations.md queries.

@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from handler.config import Config
+from handler.config import Config, InvalidConfig, rights
 from local.fc import s_yaml
 
 from . import account_script, check, statements
@@ -155,29 +155,17 @@ def caller_roles(props: Props) -> dict[str, str]:
 
 
 def function_statements(props: Props, links: Config) -> list[Statement]:
-    """What a function may do, one statement per mount. A custom runtime may be both web and event function."""
-    mounts = sorted(links.mounts, key=lambda mount: mount.path)
-    allowed: list[Statement] = []
-    if is_web(props):
-        allowed += [statements.mount_statement(mount) for mount in mounts] + statements.list_statements(links)
-        allowed += statements.share_statements(links)
-    if takes_events(props):
-        notified = {notice.mount.path for notice in links.notices}
-        # A link in a notice of a new object is one to the version of the event.
-        versions = {notice.mount.path for notice in links.notices if (notice.on, notice.give) == ("created", "link")}
-        allowed += [
-            statements.mount_statement(mount, ("GET",), versions=mount.path in versions)
-            for mount in mounts
-            if mount.path in notified
-        ]
-        allowed += [statements.sink_statement(sink.target) for sink in links.sinks]
-    allowed += [statements.destination_statement(arn) for arn in _destinations(props)]
-    return _unique([*allowed, *_outbox(props, links), *statements.keys_statements(links)])
+    """What a function may do. A custom runtime may be both web and event function. Raises `DeployError`."""
+    try:
+        allowed = rights.role_statements(links, web=is_web(props), events=takes_events(props))
+    except InvalidConfig as error:
+        raise DeployError(error.sentence) from None
+    return _unique([*allowed, *(statements.destination_statement(arn) for arn in _destinations(props))])
 
 
 def _outbox(props: Props, links: Config) -> list[Statement]:
     """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
-    return statements.outbox_statements(links) if takes_events(props) and links.keys_sinks else []
+    return rights.outbox_statements(links) if takes_events(props) and links.keys_sinks else []
 
 
 def _destinations(props: Props) -> list[str]:

@@ -5,13 +5,12 @@ Source: the RAM pages on policy structure, and the OSS and Function Compute page
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handler.config import Config, Location, Mount
-from signer.names import parse_oss_url
+from handler.config import Config
+from handler.config.rights import DONE, EARLIER_DIGESTS, LEASES, compact_json
 
 from .errors import DeployError
 
@@ -25,26 +24,12 @@ STATE_DAYS = 31
 LEASE_DAYS = 1
 UPLOAD_DAYS = 7
 
-# Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
-WAITING = ("outbox/", "dead/")
-DONE, LEASES = "done/", "lease/"
-SHARES = ("shares/", "uses/")
-_EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is still sent
-_PROBE = "probe"  # an object
-
 # By the service and the kind of resource in an ARN.
 _DESTINATIONS: Mapping[tuple[str, str], str] = {
     ("mns", "queues"): "mns:SendMessage",
     ("mns", "topics"): "mns:PublishMessage",
     ("fc", "functions"): "fc:InvokeFunction",
     ("eventbridge", "eventbus"): "eventbridge:PutEvents",
-}
-_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "GET": ("oss:GetObject",),
-    "HEAD": ("oss:GetObject",),
-    # A large file is uploaded in parts, and its sender may abort that.
-    "PUT": ("oss:PutObject", "oss:AbortMultipartUpload"),
-    "POST": ("oss:PutObject",),
 }
 
 
@@ -57,72 +42,9 @@ def document(statements: Sequence[Statement]) -> Document:
     return policy
 
 
-def compact_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 def trust_policy(services: Sequence[str]) -> Document:
     """Lets services assume the role."""
     return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}}])
-
-
-def object_arn(location: Location, *, prefix: bool = True) -> str:
-    """The ARN of one object, or of every key with this prefix. Raises `DeployError` for RAM's wildcards."""
-    return f"acs:oss:*:*:{location.bucket}/{_literal(location)}{'*' if prefix else ''}"
-
-
-def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
-    """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
-    actions = {action for method in methods or mount.methods for action in _ACTIONS[method]}
-    if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
-        actions.add("oss:GetObjectVersion")
-    return _allow(sorted(actions), object_arn(mount.target))
-
-
-def keys_statements(links: Config) -> list[Statement]:
-    """The keys document may be read, and never written or deleted, whatever else is allowed."""
-    if links.keys is None or not links.keys.startswith("oss://"):
-        return []
-    keys = object_arn(Location(*parse_oss_url(links.keys)), prefix=False)
-    return [
-        _allow(["oss:GetObject"], keys),
-        {"Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"], "Resource": [keys]},
-    ]
-
-
-def share_statements(links: Config) -> list[Statement]:
-    """The records and uses of shares in the state prefix."""
-    if links.state is None:
-        return []
-    return [_allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *SHARES), _probe(links.state))]
-
-
-def outbox_statements(links: Config) -> list[Statement]:
-    """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
-    if links.state is None:
-        return []
-    listed = (*WAITING, _EARLIER_DIGESTS)
-    return [
-        _allow(["oss:GetObject", "oss:PutObject"], *_below(links.state, *listed, DONE, LEASES), _probe(links.state)),
-        _allow(["oss:DeleteObject"], *_below(links.state, *WAITING, LEASES)),
-        _list(links.state.bucket, [links.state.key + folder for folder in listed]),
-    ]
-
-
-def list_statements(links: Config) -> list[Statement]:
-    """The service counts uses, and files that arrived, with lists of exactly these prefixes."""
-    prefixes: dict[str, set[str]] = {}
-    if links.state and any(mount.max_share for mount in links.mounts):
-        prefixes.setdefault(links.state.bucket, set()).add(f"{links.state.key}uses/")
-        for mount in links.mounts:
-            if mount.max_share and "POST" in mount.methods:
-                prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
-    return [_list(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
-
-
-def sink_statement(target: Location) -> Statement:
-    """A sink in OSS reads its objects to learn which notices it has already written."""
-    return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
 def destination_statement(arn: str) -> Statement:
@@ -192,7 +114,7 @@ def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
     if links.state:
         longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
         shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
-        # None covers `WAITING`.
+        # None covers waiting or dead notices.
         rules[links.state.bucket] = [
             {
                 "ID": f"{name}-{rule}",
@@ -204,7 +126,7 @@ def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
                 ("notices-done", DONE, STATE_DAYS),
                 ("notices-leases", LEASES, LEASE_DAYS),
                 ("notices-earlier-releases", "notices/", STATE_DAYS),
-                ("digests-earlier-releases", _EARLIER_DIGESTS, STATE_DAYS),
+                ("digests-earlier-releases", EARLIER_DIGESTS, STATE_DAYS),
                 ("shares", "shares/", shares),
                 ("shares-uses", "uses/", shares),
             )
@@ -229,33 +151,6 @@ def _with_any_account(arn: str) -> str:
 
 def _function_arns(name: str, region: str) -> tuple[str, str]:
     return f"acs:fc:{region}:*:functions/{name}", f"acs:fc:{region}:*:functions/{name}/*"
-
-
-def _below(state: Location, *folders: str) -> list[str]:
-    return [object_arn(Location(state.bucket, state.key + folder)) for folder in folders]
-
-
-def _probe(state: Location) -> str:
-    return object_arn(Location(state.bucket, state.key + _PROBE), prefix=False)
-
-
-def _list(bucket: str, keys: Sequence[str]) -> Statement:
-    """Lists of exactly these prefixes, and of longer ones.
-
-    Source: the OSS page "RAM policies", on oss:ListObjects and the condition oss:Prefix.
-    """
-    prefixes = [f"{_literal(Location(bucket, key))}*" for key in keys]
-    return {
-        **_allow(["oss:ListObjects"], f"acs:oss:*:*:{bucket}"),
-        "Condition": {"StringLike": {"oss:Prefix": prefixes}},
-    }
-
-
-def _literal(location: Location) -> str:
-    """The key, which RAM takes literally. Raises `DeployError` if it would not."""
-    if re.search(r"[*?]", location.key):
-        raise DeployError(f"{location} must not contain * or ?: for RAM they are wildcards that match other objects.")
-    return location.key
 
 
 def _allow(actions: Sequence[str], *resources: str) -> Statement:

@@ -197,11 +197,11 @@ def identifier(value: str) -> str:
 
 def _endpoint(option: str | None) -> Endpoint:
     """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
-    from .config import load
+    from .config import load, on_laptop
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:
-        local = load.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
+        local = on_laptop.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
         return local or load.ENDPOINTS["public"](region)
     if option in load.ENDPOINTS:
         return load.ENDPOINTS[option](region)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from signer import Credentials
+
 from .config import Config, Mount
 from .paths import covers
 
@@ -13,6 +15,17 @@ class ExpiryLimit(NamedTuple):
 
     source: str
     seconds: int
+
+
+class RoleCredentials(NamedTuple):
+    """The credentials of the function's role, or of a mount's session.
+
+    They expire no later than `expires_at` (Unix seconds, None: unknown), a session exactly then.
+    """
+
+    credentials: Credentials
+    expires_at: float | None
+    is_session: bool = False
 
 
 class Caller(NamedTuple):

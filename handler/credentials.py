@@ -1,25 +1,19 @@
-"""The credentials of one invocation: from its context, otherwise from the environment."""
+"""The credentials of one invocation: from its context, otherwise from the environment; and those of its mounts."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
+from .config import Mount
+from .context import Invocation, RoleCredentials
 from .errors import Problem
 
 # The role's credentials are valid for 36 hours; those in the environment are as old as the process.
 ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
 _STARTED = time.time()
-
-
-class RoleCredentials(NamedTuple):
-    """The credentials of the function's role. They expire no later than `expires_at` (Unix seconds, None: unknown)."""
-
-    credentials: Credentials
-    expires_at: float | None
 
 
 def credentials_for(context: object, *, started: float = _STARTED) -> RoleCredentials:
@@ -39,3 +33,17 @@ def credentials_for(context: object, *, started: float = _STARTED) -> RoleCreden
     except SignerError:
         raise Problem("no_credentials") from None
     return RoleCredentials(credentials, started + ENVIRONMENT_LIFETIME)
+
+
+def mount_credentials(invocation: Invocation, mount: Mount, role: RoleCredentials | None = None) -> RoleCredentials:
+    """What signs for a mount: with `[assume_role]` a session of its own, otherwise the function's role.
+
+    `role` are the function's credentials, if they are known already. Raises the 503 `no_credentials`, and with
+    `[assume_role]` the 503 `credentials_unavailable`.
+    """
+    role = role or credentials_for(invocation.context)
+    if invocation.config.assume_role is None:
+        return role
+    from .sessions.cache import current_session
+
+    return current_session(invocation, mount, role)

@@ -141,6 +141,12 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Try again in a minute.",
         {"Retry-After": "60"},
     ),
+    "credentials_unavailable": ErrorEntry(
+        503,
+        "The temporary credentials of this mount cannot be renewed.",
+        "Try again in a few seconds. If it lasts, ask the operator to run make doctor.",
+        {"Retry-After": "5"},
+    ),
     "keys_unavailable": ErrorEntry(
         503, "The keys document cannot be used.", "Ask the operator to check it with python -m handler.keys show."
     ),

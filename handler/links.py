@@ -9,8 +9,7 @@ from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, 
 from signer.times import parse_duration, rfc3339
 
 from .config import Config, Mount
-from .context import ExpiryLimit
-from .credentials import RoleCredentials
+from .context import ExpiryLimit, RoleCredentials
 from .errors import Problem
 
 CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
@@ -136,7 +135,8 @@ def credentials_limit(config: Config, role: RoleCredentials, now: float, issued_
         return ExpiryLimit("credentials", config.credential_life)
     if int(role.expires_at) - int(now) < MIN_LIFETIME:
         raise Problem("credentials_ending")
-    return ExpiryLimit("credentials", min(int(role.expires_at) - issued_at, config.credential_life))
+    left = int(role.expires_at) - issued_at
+    return ExpiryLimit("credentials", left if role.is_session else min(left, config.credential_life))
 
 
 def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str | None, int]:

@@ -9,7 +9,7 @@ from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign, red
 
 from .config import Config, Location, Mount
 from .context import Invocation
-from .credentials import credentials_for
+from .credentials import credentials_for, mount_credentials
 from .errors import HandlerError, Problem
 from .links import invalid_key
 
@@ -169,6 +169,14 @@ def client_for(invocation: Invocation) -> OssClient:
     return client_at(config_endpoint(config), credentials_for(invocation.context).credentials)
 
 
+def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
+    """OSS for the objects of a mount, with its own credentials; another region is reached over the internet."""
+    config = invocation.config
+    nearest = Endpoint.internal if mount.region == config.region else Endpoint.public
+    endpoint = config.oss_endpoint or nearest(mount.region)
+    return client_at(endpoint, mount_credentials(invocation, mount).credentials)
+
+
 def config_endpoint(config: Config) -> Endpoint:
     return config.oss_endpoint or Endpoint.internal(config.region)
 
@@ -185,7 +193,7 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
-        response = client_for(invocation).head(Location(mount.target.bucket, key), version)
+        response = mount_client(invocation, mount).head(Location(mount.target.bucket, key), version)
     except OssUnavailable:
         raise Problem("oss_unavailable") from None
     except InvalidKey:

@@ -14,9 +14,11 @@ ROOT = Path(__file__).parents[1]
 # A part may import signer, the lines above it, and the parts left of it in its own line.
 LAYERS = (
     ("errors", "audit", "times"),
-    ("paths", "request", "credentials"),
+    ("paths", "request"),
     ("config",),
     ("context",),
+    ("sessions",),
+    ("credentials",),
     ("links", "oss", "response"),
     ("state",),
     ("keys",),

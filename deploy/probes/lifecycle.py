@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from handler.config import rights
+
 from .. import statements
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, ok, unknown, warning
@@ -67,18 +69,18 @@ def state_rules(deployment: Deployment) -> Iterator[Finding]:
         return
     warnings: list[str] = []
     if notices:
-        growing = (statements.DONE, statements.LEASES)
+        growing = (rights.DONE, rights.LEASES)
         warnings += [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, growing, rules)]
     if shares:
-        warnings += _growing(bucket, state.key, statements.SHARES, rules)
+        warnings += _growing(bucket, state.key, rights.SHARES, rules)
     yield from (warning("lifecycle", sentence) for sentence in warnings)
     if not warnings:
         yield ok("lifecycle", f"The lifecycle rules of {bucket} keep what waits and delete what is no longer needed.")
 
 
 def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:
-    waiting = [state + folder for folder in statements.WAITING]
-    done = state + statements.DONE
+    waiting = [state + folder for folder in rights.WAITING]
+    done = state + rights.DONE
     for rule in rules:
         name = f"Rule {rule.id} of {bucket}"
         lost = " and ".join(filter(rule.touches, waiting))

@@ -41,9 +41,18 @@ class Location(NamedTuple):
         return self.contains(other) or other.contains(self)
 
 
+class AssumeRole(NamedTuple):
+    """Where the sessions of mounts come from: `role` is an ARN, `duration` in seconds, `url` that of STS."""
+
+    role: str
+    duration: int
+    url: str
+
+
 class Mount(NamedTuple):
     """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes).
 
+    `region` is that of the bucket; `role` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run.
     """
@@ -65,6 +74,8 @@ class Mount(NamedTuple):
     overwrite: bool
     inline: tuple[str, ...] | None
     active_content: bool
+    region: str
+    role: str
 
     @property
     def allows_uploads(self) -> bool:
@@ -108,6 +119,7 @@ class Config(NamedTuple):
     cors_by_function: bool
     notices: tuple[NoticeRule, ...] = ()
     sinks: tuple[OssSink, ...] = ()
+    assume_role: AssumeRole | None = None
 
     @property
     def keys_sinks(self) -> frozenset[str]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signer import Endpoint, SignerError
-from signer.endpoint import is_loopback, parse_origin
 
 from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
@@ -40,6 +39,9 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
 MAX_EXPIRES = 604_800  # seconds
 MAX_SIZE = 10_000 * 5 * 1024**3  # bytes: a multipart upload has at most 10,000 parts of 5 GB
 
+# Where a laptop's stand-ins are.
+LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
+
 # Every key of the file, and what it means; docs/configuration.md is written from these tables.
 TOP_KEYS: Mapping[str, str] = {
     "region": "Required. The region of the buckets, such as cn-hangzhou.",
@@ -51,6 +53,8 @@ TOP_KEYS: Mapping[str, str] = {
     "cors": "Origins, such as https://app.example.com, whose pages may read the JSON routes.",
     "cors_allow_origin": "Who sends Access-Control-Allow-Origin: platform (default; Function Compute returns the "
     "request's Origin) or function.",
+    "assume_role": "The role that the service assumes for each mount, one [assume_role] table. Without it, links are "
+    "signed with the function's own role.",
     "mount": "The mounts, one [[mount]] table each.",
     "notice": "What is sent when an event arrives, one [[notice]] table each.",
     "sink": "Prefixes in OSS to which notices are written, one [[sink]] table each. All other sinks are in the keys "
@@ -64,6 +68,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "methods": "The methods that links may be issued for: GET and HEAD (default), PUT, POST.",
     "expires": "The lifetime of a link if the caller does not request one (default 15m, or max_expires if shorter).",
     "max_expires": "The maximum lifetime of a link, up to 7d (default 1h).",
+    "region": "The region of the target's bucket, if it is not that of the top level.",
+    "role": "The ARN of the role of this mount's sessions (default: role of [assume_role]).",
     "endpoint": "The endpoint in links: public (default), internal, accelerate, dual-stack, or a custom domain such as "
     "https://static.example.com.",
     "query": "The query parameters of OSS that a caller may add.",
@@ -131,7 +137,9 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
             top.refuse_value("state", "must have a prefix, such as oss://bucket/.links/state/")
         reserved.append(state_location)
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
-    mounts = [_read_mount(reader, region, credential_life) for reader in top.tables("mount", MOUNT_KEYS)]
+    # With sessions, their real expiry counts, which is at most 12 hours after they are opened.
+    max_life = 43_200 if "assume_role" in top.table else credential_life
+    mounts = [_read_mount(reader, region, max_life) for reader in top.tables("mount", MOUNT_KEYS)]
     if any(mount.endpoint.addressing == "custom" for mount in mounts):
         from .media_types import protect_domains
 
@@ -143,15 +151,23 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         keys=keys,
         state=state_location,
         reserved=tuple(reserved),
-        oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), region),
-        public_url=_read_local_url(environ.get("LINK_PUBLIC_URL", "")) or public_url,
+        oss_endpoint=None,
+        public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
     )
+    if any(environ.get(name) for name in LOCAL_VARIABLES):
+        from .on_laptop import with_local_addresses
+
+        config = with_local_addresses(config, environ)
     if not {"notice", "sink"}.isdisjoint(top.table):
         from .notices import read_notices
 
         config = read_notices(top, config)
+    if "assume_role" in top.table or any(mount.role for mount in config.mounts):
+        from .assume_role import read_assume_role
+
+        config = read_assume_role(top, config, environ)
     for mount in config.mounts:
         _check_path(mount, config)
         _check_anonymous_access(mount, config)
@@ -160,7 +176,11 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _read_mount(reader: TableReader, region: str, credential_life: int) -> Mount:
+def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
+    own_region = reader.string("region")
+    if own_region is not None:
+        region = own_region
+        _endpoint(reader, "region", Endpoint.public, region)
     path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
@@ -201,10 +221,12 @@ def _read_mount(reader: TableReader, region: str, credential_life: int) -> Mount
         max_size=max_size,
         max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
         check=reader.boolean("check"),
-        cache=_read_cache(reader, access, min(max_expires, credential_life)),
+        cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=_read_inline(reader),
         active_content=reader.boolean("active_content"),
+        region=region,
+        role=reader.string("role") or "",
     )
 
 
@@ -242,38 +264,6 @@ def _endpoint(reader: TableReader, name: str, create: Callable[[str], Endpoint],
         return create(value)
     except SignerError as error:
         raise InvalidConfig(f"{reader.where}: {name}: {error}") from None
-
-
-def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
-    """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
-    if not value:
-        return None
-    try:
-        endpoint = Endpoint.path_style(value, region)
-    except SignerError as error:
-        raise InvalidConfig(f"LINK_OSS_ENDPOINT: {error}") from None
-    if not is_loopback(endpoint.domain):
-        raise InvalidConfig(
-            "LINK_OSS_ENDPOINT must be a loopback address such as http://127.0.0.1:9001: it is for a local OSS only. "
-            "Change or unset it."
-        )
-    return endpoint
-
-
-def _read_local_url(value: str) -> str:
-    """The address of a service on this machine in `LINK_PUBLIC_URL`, which stands in for `public_url`."""
-    if not value:
-        return ""
-    try:
-        _, host = parse_origin(value)
-    except SignerError as error:
-        raise InvalidConfig(f"LINK_PUBLIC_URL: {error}") from None
-    if not is_loopback(host) or value.endswith("/"):
-        raise InvalidConfig(
-            "LINK_PUBLIC_URL must be a loopback address such as http://127.0.0.1:9000, without a path: it is for a "
-            "local service only. Change or unset it."
-        )
-    return value
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:

@@ -13,11 +13,11 @@ from signer import InvalidKey
 from .. import audit, links
 from ..auth import AuthorizedObject, authorize
 from ..config import Location
-from ..context import Invocation
-from ..credentials import RoleCredentials, credentials_for
+from ..context import Invocation, RoleCredentials
+from ..credentials import credentials_for, mount_credentials
 from ..errors import Problem, bad_body
 from ..keys import cache
-from ..oss import OssUnavailable, client_for
+from ..oss import OssUnavailable, mount_client
 from ..request import Request
 from ..response import Response, json_response
 from .uploads import check_size, check_type
@@ -61,14 +61,16 @@ def create(request: Request, invocation: Invocation) -> Response:
     if not MIN_PART <= part_size <= MAX_PART or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PART}, and give at most {MAX_PARTS} parts')
     role, now = credentials_for(invocation.context), invocation.now
+    session = mount_credentials(invocation, authorized.mount, role)
     # First, so that a request that cannot get links leaves no upload behind.
-    links.resolve_expiry(invocation.config, authorized.mount, role, now, int(now), params["expires"], authorized.limits)
+    mount, limits = authorized.mount, authorized.limits
+    links.resolve_expiry(invocation.config, mount, session, now, int(now), params["expires"], limits)
     oss_id = _initiate(authorized, check_type(params["content_type"], authorized.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
         "upload_id": _seal(upload, authorized, role, invocation),
         "part_count": upload.part_count,
-        **_links(upload, authorized, role, invocation, 1, MAX_LINKS, params["expires"]),
+        **_links(upload, authorized, session, invocation, 1, MAX_LINKS, params["expires"]),
     }
     return json_response(document, 201)
 
@@ -80,6 +82,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     role = credentials_for(invocation.context)
     upload = _unseal(upload_id, authorized, role, invocation)
     check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PART)
+    session = mount_credentials(invocation, authorized.mount, role)
     first = 1 if params["from"] is None else params["from"]
     count = MAX_LINKS if params["count"] is None else params["count"]
     if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
@@ -87,7 +90,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     document = {
         "upload_id": upload_id,
         "part_count": upload.part_count,
-        **_links(upload, authorized, role, invocation, first, count, params["expires"]),
+        **_links(upload, authorized, session, invocation, first, count, params["expires"]),
     }
     return json_response(document)
 
@@ -95,7 +98,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
 def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invocation) -> str:
     """Starts the upload at OSS, and returns OSS's id of it."""
     try:
-        response = client_for(invocation).request(
+        response = mount_client(invocation, authorized.mount).request(
             "POST",
             Location(authorized.mount.target.bucket, authorized.key),
             query={"uploads": ""},
@@ -117,7 +120,7 @@ def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invoc
 def _links(
     upload: MultipartUpload,
     authorized: AuthorizedObject,
-    role: RoleCredentials,
+    session: RoleCredentials,
     invocation: Invocation,
     first: int,
     count: int,
@@ -133,7 +136,7 @@ def _links(
             authorized.mount,
             authorized.key,
             method,
-            role,
+            session,
             invocation.now,
             expires=expires,
             query={**query, "uploadId": upload.oss_id},

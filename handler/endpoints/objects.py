@@ -9,7 +9,7 @@ from functools import lru_cache
 from .. import links
 from ..config import Mount
 from ..context import Invocation
-from ..credentials import credentials_for
+from ..credentials import mount_credentials
 from ..errors import Problem, method_not_allowed
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
@@ -45,7 +45,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     params = request.query
     query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
-    role = credentials_for(invocation.context)
+    role = mount_credentials(invocation, mount)
     if mount.check:
         from ..oss import head_object
 

@@ -10,7 +10,7 @@ from signer.times import rfc3339
 
 from .. import links, pages
 from ..context import Invocation
-from ..credentials import credentials_for
+from ..credentials import mount_credentials
 from ..errors import Problem, method_not_allowed
 from ..oss import OssResponse, head_object
 from ..request import Request
@@ -57,7 +57,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, mount = opened.share, opened.invocation, opened.mount
     query = links.read_query(mount, opened.key, {}, share.download or "" if attach else share.download)
-    role = credentials_for(invocation.context)
+    role = mount_credentials(invocation, mount)
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if mount.check or opened.request.wants_page():
         _head_object(opened)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..config import Config, Location, Mount
+from ..config import Mount
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
 from ..keys import cache
@@ -102,23 +102,23 @@ def show(request: Request, invocation: Invocation, share_id: str) -> Response:
         "method": record.method,
         "expires_at": rfc3339(record.ends_at),
         "max_uses": record.uses,
-        "uses": _uses(state, share_id, record, invocation.config),
+        "uses": _uses(state, share_id, record, invocation),
         "revoked": record.revoked_at is not None,
     }
     return json_response(document)
 
 
-def _uses(state: State, share_id: str, record: records.Record, config: Config) -> int | None:
+def _uses(state: State, share_id: str, record: records.Record, invocation: Invocation) -> int | None:
     """The downloads, or the files that arrived; None without a limit, and where the target of the path changed."""
     if record.uses is None:
         return None
     if record.upload is None:
         return uses.used(state, share_id)
-    mount = config.mount(record.path)
+    mount = invocation.config.mount(record.path)
     if mount is None or str(mount.target) != record.target:
         return None
     folder = f"{mount.target.key}{record.path[len(mount.path) :]}{share_id}/"
-    return len(uses.arrived(state, Location(mount.target.bucket, folder)))
+    return len(uses.arrived(uses.Folder.of(state, invocation, mount, folder)))
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:

@@ -8,8 +8,8 @@ from typing import Any
 
 from .. import links
 from ..auth import authorize
-from ..context import Invocation
-from ..credentials import RoleCredentials, credentials_for
+from ..context import Invocation, RoleCredentials
+from ..credentials import credentials_for, mount_credentials
 from ..errors import Problem, bad_body
 from ..request import Request, read_members
 from ..response import Response, json_response
@@ -84,7 +84,7 @@ def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials, d
         authorized.mount,
         authorized.key,
         method,
-        role,
+        mount_credentials(invocation, authorized.mount, role),
         invocation.now,
         expires=item["expires"],
         query=query,

@@ -11,7 +11,6 @@ from signer.times import rfc3339
 
 from .. import audit, pages
 from ..auth import AuthorizedObject
-from ..config import Location
 from ..context import ExpiryLimit
 from ..errors import Problem, bad_body
 from ..response import Response, json_response, wants_json
@@ -69,8 +68,8 @@ def safe_name(name: str) -> str:
     return safe.encode(errors="replace").decode().strip(". ") or "file"
 
 
-def _folder(opened: OpenedShare, tracked: TrackedShare) -> Location:
-    return Location(opened.mount.target.bucket, f"{opened.key}{tracked.id}/")
+def _folder(opened: OpenedShare, tracked: TrackedShare) -> uses.Folder:
+    return uses.Folder.of(tracked.state, opened.invocation, opened.mount, f"{opened.key}{tracked.id}/")
 
 
 def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) -> Response:
@@ -93,7 +92,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     folder, max_files, again = _folder(opened, tracked), upload["max_files"], bool(params["again"])
     claimed = uses.claim_file(tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again)
-    key = f"{folder.key}{claimed.number}-{name}"
+    key = f"{folder.location.key}{claimed.number}-{name}"
     limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
     authorized = AuthorizedObject(mount, opened.path, key, limits)
     form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)

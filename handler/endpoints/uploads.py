@@ -13,7 +13,7 @@ from ..auth import AuthorizedObject, authorize
 from ..config import Config, Mount
 from ..config.media_types import is_active
 from ..context import Invocation
-from ..credentials import credentials_for
+from ..credentials import mount_credentials
 from ..errors import Problem, bad_body
 from ..request import Request
 from ..response import Response, json_response
@@ -70,7 +70,8 @@ def sign_form(
 
     Raises a `Problem`.
     """
-    config, mount, role, now = invocation.config, authorized.mount, credentials_for(invocation.context), invocation.now
+    config, mount, now = invocation.config, authorized.mount, invocation.now
+    role = mount_credentials(invocation, mount)
     check_active_content(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
     try:

@@ -18,7 +18,7 @@ from signer.times import rfc3339
 from .. import links, shares
 from ..config import Config, Location, Mount, NoticeRule
 from ..context import Invocation
-from ..credentials import credentials_for
+from ..credentials import mount_credentials
 from ..errors import HandlerError, Problem
 from ..keys import cache
 from ..oss import head_object
@@ -204,7 +204,7 @@ class LinkIssuer:
 
     def _link(self, mount: Mount, notice: Notice) -> tuple[str, str]:
         """A presigned URL and its RFC 3339 expiry, to the version that is told."""
-        config, context, now, *_ = self._invocation
+        config, now = self._invocation.config, self._invocation.now
         query = links.read_query(mount, notice.key, {}, notice.download)
         if notice.version is not None:
             query["versionId"] = notice.version
@@ -215,7 +215,7 @@ class LinkIssuer:
             mount,
             notice.key,
             "GET",
-            credentials_for(context),
+            mount_credentials(self._invocation, mount),
             now,
             expires=f"{notice.expires}s" if notice.expires else None,
             query=query,

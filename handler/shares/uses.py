@@ -15,8 +15,10 @@ from hashlib import md5
 from itertools import islice
 from typing import NamedTuple
 
-from ..config import Location
+from ..config import Location, Mount
+from ..context import Invocation
 from ..errors import Problem
+from ..oss import mount_client
 from ..state import PAGE, State
 
 REUSE = 600.0  # seconds in which the same page may send its form again without another use
@@ -75,21 +77,32 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
         lost.add(free)
 
 
-def arrived(state: State, folder: Location) -> frozenset[int]:
+class Folder(NamedTuple):
+    """The folder of an upload share in the target of its mount, and what lists it: with the rights of the mount."""
+
+    state: State
+    location: Location
+
+    @classmethod
+    def of(cls, state: State, invocation: Invocation, mount: Mount, key: str) -> Folder:
+        return cls(state._replace(client=mount_client(invocation, mount)), Location(mount.target.bucket, key))
+
+
+def arrived(folder: Folder) -> frozenset[int]:
     """The numbers of the files in the folder of an upload share."""
     # The numbers follow "0" and precede letters, so one page has them all, whatever else is in the folder.
-    matches = (_FILE.match(file.name) for file in islice(state.list_objects(folder, after="0"), PAGE))
+    matches = (_FILE.match(file.name) for file in islice(folder.state.list_objects(folder.location, after="0"), PAGE))
     return frozenset(int(match[1]) for match in matches if match)
 
 
-def files_left(state: State, record_id: str, folder: Location, files: int) -> int:
+def files_left(state: State, record_id: str, folder: Folder, files: int) -> int:
     """How many files can be claimed now."""
     claims = _claims(state, record_id)
-    return max(0, files - _count(claims, arrived(state, folder)))
+    return max(0, files - _count(claims, arrived(folder)))
 
 
 def claim_file(
-    state: State, record_id: str, folder: Location, files: int, identity: str, now: float, *, again: bool
+    state: State, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
 ) -> ClaimedFile:
     """The next number for a file, or with `again` the one that the same `identity` holds.
 
@@ -101,7 +114,7 @@ def claim_file(
     while True:
         # In this order, a claim whose file arrives meanwhile counts. A claim that is made meanwhile takes the number.
         claims = _claims(state, record_id)
-        present = arrived(state, folder)
+        present = arrived(folder)
         newest = max((claim.number for claim in claims), default=0)
         own = _own(state, record_id, claims, body) if again else None
         if own is not None and state.claim(_name(record_id, own.number), body).body == body:

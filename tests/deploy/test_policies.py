@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from deploy import policies, s_preview, statements
+from deploy import policies, s_preview
 from deploy.environments import Rendered
 from deploy.errors import DeployError
-from handler.config import Location
+from handler.config import InvalidConfig, Location, rights
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
@@ -160,9 +160,9 @@ def test_the_events_role_reads_what_notices_link_and_writes_to_their_sinks(tmp_p
     assert statements_of(policies_for(tmp_path, LINKS + NOTICES), "links-events") == [
         TOLD_REPORTS,
         allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*"),
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
         KEYS,
         KEYS_PROTECTED,
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
     ]
 
 
@@ -170,10 +170,10 @@ def test_the_events_role_has_an_outbox_where_a_notice_goes_to_a_sink_of_the_keys
     documents = policies_for(tmp_path, LINKS + OPS)
     assert statements_of(documents, "links-events") == [
         TOLD_REPORTS,
-        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
         *OUTBOX,
         KEYS,
         KEYS_PROTECTED,
+        allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages"),
     ]
     assert statements_of(documents, "links-http") == statements_of(policies_for(tmp_path), "links-http")
 
@@ -261,8 +261,8 @@ def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) ->
 
 @pytest.mark.parametrize("key", ["a*/", "what?/"])
 def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="for RAM they are wildcards"):
-        statements.object_arn(Location("examplebucket", key))
+    with pytest.raises(InvalidConfig, match="for RAM they are wildcards"):
+        rights.object_arn(Location("examplebucket", key))
     with pytest.raises(DeployError, match="for RAM they are wildcards"):
         policies_for(tmp_path, LINKS.replace("reports/", key))
 

@@ -1,0 +1,68 @@
+"""`[assume_role]`: the role that the service assumes for each mount, and whether STS accepts each session's policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from signer import SignerError
+from signer.endpoint import is_loopback, parse_origin
+
+from . import AssumeRole, Config, InvalidConfig
+from .reader import TableReader
+
+# Every key of the table, and what it means; docs/configuration.md is written from it.
+ASSUME_ROLE_KEYS: Mapping[str, str] = {
+    "role": "Required. The ARN of the role, such as acs:ram::1000000000000001:role/links-signer.",
+    "duration": "How long a session is valid, and so the longest lifetime of a link: 15m to 12h (default 1h), at most "
+    "the role's MaxSessionDuration.",
+    "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
+}
+MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
+# Source: the STS page "Endpoints".
+_CENTRAL = ("ap-south-1", "ap-southeast-2")
+_ROLE = re.compile(r"acs:ram::\d+:role/[A-Za-z0-9.@_-]{1,64}")
+_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
+
+
+def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str]) -> Config:
+    """Raises `InvalidConfig`, also if the policy of a mount's session would be too long for STS."""
+    if "assume_role" not in top.table:
+        mount = next(mount for mount in config.mounts if mount.role)
+        raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
+    reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
+    role = reader.required_string("role")
+    if not _ROLE.fullmatch(role):
+        reader.refuse_value("role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer")
+    for mount in config.mounts:
+        if mount.role and not _ROLE.fullmatch(mount.role):
+            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role!r}).")
+    duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
+    host = reader.string("endpoint") or (
+        "sts.aliyuncs.com" if config.region in _CENTRAL else f"sts.{config.region}.aliyuncs.com"
+    )
+    if not _HOST.fullmatch(host):
+        reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")
+    url = _read_local_sts(environ.get("LINK_STS_ENDPOINT", "")) or f"https://{host}"
+    config = config._replace(assume_role=AssumeRole(role, duration, url))
+    from .rights import session_policy
+
+    for mount in config.mounts:
+        session_policy(config, mount)
+    return config
+
+
+def _read_local_sts(value: str) -> str:
+    """The local STS that `LINK_STS_ENDPOINT` names."""
+    if not value:
+        return ""
+    try:
+        _, host = parse_origin(value)
+    except SignerError as error:
+        raise InvalidConfig(f"LINK_STS_ENDPOINT: {error}") from None
+    if not is_loopback(host) or value.endswith("/"):
+        raise InvalidConfig(
+            "LINK_STS_ENDPOINT must be a loopback address such as http://127.0.0.1:9002, without a path: it is for a "
+            "local STS only. Change or unset it."
+        )
+    return value
