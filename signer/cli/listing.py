@@ -1,4 +1,4 @@
-"""Lists the objects under a prefix, a page at a time. This is the only module of the signer that uses the network.
+"""Lists the objects under a prefix, a page at a time.
 
 Source: the OSS page "ListObjectsV2".
 """
