@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from handler import errors
-from handler.config import load, media_types, notices
+from handler.config import assume_role, load, media_types, notices
 
 from .checks.functions import ENVIRONMENT_BYTES
 
@@ -23,6 +23,8 @@ VARIABLES = {
     "otherwise the function does not start. Never deploy it.",
     "LINK_PUBLIC_URL": "The address of a local service, instead of public_url. It must be a loopback address, "
     "otherwise the function does not start. Never deploy it.",
+    "LINK_STS_ENDPOINT": "A local STS for the sessions of [assume_role]. It must be a loopback address, otherwise the "
+    "function does not start. Never deploy it.",
     "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
     "start and names it.",
 }
@@ -70,8 +72,8 @@ that names the entry.
 ```
 
 Write durations as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes in bytes, or as `10MB` (1 KB is 1024 bytes).
-A link never outlives its share, its caller's key or token, the mount's `max_expires`, or `credential_life` if the
-credentials do not say when they expire.
+A link never outlives its share, its caller's key or token, the mount's `max_expires`, or its credentials: the session
+of its mount with `[assume_role]`, otherwise `credential_life` if the credentials do not say when they expire.
 
 ## At the top
 
@@ -90,6 +92,10 @@ The mount with the longest `path` that the request's path begins with is used.
   browsers run require `active_content`.
 
 {_extensions()}
+
+## `[assume_role]`
+
+{_table("key", assume_role.ASSUME_ROLE_KEYS)}
 
 ## `[[notice]]`
 

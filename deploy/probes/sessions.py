@@ -87,7 +87,7 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
     return ok(
         "session",
         f"{mount.path}: a session of {role_name(mount.role or settings.role)} ends in "
-        f"{round(session.expires_at - now)} s, and its token has {token} characters.",
+        f"{round((session.expires_at - now) / 60)} min, and its token has {token} characters.",
     )
 
 

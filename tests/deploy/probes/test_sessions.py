@@ -93,7 +93,7 @@ def test_each_mount_has_a_session_that_ends_as_requested_and_at_the_edge_of_the_
     assert {(finding.level, finding.subject) for finding in findings} == {("ok", "session")}
     opened = [finding.sentence for finding in findings if "token" in finding.sentence]
     assert [sentence.partition(":")[0] for sentence in opened] == ["/exampledir/", "/in/", "/outbox/"]
-    assert all(": a session of links-signer ends in 7200 s, and its token has " in sentence for sentence in opened)
+    assert all(": a session of links-signer ends in 120 min, and its token has " in sentence for sentence in opened)
     assert [finding.sentence for finding in findings if "token" not in finding.sentence] == GOOD
 
 
