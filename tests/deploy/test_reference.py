@@ -11,6 +11,7 @@ import pytest
 from deploy import reference
 from handler import errors
 from handler.config import load, notices
+from handler.config.assume_role import ASSUME_ROLE_KEYS
 from handler.errors import ErrorEntry
 
 if sys.version_info >= (3, 11):
@@ -52,7 +53,8 @@ def test_a_page_that_is_not_current_is_named(
 def test_every_key_that_is_read_is_on_the_page() -> None:
     page = (reference.DOCS / "configuration.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^\| `([\w]+)` \|", page))
-    keys = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS}
+    tables = (load.TOP_KEYS, load.MOUNT_KEYS, ASSUME_ROLE_KEYS, notices.NOTICE_KEYS, notices.SINK_KEYS)
+    keys = {key for table in tables for key in table}
     assert listed == keys | set(reference.VARIABLES) - {"any other"}
 
 
