@@ -47,12 +47,13 @@ policy() {
   echo "policy    $1"
 }
 
-# NAME TRUST POLICY
+# NAME TRUST POLICY [SECONDS]: the last is the longest session.
 role() {
   if aliyun ram GetRole --RoleName "$1" >/dev/null 2>&1; then
-    aliyun ram UpdateRole --RoleName "$1" --NewAssumeRolePolicyDocument "$2" >/dev/null
+    aliyun ram UpdateRole --RoleName "$1" --NewAssumeRolePolicyDocument "$2" \
+      ${4:+--NewMaxSessionDuration "$4"} >/dev/null
   else
-    aliyun ram CreateRole --RoleName "$1" --AssumeRolePolicyDocument "$2" >/dev/null
+    aliyun ram CreateRole --RoleName "$1" --AssumeRolePolicyDocument "$2" ${4:+--MaxSessionDuration "$4"} >/dev/null
   fi
   policy "$1" "$3"
   once aliyun ram AttachPolicyToRole --PolicyType Custom --PolicyName "$1" --RoleName "$1"
@@ -143,7 +144,8 @@ def script(documents: Document) -> str:
 def _calls(documents: Document) -> Iterator[str]:
     prefix = documents["prefix"]
     for name, role in documents["roles"].items():
-        yield _call("role", name, compact_json(role["trust"]), compact_json(role["policy"]))
+        duration = [str(role["max_session_duration"])] if "max_session_duration" in role else []
+        yield _call("role", name, compact_json(role["trust"]), compact_json(role["policy"]), *duration)
     deployer, operator = f"{prefix}-deployer", f"{prefix}-operator"
     yield _call("policy", deployer, compact_json(documents["deployer"]))
     attach = _call("once", "aliyun", "ram", "AttachPolicyToUser", "--PolicyType", "Custom", "--PolicyName", deployer)

@@ -109,7 +109,12 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
     testing = {name for name, fields in known.items() if fields.get("type") == environment_checks.TESTING}
     readers = [reader for environment_readers in readers_of.values() for reader in environment_readers]
     faults |= dict.fromkeys(
-        (*sharing.across(functions, testing), *sharing.state(readers_of, testing), *regions.across(readers))
+        (
+            *sharing.across(functions, testing),
+            *sharing.state(readers_of, testing),
+            *sharing.signers(readers),
+            *regions.across(readers),
+        )
     )
     if not allow_placeholders:
         faults |= dict.fromkeys(placeholders.faults(readers, source, known))

@@ -1,9 +1,9 @@
 """`python -m deploy.doctor [s.yaml] [--env NAME] [--access NAME] [--url https://…] [--uploads]`: finds what is wrong.
 
 Without `--url` it examines what will be deployed: tools, files, the key of s, roles, queue and logs, OSS, the keys
-document. With the address of the service it also follows links as a visitor does. With `--uploads` it also uploads
-small objects, which it deletes again. It uses the credentials in the environment, the aliyun CLI, and the API key in
-`LINK_API_KEY` for mounts that require one.
+document, and with `[assume_role]` a session of each mount. With the address of the service it also follows links as a
+visitor does. With `--uploads` it also uploads small objects, which it deletes again. It uses the credentials in the
+environment, the aliyun CLI, and the API key in `LINK_API_KEY` for mounts that require one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
-from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service
+from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service, sessions
 from .probes import uploads as upload_probes
-from .probes.deployment import Deployment, InvalidProperties, open_deployment
+from .probes.deployment import LOCAL_ENDPOINTS, Deployment, InvalidProperties, open_deployment
 from .probes.findings import Finding, fault, unknown, warning
 
 NOT_CHECKED = (
@@ -53,9 +53,12 @@ def findings(options: Options) -> Iterator[Finding]:
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
-    local = os.environ.get("LINK_OSS_ENDPOINT")
-    if local:
-        yield warning("oss", f"LINK_OSS_ENDPOINT is {local}, so this is about the OSS on your machine: unset it.")
+    for variable, name in zip(LOCAL_ENDPOINTS, ("OSS", "STS"), strict=True):
+        local = os.environ.get(variable)
+        if local:
+            yield warning(
+                name.lower(), f"{variable} is {local}, so this is about the {name} on your machine: unset it."
+            )
     seen: set[Finding] = set()
     for finding in chain(
         access.key(alias, os.environ), _before(deployment, options), _after(deployment, options) if options.url else ()
@@ -77,6 +80,7 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from lifecycle.state_rules(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
+    yield from sessions.sessions(deployment)
     if options.uploads:
         yield from upload_probes.uploads(deployment)
 

@@ -1,8 +1,9 @@
 """`python -m deploy.policies [s.yaml …] [--env NAME] [--commands]`: the RAM policies, with least privilege.
 
-One role per function, as its mounts need; one role for each service that calls a function; the policies of the deployer
-and of those who repair notices; the queues, logs and lifecycle rules. As JSON, or as commands of the `aliyun` CLI. For
-all environments of all files, or for one environment: the deployer's policy is always over all.
+One role per function, as its mounts need; one role for each service that calls a function; the roles of
+`[assume_role]`; the policies of the deployer and of those who repair notices; the queues, logs and lifecycle rules. As
+JSON, or as commands of the `aliyun` CLI. For all environments of all files, or for one environment: the deployer's
+policy is always over all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .checks.functions import is_own, is_web, mapping, takes_events
 from .checks.names import role_name
 from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
+from .signer_roles import signer_roles
 from .statements import Document, Statement
 
 FUNCTION_COMPUTE = "fc.aliyuncs.com"
@@ -46,16 +48,17 @@ def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Do
 
     `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
     "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]},
-    "bucket_regions": {bucket: region}}`. The prefix is what the names of the functions begin with. The policy of the
-    deployer covers all that is rendered, those in `deployers` one environment each. Where notices wait in the state,
-    `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if links.toml cannot be read,
-    if two functions contradict each other, or if RAM cannot express a key.
+    "bucket_regions": {bucket: region}}`. A role of `[assume_role]` also has "max_session_duration"; it is the same for
+    each environment, and comes after the roles that it trusts. The prefix is what the names of the functions begin
+    with. The policy of the deployer covers all that is rendered, those in `deployers` one environment each. Where
+    notices wait in the state, `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if
+    links.toml cannot be read, if two functions contradict each other, or if RAM cannot express a key.
     """
     everything = list(_functions(rendered))
     selected = [function for function in everything if environment in (None, function.environment)]
     prefix = _common_prefix([str(function.props["functionName"]) for function in everything])
     roles = _roles(everything)
-    wanted = _roles_of(selected)
+    wanted = _roles_of(selected) | _signers_of(selected, everything)
     outbox = _unique(statement for function in selected for statement in _outbox(function.props, function.links))
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
@@ -63,7 +66,7 @@ def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Do
     return {
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
-        "deployer": statements.document(_deployer(everything, sorted(roles))),
+        "deployer": statements.document(_deployer(everything, sorted(_roles_of(everything)))),
         "deployers": {
             name: statements.document(_deployer(functions, sorted(_roles_of(functions))))
             for name, functions in _by_environment(selected).items()
@@ -113,6 +116,13 @@ def _roles_of(functions: Iterable[_Function]) -> set[str]:
     }
 
 
+def _signers_of(selected: Sequence[_Function], everything: Sequence[_Function]) -> set[str]:
+    """The roles of `[assume_role]`, and all roles that they trust: RAM knows only those that exist."""
+    signers = signer_roles((function.props, function.links) for function in everything)
+    used = signer_roles((function.props, function.links) for function in selected)
+    return {name for signer in used for name in (signer, *map(role_name, signers[signer].trusted))}
+
+
 def _common_prefix(names: Sequence[str]) -> str:
     """What the names begin with, without their last parts: "links" of links-http and links-events-dev."""
     columns = zip(*(name.split("-")[:-1] for name in names), strict=False)
@@ -120,7 +130,7 @@ def _common_prefix(names: Sequence[str]) -> str:
 
 
 def _roles(functions: Sequence[_Function]) -> dict[str, Document]:
-    """The roles of the functions and of the services that call them, with trust and policy."""
+    """The roles of the functions, of the services that call them, and of `[assume_role]`, with trust and policy."""
     roles: dict[str, Document] = {}
     callers: dict[str, dict[str, list[Statement]]] = {}
     for _, props, links in functions:
@@ -142,6 +152,14 @@ def _roles(functions: Sequence[_Function]) -> dict[str, Document]:
             )
         calls = [call for statements_of_service in services.values() for call in statements_of_service]
         roles[caller] = {"trust": statements.trust_policy([*services]), "policy": statements.document(_unique(calls))}
+    others = {name.lower() for name in roles}
+    for name, signer in signer_roles((function.props, function.links) for function in functions).items():
+        if name.lower() in others:
+            raise DeployError(
+                f"role {name} of [assume_role] is also the role of a function or a trigger, which would lose its own "
+                "rights: give it a role of its own."
+            )
+        roles[name] = signer.documents()
     return roles
 
 
@@ -216,10 +234,11 @@ def _buckets(functions: Sequence[_Function], prefix: str) -> dict[str, tuple[str
     """The region and the lifecycle rules of each bucket. Raises `DeployError` for a bucket of two environments."""
     buckets: dict[str, tuple[str, list[Document]]] = {}
     for _, props, links in functions:
+        regions = dict(links_toml.bucket_regions(props, links))
         for bucket, rules in statements.lifecycle(links, prefix).items():
-            region, known = buckets.setdefault(bucket, (props["region"], []))
-            if region != props["region"]:
-                raise DeployError(f"Bucket {bucket} is used in {region} and in {props['region']}: it is in one region.")
+            region, known = buckets.setdefault(bucket, (regions[bucket], []))
+            if region != regions[bucket]:
+                raise DeployError(f"Bucket {bucket} is used in {region} and in {regions[bucket]}: it is in one region.")
             for rule in rules:
                 if rule not in known and rule["ID"] in {other["ID"] for other in known}:
                     raise DeployError(

@@ -23,6 +23,8 @@ VARIABLES = {
     "otherwise the function does not start. Never deploy it.",
     "LINK_PUBLIC_URL": "The address of a local service, instead of public_url. It must be a loopback address, "
     "otherwise the function does not start. Never deploy it.",
+    "LINK_STS_ENDPOINT": "A local STS for the sessions of [assume_role]. It must be a loopback address, otherwise the "
+    "function does not start. Never deploy it.",
     "any other": "Replaces ${NAME} in the strings of links.toml. If it is missing or empty, the function does not "
     "start and names it.",
 }

@@ -47,6 +47,11 @@ def trust_policy(services: Sequence[str]) -> Document:
     return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}}])
 
 
+def role_trust_policy(arns: Sequence[str]) -> Document:
+    """Lets other roles assume the role."""
+    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"RAM": list(arns)}}])
+
+
 def destination_statement(arn: str) -> Statement:
     """For a destination of `asyncInvokeConfig`. Raises `DeployError` for one whose action is not known."""
     _, service, region, account, resource = ([*_with_any_account(arn).split(":", 4), "", "", "", ""])[:5]

@@ -19,7 +19,7 @@ HTTP_HANDLER, EVENT_HANDLER = "handler.on_http", "handler.on_event"
 APP = "handler.wsgi:app"  # of gunicorn, in a custom runtime
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
-LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
+LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", "LINK_STS_ENDPOINT")
 
 Props = Mapping[str, Any]
 _Value = TypeVar("_Value")

@@ -46,13 +46,26 @@ def read_or_fail(root: Path, props: Props) -> Config:
         raise DeployError(error.sentence) from None
 
 
-def buckets(reader: Reader) -> Iterator[str]:
-    """The buckets that the function uses, all in its own region."""
-    yield from (mount.target.bucket for mount in reader.links.mounts)
-    yield from (location.bucket for location in reader.links.reserved)
+def buckets(reader: Reader) -> Iterator[tuple[str, str]]:
+    """The buckets that the function uses, each with its region."""
+    yield from bucket_regions(reader.props, reader.links)
     for trigger in reader.props.get("triggers") or []:
         if trigger["triggerType"] == "oss":
-            yield watched(trigger).bucket
+            yield watched(trigger).bucket, reader.props["region"]
+
+
+def bucket_regions(props: Props, links: Config) -> Iterator[tuple[str, str]]:
+    """The buckets of links.toml, each with its region: that of the function, or the one that its mount names."""
+    region = props["region"]
+    for mount in links.mounts:
+        yield mount.target.bucket, region if mount.region == links.region else mount.region
+    yield from ((location.bucket, region) for location in links.reserved)
+
+
+def signer_arns(links: Config) -> list[str]:
+    """The roles of `[assume_role]` and of mounts, each once."""
+    roles = [links.assume_role.role, *(mount.role for mount in links.mounts)] if links.assume_role else []
+    return list(dict.fromkeys(filter(None, roles)))
 
 
 def watched(trigger: Mapping[str, Any]) -> Location:

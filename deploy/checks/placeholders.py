@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from .functions import Props, mapping
-from .links_toml import Reader, buckets
+from .links_toml import Reader, buckets, signer_arns
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _PROJECT = "example-logs"
@@ -35,7 +35,7 @@ def faults(readers: Iterable[Reader], document: object, environments: Mapping[st
 
 def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
     """Each example that a function uses, and what to write instead."""
-    for bucket in buckets(reader):
+    for bucket, _ in buckets(reader):
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
     if mapping(reader.props.get("logConfig")).get("project") == _PROJECT:
@@ -47,6 +47,8 @@ def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
         yield _CERTIFICATE, "the number of your certificate"
     if any(f":{_ACCOUNT}:" in arn for arn in _arns(reader.props)):
         yield _ACCOUNT, "${config('AccountID')}"
+    elif any(f":{_ACCOUNT}:" in arn for arn in signer_arns(reader.links)):
+        yield _ACCOUNT, "the number of your account"
 
 
 def _arns(props: Props) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Checks that a function, its buckets, its log project and what it calls are in one region.
+"""Checks that a function, its log project, what it calls, and its buckets without a region of their own are in one.
 
 `signer` refuses a mount whose endpoint is a host of OSS in another region than links.toml names.
 """
@@ -46,10 +46,10 @@ def across(readers: Iterable[Reader]) -> Iterator[str]:
     """A sentence for each bucket and log project in two regions. `readers` are those of all environments."""
     regions: dict[tuple[str, str], dict[str, None]] = {}
     for reader in readers:
-        used = [("bucket", bucket) for bucket in buckets(reader)]
+        used = [("bucket", bucket, region) for bucket, region in buckets(reader)]
         project = mapping(reader.props.get("logConfig")).get("project")
-        for thing in (*used, *([("log project", project)] if project else [])):
-            regions.setdefault(thing, {})[reader.props["region"]] = None
+        for kind, name, region in (*used, *([("log project", project, reader.props["region"])] if project else [])):
+            regions.setdefault((kind, name), {})[region] = None
     for (kind, name), of_thing in regions.items():
         if len(of_thing) > 1:
             yield f"{kind} {name} is used in {' and in '.join(of_thing)}: it is in one region, so name another one."

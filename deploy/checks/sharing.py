@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from handler.config import Location
 
 from .functions import Props, repeated
-from .links_toml import Reader
+from .links_toml import Reader, signer_arns
 from .names import role_name
 
 # The functions of each environment; None is s.yaml alone, which s also deploys with a misspelt --env.
@@ -93,6 +93,26 @@ def state(readers: Mapping[str | None, Iterable[Reader]], testing: Collection[st
                 f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
                 "give each its own LINK_BUCKET."
             )
+
+
+def signers(readers: Iterable[Reader]) -> Iterator[str]:
+    """A sentence for each role of `[assume_role]` that is also that of a function or a trigger, in any environment."""
+    listed = list(readers)
+    owned = {
+        _role(role)
+        for reader in listed
+        for role in (
+            reader.props.get("role"),
+            *(trigger.get("invocationRole") for trigger in reader.props.get("triggers") or []),
+        )
+    }
+    for reader in listed:
+        for arn in signer_arns(reader.links):
+            if _role(arn) in owned:
+                yield (
+                    f"{reader.file}: role {role_name(arn)} of [assume_role] or a mount is also the role of a function "
+                    "or a trigger: sessions need their own, which only the functions' roles may assume."
+                )
 
 
 def _sharing(users: Iterable[str | None], testing: Collection[str]) -> list[str | None]:

@@ -14,15 +14,16 @@ from ..checks.functions import mapping
 from ..checks.names import role_name
 from ..policies import FUNCTION_COMPUTE, caller_roles
 from ..policies import queues as queues_for
+from ..signer_roles import signer_roles
 from . import aliyun
 from .deployment import Deployment
-from .findings import Finding, fault, ok, unknown
+from .findings import Finding, fault, ok, unknown, warning
 
 SCRIPT = "run the script of make policies FORMAT=commands"
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
-    """Whether each role of a function or a trigger exists, trusts its services, and has its policy.
+    """Whether each role exists, trusts those who assume it, and has its policy.
 
     This and the other probes raise `aliyun.Unusable`.
     """
@@ -34,9 +35,13 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     services.pop("", None)  # the check says that it is missing
     for name, trusted in services.items():
         yield _role(name, trusted)
+    functions = deployment.functions.values()
+    for name, signer in signer_roles((props, deployment.links) for props in functions if props.get("role")).items():
+        yield _role(name, set(signer.trusted), signer.max_session_duration)
 
 
-def _role(name: str, services: set[str]) -> Finding:
+def _role(name: str, principals: set[str], longest: int | None = None) -> Finding:
+    """`longest` is the session that a role of `[assume_role]` must allow, in seconds."""
     try:
         role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
         attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
@@ -44,21 +49,35 @@ def _role(name: str, services: set[str]) -> Finding:
         return fault("role", f"Role {name} not found: {SCRIPT}.")
     except aliyun.Refused as error:
         return unknown("role", f"{name} was not checked: {error}")
-    missing = sorted(services - _trusted_services(role))
+    trusted = _trusted(role)
+    # RAM does not distinguish capital letters in the names of roles.
+    missing = sorted(name for name in principals if name.lower() not in trusted)
     if missing:
         return fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
     policies = mapping(attached.get("Policies")).get("Policy") or []
     if not any((policy.get("PolicyName"), policy.get("PolicyType")) == (name, "Custom") for policy in policies):
         return fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
-    return ok("role", f"{name} trusts {' and '.join(sorted(services))} and has its policy.")
+    if longest is not None:
+        found = mapping(role.get("Role")).get("MaxSessionDuration")
+        if isinstance(found, int) and found < longest:
+            return fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
+        # Other environments may use the role, but nobody who is not a function.
+        others = sorted(principal for principal in trusted if ":role/" not in principal)
+        if others:
+            return warning("role", f"{name} also trusts {' and '.join(others)}, who may read every mount: {SCRIPT}.")
+    return ok("role", f"{name} trusts {' and '.join(sorted(principals))} and has its policy.")
 
 
-def _trusted_services(role: Mapping[str, Any]) -> set[str]:
+def _trusted(role: Mapping[str, Any]) -> set[str]:
+    """Services and ARNs, in lower case."""
     trusted: set[str] = set()
     try:
         for statement in json.loads(role["Role"]["AssumeRolePolicyDocument"])["Statement"]:
-            services = statement["Principal"].get("Service", []) if statement["Effect"] == "Allow" else []
-            trusted.update([services] if isinstance(services, str) else services)
+            if statement["Effect"] != "Allow":
+                continue
+            for kind in ("Service", "RAM"):
+                names = statement["Principal"].get(kind, [])
+                trusted.update(name.lower() for name in ([names] if isinstance(names, str) else names))
     except (ValueError, KeyError, TypeError, AttributeError):
         return set()
     return trusted

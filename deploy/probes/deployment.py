@@ -27,6 +27,8 @@ from ..s_preview import render
 CANARY = "fc-presign-canary.txt"
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes
 LIFE = 60  # seconds
+# What lead the doctor to OSS and STS on this machine.
+LOCAL_ENDPOINTS = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT")
 MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
 
 
@@ -94,6 +96,15 @@ class Deployment:
         mounts = [mount.target.bucket for mount in self.links.mounts]
         return tuple(dict.fromkeys([*mounts, *([self.links.state.bucket] if self.links.state else [])]))
 
+    def region_of(self, bucket: str) -> str:
+        """That of the bucket's mount, which may name its own."""
+        regions = (mount.region for mount in self.links.mounts if mount.target.bucket == bucket)
+        return next(regions, self.links.region)
+
+    def bucket_endpoint(self, bucket: str) -> Endpoint:
+        """How this machine reaches a bucket."""
+        return self.links.oss_endpoint or Endpoint.public(self.region_of(bucket))
+
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
         assert self.credentials is not None
@@ -102,7 +113,7 @@ class Deployment:
             bucket,
             None,
             credentials=self.credentials,
-            endpoint=self.endpoint,
+            endpoint=self.bucket_endpoint(bucket),
             expires_in=LIFE,
             query={subresource: ""},
         )
@@ -111,15 +122,19 @@ class Deployment:
     def get_canary(self, mount: Mount) -> ProbeResponse:
         """The canary through the endpoint of the mount's links, signed with the deployer's credentials."""
         assert self.credentials is not None
+        return self.request("GET", self.link_to(mount, mount.target.key + CANARY, self.credentials))
+
+    def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
+        """A link to an object of the mount's bucket, through the endpoint of its links."""
         link = presign(
             "GET",
             mount.target.bucket,
-            mount.target.key + CANARY,
-            credentials=self.credentials,
+            key,
+            credentials=credentials,
             endpoint=self.link_endpoint(mount),
             expires_in=LIFE,
         )
-        return self.request("GET", link.url)
+        return link.url
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -164,7 +179,7 @@ def open_deployment(config: Path, environment: str | None, environ: Mapping[str,
     web = next((props for props in functions.values() if is_web(props)), None)
     if web is None:
         raise DeployError(f"{config.name} has no function with an http trigger: add one.")
-    local = {name: environ[name] for name in ("LINK_OSS_ENDPOINT",) if environ.get(name)}
+    local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
     variables = {**(web.get("environmentVariables") or {}), **local}
     links = links_toml.read_or_fail(root, {"environmentVariables": variables})
     try:

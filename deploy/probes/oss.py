@@ -35,7 +35,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
         if response.status == 0:
-            yield unreachable(deployment.endpoint.host(bucket), response)
+            yield unreachable(deployment.bucket_endpoint(bucket).host(bucket), response)
         elif response.code in _CREDENTIAL_ERRORS:
             yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
             return
@@ -47,7 +47,7 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> Finding:
-    region = deployment.links.region
+    region = deployment.region_of(bucket)
     endpoint = response.body.partition(b"<Endpoint>")[2].partition(b"</Endpoint>")[0].decode("ascii", "replace")
     location = response.body.partition(b"oss-")[2].partition(b"<")[0].decode("ascii", "replace")
     if response.status == 200 and location and location != region:

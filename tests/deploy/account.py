@@ -15,7 +15,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 State = dict[str, dict[str, Any]]
-KINDS = ("roles", "policies", "attached", "users", "queues", "projects", "logstores", "indexes", "lifecycle", "buckets")
+# The longest sessions are those of roles, in seconds.
+KINDS = (
+    "roles",
+    "longest_sessions",
+    "policies",
+    "attached",
+    "users",
+    "queues",
+    "projects",
+    "logstores",
+    "indexes",
+    "lifecycle",
+    "buckets",
+)
 
 
 class Account:
@@ -82,17 +95,34 @@ def get(records: dict[str, Any], name: str, code: str) -> Any:
     return records[name]
 
 
+def trust_in(state: State, document: str) -> str:
+    """The trust policy; it names only roles that exist."""
+    for statement in json.loads(document)["Statement"]:
+        for arn in statement["Principal"].get("RAM", []):
+            get(state["roles"], arn.rpartition("role/")[2], "InvalidParameter.AssumeRolePolicyDocument")
+    return document
+
+
+def longest_session(seconds: str) -> int:
+    if not 3600 <= int(seconds) <= 43_200:
+        fail("InvalidParameter.MaxSessionDuration")
+    return int(seconds)
+
+
 def ram(state: State, action: str, given: dict[str, str]) -> object:
     roles, policies, attached = state["roles"], state["policies"], state["attached"]
     role, policy = given.get("RoleName", ""), given.get("PolicyName", "")
     if action == "GetRole":
-        return {"Role": {"RoleName": role, "AssumeRolePolicyDocument": get(roles, role, "EntityNotExist.Role")}}
+        trust, longest = get(roles, role, "EntityNotExist.Role"), state["longest_sessions"][role]
+        return {"Role": {"RoleName": role, "AssumeRolePolicyDocument": trust, "MaxSessionDuration": longest}}
     if action == "CreateRole":
-        json.loads(given["AssumeRolePolicyDocument"])
-        return create(roles, role, given["AssumeRolePolicyDocument"], "EntityAlreadyExists.Role")
+        create(roles, role, trust_in(state, given["AssumeRolePolicyDocument"]), "EntityAlreadyExists.Role")
+        state["longest_sessions"][role] = longest_session(given.get("MaxSessionDuration", "3600"))
+        return {}
     if action == "UpdateRole":
         get(roles, role, "EntityNotExist.Role")
-        roles[role] = given["NewAssumeRolePolicyDocument"]
+        roles[role] = trust_in(state, given["NewAssumeRolePolicyDocument"])
+        state["longest_sessions"][role] = longest_session(given.get("NewMaxSessionDuration", "3600"))
         return {}
     if action == "GetPolicy":
         return get(policies, policy, "EntityNotExist.Policy")

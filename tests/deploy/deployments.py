@@ -103,9 +103,11 @@ def deployed_here(folder: Path) -> Iterator[Stack]:
         yield running
 
 
-def deployed(oss_url: str, credentials: Credentials | None, links: str = LINKS, **web: object) -> Deployment:
-    """A deployment with OSS at an address of this machine; `web` are more properties of its function."""
-    config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url})
+def deployed(
+    oss_url: str, credentials: Credentials | None, links: str = LINKS, sts_url: str = "", **web: object
+) -> Deployment:
+    """A deployment with OSS and STS at addresses of this machine; `web` are more properties of its function."""
+    config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
     session = requests.Session()
     session.trust_env = False
     return Deployment(ROOT, {"links_http": {**HTTP, **web}}, config, credentials, session)

@@ -11,7 +11,7 @@ import pytest
 
 from deploy import account_script
 from tests.deploy.account import Account, State
-from tests.deploy.test_policies import LINKS, OPS, Document, policies_for
+from tests.deploy.test_policies import ASSUME_ROLE, LINKS, OPS, Document, policies_for
 
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
 OLD_UPLOADS = "<Rule><ID>links-uploads-old</ID><AbortMultipartUpload><Days>7</Days></AbortMultipartUpload></Rule>"
@@ -91,6 +91,21 @@ def test_the_script_can_be_run_again_and_changes_what_changed(account: Account, 
     changed = account.state["policies"]["links-http"]
     assert (len(changed), changed[-1]) == (5, documents["roles"]["links-http"]["policy"])
     assert without_versions(account.state, but="links-http") == without_versions(first, but="links-http")
+
+
+def test_the_role_of_sessions_is_made_after_those_it_trusts_and_lasts_as_long_as_they_do(
+    account: Account, tmp_path: Path
+) -> None:
+    for duration, longest in (("15m", 3600), ("12h", 43_200), ("4h", 14_400)):
+        changed = policies_for(tmp_path, f'{LINKS}{ASSUME_ROLE}duration = "{duration}"')
+        done = run(account, changed)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert account.state["longest_sessions"] == {
+            **dict.fromkeys(("links-http", "links-events", "oss-calls-links"), 3600),
+            "links-signer": longest,
+        }
+        assert json.loads(account.state["roles"]["links-signer"]) == changed["roles"]["links-signer"]["trust"]
+        assert "Role links-signer links-signer" in account.state["attached"]
 
 
 @pytest.mark.parametrize("environment", [{"DEPLOYER": ""}])

@@ -96,6 +96,11 @@ BROKEN = {
         "LINK_REGION: ${this.props.region}\n        LINK_OSS_ENDPOINT: http://127.0.0.1:9001",
         "links_http: environmentVariables.LINK_OSS_ENDPOINT is only for a laptop: remove it.",
     ),
+    "variable of a laptop, of STS": (
+        "LINK_REGION: ${this.props.region}",
+        "LINK_REGION: ${this.props.region}\n        LINK_STS_ENDPOINT: http://127.0.0.1:9002",
+        "links_http: environmentVariables.LINK_STS_ENDPOINT is only for a laptop: remove it.",
+    ),
     "no HEAD": (
         "[GET, HEAD, POST",
         "[GET, POST",

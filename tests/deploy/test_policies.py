@@ -496,6 +496,103 @@ def test_a_function_of_another_kind_in_the_file_has_no_policies(tmp_path: Path) 
     assert policies_for(tmp_path, functions={**FUNCTIONS, "shop": shop}) == policies_for(tmp_path)
 
 
+SIGNER = "acs:ram::1000000000000001:role/links-signer"
+ASSUME_ROLE = f'[assume_role]\nrole = "{SIGNER}"\n'
+ASSUME = allow(["sts:AssumeRole"], SIGNER)
+
+
+def trusted_by(documents: Document, role: str) -> list[str]:
+    """The names of the roles that may assume it."""
+    (statement,) = documents["roles"][role]["trust"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+    arns = statement["Principal"]["RAM"]
+    assert all(arn.startswith("acs:ram::1000000000000001:role/") for arn in arns)
+    return [arn.rpartition("/")[2] for arn in arns]
+
+
+def test_the_role_of_sessions_may_do_what_mounts_need_and_functions_may_only_assume_it(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path, LINKS + NOTICES + ASSUME_ROLE)
+    assert list(documents["roles"]) == ["links-http", "links-events", "oss-calls-links", "links-signer"]
+    assert statements_of(documents, "links-signer") == [IN, LIST_IN, TOLD_REPORTS]
+    assert trusted_by(documents, "links-signer") == ["links-http", "links-events"]
+    assert documents["roles"]["links-signer"]["max_session_duration"] == 3600
+    assert statements_of(documents, "links-http") == [ASSUME, LIST_STATE, SHARES, KEYS, KEYS_PROTECTED]
+    sink = allow(["oss:GetObject", "oss:PutObject"], "acs:oss:*:*:examplebucket/.links/notices/*")
+    failures = allow(["mns:SendMessage"], "acs:mns:cn-hangzhou:*:/queues/links-failed/messages")
+    assert statements_of(documents, "links-events") == [ASSUME, sink, KEYS, KEYS_PROTECTED, failures]
+
+
+def test_a_function_that_opens_no_session_is_not_trusted(tmp_path: Path) -> None:
+    documents = policies_for(tmp_path, LINKS + ASSUME_ROLE)
+    assert trusted_by(documents, "links-signer") == ["links-http"]
+    assert ASSUME not in statements_of(documents, "links-events")
+
+
+def test_the_own_objects_of_the_service_are_denied_to_sessions_and_not_to_their_role(tmp_path: Path) -> None:
+    whole = LINKS.replace("BUCKET}/reports/", "BUCKET}/")
+    documents = policies_for(tmp_path, whole + ASSUME_ROLE)
+    assert {statement["Effect"] for statement in statements_of(documents, "links-signer")} == {"Allow"}
+
+
+def test_a_mount_with_a_role_of_its_own_has_only_its_rights_there(tmp_path: Path) -> None:
+    own = LINKS.replace('path      = "/in/"', f'path      = "/in/"\nrole = "{SIGNER}-in"')
+    documents = policies_for(tmp_path, own + ASSUME_ROLE)
+    assert statements_of(documents, "links-signer") == [REPORTS]
+    assert statements_of(documents, "links-signer-in") == [IN, LIST_IN]
+    assert statements_of(documents, "links-http")[0] == allow(["sts:AssumeRole"], SIGNER, f"{SIGNER}-in")
+
+
+def test_nobody_passes_the_role_of_sessions_to_function_compute(tmp_path: Path) -> None:
+    plain, documents = policies_for(tmp_path), policies_for(tmp_path, LINKS + ASSUME_ROLE)
+    assert documents["deployer"] == plain["deployer"]
+
+
+def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
+    rendered = environments(tmp_path)
+    links = LINKS + ASSUME_ROLE.replace("[assume_role]", '[assume_role]\nduration = "2h"')
+    (tmp_path / "links.toml").write_text(links, encoding="utf-8")
+    (tmp_path / "longer.toml").write_text(links.replace('"2h"', '"12h"'), encoding="utf-8")
+    prod = {
+        name: {**props, "environmentVariables": {**props["environmentVariables"], "LINK_CONFIG": "longer.toml"}}
+        for name, props in rendered[1].functions.items()
+    }
+    rendered = [rendered[0], rendered[1]._replace(functions=prod)]
+    everything, dev = policies.policies(rendered), policies.policies(rendered, "dev")
+    assert dev["roles"]["links-signer"] == everything["roles"]["links-signer"]
+    assert trusted_by(dev, "links-signer") == ["links-http", "links-http-prod-role"]
+    assert dev["roles"]["links-signer"]["max_session_duration"] == 43_200
+    reports = {f"acs:oss:*:*:{bucket}/reports/*" for bucket in ("examplebucket", "examplebucket-prod")}
+    assert reports <= {arn for statement in statements_of(dev, "links-signer") for arn in statement["Resource"]}
+    # RAM knows only roles that exist, so those that are trusted are made before.
+    assert list(dev["roles"]) == [
+        *("links-http", "links-events", "links-http-prod-role", "oss-calls-links", "links-signer")
+    ]
+
+
+@pytest.mark.parametrize("name", ["links-http", "Links-HTTP", "oss-calls-links"])
+def test_sessions_need_a_role_that_is_not_a_functions_or_a_triggers(name: str, tmp_path: Path) -> None:
+    links = LINKS + ASSUME_ROLE.replace("links-signer", name)
+    with pytest.raises(
+        DeployError, match=f"role {name} of \\[assume_role\\] is also the role of a function or a trigger"
+    ):
+        policies_for(tmp_path, links)
+
+
+@pytest.mark.parametrize("other", [SIGNER.replace("links", "Links"), SIGNER.replace("0001", "0002")])
+def test_one_role_has_one_arn(other: str, tmp_path: Path) -> None:
+    links = LINKS.replace('path      = "/in/"', f'path      = "/in/"\nrole = "{other}"') + ASSUME_ROLE
+    with pytest.raises(DeployError, match="have one name: write the same ARN everywhere"):
+        policies_for(tmp_path, links)
+
+
+def test_a_mount_in_another_region_has_its_lifecycle_rules_there(tmp_path: Path) -> None:
+    links = LINKS.replace('path      = "/in/"', 'path      = "/in/"\nregion = "cn-beijing"')
+    assert policies_for(tmp_path, links)["bucket_regions"] == {
+        "examplebucket": "cn-hangzhou",
+        "other-bucket": "cn-beijing",
+    }
+
+
 def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
     far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
     with pytest.raises(DeployError, match="Bucket examplebucket is used in cn-hangzhou and in cn-beijing"):

@@ -93,6 +93,18 @@ def test_an_example_that_only_the_service_itself_writes_to_is_named(line: str, t
     ]
 
 
+@pytest.mark.parametrize("where", ["assume_role", "mount"])
+def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(where: str, tmp_path: Path) -> None:
+    arns = {name: f"acs:ram::{number}:role/a" for name, number in (("assume_role", 42), ("mount", 43))}
+    arns[where] = "acs:ram::1000000000000001:role/a"
+    mount = f'[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nrole = "{arns["mount"]}"\n'
+    links = f'region = "cn-hangzhou"\n{mount}[assume_role]\nrole = "{arns["assume_role"]}"\n'
+    (tmp_path / "links.toml").write_text(links, encoding="utf-8")
+    assert list(placeholders.faults([links_toml.read(tmp_path, own())], {}, {})) == [
+        "links.toml contains 1000000000000001, a placeholder: write the number of your account."
+    ]
+
+
 def test_the_example_of_a_domain_is_a_placeholder() -> None:
     props = own()
     props["customDomain"] = {"domainName": "links.example.com", "certConfig": {"certId": "12345678"}}

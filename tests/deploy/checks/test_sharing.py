@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from deploy.checks import sharing
 from deploy.checks.links_toml import Reader
@@ -108,3 +109,14 @@ def test_two_environments_with_one_state_are_a_fault() -> None:
         "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's "
         "notices: give each its own LINK_BUCKET."
     ]
+
+
+def test_a_role_of_sessions_is_that_of_nobody_else_in_any_environment(tmp_path: Path) -> None:
+    for name, is_fault in (("links-signer", False), ("Links-HTTP-dev-role", True), ("links-events-dev-caller", True)):
+        table = f'[assume_role]\nrole = "acs:ram::1000000000000001:role/{name}"\nduration = "12h"\n'
+        readers = [shipped.reader(props, tmp_path, table) for props in shipped.functions().values()]
+        sentence = (
+            f"links.toml: role {name} of [assume_role] or a mount is also the role of a function or a trigger: "
+            "sessions need their own, which only the functions' roles may assume."
+        )
+        assert set(sharing.signers(readers)) == ({sentence} if is_fault else set())

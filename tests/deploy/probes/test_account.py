@@ -12,7 +12,7 @@ import pytest
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from tests.deploy.deployments import EVENTS, HTTP, deployed, install_aliyun, readable
+from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, install_aliyun, readable
 
 SCRIPT = "run the script of make policies FORMAT=commands."
 ROLES = {
@@ -134,6 +134,54 @@ def test_without_its_project_no_logstore_is_looked_up(deployment: Deployment, tm
     (finding,) = account.logs(deployment)
     assert finding.level == "fault"
     assert finding.sentence.startswith("Log project example-logs not found in cn-hangzhou")
+
+
+SIGNER = "acs:ram::1000000000000001:role/links-signer"
+FUNCTIONS = [f"acs:ram::1000000000000001:role/links-{name}-dev-role" for name in ("events", "http")]
+
+
+def signer(*trusted: str, longest: int = 7200) -> Mapping[str, object]:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"RAM": list(trusted)}, "Action": "sts:AssumeRole"}]}
+    return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust), "MaxSessionDuration": longest}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "sentence"),
+    [
+        (signer(*FUNCTIONS), "ok", f"links-signer trusts {' and '.join(FUNCTIONS)} and has its policy."),
+        # RAM does not distinguish capital letters in the names of roles, and other environments may share the role.
+        (
+            signer(*(arn.replace("links", "Links") for arn in FUNCTIONS), f"{SIGNER}-prod"),
+            "ok",
+            f"links-signer trusts {' and '.join(FUNCTIONS)} and has its policy.",
+        ),
+        (signer(FUNCTIONS[1]), "fault", f"links-signer does not trust {FUNCTIONS[0]}: {SCRIPT}"),
+        (
+            signer(*FUNCTIONS, longest=3600),
+            "fault",
+            f"links-signer allows sessions of 3600 s, shorter than the 7200 s needed: {SCRIPT}",
+        ),
+        (
+            signer(*FUNCTIONS, "acs:ram::1000000000000001:root"),
+            "warning",
+            f"links-signer also trusts acs:ram::1000000000000001:root, who may read every mount: {SCRIPT}",
+        ),
+        ("EntityNotExist.Role", "fault", f"Role links-signer not found: {SCRIPT}"),
+    ],
+)
+def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
+    answer: object, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
+    both = {"links_http": HTTP, "links_events": EVENTS}
+    answers = {
+        "ram GetRole --RoleName links-signer": answer,
+        "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
+    }
+    install_aliyun(tmp_path, {**GOOD, **answers})
+    *_, finding = account.roles(replace(deployed("http://127.0.0.1:9", None, links), functions=both))
+    assert finding == (level, "role", sentence)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""With `[assume_role]`: opens the session of each mount, as the service does, and tries where it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from handler.config import AssumeRole, Location, Mount
+from handler.config.rights import session_policy
+from handler.sessions.cache import session_name
+from handler.sessions.sts import AssumedRole, StsUnavailable, assume_role
+
+from ..checks.names import role_name
+from . import oss
+from .account import SCRIPT
+from .deployment import CANARY, Deployment, ProbeResponse
+from .findings import Finding, fault, ok, unknown, warning
+
+# Function Compute allows 8 KB of headers in all, and a link is one of them.
+MAX_LINK = 4096  # characters
+
+
+def sessions(deployment: Deployment) -> Iterator[Finding]:
+    """One session for each mount, for the full duration: its end, its token, an object inside and one outside."""
+    settings = deployment.links.assume_role
+    if settings is None:
+        return
+    if deployment.credentials is None:
+        yield unknown("session", "No credentials in the environment, so no role was assumed: set them.")
+        return
+    for mount in sorted(deployment.links.mounts, key=lambda mount: mount.path):
+        role, now = mount.role or settings.role, time.time()
+        policy, name = session_policy(deployment.links, mount), session_name(mount.path)
+        try:
+            session = assume_role(settings.url, role, name, policy, settings.duration, deployment.credentials, now)
+        except StsUnavailable as error:
+            # Otherwise STS answered, which its reason is about.
+            if isinstance(error.__context__, (OSError, HTTPException)):
+                yield _unreachable(urlsplit(settings.url).netloc, error.reason)
+                return
+            yield _refused(settings, mount, error)
+            continue
+        yield _opened(deployment, settings, mount, session, now)
+        yield from _inside(deployment, mount, session)
+        yield from _outside(deployment, mount, session)
+
+
+def _unreachable(host: str, reason: str) -> Finding:
+    if host.startswith("sts-vpc."):
+        return warning("session", f"{host} can only be reached from inside its VPC, so no role was assumed.")
+    return fault(
+        "session",
+        f"{host} cannot be reached ({reason}): check the network, and endpoint in [assume_role] of links.toml.",
+    )
+
+
+def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Finding:
+    """What concerns the role is the same for each of its mounts, so that the doctor says it once."""
+    role, reason = role_name(mount.role or settings.role), error.reason
+    if reason == "EntityNotExist.Role":
+        return fault("session", f"Role {role} not found: {SCRIPT}.")
+    if reason == "InvalidParameter.DurationSeconds":
+        return fault("session", f"{role} allows no session of {settings.duration} s: {SCRIPT}.")
+    if reason == "NoPermission":
+        return unknown(
+            "session",
+            f"{role} was not assumed (NoPermission), because it trusts only the roles of the functions, or because "
+            "your policy does not allow sts:AssumeRole on it: to try its sessions, add your RAM user to its trust "
+            f"policy, run the doctor, and then {SCRIPT}, which removes the user again.",
+        )
+    if reason.startswith("InvalidParameter"):
+        return fault("session", f"{mount.path}: STS refuses its session policy or role ({reason}): change the mount.")
+    return unknown("session", f"{mount.path}: {error.sentence.rstrip('.')}, so it was not examined: try again.")
+
+
+def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session: AssumedRole, now: float) -> Finding:
+    token = len(session.credentials.security_token or "")
+    link = len(deployment.link_to(mount, mount.target.key + CANARY, session.credentials))
+    if link > MAX_LINK:
+        return warning(
+            "session",
+            f"{mount.path}: a link has {link} characters because of its token ({token}), and Function Compute allows "
+            "8 KB of headers in all: use a shorter target, or fewer methods.",
+        )
+    return ok(
+        "session",
+        f"{mount.path}: a session of {role_name(mount.role or settings.role)} ends in "
+        f"{round((session.expires_at - now) / 60)} min, and its token has {token} characters.",
+    )
+
+
+def _inside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
+    """Only a mount whose links read may do so."""
+    if {"GET", "HEAD"}.isdisjoint(mount.methods):
+        return
+    response = _get(deployment, mount, mount.target.key + CANARY, session)
+    if response.status in (200, 404):
+        yield ok("session", f"{mount.path}: its session may read objects of the mount.")
+    elif response.code == "AccessDenied":
+        yield fault("session", f"{mount.path}: its session may not read objects of the mount: {SCRIPT}.")
+    else:
+        yield from _no_answer(deployment, mount, response)
+
+
+def _outside(deployment: Deployment, mount: Mount, session: AssumedRole) -> Iterator[Finding]:
+    location = _object_outside(deployment, mount)
+    if location is None:
+        return
+    response = _get(deployment, mount, location.key, session)
+    if response.code == "AccessDenied":
+        yield ok("session", f"{mount.path}: its session may not read {location}.")
+    elif response.status in (200, 404):
+        yield fault(
+            "session",
+            f"{mount.path}: its session may read {location}, which is not in the mount: look for a bucket policy that "
+            "allows it, and for an ACL that makes the bucket public.",
+        )
+    else:
+        yield from _no_answer(deployment, mount, response)
+
+
+def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
+    """An object of the mount's bucket that its session must not read; None if the mount is the entire bucket.
+
+    In such a bucket, the objects of the service itself are still denied.
+    """
+    target = mount.target
+    if target.key:
+        return Location(target.bucket, CANARY)
+    reserved = (location for location in deployment.links.reserved if location.bucket == target.bucket)
+    location = next(reserved, None)
+    if location is None or not location.key.endswith("/"):
+        return location
+    return Location(location.bucket, location.key + CANARY)
+
+
+def _no_answer(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Iterator[Finding]:
+    """Nothing is known about the session's rights."""
+    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    if response.status == 0:
+        yield oss.unreachable(host, response)
+    elif response.code == "PublicEndpointForbidden":
+        yield oss.public_endpoint_forbidden(mount, host)
+    else:
+        yield unknown("session", f"{mount.path}: {host} answered {response.status} {response.code}: try again.")
+
+
+def _get(deployment: Deployment, mount: Mount, key: str, session: AssumedRole) -> ProbeResponse:
+    return deployment.request("GET", deployment.link_to(mount, key, session.credentials))

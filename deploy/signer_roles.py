@@ -1,0 +1,90 @@
+"""The roles of `[assume_role]` and of mounts: who may assume each, what its sessions need, and for how long.
+
+Source: the RAM pages "CreateRole" and "UpdateRole" (2015-05-01).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from handler.config import Config, Mount
+from handler.config.rights import session_statements
+
+from .checks.functions import Props, is_web
+from .checks.names import role_name
+from .errors import DeployError
+from .statements import Document, Statement, document, role_trust_policy
+
+# RAM's default for MaxSessionDuration, which is also the least that it accepts.
+MIN_MAX_SESSION_DURATION = 3600  # seconds
+
+
+class SignerRole(NamedTuple):
+    """`trusted` are the ARNs of the functions' roles; `duration` is that of the longest session, in seconds."""
+
+    arn: str
+    trusted: tuple[str, ...]
+    statements: tuple[Statement, ...]
+    duration: int
+
+    @property
+    def max_session_duration(self) -> int:
+        return max(self.duration, MIN_MAX_SESSION_DURATION)
+
+    def documents(self) -> Document:
+        """Raises `DeployError` if the policy exceeds RAM's limit."""
+        return {
+            "trust": role_trust_policy(self.trusted),
+            "policy": document(self.statements),
+            "max_session_duration": self.max_session_duration,
+        }
+
+
+def signer_roles(functions: Iterable[tuple[Props, Config]]) -> dict[str, SignerRole]:
+    """By name, each for all functions that use it. Raises `DeployError` for a role that is written in two ways."""
+    roles: dict[str, SignerRole] = {}
+    written: dict[str, str] = {}
+    for props, links in functions:
+        for arn, mounts in _mounts(props, links).items():
+            assert links.assume_role is not None
+            name = role_name(arn)
+            # RAM does not distinguish capital letters in the names of roles.
+            known = written.setdefault(name.lower(), arn)
+            if known != arn:
+                raise DeployError(f"{known} and {arn} have one name: write the same ARN everywhere in links.toml.")
+            role = roles.get(name, SignerRole(arn, (), (), 0))
+            trusted = f"{arn.rpartition('/')[0]}/{role_name(props.get('role'))}"
+            # What a session denies is of no use here: each has a Deny of its own.
+            needed = [
+                statement
+                for mount in mounts
+                for statement in session_statements(links, mount)
+                if statement["Effect"] == "Allow" and statement not in role.statements
+            ]
+            roles[name] = SignerRole(
+                arn,
+                tuple(dict.fromkeys((*role.trusted, trusted))),
+                (*role.statements, *_unique(needed)),
+                max(role.duration, links.assume_role.duration),
+            )
+    return roles
+
+
+def _mounts(props: Props, links: Config) -> Mapping[str, list[Mount]]:
+    """The mounts by the ARN of their role, those only for which this function opens sessions."""
+    mounts: dict[str, list[Mount]] = {}
+    if links.assume_role is not None:
+        notified = {notice.mount.path for notice in links.notices}
+        for mount in sorted(links.mounts, key=lambda mount: mount.path):
+            if is_web(props) or mount.path in notified:
+                mounts.setdefault(mount.role or links.assume_role.role, []).append(mount)
+    return mounts
+
+
+def _unique(statements: Iterable[Statement]) -> list[Statement]:
+    unique: list[Statement] = []
+    for statement in statements:
+        if statement not in unique:
+            unique.append(statement)
+    return unique
