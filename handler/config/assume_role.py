@@ -21,7 +21,7 @@ ASSUME_ROLE_KEYS: Mapping[str, str] = {
 MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
 # Source: the STS page "Endpoints".
 _CENTRAL = ("ap-south-1", "ap-southeast-2")
-_ROLE = re.compile(r"acs:ram::\d+:role/[A-Za-z0-9.@_-]{1,64}")
+_ROLE = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]{1,64}")
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
@@ -38,6 +38,12 @@ def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str
         if mount.role and not _ROLE.fullmatch(mount.role):
             raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role!r}).")
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
+    for mount in config.mounts:
+        if mount.cache and mount.cache > duration // 2:
+            raise InvalidConfig(
+                f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
+                f"({duration} s)."
+            )
     host = reader.string("endpoint") or (
         "sts.aliyuncs.com" if config.region in _CENTRAL else f"sts.{config.region}.aliyuncs.com"
     )
