@@ -7,12 +7,12 @@ import json
 import secrets
 import ssl
 import time
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from signer import Credentials, SignerError
 from signer.acs3 import sign_call
-from signer.times import parse_rfc3339
 
 from ..errors import HandlerError
 
@@ -67,7 +67,7 @@ def assume_role(
         raise StsUnavailable("STS did not answer in time.", type(error).__name__) from None
     try:
         document = json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise StsUnavailable("STS did not answer with JSON.", f"status_{status}") from None
     return _read(status, document)
 
@@ -80,8 +80,8 @@ def _read(status: int, document: Any) -> AssumedRole:
     try:
         fields = document["Credentials"]
         key_id, secret, token = (fields[name] for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken"))
-        expires_at = parse_rfc3339(fields["Expiration"])
-        if expires_at is None or not (key_id and secret and token and len(token) <= MAX_KEY):
+        expires_at = datetime.fromisoformat(fields["Expiration"].replace("Z", "+00:00")).timestamp()
+        if not (key_id and secret and token and len(token) <= MAX_KEY):
             raise ValueError
         credentials = Credentials(key_id, secret, token)
     except (KeyError, TypeError, ValueError, AttributeError, SignerError):
