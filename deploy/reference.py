@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from handler import errors
-from handler.config import load, media_types, notices
+from handler.config import assume_role, load, media_types, notices
 
 from .checks.functions import ENVIRONMENT_BYTES
 
@@ -70,8 +70,8 @@ that names the entry.
 ```
 
 Write durations as `90` or `90s` (seconds), `15m`, `2h` or `1d`; sizes in bytes, or as `10MB` (1 KB is 1024 bytes).
-A link never outlives its share, its caller's key or token, the mount's `max_expires`, or `credential_life` if the
-credentials do not say when they expire.
+A link never outlives its share, its caller's key or token, the mount's `max_expires`, or its credentials: the session
+of `[assume_role]`, otherwise `credential_life`.
 
 ## At the top
 
@@ -90,6 +90,12 @@ The mount with the longest `path` that the request's path begins with is used.
   browsers run require `active_content`.
 
 {_extensions()}
+
+## `[assume_role]`
+
+With this table, each mount signs with a session of its own ([sessions.md](sessions.md)).
+
+{_table("key", assume_role.ASSUME_ROLE_KEYS)}
 
 ## `[[notice]]`
 

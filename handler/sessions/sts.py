@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import json
-import secrets
 import ssl
 import time
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from signer import Credentials, SignerError
-from signer.acs3 import sign_call
+from signer.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
 
 from ..errors import HandlerError
 
@@ -31,62 +28,24 @@ class StsUnavailable(HandlerError):
         self.reason = reason
 
 
-class AssumedRole(NamedTuple):
-    """`expires_at` is in Unix seconds."""
-
-    credentials: Credentials
-    expires_at: float
-
-
 def assume_role(
     url: str, role: str, name: str, policy: str, duration: int, credentials: Credentials, now: float
 ) -> AssumedRole:
     """A session of `duration` seconds. Raises `StsUnavailable`."""
-    params = {
-        "RoleArn": role,
-        "RoleSessionName": name,
-        "DurationSeconds": str(duration),
-        "Policy": policy,
-    }
-    address = urlsplit(url)
     try:
-        call = sign_call(
-            address.netloc,
-            "AssumeRole",
-            "2015-04-01",
-            params,
-            credentials=credentials,
-            now=now,
-            nonce=secrets.token_hex(16),
-            scheme=address.scheme,
-        )
-        status, body = _send(address.scheme, address.netloc, call.url, call.headers)
+        call = sign_assume_role(url, role, name, policy, duration, credentials, now)
     except SignerError:
         raise StsUnavailable("The function's own credentials are invalid.", "no_credentials") from None
+    address = urlsplit(url)
+    try:
+        session = read_assumed_role(*_send(address.scheme, address.netloc, call.url, call.headers))
+    except StsError as error:
+        raise StsUnavailable(str(error), error.reason) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise StsUnavailable("STS did not answer in time.", type(error).__name__) from None
-    try:
-        document = json.loads(body)
-    except ValueError:
-        raise StsUnavailable("STS did not answer with JSON.", f"status_{status}") from None
-    return _read(status, document)
-
-
-def _read(status: int, document: Any) -> AssumedRole:
-    if status != 200:
-        code = document.get("Code") if isinstance(document, dict) else None
-        reason = code if isinstance(code, str) and code.replace(".", "").isalnum() else f"status_{status}"
-        raise StsUnavailable(f"STS refused the session ({reason}).", reason)
-    try:
-        fields = document["Credentials"]
-        key_id, secret, token = (fields[name] for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken"))
-        expires_at = datetime.fromisoformat(fields["Expiration"].replace("Z", "+00:00")).timestamp()
-        if not (key_id and secret and token and len(token) <= MAX_KEY):
-            raise ValueError
-        credentials = Credentials(key_id, secret, token)
-    except (KeyError, TypeError, ValueError, AttributeError, SignerError):
-        raise StsUnavailable("STS answered with an incomplete session.", "incomplete_session") from None
-    return AssumedRole(credentials, expires_at)
+    if len(session.credentials.security_token or "") > MAX_KEY:
+        raise StsUnavailable("The token that STS answered is too long for a link.", "token_too_long")
+    return session
 
 
 def _send(scheme: str, host: str, url: str, headers: Any) -> tuple[int, bytes]:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -17,6 +17,7 @@ import click
 from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
+from .assume_role import Objects, link_actions
 from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import open_output
 from .listing import ListingFailed, objects
@@ -77,15 +78,17 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
       python -m signer bulk keys.txt --bucket examplebucket --output links.csv
       python -m signer bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
     """
-    signing = options.load_signing(params)
-    extension = os.path.splitext(output)[1].lstrip(".").lower()
-    record_format = FORMATS[format_name or (extension if extension in FORMATS else "csv")]
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")
+    method, query = params["method"].upper(), dict(params["queries"])
+    listed = _parse_source(source) if source.startswith("oss://") else None
+    signing = options.load_signing(params, listed, lambda: link_actions(method, query))
+    extension = os.path.splitext(output)[1].lstrip(".").lower()
+    record_format = FORMATS[format_name or (extension if extension in FORMATS else "csv")]
     # The source is opened first, so that neither a missing one nor a refused list truncates an existing output.
     items = (
-        _list_items(source, signing)
-        if source.startswith("oss://")
+        _list_items(listed, signing)
+        if listed
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
     links = refused = 0
@@ -95,13 +98,13 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
             progress = _progress_bar(output)
             try:
                 for batch in sign(
-                    items,
+                    _within(signing.objects, items) if signing.objects else items,
                     credentials=signing.credentials,
                     endpoint=signing.endpoint,
                     expires_in=params["expires"],
                     clock=time.time,
-                    method=params["method"].upper(),
-                    query=dict(params["queries"]),
+                    method=method,
+                    query=query,
                 ):
                     refusals = [entry for entry in batch if isinstance(entry, Refusal)]
                     records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
@@ -134,13 +137,26 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     return 0 if is_complete and not refused else 1
 
 
-def _list_items(source: str, signing: options.Signing) -> Iterator[Item]:
+def _parse_source(source: str) -> Objects:
+    return Objects(*parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/"), is_prefix=True)
+
+
+def _list_items(source: Objects, signing: options.Signing) -> Iterator[Item]:
     """The objects under a prefix; the first page is requested at once. Raises `ListingFailed`."""
-    bucket, prefix = parse_oss_url(source if "/" in source.removeprefix("oss://") else source + "/")
+    bucket, prefix, _ = source
     report = partial(click.echo, err=True) if sys.stderr.isatty() else None
-    listed = objects(bucket, prefix, credentials=signing.credentials, endpoint=signing.endpoint, report=report)
+    listed = objects(bucket, prefix, credentials=signing.caller, endpoint=signing.endpoint, report=report)
     first = list(islice(listed, 1))
     return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(chain(first, listed), 1))
+
+
+def _within(allowed: Objects, items: Iterable[Item | Refusal]) -> Iterator[Item | Refusal]:
+    """A link to an object that the session may not be used for would not open."""
+    for item in items:
+        if isinstance(item, Item) and not allowed.contains(Objects(item.bucket, item.key)):
+            yield Refusal(item.line, f"The object is outside of --policy-for {allowed}.")
+        else:
+            yield item
 
 
 def _read_items(lines: io.TextIOWrapper, column: str | None, bucket: str | None) -> Iterator[Item | Refusal]:

@@ -12,6 +12,7 @@ from ..form import post_form
 from ..link import Link, presign
 from ..times import rfc3339
 from . import options
+from .assume_role import Objects, link_actions
 from .options import HEADER, METHOD, QUERY, Duration, ObjectAddress, OssUrl, Size
 
 _link_options = options.add(
@@ -39,9 +40,10 @@ def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
         from ..disposition import attachment
 
         query["response-content-disposition"] = attachment(params["download"])
-    signing = options.load_signing(params)
+    method = params["method"].upper()
+    signing = options.load_signing(params, Objects(*target), lambda: link_actions(method, query, headers))
     link = presign(
-        params["method"].upper(),
+        method,
         target.bucket,
         target.key,
         credentials=signing.credentials,
@@ -50,6 +52,7 @@ def _create_link(params: dict[str, Any]) -> tuple[Link, bool]:
         query=query,
         headers=headers,
         signed_headers=params["signed"],
+        now=signing.now,
     )
     return link, signing.may_end_early
 
@@ -97,6 +100,7 @@ def sign(as_json: bool, **params: Any) -> None:
       python -m signer sign 'oss://examplebucket/报告 3.pdf' --expires 7d --download 'Report 3.pdf'
       python -m signer sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
       python -m signer sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
+      python -m signer sign oss://examplebucket/a.txt --assume-role acs:ram::1000000000000001:role/links-signer
     """
     link, may_end_early = _create_link(params)
     if as_json:
@@ -146,7 +150,7 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
 @click.option("--file", default="FILE", show_default=True, help="The file that the printed command uploads.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: url, fields, expires_at.")
 @options.signing_options
-def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params: Any) -> None:
+def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None:
     """Print a form upload (PostObject) with a limited size and type, for curl or a browser.
 
     A key that ends with / is a prefix: the client chooses the rest.
@@ -156,7 +160,7 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
       python -m signer form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
       python -m signer form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
     """
-    signing = options.load_signing(params)
+    signing = options.load_signing(params, Objects.at(*target), lambda: link_actions("POST", ()))
     upload = post_form(
         target.bucket,
         target.key,
@@ -166,7 +170,8 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
         min_size=params["min_size"],
         content_type=params["content_type"],
         overwrite=params["overwrite"],
-        expires_in=expires,
+        expires_in=params["expires"],
+        now=signing.now,
     )
     if as_json:
         expires_at = rfc3339(upload.expires_at.timestamp())
@@ -178,6 +183,6 @@ def form(target: ObjectAddress, as_json: bool, file: str, expires: int, **params
         upload.expires_at,
         upload.expires_in,
         may_end_early=signing.may_end_early,
-        clamped=upload.expires_in < expires,
+        clamped=upload.clamped,
     )
     click.echo(f"POST, {expiry}.", err=True)

@@ -10,7 +10,7 @@ import pytest
 
 from deploy import reference
 from handler import errors
-from handler.config import load, notices
+from handler.config import assume_role, load, notices
 from handler.errors import ErrorEntry
 
 if sys.version_info >= (3, 11):
@@ -52,7 +52,7 @@ def test_a_page_that_is_not_current_is_named(
 def test_every_key_that_is_read_is_on_the_page() -> None:
     page = (reference.DOCS / "configuration.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^\| `([\w]+)` \|", page))
-    keys = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS}
+    keys = {*load.TOP_KEYS, *load.MOUNT_KEYS, *notices.NOTICE_KEYS, *notices.SINK_KEYS, *assume_role.ASSUME_ROLE_KEYS}
     assert listed == keys | set(reference.VARIABLES) - {"any other"}
 
 

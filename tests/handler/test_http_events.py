@@ -254,7 +254,7 @@ BREAKABLE: list[tuple[object, str]] = [
     (links, "presign"),
     (links, "attachment"),
     (links, "find_mount"),
-    (objects, "credentials_for"),
+    (objects, "mount_credentials"),
     (objects, "redirect"),
     (objects, "note_link"),
     (app, "read_path"),

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer import Endpoint, InvalidEndpoint, explain, verify
+from signer.cli.regions import KNOWN_REGIONS, closest_region
 from signer.endpoint import parse_oss_host
-from signer.regions import KNOWN_REGIONS, closest_region
 from tests.signer.sdks import signature
 from tests.signer.signing import BUCKET, KEY, KEYS, NOW, LinkRequest, buckets, link_requests, regions, sign
 
