@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from signer import SignerError
 from signer.endpoint import is_loopback, parse_origin
+from signer.sts import MAX_DURATION, MIN_DURATION, sts_host
 
 from . import AssumeRole, Config, InvalidConfig
 from .reader import TableReader
@@ -18,9 +19,6 @@ ASSUME_ROLE_KEYS: Mapping[str, str] = {
     "the role's MaxSessionDuration.",
     "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
 }
-MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
-# Source: the STS page "Endpoints".
-_CENTRAL = ("ap-south-1", "ap-southeast-2")
 _ROLE = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]{1,64}")
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
@@ -44,9 +42,7 @@ def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str
                 f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
                 f"({duration} s)."
             )
-    host = reader.string("endpoint") or (
-        "sts.aliyuncs.com" if config.region in _CENTRAL else f"sts.{config.region}.aliyuncs.com"
-    )
+    host = reader.string("endpoint") or sts_host(config.region)
     if not _HOST.fullmatch(host):
         reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")
     url = _read_local_sts(environ.get("LINK_STS_ENDPOINT", "")) or f"https://{host}"

@@ -47,6 +47,7 @@ class LocalSts:
     may_assume: bool = True
     roles: dict[str, Role] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    close: Callable[[], None] = lambda: None
 
     def answer(self, action: str) -> Response | None:
         self.calls.append(action)
@@ -68,7 +69,7 @@ def local_sts(on_issued: Callable[[Principal], None] = lambda principal: None) -
         issued, lambda: sts.roles, now=lambda: sts.now(), allows=allows, before=lambda action: sts.answer(action)
     )
     server = serve(app, listener)
-    sts.url = server.url
+    sts.url, sts.close = server.url, server.close
     try:
         yield sts
     finally:

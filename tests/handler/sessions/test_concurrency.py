@@ -96,6 +96,7 @@ def test_a_request_that_found_renewal_due_does_not_call_within_the_pause_of_one_
         def acquire(self, blocking: bool = True) -> bool:
             slot.lock = threading.Lock()
             assert key_id(sessions, START + 900) == "STS.docs.1"
+            slot.lock = self  # type: ignore[assignment]
             return True
 
         def release(self) -> None:

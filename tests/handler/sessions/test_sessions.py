@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ DOCS = config()
 class Clocked:
     """The sessions of an instance, asked at times in seconds after `START`."""
 
-    def __init__(self, opener: Opener, duration: str = "1h", **mount: object) -> None:
+    def __init__(self, opener: Opener, duration: str = "1h", **mount: Any) -> None:
         self.opener = opener
         self.config = config(duration, **mount)
         self.elapsed = 0.0
