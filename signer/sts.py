@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from .times import parse_rfc3339
 MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
 MAX_POLICY = 2048  # characters
 
+_CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
 _CENTRAL = ("ap-south-1", "ap-southeast-2")
 
 
@@ -69,7 +71,7 @@ def read_assumed_role(status: int, body: bytes) -> AssumedRole:
         raise StsError("STS did not answer with JSON.", f"status_{status}") from None
     if status != 200:
         code = document.get("Code") if isinstance(document, dict) else None
-        reason = code if isinstance(code, str) and code.replace(".", "").isalnum() else f"status_{status}"
+        reason = code if isinstance(code, str) and _CODE.fullmatch(code) else f"status_{status}"
         raise StsError(f"STS refused the session ({reason}).", reason)
     try:
         fields = document["Credentials"]

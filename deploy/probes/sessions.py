@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from handler.config import AssumeRole, Location, Mount
 from handler.config.rights import session_policy
 from handler.sessions.cache import session_name
-from handler.sessions.sts import AssumedRole, StsUnavailable, assume_role
+from handler.sessions.sts import StsUnavailable, assume_role
+from signer.sts import AssumedRole
 
 from ..checks.names import role_name
 from . import oss

@@ -19,7 +19,7 @@ ASSUME_ROLE_KEYS: Mapping[str, str] = {
     "the role's MaxSessionDuration.",
     "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
 }
-_ROLE = re.compile(r"acs:ram::\d+:role/[A-Za-z0-9.@_-]{1,64}")
+_ROLE = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]{1,64}")
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
@@ -36,6 +36,12 @@ def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str
         if mount.role and not _ROLE.fullmatch(mount.role):
             raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role!r}).")
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
+    for mount in config.mounts:
+        if mount.cache and mount.cache > duration // 2:
+            raise InvalidConfig(
+                f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
+                f"({duration} s)."
+            )
     host = reader.string("endpoint") or sts_host(config.region)
     if not _HOST.fullmatch(host):
         reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")

@@ -82,11 +82,12 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
     if any(notice.mount.path == mount.path for notice in config.notices):
         methods["GET"] = None
     allowed = [mount_statement(mount, tuple(methods), versions=_links_to_versions(config, mount))]
-    if mount.max_share and "POST" in mount.methods:
+    if config.state and mount.max_share and "POST" in mount.methods:
         allowed.append(_list(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.reserved if mount.target.overlaps(location)]
     if reserved:
-        arns = [object_arn(location, prefix=_is_prefix(location)) for location in reserved]
+        # With everything whose name begins like the keys document: its lock stands beside it.
+        arns = [object_arn(location) for location in reserved]
         allowed.append({"Effect": "Deny", "Action": ["oss:*"], "Resource": arns})
     return allowed
 
@@ -174,10 +175,6 @@ def _links_to_versions(config: Config, mount: Mount) -> bool:
     return any(
         notice.mount.path == mount.path and (notice.on, notice.give) == ("created", "link") for notice in config.notices
     )
-
-
-def _is_prefix(location: Location) -> bool:
-    return not location.key or location.key.endswith("/")
 
 
 def _probe(state: Location) -> str:

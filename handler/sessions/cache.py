@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .. import audit
-from ..config import AssumeRole, Config, Mount
+from ..config import Config, Mount
 from ..config.rights import session_policy
 from ..context import Invocation, RoleCredentials
 from ..errors import Problem
@@ -41,13 +41,15 @@ class Session(NamedTuple):
 
 
 class _Slot:
-    """One mount: its session, and the lock of the request that opens one."""
+    """One mount: its session, the lock of the request that opens one, and why and how often that failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self.lock = threading.Lock()
         self.session: Session | None = None
         self.failures = 0
         self.not_before = 0.0
+        self.reason = ""
 
 
 Open = Callable[[Config, Mount, RoleCredentials, float], Session]
@@ -56,21 +58,28 @@ Open = Callable[[Config, Mount, RoleCredentials, float], Session]
 class Sessions:
     """Safe to share between the threads of an instance."""
 
-    def __init__(self, open_session: Open, jitter: Callable[[], float] = random.random) -> None:
-        self._open, self._jitter = open_session, jitter
-        self._slots: dict[tuple[AssumeRole | None, Mount], _Slot] = {}
+    def __init__(
+        self,
+        open_session: Open,
+        jitter: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
+        self._slots: dict[str, _Slot] = {}
+        self._lock = threading.Lock()
 
     def get(self, config: Config, mount: Mount, role: RoleCredentials, now: float) -> RoleCredentials:
         """Raises the 503 `credentials_unavailable` without a session that serves."""
-        # A dict's own operations are atomic, and both values of a race are alike.
-        slot = self._slots.setdefault((config.assume_role, mount), _Slot())
+        slot = self._slot(config, mount)
         session = slot.session
         if session is not None and session.serves(now):
-            if session.is_due(mount.max_expires, now) and now >= slot.not_before and slot.lock.acquire(blocking=False):
+            # All links of one window of `cache` must be equal, so their session is replaced between two windows.
+            issued_at = now - now % mount.cache if mount.cache else now
+            if session.is_due(mount.max_expires, issued_at) and slot.lock.acquire(blocking=False):
                 try:
-                    # Another request may have renewed it before this one had the lock.
-                    if slot.session is session:
-                        self._renew(slot, config, mount, role, now)
+                    # Another request may have renewed it, or failed, before this one had the lock.
+                    if slot.session is session and now >= slot.not_before:
+                        self._renew(slot, mount, role, now)
                 finally:
                     slot.lock.release()
             return (slot.session or session).credentials
@@ -78,30 +87,43 @@ class Sessions:
             session = slot.session
             if session is None or not session.serves(now):
                 if now >= slot.not_before:
-                    self._renew(slot, config, mount, role, now)
+                    self._renew(slot, mount, role, now)
                 session = slot.session
             if session is None or not session.serves(now):
-                raise _unavailable(slot.not_before - now)
+                raise _unavailable(slot.not_before - now, slot.reason)
             return session.credentials
 
-    def _renew(self, slot: _Slot, config: Config, mount: Mount, role: RoleCredentials, now: float) -> None:
+    def _slot(self, config: Config, mount: Mount) -> _Slot:
+        """The slot of a mount under this configuration, on all of which its session's policy depends."""
+        slot = self._slots.get(mount.path)
+        if slot is None or slot.config != config:
+            with self._lock:
+                slot = self._slots.get(mount.path)
+                if slot is None or slot.config != config:
+                    slot = self._slots[mount.path] = _Slot(config)
+        return slot
+
+    def _renew(self, slot: _Slot, mount: Mount, role: RoleCredentials, now: float) -> None:
         """Replaces the session, or says when to try again."""
+        started = self._monotonic()
         try:
-            session = self._open(config, mount, role, now)
+            session = self._open(slot.config, mount, role, now)
             if not session.serves(now):
                 raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
         except StsUnavailable as error:
-            slot.failures += 1
-            pause = min(MAX_PAUSE, 2.0 ** (slot.failures - 1))
-            # Instances that STS throttled together must not come back together.
-            slot.not_before = now + pause * (0.5 + self._jitter() / 2)
+            pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
+            slot.failures, slot.reason = slot.failures + 1, error.reason
+            # The call itself may have taken longer than the pause. Instances that STS throttled together must not come
+            # back together.
+            slot.not_before = now + self._monotonic() - started + pause * (0.5 + self._jitter() / 2)
             audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
             return
         slot.session, slot.failures, slot.not_before = session, 0, 0.0
 
 
-def _unavailable(pause: float) -> Problem:
-    return Problem("credentials_unavailable", headers={"Retry-After": str(max(1, -int(-pause // 1)))})
+def _unavailable(pause: float, reason: str) -> Problem:
+    headers = {"Retry-After": str(max(1, -int(-pause // 1)))}
+    return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")
 
 
 def open_session(config: Config, mount: Mount, role: RoleCredentials, now: float) -> Session:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import threading
 import time
-from typing import Any
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 from signer import Credentials, SignerError
@@ -38,7 +40,8 @@ def assume_role(
         raise StsUnavailable("The function's own credentials are invalid.", "no_credentials") from None
     address = urlsplit(url)
     try:
-        session = read_assumed_role(*_send(address.scheme, address.netloc, call.url, call.headers))
+        path = call.url.partition(address.netloc)[2]
+        session = read_assumed_role(*_send_in_time(address.scheme, address.netloc, path, call.headers))
     except StsError as error:
         raise StsUnavailable(str(error), error.reason) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -48,20 +51,44 @@ def assume_role(
     return session
 
 
-def _send(scheme: str, host: str, url: str, headers: Any) -> tuple[int, bytes]:
-    """Status and body of a POST without a body, all within `TIMEOUT`."""
+def _send_in_time(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """What `_send` returns or raises; `TimeoutError` after `TIMEOUT`.
+
+    In a thread, since no timeout of a socket limits how long a name is looked up, or how often bytes trickle in.
+    """
+    answers: SimpleQueue[tuple[int, bytes] | Exception] = SimpleQueue()
+
+    def send() -> None:
+        try:
+            answers.put(_send(scheme, host, path, headers))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=send, daemon=True).start()
+    try:
+        answer = answers.get(timeout=TIMEOUT)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _send(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """Status and body of a POST without a body."""
     deadline = time.monotonic() + TIMEOUT
     if scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, timeout=TIMEOUT, context=_context())
     else:
         connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     try:
-        connection.request("POST", url.partition(host)[2], headers=dict(headers))
-        _limit(connection, deadline)
+        connection.request("POST", path, headers=dict(headers))
         response = connection.getresponse()
         body = b""
         while len(body) <= MAX_BODY:
-            _limit(connection, deadline)
+            # Otherwise the thread of an answer without an end would not end either.
+            if time.monotonic() >= deadline:
+                raise TimeoutError
             part = response.read1(MAX_BODY)
             if not part:
                 return response.status, body
@@ -69,15 +96,6 @@ def _send(scheme: str, host: str, url: str, headers: Any) -> tuple[int, bytes]:
         raise ValueError("too long")
     finally:
         connection.close()
-
-
-def _limit(connection: http.client.HTTPConnection, deadline: float) -> None:
-    """The next wait ends at the deadline. Raises `TimeoutError` after it."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    if connection.sock is not None:
-        connection.sock.settimeout(left)
 
 
 def _context() -> ssl.SSLContext:

@@ -1,0 +1,276 @@
+"""[assume_role], and the keys role and region of a mount."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handler.config import AssumeRole, Config, Location, Mount
+from handler.config.load import read
+from handler.config.rights import session_policy
+from handler.context import Invocation
+from handler.oss import client_for, mount_client
+from signer import Endpoint
+from tests.handler.client import NOW, ask, context
+from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal
+
+ROLE = "acs:ram::1000000000000001:role/links-signer"
+OTHER_ROLE = "acs:ram::1000000000000001:role/links-archive"
+
+
+def config(*mounts: dict[str, Any], region: str = "cn-hangzhou", **table: Any) -> Config:
+    tables = [{**A_MOUNT, **mount} for mount in mounts]
+    return read(document(*tables, region=region, assume_role={"role": ROLE, **table}), {})
+
+
+def refused(*mounts: dict[str, Any], **table: Any) -> str:
+    tables = [{**A_MOUNT, **mount} for mount in mounts]
+    return refusal(document(*tables, assume_role={"role": ROLE, **table}))
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+def test_a_role_alone_has_the_regions_endpoint_and_one_hour() -> None:
+    assert config().assume_role == AssumeRole(ROLE, 3600, "https://sts.cn-hangzhou.aliyuncs.com")
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("ap-southeast-1", "sts.ap-southeast-1.aliyuncs.com"),
+        ("ap-south-1", "sts.aliyuncs.com"),
+        ("ap-southeast-2", "sts.aliyuncs.com"),
+    ],
+)
+def test_regions_without_an_endpoint_of_their_own_use_the_central_one(region: str, host: str) -> None:
+    assume_role = config(region=region).assume_role
+    assert assume_role is not None
+    assert assume_role.url == f"https://{host}"
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("15m", 900), ("12h", 43_200), (3600, 3600)])
+def test_a_session_is_valid_for_15_minutes_to_12_hours(written: object, seconds: int) -> None:
+    assume_role = config(duration=written).assume_role
+    assert assume_role is not None
+    assert assume_role.duration == seconds
+
+
+def test_the_endpoint_inside_a_vpc_is_used_as_it_stands() -> None:
+    assume_role = config(endpoint="sts-vpc.cn-hangzhou.aliyuncs.com").assume_role
+    assert assume_role is not None
+    assert assume_role.url == "https://sts-vpc.cn-hangzhou.aliyuncs.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("role", ""),
+        ("role", 7),
+        ("role", "links-signer"),
+        ("role", "acs:ram::1000000000000001:user/links-signer"),
+        ("role", "acs:ram::\u0661\u0662:role/links-signer"),
+        ("role", f"{ROLE}/session"),
+        ("duration", "14m"),
+        ("duration", 899),
+        ("duration", "13h"),
+        ("duration", 43_201),
+        ("duration", True),
+        ("endpoint", "https://sts.cn-hangzhou.aliyuncs.com"),
+        ("endpoint", "sts.cn-hangzhou.aliyuncs.com/path"),
+        ("endpoint", "STS"),
+        ("endpoint", 7),
+        ("policy", "{}"),
+        ("durations", "1h"),
+    ],
+)
+def test_an_invalid_or_unknown_key_of_the_table_is_refused_by_name(name: str, value: object) -> None:
+    sentence = refused(**{name: value})
+    assert sentence.startswith("assume_role: ")
+    assert name in sentence
+
+
+def test_the_table_must_be_one_table() -> None:
+    assert refusal(document(assume_role=[{"role": ROLE}])) == "assume_role must be a table."
+
+
+# --- on a laptop --------------------------------------------------------------------------------------------------
+
+
+def test_link_sts_endpoint_sends_the_calls_to_a_local_sts() -> None:
+    table = document(assume_role={"role": ROLE})
+    assume_role = read(table, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"}).assume_role
+    assert assume_role == AssumeRole(ROLE, 3600, "http://127.0.0.1:9002")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://sts.example.com",
+        "http://192.0.2.1:9002",
+        "http://127.0.0.1:9002/",
+        "http://127.0.0.1:9002/path",
+        "127.0.0.1:9002",
+        "http://127.0.0.1.example.com:9002",
+        "http://user@127.0.0.1:9002",
+    ],
+)
+def test_link_sts_endpoint_must_be_a_loopback_address(value: str) -> None:
+    sentence = refusal(document(assume_role={"role": ROLE}), {"LINK_STS_ENDPOINT": value})
+    assert sentence.startswith("LINK_STS_ENDPOINT")
+
+
+# --- mounts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_mount_may_name_its_own_role() -> None:
+    own, default = config({"path": "/archive/", "role": OTHER_ROLE}, {"path": "/docs/"}).mounts
+    assert (own.role, default.role) == (OTHER_ROLE, "")
+
+
+def test_the_role_of_a_mount_requires_the_table() -> None:
+    sentence = refusal(document({**A_MOUNT, "role": ROLE}))
+    assert sentence == "mount /exampledir/: role requires the table [assume_role]."
+
+
+def test_the_role_of_a_mount_must_be_an_arn() -> None:
+    assert "mount /exampledir/: role must be the ARN" in refused({"role": "links-archive"})
+
+
+def test_links_of_a_mount_in_another_region_have_its_endpoint_and_scope() -> None:
+    other = read(document({**A_MOUNT, "region": "ap-southeast-1"}), {})
+    response = ask(config=other)
+    assert response.url.startswith("https://examplebucket.oss-ap-southeast-1.aliyuncs.com/exampledir/a.txt?")
+    assert "/ap-southeast-1/oss/aliyun_v4_request" in response.parameters["x-oss-credential"]
+
+
+@pytest.mark.parametrize(
+    ("region", "own_endpoint"),
+    [
+        (None, "oss-cn-hangzhou-internal.aliyuncs.com"),
+        ("cn-hangzhou", "oss-cn-hangzhou-internal.aliyuncs.com"),
+        ("ap-southeast-1", "oss-ap-southeast-1.aliyuncs.com"),
+    ],
+)
+def test_the_functions_own_calls_to_another_region_go_by_the_public_endpoint(
+    region: str | None, own_endpoint: str
+) -> None:
+    loaded = read(document({**A_MOUNT, **({"region": region} if region else {})}), {})
+    invocation = Invocation(loaded, context(), NOW, {})
+    endpoint = mount_client(invocation, loaded.mounts[0]).endpoint
+    assert endpoint.domain == own_endpoint
+    assert endpoint.region == (region or "cn-hangzhou")
+    # The service's own objects stay in the region of the top level.
+    assert client_for(invocation).endpoint.domain == "oss-cn-hangzhou-internal.aliyuncs.com"
+
+
+@pytest.mark.parametrize("kind", ["internal", "accelerate", "https://static.example.com"])
+def test_every_kind_of_endpoint_follows_the_region_of_its_mount(kind: str) -> None:
+    (mount,) = read(document({**A_MOUNT, "region": "ap-southeast-1", "endpoint": kind}), {}).mounts
+    assert mount.endpoint.region == "ap-southeast-1"
+
+
+def test_an_invalid_region_of_a_mount_is_refused_by_its_name() -> None:
+    sentence = refusal(document({**A_MOUNT, "region": "oss-cn-hangzhou"}))
+    assert sentence.startswith("mount 1 (/exampledir/): region")
+
+
+def test_max_expires_may_be_up_to_the_duration() -> None:
+    (mount,) = config({"max_expires": "12h", "expires": "12h"}, duration="12h").mounts
+    assert (mount.expires, mount.max_expires) == (43_200, 43_200)
+
+
+def test_credential_life_does_not_limit_cache_with_sessions() -> None:
+    keys = {"max_expires": "12h", "cache": "1h"}
+    assert "cache" in refusal(document({**A_MOUNT, **keys}))
+    assert config(keys, duration="2h").mounts[0].cache == 3600
+
+
+def test_cache_must_fit_into_half_of_a_session() -> None:
+    sentence = refused({"max_expires": "1h", "cache": "10m"}, duration="15m")
+    assert sentence.startswith("mount /exampledir/: cache (600 s) must be at most half of duration")
+
+
+# --- the session policy -------------------------------------------------------------------------------------------
+
+
+def test_a_session_policy_that_is_too_long_for_sts_is_refused_at_load() -> None:
+    sinks = [{"name": f"sink{n}", "target": f"oss://examplebucket/{'x' * 100}{n}/"} for n in range(20)]
+    table = document(
+        {**A_MOUNT, "target": "oss://examplebucket/", "whole_bucket": True},
+        {**A_MOUNT, "path": "/docs/", "target": "oss://otherbucket/docs/"},
+        assume_role={"role": ROLE},
+        sink=sinks,
+        notice=[{"on": "created", "mount": "/docs/", "to": [sink["name"] for sink in sinks]}],
+    )
+    sentence = refusal(table)
+    assert sentence.startswith("mount /exampledir/: the session policy has ")
+    assert "exceeds STS's limit of 2048" in sentence
+    assert "use a shorter target" in sentence
+    del table["assume_role"]
+    assert read(table, {}).assume_role is None
+
+
+def test_a_session_policy_of_exactly_2048_characters_is_accepted() -> None:
+    def with_target(length: int) -> dict[str, Any]:
+        sink = {"name": "manifest", "target": f"oss://examplebucket/{'b' * (length - 700)}/"}
+        return document(
+            {**A_MOUNT, "target": "oss://examplebucket/", "whole_bucket": True},
+            {**A_MOUNT, "path": "/long/", "target": f"oss://otherbucket/{'a' * 700}/"},
+            assume_role={"role": ROLE},
+            sink=[sink, {**sink, "name": "second", "target": f"oss://examplebucket/{'c' * 900}/"}],
+            notice=[{"on": "created", "mount": "/long/", "to": ["manifest", "second"]}],
+        )
+
+    def policy_of(length: int) -> str:
+        loaded = read(with_target(length), {})
+        return session_policy(loaded, next(mount for mount in loaded.mounts if mount.path == "/exampledir/"))
+
+    fitting = 1000 + 2048 - len(policy_of(1000))
+    assert len(policy_of(fitting)) == 2048
+    assert "has 2049 characters" in refusal(with_target(fitting + 1))
+
+
+# --- without the table --------------------------------------------------------------------------------------------
+
+
+def test_without_the_table_everything_stays_as_it_is() -> None:
+    loaded = read(document({**A_MOUNT, **UPLOADS}, credential_life="2h"), {"LINK_STS_ENDPOINT": "not an address"})
+    (mount,) = loaded.mounts
+    assert loaded._asdict() == {
+        "region": "cn-hangzhou",
+        "mounts": (mount,),
+        "credential_life": 7200,
+        "keys": None,
+        "state": None,
+        "reserved": (),
+        "oss_endpoint": None,
+        "public_url": None,
+        "cors": frozenset(),
+        "cors_by_function": False,
+        "notices": (),
+        "sinks": (),
+        "assume_role": None,
+    }
+    assert mount == Mount(
+        path="/exampledir/",
+        target=Location("examplebucket", "exampledir/"),
+        access="anonymous",
+        methods=("GET", "PUT"),
+        expires=900,
+        max_expires=3600,
+        endpoint=Endpoint.public("cn-hangzhou"),
+        query=frozenset(),
+        process=frozenset(),
+        unknown_query="refuse",
+        max_size=10 * 1024**2,
+        max_share=None,
+        check=False,
+        cache=None,
+        overwrite=False,
+        inline=None,
+        active_content=False,
+        region="cn-hangzhou",
+        role="",
+    )
