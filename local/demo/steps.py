@@ -137,7 +137,7 @@ def show_redirect(stack: Stack) -> None:
 
 
 def show_session(stack: Stack) -> None:
-    """Asks for a link that is longer than the session of its mount, and tries the credentials of the mount's session elsewhere."""
+    """Asks for a link that outlives the session of its mount, and tries the session's credentials elsewhere."""
     upload = presign(stack, "PUT", SESSION_KEY)
     response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
     expect(response.status_code == 200, "The upload", response)
