@@ -135,11 +135,11 @@ def test_processes_add_what_they_used_to_one_file(tmp_path: Path) -> None:
         usage.count(used)
         usage.count(used)
         usage.append_to(file)
-    used = Usage.read(file)
-    assert used.unused([role]) == [role.statements[0]]
+    read = Usage.read(file)
+    assert read.unused([role]) == [role.statements[0]]
     # Another links.toml may have the same statement elsewhere.
-    assert used.unused([policy(lists, name="role links")]) == []
-    assert used.unused([policy(lists, name="role other")])
+    assert read.unused([policy(lists, name="role links")]) == []
+    assert read.unused([policy(lists, name="role other")])
 
 
 def statements(effects: tuple[str, ...] = ("Allow", "Deny")) -> st.SearchStrategy[dict[str, Any]]:
