@@ -110,6 +110,7 @@ def _as_json(stack: Stack, prepared: samples.Samples) -> str:
         {
             "http": stack.http_url,
             "oss": stack.oss_url,
+            "sts": stack.sts_url,
             "bucket": stack.bucket,
             "region": stack.region,
             "access_key_id": stack.credentials.access_key_id,

@@ -1,6 +1,7 @@
 """`python -m local invoke FUNCTION --event FILE`: runs one function of s.yaml once.
 
-Its credentials and the addresses of a running stack come from the environment, so that it can use its objects.
+Credentials and the addresses of a running stack come from the environment, so that it can use its objects. If the local
+STS is among them, the function runs with the rights of its own role.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from handler.sessions.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
+from .account import role_arn
 from .errors import LocalError
 from .fc import functions
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
 
 FAILED, REFUSED = 1, 2
-PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
+PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")
+DURATION = 3600  # seconds
 
 
 class InvokeError(LocalError):
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         return REFUSED
     runtime = Runtime(
         [function],
-        credentials=lambda: credentials,
+        credentials=lambda _: credentials,
         environment={name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
         instances=1,
     )
@@ -79,12 +84,20 @@ def _credentials(function: Function) -> Credentials:
     if not function.role:
         return Credentials("none", "none")  # never used
     try:
-        return Credentials.from_environment(families=(OFFICIAL_SDK, FUNCTION_COMPUTE))
+        credentials = Credentials.from_environment(families=(OFFICIAL_SDK, FUNCTION_COMPUTE))
     except SignerError:
         raise InvokeError(
             "Credentials are required. Set OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for temporary keys, "
             "OSS_SESSION_TOKEN. To use those of a running stack: . samples/env.sh"
         ) from None
+    sts = os.environ.get("LINK_STS_ENDPOINT")
+    if not sts:
+        return credentials
+    try:
+        role = assume_role(sts, role_arn(function), function.name, "", DURATION, credentials, time.time())
+    except StsUnavailable as error:
+        raise InvokeError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
+    return role.credentials
 
 
 def _parser() -> argparse.ArgumentParser:

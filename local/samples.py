@@ -149,7 +149,7 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
     variables = {
         "SERVICE": stack.http_url,
         "KEY": api_key.value,
-        **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")},
+        **{name: stack.environment[name] for name in ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")},
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,
         "OSS_REGION": stack.region,
@@ -192,7 +192,7 @@ def _quiet_client(stack: Stack) -> Iterator[FlaskClient]:
     """The first http function in an instance of its own, so that the log begins with the requests of people."""
     runtime = Runtime(
         [stack.function],
-        credentials=lambda: stack.credentials,
+        credentials=stack.account.credentials_of,
         environment=stack.environment,
         log=subprocess.DEVNULL,
         instances=1,

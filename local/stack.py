@@ -1,4 +1,6 @@
-"""The complete system on your own machine: a local OSS and the functions of `s.yaml`, on 127.0.0.1, for development.
+"""The complete system on your own machine, for development: a local OSS and STS, and the functions of `s.yaml`.
+
+All ports are on 127.0.0.1.
 
 ```python
 with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
@@ -8,9 +10,7 @@ with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -24,7 +24,8 @@ import flask
 from handler.config import Config, InvalidConfig, load
 from signer import Credentials
 
-from . import oss
+from . import oss, sts
+from .account import Account
 from .errors import LocalError
 from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
@@ -33,17 +34,11 @@ from .fc.runtime import Runtime
 from .server import listen, serve, url_of
 
 DEFAULT_BUCKET = "examplebucket"
+RIGHTS_USED = "LINK_RIGHTS_USED"
 
 
 class StackError(LocalError):
     """The stack cannot start."""
-
-
-def temporary_credentials() -> Credentials:
-    """Random credentials that look like a role's: an STS id, and a long token that contains `+`, `/` and `=`."""
-    key_id = "STS." + base64.b32encode(secrets.token_bytes(15)).decode()
-    token = "CAIS" + base64.b64encode(secrets.token_bytes(430)).decode()
-    return Credentials(key_id, secrets.token_urlsafe(33), token)
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,13 @@ class Stack:
 
     `function` is the first http function and `http_url` its address; `urls` are the addresses of all http functions by
     name, and `environment` the variables that every function gets besides its own. `notes` are sentences about what
-    `s.yaml` holds and cannot run here. `dispatcher` turns new objects and timers into events.
+    `s.yaml` holds and cannot run here. `account` has the operator and the roles of the functions.
+    `dispatcher` turns new objects and timers into events.
     """
 
     http_url: str
     oss_url: str
+    sts_url: str
     bucket: str
     region: str
     root: Path
@@ -65,7 +62,7 @@ class Stack:
     environment: Mapping[str, str]
     urls: Mapping[str, str]
     notes: tuple[str, ...]
-    credentials: Credentials
+    account: Account
     runtime: Runtime
     dispatcher: Dispatcher
     _stamps: dict[Path, tuple[int, int] | None]
@@ -88,13 +85,14 @@ class Stack:
         Objects are stored under `root`, or in a temporary folder that is removed at the end. `environment` overrides
         variables of every function and what `${env()}` sees in `s.yaml`. `log` receives what the functions print
         (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
-        that fails is reported here and not to the first visitor. Raises `LocalError`.
+        that fails is reported here and not to the first visitor. The statements of policies that were used are added to
+        the file that the variable `RIGHTS_USED` names, when the stack is closed. Raises `LocalError`.
         """
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
         http, notes = _http_functions(deployment, config)
         first = http[0]
-        credentials = temporary_credentials()
+        account = Account()
         with ExitStack() as cleanup:
             listeners = [
                 cleanup.enter_context(
@@ -103,18 +101,26 @@ class Stack:
                 for function in http
             ]
             oss_listener = cleanup.enter_context(listen(oss_port, "--oss-port, or OSS_PORT= of make run"))
+            sts_listener = cleanup.enter_context(listen(0))
             extra = {
                 "LINK_OSS_ENDPOINT": url_of(oss_listener),
+                "LINK_STS_ENDPOINT": url_of(sts_listener),
                 "LINK_PUBLIC_URL": url_of(listeners[0]),
                 **extra,
             }
             stamps = _stamps(deployment, extra)
             buckets = _buckets(deployment, first, extra)
+            account.set_rights(_configs(deployment, extra))
+            if used := {**os.environ, **extra}.get(RIGHTS_USED):
+                cleanup.callback(account.usage.append_to, Path(used))
             folder = _folder(root, cleanup)
-            oss_app = _oss_app(folder, first.region, credentials, buckets, lambda created: dispatcher.created(created))
+            oss_app = _oss_app(folder, first.region, account, buckets, lambda created: dispatcher.created(created))
             oss_server = serve(oss_app, oss_listener)
             cleanup.callback(oss_server.close)
-            runtime = Runtime(deployment.functions, credentials=lambda: credentials, environment=extra, log=log)
+            sts_app = sts.create_app(account.principals, account.roles, used=account.usage.count)
+            sts_server = serve(sts_app, sts_listener)
+            cleanup.callback(sts_server.close)
+            runtime = Runtime(deployment.functions, credentials=account.credentials_of, environment=extra, log=log)
             cleanup.callback(runtime.close)
             dispatcher = Dispatcher(runtime, deployment.functions, log=log)
             cleanup.callback(dispatcher.close)
@@ -129,6 +135,7 @@ class Stack:
             return cls(
                 http_url=urls[first.name],
                 oss_url=oss_server.url,
+                sts_url=sts_server.url,
                 bucket=buckets[0],
                 region=first.region,
                 root=folder,
@@ -137,12 +144,17 @@ class Stack:
                 environment=extra,
                 urls=urls,
                 notes=notes,
-                credentials=credentials,
+                account=account,
                 runtime=runtime,
                 dispatcher=dispatcher,
                 _stamps=stamps,
                 _cleanup=cleanup.pop_all(),
             )
+
+    @property
+    def credentials(self) -> Credentials:
+        """The operator's: all rights, also to assume every role."""
+        return self.account.operator
 
     def links_toml(self) -> Config | None:
         """What the first http function reads now, None if it has no links.toml. Raises `StackError`."""
@@ -158,10 +170,11 @@ class Stack:
     def reload(self) -> None:
         """Lets every function read its links.toml again, with its next request. Raises `StackError` if one is invalid.
 
-        Requests under way end as they began.
+        Requests under way end as they began, but rights change at once.
         """
         self.runtime.renew()
         buckets = _buckets(self.deployment, self.function, self.environment)
+        self.account.set_rights(_configs(self.deployment, self.environment))
         _create_buckets(self.root, buckets)
 
     def close(self) -> None:
@@ -205,6 +218,10 @@ def _links_toml(function: Function, extra: Mapping[str, str]) -> Config | None:
         raise StackError(error.sentence) from None
 
 
+def _configs(deployment: Deployment, extra: Mapping[str, str]) -> list[tuple[Function, Config | None]]:
+    return [(function, _links_toml(function, extra)) for function in deployment.functions if function.runs_locally]
+
+
 def _stamps(deployment: Deployment, extra: Mapping[str, str]) -> dict[Path, tuple[int, int] | None]:
     """When each links.toml was changed, and its size; None if it does not exist."""
     stamps: dict[Path, tuple[int, int] | None] = {}
@@ -244,12 +261,14 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
 def _oss_app(
     folder: Path,
     region: str,
-    credentials: Credentials,
+    account: Account,
     buckets: list[str],
     on_created: Callable[[oss.CreatedObject], None],
 ) -> flask.Flask:
     _create_buckets(folder, buckets)
-    return oss.create_app(folder, region=region, credentials=[credentials], on_created=on_created)
+    return oss.create_app(
+        folder, region=region, credentials=account.principals, on_created=on_created, used=account.usage.count
+    )
 
 
 def _create_buckets(folder: Path, names: list[str]) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 
 import signer
 from handler.keys import edit
+from signer.times import rfc3339
 
 from ..errors import LocalError
 from ..interrupts import exit_on_signals
@@ -30,10 +32,21 @@ CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
 PATH = "/exampledir/reports/2026%20q3%20%E6%8A%A5%E5%91%8A.txt"
 SHARED_KEY = "figures/2026 q3.txt"
+SESSION_KEY = "minutes/2026 q3.txt"
 NOTICE_KEY = "outbox/minutes 会议记录.txt"
 KEYS_DOCUMENT = ".links/keys.json"
-# What the demonstration adds to the repository's links.toml: a mount with shares, and a webhook.
+# What the demonstration adds to the repository's links.toml: mounts with shares and long links, a webhook, sessions.
 ADDED = """
+[assume_role]
+role     = "acs:ram::1000000000000001:role/links-signer"
+duration = "6h"
+
+[[mount]]
+path        = "/minutes/"
+target      = "oss://${LINK_BUCKET}/minutes/"
+access      = "anonymous"
+max_expires = "12h"
+
 [[mount]]
 path      = "/figures/"
 target    = "oss://${LINK_BUCKET}/figures/"
@@ -60,6 +73,7 @@ def main() -> int:
             stack = cleanup.enter_context(Stack.start(Path("s.yaml"), environment=environment, log=log))
             say(f"The functions of s.yaml run at {stack.http_url}, a private OSS bucket at {stack.oss_url}.\n")
             show_redirect(stack)
+            show_session(stack)
             show_share(stack)
             show_notice(stack)
             show_log(log.fileno())
@@ -78,8 +92,10 @@ def _read(name: str) -> bytes:
 
 
 def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:
+    """By default with the operator's credentials."""
+    options = {"credentials": stack.credentials, **options}
     endpoint = signer.Endpoint.path_style(stack.oss_url, stack.region)
-    return signer.presign(method, stack.bucket, key, credentials=stack.credentials, endpoint=endpoint, **options)
+    return signer.presign(method, stack.bucket, key, endpoint=endpoint, **options)
 
 
 def show_redirect(stack: Stack) -> None:
@@ -118,6 +134,32 @@ def show_redirect(stack: Stack) -> None:
     response = requests.head(location, timeout=TIMEOUT)
     expect(response.status_code == 403, "HEAD on a link for GET", response)
     say(f"  {response.status_code} for HEAD on the link, which was signed for GET\n")
+
+
+def show_session(stack: Stack) -> None:
+    """Asks for a link that outlives the session of its mount, and tries the session's credentials elsewhere."""
+    upload = presign(stack, "PUT", SESSION_KEY)
+    response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
+    expect(response.status_code == 200, "The upload", response)
+    address = f"{stack.http_url}/minutes/2026%20q3.txt?format=json&expires=12h"
+    step("A program asks for a link of 12 hours, which a session of AssumeRole signs", "GET", address)
+    response = requests.get(address, timeout=TIMEOUT)
+    expect(response.status_code == 200, "The request for JSON", response)
+    link = response.json()
+    key_id = parse_qs(urlsplit(link["url"]).query)["x-oss-credential"][0].partition("/")[0]
+    session = stack.account.principals.find(key_id)
+    if session is None or session.expires_at is None:
+        raise DemoError("The link is not signed by a session.")
+    ends_with_session = (rfc3339(session.expires_at), "credentials") == (link["expires_at"], link["clamped_by"])
+    expect(ends_with_session, "A link that ends with its session", response)
+    say(f"  {response.status_code}, the link expires with the session of its mount, at {link['expires_at']}")
+    download(link["url"])
+
+    outside = presign(stack, "GET", KEY, credentials=session.credentials, expires_in=60)
+    step("The credentials of this session are used outside the mount", "GET", outside.url)
+    response = requests.get(outside.url, timeout=TIMEOUT)
+    expect(response.status_code == 403, "The request outside the mount", response)
+    say(f"  {response.status_code} {error_code(response)}\n")
 
 
 def show_share(stack: Stack) -> None:

@@ -17,11 +17,11 @@ from signer.times import rfc3339
 
 from ..errors import LocalError
 from ..oss import CreatedObject
+from ..ram import ACCOUNT
 from . import oss_events
 from .functions import Function, Trigger
 from .invocation import new_request_id
 from .runtime import UNHANDLED, Outcome, Runtime, write_line
-from .s_yaml import ACCOUNT_ID
 from .schedule import schedule
 
 WORKERS = 4
@@ -130,7 +130,7 @@ class Dispatcher:
             "timestamp": int(time.time() * 1000),
             "requestContext": {
                 "requestId": invocation.request_id,
-                "functionArn": f"acs:fc:{function.region}:{ACCOUNT_ID}:functions/{function.name}",
+                "functionArn": f"acs:fc:{function.region}:{ACCOUNT}:functions/{function.name}",
                 "condition": "RetriesExhausted",
                 "approximateInvokeCount": attempts,
             },

@@ -15,8 +15,8 @@ from handler.request import parse_query
 from signer import Credentials
 from signer.times import rfc3339
 
+from ..ram import ACCOUNT
 from .functions import Function
-from .s_yaml import ACCOUNT_ID
 
 # Headers that never reach a function: hop by hop, or set by Function Compute itself.
 _WITHHELD = {"CONNECTION", "HOST", "KEEP-ALIVE", "TRANSFER-ENCODING"}
@@ -60,7 +60,7 @@ def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
         "headers": headers,
         "queryParameters": parse_query(query),
         "requestContext": {
-            "accountId": ACCOUNT_ID,
+            "accountId": ACCOUNT,
             "domainName": request.host,
             "domainPrefix": request.host.split(".")[0],
             "http": {
@@ -111,7 +111,7 @@ def context(function: Function, request_id: str, credentials: Credentials | None
             "timeout": function.timeout,
         },
         "region": function.region,
-        "account_id": ACCOUNT_ID,
+        "account_id": ACCOUNT,
         "retry_count": retry_count,
     }
 
@@ -132,7 +132,7 @@ def environment(
     return variables | {
         "FC_FUNCTION_NAME": function.name,
         "FC_REGION": function.region,
-        "FC_ACCOUNT_ID": ACCOUNT_ID,
+        "FC_ACCOUNT_ID": ACCOUNT,
         "FC_INSTANCE_ID": f"c-{secrets.token_hex(4)}-{secrets.token_hex(6)}",
         "FC_FUNC_CODE_PATH": str(function.code),
         "FC_FUNCTION_HANDLER": function.handler,

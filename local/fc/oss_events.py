@@ -9,8 +9,8 @@ import secrets
 from signer.times import rfc3339
 
 from ..oss import CreatedObject
+from ..ram import ACCOUNT
 from .functions import Function, Trigger
-from .s_yaml import ACCOUNT_ID
 
 
 def matches(trigger: Trigger, created: CreatedObject) -> bool:
@@ -33,9 +33,9 @@ def object_created(function: Function, trigger: Trigger, created: CreatedObject,
         "eventVersion": "1.0",
         "oss": {
             "bucket": {
-                "arn": f"acs:oss:{function.region}:{ACCOUNT_ID}:{created.bucket}",
+                "arn": f"acs:oss:{function.region}:{ACCOUNT}:{created.bucket}",
                 "name": created.bucket,
-                "ownerIdentity": ACCOUNT_ID,
+                "ownerIdentity": ACCOUNT,
                 "virtualBucket": "",
             },
             "object": {
@@ -50,7 +50,7 @@ def object_created(function: Function, trigger: Trigger, created: CreatedObject,
         "region": function.region,
         "requestParameters": {"sourceIPAddress": "127.0.0.1"},
         "responseElements": {"requestId": secrets.token_hex(12).upper()},
-        "userIdentity": {"principalId": ACCOUNT_ID},
+        "userIdentity": {"principalId": ACCOUNT},
     }
     return json.dumps({"events": [record]}, ensure_ascii=False).encode()
 

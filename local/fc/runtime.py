@@ -67,15 +67,15 @@ class Runtime:
         self,
         functions: Iterable[Function],
         *,
-        credentials: Callable[[], Credentials],
+        credentials: Callable[[Function], Credentials],
         environment: Mapping[str, str] | None = None,
         log: IO[Any] | int | None = None,
         instances: int = INSTANCES,
     ) -> None:
         """No process starts before the first invocation.
 
-        `credentials` is called at each invocation of a function with a role; `environment` is added to every function's
-        own; `log` receives what functions print (default: this process's stderr).
+        `credentials` returns those of a function's role, and is called at each invocation; `environment` is added to
+        every function's own; `log` receives what functions print (default: this process's stderr).
         """
         self._functions = {function.name: function for function in functions if function.runs_locally}
         self._credentials = credentials
@@ -160,7 +160,7 @@ class Runtime:
         return instance
 
     def _credentials_for(self, function: Function) -> Credentials | None:
-        return self._credentials() if function.role else None
+        return self._credentials(function) if function.role else None
 
 
 def write_line(log: IO[Any] | int | None, line: str) -> None:

@@ -16,9 +16,7 @@ from typing import Any
 import yaml
 
 from ..errors import LocalError
-
-# The example account of the documentation of events: the real one is unknown here.
-ACCOUNT_ID = "1000000000000001"
+from ..ram import ACCOUNT
 
 _PLACEHOLDER = re.compile(r"""\$\{((?:[^{}'"]|'[^']*'|"[^"]*")*)\}""")
 _CALL = re.compile(
@@ -123,7 +121,7 @@ def _resolve(expression: str, scope: _Scope) -> Any:
         return _variable(call["first"], call["second"], scope)
     if call and call["name"] == "config" and call["second"] is None:
         if call["first"] == "AccountID":
-            return ACCOUNT_ID
+            return ACCOUNT
         raise TemplateError(f"${{{expression}}} is not supported locally; only config('AccountID') is.")
     path = _PATH.fullmatch(expression)
     if not path:

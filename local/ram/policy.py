@@ -63,6 +63,19 @@ class Statement(NamedTuple):
             and all(condition.holds(context) for condition in self.conditions)
         )
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """As in the JSON of a policy."""
+        conditions: dict[str, dict[str, list[str]]] = {}
+        for condition in self.conditions:
+            conditions.setdefault(condition.operator, {})[condition.key] = [*condition.values]
+        return {
+            "Effect": self.effect,
+            "NotAction" if self.excludes else "Action": [*self.actions],
+            "Resource": [*self.resources],
+            **({"Condition": conditions} if conditions else {}),
+        }
+
     def __str__(self) -> str:
         actions = f"{'all but ' if self.excludes else ''}{', '.join(self.actions)}"
         return f"{self.policy}, statement {self.number}: {self.effect} {actions} on {', '.join(self.resources)}"

@@ -12,7 +12,8 @@ from signer.link import seconds
 from .evaluation import Layers
 from .policy import parse_policy
 
-ACCOUNT = "1000000000000001"  # that owns everything here
+# It owns everything here: the example account of the documentation of events, for the real one is unknown.
+ACCOUNT = "1000000000000001"
 ROOT = f"acs:ram::{ACCOUNT}:root"
 
 

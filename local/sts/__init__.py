@@ -9,6 +9,5 @@ from .application import create_app
 from .credentials import temporary_credentials
 from .errors import StsError
 from .roles import Role
-from .sessions import Principal, Sessions
 
-__all__ = ["Principal", "Role", "Sessions", "StsError", "create_app", "temporary_credentials"]
+__all__ = ["Role", "StsError", "create_app", "temporary_credentials"]

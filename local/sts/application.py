@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import flask
 from werkzeug.wrappers import Response
 
+from ..ram import Principals, Statement
 from . import errors, responses
 from .authentication import MAX_SKEW, authenticate
 from .errors import StsError
@@ -17,7 +18,6 @@ from .incoming import StsRequest, read_request
 from .nonces import Nonces
 from .operations import ACTIONS, Service
 from .roles import Role
-from .sessions import Principal, Sessions
 
 VERSION = "2015-04-01"
 
@@ -25,20 +25,20 @@ _MAX_BYTES = 1 << 16  # of a body
 
 
 def create_app(
-    sessions: Sessions,
+    principals: Principals,
     roles: Callable[[], Mapping[str, Role]],
     *,
     now: Callable[[], float] = time.time,
-    allows: Callable[[Principal, str, str], bool] = lambda principal, action, resource: True,
+    used: Callable[[Statement], None] | None = None,
     before: Callable[[str], Response | None] = lambda action: None,
 ) -> flask.Flask:
-    """STS for the principals of `sessions`, to which it adds those that it issues.
+    """STS for `principals`, to which it adds the sessions that it opens.
 
-    `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `allows` says whether a principal's own
-    policies allow an action ("sts:AssumeRole") on a resource (the role's ARN). `before` is called with the action of
-    every request, before it is verified: it may answer in STS's place, or raise `StsError`.
+    `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `used` is called with each statement of a
+    policy that decides on a request. `before` is called with the action of every request, before it is verified: it may
+    answer in STS's place, or raise `StsError`.
     """
-    service = Service(sessions, roles, now, allows)
+    service = Service(principals, roles, now, used)
     nonces = Nonces(2 * MAX_SKEW)
     app = flask.Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BYTES
@@ -84,5 +84,5 @@ def _dispatch(service: Service, nonces: Nonces, request: StsRequest) -> response
     action = ACTIONS.get(request.action)
     if action is None:
         raise errors.action_not_found()
-    caller = authenticate(request, service.sessions, nonces, service.now())
+    caller = authenticate(request, service.principals, nonces, service.now())
     return action(service, caller, request.parameters)

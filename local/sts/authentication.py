@@ -9,10 +9,10 @@ from typing import NamedTuple
 from signer import acs3
 from signer.times import parse_rfc3339, rfc3339
 
+from ..ram import Principal, Principals
 from . import errors, signature_v1
 from .incoming import StsRequest
 from .nonces import Nonces
-from .sessions import Principal, Sessions
 
 MAX_SKEW = 15 * 60  # seconds
 
@@ -35,11 +35,11 @@ class _Signature(NamedTuple):
     sign: Callable[[str, str], str]
 
 
-def authenticate(request: StsRequest, sessions: Sessions, nonces: Nonces, now: float) -> Principal:
+def authenticate(request: StsRequest, principals: Principals, nonces: Nonces, now: float) -> Principal:
     """The principal whose key signed the request. Raises `StsError`."""
     signature = _read_v3(request) if request.is_v3 else _read_v1(request)
     _check_time(signature.timestamp, now)
-    principal = sessions.find(signature.access_key_id)
+    principal = principals.find(signature.access_key_id)
     if principal is None:
         raise errors.access_key_not_found()
     _check_token(signature.security_token, principal, now)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from signer.times import rfc3339
 
+from ..ram import Principal, Principals, Statement, evaluate
 from . import errors
 from .credentials import temporary_credentials
 from .responses import Elements
 from .roles import Role, account_of, entity_id, identity_of, is_role_arn, session_arn
 from .session_policy import read_policy
-from .sessions import Principal, Sessions
 
 MIN_DURATION = 900  # seconds
 DEFAULT_DURATION = 3600
@@ -26,16 +26,16 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 
 @dataclass(frozen=True)
 class Service:
-    """`roles` by ARN; `now` in Unix seconds; `allows` says whether a principal's own policies allow an action."""
+    """`roles` by ARN; `now` in Unix seconds; `used` is called with each statement of a policy that decided."""
 
-    sessions: Sessions
+    principals: Principals
     roles: Callable[[], Mapping[str, Role]]
     now: Callable[[], float]
-    allows: Callable[[Principal, str, str], bool]
+    used: Callable[[Statement], None] | None = None
 
 
 def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) -> Elements:
-    """Adds a session to the service's. Raises `StsError`."""
+    """Adds a session to the principals. Raises `StsError`."""
     for name in ("RoleArn", "RoleSessionName"):
         if not params.get(name):
             raise errors.missing(name)
@@ -44,12 +44,12 @@ def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) 
         raise errors.invalid_parameter("RoleArn")
     if not _SESSION_NAME.fullmatch(session_name):
         raise errors.invalid_parameter("RoleSessionName")
-    session_layers = ((read_policy(policy),),) if policy else ()
+    session_policies = [[read_policy(policy)]] if policy else []
     role = _role_for(service, caller, role_arn)
     expires_at = int(service.now()) + _duration(params.get("DurationSeconds", ""), role)
     credentials = temporary_credentials(policy, expires_at=expires_at)
     arn = session_arn(role.arn, session_name)
-    service.sessions.add(Principal(credentials, arn, expires_at, (role.policies, *session_layers)))
+    service.principals.add(Principal.of(credentials, arn, expires_at, [role.policies, *session_policies]))
     return {
         "Credentials": {
             "AccessKeyId": credentials.access_key_id,
@@ -90,7 +90,8 @@ def _role_for(service: Service, caller: Principal, arn: str) -> Role:
     role = service.roles().get(arn)
     if role is None:
         raise errors.role_not_found()
-    if not role.trusts(caller.arn) or not service.allows(caller, "sts:AssumeRole", arn):
+    decision = evaluate(caller.layers, "sts:AssumeRole", arn, used=service.used)
+    if not role.trusts(caller.arn) or not decision.allowed:
         raise errors.no_permission()
     return role
 

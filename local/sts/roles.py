@@ -6,8 +6,6 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from .sessions import Policy
-
 _ROLE_ARN = re.compile(r"acs:ram::[0-9]{1,20}:role/[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
@@ -15,13 +13,13 @@ class Role(NamedTuple):
     """A RAM role.
 
     `trusted` are the ARNs in its trust policy: of users, of roles, or of an account (`acs:ram::ID:root`) for all of its
-    users and roles; "*" is everyone. `max_session_duration` is in seconds.
+    users and roles; "*" is everyone. `max_session_duration` is in seconds; `policies` are in JSON.
     """
 
     arn: str
     trusted: frozenset[str] = frozenset()
     max_session_duration: int = 3600
-    policies: tuple[Policy, ...] = ()
+    policies: tuple[object, ...] = ()
 
     def trusts(self, arn: str) -> bool:
         """Whether the trust policy lets this principal assume the role."""

@@ -88,7 +88,9 @@ def run_system(
     with log.open("w+b") as file:
         with Stack.start(config, environment=environment, log=file) as stack:
             yield System(stack)
-        assert leaks(log.read_text(encoding="utf-8"), stack.credentials) == []
+        functions = [each for each in stack.deployment.functions if each.role and each.runs_locally]
+        for keys in (stack.credentials, *map(stack.account.credentials_of, functions)):
+            assert leaks(log.read_text(encoding="utf-8"), keys) == []
 
 
 def leaks(log: str, credentials: Credentials) -> list[str]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -36,7 +36,7 @@ def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
             credentials = signer.Credentials(
                 facts["access_key_id"], facts["access_key_secret"], facts["security_token"]
             )
-            request_count = use_services(facts, credentials)
+            request_count, of_function = use_services(facts, credentials)
             process.send_signal(signal.SIGTERM)
             # The processes of its functions have the same pipe, so this returns only when all of them have ended.
             out, log = process.communicate(timeout=TIMEOUT)
@@ -44,7 +44,7 @@ def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
             watchdog.cancel()
             process.kill()
     assert (process.returncode, out) == (0, "")
-    for name in ("http", "oss"):
+    for name in ("http", "oss", "sts"):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((urlsplit(facts[name]).hostname or "", urlsplit(facts[name]).port or 0))
     assert list(tmp_path.iterdir()) == []
@@ -52,19 +52,26 @@ def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
     assert [line["method"] for line in lines if "method" in line] == ["GET"] * request_count
     # The sample in the outbox is an event.
     assert all(line["event"] == "oss" for line in lines if "method" not in line)
-    assert leaks(log, credentials) == []
+    assert leaks(log, credentials) == leaks(log, of_function) == []
 
 
-def use_services(facts: dict[str, str], credentials: signer.Credentials) -> int:
-    """Uses both services in every way that could print a secret, and returns the number of requests to the function."""
+def use_services(facts: dict[str, str], credentials: signer.Credentials) -> tuple[int, signer.Credentials]:
+    """Uses both services in every way that could print a secret.
+
+    Returns the number of requests to the function, and what its links show of its credentials.
+    """
     endpoint = signer.Endpoint.path_style(facts["oss"], facts["region"])
     upload = signer.presign("PUT", facts["bucket"], KEY, credentials=credentials, endpoint=endpoint)
     assert requests.put(upload.url, data=b"private", timeout=TIMEOUT).status_code == 200
     link = requests.get(facts["http"] + PATH, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
-    assert leaks(link, credentials) == ["access key id", "security token", "signature"]
+    query = urlsplit(link).query
+    params = {name: value for name, (value,) in parse_qs(query).items()}
+    key_id, token = params["x-oss-credential"].partition("/")[0], params["x-oss-security-token"]
+    of_function = credentials._replace(access_key_id=key_id, security_token=token)
+    assert leaks(link, of_function) == ["access key id", "security token", "signature"]
+    assert leaks(link, credentials) == ["signature"]
     assert requests.get(link, timeout=TIMEOUT).content == b"private"
     assert error_code(requests.get(link + "0", timeout=TIMEOUT).content) == "SignatureDoesNotMatch"
-    query = urlsplit(link).query
     headers = {"Referer": link, "Cookie": query, "User-Agent": link}
     targets = [
         f"{PATH}?format=json",
@@ -79,4 +86,4 @@ def use_services(facts: dict[str, str], credentials: signer.Credentials) -> int:
     for target in targets:
         response = requests.get(facts["http"] + target, headers=headers, allow_redirects=False, timeout=TIMEOUT)
         assert response.status_code in (200, 302, 400, 404)
-    return 1 + len(targets)
+    return 1 + len(targets), of_function

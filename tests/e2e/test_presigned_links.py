@@ -57,7 +57,8 @@ def test_a_link_is_valid_for_ten_minutes_or_seven_days(system: System, expires_i
 def test_the_service_reports_when_its_link_expires(system: System) -> None:
     start = int(time.time())
     document = requests.get(system.address(KEY, "format=json&expires=10m"), timeout=TIMEOUT).json()
-    result = signer.verify("GET", document["url"], credentials=system.stack.credentials, endpoint=system.endpoint)
+    keys = system.stack.account.credentials_of(system.stack.function)
+    result = signer.verify("GET", document["url"], credentials=keys, endpoint=system.endpoint)
     assert result.ok
     assert result.expires_at is not None
     assert document["expires_at"] == f"{result.expires_at:%Y-%m-%dT%H:%M:%SZ}"

@@ -66,6 +66,7 @@ def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) ->
             "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
             "OSS_SESSION_TOKEN": stack.credentials.security_token or "",
             "LINK_OSS_ENDPOINT": stack.oss_url,
+            "LINK_STS_ENDPOINT": stack.sts_url,
         }
         result = invoke("links_events", "--event", str(event), environ=environ)
         assert result.returncode == 0, result.stderr
@@ -86,6 +87,16 @@ def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) ->
             json.loads(invoke("links_events", "--event", str(event), environ=environ).stdout) for _ in range(2)
         )
         assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
+
+
+def test_a_local_sts_that_does_not_answer_is_exit_status_2() -> None:
+    environ = {**KEYS, "LINK_STS_ENDPOINT": "http://127.0.0.1:1"}
+    result = invoke("links-events-dev", "--event", "-", environ=environ)
+    assert result.returncode == 2
+    assert result.stderr == (
+        b"python -m local invoke: http://127.0.0.1:1: STS did not answer in time. Use the credentials of the running "
+        b"stack: . samples/env.sh\n"
+    )
 
 
 def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1() -> None:

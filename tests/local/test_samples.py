@@ -130,6 +130,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
         lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
         assert f"export SERVICE={stack.http_url}" in lines
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
+        assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
     assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
 
 

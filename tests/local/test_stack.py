@@ -96,11 +96,10 @@ def test_each_start_has_new_credentials_that_look_like_those_of_a_role(tmp_path:
     for _ in range(2):
         with Stack.start(config=path) as stack:
             received = requests.get(stack.http_url, timeout=20).json()["credentials"]
-            seen.append(stack.credentials)
-        assert Credentials(**received) == stack.credentials
-        assert stack.credentials.access_key_id.startswith("STS.")
-        assert len(stack.credentials.security_token or "") > 500
-    assert not set(seen[0]) & set(seen[1]) - {None}
+            seen += [stack.credentials, Credentials(**received)]
+        assert seen[-1].access_key_id.startswith("STS.")
+        assert len(seen[-1].security_token or "") > 500
+    assert len({keys.access_key_secret for keys in seen}) == 4
 
 
 def test_a_function_knows_the_address_of_the_local_oss(tmp_path: Path) -> None:

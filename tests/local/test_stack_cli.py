@@ -114,6 +114,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
         assert list(line) == [
             "http",
             "oss",
+            "sts",
             "bucket",
             "region",
             "access_key_id",

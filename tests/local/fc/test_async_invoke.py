@@ -213,7 +213,7 @@ class TestRetries:
     def run(self, folder: Path, log: IO[bytes], *, fails: int, retries: str = "") -> Dispatcher:
         """Runs one event until it has succeeded or its retries are exhausted."""
         deployment = functions.read(config(folder, fails=fails, retries=retries, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
         try:
             dispatcher.submit(deployment.functions[0], b'{"n": 1}')
@@ -264,7 +264,7 @@ class TestRetries:
 
         monkeypatch.setattr(Runtime, "_start", start_later)
         deployment = functions.read(config(tmp_path, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
         try:
             for _ in range(2 * async_invoke.WORKERS):
@@ -315,7 +315,7 @@ class TestRetries:
 
         monkeypatch.setattr(async_invoke, "call_later", call_at_once)
         deployment = functions.read(config(tmp_path, fails=99, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
         dispatcher.submit(deployment.functions[0], b"{}")
         assert dispatcher.wait(SECONDS)
@@ -337,7 +337,7 @@ class TestTimers:
         monkeypatch.setattr(async_invoke, "time", SimpleNamespace(time=lambda: 0.0))
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: next_tick)
         deployment = functions.read(config(tmp_path, TIMER, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
         assert exhausted.wait(SECONDS)
         assert dispatcher.wait(SECONDS)
@@ -384,7 +384,7 @@ class TestTimers:
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: every_second)
         monkeypatch.setattr(Dispatcher, "submit", submit)
         deployment = functions.read(config(tmp_path, TIMER, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
         assert exhausted.wait(SECONDS)
         dispatcher.close()
@@ -394,7 +394,7 @@ class TestTimers:
     def test_a_disabled_timer_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
         off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")
         deployment = functions.read(config(tmp_path, off, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda: Credentials("id", "secret"), log=log)
+        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
         dispatcher = Dispatcher(runtime, deployment.functions, log=log)
         assert dispatcher.wait(1)
         dispatcher.close()

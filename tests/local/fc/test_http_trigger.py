@@ -79,7 +79,7 @@ def serving() -> Iterator[Serving]:
             timeout=timeout,
             http=HttpTrigger("web", methods, auth_type),
         )
-        runtime = Runtime([function], credentials=lambda: KEYS, log=silence)
+        runtime = Runtime([function], credentials=lambda _: KEYS, log=silence)
         cleanup.callback(runtime.close)
         server = serve(http_trigger.create_app(runtime, function), listen(0))
         cleanup.callback(server.close)

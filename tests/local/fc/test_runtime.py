@@ -41,7 +41,7 @@ def function(handler: str, **fields: Any) -> Function:
 @contextmanager
 def running(
     one: Function,
-    credentials: Callable[[], Credentials] = lambda: KEYS,
+    credentials: Callable[[Function], Credentials] = lambda _: KEYS,
     environment: dict[str, str] | None = None,
     log: IO[Any] | None = None,
     instances: int = 4,
@@ -123,7 +123,7 @@ def test_a_function_without_a_role_has_no_credentials_anywhere() -> None:
 
 def test_each_invocation_has_fresh_credentials_while_the_environment_keeps_the_first() -> None:
     current = [Credentials("STS.FIRST", "s", "t")]
-    with running(function("shown.context_of"), credentials=lambda: current[0]) as runtime:
+    with running(function("shown.context_of"), credentials=lambda _: current[0]) as runtime:
         first = json.loads(runtime.invoke("links", b"").payload)
         current[0] = Credentials("STS.SECOND", "s", "t")
         second = json.loads(runtime.invoke("links", b"").payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,24 @@ def test_statements_that_never_decided_are_known() -> None:
     assert [str(each) for each in usage.unused([role, DIRECTORY])] == [
         f"role links, statement 2: Allow oss:PutObject on {ARN}/*"
     ]
+
+
+def test_processes_add_what_they_used_to_one_file(tmp_path: Path) -> None:
+    writes = statement("Allow", "oss:PutObject", f"{ARN}/*")
+    lists = {**statement("Allow", ["oss:ListObjects"], [ARN], StringLike=["exampledir/*"])}
+    denies = {**statement("Deny", ["oss:Put*"], ["*"])}
+    denies["NotAction"] = denies.pop("Action")
+    file, role = tmp_path / "used", policy(writes, lists, denies, name="role links")
+    for used in role.statements[1:]:
+        usage = Usage()
+        usage.count(used)
+        usage.count(used)
+        usage.append_to(file)
+    read = Usage.read(file)
+    assert read.unused([role]) == [role.statements[0]]
+    # Another links.toml may have the same statement elsewhere.
+    assert read.unused([policy(lists, name="role links")]) == []
+    assert read.unused([policy(lists, name="role other")])
 
 
 def statements(effects: tuple[str, ...] = ("Allow", "Deny")) -> st.SearchStrategy[dict[str, Any]]:

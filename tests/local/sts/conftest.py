@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Response
 
+from local.ram import ACCOUNT, Principal, Principals
 from local.server import Server, listen, serve
-from local.sts import Principal, Role, Sessions, create_app
+from local.sts import Role, create_app
 from signer import Credentials
 
-ACCOUNT = "1000000000000001"
+OPERATOR = f"acs:ram::{ACCOUNT}:user/operator"
 FUNCTION = f"acs:ram::{ACCOUNT}:role/links"
 SIGNER = f"acs:ram::{ACCOUNT}:role/links-signer"
 USER_KEYS = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
@@ -29,9 +30,8 @@ class Sts:
     url: str
     clock: Callable[[], float] = time.time
     before: Callable[[str], Response | None] = lambda action: None
-    allows: Callable[[Principal, str, str], bool] = lambda principal, action, resource: True
     roles: dict[str, Role] = field(default_factory=dict)
-    sessions: Sessions = field(default_factory=Sessions)
+    principals: Principals = field(default_factory=Principals)
 
 
 class SharedListener:
@@ -57,15 +57,14 @@ def listener() -> Iterator[SharedListener]:
 def sts(listener: SharedListener) -> Sts:
     """The function's role may assume the signer's; a user may too."""
     sts = Sts(listener.server.url)
-    sts.sessions.add(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
-    sts.sessions.add(Principal(FUNCTION_KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"))
-    trusted = frozenset({FUNCTION, f"acs:ram::{ACCOUNT}:user/operator"})
+    sts.principals.add(Principal.of(USER_KEYS, OPERATOR))
+    sts.principals.add(Principal.of(FUNCTION_KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"))
+    trusted = frozenset({FUNCTION, OPERATOR})
     sts.roles[SIGNER] = Role(SIGNER, trusted, 43_200, (ROLE_POLICY,))
     listener.app = create_app(
-        sts.sessions,
+        sts.principals,
         lambda: sts.roles,
         now=lambda: sts.clock(),
-        allows=lambda *request: sts.allows(*request),
         before=lambda action: sts.before(action),
     )
     return sts

@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from local.sts import Principal, Role, Sessions, StsError, create_app, errors, temporary_credentials
+from local.ram import ACCOUNT, Principal, Principals
+from local.sts import Role, StsError, create_app, errors, temporary_credentials
 from local.sts.nonces import Nonces
 from local.sts.session_policy import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
 from signer import Credentials, acs3
 from signer.times import rfc3339
-from tests.local.sts.conftest import ACCOUNT, FUNCTION, SIGNER, USER_KEYS
+from tests.local.sts.conftest import FUNCTION, OPERATOR, SIGNER, USER_KEYS
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 HOST = "localhost"
@@ -67,8 +68,8 @@ def v1(method: str = "GET", *, in_form: bool = False, **changes: str) -> Request
 
 @pytest.fixture
 def app() -> flask.Flask:
-    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
-    return create_app(sessions, dict, now=lambda: NOW)
+    principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
+    return create_app(principals, dict, now=lambda: NOW)
 
 
 def send(app: flask.Flask, request: Request) -> TestResponse:
@@ -226,7 +227,7 @@ def test_a_fault_of_the_local_sts_is_a_500_and_prints_no_secret(capsys: pytest.C
     def fail(action: str) -> None:
         raise ValueError(USER_KEYS.access_key_secret)
 
-    response = send(create_app(Sessions(), dict, before=fail), v1())
+    response = send(create_app(Principals(), dict, before=fail), v1())
     printed = capsys.readouterr().err
 
     assert (response.status_code, code(response)) == (500, "InternalError")
@@ -238,7 +239,9 @@ def test_a_test_can_answer_in_place_of_sts() -> None:
     def answer_half(action: str) -> flask.Response:
         return flask.Response(f'{{"Action": "{action}", "Cred')
 
-    assert send(create_app(Sessions(), dict, before=answer_half), v1()).text == '{"Action": "GetCallerIdentity", "Cred'
+    assert (
+        send(create_app(Principals(), dict, before=answer_half), v1()).text == '{"Action": "GetCallerIdentity", "Cred'
+    )
 
 
 # --- roles and sessions ---------------------------------------------------------------------------------------
@@ -263,8 +266,8 @@ def test_whom_a_role_trusts(trusted: str, caller: str, trusts: bool) -> None:
 
 
 def test_an_account_is_its_own_identity() -> None:
-    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:root"))
-    identity = json.loads(send(create_app(sessions, dict, now=lambda: NOW), v1()).data)
+    principals = Principals([Principal.of(USER_KEYS, f"acs:ram::{ACCOUNT}:root")])
+    identity = json.loads(send(create_app(principals, dict, now=lambda: NOW), v1()).data)
 
     assert (identity["IdentityType"], identity["AccountId"]) == ("Account", ACCOUNT)
 
@@ -291,7 +294,9 @@ CONDITION = {"StringLike": {"oss:Prefix": "docs/*"}}
     [
         ([ALLOW], True),
         ([ALLOW, {**ALLOW, "Effect": "Deny", "Condition": CONDITION}], True),
-        ([{"Effect": "Deny", "NotAction": "oss:*", "NotResource": ["*"]}], True),
+        ([{"Effect": "Deny", "NotAction": "oss:*", "Resource": ["*"]}], True),
+        ([{"Effect": "Deny", "Action": "oss:*", "NotResource": ["*"]}], False),
+        ([{**ALLOW, "Condition": {"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}}}], False),
         ([], False),
         ({}, False),
         (["*"], False),
@@ -330,12 +335,12 @@ def test_a_policy_has_at_most_2048_characters() -> None:
     ("duration", "maximum", "life"), [("", 3600, 3600), ("", 7200, 3600), ("900", 3600, 900), ("7200", 7200, 7200)]
 )
 def test_a_session_ends_after_its_duration(duration: str, maximum: int, life: int) -> None:
-    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
+    principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
     role = Role(SIGNER, frozenset({"*"}), maximum)
-    app = create_app(sessions, lambda: {SIGNER: role}, now=lambda: NOW + 0.75)
+    app = create_app(principals, lambda: {SIGNER: role}, now=lambda: NOW + 0.75)
     response = send(app, v1(Action="AssumeRole", RoleArn=SIGNER, RoleSessionName="alice", DurationSeconds=duration))
     issued = json.loads(response.data)["Credentials"]
-    principal = sessions.find(issued["AccessKeyId"])
+    principal = principals.find(issued["AccessKeyId"])
 
     assert issued["Expiration"] == rfc3339(NOW + life)
     assert principal == Principal(
@@ -349,9 +354,9 @@ def test_a_session_ends_after_its_duration(duration: str, maximum: int, life: in
 @pytest.mark.parametrize(("maximum", "longest"), [(3600, "1hr"), (5400, "1.5hr"), (43_200, "12hr")])
 @pytest.mark.parametrize("duration", ["899", "43201", "1h", "-900", "9" * 400])
 def test_the_error_says_which_durations_are_allowed(maximum: int, longest: str, duration: str) -> None:
-    sessions = Sessions(Principal(USER_KEYS, f"acs:ram::{ACCOUNT}:user/operator"))
+    principals = Principals([Principal.of(USER_KEYS, OPERATOR)])
     role = Role(SIGNER, frozenset({"*"}), maximum)
-    app = create_app(sessions, lambda: {SIGNER: role}, now=lambda: NOW)
+    app = create_app(principals, lambda: {SIGNER: role}, now=lambda: NOW)
     response = send(app, v1(Action="AssumeRole", RoleArn=SIGNER, RoleSessionName="alice", DurationSeconds=duration))
 
     assert json.loads(response.data)["Message"] == f"The Min/Max value of DurationSeconds is 15min/{longest}."

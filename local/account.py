@@ -1,0 +1,122 @@
+"""The RAM account of a stack: its operator, and the roles of its functions and of links.toml with their rights.
+
+The rights are those of a deployment, so that one that is missing fails here first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from handler.config import Config, InvalidConfig, rights
+from signer import Credentials
+
+from .errors import LocalError
+from .fc.functions import Function
+from .ram import ACCOUNT, Principal, Principals, Usage, parse_policy
+from .sts import Role, temporary_credentials
+from .sts.roles import session_arn
+
+OPERATOR = f"acs:ram::{ACCOUNT}:role/operator"
+ROLE_LIFE = 36 * 3600  # seconds for which Function Compute's credentials of a role are valid
+MIN_LIFE = 3600  # seconds that are left when a function gets new ones
+MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
+EVERYTHING: rights.Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
+
+
+class AccountError(LocalError):
+    """RAM cannot express the rights that a links.toml requires."""
+
+
+class Account:
+    """`principals` are for OSS and STS; the operator may do everything, and assume every role. Threads may share it."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self.operator = temporary_credentials()
+        self.usage = Usage()
+        self.principals = Principals([Principal.of(self.operator, session_arn(OPERATOR, "laptop"))])
+        self._now = now
+        self._lock = threading.Lock()
+        self._roles: dict[str, Role] = {}
+        self._sessions: dict[str, Principal] = {}
+
+    def roles(self) -> Mapping[str, Role]:
+        """By ARN."""
+        return self._roles
+
+    def set_rights(self, functions: Iterable[tuple[Function, Config | None]]) -> None:
+        """Gives each function, also with credentials that it has already, what its links.toml requires.
+
+        A function without a links.toml, or of another project, may do everything. Raises `AccountError`.
+        """
+        roles = make_roles(functions)
+        with self._lock:
+            self._roles = roles
+            for name, session in self._sessions.items():
+                role = roles[_role_of(session.arn)]
+                self._sessions[name] = self._add(role, name, session.credentials, session.expires_at)
+
+    def credentials_of(self, function: Function) -> Credentials:
+        """Those of its role, which it keeps until they are about to expire."""
+        now = self._now()
+        with self._lock:
+            session = self._sessions.get(function.name)
+            if session is None or (session.expires_at or 0) - now < MIN_LIFE:
+                role = self._roles[role_arn(function)]
+                session = self._add(role, function.name, temporary_credentials(), now + ROLE_LIFE)
+                self._sessions[function.name] = session
+        return session.credentials
+
+    def _add(self, role: Role, name: str, credentials: Credentials, expires_at: float | None) -> Principal:
+        session = Principal.of(credentials, session_arn(role.arn, name), expires_at, [role.policies])
+        self.principals.add(session)
+        return session
+
+
+def role_arn(function: Function) -> str:
+    """s.yaml has the name of a role, or its ARN."""
+    return function.role if ":" in function.role else f"acs:ram::{ACCOUNT}:role/{function.role}"
+
+
+def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str, Role]:
+    """The roles of functions, and those that their mounts assume, by ARN. Raises `AccountError`."""
+    with_role = [(function, config) for function, config in functions if function.role]
+    trusted = frozenset({OPERATOR, *(role_arn(function) for function, _ in with_role)})
+    roles: dict[str, Role] = {}
+    try:
+        for function, config in with_role:
+            _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), _statements(function, config))
+            if config is not None and config.assume_role is not None:
+                duration = max(MIN_MAX_DURATION, config.assume_role.duration)
+                for mount in config.mounts:
+                    role = Role(mount.role or config.assume_role.role, trusted, duration)
+                    allowed = [each for each in rights.session_statements(config, mount) if each["Effect"] == "Allow"]
+                    _add_role(roles, role, allowed)
+    except InvalidConfig as error:
+        raise AccountError(error.sentence) from None
+    return roles
+
+
+def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[rights.Statement]) -> None:
+    """Adds the role with these rights, or adds the rights to the role that is there."""
+    known = roles.get(role.arn, role)
+    policy = rights.policy(statements)
+    policies = known.policies
+    if statements and policy not in policies:
+        parse_policy(policy, f"role {role.arn}")
+        policies = (*policies, policy)
+    duration = max(known.max_session_duration, role.max_session_duration)
+    roles[role.arn] = Role(role.arn, known.trusted | role.trusted, duration, policies)
+
+
+def _statements(function: Function, config: Config | None) -> list[rights.Statement]:
+    if config is None or not function.handler.startswith("handler.on_"):
+        return [EVERYTHING]
+    web, events = function.http is not None, function.handler == "handler.on_event"
+    return rights.role_statements(config, web=web, events=events)
+
+
+def _role_of(arn: str) -> str:
+    """The role's ARN of a session's."""
+    return arn.replace(":assumed-role/", ":role/").rpartition("/")[0]
