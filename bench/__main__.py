@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput", "notices")
+MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput", "notices", "sessions")
 
 
 def main(names: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from .report import Requirement, report
@@ -114,13 +115,13 @@ def run(name: str, count: int) -> tuple[float, float]:
     return seconds, float(stderr)
 
 
-def python(program: str, *arguments: str) -> tuple[float, str]:
+def python(program: str, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT) -> tuple[float, str]:
     """Seconds from start to exit of a bare interpreter, and its stderr. Raises `RuntimeError` if it fails."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, *arguments],
         cwd=ROOT,
-        env=ENVIRONMENT,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
+from types import ModuleType
 
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
@@ -41,9 +43,18 @@ def mount_credentials(invocation: Invocation, mount: Mount, role: RoleCredential
     `role` are the function's credentials, if they are known already. Raises the 503 `no_credentials`, and with
     `[assume_role]` the 503 `credentials_unavailable`.
     """
-    role = role or credentials_for(invocation.context)
     if invocation.config.assume_role is None:
-        return role
-    from .sessions.cache import current_session
+        return role or credentials_for(invocation.context)
+    sessions = _sessions()
+    credentials: RoleCredentials | None = sessions.kept_session(invocation, mount)
+    if credentials is None:
+        credentials = sessions.current_session(invocation, mount, role or credentials_for(invocation.context))
+    return credentials
 
-    return current_session(invocation, mount, role)
+
+@lru_cache(maxsize=1)
+def _sessions() -> ModuleType:
+    """Imported at the first use, since few need it; remembered, because an import costs as much as the rest."""
+    from .sessions import cache
+
+    return cache

@@ -20,6 +20,7 @@ from ..errors import Problem
 from .sts import StsUnavailable, assume_role
 
 MIN_LIFE = 60  # seconds that a session must still be valid, so that its links are of use
+MIN_LEFT = 120  # seconds; with less it is renewed even if links are shorter, so that nobody has to wait for STS
 MIN_AGE = 900  # seconds after which a session may be renewed, or a quarter of its life if that is shorter
 MAX_PAUSE = 60.0  # seconds between two attempts that fail
 
@@ -36,8 +37,15 @@ class Session(NamedTuple):
 
     def is_due(self, max_expires: int, now: float) -> bool:
         """Whether the longest link does not fit into what is left, and the session is not too young."""
-        min_age = min(MIN_AGE, (self.expires_at - self.opened_at) / 4)
-        return self.expires_at - now < max_expires and now - self.opened_at >= min_age
+        return self.expires_at - now < max(max_expires, MIN_LEFT) and now >= self._renewable_at()
+
+    def fresh_until(self, max_expires: int) -> float:
+        """Before this time it serves and is not due."""
+        fitting = self.expires_at - max(max_expires, MIN_LEFT)
+        return min(max(self._renewable_at(), fitting), self.expires_at - MIN_LIFE)
+
+    def _renewable_at(self) -> float:
+        return self.opened_at + min(MIN_AGE, (self.expires_at - self.opened_at) / 4)
 
 
 class _Slot:
@@ -47,6 +55,7 @@ class _Slot:
         self.config = config
         self.lock = threading.Lock()
         self.session: Session | None = None
+        self.fresh_until = 0.0
         self.failures = 0
         self.not_before = 0.0
         self.reason = ""
@@ -67,6 +76,14 @@ class Sessions:
         self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
         self._slots: dict[str, _Slot] = {}
         self._lock = threading.Lock()
+
+    def kept(self, config: Config, mount: Mount, now: float) -> RoleCredentials | None:
+        """What `get` would return, if it would neither open nor renew a session: most requests are answered by this."""
+        slot = self._slots.get(mount.path)
+        # In this order, since `_renew` writes them in the other one.
+        if slot is None or slot.config is not config or now >= slot.fresh_until or slot.session is None:
+            return None
+        return slot.session.credentials
 
     def get(self, config: Config, mount: Mount, role: RoleCredentials, now: float) -> RoleCredentials:
         """Raises the 503 `credentials_unavailable` without a session that serves."""
@@ -119,6 +136,7 @@ class Sessions:
             audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
             return
         slot.session, slot.failures, slot.not_before = session, 0, 0.0
+        slot.fresh_until = session.fresh_until(mount.max_expires)
 
 
 def _unavailable(pause: float, reason: str) -> Problem:
@@ -155,7 +173,17 @@ def session_name(path: str) -> str:
 _sessions = Sessions(open_session)
 
 
+def kept_session(invocation: Invocation, mount: Mount) -> RoleCredentials | None:
+    """The session of a mount in this process, if it is neither to be opened nor to be renewed."""
+    return _sessions.kept(invocation.config, mount, _now(invocation))
+
+
 def current_session(invocation: Invocation, mount: Mount, role: RoleCredentials) -> RoleCredentials:
     """The session of a mount in this process."""
-    # The clock, not the time of the invocation: a long batch must not get links of an ended session.
-    return _sessions.get(invocation.config, mount, role, max(invocation.now, time.time()))
+    return _sessions.get(invocation.config, mount, role, _now(invocation))
+
+
+def _now(invocation: Invocation) -> float:
+    """The clock, not the time of the invocation: a long batch must not get links of an ended session."""
+    now = time.time()
+    return now if now > invocation.now else invocation.now

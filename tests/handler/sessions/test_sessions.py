@@ -28,7 +28,12 @@ class Clocked:
 
     def at(self, seconds: float, path: str = "/docs/") -> str:
         """The access key ID that signs."""
-        role = self.sessions.get(self.config, mount_at(self.config, path), FUNCTION, START + seconds)
+        mount = mount_at(self.config, path)
+        kept = self.sessions.kept(self.config, mount, START + seconds)
+        calls = len(self.opener.calls)
+        role = self.sessions.get(self.config, mount, FUNCTION, START + seconds)
+        # What is kept is what `get` returns, without a call of STS.
+        assert kept is None or (kept, calls) == (role, len(self.opener.calls))
         assert role.is_session
         return role.credentials.access_key_id
 
@@ -74,6 +79,15 @@ def test_a_session_is_renewed_when_max_expires_no_longer_fits_but_not_too_young(
     assert opener.times == [0, due]
 
 
+def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None:
+    clocked = Clocked(Opener(), max_expires="15m")
+    mount = mount_at(clocked.config)
+    kept = [clocked.sessions.kept(clocked.config, mount, START)]
+    clocked.at(0)
+    kept += [clocked.sessions.kept(clocked.config, mount, START + seconds) for seconds in (0, 2699, 2701, HOUR)]
+    assert [role is not None for role in kept] == [False, True, True, False, False]
+
+
 def test_all_links_of_a_window_of_cache_have_one_session() -> None:
     opener = Opener()
     clocked = Clocked(opener, max_expires="1h", cache="10m")
@@ -88,11 +102,20 @@ def test_a_session_whose_instance_was_frozen_beyond_its_end_is_not_used() -> Non
     assert clocked.at(HOUR * 9) == "STS.docs.2"
 
 
-@pytest.mark.parametrize(("left", "number"), [(MIN_LIFE, "1"), (MIN_LIFE - 1, "2")])
-def test_a_session_serves_while_it_is_valid_for_a_minute(left: int, number: str) -> None:
+@pytest.mark.parametrize(("left", "key_id"), [(120, "STS.docs.1"), (119, "STS.docs.2")])
+def test_a_session_of_short_links_is_renewed_while_the_old_one_serves(left: int, key_id: str) -> None:
     clocked = Clocked(Opener(), max_expires="30s")
     clocked.at(0)
-    assert clocked.at(HOUR - left) == f"STS.docs.{number}"
+    assert clocked.at(HOUR - left) == key_id
+
+
+def test_a_session_serves_while_it_is_valid_for_a_minute() -> None:
+    opener = Opener()
+    clocked = Clocked(opener, max_expires="30s")
+    clocked.at(0)
+    opener.failure = "status_500"
+    assert clocked.at(HOUR - MIN_LIFE) == "STS.docs.1"
+    clocked.refusal(HOUR - MIN_LIFE + 0.5)
 
 
 def test_a_changed_configuration_gets_a_new_session() -> None:
