@@ -25,9 +25,9 @@ from handler.config.rights import session_policy
 from handler.context import RoleCredentials
 from handler.links import create_link
 from handler.sessions.cache import Session, Sessions
+from local.ram import Principal, Principals
 from local.server import listen, serve
-from local.sts import Principal, Role, create_app, temporary_credentials
-from local.sts import Sessions as Registry
+from local.sts import Role, create_app, temporary_credentials
 from signer import Credentials
 
 from .report import Requirement, report
@@ -131,7 +131,7 @@ def _sts(keys: Credentials) -> Iterator[tuple[str, list[str]]]:
     """The address of a local STS for a function with these keys, and the actions that it is sent."""
     calls: list[str] = []
     role = Role(ROLE, frozenset({f"acs:ram::{ACCOUNT}:role/links"}), 3600, (POLICY,))
-    registry = Registry(Principal(keys, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"))
+    registry = Principals([Principal.of(keys, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1")])
     app = create_app(registry, lambda: {ROLE: role}, before=lambda action: calls.append(action))
     server = serve(app, listen(0))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,35 +44,31 @@ class Cloud:
     role: sts.Role | None = None
     before: Callable[[str], Response | None] = lambda action: None
     only_role: bool = False
-    principals: ram.Principals = field(default_factory=lambda: ram.Principals.of_account([KEYS]))
 
     def deployment(self, links: str = LINKS) -> Deployment:
         return deployed(self.oss_url, KEYS, links + ASSUME_ROLE, self.sts_url)
 
 
-class _Sessions(sts.Sessions):
-    """Of STS, which OSS knows, too."""
+class _Principals(ram.Principals):
+    """Of STS and OSS, which forgets session policies if a test says so."""
 
     def __init__(self, cloud: Cloud) -> None:
+        super().__init__([ram.Principal.of(KEYS, USER)])
         self.cloud = cloud
-        super().__init__(sts.Principal(KEYS, USER))
 
-    def add(self, principal: sts.Principal) -> None:
-        super().add(principal)
-        credentials, arn, expires_at, layers = principal
-        layers = layers[:1] if self.cloud.only_role else layers
-        self.cloud.principals.add(ram.Principal.of(credentials, arn, expires_at, layers))
+    def add(self, principal: ram.Principal) -> None:
+        layers = principal.layers[:1] if self.cloud.only_role else principal.layers
+        super().add(principal._replace(layers=layers))
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     """With the role that `deploy.policies` makes, which trusts the operator, too."""
     cloud = Cloud()
-    objects = oss.create_app(
-        tmp_path / "oss", region="cn-hangzhou", credentials=cloud.principals, buckets=["examplebucket"]
-    )
+    principals = _Principals(cloud)
+    objects = oss.create_app(tmp_path / "oss", region="cn-hangzhou", credentials=principals, buckets=["examplebucket"])
     roles = sts.create_app(
-        _Sessions(cloud), lambda: {SIGNER: cloud.role} if cloud.role else {}, before=lambda action: cloud.before(action)
+        principals, lambda: {SIGNER: cloud.role} if cloud.role else {}, before=lambda action: cloud.before(action)
     )
     servers = [serve(objects, listen(0)), serve(roles, listen(0))]
     cloud.oss_url, cloud.sts_url = (server.url for server in servers)

@@ -115,13 +115,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder, principals, sent = tmp_path_factory.mktemp("sessions"), Principals(), list[Sent]()
     principals.add(Principal.of(OPERATOR))
 
-    def add(issued: Any) -> None:
-        principals.add(Principal.of(issued.credentials, issued.arn, issued.expires_at, issued.layers))
-
     app = create_app(folder / "oss", region=REGION, credentials=principals, buckets=[BUCKET])
     server = serve(Recorder(app, sent), listen(0))
     try:
-        with local_sts(add) as sts:
+        with local_sts(principals.add) as sts:
             sts.now = time.time
             config = make_config(LINKS + TABLES, {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": sts.url})
             # The function's own role has what deploy.policies gives it.

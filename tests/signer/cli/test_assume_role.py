@@ -31,18 +31,6 @@ REGION = "cn-hangzhou"
 TOKEN = KEYS.security_token or ""
 
 
-class Sessions(sts.Sessions):
-    """Those that STS issues may be used at OSS, with their policies."""
-
-    def __init__(self, principals: ram.Principals) -> None:
-        super().__init__()
-        self._at_oss = principals
-
-    def add(self, principal: sts.Principal) -> None:
-        super().add(principal)
-        self._at_oss.add(ram.Principal.of(*principal))
-
-
 class Cloud:
     """A local STS and OSS; a test may move the clock of STS and answer in its place."""
 
@@ -74,14 +62,13 @@ class Cloud:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud = Cloud()
     principals = ram.Principals()
-    sessions = Sessions(principals)
-    sessions.add(sts.Principal(KEYS, f"acs:ram::{ram.ACCOUNT}:user/operator"))
+    principals.add(ram.Principal.of(KEYS, f"acs:ram::{ram.ACCOUNT}:user/operator"))
     everything = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:*", "Resource": "*"}]}
     role = sts.Role(ROLE, frozenset({f"acs:ram::{ram.ACCOUNT}:user/operator"}), 14_400, (everything,))
     oss_app = oss.create_app(
         tmp_path_factory.mktemp("oss"), region=REGION, credentials=principals, buckets=["examplebucket"]
     )
-    sts_app = sts.create_app(sessions, lambda: {ROLE: role}, now=lambda: cloud.clock(), before=cloud.before)
+    sts_app = sts.create_app(principals, lambda: {ROLE: role}, now=lambda: cloud.clock(), before=cloud.before)
     servers = [serve(oss_app, listen(0)), serve(sts_app, listen(0))]
     cloud.oss_url, cloud.sts_url = (server.url for server in servers)
     for key in ("2026/a.txt", "2026/b.txt", "2025/c.txt", "报告 3~.pdf"):
