@@ -10,7 +10,7 @@
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
-##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script)
+##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; CHECK=1: what no test used)
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
@@ -32,6 +32,7 @@ PYTHON ?= python3
 VENV   := .venv
 CONFIG := s.yaml
 ARGS     :=
+CHECK    :=
 ENV      :=
 FORMAT   :=
 OSS_PORT :=
@@ -69,9 +70,13 @@ keys: $(VENV)/local.stamp
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
-policies: $(VENV)/deploy.stamp
+# With CHECK=1, tests run with the rights of these policies, and what none of them needed is printed.
+policies: $(VENV)/$(if $(CHECK),dev,deploy).stamp
 	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
-	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) $(ARGS)
+	@$(if $(CHECK),mkdir -p build && rm -f build/rights-used && \
+	  LINK_RIGHTS_USED=$(CURDIR)/build/rights-used $(BIN)/python -m pytest -n 2 -q -m "not long" tests/local tests/e2e)
+	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) \
+	  $(if $(CHECK),--unused build/rights-used) $(ARGS)
 
 check: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)

@@ -5,13 +5,13 @@ Source: the RAM pages "CreateRole" and "UpdateRole" (2015-05-01).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from handler.config import Config, Mount
-from handler.config.rights import session_statements
+from handler.config import Config
+from handler.config.rights import signer_statements
 
-from .checks.functions import Props, is_web
+from .checks.functions import Props, is_web, takes_events
 from .checks.names import role_name
 from .errors import DeployError
 from .statements import Document, Statement, document, role_trust_policy
@@ -46,7 +46,8 @@ def signer_roles(functions: Iterable[tuple[Props, Config]]) -> dict[str, SignerR
     roles: dict[str, SignerRole] = {}
     written: dict[str, str] = {}
     for props, links in functions:
-        for arn, mounts in _mounts(props, links).items():
+        needed = signer_statements(links, web=is_web(props), events=takes_events(props))
+        for arn, statements in needed.items():
             assert links.assume_role is not None
             name = role_name(arn)
             # RAM does not distinguish capital letters in the names of roles.
@@ -55,36 +56,10 @@ def signer_roles(functions: Iterable[tuple[Props, Config]]) -> dict[str, SignerR
                 raise DeployError(f"{known} and {arn} have one name: write the same ARN everywhere in links.toml.")
             role = roles.get(name, SignerRole(arn, (), (), 0))
             trusted = f"{arn.rpartition('/')[0]}/{role_name(props.get('role'))}"
-            # What a session denies is of no use here: each has a Deny of its own.
-            needed = [
-                statement
-                for mount in mounts
-                for statement in session_statements(links, mount)
-                if statement["Effect"] == "Allow" and statement not in role.statements
-            ]
             roles[name] = SignerRole(
                 arn,
                 tuple(dict.fromkeys((*role.trusted, trusted))),
-                (*role.statements, *_unique(needed)),
+                (*role.statements, *(each for each in statements if each not in role.statements)),
                 max(role.duration, links.assume_role.duration),
             )
     return roles
-
-
-def _mounts(props: Props, links: Config) -> Mapping[str, list[Mount]]:
-    """The mounts by the ARN of their role, those only for which this function opens sessions."""
-    mounts: dict[str, list[Mount]] = {}
-    if links.assume_role is not None:
-        notified = {notice.mount.path for notice in links.notices}
-        for mount in sorted(links.mounts, key=lambda mount: mount.path):
-            if is_web(props) or mount.path in notified:
-                mounts.setdefault(mount.role or links.assume_role.role, []).append(mount)
-    return mounts
-
-
-def _unique(statements: Iterable[Statement]) -> list[Statement]:
-    unique: list[Statement] = []
-    for statement in statements:
-        if statement not in unique:
-            unique.append(statement)
-    return unique

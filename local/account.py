@@ -89,10 +89,9 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
             _add_role(roles, Role(role_arn(function), frozenset({OPERATOR})), _statements(function, config))
             if config is not None and config.assume_role is not None:
                 duration = max(MIN_MAX_DURATION, config.assume_role.duration)
-                for mount in config.mounts:
-                    role = Role(mount.role or config.assume_role.role, trusted, duration)
-                    allowed = [each for each in rights.session_statements(config, mount) if each["Effect"] == "Allow"]
-                    _add_role(roles, role, allowed)
+                web, events = _kind(function)
+                for arn, statements in rights.signer_statements(config, web=web, events=events).items():
+                    _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
         raise AccountError(error.sentence) from None
     return roles
@@ -113,8 +112,13 @@ def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[rights.St
 def _statements(function: Function, config: Config | None) -> list[rights.Statement]:
     if config is None or not function.handler.startswith("handler.on_"):
         return [EVERYTHING]
-    web, events = function.http is not None, function.handler == "handler.on_event"
+    web, events = _kind(function)
     return rights.role_statements(config, web=web, events=events)
+
+
+def _kind(function: Function) -> tuple[bool, bool]:
+    """Whether it answers requests, and whether it takes events."""
+    return function.http is not None, function.handler == "handler.on_event"
 
 
 def _role_of(arn: str) -> str:

@@ -297,6 +297,15 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
     assert run.calls == []
 
 
+def test_make_policies_with_check_runs_tests_and_then_compares(installed: Project) -> None:
+    run = installed.make("policies", "CHECK=1")
+    assert run.status == 0
+    assert run.calls == [
+        "-m pytest -n 2 -q -m not long tests/local tests/e2e",
+        "-m deploy.policies s.yaml --unused build/rights-used",
+    ]
+
+
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
     for folder in ("folder", "build/template"):
         (installed.folder / folder).mkdir(parents=True)

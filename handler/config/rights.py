@@ -52,8 +52,7 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
     mounts = sorted(config.mounts, key=lambda mount: mount.path)
     notified = {notice.mount.path for notice in config.notices}
     if config.assume_role is not None:
-        used = mounts if web else [mount for mount in mounts if mount.path in notified]
-        roles = sorted({mount.role or config.assume_role.role for mount in used})
+        roles = sorted(signer_statements(config, web=web, events=events))
         allowed += [_allow(["sts:AssumeRole"], *roles)] if roles else []
     if web:
         if config.assume_role is None:
@@ -74,6 +73,22 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
         if statement not in unique:
             unique.append(statement)
     return unique
+
+
+def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, list[Statement]]:
+    """By the ARN of each role that a function assumes: what the sessions of its mounts need."""
+    statements: dict[str, list[Statement]] = {}
+    notified = {notice.mount.path for notice in config.notices}
+    for mount in sorted(config.mounts, key=lambda mount: mount.path):
+        if config.assume_role is not None and (web or (events and mount.path in notified)):
+            needed = statements.setdefault(mount.role or config.assume_role.role, [])
+            # What a session denies is of no use here: each has a Deny of its own.
+            needed += [
+                statement
+                for statement in session_statements(config, mount)
+                if statement["Effect"] == "Allow" and statement not in needed
+            ]
+    return statements
 
 
 def session_statements(config: Config, mount: Mount) -> list[Statement]:

@@ -685,3 +685,35 @@ def test_placeholders_are_warned_of_beside_the_documents(tmp_path: Path, capsys:
     printed = capsys.readouterr()
     assert json.loads(printed.out)["prefix"] == "links"
     assert "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n" in printed.err
+
+
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+def test_rights_that_no_request_used_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ProjectCopy.of(tmp_path).config
+    policies.main([str(config), "--env", "dev"])
+    role = "links-http-dev-role"
+    (first, *rest) = json.loads(capsys.readouterr().out)["roles"][role]["policy"]["Statement"]
+    used = tmp_path / "used"
+    lines = [json.dumps({"policy": f"role {role}", "statement": statement}) for statement in rest]
+    used.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert policies.main([str(config), "--env", "dev", "--unused", str(used)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("was never used.")
+    assert first["Resource"][0] in line
+    with used.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"policy": f"role {role}", "statement": first}) + "\n")
+    assert policies.main([str(config), "--env", "dev", "--unused", str(used)]) == 0
+    assert capsys.readouterr().out == f"Every statement of role {role} was used.\n"
+
+
+@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
+@pytest.mark.parametrize(("content", "sentence"), [(None, "cannot be read"), ("", "No role of these files was used")])
+def test_a_file_without_used_rights_is_a_failure(
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = tmp_path / "used"
+    if content is not None:
+        used.write_text(content, encoding="utf-8")
+    assert policies.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev", "--unused", str(used)]) == 1
+    printed = capsys.readouterr()
+    assert sentence in printed.out + printed.err

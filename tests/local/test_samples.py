@@ -79,6 +79,11 @@ def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO
         assert (page.status_code, samples.NAME in page.text) == (200, True)
         inbox = requests.get(value(made.upload_page), headers=PAGE, timeout=20)
         assert (inbox.status_code, 'type="file"' in inbox.text) == (200, True)
+        content = b"for your inbox"
+        asked = {"name": "note.txt", "size": len(content), "type": "text/plain"}
+        form = requests.post(value(made.upload_page), json=asked, timeout=20).json()
+        sent = requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=20)
+        assert sent.status_code in (200, 204), sent.text
         for address in made[:3]:
             assert value(address).startswith(stack.http_url)
         answer = requests.post(
