@@ -41,7 +41,7 @@ URL      :=
 BIN    := $(VENV)/bin
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies rights-used check build doctor template \
 	test test-long lint bench lock reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -70,13 +70,15 @@ keys: $(VENV)/local.stamp
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
-# With CHECK=1, tests run with the rights of these policies, and what none of them needed is printed.
-policies: $(VENV)/$(if $(CHECK),dev,deploy).stamp
+policies: $(if $(CHECK),rights-used) $(VENV)/deploy.stamp
 	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
-	@$(if $(CHECK),mkdir -p build && rm -f build/rights-used && \
-	  LINK_RIGHTS_USED=$(CURDIR)/build/rights-used $(BIN)/python -m pytest -n 2 -q -m "not long" tests/local tests/e2e)
 	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) \
 	  $(if $(CHECK),--unused build/rights-used) $(ARGS)
+
+# With CHECK=1: tests run with the rights of the policies, and then what none of them needed is printed.
+rights-used: $(VENV)/dev.stamp
+	@mkdir -p build && rm -f build/rights-used
+	@LINK_RIGHTS_USED=$(CURDIR)/build/rights-used $(BIN)/python -m pytest -n 2 -q -m "not long" tests/local tests/e2e
 
 check: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)

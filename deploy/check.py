@@ -48,9 +48,10 @@ _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 
 class Report(NamedTuple):
-    """Sentences. Faults prevent a deployment, warnings do not."""
+    """Sentences. Faults and placeholders prevent a deployment, warnings do not."""
 
     faults: list[str]
+    placeholders: list[str]
     warnings: list[str]
 
 
@@ -64,11 +65,12 @@ class _Environment(NamedTuple):
 
 def check(config: Path, environment: str | None = None, *, allow_placeholders: bool = False) -> list[str]:
     """Every fault, of one environment or of all. Raises `DeployError` if the file cannot be rendered at all."""
-    return report(config, environment, allow_placeholders=allow_placeholders).faults
+    result = report(config, environment)
+    return result.faults if allow_placeholders else [*result.faults, *result.placeholders]
 
 
-def report(config: Path, environment: str | None = None, *, allow_placeholders: bool = False) -> Report:
-    """Every fault and warning. Raises `DeployError` if the file cannot be rendered at all."""
+def report(config: Path, environment: str | None = None) -> Report:
+    """Every fault, placeholder and warning. Raises `DeployError` if the file cannot be rendered at all."""
     source = load_yaml(config)
     if not isinstance(source, dict):
         raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
@@ -116,10 +118,9 @@ def report(config: Path, environment: str | None = None, *, allow_placeholders: 
             *regions.across(readers),
         )
     )
-    if not allow_placeholders:
-        faults |= dict.fromkeys(placeholders.faults(readers, source, known))
+    examples = dict.fromkeys(placeholders.faults(readers, source, known))
     warnings = dict.fromkeys(sentence for reader in readers for sentence in notices.warnings(reader))
-    return Report(list(faults), list(warnings))
+    return Report(list(faults), list(examples), list(warnings))
 
 
 def _check_environment(config: Path, root: Path, resources: Mapping[str, dict[str, Any]]) -> _Environment:
@@ -174,14 +175,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        result = report(options.config, options.env, allow_placeholders=options.allow_placeholders)
+        result = report(options.config, options.env)
     except DeployError as error:
-        result = Report([str(error)], [])
-    for sentence in (*result.faults, *(f"warning: {sentence}" for sentence in result.warnings)):
+        result = Report([str(error)], [], [])
+    faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
+    for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings)):
         print(sentence)
-    if not result.faults:
+    if not faults:
         print(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
-    return 1 if result.faults else 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -260,7 +260,7 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return unique
 
 
-def _print_unused(documents: Document, file: Path) -> int:
+def print_unused(documents: Document, file: Path) -> int:
     """1 if a right to OSS or STS of a role in the file was never used there. What a Deny prevents, nothing tries."""
     try:
         usage = Usage.read(file)
@@ -298,17 +298,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for config in options.configs:
             if options.env:
                 require(read_environments(config), options.env)
-            faults = check.check(config, allow_placeholders=True)
-            if faults:
-                raise DeployError(f"{config} has a fault, so its policies would be wrong: {faults[0]}")
-            examples |= dict.fromkeys(check.check(config))
+            report = check.report(config)
+            if report.faults:
+                raise DeployError(f"{config} has a fault, so its policies would be wrong: {report.faults[0]}")
+            examples |= dict.fromkeys(report.placeholders)
         rendered = [file for config in options.configs for file in render_environments(config)]
         documents = policies(rendered, options.env)
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
     if options.unused:
-        return _print_unused(documents, options.unused)
+        return print_unused(documents, options.unused)
     for sentence in examples:
         print(f"warning: {sentence}", file=sys.stderr)
     print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))

@@ -32,7 +32,7 @@ LEFT_OUT = (
     *("docs/decisions.md", "docs/deploy.md", "docs/deploy.zh-CN.md", "docs/examples", "docs/operations.md"),
     *("docs/releases.md", "docs/security.md"),
 )
-LEFT_OUT_TARGETS = "|".join(("demo", "test", "test-long", "lint", "bench", "template"))
+LEFT_OUT_TARGETS = "|".join(("rights-used", "demo", "test", "test-long", "lint", "bench", "template"))
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
@@ -81,6 +81,8 @@ def publish_yaml(content: str, home_page: str) -> str:
 def makefile(content: str) -> str:
     """The project's Makefile without targets, and lines of help, that need what is left out."""
     content = re.sub(rf"(?m)^##   make (?:{LEFT_OUT_TARGETS}) .*\n", "", content)
+    content = content.replace("$(if $(CHECK),rights-used) ", "").replace("; CHECK=1: what no test used", "")
+    content = re.sub(r"(?m)^# With CHECK=1.*\n", "", content)
     content = re.sub(r"(?m)^## .*(?:\benv\.yaml|\bdemo\b).*\n", "", content)
     content = re.sub(rf"(?m)^(?:{LEFT_OUT_TARGETS}):.*\n(?:\t.*\n)+\n?", "", content)
     return re.sub(

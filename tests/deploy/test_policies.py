@@ -661,6 +661,7 @@ def test_the_command_prints_the_policies_of_an_environment(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n" in done.stderr
     documents = json.loads(done.stdout)
     assert list(documents["roles"]) == ["links-http-dev-role", "links-events-dev-role", "links-events-dev-caller"]
     (mount,) = [
@@ -679,34 +680,22 @@ def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFix
     assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
 
 
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
-def test_placeholders_are_warned_of_beside_the_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert policies.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev"]) == 0
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["prefix"] == "links"
-    assert "warning: vars.bucket is examplebucket, a placeholder: write the name of your bucket.\n" in printed.err
-
-
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 def test_rights_that_no_request_used_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = ProjectCopy.of(tmp_path).config
-    policies.main([str(config), "--env", "dev"])
-    role = "links-http-dev-role"
-    (first, *rest) = json.loads(capsys.readouterr().out)["roles"][role]["policy"]["Statement"]
+    documents = policies_for(tmp_path)
+    (first, *rest) = documents["roles"]["links-http"]["policy"]["Statement"]
     used = tmp_path / "used"
-    lines = [json.dumps({"policy": f"role {role}", "statement": statement}) for statement in rest]
+    lines = [json.dumps({"policy": "role links-http", "statement": statement}) for statement in rest]
     used.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert policies.main([str(config), "--env", "dev", "--unused", str(used)]) == 1
+    assert policies.print_unused(documents, used) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith("was never used.")
     assert first["Resource"][0] in line
     with used.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"policy": f"role {role}", "statement": first}) + "\n")
-    assert policies.main([str(config), "--env", "dev", "--unused", str(used)]) == 0
-    assert capsys.readouterr().out == f"Every statement of role {role} was used.\n"
+        file.write(json.dumps({"policy": "role links-http", "statement": first}) + "\n")
+    assert policies.print_unused(documents, used) == 0
+    assert capsys.readouterr().out == "Every statement of role links-http was used.\n"
 
 
-@pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node")
 @pytest.mark.parametrize(("content", "sentence"), [(None, "cannot be read"), ("", "No role of these files was used")])
 def test_a_file_without_used_rights_is_a_failure(
     content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -714,6 +703,6 @@ def test_a_file_without_used_rights_is_a_failure(
     used = tmp_path / "used"
     if content is not None:
         used.write_text(content, encoding="utf-8")
-    assert policies.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev", "--unused", str(used)]) == 1
+    assert policies.print_unused(policies_for(tmp_path), used) == 1
     printed = capsys.readouterr()
     assert sentence in printed.out + printed.err
