@@ -11,6 +11,7 @@
 ##   make keys       create and change the keys document (ARGS="init")
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
 ##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; CHECK=1: what no test used)
+##   make rights-used  run tests, and write the rights that they use to build/rights-used, for make policies CHECK=1
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)

@@ -82,7 +82,6 @@ def role_arn(function: Function) -> str:
 def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str, Role]:
     """The roles of functions, and those that their mounts assume, by ARN. Raises `AccountError`."""
     with_role = [(function, config) for function, config in functions if function.role]
-    trusted = frozenset({OPERATOR, *(role_arn(function) for function, _ in with_role)})
     roles: dict[str, Role] = {}
     try:
         for function, config in with_role:
@@ -91,6 +90,8 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
                 duration = max(MIN_MAX_DURATION, config.assume_role.duration)
                 web, events = _kind(function)
                 for arn, statements in rights.signer_statements(config, web=web, events=events).items():
+                    # As in an account: only functions that open sessions of the role are trusted.
+                    trusted = frozenset({OPERATOR, role_arn(function)})
                     _add_role(roles, Role(arn, trusted, duration), statements)
     except InvalidConfig as error:
         raise AccountError(error.sentence) from None

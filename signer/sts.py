@@ -19,6 +19,8 @@ from .times import parse_rfc3339
 
 MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
 MAX_POLICY = 2048  # characters
+# Source: the RAM page "CreateRole" (2015-05-01).
+ROLE_ARN = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.-]{1,64}")
 
 _CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
 _CENTRAL = ("ap-south-1", "ap-southeast-2")

@@ -14,7 +14,7 @@ from .functions import Props, mapping
 ACCOUNT = r"(?:\d+|\$\{config\(['\"]AccountID['\"]\)\})"
 MAX_ROLE = 64  # characters
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-_ROLE = re.compile(rf"(?:acs:ram::{ACCOUNT}:role/)?([A-Za-z0-9_.@-]+)")
+_ROLE = re.compile(rf"(?:acs:ram::{ACCOUNT}:role/)?([A-Za-z0-9.-]+)")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOGSTORE = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")
 
@@ -57,6 +57,6 @@ def faults(props: Props) -> Iterator[str]:
 def _role(field: str, value: str) -> Iterator[str]:
     match = _ROLE.fullmatch(value)
     if not match:
-        yield f"{field} must be the name or the ARN of a role (got {value!r})."
+        yield f"{field} must be the name or the ARN of a role, of letters, digits, . and - (got {value!r})."
     elif len(match[1]) > MAX_ROLE:
         yield f"{field} {match[1]} is too long: the name of a role must have at most {MAX_ROLE} characters."

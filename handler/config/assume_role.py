@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from signer import SignerError
 from signer.endpoint import is_loopback, parse_origin
-from signer.sts import MAX_DURATION, MIN_DURATION, sts_host
+from signer.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 
 from . import AssumeRole, Config, InvalidConfig
 from .reader import TableReader
@@ -19,7 +19,6 @@ ASSUME_ROLE_KEYS: Mapping[str, str] = {
     "the role's MaxSessionDuration.",
     "endpoint": "The host of STS: that of the region by default; sts-vpc.REGION.aliyuncs.com inside a VPC.",
 }
-_ROLE = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]{1,64}")
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
@@ -30,10 +29,10 @@ def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str
         raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
     reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
     role = reader.required_string("role")
-    if not _ROLE.fullmatch(role):
+    if not ROLE_ARN.fullmatch(role):
         reader.refuse_value("role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer")
     for mount in config.mounts:
-        if mount.role and not _ROLE.fullmatch(mount.role):
+        if mount.role and not ROLE_ARN.fullmatch(mount.role):
             raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role!r}).")
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
     for mount in config.mounts:

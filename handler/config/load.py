@@ -173,6 +173,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         _check_anonymous_access(mount, config)
         _check_content_type(mount, config)
         _check_reserved(mount, config)
+        _check_region(mount, config)
     return config
 
 
@@ -331,3 +332,14 @@ def _check_reserved(mount: Mount, config: Config) -> None:
                 f"mount {mount.path}: it allows uploads, and its target overlaps {location}, which belongs to the "
                 "service itself. Choose another target."
             )
+
+
+def _check_region(mount: Mount, config: Config) -> None:
+    """A bucket is in one region; the service's own documents are in that of the top level."""
+    regions = {other.region for other in config.mounts if other.target.bucket == mount.target.bucket}
+    regions |= {config.region for location in config.reserved if location.bucket == mount.target.bucket}
+    if len(regions) > 1:
+        raise InvalidConfig(
+            f"mount {mount.path}: the bucket {mount.target.bucket} cannot be in {' and in '.join(sorted(regions))}. "
+            "Correct region."
+        )

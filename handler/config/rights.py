@@ -40,7 +40,7 @@ def policy(statements: Iterable[Statement]) -> Policy:
 
 
 def compact_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def role_statements(config: Config, *, web: bool, events: bool) -> list[Statement]:
@@ -93,10 +93,7 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
 
 def session_statements(config: Config, mount: Mount) -> list[Statement]:
     """What the session of a mount may do. It may nothing to the service's own objects, whatever the target."""
-    methods = dict.fromkeys(mount.methods)
-    if any(notice.mount.path == mount.path for notice in config.notices):
-        methods["GET"] = None
-    allowed = [mount_statement(mount, tuple(methods), versions=_links_to_versions(config, mount))]
+    allowed = [mount_statement(mount, versions=_links_to_versions(config, mount))]
     if config.state and mount.max_share and "POST" in mount.methods:
         allowed.append(_list(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.reserved if mount.target.overlaps(location)]

@@ -17,7 +17,7 @@ from ..config import Config, Mount
 from ..config.rights import session_policy
 from ..context import Invocation, RoleCredentials
 from ..errors import Problem
-from .sts import StsUnavailable, assume_role
+from .sts import TIMEOUT, StsUnavailable, assume_role
 
 MIN_LIFE = 60  # seconds that a session must still be valid, so that its links are of use
 MIN_LEFT = 120  # seconds; with less it is renewed even if links are shorter, so that nobody has to wait for STS
@@ -76,6 +76,7 @@ class Sessions:
         self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
         self._slots: dict[str, _Slot] = {}
         self._lock = threading.Lock()
+        self._not_before = 0.0  # of all mounts
 
     def kept(self, config: Config, mount: Mount, now: float) -> RoleCredentials | None:
         """What `get` would return, if it would neither open nor renew a session: most requests are answered by this."""
@@ -95,7 +96,7 @@ class Sessions:
             if session.is_due(mount.max_expires, issued_at) and slot.lock.acquire(blocking=False):
                 try:
                     # Another request may have renewed it, or failed, before this one had the lock.
-                    if slot.session is session and now >= slot.not_before:
+                    if slot.session is session and not self._pauses(slot, now):
                         self._renew(slot, mount, role, now)
                 finally:
                     slot.lock.release()
@@ -103,12 +104,16 @@ class Sessions:
         with slot.lock:
             session = slot.session
             if session is None or not session.serves(now):
-                if now >= slot.not_before:
+                if not self._pauses(slot, now):
                     self._renew(slot, mount, role, now)
                 session = slot.session
             if session is None or not session.serves(now):
-                raise _unavailable(slot.not_before - now, slot.reason)
+                raise _unavailable(max(slot.not_before, self._not_before) - now, slot.reason or "no_answer")
             return session.credentials
+
+    def _pauses(self, slot: _Slot, now: float) -> bool:
+        """Whether to leave STS alone. A pause that is too long is one of a clock that was corrected since."""
+        return any(0 < not_before - now <= MAX_PAUSE + TIMEOUT for not_before in (slot.not_before, self._not_before))
 
     def _slot(self, config: Config, mount: Mount) -> _Slot:
         """The slot of a mount under this configuration, on all of which its session's policy depends."""
@@ -133,6 +138,9 @@ class Sessions:
             # The call itself may have taken longer than the pause. Instances that STS throttled together must not come
             # back together.
             slot.not_before = now + self._monotonic() - started + pause * (0.5 + self._jitter() / 2)
+            if error.is_general:
+                # One request must not wait for each of its mounts.
+                self._not_before = slot.not_before
             audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
             return
         slot.session, slot.failures, slot.not_before = session, 0, 0.0
@@ -140,7 +148,7 @@ class Sessions:
 
 
 def _unavailable(pause: float, reason: str) -> Problem:
-    headers = {"Retry-After": str(max(1, -int(-pause // 1)))}
+    headers = {"Retry-After": str(max(1, -int(-min(pause, MAX_PAUSE) // 1)))}
     return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")
 
 

@@ -21,13 +21,16 @@ MAX_KEY = 6144  # characters of a token; the headers of Function Compute end at 
 
 
 class StsUnavailable(HandlerError):
-    """STS did not open a session; `reason` is a short code for the log, without a secret."""
+    """STS did not open a session; `reason` is a short code for the log, without a secret.
+
+    `is_general` if it would not open one for another mount either: it does not answer, or throttles.
+    """
 
     code = "sts_unavailable"
 
-    def __init__(self, sentence: str, reason: str) -> None:
+    def __init__(self, sentence: str, reason: str, *, is_general: bool = False) -> None:
         super().__init__(sentence)
-        self.reason = reason
+        self.reason, self.is_general = reason, is_general
 
 
 def assume_role(
@@ -43,9 +46,10 @@ def assume_role(
         path = call.url.partition(address.netloc)[2]
         session = read_assumed_role(*_send_in_time(address.scheme, address.netloc, path, call.headers))
     except StsError as error:
-        raise StsUnavailable(str(error), error.reason) from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise StsUnavailable("STS did not answer in time.", type(error).__name__) from None
+        raise StsUnavailable(str(error), error.reason, is_general=error.reason.startswith("Throttling")) from None
+    except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
+        # RuntimeError: no further thread can be started.
+        raise StsUnavailable("STS did not answer in time.", type(error).__name__, is_general=True) from None
     if len(session.credentials.security_token or "") > MAX_KEY:
         raise StsUnavailable("The token that STS answered is too long for a link.", "token_too_long")
     return session

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import NamedTuple
 
-_ROLE_ARN = re.compile(r"acs:ram::[0-9]{1,20}:role/[A-Za-z0-9.-]{1,64}", re.ASCII)
+from signer.sts import ROLE_ARN
 
 
 class Role(NamedTuple):
@@ -27,7 +26,7 @@ class Role(NamedTuple):
 
 
 def is_role_arn(string: str) -> bool:
-    return _ROLE_ARN.fullmatch(string) is not None
+    return ROLE_ARN.fullmatch(string) is not None
 
 
 def account_of(arn: str) -> str:

@@ -18,7 +18,16 @@ import click
 from ..credentials import Credentials
 from ..endpoint import is_loopback, parse_origin
 from ..errors import SignerError
-from ..sts import MAX_DURATION, MAX_POLICY, MIN_DURATION, StsError, read_assumed_role, sign_assume_role, sts_host
+from ..sts import (
+    MAX_DURATION,
+    MAX_POLICY,
+    MIN_DURATION,
+    ROLE_ARN,
+    StsError,
+    read_assumed_role,
+    sign_assume_role,
+    sts_host,
+)
 from ..times import format_duration
 from .network import failure_reason
 
@@ -39,7 +48,6 @@ _OF_VERSIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "os
 _OF_UPLOADS = {"GET": "oss:ListParts", "DELETE": "oss:AbortMultipartUpload"}
 # Lower-case names of parameters and headers, with which a link requires rights of another kind.
 _OTHER_RIGHTS = {"acl", "asyncfetch", "restore", "tagging", "x-oss-copy-source", "x-oss-tagging"}
-_ROLE = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]{1,64}")
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
@@ -106,7 +114,7 @@ def open_session(
     role: str, policy: str, expires_in: int, *, credentials: Credentials, region: str, endpoint: str | None
 ) -> Session:
     """A session that lives at least as long as its links. Raises `click.UsageError`, `StsError`."""
-    if not _ROLE.fullmatch(role):
+    if not ROLE_ARN.fullmatch(role):
         raise click.UsageError(
             "Invalid --assume-role: expected the ARN of a role, such as acs:ram::1000000000000001:role/links-signer."
         )

@@ -41,7 +41,12 @@ def test_a_role_whose_name_is_too_long_or_invalid_is_a_fault() -> None:
     name = "a" * 65
     sentence = f"role {name} is too long: the name of a role must have at most 64 characters."
     assert faults(role=name) == faults(role=f"acs:ram::1000000000000001:role/{name}") == [sentence]
-    assert faults(role="a b") == ["role must be the name or the ARN of a role (got 'a b')."]
+    assert faults(role="a b") == [
+        "role must be the name or the ARN of a role, of letters, digits, . and - (got 'a b')."
+    ]
+    assert faults(role="links_http") == [
+        "role must be the name or the ARN of a role, of letters, digits, . and - (got 'links_http')."
+    ]
     trigger = {"triggerName": "outbox", "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}"}
     assert faults(triggers=[trigger]) == [f"trigger outbox: invocationRole {sentence.removeprefix('role ')}"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handler.config import Config, InvalidConfig, Location, Mount
 from handler.config.load import read
-from handler.config.rights import policy, role_statements, session_policy, session_statements
+from handler.config.rights import policy, role_statements, session_policy, session_statements, signer_statements
 from local.ram import Layers, evaluate, parse_policy
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"
@@ -153,6 +153,14 @@ def test_the_functions_role_keeps_only_assume_role_its_documents_and_its_sinks()
     listed = [each["Condition"]["StringLike"]["oss:Prefix"] for each in own if "Condition" in each]
     assert listed
     assert all(prefix.startswith(".links/state/") for prefixes in listed for prefix in prefixes)
+
+
+def test_a_role_of_several_mounts_has_no_deny_of_one_of_them() -> None:
+    """Another mount or another environment may need what one denies its sessions."""
+    loaded = config(WHOLE, DOCS, keys=KEYS, state=STATE)
+    assert any(statement["Effect"] == "Deny" for statement in session_statements(loaded, mount_at(loaded, "/all/")))
+    (needed,) = signer_statements(loaded, web=True, events=False).values()
+    assert [statement["Effect"] for statement in needed] == ["Allow", "Allow"]
 
 
 def test_a_function_may_assume_only_the_roles_of_the_mounts_that_it_links_to() -> None:

@@ -52,7 +52,7 @@ class Opener:
         failure = self.failure
         self.during()
         if failure:
-            raise StsUnavailable("STS refused the session.", failure)
+            raise StsUnavailable("STS refused the session.", failure, is_general=failure.startswith("Throttling"))
         name = f"{mount.path.strip('/')}.{next(self._numbers)}"
         keys = Credentials(f"STS.{name}", f"secret.{name}", f"CAIS.{name}")
         return Session(RoleCredentials(keys, now + self.life, is_session=True), now, now + self.life)

@@ -108,6 +108,29 @@ def test_a_request_that_found_renewal_due_does_not_call_within_the_pause_of_one_
     assert len(opener.calls) == 2
 
 
+def test_a_request_that_found_renewal_due_does_not_renew_what_another_one_renewed() -> None:
+    opener = Opener()
+    sessions = Sessions(opener)
+    key_id(sessions, START)
+    (slot,) = sessions._slots.values()
+
+    class RenewedMeanwhile:
+        """A lock that another request had until now, with a new session."""
+
+        def acquire(self, blocking: bool = True) -> bool:
+            slot.lock = threading.Lock()
+            assert key_id(sessions, START + 900) == "STS.docs.2"
+            slot.lock = self  # type: ignore[assignment]
+            return True
+
+        def release(self) -> None:
+            pass
+
+    slot.lock = RenewedMeanwhile()  # type: ignore[assignment]
+    assert key_id(sessions, START + 900) == "STS.docs.2"
+    assert len(opener.calls) == 2
+
+
 def test_sessions_of_mounts_are_never_mixed() -> None:
     mounts = config(max_expires="1h").mounts
     opener = Opener()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.context import Invocation
+from handler.credentials import mount_credentials
 from handler.errors import Problem
+from handler.sessions import cache
 from handler.sessions.cache import MIN_LIFE, Sessions, session_name
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
@@ -191,6 +195,41 @@ def test_the_pause_begins_when_a_slow_call_ends() -> None:
     assert len(opener.calls) == 2
 
 
+def test_a_clock_that_was_corrected_backwards_ends_the_pause() -> None:
+    """STS refuses a clock that is ahead; what it said then is not for the right time."""
+    opener = Opener()
+    clocked = Clocked(opener)
+    opener.failure = "InvalidTimeStamp.Expired"
+    assert clocked.refusal(HOUR).headers["Retry-After"] == "1"
+    opener.failure = ""
+    assert clocked.at(0) == "STS.docs.1"
+
+
+def test_no_answer_tells_a_client_to_wait_for_more_than_a_minute() -> None:
+    opener = Opener()
+    clocked = Clocked(opener)
+    opener.failure = "NoPermission"
+    waits = [int(clocked.refusal(seconds).headers["Retry-After"]) for seconds in range(0, 2000, 7)]
+    assert max(waits) == 60
+
+
+def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a_mount_is_not() -> None:
+    opener = Opener()
+    clocked = Clocked(opener)
+    opener.failure = "NoPermission"
+    clocked.refusal(0)
+    opener.failure = "Throttling.User"
+    with pytest.raises(Problem):
+        clocked.at(0.2, "/images/")
+    assert [path for path, _ in opener.calls] == ["/docs/", "/images/"]
+    calls = len(opener.calls)
+    # Now the first mount's own pause is over, and that of all mounts is not.
+    clocked.refusal(1.1)
+    assert len(opener.calls) == calls
+    opener.failure = ""
+    assert clocked.at(1.3) == "STS.docs.1"
+
+
 def test_a_day_of_failures_is_still_a_503() -> None:
     opener = Opener()
     opener.failure = "gaierror"
@@ -296,3 +335,17 @@ def test_every_name_is_valid_for_sts_and_different_for_each_path(paths: list[str
     first, second = (session_name(f"/{path}/") for path in paths)
     assert re.fullmatch(r"[A-Za-z0-9.@_-]{2,64}", first)
     assert first != second
+
+
+@pytest.mark.parametrize(("clock", "key_id"), [(0.0, "STS.docs.1"), (HOUR, "STS.docs.2"), (-HOUR, "STS.docs.1")])
+def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(
+    clock: float, key_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of an invocation is that of its begin; a clock behind it is not used."""
+    sessions = Sessions(Opener())
+    monkeypatch.setattr(cache, "_sessions", sessions)
+    monkeypatch.setattr(time, "time", lambda: START)
+    invocation = Invocation(DOCS, object(), START, {})
+    assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == "STS.docs.1"
+    monkeypatch.setattr(time, "time", lambda: START + clock)
+    assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == key_id
