@@ -107,6 +107,7 @@ def test_a_part_that_fails_once_is_sent_again(upload_system: System, page: Page)
     assert traffic.statuses == {number: [200] for number in range(1, 13)}
 
 
+@pytest.mark.long
 def test_links_that_expire_in_the_middle_are_renewed(upload_system: System, page: Page) -> None:
     traffic = Traffic(page, upload_system.stack.oss_url)
     # Too slow for links that expire after two seconds.

@@ -107,7 +107,7 @@ class TestLargeEvents:
 
 
 class TestSlowWebhook:
-    @pytest.mark.parametrize(("files", "timeout"), [(3000, 120), (300, 70)])
+    @pytest.mark.parametrize(("files", "timeout"), [pytest.param(3000, 120, marks=pytest.mark.long), (300, 70)])
     def test_a_webhook_that_takes_a_second_has_everything(
         self, function: Simulation, files: int, timeout: float
     ) -> None:
