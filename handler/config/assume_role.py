@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from signer import SignerError
-from signer.endpoint import is_loopback, parse_origin
 from signer.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 
 from . import AssumeRole, Config, InvalidConfig
+from .on_laptop import read_local_url
 from .reader import TableReader
 
 # Every key of the table, and what it means; docs/configuration.md is written from it.
@@ -44,26 +43,10 @@ def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str
     host = reader.string("endpoint") or sts_host(config.region)
     if not _HOST.fullmatch(host):
         reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")
-    url = _read_local_sts(environ.get("LINK_STS_ENDPOINT", "")) or f"https://{host}"
+    url = read_local_url(environ, "LINK_STS_ENDPOINT", "STS", 9002) or f"https://{host}"
     config = config._replace(assume_role=AssumeRole(role, duration, url))
     from .rights import session_policy
 
     for mount in config.mounts:
         session_policy(config, mount)
     return config
-
-
-def _read_local_sts(value: str) -> str:
-    """The local STS that `LINK_STS_ENDPOINT` names."""
-    if not value:
-        return ""
-    try:
-        _, host = parse_origin(value)
-    except SignerError as error:
-        raise InvalidConfig(f"LINK_STS_ENDPOINT: {error}") from None
-    if not is_loopback(host) or value.endswith("/"):
-        raise InvalidConfig(
-            "LINK_STS_ENDPOINT must be a loopback address such as http://127.0.0.1:9002, without a path: it is for a "
-            "local STS only. Change or unset it."
-        )
-    return value

@@ -14,7 +14,7 @@ def with_local_addresses(config: Config, environ: Mapping[str, str]) -> Config:
     """With what `LINK_OSS_ENDPOINT` and `LINK_PUBLIC_URL` name. Raises `InvalidConfig`."""
     return config._replace(
         oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), config.region),
-        public_url=_read_public_url(environ.get("LINK_PUBLIC_URL", "")) or config.public_url,
+        public_url=read_local_url(environ, "LINK_PUBLIC_URL", "service", 9000) or config.public_url,
     )
 
 
@@ -34,17 +34,18 @@ def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
     return endpoint
 
 
-def _read_public_url(value: str) -> str:
-    """The address of a service on this machine in `LINK_PUBLIC_URL`, which stands in for `public_url`."""
+def read_local_url(environ: Mapping[str, str], name: str, service: str, port: int) -> str:
+    """The address of a service on this machine in a variable, "" if it is not set. Raises `InvalidConfig`."""
+    value = environ.get(name, "")
     if not value:
         return ""
     try:
         _, host = parse_origin(value)
     except SignerError as error:
-        raise InvalidConfig(f"LINK_PUBLIC_URL: {error}") from None
+        raise InvalidConfig(f"{name}: {error}") from None
     if not is_loopback(host) or value.endswith("/"):
         raise InvalidConfig(
-            "LINK_PUBLIC_URL must be a loopback address such as http://127.0.0.1:9000, without a path: it is for a "
-            "local service only. Change or unset it."
+            f"{name} must be a loopback address such as http://127.0.0.1:{port}, without a path: it is for a local "
+            f"{service} only. Change or unset it."
         )
     return value
