@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ class Account:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         command = folder / "aliyun"
-        command.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{__file__}' \"$0\" \"$@\"\n", encoding="utf-8")
+        command.write_text(f"#!/bin/sh\nexec '{sys.executable}' -S '{__file__}' \"$0\" \"$@\"\n", encoding="utf-8")
         command.chmod(0o755)
         self.write({kind: {} for kind in KINDS})
 
@@ -209,6 +210,8 @@ def oss(state: State, words: list[str]) -> str:
 
 def put(url: str, body: bytes) -> None:
     """Into the local OSS that the environment names."""
+    # Left out at the start (-S), since few commands need a package.
+    site.main()
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
     import requests
 
