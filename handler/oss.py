@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign, redact
+from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
 from .config import Config, Location, Mount
 from .context import Invocation
@@ -14,15 +15,11 @@ from .errors import HandlerError, Problem
 from .links import invalid_key
 
 if TYPE_CHECKING:
-    from requests import Session
+    from .connections import Connections
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
-# The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
-MAX_THREADS = 200
-# OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
-MAX_HEADERS = 8 * 1024
 THREADS = 8  # that wait for OSS and for webhooks at the same time
 
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
@@ -65,11 +62,11 @@ class OssResponse(NamedTuple):
 
 
 class OssClient(NamedTuple):
-    """OSS at one endpoint, with the credentials of one invocation and the HTTP session of the process."""
+    """OSS at one endpoint, with the credentials of one invocation and the open connections of the process."""
 
     credentials: Credentials
     endpoint: Endpoint
-    session: Session
+    connections: Connections
 
     def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
         return self.request("HEAD", location, query=query)
@@ -119,8 +116,7 @@ class OssClient(NamedTuple):
         A location with an empty key is the bucket itself. `headers` are signed where OSS signs them; `unsigned` headers
         are only sent. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
-        from requests import RequestException
-        from requests.exceptions import ConnectionError as ConnectionFailed
+        from http.client import HTTPException
 
         link = presign(
             method,
@@ -136,30 +132,16 @@ class OssClient(NamedTuple):
         sent = {**link.headers, **(unsigned or {}), "Accept-Encoding": "identity"}
         for last in (False, True) if retry else (True,):
             try:
-                with self.session.request(
-                    method, link.url, headers=sent, data=body, timeout=TIMEOUT, allow_redirects=False, stream=True
-                ) as response:
-                    content = response.raw.read(MAX_BODY + 1)
-                    if len(content) > MAX_BODY:
-                        raise OssUnavailable(
-                            f"{location} exceeds {MAX_BODY} bytes: the service did not write this object."
-                        )
-                    length = _content_length(response.headers)
-                    if method != "HEAD" and response.status_code != 304 and len(content) < length:
-                        raise ConnectionFailed("The response is incomplete.")
-                    received = {name.lower(): value for name, value in response.headers.items()}
-                    code = _error_code(response.status_code, received, content)
-                    return OssResponse(response.status_code, received, content, code)
-            except ConnectionFailed:
+                response = self.connections.send(method, link.url, sent, body, timeout=TIMEOUT, max_body=MAX_BODY + 1)
+            except TimeoutError:
+                raise OssUnavailable("OSS did not answer in time. Try again.") from None
+            except (OSError, HTTPException):
                 if last:
                     break
-            except RequestException as error:
-                raise OssUnavailable(redact(f"OSS did not answer ({type(error).__name__}). Try again.")) from None
-            except Exception as error:  # of urllib3, while the body is read
-                if not type(error).__module__.startswith("urllib3"):
-                    raise
-                if last:
-                    break
+            else:
+                if len(response.body) > MAX_BODY:
+                    raise OssUnavailable(f"{location} exceeds {MAX_BODY} bytes: the service did not write this object.")
+                return OssResponse(*response, code=_error_code(*response))
         raise OssUnavailable("OSS cannot be reached. Check the endpoint and the network.")
 
 
@@ -182,7 +164,7 @@ def config_endpoint(config: Config) -> Endpoint:
 
 
 def client_at(endpoint: Endpoint, credentials: Credentials) -> OssClient:
-    return OssClient(credentials, endpoint, _session())
+    return OssClient(credentials, endpoint, process_connections())
 
 
 def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
@@ -222,40 +204,12 @@ def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], thre
         return list(pool.map(func, arguments))
 
 
-_sessions: list[Session] = []
+@lru_cache(maxsize=1)
+def process_connections() -> Connections:
+    """The connections of this process, which stay open between invocations."""
+    from .connections import Connections
 
-
-def _session() -> Session:
-    """The session of this process, which keeps connections open between invocations."""
-    if not _sessions:
-        _sessions.append(new_session())
-    return _sessions[0]
-
-
-def new_session() -> Session:
-    """A session that keeps a connection for each thread, and logs no URL."""
-    import http.client
-    import logging
-
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    # requests cannot set its limit of 100 otherwise, and a longer response looks like a lost connection.
-    vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
-    # Its warnings, as of a malformed header, contain the URL.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    session = requests.Session()
-    # Ignore proxies and .netrc: they could receive or replace the credentials.
-    session.trust_env = False
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=MAX_THREADS))
-    return session
-
-
-def _content_length(headers: Mapping[str, str]) -> int:
-    """The length of a complete body in bytes; urllib3 accepts a shorter one if it is read at once."""
-    length = headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else 0
+    return Connections()
 
 
 def _error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:

@@ -17,7 +17,7 @@ LAYERS = (
     ("paths", "request"),
     ("config",),
     ("context",),
-    ("sessions",),
+    ("connections", "sessions"),
     ("credentials",),
     ("links", "oss", "response"),
     ("state",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,6 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from handler.config import Config, Mount
-from handler.oss import new_session
 from local.fc import s_yaml
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
@@ -189,7 +189,16 @@ def open_deployment(config: Path, environment: str | None, environ: Mapping[str,
         credentials = None
     except SignerError as error:
         raise DeployError(str(error)) from None
-    return Deployment(root, functions, links, credentials, new_session())
+    return Deployment(root, functions, links, credentials, _new_session())
+
+
+def _new_session() -> requests.Session:
+    # Its warnings, as of a malformed header, contain the URL.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    session = requests.Session()
+    # Proxies and .netrc could receive or replace the credentials.
+    session.trust_env = False
+    return session
 
 
 def _error_code(response: requests.Response, body: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handler.connections import Connections
 from handler.errors import HandlerError
 from handler.keys import Keys, parse
 from handler.keys.location import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
@@ -35,7 +36,7 @@ def _store(deployment: Deployment) -> OssKeysStore | None:
     location = object_location(address)
     if credentials is None or deployment.is_unreachable(deployment.endpoint.url(location.bucket, "")):
         return None
-    return OssKeysStore(location, OssClient(credentials, deployment.endpoint, deployment.session))
+    return OssKeysStore(location, OssClient(credentials, deployment.endpoint, Connections()))
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:

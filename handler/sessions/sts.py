@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from signer import Credentials, SignerError
 from signer.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
 
+from ..connections import tls_context
 from ..errors import HandlerError
 
 TIMEOUT = 2.0  # seconds for the entire call
@@ -82,7 +82,9 @@ def _send(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tupl
     """Status and body of a POST without a body."""
     deadline = time.monotonic() + TIMEOUT
     if scheme == "https":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, timeout=TIMEOUT, context=_context())
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, timeout=TIMEOUT, context=tls_context()
+        )
     else:
         connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     try:
@@ -100,12 +102,3 @@ def _send(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tupl
         raise ValueError("too long")
     finally:
         connection.close()
-
-
-def _context() -> ssl.SSLContext:
-    """With the authorities of certifi, which is in the package, since the runtime's own may be old."""
-    try:
-        import certifi
-    except ImportError:
-        return ssl.create_default_context()
-    return ssl.create_default_context(cafile=certifi.where())

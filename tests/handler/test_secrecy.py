@@ -10,9 +10,10 @@ import pytest
 
 from handler import wsgi
 from handler.config import Location
+from handler.connections import Connections
 from handler.context import Invocation
 from handler.keys.location import FileKeysStore
-from handler.oss import OssClient, OssResponse, new_session
+from handler.oss import OssClient, OssResponse
 from handler.request import Request
 from handler.response import Response
 from handler.shares import Share
@@ -38,7 +39,7 @@ REQUEST = Request(
 INVOCATION = Invocation(CONFIG, context(KEYS), NOW, {})
 RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
 STATE = state_at(
-    OssClient(KEYS, Endpoint.internal("cn-hangzhou"), new_session()),
+    OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),
     Location("examplebucket", ".links/state/"),
     Clock(),
 )

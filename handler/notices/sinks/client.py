@@ -10,7 +10,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from ...connections import tls_context
 from ...errors import HandlerError
 from .base import Post
 
@@ -95,14 +95,6 @@ def is_public(address: Address) -> bool:
         if address not in _UNICAST:
             return False
     return not any(address in network for network in _SPECIAL)
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Trusts the certificate authorities that come with requests."""
-    import certifi
-
-    return ssl.create_default_context(cafile=certifi.where())
 
 
 class Network(NamedTuple):

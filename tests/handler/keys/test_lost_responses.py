@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
+from functools import partial
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectionError as ConnectionFailed
-from requests.exceptions import ReadTimeout
 
 from handler import oss as oss_client
+from handler.connections import Connections, HttpResponse
 from tests.handler.client import KEYS
 from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
@@ -23,14 +22,14 @@ REVOKE = ("revoke-api-key", "reader")
 HELD = 70
 
 
-class Network(HTTPAdapter):
+class Network(Connections):
     """The network to a local OSS, whose clock the responses show. `late` are the requests that did not arrive yet."""
 
     def __init__(self, oss: LocalOss) -> None:
         super().__init__()
         self.oss = oss
         self.fates: dict[str, list[str]] = {}
-        self.late: list[PreparedRequest] = []
+        self.late: list[Callable[[], HttpResponse]] = []
         self.down = False
         self.sent: list[str] = []
 
@@ -38,33 +37,32 @@ class Network(HTTPAdapter):
         """What happens to the next requests for an object: late, dropped, lost, 500 after, down."""
         self.fates[f"{method} /{name}"] = list(fates)
 
-    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
-        name = f"{request.method} /{request.path_url.partition('?')[0].rpartition('/')[2]}"
+    def send(self, method: str, url: str, *args: Any, **options: Any) -> HttpResponse:
+        name = f"{method} /{url.partition('?')[0].rpartition('/')[2]}"
         self.sent.append(name)
         fates = self.fates.get(name, [])
         fate = fates.pop(0) if fates else ""
         if fate == "down":
             self.down = True
         if self.down:
-            raise ConnectionFailed("OSS cannot be reached.")
+            raise ConnectionRefusedError("OSS cannot be reached.")
+        request = partial(super().send, method, url, *args, **options)
         if fate == "late":
             self.late.append(request)
-            raise ReadTimeout("No response.")
+            raise TimeoutError("No response.")
         if fate == "dropped":
-            raise ConnectionFailed("The connection was closed.")
-        response = super().send(request, *args, **options)
+            raise ConnectionResetError("The connection was closed.")
+        response = request()
         if fate == "lost":
-            response.close()
-            raise ConnectionFailed("The connection was closed.")
+            raise RemoteDisconnected("The connection was closed.")
         if fate == "500 after":
-            response.status_code = 500
-        response.headers["Date"] = formatdate(self.oss.clock.now(), usegmt=True)
-        return response
+            response = response._replace(status=500)
+        return response._replace(headers={**response.headers, "date": formatdate(self.oss.clock.now(), usegmt=True)})
 
     def arrive(self) -> list[int]:
         """Lets every late request arrive: the statuses with which OSS answers."""
         late, self.late = self.late, []
-        return [super(Network, self).send(request).status_code for request in late]
+        return [request().status for request in late]
 
 
 class Operator(NamedTuple):
@@ -98,12 +96,11 @@ def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
         cli.oss.clock.offset = -600.0
-        network, session = Network(cli.oss), Session()
-        session.mount("http://", network)
-        monkeypatch.setattr(oss_client, "_sessions", [session])
+        network = Network(cli.oss)
+        monkeypatch.setattr(oss_client, "process_connections", lambda: network)
         cli.oss.put(document())
         yield Operator(cli, network)
-        session.close()
+        network.close()
 
 
 def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(operator: Operator) -> None:

@@ -1,0 +1,132 @@
+"""HTTP connections of the function to OSS, kept open between invocations, and the authorities that its TLS trusts.
+
+`http.client` rather than a larger library: the first page of a new instance waits for every import.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import ssl
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
+# The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
+MAX_THREADS = 200
+# OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
+MAX_HEADERS = 8 * 1024
+
+# http.client cannot set its limit of 100 otherwise.
+vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
+
+
+class HttpResponse(NamedTuple):
+    """`headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse({self.status}, headers={sorted(self.headers)!r}, body=<{len(self.body)} bytes>)"
+
+
+class Connections:
+    """Connections that are open and unused, so one for each thread that was busy at the same time.
+
+    Neither a proxy nor a .netrc of the environment is used: they could receive or replace the credentials.
+    """
+
+    def __init__(self) -> None:
+        # By scheme and host, each with the Unix seconds since when it is unused.
+        self._idle: defaultdict[tuple[str, str], deque[tuple[http.client.HTTPConnection, float]]]
+        self._idle = defaultdict(lambda: deque(maxlen=MAX_THREADS))
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        timeout: tuple[float, float],
+        max_body: int,
+    ) -> HttpResponse:
+        """One request, and at most `max_body` bytes of its response. Redirects are not followed.
+
+        `timeout` is in seconds: to connect, and to wait for more bytes. Raises `TimeoutError` if a connected server is
+        silent for too long, otherwise an `OSError` or `http.client.HTTPException` for a connection that fails or ends
+        within the response.
+        """
+        scheme, _, rest = url.partition("://")
+        host, _, target = rest.partition("/")
+        connection = self._take(scheme, host) or _connect(scheme, host, timeout[0])
+        is_reusable = False
+        try:
+            connection.sock.settimeout(timeout[1])
+            connection.request(method, f"/{target}", body, dict(headers))
+            response = connection.getresponse()
+            length = response.length
+            # Python 3.10 allocates as many bytes as it may read.
+            content = response.read(max_body if length is None else min(length, max_body))
+            if length is not None and len(content) < min(length, max_body):
+                raise http.client.IncompleteRead(content, length - len(content))
+            is_reusable = response.isclosed() and not response.will_close
+            received = {name.lower(): value for name, value in response.getheaders()}
+        finally:
+            if is_reusable:
+                self._idle[scheme, host].append((connection, time.time()))
+            else:
+                connection.close()
+        return HttpResponse(response.status, received, content)
+
+    def close(self) -> None:
+        """Closes the unused connections."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop()[0].close()
+
+    def _take(self, scheme: str, host: str) -> http.client.HTTPConnection | None:
+        """The connection that was used last, if it is still open."""
+        idle = self._idle[scheme, host]
+        while idle:
+            try:
+                connection, since = idle.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if 0 <= time.time() - since < MAX_IDLE_SECONDS and not _is_readable(connection):
+                return connection
+            connection.close()
+        return None
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Trusts the authorities of certifi, since the runtime's own may be old."""
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _connect(scheme: str, host: str, timeout: float) -> http.client.HTTPConnection:
+    connection = (
+        http.client.HTTPSConnection(host, timeout=timeout, context=tls_context())
+        if scheme == "https"
+        else http.client.HTTPConnection(host, timeout=timeout)
+    )
+    try:
+        connection.connect()
+    except TimeoutError:
+        raise ConnectionError("No connection in time.") from None
+    return connection
+
+
+def _is_readable(connection: http.client.HTTPConnection) -> bool:
+    """Whether bytes or the end have arrived, though nothing was asked: such a connection has no use any more."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,270 @@
+"""The function's connections to OSS: which are kept, which are used again, and that nothing logs a link."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from handler import connections, oss
+from handler.config import Location
+from handler.connections import Connections, HttpResponse
+from signer import Credentials, Endpoint
+from signer.cli import listing
+from tests.handler.client import KEYS
+from tests.handler.notices.test_addresses import self_signed
+
+OBJECT = Location("examplebucket", "exampledir/a.txt")
+LISTED = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ROUNDS = 2
+
+
+@contextmanager
+def answering(*conversations: Sequence[bytes], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """The address of a server that accepts a connection for each conversation, with `tls` (certificate and key).
+
+    It sends one answer for each request, and closes the connection after the last one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if tls is not None:
+        context.load_cert_chain(*tls)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for answers in conversations:
+                plain, _ = server.accept()
+                with plain, suppress(ConnectionError, ssl.SSLError):
+                    connection = plain if tls is None else context.wrap_socket(plain, server_side=True)
+                    for response in answers:
+                        connection.recv(65536)
+                        connection.sendall(response)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"{'http' if tls is None else 'https'}://localhost:{server.getsockname()[1]}"
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def get(opened: Connections, address: str, *, method: str = "GET", max_body: int = 1000) -> HttpResponse:
+    return opened.send(method, f"{address}/a", {}, None, timeout=(5.0, 5.0), max_body=max_body)
+
+
+def malformed(body: bytes) -> bytes:
+    """A response with a header without a colon, which urllib3 reports together with the URL."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno colon here\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log of a new process whose root logger takes everything."""
+    caplog.set_level(logging.DEBUG)
+    urllib3 = logging.getLogger("urllib3")
+    level = urllib3.level
+    urllib3.setLevel(logging.NOTSET)
+    yield caplog
+    urllib3.setLevel(level)
+
+
+def test_a_malformed_header_does_not_log_the_link(log: pytest.LogCaptureFixture) -> None:
+    with answering([malformed(b"ok")]) as address:
+        client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), Connections())
+        assert client.get(OBJECT).status == 200
+    assert log.records == []
+
+
+def test_nor_does_it_when_the_command_line_lists_objects(log: pytest.LogCaptureFixture) -> None:
+    credentials = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+    with answering([malformed(LISTED)]) as address:
+        endpoint = Endpoint.path_style(address, "cn-hangzhou")
+        assert list(listing.objects("examplebucket", "", credentials=credentials, endpoint=endpoint)) == []
+    assert not [record for record in log.records if record.name.startswith("urllib3")]
+
+
+def test_one_connection_serves_requests_that_follow_one_another() -> None:
+    opened = Connections()
+    with answering([OK, OK, OK]) as address:
+        assert [get(opened, address).body for _ in range(3)] == [b"ok"] * 3
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    opened = Connections()
+    with answering([OK], [OK]) as address:
+        assert get(opened, address).body == b"ok"
+        _await(lambda: not _is_idle(opened))
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize("seconds", [31.0, -3600.0])
+def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, start = Connections(), time.time()
+    monkeypatch.setattr(connections.time, "time", lambda: start)
+    with answering([OK, OK], [OK]) as address:
+        get(opened, address)
+        get(opened, address)
+        monkeypatch.setattr(connections.time, "time", lambda: start + seconds)
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more than announced",
+    ],
+)
+def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opened(answer: bytes) -> None:
+    opened = Connections()
+    with answering([answer], [OK]) as address:
+        assert get(opened, address).body == b"ok"
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nok\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 20\xff OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -> None:
+    with answering([answer]) as address, pytest.raises((ConnectionError, http.client.HTTPException)):
+        get(Connections(), address)
+
+
+def test_a_longer_body_is_read_up_to_the_limit_and_its_connection_closed() -> None:
+    opened = Connections()
+    with answering([OK], [OK]) as address:
+        assert get(opened, address, max_body=1).body == b"o"
+        assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
+def test_an_answer_without_a_body_keeps_its_connection_whatever_length_it_names(method: str, status: str) -> None:
+    opened = Connections()
+    head = f"HTTP/1.1 {status}\r\nContent-Length: 700\r\nETag: x\r\n\r\n".encode()
+    with answering([head, OK]) as address:
+        response = get(opened, address, method=method)
+        assert (response.body, response.headers["content-length"]) == (b"", "700")
+        assert get(opened, address).body == b"ok"
+
+
+def test_an_object_may_have_more_headers_than_http_client_reads_by_default() -> None:
+    entries = b"".join(b"x-oss-meta-%d: 1\r\n" % number for number in range(800))
+    with answering([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + entries + b"\r\nok"]) as address:
+        assert len(get(Connections(), address).headers) == 801
+
+
+def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            Connections().send("GET", f"{address}/a", {}, None, timeout=(5.0, 0.05), max_body=10)
+    with pytest.raises(ConnectionRefusedError):
+        get(Connections(), address)
+
+
+def test_every_thread_keeps_its_connection() -> None:
+    threads = 24
+    together = threading.Barrier(threads)
+    accepted = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            accepted.append(self.client_address)
+            super().setup()
+
+        def do_HEAD(self) -> None:
+            together.wait(20)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = threads
+
+    opened = Connections()
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        client = oss.OssClient(
+            KEYS, Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou"), opened
+        )
+        for _ in range(ROUNDS):
+            # New threads each time, as for the records of each event.
+            with ThreadPoolExecutor(threads) as pool:
+                assert {answer.status for answer in pool.map(lambda _: client.head(OBJECT), range(threads))} == {200}
+        opened.close()
+        server.shutdown()
+    assert len(accepted) == threads
+
+
+def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_host() -> None:
+    context = connections.tls_context()
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) > 100
+
+
+def test_over_tls_a_connection_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = self_signed(tmp_path, "localhost")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(connections, "tls_context", lambda: trusting)
+    opened = Connections()
+    with answering([OK, OK], tls=(certificate, key)) as address:
+        assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
+
+
+def test_a_certificate_that_no_authority_signed_is_refused(tmp_path: Path) -> None:
+    with (
+        answering([OK], tls=self_signed(tmp_path, "localhost")) as address,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        get(Connections(), address)
+
+
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with answering([OK]) as address:
+        assert get(Connections(), address).body == b"ok"
+
+
+def test_an_answer_shows_neither_values_nor_body() -> None:
+    shown = repr(HttpResponse(200, {"etag": "secret-1"}, b"secret-2"))
+    assert "secret" not in shown
+    assert "etag" in shown
+
+
+def _is_idle(opened: Connections) -> bool:
+    return any(not connections._is_readable(connection) for idle in opened._idle.values() for connection, _ in idle)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
