@@ -42,7 +42,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "bad_body": ErrorEntry(400, "Invalid request body.", "Correct what the message names."),
     "bad_expires": ErrorEntry(400, 'Invalid "expires".', "Use a duration such as 90, 15m, 2h or 1d."),
     "bad_query": ErrorEntry(400, "Invalid query parameter.", "Correct or remove the parameter that the message names."),
-    "bad_format": ErrorEntry(400, 'Invalid "format".', "Use json or redirect."),
+    "bad_format": ErrorEntry(400, 'Invalid "format".', "Use json or redirect, or at the page of a share qr."),
     "bad_download": ErrorEntry(
         400,
         'Invalid "download".',

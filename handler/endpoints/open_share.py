@@ -19,6 +19,7 @@ from ..shares.opening import OpenedShare, is_nonce, open_share
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 MAX_FORM = 4096  # bytes
+MAX_QR_CODE = 1000  # characters of an address; few cameras can read a denser code
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
@@ -32,6 +33,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from . import upload_page
 
         return upload_page.answer(opened)
+    if request.query.get("format") == "qr":
+        return _qr_code(opened)
     as_json = wants_json(request, invocation.caller is not None)
     if request.method == "POST":
         nonce = _nonce(request)
@@ -111,9 +114,8 @@ def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
     uses_left = _uses_left(opened)
     headers = _head_object(opened).headers
-    config, request = opened.invocation.config, opened.request
+    request = opened.request
     length = headers.get("content-length", "")
-    address = f"{config.public_url}{request.raw_path}?share={request.query['share']}" if config.public_url else None
     return pages.share_page(
         request.headers.get("accept-language", ""),
         name=opened.share.download or opened.path.rpartition("/")[2] or opened.path,
@@ -122,6 +124,26 @@ def _page(opened: OpenedShare) -> Response:
         expires_at=opened.share.expires_at,
         uses_left=uses_left,
         nonce=token_urlsafe(18),
-        address=address,
+        qr_code=f"?share={request.query['share']}&format=qr" if _address(opened) else None,
         link_origin=opened.link_origin,
     )
+
+
+def _qr_code(opened: OpenedShare) -> Response:
+    """The QR code that the page of a share shows. Raises the 400 `bad_format` where it shows none."""
+    address = _address(opened)
+    has_page = opened.limited or opened.share.page
+    if address is None or not has_page or opened.request.method not in ("GET", "HEAD"):
+        raise Problem("bad_format")
+    from ..pages.qr_code import qr_code
+
+    return Response(200, {"Content-Type": "image/svg+xml"}, qr_code(address))
+
+
+def _address(opened: OpenedShare) -> str | None:
+    """The address of the page of a share; None if it is unknown, or too long for a QR code."""
+    public_url, request = opened.invocation.config.public_url, opened.request
+    if public_url is None:
+        return None
+    address = f"{public_url}{request.raw_path}?share={request.query['share']}"
+    return address if len(address) <= MAX_QR_CODE else None

@@ -12,9 +12,7 @@ import time
 from functools import lru_cache
 from secrets import token_urlsafe
 
-import segno
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from signer.sizes import format_size
 from signer.times import rfc3339
@@ -25,7 +23,6 @@ from ..response import Response
 from .file_types import file_type, media_file_type
 from .words import PROBLEMS, SHARE, UPLOAD
 
-MAX_QR_CODE = 1000  # characters; few cameras can read a denser code
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
 DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -42,12 +39,12 @@ def share_page(
     expires_at: int,
     uses_left: int | None,
     nonce: str,
-    address: str | None,
+    qr_code: str | None,
     link_origin: str,
 ) -> Response:
     """The page of a share with its one button, which sends `nonce`.
 
-    `size` is in bytes, `expires_at` in Unix seconds, `address` the page's own for a QR code.
+    `size` is in bytes, `expires_at` in Unix seconds, `qr_code` the address of an image, relative to the page.
     """
     lang = language(accept_language)
     script_nonce = token_urlsafe(16)
@@ -68,7 +65,7 @@ def share_page(
         expires_at=rfc3339(expires_at),
         uses_left=uses_left,
         nonce=nonce,
-        qr_code=_qr_code(address, lang),
+        qr_code=qr_code,
     )
 
 
@@ -133,7 +130,7 @@ def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: 
         "Content-Language": SHARE[lang]["lang"],
         "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src data:; base-uri 'none'; "
+            f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
             f"frame-ancestors 'none'; form-action {form_action}{more_csp}"
         ),
     }
@@ -151,16 +148,6 @@ def _environment() -> Environment:
 def _display(value: object) -> object:
     """A value as a page shows it: strings without what changes the direction of writing."""
     return _DIRECTION.sub("_", value) if type(value) is str else value
-
-
-def _qr_code(address: str | None, lang: str) -> Markup | None:
-    """The QR code of an address as inline SVG, dark on white; None if the address is unknown or too long."""
-    if address is None or len(address) > MAX_QR_CODE:
-        return None
-    svg: str = segno.make(address, error="l", micro=False).svg_inline(
-        border=4, dark="#000000", light="#ffffff", title=SHARE[lang]["qr_title"], omitsize=True
-    )
-    return Markup(svg.replace("<svg ", '<svg role="img" ', 1))
 
 
 def _format_minute(timestamp: int) -> str:

@@ -237,21 +237,38 @@ def test_the_page_works_with_the_keyboard(share_system: ShareSystem, open_page: 
     assert download(page, by="Space") == (NAME, CONTENT)
     page.keyboard.press("Tab")
     expect(page.locator("summary")).to_be_focused()
-    expect(page.locator(".qr-code svg")).to_be_hidden()
+    expect(page.locator(".qr-code img")).to_be_hidden()
     page.keyboard.press("Enter")
-    expect(page.locator(".qr-code svg")).to_be_visible()
+    expect(page.locator(".qr-code img")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_qr_code_contains_the_address(share_system: ShareSystem, open_page: Any, scheme: str) -> None:
+def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
+    share_system: ShareSystem, open_page: Any, scheme: str
+) -> None:
     url = share_system.create_share(max_uses=1)
-    page: Page = open_page(**DESKTOP, color_scheme=scheme, java_script_enabled=False)
-    page.goto(share_system.local_url(url))
+    page: Page = open_page(**DESKTOP, color_scheme=scheme)
+    images: list[str] = []
+    page.on("request", lambda request: images.append(request.url) if request.resource_type == "image" else None)
+    page.goto(share_system.local_url(url), wait_until="networkidle")
+    assert images == []
     page.locator("summary").click()
+    page.wait_for_function("document.querySelector('.qr-code img').naturalWidth > 0")
+    assert images == [f"{share_system.local_url(url)}&format=qr"]
     png = page.locator(".qr-code").screenshot()
     decoder: Page = open_page()
     decoder.add_script_tag(path=NODE / "jsqr" / "dist" / "jsQR.js")
     assert decoder.evaluate(DECODE, base64.b64encode(png).decode()) == url
+
+
+def test_the_qr_code_needs_no_script(share_system: ShareSystem, open_page: Any) -> None:
+    page: Page = open_page(**DESKTOP, java_script_enabled=False)
+    page.goto(share_system.local_url(share_system.create_share(max_uses=1)))
+    page.locator("summary").click()
+    image = page.locator(".qr-code img")
+    expect(image).to_be_visible()
+    expect(image).to_have_js_property("complete", True)
+    expect(image).not_to_have_js_property("naturalWidth", 0)
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])

@@ -111,11 +111,11 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, start = Connections(), time.time()
-    monkeypatch.setattr(connections.time, "time", lambda: start)
+    monkeypatch.setattr("handler.connections.time.time", lambda: start)
     with answering([OK, OK], [OK]) as address:
         get(opened, address)
         get(opened, address)
-        monkeypatch.setattr(connections.time, "time", lambda: start + seconds)
+        monkeypatch.setattr("handler.connections.time.time", lambda: start + seconds)
         assert get(opened, address).body == b"ok"
 
 

@@ -47,7 +47,7 @@ def share_page(name: str, media_type: str = "text/plain", lang: str = "en") -> R
         expires_at=1_772_347_271,
         uses_left=None,
         nonce="nonce-EXAMPLE-000000000",
-        address="https://links.example.com/a",
+        qr_code=None,
         link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",
     )
 

@@ -369,3 +369,35 @@ class TestErrorsCostNoUse:
         assert service.open(url, "POST", FORM, format="xml").status == 400
         assert service.open(url, "PUT").status == 405
         assert uses(service, url) == 0
+
+
+class TestQrCode:
+    """The image that the page of a share loads when a reader asks for it."""
+
+    @pytest.fixture
+    def limited(self, service: ShareService) -> str:
+        return service.create_share(max_uses=1)
+
+    def test_the_page_names_it_and_it_costs_no_use(self, service: ShareService, limited: str) -> None:
+        with_address = service.with_config(public_url="https://links.example.com")
+        assert f'src="?share={token(limited)}&amp;format=qr"' in with_address.open(limited, headers=HTML).body
+        image = with_address.open(limited, headers={"Accept": "image/avif,*/*;q=0.8"}, format="qr")
+        assert (image.status, image.headers["Content-Type"]) == (200, "image/svg+xml")
+        assert image.body.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+        assert token(limited) not in image.body
+        assert uses(service, limited) == 0
+
+    def test_without_an_address_or_a_page_there_is_none(self, service: ShareService, limited: str) -> None:
+        unknown = service.with_config(public_url=None)
+        assert "format=qr" not in unknown.open(limited, headers=HTML).body
+        assert unknown.open(limited, format="qr").code == "bad_format"
+        with_address = service.with_config(public_url="https://links.example.com")
+        assert with_address.open(service.create_share(), format="qr").code == "bad_format"
+        assert with_address.open(limited, "POST", FORM, format="qr").code == "bad_format"
+        assert with_address.request("/open/a.txt", query={"format": "qr"}).code == "bad_format"
+
+    def test_the_qr_code_of_an_ended_share_says_no_more_than_its_page(self, service: ShareService) -> None:
+        url = service.create_share(page=True, expires="1h")
+        with_address = service.with_config(public_url="https://links.example.com")
+        assert with_address.open(url, format="qr").status == 200
+        assert with_address.open(url, format="qr", now=NOW + 3600).code == "share_ended"
