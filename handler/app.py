@@ -74,14 +74,15 @@ def _answer(
         "status": None,
         "client_ip": audit.string(client_ip),
     }
-    request = response = None
+    request = response = config = None
     try:
         request = read_request()
         facts["method"] = audit.string(request.method)
         path = _path(request, facts)
         if len(request.body) > MAX_BYTES:
             raise Problem("body_too_large")
-        invocation = Invocation(load_config(), context, time.time() if now is None else now, facts)
+        config = load_config()
+        invocation = Invocation(config, context, time.time() if now is None else now, facts)
         response = route(request, invocation, path)
     except Problem as error:
         problem = error
@@ -92,11 +93,13 @@ def _answer(
         facts["fault"] = audit.fault(error)
     if response is None:
         response = _problem_response(problem, request, request_id, facts)
-    if request is not None:
+    if config is None:  # the request was refused before it was needed
         with suppress(InvalidConfig):
-            response = _with_config_headers(request, load_config(), response)
+            config = load_config()
+    if request is not None and config is not None:
+        response = _with_config_headers(request, config, response)
     facts["status"] = response.status
-    facts["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
+    facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3
     audit.write(facts)
     is_head = request is not None and request.method == "HEAD"
     return Response(response.status, {**HEADERS, **response.headers}, "" if is_head else response.body)

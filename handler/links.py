@@ -154,6 +154,8 @@ def read_query(mount: Mount, key: str, params: Mapping[str, str], download: str 
     `download` is None, "" for the object's own name, or a file name. Raises the 400 `not_signable` for a parameter
     that would override the mount, `bad_query` or `bad_download`.
     """
+    if mount.inline is None and download is None:
+        return dict(params)
     shown_as = _shown_as(mount, key)
     query = {**params, **shown_as}
     for name in (CONTENT_TYPE, DISPOSITION) if shown_as else ():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from .errors import Problem
 
@@ -23,8 +22,10 @@ def read_path(raw: str) -> str:
         raise _bad_path("it must begin with /")
     if _BAD_ENCODING.search(raw):
         raise _bad_path(f"it has an incomplete percent-encoding, or a bare ? or #. {_ENCODE_ONCE}")
+    from urllib.parse import unquote_to_bytes  # only here, since most paths need nothing of it
+
     try:
-        path = unquote(raw, errors="strict")
+        path = unquote_to_bytes(raw).decode()
     except UnicodeError:
         raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
     fault = path_fault(path)

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from . import audit
 from .errors import Problem, bad_body
@@ -117,6 +116,8 @@ def parse_query(raw_query: str) -> dict[str, str]:
 def _decode(part: str) -> str:
     if "%" not in part and "+" not in part and part.isascii():
         return part
+    from urllib.parse import unquote_to_bytes
+
     return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from .config import Config
 from .config.load import load
 
 DEFAULT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "links.toml")
-
-_loaded: dict[str, Config] = {}
 
 
 def on_initialize(context: object) -> None:
@@ -17,9 +16,7 @@ def on_initialize(context: object) -> None:
     config()
 
 
+@cache
 def config() -> Config:
     """The configuration of this process, read once. `LINK_CONFIG` names another file than links.toml."""
-    path = os.environ.get("LINK_CONFIG") or DEFAULT
-    if path not in _loaded:
-        _loaded[path] = load(path, os.environ)
-    return _loaded[path]
+    return load(os.environ.get("LINK_CONFIG") or DEFAULT, os.environ)

@@ -238,7 +238,7 @@ def seconds(when: datetime | float | None) -> int:
                 raise InvalidTime(f"Invalid time {when.isoformat()}: it requires a time zone, such as UTC.")
             timestamp = int(when.timestamp() // 1)
         else:
-            timestamp = int(when // 1)
+            timestamp = when if type(when) is int else int(when // 1)
     except (TypeError, ValueError, OverflowError):
         raise InvalidTime("Invalid time: expected a datetime with a time zone, or Unix seconds.") from None
     if not 0 <= timestamp <= _LAST_SECOND - MAX_EXPIRES_IN:

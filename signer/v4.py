@@ -21,7 +21,8 @@ ALGORITHM = "OSS4-HMAC-SHA256"
 REQUEST = "aliyun_v4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-# RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes.
+# RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes. Bytes
+# are looked up as characters of Latin-1, which has one for each.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _UNRESERVED_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _ENCODED = [chr(byte) if _UNRESERVED.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)]
@@ -42,12 +43,12 @@ def canonical_request(
 
 def encode(string: str) -> str:
     """Percent-encodes a name or a value of the query; only RFC 3986's unreserved characters are kept."""
-    return string if _UNRESERVED.fullmatch(string) else "".join([_ENCODED[byte] for byte in string.encode()])
+    return string if _UNRESERVED.fullmatch(string) else string.encode().decode("latin-1").translate(_ENCODED)
 
 
 def encode_key(key: str) -> str:
     """Percent-encodes an object key; slashes are kept too."""
-    return key if _UNRESERVED_PATH.fullmatch(key) else "".join([_ENCODED_PATH[byte] for byte in key.encode()])
+    return key if _UNRESERVED_PATH.fullmatch(key) else key.encode().decode("latin-1").translate(_ENCODED_PATH)
 
 
 def canonical_path(bucket: str, encoded_key: str) -> str:

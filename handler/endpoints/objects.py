@@ -84,6 +84,8 @@ def _methods(enabled: tuple[str, ...]) -> tuple[str, ...]:
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
     """The parameters for OSS. A mount with unknown_query = "ignore" drops those that it does not list."""
+    if not params:
+        return {}
     params = {name: value for name, value in params.items() if name not in OWN_PARAMETERS and (name != "null" or value)}
     if mount.unknown_query == "ignore":
         return {name: value for name, value in params.items() if name in mount.query}

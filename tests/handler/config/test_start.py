@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ ROOT = Path(__file__).parents[3]
 
 
 # --- finding the file ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> Iterator[None]:
+    """A process in which links.toml was not read yet."""
+    startup.config.cache_clear()
+    yield
+    startup.config.cache_clear()
 
 
 @pytest.fixture
@@ -49,7 +58,6 @@ def test_link_config_names_another_file(links_toml: Path) -> None:
 def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(startup.DEFAULT) == ROOT / "links.toml"
     monkeypatch.setenv("LINK_CONFIG", "")
-    monkeypatch.setattr(startup, "_loaded", {})
     monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
     monkeypatch.setenv("LINK_BUCKET", "examplebucket")
     assert startup.config().mount("/exampledir/a") is not None
