@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from http import HTTPStatus
 from threading import Semaphore, Timer
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -164,15 +165,19 @@ def target(environ: Environ) -> tuple[str, str]:
 
 def headers(environ: Environ) -> dict[str, str]:
     """The client's headers with lower-case names, without the platform's."""
-    values = {
-        key[5:].replace("_", "-").lower(): _decode(value)
-        for key, value in environ.items()
-        if key.startswith("HTTP_") and not key.startswith("HTTP_X_FC_") and key not in _HOP_HEADERS
-    }
+    values = {name: _decode(value) for key, value in environ.items() if (name := _header_name(key))}
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(key):
             values[key.replace("_", "-").lower()] = _decode(environ[key])
     return values
+
+
+@lru_cache(maxsize=512)
+def _header_name(key: str) -> str:
+    """The name of the header that a key such as HTTP_X_API_KEY stands for, "" for the platform's and other keys."""
+    if not key.startswith("HTTP_") or key.startswith("HTTP_X_FC_") or key in _HOP_HEADERS:
+        return ""
+    return key[5:].replace("_", "-").lower()
 
 
 def client_ip(environ: Environ) -> str:
@@ -212,6 +217,8 @@ class Body:
         One whose Content-Length says so is not read at all. Raises the 400 `bad_body` where the connection breaks off
         or `BODY_TIMEOUT` is over, and the 503 `busy` where too many threads wait for bodies.
         """
+        if not self._left:
+            return b""
         if self._length is not None and self._length > maximum:
             return bytes(maximum + 1)
         body = bytearray()
