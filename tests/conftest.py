@@ -1,4 +1,7 @@
-"""For every test: where `SECRETS_USED` names a file, the secrets that the tests make are added to it (.ci/run)."""
+"""For every test: what it prints is searched for secrets (.ci/run, `tests.secret_search`).
+
+Where the variable `SECRETS_USED` names a file, the secrets that the tests make are added to it.
+"""
 
 from __future__ import annotations
 
@@ -11,3 +14,8 @@ from tests import secret_search
 def pytest_configure() -> None:
     if path := os.environ.get("SECRETS_USED"):
         secret_search.record(Path(path))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The names of tests are printed too: a parameter with a secret is named there, and not shown."""
+    return argname if isinstance(val, str) and secret_search.search(val) else None

@@ -10,7 +10,8 @@ import pytest
 import signer
 from handler.keys import edit
 from local.sts import temporary_credentials
-from tests import secret_search
+from tests import conftest, secret_search
+from tests.deploy.project_copy import ROOT
 from tests.secret_search import Finding
 
 KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE==")
@@ -53,8 +54,7 @@ def test_every_kind_is_planted() -> None:
     assert {kind for kind, _ in PLANTED} == set(secret_search.KINDS)
 
 
-# The names of tests are output too.
-@pytest.mark.parametrize(("kind", "line"), PLANTED, ids=[kind for kind, _ in PLANTED])
+@pytest.mark.parametrize(("kind", "line"), PLANTED)
 def test_a_planted_secret_is_found_on_its_line(kind: str, line: str) -> None:
     assert Finding(2, kind) in secret_search.search(f"before\n{line}\nafter\n")
 
@@ -99,3 +99,18 @@ def test_the_secrets_that_a_run_makes_are_recorded(tmp_path: Path, monkeypatch: 
     assert credentials.access_key_secret in made
     assert api_key.removeprefix("fcp_") in made
     assert len(made) == 3
+
+
+def test_a_secret_in_a_parameter_is_not_part_of_the_name_of_a_test() -> None:
+    assert conftest.pytest_make_parametrize_id(f"fcp_{TOKEN}", "key") == "key"
+    assert conftest.pytest_make_parametrize_id("/exampledir/", "path") is None
+    assert conftest.pytest_make_parametrize_id(7, "number") is None
+
+
+def test_ci_searches_all_that_the_tests_print_also_those_that_pass() -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert (
+        'SECRETS_USED=$secrets make test PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
+        in script
+    )
+    assert 'python -m tests.secret_search --known "$secrets" "$report" build/tests.xml' in script
