@@ -22,7 +22,7 @@ COLUMNS = 108
 ROWS = 36
 # Fonts of the reader's own system: the picture loads nothing.
 FORMAT = """\
-<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <desc>DESCRIPTION</desc>
 <style>
 .{unique_id}-matrix {{
@@ -124,7 +124,7 @@ def shown_text(svg: str) -> str:
 
 def main() -> int:
     screen = last_screen(run_demo())
-    # A picture that differs only in ports and times stays as it is.
+    # A picture that would differ only in ports and times stays as it is; one that is deleted is drawn in any case.
     current = shown_text(PICTURE.read_text(encoding="utf-8")) if PICTURE.exists() else ""
     if without_what_varies(current) != without_what_varies(screen.plain):
         PICTURE.write_text(draw(screen), encoding="utf-8")

@@ -99,14 +99,16 @@ def test_the_demonstration_prints_what_the_readme_shows_and_no_secret(tmp_path: 
         text=True,
         timeout=120,
     )
+    made = (tmp_path / "secrets").read_text().split()
+    assert len(made) > 3
+    # First, and as a value: what another assertion shows would have the secret.
+    findings = secret_search.search(process.stdout + process.stderr, made)
+    assert findings == []
     excerpt, everything = (without_what_varies(block) for block in blocks("")[:2])
     assert without_what_varies(process.stdout) == everything
     lines = iter(everything.splitlines())
     assert len(excerpt.splitlines()) == 6
     assert all(line in lines for line in excerpt.splitlines())
-    made = (tmp_path / "secrets").read_text().split()
-    assert len(made) > 3
-    assert secret_search.search(process.stdout + process.stderr, made) == []
 
 
 def test_the_picture_of_the_demonstration_shows_the_end_of_its_output() -> None:

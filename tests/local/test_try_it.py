@@ -31,8 +31,10 @@ def stack(tmp_path: Path) -> Iterator[Program]:
         environment = (tmp_path / "samples/env.sh").read_text("utf-8")
         made = re.findall(r"(?m)^export (?:KEY|OSS_ACCESS_KEY_SECRET|OSS_SESSION_TOKEN)='?([^'\n]+)", environment)
         assert len(made) == 3
-        assert {finding.kind for finding in secret_search.search(for_you)} == {"an API key", "a share"}
-        assert secret_search.search(program.output.removeprefix(for_you), made) == []
+        kinds = {finding.kind for finding in secret_search.search(for_you)}
+        assert kinds == {"an API key", "a share"}
+        findings = secret_search.search(program.output.removeprefix(for_you), made)
+        assert findings == []
 
 
 @pytest.fixture
