@@ -20,11 +20,11 @@ KINDS = {
         rf"signature{_IS}[\w%+/-]{{27,}}|<SignatureProvided>[\w+/]{{27,}}|SignatureProvided&gt;[\w+/]{{27,}}", re.I
     ),
     "a security token": re.compile(
-        rf"\bCAIS[\w+/=%-]{{16,}}|(?:security|session)[_-]?token{_IS}(?!REDACTED)[\w+/%=-]{{16,}}", re.I
+        rf"\bCAIS[\w+/=%]{{16,}}|(?:security|session)[_-]?token{_IS}(?!REDACTED)[\w+/%=]{{16,}}", re.I
     ),
     "an access key secret": re.compile(rf"access_?key_?secret{_IS}(?!REDACTED)[\w+/-]{{16,}}", re.I),
     "a share": re.compile(r"(?<![\w-])share(?:=|%(?:25)*3D)[\w-]{40,}"),
-    "an API key": re.compile(r"\bfcp_[\w-]{20,}"),
+    "an API key": re.compile(r"\bfcp_[\w-]{32,}"),
     "a webhook's secret": re.compile(r"\bwhsec_[\w+/=]{20,}"),
     "a chat robot's address": re.compile(
         r"access_token=\w{20,}|hooks\.slack\.com/services/\w+/\w+/\w+|bot/v2/hook/[\w-]{20,}|webhook/send\?key=[\w-]{20,}"
