@@ -22,7 +22,9 @@
 ##   make lint       check style and types
 ##   make bench      measure speed (ARGS=signing: only this)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
-##   make reference  write docs/configuration.md and docs/errors.md
+##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
+##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)
+##   make reference  write only docs/configuration.md and docs/errors.md
 ##   make clean      delete the virtual environment, caches and builds
 ##
 ## ARGS="…" passes more arguments to a command; ARGS=--help lists them. Each target installs what it needs into .venv.
@@ -43,7 +45,7 @@ BIN    := $(VENV)/bin
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies rights-used check build doctor template \
-	test test-long lint bench lock reference clean
+	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -112,8 +114,21 @@ bench: $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	@$(BIN)/python -m deploy.locks $(ARGS)
 
+# A package whose vulnerabilities cannot be looked up fails it too.
+audit: $(VENV)/dev.stamp
+	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
+	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
+	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude-editable > build/installed.txt
+	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
+
+# Pictures are not compared: their times and ports differ.
+docs: $(VENV)/dev.stamp reference
+	@$(BIN)/python -m tests.signer.diagnosis.explain_page $(if $(CHECK),--check)
+	@$(if $(CHECK),,$(BIN)/python -m tests.e2e.demo_picture)
+	@$(if $(CHECK),,$(BIN)/python -m tests.e2e.screenshots)
+
 reference: $(VENV)/local.stamp
-	@$(BIN)/python -m deploy.reference $(ARGS)
+	@$(BIN)/python -m deploy.reference $(if $(CHECK),--check) $(ARGS)
 
 clean:
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || test -e $(UNFINISHED) || \

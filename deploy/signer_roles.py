@@ -48,7 +48,7 @@ def signer_roles(functions: Iterable[tuple[Props, Config]]) -> dict[str, SignerR
     for props, links in functions:
         needed = signer_statements(links, web=is_web(props), events=takes_events(props))
         for arn, statements in needed.items():
-            assert links.assume_role is not None
+            assert links.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed
             name = role_name(arn)
             # RAM does not distinguish capital letters in the names of roles.
             known = written.setdefault(name.lower(), arn)

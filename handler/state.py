@@ -273,7 +273,7 @@ def _read_page(response: OssResponse, prefix_length: int) -> _Page:
     responded = response.time("date")
     objects = []
     try:
-        page = ElementTree.fromstring(response.body)
+        page = ElementTree.fromstring(response.body)  # noqa: S314 - OSS's answer, at most a page of its list
         for entry in page.iter("Contents"):
             modified = parse_rfc3339(entry.findtext("LastModified", ""))
             age = 0.0 if responded is None or modified is None else responded - modified

@@ -306,6 +306,41 @@ def test_make_policies_with_check_runs_tests_and_then_compares(installed: Projec
     ]
 
 
+def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(installed: Project) -> None:
+    run = installed.make("docs")
+    assert (run.status, [call.rstrip() for call in run.calls]) == (
+        0,
+        [
+            "-m deploy.reference",
+            "-m tests.signer.diagnosis.explain_page",
+            "-m tests.e2e.demo_picture",
+            "-m tests.e2e.screenshots",
+        ],
+    )
+    run = installed.make("docs", "CHECK=1")
+    assert (run.status, [call.rstrip() for call in run.calls]) == (
+        0,
+        ["-m deploy.reference --check", "-m tests.signer.diagnosis.explain_page --check"],
+    )
+
+
+def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project) -> None:
+    locks = installed.folder / "deploy/requirements"
+    locks.mkdir(parents=True)
+    for name in ("3.10.lock", "new.lock"):
+        (locks / name).touch()
+    run = installed.make("audit", "ARGS=--dry-run")
+    assert (run.status, run.calls) == (
+        0,
+        [
+            "-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/3.10.lock "
+            "-r deploy/requirements/new.lock --dry-run",
+            "-m pip freeze --all --exclude-editable",
+            "-m pip_audit --strict --disable-pip --no-deps -r build/installed.txt --dry-run",
+        ],
+    )
+
+
 def test_make_template_deletes_no_folder_that_was_named(installed: Project) -> None:
     for folder in ("folder", "build/template"):
         (installed.folder / folder).mkdir(parents=True)

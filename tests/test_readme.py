@@ -77,3 +77,11 @@ def test_the_badges_of_a_readme_say_what_pyproject_says(name: str) -> None:
         f"licence-{project['license'].replace('-', '--')}-blue",
         f"python-%E2%89%A5{python}-blue",
     ]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_each_difference_to_doing_it_by_hand_is_shown_by_a_test_or_a_page(name: str) -> None:
+    table = read(name).rpartition("bucket.sign_url")[2].partition("\n[1]")[0]
+    rows = [line for line in table.splitlines() if re.match(r"\| (?!\|)", line)]
+    assert len(rows) == 12
+    assert [row for row in rows if not re.search(r"\| \[[^\]]+\]\((tests/\S+\.py|docs/\S+\.md|#\S+)\) \|$", row)] == []

@@ -112,7 +112,8 @@ def _read(response: ProbeResponse) -> list[Rule]:
     """The rules that can match. Raises `ValueError` and `ParseError` for a response without rules."""
     if (response.status, response.code) == (404, "NoSuchLifecycle"):
         return []
-    configuration = ElementTree.fromstring(response.body if response.status == 200 else b"")
+    document = response.body if response.status == 200 else b""
+    configuration = ElementTree.fromstring(document)  # noqa: S314 - OSS's answer about the operator's own bucket
     if not configuration.tag.endswith("LifecycleConfiguration"):
         raise ValueError
     rules = (_read_rule(element) for element in configuration.iterfind("{*}Rule"))

@@ -155,7 +155,7 @@ def _unavailable(pause: float, reason: str) -> Problem:
 def open_session(config: Config, mount: Mount, role: RoleCredentials, now: float) -> Session:
     """A new session of a mount. Raises `StsUnavailable`."""
     settings = config.assume_role
-    assert settings is not None
+    assert settings is not None  # noqa: S101 - for mypy: only [assume_role] opens sessions
     answer = assume_role(
         settings.url,
         mount.role or settings.role,

@@ -55,8 +55,8 @@ class Instance:
 
         Raises `InstanceTimedOut` or `InstanceExited`; the process has ended then.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self._process.stdin is not None  # noqa: S101 - for mypy: both are pipes
+        assert self._process.stdout is not None  # noqa: S101
         # The answer and the timer race: whichever takes the lock first decides.
         lock = threading.Lock()
         decision: list[str] = []

@@ -24,7 +24,7 @@ _CONTENT_TYPES = (
     "text/html", "text/csv", "image/jpeg", "image/png", "image/gif", "image/webp", "image/svg+xml", "video/mp4",
     "audio/mpeg", "multipart/form-data",
 )  # fmt: skip
-_TOKEN = "x-oss-security-token"
+_TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
 
 

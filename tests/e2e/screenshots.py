@@ -1,4 +1,4 @@
-"""Takes the screenshots of the pages in docs/: `python tests/e2e/screenshots.py docs/images`."""
+"""Takes the pictures of pages that the documents show, with a real browser: `make docs`."""
 
 from __future__ import annotations
 
@@ -6,46 +6,67 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.browser import ARGUMENTS
 from tests.e2e.share_system import ShareSystem, run_share_system
 
+IMAGES = Path(__file__).parents[2] / "docs/images"
+ENGLISH: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
+CHINESE: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
+CARD: dict[str, Any] = {"viewport": {"width": 480, "height": 640}, "device_scale_factor": 2}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 640}}
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+class Picture(NamedTuple):
+    """The page of a share of a file, by the settings of the browser; `card` is the page without its background."""
+
+    file: str
+    settings: dict[str, Any]
+    max_uses: int = 3
+    card: bool = False
+
+
+PICTURES = {
+    "share-page.png": Picture("Figures 2026 Q3.pdf", {**CARD, **ENGLISH}, card=True),
+    "share-page.zh-CN.png": Picture("2026年第三季度报告.pdf", {**CARD, **CHINESE}, card=True),
+    "share-desktop-light.png": Picture("Figures 2026 Q3.pdf", {**DESKTOP, **ENGLISH}),
+    "share-phone-dark.png": Picture("Figures 2026 Q3.pdf", {**PHONE, **ENGLISH, "color_scheme": "dark"}),
+    "share-phone-chinese.png": Picture("季度报告 2026 q3.pdf", {**PHONE, **CHINESE}, max_uses=1),
+}
+
+
+def take(browser: Browser, share_system: ShareSystem, picture: Picture, path: Path) -> None:
+    share_system.system.put(f"exampledir/{picture.file}", b"%PDF" * 600_000, {"Content-Type": "application/pdf"})
+    url = share_system.create_share(path=f"/exampledir/{picture.file}", max_uses=picture.max_uses, expires="30d")
+    page = browser.new_page(**picture.settings)
+    page.goto(share_system.local_url(url))
+    if picture.card:
+        page.locator("main").screenshot(path=path)
+    else:
+        page.screenshot(path=path)
+    page.close()
+
+
+def main() -> int:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("Chromium not found: install it to take the pictures.", file=sys.stderr)
+        return 1
     with (
         tempfile.TemporaryDirectory() as data,
         run_share_system(Path(data)) as share_system,
         sync_playwright() as playwright,
     ):
-        share_system.system.put(
-            "exampledir/Figures 2026 Q3.pdf", b"%PDF" * 600_000, {"Content-Type": "application/pdf"}
-        )
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        english = share_system.create_share(path="/exampledir/Figures 2026 Q3.pdf", max_uses=3, expires="30d")
-        berlin: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
-        take(browser, share_system, english, folder / "share-desktop-light.png", **DESKTOP, **berlin)
-        dark = {**PHONE, **berlin, "color_scheme": "dark"}
-        take(browser, share_system, english, folder / "share-phone-dark.png", **dark)
-        shanghai: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
-        chinese = share_system.create_share(max_uses=1, expires="30d")
-        take(browser, share_system, chinese, folder / "share-phone-chinese.png", **PHONE, **shanghai)
+        for name, picture in PICTURES.items():
+            take(browser, share_system, picture, IMAGES / name)
         browser.close()
-
-
-def take(browser: Browser, share_system: ShareSystem, url: str, picture: Path, **settings: Any) -> None:
-    page = browser.new_page(**settings)
-    page.goto(share_system.local_url(url))
-    page.screenshot(path=picture)
-    page.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main())

@@ -14,6 +14,9 @@ import requests
 
 import signer
 from handler.config.load import load
+from tests import secret_search
+from tests.e2e import demo_picture
+from tests.e2e.demo_picture import without_what_varies
 from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tests.e2e.upload_system import KEY, stored_objects
 
@@ -78,28 +81,40 @@ def commands(program: str) -> list[list[str]]:
     return [arguments for name, *arguments in lines if name == program]
 
 
-def without_what_varies(output: str) -> str:
-    """Ports, times, signed parameters and random names differ in each run of the demonstration."""
-    for pattern, replacement in (
-        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
-        (r"\?(?:…|x-oss-credential=)[^\s\"]*&x-oss-signature=REDACTED", "?LINK"),
-        (r"\d{4}-\d\d-\d\dT[\d:]+Z", "TIME"),
-        (r'("id": "|/-/shares/|notice_|"request_id":")[\w-]+', r"\1ID"),
-        (r'("milliseconds":)[\d.]+', r"\1DURATION"),
-    ):
-        output = re.sub(pattern, replacement, output)
-    return output.strip()
+# Runs a program whose secrets are recorded in a file.
+RECORDED = """
+import runpy, sys
+from pathlib import Path
+from tests import secret_search
+secret_search.record(Path(sys.argv.pop(1)))
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
 
 
-def test_the_demonstration_prints_what_the_readme_shows() -> None:
+def test_the_demonstration_prints_what_the_readme_shows_and_no_secret(tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", RECORDED, str(tmp_path / "secrets"), "local.demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
+    made = (tmp_path / "secrets").read_text().split()
+    assert len(made) > 3
+    # First, and as a value: what another assertion shows would have the secret.
+    findings = secret_search.search(process.stdout + process.stderr, made)
+    assert findings == []
     excerpt, everything = (without_what_varies(block) for block in blocks("")[:2])
     assert without_what_varies(process.stdout) == everything
     lines = iter(everything.splitlines())
     assert len(excerpt.splitlines()) == 6
     assert all(line in lines for line in excerpt.splitlines())
+
+
+def test_the_picture_of_the_demonstration_shows_the_end_of_its_output() -> None:
+    shown = without_what_varies(demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8")))
+    assert len(shown.splitlines()) > 20
+    assert without_what_varies(blocks("")[1]).endswith(f"\n\n{shown}"), "run make docs"
 
 
 def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +124,7 @@ def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", credentials.access_key_id)
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", credentials.access_key_secret)
     monkeypatch.delenv("OSS_SESSION_TOKEN", raising=False)
-    exec(code, {})
+    exec(code, {})  # noqa: S102
     url, _, expiry = capsys.readouterr().out.partition(" ")
     assert signer.verify("GET", url, credentials=credentials).faults == ()
     assert "/reports/q3.pdf?" in url

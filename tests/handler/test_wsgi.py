@@ -47,7 +47,7 @@ def environ_of(
         "SCRIPT_NAME": "",
         "PATH_INFO": target.partition("?")[0],
         "QUERY_STRING": target.partition("?")[2],
-        "SERVER_NAME": "0.0.0.0",
+        "SERVER_NAME": "0.0.0.0",  # noqa: S104
         "SERVER_PORT": "9000",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.url_scheme": "http",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import secret_search
 from tests.local.programs import ROOT, Program, started
 
 Run = Callable[[list[str]], str]
@@ -21,7 +23,18 @@ def stack(tmp_path: Path) -> Iterator[Program]:
     """What `make run` starts, on free ports, in a folder that has nothing else."""
     with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=tmp_path) as program:
         program.wait_for("API key")
+        for_you = program.output
         yield program
+        program.process.send_signal(signal.SIGINT)
+        program.end()
+        # It prints an API key and two shares to try, and no other secret, also while these are used.
+        environment = (tmp_path / "samples/env.sh").read_text("utf-8")
+        made = re.findall(r"(?m)^export (?:KEY|OSS_ACCESS_KEY_SECRET|OSS_SESSION_TOKEN)='?([^'\n]+)", environment)
+        assert len(made) == 3
+        kinds = {finding.kind for finding in secret_search.search(for_you)}
+        assert kinds == {"an API key", "a share"}
+        findings = secret_search.search(program.output.removeprefix(for_you), made)
+        assert findings == []
 
 
 @pytest.fixture

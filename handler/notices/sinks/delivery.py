@@ -72,7 +72,8 @@ def deliver(
             return
         if verdict.outcome != "retry":
             raise DeliveryFailed(code, is_refused=verdict.outcome == "message_refused")
-        pause = max(BACKOFF * 2**number + random.random() * JITTER, read_retry_after(retry_after, clock.now()))
+        jitter = random.random() * JITTER  # noqa: S311 - spreads tries; nothing depends on its secrecy
+        pause = max(BACKOFF * 2**number + jitter, read_retry_after(retry_after, clock.now()))
     if code is None:
         raise OutOfTime("The message was not sent: a try would not end in time. It will be retried.")
     raise DeliveryFailed(code)

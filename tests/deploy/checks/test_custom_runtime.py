@@ -104,7 +104,7 @@ def test_an_option_that_replaces_what_the_configuration_sets_is_a_fault(argument
 
 
 def test_other_options_of_gunicorn_are_allowed_but_not_in_its_environment_variable() -> None:
-    props = shipped.custom(args=threads("--worker-tmp-dir", "/dev/shm", "--preload", *THREADS, "--backlog=64"))
+    props = shipped.custom(args=threads("--worker-tmp-dir", "/dev/shm", "--preload", *THREADS, "--backlog=64"))  # noqa: S108
     assert faults(props) == []
     props["environmentVariables"]["GUNICORN_CMD_ARGS"] = "--bind 0.0.0.0:8080"
     assert faults(props) == [

@@ -74,7 +74,7 @@ def test_a_deployment_without_hooks_is_a_fault(actions: object) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [{"path": "../other"}, {"path": "./deploy"}, {"path": "/tmp"}, {"allow_failure": True}, {"allow_failure": False}],
+    [{"path": "../other"}, {"path": "./deploy"}, {"path": "/tmp"}, {"allow_failure": True}, {"allow_failure": False}],  # noqa: S108
 )
 def test_a_check_that_cannot_stop_the_deployment_or_runs_elsewhere_is_a_fault(option: dict[str, object]) -> None:
     for changed in (0, 1):

@@ -86,7 +86,9 @@ def stepping(turns: Turns, name: str) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_writers_that_break_a_lock_at_the_same_time_lose_no_change(seed: int, tmp_path: Path) -> None:
+def test_writers_that_break_a_lock_at_the_same_time_lose_no_change(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(document(api=[api("reader", READER)])))
     lock = tmp_path / "keys.json.lock"
@@ -119,3 +121,5 @@ def test_writers_that_break_a_lock_at_the_same_time_lose_no_change(seed: int, tm
     assert (len(keys.share) == 3) == (results[rotate] == 0)
     assert set(results.values()) == {0}
     assert list(tmp_path.iterdir()) == [path]
+    # Read here, so that the output of the tests has no key.
+    assert "fcp_" in capsys.readouterr().out

@@ -59,7 +59,9 @@ def test_a_relative_path_is_relative_to_the_current_folder(tmp_path: Path, monke
     assert (tmp_path / "keys.json").exists()
 
 
-def test_only_the_owner_can_read_the_file_whatever_its_mode_was(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file_whatever_its_mode_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "keys.json"
     before = os.umask(0)
     try:
@@ -70,6 +72,8 @@ def test_only_the_owner_can_read_the_file_whatever_its_mode_was(tmp_path: Path) 
     finally:
         os.umask(before)
     assert list(tmp_path.iterdir()) == [path]
+    # Read here, so that the output of the tests has no key.
+    assert "fcp_" in capsys.readouterr().out
 
 
 def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_digest_that_comes_again_with_more_notices_is_read_once(
 
     (example,) = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE.read_text("utf-8"))
     page: dict[str, object] = {}
-    exec(compile(example, "events.md", "exec"), page)
+    exec(compile(example, "events.md", "exec"), page)  # noqa: S102
     receive = page["receive"]
     assert callable(receive)
     for request in hook.received:

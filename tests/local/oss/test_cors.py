@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.local.oss.cloud import BUCKET, Cloud
@@ -114,6 +116,14 @@ def test_after_the_rules_are_removed_no_origin_is_allowed(cloud: Cloud) -> None:
 )
 def test_invalid_rules_are_refused(cloud: Cloud, rules: bytes) -> None:
     assert cloud.call("PUT", query={"cors": ""}, body=rules).code == "MalformedXML"
+
+
+@pytest.mark.parametrize(("entity", "status"), [("b", 200), ("j", 400)])
+def test_rules_whose_entities_grow_to_a_gigabyte_are_refused(entity: str, status: int, cloud: Cloud) -> None:
+    entities = "".join(f'<!ENTITY {outer} "{f"&{inner};" * 10}">' for inner, outer in pairwise("abcdefghij"))
+    document = f"<!DOCTYPE x [<!ENTITY a 'x'>{entities}]>".encode()
+    rules = document + RULES.replace(b"ETag", f"&{entity};".encode())
+    assert cloud.call("PUT", query={"cors": ""}, body=rules).status == status
 
 
 def test_a_preflight_must_name_an_origin_a_method_and_an_existing_bucket(cloud: Cloud) -> None:

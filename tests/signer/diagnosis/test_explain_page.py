@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,20 @@ def test_a_changed_block_is_detected(markdown: str) -> None:
     changed = markdown.replace("The link has expired. [expired", "The link is old. [expired")
     assert changed != markdown
     assert explain_page.page(changed) == markdown
+
+
+def test_a_page_that_is_not_current_is_named_and_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "explain.md"
+    path.write_text("The link is old.")
+    monkeypatch.setattr(explain_page, "PAGES", (path,))
+    monkeypatch.setattr(explain_page, "page", lambda markdown: markdown.replace("is old", "has expired"))
+    assert explain_page.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/explain.md is not current: run make docs.\n"
+    assert explain_page.main([]) == 0
+    assert path.read_text() == "The link has expired."
+    assert explain_page.main(["--check"]) == 0
 
 
 @each_page

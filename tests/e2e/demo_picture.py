@@ -1,0 +1,135 @@
+"""Writes docs/images/demo.svg: the last screen of `make demo`, run in a terminal: `make docs`."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+
+from rich.cells import chop_cells
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "docs/images/demo.svg"
+COLUMNS = 108
+ROWS = 36
+# Fonts of the reader's own system: the picture loads nothing.
+FORMAT = """\
+<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<desc>DESCRIPTION</desc>
+<style>
+.{unique_id}-matrix {{
+  font: {char_height}px/{line_height}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}}
+.{unique_id}-title {{ font: bold 18px sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/></clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def shorten_links(output: str) -> str:
+    """As the README shows them: of a signed query only what is secret."""
+    return re.sub(
+        r"\?x-oss-credential=[^\s\"]*(&x-oss-security-token=REDACTED)[^\s\"]*(&x-oss-signature=REDACTED)",
+        r"?…\1\2",
+        output,
+    )
+
+
+def without_what_varies(output: str) -> str:
+    """Ports, times, signed parameters and random names differ in each run of the demonstration."""
+    for pattern, replacement in (
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"\?(?:…|x-oss-credential=)[^\s\"]*&x-oss-signature=REDACTED", "?LINK"),
+        (r"\d{4}-\d\d-\d\dT[\d:]+Z", "TIME"),
+        (r'("id": "|/-/shares/|notice_|"request_id":")[\w-]+', r"\1ID"),
+        (r'("milliseconds":)[\d.]+', r"\1DURATION"),
+    ):
+        output = re.sub(pattern, replacement, output)
+    return output.strip()
+
+
+def run_demo() -> str:
+    """What the demonstration prints in a terminal, with its bold titles."""
+    terminal, inner = os.openpty()
+    with os.fdopen(terminal, "rb") as output:
+        with os.fdopen(inner, "wb") as end:
+            process = subprocess.Popen([sys.executable, "-m", "local.demo"], cwd=ROOT, stdout=end, stderr=end)
+        printed = b"".join(read(output.fileno()))
+    if process.wait():
+        raise SystemExit(printed.decode())
+    return printed.decode().replace("\r\n", "\n")
+
+
+def read(terminal: int) -> Iterator[bytes]:
+    """All that is printed; a terminal ends with an error on Linux, and with an empty read elsewhere."""
+    try:
+        while chunk := os.read(terminal, 65536):
+            yield chunk
+    except OSError:
+        return
+
+
+def last_screen(output: str) -> Text:
+    """The last steps that fit on the screen, each complete."""
+    steps = shorten_links(output).strip().split("\n\n")
+    screen = Text.from_ansi(steps.pop())
+    while steps:
+        longer = Text("\n\n").join([Text.from_ansi(steps.pop()), screen])
+        if len(rows(longer)) > ROWS:
+            break
+        screen = longer
+    return screen
+
+
+def rows(screen: Text) -> list[Text]:
+    """The lines as a terminal breaks them: at its last column, also within words."""
+    broken: list[Text] = []
+    for line in screen.split("\n", allow_blank=True):
+        ends = accumulate(len(part) for part in chop_cells(line.plain, COLUMNS))
+        broken += line.divide(list(ends)[:-1])
+    return broken
+
+
+def draw(screen: Text) -> str:
+    console = Console(width=COLUMNS, file=io.StringIO(), record=True, force_terminal=True, color_system="truecolor")
+    console.print(Text("\n").join(rows(screen)))
+    svg = console.export_svg(title="make demo", code_format=FORMAT, unique_id="demo")
+    return svg.replace("DESCRIPTION", html.escape(screen.plain), 1)
+
+
+def shown_text(svg: str) -> str:
+    """The lines of a picture."""
+    return html.unescape(svg.partition("<desc>")[2].partition("</desc>")[0])
+
+
+def main() -> int:
+    screen = last_screen(run_demo())
+    # A picture that would differ only in ports and times stays as it is; one that is deleted is drawn in any case.
+    current = shown_text(PICTURE.read_text(encoding="utf-8")) if PICTURE.exists() else ""
+    if without_what_varies(current) != without_what_varies(screen.plain):
+        PICTURE.write_text(draw(screen), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The pictures of the documents: each is shown, described, small, and made by a command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import secret_search
+from tests.deploy.project_copy import ROOT
+from tests.e2e import demo_picture, screenshots
+
+IMAGES = ROOT / "docs/images"
+PICTURES = sorted(path for path in IMAGES.rglob("*") if path.is_file())
+DRAWINGS = [path for path in PICTURES if path.suffix == ".svg"]
+PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+MAX_BYTES = 150_000
+
+
+def shown(page: Path) -> list[tuple[Path, str]]:
+    """The pictures of a page, each with its description."""
+    content = page.read_text(encoding="utf-8")
+    found = [(target, alt) for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", content)]
+    found += re.findall(r'<img [^>]*src="([^"]+)" alt="([^"]*)"', content)
+    return [((page.parent / target).resolve(), alt) for target, alt in found if "://" not in target]
+
+
+def test_every_picture_is_shown_and_every_shown_picture_exists() -> None:
+    assert {path for page in PAGES for path, _ in shown(page)} == set(PICTURES)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shown(page)], ids=lambda page: page.name)
+def test_every_picture_is_described_for_those_who_do_not_see_it(page: Path) -> None:
+    assert [path.name for path, alt in shown(page) if len(alt) < 8] == []
+
+
+def test_make_docs_and_make_bench_make_all_pictures() -> None:
+    made = {demo_picture.PICTURE, *(IMAGES / name for name in screenshots.PICTURES)}
+    assert {path for path in PICTURES if path.parent.name != "performance"} == made
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_a_picture_is_small(picture: Path) -> None:
+    assert picture.stat().st_size < MAX_BYTES
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.name)
+def test_a_drawing_loads_nothing_and_contains_no_secret_and_no_path_of_a_machine(drawing: Path) -> None:
+    content = drawing.read_text(encoding="utf-8")
+    assert not re.search(
+        r"<script|<image|<foreignObject|@import|@font-face|url\((?!#)|(?<![\w/])/(?:home|root|tmp|Users)/", content
+    )
+    assert secret_search.search(content) == []
