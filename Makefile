@@ -20,7 +20,7 @@
 ## Develop
 ##   make test       run the tests (make test-long: also the slow ones)
 ##   make lint       check style and types
-##   make bench      measure speed (ARGS=signing: only this)
+##   make bench      measure speed, memory and size (ARGS=signing: only this; ARGS=-v: details)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
 ##   make reference  write docs/configuration.md and docs/errors.md
 ##   make clean      delete the virtual environment, caches and builds
