@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -82,8 +83,7 @@ def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(
 ) -> None:
     sizes = (20, 60, 100)
     documents = [{**links.document(size, **mount), **top} for size in sizes]
-    read: list[Callable[[], object]] = [lambda document=document: load.read(document, {}) for document in documents]
-    assert_in_proportion(sizes, [work(call) for call in read])
+    assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
 
 
 def test_no_share_event_or_tick_asks_oss_more_often_with_a_long_history() -> None:
