@@ -128,18 +128,17 @@ def _credentials(size: int) -> Credentials:
 
 
 def _link(config: Config, path: str, query: str = "", size: int = TOKEN) -> Call:
-    """One request through the service, as JSON, which has no limit of length; its audit line goes to stdout."""
+    """A request for a link as JSON, which has no limit of length."""
+    return answered(lambda: Request("GET", path, parse_query(f"format=json{query}"), {}, b"", ""), config, size)
+
+
+def answered(read: Callable[[], Request], config: Config, size: int = TOKEN) -> Call:
+    """One request through the service, with a token of so many characters; its audit line goes to stdout."""
     context = Context("1-6743a0f1-00000000-000000000001", _credentials(size))
 
     def call() -> None:
-        response = app.answer(
-            lambda: Request("GET", path, parse_query(f"format=json{query}"), {}, b"", ""),
-            lambda: config,
-            context,
-            request_id=context.request_id,
-            now=NOW,
-        )
-        if response.status != 200:
+        response = app.answer(read, lambda: config, context, request_id=context.request_id, now=NOW)
+        if response.status != 200 or '"error"' in response.body:
             raise RuntimeError(f"The service refused the request: {response.body}")
 
     return call

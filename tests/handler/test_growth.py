@@ -6,6 +6,7 @@ What is counted is the work: bytecode instructions of a call, and requests to OS
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -18,6 +19,7 @@ import pytest
 from bench.growth import history, links
 from bench.growth.links import FLAT, LINEAR, Axis, Call
 from handler.config import load
+from handler.request import Request
 
 TOLERANCE = 1.1
 
@@ -52,6 +54,18 @@ def assert_in_proportion(sizes: Sequence[int], works: Sequence[int]) -> None:
 
 def test_a_link_takes_as_much_work_among_ten_thousand_mounts_as_with_one() -> None:
     one, many = (work(FLAT.prepare(count)) for count in (1, 10_000))
+    assert many <= TOLERANCE * one
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [("/-/sign", {"links": [{"path": "/mount-00000/q3.pdf"}]}), ("/-/form", {"path": "/mount-00000/in/"})],
+)
+def test_so_do_links_and_forms_of_the_routes(route: str, body: dict[str, object]) -> None:
+    request = Request("POST", route, {}, {}, json.dumps(body).encode(), "")
+    methods = {"methods": ["GET", "POST"], "max_size": "1MB"}
+    configs = [load.read(links.document(count, **methods), {}) for count in (1, 10_000)]
+    one, many = (work(links.answered(lambda: request, config)) for config in configs)
     assert many <= TOLERANCE * one
 
 
