@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.docs and section not in (ALL, *LONG):
         print(f"--docs requires all measurements (no name), or one of {', '.join(LONG)}.", file=sys.stderr)
         return 2
+    if options.docs:
+        page.replace_section(PAGE.read_text("utf-8"), section, "")  # a page without it is better refused now
     details = Details(options.verbose)
     figures = measure(names, details)
     origin = f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
@@ -88,13 +90,14 @@ def write_docs(section: str, figures: Sequence[Figure], details: Details, origin
 
 
 def ratio_bars(figures: Sequence[Figure]) -> Bars:
-    """Ours as a share of each peer, of the figures of which less is better."""
-    compared = {
-        f"{figure.name} / {figure.peer_name}": figure.ratio.median
-        for figure in figures
-        if figure.ratio is not None and not (figure.bound is not None and figure.bound.at_least)
-    }
-    return Bars("ratios", "What fc-presign takes, as a multiple of what the peer takes", "ours / peer", compared)
+    """What ours takes for each peer's one; of a rate, the time that one request takes."""
+    compared = {}
+    for figure in figures:
+        if figure.ratio is not None:
+            is_rate = figure.unit == "/s"
+            label = f"{figure.name} / {figure.peer_name}"
+            compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
+    return Bars("ratios", "Time and memory that fc-presign takes; its peer takes 1", "ours / peer", compared)
 
 
 def machine() -> str:
@@ -112,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     names = (*MEASUREMENTS, *LONG)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {', '.join(names)}")
     parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
-    parser.add_argument("--docs", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and its pictures")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
     return parser
 
 

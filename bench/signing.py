@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import alibabacloud_oss_v2 as oss_v2
@@ -48,7 +49,7 @@ def measure(details: Details) -> list[Figure]:
     for name, sign in signers.items():
         if name != "floor":
             check(name, [str(getattr(signed, "url", signed)) for signed in map(sign, KEYS[:4])], token)
-    runs = {name: (lambda sign=sign: per_key(sign)) for name, sign in signers.items()}
+    runs: dict[str, Callable[[], float]] = {name: partial(per_key, sign) for name, sign in signers.items()}
     with ExitStack() as stack:
         missing = missing_node()
         if missing:
