@@ -46,15 +46,26 @@ def main(arguments: Sequence[str]) -> int:
     if options.docs and section not in (ALL, *LONG):
         print(f"--docs requires all measurements (no name), or one of {', '.join(LONG)}.", file=sys.stderr)
         return 2
+    if options.docs:
+        page.replace_section(PAGE.read_text("utf-8"), section, "")  # a page without it is better refused now
     details = Details(options.verbose)
     figures = measure(names, details)
     origin = f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
-    print("\n".join([origin, *table.lines(figures), *details.notes]))
-    missed = [figure.name for figure in figures if not figure.holds]
-    print(_summary(len(figures), len(missed)))
+    print("\n".join(screen(figures, details.notes, origin)))
     if options.docs:
         write_docs(section, figures, details, origin)
-    return 1 if missed else 0
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+def screen(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> list[str]:
+    """What is printed at the end, without `-v`: at most 24 lines for all measurements."""
+    missed = sum(not figure.holds for figure in figures)
+    verdict = (
+        f"{missed} of {len(figures)} figures MISSED. On a busy machine, run it again when the machine is idle."
+        if missed
+        else f"{len(figures)} figures, and every requirement is reached. -v prints details."
+    )
+    return [f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), *notes, verdict]
 
 
 def measure(names: Sequence[str], details: Details) -> list[Figure]:
@@ -79,13 +90,14 @@ def write_docs(section: str, figures: Sequence[Figure], details: Details, origin
 
 
 def ratio_bars(figures: Sequence[Figure]) -> Bars:
-    """Ours as a share of each peer, of the figures of which less is better."""
-    compared = {
-        f"{figure.name} / {figure.peer_name}": figure.ratio.median
-        for figure in figures
-        if figure.ratio is not None and not (figure.bound is not None and figure.bound.at_least)
-    }
-    return Bars("ratios", "What fc-presign takes, as a multiple of what the peer takes", "ours / peer", compared)
+    """What ours takes for each peer's one; of a rate, the time that one request takes."""
+    compared = {}
+    for figure in figures:
+        if figure.ratio is not None:
+            is_rate = figure.unit == "/s"
+            label = f"{figure.name} / {figure.peer_name}"
+            compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
+    return Bars("ratios", "Time and memory that fc-presign takes; its peer takes 1", "ours / peer", compared)
 
 
 def machine() -> str:
@@ -103,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     names = (*MEASUREMENTS, *LONG)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {', '.join(names)}")
     parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
-    parser.add_argument("--docs", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and its pictures")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
     return parser
 
 
@@ -111,12 +123,6 @@ def _name(name: str) -> str:
     if name not in (*MEASUREMENTS, *LONG):
         raise argparse.ArgumentTypeError(f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS + LONG)}")
     return name
-
-
-def _summary(total: int, missed: int) -> str:
-    if missed:
-        return f"{missed} of {total} missed. On a busy machine, run it again when the machine is idle."
-    return f"ratio: ours / peer. {total} figures, every requirement is reached; -v prints details."
 
 
 if __name__ == "__main__":

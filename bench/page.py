@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .figures import Bound, Figure, Spread
+from .figures import Figure, Spread
 from .table import number, quantity, verdict
 
 
@@ -51,7 +51,7 @@ def _range(spread: Spread) -> str:
 
 
 def _requirement(figure: Figure) -> str:
-    bound: Bound | None = figure.bound
+    bound = figure.bound
     if bound is None:
         return ""
     aim = f", aim {bound.aim:.3g}" if bound.aim != bound.required else ""

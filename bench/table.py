@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from .figures import Bound, Figure, Spread
 
 WIDTH = 100
-_COLUMNS = (">5", "<11", " <27", ">8", ">8", "<19", "<6", "<7")
+_COLUMNS = (">6", "<13", "<26", ">8", ">8", "<19", "<6", "<7")
 _HEAD = ("ratio", "low-high", " measured", "ours", "peer", "", "must", "")
 
 
@@ -47,11 +47,12 @@ def quantity(spread: Spread, unit: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, in at most five characters: 0.042, 3.14, 314, 31.4k, 3.14M."""
+    """About three significant digits, in at most six characters: 0.0042, 0.042, 3.14, 314, 31.4k, 3.14M."""
     for factor, suffix in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * factor:
             return number(value / factor) + suffix
-    digits = 3 if abs(value) < 0.9995 else 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    size = abs(value)
+    digits = 4 if size < 0.00995 else 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
     rounded = f"{value:.{digits}f}"
     return "0" if float(rounded) == 0 else rounded
 
