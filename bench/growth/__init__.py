@@ -104,9 +104,9 @@ def _draw(details: Details, links: Sequence[Times], reading: Times, requests: di
     for picture in dict.fromkeys(times.axis.picture for times in links):
         drawn = [times for times in links if times.axis.picture == picture]
         axis = drawn[0].axis
-        series = {times.axis.largest: times.curve(lambda seconds: 1 / seconds) for times in drawn}
+        series = {times.axis.label: times.curve(lambda seconds: 1 / seconds) for times in drawn}
         details.curve(f"growth-{picture}", axis.title, axis.xlabel, "links per second", series, log_x=axis is FLAT)
-    milliseconds = {"read": reading.curve(lambda seconds: seconds * 1e3)}
+    milliseconds = {READING.label: reading.curve(lambda seconds: seconds * 1e3)}
     details.curve("growth-reading", READING.title, READING.xlabel, "milliseconds", milliseconds)
     # A logarithmic axis has no 0.
     counts = {

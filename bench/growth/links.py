@@ -29,10 +29,11 @@ class Context(NamedTuple):
 class Axis(NamedTuple):
     """What grows: `prepare` returns, for one of the `sizes`, a function that creates a link, or reads links.toml.
 
-    `largest` and `smallest` are the last and the first of the sizes in words, `picture` is the name of its curve.
+    `largest` and `smallest` are the last and the first of the sizes in words; `label` is the line in its `picture`.
     """
 
     picture: str
+    label: str
     title: str
     xlabel: str
     largest: str
@@ -86,15 +87,33 @@ BYTES = (1, 128, 256, 512, 768, 1023)
 PARAMETERS = (0, 10, 25, 50, 75, 100)
 CHARACTERS = (0, 768, 1536, 3072, 4608, MAX_TOKEN)
 
-FLAT = Axis("mounts", "Mounts in links.toml", "mounts", "10,000 mounts", "1 mount", MOUNTS, mounts)
+FLAT = Axis("mounts", "links", "Mounts in links.toml", "mounts", "10,000 mounts", "1 mount", MOUNTS, mounts)
 LINEAR = (
-    Axis("key", "Length of the key", "bytes", "key of 1,023 bytes", "1 byte", BYTES, plain_key),
-    Axis("key", "Length of the key", "bytes", "key, percent-encoded", "1 byte", BYTES, encoded_key),
-    Axis("query", "Query parameters", "parameters", "100 ignored parameters", "none", PARAMETERS, ignored_query),
-    Axis("query", "Query parameters", "parameters", "100 signed parameters", "none", PARAMETERS, signed_query),
-    Axis("token", "Length of the security token", "characters", "token of 6,144", "none", CHARACTERS, token),
+    Axis("key", "plain", "Length of the key", "bytes", "key of 1,023 bytes", "1 byte", BYTES, plain_key),
+    Axis("key", "percent-encoded", "Length of the key", "bytes", "key, percent-encoded", "1 byte", BYTES, encoded_key),
+    Axis(
+        "query",
+        "ignored",
+        "Query parameters",
+        "parameters",
+        "100 ignored parameters",
+        "none",
+        PARAMETERS,
+        ignored_query,
+    ),
+    Axis(
+        "query",
+        "signed, by the library alone",
+        "Query parameters",
+        "parameters",
+        "100 signed parameters",
+        "none",
+        PARAMETERS,
+        signed_query,
+    ),
+    Axis("token", "links", "Length of the security token", "characters", "token of 6,144", "none", CHARACTERS, token),
 )
-READING = Axis("reading", "Reading links.toml", "mounts", "reading 10,000 mounts", "1 mount", MOUNTS, reading)
+READING = Axis("reading", "read", "Reading links.toml", "mounts", "reading 10,000 mounts", "1 mount", MOUNTS, reading)
 
 
 def document(count: int, **keys: object) -> dict[str, Any]:

@@ -66,9 +66,11 @@ def measure(details: Details) -> list[Figure]:
     }
     middles = [(since + until) / 2 for since, until in parts]
     series = {name: list(zip(middles, values, strict=True)) for name, values in percentiles.items()}
-    details.curve("load", "Custom runtime under full load", "seconds", "milliseconds", series, log_y=True)
+    details.curve(
+        "load", "Latency of the custom runtime under full load", "seconds", "milliseconds", series, log_y=True
+    )
     memory = {"resident": [(float(second), size) for second, size in enumerate(done.memory)]}
-    details.curve("load-memory", "Custom runtime under full load", "seconds", "MB", memory)
+    details.curve("load-memory", "Memory of the custom runtime under full load", "seconds", "MB", memory)
     return [
         Figure("load, requests", "/s", Spread.of([answers.rate(*part) for part in parts])),
         *(
