@@ -20,7 +20,7 @@
 ## Develop
 ##   make test       run the tests (make test-long: also the slow ones)
 ##   make lint       check style and types
-##   make bench      measure speed (ARGS=signing: only this)
+##   make bench      measure speed, memory and size (ARGS=signing: only this; ARGS=-v: details)
 ##   make lock       pin the requirements, after a change of requirements.txt (ARGS=--upgrade)
 ##   make audit      look up known vulnerabilities of every locked and installed package (needs the network)
 ##   make docs       write what is generated in docs: the reference, examples and pictures (CHECK=1: only compare)

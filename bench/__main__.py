@@ -1,30 +1,103 @@
-"""`make bench`: runs every measurement. `python -m bench NAME…` runs some of them."""
+"""`make bench`: measures everything, and prints one table. `python -m bench NAME…` measures some of it."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
-MEASUREMENTS = ("signing", "start", "many", "bulk", "confusion", "throughput", "notices", "sessions")
+from tqdm import tqdm
+
+from . import page, table
+from .details import Bars, Details
+from .figures import Figure
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+PICTURES = ROOT / "docs" / "images" / "performance"
+MEASUREMENTS = (
+    "signing",
+    "start",
+    "pages",
+    "many",
+    "notices",
+    "throughput",
+    "bulk",
+    "sessions",
+    "memory",
+    "package",
+    "confusion",
+)
+# Only when they are named, because they take minutes. Each has its own section in docs/performance.md.
+LONG = ("growth", "load")
+ALL = "all"  # the section of MEASUREMENTS
 
 
-def main(names: Sequence[str]) -> int:
-    """The exit status is 1 if a requirement is missed, 2 for an unknown name."""
-    unknown = [name for name in names if name not in MEASUREMENTS]
-    if unknown:
-        print(f"Unknown measurement {unknown[0]}: choose from {', '.join(MEASUREMENTS)}.", file=sys.stderr)
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 1 if a requirement is missed, 2 for an unknown name."""
+    options = _parser().parse_args(arguments)
+    names: Sequence[str] = options.names or MEASUREMENTS
+    section = ALL if set(names) == set(MEASUREMENTS) else "-".join(names)
+    if options.docs and section not in (ALL, *LONG):
+        print(f"--docs requires all measurements (no name), or one of {', '.join(LONG)}.", file=sys.stderr)
         return 2
-    print(f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}")
-    missed = [name for name in names or MEASUREMENTS if _run(name)]
-    if missed:
-        print(
-            f"\nMissed: {', '.join(missed)}. On a busy machine, run it again when the machine is idle.", file=sys.stderr
-        )
-    return 1 if missed else 0
+    if options.docs:
+        page.replace_section(PAGE.read_text("utf-8"), section, "")  # a page without it is better refused now
+    details = Details(options.verbose)
+    figures = measure(names, details)
+    origin = f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
+    print("\n".join(screen(figures, details.notes, origin)))
+    if options.docs:
+        write_docs(section, figures, details, origin)
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+def screen(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> list[str]:
+    """What is printed at the end, without `-v`: at most 24 lines for all measurements."""
+    missed = sum(not figure.holds for figure in figures)
+    verdict = (
+        f"{missed} of {len(figures)} figures MISSED. On a busy machine, run it again when the machine is idle."
+        if missed
+        else f"{len(figures)} figures, and every requirement is reached. -v prints details."
+    )
+    return [f"ratio = ours / peer; {origin}"[: table.WIDTH], *table.lines(figures), *notes, verdict]
+
+
+def measure(names: Sequence[str], details: Details) -> list[Figure]:
+    """The figures of all these measurements; progress goes to stderr if it is a terminal."""
+    figures: list[Figure] = []
+    with tqdm(names, leave=False, disable=details.verbose or not sys.stderr.isatty()) as progress:
+        for name in progress:
+            progress.set_description(name)
+            details.line(f"{name}:")
+            figures += import_module(f"bench.{name}").measure(details)
+    return figures
+
+
+def write_docs(section: str, figures: Sequence[Figure], details: Details, origin: str) -> None:
+    """Replaces a section of the page, and draws the pictures."""
+    from .plots import draw
+
+    page.write(PAGE, section, page.section(figures, details.notes, origin))
+    ratios = [ratio_bars(figures)] if section == ALL else []
+    for picture in [*ratios, *details.pictures]:
+        draw(picture, PICTURES)
+
+
+def ratio_bars(figures: Sequence[Figure]) -> Bars:
+    """What ours takes for each peer's one; of a rate, the time that one request takes."""
+    compared = {}
+    for figure in figures:
+        if figure.ratio is not None:
+            is_rate = figure.unit == "/s"
+            label = f"{figure.name} / {figure.peer_name}"
+            compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
+    return Bars("ratios", "Time and memory that fc-presign takes; its peer takes 1", "ours / peer", compared)
 
 
 def machine() -> str:
@@ -37,10 +110,19 @@ def machine() -> str:
     return f"{os.cpu_count()} x {name}"
 
 
-def _run(name: str) -> int:
-    print(flush=True)
-    status: int | None = import_module(f"bench.{name}").main()
-    return status or 0
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed, memory and size.")
+    names = (*MEASUREMENTS, *LONG)
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {', '.join(names)}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
+    return parser
+
+
+def _name(name: str) -> str:
+    if name not in (*MEASUREMENTS, *LONG):
+        raise argparse.ArgumentTypeError(f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS + LONG)}")
+    return name
 
 
 if __name__ == "__main__":

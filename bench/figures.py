@@ -18,6 +18,11 @@ class Spread(NamedTuple):
     def of(cls, values: Sequence[float]) -> Spread:
         return cls(statistics.median(values), min(values), max(values))
 
+    @classmethod
+    def of_ratios(cls, ours: Sequence[float], peer: Sequence[float]) -> Spread:
+        """The quotients of measurements that were made in turns: each pair saw the same load of the machine."""
+        return cls.of([mine / theirs for mine, theirs in zip(ours, peer, strict=True)])
+
 
 class Bound(NamedTuple):
     """What is required of a figure, and aimed at; a minimum if `at_least`, otherwise a maximum."""
@@ -44,6 +49,20 @@ class Figure(NamedTuple):
     peer: Spread | None = None
     ratio: Spread | None = None
     bound: Bound | None = None
+
+    @classmethod
+    def against(
+        cls,
+        name: str,
+        unit: str,
+        ours: Sequence[float],
+        peer_name: str,
+        peer: Sequence[float],
+        bound: Bound | None = None,
+    ) -> Figure:
+        """A figure of pairs that were measured in turns."""
+        ratio = Spread.of_ratios(ours, peer)
+        return cls(name, unit, Spread.of(ours), peer_name, Spread.of(peer), ratio, bound)
 
     @property
     def bounded(self) -> float:

@@ -25,6 +25,8 @@ def client_for(context: Any) -> oss.Client:
             credentials.access_key_id, credentials.access_key_secret, credentials.security_token
         )
         config.region = os.environ["LINK_REGION"]
+        config.endpoint = os.environ.get("LINK_OSS_ENDPOINT")
+        config.use_path_style = config.endpoint is not None
         _clients.clear()
         client = _clients[credentials.security_token] = oss.Client(config)
     return client

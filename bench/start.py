@@ -1,134 +1,87 @@
 """One event, in a new process that imports the function and in a warm one, against the hand-written peer.
 
-The interpreter is as bare as in Function Compute: no site module, only the function's environment variables, the code
-and its packages on the path, with bytecode. Cold is the time of the entire process, from start to exit.
+A new process is measured from its start to its exit; a warm event includes its audit line.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
-import sysconfig
 import time
-from collections.abc import Mapping
-from pathlib import Path
 
-from .report import Requirement, report
+from .details import Details
+from .figures import Bound, Figure, Spread
+from .process import FOLDERS, PROGRAM_HEAD, http_event, python, run
 
-COLD, WARM = 15, 9
+COLD, WARM, PARTS = 15, 9, 7
 EVENTS = 1000
-ROOT = Path(__file__).parents[1]
-FOLDERS = [str(ROOT), *dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))]
-PEERS = {"fc-presign": "handler", "alibabacloud-oss-v2": "bench.peer"}
-ENVIRONMENT = {
-    "PATH": os.environ.get("PATH", ""),
-    "LINK_CONFIG": str(ROOT / "bench" / "links.toml"),
-    "LINK_REGION": "cn-hangzhou",
-    "LINK_BUCKET": "examplebucket",
-}
-EVENT = {
-    "version": "v1",
-    "rawPath": "/exampledir/exampleobject.txt",
-    "body": "",
-    "isBase64Encoded": True,
-    "headers": {"Accept": "*/*", "User-Agent": "curl/8.5.0", "X-Forwarded-Proto": "https"},
-    "queryParameters": {},
-    "requestContext": {
-        "accountId": "1000000000000001",
-        "domainName": "links-abcdefgh.cn-hangzhou.fcapp.run",
-        "domainPrefix": "links-abcdefgh",
-        "http": {
-            "method": "GET",
-            "path": "/exampledir/exampleobject.txt",
-            "protocol": "HTTP/1.1",
-            "sourceIp": "203.0.113.7",
-            "userAgent": "curl/8.5.0",
-        },
-        "requestId": "1-6743a0f1-00000000-000000000001",
-        "time": "2026-03-01T06:41:11Z",
-        "timeEpoch": "1772347271895",
-    },
-}
-# What the process runs. Its stdout, with the audit lines, is discarded; the time per event goes to stderr. It imports
-# nothing that the function might have to import itself. Every fourth event has a space in its path.
-PROGRAM = """
-import sys, time
-name, event, count, *sys.path[:0] = sys.argv[1:]
-class Credentials:
-    access_key_id, access_key_secret = "STS.EXAMPLE", "an-example-of-a-secret"
-    security_token = "CAIS" + "t+/=" * 149
-class Context:
-    request_id, credentials = "1-6743a0f1", Credentials
-function = __import__(name, fromlist=["on_http"]).on_http
-def call(event):
-    assert function(event, Context)["statusCode"] == 302
-call(event.encode())
-names = [f"{number:04}{'%20' if number % 4 == 0 else '-'}report.pdf" for number in range(100)]
-events = [event.replace("exampleobject.txt", name).encode() for name in names]
-began = time.perf_counter()
-for number in range(int(count)):
-    call(events[number % 100])
-print((time.perf_counter() - began) / max(int(count), 1), file=sys.stderr)
+PEER = "alibabacloud-oss-v2"
+MODULES = {"ours": "handler", PEER: "bench.peer"}
+# Which modules of Python one event loads, in their order; then, with these as argument, when each part is done.
+LOADED = f"""{PROGRAM_HEAD}
+before = set(sys.modules)
+event, *sys.path[:0] = sys.argv[1:]
+from handler import on_http
+on_http(event.encode(), Context)
+ours = ("handler", "signer")
+# os first: it and others import each other, and only this order works.
+names = [name for name in sys.modules if name not in before and name.partition(".")[0] not in ours]
+print("os", *names, file=sys.stderr)
 """
+STEPS = f"""
+import sys, time
+times = [time.perf_counter()]
+event, modules, *sys.path[:0] = sys.argv[1:]
+for name in modules.split():
+    __import__(name)
+times.append(time.perf_counter())
+import handler
+handler.on_initialize(None)
+function = handler.on_http
+times.append(time.perf_counter())
+{PROGRAM_HEAD}
+assert function(event.encode(), Context)["statusCode"] == 302
+times.append(time.perf_counter())
+print(*times, file=sys.stderr)
+"""
+PART_NAMES = ("interpreter", "modules of Python", "our modules, links.toml", "the event", "exit")
 
 
-def main() -> int:
-    """Prints medians and ratios; returns 1 if a required ratio is missed."""
-    bare: list[float] = []
-    cold: dict[str, list[float]] = {name: [] for name in PEERS}
-    warm: dict[str, list[float]] = {name: [] for name in PEERS}
-    for name in PEERS:
-        run(name, 0)
+def measure(details: Details) -> list[Figure]:
+    event = http_event()
+    cold: dict[str, list[float]] = {name: [] for name in MODULES}
+    warm: dict[str, list[float]] = {name: [] for name in MODULES}
+    bare = []
+    for module in MODULES.values():
+        run(module, event)
     for _ in range(COLD):
-        bare.append(python("pass")[0])
-        for name in PEERS:
-            cold[name].append(run(name, 0)[0])
+        bare.append(python("pass")[0] * 1e3)
+        for name, module in MODULES.items():
+            cold[name].append(run(module, event).seconds * 1e3)
     for _ in range(WARM):
-        for name in PEERS:
-            warm[name].append(run(name, EVENTS)[1])
-    print(f"one event: a new process (median of {COLD}), and warm with its audit line (median of {WARM})")
-    for name in PEERS:
-        print(
-            f"  {name:<22} {statistics.median(cold[name]) * 1e3:>8.1f} ms cold  "
-            f"{statistics.median(warm[name]) * 1e6:>8.1f} µs warm"
-        )
-    print(f"  {'the interpreter alone':<22} {statistics.median(bare) * 1e3:>8.1f} ms")
-    ours, theirs = PEERS
-    return report(
-        [
-            Requirement("ours / alibabacloud-oss-v2, new process", ratio(cold, ours, theirs), 0.30, 0.18, False),
-            Requirement("ours / alibabacloud-oss-v2, warm event", ratio(warm, ours, theirs), 0.30, 0.20, False),
-        ]
-    )
+        for name, module in MODULES.items():
+            warm[name].append(run(module, event, EVENTS).per_event * 1e6)
+    details.line(f"  the interpreter alone takes {statistics.median(bare):.1f} ms")
+    for unit, times in (("ms, new process", cold), ("µs, warm event", warm)):
+        for name, values in times.items():
+            spread = Spread.of(values)
+            details.line(f"  {name:<20} {spread.median:8.1f} ({spread.low:.1f}-{spread.high:.1f}) {unit}")
+    parts = _parts(event)
+    for name, milliseconds in parts.items():
+        details.line(f"  a new process, {name:<24} {milliseconds:6.1f} ms")
+    details.bars("new-process", "One event in a new process, by its parts", "milliseconds (medians)", parts)
+    return [
+        Figure.against("event in a new process", "ms", cold["ours"], PEER, cold[PEER], Bound(0.18, 0.18)),
+        Figure.against("warm event", "µs", warm["ours"], PEER, warm[PEER], Bound(0.20, 0.20)),
+    ]
 
 
-def ratio(times: dict[str, list[float]], one: str, other: str) -> float:
-    return statistics.median(times[one]) / statistics.median(times[other])
-
-
-def run(name: str, count: int) -> tuple[float, float]:
-    """Seconds of a new process that answers one event, and seconds per event of `count` events after it."""
-    seconds, stderr = python(PROGRAM, PEERS[name], json.dumps(EVENT), str(count), *FOLDERS)
-    return seconds, float(stderr)
-
-
-def python(program: str, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT) -> tuple[float, str]:
-    """Seconds from start to exit of a bare interpreter, and its stderr. Raises `RuntimeError` if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - began
-    if done.returncode != 0:
-        raise RuntimeError(f"A process of this measurement failed:\n{done.stderr}")
-    return seconds, done.stderr
+def _parts(event: str) -> dict[str, float]:
+    """Milliseconds of each part of a new process that answers one event."""
+    modules = python(LOADED, event, *FOLDERS)[1]
+    runs = []
+    for _ in range(PARTS):
+        began = time.perf_counter()  # the same clock in all processes of a machine
+        seconds, stderr = python(STEPS, event, modules, *FOLDERS)
+        ends = [*map(float, stderr.split()), began + seconds]
+        runs.append([end - begin for begin, end in zip([began, *ends], ends, strict=False)])
+    return {name: statistics.median(each) * 1e3 for name, each in zip(PART_NAMES, zip(*runs, strict=True), strict=True)}

@@ -44,10 +44,14 @@ def post_worker_init(worker: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Announces that the connection is closed after a request whose body is too large to be read."""
+    """Announces that the connection is closed after a request whose body is too large to be read, or may be.
+
+    Only their end says how long chunks are, and whether they are valid.
+    """
     from .wsgi import CONTROL
 
     headers = dict(request.headers)
     # The platform's own calls carry events of up to 32 MB, and closing its connection may lose the next call.
-    if int(headers.get("CONTENT-LENGTH", 0)) > MAX_BYTES and headers.get("X-FC-CONTROL-PATH") not in CONTROL:
+    may_stay_unread = int(headers.get("CONTENT-LENGTH", 0)) > MAX_BYTES or "TRANSFER-ENCODING" in headers
+    if may_stay_unread and headers.get("X-FC-CONTROL-PATH") not in CONTROL:
         request.force_close()

@@ -16,7 +16,7 @@ _ENCODE_ONCE = "Percent-encode the object's key once, as UTF-8"
 
 def read_path(raw: str) -> str:
     """The path of a request, percent-decoded once. Raises the 400 `bad_path` where it cannot be an object's."""
-    if len(raw) <= MAX_BYTES and _PLAIN.fullmatch(raw):
+    if len(raw) <= 1 + MAX_BYTES and _PLAIN.fullmatch(raw):
         return raw
     if not raw.startswith("/"):
         raise _bad_path("it must begin with /")
@@ -36,7 +36,7 @@ def read_path(raw: str) -> str:
 
 def check_path(path: str) -> str:
     """A path of a JSON body, which is not percent-encoded. Raises the 400 `bad_path`, with advice for JSON."""
-    if len(path) <= MAX_BYTES and _PLAIN.fullmatch(path):
+    if len(path) <= 1 + MAX_BYTES and _PLAIN.fullmatch(path):
         return path
     fault = path_fault(path)
     if fault:

@@ -41,7 +41,7 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     if credential is None:
         return None
     config, now = invocation.config, invocation.now
-    if config.keys is None and all(mount.access == "anonymous" for mount in config.mounts):
+    if config.keys is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
     keys = cache.current_keys(invocation)
     if credential.startswith("fcp_"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from signer import Endpoint
@@ -82,6 +84,65 @@ class Mount(NamedTuple):
         return not {"PUT", "POST"}.isdisjoint(self.methods)
 
 
+class Mounts(tuple[Mount, ...]):
+    """The mounts in the order of the lookup, the longest path first. A lookup takes as long among many as among few."""
+
+    @cached_property
+    def by_path(self) -> dict[str, Mount]:
+        return {mount.path: mount for mount in self}
+
+    @cached_property
+    def any_checks(self) -> bool:
+        return any(mount.check for mount in self)
+
+    @cached_property
+    def all_anonymous(self) -> bool:
+        return all(mount.access == "anonymous" for mount in self)
+
+    def covering(self, path: str) -> Mount | None:
+        """The mount with the longest path that `path` begins with, None where no mount covers it."""
+        # No mount's path is longer than that of the first, and all end in "/".
+        end = len(self[0].path) if self else 0
+        while (end := path.rfind("/", 0, end)) >= 0:
+            mount = self.by_path.get(path[: end + 1])
+            if mount is not None:
+                return mount
+        return None
+
+    def within(self, prefix: Location) -> list[Mount]:
+        """Those whose target is this prefix (in "/" or empty), or below it."""
+        return self._by_prefix.get(prefix, [])
+
+    def overlapping(self, prefix: Location) -> list[Mount]:
+        """Those whose target contains this prefix (in "/" or empty), or is below it."""
+        *above, _ = _prefixes(prefix)
+        return [mount for location in above for mount in self._by_target.get(location, ())] + self.within(prefix)
+
+    @cached_property
+    def _by_target(self) -> dict[Location, list[Mount]]:
+        targets: dict[Location, list[Mount]] = {}
+        for mount in self:
+            targets.setdefault(mount.target, []).append(mount)
+        return targets
+
+    @cached_property
+    def _by_prefix(self) -> dict[Location, list[Mount]]:
+        prefixes: dict[Location, list[Mount]] = {}
+        for mount in self:
+            for prefix in _prefixes(mount.target):
+                prefixes.setdefault(prefix, []).append(mount)
+        return prefixes
+
+
+def _prefixes(prefix: Location) -> Iterator[Location]:
+    """All prefixes that contain this one, from the bucket to itself."""
+    end = 0
+    while end < len(prefix.key):
+        yield Location(prefix.bucket, prefix.key[:end])
+        end = prefix.key.index("/", end) + 1
+    yield prefix
+
+
 class OssSink(NamedTuple):
     """A prefix in OSS to which notices are written, one object for each invocation."""
 
@@ -105,10 +166,10 @@ class NoticeRule(NamedTuple):
 
 
 class Config(NamedTuple):
-    """links.toml, checked. `mounts` are in the order of the lookup, the longest path first."""
+    """links.toml, checked."""
 
     region: str
-    mounts: tuple[Mount, ...]
+    mounts: Mounts
     credential_life: int
     keys: str | None
     state: Location | None
@@ -128,10 +189,7 @@ class Config(NamedTuple):
 
     def mount(self, path: str) -> Mount | None:
         """The mount with the longest path that `path` begins with, None where no mount covers it."""
-        for mount in self.mounts:
-            if path.startswith(mount.path):
-                return mount
-        return None
+        return self.mounts.covering(path)
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""

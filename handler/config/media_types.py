@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from . import InvalidConfig, Mount
+from . import InvalidConfig, Mount, Mounts
 from .reader import TableReader
 
 # The types that a mount may list in `inline`, with their extensions. Python's mimetypes reads files of the system, and
@@ -84,18 +84,18 @@ def read_inline(reader: TableReader) -> tuple[str, ...]:
     return types
 
 
-def protect_domains(mounts: Sequence[Mount]) -> list[Mount]:
+def protect_domains(mounts: Mounts) -> Mounts:
     """The mounts with `inline` and `active_content` as they apply, so that no uploaded page runs on a custom domain.
 
     The signature of a link does not contain its host, so a domain concerns all mounts of its bucket. Raises
     `InvalidConfig`.
     """
     domains = {mount.target.bucket for mount in mounts if mount.endpoint.addressing == "custom"}
-    return [_protect(mount, mounts) if mount.target.bucket in domains else mount for mount in mounts]
+    return Mounts(_protect(mount, mounts) if mount.target.bucket in domains else mount for mount in mounts)
 
 
-def _protect(mount: Mount, mounts: Sequence[Mount]) -> Mount:
-    reached = [other for other in mounts if mount.target.overlaps(other.target)]
+def _protect(mount: Mount, mounts: Mounts) -> Mount:
+    reached = mounts.overlapping(mount.target)
     if not any(other.allows_uploads for other in reached):
         return mount
     for other in reached:

@@ -62,7 +62,7 @@ def _read_sink(reader: TableReader) -> OssSink:
 def _read_rule(reader: TableReader, config: Config) -> NoticeRule:
     on = reader.choice("on", ON, required=True)
     path = reader.required_string("mount")
-    mount = next((mount for mount in config.mounts if mount.path == path), None)
+    mount = config.mounts.by_path.get(path)
     if mount is None:
         paths = ", ".join(mount.path for mount in config.mounts) or "none"
         reader.refuse_value("mount", f"must be the path of a mount: {paths}")

@@ -10,7 +10,7 @@ from signer.times import rfc3339
 
 from .. import links
 from ..auth import AuthorizedObject, authorize
-from ..config import Config, Mount
+from ..config import Config, Location, Mount
 from ..config.media_types import is_active
 from ..context import Invocation
 from ..credentials import mount_credentials
@@ -99,11 +99,12 @@ def sign_form(
 
 
 def check_prefix(config: Config, mount: Mount, prefix: str) -> None:
-    """Raises the 400 `prefix_overlaps` if a client that chooses the rest of the key could write to another mount."""
-    for other in config.mounts:
-        same_bucket = other.target.bucket == mount.target.bucket
-        if same_bucket and other.target != mount.target and other.target.key.startswith(prefix):
-            raise Problem("prefix_overlaps")
+    """Raises the 400 `prefix_overlaps` if a client that chooses the rest of the key could write to another mount.
+
+    `prefix` ends in "/" or is empty.
+    """
+    if any(other.target != mount.target for other in config.mounts.within(Location(mount.target.bucket, prefix))):
+        raise Problem("prefix_overlaps")
 
 
 def check_size(size: int | None, mount: Mount, maximum: int = MAX_PUT) -> int:

@@ -169,7 +169,7 @@ class LinkIssuer:
     def notification(self, notice: Notice, notice_id: str) -> Notification:
         """The notice with its link, by today's mount at its path. Raises `NotLinkable` and a 5xx `Problem`."""
         config = self._invocation.config
-        mount = next((mount for mount in config.mounts if mount.path == notice.mount), None)
+        mount = config.mounts.by_path.get(notice.mount)
         if mount is None or "GET" not in mount.methods or not covers(config, mount, notice.bucket, notice.key):
             raise NotLinkable("mount_changed")
         issued = self._issued.get(notice)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from handler.config import Config, Location
+from handler.config import Config, Location, Mounts
 from local.oss.storage import Buckets
 from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, LocalOss, api, base64url, document, local_oss
@@ -96,7 +96,7 @@ class ShareService(NamedTuple):
     def with_mount(self, path: str, /, **changes: Any) -> ShareService:
         """The service after a change of the mount at a path."""
         mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
-        return self.with_config(mounts=tuple(sorted(mounts, key=lambda mount: -len(mount.path))))
+        return self.with_config(mounts=Mounts(sorted(mounts, key=lambda mount: -len(mount.path))))
 
     def request(
         self,

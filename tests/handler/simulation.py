@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
+from hashlib import md5
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -57,7 +58,7 @@ class _Object(NamedTuple):
 
 
 class MemoryOss:
-    """What the notices use of OSS, with one bucket that has no versions. A call takes `latency` seconds."""
+    """What shares and notices use of OSS, with one bucket that has no versions. A call takes `latency` seconds."""
 
     def __init__(self, clock: ParallelClock) -> None:
         self.calls: Counter[str] = Counter()
@@ -70,6 +71,13 @@ class MemoryOss:
     def keys(self, prefix: str) -> list[str]:
         with self._lock:
             return self._keys[bisect_left(self._keys, prefix) : bisect_left(self._keys, prefix + "\U0010ffff")]
+
+    def fill(self, objects: Mapping[str, bytes]) -> None:
+        """Adds many objects by their keys."""
+        with self._lock:
+            now = time.time()
+            self.objects |= {key: _Object(body, now) for key, body in objects.items()}
+            self._keys = sorted(self.objects)
 
     def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
         return self.get(location)._replace(body=b"")
@@ -119,10 +127,11 @@ class MemoryOss:
                     folders[f"{prefix}{folder}/"] = None
                     position = bisect_left(self._keys, f"{prefix}{folder}0")  # "0" follows "/"
                 else:
-                    modified = rfc3339(self.objects[key].modified)
+                    body, modified = self.objects[key]
+                    etag = md5(body, usedforsecurity=False).hexdigest()
                     entries.append(
-                        f"<Contents><Key>{quote(key)}</Key><LastModified>{modified}</LastModified>"
-                        f'<ETag>"0"</ETag><Size>{len(self.objects[key].body)}</Size></Contents>'
+                        f"<Contents><Key>{quote(key)}</Key><LastModified>{rfc3339(modified)}</LastModified>"
+                        f'<ETag>"{etag}"</ETag><Size>{len(body)}</Size></Contents>'
                     )
                     position += 1
             prefixes = [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]

@@ -190,6 +190,17 @@ def test_a_body_in_chunks_is_read(cloud: Cloud) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("body", [b"2\r\n{}\r\n0\r\n\r\n", b"zz\r\n\r\n"], ids=["valid", "broken"])
+def test_the_connection_of_a_body_in_chunks_is_closed_as_announced(plain: Instance, body: bytes) -> None:
+    """Otherwise the platform would send its next request on a connection that is closed after broken chunks."""
+    head = "POST /-/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=30) as connection:
+        connection.sendall(head.encode() + body)
+        response = received(connection)
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in response
+
+
 def test_concurrent_requests_share_nothing(plain: Instance) -> None:
     barrier = threading.Barrier(16)
 

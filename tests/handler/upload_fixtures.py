@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-from handler.config import Config, Location
+from handler.config import Config, Location, Mounts
 from handler.context import Invocation
 from handler.endpoints import upload_page
 from handler.errors import Problem
@@ -107,7 +107,7 @@ class UploadService(NamedTuple):
     def with_mount(self, path: str, /, **changes: Any) -> UploadService:
         """The service after a change of the mount at a path."""
         mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
-        return self._replace(config=self.config._replace(mounts=tuple(mounts)))
+        return self._replace(config=self.config._replace(mounts=Mounts(mounts)))
 
     def request(
         self,

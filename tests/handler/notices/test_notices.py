@@ -14,7 +14,7 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from handler.config import Location
+from handler.config import Location, Mounts
 from handler.errors import Problem
 from handler.notices.outbox import Entry, Outbox
 from handler.times import Clock
@@ -144,7 +144,7 @@ class TestWhichObjects:
         function.toml = notice(["manifest"])
         config = function.config()
         everything = config.notices[0].mount._replace(target=Location("examplebucket", ""))
-        config = config._replace(mounts=(everything,), notices=(config.notices[0]._replace(mount=everything),))
+        config = config._replace(mounts=Mounts([everything]), notices=(config.notices[0]._replace(mount=everything),))
         outcome = function.invoke(created(".links/state/a", ".links/notices/b", "c"), config=config)
         assert outcome.counts() == (3, 1, 1, 2)
         assert outcome.summary["reasons"] == {"own_object": 2}

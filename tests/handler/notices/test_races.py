@@ -19,7 +19,7 @@ from unittest.mock import patch
 import pytest
 
 from handler import events
-from handler.config import Config, Location
+from handler.config import Config, Location, Mounts
 from handler.notices.outbox import DEAD, Outbox
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
@@ -212,7 +212,7 @@ class TestCrashPoints:
         function.toml = notice(["ops"], mount="/exampledir/")
         function.add_sink("ops", hook)
         config = function.config()
-        config = config._replace(mounts=tuple(mount for mount in config.mounts if mount.path != "/outbox/"))
+        config = config._replace(mounts=Mounts(mount for mount in config.mounts if mount.path != "/outbox/"))
         function.pass_time(60)
         with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
             function.tick(config=config)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from handler import shares, state
-from handler.config import Location
+from handler.config import Location, Mounts
 from handler.context import Invocation
 from handler.endpoints import shares as share_requests
 from handler.errors import Problem
@@ -180,7 +180,7 @@ def test_a_share_opens_nothing_if_a_longer_mount_covers_its_path(plain: ShareSer
     url = plain.create_share(path="/reports/2026/q3.pdf")
     reports = next(mount for mount in plain.config.mounts if mount.path == "/reports/")
     # Now the address leads to reports/q3.pdf, which is not shared.
-    shadowed = plain.with_config(mounts=(reports._replace(path="/reports/2026/"), *plain.config.mounts))
+    shadowed = plain.with_config(mounts=Mounts([reports._replace(path="/reports/2026/"), *plain.config.mounts]))
     assert (shadowed.open(url).status, shadowed.open(url).code) == (404, "share_invalid")
 
 

@@ -1,0 +1,86 @@
+"""Requests to OSS of one opening of a share, one event and one tick, by what earlier ones left in the state prefix."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from hashlib import sha256
+from pathlib import Path
+
+from handler import state
+from handler.notices import earlier_digests
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
+from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
+from tests.handler.simulation import MemoryOss, Simulation
+
+SIZES = (0, 10, 1000, 10_000, 100_000)
+SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once
+
+
+def requests(sizes: Sequence[int] = SIZES) -> dict[str, list[int]]:
+    """By what was done: its requests to OSS with so many objects of history, for each of the sizes."""
+    counts: dict[str, list[int]] = {"share": [], "event": [], "tick": []}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, redirect_stdout(io.StringIO()):
+        function = Simulation(Path(folder), stack)
+        function.toml = notice([SINK], give="share") + notice([DIGESTS], every="1m")
+        for name in (SINK, DIGESTS):
+            function.inbox(name, "webhook")
+        shares = share_service(Path(folder), LINKS)
+        function.oss.fill({"reports/q3.pdf": b"a report"})
+        for size in sizes:
+            function.oss.fill(history(size))
+            # What is measured comes second: the first one checks every few minutes that the bucket has no versions.
+            state._probed.clear()
+            for _ in range(2):
+                measured = _measure(function, shares)
+            for name, count in measured.items():
+                counts[name].append(count)
+    return counts
+
+
+def history(size: int) -> dict[str, bytes]:
+    """So many objects: records and uses of shares, marks of notices, digests of earlier releases, and dead notices.
+
+    There is always one dead notice, since a tick lists those of each sink that has some.
+    """
+    objects = {f"{STATE}dead/{SINK}/1700000000-000000-{0:032x}": b"{}"}
+    for number in range(size):
+        digest = sha256(str(number).encode()).hexdigest()
+        name = (
+            f"shares/{digest[:12]}.json",
+            f"uses/{digest[:12]}/1",
+            f"done/{digest[:32]}",
+            f"digests/{number % 50:024x}/entries/{number}",
+            f"dead/{SINK}/{1_700_000_000 + number}-000000-{digest[:32]}",
+        )[number % 5]
+        objects[STATE + name] = b"{}"
+    return objects
+
+
+def _measure(function: Simulation, shares: ShareService) -> Mapping[str, int]:
+    config = function.config()
+    url = shares.create_share(max_uses=2)
+    counts = {"share": _counted(function.oss, lambda: _open(shares, url))}
+    function.start_at(1)
+    counts["event"] = _counted(function.oss, lambda: function.succeed(function.upload(), config))
+    function.pass_time(60)  # for the digest
+    function.start_at(1)
+    earlier_digests._moved.clear()  # the first tick of an instance looks for digests of earlier releases
+    counts["tick"] = _counted(function.oss, lambda: function.succeed(TIMER_EVENT, config))
+    return counts
+
+
+def _open(shares: ShareService, url: str) -> None:
+    """Shows the page, and downloads."""
+    page = shares.open(url, headers={"Accept": "text/html"})
+    used = shares.open(url, "POST", FORM, body=f"nonce={nonce_of(page)}")
+    if (page.status, used.status) != (200, 303):
+        raise RuntimeError(f"The share was not opened: {page.status}, {used.status}.")
+
+
+def _counted(oss: MemoryOss, act: Callable[[], object]) -> int:
+    before = oss.calls.total()
+    act()
+    return oss.calls.total() - before

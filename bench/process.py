@@ -1,0 +1,134 @@
+"""Runs a function in a new process, with an interpreter as bare as in Function Compute.
+
+It has no site module, only the function's environment variables, the code and its packages on the path, with bytecode.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from signer import Credentials
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = [str(ROOT), *dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))]
+REGION, BUCKET = "cn-hangzhou", "examplebucket"
+ENVIRONMENT: Mapping[str, str] = {
+    "PATH": os.environ.get("PATH", ""),
+    "LINK_CONFIG": str(ROOT / "bench" / "links.toml"),
+    "LINK_REGION": REGION,
+    "LINK_BUCKET": BUCKET,
+}
+# The token is as long as that of a role.
+CREDENTIALS = Credentials("STS.EXAMPLE", "an-example-of-a-secret", "CAIS" + "t+/=" * 149)
+# What a browser sends when a person opens a link.
+BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.9,zh-CN;q=0.8",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "none",
+    "Sec-Fetch-User": "?1",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+PROGRAM_HEAD = """
+import sys, time
+class Credentials:
+    access_key_id, access_key_secret = "STS.EXAMPLE", "an-example-of-a-secret"
+    security_token = "CAIS" + "t+/=" * 149
+class Context:
+    request_id, credentials = "1-6743a0f1", Credentials
+"""
+# What the process runs. Its stdout, with the audit lines, is discarded; the time per event goes to stderr. It imports
+# nothing that the function might have to import itself. Every fourth event has a space in its path.
+PROGRAM = f"""{PROGRAM_HEAD}
+name, status, event, count, *sys.path[:0] = sys.argv[1:]
+function = __import__(name, fromlist=["on_http"]).on_http
+def call(event):
+    assert function(event, Context)["statusCode"] == int(status)
+call(event.encode())
+names = [f"{{number:04}}{{'%20' if number % 4 == 0 else '-'}}report.pdf" for number in range(100)]
+events = [event.replace("exampleobject.txt", name).encode() for name in names]
+began = time.process_time()
+for number in range(int(count)):
+    call(events[number % 100])
+print((time.process_time() - began) / max(int(count), 1), file=sys.stderr)
+"""
+
+
+class Run(NamedTuple):
+    """Seconds of a process from start to exit, and seconds of processor time per event of those after the first."""
+
+    seconds: float
+    per_event: float
+
+
+def http_event(
+    path: str = "/exampledir/exampleobject.txt",
+    method: str = "GET",
+    *,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: str = "",
+) -> str:
+    """An event of an HTTP trigger, as JSON. `headers` replace those of curl; `path` is percent-encoded."""
+    sent = headers if headers is not None else {"Accept": "*/*", "User-Agent": "curl/8.5.0"}
+    return json.dumps(
+        {
+            "version": "v1",
+            "rawPath": path,
+            "body": body,
+            "isBase64Encoded": False,
+            "headers": {**sent, "X-Forwarded-Proto": "https"},
+            "queryParameters": dict(query or {}),
+            "requestContext": {
+                "accountId": "1000000000000001",
+                "domainName": "links-abcdefgh.cn-hangzhou.fcapp.run",
+                "domainPrefix": "links-abcdefgh",
+                "http": {
+                    "method": method,
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "203.0.113.7",
+                    "userAgent": sent.get("User-Agent", ""),
+                },
+                "requestId": "1-6743a0f1-00000000-000000000001",
+                "time": "2026-03-01T06:41:11Z",
+                "timeEpoch": "1772347271895",
+            },
+        }
+    )
+
+
+def run(
+    module: str, event: str, count: int = 0, *, status: int = 302, environment: Mapping[str, str] = ENVIRONMENT
+) -> Run:
+    """A new process that answers one event with `on_http` of a module, and `count` events like it afterwards."""
+    seconds, stderr = python(PROGRAM, module, str(status), event, str(count), *FOLDERS, environment=environment)
+    return Run(seconds, float(stderr.splitlines()[-1]))
+
+
+def python(program: str, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT) -> tuple[float, str]:
+    """Seconds from start to exit of a bare interpreter, and its stderr. Raises `RuntimeError` if it fails."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"A process of this measurement failed:\n{done.stderr}")
+    return seconds, done.stderr
