@@ -55,8 +55,9 @@ class Assumed(NamedTuple):
 ASSUMPTIONS: Mapping[str, tuple[str, str]] = {
     "overhead": (
         "{:.0f} ms",
-        "a request holds its instance, besides its processor time. The platform's part is not documented; the FAQ on "
-        "instances calculates with 10 ms. It is your *Function duration*",
+        "a request holds its instance, besides its processor time. It is your *Function duration*. The platform's part "
+        "is not documented; an example of [the FAQ on instances](https://www.alibabacloud.com/help/en/functioncompute/"
+        "fc-3-0/can-a-service-process-more-than-300-requests-per-second) of 10 December 2024 has 10 ms",
     ),
     "start": ("{:.0f} ms", "the platform takes to start an instance, before the process starts. Not documented"),
     "sts_call": ("{:.0f} ms", "a call to STS takes"),
@@ -91,9 +92,9 @@ class Limits(NamedTuple):
 _HELP = "https://www.alibabacloud.com/help/en/"
 SOURCES: Mapping[str, tuple[str, str, str]] = {
     "instances": (
-        "{} instances of an account in a region; another page says 300, and the Quota Center decides",
-        "Limits and rules of instance scaling, 27 February 2025; Set function quotas, 2 April 2026 (300)",
-        f"{_HELP}functioncompute/fc/overview-of-configuring-the-maximum-number-of-on-demand-instances",
+        "{} instances of an account in a region. Another page says 300 (2 April 2026); the Quota Center decides",
+        "Specify the maximum number of instances, 9 December 2025",
+        f"{_HELP}functioncompute/fc/user-guide/overview-of-configuring-the-maximum-number-of-on-demand-instances",
     ),
     "function_share": (
         "{:.0%} of these may be reserved by functions, with `reservedConcurrency`",
@@ -121,7 +122,7 @@ SOURCES: Mapping[str, tuple[str, str, str]] = {
         "https://alibabacloud.com/help/en/functioncompute/why-infrequently-used-functions-take-a-longer-period-of-time-to-invoke",
     ),
     "oss": (
-        "{:,} requests per second of an account to OSS. No page says that it is one of the region or of a bucket",
+        "{:,} requests per second of an account to OSS. Another page speaks of a bucket; none of a region",
         "0004-00000302, 20 March 2026",
         f"{_HELP}oss/user-guide/0004-00000302",
     ),

@@ -18,6 +18,7 @@ BILLION = VOLUMES[-1]
 QUIET = 100  # links per second before the surge
 MINUTE = 60  # seconds of the surge
 WARM_UP = 600  # seconds
+OVERHEADS = (0.002, 0.005, 0.010, 0.020, 0.050)  # seconds
 
 # The first limit of a deployment, as a sentence names it.
 LIMITS: Mapping[str, str] = {
@@ -59,7 +60,7 @@ def summary(days: Days, world: World) -> str:
 def measurements(world: World) -> str:
     values = world.measured._asdict()
     rows = [(meaning, _measured(values[name]), _origin(origin)) for name, (meaning, origin) in COMMANDS.items()]
-    return table(("figure", "value", "from"), rows)
+    return table(("figure", "value", "from"), rows, "---|--:|---")
 
 
 def assumptions(world: World) -> str:
@@ -88,6 +89,16 @@ def highest_rates(world: World) -> str:
         rows.append((setup.name, *cells, amount(per_day(each[first], world))))
     header = ("links per second until the limit of", *LIMITS, "links a day with such a peak")
     return table(header, rows)
+
+
+def overheads(world: World) -> str:
+    """Links per second that the instances serve, by the assumption that decides most."""
+    rows = []
+    for overhead in OVERHEADS:
+        other = world._replace(assumed=world.assumed._replace(overhead=overhead))
+        cells = [rate(capacities(setup, other)["instances"]) for setup in setups(other)[:3]]
+        rows.append((f"{overhead * 1e3:.0f} ms", *cells))
+    return table(("a request holds its instance for", *(setup.name for setup in setups(world)[:3])), rows)
 
 
 def operations(world: World) -> str:
@@ -196,6 +207,7 @@ def sections(days: Days, seed: int, world: World) -> Mapping[str, str]:
         "assumed": assumptions(world),
         "limits": limits(world),
         "rates": highest_rates(world),
+        "overheads": overheads(world),
         "operations": operations(world),
         "renewals": renewals(world),
         "bandwidth": bandwidth(world),
