@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from tqdm import tqdm
-
 from . import page, table
 from .details import Bars, Details
 from .figures import Figure
@@ -36,6 +34,7 @@ MEASUREMENTS = (
 # Only when they are named, because they take minutes. Each has its own section in docs/performance.md.
 LONG = ("growth", "load")
 ALL = "all"  # the section of MEASUREMENTS
+OWN = ("redirect", "no session")  # peers that are ours
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,6 +69,8 @@ def screen(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> list
 
 def measure(names: Sequence[str], details: Details) -> list[Figure]:
     """The figures of all these measurements; progress goes to stderr if it is a terminal."""
+    from tqdm import tqdm  # here, so that the end of this file reports that it is missing
+
     figures: list[Figure] = []
     with tqdm(names, leave=False, disable=details.verbose or not sys.stderr.isatty()) as progress:
         for name in progress:
@@ -90,14 +91,14 @@ def write_docs(section: str, figures: Sequence[Figure], details: Details, origin
 
 
 def ratio_bars(figures: Sequence[Figure]) -> Bars:
-    """What ours takes for each peer's one; of a rate, the time that one request takes."""
+    """What ours takes if the peer takes 1, without comparisons with ourselves; of a rate, the time of one request."""
     compared = {}
     for figure in figures:
-        if figure.ratio is not None:
+        if figure.ratio is not None and figure.peer_name not in OWN:
             is_rate = figure.unit == "/s"
             label = f"{figure.name} / {figure.peer_name}"
             compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
-    return Bars("ratios", "Time and memory that fc-presign takes; its peer takes 1", "ours / peer", compared)
+    return Bars("ratios", "What fc-presign takes of the time and memory of others", "ours / peer", compared)
 
 
 def machine() -> str:

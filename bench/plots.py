@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .details import Bars, Curve
+from .table import number
 
 COLOURS = ("#1256c4", "#d1495b", "#2a7f4f", "#9a6a00", "#6f4aa8", "#4d586b")
 SIZE = (7.2, 3.6)  # inches
@@ -22,7 +23,6 @@ SETTINGS: Any = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titleweight": "bold",
 }
 
 
@@ -81,7 +81,7 @@ def bars(path: Path, title: str, xlabel: str, values: Mapping[str, float], *, lo
     with mpl.rc_context(SETTINGS):
         figure, axes = _axes(title, xlabel, log_x=log_x, height=0.9 + 0.32 * len(values))
         drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.62)
-        axes.bar_label(drawn, labels=[f" {value:.3g}" for value in values.values()])
+        axes.bar_label(drawn, labels=[f" {number(value)}" for value in values.values()])
         axes.invert_yaxis()
         axes.margins(x=0.12)
         _save(figure, path)
@@ -90,7 +90,7 @@ def bars(path: Path, title: str, xlabel: str, values: Mapping[str, float], *, lo
 def _axes(title: str, xlabel: str, *, log_x: bool, log_y: bool = False, height: float = SIZE[1]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(SIZE[0], height), facecolor="white", layout="constrained")
     axes = figure.add_subplot(facecolor="white")
-    axes.set_title(title, loc="left")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     axes.set_xlabel(xlabel)
     if log_x:
         axes.set_xscale("log")

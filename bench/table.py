@@ -43,17 +43,17 @@ def requirement(bound: Bound | None) -> str:
 
 def quantity(spread: Spread, unit: str) -> str:
     """The median with its unit, which may begin with a slash, as in `/s`."""
-    return f"{number(spread.median)}{'' if unit.startswith('/') else ' '}{unit}".strip()
+    return f"{number(spread.median, digits=3)}{'' if unit.startswith('/') else ' '}{unit}".strip()
 
 
-def number(value: float) -> str:
-    """About three significant digits, in at most six characters: 0.0042, 0.042, 3.14, 314, 31.4k, 3.14M."""
+def number(value: float, *, digits: int = 4) -> str:
+    """About three significant digits, but at most so many after the point: 0.0042, 0.042, 3.14, 314, 3142, 31.4k."""
     for factor, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * factor:
+        if abs(value) >= 0.9995 * factor and abs(value) >= 9999.5:
             return number(value / factor) + suffix
     size = abs(value)
-    digits = 4 if size < 0.00995 else 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
-    rounded = f"{value:.{digits}f}"
+    wanted = 4 if size < 0.00995 else 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
+    rounded = f"{value:.{min(wanted, digits)}f}"
     return "0" if float(rounded) == 0 else rounded
 
 

@@ -109,9 +109,10 @@ def test_a_page_without_the_section_is_refused_before_anything_is_measured(
         command.main(["--docs"])
 
 
-def test_the_page_of_the_repository_has_its_section_and_its_pictures() -> None:
+def test_the_page_of_the_repository_has_its_sections_and_its_pictures() -> None:
     markdown = command.PAGE.read_text("utf-8")
-    page.replace_section(markdown, command.ALL, "")
+    for section in (command.ALL, *command.LONG):
+        page.replace_section(markdown, section, "")
     pictures = {path.stem for path in command.PICTURES.glob("*.svg")}
     assert {"ratios", "new-process", "pages", "latency"} <= pictures
 

@@ -15,7 +15,7 @@ from bench.figures import Bound, Figure, Spread
 BENCH = Path(__file__).parents[2] / "bench"
 LINES, COLUMNS = 24, 100
 ORIGIN = "2026-11-26, Python 3.13.11, 128 x Intel(R) Xeon(R) Platinum 8369B CPU @ 2.70GHz with a long name indeed"
-WIDE = Spread(1234.5678, 1111.1111, 1999.9999)
+WIDE, TINY = Spread(1234.5678, 1111.1111, 1999.9999), Spread(0.0042, 0.0041, 0.0099)
 
 
 def names_in_the_code() -> list[str]:
@@ -35,12 +35,19 @@ def test_all_measurements_fit_a_screen_with_the_longest_values() -> None:
     assert "share page, new process" in names
     # Signing has a figure for each of three peers, and one call in its code.
     figures = [
-        Figure(name, "ms", WIDE, "alibabacloud-oss-v2", WIDE, Spread(0.0042, 0.0041, 0.0099), Bound(0.18, 0.18))
+        Figure(name, "ms", WIDE, "alibabacloud-oss-v2", WIDE, TINY, Bound(0.18, 0.18))
         for name in [*names, "a link", "a link"]
     ]
     lines = screen(figures, ["signing: without ali-oss, because node is not installed."], ORIGIN)
     assert len(lines) <= LINES
     assert [line for line in lines if len(line) > COLUMNS] == []
+
+
+def test_small_quantities_keep_their_columns() -> None:
+    figure = Figure("growth, 100,000 links", "MB", TINY, "alibabacloud-oss-v2", TINY, bound=Bound(1, 1))
+    head, line = table.lines([figure])
+    assert line.index("0.004 MB") + len("0.004 MB") == head.index("ours") + len("ours")
+    assert len(line) <= COLUMNS
 
 
 @pytest.mark.parametrize("value", [0.00001, 0.00995, 0.0999, 0.9996, 9.996, 99.96, 999.96, 12_345.6, 999_960, 1.5e8])
