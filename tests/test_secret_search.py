@@ -18,7 +18,7 @@ KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+tok
 LINK = signer.presign(
     "GET", "examplebucket", "a.txt", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
 ).url
-SIGNATURE = LINK.rpartition("=")[2]
+SIGNATURE = "5f3b8a0c1d2e4f60718293a4b5c6d7e8f90112233445566778899aabbccddeef"
 TOKEN = "Vq3xEXAMPLE_" * 5
 # Each kind in the forms in which programs print it.
 PLANTED = [
