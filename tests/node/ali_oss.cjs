@@ -1,4 +1,5 @@
-// Drives the laptop's OSS with ali-oss: `node ali_oss.cjs SCENARIO`, the settings as JSON on stdin. Exits 0 when all holds.
+// Drives the laptop's OSS with ali-oss. Each line of stdin is JSON with a scenario and its settings; it is answered by a
+// line of JSON, "ok" when all holds, else the error.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -6,6 +7,7 @@ const fs = require("node:fs");
 const http = require("node:http");
 const os = require("node:os");
 const path = require("node:path");
+const readline = require("node:readline");
 const { Readable } = require("node:stream");
 const OSS = require("ali-oss");
 
@@ -141,11 +143,11 @@ const scenarios = {
 };
 
 const main = async () => {
-  const settings = JSON.parse(fs.readFileSync(0, "utf8"));
-  await scenarios[process.argv[2]](new OSS(settings), settings);
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const { scenario, settings } = JSON.parse(line);
+    const answer = await scenarios[scenario](new OSS(settings), settings).then(() => "ok", (error) => String(error.stack));
+    console.log(JSON.stringify(answer));
+  }
 };
 
-main().catch((error) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+main();

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import socket
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -60,12 +59,6 @@ def raw(response: bytes, size: int = 100_000) -> Responder:
             request.wfile.flush()
 
     return responder
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 @pytest.fixture

@@ -12,13 +12,7 @@ import pytest
 
 from handler.notices import earlier_digests
 from handler.notices.notice import rule_id
-from tests.handler.notice_fixtures import EventFunction, Receiver, created, event_function, notice, receiver, respond
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
+from tests.handler.notice_fixtures import EventFunction, Receiver, created, event_function, notice, respond
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,24 +16,11 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
     created,
-    event_function,
     links,
     notice,
     receiver,
     respond,
 )
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 def test_the_package_exports_the_entry_point() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Lock
 from unittest.mock import patch
 
@@ -19,18 +18,11 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
     created,
-    event_function,
     notice,
     receiver,
 )
 
 KEYS = tuple(f"outbox/{number}.txt" for number in range(6))
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from itertools import count
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -38,25 +37,11 @@ from tests.handler.notice_fixtures import (
     Receiver,
     created,
     created_at,
-    event_function,
     kill,
     notice,
     received_keys,
-    receiver,
     respond,
 )
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 def go_to(function: EventFunction, phase: float) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +23,6 @@ from tests.handler.notice_fixtures import (
     Killed,
     Receiver,
     created,
-    event_function,
     kill,
     links,
     notice,
@@ -33,18 +30,6 @@ from tests.handler.notice_fixtures import (
     record,
     respond,
 )
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 class TestOneObject:

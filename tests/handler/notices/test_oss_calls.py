@@ -24,7 +24,6 @@ from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
     created,
-    event_function,
     links,
     notice,
     receiver,
@@ -34,12 +33,6 @@ from tests.handler.notice_fixtures import (
 PAGE = Path(__file__).parents[3] / "docs/events.md"
 SIZES = (1, 3, 10)  # notices for each sink
 ROBOT_OK = respond(200, b'{"errcode": 0}')
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
 
 
 @contextmanager

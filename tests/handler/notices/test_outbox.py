@@ -7,8 +7,6 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -31,7 +29,6 @@ from tests.handler.notice_fixtures import (
     Receiver,
     created,
     created_at,
-    event_function,
     links,
     notice,
     received_keys,
@@ -43,18 +40,6 @@ from tests.handler.notice_fixtures import (
 NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-(?P<place>[0-9]+)-(?P<id>[0-9a-f]{32})")
 HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
 ELSEWHERE = notice(["ops"], mount="/exampledir/")  # a rule that has nothing to do with the notices that wait
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 def dues(function: EventFunction) -> list[int]:

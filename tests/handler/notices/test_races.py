@@ -36,7 +36,6 @@ from tests.handler.notice_fixtures import (
     kill,
     notice,
     received_keys,
-    receiver,
     respond,
 )
 
@@ -45,18 +44,6 @@ Result = TypeVar("Result")
 PROCESSES = 20
 KEYS_OF_EVENT = [f"outbox/{number}.txt" for number in range(3)]
 EVENT = created(*KEYS_OF_EVENT)
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 def recover(function: EventFunction, config: Config | None = None) -> None:

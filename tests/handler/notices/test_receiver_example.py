@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from handler.notices.outbox import Outbox
-from tests.handler.notice_fixtures import EventFunction, Killed, created, event_function, kill, notice, receiver
+from tests.handler.notice_fixtures import EventFunction, Killed, created, kill, notice, receiver
 
 PAGE = Path(__file__).parents[3] / "docs/events.md"
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
 
 
 def test_a_digest_that_comes_again_with_more_notices_is_read_once(

@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -24,7 +23,6 @@ from tests.handler.notice_fixtures import (
     Receiver,
     Responder,
     created,
-    event_function,
     notice,
     receiver,
     respond,
@@ -68,12 +66,6 @@ typical = pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhoo
 @pytest.fixture(params=REFUSALS)
 def refusal(request: pytest.FixtureRequest) -> Refusal:
     return REFUSALS[request.param]
-
-
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[EventFunction]:
-    with event_function(tmp_path) as started:
-        yield started
 
 
 class PickySink:

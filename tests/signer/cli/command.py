@@ -1,14 +1,18 @@
-"""The command line as a process, in an environment of its own."""
+"""The command line in an environment of its own: in this process, which takes a tenth of the time, or as one."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import signer
+from signer import __main__ as program
 
 KEYS = signer.Credentials("STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStoken+/EXAMPLE==")
 _PACKAGE = find_spec("alibabacloud_credentials")
@@ -30,10 +34,29 @@ ENVIRONMENT = {
 }
 
 
-def run(
-    *arguments: str, stdin: str = "", env: dict[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
+def run(*arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
+    """Runs the command in this process; an exception that would be a traceback is raised."""
+    streams = [io.TextIOWrapper(io.BytesIO(content), encoding="utf-8") for content in (stdin.encode(), b"", b"")]
+    with (
+        patch.dict(os.environ, env, clear=True),
+        patch.object(sys, "argv", [program.__file__, *arguments]),
+        patch.object(sys, "stdin", streams[0]),
+        patch.object(sys, "stdout", streams[1]),
+        patch.object(sys, "stderr", streams[2]),
+    ):
+        try:
+            status = program.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+    for stream in streams:
+        stream.seek(0)
+    return subprocess.CompletedProcess(arguments, status, streams[1].read(), streams[2].read())
+
+
+def run_process(
+    *arguments: str, stdin: str = "", env: Mapping[str, str] = ENVIRONMENT, missing: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command, where the modules `missing` cannot be imported."""
+    """Runs the command as a process, where the modules `missing` cannot be imported."""
     block = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); "
     start = ["-c", block + "from signer.__main__ import main; sys.exit(main())"] if missing else ["-m", "signer"]
     return subprocess.run(

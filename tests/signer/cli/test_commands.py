@@ -1,4 +1,4 @@
-"""The command line as a process: its output, its exit status, and the secrets that it does not print."""
+"""The command line: its output, its exit status, and the secrets that it does not print."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.oss.authorization import mismatch
 from local.oss.errors import OssError
 from signer.cli import commands
 from signer.times import rfc3339
-from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
 
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 
@@ -30,7 +30,7 @@ def a_link(method: str = "GET", *, now: int | None = None, **arguments: object) 
 
 
 def test_sign_prints_only_the_url_on_standard_output() -> None:
-    done = run("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
+    done = run_process("sign", "oss://examplebucket/报告 3.pdf", "--expires", "10m")
     assert done.returncode == 0
     (url,) = done.stdout.splitlines()
     assert signer.verify("GET", url, credentials=KEYS).ok
@@ -142,13 +142,13 @@ def test_no_option_takes_a_secret() -> None:
 
 
 def test_verify_has_three_statuses() -> None:
-    valid = run("verify", a_link())
+    valid = run_process("verify", a_link())
     assert valid.returncode == 0
     assert valid.stdout.startswith("The link is valid.\n")
-    expired = run("verify", "-", "--json", stdin=a_link(now=1_732_494_588) + "\n")
+    expired = run_process("verify", "-", "--json", stdin=a_link(now=1_732_494_588) + "\n")
     assert expired.returncode == 1
     assert json.loads(expired.stdout)["faults"] == [{"code": "expired", "parameter": "x-oss-expires"}]
-    assert run("verify", a_link(), env=BARE).returncode == 2
+    assert run_process("verify", a_link(), env=BARE).returncode == 2
 
 
 def test_verify_has_options_for_the_method_and_the_headers() -> None:
@@ -158,7 +158,7 @@ def test_verify_has_options_for_the_method_and_the_headers() -> None:
 
 
 def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> None:
-    good = run("explain", "-", stdin=a_link() + "\n")
+    good = run_process("explain", "-", stdin=a_link() + "\n")
     assert (good.returncode, "Nothing wrong was found." in good.stdout) == (0, True)
     bad = run("explain", "-", "--json", stdin=a_link().replace("&", "&amp;"), env=BARE)
     assert bad.returncode == 1
@@ -294,7 +294,7 @@ def test_completion_offers_profiles(tmp_path: Path) -> None:
 
 
 def test_without_click_the_message_says_what_to_install() -> None:
-    done = run(env=BARE, missing=("click",))
+    done = run_process(env=BARE, missing=("click",))
     assert done.returncode == 2
     assert "fc-presign[cli]" in done.stderr
 
@@ -305,7 +305,7 @@ def test_the_version_is_printed_also_where_it_is_not_installed(tmp_path: Path) -
     hidden.write_text(
         "import importlib.metadata as m\ndef version(name): raise m.PackageNotFoundError(name)\nm.version = version\n"
     )
-    done = run("--version", env={**BARE, "PYTHONPATH": f"{tmp_path}:{BARE['PYTHONPATH']}"})
+    done = run_process("--version", env={**BARE, "PYTHONPATH": f"{tmp_path}:{BARE['PYTHONPATH']}"})
     assert (done.returncode, done.stdout) == (0, "fc-presign (not installed)\n")
 
 

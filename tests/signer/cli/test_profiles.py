@@ -14,7 +14,7 @@ import pytest
 import signer
 from signer.cli.credentials import reason_of
 from signer.times import rfc3339
-from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
 
 SIGN = ("sign", "oss://examplebucket/a")
 SECRET = "profilesecretEXAMPLE"
@@ -70,7 +70,7 @@ def is_signed_with(url: str, key_id: str, token: str | None = None) -> bool:
 
 def test_the_current_profile_is_used_without_an_option(home: Path) -> None:
     write_profiles(home, current="work", default={**AK, "access_key_secret": "other"}, work=AK)
-    done = run(*SIGN, env=environment(home))
+    done = run_process(*SIGN, env=environment(home))
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert is_signed_with(done.stdout, "LTAI5tEXAMPLE")
 
@@ -100,7 +100,7 @@ def test_a_profile_has_a_region_that_the_endpoint_wins_over(home: Path) -> None:
 
 def test_the_environment_comes_before_profiles_and_needs_no_package(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=("alibabacloud_credentials",))
+    done = run_process(*SIGN, env={**ENVIRONMENT, "HOME": str(home)}, missing=("alibabacloud_credentials",))
     assert signer.verify("GET", done.stdout.strip(), credentials=KEYS).ok
 
 
@@ -112,7 +112,7 @@ def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it
 
 def test_without_the_package_the_message_says_which_command_installs_it(home: Path) -> None:
     write_profiles(home, default=AK)
-    done = run(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "pip install alibabacloud-credentials" in done.stderr
 
@@ -211,7 +211,7 @@ def test_a_credentials_uri_gives_credentials_and_their_expiry(home: Path, uri: s
 
 def test_a_response_of_the_uri_is_never_repeated(home: Path, uri: str) -> None:
     env = {**BARE, "HOME": str(home), "ALIBABA_CLOUD_CREDENTIALS_URI": uri + "/moved"}
-    done = run(*SIGN, env=env)
+    done = run_process(*SIGN, env=env)
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert "ALIBABA_CLOUD_CREDENTIALS_URI" in done.stderr
     assert "500" in done.stderr
@@ -317,7 +317,7 @@ def test_a_section_that_cannot_give_credentials_says_why_in_one_sentence(section
     ],
 )
 def test_a_source_in_the_environment_that_does_not_answer_is_named(variable: str, value: str, home: Path) -> None:
-    done = run(*SIGN, env=environment(home, **{variable: value}))
+    done = run_process(*SIGN, env=environment(home, **{variable: value}))
     assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert variable in done.stderr
 
@@ -326,7 +326,7 @@ def test_nothing_found_is_one_sentence_at_once_without_the_package(home: Path) -
     durations = []
     for _ in range(3):
         start = time.perf_counter()
-        done = run(*SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests"))
+        done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials", "requests"))
         durations.append(time.perf_counter() - start)
         assert_one_sentence(done.returncode, done.stdout, done.stderr)
     assert min(durations) < 0.5
@@ -379,5 +379,5 @@ def test_explain_reads_no_profile_unasked(home: Path) -> None:
     url = signer.presign(
         "GET", "examplebucket", "a", credentials=KEYS, endpoint=signer.Endpoint.public("cn-hangzhou")
     ).url
-    done = run("explain", url, env=environment(home), missing=("alibabacloud_credentials",))
+    done = run_process("explain", url, env=environment(home), missing=("alibabacloud_credentials",))
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import datetime, timezone
 from random import Random
 from urllib.parse import unquote
@@ -27,7 +28,7 @@ CREDENTIALS = signer.Credentials(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_working_link_has_no_finding(random: Random) -> None:
     use = working_link(random)
@@ -38,11 +39,12 @@ def test_a_working_link_has_no_finding(random: Random) -> None:
         assert explanation.signature is (True if mode == "secret" else None)
 
 
+@pytest.mark.parametrize("numbers", [range(50), pytest.param(range(50, 200), marks=pytest.mark.long)], ids=["", "more"])
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=[f"{name}-{mode}" for name, mode in CASES])
-def test_what_broke_a_link_is_the_first_finding(name: str, mode: str) -> None:
+def test_what_broke_a_link_is_the_first_finding(name: str, mode: str, numbers: range) -> None:
     make = BREAKAGES[name][1]
-    firsts = [first_finding(make(Random(f"{name} {number}")), mode) for number in range(100)]
-    assert firsts.count(name.partition("/")[0]) >= 99, {code: firsts.count(code) for code in set(firsts)}
+    firsts = Counter(first_finding(make(Random(f"{name} {number}")), mode) for number in numbers)
+    assert firsts[name.partition("/")[0]] >= 0.99 * len(numbers), firsts
 
 
 @pytest.mark.parametrize("name", sorted(BREAKAGES))
@@ -74,7 +76,7 @@ def test_a_leak_is_detected() -> None:
     assert leaked(use, f"the link {use.url}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=300))
 def test_any_string_is_explained_or_refused_with_a_sentence(string: str) -> None:
     refused: list[str] = []
