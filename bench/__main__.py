@@ -27,6 +27,7 @@ MEASUREMENTS = (
     "throughput",
     "bulk",
     "sessions",
+    "renewals",
     "memory",
     "package",
     "confusion",
