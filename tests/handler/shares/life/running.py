@@ -49,7 +49,7 @@ max_share = "90d"
 """
 
 T = TypeVar("T")
-_CODE = re.compile(r"<footer>([a-z_]+) · ")
+_CODE = re.compile(r"<footer>[0-9]{3} ([a-z_]+) · ")
 
 
 class Answer(NamedTuple):

@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
@@ -45,9 +46,9 @@ REPORTS = ("q1.pdf", "q2.pdf")
 NONCES = ("nonce-EXAMPLE-0000", "nonce-EXAMPLE-0001", "nonce-EXAMPLE-0002")
 
 SHARE_METHODS = ("--method", "GET", "--method", "SHARE")
-WAITS = (1, 59, 60, 61, 299, 300, 599, 601, 3600, DAY, 8 * DAY)
+WAITS = (1, 59, 60, 61, 300, 599, 601, 3600, 30 * DAY)
 
-numbers = st.integers(0, 20)
+numbers = st.sampled_from([0, 0, 0, 1, 2, 3])
 
 
 def document() -> dict[str, Any]:
@@ -90,16 +91,17 @@ class LifeOfShares(RuleBasedStateMachine):
 
     # What callers do.
 
+    @precondition(lambda self: sum(OK in self._outcomes(share) for share in self.shares) < 3)
     @rule(
         maker=numbers,
         name=st.sampled_from(REPORTS),
         kind=st.sampled_from(["plain", "page", "revocable", "limited", "limited"]),
-        expires=st.sampled_from(["2m", "1h", "30d", "90d"]),
+        expires=st.sampled_from(["2m", "1h", "90d", "90d"]),
         max_uses=st.sampled_from([1, 2, 3, 5]),
         allow_missing=st.booleans(),
     )
     def make(self, maker: int, name: str, kind: str, expires: str, max_uses: int, allow_missing: bool) -> None:
-        who = self._pick(self.makers, maker)
+        who = self.makers[maker % len(self.makers)]
         members: dict[str, object] = {"path": f"/reports/{name}", "expires": expires, "allow_missing": allow_missing}
         members |= {"plain": {}, "page": {"page": True}, "revocable": {"revocable": True}}.get(
             kind, {"max_uses": max_uses}
@@ -117,7 +119,7 @@ class LifeOfShares(RuleBasedStateMachine):
             if kind in ("plain", "page"):
                 signers &= {created["id"].removeprefix("plain.")}
                 assert signers, created
-            seconds = {"2m": 120, "1h": 3600, "30d": 30 * DAY, "90d": 90 * DAY}[expires]
+            seconds = {"2m": 120, "1h": 3600, "90d": 90 * DAY}[expires]
             self.shares.append(
                 ModelShare(
                     url=created["url"],
@@ -135,7 +137,7 @@ class LifeOfShares(RuleBasedStateMachine):
     @rule(number=numbers, accept=st.sampled_from([PLAIN, BROWSER, JSON]), head=st.booleans())
     def look(self, number: int, accept: str, head: bool) -> None:
         """Opening is not a use, whoever opens it."""
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         answer = self.service.open(share.url, "HEAD" if head else "GET", accept)
         limited_as_json = share.max_uses is not None and accept == JSON
         shows_page = share.page and accept != JSON
@@ -162,7 +164,7 @@ class LifeOfShares(RuleBasedStateMachine):
         as_form=st.booleans(),
     )
     def use(self, number: int, accept: str, nonce: str | None, as_form: bool) -> None:
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         answer = self.service.open(share.url, "POST", accept, nonce, as_form)
         status = 200 if accept == JSON else 303
         if self._expect(answer, self._may_use(share, accept, nonce), status):
@@ -170,9 +172,9 @@ class LifeOfShares(RuleBasedStateMachine):
             self._count(share, nonce)
 
     @precondition(lambda self: self.shares)
-    @rule(number=numbers, by=st.sampled_from([KEEPER, READER]))
+    @rule(number=numbers, by=st.sampled_from([KEEPER, READER, READER]))
     def revoke(self, number: int, by: str) -> None:
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         answer = self._as(by, f"/-/shares/{share.id}", "DELETE")
         self._expect(answer, self._may_manage(share, by), 204)
         if answer.status == 204:
@@ -181,7 +183,7 @@ class LifeOfShares(RuleBasedStateMachine):
     @precondition(lambda self: self.shares)
     @rule(number=numbers, by=st.sampled_from([KEEPER, READER]))
     def show(self, number: int, by: str) -> None:
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         answer = self._as(by, f"/-/shares/{share.id}")
         if self._expect(answer, self._may_manage(share, by), 200):
             shown = answer.json
@@ -190,15 +192,28 @@ class LifeOfShares(RuleBasedStateMachine):
 
     # What operators do.
 
-    @rule(name=st.sampled_from(["ann", "bob"]), expires=st.sampled_from([(), ("--expires", "1h")]))
-    def add_or_revoke_api_key(self, name: str, expires: tuple[str, ...]) -> None:
+    @rule(change=st.sampled_from(["ann", "bob", "issuer", "rotate", "retire", "restore", "report", "report", "record"]))
+    def change(self, change: str) -> None:
+        """One change by an operator; in one rule, so that most shares live for a while."""
+        changes: dict[str, Callable[[], None]] = {
+            "ann": partial(self.add_or_revoke_api_key, "ann"),
+            "bob": partial(self.add_or_revoke_api_key, "bob", "--expires", "1h"),
+            "issuer": self.add_or_remove_issuer,
+            "rotate": self.rotate,
+            "retire": partial(self.rotate, 0),
+            "restore": self.restore_keys,
+            "report": partial(self.delete_or_put_report, REPORTS[0]),
+            "record": self.lose_record,
+        }
+        changes[change]()
+
+    def add_or_revoke_api_key(self, name: str, *options: str) -> None:
         if any(entry["id"] == name for entry in self._newest["api"]):
             self.service.change_keys("revoke-api-key", name)
         else:
-            self.makers.append(Maker(self.service.add_api_key(name, *SHARE_METHODS, *expires)))
+            self.makers.append(Maker(self.service.add_api_key(name, *SHARE_METHODS, *options)))
         self._note_keys()
 
-    @rule()
     def add_or_remove_issuer(self) -> None:
         if self._newest["jwt"]:
             self.service.change_keys("remove-issuer", ISSUER)
@@ -208,25 +223,25 @@ class LifeOfShares(RuleBasedStateMachine):
             self.service.change_keys("add-issuer", ISSUER, *options)
         self._note_keys()
 
-    @rule(retired=st.one_of(st.none(), numbers))
-    def rotate(self, retired: int | None) -> None:
-        self._rotate(retired)
-
-    @precondition(lambda self: len(self.documents) > 1)
-    @rule(number=numbers)
-    def restore_keys(self, number: int) -> None:
-        """An operator uploads an earlier document: whoever and whatever is in it counts again."""
-        self.service.put_keys(self._pick(self.documents, number)[1])
+    def rotate(self, retired: int | None = None) -> None:
+        """Adds a share key, or removes the one at an index."""
+        ids = [key["id"] for key in self._newest["share"]]
+        options = () if retired is None else ("--retire", ids[retired])
+        self.service.change_keys("rotate-share", *options)
         self._note_keys()
 
-    @precondition(lambda self: any(share.has_record for share in self.shares))
-    @rule(number=numbers)
-    def lose_record(self, number: int) -> None:
-        share = self._pick([share for share in self.shares if share.has_record], number)
-        self.service.delete_record(share.id)
-        share.is_lost = True
+    def restore_keys(self) -> None:
+        """An operator uploads the first document again: whoever and whatever is in it counts again."""
+        self.service.put_keys(self.documents[0][1])
+        self._note_keys()
 
-    @rule(name=st.sampled_from(REPORTS))
+    def lose_record(self, share: ModelShare | None = None) -> None:
+        """The record of a share, or of the newest that has one, is removed from the state."""
+        share = share or next((share for share in reversed(self.shares) if share.has_record), None)
+        if share is not None and share.has_record:
+            self.service.delete_record(share.id)
+            share.is_lost = True
+
     def delete_or_put_report(self, name: str) -> None:
         if name in self.existing:
             self.service.delete_report(name)
@@ -243,7 +258,7 @@ class LifeOfShares(RuleBasedStateMachine):
     @precondition(lambda self: self.shares)
     @rule(number=numbers, nonces=st.lists(st.sampled_from([*NONCES, None, None]), min_size=2, max_size=THREADS))
     def use_at_once(self, number: int, nonces: list[str | None]) -> None:
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         sent = [nonce or token_urlsafe(18) for nonce in nonces]
         repeated = {nonce for nonce in sent if share.is_repeated(nonce, self.service.now)}
         answers = self.service.at_once([self._using(share, nonce) for nonce in sent])
@@ -257,15 +272,15 @@ class LifeOfShares(RuleBasedStateMachine):
     )
     def use_during(self, number: int, users: int, change: str) -> None:
         """While something is changed, each answer is one from before or from after."""
-        share = self._pick(self.shares, number)
+        share = self._share(number)
         sent = [token_urlsafe(18) for _ in range(users)]
         before = self._outcomes(share)
         changes: dict[str, Callable[[], None]] = {
             "revoke": partial(self.revoke, number, KEEPER),
-            "rotate": partial(self._rotate, None),
-            "retire": partial(self._rotate, 0),
+            "rotate": self.rotate,
+            "retire": partial(self.rotate, 0),
             "remove maker": partial(self._remove_owner, share),
-            "lose record": partial(self._lose, share),
+            "lose record": partial(self.lose_record, share),
         }
         functions: list[Callable[[], Answer | None]] = [self._using(share, nonce) for nonce in sent]
         answers = [answer for answer in self.service.at_once([*functions, changes[change]]) if answer is not None]
@@ -276,12 +291,6 @@ class LifeOfShares(RuleBasedStateMachine):
     def nothing_unexpected_is_logged(self) -> None:
         self.service.check_log()
 
-    def _rotate(self, retired: int | None) -> None:
-        ids = [key["id"] for key in self._newest["share"]]
-        options = () if retired is None else ("--retire", self._pick(ids, retired))
-        self.service.change_keys("rotate-share", *options)
-        self._note_keys()
-
     def _remove_owner(self, share: ModelShare) -> None:
         kind, name, identity = share.owner
         newest = self._newest
@@ -289,11 +298,6 @@ class LifeOfShares(RuleBasedStateMachine):
         if any(entry[member] == identity for entry in newest[kind]):
             self.service.change_keys("revoke-api-key" if kind == "api" else "remove-issuer", name)
             self._note_keys()
-
-    def _lose(self, share: ModelShare) -> None:
-        if share.has_record:
-            self.service.delete_record(share.id)
-            share.is_lost = True
 
     def _note_keys(self) -> None:
         self.documents.append((self.service.now, self.service.keys()))
@@ -389,23 +393,25 @@ class LifeOfShares(RuleBasedStateMachine):
         headers = {"Authorization": f"Bearer {credential}", "Content-Type": JSON}
         return self.service.request(path, method, None, headers, "" if members is None else json.dumps(members))
 
-    def _pick(self, values: list[Any], number: int) -> Any:
-        return values[number % len(values)]
+    def _share(self, number: int) -> ModelShare:
+        """A share by its number from the newest on."""
+        return self.shares[-1 - number % len(self.shares)]
 
 
 def _has_ended(expires_at: str, now: float) -> bool:
     return int(parse_rfc3339(expires_at) or 0) <= int(now)
 
 
-@pytest.fixture
-def life(tmp_path: Path) -> Iterator[Callable[[], LifeOfShares]]:
-    with running_service(tmp_path) as service:
+@contextmanager
+def running_life(folder: Path) -> Iterator[type[LifeOfShares]]:
+    """The rules for a service that runs until the block ends; no fixture, since it reads what the test prints."""
+    with running_service(folder) as service:
         yield type("RunningLife", (LifeOfShares,), {"service": service})
 
 
-def explore(life: Callable[[], LifeOfShares], examples: int, steps: int, *, is_repeatable: bool) -> None:
+def explore(life: type[LifeOfShares], examples: int, steps: int, *, is_repeatable: bool) -> None:
     """Lives through sequences of rules, the same ones each time if `is_repeatable`."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         life,
         settings=settings(
             max_examples=examples,
@@ -418,12 +424,85 @@ def explore(life: Callable[[], LifeOfShares], examples: int, steps: int, *, is_r
     )
 
 
-def test_a_share_answers_as_documented_whatever_happens_to_it(life: Callable[[], LifeOfShares]) -> None:
-    explore(life, 4, 40, is_repeatable=True)
+def live_through_everything(machine: LifeOfShares) -> None:
+    """Each thing that can happen, once."""
+    machine.begin()
+
+    def make(maker: int, kind: str = "limited", expires: str = "90d", *, max_uses: int = 2) -> None:
+        machine.make(maker, REPORTS[0], kind, expires, max_uses, allow_missing=True)
+
+    def ask() -> None:
+        """Everything that a recipient and the sender can do without using up the newest share."""
+        for accept in (PLAIN, BROWSER, JSON):
+            machine.look(0, accept, False)
+        machine.show(0, KEEPER)
+
+    for kind in ("plain", "page", "revocable", "limited"):
+        make(0, kind)
+        ask()
+        machine.use(0, BROWSER, NONCES[0], True)
+        machine.revoke(0, READER)
+        machine.revoke(0, KEEPER)
+        ask()
+        machine.use(0, PLAIN, None, True)
+    make(0)
+    machine.use(0, BROWSER, NONCES[0], True)
+    for seconds in (1, 599, 1, 601):
+        machine.use(0, PLAIN, NONCES[0], False)
+        machine.wait(seconds)
+        ask()
+    machine.use(0, PLAIN, NONCES[1], False)
+    make(0, max_uses=5)
+    machine.use_at_once(0, [NONCES[0], NONCES[0], NONCES[1], None])
+    machine.use_at_once(0, [None] * THREADS)
+    make(0)
+    machine.lose_record()
+    ask()
+    make(0, "plain", "2m")
+    machine.wait(119)
+    ask()
+    machine.wait(1)
+    ask()
+    for maker, name in enumerate(("ann", "bob", "issuer")):
+        make(maker, "plain")
+        machine.change(name)
+        machine.wait(59)
+        ask()
+        machine.wait(1)
+        ask()
+        machine.change(name)  # another entry with the same name
+        machine.wait(60)
+        ask()
+    machine.change("restore")
+    machine.wait(60)
+    ask()
+    make(0, "revocable")
+    machine.rotate()
+    machine.wait(60)
+    ask()
+    for change in ("rotate", "revoke", "remove maker", "retire"):
+        make(0, max_uses=5)
+        machine.use_during(0, THREADS - 1, change)
+        machine.wait(60)
+        machine.use(0, PLAIN, None, False)
+        machine.change("restore")
+        machine.wait(60)
+    machine.nothing_unexpected_is_logged()
+
+
+def test_a_share_answers_as_documented_in_a_life_of_everything(tmp_path: Path) -> None:
+    with running_life(tmp_path) as life:
+        live_through_everything(life())
+
+
+def test_a_share_answers_as_documented_whatever_happens_to_it(tmp_path: Path) -> None:
+    with running_life(tmp_path) as life:
+        explore(life, 3, 40, is_repeatable=True)
 
 
 @pytest.mark.long
-def test_a_share_answers_as_documented_in_many_lives(life: Callable[[], LifeOfShares]) -> None:
+def test_a_share_answers_as_documented_in_many_lives(tmp_path: Path) -> None:
     end = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "60"))
-    while time.monotonic() < end:
-        explore(life, 10, 60, is_repeatable=False)
+    with running_life(tmp_path) as life:
+        while time.monotonic() < end:
+            explore(life, 10, 60, is_repeatable=False)
