@@ -23,7 +23,7 @@ from handler.notices import earlier_digests
 from handler.notices.sinks.client import Network
 from handler.sessions import cache as sessions
 from handler.times import Clock
-from tests.handler.client import KEYS, context, event, make_config
+from tests.handler.client import context, event, make_config
 from tests.handler.keys_fixtures import BUCKET, PLACE, LocalOss, api, document, issuer, local_oss
 from tests.handler.notice_fixtures import TIMER_EVENT, WHSEC, Receiver, created_at, receiver
 
@@ -74,6 +74,12 @@ on = "created"
 mount = "/checked/"
 to = ["ops"]
 every = "1h"
+
+[[notice]]
+on = "message"
+mount = "/open/"
+to = ["ops"]
+every = "1h"
 """
 
 
@@ -104,6 +110,17 @@ class Deployment:
 
     def __init__(self, config: Config, oss: LocalOss, hook: Receiver) -> None:
         self.config, self.oss, self.hook = config, oss, hook
+        self.passed = 0.0
+        self.clock = Clock(now=lambda: time.time(), sleep=lambda seconds: None)
+
+    def pass_time(self, seconds: float) -> None:
+        """Moves all clocks."""
+        self.passed += seconds
+
+    def set_clock(self, *, behind: float = 0.0) -> None:
+        """Sets the clock of the functions, seconds behind that of OSS, which stays as it is."""
+        self.passed += self.oss.clock.offset - behind
+        self.oss.clock.offset = behind
 
     def request(
         self,
@@ -156,7 +173,11 @@ class Deployment:
         with contextlib.redirect_stdout(out):
             try:
                 summary = events.answer(
-                    raw, invocation, lambda: self.config, network=Network(), clock=Clock(sleep=lambda seconds: None)
+                    raw,
+                    invocation,
+                    lambda: self.config,
+                    network=Network(),
+                    clock=self.clock,
                 )
             except events.InvocationFailed as failure:
                 code = failure.code
@@ -164,7 +185,7 @@ class Deployment:
         assert "fault" not in out.getvalue(), out.getvalue()
         return Invoked(summary, code, line)
 
-    def created(self, *keys: str) -> bytes:
+    def created_now(self, *keys: str) -> bytes:
         """The event of objects that were created now, by the clock of OSS."""
         return created_at(self.oss.clock.now(), *keys)
 
@@ -197,10 +218,10 @@ def deployment(folder: Path, links: str = LINKS) -> Iterator[Deployment]:
             assert oss.store.put(Location(BUCKET, key), CONTENT, content_type="application/pdf").ok
         config = make_config(links, {"LINK_OSS_ENDPOINT": oss.url})
         for kept in (state._ahead, state._probed, earlier_digests._moved, cache._cache):
-            ends.enter_context(patch.dict(kept, clear=True))  # type: ignore[arg-type]
+            ends.enter_context(patch.dict(kept, clear=True))
         ends.enter_context(patch.object(sessions, "_sessions", sessions.Sessions(sessions.open_session)))
         ends.enter_context(patch.object(startup, "config", lambda: config))
-        yield Deployment(config, oss, hook)
-
-
-__all__ = ["BROWSER", "BUCKET", "CALLER", "CONTENT", "KEYS", "Answer", "Deployment", "deployment", "time"]
+        running = Deployment(config, oss, hook)
+        real = time.time
+        ends.enter_context(patch.object(time, "time", lambda: real() + running.passed))
+        yield running
