@@ -78,7 +78,10 @@ OK = "ok"
 
 
 class Version(NamedTuple):
-    """A keys document, None if it is invalid, and when it was sent and confirmed in seconds of the service."""
+    """A keys document, None if it is invalid, and when it was sent and confirmed in seconds of the service.
+
+    Until it is confirmed, a function may know it already, or not for long.
+    """
 
     keys: Mapping[str, Any] | None
     sent: float
@@ -116,14 +119,20 @@ class History:
         self._versions: list[Version] = []
         self._lock = threading.Lock()
 
-    def add(self, body: bytes, sent: float, confirmed: float) -> None:
+    def begin(self, body: bytes, sent: float) -> int:
+        """Adds a version that is being written, and returns its number."""
         try:
             parse(body)
             keys = json.loads(body)
         except InvalidKeys:
             keys = None
         with self._lock:
-            self._versions.append(Version(keys, sent, confirmed))
+            self._versions.append(Version(keys, sent, float("inf")))
+            return len(self._versions) - 1
+
+    def confirm(self, number: int, confirmed: float) -> None:
+        with self._lock:
+            self._versions[number] = self._versions[number]._replace(confirmed=confirmed)
 
     def known(self, answer: Answer) -> list[Mapping[str, Any]]:
         """The documents of which one decided about an answer."""
@@ -396,10 +405,10 @@ def recording(history: History, clock: FastClock) -> Callable[..., OssResponse]:
     def record(client: OssClient, location: Location, body: bytes, **options: Any) -> OssResponse:
         if location != PLACE:
             return put(client, location, body, **options)
-        sent = clock.now()
+        number = history.begin(body, clock.now())
         response = put(client, location, body, **options)
         assert response.ok, response
-        history.add(body, sent, clock.now())
+        history.confirm(number, clock.now())
         return response
 
     return record

@@ -346,7 +346,7 @@ class LifeOfShares(RuleBasedStateMachine):
     def _check_uses(
         self, share: ModelShare, sent: list[str], answers: list[Answer], outcomes: frozenset[str], repeated: set[str]
     ) -> None:
-        """Of simultaneous forms exactly as many succeed as there are uses left, and a repeated one is no other use."""
+        """Of simultaneous forms exactly as many succeed as there are uses left, and a repeated one counts once."""
         left = share.left
         also = frozenset() if left is None else frozenset({"share_used_up"})
         for answer in answers:
