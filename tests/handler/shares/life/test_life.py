@@ -497,7 +497,7 @@ def test_a_share_answers_as_documented_in_a_life_of_everything(tmp_path: Path) -
 
 def test_a_share_answers_as_documented_whatever_happens_to_it(tmp_path: Path) -> None:
     with running_life(tmp_path) as life:
-        explore(life, 3, 40, is_repeatable=True)
+        explore(life, 2, 30, is_repeatable=True)
 
 
 @pytest.mark.long
