@@ -23,8 +23,8 @@ PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 UNREACHABLE = "OSS cannot be reached"  # a cause
 PROBES = 3  # the first one may create the object, and one may be lost
 
-# How far the clock of OSS was last seen ahead of ours, in seconds, by our clock.
-_ahead: dict[Callable[[], float], float] = {}
+# How far the clock of OSS was last seen ahead of ours, in seconds, and ours ahead of `monotonic` then, by our clock.
+_ahead: dict[Callable[[], float], tuple[float, float]] = {}
 # When each state prefix was last seen to refuse overwriting, in Unix seconds.
 _probed: dict[Location, float] = {}
 
@@ -62,7 +62,8 @@ class OssTime:
         date = response.time("date")
         if date is not None:
             self._bounds = (date - self._clock.monotonic(), date + 1 - sent)
-            _ahead[self._clock.now] = date - self._clock.now()
+            now = self._clock.now()
+            _ahead[self._clock.now] = (date - now, now - self._clock.monotonic())
 
     def earliest(self) -> float:
         """The time now at least. Raises the 503 `state_unavailable` if no answer had a date."""
@@ -161,7 +162,8 @@ class State(NamedTuple):
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
-        if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
+        # Less than no time has passed if our clock was set back.
+        if 0 <= now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         created, last = 0, Problem("state_unavailable")
         for _ in range(PROBES):
@@ -184,11 +186,15 @@ class State(NamedTuple):
         raise last
 
     def now(self) -> float:
-        """The time by the clock of OSS, as this process last saw it; the first time, for one request."""
-        if self.clock.now not in _ahead:
+        """The time by the clock of OSS, as this process last saw it.
+
+        For one request the first time, and after our clock was corrected.
+        """
+        seen, now = _ahead.get(self.clock.now), self.clock.now()
+        if seen is None or abs(now - self.clock.monotonic() - seen[1]) > EXPIRES_IN:
             self._ask(lambda: self.client.head(self._at("probe")))
             return self.time.earliest()
-        return self.clock.now() + _ahead[self.clock.now]
+        return now + seen[0]
 
     def _claim(self, name: str, body: bytes) -> OssResponse:
         put = self.client.put

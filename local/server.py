@@ -195,7 +195,10 @@ class _RequestHandler(WSGIRequestHandler):
                 framing = _Framing("close")
         if framing.kind == "close" or not body.is_read:
             self.close_connection = True
-        self.send_response(int(code), phrase)
+        self.send_response_only(int(code), phrase)
+        self.send_header("Server", self.version_string())
+        if all(name.lower() != "date" for name, _ in headers):
+            self.send_header("Date", self.date_time_string())
         for name, value in headers:
             self.send_header(name, value)
         if framing.kind == "chunks":

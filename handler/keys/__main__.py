@@ -283,7 +283,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
         return FileKeysStore(os.path.abspath(path), clock)
     if not address.startswith("oss://"):
         raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    return OssKeysStore(object_location(address), oss_client(options.endpoint))
+    return OssKeysStore(object_location(address), oss_client(options.endpoint), clock)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from .. import audit, oss
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .location import FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .location import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 
 FRESH = 60  # seconds in which the keys are not read again
 GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read
@@ -21,6 +21,7 @@ _REASONS = {
     "missing": "it does not exist",
     "refused": "access to it is denied",
     "unreachable": "it cannot be reached",
+    WRONG_CLOCK: "OSS refuses the clock of this instance",
     "invalid_keys": "it is malformed",
 }
 
@@ -70,4 +71,6 @@ def _store(invocation: Invocation) -> KeysStore:
 
 
 def _unavailable(reason: str, action: str = "Run python -m handler.keys show, and fix what it reports.") -> Problem:
+    if reason == _REASONS[WRONG_CLOCK]:
+        action = "Deploy again, so that the function gets new instances."
     return Problem("keys_unavailable", f"The keys document cannot be used: {reason}. {action}")

@@ -14,11 +14,11 @@ from ..errors import HandlerError
 from ..oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
 from ..times import Clock
 
-MISSING, REFUSED, UNREACHABLE = "missing", "refused", "unreachable"
+MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK = "missing", "refused", "unreachable", "wrong_clock"
 
 
 class KeysStoreError(HandlerError):
-    """A document cannot be read or written; the code is `missing`, `refused` or `unreachable`."""
+    """A document cannot be read or written; the code is `missing`, `refused`, `unreachable` or `wrong_clock`."""
 
 
 class Unconfirmed(KeysStoreError):
@@ -127,6 +127,7 @@ class OssKeysStore(NamedTuple):
 
     location: Location
     client: OssClient
+    clock: Clock = Clock()
 
     def __str__(self) -> str:
         return str(self.location)
@@ -219,6 +220,16 @@ class OssKeysStore(NamedTuple):
             return KeysStoreError(f"{self} not found ({response.code or 404}).", code=MISSING)
         if response.status >= 500:
             return KeysStoreError(f"{self}: OSS answered {response.status}. Try again.", code=UNREACHABLE)
+        date = response.time("date")
+        ahead = 0 if date is None else round(self.clock.now() - date)
+        # OSS calls a request that expired before it was sent AccessDenied, as one without permission.
+        if response.code == "RequestTimeTooSkewed" or (response.status == 403 and ahead <= -EXPIRES_IN):
+            difference = f"{abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'} that of OSS"
+            return KeysStoreError(
+                f"{self}: OSS answered {response.status} {response.code}, because the clock of this machine is "
+                f"{difference}. Set the clock, and try again.",
+                code=WRONG_CLOCK,
+            )
         return KeysStoreError(
             f"{self}: OSS answered {response.status} {response.code}. Check the region and the permissions of the "
             "credentials: oss:GetObject to read; oss:PutObject and oss:DeleteObject, too, to change.",

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,7 @@ def _handle(service: Service, environ: WSGIEnvironment) -> Response:
         print(f"oss: request {request_id} failed with {_location(error)}", file=sys.stderr)
         internal = OssError(500, "InternalError", "We encountered an internal error. Please try again.")
         response = _error_response(internal, environ, request_id)
+    response.headers["Date"] = formatdate(service.now(), usegmt=True)
     response.headers["x-oss-request-id"] = request_id
     response.headers["x-oss-server-time"] = "0"
     if request is not None:

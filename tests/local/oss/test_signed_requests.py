@@ -229,3 +229,9 @@ def test_a_length_and_a_transfer_encoding_together_are_refused(
     assert b"<Code>InvalidArgument</Code>" in answer
     assert answer.count(b"HTTP/1.1 ") == 1
     assert filled.get(KEY).body == b"content"
+
+
+@pytest.mark.parametrize("target", [f"/{BUCKET}/exampledir/exampleobject.txt", f"/{BUCKET}/?list-type=2", "/"])
+def test_an_answer_has_one_date_which_is_that_of_the_clock_of_oss(cloud: Cloud, target: str) -> None:
+    cloud.clock.time += 3600
+    assert cloud.send("GET", target).headers["date"] == formatdate(cloud.clock.time, usegmt=True)
