@@ -115,17 +115,20 @@ class Mutator:
             donor, donated = self._dice.choice(places)
             container[name] = json.loads(json.dumps(donor[donated])) if donated in _keys(donor) else None
         elif kind <= 4 and isinstance(container[name], str):
-            changed = self.change_word(container[name].encode("utf-8", "surrogatepass"), other)
+            inside = container[name].encode("utf-8", "surrogatepass")
+            changed = self.change_json(inside, other) if kind == 3 else self.change_word(inside, other)
             container[name] = changed.decode("utf-8", "replace")
         else:
             container[name] = self._value(container[name], document)
         return json.dumps(document, ensure_ascii=self._dice.random() < 0.5).encode("utf-8", "surrogatepass")
 
     def _value(self, value: Any, document: Any) -> Any:
-        values: tuple[Any, ...] = (None, True, False, 0, -1, 1, 1.5, 2**63, 2**64, 10**30, 1e300, float("nan"), "")
+        values: tuple[Any, ...] = (None, True, False, 0, -1, 1, 1.5, 2**63 - 1, 2**64, 10**30, 1e300, float("nan"), "")
+        if type(value) is int and self._dice.random() < 0.5:
+            return self._dice.choice((-value, value + 1, value * 1000, value // 2, 2**31, 2**53, 2**63 - 1))
         containers: tuple[Any, ...] = ([], {}, [value], {"a": value}, [value] * 3, str(value), json.dumps(value))
         text = self._dice.choice(self._texts)
-        return self._dice.choice((*values, *containers, text, text, "\ud800", "\x00", "a" * 2000))
+        return self._dice.choice((*values, *containers, text, text, "\ud800", "\x00", "a" * 2000, "[" * 3000))
 
 
 def _places(document: Any) -> list[tuple[Any, Any]]:

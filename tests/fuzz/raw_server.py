@@ -46,9 +46,7 @@ class RawServer:
         self.limit -= 1
         if self.limit < 0:
             return
-        connection.sendall(self.answer)
-        for _ in range(self.endless // max(1, len(self.answer))):
-            connection.sendall(self.answer)
+        connection.sendall(self.answer * (1 + self.endless // max(1, len(self.answer))))
         connection.shutdown(socket.SHUT_WR)
 
 

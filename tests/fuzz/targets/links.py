@@ -54,7 +54,9 @@ def explanations() -> Iterator[Run]:
             except signer.InvalidLink as error:
                 check_no_secret(str(error), SECRETS)
                 continue
-            check_no_secret(f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json())}", SECRETS)
+            printed = f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
+            assert printed.encode(), "a terminal can print it"
+            check_no_secret(printed, SECRETS)
             assert explanation.ok == (not explanation.findings)
         try:
             verification = signer.verify(method, link, credentials=CREDENTIALS, now=ISSUED + 60)
@@ -106,7 +108,7 @@ def command_lines() -> Iterator[Run]:
             status = run_command(["verify" if command == "verify" else "explain", *arguments])
         printed = out.getvalue() + err.getvalue()
         assert status in (0, 1, 2), status
-        assert printed
+        assert printed.encode(), "a terminal can print it"
         assert bool(out.getvalue()) == (status != 2) or "--help" in arguments or "-h" in arguments
         assert "Traceback" not in printed
         # What is typed in the wrong place is repeated, unless it looks like the secret of a link.

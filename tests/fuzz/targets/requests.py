@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unicodedata import category
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from handler.config import Config, Location
@@ -82,6 +84,11 @@ def paths() -> Iterator[Run]:
                 check_refused(problem, "bad_path")
                 continue
             assert path_fault(path) is None
+            assert path.startswith("/")
+            assert "//" not in path
+            assert not {".", ".."} & set(path.split("/")), path
+            assert len(path.encode()) <= 1024
+            assert not any(category(letter) in ("Cc", "Cs") for letter in path), path
             again = quote(path, safe="/")
             assert read_path(again) == path
             try:
@@ -126,6 +133,7 @@ def expires() -> Iterator[Run]:
             check_refused(problem, "bad_expires")
             seconds = 0
         else:
+            assert re.fullmatch(r"[0-9]+[smhd]?", string, re.ASCII)
             assert 1 <= seconds <= 999_999_999 * 86_400
             assert format_duration(seconds)
             if seconds <= 999_999_999:
