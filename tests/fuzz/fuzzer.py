@@ -10,7 +10,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,18 +69,18 @@ def fuzz(target: Target, seconds: float, *, dice: random.Random | None = None, k
     with target.open() as run:
 
         def call(data: bytes) -> bool:
-            """Whether an input reaches new code. Saves one that fails."""
+            """Whether an input reaches new code without failing. Saves one that fails."""
             nonlocal calls
-            calls += 1
+            calls, has_failed = calls + 1, False
             try:
                 _limited(lambda data: coverage.steps(run, data), data)
             except (Exception, TooSlow) as error:
-                place = _place(error)
+                place, has_failed = _place(error), True
                 if place not in faults:
                     faults[place] = _save(target, shrink(run, data, place), "faults"), error
             is_new = not coverage.last <= reached
             reached.update(coverage.last)
-            return is_new
+            return is_new and not has_failed
 
         for data in dict.fromkeys([*target.seeds(), *target.corpus(), *target.found()]):
             call(data)  # the first call may import what others do not
@@ -141,8 +141,9 @@ def keep(target: Target) -> list[Path]:
     with target.open() as run:
         for _ in range(2):  # in the second round, everything is imported
             for data in sorted({*seeds, *target.corpus(), *target.found()}, key=len):
-                steps[data] = set(coverage.steps(run, data))
-    reached = set().union(*(steps[data] for data in seeds))
+                with suppress(Exception):  # a fault, which belongs into a test of its own
+                    steps[data] = set(coverage.steps(run, data))
+    reached = set().union(*(steps.get(data, set()) for data in seeds))
     paths: list[Path] = []
     left = MAX_BYTES
     for path in (CORPUS / target.name).glob("*"):

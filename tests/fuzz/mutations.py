@@ -21,6 +21,12 @@ SPECIAL: tuple[bytes, ...] = (
     *(b"0000-00-00T00:00:00Z", b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+23:59", b"2027-02-30T00:00:00Z"),
     *(b"Thu, 01 Jan 1970 00:00:00 GMT", b"Mon, 31 Dec 9999 23:59:59 -2359", b"Sat, 01 Jan 0001 00:00:00 +2359"),
 )
+# Values of TOML; some are values of headers, too.
+LITERALS = (
+    *(b"5", b"-1", b"1.5", b"nan", b"true", b'""', b'"a"', b"[]", b"[[]]", b"[5]", b'["a", "a"]', b"{}", b"{a = 1}"),
+    *(b"2027-01-31", b"2027-01-31T00:00:00Z", b"12:00:00", b"'a'", b"0x10", b"1_0", b"a", b"%20", b"\xff", b"\xb2"),
+)
+_SIGN = re.compile(rb"\s*[=:]\s*")
 _WORDS = re.compile(rb"[A-Za-z0-9_.~-]+|%[0-9A-Fa-f]{2}|[\x80-\xff]+|\s+|.", re.DOTALL)
 
 
@@ -94,6 +100,19 @@ class Mutator:
             self._dice.shuffle(lines)
         return b"\n".join(lines)
 
+    def change_value(self, data: bytes, other: bytes) -> bytes:
+        """Replaces what follows the sign of a line, as in TOML and in headers."""
+        lines = data.split(b"\n")
+        place = self._dice.randrange(len(lines))
+        sign = _SIGN.search(lines[place])
+        if sign is None:
+            return self.change_word(data, other)
+        donor = self._dice.choice([*lines, *other.split(b"\n")])
+        values = [self._dice.choice(LITERALS), self._dice.choice(LITERALS), _SIGN.split(donor, 1)[-1], self._word()]
+        end = b"\r" if lines[place].endswith(b"\r") else b""
+        lines[place] = lines[place][: sign.end()] + self._dice.choice(values).rstrip(b"\r") + end
+        return b"\n".join(lines)
+
     def change_json(self, data: bytes, other: bytes) -> bytes:
         """Changes one value of a JSON document, or of one that a value of it is."""
         try:
@@ -155,6 +174,7 @@ _CHANGES: tuple[_Change, ...] = (
     Mutator.change_word,
     Mutator.change_word,
     Mutator.change_line,
+    Mutator.change_value,
     Mutator.change_json,
     Mutator.change_json,
 )

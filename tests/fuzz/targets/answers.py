@@ -96,6 +96,7 @@ def sink_answer_seeds() -> Iterable[bytes]:
     }
     for kind, body in bodies.items():
         yield kind.encode() + b"\n" + OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        yield kind.encode() + b"\nHTTP/1.0 200 OK\r\n\r\n" + body  # of any length
     chunks = b'c;x=y\r\n{"errcode":0}\r\n0\r\nX: y\r\n\r\n'
     yield b"dingtalk\n" + OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
     yield b"webhook\nHTTP/1.1 503 Busy\r\nRetry-After: Sun, 01 Mar 2026 06:41:11 GMT\r\nContent-Length: -1\r\n\r\n"
@@ -281,6 +282,7 @@ def oss_answer_seeds() -> Iterable[bytes]:
     for name, body in bodies.items():
         head = b"Content-Length: %d\r\n\r\n" % len(body)
         yield name.encode() + b"\n" + OK + DATE + head + body
+        yield name.encode() + b"\n" + OK + DATE + b"Connection: close\r\n\r\n" + body  # of any length
         head = b"Content-Length: %d\r\n\r\n" % len(error)
         yield name.encode() + b"\nHTTP/1.1 404 Not Found\r\n" + DATE + head + error
     yield b"get\nHTTP/1.1 409 Conflict\r\nx-oss-err: PEVycm9yPjxDb2RlPkE8L0NvZGU+\r\n\r\n"
