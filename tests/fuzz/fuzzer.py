@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests/fuzz/corpus"
 FOUND = ROOT / "build/fuzz"
 MAX_SECONDS = 10.0  # of one call; tracing makes it about ten times slower
-MAX_FILES, MAX_BYTES = 18, 26_000  # of the corpus of one target
+MAX_FILES, MAX_BYTES = 16, 24_000  # of the corpus of one target
 SHRINKING = 20.0  # seconds
 
 Run = Callable[[bytes], object]

@@ -143,7 +143,7 @@ class Mutator:
 
     def _value(self, value: Any, document: Any) -> Any:
         values: tuple[Any, ...] = (None, True, False, 0, -1, 1, 1.5, 2**63 - 1, 2**64, 10**30, 1e300, float("nan"), "")
-        if type(value) is int and self._dice.random() < 0.5:
+        if type(value) is int and self._dice.random() < 0.8:
             return self._dice.choice((-value, value + 1, value * 1000, value // 2, 2**31, 2**53, 2**63 - 1))
         containers: tuple[Any, ...] = ([], {}, [value], {"a": value}, [value] * 3, str(value), json.dumps(value))
         text = self._dice.choice(self._texts)
