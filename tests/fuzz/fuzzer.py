@@ -150,7 +150,7 @@ def keep(target: Target) -> list[Path]:
         path.unlink()
     while len(paths) < MAX_FILES:
         small = (data for data in steps if len(data) <= left)
-        best = max(small, key=lambda data: (len(steps[data] - reached), -len(data)), default=b"")
+        best = max(small, key=lambda data: len(steps[data] - reached) / (len(data) + 200), default=b"")
         if not steps.get(best, set()) - reached:
             break
         reached |= steps[best]

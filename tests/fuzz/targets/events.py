@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 from handler import events, state
@@ -17,6 +18,7 @@ from handler.notices import earlier_digests
 from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from handler.times import Clock
+from signer.times import parse_rfc3339
 from tests.fuzz.fuzzer import Run
 from tests.fuzz.laws import SECRETS, check_no_fault, check_no_secret
 from tests.fuzz.memory_oss import memory_oss
@@ -24,6 +26,7 @@ from tests.handler.client import EVENTS, NOW, context, make_config
 from tests.handler.keys_fixtures import document
 from tests.handler.notice_fixtures import HEAD, WHSEC, notice
 
+MANIFEST = ".links/notices/"
 # The codes of a failed invocation in docs/events.md that an event alone can cause.
 CODES = frozenset({"bad_event"})
 LINKS = (
@@ -86,12 +89,23 @@ def trigger_events() -> Iterator[Run]:
             for name in ("items", "links", "notices", "skipped", "repeated", "queued"):
                 assert code or type(summary[name]) is int, name
             first, written = list(sent), set(oss.objects)
+            lines = [line for at in oss.objects if at.key.startswith(MANIFEST) for line in oss.objects[at].splitlines()]
+            for notices in (*map(json.loads, lines), *(json.loads(body)["data"] for body in sent)):
+                check_notices(notices)
             summary, again = answer(data)
             assert again == code
             assert sent == first, "a notice is sent twice"
             assert set(oss.objects) == written, "an event that is repeated writes other objects"
 
         yield run
+
+
+def check_notices(data: dict[str, Any]) -> None:
+    """One notice or several, each with a link and with times that programs can read."""
+    for each in data.get("notices", [data]):
+        assert each["url"].startswith("https://"), each["path"]
+        assert parse_rfc3339(each["expires_at"]) is not None, each["expires_at"]
+        assert each["happened_at"] is None or parse_rfc3339(each["happened_at"]) is not None, each["happened_at"]
 
 
 def trigger_event_seeds() -> Iterable[bytes]:
