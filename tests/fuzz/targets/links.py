@@ -31,11 +31,11 @@ SIGNATURE = LINK.partition("x-oss-signature=")[2][:64]
 TOKEN = CREDENTIALS.security_token or ""
 SECRETS = (CREDENTIALS.access_key_secret, TOKEN, quote(TOKEN, safe=""), SIGNATURE)
 
-_IN_ITS_PLACE = re.compile(f"(?:signature|token)=(?:{'|'.join(map(re.escape, SECRETS))})", re.IGNORECASE)
+_IN_ITS_PLACE = re.compile(f"(?:signature|security-token)=(?:{'|'.join(map(re.escape, SECRETS))})", re.IGNORECASE)
 
 
 def hidden(string: str) -> list[str]:
-    """The secrets that nothing may show: those that are only where they belong, as values of their parameters."""
+    """The secrets that nothing may show: those that only follow the names of their parameters, wherever these are."""
     decoded = (string, unquote(string), unquote(unquote(string)))
     rest = "\n".join(_IN_ITS_PLACE.sub("", each) for each in decoded)
     return [secret for secret in SECRETS if secret.lower() not in rest.lower()]
@@ -77,7 +77,7 @@ def explanations() -> Iterator[Run]:
 
 
 def explanation_seeds() -> Iterable[bytes]:
-    seeds = [LINK, f"<p>{LINK.replace('&', '&amp;')}</p>", quote(LINK, safe=""), LINK.upper(), LINK[:200] + "…", ""]
+    seeds = [LINK, LINK.replace("?", "%3F"), LINK.replace("?", "/"), f"<p>{LINK.replace('&', '&amp;')}</p>", quote(LINK, safe=""), LINK.upper(), LINK[:200] + "…", ""]
     for name, (modes, make) in BREAKAGES.items():
         use = make(Random(name))
         seeds.append(use.sent_url or use.url)
