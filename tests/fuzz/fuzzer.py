@@ -134,7 +134,7 @@ def shrink(run: Run, data: bytes, place: str) -> bytes:
 
 
 def keep(target: Target) -> list[Path]:
-    """Writes the corpus anew: of all inputs, few and small ones that reach as much as they all do."""
+    """Replaces the corpus: of all inputs, few and small ones that reach as much as they all do."""
     coverage = Coverage(target.watched)
     steps: dict[bytes, set[int]] = {}
     seeds = list(target.seeds())

@@ -77,7 +77,16 @@ def explanations() -> Iterator[Run]:
 
 
 def explanation_seeds() -> Iterable[bytes]:
-    seeds = [LINK, LINK.replace("?", "%3F"), LINK.replace("?", "/"), f"<p>{LINK.replace('&', '&amp;')}</p>", quote(LINK, safe=""), LINK.upper(), LINK[:200] + "…", ""]
+    seeds = [
+        LINK,
+        LINK.replace("?", "%3F"),
+        LINK.replace("?", "/"),
+        f"<p>{LINK.replace('&', '&amp;')}</p>",
+        quote(LINK, safe=""),
+        LINK.upper(),
+        LINK[:200] + "…",
+        "",
+    ]
     for name, (modes, make) in BREAKAGES.items():
         use = make(Random(name))
         seeds.append(use.sent_url or use.url)
