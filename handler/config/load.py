@@ -98,6 +98,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
     """The configuration in the file at `path`, with variables from `environ`. Raises `InvalidConfig`."""
+    name = path.rsplit("/", 1)[-1]
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
@@ -105,12 +106,14 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
         raise InvalidConfig(f"File {path} not found. Create it, or set LINK_CONFIG to another file.") from None
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Fix its permissions.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path.rsplit('/', 1)[-1]} is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # not only of TOML: also of UTF-8, and of numbers of 5,000 digits
+        raise InvalidConfig(f"{name} is not valid TOML: {error}.") from None
     try:
         config = read(document, environ)
     except InvalidConfig as error:
-        raise InvalidConfig(f"{path.rsplit('/', 1)[-1]}: {error.sentence}") from None
+        raise InvalidConfig(f"{name}: {error.sentence}") from None
+    except RecursionError:  # dotted keys nest deeper than the parser does
+        raise InvalidConfig(f"{name}: its tables are nested too deep.") from None
     if config.keys is not None and config.keys.startswith("file:"):
         keys_path = os.path.join(os.path.dirname(os.path.abspath(path)), config.keys[len("file:") :])
         config = config._replace(keys=f"file:{os.path.normpath(keys_path)}")

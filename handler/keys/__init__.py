@@ -149,8 +149,11 @@ def load_json(document: bytes | str) -> Any:
     """The JSON of a document; no object may have the same member twice. Raises `InvalidKeys`."""
     try:
         string = document.decode() if isinstance(document, bytes) else document
-        return json.loads(string, object_pairs_hook=_unique_members, parse_constant=_no_constant)
-    except UnicodeDecodeError:
+        loaded = json.loads(string, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        if "\\u" in string:
+            json.dumps(loaded, ensure_ascii=False).encode()  # JSON can escape half of a character, which UTF-8 cannot
+        return loaded
+    except UnicodeError:
         raise InvalidKeys("keys document: it must be UTF-8.") from None
     except json.JSONDecodeError as error:
         raise InvalidKeys(f"keys document: invalid JSON (line {error.lineno}, column {error.colno}).") from None

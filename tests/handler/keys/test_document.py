@@ -41,6 +41,7 @@ INVALID: dict[str, bytes] = {
     "a list": b"[]",
     "null": b"null",
     "not UTF-8": b'{"version": 1, "share": "\xff"}',
+    "not UTF-8 once unescaped": serialized(sinks={"\ud800": {"kind": "webhook"}}),
     "nested too deep": b"[" * 100_000,
     "NaN": b'{"version": NaN}',
     "a member twice": b'{"version": 1, "api": [], "api": []}',

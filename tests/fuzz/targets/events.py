@@ -1,0 +1,127 @@
+"""What triggers send to the event function: any bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from handler import events, state
+from handler.events import InvocationFailed
+from handler.notices import earlier_digests
+from handler.notices.sinks import delivery
+from handler.notices.sinks.client import Network, WebhookResponse
+from handler.times import Clock
+from signer.times import parse_rfc3339
+from tests.fuzz.fuzzer import Run
+from tests.fuzz.laws import SECRETS, check_no_fault, check_no_secret
+from tests.fuzz.memory_oss import memory_oss
+from tests.handler.client import EVENTS, NOW, context, make_config
+from tests.handler.keys_fixtures import document
+from tests.handler.notice_fixtures import HEAD, WHSEC, notice
+
+MANIFEST = ".links/notices/"
+# The codes of a failed invocation in docs/events.md that an event alone can cause.
+CODES = frozenset({"bad_event"})
+LINKS = (
+    HEAD
+    + notice(["manifest"])
+    + notice(["ops"], give="share", expires="7d")
+    + notice(["ops", "manifest"], "message")
+    + notice(["ops"], "message", "/exampledir/", every="1h")
+    + notice(["ops"], "timer", "/exampledir/")
+)
+
+
+@contextmanager
+def trigger_events() -> Iterator[Run]:
+    """Every event has a summary or a documented failure, one audit line, and each of its notices is sent once."""
+    sink = {"kind": "webhook", "url": "https://hooks.example.com/EXAMPLE-SECRET-PATH", "secret": WHSEC}
+    secrets = (*SECRETS, WHSEC, sink["url"])
+    moved = [0.0]
+    clock = Clock(lambda: NOW + moved[0], lambda: moved[0], lambda seconds: None)
+    sent: list[str] = []
+    invocation = context()
+    invocation.function = SimpleNamespace(timeout=120)
+
+    def send(post: object, network: object, *, allow_loopback: bool) -> WebhookResponse:
+        sent.append(getattr(post, "body", b"").decode())
+        return WebhookResponse(200, {}, b"", True)
+
+    with TemporaryDirectory() as folder, memory_oss({}) as oss, patch.object(delivery, "send", send):
+        path = Path(folder) / "keys.json"
+        path.write_text(json.dumps(document(sinks={"ops": sink})))
+        config = make_config(LINKS.replace("{keys}", str(path)))
+
+        def answer(data: bytes) -> tuple[dict[str, object], str]:
+            """The summary, and the code of a failure."""
+            summary: dict[str, object] = {}
+            code, out = "", StringIO()
+            with redirect_stdout(out):
+                try:
+                    summary = events.answer(data, invocation, lambda: config, network=Network(), clock=clock)
+                except InvocationFailed as failure:
+                    code = failure.code
+                    check_no_secret(failure.sentence, secrets)
+            printed = out.getvalue()
+            check_no_secret(printed + json.dumps(summary), secrets)
+            assert printed.count("\n") == 1, printed
+            line = json.loads(printed)
+            check_no_fault(line)
+            assert line["code"] == (code or None)
+            assert "failed" not in line, line["failed"]
+            return summary, code
+
+        def run(data: bytes) -> None:
+            oss.forget()
+            sent.clear()
+            moved[0] = 0.0
+            for cache in (state._probed, state._ahead, earlier_digests._moved):
+                cache.clear()
+            summary, code = answer(data)
+            assert code in ("", *CODES), code
+            for name in ("items", "links", "notices", "skipped", "repeated", "queued"):
+                assert code or type(summary[name]) is int, name
+            first, written = list(sent), set(oss.objects)
+            lines = [line for at in oss.objects if at.key.startswith(MANIFEST) for line in oss.objects[at].splitlines()]
+            for notices in (*map(json.loads, lines), *(json.loads(body)["data"] for body in sent)):
+                check_notices(notices)
+            summary, again = answer(data)
+            assert again == code
+            assert sent == first, "a notice is sent twice"
+            assert set(oss.objects) == written, "an event that is repeated writes other objects"
+
+        yield run
+
+
+def check_notices(data: dict[str, Any]) -> None:
+    """One notice or several, each with a link and with times that programs can read."""
+    for each in data.get("notices", [data]):
+        assert each["url"].startswith("https://"), each["path"]
+        assert parse_rfc3339(each["expires_at"]) is not None, each["expires_at"]
+        assert each["happened_at"] is None or parse_rfc3339(each["happened_at"]) is not None, each["happened_at"]
+
+
+def trigger_event_seeds() -> Iterable[bytes]:
+    files = [path.read_bytes() for path in sorted(EVENTS.iterdir())]
+    mount = [data.replace(b"exampledir/", b"outbox/") for data in files]
+    record = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][0]
+    record["oss"]["object"]["key"] = "outbox/a.txt"
+    messages = (
+        {"links": [{"path": "/outbox/a.txt", "expires": "1h", "download": "b.txt"}, {"path": "/exampledir/b/"}]},
+        {"path": "/exampledir/a.txt", "method": "GET"},
+        {"events": [record, {**record, "eventName": "ObjectRemoved:DeleteObject"}, {**record, "eventTime": ""}]},
+        {
+            "triggerTime": "2026-03-01T06:45:43Z",
+            "triggerName": "hourly",
+            "payload": '{"links": [{"path": "/exampledir/a.txt"}]}',
+        },
+        [json.dumps({"path": "/outbox/a.txt"}), {"path": "/outbox/b.txt"}],
+    )
+    return [*files, *mount, *(json.dumps(message).encode() for message in messages)]

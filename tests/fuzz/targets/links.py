@@ -1,0 +1,151 @@
+"""What people paste: links that fail, and what OSS answered."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from random import Random
+from unittest.mock import patch
+from urllib.parse import quote, unquote
+
+import signer
+from signer.cli import run as run_command
+from tests.fuzz.fuzzer import Run
+from tests.fuzz.laws import check_no_secret
+from tests.signer.diagnosis.breakages import BREAKAGES
+
+ISSUED = 1_772_347_271
+CREDENTIALS = signer.Credentials(
+    "STS.EXAMPLEEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIStokenEXAMPLE+/token+EXAMPLE=="
+)
+ENDPOINT = signer.Endpoint.public("cn-hangzhou")
+LINK = signer.presign(
+    "GET", "examplebucket", "reports/a b.pdf", credentials=CREDENTIALS, endpoint=ENDPOINT, expires_in=600, now=ISSUED
+).url
+SIGNATURE = LINK.partition("x-oss-signature=")[2][:64]
+TOKEN = CREDENTIALS.security_token or ""
+SECRETS = (CREDENTIALS.access_key_secret, TOKEN, quote(TOKEN, safe=""), SIGNATURE)
+
+_IN_ITS_PLACE = re.compile(f"(?:signature|security-token)=(?:{'|'.join(map(re.escape, SECRETS))})", re.IGNORECASE)
+
+
+def hidden(string: str) -> list[str]:
+    """The secrets that nothing may show: those that only follow the names of their parameters, wherever these are."""
+    decoded = (string, unquote(string), unquote(unquote(string)))
+    rest = "\n".join(_IN_ITS_PLACE.sub("", each) for each in decoded)
+    return [secret for secret in SECRETS if secret.lower() not in rest.lower()]
+
+
+@contextmanager
+def explanations() -> Iterator[Run]:
+    """Every string has an explanation without a secret, or a sentence; with the secret or without it."""
+
+    def run(data: bytes) -> None:
+        string = data.decode("utf-8", "surrogateescape")
+        secrets = hidden(string)
+        start = max(string.find("<?xml"), string.find("<Error"))
+        link, xml = (string[:start], string[start:]) if start >= 0 else (string, None)
+        # The length decides the rest, so that each call is short.
+        method = "PUT" if len(data) % 7 == 0 else "GET"
+        headers = {"Content-Type": "text/plain"} if len(data) % 3 == 0 else None
+        for credentials in (None, CREDENTIALS):
+            try:
+                explanation = signer.explain(
+                    link, error_xml=xml, method=method, headers=headers, credentials=credentials, now=ISSUED + 60
+                )
+            except signer.InvalidLink as error:
+                check_no_secret(str(error), secrets)
+                continue
+            printed = f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
+            assert printed.encode(), "a terminal can print it"
+            check_no_secret(printed, secrets)
+            assert explanation.ok == (not explanation.findings)
+        try:
+            verification = signer.verify(method, link, credentials=CREDENTIALS, now=ISSUED + 60)
+        except signer.SignerError as error:
+            check_no_secret(str(error), secrets)
+        else:
+            check_no_secret(repr(verification), secrets)
+            assert verification.ok == (not verification.faults)
+
+    yield run
+
+
+def explanation_seeds() -> Iterable[bytes]:
+    seeds = [
+        LINK,
+        LINK.replace("?", "%3F"),
+        LINK.replace("?", "/"),
+        f"<p>{LINK.replace('&', '&amp;')}</p>",
+        quote(LINK, safe=""),
+        LINK.upper(),
+        LINK[:200] + "…",
+        "",
+    ]
+    for name, (modes, make) in BREAKAGES.items():
+        use = make(Random(name))
+        seeds.append(use.sent_url or use.url)
+        if "xml" in modes:
+            seeds.append(f"{use.url}\n{use.error_xml()}")
+    v1 = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?OSSAccessKeyId=LTAI5tEXAMPLE&Expires=1772347871&Signature="
+    s3 = "https://examplebucket.s3.oss-cn-hangzhou.aliyuncs.com/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=600"
+    seeds += [
+        v1 + "vjbyPxybdZaNmGa%2ByT272YEAiv4%3D",
+        s3,
+        "https://[::1]/a",
+        "http://127.0.0.1:9001/examplebucket/a?x-oss-date=",
+    ]
+    return [seed.encode() for seed in seeds]
+
+
+@contextmanager
+def command_lines() -> Iterator[Run]:
+    """`explain` and `verify` read options from the first line and standard input from the rest."""
+    environ = {
+        "OSS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": CREDENTIALS.access_key_secret,
+        "OSS_SESSION_TOKEN": CREDENTIALS.security_token or "",
+        "HOME": "/nonexistent",
+    }
+
+    def run(data: bytes) -> None:
+        first, _, pasted = data.partition(b"\n")
+        command, *arguments = first.decode("utf-8", "surrogateescape").split("\t")
+        # No file of this machine is opened, and nothing is asked for credentials.
+        arguments = [each for each in arguments if not each.startswith(("--config", "--profile", "--error-xml"))]
+        out, err = io.StringIO(), io.StringIO()
+        stdin = io.TextIOWrapper(io.BytesIO(pasted))
+        with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "stdin", stdin):
+            status = run_command(["verify" if command == "verify" else "explain", *arguments])
+        printed = out.getvalue() + err.getvalue()
+        assert status in (0, 1, 2), status
+        assert printed
+        assert out.getvalue().encode() is not None, "a terminal can print it"
+        assert bool(out.getvalue()) == (status != 2) or "--help" in arguments or "-h" in arguments
+        assert "Traceback" not in printed
+        check_no_secret(printed, hidden("\n".join([*arguments, pasted.decode("utf-8", "replace")])))
+        if status != 2 and "--json" in arguments and "-h" not in arguments and "--help" not in arguments:
+            assert isinstance(json.loads(out.getvalue()), dict)
+
+    with patch.dict(os.environ, environ, clear=True):
+        yield run
+
+
+def command_line_seeds() -> Iterable[bytes]:
+    xml = "<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>none</Message></Error>"
+    lines = (
+        f"explain\t-\n{LINK}\n{xml}",
+        f"explain\t-\t--json\t--method\tPUT\t--header\tContent-Type: text/plain\n{LINK}",
+        f"explain\t{LINK}\t--no-secret\t--no-headers\t--bucket\texamplebucket\t--inside",
+        f"verify\t-\t--json\n{LINK}",
+        f"verify\t{LINK}\t--method\thead\t--bucket\texamplebucket",
+        "explain\t--help",
+        f"explain\t--header\t{LINK}\t{LINK}",
+        "explain",
+    )
+    return [line.encode() for line in lines]
