@@ -22,6 +22,13 @@ MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far
 EXPIRES_IN = 60  # seconds
 THREADS = 8  # that wait for OSS and for webhooks at the same time
 
+UNREACHABLE = "OSS cannot be reached"  # a cause
+
+_REASONS = {
+    "AccessDenied": "a missing permission",
+    "NoSuchBucket": "no such bucket",
+    "RequestTimeTooSkewed": "the clock of this instance is wrong",
+}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
 Item = TypeVar("Item")
@@ -57,7 +64,7 @@ class OssResponse(NamedTuple):
 
         try:
             return parsedate_to_datetime(self.headers[name]).timestamp()
-        except (KeyError, ValueError, TypeError):
+        except (LookupError, ValueError, TypeError, ArithmeticError):
             return None
 
 
@@ -177,7 +184,7 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     try:
         response = mount_client(invocation, mount).head(Location(mount.target.bucket, key), version)
     except OssUnavailable:
-        raise Problem("oss_unavailable") from None
+        raise Problem("oss_unavailable", cause=UNREACHABLE) from None
     except InvalidKey:
         raise invalid_key() from None
     except InvalidQuery as error:
@@ -186,11 +193,22 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     if response.status == 404 or (version and response.status in (400, 405)):
         raise Problem("not_found")
     if not response.ok:
-        raise Problem("oss_unavailable")
+        raise Problem("oss_unavailable", cause=refusal("HeadObject", response, invocation.now))
     archived = response.headers.get("x-oss-storage-class") in _ARCHIVES
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
     return response
+
+
+def refusal(operation: str, response: OssResponse, now: float) -> str:
+    """What OSS answered and why, for the audit line: such as `GetObject: 403 AccessDenied (a missing permission)`."""
+    reason = _REASONS.get(response.code, "")
+    date = response.time("date")
+    # A request that is signed too early has expired, which OSS calls AccessDenied too.
+    if response.status == 403 and date is not None and date - now >= EXPIRES_IN:
+        reason = f"the clock of this instance is {round(date - now)} s behind"
+    answer = f"{operation}: {response.status} {response.code}".rstrip()
+    return f"{answer} ({reason})" if reason else answer
 
 
 def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> list[Result]:

@@ -14,13 +14,12 @@ from signer.times import parse_rfc3339
 from .config import Location
 from .context import Invocation
 from .errors import Problem
-from .oss import EXPIRES_IN, OssClient, OssResponse, OssUnavailable, client_for
+from .oss import EXPIRES_IN, UNREACHABLE, OssClient, OssResponse, OssUnavailable, client_for, refusal
 from .times import Clock
 
 ATTEMPTS = 3
 PAGE = 1000  # objects in one response of a list, the maximum of OSS
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
-UNREACHABLE = "OSS cannot be reached"  # a cause
 PROBES = 3  # the first one may create the object, and one may be lost
 
 # How far the clock of OSS was last seen ahead of ours, in seconds, and ours ahead of `monotonic` then, by our clock.
@@ -220,6 +219,8 @@ class State(NamedTuple):
             yield page
             if not page.token:
                 return
+            if page.token == query.get("continuation-token"):
+                raise Problem("state_unavailable", cause="ListObjects: the answer does not end")
             query["continuation-token"] = page.token
 
     def _ask(self, request: Callable[[], OssResponse]) -> OssResponse:
@@ -233,23 +234,10 @@ class State(NamedTuple):
 
     def _refused(self, operation: str, response: OssResponse) -> Problem:
         """The 503 of an operation that OSS refused; the audit line says which and why, such as a missing permission."""
-        reason = _REASONS.get(response.code, "")
-        date = response.time("date")
-        # OSS calls a request whose time is wrong expired, or too skewed, with AccessDenied too.
-        if response.status == 403 and date is not None and abs(date - self.clock.now()) >= EXPIRES_IN:
-            reason = f"the clock of this instance differs by {round(abs(date - self.clock.now()))} s"
-        answer = f"{operation}: {response.status} {response.code}".rstrip()
-        return Problem("state_unavailable", cause=f"{answer} ({reason})" if reason else answer)
+        return Problem("state_unavailable", cause=refusal(operation, response, self.clock.now()))
 
     def _at(self, name: str) -> Location:
         return Location(self.prefix.bucket, self.prefix.key + name)
-
-
-_REASONS = {
-    "AccessDenied": "a missing permission",
-    "NoSuchBucket": "no such bucket",
-    "RequestTimeTooSkewed": "the clock of this instance is wrong",
-}
 
 
 def state_for(invocation: Invocation, clock: Clock | None = None) -> State:

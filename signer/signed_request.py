@@ -61,6 +61,7 @@ class ParsedUrl(NamedTuple):
 def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None = None) -> ParsedUrl:
     """Splits a URL as OSS does. Raises `InvalidLink` if the URL does not name an object or its bucket is not known."""
     try:
+        url.encode()  # half a surrogate pair is part of no URL
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2].lower()
         path = unquote(parts.path, errors="strict")[1:]
@@ -83,7 +84,9 @@ def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None 
     if addressing == "path":
         owner, _, path = path.partition("/")
     if not owner:
-        raise InvalidLink(f"Unknown bucket: the domain {host} does not contain it. Pass bucket (--bucket).")
+        from .redaction import redact  # a link that lost its "?" is all host
+
+        raise InvalidLink(f"Unknown bucket: the domain {redact(host)} does not contain it. Pass bucket (--bucket).")
     if not path:
         raise InvalidLink("Invalid link: the URL does not name an object.")
     return ParsedUrl(parts.scheme, host, owner, path, query)

@@ -98,7 +98,7 @@ def scope(date: str, region: str, product: str = "oss") -> str:
 
 def string_to_sign(issued_at: str, credential_scope: str, request: str) -> str:
     """Four lines: algorithm, timestamp, scope and the hash of the canonical request."""
-    digest = hashlib.sha256(request.encode()).hexdigest()
+    digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{ALGORITHM}\n{issued_at}\n{credential_scope}\n{digest}"
 
 

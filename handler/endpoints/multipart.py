@@ -17,7 +17,7 @@ from ..context import Invocation, RoleCredentials
 from ..credentials import credentials_for, mount_credentials
 from ..errors import Problem, bad_body
 from ..keys import cache
-from ..oss import OssUnavailable, mount_client
+from ..oss import UNREACHABLE, OssUnavailable, mount_client, refusal
 from ..request import Request
 from ..response import Response, json_response
 from .uploads import check_size, check_type
@@ -108,12 +108,12 @@ def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invoc
     except InvalidKey:
         raise links.invalid_key() from None
     except OssUnavailable:
-        raise Problem("oss_unavailable") from None
+        raise Problem("oss_unavailable", cause=UNREACHABLE) from None
     if response.code == "FileAlreadyExists":
         raise Problem("object_exists")
     match = _ID.search(response.body)
     if not response.ok or match is None:
-        raise Problem("oss_unavailable")
+        raise Problem("oss_unavailable", cause=refusal("InitiateMultipartUpload", response, invocation.now))
     return match[1].decode("ascii", "replace")
 
 

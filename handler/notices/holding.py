@@ -13,8 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from .. import audit
 from ..errors import HandlerError, Problem
-from ..oss import map_concurrently
-from ..state import UNREACHABLE
+from ..oss import UNREACHABLE, map_concurrently
 from ..times import Clock
 from .lease import Lease
 from .notice import LinkIssuer, NotLinkable, read_notice

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from .. import v4
 from ..credentials import Credentials
 from ..link import check_credentials, seconds
+from ..redaction import redact
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .checks import Finding
-from .lenient_url import V4, LenientUrl, parse_lenient_url
+from .lenient_url import V4, LenientUrl, as_unicode, parse_lenient_url
 from .oss_error import Difference, ServerError, printable_name, read_error
 from .ranking import rank
 from .repairs import CandidateRequest
@@ -104,15 +105,16 @@ def explain(
     trying repairs. `bucket` is the bucket of a custom domain. `inside` says that the client is in the bucket's
     region, where internal hosts work. Raises `InvalidLink` where `url` contains no URL or `error_xml` no error.
     """
-    clock, method = seconds(now), method.upper()
-    error = read_error(error_xml) if error_xml is not None else None
+    clock, method = seconds(now), as_unicode(method).upper()
+    bucket = as_unicode(bucket) if bucket is not None else None
+    error = read_error(as_unicode(error_xml)) if error_xml is not None else None
     if credentials is not None:
         check_credentials(credentials)
     link = parse_lenient_url(url, bucket or _bucket_of(error))
     other_link = answers.find_other_link(link, error) if error is not None else None
     if other_link is not None:
         link, error = parse_lenient_url(url, bucket), None
-    sent = {name.lower(): value for name, value in (headers or {}).items()}
+    sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
     findings = [*checks.check_text(link)]
@@ -142,11 +144,12 @@ def explain(
         version=link.version,
         method=printable_name(method),
         scheme=link.scheme,
-        host=link.host,
+        host=redact(link.host),
         host_kind=link.host_kind,
         host_region=link.host_region,
         bucket=link.bucket,
-        key=link.key,
+        # Of a link that lost its "?", the host or the path holds everything.
+        key=redact(link.key),
         region=link.region,
         issued_at=utc(link.issued_at),
         expires_at=utc(link.expires_at),

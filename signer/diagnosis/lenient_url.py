@@ -90,7 +90,7 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         raise InvalidLink("The link is missing: give the full URL, from https:// to the end of its signature.")
     if len(string) > MAX_LENGTH:
         raise InvalidLink(f"The link is longer than {MAX_LENGTH} characters: give the link alone.")
-    url, damages = undo_transport_damage(string)
+    url, damages = undo_transport_damage(as_unicode(string))
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2].lower()
@@ -138,6 +138,11 @@ def _restore_case(name: str, value: str) -> tuple[str, str]:
     if lower == "x-oss-date" or (lower == "x-oss-signature-version" and value.upper() == "OSS4-HMAC-SHA256"):
         return lower, value.upper()
     return (lower if lower in REQUIRED or lower == "x-oss-security-token" else name), value
+
+
+def as_unicode(string: str) -> str:
+    """The string with U+FFFD for half a surrogate pair, which stands for a byte of an argument that was not UTF-8."""
+    return string if string.isascii() else string.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _version(query: _Pairs) -> str | None:

@@ -146,14 +146,18 @@ def test_what_cannot_be_signed_is_a_400(
     assert (answer.status, answer.code) == (400, code)
 
 
-def test_an_oss_that_says_nothing_of_the_object_is_a_503(service: ShareService) -> None:
+def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: ShareService) -> None:
     silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
     assert service.config.oss_endpoint is not None
     refused = service.with_config(oss_endpoint=service.config.oss_endpoint._replace(region="cn-beijing"))
-    for broken in (silent, refused):
+    for broken, cause in (
+        (silent, "OSS cannot be reached"),
+        (refused, "HeadObject: 400 AuthorizationQueryParametersError"),
+    ):
         answer = broken.request("/open/a.txt")
         assert (answer.status, answer.code) == (503, "oss_unavailable")
         assert answer.headers["Retry-After"]
+        assert answer.line["cause"] == cause
 
 
 @pytest.mark.parametrize(
