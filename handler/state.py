@@ -138,7 +138,10 @@ class State(NamedTuple):
         return True
 
     def claim(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours.
+
+        `body` must not be empty.
+        """
         last = Problem("state_unavailable")
         for _ in range(ATTEMPTS):
             try:
@@ -153,9 +156,9 @@ class State(NamedTuple):
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:
                     raise last
-            # Only the object itself says whose it is.
+            # Only the object itself says whose it is. No claim is empty: such a response was cut before its length.
             claimed = self.read(name)
-            if claimed is not None:
+            if claimed is not None and claimed.body:
                 return claimed
         raise last
 
@@ -163,12 +166,15 @@ class State(NamedTuple):
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
-        created, last = 0, Problem("state_unavailable")
+        created, is_lost, last = 0, False, Problem("state_unavailable")
         for _ in range(PROBES):
             try:
                 response = self._claim("probe", b"")
             except Problem as problem:
-                last = problem
+                # A third wait for an OSS that does not answer would be longer than the function may run.
+                if is_lost:
+                    raise
+                is_lost, last = True, problem
                 continue
             if response.code == "FileAlreadyExists":
                 _probed[self.prefix] = now
