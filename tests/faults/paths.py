@@ -251,8 +251,8 @@ def _check_more(service: Service, started: tuple[str, dict[str, Any]], first: An
     send_parts(service, started[0], last.json)
 
 
-def upload_page(service: Service) -> str:
-    params = {"path": "/in/", "method": "POST", "upload": {"max_size": 1000, "max_files": 2}}
+def upload_page(service: Service, max_size: int = 1000) -> str:
+    params = {"path": "/in/", "method": "POST", "upload": {"max_size": max_size, "max_files": 2}}
     response = service.create_share(**params)
     assert response.status == 201, response
     url = response.json["url"]

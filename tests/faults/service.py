@@ -49,6 +49,15 @@ target = "oss://examplebucket/inbox/"
 methods = ["PUT", "POST"]
 max_size = "1MB"
 max_share = "30d"
+
+[[sink]]
+name = "manifest"
+target = "oss://examplebucket/.links/notices/"
+
+[[notice]]
+on = "created"
+mount = "/reports/"
+to = ["manifest"]
 """
 
 
