@@ -112,7 +112,10 @@ class FaultyOss:
     def answer(self, request: BaseHTTPRequestHandler) -> bool:
         """Answers a request; False if the connection must be closed."""
         call = Call(_name(request.command, request.path), time.monotonic())
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        length = int(request.headers.get("Content-Length") or 0)
+        body = request.rfile.read(length)
+        if len(body) < length:  # its sender was killed
+            return False
         armed, released = self._next(call), self._released
         try:
             if armed is None:
