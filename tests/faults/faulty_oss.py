@@ -60,9 +60,7 @@ class FaultyOss:
         self.calls: list[Call] = []
         self.url = ""
 
-    def arm(
-        self, fault: str, first: int, *, is_lasting: bool = False, act: Callable[[], None] | None = None
-    ) -> None:
+    def arm(self, fault: str, first: int, *, is_lasting: bool = False, act: Callable[[], None] | None = None) -> None:
         """Lets the call with this number meet a fault; if it lasts, each later one too."""
         self.disarm()
         with self._lock:

@@ -125,7 +125,13 @@ class _Instance:
         self.config = make_config(LINKS, {"LINK_OSS_ENDPOINT": oss_url})
 
     def ask(
-        self, path: str, method: str, *, query: dict[str, str] | None = None, params: Any = None, is_caller: bool = False
+        self,
+        path: str,
+        method: str,
+        *,
+        query: dict[str, str] | None = None,
+        params: Any = None,
+        is_caller: bool = False,
     ) -> Any:
         from tests.faults.service import CALLER, JSON
         from tests.handler.client import event, invoke

@@ -127,7 +127,11 @@ def _looked_at(**headers: str) -> Path:
         assert get_share(service, url) == b"content"
 
     return Path(
-        shared(max_uses=1), lambda service, url: service.share(url, "GET", headers), check, UNAVAILABLE, ("no_such_object",)
+        shared(max_uses=1),
+        lambda service, url: service.share(url, "GET", headers),
+        check,
+        UNAVAILABLE,
+        ("no_such_object",),
     )
 
 
@@ -159,7 +163,11 @@ def _used(headers: dict[str, str], *, is_repeat: bool = False, **body: str) -> P
 
 def _opened(headers: dict[str, str], **params: Any) -> Path:
     return Path(
-        shared(**params), lambda service, url: service.share(url, "GET", headers), opens, UNAVAILABLE, ("no_such_object",)
+        shared(**params),
+        lambda service, url: service.share(url, "GET", headers),
+        opens,
+        UNAVAILABLE,
+        ("no_such_object",),
     )
 
 

@@ -86,7 +86,9 @@ class TestKeys:
     )
     def test_the_document_stays_as_it_was(self, document: Path, arguments: tuple[str, ...], size: int) -> None:
         before = document.read_bytes()
-        assert_one_sentence(run("handler.keys", "--keys", f"file:{document}", *arguments, size=size), "cannot be written")
+        assert_one_sentence(
+            run("handler.keys", "--keys", f"file:{document}", *arguments, size=size), "cannot be written"
+        )
         assert document.read_bytes() == before
         assert [path.name for path in document.parent.iterdir()] == ["keys.json"]
 

@@ -41,9 +41,7 @@ def uses_of(service: Service, url: str) -> list[bytes | None]:
     return [service.read(f".links/state/{folder}{name}") for name in service.names(folder)]
 
 
-def check_use(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
+def check_use(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
     url = arguments["url"]
     assert last["status"] == 200
     assert requests.get(last["url"], timeout=30).content == b"content"
@@ -66,9 +64,7 @@ def check_last_use(
     assert last["status"] in (200, 410)
 
 
-def check_make(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
+def check_make(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
     assert last["status"] == 201
     for name in service.names("shares/"):
         assert json.loads(service.read(f".links/state/shares/{name}") or b"")["version"] == 1
@@ -109,9 +105,7 @@ def check_abort(
     assert len(service.upload_folders()) <= (first is None)
 
 
-def check_page(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
+def check_page(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
     url = arguments["url"]
     assert (last["number"], last["status"] in ((200, 409) if first is None else (409,))) == (1, True)
     folder = f"inbox/{record_id(url)}/"

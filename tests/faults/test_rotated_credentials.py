@@ -141,7 +141,9 @@ def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
 
 def sign(config: Config, context: object, folder: str, size: int = SIZE) -> list[str]:
     body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(size)]})
-    http_event = event("/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False)
+    http_event = event(
+        "/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False
+    )
     response = invoke(json.dumps(http_event), config=config, invocation=context, now=time.time())
     assert response.status == 200, response
     return [link["url"] for link in response.json["links"]]
@@ -232,9 +234,7 @@ def test_bulk_signs_all_links_with_the_credentials_that_it_began_with(
 
     first = Credentials("STS.FIRSTEXAMPLE", "secretFIRST", "CAIS+first/EXAMPLE==")
     oss.principals.add(Principal.of(first))
-    for name, value in zip(
-        ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"), first[:3], strict=True
-    ):
+    for name, value in zip(("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"), first[:3], strict=True):
         monkeypatch.setenv(name, value or "")
     real = bulk_formats.presign
 
