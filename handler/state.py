@@ -89,6 +89,9 @@ class State(NamedTuple):
     def read(self, name: str) -> StoredObject | None:
         """An object, None where it does not exist."""
         response = self._ask(lambda: self.client.get(self._at(name)))
+        # A response that was cut in its headers looks like an empty object, but does not say so.
+        if response.ok and not response.body and "content-length" not in response.headers:
+            raise Problem("state_unavailable", cause="GetObject: the response is incomplete")
         if response.ok:
             return StoredObject(response.body, _age(response))
         if response.status == 404 and response.code == "NoSuchKey":
@@ -138,10 +141,7 @@ class State(NamedTuple):
         return True
 
     def claim(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours.
-
-        `body` must not be empty.
-        """
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
         last = Problem("state_unavailable")
         for _ in range(ATTEMPTS):
             try:
@@ -156,9 +156,9 @@ class State(NamedTuple):
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:
                     raise last
-            # Only the object itself says whose it is. No claim is empty: such a response was cut before its length.
+            # Only the object itself says whose it is.
             claimed = self.read(name)
-            if claimed is not None and claimed.body:
+            if claimed is not None:
                 return claimed
         raise last
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.paths")
-
 from tests.faults.service import Service, service
+
+pytest.register_assert_rewrite("tests.faults.paths")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -12,7 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from deploy.probes import keys as keys_probes
-from deploy.probes import lifecycle, oss as oss_probes
+from deploy.probes import lifecycle
+from deploy.probes import oss as oss_probes
 from handler import oss
 from handler.keys.__main__ import main as keys_main
 from handler.notices.__main__ import main as notices_main
@@ -23,7 +25,7 @@ from tests.deploy.deployments import deployed
 from tests.faults.faulty_oss import FAULTS, FaultyOss, faulty_oss
 from tests.handler.client import KEYS
 from tests.handler.keys.command import ENVIRONMENT
-from tests.handler.keys_fixtures import LocalOss, PLACE, document, local_oss
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 from tests.handler.notice_fixtures import FakeClock
 
 SHORT = 0.2  # seconds that a command waits for an OSS that never answers, in these tests
@@ -172,8 +174,8 @@ def test_bulk_of_a_prefix(
     output.write_text("before\n")
     arguments = ["bulk", "oss://examplebucket/reports/", "--region", "cn-hangzhou", "--output", str(output)]
     arguments += ["--endpoint", operator.faults.url]
-    monkeypatch.setattr(listing.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(listing.objects, "__kwdefaults__", {**listing.objects.__kwdefaults__, "pause": lambda _: None})
+    objects = partial(listing.objects, pause=lambda seconds: None)
+    monkeypatch.setattr("signer.cli.bulk.objects", objects)
     operator.faults.arm(fault, 0, is_lasting=is_lasting)
     with monkeypatch.context() as context:
         shorten(fault, context)

@@ -1,4 +1,4 @@
-"""Whatever one call of OSS meets while notices are written and sent, each arrives, once more at most, and none is left."""
+"""Whatever one call of OSS meets while notices are sent, each arrives, is repeated once at most, and none is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handler import oss
-from tests.faults.faulty_oss import FAULTS, FaultyOss, faulty_oss
+from tests.faults.faulty_oss import FAULTS, REFUSALS, FaultyOss, faulty_oss
 from tests.faults.service import forget_oss
 from tests.handler.notice_fixtures import (
     EventFunction,
@@ -18,12 +18,13 @@ from tests.handler.notice_fixtures import (
     created,
     event_function,
     notice,
-    receiver,
     received_keys,
+    receiver,
 )
 
 SHORT = 0.2  # seconds that the function waits for an OSS that never answers, in these tests
-CODES = {"state_unavailable", "notices_failed", "oss_unavailable", "out_of_time"}
+# Of a sink in OSS, the words of OSS.
+CODES = {"state_unavailable", "notices_failed", "oss_unavailable", "out_of_time", *REFUSALS.values()}
 KEY = "outbox/a.txt"
 
 

@@ -1,4 +1,4 @@
-"""On a full disk, and with an output that is full or closed, a command fails in one sentence and leaves no half file."""
+"""On a full disk, or with an output that is full or closed, a command fails in a sentence and leaves no half file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 
 from deploy import build, template
 from deploy.package import archive, contents, vendor
-from handler import audit
 from handler.config import Location
 from handler.keys import edit
 from tests.deploy.project_copy import BUILT, ProjectCopy

@@ -24,7 +24,6 @@ from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
-from signer.cli import bulk_formats
 from tests.faults.service import forget_oss
 from tests.handler.client import KEYS, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION
@@ -183,23 +182,25 @@ class Moving:
         return self.start + next(self.readings) * self.step
 
 
-def test_a_session_that_is_renewed_in_the_middle_of_a_batch_signs_whole_links(
-    oss: Oss, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opener = Opener(life=3600)
-    sessions = cache.Sessions(opener)
-    issued: list[Credentials] = []
-    open_session = opener.__call__
+def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[Credentials]:
+    """Moves the clock of the sessions by so many seconds at each reading; what was issued since."""
+    opener, issued = Opener(life=3600), list[Credentials]()
 
-    def opened(*arguments: Any) -> cache.Session:
-        session = open_session(*arguments)
+    def open_session(*arguments: Any) -> cache.Session:
+        session = opener(*arguments)
         issued.append(session.credentials.credentials)
         oss.principals.add(Principal.of(issued[-1]))
         return session
 
-    sessions._open = opened
-    monkeypatch.setattr(cache, "_sessions", sessions)
-    monkeypatch.setattr(cache, "time", Moving(40))
+    monkeypatch.setattr(cache, "_sessions", cache.Sessions(open_session))
+    monkeypatch.setattr(cache, "time", Moving(seconds))
+    return issued
+
+
+def test_a_session_that_is_renewed_in_the_middle_of_a_batch_signs_whole_links(
+    oss: Oss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = renew_often(oss, monkeypatch, 40)
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
     links = sign(config, Rotation(oss.principals), "open")
     assert len(issued) > 1
@@ -207,19 +208,7 @@ def test_a_session_that_is_renewed_in_the_middle_of_a_batch_signs_whole_links(
 
 
 def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
-    opener = Opener(life=3600)
-    sessions = cache.Sessions(opener)
-    issued: list[Credentials] = []
-
-    def opened(*arguments: Any) -> cache.Session:
-        session = opener(*arguments)
-        issued.append(session.credentials.credentials)
-        oss.principals.add(Principal.of(issued[-1]))
-        return session
-
-    sessions._open = opened
-    monkeypatch.setattr(cache, "_sessions", sessions)
-    monkeypatch.setattr(cache, "time", Moving(20))
+    issued = renew_often(oss, monkeypatch, 20)
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
     # The check of each object is made in threads, each of which also signs.
     links = sign(config, Rotation(oss.principals), "checked", 100)
@@ -236,13 +225,12 @@ def test_bulk_signs_all_links_with_the_credentials_that_it_began_with(
     oss.principals.add(Principal.of(first))
     for name, value in zip(("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"), first[:3], strict=True):
         monkeypatch.setenv(name, value or "")
-    real = bulk_formats.presign
 
     def rotate(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setenv("OSS_ACCESS_KEY_ID", "STS.NEXTEXAMPLE")
-        return real(*arguments, **options)
+        return presign(*arguments, **options)
 
-    monkeypatch.setattr(bulk_formats, "presign", rotate)
+    monkeypatch.setattr("signer.cli.bulk_formats.presign", rotate)
     keys = tmp_path / "keys.txt"
     keys.write_text("".join(f"open/{number}.txt\n" for number in range(SIZE)))
     output = tmp_path / "links.jsonl"
