@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from signer.times import parse_rfc3339
 
+from . import oss
 from .config import Location
 from .context import Invocation
 from .errors import Problem
@@ -166,15 +167,16 @@ class State(NamedTuple):
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         if now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
-        created, is_lost, last = 0, False, Problem("state_unavailable")
+        created, last = 0, Problem("state_unavailable")
+        started = self.clock.monotonic()
         for _ in range(PROBES):
             try:
                 response = self._claim("probe", b"")
             except Problem as problem:
-                # A third wait for an OSS that does not answer would be longer than the function may run.
-                if is_lost:
+                # To wait three times for an OSS that does not answer would take longer than the function may run.
+                if self.clock.monotonic() - started >= oss.TIMEOUT[1]:
                     raise
-                is_lost, last = True, problem
+                last = problem
                 continue
             if response.code == "FileAlreadyExists":
                 _probed[self.prefix] = now

@@ -123,7 +123,7 @@ class FaultyOss:
             if armed.act is not None:
                 armed.act()
             self._fail(request, body, armed.fault, released)
-            return False
+            return armed.fault in (*REFUSALS, "500 after", "slow")
         finally:
             call.ended = time.monotonic()
 
