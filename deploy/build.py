@@ -22,6 +22,7 @@ from local.fc import s_yaml
 from . import locks
 from .checks import links_toml
 from .checks.functions import functions_in, is_own
+from .command import reason, run
 from .errors import DeployError
 from .package import archive, contents, interpreters, vendor
 from .package.contents import Part
@@ -139,12 +140,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         planned = plan(options.config)
-        print(report(planned, build(planned)))
+        package = build(planned)
     except DeployError as error:
         print(f"make build: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"make build: The package cannot be written ({reason(error)}).", file=sys.stderr)
+        return 1
+    print(report(planned, package))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("make build", main))

@@ -35,6 +35,7 @@ from .checks import environments as environment_checks
 from .checks import functions as function_checks
 from .checks.functions import Props, functions_in, mapping
 from .checks.links_toml import Reader
+from .command import run
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
 from .s_preview import render
@@ -187,4 +188,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("make check", main))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from .command import run
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
 from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service, sessions
@@ -150,4 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("make doctor", main))

@@ -25,6 +25,7 @@ from . import account_script, check, statements
 from .checks import links_toml
 from .checks.functions import is_own, is_web, mapping, takes_events
 from .checks.names import role_name
+from .command import run
 from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
 from .signer_roles import signer_roles
@@ -316,4 +317,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m deploy.policies", main))

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .checks.secrets import secret_in
+from .command import reason, run
 from .errors import DeployError
 
 ROOT = Path(__file__).parent.parent
@@ -41,9 +42,19 @@ _LINK = r"\[(?P<label>[^\]]*)\]\((?P<target>[^)#:]+)(?:#[^)]*)?\)"
 
 
 def assemble(target: Path, root: Path = ROOT, home_page: str | None = None) -> None:
-    """Writes the package into `target`, which must be empty or missing. Raises `DeployError`."""
+    """Writes the package into `target`, which must be empty or missing, or removes it again. Raises `DeployError`."""
     if target.exists() and any(target.iterdir()):
         raise DeployError(f"{target} is not empty: name a new folder.")
+    try:
+        _assemble(target, root, home_page)
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)  # half a template looks like one
+        if isinstance(error, OSError):
+            raise DeployError(f"{target} cannot be written ({reason(error)}).") from None
+        raise
+
+
+def _assemble(target: Path, root: Path, home_page: str | None) -> None:
     publish = (root / "deploy/application/publish.yaml").read_text(encoding="utf-8")
     if home_page is not None:
         publish = publish_yaml(publish, home_page)
@@ -151,4 +162,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("make template", main))

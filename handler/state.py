@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from signer.times import parse_rfc3339
 
+from . import oss
 from .config import Location
 from .context import Invocation
 from .errors import Problem
@@ -89,6 +90,9 @@ class State(NamedTuple):
     def read(self, name: str) -> StoredObject | None:
         """An object, None where it does not exist."""
         response = self._ask(lambda: self.client.get(self._at(name)))
+        # A response that was cut in its headers looks like an empty object, but does not say so.
+        if response.ok and not response.body and "content-length" not in response.headers:
+            raise Problem("state_unavailable", cause="GetObject: the response is incomplete")
         if response.ok:
             return StoredObject(response.body, _age(response))
         if response.status == 404 and response.code == "NoSuchKey":
@@ -165,10 +169,14 @@ class State(NamedTuple):
         if 0 <= now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         created, last = 0, Problem("state_unavailable")
+        started = self.clock.monotonic()
         for _ in range(PROBES):
             try:
                 response = self._claim("probe", b"")
             except Problem as problem:
+                # To wait three times for an OSS that does not answer would take longer than the function may run.
+                if self.clock.monotonic() - started >= oss.TIMEOUT[1]:
+                    raise
                 last = problem
                 continue
             if response.code == "FileAlreadyExists":

@@ -1,0 +1,27 @@
+"""How the commands of this package end when what they write cannot be written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def run(name: str, main: Callable[[], int]) -> int:
+    """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would write what is left again at its exit, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
+        return 1
+    return status
+
+
+def reason(error: OSError) -> str:
+    """Such as `No space left on device`; of many files that could not be copied, that of the first one."""
+    if error.strerror is None and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][2]).partition("] ")[2].partition(": ")[0]
+    return error.strerror or type(error).__name__

@@ -1,0 +1,221 @@
+"""A proxy before the local OSS in which one request, or each from one on, meets a fault that the test chose."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+# What OSS answers without carrying the request out: its codes are real ones of their status.
+REFUSALS = {
+    "403": "AccessDenied",
+    "404": "NoSuchBucket",
+    "409": "FileImmutable",
+    "429": "QpsLimitExceeded",
+    "500": "InternalError",
+    "503": "ServiceUnavailable",
+}
+# "after" means: after OSS carried the request out.
+FAULTS = (
+    *REFUSALS,
+    *("500 after", "slow", "half of the body", "half of the headers", "reset", "reset after", "never", "never after"),
+)
+PIECES, PAUSE = 4, 0.15  # a slow response comes in so many pieces, with pauses of so many seconds between them
+_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+@dataclass
+class Call:
+    """A request to OSS: `name` is its method and the folder of its object, as `PUT uses`; a list is a `LIST`."""
+
+    name: str
+    began: float  # seconds of the monotonic clock
+    ended: float = float("inf")
+    is_faulty: bool = False
+
+
+class _Armed(NamedTuple):
+    fault: str
+    first: int
+    is_lasting: bool
+    act: Callable[[], None] | None  # what happens at the fault, before anything else
+
+
+class FaultyOss:
+    """`calls` are the requests since the last `arm` or `disarm`; the first one has the number 0."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = urlsplit(upstream).netloc
+        self._lock = threading.Lock()
+        self._armed: _Armed | None = None
+        self._released = threading.Event()
+        self.calls: list[Call] = []
+        self.url = ""
+
+    def arm(self, fault: str, first: int, *, is_lasting: bool = False, act: Callable[[], None] | None = None) -> None:
+        """Lets the call with this number meet a fault; if it lasts, each later one too."""
+        self.disarm()
+        with self._lock:
+            self._released = threading.Event()
+            self._armed = _Armed(fault, first, is_lasting, act)
+
+    def disarm(self) -> None:
+        """Lets every request pass, and closes what still waits."""
+        with self._lock:
+            self._armed, self.calls = None, []
+            self._released.set()
+
+    def waits(self) -> int:
+        """How many calls met the fault one after the other; those at the same time count once."""
+        count, until = 0, 0.0
+        for call in sorted((call for call in self.calls if call.is_faulty), key=lambda call: call.began):
+            if call.began >= until:
+                count, until = count + 1, call.ended
+            until = max(until, call.ended)
+        return count
+
+    def _next(self, call: Call) -> _Armed | None:
+        with self._lock:
+            number, armed = len(self.calls), self._armed
+            self.calls.append(call)
+            if armed is None or number < armed.first or (number > armed.first and not armed.is_lasting):
+                return None
+            call.is_faulty = True
+            return armed
+
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[bytes, bytes]:
+        """OSS's response: its head and its body as bytes."""
+        connection = http.client.HTTPConnection(self._upstream, timeout=20)
+        try:
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
+            connection.request(request.command, request.path, body or None, headers)
+            response = connection.getresponse()
+            content = response.read()
+            lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+            lines += [f"{name}: {value}" for name, value in response.getheaders() if name.lower() not in _HOP]
+            length = response.getheader("Content-Length") or str(len(content))
+            # The length last, so that what is cut in its headers has lost it.
+            return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1"), content
+        finally:
+            connection.close()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> bool:
+        """Answers a request; False if the connection must be closed."""
+        call = Call(_name(request.command, request.path), time.monotonic())
+        length = int(request.headers.get("Content-Length") or 0)
+        body = request.rfile.read(length)
+        if len(body) < length:  # its sender was killed
+            return False
+        armed, released = self._next(call), self._released
+        try:
+            if armed is None:
+                head, content = self._forward(request, body)
+                request.wfile.write(head + content)
+                return True
+            if armed.act is not None:
+                armed.act()
+            self._fail(request, body, armed.fault, released)
+            return armed.fault in (*REFUSALS, "500 after", "slow")
+        finally:
+            call.ended = time.monotonic()
+
+    def _fail(self, request: BaseHTTPRequestHandler, body: bytes, fault: str, released: threading.Event) -> None:
+        send = request.wfile.write
+        head, content = b"", b""
+        if fault not in REFUSALS and fault not in ("reset", "never"):
+            head, content = self._forward(request, body)
+        if fault in REFUSALS or fault == "500 after":
+            send(_refusal(fault.split()[0], REFUSALS[fault.split()[0]], is_head=request.command == "HEAD"))
+        elif fault == "slow":
+            whole = head + content
+            for number in range(PIECES):
+                released.wait(PAUSE if number else 0)
+                send(whole[len(whole) * number // PIECES : len(whole) * (number + 1) // PIECES])
+        elif fault == "half of the body":
+            # Of a response without a body the last line of its head is missing.
+            send(head + content[: len(content) // 2] if content else head[:-4])
+        elif fault == "half of the headers":
+            lines = head.split(b"\r\n")
+            send(b"\r\n".join(lines[: len(lines) // 2]) + b"\r\n")
+        elif fault.startswith("reset"):
+            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            socket.close(request.connection.detach())
+        else:
+            assert fault.startswith("never"), fault
+            request.connection.settimeout(0.01)
+            while not released.is_set():
+                try:
+                    if request.connection.recv(1) == b"":
+                        break  # the client has stopped waiting
+                except TimeoutError:
+                    continue
+
+
+def _refusal(status: str, code: str, *, is_head: bool) -> bytes:
+    content = f"<Error><Code>{code}</Code></Error>".encode()
+    head = f"HTTP/1.1 {status} Refused\r\nDate: {http_date()}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    return head if is_head else head + content
+
+
+def http_date() -> str:
+    from email.utils import formatdate
+
+    return formatdate(time.time(), usegmt=True)
+
+
+def _name(method: str, target: str) -> str:
+    path, _, query = target.partition("?")
+    prefix = parse_qs(query).get("prefix", [""])[0]
+    key = unquote(path).lstrip("/").partition("/")[2] or prefix
+    folder = key.removeprefix(".links/").removeprefix("state/").partition("/")[0]
+    return f"{'LIST' if prefix else method} {folder}".rstrip()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Prints nothing: connections that break are what this is for."""
+
+
+def _handler(faulty: FaultyOss) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            self.close_connection = True
+            with suppress(OSError, ValueError):
+                self.close_connection = not faulty.answer(self)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _answer
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Logs nothing: a request line contains complete links."""
+
+    return Handler
+
+
+@contextmanager
+def faulty_oss(upstream: str) -> Iterator[FaultyOss]:
+    """Runs the proxy before OSS at an address."""
+    faulty = FaultyOss(upstream)
+    server = _Server(("127.0.0.1", 0), _handler(faulty))
+    faulty.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
+    thread.start()
+    try:
+        yield faulty
+    finally:
+        faulty.disarm()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,219 @@
+"""Whatever one call of OSS meets during a command, it says so in a sentence, and the same command works afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from deploy.probes import keys as keys_probes
+from deploy.probes import lifecycle
+from deploy.probes import oss as oss_probes
+from handler import oss
+from handler.keys.__main__ import main as keys_main
+from handler.notices.__main__ import main as notices_main
+from handler.times import Clock
+from signer import cli
+from signer.cli import listing
+from tests.deploy.deployments import deployed
+from tests.faults.faulty_oss import FAULTS, FaultyOss, faulty_oss
+from tests.handler.client import KEYS
+from tests.handler.keys.command import ENVIRONMENT
+from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+from tests.handler.notice_fixtures import FakeClock
+
+SHORT = 0.2  # seconds that a command waits for an OSS that never answers, in these tests
+ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
+
+
+class Operator(NamedTuple):
+    """Somebody at a terminal, whose OSS is the proxy, and for whom no pause takes time."""
+
+    oss: LocalOss
+    faults: FaultyOss
+    clock: FakeClock
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, command: Callable[[], int]) -> tuple[int, str, str]:
+        self.capsys.readouterr()
+        status = command()
+        return status, *self.capsys.readouterr()
+
+    def keys(self, *arguments: str) -> tuple[int, str, str]:
+        clock: Clock = self.clock.clock()
+        return self.run(lambda: keys_main(["--keys", str(PLACE), *arguments], lock_timeout=0, clock=clock))
+
+    def names(self) -> list[str]:
+        content: dict[str, list[dict[str, str]]] = self.oss.get()
+        return [entry["id"] for entry in content["api"]]
+
+
+@pytest.fixture
+def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
+    clock = FakeClock()
+    with clock.everywhere(), local_oss(tmp_path / "oss") as running, faulty_oss(running.url) as faults:
+        environment = {**ENVIRONMENT, "LINK_OSS_ENDPOINT": faults.url}
+        with patch.dict(os.environ, environment, clear=True):
+            yield Operator(running, faults, clock, capsys)
+
+
+def assert_sentence(err: str) -> None:
+    assert "Traceback" not in err
+    assert err.strip(), "it says nothing"
+    for secret in (KEYS.access_key_secret, KEYS.security_token or "", "x-oss-signature", "fcp_"):
+        assert secret not in err
+
+
+def shorten(fault: str, context: pytest.MonkeyPatch) -> None:
+    if fault.startswith("never"):
+        context.setattr(oss, "TIMEOUT", (SHORT, SHORT))
+        context.setattr(listing, "TIMEOUT", (SHORT, SHORT))
+
+
+def try_keys(operator: Operator, fault: str, monkeypatch: pytest.MonkeyPatch, *, is_lasting: bool) -> None:
+    """Adds a key with a fault at each call, and then removes it or adds it."""
+    operator.oss.put(document())
+    before = operator.names()
+    operator.faults.disarm()
+    assert operator.keys(*ADD)[0] == 0
+    count = len(operator.faults.calls)
+    assert operator.keys("revoke-api-key", "ci")[0] == 0
+    for number in range(count):
+        operator.faults.arm(fault, number, is_lasting=is_lasting)
+        with monkeypatch.context() as context:
+            shorten(fault, context)
+            status, out, err = operator.keys(*ADD)
+        operator.faults.disarm()
+        names = operator.names()
+        if status == 0:
+            assert names == [*before, "ci"], f"call {number}"
+            assert out.startswith("fcp_")
+        else:
+            assert_sentence(err)
+            assert out == ""
+            was_added = "was added" in err or "was made" in err
+            unknown = "cannot be read whether" in err
+            assert names == before or was_added or unknown, f"call {number}: {err}"
+        # A lock that a fault left can be broken after five minutes.
+        operator.clock.sleep(400)
+        if "ci" not in operator.names():
+            assert operator.keys(*ADD, "--break-lock")[0] == 0, f"call {number}"
+        assert operator.keys("revoke-api-key", "ci", "--break-lock")[0] == 0, f"call {number}"
+        assert operator.names() == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_adding_an_api_key(operator: Operator, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    try_keys(operator, fault, monkeypatch, is_lasting=is_lasting)
+
+
+def test_adding_an_api_key_while_oss_answers_503_after_it_did_it(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try_keys(operator, "500 after", monkeypatch, is_lasting=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_showing_the_keys(operator: Operator, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.oss.put(document())
+    operator.faults.arm(fault, 0, is_lasting=True)
+    with monkeypatch.context() as context:
+        shorten(fault, context)
+        status, _, err = operator.keys("show")
+    if fault == "slow":
+        assert status == 0
+    else:
+        assert status == 1
+        assert_sentence(err)
+    operator.faults.disarm()
+    assert operator.keys("show")[0] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_listing_notices(operator: Operator, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = tmp_path / "links.toml"
+    links.write_text(
+        'region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n[[mount]]\npath = "/a/"\n'
+        'target = "oss://examplebucket/a/"\n'
+    )
+    monkeypatch.setenv("LINK_CONFIG", str(links))
+    assert operator.run(lambda: notices_main(["list"]))[0] == 0
+    count = len(operator.faults.calls)
+    assert count
+    for number in range(count):
+        operator.faults.arm(fault, number, is_lasting=True)
+        with monkeypatch.context() as context:
+            shorten(fault, context)
+            status, _, err = operator.run(lambda: notices_main(["list"]))
+        operator.faults.disarm()
+        if status:
+            assert_sentence(err)
+        assert fault == "slow" or status, f"call {number}"
+        assert operator.run(lambda: notices_main(["list"]))[0] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bulk_of_a_prefix(
+    operator: Operator, fault: str, is_lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        operator.oss.put(b"content", PLACE._replace(key=f"reports/{number}.txt"))
+    output = tmp_path / "links.jsonl"
+    output.write_text("before\n")
+    arguments = ["bulk", "oss://examplebucket/reports/", "--region", "cn-hangzhou", "--output", str(output)]
+    arguments += ["--endpoint", operator.faults.url]
+    objects = partial(listing.objects, pause=lambda seconds: None)
+    monkeypatch.setattr("signer.cli.bulk.objects", objects)
+    operator.faults.arm(fault, 0, is_lasting=is_lasting)
+    with monkeypatch.context() as context:
+        shorten(fault, context)
+        status, _, err = operator.run(lambda: cli.run(arguments))
+    operator.faults.disarm()
+    if status:
+        assert status == 2
+        assert_sentence(err)
+        assert output.read_text() == "before\n", "a list that cannot be read does not change the output"
+    else:
+        assert len(output.read_text().splitlines()) == 3
+    assert operator.run(lambda: cli.run(arguments))[0] == 0
+    assert [json.loads(line)["key"] for line in output.read_text().splitlines()] == [
+        f"reports/{number}.txt" for number in range(3)
+    ]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_probes_of_the_doctor(operator: Operator, fault: str) -> None:
+    operator.oss.put(document())
+
+    def findings() -> list[str]:
+        deployment = deployed(operator.faults.url, KEYS)
+        probes = (oss_probes.credentials, oss_probes.state, lifecycle.state_rules, oss_probes.mounts)
+        found = [finding for probe in probes for finding in probe(deployment)]
+        found += keys_probes.document_and_sinks(deployment)
+        return [f"{finding}" for finding in found]
+
+    if fault.startswith("never"):
+        pytest.skip("each probe waits for ten seconds, once")
+    operator.faults.disarm()
+    usual = findings()
+    count = len(operator.faults.calls)
+    for number in range(count):
+        operator.faults.arm(fault, number)
+        for finding in findings():
+            assert KEYS.access_key_secret not in finding
+            assert "x-oss-signature" not in finding
+        operator.faults.disarm()
+        assert findings() == usual

@@ -1,0 +1,129 @@
+"""Whatever one call of OSS meets while notices are sent, each arrives, is repeated once at most, and none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from handler import oss
+from tests.faults.faulty_oss import FAULTS, REFUSALS, FaultyOss, faulty_oss
+from tests.faults.service import forget_oss
+from tests.handler.notice_fixtures import (
+    EventFunction,
+    Outcome,
+    Receiver,
+    created,
+    event_function,
+    notice,
+    received_keys,
+    receiver,
+)
+
+SHORT = 0.2  # seconds that the function waits for an OSS that never answers, in these tests
+# Of a sink in OSS, the words of OSS.
+CODES = {"state_unavailable", "notices_failed", "oss_unavailable", "out_of_time", *REFUSALS.values()}
+KEY = "outbox/a.txt"
+
+
+class Notices:
+    """The event function, whose OSS is the proxy, and its webhook."""
+
+    def __init__(self, function: EventFunction, faults: FaultyOss, hook: Receiver) -> None:
+        self.function, self.faults, self.hook = function, faults, hook
+        self.number = 0
+
+    def invoke(self, event: bytes | None) -> Outcome:
+        """One event, or a tick of the timer for None, in a new instance."""
+        forget_oss()
+        config = self.function.config(self.faults.url)
+        return self.function.tick(config=config) if event is None else self.function.invoke(event, config=config)
+
+    def new_event(self) -> bytes:
+        self.number += 1
+        return created(KEY, etag=f"ETAG{self.number}")
+
+    def begin(self, *, is_waiting: bool) -> bytes | None:
+        """What meets the fault: an event, or a tick for a notice that waits."""
+        self.faults.disarm()
+        self.function.pass_time(3600)
+        self.hook.received.clear()
+        event = self.new_event()
+        if not is_waiting:
+            return event
+        assert self.invoke(event).error is None
+        self.function.pass_time(120)
+        return None
+
+
+@contextmanager
+def notices(folder: Path, toml: str) -> Iterator[Notices]:
+    with event_function(folder) as function, receiver() as hook, faulty_oss(function.url) as faults:
+        function.add_sink("ops", hook)
+        function.toml = toml
+        yield Notices(function, faults, hook)
+
+
+TOML = {
+    "an event to a webhook": notice(["ops"]),
+    "an event to a sink in OSS": notice(["manifest"]),
+    "an event with a share": notice(["ops"], give="share"),
+    "an event for a digest": notice(["ops"], every="1m"),
+    "a tick with a digest": notice(["ops"], every="1m"),
+}
+
+
+def check(running: Notices, name: str, first: Outcome, event: bytes | None) -> None:
+    if first.error is not None:
+        assert first.error.code in CODES, first
+    for entry in first.summary.get("failed", ()):
+        assert entry["code"] in CODES, first
+    assert "fault" not in first.line
+    # Function Compute runs a failed event again; then the timer fires after the lease.
+    if first.error is not None and event is not None:
+        assert running.invoke(event).error is None
+    for _ in range(3):
+        running.function.pass_time(120)
+        assert running.invoke(None).error is None
+    assert running.function.state_names("outbox/") == []
+    assert running.function.state_names("dead/") == []
+    if "sink in OSS" in name:
+        assert len(running.function.manifest_lines()) == running.number
+    else:
+        assert received_keys(running.hook)[KEY] in (1, 2)
+
+
+def try_faults(running: Notices, name: str, fault: str, patch: pytest.MonkeyPatch, *, is_lasting: bool) -> None:
+    is_waiting = name.startswith("a tick")
+    event = running.begin(is_waiting=is_waiting)
+    assert running.invoke(event).error is None
+    count = len(running.faults.calls)
+    assert count
+    for number in range(count):
+        event = running.begin(is_waiting=is_waiting)
+        running.faults.arm(fault, number, is_lasting=is_lasting)
+        if fault.startswith("never"):
+            patch.setattr(oss, "TIMEOUT", (SHORT, SHORT))
+        first = running.invoke(event)
+        patch.undo()
+        running.faults.disarm()
+        try:
+            check(running, name, first, event)
+        except AssertionError as error:
+            raise AssertionError(f"call {number}: {error}") from error
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", TOML)
+def test_at_each_call(tmp_path: Path, name: str, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with notices(tmp_path, TOML[name]) as running, monkeypatch.context() as patch:
+        try_faults(running, name, fault, patch, is_lasting=is_lasting)
+
+
+def test_at_each_call_of_an_event_that_oss_refuses_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with notices(tmp_path, TOML["an event to a webhook"]) as running, monkeypatch.context() as patch:
+        try_faults(running, "an event to a webhook", "503", patch, is_lasting=False)
