@@ -12,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
@@ -33,6 +33,34 @@ class HttpResponse(NamedTuple):
 
     def __repr__(self) -> str:
         return f"HttpResponse({self.status}, headers={sorted(self.headers)!r}, body=<{len(self.body)} bytes>)"
+
+
+class _Lines:
+    """The lines of a response's head."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.last = file, b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self.file.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """Raises `IncompleteRead` for a head without its empty line: http.client takes what arrived of it for all."""
+
+    def begin(self) -> None:
+        lines = _Lines(self.fp)
+        self.fp = lines  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            self.fp = lines.file  # type: ignore[assignment]
+        if lines.last.strip(b"\r\n") or not lines.last:
+            raise http.client.IncompleteRead(lines.last)
 
 
 class Connections:
@@ -118,6 +146,7 @@ def _connect(scheme: str, host: str, timeout: float) -> http.client.HTTPConnecti
         if scheme == "https"
         else http.client.HTTPConnection(host, timeout=timeout)
     )
+    connection.response_class = _Response
     try:
         connection.connect()
     except TimeoutError:

@@ -141,6 +141,9 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nok\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nETag: x\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"HTTP/1.1 20\xff OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
@@ -149,6 +152,14 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
 def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -> None:
     with answering([answer]) as address, pytest.raises((ConnectionError, http.client.HTTPException)):
         get(Connections(), address)
+
+
+def test_a_head_that_is_cut_is_a_connection_error_also_without_a_body() -> None:
+    with (
+        answering([b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"]) as address,
+        pytest.raises(http.client.IncompleteRead),
+    ):
+        get(Connections(), address, method="HEAD")
 
 
 def test_a_longer_body_is_read_up_to_the_limit_and_its_connection_closed() -> None:
