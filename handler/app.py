@@ -96,7 +96,7 @@ def _answer(
     if config is None:  # the request was refused before it was needed
         with suppress(InvalidConfig):
             config = load_config()
-    if request is not None and config is not None:
+    if request is not None and config is not None and (config.public_url or "origin" in request.headers):
         response = _with_config_headers(request, config, response)
     facts["status"] = response.status
     facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3

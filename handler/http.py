@@ -66,7 +66,7 @@ def _parse(event: bytes | str) -> dict[str, object] | None:
 
 def _strings(document: dict[str, object], name: str) -> dict[str, str]:
     value = document.get(name)
-    if value is None:
+    if value is None or value == {}:
         return {}
     if not isinstance(value, dict) or not _STRINGS.issuperset(map(type, value.values())):
         raise _bad_event(f"{name} must be an object of strings")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 
 from .errors import Problem
 
@@ -22,16 +24,22 @@ def read_path(raw: str) -> str:
         raise _bad_path("it must begin with /")
     if _BAD_ENCODING.search(raw):
         raise _bad_path(f"it has an incomplete percent-encoding, or a bare ? or #. {_ENCODE_ONCE}")
-    from urllib.parse import unquote_to_bytes  # only here, since most paths need nothing of it
-
     try:
-        path = unquote_to_bytes(raw).decode()
+        path = _unquote()(raw).decode()
     except UnicodeError:
         raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
     fault = path_fault(path)
     if fault:
         raise _bad_path(fault)
     return path
+
+
+@cache
+def _unquote() -> Callable[[str], bytes]:
+    """Imported at the first use, since most paths need none; remembered, because an import costs more than the call."""
+    from urllib.parse import unquote_to_bytes
+
+    return unquote_to_bytes
 
 
 def check_path(path: str) -> str:
@@ -54,7 +62,7 @@ def path_fault(path: str) -> str | None:
         return "it is not valid UTF-8"
     if size > MAX_BYTES:
         return f"it has {size} bytes and exceeds the maximum of {MAX_BYTES}"
-    if _CONTROL.search(path):
+    if not path.isprintable() and _CONTROL.search(path):
         return "it contains a control character"
     if "//" in path:
         return "it contains //, which HTTP clients rewrite"

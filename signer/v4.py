@@ -24,7 +24,6 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 # RFC 3986: unreserved characters are kept, every other byte of the UTF-8 becomes %XX; a path keeps its slashes. Bytes
 # are looked up as characters of Latin-1, which has one for each.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
-_UNRESERVED_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _ENCODED = [chr(byte) if _UNRESERVED.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)]
 _ENCODED_PATH = ["/" if byte == ord("/") else encoded for byte, encoded in enumerate(_ENCODED)]
 _ALWAYS_SIGNED = frozenset({"content-type", "content-md5"})
@@ -48,7 +47,7 @@ def encode(string: str) -> str:
 
 def encode_key(key: str) -> str:
     """Percent-encodes an object key; slashes are kept too."""
-    return key if _UNRESERVED_PATH.fullmatch(key) else key.encode().decode("latin-1").translate(_ENCODED_PATH)
+    return key.encode().decode("latin-1").translate(_ENCODED_PATH)
 
 
 def canonical_path(bucket: str, encoded_key: str) -> str:

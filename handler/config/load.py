@@ -10,7 +10,7 @@ from typing import Any
 
 from signer import Endpoint, SignerError
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts, Reserved
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -154,7 +154,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         credential_life=credential_life,
         keys=keys,
         state=state_location,
-        reserved=tuple(reserved),
+        reserved=Reserved(reserved),
         oss_endpoint=None,
         public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
