@@ -12,7 +12,7 @@ from .details import Details
 from .figures import Bound, Figure, Spread
 from .process import FOLDERS, PROGRAM_HEAD, http_event, python, run
 
-COLD, WARM, PARTS = 15, 9, 7
+COLD, WARM, PARTS = 21, 9, 7
 EVENTS = 1000
 PEER = "alibabacloud-oss-v2"
 MODULES = {"ours": "handler", PEER: "bench.peer"}

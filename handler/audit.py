@@ -23,7 +23,7 @@ _MAY_HOLD_SECRET = re.compile(
     "|(?<=[fF][cC][pP]_)|(?<=[wW][hH][sS][eE][cC]_)|(?<=[eE][yY][jJ])|(?<=[bB])[eE][aA][rR][eE][rR])"
 ).search
 # The id of a multipart upload: OSS's own, two sizes and a signature.
-_UPLOAD_ID = re.compile(r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}")
+_UPLOAD_ID = r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}"  # compiled at its first use
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -60,7 +60,7 @@ def path(value: str) -> str:
 def _redact(value: str) -> str:
     from signer.redaction import REDACTED, redact
 
-    return _UPLOAD_ID.sub(REDACTED, redact(value))
+    return re.sub(_UPLOAD_ID, REDACTED, redact(value))
 
 
 def fault(error: BaseException) -> dict[str, object]:

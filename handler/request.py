@@ -12,10 +12,11 @@ from .errors import Problem, bad_body
 
 MAX_BYTES = 1024 * 1024  # of a body
 
+# Regular expressions that few requests need: each is compiled at its first use, so that it delays no start.
 # Strings within quotes, also one that does not end.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*(?:"|$)')
-_NUMBER = re.compile(r"[0-9]{1,10}\.?[0-9]{0,10}|\.[0-9]{1,10}")
-_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_QUOTED = r'"(?:[^"\\]|\\.?)*(?:"|$)'
+_NUMBER = r"[0-9]{1,10}\.?[0-9]{0,10}|\.[0-9]{1,10}"
+_AUTHORITY = r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*"
 
 _TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
@@ -97,7 +98,7 @@ def read_members(document: object, members: Mapping[str, type], *, required: tup
 
 def path_and_query(target: str) -> str:
     """The path and query of a request target, without the scheme and host of an absolute one (RFC 9112 §3.2.2)."""
-    match = _AUTHORITY.match(target)
+    match = None if target.startswith("/") else re.match(_AUTHORITY, target)
     if not match:
         return target
     rest = target[match.end() :]
@@ -127,7 +128,7 @@ def read_weights(header: str) -> dict[str, float]:
     An invalid weight is 0; parameters other than q are ignored (RFC 9110 §12.4.2, §12.5.1).
     """
     if '"' in header:
-        header = _QUOTED.sub("", header)
+        header = re.sub(_QUOTED, "", header)
     weights: dict[str, float] = {}
     for part in header.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
@@ -139,7 +140,7 @@ def read_weights(header: str) -> dict[str, float]:
 
 
 def _weight(value: str) -> float:
-    return min(float(value), 1.0) if _NUMBER.fullmatch(value) else 0.0
+    return min(float(value), 1.0) if re.fullmatch(_NUMBER, value) else 0.0
 
 
 def _quality(weights: Mapping[str, float], media_type: str) -> float:

@@ -13,8 +13,9 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 )
-_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
-_ADDRESS = re.compile(r"localhost|[0-9.]+|.*:.*")
+# Compiled at their first use, since few endpoints are none of OSS's own.
+_LOOPBACK = r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
+_ADDRESS = r"localhost|[0-9.]+|.*:.*"
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _REGION = r"[a-z]{2}-[a-z0-9-]*[a-z0-9](?<!-internal)"
 # Compiled when it is first used: a redirect needs it only for a URL in links.toml.
@@ -176,12 +177,12 @@ def _label(value: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is this machine: localhost, 127.0.0.0/8 or [::1]."""
-    return _LOOPBACK.fullmatch(host) is not None
+    return re.fullmatch(_LOOPBACK, host) is not None
 
 
 def is_address(hostname: str) -> bool:
     """Whether a host without a port is an IP address or localhost, which cannot have a bucket before it."""
-    return _ADDRESS.fullmatch(hostname) is not None
+    return re.fullmatch(_ADDRESS, hostname) is not None
 
 
 def parse_origin(url: str) -> tuple[str, str]:

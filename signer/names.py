@@ -14,8 +14,9 @@ METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 MAX_KEY_BYTES = 1023
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+# These two are compiled at their first use: few links have signed headers.
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_VALUE = r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?"
 _PLAIN = re.compile(r"[A-Za-z0-9._~/+ -]*")
 _PLAIN_KEY = re.compile(r"[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*/?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -100,11 +101,11 @@ def check_header(name: str, value: str) -> None:
 
     Outer spaces are lost in transit and every client encodes other characters differently; both change what was signed.
     """
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
         raise InvalidHeader(
             f"Invalid header name {name!r}: it must be a token of RFC 9110, such as Content-Type.", name
         )
-    if not isinstance(value, str) or (value and not _FIELD_VALUE.fullmatch(value)):
+    if not isinstance(value, str) or (value and not re.fullmatch(_HEADER_VALUE, value)):
         raise InvalidHeader(
             f"Invalid value of header {name}: it must be visible ASCII with no space at either end. "
             "Percent-encode other characters.",

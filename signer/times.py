@@ -9,9 +9,8 @@ from functools import lru_cache
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
+# Compiled at its first use.
+_RFC3339 = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -29,7 +28,7 @@ def rfc3339(timestamp: float) -> str:
 
 def parse_rfc3339(string: str) -> float | None:
     """Unix seconds of an RFC 3339 time, without its fraction; None for anything else."""
-    match = _RFC3339.fullmatch(string)
+    match = re.fullmatch(_RFC3339, string)
     if not match:
         return None
     offset = match[3] if match[3] not in "Zz" else "+00:00"

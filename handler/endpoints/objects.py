@@ -21,7 +21,7 @@ OWN_PARAMETERS = ("expires", "format", "download")
 # Where to get a link or a form for an upload; its method is not for the path of an object.
 UPLOAD_ROUTES = {"PUT": "POST /-/sign", "POST": "POST /-/form"}
 
-_NUMBER = re.compile(r"[1-9][0-9]{5,8}")
+_NUMBER = r"[1-9][0-9]{5,8}"  # compiled at its first use
 
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
@@ -116,5 +116,5 @@ def _check_value(mount: Mount, name: str, value: str) -> None:
         raise Problem("bad_query", "This value of x-oss-process is not allowed on this mount.")
     if name == "x-oss-traffic-limit":
         minimum, maximum = TRAFFIC_LIMIT
-        if not (_NUMBER.fullmatch(value) and minimum <= int(value) <= maximum):
+        if not (re.fullmatch(_NUMBER, value) and minimum <= int(value) <= maximum):
             raise Problem("bad_query", f"Parameter x-oss-traffic-limit must be a number from {minimum} to {maximum}.")
