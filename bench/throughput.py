@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 
 from .details import Details
 from .figures import Bound, Figure, Spread
-from .process import ENVIRONMENT, ROOT
+from .process import ENVIRONMENT, ROOT, give_one_processor
 
 CONNECTIONS = 8
 THREADS = 16
@@ -115,6 +115,7 @@ def _serving(app: str) -> Iterator[int]:
             pass_fds=[listener.fileno()],
             stdout=subprocess.DEVNULL,
         )
+        give_one_processor(process.pid)
         try:
             yield port
         finally:

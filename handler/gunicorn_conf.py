@@ -48,10 +48,12 @@ def pre_request(worker: Any, request: Any) -> None:
 
     Only their end says how long chunks are, and whether they are valid.
     """
-    from .wsgi import CONTROL
-
     headers = dict(request.headers)
     # The platform's own calls carry events of up to 32 MB, and closing its connection may lose the next call.
     may_stay_unread = int(headers.get("CONTENT-LENGTH", 0)) > MAX_BYTES or "TRANSFER-ENCODING" in headers
-    if may_stay_unread and headers.get("X-FC-CONTROL-PATH") not in CONTROL:
+    if not may_stay_unread:
+        return
+    from .wsgi import CONTROL
+
+    if headers.get("X-FC-CONTROL-PATH") not in CONTROL:
         request.force_close()

@@ -2,7 +2,7 @@
 
 Function Compute never sends an instance more requests at a time than instanceConcurrency in
 `deploy/custom-runtime/s.yaml`. So many connections are kept busy: the rate that results is the highest that the
-instance holds. gunicorn runs as that file starts it, and shares two processors with the client.
+instance holds. gunicorn runs as that file starts it, on one processor, as its instance; the client has the other ones.
 
 LOAD_SECONDS sets how long it takes.
 """
@@ -24,6 +24,7 @@ from tests.handler.custom_runtime import ROOT, command, props
 
 from ..details import Details
 from ..figures import Bound, Figure, Spread
+from ..process import give_one_processor
 from .client import Answers, keep_busy, slices
 from .mix import KEYS_DOCUMENT, LINKS, Mix
 
@@ -117,6 +118,7 @@ def _serving(folder: Path) -> Iterator[tuple[int, int]]:
             stdout=subprocess.DEVNULL,  # the audit lines
             stderr=stderr,
         )
+        give_one_processor(process.pid)
         try:
             yield listener.getsockname()[1], process.pid
         finally:
