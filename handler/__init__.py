@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 
 __all__ = ["on_event", "on_http", "on_initialize"]
 
-# Loaded at first use: an instance needs one of them, and what the others import would slow its start.
-_ENTRY_POINTS = {"on_event": "events", "on_http": "http", "on_initialize": "startup"}
-
 
 def __getattr__(name: str) -> object:
-    if name not in _ENTRY_POINTS:
+    # Loaded at first use: an instance needs one of them, and what the others import would slow its start.
+    function: object
+    if name == "on_http":
+        from .http import on_http as function
+    elif name == "on_event":
+        from .events import on_event as function
+    elif name == "on_initialize":
+        from .startup import on_initialize as function
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    function: object = getattr(import_module(f"{__name__}.{_ENTRY_POINTS[name]}"), name)
     globals()[name] = function
     return function

@@ -14,6 +14,7 @@ from .paths import read_path
 from .request import MAX_BYTES, Request
 from .response import Response
 
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, X-Api-Key",
@@ -77,7 +78,7 @@ def _answer(
     request = response = config = None
     try:
         request = read_request()
-        facts["method"] = audit.string(request.method)
+        facts["method"] = request.method if request.method in METHODS else audit.string(request.method)
         path = _path(request, facts)
         if len(request.body) > MAX_BYTES:
             raise Problem("body_too_large")
@@ -112,7 +113,7 @@ def _path(request: Request, facts: dict[str, object]) -> str:
     except Problem:
         facts["path"] = audit.path(endpoints.without_id(request.raw_path))
         raise
-    facts["path"] = audit.path(endpoints.without_id(path))
+    facts["path"] = audit.path(endpoints.without_id(path) if path.startswith("/-/") else path)
     return path
 
 

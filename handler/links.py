@@ -45,7 +45,7 @@ def find_mount(config: Config, path: str) -> tuple[Mount, str]:
     if mount is None or len(path) == len(mount.path):
         raise Problem("not_found")
     key = mount.target.key + path[len(mount.path) :]
-    if config.is_reserved(mount.target.bucket, key):
+    if config.reserved and config.is_reserved(mount.target.bucket, key):
         raise Problem("not_found")
     return mount, key
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from ..context import Invocation
@@ -56,6 +55,8 @@ def _answer_route(request: Request, invocation: Invocation, path: str) -> Respon
             return Response(204, {"Allow": ", ".join(allowed)})
         if request.method not in methods:
             raise method_not_allowed(allowed)
+        from importlib import import_module
+
         module, _, function = methods[request.method].partition(":")
         handle: Any = getattr(import_module(f"{__package__}.{module}"), function)
         response: Response = handle(request, invocation, *values)

@@ -43,7 +43,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if not permitted:
         raise Problem("not_found")
     params = request.query
-    query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
+    query = {}
+    if params or mount.inline is not None:
+        query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
     role = mount_credentials(invocation, mount)
     if mount.check:
@@ -84,8 +86,6 @@ def _methods(enabled: tuple[str, ...]) -> tuple[str, ...]:
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
     """The parameters for OSS. A mount with unknown_query = "ignore" drops those that it does not list."""
-    if not params:
-        return {}
     params = {name: value for name, value in params.items() if name not in OWN_PARAMETERS and (name != "null" or value)}
     if mount.unknown_query == "ignore":
         return {name: value for name, value in params.items() if name in mount.query}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handler import links
+from handler import audit, links
 from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount
 
 NAMES = [
@@ -286,3 +288,23 @@ def test_an_unexpected_error_is_logged_by_type_file_and_line_without_its_message
     assert any(frame.startswith("handler/links.py:") for frame in line["fault"]["frames"])
     assert secret not in response.printed + response.body
     assert "cannot sign" not in response.printed + response.body
+
+
+FACTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), FACTS, max_size=4))
+def test_a_line_is_json_as_python_writes_it(facts: dict[str, object]) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        audit.write(facts)
+    assert out.getvalue() == json.dumps(facts, separators=(",", ":")) + "\n"
+
+
+def test_a_value_that_is_no_json_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        audit.write({"path": b"bytes"})
