@@ -129,9 +129,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Check that the key exists, is enabled, and belongs to this site and account. A temporary key needs its token.",
     ),
     "wrong_secret": (
-        "The link was not signed with this secret, or its signature covers something that the link does not show.",
-        "Check the secret for a lost character or a line ending. If it is right, give the headers (--header) and the "
-        "method (--method) that the link was signed for.",
+        "The link was not signed with this secret, its path or a parameter was changed afterwards, or its signature "
+        "covers something that the link does not show.",
+        "Check the secret for a lost character or a line ending. If it is right, compare the link with the one that was "
+        "made, and give the headers (--header) and the method (--method) that it was signed for.",
     ),
     "signature_mismatch": (
         "The signature does not match, and the link itself shows no reason.",
