@@ -31,7 +31,7 @@ SHIPPED = (
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
     *("docs/decisions.md", "docs/deploy.md", "docs/deploy.zh-CN.md", "docs/examples", "docs/operations.md"),
-    *("docs/performance.md", "docs/images/performance", "docs/releases.md", "docs/security.md"),
+    *("docs/performance.md", "docs/images/performance", "docs/releases.md", "docs/scale.md", "docs/security.md"),
 )
 LEFT_OUT_TARGETS = "|".join(("rights-used", "demo", "test", "test-long", "lint", "bench", "template"))
 # The example folder in the repository's own files.

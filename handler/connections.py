@@ -9,9 +9,9 @@ import http.client
 import select
 import ssl
 import time
-from collections import defaultdict, deque
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import BinaryIO, NamedTuple
 
 MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
@@ -58,9 +58,22 @@ class _Response(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            self.fp = lines.file  # type: ignore[assignment]
+            if self.fp:  # None where the status line is invalid
+                self.fp = lines.file  # type: ignore[assignment]
         if lines.last.strip(b"\r\n") or not lines.last:
             raise http.client.IncompleteRead(lines.last)
+
+
+class _Idle(NamedTuple):
+    """An open connection, unused since so many Unix seconds."""
+
+    scheme: str
+    host: str
+    connection: http.client.HTTPConnection
+    since: float
+
+    def is_old(self, now: float) -> bool:
+        return not 0 <= now - self.since < MAX_IDLE_SECONDS
 
 
 class Connections:
@@ -70,9 +83,8 @@ class Connections:
     """
 
     def __init__(self) -> None:
-        # By scheme and host, each with the Unix seconds since when it is unused.
-        self._idle: defaultdict[tuple[str, str], deque[tuple[http.client.HTTPConnection, float]]]
-        self._idle = defaultdict(lambda: deque(maxlen=MAX_THREADS))
+        self._idle: list[_Idle] = []  # in the order in which they were used
+        self._lock = Lock()
 
     def send(
         self,
@@ -107,29 +119,35 @@ class Connections:
             received = {name.lower(): value for name, value in response.getheaders()}
         finally:
             if is_reusable:
-                self._idle[scheme, host].append((connection, time.time()))
+                self._keep(_Idle(scheme, host, connection, time.time()))
             else:
                 connection.close()
         return HttpResponse(response.status, received, content)
 
     def close(self) -> None:
         """Closes the unused connections."""
-        for idle in self._idle.values():
-            while idle:
-                idle.pop()[0].close()
+        with self._lock:
+            while self._idle:
+                self._idle.pop().connection.close()
 
     def _take(self, scheme: str, host: str) -> http.client.HTTPConnection | None:
-        """The connection that was used last, if it is still open."""
-        idle = self._idle[scheme, host]
-        while idle:
-            try:
-                connection, since = idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if 0 <= time.time() - since < MAX_IDLE_SECONDS and not _is_readable(connection):
-                return connection
-            connection.close()
-        return None
+        """The connection to a host that was used last, if it is still open."""
+        while True:
+            with self._lock:
+                matching = [each for each in self._idle if (each.scheme, each.host) == (scheme, host)]
+                if not matching:
+                    return None
+                idle = matching[-1]
+                self._idle.remove(idle)
+            if not idle.is_old(time.time()) and not _is_readable(idle.connection):
+                return idle.connection
+            idle.connection.close()
+
+    def _keep(self, idle: _Idle) -> None:
+        with self._lock:
+            self._idle.append(idle)
+            while len(self._idle) > MAX_THREADS or self._idle[0].is_old(idle.since):
+                self._idle.pop(0).connection.close()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 
@@ -19,4 +20,7 @@ def on_initialize(context: object) -> None:
 @cache
 def config() -> Config:
     """The configuration of this process, read once. `LINK_CONFIG` names another file than links.toml."""
-    return load(os.environ.get("LINK_CONFIG") or DEFAULT, os.environ)
+    loaded = load(os.environ.get("LINK_CONFIG") or DEFAULT, os.environ)
+    # Everything that is loaded by now stays, so that no collection of garbage needs to look at it again.
+    gc.freeze()
+    return loaded

@@ -13,7 +13,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 )
-# Compiled at their first use, since few endpoints are none of OSS's own.
+# Compiled at their first use: most endpoints are OSS's own.
 _LOOPBACK = r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
 _ADDRESS = r"localhost|[0-9.]+|.*:.*"
 _DEFAULT_PORT = {"http": 80, "https": 443}

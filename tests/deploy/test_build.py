@@ -46,7 +46,7 @@ class Context:
     request_id = "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f"
 handler.on_initialize(Context())
 response = handler.on_http(sys.argv[2].encode(), Context())
-import jinja2, jwt, requests, segno
+import certifi, jinja2, jwt, segno
 outside = [m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", "") or "")]
 compiled = [name for name in ("handler.http", "signer.v4", "jinja2") if ".cpython-" not in sys.modules[name].__cached__]
 print(json.dumps({"response": response, "outside": outside, "python": sys.version_info[:2], "uncompiled": compiled}))
@@ -185,7 +185,7 @@ def test_unpacked_alone_it_answers_an_event_in_its_own_runtime(
 
 def test_it_contains_only_our_packages_links_toml_and_the_locked_requirements(package: build.Package) -> None:
     names = top_level(package)
-    assert {"handler", "signer", "links.toml", "jinja2", "itsdangerous", "markupsafe", "requests", "tomli"} <= names
+    assert {"handler", "signer", "links.toml", "jinja2", "itsdangerous", "markupsafe", "certifi", "tomli"} <= names
     assert names.isdisjoint(
         {"local", "deploy", "tests", "docs", "bin", "share", "s.yaml", "Makefile", "requirements.txt"}
     )
@@ -272,7 +272,7 @@ def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
 
 def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
     pins = locks.read_current(ROOT, runtimes.runtime_named("custom.debian10"))
-    requirements = ["flask", "gunicorn", "jinja2", "PyJWT", "requests", "tomli"]
+    requirements = ["certifi", "flask", "gunicorn", "jinja2", "PyJWT", "tomli"]
     with pytest.raises(DeployError, match="segno is locked, but not required by anything"):
         contents.check_package(custom_package.code, pins, requirements, top_level(custom_package))
 

@@ -272,7 +272,7 @@ def test_an_answer_shows_neither_values_nor_body() -> None:
 
 
 def _is_idle(opened: Connections) -> bool:
-    return any(not connections._is_readable(connection) for idle in opened._idle.values() for connection, _ in idle)
+    return any(not connections._is_readable(each.connection) for each in opened._idle)
 
 
 def _await(condition: Callable[[], bool]) -> None:

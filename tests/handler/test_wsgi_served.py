@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -287,7 +288,8 @@ def test_a_length_above_1_mb_is_refused_before_the_body_arrives(plain: Instance)
         assert b"\r\nConnection: close\r\n" in head
         smuggled = "".join(f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items())
         connection.sendall(f"POST /invoke HTTP/1.1\r\nHost: h\r\n{smuggled}Content-Length: 0\r\n\r\n".encode())
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the server may have closed the connection by now
+            connection.shutdown(socket.SHUT_WR)
         assert b"HTTP/1.1" not in received(connection)
     assert plain.lines("smuggled") == []
 

@@ -119,7 +119,7 @@ def test_a_standard_error_that_fails_takes_no_key_away(existing: KeysCli, redire
     assert existing.document["api"][-1]["id"] == "ci"
 
 
-ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b", "\ud800"]
+ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b"]
 
 
 @pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
