@@ -16,6 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from local.replace_file import replace_file
+
+from .command import run
 from .errors import DeployError
 from .runtimes import RUNTIMES, Runtime
 
@@ -90,7 +93,7 @@ def write(root: Path, runtime: Runtime, *, upgrade: bool) -> None:
         if done.returncode:
             raise DeployError(f"uv cannot lock {requirements.name}: {done.stderr.strip().splitlines()[-1]}")
         pinned = output.read_text(encoding="utf-8")
-    lock.write_text(f"{_first_line(root, runtime)}\n{pinned}", encoding="utf-8")
+    replace_file(lock, f"{_first_line(root, runtime)}\n{pinned}")
     read(lock)
 
 
@@ -128,4 +131,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m deploy.locks", main))

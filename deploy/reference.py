@@ -12,8 +12,10 @@ from pathlib import Path
 
 from handler import errors
 from handler.config import assume_role, load, media_types, notices
+from local.replace_file import replace_file
 
 from .checks.functions import ENVIRONMENT_BYTES
+from .command import run
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -183,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, page in PAGES.items():
         path = DOCS / name
         if not options.check:
-            path.write_text(page(), encoding="utf-8")
+            replace_file(path, page())
         elif not path.is_file() or path.read_text(encoding="utf-8") != page():
             print(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
             stale = True
@@ -191,4 +193,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m deploy.reference", main))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -23,6 +22,7 @@ from . import client
 from .errors import LocalError
 from .fc import http_trigger
 from .fc.runtime import Runtime
+from .replace_file import replace_file
 from .stack import Stack
 
 NAME = "exampleobject.txt"
@@ -157,13 +157,12 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
         "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
         "OSS_SESSION_TOKEN": stack.credentials.security_token,
     }
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value]
+    content = "# For a shell that uses the running stack, and nothing else. Written again at each start.\n" + "".join(
+        f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value
+    )
     path = stack.root / ENVIRONMENT
     try:
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write("# For a shell that uses the running stack, and nothing else. Written again at each start.\n")
-            file.writelines(lines)
+        replace_file(path, content, mode=0o600)
     except OSError as error:
         raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
 

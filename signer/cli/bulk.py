@@ -19,7 +19,7 @@ from ..times import format_duration
 from . import options
 from .assume_role import Objects, link_actions
 from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
-from .bulk_output import open_output
+from .bulk_output import Output
 from .listing import ListingFailed, objects
 
 if TYPE_CHECKING:
@@ -36,16 +36,19 @@ class Summary(NamedTuple):
     expires_in: int
     may_end_early: bool
 
-    def __str__(self) -> str:
+    def describe(self, outcome: str) -> str:
+        """`outcome` says what there is instead of a complete output."""
         refused = f", {self.refused} refused" if self.refused else ""
-        interrupted = "" if self.whole else "; interrupted: the output is incomplete"
+        count = f"{self.links} link{'' if self.links == 1 else 's'}{refused}"
+        if not self.whole:
+            return f"{count}, interrupted. {outcome}"
         expiry = (
             f" They expire at the latest {format_duration(self.expires_in)} after they were signed; "
             "earlier if the security token does."
             if self.may_end_early
             else ""
         )
-        return f"{self.links} link{'' if self.links == 1 else 's'}{refused}{interrupted}.{expiry}"
+        return f"{count}.{expiry}"
 
 
 @click.command()
@@ -69,8 +72,9 @@ class Summary(NamedTuple):
 def bulk(source: str, output: str, format_name: str | None, as_json: bool, **params: Any) -> int:
     """Create links for a list of keys (a file, standard input, a CSV column) or for all objects under a prefix.
 
-    An invalid key is reported with its line number and skipped (status 1). Ctrl-C stops after a complete record, with
-    status 1. The output holds secrets: only its owner may read the file.
+    An invalid key is reported with its line number and skipped (status 1). The file is written when all links are
+    there: after Ctrl-C (status 1) or an error (status 2), the previous one is still there. Standard output ends with a
+    complete record. The output holds secrets: only its owner may read a new file.
 
     \b
     Examples:
@@ -85,16 +89,16 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     signing = options.load_signing(params, listed, lambda: link_actions(method, query))
     extension = os.path.splitext(output)[1].lstrip(".").lower()
     record_format = FORMATS[format_name or (extension if extension in FORMATS else "csv")]
-    # The source is opened first, so that neither a missing one nor a refused list truncates an existing output.
+    # The source is opened first, so that neither a missing one nor a refused list changes the output.
     items = (
         _list_items(listed, signing)
         if listed
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
     links = refused = 0
-    is_complete = False
+    out = Output(output, record_format)
     try:
-        with open_output(output, record_format) as out:
+        with out.opened():
             progress = _progress_bar(output)
             try:
                 for batch in sign(
@@ -116,25 +120,20 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
                             click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
                     if progress is not None:
                         progress.update(len(batch))
-                is_complete = True
-            except KeyboardInterrupt:
-                pass
             finally:
                 if progress is not None:
                     progress.close()
-                with out.uninterrupted():
-                    out.write(record_format.tail)
     except BrokenPipeError:
         # The reader has gone. Without this, Python reports the error again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except ListingFailed as error:
-        raise ListingFailed(f"{error} The output is incomplete.") from None
+        raise ListingFailed(f"{error} {out.outcome}") from None
     except KeyboardInterrupt:
         pass
-    summary = Summary(links, refused, is_complete, output, params["expires"], signing.may_end_early)
-    click.echo(json.dumps(summary._asdict()) if as_json else str(summary), err=True)
-    return 0 if is_complete and not refused else 1
+    summary = Summary(links, refused, out.is_complete, output, params["expires"], signing.may_end_early)
+    click.echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
+    return 0 if out.is_complete and not refused else 1
 
 
 def _parse_source(source: str) -> Objects:

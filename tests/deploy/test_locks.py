@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -54,3 +56,26 @@ def test_a_line_of_a_lock_must_be_a_version_with_its_hashes(line: str, tmp_path:
     (tmp_path / "a.lock").write_text(line + "\n")
     with pytest.raises(DeployError, match="is not a pinned version with its hashes"):
         locks.read(tmp_path / "a.lock")
+
+
+def test_a_lock_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = ProjectCopy.of(tmp_path, BUILT).folder
+    runtime = runtimes.RUNTIMES["python3.10"]
+    before = (root / runtime.lock).read_bytes()
+
+    def uv(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        Path(command[command.index("--output-file") + 1]).write_text("flask==3.0.0 --hash=sha256:" + "0" * 64 + "\n")
+        return subprocess.CompletedProcess(command, 0)
+
+    def fail(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *paths)
+
+    monkeypatch.setattr(locks, "find_spec", lambda name: True)
+    monkeypatch.setattr("deploy.locks.subprocess.run", uv)
+    monkeypatch.setattr("local.replace_file.os.fsync", fail)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        locks.write(root, runtime, upgrade=False)
+    assert error.value.filename == str(root / runtime.lock)
+    assert (root / runtime.lock).read_bytes() == before
+    monkeypatch.undo()
+    assert not list((root / runtime.lock).parent.glob("*.incomplete"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -175,7 +176,8 @@ def test_bulk_of_a_prefix(
     arguments = ["bulk", "oss://examplebucket/reports/", "--region", "cn-hangzhou", "--output", str(output)]
     arguments += ["--endpoint", operator.faults.url]
     objects = partial(listing.objects, pause=lambda seconds: None)
-    monkeypatch.setattr("signer.cli.bulk.objects", objects)
+    # The attribute `bulk` of the package is the command, not the module.
+    monkeypatch.setattr(sys.modules["signer.cli.bulk"], "objects", objects)
     operator.faults.arm(fault, 0, is_lasting=is_lasting)
     with monkeypatch.context() as context:
         shorten(fault, context)

@@ -104,33 +104,56 @@ class TestKeys:
         assert document.read_bytes() == before
 
 
+BULK = ("signer", "bulk", "--bucket", BUCKET, "--region", REGION)
+
+
 class TestBulk:
+    @pytest.fixture
+    def keys(self, tmp_path: Path) -> Path:
+        path = tmp_path / "keys.txt"
+        path.write_text("".join(f"reports/{number}.txt\n" for number in range(3000)))
+        return path
+
     @pytest.mark.parametrize("form", ["csv", "jsonl", "html"])
     @pytest.mark.parametrize("size", [0, 4000, 500_000])
-    def test_it_fails_in_one_sentence(self, tmp_path: Path, form: str, size: int) -> None:
-        keys, output = tmp_path / "keys.txt", tmp_path / f"links.{form}"
-        keys.write_text("".join(f"reports/{number}.txt\n" for number in range(3000)))
-        done = run(
-            "signer", "bulk", str(keys), "--bucket", BUCKET, "--region", REGION, "--output", str(output), size=size
-        )
-        assert_one_sentence(done, "File too large")
+    def test_the_previous_file_is_kept(self, keys: Path, form: str, size: int) -> None:
+        output = keys.with_name(f"links.{form}")
+        output.write_text("before\n")
+        done = run(*BULK, str(keys), "--output", str(output), size=size)
+        assert_one_sentence(done, f"{output} cannot be written (File too large). The previous file was kept.")
+        assert output.read_text() == "before\n"
+        assert sorted(path.name for path in keys.parent.iterdir()) == ["keys.txt", output.name]
+
+    def test_no_half_file_is_left(self, keys: Path) -> None:
+        output = keys.with_name("links.csv")
+        done = run(*BULK, str(keys), "--output", str(output), size=4000)
+        assert_one_sentence(done, f"{output} cannot be written (File too large). Nothing was written.")
+        assert list(keys.parent.iterdir()) == [keys]
+
+    @pytest.mark.parametrize("form", ["csv", "html"])
+    def test_what_is_written_directly_is_incomplete_and_says_so(self, keys: Path, form: str) -> None:
+        with keys.with_name("output").open("w") as output:
+            done = run(*BULK, str(keys), "--format", form, size=4000, stdout=output)
+        assert_one_sentence(done, "Standard output cannot be written (File too large). The output is incomplete.")
         # An incomplete page looks incomplete: its end is missing.
-        assert not output.read_text().endswith("</html>\n")
+        assert not keys.with_name("output").read_text().endswith("</html>\n")
+
+    @FULL
+    def test_a_device_that_is_full_is_named(self, keys: Path) -> None:
+        done = run(*BULK, str(keys), "--output", "/dev/full")
+        assert_one_sentence(done, "/dev/full cannot be written (No space left on device). The output is incomplete.")
+        assert not Path("/dev/full").is_file()
 
 
 COMMANDS = {
     "sign": ("signer", "sign", *OBJECT),
     "curl": ("signer", "curl", *OBJECT),
     "form": ("signer", "form", *OBJECT, "--max-size", "5"),
-    "bulk": ("signer", "bulk", "-", "--bucket", BUCKET, "--region", REGION),
+    "bulk": (*BULK, "-"),
     "policies": ("deploy.policies", "{config}"),
     "check": ("deploy.check", "{config}"),
     "template": ("deploy.template", "{folder}/template"),
 }
-
-
-# click leaves what it could not write in the buffer, which Python writes again at its exit.
-WRITTEN_AGAIN = pytest.mark.xfail(reason="the command line of the signer does not discard its output", strict=True)
 
 
 class TestStandardOutput:
@@ -144,11 +167,10 @@ class TestStandardOutput:
         return [argument.format(folder=tmp_path, config=copy.config) for argument in COMMANDS[request.param]]
 
     @FULL
-    def test_that_is_full(self, arguments: list[str], request: pytest.FixtureRequest) -> None:
-        if arguments[1] in ("sign", "curl", "form"):
-            request.applymarker(WRITTEN_AGAIN)
+    def test_that_is_full(self, arguments: list[str]) -> None:
         with open("/dev/full", "w") as full:
-            assert_one_sentence(run(*arguments, stdout=full, stdin="a.txt\n"), "No space left on device")
+            done = run(*arguments, stdout=full, stdin="a.txt\n")
+        assert_one_sentence(done, "utput cannot be written (No space left on device)")
 
     def test_that_nobody_reads_any_more(self, arguments: list[str]) -> None:
         reader, writer = os.pipe()
@@ -202,6 +224,24 @@ class TestDeploy:
             patch.setattr(template, "_rewrite", full_disk)
             assert template.main([str(tmp_path / "made")]) == 1
         assert template.main([str(tmp_path / "made")]) == 0
+
+    def test_the_pages_of_the_reference_are_kept(self, tmp_path: Path) -> None:
+        (tmp_path / "configuration.md").write_text("before")
+        script = (
+            "import sys; from pathlib import Path; from deploy import command, reference; "
+            "reference.DOCS = Path(sys.argv[1]); sys.exit(command.run('make reference', lambda: reference.main([])))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            preexec_fn=disk_of(2000),
+        )
+        assert_one_sentence(done, f"{tmp_path / 'configuration.md'} cannot be written (File too large)")
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("configuration.md", "before")]
 
 
 class TestMakeRun:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+from unittest.mock import patch
 
 import pytest
 import requests
 
 from handler.keys import edit
 from local import samples
+from local.errors import LocalError
 from local.samples import Sample
 from local.stack import Stack
 from signer import Endpoint, presign
@@ -136,6 +139,11 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
         assert f"export SERVICE={stack.http_url}" in lines
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with patch("local.replace_file.os.fsync", side_effect=full), pytest.raises(LocalError, match="No space left"):
+            samples.write_environment(stack, Sample("fcp_another"))
+        assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, "the file before stays"
+        assert not list(tmp_path.glob("*.incomplete"))
     assert stat.S_IMODE((tmp_path / samples.ENVIRONMENT).stat().st_mode) == 0o600
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import io
 import json
@@ -26,7 +27,7 @@ from local.oss import create_app
 from local.server import listen, serve
 from signer import cli
 from signer.cli.bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
-from signer.cli.bulk_output import open_output
+from signer.cli.bulk_output import Output, OutputFailed
 from signer.cli.listing import ListedObject, ListingFailed, objects
 from signer.times import rfc3339
 
@@ -247,39 +248,172 @@ def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_complete_records_and_says_that_it_is_incomplete(
-    form: str, number: int, tmp_path: Path
-) -> None:
-    output = tmp_path / f"links.{form}"
+def test_an_interrupted_run_prints_complete_records_and_says_that_they_are_incomplete(form: str, number: int) -> None:
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--format", form]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(lines_of(1200).encode())
+        process.stdin.flush()
+        printed = b""
+        while printed.count(b"examplebucket.oss") < 1024:
+            printed += os.read(process.stdout.fileno(), 1 << 16)
+        process.send_signal(number)
+        printed += process.stdout.read()
+        errors = process.stderr.read().decode()
+        assert process.wait(30) == 1
+    written = records(printed.decode(), form)
+    assert [line for line, _, _ in written] == list(range(1, len(written) + 1))
+    assert len(written) < 1200
+    assert all(signer.verify("GET", url, credentials=KEYS).ok for _, _, url in written)
+    assert errors == f"{len(written)} links, interrupted. The output is incomplete.\n"
+
+
+@pytest.mark.parametrize("before", [None, "before"], ids=["a new file", "an existing file"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_the_file_as_it_was(before: str | None, number: int, tmp_path: Path) -> None:
+    output = tmp_path / "links.csv"
+    if before is not None:
+        output.write_text(before)
     command = [sys.executable, "-m", "signer", "bulk", "--bucket", BUCKET, "--output", str(output)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stdin
         assert process.stderr
         process.stdin.write(lines_of(1200).encode())
         process.stdin.flush()
-        wait_until(lambda: output.exists() and output.read_bytes().count(b"reports") >= 1024)
+
+        def written() -> int:
+            return sum(
+                path.read_bytes().count(b"examplebucket.oss") for path in tmp_path.glob("links.csv.*.incomplete")
+            )
+
+        wait_until(lambda: written() >= 1024)
+        assert (output.read_text() if output.exists() else None) == before
         process.send_signal(number)
         errors = process.stderr.read().decode()
         assert process.wait(30) == 1
-    written = records(output.read_text(), form)
-    assert written
-    assert [line for line, _, _ in written] == list(range(1, len(written) + 1))
-    assert len(written) < 1200
-    assert all(signer.verify("GET", url, credentials=KEYS).ok for _, _, url in written)
-    assert errors == f"{len(written)} links; interrupted: the output is incomplete. {EARLIER}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ([] if before is None else ["links.csv"])
+    assert (output.read_text() if output.exists() else None) == before
+    outcome = "Nothing was written." if before is None else "The previous file was kept."
+    assert errors == f"1024 links, interrupted. {outcome}\n"
 
 
 def test_a_signal_is_delayed_until_the_batch_is_written(tmp_path: Path) -> None:
+    link = tmp_path / "links.csv"
+    link.symlink_to("elsewhere.csv")
+    out = Output(str(link), FORMATS["csv"])
+
     def interrupted() -> None:
-        with open_output(str(tmp_path / "links.csv"), FORMATS["csv"]) as out, out.uninterrupted():
+        with out.opened(), out.uninterrupted():
             os.kill(os.getpid(), signal.SIGTERM)
             out.write("a record\n")
 
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert (tmp_path / "links.csv").read_text() == "line,bucket,key,size,expires_at,url\na record\n"
+    assert not out.is_complete
+    assert (tmp_path / "elsewhere.csv").read_text() == "line,bucket,key,size,expires_at,url\na record\n"
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_a_signal_after_the_last_record_does_not_interrupt_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signer.cli.bulk_output.os.fsync", lambda descriptor: os.kill(os.getpid(), signal.SIGTERM))
+    out = Output(str(tmp_path / "links.html"), FORMATS["html"])
+    with out.opened():
+        pass
+    assert out.is_complete
+    assert (tmp_path / "links.html").read_text().endswith("</html>\n")
+
+
+def write(output: Path) -> None:
+    with Output(str(output), FORMATS["csv"]).opened():
+        pass
+
+
+class TestExistingFiles:
+    """What is at the path of the output, and what becomes of it."""
+
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+    def test_a_file_keeps_its_mode(self, tmp_path: Path, mode: int) -> None:
+        output = tmp_path / "links.csv"
+        output.write_text("before")
+        output.chmod(mode)
+        write(output)
+        assert output.read_text().startswith("line,")
+        assert output.stat().st_mode & 0o777 == mode
+
+    def test_the_list_may_be_the_output(self, tmp_path: Path) -> None:
+        keys = tmp_path / "keys.txt"
+        keys.write_text("a.txt\n")
+        assert run(str(keys), "--bucket", BUCKET, "--output", str(keys)).returncode == 0
+        assert keys.read_text().startswith("line,bucket,key,size,expires_at,url\n1,examplebucket,a.txt,")
+
+    def test_a_symbolic_link_stays_one(self, tmp_path: Path) -> None:
+        (tmp_path / "links.csv").symlink_to("real.csv")
+        (tmp_path / "real.csv").write_text("before")
+        write(tmp_path / "links.csv")
+        assert (tmp_path / "links.csv").is_symlink()
+        assert (tmp_path / "real.csv").read_text().startswith("line,")
+
+    def test_the_other_name_of_a_file_stays_one(self, tmp_path: Path) -> None:
+        (tmp_path / "links.csv").write_text("before")
+        os.link(tmp_path / "links.csv", tmp_path / "other.csv")
+        write(tmp_path / "links.csv")
+        assert (tmp_path / "other.csv").read_text().startswith("line,")
+
+    def test_a_file_of_somebody_else_stays_theirs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        output = tmp_path / "links.csv"
+        output.write_text("before")
+        before = output.lstat()
+        theirs = os.stat_result([*before[:4], before.st_uid + 1, *before[5:]])
+        with monkeypatch.context() as patch:
+            patch.setattr("signer.cli.bulk_output.os.lstat", lambda path: theirs)
+            write(output)
+        assert output.read_text().startswith("line,")
+        assert output.lstat().st_ino == before.st_ino
+        assert list(tmp_path.iterdir()) == [output]
+
+    def test_a_named_pipe_is_written(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            write(pipe)
+            assert os.read(reader, 1000).startswith(b"line,")
+        finally:
+            os.close(reader)
+        assert pipe.is_fifo()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="the system has no /dev/stdout")
+    def test_standard_output_has_a_name_too(self) -> None:
+        done = run("--bucket", BUCKET, "--output", "/dev/stdout", stdin=b"a\n")
+        assert len(records(done.stdout.decode(), "csv")) == 1
+
+    @pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG])
+    def test_a_file_is_written_directly_where_no_other_can_be_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def refuse(path: str, *arguments: int) -> int:
+            if path.endswith(".incomplete"):
+                raise OSError(number, os.strerror(number), path)
+            return open_file(path, *arguments)
+
+        open_file = os.open
+        (tmp_path / "links.csv").write_text("before")
+        monkeypatch.setattr("signer.cli.bulk_output.os.open", refuse)
+        write(tmp_path / "links.csv")
+        assert (tmp_path / "links.csv").read_text().startswith("line,")
+
+    @pytest.mark.parametrize("place", ["nothing/links.csv", "", "."])
+    def test_a_file_that_cannot_be_created_is_named_at_once(self, tmp_path: Path, place: str) -> None:
+        path = f"{tmp_path}/{place}" if place else ""
+        nothing = pytest.raises(OutputFailed, match=r"cannot be written \(.*\)\. Nothing was written\.")
+        with nothing, Output(path, FORMATS["csv"]).opened():
+            pytest.fail("it was opened")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -382,7 +516,7 @@ def test_a_failed_list_names_host_and_reason_before_anything_is_written(cloud: s
     assert output.read_text() == "precious"
 
 
-def test_a_list_that_fails_later_says_that_the_output_is_incomplete(
+def test_a_list_that_fails_later_says_what_became_of_the_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*arguments: object, **options: object) -> Iterator[ListedObject]:
@@ -393,8 +527,16 @@ def test_a_list_that_fails_later_says_that_the_output_is_incomplete(
     monkeypatch.setattr(sys.modules["signer.cli.bulk"], "objects", broken)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    assert cli.run(["bulk", "oss://examplebucket/", "--output", str(tmp_path / "links.csv")]) == 2
-    assert "Connection refused. The output is incomplete." in capsys.readouterr().err
+    output = tmp_path / "links.csv"
+    outcomes = []
+    for path in ("/dev/null", str(output), str(output)):
+        assert cli.run(["bulk", "oss://examplebucket/", "--output", path]) == 2
+        outcomes.append(capsys.readouterr().err.partition("Connection refused. ")[2])
+        assert not output.exists() or output.read_text() == "before"
+        if path != "/dev/null":
+            output.write_text("before")
+    assert outcomes == ["The output is incomplete.\n", "Nothing was written.\n", "The previous file was kept.\n"]
+    assert [path.name for path in tmp_path.iterdir()] == ["links.csv"]
 
 
 def test_a_missing_source_does_not_change_the_output(tmp_path: Path) -> None:
