@@ -69,7 +69,7 @@ def _strings(document: dict[str, Any], name: str) -> dict[str, str]:
     if value is None or value == {}:
         return {}
     try:
-        "".join(value.values())  # the fastest way to find a value that is no string
+        "".join(value.values())  # the fastest check: only strings can be joined
     except (AttributeError, TypeError):
         raise _bad_event(f"{name} must be an object of strings") from None
     strings: dict[str, str] = value

@@ -131,8 +131,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "wrong_secret": (
         "The link was not signed with this secret, its path or a parameter was changed afterwards, or its signature "
         "covers something that the link does not show.",
-        "Check the secret for a lost character or a line ending. If it is right, compare the link with the one that was "
-        "made, and give the headers (--header) and the method (--method) that it was signed for.",
+        "Check the secret for a lost character or a line ending. If it is right, compare the link with the one that "
+        "was made, and give the headers (--header) and the method (--method) that it was signed for.",
     ),
     "signature_mismatch": (
         "The signature does not match, and the link itself shows no reason.",
