@@ -143,6 +143,8 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request
         ("%3Dfcp_0123456789abcdef%26", "%3DREDACTED%26"),
         ("钥匙fcp_0123456789abcdef。", "钥匙REDACTED。"),
         ("xwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "xREDACTED"),
+        # A link that lost the beginning of a name.
+        ("http://e/esecurity-token=CAIStokenEXAMPLE%2B", "http://e/esecurity-token=REDACTED"),
         ("the token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x has expired", "the token REDACTED has expired"),
         ("/login/eyJhbGciOiJIUzI1NiJ9.e30.c2ln/next", "/login/REDACTED/next"),
         ("token_eyJhbGciOiJub25lIn0.e30.", "token_REDACTED"),
