@@ -37,7 +37,7 @@ def run(system: System, folder: Path, *arguments: str) -> str:
 
 
 def test_the_service_matches_its_document(upload_system: System, tmp_path: Path) -> None:
-    report = run(upload_system, tmp_path, "--max-time", "7", "--seed", "1")
+    report = run(upload_system, tmp_path, "--max-time", "10", "--seed", "1")
     assert re.search(r"Tested: 24\b", report), report
 
 
