@@ -253,6 +253,18 @@ def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(past
             assert secret not in ask(written).printed
 
 
+PIECES = st.sampled_from(
+    [*"=:%,~\uff1d\uff1a_jJbBx/", "fcp", "FCP_", "whsec", "Whsec_", "bearer", "Beare", "eyJ", "ey"]
+)
+
+
+@given(st.lists(PIECES | st.characters(), max_size=8).map("".join))
+def test_a_string_is_searched_for_secrets_if_it_has_a_sign_or_a_word_of_one(value: str) -> None:
+    words = ("fcp_", "whsec_", "bearer", "eyj")
+    expected = any(sign in value for sign in "=:%,~\uff1d\uff1a") or any(word in value.lower() for word in words)
+    assert bool(audit._MAY_HOLD_SECRET(value)) == expected
+
+
 def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:
     for query in ({}, {"format": "json"}, {"download": "a.txt"}):
         response = ask(query=query)
