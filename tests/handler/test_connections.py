@@ -207,14 +207,17 @@ def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(monkey
 
 def test_a_connection_serves_its_own_host_alone() -> None:
     opened = Connections()
-    with answering([OK]) as first, answering([OK.replace(b"ok", b"no")]) as second:
-        assert [get(opened, address).body for address in (first, second)] == [b"ok", b"no"]
+    other = OK.replace(b"ok", b"no")
+    with answering([OK, OK]) as first, answering([other, other]) as second:
+        addresses = (first, second, first, second)
+        assert [get(opened, address).body for address in addresses] == [b"ok", b"no"] * 2
 
 
 def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_THREADS", 1)
     opened = Connections()
-    with answering([OK], [OK]) as first, answering([OK]) as second:
+    reused = OK.replace(b"ok", b"no")
+    with answering([OK, reused], [OK]) as first, answering([OK]) as second:
         assert [get(opened, address).body for address in (first, second, first)] == [b"ok"] * 3
 
 
