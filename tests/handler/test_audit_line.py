@@ -253,6 +253,27 @@ def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(past
             assert secret not in ask(written).printed
 
 
+WORDS = ("fcp_", "whsec_", "bearer", "eyj")
+SIGNS = "=:%,~\uff1d\uff1a"
+# Whole words, some without their first or last letter, and letters that the search looks around.
+PIECES = st.sampled_from([*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for word in WORDS), *"_jbx/"])
+
+
+def holds(value: str) -> bool:
+    return audit._MAY_HOLD_SECRET(value) is not None
+
+
+@pytest.mark.parametrize("piece", [*SIGNS, *WORDS])
+def test_one_sign_or_word_of_a_secret_is_enough_to_search_for_it(piece: str) -> None:
+    for written in (piece, piece.upper(), piece.swapcase().title()):
+        assert all(holds(value) for value in (written, f"x{written}", f"{written}x", f"_jb{written}"))
+
+
+@given(st.lists(PIECES | PIECES.map(str.upper) | st.characters(), max_size=8).map("".join))
+def test_a_string_is_searched_for_secrets_only_if_it_has_a_sign_or_word_of_one(value: str) -> None:
+    assert holds(value) == any(piece in value.lower() for piece in (*SIGNS, *WORDS))
+
+
 def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:
     for query in ({}, {"format": "json"}, {"download": "a.txt"}):
         response = ask(query=query)

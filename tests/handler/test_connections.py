@@ -50,7 +50,7 @@ def answering(*conversations: Sequence[bytes], tls: tuple[Path, Path] | None = N
                         connection.recv(65536)
                         connection.sendall(response)
 
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=answer, daemon=True)  # a test that fails must not wait for it
         thread.start()
         yield f"{'http' if tls is None else 'https'}://localhost:{server.getsockname()[1]}"
         thread.join(10)
@@ -188,10 +188,53 @@ def test_an_object_may_have_more_headers_than_http_client_reads_by_default() -> 
 def test_a_server_that_is_silent_is_a_timeout_and_one_that_is_absent_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
         with pytest.raises(TimeoutError):
             Connections().send("GET", f"{address}/a", {}, None, timeout=(5.0, 0.05), max_body=10)
+        assert time.monotonic() - began < 4
     with pytest.raises(ConnectionRefusedError):
         get(Connections(), address)
+
+
+def test_a_server_that_does_not_accept_in_time_is_no_timeout_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
+    with pytest.raises(ConnectionError):
+        get(Connections(), "http://localhost:1")
+
+
+def test_a_connection_serves_its_own_host_alone() -> None:
+    opened = Connections()
+    other = OK.replace(b"ok", b"no")
+    with answering([OK, OK]) as first, answering([other, other]) as second:
+        addresses = (first, second, first, second)
+        assert [get(opened, address).body for address in addresses] == [b"ok", b"no"] * 2
+
+
+def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_THREADS", 1)
+    opened = Connections()
+    reused = OK.replace(b"ok", b"no")
+    with answering([OK, reused], [OK]) as first, answering([OK]) as second:
+        assert [get(opened, address).body for address in (first, second, first)] == [b"ok"] * 3
+
+
+def test_a_write_that_forbids_to_overwrite_is_sent_once_and_others_twice() -> None:
+    class Broken(Connections):
+        sent = 0
+
+        def send(self, *_: object, **__: object) -> HttpResponse:
+            self.sent += 1
+            raise ConnectionResetError
+
+    for forbid_overwrite, expected in ((True, 1), (False, 2)):
+        broken = Broken()
+        client = oss.OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
+        with pytest.raises(oss.OssUnavailable):
+            client.put(OBJECT, b"", content_type="text/plain", forbid_overwrite=forbid_overwrite)
+        assert broken.sent == expected
 
 
 def test_every_thread_keeps_its_connection() -> None:

@@ -221,6 +221,19 @@ def test_a_mutated_event_never_gets_a_link_to_another_object(document: dict[str,
         assert response.signs(method)
 
 
+@pytest.mark.parametrize(
+    "template", ["%s{}", "%s x", "%s,", "\x0b%s", "\xa0%s", "%s\x0c", "\ufeff%s", "[%s]", " \t\r\n%s\n ", "%s"]
+)
+def test_an_event_is_read_like_any_json(template: str) -> None:
+    raw = template % json.dumps(event("/exampledir/a.txt"))
+    try:
+        is_object = isinstance(json.loads(raw), dict)
+    except ValueError:
+        is_object = False
+    for sent in (raw, raw.encode()):
+        assert invoke(sent).status == (302 if is_object else 400)
+
+
 @given(st.binary(max_size=60) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
 def test_arbitrary_bytes_are_a_problem(raw: bytes) -> None:
     response = invoke(raw)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.config import Location, Mount, Mounts, load
+from handler.config import Location, Mount, Mounts, Reserved, load
 
 FOLDERS = st.lists(st.sampled_from(["a/", "b/", "ab/"]), max_size=3).map("".join)
 PLACES = st.tuples(FOLDERS, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS)
@@ -32,6 +32,13 @@ def test_a_path_belongs_to_the_mount_with_the_longest_path_that_it_begins_with(
     found, path = mounts(places), f"/{folder}{name}"
     covering = [mount for mount in found if path.startswith(mount.path)]
     assert found.covering(path) == max(covering, key=lambda mount: len(mount.path), default=None)
+
+
+@given(st.lists(st.builds(Location, st.sampled_from(["bucket-a", "bucket-b"]), FOLDERS)), FOLDERS)
+def test_what_is_reserved_in_one_bucket_is_not_in_another(reserved: list[Location], key: str) -> None:
+    for bucket in ("bucket-a", "bucket-b", "bucket-c"):
+        expected = any(each.bucket == bucket and key.startswith(each.key) for each in reserved)
+        assert key.startswith(Reserved(reserved).keys(bucket)) == expected
 
 
 @given(MANY, PLACES)

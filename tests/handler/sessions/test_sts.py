@@ -294,6 +294,15 @@ def test_a_name_that_is_looked_up_for_long_does_not_make_a_call_longer(
     assert call_time("https://sts.cn-hangzhou.aliyuncs.com") < PATIENT
 
 
+def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(StsUnavailable):
+        assume_role("https://sts.cn-hangzhou.aliyuncs.com", ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
+
+
 def test_a_policy_that_is_too_long_is_refused_by_sts_itself(sts: LocalSts) -> None:
     with pytest.raises(StsUnavailable) as raised:
         assume_role(sts.url, ROLE, "fc-presign-docs-0a1b2c", "x" * 2049, 3600, KEYS, NOW)
