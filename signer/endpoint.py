@@ -10,10 +10,8 @@ from .errors import InvalidEndpoint
 PRODUCTS = ("oss", "oss-cloudbox")
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-_ORIGIN = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
-)
 # Compiled at their first use: most endpoints are OSS's own.
+_ORIGIN = r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
 _LOOPBACK = r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
 _ADDRESS = r"localhost|[0-9.]+|.*:.*"
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -190,7 +188,7 @@ def parse_origin(url: str) -> tuple[str, str]:
 
     Raises `InvalidEndpoint` for a path, a query or a user in it, and for schemes other than http and https.
     """
-    match = _ORIGIN.fullmatch(url.lower()) if isinstance(url, str) else None
+    match = re.fullmatch(_ORIGIN, url.lower()) if isinstance(url, str) else None
     port = int(match["port"]) if match and match["port"] else None
     if not match or (port is not None and not 0 < port < 65536):
         # A link or a password may be pasted here: neither a query nor a user is repeated.

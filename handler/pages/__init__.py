@@ -6,6 +6,7 @@ own zone and keeps the downloads left current; that of an upload share requires 
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
@@ -139,6 +140,7 @@ def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
+    gc.freeze()  # as at the start of the process: the modules for pages stay
     folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
     return Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_display
