@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """An account behind a stand-in of the `aliyun` CLI: what its commands create is kept in a file beside it.
 
 It knows the operations that the documentation of RAM, SMQ, SLS and OSS names, with their parameters and their errors,
@@ -9,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import site
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 State = dict[str, dict[str, Any]]
 # The longest sessions are those of roles, in seconds.
@@ -38,7 +38,13 @@ class Account:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         command = folder / "aliyun"
-        command.write_text(f"#!/bin/sh\nexec '{sys.executable}' -S '{__file__}' \"$0\" \"$@\"\n", encoding="utf-8")
+        # A script calls it often: a module that is imported is compiled only once, and needs no site-packages.
+        here = os.path.dirname(__file__)
+        start = "import sys; sys.path[0] = sys.argv.pop(1); import account; account.main(*sys.argv[1:])"
+        command.write_text(
+            f"#!/bin/sh\nexec '{sys.executable}' -S -c '{start}' '{here}' \"${{0%/*}}\" \"$@\"\n",
+            encoding="utf-8",
+        )
         command.chmod(0o755)
         self.write({kind: {} for kind in KINDS})
 
@@ -60,13 +66,15 @@ class Account:
         return f"{self.folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def read(folder: Path) -> State:
-    state: State = json.loads((folder / "account.json").read_text(encoding="utf-8"))
+def read(folder: Path | str) -> State:
+    with open(os.path.join(folder, "account.json"), encoding="utf-8") as file:
+        state: State = json.load(file)
     return state
 
 
-def write(folder: Path, state: State) -> None:
-    (folder / "account.json").write_text(json.dumps(state), encoding="utf-8")
+def write(folder: Path | str, state: State) -> None:
+    with open(os.path.join(folder, "account.json"), "w", encoding="utf-8") as file:
+        json.dump(state, file)
 
 
 def fail(code: str) -> NoReturn:
@@ -191,7 +199,8 @@ def oss(state: State, words: list[str]) -> str:
         return ""
     if words[0] == "cp" and len(words) == 3:
         get(state["buckets"], words[2].removeprefix("oss://").split("/")[0], "NoSuchBucket")
-        put(words[2], Path(words[1]).read_bytes())
+        with open(words[1], "rb") as file:
+            put(words[2], file.read())
         return ""
     if words[0] in ("stat", "ls") and len(words) == 2:
         return str(get(state["buckets"], words[1].removeprefix("oss://").split("/")[0], "NoSuchBucket"))
@@ -199,7 +208,8 @@ def oss(state: State, words: list[str]) -> str:
         fail("InvalidArgument")
     bucket = words[3].removeprefix("oss://")
     if words[2] == "put":
-        state["lifecycle"][bucket] = Path(words[4]).read_text(encoding="utf-8")
+        with open(words[4], encoding="utf-8") as rules_file:
+            state["lifecycle"][bucket] = rules_file.read()
         return ""
     if bucket not in state["lifecycle"]:
         print("Error: oss: service returned error: StatusCode=404, ErrorCode=NoSuchLifecycle", file=sys.stderr)
@@ -211,8 +221,10 @@ def oss(state: State, words: list[str]) -> str:
 def put(url: str, body: bytes) -> None:
     """Into the local OSS that the environment names."""
     # Left out at the start (-S), since few commands need a package.
+    import site
+
     site.main()
-    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
     import requests
 
     import signer
@@ -230,8 +242,9 @@ def put(url: str, body: bytes) -> None:
     assert requests.put(link.url, data=body, headers=link.headers, timeout=10).status_code == 200
 
 
-def main(folder: Path, words: list[str]) -> None:
-    with (folder / "calls").open("a", encoding="utf-8") as calls:
+def main(folder: str, *arguments: str) -> None:
+    words = list(arguments)
+    with open(os.path.join(folder, "calls"), "a", encoding="utf-8") as calls:
         calls.write(json.dumps(words) + "\n")
     state = read(folder)
     if words[0] == "oss":
@@ -247,7 +260,3 @@ def main(folder: Path, words: list[str]) -> None:
         given = {name.removeprefix("--"): value for name, value in options(words[2:]).items()}
         print(json.dumps(products[words[0]](state, words[1], given)))
     write(folder, state)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]).parent, sys.argv[2:])

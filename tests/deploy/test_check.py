@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -184,6 +186,24 @@ BROKEN = {
 }
 
 
+RENDERED: dict[tuple[str, str, str | None], str] = {}
+
+
+def render_once(config: Path, environment: str | None) -> dict[str, Any]:
+    """What the real s makes of the same files is asked for once: it takes half a second."""
+    overlays = config.parent / "env.yaml"
+    key = config.read_text("utf-8"), overlays.read_text("utf-8") if overlays.exists() else "", environment
+    if key not in RENDERED:
+        RENDERED[key] = json.dumps(s_preview.render(config, environment))
+    rendered: dict[str, Any] = json.loads(RENDERED[key])
+    return rendered
+
+
+@pytest.fixture(autouse=True)
+def rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "render", render_once)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> ProjectCopy:
     return ProjectCopy.of(tmp_path)
@@ -215,25 +235,28 @@ def test_a_file_that_s_cannot_render_is_a_fault(project: ProjectCopy) -> None:
     ]
 
 
-def run(*arguments: str | Path) -> tuple[list[str], int]:
-    """The lines that the command prints, and its status."""
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.check", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.stdout.splitlines(), done.returncode
+class Run(Protocol):
+    def __call__(self, *arguments: str | Path) -> tuple[list[str], int]: ...
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The lines that the command prints, and its status; in this process, which takes less time."""
+    monkeypatch.chdir(ROOT)
+
+    def main(*arguments: str | Path) -> tuple[list[str], int]:
+        status = check.main([str(argument) for argument in arguments])
+        return capsys.readouterr().out.splitlines(), status
+
+    return main
 
 
 @pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
-def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str) -> None:
+def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str, run: Run) -> None:
     assert run(name, "--allow-placeholders") == ([f"{name} can be deployed."], 0)
 
 
-def test_a_fresh_clone_names_what_to_change() -> None:
+def test_a_fresh_clone_names_what_to_change(run: Run) -> None:
     assert run("s.yaml") == (
         [
             "vars.bucket is examplebucket, a placeholder: write the name of your bucket.",
@@ -256,7 +279,9 @@ def test_only_the_placeholders_of_the_environment_are_named() -> None:
 def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -> None:
     project.edit("cpu: 0.35", "cpu: 20")
     config = project.edit("[GET,", "[get,")
-    assert run(config, "--env", "dev", "--allow-placeholders") == (
+    command = [sys.executable, "-m", "deploy.check", str(config), "--env", "dev", "--allow-placeholders"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout.splitlines(), done.returncode) == (
         [
             "dev: links_http: cpu must be at most 16 (got 20).",
             "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
@@ -266,7 +291,7 @@ def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -
     )
 
 
-def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy) -> None:
+def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy, run: Run) -> None:
     config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
     assert run(config, "--allow-placeholders") == (
         [

@@ -75,6 +75,12 @@ def config(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return initialised(package, tmp_path_factory.mktemp("initialised"), VALUES)
 
 
+@pytest.fixture(scope="module")
+def rendered(config: Path) -> dict[str, Any]:
+    """The `s.yaml` after `s init`, as s renders it."""
+    return s_preview.render(config)
+
+
 def schema_errors(publish: object) -> object:
     done = subprocess.run(
         ["node", "-e", VALIDATE, json.dumps(publish)],
@@ -111,9 +117,9 @@ def test_every_parameter_is_used_and_every_placeholder_has_a_parameter(package: 
     assert set(publish["Parameters"]["required"]) == set(VALUES) == used - {"access"}
 
 
-def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path) -> None:
+def test_the_result_of_s_init_passes_preview_and_the_strict_check(config: Path, rendered: dict[str, Any]) -> None:
     assert "{{" not in config.read_text(encoding="utf-8")
-    props = s_preview.render(config)["resources"]["links_http"]["props"]
+    props = rendered["resources"]["links_http"]["props"]
     assert (props["functionName"], props["region"]) == ("links-x1-http", "cn-shanghai")
     assert props["environmentVariables"]["LINK_BUCKET"] == "my-private-bucket"
     assert check.check(config) == []
@@ -131,9 +137,9 @@ def names(rendered: Mapping[str, Any]) -> set[str]:
     return {re.sub(r"^acs:.*:(role/|/queues/)|/messages$", "", name) for name in found}
 
 
-def test_two_applications_in_one_account_share_no_name(config: Path, package: Path, tmp_path: Path) -> None:
+def test_two_applications_in_one_account_share_no_name(rendered: dict[str, Any], package: Path, tmp_path: Path) -> None:
     other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
-    first, second = (names(s_preview.render(path)) for path in (config, other))
+    first, second = names(rendered), names(s_preview.render(other))
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
     assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
     assert not first & second
@@ -293,11 +299,11 @@ def test_every_page_gives_the_steps_in_the_order_that_works(package: Path) -> No
         assert positions == sorted(positions), name
 
 
-def test_the_custom_domain_of_the_readme_is_valid(config: Path, package: Path) -> None:
+def test_the_custom_domain_of_the_readme_is_valid(rendered: dict[str, Any], package: Path) -> None:
     page = (package / "src/README.md").read_text(encoding="utf-8")
     snippet = re.search(r"(?ms)^```yaml\n(.*?)^```$", page)
     assert snippet
-    props = s_preview.render(config)["resources"]["links_http"]["props"]
+    props = rendered["resources"]["links_http"]["props"]
     assert list(schema.faults({**props, **yaml.safe_load(snippet[1])})) == []
 
 

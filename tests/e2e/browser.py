@@ -21,8 +21,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(requires: Requires) -> Iterator[Browser]:
+    """One for all files: people are told apart by their contexts. From then on, asyncio.run() fails in this process."""
     chromium = requires("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -47,12 +48,23 @@ def local(*arguments: str) -> Iterator[subprocess.Popen[str]]:
                 pipe.close()
 
 
-def refused(*arguments: str) -> str:
-    """The message of a start that fails."""
-    with local(*arguments) as process:
-        out, error = process.communicate()
-        assert (process.returncode, out) == (2, "")
-    return error
+class Refused(Protocol):
+    def __call__(self, *arguments: str) -> str: ...
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refused:
+    """The message of a start that fails, in this process, which takes less time."""
+    monkeypatch.chdir(ROOT)
+
+    def start(*arguments: str) -> str:
+        with patch.object(command, "exit_on_signals"):
+            assert command.main(["--http-port", "0", "--oss-port", "0", *arguments]) == 2
+        out, error = capfd.readouterr()
+        assert out == ""
+        return error
+
+    return start
 
 
 def first_line(process: subprocess.Popen[str]) -> dict[str, str]:
@@ -225,7 +237,7 @@ def test_workers_end_even_if_the_stack_is_killed(tmp_path: Path) -> None:
         assert read_within(held) == b""
 
 
-def test_a_port_in_use_is_reported_on_one_line() -> None:
+def test_a_port_in_use_is_reported_on_one_line(refused: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
         for option in ("--http-port", "--oss-port"):
@@ -243,7 +255,7 @@ def test_a_port_in_use_is_reported_on_one_line() -> None:
     ],
 )
 def test_a_missing_or_invalid_config_is_reported_on_one_line(
-    tmp_path: Path, content: str | None, sentence: str
+    tmp_path: Path, refused: Refused, content: str | None, sentence: str
 ) -> None:
     path = tmp_path / "s.yaml"
     if content is not None:
@@ -261,7 +273,7 @@ def test_the_line_for_a_shell_works_with_a_folder_that_has_a_space(tmp_path: Pat
     assert shown.stdout.startswith("http://")
 
 
-def test_a_root_of_an_earlier_version_is_refused_on_one_line_and_stays(tmp_path: Path) -> None:
+def test_a_root_of_an_earlier_version_is_refused_on_one_line_and_stays(tmp_path: Path, refused: Refused) -> None:
     for name in ("objects", "versions", "uploads", "drafts"):
         (tmp_path / "examplebucket" / name).mkdir(parents=True)
     (tmp_path / "examplebucket/bucket.json").write_text("{}")
@@ -383,7 +395,10 @@ def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
 
 
 def test_an_invalid_port_is_refused() -> None:
-    assert "must be a port number from 0 to 65535" in refused("--http-port", "65536")
+    with local("--http-port", "65536") as process:
+        out, error = process.communicate()
+    assert (process.returncode, out) == (2, "")
+    assert "must be a port number from 0 to 65535" in error
 
 
 @contextmanager

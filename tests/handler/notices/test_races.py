@@ -231,7 +231,7 @@ class TestMarksAndLeasesThatAreGone:
     """Any object below done/ and lease/ may be gone at any moment."""
 
     @pytest.mark.parametrize("every", [None, "1m"])
-    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
     def test_nothing_is_lost_and_only_what_lost_its_mark_or_lease_is_repeated(
         self, function: EventFunction, hook: Receiver, seed: int, every: str | None
     ) -> None:
