@@ -255,7 +255,7 @@ def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(past
 
 WORDS = ("fcp_", "whsec_", "bearer", "eyj")
 SIGNS = "=:%,~\uff1d\uff1a"
-# Whole words, some without their first or last letter, and letters that the search looks around.
+# Entire words, some without their first or last letter, and letters that the search looks around.
 PIECES = st.sampled_from([*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for word in WORDS), *"_jbx/"])
 
 
