@@ -32,7 +32,7 @@ MEASUREMENTS = (
     "package",
     "confusion",
 )
-# Only when they are named, because they take minutes. Each has its own section in docs/performance.md.
+# Only when they are named. Each has its own section in docs/performance.md.
 LONG = ("growth", "load")
 ALL = "all"  # the section of MEASUREMENTS
 OWN = ("redirect", "no session")  # peers that are ours
@@ -99,7 +99,12 @@ def ratio_bars(figures: Sequence[Figure]) -> Bars:
             is_rate = figure.unit == "/s"
             label = f"{figure.name} / {figure.peer_name}"
             compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
-    return Bars("ratios", "What fc-presign takes of the time and memory of others", "ours / peer", compared)
+    return Bars(
+        "ratios",
+        "What fc-presign takes of the time and memory of others",
+        "ours / peer (requests per second: peer / ours)",
+        compared,
+    )
 
 
 def machine() -> str:

@@ -22,7 +22,7 @@ def replace_section(page: str, name: str, content: str) -> str:
 def section(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> str:
     """Markdown: when and where it was measured (`origin`), the table, and the notes."""
     rows = [
-        "| ratio | low-high | | ours | peer | required |",
+        "| ratio | low-high | figure | ours | peer | required |",
         "|--:|---|---|--:|---|---|",
         *map(_row, figures),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from .details import Bars, Curve
 from .table import number
@@ -58,6 +59,9 @@ def curve(
     with mpl.rc_context(SETTINGS):
         figure, axes = _axes(title, xlabel, log_x=log_x, log_y=log_y)
         axes.set_ylabel(ylabel)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+        if log_y:
+            axes.yaxis.set_minor_formatter(NullFormatter())
         for number, (name, points) in enumerate(series.items()):
             marker = "o" if len(points) <= 12 else None
             axes.plot(
@@ -70,7 +74,8 @@ def curve(
             )
         axes.grid(color="#d5dae3", linewidth=0.6)
         if not log_y:
-            axes.set_ylim(bottom=0)
+            highest = max((y for points in series.values() for _, y in points), default=0)
+            axes.set_ylim(bottom=0, top=1.08 * highest or 1)
         if len(series) > 1:
             axes.legend(frameon=False)
         _save(figure, path)
@@ -96,7 +101,16 @@ def _axes(title: str, xlabel: str, *, log_x: bool, log_y: bool = False, height: 
         axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")
+    # 1,000 and 100 million instead of powers of ten.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     return figure, axes
+
+
+def _tick(value: float) -> str:
+    for size, name in ((1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{value / size:,g} {name}"
+    return f"{value:,g}" if abs(value) < 1 else f"{value:,.10g}"
 
 
 def _save(figure: Figure, path: Path) -> None:
