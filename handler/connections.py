@@ -60,7 +60,7 @@ class _Response(http.client.HTTPResponse):
         finally:
             if self.fp:  # None where the status line is invalid
                 self.fp = lines.file  # type: ignore[assignment]
-        if lines.last.strip(b"\r\n") or not lines.last:
+        if not lines.last:
             raise http.client.IncompleteRead(lines.last)
 
 
@@ -104,22 +104,32 @@ class Connections:
         """
         scheme, _, rest = url.partition("://")
         host, _, target = rest.partition("/")
-        connection = self._take(scheme, host) or _connect(scheme, host, timeout[0])
+        kept = self._take(scheme, host)
+        connection = kept or _connect(scheme, host, timeout[0])
         is_reusable = False
         try:
             connection.sock.settimeout(timeout[1])
             connection.request(method, f"/{target}", body, dict(headers))
             response = connection.getresponse()
             length = response.length
+            if length == 0:  # also after HEAD, 204 and 304, where http.client would wait for chunks
+                response.close()
             # Python 3.10 allocates as many bytes as it may read.
             content = response.read(max_body if length is None else min(length, max_body))
             if length is not None and len(content) < min(length, max_body):
                 raise http.client.IncompleteRead(content, length - len(content))
-            is_reusable = response.isclosed() and not response.will_close
+            # After a 1xx other than 100, which http.client skips, the response itself follows.
+            is_reusable = response.isclosed() and not response.will_close and response.status >= 200
             received = {name.lower(): value for name, value in response.getheaders()}
+        except ValueError:  # of http.client, for a chunk of a negative length
+            raise http.client.HTTPException("Invalid response (expected HTTP).") from None
+        except (ConnectionError, http.client.HTTPException):
+            if kept is not None:  # what ended one kept connection, such as a restart, may have ended all
+                self.close()
+            raise
         finally:
             if is_reusable:
-                self._keep(_Idle(scheme, host, connection, time.time()))
+                self._keep(scheme, host, connection)
             else:
                 connection.close()
         return HttpResponse(response.status, received, content)
@@ -143,10 +153,11 @@ class Connections:
                 return idle.connection
             idle.connection.close()
 
-    def _keep(self, idle: _Idle) -> None:
+    def _keep(self, scheme: str, host: str, connection: http.client.HTTPConnection) -> None:
         with self._lock:
-            self._idle.append(idle)
-            while len(self._idle) > MAX_THREADS or self._idle[0].is_old(idle.since):
+            now = time.time()  # within the lock: another thread's would seem to be of the future
+            self._idle.append(_Idle(scheme, host, connection, now))
+            while len(self._idle) > MAX_THREADS or self._idle[0].is_old(now):
                 self._idle.pop(0).connection.close()
 
 
@@ -174,6 +185,8 @@ def _connect(scheme: str, host: str, timeout: float) -> http.client.HTTPConnecti
 
 def _is_readable(connection: http.client.HTTPConnection) -> bool:
     """Whether bytes or the end have arrived, though nothing was asked: such a connection has no use any more."""
+    if isinstance(connection.sock, ssl.SSLSocket) and connection.sock.pending():
+        return True
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from secrets import token_urlsafe
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from signer.times import rfc3339
 
@@ -145,5 +145,6 @@ def _address(opened: OpenedShare) -> str | None:
     public_url, request = opened.invocation.config.public_url, opened.request
     if public_url is None:
         return None
-    address = f"{public_url}{request.raw_path}?share={request.query['share']}"
+    # Some clients send a path that is not encoded, whose QR code few cameras would read as UTF-8.
+    address = f"{public_url}{quote(opened.path, safe='/')}?share={request.query['share']}"
     return address if len(address) <= MAX_QR_CODE else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import logging
 import socket
 import ssl
@@ -144,7 +145,9 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nETag: x\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 20\xff OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
     ],
@@ -177,6 +180,72 @@ def test_an_answer_without_a_body_keeps_its_connection_whatever_length_it_names(
         response = get(opened, address, method=method)
         assert (response.body, response.headers["content-length"]) == (b"", "700")
         assert get(opened, address).body == b"ok"
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", "304 Not Modified"), ("DELETE", "204 No Content")])
+def test_no_chunks_are_waited_for_where_a_status_has_no_body(method: str, status: str) -> None:
+    opened = Connections()
+    with answering([f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode(), OK]) as address:
+        assert get(opened, address, method=method).body == b""
+        assert get(opened, address).body == b"ok"
+
+
+def test_a_response_that_follows_early_hints_is_not_that_of_the_next_request() -> None:
+    late = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
+    opened = Connections()
+    # As if the response came after the next request was sent, on the connection of the first.
+    with answering([b"HTTP/1.1 103 Early Hints\r\n\r\n", late], [OK]) as address:
+        assert get(opened, address).status == 103
+        assert get(opened, address).body == b"ok"
+
+
+def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = self_signed(tmp_path, "localhost")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(connections, "tls_context", lambda: trusting)
+    head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ", b"\r\n\r\nok"
+    # A first answer as long as what is read at a time, so that the second stays in the TLS record.
+    both = head + b"a" * (io.DEFAULT_BUFFER_SIZE - len(head) - len(body)) + body + OK.replace(b"ok", b"no")
+    opened = Connections()
+    with answering([both, OK], [OK], tls=(certificate, key)) as address:
+        assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
+
+
+def test_connections_to_other_hosts_are_closed_once_they_are_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, start = Connections(), time.time()
+    monkeypatch.setattr("handler.connections.time.time", lambda: start)
+    with answering([OK]) as first, answering([OK]) as second:
+        get(opened, first)
+        monkeypatch.setattr("handler.connections.time.time", lambda: start + 31)
+        get(opened, second)
+        assert len(opened._idle) == 1
+
+
+def test_after_a_kept_connection_failed_a_request_is_sent_again_on_a_new_one() -> None:
+    opened = Connections()
+    with answering([OK], [OK]) as address:
+        host = address.removeprefix("http://")
+        with socket.create_server(("127.0.0.1", 0)) as restarted:
+            # Two kept connections that are open until a request arrives.
+            for _ in range(2):
+                old = http.client.HTTPConnection("127.0.0.1", restarted.getsockname()[1])
+                old.connect()
+                opened._keep("http", host, old)
+            accepted = [restarted.accept()[0] for _ in range(2)]
+
+            def end() -> None:
+                for connection in reversed(accepted):  # the one kept last is used first
+                    with connection:
+                        connection.recv(65536)
+
+            ending = threading.Thread(target=end, daemon=True)
+            ending.start()
+            client = oss.OssClient(KEYS, Endpoint.path_style(address, "cn-hangzhou"), opened)
+            assert client.get(OBJECT).status == 200
+            ending.join(10)
+        assert get(Connections(), address).body == b"ok"
 
 
 def test_an_object_may_have_more_headers_than_http_client_reads_by_default() -> None:

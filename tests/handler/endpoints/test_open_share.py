@@ -11,6 +11,7 @@ import pytest
 
 from handler import oss, state
 from handler.config import Location
+from handler.pages.qr_code import qr_code
 from handler.shares import uses as share_uses
 from signer import verify
 from tests.handler.client import KEYS, NOW
@@ -401,3 +402,32 @@ class TestQrCode:
         with_address = service.with_config(public_url="https://links.example.com")
         assert with_address.open(url, format="qr").status == 200
         assert with_address.open(url, format="qr", now=NOW + 3600).code == "share_ended"
+
+    def test_however_a_path_is_encoded_its_qr_code_is_the_same(self, service: ShareService) -> None:
+        url = service.create_share(path="/reports/日本.pdf", page=True)
+        with_address = service.with_config(public_url="https://links.example.com")
+        shown = {
+            with_address.request(path, query={"share": token(url), "format": "qr"}).body
+            for path in ("/reports/日本.pdf", "/reports/%E6%97%A5%E6%9C%AC.pdf", "/reports/%e6%97%a5%e6%9c%ac.pdf")
+        }
+        assert shown == {qr_code(f"https://links.example.com/reports/%E6%97%A5%E6%9C%AC.pdf?share={token(url)}")}
+
+    def test_a_long_address_has_none(self, service: ShareService) -> None:
+        with_address = service.with_config(public_url="https://links.example.com")
+        start = len("https://links.example.com/reports/?share=")
+        for size, status in ((1000, 200), (1001, 400)):
+            plain = service.create_share(path="/reports/a", page=True)
+            name = ("a" * 99 + "/") * 9
+            name += "a" * (size - start - len(token(plain)) - len(name))
+            service.put(f"reports/{name}")
+            url = service.create_share(path=f"/reports/{name}", page=True)
+            page = with_address.open(url, headers=HTML)
+            assert with_address.open(url, format="qr").status == status
+            assert ("format=qr" in page.body) is (status == 200)
+
+    def test_it_asks_oss_for_the_record_alone(
+        self, service: ShareService, limited: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_address = service.with_config(public_url="https://links.example.com")
+        requests = watch_requests(monkeypatch)
+        assert (with_address.open(limited, "HEAD", format="qr").status, len(requests)) == (200, 1)
