@@ -26,18 +26,26 @@ class Use(NamedTuple):
     at: float
 
 
+class Origin(NamedTuple):
+    """What one keys document makes a share with.
+
+    `owner` is the entry of its maker: the kind, name, and hash or id. `signer` is the id of the share key.
+    """
+
+    owner: tuple[str, str, str]
+    signer: str
+
+
 @dataclass
 class ModelShare:
-    """A share that was made; `signers` are the ids of the share keys of which one signed it.
+    """A share that was made; `origins` are those of the keys documents that the service may have known then.
 
-    `owner` is the entry of the keys document that made it: its kind, name, and hash or id. `max_uses` is None without
-    a limit, `expires_at` in Unix seconds.
+    `max_uses` is None without a limit, `expires_at` in Unix seconds.
     """
 
     url: str
     id: str
-    owner: tuple[str, str, str]
-    signers: frozenset[str]
+    origins: frozenset[Origin]
     expires_at: float
     page: bool
     max_uses: int | None
@@ -54,13 +62,15 @@ class ModelShare:
         """Whether a form with this nonce was counted within the last ten minutes."""
         return any(use.nonce == nonce and now - use.at <= REUSE for use in self.uses)
 
-    def reasons(self, keys: Mapping[str, Any], now: float) -> frozenset[str]:
+    def reasons(self, origin: Origin, keys: Mapping[str, Any], now: float) -> frozenset[str]:
         """Why it opens nothing under a keys document, if not all uses are used; it may be any of these codes."""
         reasons = set()
         if now >= self.expires_at:
             reasons.add("share_ended")
-        if self.owner not in owners(keys):
+        if origin.owner not in owners(keys):
             reasons.add("share_maker_gone")
+        if origin.signer not in {key["id"] for key in keys["share"]}:
+            reasons.add("share_retired")
         if self.is_lost:
             reasons.add("share_record_missing")
         elif self.is_revoked:
@@ -74,13 +84,8 @@ class ModelShare:
         """
         outcomes: set[str] = set()
         for document in keys:
-            present = {key["id"] for key in document["share"]}
-            reasons = self.reasons(document, now).union(also)
-            outcomes |= reasons
-            if self.signers - present:
-                outcomes.add("share_retired")
-            if self.signers & present and not reasons:
-                outcomes.add(OK)
+            for origin in self.origins:
+                outcomes |= self.reasons(origin, document, now).union(also) or {OK}
         return frozenset(outcomes)
 
 
@@ -100,5 +105,10 @@ def entry_of(maker: Maker, keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next(entries, None)
 
 
-def owner_of(maker: Maker, entry: Mapping[str, Any]) -> tuple[str, str, str]:
-    return ("jwt", entry["iss"], entry["id"]) if maker.issuer else ("api", entry["id"], entry["sha256"])
+def origin_of(maker: Maker, keys: Mapping[str, Any]) -> Origin | None:
+    """What a keys document makes a share of a maker with, None once its entry was removed."""
+    entry = entry_of(maker, keys)
+    if entry is None:
+        return None
+    owner = ("jwt", entry["iss"], entry["id"]) if maker.issuer else ("api", entry["id"], entry["sha256"])
+    return Origin(owner, keys["share"][-1]["id"])

@@ -33,7 +33,7 @@ from handler.errors import ERRORS
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import ISSUER, api, base64url, issuer, token
 from tests.handler.keys_fixtures import SECRET as SECRET_BYTES
-from tests.handler.shares.life.model import OK, SEEN_WITHIN, Maker, ModelShare, Use, entry_of, owner_of
+from tests.handler.shares.life.model import OK, SEEN_WITHIN, Maker, ModelShare, Use, entry_of, origin_of, owners
 from tests.handler.shares.life.running import BROWSER, JSON, PLAIN, START, THREADS, Answer, Service, running_service
 
 DAY = 86_400
@@ -112,20 +112,17 @@ class LifeOfShares(RuleBasedStateMachine):
         outcomes = {"no_such_object" if missing and code == OK else code for code in self._may_make(who)}
         self._expect(answer, outcomes, 201)
         if answer.status == 201:
-            documents = [keys for keys in self._documents() if entry_of(who, keys)]
-            created, entry = answer.json, entry_of(who, documents[-1])
-            assert entry is not None
-            signers = {keys["share"][-1]["id"] for keys in documents}
+            created = answer.json
+            origins = {origin for keys in self._documents() if (origin := origin_of(who, keys))}
             if kind in ("plain", "page"):
-                signers &= {created["id"].removeprefix("plain.")}
-                assert signers, created
+                origins = {origin for origin in origins if created["id"] == f"plain.{origin.signer}"}
+            assert origins, created
             seconds = {"2m": 120, "1h": 3600, "90d": 90 * DAY}[expires]
             self.shares.append(
                 ModelShare(
                     url=created["url"],
                     id=created["id"],
-                    owner=owner_of(who, entry),
-                    signers=frozenset(signers),
+                    origins=frozenset(origins),
                     expires_at=int(self.service.now) + seconds,
                     page=kind in ("page", "limited"),
                     max_uses=max_uses if kind == "limited" else None,
@@ -292,10 +289,7 @@ class LifeOfShares(RuleBasedStateMachine):
         self.service.check_log()
 
     def _remove_owner(self, share: ModelShare) -> None:
-        kind, name, identity = share.owner
-        newest = self._newest
-        member = "sha256" if kind == "api" else "id"
-        if any(entry[member] == identity for entry in newest[kind]):
+        for kind, name, _ in owners(self._newest) & {origin.owner for origin in share.origins}:
             self.service.change_keys("revoke-api-key" if kind == "api" else "remove-issuer", name)
             self._note_keys()
 
@@ -337,7 +331,8 @@ class LifeOfShares(RuleBasedStateMachine):
         """Who may share the path, may show and revoke its shares as long as there is a record."""
         if share.has_record:
             return frozenset({OK if by == KEEPER and not share.is_lost else "not_found"})
-        present = [share.signers <= {key["id"] for key in keys["share"]} for keys in self._documents()]
+        signers = {origin.signer for origin in share.origins}
+        present = [signers <= {key["id"] for key in keys["share"]} for keys in self._documents()]
         return frozenset("share_is_plain" if by == KEEPER and is_present else "not_found" for is_present in present)
 
     def _using(self, share: ModelShare, nonce: str) -> Callable[[], Answer]:
@@ -493,6 +488,21 @@ def live_through_everything(machine: LifeOfShares) -> None:
 def test_a_share_answers_as_documented_in_a_life_of_everything(tmp_path: Path) -> None:
     with running_life(tmp_path) as life:
         live_through_everything(life())
+
+
+def test_a_share_belongs_to_the_entry_that_its_instance_knew(tmp_path: Path) -> None:
+    """The issuer is added again, but the instance still knows the first entry, which makes the share."""
+    with running_life(tmp_path) as life:
+        machine = life()
+        machine.begin()
+        machine.change("ann")
+        machine.make(0, REPORTS[0], "plain", "2m", 1, allow_missing=False)  # the instance reads the keys
+        for change in ("issuer", "retire", "issuer"):
+            machine.change(change)
+        machine.make(2, REPORTS[0], "plain", "2m", 1, allow_missing=False)
+        machine.look(0, PLAIN, False)
+        machine.wait(60)
+        machine.look(0, PLAIN, False)
 
 
 def test_a_share_answers_as_documented_whatever_happens_to_it(tmp_path: Path) -> None:
