@@ -57,7 +57,7 @@ class TestLaws:
             assert second.instances <= setup.instances * setup.regions
             assert second.sts_calls <= WORLD.limits.sts
             assert second.oss_requests <= WORLD.limits.oss
-            assert second.busy <= second.instances * (1 + WORLD.measured.new_process / setup.vcpu)
+            assert second.busy <= second.instances * (1 + WORLD.measured.new_process / setup.vcpu) + 1e-9
             assert 0 <= second.utilisation <= 1
 
     @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
@@ -79,7 +79,11 @@ class TestLaws:
         most = min(capacities(setup, WORLD).values())
         below, above = run(setup, most * 0.8)[60:], run(setup, most * 1.3)[60:]
         assert sum_day(setup, below, WORLD).failed_share == 0
-        assert sum_day(setup, above, WORLD).failed_share == pytest.approx(1 - 1 / 1.3, abs=0.02)
+        failed = sum_day(setup, above, WORLD).failed_share
+        if setup.cdn and setup.assume_role:  # a further instance also takes hits from the CDN, down to none
+            assert 1 - 1 / 1.3 - 0.02 <= failed <= 1 - WORLD.limits.oss / (most * 1.3) + 0.02
+        else:
+            assert failed == pytest.approx(1 - 1 / 1.3, abs=0.02)
 
     def test_the_same_seed_gives_the_same_day_and_another_seed_another(self) -> None:
         setup = SETUPS[1]
