@@ -328,6 +328,7 @@ class TestKeysCommand:
         assert self.run(running, *self.ADD) == 1
         running.pass_time(301)
         assert self.run(running, *self.ADD, "--break-lock", clock=SleepingClock().clock) == 0
+        assert capsys.readouterr().out.startswith("fcp_")
         assert self.stored(running) == [PLACE.key]
         assert running.oss.get()["api"][-1]["id"] == "ci"
 
@@ -337,6 +338,7 @@ class TestKeysCommand:
     ) -> None:
         running.oss.clock.offset = behind
         assert self.run(running, *self.ADD) == 0
+        assert capsys.readouterr().out.startswith("fcp_")
         assert self.run(running, "revoke-api-key", "ci") == 0
         assert self.stored(running) == [PLACE.key]
 
