@@ -292,11 +292,9 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
 
 
 def _check_paths(config: Config) -> None:
-    paths: set[str] = set()
     for mount in config.mounts:
-        if mount.path in paths:
+        if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
-        paths.add(mount.path)
 
 
 def _check_anonymous_access(mount: Mount, config: Config) -> None:
@@ -309,12 +307,11 @@ def _check_anonymous_access(mount: Mount, config: Config) -> None:
     for other in config.mounts.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
         shared = mount.path + other.target.key[len(mount.target.key) :]
-        if other.access == "anonymous" or config.mount(shared) is not mount:
-            continue
-        raise InvalidConfig(
-            f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
-            "anyone could then reach. Use a narrower target, or make both mounts authenticated."
-        )
+        if other.access != "anonymous" and config.mount(shared) is mount:
+            raise InvalidConfig(
+                f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
+                "anyone could then reach. Use a narrower target, or make both mounts authenticated."
+            )
 
 
 def _check_content_type(mount: Mount, config: Config) -> None:
