@@ -132,6 +132,7 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
     opened = Connections()
     with answering([answer], [OK]) as address:
         assert get(opened, address).body == b"ok"
+        _await(lambda: not _is_idle(opened))
         assert get(opened, address).body == b"ok"
 
 

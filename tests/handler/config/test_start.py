@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
         (b"region = 'cn-hangzhou'\nregion = 'cn-beijing'", "is not valid TOML"),
         (b"region = " + b"[" * 10_000, "is not valid TOML"),
         (b"region = " + b"9" * 10_000, "links.toml"),
-        (b"region" + b".a" * 2_000 + b" = 1", "nested too deep"),
+        # tomli refuses it, tomllib leaves it to us.
+        (b"region" + b".a" * 2_000 + b" = 1", "nested too deep" if sys.version_info >= (3, 11) else "not valid TOML"),
         (b"", "region"),
         (GOOD.replace("access", "acess").encode(), "'acess'"),
         (GOOD.replace("examplebucket", "${LINK_BUCKET}").encode(), "LINK_BUCKET"),
