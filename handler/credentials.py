@@ -37,19 +37,21 @@ def credentials_for(context: object, *, started: float = _STARTED) -> RoleCreden
     return RoleCredentials(credentials, started + ENVIRONMENT_LIFETIME)
 
 
-def mount_credentials(invocation: Invocation, mount: Mount, role: RoleCredentials | None = None) -> RoleCredentials:
+def mount_credentials(
+    invocation: Invocation, mount: Mount, credentials: RoleCredentials | None = None
+) -> RoleCredentials:
     """What signs for a mount: with `[assume_role]` a session of its own, otherwise the function's role.
 
-    `role` are the function's credentials, if they are known already. Raises the 503 `no_credentials`, and with
+    `credentials` are the function's credentials, if they are known already. Raises the 503 `no_credentials`, and with
     `[assume_role]` the 503 `credentials_unavailable`.
     """
     if invocation.config.assume_role is None:
-        return role or credentials_for(invocation.context)
+        return credentials or credentials_for(invocation.context)
     sessions = _sessions()
-    credentials: RoleCredentials | None = sessions.kept_session(invocation, mount)
-    if credentials is None:
-        credentials = sessions.current_session(invocation, mount, role or credentials_for(invocation.context))
-    return credentials
+    session: RoleCredentials | None = sessions.kept_session(invocation, mount)
+    if session is None:
+        session = sessions.current_session(invocation, mount, credentials or credentials_for(invocation.context))
+    return session
 
 
 @lru_cache(maxsize=1)

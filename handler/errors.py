@@ -56,7 +56,9 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "bad_content_type": ErrorEntry(400, "Invalid content type.", "Use a media type such as text/plain; charset=utf-8."),
     "bad_content_md5": ErrorEntry(400, "Invalid Content-MD5.", "Use the MD5 of the body in base64 (24 characters)."),
     "not_signable": ErrorEntry(400, "A parameter or header is not allowed here.", "Remove what the message names."),
-    "not_offered": ErrorEntry(400, "The method is not enabled for this mount.", "Use a method that the message lists."),
+    "method_not_enabled": ErrorEntry(
+        400, "The method is not enabled for this mount.", "Use a method that the message lists."
+    ),
     "link_too_long": ErrorEntry(
         400, "The link is too long for a redirect.", "Request it with format=json, or use shorter parameters."
     ),
@@ -79,7 +81,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "Check that it is complete and was issued for this service.",
         _INVALID_TOKEN,
     ),
-    "ended_credential": ErrorEntry(401, "The API key or token has expired.", "Request a new one.", _INVALID_TOKEN),
+    "authorization_expired": ErrorEntry(401, "The API key or token has expired.", "Request a new one.", _INVALID_TOKEN),
     "share_not_allowed": ErrorEntry(
         403,
         "The API key or token is not allowed to share this path.",
@@ -110,12 +112,12 @@ ERRORS: Mapping[str, ErrorEntry] = {
     "state_required": ErrorEntry(409, "This requires a state prefix.", "Ask the operator to set state in links.toml."),
     "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
     "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),
-    "share_ended": ErrorEntry(410, "This link has expired.", _NEW_LINK),
+    "share_expired": ErrorEntry(410, "This link has expired.", _NEW_LINK),
     "share_retired": ErrorEntry(410, "This link was withdrawn: the key that signed it was retired.", _NEW_LINK),
-    "share_maker_gone": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
+    "share_owner_removed": ErrorEntry(410, "This link was withdrawn: its sender no longer has access.", _NEW_LINK),
     "share_revoked": ErrorEntry(410, "This link was withdrawn by its sender.", _NEW_LINK),
     "share_record_missing": ErrorEntry(410, "This link was withdrawn: its record was deleted.", _NEW_LINK),
-    "share_not_offered": ErrorEntry(
+    "share_not_enabled": ErrorEntry(
         410, "This link was withdrawn: shares of this kind are no longer enabled.", _NEW_LINK
     ),
     "share_used_up": ErrorEntry(410, "The download limit of this link has been reached.", _NEW_LINK),
@@ -135,7 +137,7 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "The function has no credentials.",
         "Ask the operator to set role in s.yaml to a role that trusts fc.aliyuncs.com, and to deploy again.",
     ),
-    "credentials_ending": ErrorEntry(
+    "credentials_expiring": ErrorEntry(
         503,
         "The credentials of this instance expire in less than a minute.",
         "Try again in a minute.",

@@ -55,7 +55,7 @@ def create_link(
     mount: Mount,
     key: str,
     method: str,
-    role: RoleCredentials,
+    credentials: RoleCredentials,
     now: float,
     *,
     expires: str | None = None,
@@ -74,13 +74,13 @@ def create_link(
     issued_at = int(now)
     if window:
         issued_at -= issued_at % window
-    clamped_by, expires_in = resolve_expiry(config, mount, role, now, issued_at, expires, limits, window or 0)
+    clamped_by, expires_in = resolve_expiry(config, mount, credentials, now, issued_at, expires, limits, window or 0)
     try:
         link = presign(
             method,
             mount.target.bucket,
             key,
-            credentials=role.credentials,
+            credentials=credentials.credentials,
             endpoint=config.oss_endpoint or mount.endpoint,
             expires_in=expires_in,
             query=query,
@@ -112,7 +112,7 @@ def invalid_key() -> Problem:
 def resolve_expiry(
     config: Config,
     mount: Mount,
-    role: RoleCredentials,
+    credentials: RoleCredentials,
     now: float,
     issued_at: int,
     expires: str | None = None,
@@ -122,7 +122,7 @@ def resolve_expiry(
     """What `apply_limits` returns for the requested lifetime plus `extra`, in seconds from `issued_at`."""
     requested = (mount.expires if expires is None else read_expires(expires)) + extra
     mount_limit = _limit("mount", mount.max_expires)
-    return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, role, now, issued_at)))
+    return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, credentials, now, issued_at)))
 
 
 def read_expires(expires: str) -> int:
@@ -133,14 +133,14 @@ def read_expires(expires: str) -> int:
     return seconds
 
 
-def credentials_limit(config: Config, role: RoleCredentials, now: float, issued_at: int) -> ExpiryLimit:
-    """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_ending`."""
-    if role.expires_at is None:
+def credentials_limit(config: Config, credentials: RoleCredentials, now: float, issued_at: int) -> ExpiryLimit:
+    """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_expiring`."""
+    if credentials.expires_at is None:
         return _limit("credentials", config.credential_life)
-    if int(role.expires_at) - int(now) < MIN_LIFETIME:
-        raise Problem("credentials_ending")
-    left = int(role.expires_at) - issued_at
-    return ExpiryLimit("credentials", left if role.is_session else min(left, config.credential_life))
+    if int(credentials.expires_at) - int(now) < MIN_LIFETIME:
+        raise Problem("credentials_expiring")
+    left = int(credentials.expires_at) - issued_at
+    return ExpiryLimit("credentials", left if credentials.is_session else min(left, config.credential_life))
 
 
 def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str | None, int]:

@@ -113,14 +113,14 @@ def _upload_page(stack: Stack, create_share: Callable[..., str]) -> str:
 def _api_key(stack: Stack) -> str:
     """The key of an earlier start if it still is in the keys document, else a new one in its place."""
     config = _config(stack)
-    if config.keys is None:
+    if config.keys_document is None:
         raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
-    if config.keys.startswith("file:"):
-        raise Missing(f"use one of {config.keys}, which is yours to change: python -m handler.keys")
-    location = Location.parse(config.keys)
+    if config.keys_document.startswith("file:"):
+        raise Missing(f"use one of {config.keys_document}, which is yours to change: python -m handler.keys")
+    location = Location.parse(config.keys_document)
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
-        raise Missing(f"{config.keys} cannot be read (status {response.status_code})")
+        raise Missing(f"{config.keys_document} cannot be read (status {response.status_code})")
     document, keys = edit.read(response.content if response.ok else edit.serialize(edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)

@@ -64,7 +64,7 @@ def bucket_regions(props: Props, links: Config) -> Iterator[tuple[str, str]]:
 
 def signer_arns(links: Config) -> list[str]:
     """The roles of `[assume_role]` and of mounts, each once."""
-    roles = [links.assume_role.role, *(mount.role for mount in links.mounts)] if links.assume_role else []
+    roles = [links.assume_role.role, *(mount.role_arn for mount in links.mounts)] if links.assume_role else []
     return list(dict.fromkeys(filter(None, roles)))
 
 
@@ -85,12 +85,12 @@ def faults(reader: Reader) -> Iterator[str]:
                 f"environmentVariables.{name} has no effect, because {file} does not use it: "
                 f"{f'did you mean {near[0]}?' if near else 'remove it.'}"
             )
-    if links.keys is not None and links.keys.startswith("file:"):
+    if links.keys_document is not None and links.keys_document.startswith("file:"):
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not links.mounts:
         yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
     need_keys = sorted(mount.path for mount in links.mounts if mount.access == "authenticated" or mount.max_share)
-    if need_keys and links.keys is None and is_web(props):
+    if need_keys and links.keys_document is None and is_web(props):
         yield (
             f"{file}: keys is missing, so nobody can use authenticated mounts or shares ({', '.join(need_keys)}): set "
             "it to oss://bucket/.links/keys.json."

@@ -32,7 +32,7 @@ def sessions(deployment: Deployment) -> Iterator[Finding]:
         yield unknown("session", "No credentials in the environment, so no role was assumed: set them.")
         return
     for mount in sorted(deployment.links.mounts, key=lambda mount: mount.path):
-        role, now = mount.role or settings.role, time.time()
+        role, now = mount.role_arn or settings.role, time.time()
         policy, name = session_policy(deployment.links, mount), session_name(mount.path)
         try:
             session = assume_role(settings.url, role, name, policy, settings.duration, deployment.credentials, now)
@@ -59,7 +59,7 @@ def _unreachable(host: str, reason: str) -> Finding:
 
 def _refused(settings: AssumeRole, mount: Mount, error: StsUnavailable) -> Finding:
     """What concerns the role is the same for each of its mounts, so that the doctor says it once."""
-    role, reason = role_name(mount.role or settings.role), error.reason
+    role, reason = role_name(mount.role_arn or settings.role), error.reason
     if reason == "EntityNotExist.Role":
         return fault("session", f"Role {role} not found: {SCRIPT}.")
     if reason == "InvalidParameter.DurationSeconds":
@@ -87,7 +87,7 @@ def _opened(deployment: Deployment, settings: AssumeRole, mount: Mount, session:
         )
     return ok(
         "session",
-        f"{mount.path}: a session of {role_name(mount.role or settings.role)} ends in "
+        f"{mount.path}: a session of {role_name(mount.role_arn or settings.role)} ends in "
         f"{round((session.expires_at - now) / 60)} min, and its token has {token} characters.",
     )
 

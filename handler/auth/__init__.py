@@ -41,7 +41,7 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     if credential is None:
         return None
     config, now = invocation.config, invocation.now
-    if config.keys is None and config.mounts.all_anonymous:
+    if config.keys_document is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
     keys = cache.current_keys(invocation)
     if credential.startswith("fcp_"):
@@ -55,7 +55,8 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
     """The object at a decoded path, if the caller may use `method` there.
 
     With `prefix`, the path may be that of the mount itself. Raises the 404 `not_found` for a path that the caller may
-    not see, 401 `unauthorized` if a credential is required, 400 `not_offered` if the mount does not enable `method`.
+    not see, 401 `unauthorized` if a credential is required, 400 `method_not_enabled` if the mount does not enable
+    `method`.
     """
     path = check_path(path)
     config, caller = invocation.config, invocation.caller
@@ -71,7 +72,7 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
             raise Problem("not_found")
     if method not in mount.methods:
         enabled = ", ".join(mount.methods)
-        raise Problem("not_offered", f"{method} is not enabled for this mount (enabled: {enabled}).")
+        raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
     return AuthorizedObject(mount, path, key, caller.limits(invocation.now) if caller is not None else ())
 
 
@@ -106,6 +107,6 @@ def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
     if match is None:
         raise Problem("unknown_credential")
     if match.expires_at is not None and has_expired(match.expires_at, now):
-        raise Problem("ended_credential")
+        raise Problem("authorization_expired")
     name = f"api:{match.id}"
     return Caller(name, "api", match.owner, match.paths, match.methods, match.expires_at, match.max_share)

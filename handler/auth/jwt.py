@@ -48,7 +48,7 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
     if expires_at is None:
         raise malformed_credential("The token requires exp")
     if has_expired(expires_at + issuer.leeway, now):
-        raise Problem("ended_credential")
+        raise Problem("authorization_expired")
     if not_before is not None and now + issuer.leeway < not_before:
         raise Problem("unknown_credential")
     return Caller(

@@ -17,7 +17,7 @@ MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
 class InvalidConfig(HandlerError):
     """links.toml is invalid; the sentence names the table and the key, and says what was expected."""
 
-    code = "invalid_policy"
+    code = "invalid_config"
 
 
 class Location(NamedTuple):
@@ -54,7 +54,7 @@ class AssumeRole(NamedTuple):
 class Mount(NamedTuple):
     """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes).
 
-    `region` is that of the bucket; `role` the ARN of the role of its sessions, "" for that of `[assume_role]`.
+    `region` is that of the bucket; `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run.
     """
@@ -77,7 +77,7 @@ class Mount(NamedTuple):
     inline: tuple[str, ...] | None
     active_content: bool
     region: str
-    role: str
+    role_arn: str
 
     @property
     def allows_uploads(self) -> bool:
@@ -146,7 +146,7 @@ def _prefixes(prefix: Location) -> Iterator[Location]:
 class Reserved(tuple[Location, ...]):
     """What belongs to the service itself in OSS: objects, and prefixes in "/"."""
 
-    def keys(self, bucket: str) -> tuple[str, ...]:
+    def prefixes(self, bucket: str) -> tuple[str, ...]:
         """Those in a bucket."""
         return self._by_bucket.get(bucket, ())
 
@@ -183,7 +183,7 @@ class Config(NamedTuple):
     region: str
     mounts: Mounts
     credential_life: int
-    keys: str | None
+    keys_document: str | None
     state: Location | None
     reserved: Reserved
     oss_endpoint: Endpoint | None
@@ -205,4 +205,4 @@ class Config(NamedTuple):
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
-        return key.startswith(self.reserved.keys(bucket))
+        return key.startswith(self.reserved.prefixes(bucket))

@@ -24,15 +24,15 @@ _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str]) -> Config:
     """Raises `InvalidConfig`, also if the policy of a mount's session would be too long for STS."""
     if "assume_role" not in top.table:
-        mount = next(mount for mount in config.mounts if mount.role)
+        mount = next(mount for mount in config.mounts if mount.role_arn)
         raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
     reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
     role = reader.required_string("role")
     if not ROLE_ARN.fullmatch(role):
         reader.refuse_value("role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer")
     for mount in config.mounts:
-        if mount.role and not ROLE_ARN.fullmatch(mount.role):
-            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role!r}).")
+        if mount.role_arn and not ROLE_ARN.fullmatch(mount.role_arn):
+            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r}).")
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
     for mount in config.mounts:
         if mount.cache and mount.cache > duration // 2:

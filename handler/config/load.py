@@ -114,9 +114,9 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
         raise InvalidConfig(f"{name}: {error.sentence}") from None
     except RecursionError:  # dotted keys nest deeper than the parser does
         raise InvalidConfig(f"{name}: its tables are nested too deep.") from None
-    if config.keys is not None and config.keys.startswith("file:"):
-        keys_path = os.path.join(os.path.dirname(os.path.abspath(path)), config.keys[len("file:") :])
-        config = config._replace(keys=f"file:{os.path.normpath(keys_path)}")
+    if config.keys_document is not None and config.keys_document.startswith("file:"):
+        keys_path = os.path.join(os.path.dirname(os.path.abspath(path)), config.keys_document[len("file:") :])
+        config = config._replace(keys_document=f"file:{os.path.normpath(keys_path)}")
     return config
 
 
@@ -152,7 +152,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         region=region,
         mounts=mounts,
         credential_life=credential_life,
-        keys=keys,
+        keys_document=keys,
         state=state_location,
         reserved=Reserved(reserved),
         oss_endpoint=None,
@@ -168,7 +168,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         from .notices import read_notices
 
         config = read_notices(top, config)
-    if "assume_role" in top.table or any(mount.role for mount in config.mounts):
+    if "assume_role" in top.table or any(mount.role_arn for mount in config.mounts):
         from .assume_role import read_assume_role
 
         config = read_assume_role(top, config, environ)
@@ -231,7 +231,7 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         inline=_read_inline(reader),
         active_content=reader.boolean("active_content"),
         region=region,
-        role=reader.string("role") or "",
+        role_arn=reader.string("role") or "",
     )
 
 

@@ -109,9 +109,9 @@ def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -
     if rule.give == "share":
         if config.public_url is None:
             reader.refuse("give", '= "share" requires public_url: an event does not contain this service\'s address')
-        if config.keys is None:
+        if config.keys_document is None:
             reader.refuse("give", '= "share" requires keys: the keys document holds the share keys')
-    if others and config.keys is None:
+    if others and config.keys_document is None:
         reader.refuse("to", f"names {others[0]!r}, which is not a [[sink]]; sinks of the keys document require keys")
     if others and config.state is None:
         reader.refuse("to", f"names {others[0]!r}, which requires state: it records which notices were sent")

@@ -81,7 +81,7 @@ def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, l
     notified = {notice.mount.path for notice in config.notices}
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if config.assume_role is not None and (web or (events and mount.path in notified)):
-            needed = statements.setdefault(mount.role or config.assume_role.role, [])
+            needed = statements.setdefault(mount.role_arn or config.assume_role.role, [])
             # What a session denies is of no use here: each has a Deny of its own.
             needed += [
                 statement
@@ -130,9 +130,9 @@ def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versi
 
 def keys_statements(config: Config) -> list[Statement]:
     """The keys document may be read, and never written or deleted, whatever else is allowed."""
-    if config.keys is None or not config.keys.startswith("oss://"):
+    if config.keys_document is None or not config.keys_document.startswith("oss://"):
         return []
-    keys = object_arn(Location(*parse_oss_url(config.keys)), prefix=False)
+    keys = object_arn(Location(*parse_oss_url(config.keys_document)), prefix=False)
     return [
         _allow(["oss:GetObject"], keys),
         {"Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"], "Resource": [keys]},

@@ -60,15 +60,15 @@ def create(request: Request, invocation: Invocation) -> Response:
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PART or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PART}, and give at most {MAX_PARTS} parts')
-    role, now = credentials_for(invocation.context), invocation.now
-    session = mount_credentials(invocation, authorized.mount, role)
+    credentials, now = credentials_for(invocation.context), invocation.now
+    session = mount_credentials(invocation, authorized.mount, credentials)
     # First, so that a request that cannot get links leaves no upload behind.
     mount, limits = authorized.mount, authorized.limits
     links.resolve_expiry(invocation.config, mount, session, now, int(now), params["expires"], limits)
     oss_id = _initiate(authorized, check_type(params["content_type"], authorized.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
-        "upload_id": _seal(upload, authorized, role, invocation),
+        "upload_id": _seal(upload, authorized, credentials, invocation),
         "part_count": upload.part_count,
         **_links(upload, authorized, session, invocation, 1, MAX_LINKS, params["expires"]),
     }
@@ -79,10 +79,10 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
     params = request.json(PARTS_MEMBERS, required=("path",))
     authorized = authorize(invocation, params["path"], "PUT")
-    role = credentials_for(invocation.context)
-    upload = _unseal(upload_id, authorized, role, invocation)
+    credentials = credentials_for(invocation.context)
+    upload = _unseal(upload_id, authorized, credentials, invocation)
     check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PART)
-    session = mount_credentials(invocation, authorized.mount, role)
+    session = mount_credentials(invocation, authorized.mount, credentials)
     first = 1 if params["from"] is None else params["from"]
     count = MAX_LINKS if params["count"] is None else params["count"]
     if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
@@ -161,18 +161,20 @@ def _links(
     return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
 
 
-def _seal(upload: MultipartUpload, authorized: AuthorizedObject, role: RoleCredentials, invocation: Invocation) -> str:
+def _seal(
+    upload: MultipartUpload, authorized: AuthorizedObject, credentials: RoleCredentials, invocation: Invocation
+) -> str:
     """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
     content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
-    return f"{content}~{_signer(role, invocation).get_signature(_signed_content(content, authorized)).decode()}"
+    return f"{content}~{_signer(credentials, invocation).get_signature(_signed_content(content, authorized)).decode()}"
 
 
 def _unseal(
-    upload_id: str, authorized: AuthorizedObject, role: RoleCredentials, invocation: Invocation
+    upload_id: str, authorized: AuthorizedObject, credentials: RoleCredentials, invocation: Invocation
 ) -> MultipartUpload:
     """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
     content, _, signature = upload_id.rpartition("~")
-    signer = _signer(role, invocation)
+    signer = _signer(credentials, invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     valid = _SIGNATURE.fullmatch(signature) and signer.verify_signature(
         _signed_content(content, authorized), signature.encode()
@@ -187,10 +189,10 @@ def _signed_content(content: str, authorized: AuthorizedObject) -> bytes:
     return f"upload\n{authorized.mount.target.bucket}\n{authorized.key}\n{content}".encode()
 
 
-def _signer(role: RoleCredentials, invocation: Invocation) -> Signer:
+def _signer(credentials: RoleCredentials, invocation: Invocation) -> Signer:
     """Signs with the share keys; without a keys document, with the role's secret, which changes when it is renewed."""
-    secrets: list[bytes] = [role.credentials.access_key_secret.encode()]
-    if invocation.config.keys is not None:
+    secrets: list[bytes] = [credentials.credentials.access_key_secret.encode()]
+    if invocation.config.keys_document is not None:
         keys = cache.current_keys(invocation).share
         secrets = [key.secret for key in keys] or secrets
     return Signer(secrets, salt=SALT, key_derivation="hmac", digest_method=sha256)

@@ -47,7 +47,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if params or mount.inline is not None:
         query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
-    role = mount_credentials(invocation, mount)
+    credentials = mount_credentials(invocation, mount)
     if mount.check:
         from ..oss import head_object
 
@@ -57,7 +57,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         mount,
         key,
         request.method,
-        role,
+        credentials,
         invocation.now,
         expires=params.get("expires"),
         query=query,

@@ -60,12 +60,12 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, mount = opened.share, opened.invocation, opened.mount
     query = links.read_query(mount, opened.key, {}, share.download or "" if attach else share.download)
-    role = mount_credentials(invocation, mount)
+    credentials = mount_credentials(invocation, mount)
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if mount.check or opened.request.wants_page():
         _head_object(opened)
     issued = links.create_link(
-        invocation.config, mount, opened.key, method, role, invocation.now, query=query, limits=opened.limits()
+        invocation.config, mount, opened.key, method, credentials, invocation.now, query=query, limits=opened.limits()
     )
     note_link(invocation.facts, mount, opened.key, issued)
     return issued

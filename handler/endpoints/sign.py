@@ -35,10 +35,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     items = request.json({"links": list}, required=("links",))["links"]
     if len(items) > MAX_LINKS:
         raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
-    role = credentials_for(invocation.context)
+    credentials = credentials_for(invocation.context)
     request_id = str(invocation.facts.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
-    result = partial(_result, invocation=invocation, role=role, request_id=request_id, deadline=deadline)
+    result = partial(_result, invocation=invocation, credentials=credentials, request_id=request_id, deadline=deadline)
     if invocation.config.mounts.any_checks:
         from ..oss import map_concurrently
 
@@ -52,16 +52,18 @@ def create(request: Request, invocation: Invocation) -> Response:
 
 
 def _result(
-    item: object, invocation: Invocation, role: RoleCredentials, request_id: str, deadline: float
+    item: object, invocation: Invocation, credentials: RoleCredentials, request_id: str, deadline: float
 ) -> dict[str, object]:
     try:
-        return _link(read_members(item, MEMBERS, required=("path",)), invocation, role, deadline).document()
+        return _link(read_members(item, MEMBERS, required=("path",)), invocation, credentials, deadline).document()
     except Problem as problem:
         path = item.get("path") if isinstance(item, dict) else None
         return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
 
 
-def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials, deadline: float) -> links.IssuedLink:
+def _link(
+    item: dict[str, Any], invocation: Invocation, credentials: RoleCredentials, deadline: float
+) -> links.IssuedLink:
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
@@ -84,7 +86,7 @@ def _link(item: dict[str, Any], invocation: Invocation, role: RoleCredentials, d
         authorized.mount,
         authorized.key,
         method,
-        mount_credentials(invocation, authorized.mount, role),
+        mount_credentials(invocation, authorized.mount, credentials),
         invocation.now,
         expires=item["expires"],
         query=query,

@@ -71,14 +71,14 @@ def sign_form(
     Raises a `Problem`.
     """
     config, mount, now = invocation.config, authorized.mount, invocation.now
-    role = mount_credentials(invocation, mount)
+    credentials = mount_credentials(invocation, mount)
     check_active_content(content_type, mount)
-    clamped_by, expires_in = links.resolve_expiry(config, mount, role, now, int(now), expires, authorized.limits)
+    clamped_by, expires_in = links.resolve_expiry(config, mount, credentials, now, int(now), expires, authorized.limits)
     try:
         form = post_form(
             mount.target.bucket,
             authorized.key,
-            credentials=role.credentials,
+            credentials=credentials.credentials,
             endpoint=config.oss_endpoint or mount.endpoint,
             max_size=max_size,
             min_size=min_size,

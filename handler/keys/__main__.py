@@ -275,7 +275,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     """The store that --keys or links.toml names."""
     address: str | None = options.keys
     if address is None:
-        address = config().keys
+        address = config().keys_document
         if address is None:
             raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")

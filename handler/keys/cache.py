@@ -39,9 +39,9 @@ _cache: dict[tuple[object, ...], _Cached] = {}
 def current_keys(invocation: Invocation) -> Keys:
     """The keys of an invocation. Raises the 503 `keys_unavailable` without valid keys."""
     config, now = invocation.config, invocation.now
-    if config.keys is None:
+    if config.keys_document is None:
         raise _unavailable("links.toml does not name one", "Add keys = … to it.")
-    name = (config.keys, config.oss_endpoint)
+    name = (config.keys_document, config.oss_endpoint)
     cached = _cache.get(name)
     if cached is not None:
         age = now - cached.read_at
@@ -64,7 +64,7 @@ def current_keys(invocation: Invocation) -> Keys:
 
 
 def _store(invocation: Invocation) -> KeysStore:
-    address = invocation.config.keys or ""
+    address = invocation.config.keys_document or ""
     if address.startswith("file:"):
         return FileKeysStore(address[len("file:") :])
     return OssKeysStore(object_location(address), oss.client_for(invocation))

@@ -235,7 +235,7 @@ class LinkIssuer:
         keys = cache.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        ends_at = int(self._invocation.now) + min(notice.expires or DEFAULT_SHARE, mount.max_share)
-        share = shares.Share(ends_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
+        expires_at = int(self._invocation.now) + min(notice.expires or DEFAULT_SHARE, mount.max_share)
+        share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
         token = shares.sign(share, mount, path, keys.share)
-        return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(ends_at)
+        return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)

@@ -86,7 +86,7 @@ class Sessions:
             return None
         return slot.session.credentials
 
-    def get(self, config: Config, mount: Mount, role: RoleCredentials, now: float) -> RoleCredentials:
+    def get(self, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> RoleCredentials:
         """Raises the 503 `credentials_unavailable` without a session that serves."""
         slot = self._slot(config, mount)
         session = slot.session
@@ -97,7 +97,7 @@ class Sessions:
                 try:
                     # Another request may have renewed it, or failed, before this one had the lock.
                     if slot.session is session and not self._pauses(slot, now):
-                        self._renew(slot, mount, role, now)
+                        self._renew(slot, mount, credentials, now)
                 finally:
                     slot.lock.release()
             return (slot.session or session).credentials
@@ -105,7 +105,7 @@ class Sessions:
             session = slot.session
             if session is None or not session.serves(now):
                 if not self._pauses(slot, now):
-                    self._renew(slot, mount, role, now)
+                    self._renew(slot, mount, credentials, now)
                 session = slot.session
             if session is None or not session.serves(now):
                 raise _unavailable(max(slot.not_before, self._not_before) - now, slot.reason or "no_answer")
@@ -125,11 +125,11 @@ class Sessions:
                     slot = self._slots[mount.path] = _Slot(config)
         return slot
 
-    def _renew(self, slot: _Slot, mount: Mount, role: RoleCredentials, now: float) -> None:
+    def _renew(self, slot: _Slot, mount: Mount, credentials: RoleCredentials, now: float) -> None:
         """Replaces the session, or says when to try again."""
         started = self._monotonic()
         try:
-            session = self._open(slot.config, mount, role, now)
+            session = self._open(slot.config, mount, credentials, now)
             if not session.serves(now):
                 raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
         except StsUnavailable as error:
@@ -152,17 +152,17 @@ def _unavailable(pause: float, reason: str) -> Problem:
     return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")
 
 
-def open_session(config: Config, mount: Mount, role: RoleCredentials, now: float) -> Session:
+def open_session(config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> Session:
     """A new session of a mount. Raises `StsUnavailable`."""
     settings = config.assume_role
     assert settings is not None  # noqa: S101 - for mypy: only [assume_role] opens sessions
     answer = assume_role(
         settings.url,
-        mount.role or settings.role,
+        mount.role_arn or settings.role,
         session_name(mount.path),
         session_policy(config, mount),
         settings.duration,
-        role.credentials,
+        credentials.credentials,
         now,
     )
     credentials = RoleCredentials(answer.credentials, answer.expires_at, is_session=True)
@@ -186,9 +186,9 @@ def kept_session(invocation: Invocation, mount: Mount) -> RoleCredentials | None
     return _sessions.kept(invocation.config, mount, _now(invocation))
 
 
-def current_session(invocation: Invocation, mount: Mount, role: RoleCredentials) -> RoleCredentials:
+def current_session(invocation: Invocation, mount: Mount, credentials: RoleCredentials) -> RoleCredentials:
     """The session of a mount in this process."""
-    return _sessions.get(invocation.config, mount, role, _now(invocation))
+    return _sessions.get(invocation.config, mount, credentials, _now(invocation))
 
 
 def _now(invocation: Invocation) -> float:

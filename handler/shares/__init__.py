@@ -77,9 +77,9 @@ def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
     if not valid or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
         raise Problem("share_invalid")
     if now >= share.expires_at:
-        raise Problem("share_ended")
+        raise Problem("share_expired")
     if share.owner not in {owner_tag(owner) for owner in (NOTICES, *keys.owners())}:
-        raise Problem("share_maker_gone")
+        raise Problem("share_owner_removed")
     return share
 
 

@@ -72,14 +72,14 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     config = invocation.config
     mount = config.mount(path)
     # Without keys, no share can ever have been created.
-    if mount is None or (mount.max_share is None and config.keys is None):
+    if mount is None or (mount.max_share is None and config.keys_document is None):
         raise Problem("share_invalid")
     key = mount.target.key + path[len(mount.path) :]
     if config.is_reserved(mount.target.bucket, key):
         raise Problem("share_invalid")
     share = read_share(request.query["share"], mount, path, cache.current_keys(invocation), invocation.now)
     if mount.max_share is None or share.method not in mount.methods:
-        raise Problem("share_not_offered")
+        raise Problem("share_not_enabled")
     return OpenedShare(request, invocation, path, mount, key, share, _tracked(share, invocation, mount, path))
 
 

@@ -14,8 +14,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "target": str,
     "method": str,
     "uses": (int, type(None)),
-    "ends_at": int,
-    "maker": str,
+    "expires_at": int,
+    "owner": str,
     "created_at": int,
     "revoked_at": (int, type(None)),
     "upload": (dict, type(None)),
@@ -25,15 +25,15 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 class Record(NamedTuple):
     """The stored facts of a share: `uses` is the number that it allows (None without a limit), times are Unix seconds.
 
-    `maker` is the caller's id, `upload` the limits of an upload share. The names are those of the stored JSON.
+    `owner` is the caller's id, `upload` the limits of an upload share. The names are those of the stored JSON.
     """
 
     path: str
     target: str
     method: str
     uses: int | None
-    ends_at: int
-    maker: str
+    expires_at: int
+    owner: str
     created_at: int
     revoked_at: int | None = None
     upload: dict[str, Any] | None = None

@@ -65,9 +65,9 @@ RETIRED: CreateShare = lambda share_system: share_system.sign_share(keys=(ShareK
 MAKER_GONE: CreateShare = lambda share_system: share_system.sign_share(owner="api:someone")  # noqa: E731
 CASES: list[tuple[CreateShare, int, str, str, str]] = [
     (modified, 404, "share_invalid", "Invalid link", "链接无效"),
-    (EXPIRED, 410, "share_ended", "This link has expired", "链接已过期"),
+    (EXPIRED, 410, "share_expired", "This link has expired", "链接已过期"),
     (RETIRED, 410, "share_retired", "This link was withdrawn", "链接已撤销"),
-    (MAKER_GONE, 410, "share_maker_gone", "This link was withdrawn", "链接已撤销"),
+    (MAKER_GONE, 410, "share_owner_removed", "This link was withdrawn", "链接已撤销"),
     (revoked, 410, "share_revoked", "This link was withdrawn", "链接已撤销"),
     (without_record, 410, "share_record_missing", "This link was withdrawn", "链接已撤销"),
     (used_up, 410, "share_used_up", "Download limit reached", "下载次数已用完"),

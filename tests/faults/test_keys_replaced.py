@@ -274,7 +274,7 @@ class Caller:
         def outcome(keys: Mapping[str, Any]) -> str:
             if made.signer not in {key["id"] for key in keys["share"]}:
                 return "share_retired"
-            return OK if _api_outcome(keys, made.owner) == OK else "share_maker_gone"
+            return OK if _api_outcome(keys, made.owner) == OK else "share_owner_removed"
 
         self.service.expect("open", answer, outcome)
 

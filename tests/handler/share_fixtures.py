@@ -88,7 +88,7 @@ class ShareService(NamedTuple):
         """The service after a change of its keys document."""
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(keys(**changes)))
-        return self.with_config(keys=f"file:{path}")
+        return self.with_config(keys_document=f"file:{path}")
 
     def with_config(self, **changes: Any) -> ShareService:
         return self._replace(config=self.config._replace(**changes))

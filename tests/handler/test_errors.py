@@ -41,7 +41,7 @@ def test_a_401_says_how_to_authenticate(code: str) -> None:
 
 
 def test_a_problem_says_the_meaning_and_the_action_of_its_code() -> None:
-    problem = Problem("credentials_ending")
+    problem = Problem("credentials_expiring")
     assert problem.sentence == str(problem)
     assert problem.sentence == ("The credentials of this instance expire in less than a minute. Try again in a minute.")
     assert problem.headers == {"Retry-After": "60"}
@@ -50,16 +50,16 @@ def test_a_problem_says_the_meaning_and_the_action_of_its_code() -> None:
         "title": "Service Unavailable",
         "status": 503,
         "detail": problem.sentence,
-        "code": "credentials_ending",
+        "code": "credentials_expiring",
         "request_id": "req-EXAMPLE",
     }
 
 
 def test_a_more_exact_sentence_replaces_them_and_headers_are_added() -> None:
-    problem = Problem("credentials_ending", "Wait.", {"X-Reason": "test"})
+    problem = Problem("credentials_expiring", "Wait.", {"X-Reason": "test"})
     assert (problem.sentence, problem.status) == ("Wait.", 503)
     assert problem.headers == {"Retry-After": "60", "X-Reason": "test"}
-    assert Problem("credentials_ending").headers == {"Retry-After": "60"}
+    assert Problem("credentials_expiring").headers == {"Retry-After": "60"}
 
 
 def test_an_unknown_code_is_an_error() -> None:

@@ -199,7 +199,7 @@ def test_no_link_outlives_credentials_that_expire(credentials_left: float) -> No
     if credentials_left < 60:
         with pytest.raises(Problem) as error:
             create(600, 600, 600, 600, 600, credentials_left)
-        assert (error.value.status, error.value.code) == (503, "credentials_ending")
+        assert (error.value.status, error.value.code) == (503, "credentials_expiring")
     else:
         issued = create(600, 600, 600, 600, 600, credentials_left)
         assert issued.link.expires_at.timestamp() <= NOW + credentials_left
@@ -241,7 +241,7 @@ def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() 
 def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) -> None:
     for expires in ("1", "1h"):
         response = ask_late(left, expires=expires)
-        assert (response.status, response.code) == (503, "credentials_ending")
+        assert (response.status, response.code) == (503, "credentials_expiring")
         assert response.headers["Retry-After"].isdigit()
 
 

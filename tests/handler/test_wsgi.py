@@ -508,7 +508,7 @@ def test_an_event_that_fails_has_the_platforms_header_and_shows_no_secret(result
 def test_an_expected_error_of_the_event_function_is_in_the_response() -> None:
     served = serve_event(InvalidConfig("Write it better."))
     assert served.headers["x-fc-status"] == "404"
-    assert json.loads(served.body) == {"errorType": "invalid_policy", "errorMessage": "Write it better."}
+    assert json.loads(served.body) == {"errorType": "invalid_config", "errorMessage": "Write it better."}
 
 
 def test_an_instance_starts_with_a_valid_configuration() -> None:
@@ -528,4 +528,4 @@ def test_an_instance_that_cannot_start_says_why_only_in_its_log(error: Exception
     assert "hiddenbucket" not in served.body
     expected = error.sentence if isinstance(error, InvalidConfig) else None
     assert served.line.get("sentence") == expected
-    assert served.line["code"] in ("invalid_policy", "internal_error")
+    assert served.line["code"] in ("invalid_config", "internal_error")

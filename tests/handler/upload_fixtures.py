@@ -102,7 +102,7 @@ class UploadService(NamedTuple):
         """The service after a change of its keys document."""
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(keys(**changes)))
-        return self._replace(config=self.config._replace(keys=f"file:{path}"))
+        return self._replace(config=self.config._replace(keys_document=f"file:{path}"))
 
     def with_mount(self, path: str, /, **changes: Any) -> UploadService:
         """The service after a change of the mount at a path."""

@@ -132,7 +132,7 @@ check = true
         environ = {"LINK_OSS_ENDPOINT": server.url, "LINK_STS_ENDPOINT": server.url}
         toml = HEAD.replace("{keys}", str(path)) + mounts + notice(["manifest"]) + notice(["ops"], "timer")
         self.config = make_config(toml, environ)
-        self.with_keys = self.config._replace(keys="oss://examplebucket/.links/keys.json")
+        self.with_keys = self.config._replace(keys_document="oss://examplebucket/.links/keys.json")
         role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links"\n'
         self.with_sessions = make_config(toml + role, environ)
         self.client = oss.client_at(Endpoint.path_style(server.url, "cn-hangzhou"), KEYS)

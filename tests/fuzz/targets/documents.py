@@ -29,7 +29,7 @@ WEBHOOK = "https://hooks.example.com/EXAMPLE-SECRET-PATH"
 KEYS_SECRETS = (base64url(b"n" * 32), base64url(b"o" * 32), base64url(SECRET), WHSEC, WEBHOOK)
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
 
-TOKEN_CODES = ("malformed_credential", "unknown_credential", "ended_credential", "keys_unavailable")
+TOKEN_CODES = ("malformed_credential", "unknown_credential", "authorization_expired", "keys_unavailable")
 _TOML = re.compile(r"links\.toml(?:: | is not valid TOML: )\S")
 _IN_ITS_PLACE = re.compile(r'"(?:secret|url)"\s*:\s*"[^"]*"')
 _ENTRY = re.compile(r"(?:keys document|Invalid sink|share \d+|api \d+|jwt \d+)\b")

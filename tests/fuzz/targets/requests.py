@@ -303,4 +303,4 @@ def service() -> Iterator[Config]:
     with TemporaryDirectory() as folder, memory_oss(objects):
         path = Path(folder) / "keys.json"
         path.write_text(json.dumps(keys))
-        yield CONFIG._replace(keys=f"file:{path}")
+        yield CONFIG._replace(keys_document=f"file:{path}")

@@ -59,8 +59,8 @@ BAD: dict[str, tuple[str, Mapping[str, str]]] = {
     "a key in upper case": ("unknown_credential", bearer("fcp_" + READER[4:].upper())),
     "a key cut off": ("unknown_credential", bearer(READER[:-1])),
     "a key with one more character": ("unknown_credential", bearer(READER + "0")),
-    "an expired key": ("ended_credential", bearer(ENDED)),
-    "an expired key in X-Api-Key": ("ended_credential", {"X-Api-Key": ENDED}),
+    "an expired key": ("authorization_expired", bearer(ENDED)),
+    "an expired key in X-Api-Key": ("authorization_expired", {"X-Api-Key": ENDED}),
     "a key that is much too short": ("malformed_credential", bearer("fcp_")),
     "a key with a space": ("malformed_credential", bearer("fcp_reader EXAMPLE_00000000000000000000000000")),
     "a key with a line break": ("malformed_credential", {"X-Api-Key": READER + "\n"}),
@@ -207,7 +207,7 @@ def test_a_link_expires_in_the_same_second_as_its_key(left: float, expires_in: i
 @pytest.mark.parametrize("since", [0, 0.5, 1, 86_400])
 def test_an_expired_key_is_refused(since: float, config: Config) -> None:
     answered = ask("/reports/q3.pdf", headers=bearer(SHARER), config=config, now=1772347871 + since)
-    assert (answered.status, answered.code) == (401, "ended_credential")
+    assert (answered.status, answered.code) == (401, "authorization_expired")
 
 
 def test_without_an_expiry_of_the_key_the_mount_limits_the_link(config: Config) -> None:

@@ -267,7 +267,7 @@ def test_a_token_is_valid_until_its_exp_plus_the_leeway(leeway: int, tmp_path: P
         answered = present(token(exp=exp), tmp_path, issuer(leeway=leeway), now=now)
         assert answered.status == status
         assert (answered.expires_in, answered.json["clamped_by"]) == (1, "caller") if status == 200 else answered.code
-    assert present(token(exp=exp), tmp_path, issuer(leeway=leeway), now=exp + 900).code == "ended_credential"
+    assert present(token(exp=exp), tmp_path, issuer(leeway=leeway), now=exp + 900).code == "authorization_expired"
 
 
 @pytest.mark.parametrize("leeway", [0, 30])

@@ -126,7 +126,7 @@ def test_link_sts_endpoint_must_be_a_loopback_address(value: str) -> None:
 
 def test_a_mount_may_name_its_own_role() -> None:
     own, default = config({"path": "/archive/", "role": OTHER_ROLE}, {"path": "/docs/"}).mounts
-    assert (own.role, default.role) == (OTHER_ROLE, "")
+    assert (own.role_arn, default.role_arn) == (OTHER_ROLE, "")
 
 
 def test_the_role_of_a_mount_requires_the_table() -> None:
@@ -242,7 +242,7 @@ def test_without_the_table_everything_stays_as_it_is() -> None:
         "region": "cn-hangzhou",
         "mounts": (mount,),
         "credential_life": 7200,
-        "keys": None,
+        "keys_document": None,
         "state": None,
         "reserved": (),
         "oss_endpoint": None,
@@ -272,5 +272,5 @@ def test_without_the_table_everything_stays_as_it_is() -> None:
         inline=None,
         active_content=False,
         region="cn-hangzhou",
-        role="",
+        role_arn="",
     )

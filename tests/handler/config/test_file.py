@@ -54,7 +54,7 @@ def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
     assert (mount.expires, mount.max_expires, config.credential_life) == (900, 3600, 3600)
     assert mount.query == {"response-content-disposition"}
     assert mount.unknown_query == "refuse"
-    assert (config.keys, config.state, config.oss_endpoint) == (None, None, None)
+    assert (config.keys_document, config.state, config.oss_endpoint) == (None, None, None)
 
 
 def test_a_mount_requires_authentication_by_default() -> None:

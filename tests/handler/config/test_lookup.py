@@ -38,7 +38,7 @@ def test_a_path_belongs_to_the_mount_with_the_longest_path_that_it_begins_with(
 def test_what_is_reserved_in_one_bucket_is_not_in_another(reserved: list[Location], key: str) -> None:
     for bucket in ("bucket-a", "bucket-b", "bucket-c"):
         expected = any(each.bucket == bucket and key.startswith(each.key) for each in reserved)
-        assert key.startswith(Reserved(reserved).keys(bucket)) == expected
+        assert key.startswith(Reserved(reserved).prefixes(bucket)) == expected
 
 
 @given(MANY, PLACES)

@@ -242,7 +242,7 @@ class TestResuming:
         upload = started.start_upload(WRITER, path="/team/bob/a.bin")
         assert parts_of(started, upload, ALICE, path="/team/bob/a.bin").status == 404
         without_put = started.with_mount("/in/", methods=("POST",))
-        assert parts_of(without_put, started.start_upload()).code == "not_offered"
+        assert parts_of(without_put, started.start_upload()).code == "method_not_enabled"
         smaller = started.with_mount("/in/", max_size=PART)
         assert parts_of(smaller, started.start_upload()).code == "too_large"
 
@@ -388,7 +388,7 @@ class TestSizes:
             ({"size": True}, "bad_body"),
             ({"path": None}, "bad_body"),
             ({"path": "/in//a"}, "bad_path"),
-            ({"path": "/out/a"}, "not_offered"),
+            ({"path": "/out/a"}, "method_not_enabled"),
             ({"content_type": "text"}, "bad_content_type"),
             ({"content_type": "text/plain\r\nx-oss-object-acl: public-read"}, "bad_content_type"),
             ({"expires": "0"}, "bad_expires"),

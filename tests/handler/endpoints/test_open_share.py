@@ -401,7 +401,7 @@ class TestQrCode:
         url = service.create_share(page=True, expires="1h")
         with_address = service.with_config(public_url="https://links.example.com")
         assert with_address.open(url, format="qr").status == 200
-        assert with_address.open(url, format="qr", now=NOW + 3600).code == "share_ended"
+        assert with_address.open(url, format="qr", now=NOW + 3600).code == "share_expired"
 
     def test_however_a_path_is_encoded_its_qr_code_is_the_same(self, service: ShareService) -> None:
         url = service.create_share(path="/reports/日本.pdf", page=True)

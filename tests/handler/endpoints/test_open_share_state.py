@@ -77,7 +77,7 @@ class TestMissingRecords:
         assert [response.status for response in responses] == [503] * len(responses)
         assert service.open(url).code == "state_unavailable"
 
-    @pytest.mark.parametrize("member", ["path", "target", "method", "uses", "ends_at", "maker", "created_at"])
+    @pytest.mark.parametrize("member", ["path", "target", "method", "uses", "expires_at", "owner", "created_at"])
     def test_a_record_with_a_missing_or_invalid_member_is_a_503(
         self, service: ShareService, url: str, member: str
     ) -> None:

@@ -214,7 +214,7 @@ class TestAuthorization:
     @pytest.mark.parametrize(("path", "method"), [("/in/a", "GET"), ("/in/a", "HEAD"), ("/out/a", "PUT")])
     def test_a_method_that_is_not_enabled_is_refused(self, plain: UploadService, path: str, method: str) -> None:
         (result,) = plain.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
-        assert (result["error"]["status"], result["error"]["code"]) == (400, "not_offered")
+        assert (result["error"]["status"], result["error"]["code"]) == (400, "method_not_enabled")
 
     @pytest.mark.parametrize("method", ["POST", "DELETE", "get", "PATCH", "OPTIONS", "", "PUT "])
     def test_other_methods_are_not_signed(self, plain: UploadService, method: str) -> None:

@@ -202,7 +202,7 @@ class TestLimits:
     def test_a_mount_without_post_closes_the_share(self, service: UploadService) -> None:
         url = service.create_upload_share()
         response = service.with_mount("/in/", methods=("PUT",)).request_form(url)
-        assert (response.status, response.code) == (410, "share_not_offered")
+        assert (response.status, response.code) == (410, "share_not_enabled")
 
     @pytest.mark.parametrize(
         "upload",
@@ -233,7 +233,7 @@ class TestLimits:
         assert service.request_form(url).line["expires_in"] == 90
         later = service._replace(now=service.now + 60)
         assert later.request_form(url, nonce=NONCE).code == "share_full"
-        assert later._replace(now=service.now + 90).request_form(url).code == "share_ended"
+        assert later._replace(now=service.now + 90).request_form(url).code == "share_expired"
 
     def test_an_upload_share_reads_nothing(self, service: UploadService) -> None:
         url = service.create_upload_share()

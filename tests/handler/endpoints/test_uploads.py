@@ -123,7 +123,7 @@ class TestForm:
             ({"path": "/in/" + "a" * 1020}, "bad_path"),
             ({"path": "/in/${filename}"}, "bad_body"),
             ({"path": "/in/${filename}/"}, "bad_body"),
-            ({"path": "/out/a.txt"}, "not_offered"),
+            ({"path": "/out/a.txt"}, "method_not_enabled"),
             ({"more": 1}, "bad_body"),
             ({"overwrite": True}, "bad_body"),
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),

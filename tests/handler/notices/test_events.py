@@ -100,7 +100,7 @@ def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys:
 
     with pytest.raises(InvocationFailed, match="notice 1: on is missing"):
         events.answer(created(), context(), broken, network=Network(), clock=Clock())  # type: ignore[arg-type]
-    assert json.loads(capsys.readouterr().out)["code"] == "invalid_policy"
+    assert json.loads(capsys.readouterr().out)["code"] == "invalid_config"
 
 
 def test_an_internal_error_fails_the_invocation_without_values(

@@ -71,7 +71,7 @@ class TestOneObject:
 
     def test_it_is_written_to_oss_without_keys_or_state(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
-        config = function.config()._replace(keys=None, state=None)
+        config = function.config()._replace(keys_document=None, state=None)
         assert function.invoke(created("outbox/a.txt"), config=config).counts() == (1, 1, 1, 0)
         (key,) = function.object_keys(".links/notices/")
         assert key.startswith(".links/notices/2026/03/01/")

@@ -69,7 +69,7 @@ def test_a_link_of_a_cached_window_ends_with_the_session_too() -> None:
 def test_a_session_with_less_than_a_minute_signs_nothing(left: int) -> None:
     with pytest.raises(Problem) as raised:
         create(60, 60, left)
-    assert raised.value.code == "credentials_ending"
+    assert raised.value.code == "credentials_expiring"
 
 
 def test_until_a_session_is_renewed_links_shrink_truthfully(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_a_share_expires_to_the_second(plain: ShareService, now: float, status: 
     response = plain.open(plain.create_share(expires="60"), now=now)
     assert response.status == status
     if remaining is None:
-        assert response.code == "share_ended"
+        assert response.code == "share_expired"
         assert "Ask the sender for a new link." in response.json["detail"]
     else:
         assert response.expires_in == remaining
@@ -69,7 +69,7 @@ def test_a_limited_share_expires_too(service: ShareService) -> None:
     assert service.use(url, now=NOW + 3599).status == 303
     for method in ("GET", "HEAD", "POST"):
         assert service.open(url, method, now=NOW + 3600).status == 410
-    assert service.use(url, now=NOW + 3600).code == "share_ended"
+    assert service.use(url, now=NOW + 3600).code == "share_expired"
 
 
 def test_a_link_outlives_neither_its_share_nor_its_mount(plain: ShareService) -> None:
@@ -92,7 +92,7 @@ def test_a_share_creates_new_links_until_it_expires(plain: ShareService) -> None
     url = plain.create_share(expires="90d")
     for day in range(0, 90, 9):
         assert plain.open(url, now=NOW + day * DAY).signs(now=NOW + day * DAY)
-    assert plain.open(url, now=NOW + 90 * DAY).code == "share_ended"
+    assert plain.open(url, now=NOW + 90 * DAY).code == "share_expired"
 
 
 def test_a_new_key_signs_and_every_older_one_verifies(plain: ShareService) -> None:
@@ -149,15 +149,15 @@ def test_a_share_is_withdrawn_with_the_key_of_its_maker(plain: ShareService) -> 
     url = plain.create_share()
     without_maker = plain.with_keys(api=[api("someone", "fcp_someone_EXAMPLE_0000000000", methods=["SHARE"])])
     response = without_maker.open(url)
-    assert (response.status, response.code) == (410, "share_maker_gone")
+    assert (response.status, response.code) == (410, "share_owner_removed")
     assert "Ask the sender for a new link." in response.json["detail"]
-    assert plain.with_keys(api=[]).open(url).code == "share_maker_gone"
+    assert plain.with_keys(api=[]).open(url).code == "share_owner_removed"
 
 
 def test_a_new_key_with_the_id_of_the_maker_restores_nothing(plain: ShareService) -> None:
     url = plain.create_share()
     renewed = plain.with_keys(api=[api("maker", "fcp_another_EXAMPLE_000000000000", methods=["SHARE"])])
-    assert renewed.open(url).code == "share_maker_gone"
+    assert renewed.open(url).code == "share_owner_removed"
     # The same key with fewer methods still owns its shares.
     narrowed = plain.with_keys(api=[api("maker", MAKER, methods=["GET"])])
     assert narrowed.open(url).status == 302
@@ -168,17 +168,17 @@ def test_shares_of_a_token_are_withdrawn_with_its_issuer(plain: ShareService) ->
     url = sharing.create_share(key=jwt())
     assert sharing.open(url, now=NOW + DAY).status == 302
     for jwts in ([], [issuer(iss="https://other.example.com")]):
-        assert plain.with_keys(jwt=jwts).open(url).code == "share_maker_gone"
+        assert plain.with_keys(jwt=jwts).open(url).code == "share_owner_removed"
 
 
 @pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])
 def test_an_issuer_that_comes_back_as_a_new_entry_brings_nothing_back(plain: ShareService, name: str | None) -> None:
     sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=name)])
     url = sharing.create_share(key=jwt())
-    assert plain.with_keys(jwt=[]).open(url).code == "share_maker_gone"
+    assert plain.with_keys(jwt=[]).open(url).code == "share_owner_removed"
     new = "9d0c5b1e8a7f4632" if name is not None else None
     back = plain.with_keys(jwt=[issuer(methods=["SHARE"], id=new, secret=base64url(OTHER_SECRET))])
-    assert back.open(url).code == "share_maker_gone"
+    assert back.open(url).code == "share_owner_removed"
     assert back.open(back.create_share(key=jwt(key=OTHER_SECRET))).status == 302
 
 
@@ -195,8 +195,8 @@ CHANGES: list[tuple[str, dict[str, Any], str | None]] = [
     ("SHARE is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "methods": ["GET"]})]}, None),
     ("the path is taken away", {"api": [api("maker", MAKER, **{**ENTRY, "paths": ["/plans/"]})]}, None),
     ("max_share is lowered", {"api": [api("maker", MAKER, **ENTRY, max_share="1m")]}, None),
-    ("the key is revoked", {"api": []}, "share_maker_gone"),
-    ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_maker_gone"),
+    ("the key is revoked", {"api": []}, "share_owner_removed"),
+    ("a new key has its name", {"api": [api("maker", READER, **ENTRY)]}, "share_owner_removed"),
     ("the share key is retired", {"share": [share_key("next")]}, "share_retired"),
 ]
 
@@ -214,7 +214,7 @@ def test_what_ends_a_share_and_what_does_not(changes: dict[str, Any], code: str 
 def test_a_lower_max_share_of_the_mount_does_not_end_a_share(plain: ShareService) -> None:
     url = plain.create_share(expires="7d")
     assert plain.with_mount("/reports/", max_share=60).open(url, now=NOW + DAY).status == 302
-    assert plain.with_mount("/reports/", max_share=None).open(url).code == "share_not_offered"
+    assert plain.with_mount("/reports/", max_share=None).open(url).code == "share_not_enabled"
 
 
 def test_an_issuer_that_loses_share_keeps_its_shares(plain: ShareService) -> None:
@@ -258,7 +258,7 @@ def test_max_share_of_a_key_or_an_issuer_limits_its_shares(
     answer = limited.request_share(MAKER if kind == "key" else jwt(), expires=expires)
     assert answer.json["clamped_by"] == clamped_by
     assert limited.open(answer.json["url"], now=int(NOW) + lifetime - 1).status == 302
-    assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_ended"
+    assert limited.open(answer.json["url"], now=int(NOW) + lifetime).code == "share_expired"
 
 
 def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie_the_mount(plain: ShareService) -> None:
@@ -271,20 +271,20 @@ def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie
 
 def test_the_change_of_a_document_is_seen_within_a_minute(plain: ShareService) -> None:
     url = plain.create_share()
-    document = Path(str(plain.config.keys).removeprefix("file:"))
+    document = Path(str(plain.config.keys_document).removeprefix("file:"))
     changed = plain.with_keys(api=[])
-    document.write_bytes(Path(str(changed.config.keys).removeprefix("file:")).read_bytes())
+    document.write_bytes(Path(str(changed.config.keys_document).removeprefix("file:")).read_bytes())
     assert plain.open(url, now=NOW + 59).status == 302
-    assert plain.open(url, now=NOW + 61).code == "share_maker_gone"
+    assert plain.open(url, now=NOW + 61).code == "share_owner_removed"
 
 
 def test_keys_that_cannot_be_read_open_nothing(plain: ShareService) -> None:
     url = plain.create_share()
-    missing = plain.with_config(keys=f"file:{plain.folder}/none.json")
+    missing = plain.with_config(keys_document=f"file:{plain.folder}/none.json")
     for method in ("GET", "POST"):
         response = missing.open(url, method)
         assert (response.status, response.code) == (503, "keys_unavailable")
     for broken in ("", "{", '{"version": 2}', '{"version": 1, "share": [{"id": "new", "secret": "short"}]}'):
         path = plain.folder / f"broken-{len(broken)}.json"
         path.write_text(broken)
-        assert plain.with_config(keys=f"file:{path}").open(url).status == 503
+        assert plain.with_config(keys_document=f"file:{path}").open(url).status == 503

@@ -188,7 +188,7 @@ def test_a_mount_that_no_longer_allows_shares_opens_none(plain: ShareService) ->
     url = plain.create_share()
     for changes in ({"max_share": None}, {"methods": ("PUT",)}):
         response = plain.with_mount("/reports/", **changes).open(url)
-        assert (response.status, response.code) == (410, "share_not_offered")
+        assert (response.status, response.code) == (410, "share_not_enabled")
 
 
 def test_a_share_of_an_object_that_is_now_reserved_opens_nothing(plain: ShareService) -> None:
@@ -261,7 +261,7 @@ def test_an_invalid_share_is_the_same_404_on_every_path(plain: ShareService) -> 
 
 
 def test_without_a_keys_document_a_share_is_a_404(plain: ShareService) -> None:
-    keyless = plain.with_config(keys=None).with_mount("/open/", max_share=None)
+    keyless = plain.with_config(keys_document=None).with_mount("/open/", max_share=None)
     response = keyless.request("/open/a.txt", query={"share": "1"})
     assert (response.status, response.code) == (404, "share_invalid")
 

@@ -66,9 +66,9 @@ class ModelShare:
         """Why it opens nothing under a keys document, if not all uses are used; it may be any of these codes."""
         reasons = set()
         if now >= self.expires_at:
-            reasons.add("share_ended")
+            reasons.add("share_expired")
         if origin.owner not in owners(keys):
-            reasons.add("share_maker_gone")
+            reasons.add("share_owner_removed")
         if origin.signer not in {key["id"] for key in keys["share"]}:
             reasons.add("share_retired")
         if self.is_lost:

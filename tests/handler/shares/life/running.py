@@ -124,7 +124,7 @@ class Service:
     def change_keys(self, *arguments: str) -> None:
         """Runs `python -m handler.keys`."""
         clock = Clock(lambda: time.time(), time.monotonic, time.sleep)
-        status = main(["--keys", str(self.config.keys), *arguments], clock=clock)
+        status = main(["--keys", str(self.config.keys_document), *arguments], clock=clock)
         assert status == 0, (arguments, self._log.getvalue())
 
     def add_api_key(self, name: str, *options: str) -> str:
@@ -174,7 +174,7 @@ class Service:
 
     @property
     def _keys(self) -> Location:
-        return Location.parse(str(self.config.keys))
+        return Location.parse(str(self.config.keys_document))
 
     def _report(self, name: str) -> Location:
         return Location(BUCKET, f"run{self._runs}/reports/{name}")

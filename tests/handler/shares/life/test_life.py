@@ -315,7 +315,7 @@ class LifeOfShares(RuleBasedStateMachine):
             if entry is None:
                 yield "unknown_credential"
             elif entry.get("expires_at") and _has_ended(entry["expires_at"], self.service.now):
-                yield "ended_credential"
+                yield "authorization_expired"
             else:
                 yield OK if "SHARE" in entry["methods"] else "share_not_allowed"
 
