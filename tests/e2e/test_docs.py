@@ -14,11 +14,10 @@ import requests
 
 import signer
 from handler.config.load import load
-from tests import secret_search
-from tests.e2e import demo_picture
-from tests.e2e.demo_picture import without_what_varies
 from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tests.e2e.upload_system import KEY, stored_objects
+from tools import demo_picture, secret_search
+from tools.demo_picture import without_what_varies
 
 pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.upload_fixtures")
 
@@ -85,7 +84,7 @@ def commands(program: str) -> list[list[str]]:
 RECORDED = """
 import runpy, sys
 from pathlib import Path
-from tests import secret_search
+from tools import secret_search
 secret_search.record(Path(sys.argv.pop(1)))
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """

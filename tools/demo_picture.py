@@ -16,7 +16,7 @@ from rich.cells import chop_cells
 from rich.console import Console
 from rich.text import Text
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/demo.svg"
 COLUMNS = 108
 ROWS = 36
