@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import operator
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/scale.md").read_text("utf-8")
 ROWS = re.findall(r"^\| .+ \| ([\d(][^|]*) \| ([\d,.]+)(?: \| ([\d.]+) (million|billion))? \|$", PAGE, re.MULTILINE)
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 PER_DAY = 86_400 / 3
 
 
