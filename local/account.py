@@ -14,7 +14,7 @@ from signer import Credentials
 
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, Usage, parse_policy
+from .ram import ACCOUNT, Principal, Principals, parse_policy
 from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 
@@ -34,7 +34,6 @@ class Account:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.operator = temporary_credentials()
-        self.usage = Usage()
         self.principals = Principals([Principal.of(self.operator, session_arn(OPERATOR, "laptop"))])
         self._now = now
         self._lock = threading.Lock()

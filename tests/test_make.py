@@ -297,15 +297,6 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
     assert run.calls == []
 
 
-def test_make_policies_with_check_runs_tests_and_then_compares(installed: Project) -> None:
-    run = installed.make("policies", "CHECK=1")
-    assert run.status == 0
-    assert run.calls == [
-        "-m pytest -n 2 -q -m not long tests/local tests/e2e",
-        "-m deploy.policies s.yaml --unused build/rights-used",
-    ]
-
-
 def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(installed: Project) -> None:
     run = installed.make("docs")
     assert (run.status, [call.rstrip() for call in run.calls]) == (

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from handler import state
-from handler.notices import earlier_digests
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
 from tests.handler.simulation import MemoryOss, Simulation
@@ -41,7 +40,7 @@ def requests(sizes: Sequence[int] = SIZES) -> dict[str, list[int]]:
 
 
 def history(size: int) -> dict[str, bytes]:
-    """So many objects: records and uses of shares, marks of notices, digests of earlier releases, and dead notices.
+    """So many objects: records and uses of shares, marks of notices, and dead notices.
 
     There is always one dead notice, since a tick lists those of each sink that has some.
     """
@@ -52,9 +51,8 @@ def history(size: int) -> dict[str, bytes]:
             f"shares/{digest[:12]}.json",
             f"uses/{digest[:12]}/1",
             f"done/{digest[:32]}",
-            f"digests/{number % 50:024x}/entries/{number}",
             f"dead/{SINK}/{1_700_000_000 + number}-000000-{digest[:32]}",
-        )[number % 5]
+        )[number % 4]
         objects[STATE + name] = b"{}"
     return objects
 
@@ -67,7 +65,6 @@ def _measure(function: Simulation, shares: ShareService) -> Mapping[str, int]:
     counts["event"] = _counted(function.oss, lambda: function.succeed(function.upload(), config))
     function.pass_time(60)  # for the digest
     function.start_at(1)
-    earlier_digests._moved.clear()  # the first tick of an instance looks for digests of earlier releases
     counts["tick"] = _counted(function.oss, lambda: function.succeed(TIMER_EVENT, config))
     return counts
 

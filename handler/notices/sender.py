@@ -16,7 +16,6 @@ from ..errors import HandlerError, Problem
 from ..keys import Keys, cache
 from ..state import PAGE, state_for
 from ..times import Clock
-from . import earlier_digests
 from .holding import Holding, Turn, bury_overdue
 from .lease import Lease
 from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
@@ -88,8 +87,6 @@ class NoticeSender:
             dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
             self._serve_all(outbox, dict(zip(sinks, due, strict=True)))
-        with self._noted("digests"):
-            earlier_digests.move(outbox, config)
         return self.tally.waiting(dead)
 
     def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:

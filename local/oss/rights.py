@@ -51,7 +51,7 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
     for right in rights:
         bucket, key = right.resource.bucket, right.resource.key
         arn = f"acs:oss:{service.region}:{ACCOUNT}:{bucket}{'/' if key else ''}{key}"
-        decision = evaluate(principal.layers, right.action, arn, right.context, service.used)
+        decision = evaluate(principal.layers, right.action, arn, right.context)
         if not decision.allowed:
             if right.action != "oss:PutBucket":
                 service.bucket(bucket)  # OSS reports a missing bucket first

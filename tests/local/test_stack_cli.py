@@ -273,17 +273,6 @@ def test_the_line_for_a_shell_works_with_a_folder_that_has_a_space(tmp_path: Pat
     assert shown.stdout.startswith("http://")
 
 
-def test_a_root_of_an_earlier_version_is_refused_on_one_line_and_stays(tmp_path: Path, refused: Refused) -> None:
-    for name in ("objects", "versions", "uploads", "drafts"):
-        (tmp_path / "examplebucket" / name).mkdir(parents=True)
-    (tmp_path / "examplebucket/bucket.json").write_text("{}")
-    before = sorted(tmp_path.rglob("*"))
-    assert re.fullmatch(
-        r"python -m local: .*/examplebucket was written by an earlier version\. .*\n", refused("--root", str(tmp_path))
-    )
-    assert sorted(tmp_path.rglob("*")) == before
-
-
 MISTAKES = {
     "a key of links.toml": ("links.toml", "access", "acess", "unknown key 'acess' (did you mean 'access'?)"),
     "the syntax of links.toml": ("links.toml", "[[sink]]", "[[sink]", "links.toml is not valid TOML"),

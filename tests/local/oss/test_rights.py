@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from local.oss import create_app, operations
-from local.ram import Principal, Principals, Usage
+from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
 from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
@@ -43,10 +43,9 @@ def policy(*statements: Document) -> Document:
 class Rights:
     """A local OSS with the account's key and one session, whose policies a test sets."""
 
-    def __init__(self, cloud: Cloud, principals: Principals, usage: Usage) -> None:
+    def __init__(self, cloud: Cloud, principals: Principals) -> None:
         self.account = cloud
         self.session = replace(cloud, credentials=SESSION_KEYS)
-        self.usage = usage
         self._principals = principals
 
     def of(self, *layers: Document, expires_at: float | None = None) -> Principal:
@@ -58,14 +57,14 @@ class Rights:
 
 @pytest.fixture
 def rights(shared: SharedListener, tmp_path: Path) -> Rights:
-    principals, usage, clock = Principals.of_account([KEYS]), Usage(), FakeClock(time.time())
+    principals, clock = Principals.of_account([KEYS]), FakeClock(time.time())
     cloud = Cloud(shared.server.url, tmp_path / "oss", clock)
     shared.app = create_app(
-        cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock, used=usage.count
+        cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock
     )
     cloud.put(KEY)
     cloud.put("otherdir/object.txt")
-    return Rights(cloud, principals, usage)
+    return Rights(cloud, principals)
 
 
 def denial(response: OssResponse) -> tuple[int, str, str, str]:
@@ -223,13 +222,6 @@ def test_an_unsigned_request_is_refused_as_before(rights: Rights) -> None:
     refused = rights.account.send("GET", f"/{BUCKET}/{KEY}")
     assert refused.text("Message") == "You have no right to access this object because of bucket acl."
     assert refused.text("AccessDeniedDetail") == ""
-
-
-def test_statements_that_no_request_used_are_known(rights: Rights) -> None:
-    role = rights.of(policy(allow("oss:GetObject"), allow("oss:PutObject"))).layers[0]
-    rights.session.get(KEY)
-    rights.session.get("otherdir/object.txt")
-    assert [statement.number for statement in rights.usage.unused(role)] == [2]
 
 
 # --- the official SDKs ------------------------------------------------------------------------------------------------
