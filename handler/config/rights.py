@@ -23,7 +23,6 @@ MAX_SESSION_POLICY = 2048  # characters, of STS
 WAITING = ("outbox/", "dead/")
 DONE, LEASES = "done/", "lease/"
 SHARES = ("shares/", "uses/")
-EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is still sent
 _PROBE = "probe"  # an object
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +64,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
                 for mount in mounts
                 if mount.path in notified
             ]
-        allowed += [sink_statement(sink.target) for sink in config.sinks]
+        # A sink in OSS reads its objects to learn which notices it has already written.
+        allowed += [_allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
     unique: list[Statement] = []
@@ -98,7 +98,7 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
         allowed.append(_list(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.reserved if mount.target.overlaps(location)]
     if reserved:
-        # With everything whose name begins like the keys document: its lock stands beside it.
+        # The trailing * also covers the lock, keys.json.lock.
         arns = [object_arn(location) for location in reserved]
         allowed.append({"Effect": "Deny", "Action": ["oss:*"], "Resource": arns})
     return allowed
@@ -150,11 +150,10 @@ def outbox_statements(config: Config) -> list[Statement]:
     """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
     if config.state is None:
         return []
-    listed = (*WAITING, EARLIER_DIGESTS)
     return [
-        _allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *listed, DONE, LEASES), _probe(config.state)),
+        _allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *WAITING, DONE, LEASES), _probe(config.state)),
         _allow(["oss:DeleteObject"], *below(config.state, *WAITING, LEASES)),
-        _list(config.state.bucket, [config.state.key + folder for folder in listed]),
+        _list(config.state.bucket, [config.state.key + folder for folder in WAITING]),
     ]
 
 
@@ -170,11 +169,6 @@ def list_statements(config: Config) -> list[Statement]:
             if mount.max_share and "POST" in mount.methods:
                 prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
     return [_list(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
-
-
-def sink_statement(target: Location) -> Statement:
-    """A sink in OSS reads its objects to learn which notices it has already written."""
-    return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
 def below(state: Location, *folders: str) -> list[str]:
