@@ -36,7 +36,7 @@ EXCEPT: Mapping[str, frozenset[str]] = {
     "pages": frozenset({"shares", "oss", "config"}),
     "notices": frozenset({"endpoints", "request", "response"}),
 }
-SIGNER_LAYERS = ("library", "diagnosis", "cli", "entry point")
+SIGNER_LAYERS = ("library", "diagnosis", "public names", "cli", "entry point")
 
 
 def part_of(module: str) -> str:
@@ -47,7 +47,7 @@ def part_of(module: str) -> str:
 
 def signer_layer(module: str) -> str:
     if module in ("signer", "signer.__main__"):
-        return "entry point"
+        return "public names" if module == "signer" else "entry point"
     folder = module.split(".")[1]
     return folder if folder in SIGNER_LAYERS else "library"
 

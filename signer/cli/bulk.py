@@ -51,7 +51,7 @@ class Summary(NamedTuple):
         return f"{count}.{expiry}"
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("source", default="-", metavar="[FILE|-|oss://BUCKET/PREFIX/]")
 @click.option("--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links.")
 @click.option(
@@ -78,9 +78,9 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
 
     \b
     Examples:
-      python -m signer bulk oss://examplebucket/2026/ --output index.html --region cn-hangzhou --expires 7d
-      python -m signer bulk keys.txt --bucket examplebucket --output links.csv
-      python -m signer bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
+      fc-presign bulk oss://examplebucket/2026/ --output index.html --region cn-hangzhou --expires 7d
+      fc-presign bulk keys.txt --bucket examplebucket --output links.csv
+      fc-presign bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
     """
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")

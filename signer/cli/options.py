@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -32,6 +33,26 @@ KINDS: dict[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 MAX_INPUT = 1 << 20  # bytes
+NAME = "fc-presign"
+
+
+# --- the program ----------------------------------------------------------------------------------------------
+
+
+def program_name() -> str:
+    """What was called: `fc-presign`, or `python -m signer` in a clone."""
+    return click.get_current_context().find_root().info_name or NAME
+
+
+class Command(click.Command):
+    """Its help names the program that was called in its examples."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return re.sub(rf"\b{NAME} (?=[a-z])", lambda match: f"{program_name()} ", super().get_help(ctx))
+
+
+class Group(Command, click.Group):
+    """As `Command`."""
 
 
 # --- types of arguments ---------------------------------------------------------------------------------------
