@@ -10,7 +10,17 @@ import re
 
 from .errors import InvalidBucket, InvalidHeader, InvalidKey, InvalidLink, InvalidMethod, InvalidQuery
 
-METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
+# What RAM must allow for a request of each method; source: the permissions on the OSS pages of the operations.
+ACTIONS = {
+    "GET": "oss:GetObject",
+    "HEAD": "oss:GetObject",
+    "PUT": "oss:PutObject",
+    "POST": "oss:PutObject",
+    "DELETE": "oss:DeleteObject",
+}
+# What reading or deleting one version requires besides.
+VERSION_ACTIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
+METHODS = frozenset(ACTIONS)
 MAX_KEY_BYTES = 1023
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
