@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from local.replace_file import replace_file
+from signer.files import replace_file
 
 from .command import run
 from .errors import DeployError
@@ -93,7 +93,7 @@ def write(root: Path, runtime: Runtime, *, upgrade: bool) -> None:
         if done.returncode:
             raise DeployError(f"uv cannot lock {requirements.name}: {done.stderr.strip().splitlines()[-1]}")
         pinned = output.read_text(encoding="utf-8")
-    replace_file(lock, f"{_first_line(root, runtime)}\n{pinned}")
+    replace_file(str(lock), f"{_first_line(root, runtime)}\n{pinned}".encode())
     read(lock)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from handler import errors
 from handler.config import assume_role, load, media_types, notices
-from local.replace_file import replace_file
+from signer.files import replace_file
 
 from .checks.functions import ENVIRONMENT_BYTES
 from .command import run
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, page in PAGES.items():
         path = DOCS / name
         if not options.check:
-            replace_file(path, page())
+            replace_file(str(path), page().encode())
         elif not path.is_file() or path.read_text(encoding="utf-8") != page():
             print(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
             stale = True

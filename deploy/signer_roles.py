@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 from handler.config import Config
 from handler.config.rights import signer_statements
+from local.account import MIN_MAX_DURATION
 
 from .checks.functions import Props, is_web, takes_events
 from .checks.names import role_name
 from .errors import DeployError
 from .statements import Document, Statement, document, role_trust_policy
-
-# RAM's default for MaxSessionDuration, which is also the least that it accepts.
-MIN_MAX_SESSION_DURATION = 3600  # seconds
 
 
 class SignerRole(NamedTuple):
@@ -30,7 +28,7 @@ class SignerRole(NamedTuple):
 
     @property
     def max_session_duration(self) -> int:
-        return max(self.duration, MIN_MAX_SESSION_DURATION)
+        return max(self.duration, MIN_MAX_DURATION)
 
     def documents(self) -> Document:
         """Raises `DeployError` if the policy exceeds RAM's limit."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signer import Endpoint, SignerError
+from signer.link import MAX_EXPIRES_IN
+from signer.sizes import MAX_PUT
 
 from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
@@ -36,8 +38,7 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "accelerate": Endpoint.accelerate,
     "dual-stack": Endpoint.dual_stack,
 }
-MAX_EXPIRES = 604_800  # seconds
-MAX_SIZE = 10_000 * 5 * 1024**3  # bytes: a multipart upload has at most 10,000 parts of 5 GB
+MAX_SIZE = 10_000 * MAX_PUT  # bytes: a multipart upload has at most 10,000 parts
 
 # Where a laptop's stand-ins are.
 LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
@@ -194,8 +195,8 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
     fault = covered_path_fault(path)
     if fault:
         reader.refuse("path", f"is invalid: {fault}")
-    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES)
-    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES)
+    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES_IN)
+    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES_IN)
     if expires > max_expires:
         reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
     target = read_prefix(reader, "target", reader.required_string("target"))

@@ -7,31 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from signer.names import parse_oss_url
+from signer.names import ACTIONS, parse_oss_url
+from signer.sts import MAX_POLICY
 
 from . import Config, InvalidConfig, Location, Mount
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]
 
-MAX_SESSION_POLICY = 2048  # characters, of STS
-
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES = "done/", "lease/"
 SHARES = ("shares/", "uses/")
 _PROBE = "probe"  # an object
-
-_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "GET": ("oss:GetObject",),
-    "HEAD": ("oss:GetObject",),
-    # A large file is uploaded in parts, and its sender may abort that.
-    "PUT": ("oss:PutObject", "oss:AbortMultipartUpload"),
-    "POST": ("oss:PutObject",),
-}
 
 
 def policy(statements: Iterable[Statement]) -> Policy:
@@ -107,10 +98,10 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
 def session_policy(config: Config, mount: Mount) -> str:
     """The session policy of a mount as JSON. Raises `InvalidConfig` if it exceeds STS's limit."""
     document = compact_json(policy(session_statements(config, mount)))
-    if len(document) > MAX_SESSION_POLICY:
+    if len(document) > MAX_POLICY:
         raise InvalidConfig(
             f"mount {mount.path}: the session policy has {len(document)} characters and exceeds STS's limit of "
-            f"{MAX_SESSION_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
+            f"{MAX_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
         )
     return document
 
@@ -122,7 +113,10 @@ def object_arn(location: Location, *, prefix: bool = True) -> str:
 
 def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
     """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
-    actions = {action for method in methods or mount.methods for action in _ACTIONS[method]}
+    actions = {ACTIONS[method] for method in methods or mount.methods}
+    if "PUT" in (methods or mount.methods):
+        # A large file is uploaded in parts, and its sender may abort that.
+        actions.add("oss:AbortMultipartUpload")
     if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return _allow(sorted(actions), object_arn(mount.target))

@@ -6,6 +6,7 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
 
+from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links, shares
@@ -19,7 +20,7 @@ from ..request import Request, read_members
 from ..response import Response, json_response
 from ..shares import records, uses
 from ..state import State, state_for
-from .uploads import MAX_PUT, check_prefix, check_size, check_type
+from .uploads import check_prefix, check_size, check_type
 
 MEMBERS = {
     "path": str,

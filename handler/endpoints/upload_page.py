@@ -7,6 +7,7 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
 
+from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import pages
@@ -16,7 +17,7 @@ from ..errors import Problem, bad_body
 from ..response import Response, json_response, note_link, wants_json
 from ..shares import uses
 from ..shares.opening import OpenedShare, TrackedShare, is_nonce
-from .uploads import MAX_PUT, check_type, sign_form
+from .uploads import check_type, sign_form
 
 MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
+from signer.files import create_file
+
 from ..command_line import (
     InvalidUsage,
     OutputFailed,
@@ -31,7 +33,7 @@ from ..times import Clock
 from . import InvalidKeys, arguments, edit
 from .edit import Document
 from .listing import lines_of
-from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location, write_new_file
+from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
 NAME = "python -m handler.keys"
@@ -189,7 +191,7 @@ def _show_once(secret: str, output: str | None, otherwise: str) -> None:
         write_lines(secret, otherwise=otherwise)
         return
     try:
-        write_new_file(output, f"{secret}\n".encode())
+        create_file(output, f"{secret}\n".encode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid path"
         raise OutputFailed(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None

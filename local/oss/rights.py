@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from signer.names import VERSION_ACTIONS
+
 from ..ram import ACCOUNT, Decision, Principal, evaluate
 from .errors import OssError
 from .incoming import OssRequest, Resource
@@ -18,8 +20,6 @@ from .objects import copy_source
 from .operations import Operation
 from .service import Service
 
-# What reading or deleting one version requires besides the action itself.
-_OF_VERSIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
 _EC = {"explicit_deny": "0003-00000201", "implicit_deny": "0003-00000202", "session_policy": "0003-00000301"}
 # OSS says "bucket policy" also for RAM's.
 _MESSAGES = {
@@ -61,8 +61,8 @@ def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     # A list without a prefix is one of the prefix "".
     context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
     yield Right(action, resource, context)
-    if "versionId" in request.params and action in _OF_VERSIONS:
-        yield Right(_OF_VERSIONS[action], resource)
+    if "versionId" in request.params and action in VERSION_ACTIONS:
+        yield Right(VERSION_ACTIONS[action], resource)
 
 
 def _denial(principal: Principal, action: str, decision: Decision) -> OssError:

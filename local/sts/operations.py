@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from signer.sts import MIN_DURATION
 from signer.times import rfc3339
 
 from ..ram import Principal, Principals, evaluate
@@ -18,7 +19,6 @@ from .responses import Elements
 from .roles import Role, account_of, entity_id, identity_of, is_role_arn, session_arn
 from .session_policy import read_policy
 
-MIN_DURATION = 900  # seconds
 DEFAULT_DURATION = 3600
 
 _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)

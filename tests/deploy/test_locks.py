@@ -72,7 +72,7 @@ def test_a_lock_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(locks, "find_spec", lambda name: True)
     monkeypatch.setattr("deploy.locks.subprocess.run", uv)
-    monkeypatch.setattr("local.replace_file.os.fsync", fail)
+    monkeypatch.setattr("signer.files.os.fsync", fail)
     with pytest.raises(OSError, match="No space left on device") as error:
         locks.write(root, runtime, upgrade=False)
     assert error.value.filename == str(root / runtime.lock)

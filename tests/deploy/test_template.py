@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+import signer
 from deploy import build, check, policies, s_preview, template
 from deploy.checks import schema
 from deploy.environments import render_environments
@@ -102,10 +103,8 @@ def test_the_schema_of_the_registry_accepts_the_package_and_refuses_a_broken_one
 
 def test_the_package_has_the_version_of_the_project_and_every_part(package: Path) -> None:
     publish = yaml.safe_load((package / "publish.yaml").read_text(encoding="utf-8"))
-    version = re.search(r'(?m)^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert version
-    assert publish["Version"] == version[1]
-    assert f"- {version[1]}:" in (package / "version.md").read_text(encoding="utf-8")
+    assert publish["Version"] == signer.__version__
+    assert f"- {signer.__version__}:" in (package / "version.md").read_text(encoding="utf-8")
     assert {"publish.yaml", "readme.md", "version.md", "hook", "src"} == {path.name for path in package.iterdir()}
     assert not [path for path in package.rglob("*") if path.name in ("__pycache__", "tests", "node_modules", ".git")]
 

@@ -19,6 +19,7 @@ from local.fc.functions import Function, HttpTrigger
 from local.ram import ACCOUNT, Principal, parse_policy
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
+from signer.sts import MAX_POLICY
 from tests.handler.client import make_config
 
 ROOT = Path(__file__).parents[2]
@@ -209,7 +210,7 @@ def test_a_redirect_with_the_longest_policy_fits_into_the_headers_of_function_co
     sinks = "".join(f'[[sink]]\nname = "s{n}"\ntarget = "oss://examplebucket/a/{name}{n:02}/"\n' for n in range(19))
     config = make_config(LINKS + sinks)
     policy = rights.session_policy(config, config.mounts[0])
-    padding = "x" * (rights.MAX_SESSION_POLICY - len(policy))
+    padding = "x" * (MAX_POLICY - len(policy))
     longest = LINKS + sinks.replace("00/", f"00{padding}/")
     assert len(rights.session_policy(make_config(longest), make_config(longest).mounts[0])) == 2048
     (folder / "links.toml").write_text(longest)

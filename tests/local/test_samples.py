@@ -131,7 +131,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
         assert f"export LINK_OSS_ENDPOINT={stack.oss_url}" in lines
         assert f"export LINK_STS_ENDPOINT={stack.sts_url}" in lines
         full = OSError(errno.ENOSPC, "No space left on device")
-        with patch("local.replace_file.os.fsync", side_effect=full), pytest.raises(LocalError, match="No space left"):
+        with patch("signer.files.os.fsync", side_effect=full), pytest.raises(LocalError, match="No space left"):
             samples.write_environment(stack, Sample("fcp_another"))
         assert (tmp_path / samples.ENVIRONMENT).read_text().splitlines() == lines, "the file before stays"
         assert not list(tmp_path.glob("*.incomplete"))
