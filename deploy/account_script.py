@@ -105,9 +105,8 @@ lifecycle() {
   rules=$(printf '%s' "$rules" | tr -d '\n' | sed 's/>[[:space:]]*</></g' |
     awk '{ gsub(/<Rule>/, "\n&"); gsub(/<\/Rule>/, "&\n"); print }' | grep '^<Rule>' || true)
   unknown=$(printf '%s\n' "$rules" | grep -vF "$4" || true)
-  # Earlier releases had one rule for the state, and a mount that was removed had one for its uploads.
-  others=$(printf '%s\n' "$unknown" |
-    grep -v -e "<ID>$5-state</ID>" -e "<ID>$5-uploads-.*<AbortMultipartUpload>" | grep . || true)
+  # A mount that was removed had a rule for its uploads.
+  others=$(printf '%s\n' "$unknown" | grep -v "<ID>$5-uploads-.*<AbortMultipartUpload>" | grep . || true)
   if [ -z "$others" ]; then
     file=$(mktemp)
     printf '<LifecycleConfiguration>%s</LifecycleConfiguration>' "$3" | tr -d '\n' > "$file"

@@ -20,15 +20,12 @@ from urllib.parse import urlsplit
 from .command import run
 from .environments import load_yaml, read_environments, require
 from .errors import DeployError
-from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service, sessions
+from .probes import access, account, aliyun, keys, lifecycle, machine, oss, service, sessions
 from .probes import uploads as upload_probes
 from .probes.deployment import LOCAL_ENDPOINTS, Deployment, InvalidProperties, open_deployment
 from .probes.findings import Finding, fault, unknown, warning
 
-NOT_CHECKED = (
-    "Roles and their policies, the failure queue, the log project, its logstores and what an earlier version left "
-    "behind were not checked"
-)
+NOT_CHECKED = "Roles and their policies, the failure queue, the log project and its logstores were not checked"
 
 
 class Options(NamedTuple):
@@ -74,8 +71,7 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
     yield from machine.tools(deployment)
     yield from machine.files(deployment, options.config, options.environment)
     yield from machine.domain(deployment)
-    yield from earlier_layout.files(deployment)
-    yield from _account(deployment, options.config)
+    yield from _account(deployment)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.state_rules(deployment)
@@ -86,7 +82,7 @@ def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
         yield from upload_probes.uploads(deployment)
 
 
-def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
+def _account(deployment: Deployment) -> Iterator[Finding]:
     """What the aliyun CLI shows, or one finding if it shows nothing."""
     if not aliyun.is_installed():
         yield unknown("account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml.")
@@ -95,7 +91,6 @@ def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
         yield from account.roles(deployment)
         yield from account.queues(deployment)
         yield from account.logs(deployment)
-        yield from earlier_layout.functions_and_roles(deployment, config)
     except aliyun.Unusable as error:
         yield unknown("account", f"{NOT_CHECKED}: {error}")
 

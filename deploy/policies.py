@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.config import Config, InvalidConfig, rights
-from local.errors import LocalError
 from local.fc import s_yaml
-from local.ram import Usage, parse_policy
 
 from . import account_script, check, statements
 from .checks import links_toml
@@ -261,28 +259,6 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return unique
 
 
-def print_unused(documents: Document, file: Path) -> int:
-    """1 if a right to OSS or STS of a role in the file was never used there. What a Deny prevents, nothing tries."""
-    try:
-        usage = Usage.read(file)
-    except (OSError, ValueError, LocalError):
-        print(f"python -m deploy.policies: {file} cannot be read: run make policies CHECK=1.", file=sys.stderr)
-        return 1
-    parsed = [parse_policy(role["policy"], f"role {name}") for name, role in documents["roles"].items()]
-    ran = [policy for policy in parsed if any(usage.times(statement) for statement in policy.statements)]
-    unused = [
-        statement
-        for statement in usage.unused(ran)
-        if statement.effect == "Allow" and any(action.startswith(("oss:", "sts:")) for action in statement.actions)
-    ]
-    for statement in unused:
-        print(f"{statement} was never used.")
-    if not unused:
-        names = " and ".join(policy.statements[0].policy for policy in ran)
-        print(f"Every statement of {names} was used." if ran else f"No role of these files was used in {file}.")
-    return 1 if unused or not ran else 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
@@ -290,9 +266,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--env", help="an environment of env.yaml; without it, all")
     parser.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
-    parser.add_argument(
-        "--unused", type=Path, metavar="FILE", help="print the statements that no request in this file needed"
-    )
     options = parser.parse_args(arguments)
     try:
         examples: dict[str, None] = {}
@@ -308,8 +281,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
-    if options.unused:
-        return print_unused(documents, options.unused)
     for sentence in examples:
         print(f"warning: {sentence}", file=sys.stderr)
     print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))

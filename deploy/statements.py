@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handler.config import Config
-from handler.config.rights import DONE, EARLIER_DIGESTS, LEASES, compact_json
+from handler.config.rights import DONE, LEASES, compact_json
 
 from .errors import DeployError
 
@@ -130,8 +130,6 @@ def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
             for rule, folder, days in (
                 ("notices-done", DONE, STATE_DAYS),
                 ("notices-leases", LEASES, LEASE_DAYS),
-                ("notices-earlier-releases", "notices/", STATE_DAYS),
-                ("digests-earlier-releases", EARLIER_DIGESTS, STATE_DAYS),
                 ("shares", "shares/", shares),
                 ("shares-uses", "uses/", shares),
             )

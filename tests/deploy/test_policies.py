@@ -307,8 +307,6 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             for name, folder, days in (
                 ("links-notices-done", "done/", 31),
                 ("links-notices-leases", "lease/", 1),
-                ("links-notices-earlier-releases", "notices/", 31),
-                ("links-digests-earlier-releases", "digests/", 31),
                 ("links-shares", "shares/", 91),
                 ("links-shares-uses", "uses/", 91),
             )
@@ -678,31 +676,3 @@ def test_a_faulty_file_has_no_policies(tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
-
-
-def test_rights_that_no_request_used_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    documents = policies_for(tmp_path)
-    (first, *rest) = documents["roles"]["links-http"]["policy"]["Statement"]
-    used = tmp_path / "used"
-    lines = [json.dumps({"policy": "role links-http", "statement": statement}) for statement in rest]
-    used.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert policies.print_unused(documents, used) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.endswith("was never used.")
-    assert first["Resource"][0] in line
-    with used.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"policy": "role links-http", "statement": first}) + "\n")
-    assert policies.print_unused(documents, used) == 0
-    assert capsys.readouterr().out == "Every statement of role links-http was used.\n"
-
-
-@pytest.mark.parametrize(("content", "sentence"), [(None, "cannot be read"), ("", "No role of these files was used")])
-def test_a_file_without_used_rights_is_a_failure(
-    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    used = tmp_path / "used"
-    if content is not None:
-        used.write_text(content, encoding="utf-8")
-    assert policies.print_unused(policies_for(tmp_path), used) == 1
-    printed = capsys.readouterr()
-    assert sentence in printed.out + printed.err
