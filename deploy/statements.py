@@ -110,20 +110,20 @@ def caller_statement(function: str, region: str) -> Statement:
     return _allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
-def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
+def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     """The rules, by bucket, that delete old records and abort uploads that were never completed.
 
     Their names begin with `name`, so that two applications may use one bucket.
     """
     rules: dict[str, list[Document]] = {}
-    if links.state:
-        longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
+    if config.state:
+        longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
         shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
         # None covers waiting or dead notices.
-        rules[links.state.bucket] = [
+        rules[config.state.bucket] = [
             {
                 "ID": f"{name}-{rule}",
-                "Prefix": links.state.key + folder,
+                "Prefix": config.state.key + folder,
                 "Status": "Enabled",
                 "Expiration": {"Days": days},
             }
@@ -134,7 +134,7 @@ def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
                 ("shares-uses", "uses/", shares),
             )
         ]
-    for mount in sorted(links.mounts, key=lambda mount: mount.path):
+    for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
             rules.setdefault(mount.target.bucket, []).append(
                 {

@@ -267,7 +267,6 @@ COMMANDS = [
     (("template",), "-m deploy.template build/template"),
     (("template", "ARGS=folder"), "-m deploy.template folder"),
     (("reference", "ARGS=--check"), "-m deploy.reference --check"),
-    (("lock", "ARGS=--upgrade"), "-m deploy.locks --upgrade"),
     (("bench", "ARGS=signing"), "-m bench signing"),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 2 -q -m not long tests/test_make.py"),
 ]
@@ -324,6 +323,18 @@ def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(i
     )
 
 
+def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
+    run = installed.make("lock", "ARGS=--upgrade")
+    digest, *resolved = run.calls
+    assert digest.startswith("-c import hashlib")
+    assert [call.partition("--upgrade ")[2] for call in resolved] == [
+        f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
+        for python in ("3.10", "3.12")
+        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
+    ]
+    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
+
+
 def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project) -> None:
     locks = installed.folder / "deploy/requirements"
     locks.mkdir(parents=True)
@@ -368,7 +379,6 @@ MISSING = [
     ("deploy.policies", "make policies"),
     ("deploy.doctor", "make doctor"),
     ("deploy.build", "make build"),
-    ("deploy.locks", "make lock"),
     ("handler.notices", "make notices"),
     ("handler.keys", "make keys"),
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .functions import Props, mapping
+from local.fc.functions import Function
+
 from .names import ACCOUNT
 
 _OWNER = rf"[a-z0-9-]+:{ACCOUNT}"
@@ -22,16 +23,12 @@ _DESTINATION = re.compile(
 _QUEUE = re.compile(r"[A-Za-z0-9-]{1,120}")
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: Function) -> Iterator[str]:
     """A sentence for each destination that does not exist, and for a configuration that s asks about."""
-    if "asyncInvokeConfig" not in props:
-        return
-    config = mapping(props["asyncInvokeConfig"])
-    if config.get("qualifier") != "LATEST":
+    if function.qualifier not in (None, "LATEST"):
         yield "asyncInvokeConfig.qualifier must be LATEST: without it, s asks a question at each redeployment."
-    for name, destination in mapping(config.get("destinationConfig")).items():
-        arn = destination.get("destination")
-        match = _DESTINATION.fullmatch(str(arn))
+    for name, arn in function.destinations.items():
+        match = _DESTINATION.fullmatch(arn)
         if not match:
             yield (
                 f"asyncInvokeConfig.destinationConfig.{name}.destination is {arn!r}: expected "

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .functions import mapping
+from ..model import Environment
 
 # s.yaml alone may be an environment of this type, and no other.
 TESTING = "testing"
 TYPES = (TESTING, "staging", "production")
 
 
-def faults(
-    environment: Mapping[str, Any], resources: Collection[str], functions: Mapping[str, Mapping[str, Any]]
-) -> Iterator[str]:
-    """A sentence for each fault. `resources` are the names of all in s.yaml, `functions` are this project's of them."""
-    kind = environment.get("type")
+def faults(entry: Mapping[str, Any], environment: Environment) -> Iterator[str]:
+    """A sentence for each fault of the environment's entry in env.yaml."""
+    kind = entry.get("type")
     if kind not in TYPES:
         yield f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
-    overlays = environment.get("overlays") or {}
-    overlaid = mapping(overlays).get("resources") or {}
+    overlays = entry.get("overlays") or {}
+    overlaid = overlays.get("resources") or {} if isinstance(overlays, dict) else {}
     for field, value in (("overlays", overlays), ("overlays.resources", overlaid)):
         if not isinstance(value, dict):
             yield f"{field} must be a mapping (got {value!r}): it has no effect."
-    for name in sorted(set(mapping(overlays)) - {"resources", "components"}, key=str):
+    for name in sorted(set(overlays) - {"resources", "components"}, key=str) if isinstance(overlays, dict) else ():
         yield f"overlays.{name} has no effect: use overlays.resources."
-    for name in sorted(set(mapping(overlaid)) - set(resources), key=str):
-        yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(resources)}."
-    regions = sorted({str(function["props"].get("region")) for function in functions.values()})
-    if environment.get("region") and [environment["region"]] != regions:
+    for name in sorted(set(overlaid) - set(environment.names), key=str) if isinstance(overlaid, dict) else ():
+        yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(environment.names)}."
+    regions = sorted({str(resource.props.get("region")) for resource in environment.resources})
+    if entry.get("region") and [entry["region"]] != regions:
         yield (
-            f"region is {environment['region']}, but the functions are in {', '.join(regions)}: it does not move a "
-            "function, so overlay props.region too."
+            f"region is {entry['region']}, but the functions are in {', '.join(regions)}: it does not move a function, "
+            "so overlay props.region too."
         )

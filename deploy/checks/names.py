@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .functions import Props, mapping
+from local.fc.functions import Function
 
 # In a file as s renders it: only s deploy knows the account.
 ACCOUNT = r"(?:\d+|\$\{config\(['\"]AccountID['\"]\)\})"
@@ -19,38 +19,35 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOGSTORE = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")
 
 
-def role_name(value: object) -> str:
+def role_name(value: str) -> str:
     """The name of a role, given by name or by ARN; empty for a missing one."""
-    return str(value or "").rpartition("role/")[2]
+    return value.rpartition("role/")[2]
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: Function) -> Iterator[str]:
     """A sentence for each name that the cloud would refuse."""
-    function = props["functionName"]
-    if not _FUNCTION.fullmatch(function):
+    if not _FUNCTION.fullmatch(function.name):
         yield (
-            f"functionName {function} is invalid: it must have 1 to 64 letters, digits, _ and -, and not begin with a "
-            "digit or -."
+            f"functionName {function.name} is invalid: it must have 1 to 64 letters, digits, _ and -, and not begin "
+            "with a digit or -."
         )
         return  # The others usually follow from it.
-    role = props.get("role")
-    if not role:
-        yield "role is missing: the function needs it for the credentials that it signs with."
+    if function.role:
+        yield from _role("role", function.role)
     else:
-        yield from _role("role", role)
-    for trigger in props.get("triggers") or []:
-        if trigger.get("invocationRole"):
-            yield from _role(f"trigger {trigger['triggerName']}: invocationRole", trigger["invocationRole"])
-    log = mapping(props.get("logConfig"))
-    if log and not _PROJECT.fullmatch(log["project"]):
+        yield "role is missing: the function needs it for the credentials that it signs with."
+    for trigger in function.triggers:
+        if trigger.caller:
+            yield from _role(f"trigger {trigger.name}: invocationRole", trigger.caller)
+    if function.log and not _PROJECT.fullmatch(function.log.project):
         yield (
-            f"logConfig.project {log['project']} is invalid: it must have 3 to 63 lower-case letters, digits and -, "
-            "and begin and end with a letter or digit."
+            f"logConfig.project {function.log.project} is invalid: it must have 3 to 63 lower-case letters, digits and "
+            "-, and begin and end with a letter or digit."
         )
-    if log and not _LOGSTORE.fullmatch(log["logstore"]):
+    if function.log and not _LOGSTORE.fullmatch(function.log.logstore):
         yield (
-            f"logConfig.logstore {log['logstore']} is invalid: it must have 3 to 63 lower-case letters, digits, - and "
-            "_, and begin and end with a letter or digit."
+            f"logConfig.logstore {function.log.logstore} is invalid: it must have 3 to 63 lower-case letters, digits, "
+            "- and _, and begin and end with a letter or digit."
         )
 
 

@@ -79,7 +79,7 @@ def _clock(response: ProbeResponse) -> Iterator[Finding]:
 
 def state(deployment: Deployment) -> Iterator[Finding]:
     """Whether limited shares and notices can be recorded: not in a bucket that has or ever had versioning."""
-    location = deployment.links.state
+    location = deployment.config.state
     if location is None or deployment.credentials is None:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
@@ -104,7 +104,7 @@ def state(deployment: Deployment) -> Iterator[Finding]:
 
 def mounts(deployment: Deployment) -> Iterator[Finding]:
     """Whether each mount's endpoint serves objects, and what browsers may upload."""
-    for mount in deployment.links.mounts:
+    for mount in deployment.config.mounts:
         if deployment.credentials is not None and not {"GET", "HEAD"}.isdisjoint(mount.methods):
             yield _endpoint(deployment, mount)
         if not {"PUT", "POST"}.isdisjoint(mount.methods):
@@ -148,8 +148,8 @@ def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
 
 def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     """Whether pages of the service, and of the origins in links.toml, may upload."""
-    links = deployment.links
-    origins = [*([links.public_url] if links.public_url else []), *sorted(links.cors)]
+    config = deployment.config
+    origins = [*([config.public_url] if config.public_url else []), *sorted(config.cors)]
     if not origins:
         yield unknown("cors", f"{mount.path}: no origin to test: set public_url or cors in links.toml.")
     bucket = mount.target.bucket

@@ -93,7 +93,7 @@ class _Trials(NamedTuple):
 def uploads(deployment: Deployment) -> Iterator[Finding]:
     """Whether OSS holds uploads to the size of a link and to the conditions of a form; once for each bucket."""
     for method, probe in (("PUT", _size), ("POST", _conditions)):
-        mounts = {mount.target.bucket: mount for mount in reversed(deployment.links.mounts) if method in mount.methods}
+        mounts = {mount.target.bucket: mount for mount in reversed(deployment.config.mounts) if method in mount.methods}
         for mount in mounts.values():
             if deployment.credentials is None:
                 yield unknown("uploads", f"{mount.path}: {method} was not tried: {NEEDS}.")

@@ -61,7 +61,7 @@ BROKEN = {
     "no timeout of the event function": (
         "      timeout: 120\n",
         "",
-        "links_events: timeout must be at least 70 for a function that sends notices (got 3, the default):",
+        "links_events: timeout must be at least 70 for a function that sends notices (got 3):",
     ),
     "number in the environment": (
         "LINK_REGION: ${this.props.region}",
@@ -71,7 +71,7 @@ BROKEN = {
     "reserved name": (
         "LINK_REGION: ${this.props.region}",
         "LINK_REGION: ${this.props.region}\n        FC_REGION: x",
-        "links_http: environmentVariables.FC_REGION is reserved for Function Compute",
+        "links_http: environmentVariables.FC_REGION: names must not begin with FC_.",
     ),
     "secret by its name": (
         "LINK_REGION: ${this.props.region}",
@@ -211,7 +211,7 @@ def project(tmp_path: Path) -> ProjectCopy:
 
 def faults(config: Path, environment: str | None = None) -> list[str]:
     try:
-        return check.check(config, environment, allow_placeholders=True)
+        return list(check.check(config, environment).faults)
     except DeployError as error:
         return [str(error)]
 
@@ -269,7 +269,7 @@ def test_a_fresh_clone_names_what_to_change(run: Run) -> None:
 
 
 def test_only_the_placeholders_of_the_environment_are_named() -> None:
-    sentences = check.check(ROOT / "s.yaml", "prod")
+    sentences = check.check(ROOT / "s.yaml", "prod").placeholders
     assert [sentence.partition(" is ")[0] for sentence in sentences] == [
         "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET",
         "vars.log_project",

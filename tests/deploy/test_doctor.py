@@ -8,18 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from deploy import check, doctor, s_preview
-from deploy.errors import DeployError
-from deploy.probes import aliyun, deployment, machine
+from deploy import doctor, s_preview
+from deploy.probes import aliyun, machine
 from deploy.probes import oss as oss_probes
+from deploy.probes.deployment import Deployment
 from handler.keys import edit
 from local import client
+from local.fc import s_yaml
 from local.stack import Stack
 from signer import Credentials
 from tests.deploy.deployments import (
@@ -38,6 +38,7 @@ from tests.deploy.deployments import (
 )
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
+DOMAIN = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*"}}
 ABOUT_THE_ACCOUNT = ("account", "role", "queue", "log")
 needs_s = pytest.mark.skipif(
     not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
@@ -155,29 +156,18 @@ def test_properties_that_fc3_does_not_accept_are_faults_and_nothing_else_is_exam
 ) -> None:
     changed = {name: value for name, value in {**HTTP, "code": "./build/code", **props}.items() if value is not ...}
     resources = {"links_http": {"component": "fc3@0.1.22", "props": changed}}
-    monkeypatch.setattr(deployment, "render", lambda *_: {"resources": resources})
+    monkeypatch.setattr(doctor, "render", lambda *_: {"resources": resources})
     assert doctor.main([str(ROOT / "s.yaml")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert f"fault   s.yaml        links_http: {sentence}" in lines
     assert {line.split()[1] for line in lines} == {"s.yaml"}
 
 
-def test_a_runtime_that_is_not_supported_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "check", lambda *_: ["links_http: runtime python3.9 is not supported: choose one."])
-    old = deployed("http://127.0.0.1:9", None, runtime="python3.9")
-    findings = [*machine.tools(old), *machine.files(old, ROOT / "s.yaml", None)]
-    assert [finding.sentence for finding in findings if "3.9" in finding.sentence] == [
-        "links_http: runtime python3.9 is not supported: choose one."
-    ]
-
-
-def test_another_environment_that_cannot_be_rendered_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def check_all(*_: object) -> list[str]:
-        raise DeployError("s preview cannot render s.yaml: ${vars.regoin} not found.")
-
-    monkeypatch.setattr(check, "check", check_all)
-    sentences = faults(machine.files(deployed("http://127.0.0.1:9", None), ROOT / "s.yaml", None))
-    assert sentences == ["s preview cannot render s.yaml: ${vars.regoin} not found."]
+def test_a_runtime_that_is_not_supported_is_said_once() -> None:
+    old = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "runtime": "python3.9"})
+    sentence = "links_http: runtime python3.9 is not supported: choose one."
+    findings = [*machine.tools(old), *machine.files(old, [sentence])]
+    assert [finding.sentence for finding in findings if "3.9" in finding.sentence] == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -206,21 +196,20 @@ def test_a_reader_that_needs_only_the_first_line_ends_the_doctor() -> None:
         assert (process.stderr.read(), process.wait()) == (b"", 1)
 
 
-def skip_what_renders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves out what takes seconds: s preview, and whether s, Python and the aliyun CLI are on this machine."""
+def examine(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the doctor examine it, without what takes seconds: s preview, and whether programs are on this machine."""
+    monkeypatch.setattr(doctor, "render", lambda path, _: s_yaml.load(path, {}))
+    monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployment)
     for name in ("tools", "files"):
         monkeypatch.setattr(machine, name, lambda *_: iter(()))
-    monkeypatch.setattr(aliyun, "is_installed", lambda: False)
 
 
 def test_a_host_that_cannot_be_reached_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     links = LINKS.replace('to    = ["manifest"]', 'to    = ["manifest", "ops"]')
-    unreachable = deployed("http://127.0.0.1:9", KEYS, links)
-    unreachable = replace(unreachable, functions={**unreachable.functions, "links_events": EVENTS})
-    monkeypatch.setattr(doctor, "open_deployment", lambda *_: unreachable)
-    skip_what_renders(monkeypatch)
+    examine(deployed("http://127.0.0.1:9", KEYS, links, "", HTTP, EVENTS), monkeypatch)
+    monkeypatch.setattr(aliyun, "is_installed", lambda: False)
     assert doctor.main(["--uploads", "--url", "http://127.0.0.1:1"]) == 1
     lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
     assert [(level, subject) for level, subject, _ in lines if subject not in ("access", "domain", "account")] == [
@@ -233,9 +222,7 @@ def test_a_host_that_cannot_be_reached_is_said_once(
 def test_without_the_aliyun_command_or_its_key_one_finding_says_what_was_not_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployed("http://127.0.0.1:9", None))
-    for name in ("tools", "files"):
-        monkeypatch.setattr(machine, name, lambda *_: iter(()))
+    examine(deployed("http://127.0.0.1:9", None), monkeypatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     doctor.main([])
     install_aliyun(tmp_path, {"ram GetRole --RoleName links-http-dev-role": "InvalidAccessKeyId.NotFound"})
@@ -251,8 +238,8 @@ def test_without_the_aliyun_command_or_its_key_one_finding_says_what_was_not_che
 def test_objects_are_uploaded_only_when_requested(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "open_deployment", lambda *_: deployed(stack.oss_url, stack.credentials))
-    skip_what_renders(monkeypatch)
+    examine(deployed(stack.oss_url, stack.credentials), monkeypatch)
+    monkeypatch.setattr(aliyun, "is_installed", lambda: False)
     doctor.main([])
     assert "uploads" not in capsys.readouterr().out
     doctor.main(["--uploads"])
@@ -360,7 +347,7 @@ def test_an_account_that_needs_a_custom_domain_is_advised_to_use_one() -> None:
 def test_the_fcapp_domain_is_a_warning() -> None:
     without = LINKS.replace('public_url = "https://links.example.com"', "")
     assert levels(machine.domain(deployed("http://127.0.0.1:9", None, without))) == [("warning", "domain")]
-    custom = deployed("http://127.0.0.1:9", None, customDomain={"domainName": "links.example.com"})
+    custom = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": DOMAIN})
     assert levels(machine.domain(custom)) == [("ok", "domain")]
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from deploy import policies, s_preview
-from deploy.environments import Rendered
 from deploy.errors import DeployError
+from deploy.model import Function
 from handler.config import InvalidConfig, Location, rights
+from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
@@ -25,7 +26,9 @@ HTTP: dict[str, Any] = {
     "region": "cn-hangzhou",
     "role": "links-http",
     "environmentVariables": VARIABLES,
-    "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {}}],
+    "triggers": [
+        {"triggerName": "http", "triggerType": "http", "triggerConfig": {"authType": "anonymous", "methods": ["GET"]}}
+    ],
 }
 EVENTS: dict[str, Any] = {
     "runtime": "python3.10",
@@ -123,7 +126,11 @@ KEYS_PROTECTED = {
 
 def policies_for(folder: Path, links: str = LINKS, functions: dict[str, Document] = FUNCTIONS) -> Document:
     (folder / "links.toml").write_text(links, encoding="utf-8")
-    return policies.policies([Rendered(folder / "s.yaml", None, functions)])
+    return policies.policies(configured(folder, functions))
+
+
+def configured(folder: Path, functions: dict[str, Document], environment: str | None = None) -> list[Function]:
+    return [shipped.configured(props, folder, environment, name) for name, props in functions.items()]
 
 
 def statements_of(documents: Document, role: str) -> list[Document]:
@@ -391,7 +398,7 @@ def test_a_destination_whose_action_is_not_known_is_an_error(arn: str, tmp_path:
 def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path) -> None:
     fetch = allow(["yundun-cert:DescribeUserCertificateDetail"], "*")
     for certificate, expected in (({"certId": "12345678"}, True), ({"certName": "a"}, False)):
-        domain = {"domainName": "links.example.com", "certConfig": certificate}
+        domain = {"domainName": "links.example.com", "protocol": "HTTPS", "certConfig": certificate}
         deployer = policies_for(tmp_path, functions={"a": {**HTTP, "customDomain": domain}})["deployer"]["Statement"]
         assert allow(["fc:*"], "acs:fc:cn-hangzhou:*:custom-domains/links.example.com") in deployer
         assert (fetch in deployer) is expected
@@ -402,19 +409,23 @@ def test_roles_are_passed_in_lower_case_as_the_component_writes_them(tmp_path: P
     assert [s["Resource"] for s in deployer if s["Action"] == ["ram:PassRole"]] == [["acs:ram::*:role/links-http"]]
 
 
-def environments(folder: Path, *, bucket: str = "examplebucket-prod") -> list[Rendered]:
+def environments(
+    folder: Path, links: str = LINKS, prod_links: str = LINKS, bucket: str = "examplebucket-prod"
+) -> list[Function]:
+    """dev and prod, each with its own links.toml."""
+    (folder / "links.toml").write_text(links, encoding="utf-8")
+    (folder / "prod.toml").write_text(prod_links, encoding="utf-8")
     prod = {
         name: {
             **props,
             "functionName": f"{props['functionName']}-prod",
             "role": f"{props['functionName']}-prod-role",
-            "environmentVariables": {**VARIABLES, "LINK_BUCKET": bucket},
+            "environmentVariables": {**VARIABLES, "LINK_BUCKET": bucket, "LINK_CONFIG": "prod.toml"},
             "logConfig": {"project": "logs", "logstore": name},
         }
         for name, props in FUNCTIONS.items()
     }
-    (folder / "links.toml").write_text(LINKS, encoding="utf-8")
-    return [Rendered(folder / "s.yaml", "dev", FUNCTIONS), Rendered(folder / "s.yaml", "prod", prod)]
+    return [*configured(folder, FUNCTIONS, "dev"), *configured(folder, prod, "prod")]
 
 
 def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> None:
@@ -461,37 +472,31 @@ def test_a_log_project_in_two_regions_is_an_error(tmp_path: Path) -> None:
 
 
 def test_two_environments_must_not_have_one_function(tmp_path: Path) -> None:
-    dev = environments(tmp_path)[0]
-    sentence = r"functionName links-http is used by links_http in s\.yaml \(dev\) and by links_http in s\.yaml \(prod\)"
+    environments(tmp_path)
+    sentence = r"functionName links-http is used by links_http \(dev\) and by links_http \(prod\)"
     with pytest.raises(DeployError, match=sentence):
-        policies.policies([dev, dev._replace(environment="prod")])
+        policies.policies([*configured(tmp_path, FUNCTIONS, "dev"), *configured(tmp_path, FUNCTIONS, "prod")])
 
 
 def test_files_of_two_projects_have_the_rights_of_their_own_links_toml(tmp_path: Path) -> None:
-    rendered = environments(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
     (other / "links.toml").write_text(LINKS.replace("reports/", "photos/"), encoding="utf-8")
     photos = {**HTTP, "functionName": "photos", "role": "photos", "environmentVariables": VARIABLES}
-    documents = policies.policies([*rendered, Rendered(other / "s.yaml", None, {"photos": photos})])
+    documents = policies.policies([*environments(tmp_path), *configured(other, {"photos": photos})])
     assert "photos/*" in str(documents["roles"]["photos"])
     assert "reports/*" not in str(documents["roles"]["photos"])
 
 
 def test_one_function_in_two_regions_has_a_role_in_each(tmp_path: Path) -> None:
-    far = {**HTTP, "role": "links-far", "region": "cn-beijing", "environmentVariables": {**VARIABLES}}
+    far = {**HTTP, "role": "links-far", "region": "cn-beijing"}
     far["environmentVariables"] = {"LINK_REGION": "cn-beijing", "LINK_BUCKET": "far-bucket"}
-    (tmp_path / "links.toml").write_text(LINKS.replace("other-bucket", "${LINK_BUCKET}"), encoding="utf-8")
-    documents = policies.policies([Rendered(tmp_path / "s.yaml", None, {"near": HTTP, "far": far})])
+    links = LINKS.replace("other-bucket", "${LINK_BUCKET}")
+    documents = policies_for(tmp_path, links, {"near": HTTP, "far": far})
     assert documents["bucket_regions"] == {"examplebucket": "cn-hangzhou", "far-bucket": "cn-beijing"}
     assert documents["deployer"]["Statement"][0]["Resource"][::2] == [
         f"acs:fc:{region}:*:functions/links-http" for region in ("cn-hangzhou", "cn-beijing")
     ]
-
-
-def test_a_function_of_another_kind_in_the_file_has_no_policies(tmp_path: Path) -> None:
-    shop = {"functionName": "shop", "region": "cn-hangzhou", "runtime": "nodejs20", "code": "./shop"}
-    assert policies_for(tmp_path, functions={**FUNCTIONS, "shop": shop}) == policies_for(tmp_path)
 
 
 SIGNER = "acs:ram::1000000000000001:role/links-signer"
@@ -546,15 +551,8 @@ def test_nobody_passes_the_role_of_sessions_to_function_compute(tmp_path: Path) 
 
 
 def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp_path: Path) -> None:
-    rendered = environments(tmp_path)
     links = LINKS + ASSUME_ROLE.replace("[assume_role]", '[assume_role]\nduration = "2h"')
-    (tmp_path / "links.toml").write_text(links, encoding="utf-8")
-    (tmp_path / "longer.toml").write_text(links.replace('"2h"', '"12h"'), encoding="utf-8")
-    prod = {
-        name: {**props, "environmentVariables": {**props["environmentVariables"], "LINK_CONFIG": "longer.toml"}}
-        for name, props in rendered[1].functions.items()
-    }
-    rendered = [rendered[0], rendered[1]._replace(functions=prod)]
+    rendered = environments(tmp_path, links, links.replace('"2h"', '"12h"'))
     everything, dev = policies.policies(rendered), policies.policies(rendered, "dev")
     assert dev["roles"]["links-signer"] == everything["roles"]["links-signer"]
     assert trusted_by(dev, "links-signer") == ["links-http", "links-http-prod-role"]
@@ -597,30 +595,14 @@ def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
         policies_for(tmp_path, functions={"a": HTTP, "b": far})
 
 
-def test_the_rules_of_one_environment_are_checked_against_those_of_all(tmp_path: Path) -> None:
-    """The script for one environment would take those of another for old ones of its own."""
-    rendered = environments(tmp_path, bucket="examplebucket")
-    (tmp_path / "longer.toml").write_text(LINKS.replace(".links/state", ".links/prod"), encoding="utf-8")
-    prod = {
-        name: {**props, "environmentVariables": {**VARIABLES, "LINK_CONFIG": "longer.toml"}}
-        for name, props in rendered[1].functions.items()
-    }
+@pytest.mark.parametrize(
+    ("links", "environment"),
+    [(LINKS.replace(".links/state", ".links/prod"), "dev"), (LINKS.replace("90d", "300d"), None)],
+)
+def test_two_different_rules_of_one_name_are_an_error(links: str, environment: str | None, tmp_path: Path) -> None:
+    """Also for one environment: its script would take the rules of another for old ones of its own."""
     with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
-        policies.policies([rendered[0], rendered[1]._replace(functions=prod)], "dev")
-
-
-def test_two_different_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
-    rendered = environments(tmp_path)
-    longer = LINKS.replace("90d", "300d")
-    (tmp_path / "longer.toml").write_text(longer, encoding="utf-8")
-    changed = {
-        **HTTP,
-        "functionName": "x",
-        "role": "x",
-        "environmentVariables": {**VARIABLES, "LINK_CONFIG": "longer.toml"},
-    }
-    with pytest.raises(DeployError, match="Bucket examplebucket would get two lifecycle rules named"):
-        policies.policies([*rendered, Rendered(tmp_path / "s.yaml", "test", {"x": changed})])
+        policies.policies(environments(tmp_path, prod_links=links, bucket="examplebucket"), environment)
 
 
 @pytest.mark.parametrize(

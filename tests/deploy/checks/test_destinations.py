@@ -8,9 +8,9 @@ from deploy.checks import destinations
 from tests.deploy.checks import shipped
 
 
-def faults(destination: str | None, **changes: object) -> list[str]:
+def faults(destination: str, **changes: object) -> list[str]:
     config = {"qualifier": "LATEST", "destinationConfig": {"onFailure": {"destination": destination}}, **changes}
-    return list(destinations.faults({"asyncInvokeConfig": config}))
+    return list(destinations.faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config})))
 
 
 OWNER = "cn-hangzhou:${config('AccountID')}"
@@ -34,7 +34,7 @@ def test_a_destination_that_function_compute_knows_is_fine(arn: str) -> None:
 @pytest.mark.parametrize(
     "arn",
     [
-        None,
+        "",
         "failures",
         f"acs:mns:{OWNER}:queues/failures/messages",
         f"acs:mns:{OWNER}:/queues/failures",
@@ -45,7 +45,7 @@ def test_a_destination_that_function_compute_knows_is_fine(arn: str) -> None:
         f"acs:log:{OWNER}:project/failures",
     ],
 )
-def test_any_other_destination_is_a_fault(arn: str | None) -> None:
+def test_any_other_destination_is_a_fault(arn: str) -> None:
     (sentence,) = faults(arn)
     assert sentence.startswith(
         f"asyncInvokeConfig.destinationConfig.onFailure.destination is {arn!r}: expected acs:mns:"
@@ -69,4 +69,4 @@ def test_a_configuration_without_the_qualifier_latest_is_a_fault(qualifier: str 
 
 def test_the_shipped_functions_have_valid_destinations_or_none() -> None:
     for props in shipped.functions().values():
-        assert list(destinations.faults(props)) == []
+        assert list(destinations.faults(shipped.read(props))) == []

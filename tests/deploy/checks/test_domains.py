@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from deploy.checks import domains
+from tests.deploy.checks import shipped
 
 
 def faults(certificate: dict[str, str]) -> list[str]:
     domain = {"domainName": "links.example.com", "protocol": "HTTPS", "route": {"path": "/*"}}
-    return list(domains.faults({"customDomain": {**domain, "certConfig": certificate}}))
+    props = {**shipped.web(), "customDomain": {**domain, "certConfig": certificate}}
+    return list(domains.faults(shipped.read(props)))
 
 
 def test_a_certificate_is_named_by_its_number() -> None:

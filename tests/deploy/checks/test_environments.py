@@ -8,17 +8,18 @@ import pytest
 import yaml
 
 from deploy.checks import environments
-from deploy.environments import read_environments
 from deploy.errors import DeployError
+from deploy.model import Environment, Resource, load_yaml, read_environments
 from tests.deploy.checks import shipped
 from tests.deploy.project_copy import ROOT, ProjectCopy
 
-FUNCTIONS = {name: {"props": props} for name, props in shipped.functions().items()}
+RESOURCES = tuple(Resource(name, "fc3@0.1.22", props) for name, props in shipped.functions().items())
+ENVIRONMENT = Environment("prod", ("links_http", "links_events", "site"), RESOURCES)
 
 
 def faults(**fields: object) -> list[str]:
     """Those of an environment in a s.yaml that also has a resource of another component."""
-    return list(environments.faults({"name": "prod", "type": "production", **fields}, [*FUNCTIONS, "site"], FUNCTIONS))
+    return list(environments.faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
 
 
 def test_the_shipped_environments_are_fine() -> None:
@@ -79,5 +80,5 @@ def test_environments_that_s_would_confuse_are_refused(
 ) -> None:
     config = ProjectCopy.of(tmp_path).edit(old, new, file)
     with pytest.raises(DeployError) as error:
-        read_environments(config)
+        read_environments(config, load_yaml(config))
     assert str(error.value) == sentence

@@ -14,9 +14,9 @@ def test_shares_of_an_anonymous_mount_need_the_keys_document(tmp_path: Path) -> 
     )
     path = tmp_path / "links.toml"
     path.write_text(mount, encoding="utf-8")
-    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.web()))) == []
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == []
     path.write_text(f'{mount}max_share = "1d"\n', encoding="utf-8")
-    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.web()))) == [
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
         "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/a/): set it to "
         "oss://bucket/.links/keys.json."
     ]

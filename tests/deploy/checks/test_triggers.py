@@ -18,7 +18,7 @@ def timer(expression: str) -> dict[str, object]:
 
 
 def faults(props: Props) -> list[str]:
-    return list(triggers.faults(props))
+    return list(triggers.faults(shipped.read(props)))
 
 
 def test_the_shipped_triggers_are_fine() -> None:
@@ -87,8 +87,8 @@ EVENTS = shipped.events()["triggers"]
 def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_triggers(
     props: Props, takes_events: bool
 ) -> None:
-    assert list(functions.faults({**props, "timeout": 70})) == []
-    sentences = list(functions.faults({**props, "timeout": 69}))
+    assert list(functions.faults(shipped.read({**props, "timeout": 70}))) == []
+    sentences = list(functions.faults(shipped.read({**props, "timeout": 69})))
     assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (
         ["timeout must be at least 70 for a function that sends notices"] if takes_events else []
     )
@@ -97,13 +97,6 @@ def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_trigger
 def test_a_missing_timeout_is_a_fault() -> None:
     for props in (shipped.web(), shipped.custom(), shipped.events()):
         del props["timeout"]
-        (sentence,) = functions.faults(props)
+        (sentence,) = functions.faults(shipped.read(props))
         assert sentence.startswith("timeout ")
         assert "3" in sentence
-
-
-def test_a_reserved_concurrency_of_zero_is_not_called_missing() -> None:
-    for props in (shipped.web(), shipped.events()):
-        assert list(functions.faults({**props, "concurrencyConfig": {"reservedConcurrency": 0}})) == [
-            "concurrencyConfig.reservedConcurrency must be at least 1 (got 0): 0 lets no request in."
-        ]
