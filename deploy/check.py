@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,7 @@ from handler.config import InvalidConfig
 
 from .checks import (
     custom_runtime,
-    destinations,
     document,
-    domains,
     links_toml,
     names,
     notices,
@@ -30,7 +28,6 @@ from .checks import (
     sharing,
     triggers,
 )
-from .checks import environments as environment_checks
 from .checks import functions as function_checks
 from .command import run
 from .errors import DeployError
@@ -39,8 +36,8 @@ from .s_preview import render
 
 # What a function must fulfil once its properties have passed the schema, and then what its links.toml must.
 _CHECKS = (
-    *(function_checks.faults, names.faults, triggers.faults, regions.faults, destinations.faults),
-    *(custom_runtime.faults, domains.faults),
+    *(function_checks.faults, names.faults, triggers.faults, regions.faults, triggers.destination_faults),
+    *(custom_runtime.faults, names.domain_faults),
 )
 _CONFIG_CHECKS = (links_toml.faults, regions.config_faults)
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
@@ -74,17 +71,16 @@ def report(project: Project) -> Report:
             base |= dict.fromkeys(sentences)
         else:
             sentences = [f"{name}: {sentence}" for sentence in sentences if sentence not in base]
-            overlays = environment_checks.faults(project.known[name], environment)
+            overlays = document.environment_faults(project.known[name], environment)
             sentences += [f"env.yaml: {name}: {sentence}" for sentence in overlays]
         faults |= dict.fromkeys(sentences)
-    faults |= dict.fromkeys((*sharing.across(functions, _testing(project.known)), *regions.across(functions)))
+    testing = {name for name, fields in project.known.items() if fields.get("type") == document.TESTING}
+    faults |= dict.fromkeys(
+        (*sharing.across(functions, testing), *sharing.signers(functions), *regions.across(functions))
+    )
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
     warnings = dict.fromkeys(sentence for function in functions for sentence in notices.warnings(function))
     return Report(list(faults), list(examples), list(warnings), functions)
-
-
-def _testing(known: Mapping[str, Mapping[str, object]]) -> set[str]:
-    return {name for name, fields in known.items() if fields.get("type") == environment_checks.TESTING}
 
 
 def _check_environment(project: Project, environment: Environment) -> tuple[list[str], list[Function]]:

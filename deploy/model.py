@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from handler.config import Config, Location, load
 from local.fc import functions, s_yaml
 from local.fc.functions import Trigger
@@ -139,13 +137,9 @@ def watched(trigger: Trigger) -> Location:
 def load_yaml(path: Path) -> Any:
     """Raises `DeployError` if the file is missing or is not YAML."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeployError(f"{path} not found: name another file.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1})" if mark else ""
-        raise DeployError(f"{path.name} is not valid YAML{line}: correct it.") from None
+        return s_yaml.read_yaml(path)
+    except TemplateError as error:
+        raise DeployError(str(error)) from None
 
 
 def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -21,6 +21,7 @@ from local.fc import functions
 
 from . import account_script, statements
 from .check import check
+from .checks import regions, sharing
 from .checks.names import role_name
 from .command import run
 from .errors import DeployError
@@ -46,7 +47,9 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     """
     selected = [function for function in everything if environment in (None, function.environment_name)]
     prefix = _common_prefix([function.name for function in everything])
-    _require_unique_names(everything)
+    # The check says the same of the functions of one file.
+    for conflict in (*sharing.within(everything), *sharing.signers(everything), *regions.across(everything)):
+        raise DeployError(conflict)
     roles = _roles(everything)
     wanted = _roles_of(selected) | _signers_of(selected, everything)
     outbox = _unique(statement for function in selected for statement in _outbox(function))
@@ -64,25 +67,10 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
         "queues": _unique(
             {"name": name, "region": function.region} for function in selected for name in queues(function)
         ),
-        "logs": _logs(selected),
+        "logs": _unique({**function.log._asdict(), "region": function.region} for function in selected if function.log),
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
         "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
     }
-
-
-def _require_unique_names(everything: Iterable[Function]) -> None:
-    """Raises `DeployError` for a function that two files or environments deploy."""
-    known: dict[tuple[str, str], Function] = {}
-    for function in everything:
-        other = known.setdefault((function.region, function.name), function)
-        if other is not function:
-            raise DeployError(
-                f"functionName {function.name} is used by {_place(other)} and by {_place(function)}: give each its own."
-            )
-
-
-def _place(function: Function) -> str:
-    return f"{function.resource} ({function.environment_name or 's.yaml alone'})"
 
 
 def _by_environment(functions: Iterable[Function]) -> dict[str, list[Function]]:
@@ -115,30 +103,18 @@ def _roles(functions: Sequence[Function]) -> dict[str, Document]:
     callers: dict[str, dict[str, list[Statement]]] = {}
     for function in functions:
         name = role_name(function.role)
-        if name in roles:
-            raise DeployError(f"role {name} is used by two functions: give each its own, with only what it needs.")
         policy = statements.document(function_statements(function))
-        roles[name] = {"trust": statements.trust_policy([FUNCTION_COMPUTE]), "policy": policy}
+        roles[name] = {"trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]), "policy": policy}
         for caller, service in caller_roles(function).items():
             call = statements.caller_statement(function.name, function.region)
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
-        if caller in roles:
-            raise DeployError(
-                f"invocationRole {caller} is also the role of a function, which would get the right to call functions, "
-                "and lose its own: give the trigger a role of its own."
-            )
         calls = [call for statements_of_service in services.values() for call in statements_of_service]
-        roles[caller] = {"trust": statements.trust_policy([*services]), "policy": statements.document(_unique(calls))}
-    others = {name.lower() for name in roles}
-    for name, signer in signer_roles(functions).items():
-        if name.lower() in others:
-            raise DeployError(
-                f"role {name} of [assume_role] is also the role of a function or a trigger, which would lose its own "
-                "rights: give it a role of its own."
-            )
-        roles[name] = signer.documents()
-    return roles
+        roles[caller] = {
+            "trust": statements.trust_policy("Service", [*services]),
+            "policy": statements.document(_unique(calls)),
+        }
+    return roles | {name: signer.documents() for name, signer in signer_roles(functions).items()}
 
 
 def caller_roles(function: functions.Function) -> dict[str, str]:
@@ -170,23 +146,6 @@ def queues(function: functions.Function) -> list[str]:
     return [name for name in map(statements.queue_name, function.destinations.values()) if name]
 
 
-def _logs(functions: Sequence[Function]) -> list[dict[str, Any]]:
-    """The logstores, each in its project. Raises `DeployError` for a project in two regions."""
-    logs = []
-    regions: dict[str, str] = {}
-    for function in functions:
-        if function.log:
-            project = function.log.project
-            region = regions.setdefault(project, function.region)
-            if region != function.region:
-                raise DeployError(
-                    f"Log project {project} is used in {region} and in {function.region}: a project is in one "
-                    "region, so name another one in vars.log_project or logConfig."
-                )
-            logs.append({"project": project, "logstore": function.log.logstore, "region": region})
-    return _unique(logs)
-
-
 def _deployer(functions: Sequence[Function]) -> list[Statement]:
     names = [(function.name, function.region) for function in functions]
     triggers = [trigger for function in functions for trigger in function.triggers]
@@ -205,11 +164,8 @@ def _buckets(functions: Sequence[Function], prefix: str) -> dict[str, tuple[str,
     """The region and the lifecycle rules of each bucket. Raises `DeployError` for a bucket of two environments."""
     buckets: dict[str, tuple[str, list[Document]]] = {}
     for function in functions:
-        regions = function.bucket_regions
         for bucket, rules in statements.lifecycle(function.config, prefix).items():
-            region, known = buckets.setdefault(bucket, (regions[bucket], []))
-            if region != regions[bucket]:
-                raise DeployError(f"Bucket {bucket} is used in {region} and in {regions[bucket]}: it is in one region.")
+            _, known = buckets.setdefault(bucket, (function.bucket_regions[bucket], []))
             for rule in rules:
                 if rule not in known and rule["ID"] in {other["ID"] for other in known}:
                     raise DeployError(

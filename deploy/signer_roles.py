@@ -14,7 +14,7 @@ from local.account import MIN_MAX_DURATION
 from .checks.names import role_name
 from .errors import DeployError
 from .model import Function
-from .statements import Document, Statement, document, role_trust_policy
+from .statements import Document, Statement, document, trust_policy
 
 
 class SignerRole(NamedTuple):
@@ -32,7 +32,7 @@ class SignerRole(NamedTuple):
     def documents(self) -> Document:
         """Raises `DeployError` if the policy exceeds RAM's limit."""
         return {
-            "trust": role_trust_policy(self.trusted),
+            "trust": trust_policy("RAM", self.trusted),
             "policy": document(self.statements),
             "max_session_duration": self.max_session_duration,
         }

@@ -42,14 +42,9 @@ def document(statements: Sequence[Statement]) -> Document:
     return policy
 
 
-def trust_policy(services: Sequence[str]) -> Document:
-    """Lets services assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}}])
-
-
-def role_trust_policy(arns: Sequence[str]) -> Document:
-    """Lets other roles assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"RAM": list(arns)}}])
+def trust_policy(kind: str, names: Sequence[str]) -> Document:
+    """Lets services (`Service`) or other roles (`RAM`) assume the role."""
+    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: list(names)}}])
 
 
 def destination_statement(arn: str) -> Statement:

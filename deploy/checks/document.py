@@ -1,10 +1,16 @@
-"""Checks s.yaml outside its functions: its edition, its key, and what runs before a deployment."""
+"""Checks s.yaml outside its functions, and what env.yaml says of an environment: its type, and what has no effect."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..model import Environment
+
+# s.yaml alone may be an environment of this type, and no other.
+TESTING = "testing"
+TYPES = (TESTING, "staging", "production")
 
 
 def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -26,4 +32,26 @@ def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
             f"actions.pre-deploy must run {commands[0]}, then {commands[1]}, each with path {folder}/ and nothing "
             "else, as in the file that the project comes with: otherwise s deploys what was not checked or an earlier "
             "build."
+        )
+
+
+def environment_faults(entry: Mapping[str, Any], environment: Environment) -> Iterator[str]:
+    """A sentence for each fault of the environment's entry in env.yaml."""
+    kind = entry.get("type")
+    if kind not in TYPES:
+        yield f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
+    overlays = entry.get("overlays") or {}
+    overlaid = overlays.get("resources") or {} if isinstance(overlays, dict) else {}
+    for field, value in (("overlays", overlays), ("overlays.resources", overlaid)):
+        if not isinstance(value, dict):
+            yield f"{field} must be a mapping (got {value!r}): it has no effect."
+    for name in sorted(set(overlays) - {"resources", "components"}, key=str) if isinstance(overlays, dict) else ():
+        yield f"overlays.{name} has no effect: use overlays.resources."
+    for name in sorted(set(overlaid) - set(environment.names), key=str) if isinstance(overlaid, dict) else ():
+        yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(environment.names)}."
+    regions = sorted({str(resource.props.get("region")) for resource in environment.resources})
+    if entry.get("region") and [entry["region"]] != regions:
+        yield (
+            f"region is {entry['region']}, but the functions are in {', '.join(regions)}: it does not move a function, "
+            "so overlay props.region too."
         )

@@ -14,7 +14,7 @@ _OWN_ROLE = "each function needs its own, with only the rights that it needs."
 
 
 def within(functions: Sequence[Function]) -> Iterator[str]:
-    """A sentence for each name and role that is used twice in one environment."""
+    """A sentence for each name and role that is used twice by functions that are all deployed."""
     for (_, name), count in Counter(map(_identity, functions)).items():
         if count > 1:
             yield f"functionName {name} is used more than once: each function needs its own."
@@ -69,9 +69,14 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
                 f"env.yaml: {_join(sharing)} have the same state, {location}, and would send each other's notices: "
                 "give each its own LINK_BUCKET."
             )
+
+
+def signers(functions: Sequence[Function]) -> Iterator[str]:
+    """A sentence for each role of `[assume_role]` that is also that of a function or a trigger, in any environment."""
+    owned = {_role(role) for each in functions for role in (each.role, *(trigger.caller for trigger in each.triggers))}
     for function in functions:
         for arn in function.signer_arns:
-            if _role(arn) in roles or _role(arn) in callers:
+            if _role(arn) in owned:
                 yield (
                     f"{function.file}: role {role_name(arn)} of [assume_role] or a mount is also the role of a "
                     "function or a trigger: sessions need their own, which only the functions' roles may assume."

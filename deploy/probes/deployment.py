@@ -76,6 +76,12 @@ class Deployment:
         """How this machine reaches OSS: over the internet, or the local OSS in `LINK_OSS_ENDPOINT`."""
         return self.config.oss_endpoint or Endpoint.public(self.config.region)
 
+    @property
+    def signer(self) -> Credentials:
+        """The credentials. Probes that sign run only with them."""
+        assert self.credentials is not None  # noqa: S101 - for mypy
+        return self.credentials
+
     def link_endpoint(self, mount: Mount) -> Endpoint:
         return self.config.oss_endpoint or mount.endpoint
 
@@ -96,34 +102,21 @@ class Deployment:
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
-        assert self.credentials is not None  # noqa: S101 - for mypy: probes that sign run only with credentials
         link = presign(
             "GET",
             bucket,
             None,
-            credentials=self.credentials,
+            credentials=self.signer,
             endpoint=self.bucket_endpoint(bucket),
             expires_in=LIFE,
             query={subresource: ""},
         )
         return self.request("GET", link.url)
 
-    def get_canary(self, mount: Mount) -> ProbeResponse:
-        """The canary through the endpoint of the mount's links, signed with the deployer's credentials."""
-        assert self.credentials is not None  # noqa: S101 - for mypy, as above
-        return self.request("GET", self.link_to(mount, mount.target.key + CANARY, self.credentials))
-
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
-        """A link to an object of the mount's bucket, through the endpoint of its config."""
-        link = presign(
-            "GET",
-            mount.target.bucket,
-            key,
-            credentials=credentials,
-            endpoint=self.link_endpoint(mount),
-            expires_in=LIFE,
-        )
-        return link.url
+        """A link to an object of the mount's bucket, through the endpoint of its links."""
+        bucket, endpoint = mount.target.bucket, self.link_endpoint(mount)
+        return presign("GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE).url
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from handler.config import Mount
+from signer.verification import SKEW
 
-from .deployment import Deployment, ProbeResponse
+from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 
-# OSS tolerates 15 minutes; a minute off is a clock that is not synchronized.
-SKEW, TOLERATED_SKEW = 60, 900  # seconds
+SYNCHRONIZED = 60  # seconds that a clock may be off
 _CREDENTIAL_ERRORS = {
     "InvalidAccessKeyId": "the access key is unknown to OSS, or its security token is missing: set both again",
     "SignatureDoesNotMatch": "the secret does not belong to this access key: set it again",
@@ -67,12 +67,10 @@ def _clock(response: ProbeResponse) -> Iterator[Finding]:
     except (TypeError, ValueError):
         return
     skew = round(abs(time.time() - server_time))
-    if skew >= TOLERATED_SKEW:
+    if skew >= SKEW:
         yield fault("clock", f"This machine's clock is {skew} s off, and OSS refuses what it signs: set the clock.")
-    elif skew >= SKEW:
-        yield warning(
-            "clock", f"This machine's clock is {skew} s off (OSS tolerates {TOLERATED_SKEW} s): set the clock."
-        )
+    elif skew >= SYNCHRONIZED:
+        yield warning("clock", f"This machine's clock is {skew} s off (OSS tolerates {SKEW} s): set the clock.")
     else:
         yield ok("clock", "This machine and OSS agree on the time.")
 
@@ -113,7 +111,8 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     host = deployment.link_endpoint(mount).host(mount.target.bucket)
-    response = deployment.get_canary(mount)
+    link = deployment.link_to(mount, mount.target.key + CANARY, deployment.signer)
+    response = deployment.request("GET", link)
     if response.status == 0:
         return unreachable(host, response)
     if response.code == "PublicEndpointForbidden":

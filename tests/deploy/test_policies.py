@@ -334,13 +334,13 @@ def test_the_records_of_shares_are_kept_for_31_days_at_least(tmp_path: Path) -> 
 
 def test_two_functions_must_not_share_a_role(tmp_path: Path) -> None:
     shared = {**EVENTS, "role": "links-http"}
-    with pytest.raises(DeployError, match="role links-http is used by two functions"):
+    with pytest.raises(DeployError, match="a and b: role links-http is used by 2 functions"):
         policies_for(tmp_path, functions={"a": HTTP, "b": shared})
 
 
 def test_a_trigger_must_not_call_with_the_role_of_a_function(tmp_path: Path) -> None:
     trigger = {**EVENTS["triggers"][0], "invocationRole": "acs:ram::1000000000000001:role/links-http"}
-    with pytest.raises(DeployError, match="invocationRole links-http is also the role of a function"):
+    with pytest.raises(DeployError, match="b: trigger uploads: invocationRole links-http is also the role of a:"):
         policies_for(tmp_path, functions={"a": HTTP, "b": {**EVENTS, "triggers": [trigger]}})
 
 
@@ -467,13 +467,13 @@ def test_a_log_project_in_two_regions_is_an_error(tmp_path: Path) -> None:
     far: Document = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing", "logConfig": log}
     (tmp_path / "far.toml").write_text('region = "cn-beijing"\n', encoding="utf-8")
     far["environmentVariables"] = {"LINK_CONFIG": "far.toml"}
-    with pytest.raises(DeployError, match=r"^Log project my-logs is used in cn-hangzhou and in cn-beijing:"):
+    with pytest.raises(DeployError, match="log project my-logs is used in cn-hangzhou and in cn-beijing:"):
         policies_for(tmp_path, functions={"a": {**HTTP, "logConfig": log}, "b": far})
 
 
 def test_two_environments_must_not_have_one_function(tmp_path: Path) -> None:
     environments(tmp_path)
-    sentence = r"functionName links-http is used by links_http \(dev\) and by links_http \(prod\)"
+    sentence = "functionName links-http is used more than once"
     with pytest.raises(DeployError, match=sentence):
         policies.policies([*configured(tmp_path, FUNCTIONS, "dev"), *configured(tmp_path, FUNCTIONS, "prod")])
 
@@ -569,7 +569,7 @@ def test_environments_that_share_a_role_of_sessions_have_one_that_serves_all(tmp
 def test_sessions_need_a_role_that_is_not_a_functions_or_a_triggers(name: str, tmp_path: Path) -> None:
     links = LINKS + ASSUME_ROLE.replace("links-signer", name)
     with pytest.raises(
-        DeployError, match=f"role {name} of \\[assume_role\\] is also the role of a function or a trigger"
+        DeployError, match=f"role {name} of \\[assume_role\\] or a mount is also the role of a function or a trigger"
     ):
         policies_for(tmp_path, links)
 
@@ -591,7 +591,7 @@ def test_a_mount_in_another_region_has_its_lifecycle_rules_there(tmp_path: Path)
 
 def test_a_bucket_in_two_regions_is_an_error(tmp_path: Path) -> None:
     far = {**HTTP, "functionName": "links-far", "role": "links-far", "region": "cn-beijing"}
-    with pytest.raises(DeployError, match="Bucket examplebucket is used in cn-hangzhou and in cn-beijing"):
+    with pytest.raises(DeployError, match="bucket examplebucket is used in cn-hangzhou and in cn-beijing"):
         policies_for(tmp_path, functions={"a": HTTP, "b": far})
 
 

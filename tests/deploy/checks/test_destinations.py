@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.checks import destinations
+from deploy.checks import triggers
 from tests.deploy.checks import shipped
 
 
 def faults(destination: str, **changes: object) -> list[str]:
     config = {"qualifier": "LATEST", "destinationConfig": {"onFailure": {"destination": destination}}, **changes}
-    return list(destinations.faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config})))
+    return list(triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config})))
 
 
 OWNER = "cn-hangzhou:${config('AccountID')}"
@@ -69,4 +69,4 @@ def test_a_configuration_without_the_qualifier_latest_is_a_fault(qualifier: str 
 
 def test_the_shipped_functions_have_valid_destinations_or_none() -> None:
     for props in shipped.functions().values():
-        assert list(destinations.faults(shipped.read(props))) == []
+        assert list(triggers.destination_faults(shipped.read(props))) == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.checks import domains
+from deploy.checks import names
 from tests.deploy.checks import shipped
 
 
 def faults(certificate: dict[str, str]) -> list[str]:
     domain = {"domainName": "links.example.com", "protocol": "HTTPS", "route": {"path": "/*"}}
     props = {**shipped.web(), "customDomain": {**domain, "certConfig": certificate}}
-    return list(domains.faults(shipped.read(props)))
+    return list(names.domain_faults(shipped.read(props)))
 
 
 def test_a_certificate_is_named_by_its_number() -> None:

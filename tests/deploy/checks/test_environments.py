@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.checks import environments
+from deploy.checks import document
 from deploy.errors import DeployError
 from deploy.model import Environment, Resource, load_yaml, read_environments
 from tests.deploy.checks import shipped
@@ -19,7 +19,7 @@ ENVIRONMENT = Environment("prod", ("links_http", "links_events", "site"), RESOUR
 
 def faults(**fields: object) -> list[str]:
     """Those of an environment in a s.yaml that also has a resource of another component."""
-    return list(environments.faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
+    return list(document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
 
 
 def test_the_shipped_environments_are_fine() -> None:

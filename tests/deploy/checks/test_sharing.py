@@ -129,4 +129,4 @@ def test_a_role_of_sessions_is_that_of_nobody_else_in_any_environment(tmp_path: 
             f"links.toml: role {name} of [assume_role] or a mount is also the role of a function or a trigger: "
             "sessions need their own, which only the functions' roles may assume."
         )
-        assert set(sharing.across(functions, ())) == ({sentence} if is_fault else set())
+        assert set(sharing.signers(functions)) == ({sentence} if is_fault else set())
