@@ -82,7 +82,7 @@ def plan(config: Path) -> Plan:
 def build(planned: Plan) -> Package:
     """Builds and checks the package, and only then replaces the one before. Raises `DeployError`."""
     root, runtime = planned.root, planned.runtime
-    locked = vendor.locked(root, runtime)
+    vendor.require_lock(root, runtime)
     requirements = vendor.requirements(root, runtime)
     interpreter = interpreters.find(runtime.python)
     planned.code.parent.mkdir(parents=True, exist_ok=True)
@@ -93,18 +93,18 @@ def build(planned: Plan) -> Package:
             remaining = tuple(name for name in requirements if name.partition("[")[0] != contents.SERVER_REQUIREMENT)
             server = vendor.reachable(folder, requirements) - vendor.reachable(folder, remaining)
             vendor.remove(folder, server)
-            requirements, locked = remaining, locked - server
-        top_level = vendor.clean(folder)
+            requirements = remaining
+        vendor.clean(folder)
         contents.copy_ours(root, folder, custom=runtime.custom)
         for name in planned.link_files:
             shutil.copyfile(root / name, folder / name)
-        contents.check_package(folder, locked, requirements, top_level)
+        contents.check_package(folder, requirements)
         if interpreter:
             archive.compile_all(folder, interpreter)
         archive.normalize(folder)
         zip_file = Path(temporary, "code.zip")
         size = archive.write_zip(folder, zip_file)
-        contents.check_size(size, locked)
+        contents.check_size(size, folder)
         sha256 = hashlib.sha256(zip_file.read_bytes()).hexdigest()
         parts = tuple(contents.parts(folder))
         shutil.rmtree(planned.code, ignore_errors=True)

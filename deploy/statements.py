@@ -6,7 +6,7 @@ Source: the RAM pages on policy structure, and the OSS and Function Compute page
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from handler.config import Config
@@ -24,13 +24,8 @@ STATE_DAYS = 31
 LEASE_DAYS = 1
 UPLOAD_DAYS = 7
 
-# By the service and the kind of resource in an ARN.
-_DESTINATIONS: Mapping[tuple[str, str], str] = {
-    ("mns", "queues"): "mns:SendMessage",
-    ("mns", "topics"): "mns:PublishMessage",
-    ("fc", "functions"): "fc:InvokeFunction",
-    ("eventbridge", "eventbus"): "eventbridge:PutEvents",
-}
+# By the service in an ARN; the check knows no other destination.
+_DESTINATIONS = {"fc": "fc:InvokeFunction", "eventbridge": "eventbridge:PutEvents"}
 
 
 def document(statements: Sequence[Statement]) -> Document:
@@ -48,23 +43,17 @@ def trust_policy(kind: str, names: Sequence[str]) -> Document:
 
 
 def destination_statement(arn: str) -> Statement:
-    """For a destination of `asyncInvokeConfig`. Raises `DeployError` for one whose action is not known."""
-    _, service, region, account, resource = ([*_with_any_account(arn).split(":", 4), "", "", "", ""])[:5]
-    kind, _, name = resource.lstrip("/").partition("/")
-    action = _DESTINATIONS.get((service, kind))
-    if action is None or not name:
-        raise DeployError(
-            f"Destination {arn} is unknown, so what the role needs is unknown too: use a queue or a topic (acs:mns:…), "
-            "a function (acs:fc:…) or an event bus (acs:eventbridge:…)."
-        )
-    path = f"/{kind}/{name}" if service == "mns" else f"{kind}/{name}"
+    """For a destination of `asyncInvokeConfig` that the check accepts."""
+    _, service, region, account, resource = _with_any_account(arn).split(":", 4)
+    to_queue = resource.startswith("/queues/")
+    action = _DESTINATIONS.get(service) or ("mns:SendMessage" if to_queue else "mns:PublishMessage")
     # Function Compute leaves the account of a topic empty.
-    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{path}")
+    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{resource}")
 
 
 def queue_name(arn: str) -> str:
     """The queue of a destination, "" if it is something else."""
-    match = re.fullmatch(r"acs:mns:[^:]*:[^:]*:/?queues/([^/]+)/messages", _with_any_account(arn))
+    match = re.fullmatch(r"acs:mns:[^:]*:[^:]*:/queues/([^/]+)/messages", _with_any_account(arn))
     return match[1] if match else ""
 
 

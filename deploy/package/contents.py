@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,27 +74,21 @@ def parts(folder: Path) -> list[Part]:
     return sorted((Part(name, size) for name, size in sizes.items()), key=lambda part: (-part.size, part.name))
 
 
-def check_package(
-    folder: Path, locked: Collection[str], requirements: Collection[str], top_level: Collection[str]
-) -> None:
+def check_package(folder: Path, requirements: Iterable[str]) -> None:
     """Raises `DeployError` with a line for everything that must not be deployed.
 
-    `locked` are the locked distributions, `requirements` what is asked for (`name` or `name[extra]`), `top_level` the
-    names that the installed distributions list as theirs.
+    `requirements` are what is asked for, as `name` or `name[extra]`.
     """
-    faults = [
-        *_stray(folder),
-        *_secrets(folder),
-        *_unneeded(folder, locked, requirements),
-        *_unknown(folder, top_level),
-    ]
+    unneeded = sorted(set(vendor.distributions(folder)) - vendor.reachable(folder, requirements))
+    faults = [*_stray(folder), *_secrets(folder)]
+    faults += [f"{name} is locked, but not required by anything: run make lock." for name in unneeded]
     if faults:
         raise DeployError("The package cannot be deployed:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
-def check_size(size: int, locked: Collection[str]) -> None:
+def check_size(size: int, folder: Path) -> None:
     """Raises `DeployError` for a zip file whose size, in bytes, makes cold starts slow without need."""
-    maximum = MAX_LARGE_ZIP if LARGE_REQUIREMENT in locked else MAX_ZIP
+    maximum = MAX_LARGE_ZIP if LARGE_REQUIREMENT in vendor.distributions(folder) else MAX_ZIP
     if size > maximum:
         raise DeployError(
             f"The zip file has {megabytes(size)} and exceeds {megabytes(maximum)}: remove the requirements that the "
@@ -110,9 +104,7 @@ def _stray(folder: Path) -> Iterator[str]:
     advice = f"move it out of {' and '.join(OURS)}"
     for path in files(folder):
         name = path.as_posix()
-        if (folder / path).is_symlink():
-            yield f"{name} is a symbolic link: replace it with the file."
-        elif path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
+        if path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
             continue
         elif _TEST.search(name):
             yield f"{name} is a test: {advice}."
@@ -127,21 +119,3 @@ def _secrets(folder: Path) -> Iterator[str]:
         secret = secret_in((folder / path).read_text(encoding="utf-8", errors="replace"))
         if secret:
             yield f"{path.as_posix()} contains what looks like {secret}: move it to the keys document."
-
-
-def _unneeded(folder: Path, locked: Collection[str], requirements: Collection[str]) -> Iterator[str]:
-    installed = vendor.distributions(folder)
-    needed = vendor.reachable(folder, requirements)
-    for name in sorted(installed):
-        if name not in locked:
-            yield f"{name} is not locked: run make lock."
-        elif name not in needed:
-            yield f"{name} is locked, but not required by anything: run make lock."
-    for name in sorted({*locked} - set(installed)):
-        yield f"{name} is locked, but not installed: run make build again."
-
-
-def _unknown(folder: Path, top_level: Collection[str]) -> Iterator[str]:
-    for path in sorted(folder.iterdir()):
-        if path.name not in (*OURS, *top_level) and path.suffix not in (".dist-info", ".toml"):
-            yield f"{path.name} does not belong to a locked package: remove it."

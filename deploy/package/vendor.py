@@ -32,8 +32,8 @@ def requirements(root: Path, runtime: Runtime) -> tuple[str, ...]:
     return tuple(normalized_name(name) + extras for name, extras in found)
 
 
-def locked(root: Path, runtime: Runtime) -> frozenset[str]:
-    """The locked distributions. Raises `DeployError` if requirements have changed since `make lock`."""
+def require_lock(root: Path, runtime: Runtime) -> None:
+    """Raises `DeployError` if requirements have changed since `make lock`."""
     lock = root / runtime.lock
     try:
         content = lock.read_text(encoding="utf-8")
@@ -41,7 +41,6 @@ def locked(root: Path, runtime: Runtime) -> frozenset[str]:
         raise DeployError(f"{runtime.lock} not found: run make lock.") from None
     if digest(root) not in content.partition("==")[0]:
         raise DeployError(f"{runtime.lock} does not match {' and '.join(runtime.requirements)}: run make lock.")
-    return frozenset(map(normalized_name, re.findall(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)==", content)))
 
 
 def digest(root: Path) -> str:
@@ -109,16 +108,14 @@ def remove(folder: Path, names: Collection[str]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def clean(folder: Path) -> frozenset[str]:
-    """Deletes what no function reads; returns the top-level names that the distributions list as theirs."""
-    top_level = frozenset(top for info in distributions(folder).values() for top in _top_level_names(info))
+def clean(folder: Path) -> None:
+    """Deletes what no function reads."""
     for pattern in _VARYING:
         for path in folder.glob(pattern):
             path.unlink()
     for pattern in _UNUSED:
         for path in list(folder.rglob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return top_level
 
 
 def _top_level_names(info: Path) -> set[str]:

@@ -44,7 +44,7 @@ def files(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
     if runtime is None:
         return
     try:
-        vendor.locked(deployment.root, runtime)
+        vendor.require_lock(deployment.root, runtime)
     except DeployError as error:
         yield fault("build", str(error))
 

@@ -107,11 +107,8 @@ def test_the_role_of_sessions_is_made_after_those_it_trusts_and_lasts_as_long_as
         assert "Role links-signer links-signer" in account.state["attached"]
 
 
-@pytest.mark.parametrize("environment", [{"DEPLOYER": ""}])
-def test_without_a_deployer_nothing_is_created(
-    account: Account, documents: Document, environment: dict[str, str]
-) -> None:
-    done = run(account, documents, **environment)
+def test_without_a_deployer_nothing_is_created(account: Account, documents: Document) -> None:
+    done = run(account, documents, DEPLOYER="")
     assert done.returncode != 0
     assert "DEPLOYER: name the RAM user that deploys" in done.stderr
     assert account.calls == []

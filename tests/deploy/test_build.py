@@ -321,10 +321,9 @@ def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
-    locked = vendor.locked(ROOT, runtimes.RUNTIMES["custom.debian10"])
     requirements = ["certifi", "flask", "gunicorn", "jinja2", "PyJWT", "tomli"]
     with pytest.raises(DeployError, match="segno is locked, but not required by anything"):
-        contents.check_package(custom_package.code, locked, requirements, top_level(custom_package))
+        contents.check_package(custom_package.code, requirements)
 
 
 def test_a_fault_leaves_the_previous_build_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -242,15 +242,6 @@ def test_a_changed_mount_changes_only_its_statements(change: str, tmp_path: Path
     assert statements_of(before, "links-events") == statements_of(after, "links-events")
 
 
-def test_a_new_mount_adds_one_statement(tmp_path: Path) -> None:
-    longer = LINKS + '[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
-    before, after = (statements_of(policies_for(tmp_path, links), "links-http") for links in (LINKS, longer))
-    assert [statement for statement in after if statement not in before] == [
-        allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/a/*")
-    ]
-    assert len(after) == len(before) + 1
-
-
 def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
     documents = policies_for(tmp_path, LINKS + NOTICES + OPS.replace("created", "timer"))
     policy_documents = [documents["operator"], *(role["policy"] for role in documents["roles"].values())]
@@ -384,15 +375,6 @@ def test_the_role_may_send_to_the_destination(arn: str, statement: tuple[list[st
     documents = policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
     assert allow(statement[0], statement[1]) in statements_of(documents, "links-events")
     assert documents["queues"] == []
-
-
-@pytest.mark.parametrize(
-    "arn", ["acs:log:cn-hangzhou:1000000000000001:project/failed", "failed", "acs:mns:a:b:/queues/"]
-)
-def test_a_destination_whose_action_is_not_known_is_an_error(arn: str, tmp_path: Path) -> None:
-    sending = {**EVENTS, "asyncInvokeConfig": {"destinationConfig": {"onFailure": {"destination": arn}}}}
-    with pytest.raises(DeployError, match=f"^Destination {arn} is unknown"):
-        policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
 
 
 def test_a_domain_with_a_certificate_needs_the_right_to_fetch_it(tmp_path: Path) -> None:

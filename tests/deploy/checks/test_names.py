@@ -70,3 +70,20 @@ def test_a_logstore_and_a_log_project_have_lower_case_names(name: str) -> None:
 def test_only_a_logstore_may_have_an_underscore() -> None:
     assert faults(logConfig=log(logstore="links_logs")) == []
     assert len(faults(logConfig=log(project="links_logs"))) == 1
+
+
+def domain_faults(certificate: dict[str, str]) -> list[str]:
+    domain = {"domainName": "links.example.com", "protocol": "HTTPS", "route": {"path": "/*"}}
+    props = {**shipped.web(), "customDomain": {**domain, "certConfig": certificate}}
+    return list(names.domain_faults(shipped.read(props)))
+
+
+def test_a_certificate_is_named_by_its_number() -> None:
+    assert domain_faults({"certId": "12345678"}) == []
+
+
+@pytest.mark.parametrize("identifier", ["12345678-cn-hangzhou", "", "links.example.com"])
+def test_any_other_identifier_of_a_certificate_is_a_fault(identifier: str) -> None:
+    assert domain_faults({"certId": identifier}) == [
+        f'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" (got {identifier!r}).'
+    ]
