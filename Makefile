@@ -105,8 +105,18 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench $(ARGS)
 
+# The build compares the digest that each lock names, of all requirements.
+LOCK = $(BIN)/python -m uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --only-binary :all: \
+  --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock ($$digest)" $(ARGS)
+
 lock: $(VENV)/dev.stamp
-	@$(BIN)/python -m deploy.locks $(ARGS)
+	@digest=$$(cat requirements.txt deploy/requirements/custom.txt | $(BIN)/python -c \
+	  'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'); \
+	for python in 3.10 3.12; do \
+	  $(LOCK) requirements.txt --python-version $$python --output-file deploy/requirements/$$python.lock && \
+	  $(LOCK) deploy/requirements/custom.txt --python-version $$python \
+	    --output-file deploy/requirements/custom-$$python.lock || exit 1; \
+	done
 
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from handler import errors
 from handler.config import assume_role, load, media_types, notices
+from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
 
-from .checks.functions import ENVIRONMENT_BYTES
 from .command import run
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -114,7 +114,7 @@ With this table, each mount signs with a session of its own ([sessions.md](sessi
 
 ## Environment variables
 
-Set them in `s.yaml`, under `environmentVariables`: less than {ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
+Set them in `s.yaml`, under `environmentVariables`: less than {MAX_ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
 them, so put secrets into the [keys document](keys.md) instead.
 
 {_table("variable", VARIABLES)}

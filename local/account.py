@@ -118,4 +118,4 @@ def _statements(function: Function, config: Config | None) -> list[rights.Statem
 
 def _kind(function: Function) -> tuple[bool, bool]:
     """Whether it answers requests, and whether it takes events."""
-    return function.http is not None, function.handler == "handler.on_event"
+    return function.http is not None, function.takes_events

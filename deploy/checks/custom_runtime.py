@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ..runtimes import RUNTIMES, Runtime
-from .functions import APP, Props, mapping
+from local.fc.functions import CustomRuntime, Function
+
+from ..runtimes import APP, RUNTIMES, Runtime
 
 # As in handler.gunicorn_conf and handler.wsgi, which cannot be loaded without the packages of a custom runtime.
 PORT = 9000
@@ -20,37 +21,36 @@ _LONG = (*_SHORT.values(), "--threads")
 _REFUSED = ("--bind", "--workers", "--worker-class", "--timeout")
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: Function) -> Iterator[str]:
     """A sentence for each setting that does not fit `handler.wsgi`."""
-    runtime = RUNTIMES.get(props["runtime"])
+    runtime = RUNTIMES.get(function.runtime)
     if runtime is None or not runtime.custom:
         return
-    config = mapping(props.get("customRuntimeConfig"))
-    yield from _command(config.get("command") or [], config.get("args") or [], runtime, props)
-    if "GUNICORN_CMD_ARGS" in mapping(props.get("environmentVariables")):
+    config = function.custom or CustomRuntime()
+    yield from _command(config, runtime, function.concurrency)
+    if "GUNICORN_CMD_ARGS" in function.environment:
         yield "environmentVariables.GUNICORN_CMD_ARGS is not allowed: handler.gunicorn_conf sets what gunicorn needs."
-    if config.get("port", PORT) != PORT:
-        yield f"customRuntimeConfig.port must be {PORT} (got {config['port']}): handler.gunicorn_conf listens there."
-    health = mapping(config.get("healthCheckConfig")).get("httpGetUrl")
-    if health != HEALTH:
-        yield f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be {HEALTH} (got {health or 'none'})."
-    if not mapping(mapping(props.get("instanceLifecycleConfig")).get("initializer")).get("handler"):
+    if config.port != PORT:
+        yield f"customRuntimeConfig.port must be {PORT} (got {config.port}): handler.gunicorn_conf listens there."
+    if config.health != HEALTH:
+        yield f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be {HEALTH} (got {config.health or 'none'})."
+    if function.initializer is None:
         yield (
             "instanceLifecycleConfig.initializer.handler is missing, so only the first request discovers an invalid "
             "links.toml: write handler.on_initialize."
         )
-    if not props.get("triggers"):
+    if not function.triggers:
         yield "triggers is missing, so nothing calls the function: add an http trigger."
 
 
-def _command(command: Sequence[str], args: Sequence[str], runtime: Runtime, props: Props) -> Iterator[str]:
+def _command(config: CustomRuntime, runtime: Runtime, concurrency: int) -> Iterator[str]:
     start = [f"/var/fc/lang/python{runtime.python}/bin/python3", "-m", "gunicorn"]
-    threads = str(props.get("instanceConcurrency", 1) + SPARE_THREADS)
-    line = [*command, *args]
+    threads = str(concurrency + SPARE_THREADS)
+    line = [*config.command, *config.args]
     options = _options(line[3:-1])
     if (
         # Without a command, Function Compute starts a file called bootstrap.
-        not command
+        not config.command
         or line[:3] != start
         or line[3:][-1:] != [APP]
         or options.get("--config") != GUNICORN_CONFIG

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.shipped_files
 
 @pytest.mark.skipif(not s_preview.INSTALLED_FOR_TESTS.exists(), reason="npm ci in tests/node brings s")
 def test_it_can_be_deployed() -> None:
-    assert check.check(ROOT / "deploy/custom-runtime/s.yaml", allow_placeholders=True) == []
+    assert check.check(ROOT / "deploy/custom-runtime/s.yaml").faults == []
 
 
 def test_an_instance_has_a_thread_for_each_concurrent_request_and_some_for_health_checks() -> None:

@@ -11,7 +11,7 @@ from tests.deploy.checks.shipped import Props
 
 
 def faults(props: Props) -> list[str]:
-    return list(custom_runtime.faults(props))
+    return list(custom_runtime.faults(shipped.read(props)))
 
 
 START = ["/var/fc/lang/python3.10/bin/python3", "-m", "gunicorn"]
