@@ -16,7 +16,7 @@ DEFAULT_TIMEOUT = 3  # seconds, of Function Compute
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
 MIN_EVENT_TIMEOUT = 70  # seconds
 HTTP_HANDLER, EVENT_HANDLER = "handler.on_http", "handler.on_event"
-APP = "handler.wsgi:app"  # of gunicorn, in a custom runtime
+APP = "handler.asgi:app"  # of uvicorn, in a custom runtime
 HANDLERS = tuple(f"handler.{name}" for name in handler.__all__)
 # Variables that only a laptop sets.
 LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL", "LINK_STS_ENDPOINT")
