@@ -6,11 +6,9 @@ import contextlib
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,13 +23,17 @@ from signer import Credentials, verify
 from tests.handler.client import KEYS, TOKEN
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import REQUEST_ID, ROOT, Instance, command, instance, platform, received
-from tests.handler.keys_fixtures import BUCKET, local_oss
+from tests.handler.keys_fixtures import local_oss
 from tests.handler.share_fixtures import LINKS, MAKER, keys
 
 JSON = {"Content-Type": "application/json"}
-BEARER = {"Authorization": f"Bearer {MAKER}"}
-HEALTH = b"GET /-/health HTTP/1.1\r\n\r\n"
+GET = b"GET /-/health HTTP/1.1\r\n"
 SIGN = b"POST /-/sign HTTP/1.1\r\nContent-Type: application/json\r\n"
+UPGRADE = b"Upgrade: h2c\r\nConnection: upgrade\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+# A call of the platform, which nothing that clients send may become.
+FIELDS = "".join(f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items())
+CALL = f"POST /invoke HTTP/1.1\r\n{FIELDS}Content-Length: 2\r\n\r\n{{}}".encode()
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +53,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
             yield running
 
 
-@pytest.fixture
-def silent_oss() -> Iterator[str]:
-    """The address of an OSS that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 def statuses(responses: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", responses)]
 
@@ -70,47 +65,38 @@ def is_quick(running: Instance) -> bool:
     return time.monotonic() - started < 3
 
 
-# --- with OSS -------------------------------------------------------------------------------------------------------
-
-
 def test_events_are_processed_one_of_32_mb_too_and_one_that_fails_has_the_platforms_header(cloud: Instance) -> None:
-    record = {
-        "eventName": "ObjectCreated:PutObject",
-        "eventSource": "acs:oss",
-        "region": "cn-hangzhou",
-        "eventTime": "2026-03-01T06:41:11.000Z",
-        "oss": {"bucket": {"name": BUCKET}, "object": {"key": "reports/q3.pdf", "eTag": "0F00", "size": 6}},
-    }
-    event = json.dumps({"events": [record]}).encode()
+    event = (ROOT / "tests/data/events/oss-trigger.json").read_bytes()
     connection = cloud.connect()
-    for number, body in enumerate((event, event.ljust(32 * 1024**2))):
+    for number, body in enumerate((event, event.ljust(32 * 1024**2), b'{"events": 7}')):
         added = platform("/invoke", request_id=f"req-event-{number}")
         reply = cloud.ask("/invoke", "POST", body=body, added=added, connection=connection)
-        assert (reply.status, reply.json["items"], reply.headers.get("x-fc-status")) == (200, 1, None)
-        assert [line["code"] for line in cloud.lines(f"req-event-{number}")] == [None]
-    reply = cloud.ask("/invoke", "POST", body=b'{"events": 7}', added=platform("/invoke", request_id="req-bad"))
-    (line,) = cloud.lines("req-bad")
-    assert (reply.headers["x-fc-status"], reply.json["errorType"]) == ("404", line["code"])
+        (line,) = cloud.lines(f"req-event-{number}")
+        if number < 2:
+            assert (reply.status, reply.json["items"], line["code"]) == (200, 1, None)
+            assert "X-Fc-Status" not in reply.headers
+        else:
+            assert (reply.headers["X-Fc-Status"], reply.json["errorType"]) == ("404", line["code"])
 
 
 def test_no_secret_is_in_the_log_or_in_a_problem(cloud: Instance) -> None:
-    ask = cloud.ask
+    ask, bearer = cloud.ask, {"Authorization": f"Bearer {MAKER}"}
     params = json.dumps({"path": "/reports/q3.pdf", "allow_missing": True}).encode()
-    share = ask("/-/shares", "POST", {**JSON, **BEARER}, params).json["url"].partition("share=")[2]
+    share = ask("/-/shares", "POST", {**JSON, **bearer}, params).json["url"].partition("share=")[2]
+    link = ask(f"/reports/q3.pdf?share={share}&format=json").json["url"]
     replies = [
         ask(f"/reports/q3.pdf?share={share}x"),
-        ask(f"/reports/q3.pdf?share={share}&format=json"),
         ask("/reports/q3.pdf", headers={"Authorization": f"Bearer {MAKER}x"}),
-        ask("/reports/q3.pdf", headers={"X-Api-Key": MAKER}),
-        ask("/open/a.txt", headers={"Cookie": "session=hiddencookie"}),
+        ask("/reports/q3.pdf?format=xml", headers={"X-Api-Key": MAKER}),
+        ask("/open/a.txt?format=xml", headers={"Cookie": "session=hiddencookie"}),
         ask(f"/nothing/?share={share}"),
         ask("/invoke", "POST", body=b'{"events": [{"oss": "hiddenevent"}]}', added=platform("/invoke")),
     ]
-    signature = dict(parse_qsl(urlsplit(replies[1].json["url"]).query))["x-oss-signature"]
-    secrets = [TOKEN, KEYS.access_key_id, KEYS.access_key_secret, MAKER, share.rpartition(".")[2], signature]
-    problems = "".join(reply.body.decode() for reply in replies if reply.status >= 400)
-    for secret in (*secrets, "hiddencookie", "hiddenevent"):
-        assert secret not in cloud.log + problems
+    assert all(reply.status >= 400 for reply in replies)
+    shown = cloud.log + "".join(reply.body for reply in replies)
+    secrets = [TOKEN, KEYS.access_key_id, KEYS.access_key_secret, MAKER, share.rpartition(".")[2], "hiddencookie"]
+    for secret in (*secrets, dict(parse_qsl(urlsplit(link).query))["x-oss-signature"], "hiddenevent"):
+        assert secret not in shown
 
 
 # --- connections ----------------------------------------------------------------------------------------------------
@@ -130,95 +116,72 @@ def test_a_connection_stays_open_after_any_request(plain: Instance) -> None:
         ("/exampledir/a.txt", "DELETE", None, 405),
     ] * 3:
         reply = plain.ask(target, method, JSON if body else None, body, connection=connection)
-        assert (reply.status, reply.headers.get("connection")) == (status, None)
-        assert "content-length" in reply.headers or method in ("HEAD", "OPTIONS")
+        assert (reply.status, reply.headers.get("Connection")) == (status, None)
         assert connection.sock is first
     connection.close()
 
 
 def test_requests_in_a_pipeline_are_answered_in_their_order(plain: Instance) -> None:
     targets = ["/-/health", "/nothing", "/exampledir/%ff", "/private/x"] * 10
-    raw = "".join(f"GET {target} HTTP/1.1\r\n\r\n" for target in targets)
-    responses = plain.send(
-        f"{raw}POST /nothing HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}".encode()
-    )
-    assert statuses(responses) == [200, 404, 400, 401] * 10 + [404]
+    raw = "".join(f"GET {target} HTTP/1.1\r\n\r\n" for target in targets).encode()
+    responses = plain.send(raw + SIGN + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+    assert statuses(responses) == [200, 404, 400, 401] * 10 + [400]
 
 
 def test_concurrent_requests_share_nothing(plain: Instance) -> None:
-    barrier = threading.Barrier(16)
-
     def send_requests(number: int) -> None:
         keys = Credentials(f"STS.EXAMPLE{number}", f"secret{number}EXAMPLE", f"CAIS+token/{number}EXAMPLE==")
         connection = plain.connect()
-        barrier.wait()
         for turn in range(15):
             name = f"concurrent-{number}-{turn}"
             added = platform(keys=keys, request_id=name)
-            url = plain.ask(f"/exampledir/{name}.txt", added=added, connection=connection).headers["location"]
+            url = plain.ask(f"/exampledir/{name}.txt", added=added, connection=connection).headers["Location"]
             assert urlsplit(url).path == f"/exampledir/{name}.txt"
             assert verify("GET", url, credentials=keys).ok
-            problem = plain.ask(f"/nothing/{name}", added=added, connection=connection)
-            assert problem.json["request_id"] == name
+            assert plain.ask(f"/nothing/{name}", added=added, connection=connection).json["request_id"] == name
         connection.close()
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(send_requests, range(16)))
-    lines = plain.lines("concurrent-7-14")
-    assert [line["status"] for line in lines] == [302, 404]
-    assert lines[0]["key"] == "exampledir/concurrent-7-14.txt"
+    redirect, problem = plain.lines("concurrent-7-14")
+    assert (redirect["key"], problem["status"]) == ("exampledir/concurrent-7-14.txt", 404)
 
 
-@pytest.mark.parametrize(
-    ("sent", "rest"),
-    [(b"", b""), (b"GET /-/health HTTP/1.1\r\nX: ", b""), (SIGN + b"Content-Length: 9\r\n\r\n", b'{"a": 1 }')],
-    ids=["idle", "half a head", "no body"],
-)
+WAITING = [(b"", GET + b"\r\n"), (GET + b"X: ", b"\r\n\r\n"), (SIGN + b"Content-Length: 9\r\n\r\n", b" " * 9)]
+
+
+@pytest.mark.parametrize(("sent", "rest"), WAITING)
 def test_others_are_answered_while_200_connections_wait(plain: Instance, sent: bytes, rest: bytes) -> None:
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(plain.open(sent)) for _ in range(200)]
         assert is_quick(plain)
         for connection in waiting:
-            connection.sendall(rest or HEALTH)
-            assert connection.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 200")
+            connection.sendall(rest)
+            assert statuses(connection.recv(65536)) == [400 if sent.startswith(SIGN) else 200]
 
 
 def test_clients_that_do_not_read_large_responses_delay_nobody_and_are_not_kept_twice(plain: Instance) -> None:
     links = [{"path": f"/exampledir/{'你' * 300}{number}"} for number in range(1000)]
     body = json.dumps({"links": links}, ensure_ascii=False).encode()
     size = len(plain.ask("/-/sign", "POST", JSON, body).body)
-    fields = "".join(f"{name}: {value}\r\n" for name, value in platform(request_id="req-unread").items()).encode()
-    before = resident(plain)
+    status = Path(f"/proc/{plain.process.pid}/status")
+    before = resident(status)
     with contextlib.ExitStack() as stack:
         for number in range(26):
-            stack.enter_context(plain.open(SIGN + fields + b"Content-Length: %d\r\n\r\n" % len(body) + body))
-            while len(plain.lines("req-unread")) <= number:
+            head = FIELDS.replace("smuggled", f"unread-{number}").encode() + b"Content-Length: %d\r\n\r\n" % len(body)
+            stack.enter_context(plain.open(SIGN + head + body))
+            while not plain.lines(f"unread-{number}"):
                 time.sleep(0.01)
         assert is_quick(plain)
-        assert resident(plain) - before < 26 * size / 2
+        assert resident(status) - before < 26 * size / 2
 
 
-def resident(running: Instance) -> int:
-    """Bytes."""
-    status = Path(f"/proc/{running.process.pid}/status").read_text()
-    return 1024 * int(re.findall(r"VmRSS:\s*(\d+)", status)[0])
+def resident(status: Path) -> int:
+    """Bytes of a process in memory."""
+    return 1024 * int(re.findall(r"VmRSS:\s*(\d+)", status.read_text())[0])
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.long
-def test_a_stalled_body_is_given_up_after_ten_seconds_and_its_connection_closed(plain: Instance) -> None:
-    with (
-        plain.open(SIGN + b"Content-Length: 9\r\n\r\n") as silent,
-        plain.open(SIGN + b"Content-Length: 900000\r\n\r\n") as slow,
-    ):
-        started = time.monotonic()
-        while not select.select([slow], [], [], 1)[0]:
-            slow.sendall(b" ")
-        for connection in (silent, slow):
-            assert statuses(received(connection)) == [400]
-        assert 9 < time.monotonic() - started < 14
 
 
 def test_a_length_above_1_mb_is_refused_before_the_body_arrives_and_no_byte_of_it_is_a_request(plain: Instance) -> None:
@@ -227,12 +190,8 @@ def test_a_length_above_1_mb_is_refused_before_the_body_arrives_and_no_byte_of_i
             started = time.monotonic()
             head = connection.recv(65536)
             assert time.monotonic() - started < 1.5
-            assert statuses(head) == [413]
-            assert b"\r\nconnection: close\r\n" in head
-            smuggled = "".join(
-                f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items()
-            )
-            connection.sendall(f"POST /invoke HTTP/1.1\r\n{smuggled}Content-Length: 0\r\n\r\n".encode())
+            assert (statuses(head), b"\r\nconnection: close\r\n" in head) == ([413], True)
+            connection.sendall(CALL)
             assert b"HTTP/1.1" not in received(connection)
     assert plain.lines("smuggled") == []
 
@@ -240,7 +199,7 @@ def test_a_length_above_1_mb_is_refused_before_the_body_arrives_and_no_byte_of_i
 def test_a_client_that_sends_a_large_body_at_once_reads_why_it_is_refused(plain: Instance) -> None:
     for _ in range(3):
         reply = plain.ask("/-/sign", "POST", JSON, b" " * 8_000_000)
-        assert (reply.status, reply.code, reply.headers["connection"]) == (413, "body_too_large", "close")
+        assert (reply.status, reply.code, reply.headers["Connection"]) == (413, "body_too_large", "close")
 
 
 def test_a_body_is_awaited_that_a_client_sends_only_when_asked(plain: Instance) -> None:
@@ -250,11 +209,6 @@ def test_a_body_is_awaited_that_a_client_sends_only_when_asked(plain: Instance) 
         assert statuses(received(connection)) == [400]
 
 
-FORGED = "".join(f"{name}: {value}\r\n" for name, value in platform("/invoke", request_id="smuggled").items()).encode()
-CALL = b"POST /invoke HTTP/1.1\r\n" + FORGED + b"Content-Length: 2\r\n\r\n{}"
-UPGRADE = b"Upgrade: h2c\r\nConnection: upgrade\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-GET = b"GET /-/health HTTP/1.1\r\n"
 # What is sent before CALL, by the statuses of all responses.
 INVALID = {
     (400,): [
@@ -272,12 +226,8 @@ INVALID = {
         SIGN + UPGRADE + CHUNKED + b"\r\n0\r\n\r\n",
         # What is no head.
         *(b"%b HTTP/1.1\r\n\r\n" % line for line in (b"GET /\xe4", b"GET /a b", b"GET a", b"CONNECT a:443", b"get /")),
-        *(
-            GET + line + b"\r\n\r\n"
-            for line in (b"X: a\r\n x-fc-control-path: /invoke", b"X hiddentoken", b"X Y: z", b"X: \0")
-        ),
-        b"GET /?share=hiddenshare HTTP/9.9\r\n\r\n",
-        b"hiddentoken\r\n\r\n",
+        *(GET + line + b"\r\n\r\n" for line in (b"X: a\r\n x-fc-control-path: /invoke", b"X hiddentoken", b"X: \0")),
+        *(line + b"\r\n\r\n" for line in (b"GET /?share=hiddenshare HTTP/9.9", b"hiddentoken", GET + b"X Y: hidden")),
     ],
     (200,): [GET + UPGRADE + b"\r\n", GET + b"\r\n" + GET + b"X: a\r\n" * MAX_HEAD],
     # A head that is too large, also without an end, and trailers that are: the connection is closed.
@@ -308,19 +258,19 @@ def test_an_invalid_configuration_fails_the_start_and_the_log_says_why(tmp_path:
     assert plain.ask("/initialize", "POST", body=b"", added=platform("/initialize")).status == 200
     with instance(tmp_path / "invalid", PLAIN.replace('methods = ["GET"]', 'method = ["GET"]')) as running:
         reply = running.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
-        assert (reply.status, reply.headers["x-fc-status"]) == (404, "404")
-        assert "get-only" not in reply.body.decode()
+        assert (reply.status, reply.headers["X-Fc-Status"]) == (404, "404")
+        assert "get-only" not in reply.body
         (line,) = running.lines(REQUEST_ID)
         assert "method" in line["sentence"]
         assert running.ask("/exampledir/a.txt").code == "bad_configuration"
 
 
 def test_a_frozen_instance_goes_on_when_it_is_thawed(plain: Instance) -> None:
-    with plain.open(HEALTH) as connection, plain.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
+    with plain.open(GET + b"\r\n") as connection, plain.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
         assert statuses(connection.recv(65536)) == [200]
         plain.process.send_signal(signal.SIGSTOP)
         late.sendall(b"{}")
-        connection.sendall(HEALTH)
+        connection.sendall(GET + b"\r\n")
         time.sleep(1)
         plain.process.send_signal(signal.SIGCONT)
         assert statuses(connection.recv(65536)) == [200]
@@ -334,7 +284,7 @@ def test_a_terminated_instance_answers_what_is_in_flight(tmp_path: Path) -> None
         running.process.terminate()
         time.sleep(0.5)
         with pytest.raises(ConnectionRefusedError):
-            running.open(HEALTH)
+            running.open(GET + b"\r\n")
         late.sendall(b"{}")
         assert statuses(received(late)) == [400]
         assert running.process.wait(5) == 0
@@ -343,21 +293,16 @@ def test_a_terminated_instance_answers_what_is_in_flight(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [1, THREADS + 1])
-def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(
-    tmp_path: Path, silent_oss: str, number: int
-) -> None:
-    with (
-        instance(tmp_path / "hanging", LINKS, {"LINK_OSS_ENDPOINT": silent_oss}) as running,
-        contextlib.ExitStack() as stack,
-    ):
-        request = (
-            f"GET /reports/q3.pdf HTTP/1.1\r\nX-Api-Key: {MAKER}\r\n".encode()
-            + FORGED.replace(b"/invoke", b"/")
-            + b"\r\n"
-        )
+def test_a_terminated_instance_ends_within_5_seconds_although_threads_hang(tmp_path: Path, number: int) -> None:
+    with contextlib.ExitStack() as stack:
+        silent_oss = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        variables = {"LINK_OSS_ENDPOINT": f"http://127.0.0.1:{silent_oss.getsockname()[1]}"}
+        running = stack.enter_context(instance(tmp_path / "hanging", LINKS, variables))
         for _ in range(number):
-            stack.enter_context(running.open(request))
-        time.sleep(0.5)
+            stack.enter_context(
+                running.open(GET[:5] + f"reports/a HTTP/1.1\r\nX-Api-Key: {MAKER}\r\n{FIELDS}\r\n".encode())
+            )
+        silent_oss.accept()
         started = time.monotonic()
         running.process.terminate()
         assert running.process.wait(10) == 0

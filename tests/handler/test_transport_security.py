@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.handler.test_wsgi import environ_of, serve
 
 from tests.handler.client import LINKS, Answered, event, invoke, make_config
-from tests.handler.test_wsgi import environ_of, serve
 
 OWN = "links.example.com"
 DEFAULT = "links-abcdefgh.cn-hangzhou.fcapp.run"
