@@ -26,21 +26,21 @@ def faults(props: Props) -> Iterator[str]:
         return
     config = mapping(props.get("customRuntimeConfig"))
     # Without a command, Function Compute starts a file called bootstrap.
-    command = [f"/var/fc/lang/python{runtime.python}/bin/python3", "-m", "uvicorn"]
-    if config.get("command") != command or config.get("args") != list(ARGS):
+    command, args = [f"/var/fc/lang/python{runtime.python}/bin/python3", "-m", "uvicorn"], list(ARGS)
+    if config.get("command") != command or config.get("args") != args:
         yield (
-            f"customRuntimeConfig: command must be {command} and args {list(ARGS)}, as in deploy/custom-runtime/s.yaml "
-            f"with the Python that the build for {runtime.name} is for."
+            f"customRuntimeConfig: command and args must be {' '.join([*command, *args])}, as in "
+            f"deploy/custom-runtime/s.yaml, with the Python that the build for {runtime.name} is for."
         )
-    concurrency = props.get("instanceConcurrency", 1)
-    if concurrency != THREADS - SPARE_THREADS:
+    concurrency, threads = props.get("instanceConcurrency") or 1, THREADS - SPARE_THREADS
+    if concurrency != threads:
         yield (
-            f"instanceConcurrency must be {THREADS - SPARE_THREADS} (got {concurrency}), {SPARE_THREADS} less than "
-            "THREADS in handler/startup.py: they serve health checks while all others wait. Change both together."
+            f"instanceConcurrency must be {threads} (got {concurrency}), {SPARE_THREADS} less than THREADS in "
+            "handler/startup.py, which serve health checks while all others wait: change both together."
         )
-    names = [name for name in mapping(props.get("environmentVariables")) if name.startswith("UVICORN_")]
-    for name in names:
-        yield f"environmentVariables.{name} is not allowed: args say what uvicorn needs."
+    for name in mapping(props.get("environmentVariables")):
+        if name.startswith("UVICORN_"):
+            yield f"environmentVariables.{name} is not allowed: args has all options of uvicorn."
     if config.get("port", PORT) != PORT:
         yield f"customRuntimeConfig.port must be {PORT} (got {config['port']}): the server listens there."
     health = mapping(config.get("healthCheckConfig")).get("httpGetUrl")

@@ -16,9 +16,8 @@ from . import vendor
 OURS = ("handler", "signer")
 # No function imports the command line, nor the diagnosis that `signer.explain` and the command line use.
 TOOLS = ("signer/__main__.py", "signer/cli", "signer/diagnosis")
-# Only a custom runtime serves HTTP itself. SERVER_REQUIREMENT is what these modules import and nothing else does.
-SERVER_MODULES = ("handler/wsgi.py", "handler/gunicorn_conf.py")
-SERVER_REQUIREMENT = "flask"
+# Only a custom runtime serves HTTP itself.
+SERVER_MODULES = ("handler/asgi.py",)
 
 MAX_ZIP = 5 * 1024**2  # bytes
 # RS256 and ES256 tokens need cryptography, which is large.

@@ -60,7 +60,7 @@ def test_what_must_not_be_deployed_stops_the_build(name: str, tmp_path: Path) ->
 
 
 def test_a_zip_file_over_the_maximum_is_refused_except_for_cryptography() -> None:
-    pins = [locks.Pin("flask", "3.0")]
+    pins = [locks.Pin("jinja2", "3.1")]
     contents.check_size(contents.MAX_ZIP, pins)
     contents.check_size(contents.MAX_ZIP + 1, [*pins, locks.Pin("cryptography", "45.0")])
     with pytest.raises(DeployError, match=r"The zip file has 5\.0 MB"):

@@ -212,7 +212,7 @@ def test_a_body_is_awaited_that_a_client_sends_only_when_asked(plain: Instance) 
 # What is sent before CALL, by the statuses of all responses.
 INVALID = {
     (400,): [
-        # Two lengths, or what is none.
+        # Two lengths, or an invalid one.
         SIGN + b"Content-Length: 2\r\n" + CHUNKED + b"\r\n0\r\n\r\n",
         SIGN + CHUNKED + b"Content-Length: 2\r\n\r\n0\r\n\r\n",
         SIGN + CHUNKED + CHUNKED + b"\r\n0\r\n\r\n",
@@ -224,7 +224,7 @@ INVALID = {
         # After Upgrade, nothing is parsed.
         SIGN + UPGRADE + b"Content-Length: %d\r\n\r\n" % len(CALL),
         SIGN + UPGRADE + CHUNKED + b"\r\n0\r\n\r\n",
-        # What is no head.
+        # An invalid head.
         *(b"%b HTTP/1.1\r\n\r\n" % line for line in (b"GET /\xe4", b"GET /a b", b"GET a", b"CONNECT a:443", b"get /")),
         *(GET + line + b"\r\n\r\n" for line in (b"X: a\r\n x-fc-control-path: /invoke", b"X hiddentoken", b"X: \0")),
         *(line + b"\r\n\r\n" for line in (b"GET /?share=hiddenshare HTTP/9.9", b"hiddentoken", GET + b"X Y: hidden")),
@@ -240,7 +240,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("expected", INVALID, ids=str)
-def test_what_is_no_valid_request_smuggles_none_and_leaves_no_secret_and_no_traceback(
+def test_an_invalid_request_smuggles_none_and_leaves_no_secret_and_no_traceback(
     plain: Instance, expected: tuple[int, ...]
 ) -> None:
     for raw in INVALID[expected]:
