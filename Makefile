@@ -42,6 +42,7 @@ OSS_PORT :=
 PORT     :=
 URL      :=
 BIN    := $(VENV)/bin
+NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies rights-used check build doctor template \
@@ -97,10 +98,10 @@ template: $(VENV)/local.stamp
 	@$(if $(ARGS),,rm -rf build/template)
 	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
 
-test: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -n 2 -q -m "not long" $(ARGS)
 
-test-long: $(VENV)/dev.stamp
+test-long: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -q $(ARGS)
 
 lint: $(VENV)/dev.stamp
@@ -123,48 +124,32 @@ audit: $(VENV)/dev.stamp
 
 # Pictures are not compared: their times and ports differ.
 docs: $(VENV)/dev.stamp reference
-	@$(BIN)/python -m tests.signer.diagnosis.explain_page $(if $(CHECK),--check)
-	@$(if $(CHECK),,$(BIN)/python -m tests.e2e.demo_picture)
-	@$(if $(CHECK),,$(BIN)/python -m tests.e2e.screenshots)
+	@$(BIN)/python -m tools.explain_page $(if $(CHECK),--check)
+	@$(if $(CHECK),,$(BIN)/python -m tools.demo_picture)
+	@$(if $(CHECK),,$(BIN)/python -m tools.screenshots)
 
 reference: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.reference $(if $(CHECK),--check) $(ARGS)
 
 clean:
-	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || test -e $(UNFINISHED) || \
-	  { echo "$(VENV) is no virtual environment: delete it yourself." >&2; exit 1; }
+	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
+	  { echo "$(VENV) is not a virtual environment: delete it yourself." >&2; exit 1; }
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
 
 # Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
-# dependency groups of pyproject.toml since 25.1.
-# The file UNFINISHED marks a virtual environment that make created, and whose first installation did not end: it is
-# created again, unless the make whose process id it contains still runs. A folder of others never gets this file.
-UNFINISHED := $(VENV)/.unfinished-make
-
+# dependency groups of pyproject.toml since 25.1. A virtual environment without pip is unfinished: it is created again.
 $(VENV)/%.stamp: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
-	@test ! -e $(UNFINISHED) || { \
-	  read -r pid < $(UNFINISHED); \
-	  if test "$$pid" != "$$PPID" && kill -0 "$$pid" 2>/dev/null; then \
-	    echo "Another make (process $$pid) is installing into $(VENV): wait for it." >&2; exit 1; \
-	  fi; \
-	  rm -rf $(VENV); }
-	@test -x $(BIN)/python || { \
-	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	    { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }; \
-	  test -e $(VENV) || mkdir -p $(VENV) || exit 1; \
-	  content=$$(ls -A $(VENV)) && test -z "$$content" && (set -C; echo "$$PPID" > $(UNFINISHED)) || \
-	    { echo "$(VENV) exists and is no virtual environment: it has no bin/python. Delete it or name another folder" \
-	      "(VENV=…), and run make again." >&2; exit 1; }; \
-	  echo "Creating $(VENV) …" >&2; \
-	  output=$$($(PYTHON) -m venv $(VENV) 2>&1) || { echo "$$output" | tail -n 1 >&2; exit 1; }; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
-	  { echo "$(VENV) has no pip. Delete it (make clean), and run make again." >&2; exit 1; }
-	@echo "Installing the packages for $* …" >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module. Install it (Debian, Ubuntu: apt install python3-venv), and run make again." >&2; exit 1; }
+	@test -e $(VENV)/pyvenv.cfg || test -z "$$(ls -A $(VENV) 2>/dev/null)" || \
+	  { echo "$(VENV) exists and is not a virtual environment. Delete it, or name another folder (VENV=…)." >&2; exit 1; }
+	@echo "Installing the packages for $* into $(VENV) …" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$($(PYTHON) -m venv $(VENV) 2>&1) || \
+	  { echo "$$output" | tail -n 1 >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
-	@rm -f $(UNFINISHED)
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
 
 INCLUDED_IN_deploy := local
@@ -174,3 +159,10 @@ PACKAGES_cli    := '.[cli]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
 PACKAGES_dev    := -r requirements.txt --group dev --editable '.[cli]'
+
+# What tests use of npm. Where npm is missing or fails, they are skipped and say so.
+$(NODE): tests/node/package-lock.json
+	@command -v npm >/dev/null || exit 0; \
+	  echo "Installing the packages for tests of npm …" >&2; \
+	  (cd tests/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch ../../$@) || \
+	  echo "npm could not install them: the tests that need them are skipped." >&2

@@ -12,48 +12,31 @@ from importlib import import_module
 from pathlib import Path
 
 from . import page, table
-from .details import Bars, Details
+from .bars import Bars, draw
+from .details import Details
 from .figures import Figure
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 PICTURES = ROOT / "docs" / "images" / "performance"
-MEASUREMENTS = (
-    "signing",
-    "start",
-    "pages",
-    "many",
-    "notices",
-    "throughput",
-    "bulk",
-    "sessions",
-    "renewals",
-    "memory",
-    "package",
-    "confusion",
-)
-# Only when they are named. Each has its own section in docs/performance.md.
-LONG = ("growth", "load")
-ALL = "all"  # the section of MEASUREMENTS
-OWN = ("redirect", "no session")  # peers that are ours
+MEASUREMENTS = ("signing", "start", "pages", "many", "notices", "throughput", "bulk", "memory", "package")
+OWN = "redirect"  # the peer that is ours
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 1 if a requirement is missed, 2 for an unknown name."""
-    options = _parser().parse_args(arguments)
-    names: Sequence[str] = options.names or MEASUREMENTS
-    section = ALL if set(names) == set(MEASUREMENTS) else "-".join(names)
-    if options.docs and section not in (ALL, *LONG):
-        print(f"--docs requires all measurements (no name), or one of {', '.join(LONG)}.", file=sys.stderr)
-        return 2
+    """The exit status: 1 if a requirement is missed, 2 for wrong arguments."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.docs and options.names:
+        parser.error("--docs requires all measurements: leave out the names")
     if options.docs:
-        page.replace_section(PAGE.read_text("utf-8"), section, "")  # a page without it is better refused now
+        page.replace_table(PAGE.read_text("utf-8"), "")  # a page without it is better refused now
     details = Details(options.verbose)
-    figures = measure(names, details)
+    figures = measure(options.names or MEASUREMENTS, details)
     origin = f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
     print("\n".join(screen(figures, details.notes, origin)))
     if options.docs:
-        write_docs(section, figures, details, origin)
+        write_docs(figures, details, origin)
     return 0 if all(figure.holds for figure in figures) else 1
 
 
@@ -81,13 +64,11 @@ def measure(names: Sequence[str], details: Details) -> list[Figure]:
     return figures
 
 
-def write_docs(section: str, figures: Sequence[Figure], details: Details, origin: str) -> None:
-    """Replaces a section of the page, and draws the pictures."""
-    from .plots import draw
-
-    page.write(PAGE, section, page.section(figures, details.notes, origin))
-    ratios = [ratio_bars(figures)] if section == ALL else []
-    for picture in [*ratios, *details.pictures]:
+def write_docs(figures: Sequence[Figure], details: Details, origin: str) -> None:
+    """Replaces the table of the page, and draws the pictures."""
+    content = page.table_section(figures, details.notes, origin)
+    PAGE.write_text(page.replace_table(PAGE.read_text("utf-8"), content), "utf-8")
+    for picture in (ratio_bars(figures), *details.pictures):
         draw(picture, PICTURES)
 
 
@@ -95,7 +76,7 @@ def ratio_bars(figures: Sequence[Figure]) -> Bars:
     """What ours takes if the peer takes 1, without comparisons with ourselves; of a rate, the time of one request."""
     compared = {}
     for figure in figures:
-        if figure.ratio is not None and figure.peer_name not in OWN:
+        if figure.ratio is not None and figure.peer_name != OWN:
             is_rate = figure.unit == "/s"
             label = f"{figure.name} / {figure.peer_name}"
             compared[label] = 1 / figure.ratio.median if is_rate else figure.ratio.median
@@ -119,16 +100,16 @@ def machine() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed, memory and size.")
-    names = (*MEASUREMENTS, *LONG)
-    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {', '.join(names)}")
+    names = ", ".join(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=f"measure only this: {names}")
     parser.add_argument("-v", "--verbose", action="store_true", help="print details of each measurement")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its pictures")
     return parser
 
 
 def _name(name: str) -> str:
-    if name not in (*MEASUREMENTS, *LONG):
-        raise argparse.ArgumentTypeError(f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS + LONG)}")
+    if name not in MEASUREMENTS:
+        raise argparse.ArgumentTypeError(f"unknown measurement {name!r}: choose from {', '.join(MEASUREMENTS)}")
     return name
 
 

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
-Series = Mapping[str, Sequence[tuple[float, float]]]
-
-
-class Curve(NamedTuple):
-    """Lines of (x, y) by their names in the legend; `name` is that of the file without its ending."""
-
-    name: str
-    title: str
-    xlabel: str
-    ylabel: str
-    series: Series
-    log_x: bool = False
-    log_y: bool = False
-
-
-class Bars(NamedTuple):
-    """Horizontal bars by their labels, from top to bottom; `name` is that of the file without its ending."""
-
-    name: str
-    title: str
-    xlabel: str
-    values: Mapping[str, float]
-    log_x: bool = False
+from .bars import Bars
 
 
 class Details:
@@ -36,7 +13,7 @@ class Details:
     def __init__(self, verbose: bool = False) -> None:
         self.verbose = verbose
         self.notes: list[str] = []
-        self.pictures: list[Curve | Bars] = []
+        self.pictures: list[Bars] = []
 
     def line(self, text: str) -> None:
         """For `-v` only."""
@@ -47,20 +24,6 @@ class Details:
         """Always printed below the table: for example that a peer is missing on this machine."""
         self.notes.append(text)
 
-    def curve(
-        self,
-        name: str,
-        title: str,
-        xlabel: str,
-        ylabel: str,
-        series: Series,
-        *,
-        log_x: bool = False,
-        log_y: bool = False,
-    ) -> None:
+    def bars(self, name: str, title: str, unit: str, values: Mapping[str, float]) -> None:
         """A picture that `--docs` writes to `docs/images/performance/{name}.svg`."""
-        self.pictures.append(Curve(name, title, xlabel, ylabel, series, log_x, log_y))
-
-    def bars(self, name: str, title: str, xlabel: str, values: Mapping[str, float], *, log_x: bool = False) -> None:
-        """As `curve`, with bars."""
-        self.pictures.append(Bars(name, title, xlabel, values, log_x))
+        self.pictures.append(Bars(name, title, unit, values))

@@ -42,12 +42,8 @@ measure(sign)
 THEIRS = f"""{MEASURE}
 import datetime, json
 import alibabacloud_oss_v2 as oss
-config = oss.config.load_default()
-config.credentials_provider = oss.credentials.StaticCredentialsProvider(
-    Credentials.access_key_id, Credentials.access_key_secret, Credentials.security_token
-)
-config.region = "cn-hangzhou"
-client = oss.Client(config)
+from bench.peer import client_for
+client = client_for(Context)
 keys = json.loads(argument)
 lifetime = datetime.timedelta(seconds=900)
 def sign():

@@ -38,20 +38,15 @@ def measure(details: Details) -> list[Figure]:
         details.note("memory: not measured, because this system has no /proc/self/statm.")
         return []
     event = http_event()
-    modules = {"ours": "handler", PEER: "bench.peer"}
-    rest: dict[str, list[float]] = {name: [] for name in modules}
-    growth = {}
+    ours, theirs = [], []
     for _ in range(TURNS):
-        for name, module in modules.items():
-            rest[name].append(_megabytes(module, event, 0, 0)[0])
-    for name, module in modules.items():
-        first, warm, last = _megabytes(module, event, WARM, LINKS)
-        growth[name] = last - warm
-        details.line(f"  {name:<20} {first:.1f} MB, {warm:.1f} after {WARM:,} links, {last:.1f} after {LINKS:,} more")
-    ours, theirs = (Spread.of([megabytes]) for megabytes in growth.values())
+        ours.append(_megabytes("handler", event, 0, 0)[0])
+        theirs.append(_megabytes("bench.peer", event, 0, 0)[0])
+    first, warm, last = _megabytes("handler", event, WARM, LINKS)
+    details.line(f"  {first:.1f} MB, {warm:.1f} after {WARM:,} links, {last:.1f} after {LINKS:,} more")
     return [
-        Figure.against("memory after one link", "MB", rest["ours"], PEER, rest[PEER]),
-        Figure(f"growth, {LINKS:,} links", "MB", ours, PEER, theirs, None, Bound(MAX_GROWTH, 0.5)),
+        Figure.against("memory after one link", "MB", ours, PEER, theirs),
+        Figure(f"growth, {LINKS:,} links", "MB", Spread.of([last - warm]), bound=Bound(MAX_GROWTH, 0.5)),
     ]
 
 

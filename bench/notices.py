@@ -1,4 +1,4 @@
-"""A thousand records in one event, for a sink that is OSS: processor time of the function, and whether memory grows.
+"""A thousand records in one event, for a sink that is OSS: processor time of the function.
 
 The function and the peer (notices_peer.py) run in their own processes, in turns, with the laptop's OSS in this one. The
 event is repeated, each time with other objects.
@@ -7,7 +7,6 @@ event is repeated, each time with other objects.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -38,24 +37,17 @@ to    = ["manifest"]
 name   = "manifest"
 target = "oss://${LINK_BUCKET}/.links/notices/"
 """
-# For each event: milliseconds of processor time, milliseconds in all, and resident pages of memory (0: unknown).
+# Milliseconds of processor time of each event go to stderr.
 PROGRAM = f"""{PROGRAM_HEAD}
 module, path, events, turn, *sys.path[:0] = sys.argv[1:]
 function = __import__(module, fromlist=["on_event"]).on_event
 with open(path) as file:
     event = file.read()
-def pages():
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1])
-    except OSError:
-        return 0
 for number in range(int(events)):
     sent = event.replace("outbox/0/", f"outbox/{{turn}}/{{number}}/").encode()
-    began, spent = time.perf_counter(), time.process_time()
+    began = time.process_time()
     assert function(sent, Context)["notices"] == {RECORDS}
-    ended, used = time.perf_counter(), time.process_time()
-    print((used - spent) * 1e3, (ended - began) * 1e3, pages(), file=sys.stderr)
+    print((time.process_time() - began) * 1e3, file=sys.stderr)
 """
 
 
@@ -73,9 +65,9 @@ def measure(details: Details) -> list[Figure]:
                 for name, module in (("ours", "handler"), (PEER, "bench.notices_peer")):
                     arguments = (module, str(event), str(EVENTS), f"{name}-{turn}", *FOLDERS)
                     _, stderr = python(PROGRAM, *arguments, environment=environment)
-                    events = [[float(value) for value in line.split()] for line in stderr.splitlines()]
-                    times.setdefault(name, []).extend(used for used, _, _ in events[1:])
-                    details.line(f"  {name:<20} {_summary(events)}")
+                    milliseconds = [float(line) for line in stderr.splitlines()][1:]
+                    times.setdefault(name, []).extend(milliseconds)
+                    details.line(f"  {name:<20} {Spread.of(milliseconds).median:.1f} ms of processor time")
         finally:
             server.close()
     return [Figure.against("event of 1,000 records", "ms", times["ours"], PEER, times[PEER], Bound(0.5, 0.35))]
@@ -90,12 +82,3 @@ def thousand_records() -> str:
         member = {**record["oss"]["object"], "key": key, "eTag": f"{index:032X}"}
         records.append({**record, "oss": {**record["oss"], "object": member}})
     return json.dumps({"events": records})
-
-
-def _summary(events: list[list[float]]) -> str:
-    used, entire = (Spread.of([event[column] for event in events[1:]]) for column in (0, 1))
-    sizes = [event[2] * os.sysconf("SC_PAGE_SIZE") / 1e6 for event in events]
-    return (
-        f"{used.median:.1f} ms of processor time, {entire.median:.1f} ms with OSS, memory {sizes[-1]:.1f} MB "
-        f"({sizes[-1] - sizes[2]:+.1f} since the third event)"
-    )

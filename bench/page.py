@@ -1,25 +1,25 @@
-"""Writes what was measured into the generated sections of docs/performance.md."""
+"""What was measured as the table of docs/performance.md."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from .figures import Figure, Spread
 from .table import number, quantity, verdict
 
-
-def replace_section(page: str, name: str, content: str) -> str:
-    """The page with other content between the markers of a section. Raises `LookupError` for one without markers."""
-    begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->"
-    pattern = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
-    if not pattern.search(page):
-        raise LookupError(f"The page has no section {begin.strip()} … {end}.")
-    return pattern.sub(lambda match: f"{match[1]}{content}{match[2]}", page)
+BEGIN, END = "<!-- begin: table -->\n", "<!-- end: table -->"
 
 
-def section(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> str:
+def replace_table(page: str, content: str) -> str:
+    """The page with other content between the markers of the table. Raises `LookupError` for a page without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise LookupError(f"The page has no section {BEGIN.strip()} … {END}.")
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def table_section(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> str:
     """Markdown: when and where it was measured (`origin`), the table, and the notes."""
     rows = [
         "| ratio | low-high | figure | ours | peer | required |",
@@ -27,10 +27,6 @@ def section(figures: Sequence[Figure], notes: Sequence[str], origin: str) -> str
         *map(_row, figures),
     ]
     return "\n".join([f"{origin}.", "", *rows, *(f"\n{note}" for note in notes), ""])
-
-
-def write(path: Path, name: str, content: str) -> None:
-    path.write_text(replace_section(path.read_text("utf-8"), name, content), "utf-8")
 
 
 def _row(figure: Figure) -> str:

@@ -73,12 +73,6 @@ def measure(details: Details) -> list[Figure]:
     for name, milliseconds in times.items():
         spread = Spread.of(milliseconds)
         details.line(f"  {name:<28} {spread.median:8.1f} ms ({spread.low:.1f}-{spread.high:.1f})")
-    details.bars(
-        "pages",
-        "The first request of a new process",
-        "milliseconds (medians)",
-        {name: Spread.of(milliseconds).median for name, milliseconds in times.items()},
-    )
     share, path, redirect = times["share page"], times["browser, a path"], times["redirect"]
     by_hand = times["share page, by hand"]
     return [
@@ -125,7 +119,7 @@ def _cases(bucket: Bucket, environment: dict[str, str]) -> dict[str, Case]:
     theirs = str(URLSafeSerializer(secret, salt="share").dumps(claims))
     page = http_event(PATH, query={"share": token}, headers=BROWSER)
     page_by_hand = http_event(PATH, query={"share": theirs}, headers=BROWSER)
-    path, missing = http_event(PATH, headers=BROWSER), http_event("/exampledir/none.pdf", headers=BROWSER)
+    path = http_event(PATH, headers=BROWSER)
     ours, peer = "handler", "bench.share_peer"
     return {
         "redirect": Case(ours, http_event("/open/exampleobject.txt")),
@@ -133,6 +127,4 @@ def _cases(bucket: Bucket, environment: dict[str, str]) -> dict[str, Case]:
         "share page, by hand": Case(peer, page_by_hand, 200),
         "browser, a path": Case(ours, path),
         "browser, a path, by hand": Case(peer, path),
-        "browser, no such file": Case(ours, missing, 404),
-        "browser, no such file, by hand": Case(peer, missing, 404),
     }

@@ -47,19 +47,6 @@ def measure(details: Details) -> list[Figure]:
         every = [latency for each in rounds for latency in each]
         shown = ", ".join(f"p{share:g} {percentile(every, share):.2f} ms" for share in (50, 99, 99.9))
         details.line(f"  {name:<20} {rate.median:,.0f} requests/s ({rate.low:,.0f}-{rate.high:,.0f}), {shown}")
-    details.curve(
-        "latency",
-        "Custom runtime: latency of requests under full load",
-        "percent of the requests",
-        "milliseconds",
-        {
-            name: [
-                (share, percentile([latency for each in rounds for latency in each], share)) for share in PERCENTILES
-            ]
-            for name, rounds in latencies.items()
-        },
-        log_y=True,
-    )
     rates = [[len(each) / SECONDS for each in rounds] for rounds in latencies.values()]
     slowest = [[percentile(each, 99) for each in rounds] for rounds in latencies.values()]
     return [

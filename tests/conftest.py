@@ -1,4 +1,4 @@
-"""For every test: what it prints is searched for secrets (.ci/run, `tests.secret_search`).
+"""For every test: what it prints is searched for secrets (.ci/run, `tools.secret_search`).
 
 Where the variable `SECRETS_USED` names a file, the secrets that the tests make are added to it.
 """
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import signer
-from tests import secret_search
+from tools import secret_search
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,4 @@
-"""The imports among our modules, read from the source: `python tests/imports.py [--root FOLDER] PACKAGE…`.
+"""The imports among our modules, read from the source.
 
 Imports inside functions and under `TYPE_CHECKING` count, and so do modules that are named in strings: lazy entry
 points and the handlers in a table of routes.
@@ -6,7 +6,6 @@ points and the handlers in a table of routes.
 
 from __future__ import annotations
 
-import argparse
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -97,39 +96,3 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
         if name not in index:
             visit(name)
     return components
-
-
-def levels(arrows: Mapping[str, set[str]]) -> int:
-    """The length of the longest chain of imports, in modules; a circle counts as one."""
-    group = {member: members[0] for members in circles(arrows) for member in members}
-    depth: dict[str, int] = {}
-
-    def level(name: str) -> int:
-        if name not in depth:
-            members = [other for other in arrows if group.get(other, other) == name]
-            below = {group.get(imported, imported) for member in members for imported in arrows[member]} - {name}
-            depth[name] = 1 + max(map(level, below), default=0)
-        return depth[name]
-
-    return max(level(group.get(name, name)) for name in arrows)
-
-
-def main() -> None:
-    """Prints a line for each package: its modules, the imports among them, levels, circles, and lines of code."""
-    parser = argparse.ArgumentParser(description="Counts the imports among our modules, for each package.")
-    parser.add_argument("packages", nargs="*", default=PACKAGES, metavar="PACKAGE")
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="folder of the repository")
-    options = parser.parse_args()
-    for package in options.packages:
-        arrows = graph(options.root, [package])
-        lines = sum(path.read_bytes().count(b"\n") for path in modules(options.root, [package]).values())
-        print(
-            f"{package}: {len(arrows)} modules, {sum(map(len, arrows.values()))} imports, {levels(arrows)} levels, "
-            f"{len(circles(arrows))} circles, {lines} lines"
-        )
-        for members in circles(arrows):
-            print(f"  circle: {', '.join(members)}")
-
-
-if __name__ == "__main__":
-    main()

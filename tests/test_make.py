@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +27,7 @@ case "$1 $2" in
 "-m venv")
   mkdir -p "$3/bin"
   cp "$0" "$3/bin/python"
+  touch "$3/pyvenv.cfg"
   [ "$venv" != interrupted ] || kill -KILL 0
   [ "$venv" != failed ] || { echo "Traceback"; echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
   touch "$3/bin/pip" ;;
@@ -57,7 +56,7 @@ class Project(NamedTuple):
         calls = self.folder / "calls"
         calls.write_text("")
         process = subprocess.run(
-            ["make", *arguments, f"PYTHON={self.folder / 'python3'}"],
+            [shutil.which("make") or "", *arguments, f"PYTHON={self.folder / 'python3'}"],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", **variables},
             stdin=subprocess.DEVNULL,
@@ -73,6 +72,10 @@ class Project(NamedTuple):
 def project(tmp_path: Path) -> Project:
     for name in ("Makefile", "pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
+    node = tmp_path / "tests/node/node_modules"
+    node.mkdir(parents=True)
+    for path in (node.parent / "package-lock.json", node / ".package-lock.json"):
+        path.touch()
     python = tmp_path / "python3"
     python.write_text(PYTHON.replace("{calls}", str(tmp_path / "calls")))
     python.chmod(0o755)
@@ -116,19 +119,12 @@ def test_packages_are_installed_once(project: Project) -> None:
 def test_an_installation_leaves_standard_output_to_the_command(project: Project) -> None:
     run = project.make("policies", "FORMAT=commands")
     assert (run.status, run.out) == (0, "")
-    assert "Creating .venv" in run.output
+    assert "Installing the packages for deploy into .venv" in run.output
 
 
-def test_a_virtual_environment_that_was_interrupted_is_created_again(project: Project) -> None:
-    assert project.make("build", venv="interrupted").status == -signal.SIGKILL
-    assert (project.folder / ".venv/bin/python").exists()
-    run = project.make("build")
-    assert run.status == 0, run.output
-    assert run.calls[-1] == "-m deploy.build s.yaml"
-
-
-def test_packages_that_were_not_installed_are_installed_by_the_next_make(project: Project) -> None:
-    assert project.make("build", missing="pip install").status != 0
+@pytest.mark.parametrize("interrupted", [{"venv": "interrupted"}, {"missing": "pip install"}])
+def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[str, str], project: Project) -> None:
+    assert project.make("build", **interrupted).status != 0
     run = project.make("build")
     assert run.status == 0, run.output
     assert run.calls[-1] == "-m deploy.build s.yaml"
@@ -153,85 +149,56 @@ def test_a_virtual_environment_that_cannot_be_created_gives_its_reason_in_one_li
     assert project.make("demo").status == 0
 
 
-def test_a_virtual_environment_of_others_is_never_deleted(project: Project) -> None:
-    binaries = project.folder / ".venv/bin"
-    binaries.mkdir(parents=True)
-    shutil.copy(project.folder / "python3", binaries / "python")
-    (binaries / "theirs").touch()
-    run = project.make("demo")
-    assert run.status != 0
-    assert "make clean" in run.output
-    assert (binaries / "theirs").exists()
-    (binaries / "pip").touch()
-    assert project.make("demo").status == 0
-    assert (binaries / "theirs").exists()
-
-
-@pytest.mark.parametrize("venv", ["", "failed", "interrupted"])
-def test_a_folder_that_make_did_not_create_is_left_as_it_is(venv: str, project: Project) -> None:
+def test_a_folder_that_is_not_a_virtual_environment_is_left_as_it_is(project: Project) -> None:
     theirs = project.folder / "theirs"
     theirs.mkdir()
     (theirs / "file").touch()
-    for _ in range(2):
-        run = project.make("demo", "VENV=theirs", venv=venv)
+    for goal in ("demo", "clean"):
+        run = project.make(goal, "VENV=theirs")
         assert run.status != 0
-        assert "theirs exists and is no virtual environment: " in run.output
-    assert project.make("clean", "VENV=theirs").status != 0
+        assert "is not a virtual environment" in run.output
     assert os.listdir(theirs) == ["file"]
     (theirs / "file").unlink()
     assert project.make("demo", "VENV=theirs").status == 0
 
 
 def test_make_clean_deletes_a_virtual_environment_also_an_unfinished_one(project: Project) -> None:
-    assert project.make("clean").status == 0
-    assert project.make("build", missing="pip install").status != 0
-    assert project.make("clean").status == 0
-    assert not (project.folder / ".venv").exists()
-    assert project.make("build").status == 0
-    (project.folder / ".venv/pyvenv.cfg").touch()
-    assert project.make("clean").status == 0
-    assert not (project.folder / ".venv").exists()
-
-
-def test_a_second_make_leaves_the_installation_of_the_first_alone(project: Project) -> None:
-    started, go_on = project.folder / "started", project.folder / "go-on"
-    for pipe in (started, go_on):
-        os.mkfifo(pipe)
-    python = project.folder / "python3"
-    python.write_text(
-        python.read_text() + f'[ -z "$slow" ] || [ "$2" != venv ] || {{ echo > {started}; read line < {go_on}; }}\n'
-    )
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(project.make, "build", slow="yes")
-        started.read_text()
-        second = project.make("demo")
-        go_on.write_text("\n")
-        assert first.result().status == 0, first.result().output
-    assert second.status != 0
-    assert "is installing into .venv: wait for it." in second.output
-    assert project.make("demo").status == 0
+    for interrupted in ({}, {"venv": "interrupted"}, {"missing": "pip install"}):
+        project.make("build", **interrupted)
+        assert (project.folder / ".venv").exists()
+        assert project.make("clean").status == 0
+        assert not (project.folder / ".venv").exists()
 
 
 def test_two_targets_of_one_make_install_one_after_the_other(project: Project) -> None:
-    python = project.folder / "python3"
-    python.write_text(
-        python.read_text().replace("cp ", "sleep 0.3; cp ")
-        + 'case "$*" in *"pip install"*) sleep 0.1; echo "done" >> {calls} ;; esac\n'.replace(
-            "{calls}", str(project.folder / "calls")
-        )
-    )
     run = project.make("-j", "keys", "sign")
     assert run.status == 0, run.output
-    installs = [call for call in run.calls if call == "done" or "pip install" in call]
-    assert len(installs) == 8
-    assert set(installs[1::2]) == {"done"}
-    assert sum("-m venv" in call for call in run.calls) == 1
+    assert [call.partition(" ")[2][:12] for call in run.calls if " venv " in call or "pip install" in call] == [
+        "venv .venv", "pip install ", "pip install ", "pip install ", "pip install "
+    ]  # fmt: skip
 
 
-def test_after_a_failure_the_next_target_of_the_same_make_installs(project: Project) -> None:
-    run = project.make("-k", "keys", "sign", missing="group local")
-    assert "wait for it" not in run.output
-    assert run.calls[-1].startswith("-m signer sign")
+@pytest.mark.parametrize("npm", ["works", "fails", None])
+def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: str | None, project: Project) -> None:
+    programs = project.folder / "bin"
+    programs.mkdir()
+    (project.folder / "tests/node/node_modules/.package-lock.json").unlink()
+    for name in ("ls", "tail", "touch", "dirname", "mkdir", "cp", "sh", "make"):
+        (programs / name).symlink_to(shutil.which(name) or pytest.fail(name))
+    if npm:
+        status = 0 if npm == "works" else 1
+        (programs / "npm").write_text(
+            f'#!/bin/sh\necho "npm $1" >> {project.folder}/calls\nmkdir -p node_modules\nexit {status}\n'
+        )
+        (programs / "npm").chmod(0o755)
+    first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
+    for run in (first, second):
+        assert run.status == 0, run.output
+        assert run.calls[-1] == "-m pytest -n 2 -q -m not long"
+    assert [run.calls.count("npm ci") for run in (first, second)] == {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[
+        npm
+    ]
+    assert ("the tests that need them are skipped" in first.output) == (npm == "fails")
 
 
 def test_a_python_that_is_too_old_or_missing_is_said_in_one_sentence(project: Project) -> None:
@@ -243,30 +210,18 @@ def test_a_python_that_is_too_old_or_missing_is_said_in_one_sentence(project: Pr
 
 COMMANDS = [
     (("demo",), "-m local.demo"),
-    (("run",), "-m local --root samples"),
     (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --http-port 9100 --oss-port 0"),
-    (("run", "ARGS=--json"), "-m local --root samples --json"),
-    (("invoke", "ARGS=links_events --event event.json"), "-m local invoke links_events --event event.json"),
-    (("build",), "-m deploy.build s.yaml"),
-    (("check",), "-m deploy.check s.yaml"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
-    (("policies", "FORMAT=json"), "-m deploy.policies s.yaml"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
     (("keys",), "-m handler.keys --help"),
-    (("keys", "ARGS=init"), "-m handler.keys init"),
     (("notices",), "-m handler.notices list"),
-    (("notices", "ARGS=retry --sink ops"), "-m handler.notices retry --sink ops"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
     (("explain",), "-m signer explain -"),
-    (("explain", "ARGS=- --method HEAD"), "-m signer explain - --method HEAD"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
-    (("bulk", "ARGS=keys.txt"), "-m signer bulk keys.txt"),
     (("template",), "-m deploy.template build/template"),
-    (("template", "ARGS=folder"), "-m deploy.template folder"),
-    (("reference", "ARGS=--check"), "-m deploy.reference --check"),
     (("lock", "ARGS=--upgrade"), "-m deploy.locks --upgrade"),
     (("bench", "ARGS=signing"), "-m bench signing"),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 2 -q -m not long tests/test_make.py"),
@@ -297,30 +252,21 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
     assert run.calls == []
 
 
-def test_make_policies_with_check_runs_tests_and_then_compares(installed: Project) -> None:
-    run = installed.make("policies", "CHECK=1")
-    assert run.status == 0
-    assert run.calls == [
-        "-m pytest -n 2 -q -m not long tests/local tests/e2e",
-        "-m deploy.policies s.yaml --unused build/rights-used",
-    ]
-
-
 def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(installed: Project) -> None:
     run = installed.make("docs")
     assert (run.status, [call.rstrip() for call in run.calls]) == (
         0,
         [
             "-m deploy.reference",
-            "-m tests.signer.diagnosis.explain_page",
-            "-m tests.e2e.demo_picture",
-            "-m tests.e2e.screenshots",
+            "-m tools.explain_page",
+            "-m tools.demo_picture",
+            "-m tools.screenshots",
         ],
     )
     run = installed.make("docs", "CHECK=1")
     assert (run.status, [call.rstrip() for call in run.calls]) == (
         0,
-        ["-m deploy.reference --check", "-m tests.signer.diagnosis.explain_page --check"],
+        ["-m deploy.reference --check", "-m tools.explain_page --check"],
     )
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import secret_search
 from tests.deploy.project_copy import ROOT
-from tests.e2e import demo_picture, screenshots
+from tools import demo_picture, screenshots, secret_search
 
 IMAGES = ROOT / "docs/images"
 PICTURES = sorted(path for path in IMAGES.rglob("*") if path.is_file())

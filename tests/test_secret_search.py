@@ -10,9 +10,10 @@ import pytest
 import signer
 from handler.keys import edit
 from local.sts import temporary_credentials
-from tests import conftest, secret_search
+from tests import conftest
 from tests.deploy.project_copy import ROOT
-from tests.secret_search import Finding
+from tools import secret_search
+from tools.secret_search import Finding
 
 KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLEsecretEXAMPLE", "CAIS+token/EXAMPLE+EXAMPLE==")
 LINK = signer.presign(
@@ -113,4 +114,4 @@ def test_ci_searches_all_that_the_tests_print_also_those_that_pass() -> None:
         'SECRETS_USED=$secrets make test PYTHON="$python" ARGS="--junitxml=build/tests.xml -o junit_logging=all"'
         in script
     )
-    assert 'python -m tests.secret_search --known "$secrets" "$report" build/tests.xml' in script
+    assert 'python -m tools.secret_search --known "$secrets" "$report" build/tests.xml' in script

@@ -6,19 +6,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
 from bench import __main__ as command
-from bench import page, plots
-from bench.details import Bars, Curve, Details
+from bench import page
+from bench.bars import Bars, svg
+from bench.details import Details
 from bench.figures import Bound, Figure, Spread
 
 ROOT = Path(__file__).parents[2]
-PAGE = "# Performance\n\n<!-- begin: all -->\nold\n<!-- end: all -->\n\nText stays.\n"
-CURVE = Curve(
-    "latency", "Latency", "percent", "milliseconds", {"ours": [(50, 1), (99, 9)], "peer": [(50, 4)]}, log_y=True
-)
+PAGE = "# Performance\n\n<!-- begin: table -->\nold\n<!-- end: table -->\n\nText stays.\n"
 
 Measure = Callable[[Details], list[Figure]]
 
@@ -27,7 +26,7 @@ def figures(ratio: float) -> Measure:
     def measure(details: Details) -> list[Figure]:
         details.line("a detail")
         details.note("a note")
-        details.curve(*CURVE[:5], log_y=True)
+        details.bars("parts", "Parts", "milliseconds", {"interpreter": 12.3, "event": 0.4})
         values = [ratio * 100, ratio * 100]
         return [Figure.against("warm event", "µs", values, "peer", [100.0, 100.0], Bound(0.2, 0.1))]
 
@@ -69,11 +68,9 @@ def test_details_are_printed_with_v(stub: Callable[[Measure], None], capsys: pyt
 def test_a_name_that_is_unknown_or_only_a_part_of_the_page_is_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        status: object = command.main(arguments)
-    except SystemExit as exit:
-        status = exit.code
-    assert status == 2
+    with pytest.raises(SystemExit) as refused:
+        command.main(arguments)
+    assert refused.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "unknown measurement 'speed': choose from signing" in printed.err or "--docs requires" in printed.err
@@ -91,12 +88,12 @@ def test_docs_writes_the_same_page_and_pictures_for_the_same_figures(
         assert command.main(["--docs"]) == 0
         written.append({path.name: path.read_bytes() for path in sorted(tmp_path.rglob("*.*"))})
     assert written[0] == written[1]
-    assert sorted(written[0]) == ["latency.svg", "performance.md", "ratios.svg"]
+    assert sorted(written[0]) == ["parts.svg", "performance.md", "ratios.svg"]
     markdown = written[0]["performance.md"].decode()
     assert "| **0.100** |  | warm event | 10.0 µs | 100 µs, peer | at most 0.2, aim 0.1: reached |" in markdown
-    assert markdown.startswith("# Performance\n\n<!-- begin: all -->\n20")
+    assert markdown.startswith("# Performance\n\n<!-- begin: table -->\n20")
     assert "old" not in markdown
-    assert markdown.endswith("a note\n<!-- end: all -->\n\nText stays.\n")
+    assert markdown.endswith("a note\n<!-- end: table -->\n\nText stays.\n")
 
 
 def test_a_page_without_the_section_is_refused_before_anything_is_measured(
@@ -105,25 +102,24 @@ def test_a_page_without_the_section_is_refused_before_anything_is_measured(
     stub(lambda details: pytest.fail("it was measured"))
     monkeypatch.setattr(command, "PAGE", tmp_path / "performance.md")
     command.PAGE.write_text("# Performance\n", "utf-8")
-    with pytest.raises(LookupError, match="begin: all"):
+    with pytest.raises(LookupError, match="begin: table"):
         command.main(["--docs"])
 
 
-def test_the_page_of_the_repository_has_its_sections_and_its_pictures() -> None:
-    markdown = command.PAGE.read_text("utf-8")
-    for section in (command.ALL, *command.LONG):
-        page.replace_section(markdown, section, "")
-    pictures = {path.stem for path in command.PICTURES.glob("*.svg")}
-    assert {"ratios", "new-process", "pages", "latency"} <= pictures
+def test_the_page_of_the_repository_has_its_table_and_its_pictures() -> None:
+    page.replace_table(command.PAGE.read_text("utf-8"), "")
+    assert {path.name for path in command.PICTURES.iterdir()} == {"ratios.svg", "new-process.svg"}
 
 
-@pytest.mark.parametrize("picture", [CURVE, Bars("bars", "Parts", "milliseconds", {"interpreter": 12.3, "event": 0.4})])
-def test_a_picture_is_small_and_has_its_own_background_and_no_date(picture: Curve | Bars, tmp_path: Path) -> None:
-    svg = plots.draw(picture, tmp_path).read_text("utf-8")
-    assert len(svg) < 40_000
-    assert "fill: #ffffff" in svg
-    assert "dc:date" not in svg
-    assert picture.title in svg
+def test_a_picture_has_its_own_background_and_a_bar_for_each_value_to_one_scale() -> None:
+    root = ElementTree.fromstring(svg(Bars("parts", "R&D <1 s", "milliseconds", {"interpreter": 12.0, "event": 0.4})))
+    background, *bars = root.iterfind("{*}rect")
+    assert background.get("fill") == "#ffffff"
+    assert background.get("width") == root.attrib["viewBox"].split()[2]
+    long, short = (float(bar.attrib["width"]) for bar in bars)
+    assert long == pytest.approx(30 * short, rel=0.01)
+    texts = [text.text for text in root.iterfind("{*}text")]
+    assert texts == ["R&D <1 s", "interpreter", "12.0", "event", "0.400", "milliseconds"]
 
 
 def test_a_rate_is_drawn_as_the_time_that_it_takes() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import table
-from bench.__main__ import LONG, MEASUREMENTS, screen
+from bench.__main__ import MEASUREMENTS, screen
 from bench.figures import Bound, Figure, Spread
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -31,7 +31,7 @@ def names_in_the_code() -> list[str]:
 
 def test_all_measurements_fit_a_screen_with_the_longest_values() -> None:
     names = names_in_the_code()
-    assert len(names) >= 16
+    assert len(names) == 15
     assert "share page, new process" in names
     # Signing has a figure for each of three peers, and one call in its code.
     figures = [
@@ -66,8 +66,8 @@ def figure(ratio: float, bound: Bound | None) -> Figure:
 @pytest.mark.parametrize(
     ("ratio", "bound", "verdict"),
     [
-        (0.19, Bound(0.20, 0.20), "reached"),
-        (0.21, Bound(0.20, 0.20), "MISSED"),
+        (0.22, Bound(0.22, 0.22), "reached"),
+        (0.23, Bound(0.22, 0.22), "MISSED"),
         (2.6, Bound(2.5, 3, at_least=True), "reached"),
         (2.4, Bound(2.5, 3, at_least=True), "MISSED"),
         (2.4, None, ""),
@@ -108,4 +108,3 @@ def test_the_last_line_counts_what_is_missed() -> None:
 
 def test_every_measurement_of_one_run_is_a_module() -> None:
     assert [name for name in MEASUREMENTS if not (BENCH / f"{name}.py").is_file()] == []
-    assert not set(MEASUREMENTS) & set(LONG)

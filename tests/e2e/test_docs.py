@@ -14,11 +14,10 @@ import requests
 
 import signer
 from handler.config.load import load
-from tests import secret_search
-from tests.e2e import demo_picture
-from tests.e2e.demo_picture import without_what_varies
 from tests.e2e.system import ROOT, TIMEOUT, Requires, System
 from tests.e2e.upload_system import KEY, stored_objects
+from tools import demo_picture, secret_search
+from tools.demo_picture import without_what_varies
 
 pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.upload_fixtures")
 
@@ -69,10 +68,10 @@ def test_links_between_pages_exist(page: str) -> None:
         assert (DOCS / target).is_file(), target
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README with a language, or "" for those without one."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", readme) if name == language]
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """The fenced blocks of a page with a language, or "" for those without one."""
+    content = (ROOT / page).read_text("utf-8")
+    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
 
 
 def commands(program: str) -> list[list[str]]:
@@ -85,13 +84,13 @@ def commands(program: str) -> list[list[str]]:
 RECORDED = """
 import runpy, sys
 from pathlib import Path
-from tests import secret_search
+from tools import secret_search
 secret_search.record(Path(sys.argv.pop(1)))
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 
 
-def test_the_demonstration_prints_what_the_readme_shows_and_no_secret(tmp_path: Path) -> None:
+def test_the_demonstration_prints_what_its_page_shows_and_no_secret(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-c", RECORDED, str(tmp_path / "secrets"), "local.demo"],
         cwd=ROOT,
@@ -104,17 +103,15 @@ def test_the_demonstration_prints_what_the_readme_shows_and_no_secret(tmp_path: 
     # First, and as a value: what another assertion shows would have the secret.
     findings = secret_search.search(process.stdout + process.stderr, made)
     assert findings == []
-    excerpt, everything = (without_what_varies(block) for block in blocks("")[:2])
-    assert without_what_varies(process.stdout) == everything
-    lines = iter(everything.splitlines())
-    assert len(excerpt.splitlines()) == 6
-    assert all(line in lines for line in excerpt.splitlines())
+    (everything,) = blocks("", "docs/compare.md")
+    assert without_what_varies(process.stdout) == without_what_varies(everything)
 
 
 def test_the_picture_of_the_demonstration_shows_the_end_of_its_output() -> None:
     shown = without_what_varies(demo_picture.shown_text(demo_picture.PICTURE.read_text("utf-8")))
     assert len(shown.splitlines()) > 20
-    assert without_what_varies(blocks("")[1]).endswith(f"\n\n{shown}"), "run make docs"
+    (everything,) = blocks("", "docs/compare.md")
+    assert without_what_varies(everything).endswith(f"\n\n{shown}"), "run make docs"
 
 
 def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +121,8 @@ def test_the_library_code_of_the_readme(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", credentials.access_key_id)
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", credentials.access_key_secret)
     monkeypatch.delenv("OSS_SESSION_TOKEN", raising=False)
-    exec(code, {})  # noqa: S102
+    # In a clone, the package that is installed as fc_presign is called signer.
+    exec(code.replace("fc_presign", "signer"), {})  # noqa: S102
     url, _, expiry = capsys.readouterr().out.partition(" ")
     assert signer.verify("GET", url, credentials=credentials).faults == ()
     assert "/reports/q3.pdf?" in url

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from types import FrameType
@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from bench.growth import history, links
-from bench.growth.links import FLAT, LINEAR, Axis, Call
 from handler.config import load
 from handler.request import Request
+from handler.sessions import cache
+from tests.handler import sized_requests, state_history
+from tests.handler.sessions import opener
+from tests.handler.sized_requests import MAX_TOKEN, Call
 
 TOLERANCE = 1.1
+ROLE = {"assume_role": {"role": opener.ROLE}}
 
 
 def work(call: Call) -> int:
@@ -56,7 +59,7 @@ def assert_in_proportion(sizes: Sequence[int], works: Sequence[int]) -> None:
 
 
 def test_a_link_takes_as_much_work_among_ten_thousand_mounts_as_with_one() -> None:
-    one, many = (work(FLAT.prepare(count)) for count in (1, 10_000))
+    one, many = (work(sized_requests.mounts(count)) for count in (1, 10_000))
     assert many <= TOLERANCE * one
 
 
@@ -67,21 +70,39 @@ def test_a_link_takes_as_much_work_among_ten_thousand_mounts_as_with_one() -> No
 def test_so_do_links_and_forms_of_the_routes(route: str, body: dict[str, object]) -> None:
     request = Request("POST", route, {}, {}, json.dumps(body).encode(), "")
     methods = {"methods": ["GET", "POST"], "max_size": "1MB"}
-    configs = [load.read(links.document(count, **methods), {}) for count in (1, 10_000)]
-    one, many = (work(links.answered(lambda: request, config)) for config in configs)
+    configs = [load.read(sized_requests.document(count, **methods), {}) for count in (1, 10_000)]
+    one, many = (work(sized_requests.answered(lambda: request, config)) for config in configs)
     assert many <= TOLERANCE * one
 
 
-@pytest.mark.parametrize("axis", LINEAR, ids=lambda axis: axis.largest)
-def test_a_link_takes_work_in_proportion_to_its_parts(axis: Axis) -> None:
-    sizes = (axis.sizes[0], axis.sizes[-1] // 2, axis.sizes[-1])
-    assert_in_proportion(sizes, [work(axis.prepare(size)) for size in sizes])
+@pytest.mark.parametrize(
+    ("prepare", "smallest", "largest"),
+    [
+        (sized_requests.plain_key, 1, 1023),
+        (sized_requests.encoded_key, 1, 1023),
+        (sized_requests.ignored_query, 0, 100),
+        (sized_requests.signed_query, 0, 100),
+        (sized_requests.token, 0, MAX_TOKEN),
+    ],
+)
+def test_a_link_takes_work_in_proportion_to_its_parts(
+    prepare: Callable[[int], Call], smallest: int, largest: int
+) -> None:
+    sizes = (smallest, largest // 2, largest)
+    assert_in_proportion(sizes, [work(prepare(size)) for size in sizes])
+
+
+def test_a_kept_session_adds_little_work_to_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_sessions", cache.Sessions(opener.Opener()))
+    request = Request("GET", "/mount-00000/q3.pdf", {"format": "json"}, {}, b"", "")
+    configs = [load.read({**sized_requests.document(1), **top}, {}) for top in ({}, ROLE)]
+    without, kept = (work(sized_requests.answered(lambda: request, config)) for config in configs)
+    assert without < kept <= 1.05 * without
 
 
 CONTENT_TYPE = {"query": ["response-content-type"]}
 UPLOADS = {"methods": ["GET", "PUT"], "max_size": "1MB"}
 STATE = {"keys": "oss://examplebucket/.links/keys.json", "state": "oss://examplebucket/.links/state/"}
-ROLE = {"assume_role": {"role": "acs:ram::1000000000000001:role/links-signer"}}
 
 
 @pytest.mark.parametrize(
@@ -99,10 +120,10 @@ def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(
     mount: dict[str, object], top: dict[str, object]
 ) -> None:
     sizes = (20, 60, 100)
-    documents = [{**links.document(size, **mount), **top} for size in sizes]
+    documents = [{**sized_requests.document(size, **mount), **top} for size in sizes]
     assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
 
 
 def test_no_share_event_or_tick_asks_oss_more_often_with_a_long_history() -> None:
-    for name, counts in history.requests((0, 1000, 100_000)).items():
+    for name, counts in state_history.requests((0, 1000, 100_000)).items():
         assert len(set(counts)) == 1, f"{name}: {counts}"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import secret_search
 from tests.local.programs import ROOT, Program, started
+from tools import secret_search
 
 Run = Callable[[list[str]], str]
 

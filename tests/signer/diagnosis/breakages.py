@@ -689,26 +689,7 @@ def signed_without_permission(random: Random) -> Use:
     return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))
 
 
-def confusion(count: int, seed: int = 6) -> dict[tuple[str, str], dict[str, int]]:
-    """For each breakage and mode, how often each finding came first, over `count` links."""
-    table: dict[tuple[str, str], dict[str, int]] = {}
-    for name, (modes, make) in BREAKAGES.items():
-        for mode in modes:
-            row = table.setdefault((name, mode), {})
-            for number in range(count):
-                first = first_finding(make(Random(f"{seed} {name} {number}")), mode)
-                row[first] = row.get(first, 0) + 1
-    return table
-
-
 def first_finding(use: Use, mode: str) -> str:
     """The code of the most probable finding, "none" if there is nothing wrong."""
     findings = use.explain(mode).findings
     return findings[0].code if findings else "none"
-
-
-def working_links(count: int, seed: int = 6) -> tuple[int, int]:
-    """Explains `count` working links, without and with the secret: how many have no finding, and how many there are."""
-    uses = [working_link(Random(f"{seed} working {number}")) for number in range(count)]
-    fine = [use.explain(mode).ok for use in uses for mode in ("bare", "secret")]
-    return sum(fine), len(fine)

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 import signer
 from signer.diagnosis.advice import ADVICE
 from signer.diagnosis.oss_error import FINDING_BY_CODE, FINDING_BY_EC
-from tests.signer.diagnosis import breakages
 from tests.signer.diagnosis.breakages import BREAKAGES, Use, first_finding, working_link
 
 CASES = [(name, mode) for name, (modes, _) in BREAKAGES.items() for mode in modes]
@@ -267,9 +266,3 @@ def test_importing_the_signer_loads_no_heavy_modules() -> None:
     )
     process = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert process.stdout.strip() == "[]"
-
-
-def test_the_confusion_table_counts_every_link() -> None:
-    table = breakages.confusion(2)
-    assert set(table) == set(CASES)
-    assert all(sum(row.values()) == 2 for row in table.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.signer.diagnosis import explain_page
+from tools import explain_page
 
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in explain_page.PAGES}
 each_page = pytest.mark.parametrize("markdown", PAGES.values(), ids=PAGES)

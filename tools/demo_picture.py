@@ -16,7 +16,7 @@ from rich.cells import chop_cells
 from rich.console import Console
 from rich.text import Text
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/demo.svg"
 COLUMNS = 108
 ROWS = 36
@@ -47,7 +47,7 @@ FORMAT = """\
 
 
 def shorten_links(output: str) -> str:
-    """As the README shows them: of a signed query only what is secret."""
+    """As docs/compare.md shows them: of a signed query only what is secret."""
     return re.sub(
         r"\?x-oss-credential=[^\s\"]*(&x-oss-security-token=REDACTED)[^\s\"]*(&x-oss-signature=REDACTED)",
         r"?…\1\2",

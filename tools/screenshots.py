@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.e2e.browser import ARGUMENTS
 from tests.e2e.share_system import ShareSystem, run_share_system
 
-IMAGES = Path(__file__).parents[2] / "docs/images"
+IMAGES = Path(__file__).parents[1] / "docs/images"
 ENGLISH: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
 CHINESE: dict[str, Any] = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
 CARD: dict[str, Any] = {"viewport": {"width": 480, "height": 640}, "device_scale_factor": 2}

@@ -10,16 +10,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from handler import state
-from handler.notices import earlier_digests
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
 from tests.handler.simulation import MemoryOss, Simulation
 
-SIZES = (0, 10, 1000, 10_000, 100_000)
 SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once
 
 
-def requests(sizes: Sequence[int] = SIZES) -> dict[str, list[int]]:
+def requests(sizes: Sequence[int]) -> dict[str, list[int]]:
     """By what was done: its requests to OSS with so many objects of history, for each of the sizes."""
     counts: dict[str, list[int]] = {"share": [], "event": [], "tick": []}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, redirect_stdout(io.StringIO()):
@@ -31,17 +29,17 @@ def requests(sizes: Sequence[int] = SIZES) -> dict[str, list[int]]:
         function.oss.fill({"reports/q3.pdf": b"a report"})
         for size in sizes:
             function.oss.fill(history(size))
-            # What is measured comes second: the first one checks every few minutes that the bucket has no versions.
+            # What is counted comes second: the first one checks every few minutes that the bucket has no versions.
             state._probed.clear()
             for _ in range(2):
-                measured = _measure(function, shares)
-            for name, count in measured.items():
+                counted = _count(function, shares)
+            for name, count in counted.items():
                 counts[name].append(count)
     return counts
 
 
 def history(size: int) -> dict[str, bytes]:
-    """So many objects: records and uses of shares, marks of notices, digests of earlier releases, and dead notices.
+    """So many objects: records and uses of shares, marks of notices, and dead notices.
 
     There is always one dead notice, since a tick lists those of each sink that has some.
     """
@@ -52,14 +50,13 @@ def history(size: int) -> dict[str, bytes]:
             f"shares/{digest[:12]}.json",
             f"uses/{digest[:12]}/1",
             f"done/{digest[:32]}",
-            f"digests/{number % 50:024x}/entries/{number}",
             f"dead/{SINK}/{1_700_000_000 + number}-000000-{digest[:32]}",
-        )[number % 5]
+        )[number % 4]
         objects[STATE + name] = b"{}"
     return objects
 
 
-def _measure(function: Simulation, shares: ShareService) -> Mapping[str, int]:
+def _count(function: Simulation, shares: ShareService) -> Mapping[str, int]:
     config = function.config()
     url = shares.create_share(max_uses=2)
     counts = {"share": _counted(function.oss, lambda: _open(shares, url))}
@@ -67,7 +64,6 @@ def _measure(function: Simulation, shares: ShareService) -> Mapping[str, int]:
     counts["event"] = _counted(function.oss, lambda: function.succeed(function.upload(), config))
     function.pass_time(60)  # for the digest
     function.start_at(1)
-    earlier_digests._moved.clear()  # the first tick of an instance looks for digests of earlier releases
     counts["tick"] = _counted(function.oss, lambda: function.succeed(TIMER_EVENT, config))
     return counts
 

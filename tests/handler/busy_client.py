@@ -5,33 +5,28 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from .mix import Mix, Request
+from tests.handler.load_mix import Mix, Request
 
 TIMEOUT = 30.0  # seconds without any answer
 MAX_FAULTS = 20
 
 
 class Answers:
-    """What a server answered: seconds of each answer and when it came, in order, and how many were of which kind.
+    """What a server answered: how often by the name of the request, status and code.
 
     `faults` describes the first answers that were not as they must be, `wrong` counts all.
     """
 
     def __init__(self) -> None:
-        self.latencies = array("f")
-        self.times = array("f")  # seconds since the start
-        self.kinds: Counter[tuple[str, int, str]] = Counter()  # by name, status and code
+        self.kinds: Counter[tuple[str, int, str]] = Counter()
         self.faults: list[str] = []
         self.wrong = 0
 
-    def add(self, request: Request, answer: bytes, at: float, seconds: float) -> None:
-        self.times.append(at)
-        self.latencies.append(seconds)
+    def add(self, request: Request, answer: bytes) -> None:
         status, code = _status(answer), _code(answer)
         self.kinds[request.name, status, code] += 1
         is_link = status not in (200, 302) or request.method == "HEAD" or b"x-oss-signature=" in answer
@@ -45,26 +40,16 @@ class Answers:
     def server_errors(self) -> int:
         return sum(count for (_, status, _), count in self.kinds.items() if status >= 500)
 
-    def percentile(self, percent: float, since: float = 0.0, until: float = float("inf")) -> float:
-        """Milliseconds within which so many percent of the answers between two times came."""
-        chosen = sorted(seconds for at, seconds in zip(self.times, self.latencies, strict=True) if since <= at < until)
-        return chosen[int(percent / 100 * (len(chosen) - 1))] * 1e3 if chosen else 0.0
-
-    def rate(self, since: float, until: float) -> float:
-        """Answers per second between two times."""
-        return sum(since <= at < until for at in self.times) / (until - since)
-
 
 class _Connection:
     def __init__(self, port: int) -> None:
         self.request = Request("", b"", 0)
-        self.sent_at = 0.0
         self.answer = b""
         self._port = port
         self.socket = self._connect()
 
     def send(self, request: Request) -> None:
-        self.request, self.answer, self.sent_at = request, b"", time.perf_counter()
+        self.request, self.answer = request, b""
         with suppress(OSError):  # the server may close the connection before it has read all, and answers first
             self.socket.sendall(request.sent)
 
@@ -75,7 +60,7 @@ class _Connection:
         except ConnectionResetError:
             received = b""
         self.answer += received
-        return not received or is_complete(self.answer, self.request.method)
+        return not received or _is_complete(self.answer, self.request.method)
 
     def reconnect(self) -> None:
         self.close()
@@ -88,8 +73,8 @@ class _Connection:
         return socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT)
 
 
-def keep_busy(port: int, connections: int, seconds: float, mix: Mix, look: Callable[[float], None]) -> Answers:
-    """What a server answered to so many connections; `look` is called once a second with the time since the start.
+def keep_busy(port: int, connections: int, seconds: float, mix: Mix, look: Callable[[], object]) -> Answers:
+    """What a server answered to so many connections; `look` is called once a second.
 
     Raises `RuntimeError` if it does not answer at all.
     """
@@ -111,37 +96,31 @@ def keep_busy(port: int, connections: int, seconds: float, mix: Mix, look: Calla
                 busy: _Connection = key.data
                 if not busy.receive():
                     continue
-                now = clock()
-                answers.add(busy.request, busy.answer, now - began, now - busy.sent_at)
-                if now - began >= seconds:
+                answers.add(busy.request, busy.answer)
+                if clock() - began >= seconds:
                     selector.unregister(busy.socket)
                     waiting -= 1
                     continue
-                if is_last(busy.answer):
+                if _is_last(busy.answer):
                     selector.unregister(busy.socket)
                     busy.reconnect()
                     selector.register(busy.socket, selectors.EVENT_READ, busy)
                 busy.send(mix.next())
             if clock() - began >= next_look:
-                look(next_look)
+                look()
                 next_look += 1
     return answers
 
 
-def is_complete(answer: bytes, method: str) -> bool:
+def _is_complete(answer: bytes, method: str) -> bool:
     head, end, body = answer.partition(b"\r\n\r\n")
     return bool(end) and (method == "HEAD" or len(body) >= _content_length(head))
 
 
-def is_last(answer: bytes) -> bool:
+def _is_last(answer: bytes) -> bool:
     """Whether the server closes the connection."""
     head = answer.partition(b"\r\n\r\n")[0].lower()
     return not head or b"\r\nconnection: close" in head
-
-
-def slices(seconds: float, count: int) -> Sequence[tuple[float, float]]:
-    """Equal parts of a time, each from and until."""
-    return [(seconds * number / count, seconds * (number + 1) / count) for number in range(count)]
 
 
 def _content_length(head: bytes) -> int:

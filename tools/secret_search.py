@@ -1,4 +1,4 @@
-"""`python -m tests.secret_search [--known FILE] FILE…`: searches what a run printed for secrets.
+"""`python -m tools.secret_search [--known FILE] FILE…`: searches what a run printed for secrets.
 
 It prints the file, the line and the kind of each, never the secret. `record` collects the secrets that a run makes.
 """
@@ -71,7 +71,7 @@ def record(path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.secret_search", description="Search outputs for secrets.")
+    parser = argparse.ArgumentParser(prog="python -m tools.secret_search", description="Search outputs for secrets.")
     parser.add_argument("--known", metavar="FILE", type=Path, help="secrets to search for, one per line")
     parser.add_argument("outputs", metavar="FILE", type=Path, nargs="+", help="what a run printed")
     options = parser.parse_args(arguments)

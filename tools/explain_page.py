@@ -21,7 +21,7 @@ from local.oss import create_app
 from local.oss.errors import OssError
 from signer import v4
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (DOCS / "explain.md", DOCS / "explain.zh-CN.md")
 BLOCK = re.compile(r"(<!-- (answer|explain): ([a-z-]+) -->\n```[a-z]*\n)(.*?)(```\n)", re.DOTALL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from handler import app
@@ -24,22 +24,6 @@ class Context(NamedTuple):
 
     request_id: str
     credentials: Credentials
-
-
-class Axis(NamedTuple):
-    """What grows: `prepare` returns, for one of the `sizes`, a function that creates a link, or reads links.toml.
-
-    `largest` and `smallest` are the last and the first of the sizes in words; `label` is the line in its `picture`.
-    """
-
-    picture: str
-    label: str
-    title: str
-    xlabel: str
-    largest: str
-    smallest: str
-    sizes: Sequence[int]
-    prepare: Callable[[int], Call]
 
 
 def mounts(count: int) -> Call:
@@ -76,46 +60,6 @@ def token(size: int) -> Call:
     return _link(_config(), "/reports/q3.pdf", size=size)
 
 
-def reading(count: int) -> Call:
-    """The start with a links.toml of so many mounts."""
-    mounts = document(count)
-    return lambda: load.read(mounts, {})
-
-
-MOUNTS = (1, 10, 100, 1000, 10_000)
-BYTES = (1, 128, 256, 512, 768, 1023)
-PARAMETERS = (0, 10, 25, 50, 75, 100)
-CHARACTERS = (0, 768, 1536, 3072, 4608, MAX_TOKEN)
-
-FLAT = Axis("mounts", "links", "Mounts in links.toml", "mounts", "10,000 mounts", "1 mount", MOUNTS, mounts)
-LINEAR = (
-    Axis("key", "plain", "Length of the key", "bytes", "key of 1,023 bytes", "1 byte", BYTES, plain_key),
-    Axis("key", "percent-encoded", "Length of the key", "bytes", "key, percent-encoded", "1 byte", BYTES, encoded_key),
-    Axis(
-        "query",
-        "ignored",
-        "Query parameters",
-        "parameters",
-        "100 ignored parameters",
-        "none",
-        PARAMETERS,
-        ignored_query,
-    ),
-    Axis(
-        "query",
-        "signed, by the library alone",
-        "Query parameters",
-        "parameters",
-        "100 signed parameters",
-        "none",
-        PARAMETERS,
-        signed_query,
-    ),
-    Axis("token", "links", "Length of the security token", "characters", "token of 6,144", "none", CHARACTERS, token),
-)
-READING = Axis("reading", "read", "Reading links.toml", "mounts", "reading 10,000 mounts", "1 mount", MOUNTS, reading)
-
-
 def document(count: int, **keys: object) -> dict[str, Any]:
     """A links.toml of so many mounts, with these keys each; every fourth is authenticated."""
     tables = [
@@ -128,6 +72,18 @@ def document(count: int, **keys: object) -> dict[str, Any]:
         for number in range(count)
     ]
     return {"region": "cn-hangzhou", "mount": tables}
+
+
+def answered(read: Callable[[], Request], config: Config, size: int = TOKEN) -> Call:
+    """One request through the service, with a token of so many characters; its audit line goes to stdout."""
+    context = Context("1-6743a0f1-00000000-000000000001", _credentials(size))
+
+    def call() -> None:
+        response = app.answer(read, lambda: config, context, request_id=context.request_id, now=NOW)
+        if response.status != 200 or '"error"' in response.body:
+            raise RuntimeError(f"The service refused the request: {response.body}")
+
+    return call
 
 
 def _config() -> Config:
@@ -149,15 +105,3 @@ def _credentials(size: int) -> Credentials:
 def _link(config: Config, path: str, query: str = "", size: int = TOKEN) -> Call:
     """A request for a link as JSON, which has no limit of length."""
     return answered(lambda: Request("GET", path, parse_query(f"format=json{query}"), {}, b"", ""), config, size)
-
-
-def answered(read: Callable[[], Request], config: Config, size: int = TOKEN) -> Call:
-    """One request through the service, with a token of so many characters; its audit line goes to stdout."""
-    context = Context("1-6743a0f1-00000000-000000000001", _credentials(size))
-
-    def call() -> None:
-        response = app.answer(read, lambda: config, context, request_id=context.request_id, now=NOW)
-        if response.status != 200 or '"error"' in response.body:
-            raise RuntimeError(f"The service refused the request: {response.body}")
-
-    return call
