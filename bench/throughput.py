@@ -37,7 +37,6 @@ SERVERS = {
         *("--timeout", "0", "--keep-alive", "86400", "--log-level", "error", "bench.throughput_peer:app"),
     ],
 }
-PERCENTILES = (*range(0, 100, 5), 97, 99, 99.5, 99.9)
 
 
 def measure(details: Details) -> list[Figure]:
