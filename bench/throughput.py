@@ -1,7 +1,8 @@
 """Requests per second of the custom runtime: ours against the same function written with Flask and oss2.
 
-gunicorn serves both, with the settings of `deploy/custom-runtime/s.yaml`, on one machine. One client loads them in
-turns over persistent connections, after a warm-up. The client takes the same share of the machine from both.
+uvicorn serves ours with the arguments of `deploy/custom-runtime/s.yaml`, gunicorn the peer with as many threads as
+keep all connections busy. One client loads them in turns over persistent connections, after a warm-up. The client takes
+the same share of the machine from both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from deploy.checks.custom_runtime import ARGS, PORT
+
 from .details import Details
 from .figures import Bound, Figure, Spread
 from .process import ENVIRONMENT, ROOT, give_one_processor
@@ -27,8 +30,13 @@ ROUNDS = 7
 SECONDS = 1.0  # of each round
 KEYS = 512
 PEER = "Flask and oss2"
-APPS = {"ours": "handler.wsgi:app", PEER: "bench.throughput_peer:app"}
-PERCENTILES = (*range(0, 100, 5), 97, 99, 99.5, 99.9)
+SERVERS = {
+    "ours": ["uvicorn", *ARGS],
+    PEER: [
+        *("gunicorn", "--bind", f"0.0.0.0:{PORT}", "--worker-class", "gthread", "--threads", str(THREADS)),
+        *("--timeout", "0", "--keep-alive", "86400", "--log-level", "error", "bench.throughput_peer:app"),
+    ],
+}
 
 
 def measure(details: Details) -> list[Figure]:
@@ -41,7 +49,7 @@ def measure(details: Details) -> list[Figure]:
     rates = [[len(each) / SECONDS for each in rounds] for rounds in latencies.values()]
     slowest = [[percentile(each, 99) for each in rounds] for rounds in latencies.values()]
     return [
-        Figure.against("custom runtime, requests", "/s", rates[0], PEER, rates[1], Bound(2.5, 2.5, True)),
+        Figure.against("custom runtime, requests", "/s", rates[0], PEER, rates[1], Bound(4, 4, True)),
         Figure.against("custom runtime, p99", "ms", slowest[0], PEER, slowest[1], Bound(1, 0.5)),
     ]
 
@@ -54,9 +62,9 @@ def percentile(latencies: Sequence[float], share: float) -> float:
 def load(rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, list[list[float]]]:
     """The latencies of each round of both, in seconds. Raises `RuntimeError` if one does not answer with a redirect."""
     requests = _requests()
-    latencies: dict[str, list[list[float]]] = {name: [] for name in APPS}
+    latencies: dict[str, list[list[float]]] = {name: [] for name in SERVERS}
     with ExitStack() as stack:
-        clients = {name: _connected(stack, stack.enter_context(_serving(app))) for name, app in APPS.items()}
+        clients = {name: _connected(stack, stack.enter_context(_serving(command))) for name, command in SERVERS.items()}
         for connections in clients.values():
             _round(connections, requests, seconds / 2)
         for _ in range(rounds):
@@ -88,26 +96,32 @@ def _requests() -> list[bytes]:
 
 
 @contextmanager
-def _serving(app: str) -> Iterator[int]:
-    """Runs gunicorn as in `deploy/custom-runtime/s.yaml`; yields its port."""
+def _serving(command: Sequence[str]) -> Iterator[int]:
+    """Runs a server, with another port than that of its command; yields the port once it is open."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
         port: int = listener.getsockname()[1]
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:handler.gunicorn_conf", "--threads", str(THREADS)]
-        process = subprocess.Popen(
-            [*command, "--bind", f"fd://{listener.fileno()}", app],
-            cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT},
-            pass_fds=[listener.fileno()],
-            stdout=subprocess.DEVNULL,
-        )
-        give_one_processor(process.pid)
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *(argument.replace(str(PORT), str(port)) for argument in command)],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        stdout=subprocess.DEVNULL,
+    )
+    give_one_processor(process.pid)
+    try:
+        while not _is_open(port):
+            if process.poll() is not None:
+                raise RuntimeError("A server did not start: run it alone to see why.")
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _connected(stack: ExitStack, port: int) -> list[socket.socket]:

@@ -89,11 +89,6 @@ def build(planned: Plan) -> Package:
     with tempfile.TemporaryDirectory(dir=planned.code.parent, prefix=".building-") as temporary:
         folder = Path(temporary, "code")
         vendor.install(root / runtime.lock, runtime, folder)
-        if not runtime.custom:
-            remaining = tuple(name for name in requirements if name.partition("[")[0] != contents.SERVER_REQUIREMENT)
-            server = vendor.reachable(folder, requirements) - vendor.reachable(folder, remaining)
-            vendor.remove(folder, server)
-            requirements = remaining
         vendor.clean(folder)
         contents.copy_ours(root, folder, custom=runtime.custom)
         for name in planned.link_files:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-APP = "handler.wsgi:app"  # of gunicorn, in a custom runtime
+APP = "handler.asgi:app"  # of uvicorn, in a custom runtime
 # Wheels that run on Debian 10 (glibc 2.28) and on everything newer. pip matches each tag exactly.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 

@@ -129,9 +129,6 @@ ERRORS: Mapping[str, ErrorEntry] = {
         500, "The service is misconfigured.", "Ask the operator to look at the log of the instance's start."
     ),
     "internal_error": ErrorEntry(500, "An internal error occurred.", "Report the request ID to the operator."),
-    "busy": ErrorEntry(
-        503, "Too many request bodies are arriving at once.", "Try again in a few seconds.", {"Retry-After": "5"}
-    ),
     "no_credentials": ErrorEntry(
         503,
         "The function has no credentials.",

@@ -9,6 +9,10 @@ from functools import cache
 from .config import Config
 from .config.load import load
 
+# Of a custom runtime: as many as its instanceConcurrency, and some for health checks while all others wait.
+SPARE_THREADS = 4
+THREADS = 20 + SPARE_THREADS
+
 DEFAULT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "links.toml")
 
 

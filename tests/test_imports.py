@@ -28,7 +28,7 @@ LAYERS = (
     ("endpoints",),
     ("notices",),
     ("app",),
-    ("startup", "command_line", "events", "http", "wsgi", "keys.__main__", "notices.__main__", "gunicorn_conf", ""),
+    ("startup", "command_line", "events", "http", "asgi", "keys.__main__", "notices.__main__", ""),
 )
 RANKS = {part: rank for rank, part in enumerate(part for line in LAYERS for part in line)}
 # What a part may not import although it is above it.

@@ -19,9 +19,8 @@ COMMANDS = (
     *("handler/command_line.py", "handler/notices/__main__.py"),
     *(f"handler/keys/{name}.py" for name in ("__main__", "arguments", "edit", "listing", "lock")),
 )
-# Only a custom runtime serves HTTP itself. SERVER_REQUIREMENT is what these modules import and nothing else does.
-SERVER_MODULES = ("handler/wsgi.py", "handler/gunicorn_conf.py")
-SERVER_REQUIREMENT = "flask"
+# Only a custom runtime serves HTTP itself.
+SERVER_MODULES = ("handler/asgi.py",)
 
 MAX_ZIP = 5 * 1024**2  # bytes
 # RS256 and ES256 tokens need cryptography, which is large.

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import DeployError
@@ -98,16 +98,6 @@ def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
     return names
 
 
-def remove(folder: Path, names: Collection[str]) -> None:
-    """Removes installed distributions. Must run before `clean`, which deletes the lists of their files."""
-    installed = distributions(folder)
-    remaining = {top for name, info in installed.items() if name not in names for top in _top_level_names(info)}
-    for name in names:
-        for top in _top_level_names(installed[name]) - remaining:
-            path = folder / top
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def clean(folder: Path) -> None:
     """Deletes what no function reads."""
     for pattern in _VARYING:
@@ -120,7 +110,7 @@ def clean(folder: Path) -> None:
 
 def _top_level_names(info: Path) -> set[str]:
     record = (info / "RECORD").read_text(encoding="utf-8")
-    # Scripts are listed as "../../bin/flask".
+    # Scripts are listed as "../../bin/uvicorn".
     return {line.split(",")[0].strip('"').split("/")[0] for line in record.splitlines()} - {".."}
 
 

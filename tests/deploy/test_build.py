@@ -93,7 +93,7 @@ for path in sorted(path for package in ("handler", "signer") for path in (root /
     import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     print(path.relative_to(root).as_posix())
 """
-FLASK = {"flask", "werkzeug", "click", "blinker"}
+SERVER = {"uvicorn", "httptools", "click"}
 ENVIRONMENT = {
     "LINK_REGION": "cn-hangzhou",
     "LINK_BUCKET": "examplebucket",
@@ -245,15 +245,14 @@ def test_it_contains_only_our_packages_links_toml_and_the_locked_requirements(pa
 
 
 def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_package: build.Package) -> None:
-    """Flask, what only Flask needs, and our modules for gunicorn; everything else is the same."""
-    assert top_level(package).isdisjoint({*FLASK, "gunicorn"})
-    assert FLASK | {"gunicorn"} <= top_level(custom_package)
-    assert not any(name.startswith(tuple(FLASK)) for name in top_level(package))
+    """uvicorn, what only it needs, and our module for it; everything else is the same."""
+    assert top_level(custom_package) >= SERVER
+    assert not any(name.startswith(tuple(SERVER)) for name in top_level(package))
     ours, custom = (
         {path for path in contents.files(each.code) if path.parts[0] in contents.OURS and path.suffix == ".py"}
         for each in (package, custom_package)
     )
-    assert custom - ours == {Path("handler/wsgi.py"), Path("handler/gunicorn_conf.py")}
+    assert custom - ours == {Path("handler/asgi.py")}
     assert ours < custom
 
 
@@ -321,7 +320,7 @@ def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
-    requirements = ["certifi", "flask", "gunicorn", "jinja2", "PyJWT", "tomli"]
+    requirements = ["certifi", "httptools", "itsdangerous", "jinja2", "PyJWT", "tomli", "uvicorn"]
     with pytest.raises(DeployError, match="segno is locked, but not required by anything"):
         contents.check_package(custom_package.code, requirements)
 
@@ -374,7 +373,7 @@ def test_make_build_prints_the_size_and_the_contents(package: build.Package) -> 
 def test_the_package_of_a_custom_runtime_includes_its_server(runtime: str, tmp_path: Path) -> None:
     interpreter = interpreter_of(runtime)
     package = built(project(tmp_path / "project", runtime))
-    program = "import sys; sys.path[:0] = sys.argv[1:]; import gunicorn.app.wsgiapp, handler.wsgi"
+    program = "import sys; sys.path[:0] = sys.argv[1:]; import uvicorn.main, handler.asgi"
     run_isolated(interpreter, program, package.code, folder=tmp_path)
     assert package.size <= contents.MAX_ZIP
 

@@ -381,7 +381,7 @@ def test_the_root_needs_an_event_function_for_its_notices_and_the_custom_runtime
     assert faults(custom, "dev") == []
     project.edit("port: 9000", "port: 8080", "deploy/custom-runtime/s.yaml")
     assert faults(custom, "dev") == [
-        "dev: links_traffic: customRuntimeConfig.port must be 9000 (got 8080): handler.gunicorn_conf listens there."
+        "dev: links_traffic: customRuntimeConfig.port must be 9000 (got 8080): the server listens there."
     ]
 
 

@@ -8,76 +8,51 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from signer import Credentials
-from tests.handler.client import KEYS
+from tests.deploy.checks import shipped
+from tests.handler.client import KEYS, Answered
 
 ROOT = Path(__file__).parents[2]
 REQUEST_ID = "1-6743a0f1-00000000-000000000001"
 START_TIMEOUT = 120  # seconds in which the platform expects the port to open
 
 
-class Reply(NamedTuple):
-    """A response over the wire; `headers` have lower-case names."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str | None:
-        """The code of a problem, None for any other response."""
-        if self.headers.get("content-type") != "application/problem+json":
-            return None
-        code = self.json["code"]
-        assert isinstance(code, str)
-        return code
+def command(port: int) -> list[str]:
+    """The command of deploy/custom-runtime/s.yaml, with the interpreter of these tests and another port."""
+    config = shipped.custom()["customRuntimeConfig"]
+    arguments = [str(port) if part == str(config["port"]) else part for part in config["args"]]
+    return [sys.executable, *config["command"][1:], *arguments]
 
 
-def props() -> dict[str, Any]:
-    """The function of deploy/custom-runtime/s.yaml."""
-    document = yaml.safe_load((ROOT / "deploy/custom-runtime/s.yaml").read_text("utf-8"))
-    properties = document["resources"]["links_traffic"]["props"]
-    assert isinstance(properties, dict)
-    return properties
-
-
-def command() -> list[str]:
-    """The command that the platform runs, with the interpreter of these tests."""
-    config = props()["customRuntimeConfig"]
-    arguments = [*config["command"], *config["args"]]
-    assert arguments[0] == "/var/fc/lang/python3.10/bin/python3"
-    return [sys.executable, *arguments[1:]]
+def read(response: http.client.HTTPResponse, method: str) -> Answered:
+    """A response with the names of headers in title case; it has the length of its body."""
+    fields, body = response.getheaders(), response.read()
+    headers = {name.title(): value for name, value in fields}
+    assert len(headers) == len(fields)
+    has_length = method != "HEAD" and response.status != 204
+    assert headers.get("Content-Length") == (str(len(body)) if has_length else None)
+    return Answered(response.status, headers, body.decode(), "")
 
 
 def platform(
     control: str | None = "/http-invoke", keys: Credentials | None = KEYS, request_id: str = REQUEST_ID
 ) -> dict[str, str]:
     """The headers that the platform adds to a request."""
-    added = {
+    headers = {
         "x-fc-request-id": request_id,
         "x-fc-function-name": "links-traffic",
-        "x-fc-region": "cn-hangzhou",
-        "x-fc-account-id": "1000000000000001",
+        "x-fc-control-path": control,
+        "x-fc-access-key-id": keys and keys.access_key_id,
+        "x-fc-access-key-secret": keys and keys.access_key_secret,
+        "x-fc-security-token": keys and keys.security_token,
     }
-    if control is not None:
-        added["x-fc-control-path"] = control
-    if keys is not None:
-        added["x-fc-access-key-id"] = keys.access_key_id
-        added["x-fc-access-key-secret"] = keys.access_key_secret
-        if keys.security_token:
-            added["x-fc-security-token"] = keys.security_token
-    return added
+    return {name: value for name, value in headers.items() if value is not None}
 
 
 class Instance(NamedTuple):
@@ -88,18 +63,13 @@ class Instance(NamedTuple):
     process: subprocess.Popen[bytes]
 
     @property
-    def out(self) -> str:
-        """What it wrote to standard output."""
-        return (self.folder / "out").read_text("utf-8")
-
-    @property
     def log(self) -> str:
         """What it wrote to standard output and standard error."""
-        return self.out + (self.folder / "err").read_text("utf-8")
+        return (self.folder / "out").read_text("utf-8") + (self.folder / "err").read_text("utf-8")
 
     def lines(self, request_id: str) -> list[dict[str, Any]]:
-        """The audit lines of one request."""
-        lines = [json.loads(line) for line in self.out.splitlines()]
+        """The audit lines of one request. Everything that is logged is an audit line."""
+        lines = [json.loads(line) for line in self.log.splitlines()]
         return [line for line in lines if line["request_id"] == request_id]
 
     def connect(self) -> http.client.HTTPConnection:
@@ -114,26 +84,30 @@ class Instance(NamedTuple):
         *,
         added: Mapping[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
-    ) -> Reply:
+    ) -> Answered:
         """Sends a request as the platform forwards it; `added` are the platform's own headers."""
         own = connection or self.connect()
-        try:
-            sent = {"Accept": "*/*", **(headers or {}), **(platform() if added is None else added)}
-            own.request(method, target, body, sent)
-            response = own.getresponse()
-            fields = response.getheaders()
-            assert len({name.lower() for name, _ in fields}) == len(fields)
-            return Reply(response.status, {name.lower(): value for name, value in fields}, response.read())
-        finally:
-            if connection is None:
-                own.close()
+        own.request(method, target, body, {"Accept": "*/*", **(headers or {}), **(added or platform())})
+        response = read(own.getresponse(), method)
+        if connection is None:
+            own.close()
+        return response
+
+    def open(self, raw: bytes) -> socket.socket:
+        """A connection on which these bytes were sent."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection.sendall(raw)
+        return connection
 
     def send(self, raw: bytes) -> bytes:
-        """Sends raw bytes, and returns everything that is received until the connection is closed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
-            connection.sendall(raw)
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
+        """Sends raw bytes, and returns everything that is received until the server closes the connection."""
+        with self.open(raw) as connection:
+            return received(connection)
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @contextmanager
@@ -141,41 +115,25 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
     """Starts an instance with a links.toml, waits for its port, and stops it at the end."""
     folder.mkdir(exist_ok=True)
     (folder / "links.toml").write_text(links, "utf-8")
-    port = _free_port()
-    variables = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "FC_CUSTOM_LISTEN_PORT": str(port),
-        "LINK_CONFIG": str(folder / "links.toml"),
-        **(environment or {}),
-    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(folder / "links.toml"), **(environment or {})}
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(command(), cwd=ROOT, env=variables, stdout=out, stderr=err)
+        process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
+    running = Instance(port, folder, process)
     try:
-        _wait(port, process, folder)
-        yield Instance(port, folder, process)
+        wait_for_port(running)
+        yield running
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for_port(running: Instance) -> None:
     for _ in range(START_TIMEOUT * 20):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            pass
-        try:
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
-        raise AssertionError(f"The instance did not start: {(folder / 'err').read_text('utf-8')}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", running.port)) == 0:
+                return
+        assert running.process.poll() is None, running.log
+        time.sleep(0.05)
     raise AssertionError("The instance did not open its port in time.")

@@ -18,7 +18,7 @@ OURS = {"handler", "signer"}
 
 # Modules that take milliseconds to load, and that no redirect needs.
 HEAVY = """
-flask werkzeug jinja2 click requests urllib3 itsdangerous jwt segno yaml oss2 alibabacloud_oss_v2
+flask uvicorn httptools jinja2 click requests urllib3 itsdangerous jwt segno yaml oss2 alibabacloud_oss_v2
 logging email secrets pathlib _strptime inspect dataclasses
 asyncio http.client http.server ssl socket subprocess tempfile random uuid zoneinfo argparse unittest
 concurrent multiprocessing xml html.entities typing_extensions

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.checks import shipped
 from tests.handler import load_mix
 from tests.handler.busy_client import keep_busy
-from tests.handler.custom_runtime import instance, props
+from tests.handler.custom_runtime import instance
 from tests.handler.load_mix import KEYS_DOCUMENT, LINKS, Mix
 
 SECONDS = 600.0  # LOAD_SECONDS shortens it
@@ -29,7 +30,7 @@ MAX_GROWTH = 4.0  # MB
 def test_an_instance_under_full_load_refuses_only_what_is_malformed_and_does_not_grow(tmp_path: Path) -> None:
     seconds = float(os.environ.get("LOAD_SECONDS") or SECONDS)
     (tmp_path / "keys.json").write_text(json.dumps(KEYS_DOCUMENT), "utf-8")
-    connections = props()["instanceConcurrency"]
+    connections = shipped.custom()["instanceConcurrency"]
     mix, memory = Mix(), list[float]()
     with instance(tmp_path, LINKS) as running:
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handler import wsgi
+from handler import asgi
 from handler.config import Location
 from handler.connections import Connections
 from handler.context import Invocation
@@ -63,7 +63,7 @@ VALUES: dict[str, tuple[object, tuple[str, ...]]] = {
     "a response of OSS": (OssResponse(200, {"etag": MARK}, MARK.encode(), ""), ("200", "'etag'")),
     "an invocation": (INVOCATION, ("Invocation", str(NOW))),
     "an opened share": (OPENED, ("/exampledir/a.txt", "GET")),
-    "the context of a custom runtime": (wsgi.Context("req-EXAMPLE", KEYS), ("req-EXAMPLE",)),
+    "the context of a custom runtime": (asgi.Context("req-EXAMPLE", KEYS), ("req-EXAMPLE",)),
 }
 
 FORMATTERS: dict[str, Callable[[object], str]] = {

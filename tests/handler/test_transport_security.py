@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.handler.client import LINKS, Answered, event, invoke, make_config
-from tests.handler.test_wsgi import environ_of, serve
+from tests.handler.test_adapters import Row
 
 OWN = "links.example.com"
 DEFAULT = "links-abcdefgh.cn-hangzhou.fcapp.run"
@@ -73,6 +73,6 @@ def test_a_service_without_an_https_address_does_not(public_url: str) -> None:
 )
 def test_a_custom_runtime_learns_the_domain_from_the_host_header_alone(host: str | None, expected: str | None) -> None:
     headers = {} if host is None else {"Host": host}
-    response = serve(environ_of("/-/health", headers=headers), config=UNDER)
+    response = Row("/-/health", headers=headers).asgi(config=UNDER)
     assert response.status == 200
     assert response.headers.get(NAME) == expected

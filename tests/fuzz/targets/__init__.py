@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fuzz.fuzzer import Target
-from tests.fuzz.targets import answers, custom_runtime, documents, events, links, requests
+from tests.fuzz.targets import answers, documents, events, links, requests
 
 TARGETS = {
     target.name: target
@@ -12,7 +12,6 @@ TARGETS = {
         Target("expires", requests.expires, requests.expires_seeds),
         Target("queries", requests.queries, requests.query_seeds),
         Target("http-events", requests.http_events, requests.http_event_seeds),
-        Target("custom-runtime", custom_runtime.custom_runtime, custom_runtime.custom_runtime_seeds),
         Target("trigger-events", events.trigger_events, events.trigger_event_seeds),
         Target("keys-documents", documents.keys_documents, documents.keys_document_seeds),
         Target("links-toml", documents.links_toml, documents.links_toml_seeds),
