@@ -476,6 +476,7 @@ def test_bulk_signs_all_objects_under_a_prefix_with_their_sizes(cloud: signer.En
         (n, f"in/報告 {n:04d}+&.txt") for n in range(1, 23)
     ]
     assert '<td class="size">22</td>' in page
+    assert '<th scope="col">Expires at the latest</th>' in page
     everything = run(f"oss://{BUCKET}", "--endpoint", address)
     assert len(records(everything.stdout.decode(), "csv")) == 23
 
