@@ -108,12 +108,6 @@ def clean(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _top_level_names(info: Path) -> set[str]:
-    record = (info / "RECORD").read_text(encoding="utf-8")
-    # Scripts are listed as "../../bin/uvicorn".
-    return {line.split(",")[0].strip('"').split("/")[0] for line in record.splitlines()} - {".."}
-
-
 def _dependencies(info: Path, *, extras: bool) -> list[str]:
     headers = (info / "METADATA").read_text(encoding="utf-8").partition("\n\n")[0]
     matches: list[tuple[str, str]] = re.findall(r"(?m)^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", headers)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pprint
 import random
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 import pytest
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signer import Credentials, InvalidCredentials, InvalidHeader, InvalidQuery, InvalidTime, acs3
+from signer.signed_request import parse_query
 from tests.signer.signing import KEYS, NOW, TEMPORARY
 
 HOST = "sts.cn-hangzhou.aliyuncs.com"
@@ -101,6 +104,15 @@ def test_a_thousand_calls_are_those_that_alibabacloud_tea_openapi_signs() -> Non
 
 
 # --- laws -----------------------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(strings.filter(bool), strings))
+def test_the_query_decodes_to_the_parameters_and_is_its_own_canonical_form(params: dict[str, str]) -> None:
+    query = urlsplit(call(params).url).query
+    pairs = list(parse_query(query))
+
+    assert dict(pairs) == params
+    assert acs3.canonical_query(reversed(pairs)) == query
 
 
 @pytest.mark.parametrize("credentials", [KEYS, TEMPORARY], ids=["permanent", "temporary"])
