@@ -221,7 +221,7 @@ class TestDeploy:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(template, "_rewrite", full_disk)
+            patch.setattr(template, "s_yaml", full_disk)
             assert template.main([str(tmp_path / "made")]) == 1
         assert template.main([str(tmp_path / "made")]) == 0
 
