@@ -10,8 +10,7 @@
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
-##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; CHECK=1: what no test used)
-##   make rights-used  run tests, and write the rights that they use to build/rights-used, for make policies CHECK=1
+##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script)
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
@@ -45,7 +44,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies rights-used check build doctor template \
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -74,15 +73,9 @@ keys: $(VENV)/local.stamp
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
-policies: $(if $(CHECK),rights-used) $(VENV)/deploy.stamp
+policies: $(VENV)/deploy.stamp
 	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
-	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) \
-	  $(if $(CHECK),--unused build/rights-used) $(ARGS)
-
-# With CHECK=1: tests run with the rights of the policies, and then what none of them needed is printed.
-rights-used: $(VENV)/dev.stamp
-	@mkdir -p build && rm -f build/rights-used
-	@LINK_RIGHTS_USED=$(CURDIR)/build/rights-used $(BIN)/python -m pytest -n 2 -q -m "not long" tests/local tests/e2e
+	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) $(ARGS)
 
 check: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)
@@ -112,8 +105,18 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench $(ARGS)
 
+# The build compares the digest that each lock names, of all requirements.
+LOCK = $(BIN)/python -m uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --only-binary :all: \
+  --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock ($$digest)" $(ARGS)
+
 lock: $(VENV)/dev.stamp
-	@$(BIN)/python -m deploy.locks $(ARGS)
+	@digest=$$(cat requirements.txt deploy/requirements/custom.txt | $(BIN)/python -c \
+	  'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'); \
+	for python in 3.10 3.12; do \
+	  $(LOCK) requirements.txt --python-version $$python --output-file deploy/requirements/$$python.lock && \
+	  $(LOCK) deploy/requirements/custom.txt --python-version $$python \
+	    --output-file deploy/requirements/custom-$$python.lock || exit 1; \
+	done
 
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp

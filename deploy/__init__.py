@@ -6,8 +6,6 @@ import os.path
 import sys
 from types import TracebackType
 
-_TARGETS = {"locks": "lock"}  # of make, where the name is not that of the command
-
 
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """An exception hook that names the target of make which installs a missing package."""
@@ -17,7 +15,7 @@ def _report(kind: type[BaseException], error: BaseException, traceback: Tracebac
     command = os.path.basename(sys.argv[0]).removesuffix(".py")
     print(
         f"python -m deploy.{command}: the Python package {error.name} is not installed. "
-        f"Run make {_TARGETS.get(command, command)}, which installs it and runs this command.",
+        f"Run make {command}, which installs it and runs this command.",
         file=sys.stderr,
     )
 

@@ -21,7 +21,7 @@ INDEX = {
     "keys": {"message": {"type": "text", "caseSensitive": False, "doc_value": True, "token": [*" ,:;'\"[]{}()\n\t"]}}
 }
 
-_BEGIN = r"""#!/bin/sh
+_FUNCTIONS = r"""#!/bin/sh
 # Creates what s deploy needs: roles, policies, queues, logs, lifecycle rules. Run it again after a change.
 : "${DEPLOYER:?name the RAM user that deploys}"
 command -v aliyun >/dev/null || { echo "aliyun was not found: install and configure the aliyun CLI." >&2; exit 1; }
@@ -59,11 +59,8 @@ role() {
   once aliyun ram AttachPolicyToRole --PolicyType Custom --PolicyName "$1" --RoleName "$1"
   echo "role      $1"
 }
-"""
 
-# The aliyun CLI knows the product mns-open and its address, but not its operations.
-_QUEUE = r"""
-# NAME REGION
+# NAME REGION: the aliyun CLI knows the product mns-open and its address, but not its operations.
 queue() {
   once aliyun mns-open CreateQueue --version 2022-01-19 --force --region "$2" --QueueName "$1"
   # It may report an error with the status of a success.
@@ -73,9 +70,7 @@ queue() {
   esac
   echo "queue     $1"
 }
-"""
 
-_LOGS = r"""
 # PROJECT REGION
 project() {
   aliyun sls GetProject --region "$2" --project "$1" >/dev/null 2>&1 ||
@@ -91,9 +86,7 @@ logstore() {
   once aliyun sls CreateIndex --region "$2" --project "$1" --logstore "$3" --body "$5"
   echo "logstore  $3"
 }
-"""
 
-_LIFECYCLE = r"""
 # BUCKET REGION RULES IDS PREFIX: our rules, each in a line, their names as <ID>…</ID>, and what our names begin with.
 lifecycle() {
   if ! rules=$(aliyun oss lifecycle --method get "oss://$1" --region "$2" 2>&1); then
@@ -105,9 +98,8 @@ lifecycle() {
   rules=$(printf '%s' "$rules" | tr -d '\n' | sed 's/>[[:space:]]*</></g' |
     awk '{ gsub(/<Rule>/, "\n&"); gsub(/<\/Rule>/, "&\n"); print }' | grep '^<Rule>' || true)
   unknown=$(printf '%s\n' "$rules" | grep -vF "$4" || true)
-  # Earlier releases had one rule for the state, and a mount that was removed had one for its uploads.
-  others=$(printf '%s\n' "$unknown" |
-    grep -v -e "<ID>$5-state</ID>" -e "<ID>$5-uploads-.*<AbortMultipartUpload>" | grep . || true)
+  # A mount that was removed had a rule for its uploads.
+  others=$(printf '%s\n' "$unknown" | grep -v "<ID>$5-uploads-.*<AbortMultipartUpload>" | grep . || true)
   if [ -z "$others" ]; then
     file=$(mktemp)
     printf '<LifecycleConfiguration>%s</LifecycleConfiguration>' "$3" | tr -d '\n' > "$file"
@@ -137,8 +129,7 @@ lifecycle() {
 
 def script(documents: Document) -> str:
     """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others."""
-    parts = [_BEGIN, *([_QUEUE] if documents["queues"] else []), *([_LOGS] if documents["logs"] else [])]
-    return "".join([*parts, *([_LIFECYCLE] if documents["lifecycle"] else []), "\n", "\n".join(_calls(documents))])
+    return "\n".join([_FUNCTIONS, *_calls(documents)])
 
 
 def _calls(documents: Document) -> Iterator[str]:

@@ -16,17 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from handler.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
 
-from . import locks
-from .checks import links_toml
-from .checks.functions import functions_in, is_own
 from .command import reason, run
 from .errors import DeployError
+from .model import Project
 from .package import archive, contents, interpreters, vendor
 from .package.contents import Part
-from .runtimes import Runtime, runtime_named
+from .runtimes import RUNTIMES, Runtime
 
 
 @dataclass(frozen=True)
@@ -54,55 +53,53 @@ class Package:
 def plan(config: Path) -> Plan:
     """Reads and checks what is to be built. Raises `DeployError`."""
     try:
-        document = s_yaml.load(config, os.environ)
+        # The laptop's reader: a machine that only builds has no Serverless Devs.
+        project = Project.load(config, lambda path, _: s_yaml.load(path, os.environ), base=True)
+        functions = [project.read(resource) for resource in project.environments[0].resources]
+        files = {project.with_config(function, None).file for function in functions}
     except LocalError as error:
         raise DeployError(str(error)) from None
-    root = s_yaml.project_folder(config)
-    everything = [resource["props"] for resource in functions_in(document).values()]
-    functions = [props for props in everything if is_own(props, config, root)]
-    runtimes = sorted({str(props.get("runtime")) for props in functions})
-    codes = sorted({str(props.get("code")) for props in functions})
-    if len(runtimes) != 1 or len(codes) != 1:
+    except InvalidConfig as error:
+        raise DeployError(error.sentence) from None
+    runtimes, packages = ({*each} for each in zip(*((f.runtime, f.package) for f in functions), strict=True))
+    if len(runtimes) != 1 or len(packages) != 1:
         raise DeployError(
             f"{config.name}: all functions share one package and must have the same runtime and code (runtime: "
-            f"{', '.join(runtimes) or 'none'}; code: {', '.join(codes) or 'none'})."
+            f"{', '.join(sorted(runtimes))}; code: {', '.join(sorted(packages))})."
         )
-    code = (config.resolve().parent / codes[0]).resolve()
-    if root / "build" not in code.parents:
-        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {codes[0]}).")
-    environments = [props.get("environmentVariables") or {} for props in functions]
-    link_files = sorted({environment.get("LINK_CONFIG") or "links.toml" for environment in environments})
-    for name in link_files:
+    (runtime,), (package,) = runtimes, packages
+    if not project.is_built(package):
+        raise DeployError(f"{config.name}: code must be a folder below build/, such as ./build/code (got {package}).")
+    if runtime not in RUNTIMES:
+        raise DeployError(f"runtime {runtime} is not supported: choose one of {', '.join(RUNTIMES)}.")
+    for name in files:
         if Path(name).name != name or not name.endswith(".toml"):
             raise DeployError(f"LINK_CONFIG must be a .toml file beside links.toml (got {name}).")
-        if not (root / name).is_file():
-            raise DeployError(f"LINK_CONFIG: {name} not found beside links.toml. Create it or name another file.")
-    for props in functions:
-        links_toml.read_or_fail(root, props)
-    return Plan(root, runtime_named(runtimes[0]), code, tuple(link_files))
+    code = (config.resolve().parent / package).resolve()
+    return Plan(project.root, RUNTIMES[runtime], code, tuple(sorted(files)))
 
 
 def build(planned: Plan) -> Package:
     """Builds and checks the package, and only then replaces the one before. Raises `DeployError`."""
     root, runtime = planned.root, planned.runtime
-    pins = locks.read_current(root, runtime)
-    requirements = vendor.read_requirements(root / runtime.requirements)
+    vendor.require_lock(root, runtime)
+    requirements = vendor.requirements(root, runtime)
     interpreter = interpreters.find(runtime.python)
     planned.code.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=planned.code.parent, prefix=".building-") as temporary:
         folder = Path(temporary, "code")
         vendor.install(root / runtime.lock, runtime, folder)
-        top_level = vendor.clean(folder)
+        vendor.clean(folder)
         contents.copy_ours(root, folder, custom=runtime.custom)
         for name in planned.link_files:
             shutil.copyfile(root / name, folder / name)
-        contents.check_package(folder, pins, requirements, top_level)
+        contents.check_package(folder, requirements)
         if interpreter:
             archive.compile_all(folder, interpreter)
         archive.normalize(folder)
         zip_file = Path(temporary, "code.zip")
         size = archive.write_zip(folder, zip_file)
-        contents.check_size(size, pins)
+        contents.check_size(size, folder)
         sha256 = hashlib.sha256(zip_file.read_bytes()).hexdigest()
         parts = tuple(contents.parts(folder))
         shutil.rmtree(planned.code, ignore_errors=True)

@@ -10,18 +10,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from handler.config import InvalidConfig
-from local.fc import s_yaml
 
 from .checks import (
     custom_runtime,
-    destinations,
     document,
-    domains,
     links_toml,
     names,
     notices,
@@ -31,131 +28,92 @@ from .checks import (
     sharing,
     triggers,
 )
-from .checks import environments as environment_checks
 from .checks import functions as function_checks
-from .checks.functions import Props, functions_in, mapping
-from .checks.links_toml import Reader
 from .command import run
-from .environments import load_yaml, read_environments, require
 from .errors import DeployError
+from .model import Environment, Function, Project
 from .s_preview import render
 
-# What a function's properties must fulfil once they have passed the schema.
+# What a function must fulfil once its properties have passed the schema, and then what its links.toml must.
 _CHECKS = (
-    *(function_checks.faults, names.faults, triggers.faults, regions.faults, destinations.faults),
-    *(custom_runtime.faults, domains.faults),
+    *(function_checks.faults, names.faults, triggers.faults, regions.faults, triggers.destination_faults),
+    *(custom_runtime.faults, names.domain_faults),
 )
+_CONFIG_CHECKS = (links_toml.faults, regions.config_faults)
 _PINNED = re.compile(r"fc3@\d+\.\d+\.\d+")
 
 
 class Report(NamedTuple):
-    """Sentences. Faults and placeholders prevent a deployment, warnings do not."""
+    """Faults and placeholders prevent a deployment, warnings do not. `functions` are all that can be read."""
 
-    faults: list[str]
-    placeholders: list[str]
-    warnings: list[str]
-
-
-class _Environment(NamedTuple):
-    """The functions that passed the schema; `readers` are those of them that can read links.toml."""
-
-    faults: list[str]
-    functions: dict[str, Props]
-    readers: dict[str, Reader]
+    faults: Sequence[str]
+    placeholders: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    functions: Sequence[Function] = ()
 
 
-def check(config: Path, environment: str | None = None, *, allow_placeholders: bool = False) -> list[str]:
-    """Every fault, of one environment or of all. Raises `DeployError` if the file cannot be rendered at all."""
-    result = report(config, environment)
-    return result.faults if allow_placeholders else [*result.faults, *result.placeholders]
+def check(config: Path, environment: str | None = None) -> Report:
+    """Of one environment, or of s.yaml alone and all. Raises `DeployError` if the file cannot be rendered at all."""
+    return report(Project.load(config, render, environment))
 
 
-def report(config: Path, environment: str | None = None) -> Report:
-    """Every fault, placeholder and warning. Raises `DeployError` if the file cannot be rendered at all."""
-    source = load_yaml(config)
-    if not isinstance(source, dict):
-        raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
-    known = read_environments(config)
-    requested: list[str | None] = [environment] if environment else [None, *known]
-    root = s_yaml.project_folder(config)
-    faults = dict.fromkeys(document.faults(source, config.resolve().relative_to(root).as_posix()))
+def report(project: Project) -> Report:
+    """Every fault, placeholder and warning of the project's environments."""
+    path = project.config.resolve().relative_to(project.root).as_posix()
+    faults = dict.fromkeys(document.faults(project.source, path))
     base = faults.copy()
-    functions: dict[str | None, Mapping[str, Props]] = {}
-    readers_of: dict[str | None, list[Reader]] = {}
-    for name in requested:
-        if name is not None:
-            require(known, name)
-        rendered = render(config, name)
-        resources = {
-            resource: function
-            for resource, function in functions_in(rendered).items()
-            if function_checks.is_own(function["props"], config, root)
-        }
-        if not resources:
-            raise DeployError(
-                f"{config.name} has no function with code below build/, such as code: ./build/code: add a resource "
-                "with component: fc3@0.1.22 and props."
-            )
-        result = _check_environment(config, root, resources)
-        functions[name] = result.functions
-        readers_of[name] = list(result.readers.values())
-        sentences = result.faults
-        if name is not None:
-            sentences = [f"{name}: {s}" for s in sentences if s not in base]
-            sentences += [
-                f"env.yaml: {name}: {sentence}"
-                for sentence in environment_checks.faults(known[name], mapping(rendered.get("resources")), resources)
-            ]
-        else:
+    functions: list[Function] = []
+    for environment in project.environments:
+        sentences, readable = _check_environment(project, environment)
+        functions += readable
+        name = environment.name
+        if name is None:
             base |= dict.fromkeys(sentences)
+        else:
+            sentences = [f"{name}: {sentence}" for sentence in sentences if sentence not in base]
+            overlays = document.environment_faults(project.known[name], environment)
+            sentences += [f"env.yaml: {name}: {sentence}" for sentence in overlays]
         faults |= dict.fromkeys(sentences)
-    testing = {name for name, fields in known.items() if fields.get("type") == environment_checks.TESTING}
-    readers = [reader for environment_readers in readers_of.values() for reader in environment_readers]
+    testing = {name for name, fields in project.known.items() if fields.get("type") == document.TESTING}
     faults |= dict.fromkeys(
-        (
-            *sharing.across(functions, testing),
-            *sharing.state(readers_of, testing),
-            *sharing.signers(readers),
-            *regions.across(readers),
-        )
+        (*sharing.across(functions, testing), *sharing.signers(functions), *regions.across(functions))
     )
-    examples = dict.fromkeys(placeholders.faults(readers, source, known))
-    warnings = dict.fromkeys(sentence for reader in readers for sentence in notices.warnings(reader))
-    return Report(list(faults), list(examples), list(warnings))
+    examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
+    warnings = dict.fromkeys(sentence for function in functions for sentence in notices.warnings(function))
+    return Report(list(faults), list(examples), list(warnings), functions)
 
 
-def _check_environment(config: Path, root: Path, resources: Mapping[str, dict[str, Any]]) -> _Environment:
+def _check_environment(project: Project, environment: Environment) -> tuple[list[str], list[Function]]:
     sentences: list[tuple[str, str]] = []
-    functions: dict[str, Props] = {}
-    readers: dict[str, Reader] = {}
-    for name, resource in resources.items():
-        props = resource["props"]
-        if not _PINNED.fullmatch(str(resource["component"])):
-            pin = f"component must be pinned to a version, such as fc3@0.1.22 (got {resource['component']})."
-            sentences.append((name, pin))
-        faults = list(schema.faults(props))
-        if not function_checks.is_built(props, config, root):
-            sentences.append(
-                (name, f"code must be a folder below build/, such as ./build/code (got {props.get('code')}).")
-            )
-        if not faults:
-            functions[name] = props
-            faults += (sentence for function_faults in _CHECKS for sentence in function_faults(props))
+    functions: list[Function] = []
+    for resource in environment.resources:
+        faults = []
+        if not _PINNED.fullmatch(resource.component):
+            faults.append(f"component must be pinned to a version, such as fc3@0.1.22 (got {resource.component}).")
+        code = resource.props.get("code")
+        if not project.is_built(code):
+            faults.append(f"code must be a folder below build/, such as ./build/code (got {code}).")
+        invalid = list(schema.faults(resource.props))
+        faults += invalid
+        if not invalid:
             try:
-                readers[name] = links_toml.read(root, props)
+                function = project.read(resource)
+                faults += (sentence for each in _CHECKS for sentence in each(function))
+                functions.append(project.with_config(function, environment.name))
+                faults += (sentence for each in _CONFIG_CHECKS for sentence in each(functions[-1]))
+            except DeployError as error:
+                faults.append(str(error))
             except InvalidConfig as error:
                 faults.append(error.sentence)
-            else:
-                faults += [*links_toml.faults(readers[name]), *regions.links_faults(readers[name])]
-        sentences += ((name, sentence) for sentence in faults)
+        sentences += ((resource.name, sentence) for sentence in faults)
     together = list(sharing.within(functions))
     # What a function that cannot be read would do is unknown.
-    if len(readers) == len(resources):
-        sentences += notices.faults(readers)
+    if len(functions) == len(environment.resources):
+        sentences += notices.faults(functions)
         # Another s.yaml in the project is deployed beside the one in its folder.
-        if config.resolve().parent == root:
-            together += notices.missing_function(readers, config.name)
-    return _Environment([*dict.fromkeys(together), *_by_sentence(sentences)], functions, readers)
+        if project.config.resolve().parent == project.root:
+            together += notices.missing_function(functions, project.config.name)
+    return [*dict.fromkeys(together), *_by_sentence(sentences)], functions
 
 
 def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -176,9 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        result = report(options.config, options.env)
+        result = check(options.config, options.env)
     except DeployError as error:
-        result = Report([str(error)], [], [])
+        result = Report([str(error)])
     faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings)):
         print(sentence)

@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from . import check
 from .command import run
-from .environments import load_yaml, read_environments, require
 from .errors import DeployError
-from .probes import access, account, aliyun, earlier_layout, keys, lifecycle, machine, oss, service, sessions
+from .model import Project
+from .probes import access, account, aliyun, keys, lifecycle, machine, oss, service, sessions
 from .probes import uploads as upload_probes
-from .probes.deployment import LOCAL_ENDPOINTS, Deployment, InvalidProperties, open_deployment
+from .probes.deployment import LOCAL_ENDPOINTS, Deployment, open_deployment
 from .probes.findings import Finding, fault, unknown, warning
+from .s_preview import render
 
-NOT_CHECKED = (
-    "Roles and their policies, the failure queue, the log project, its logstores and what an earlier version left "
-    "behind were not checked"
-)
+NOT_CHECKED = "Roles and their policies, the failure queue, the log project and its logstores were not checked"
 
 
 class Options(NamedTuple):
@@ -44,13 +43,14 @@ class Options(NamedTuple):
 def findings(options: Options) -> Iterator[Finding]:
     """Each finding as soon as it is known; what several probes find, once."""
     try:
-        if options.environment:
-            require(read_environments(options.config), options.environment)
-        deployment = open_deployment(options.config, options.environment, os.environ)
-        alias = options.alias or load_yaml(options.config).get("access")
-    except InvalidProperties as error:
-        yield from (fault("s.yaml", sentence) for sentence in error.sentences)
-        return
+        project = Project.load(options.config, render, options.environment)
+        report = check.report(project)
+        faults = [*report.faults, *report.placeholders]
+        functions = [function for function in report.functions if function.environment_name == options.environment]
+        if len(functions) < len(project.environments[0].resources):
+            yield from (fault("s.yaml", sentence) for sentence in faults)
+            return
+        deployment = open_deployment(project, functions, os.environ)
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
@@ -62,31 +62,32 @@ def findings(options: Options) -> Iterator[Finding]:
             )
     seen: set[Finding] = set()
     for finding in chain(
-        access.key(alias, os.environ), _before(deployment, options), _after(deployment, options) if options.url else ()
+        access.key(options.alias or project.source.get("access"), os.environ),
+        _before(deployment, faults, uploads=options.uploads),
+        _after(deployment, options) if options.url else (),
     ):
         if finding not in seen:
             seen.add(finding)
             yield finding
 
 
-def _before(deployment: Deployment, options: Options) -> Iterator[Finding]:
+def _before(deployment: Deployment, faults: Sequence[str], *, uploads: bool) -> Iterator[Finding]:
     """What a deployment needs."""
     yield from machine.tools(deployment)
-    yield from machine.files(deployment, options.config, options.environment)
+    yield from machine.files(deployment, faults)
     yield from machine.domain(deployment)
-    yield from earlier_layout.files(deployment)
-    yield from _account(deployment, options.config)
+    yield from _account(deployment)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
     yield from lifecycle.state_rules(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)
-    if options.uploads:
+    if uploads:
         yield from upload_probes.uploads(deployment)
 
 
-def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
+def _account(deployment: Deployment) -> Iterator[Finding]:
     """What the aliyun CLI shows, or one finding if it shows nothing."""
     if not aliyun.is_installed():
         yield unknown("account", f"{NOT_CHECKED}: install the aliyun CLI, or compare the console with s.yaml.")
@@ -95,7 +96,6 @@ def _account(deployment: Deployment, config: Path) -> Iterator[Finding]:
         yield from account.roles(deployment)
         yield from account.queues(deployment)
         yield from account.logs(deployment)
-        yield from earlier_layout.functions_and_roles(deployment, config)
     except aliyun.Unusable as error:
         yield unknown("account", f"{NOT_CHECKED}: {error}")
 

@@ -11,23 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from handler.config import Config, InvalidConfig, rights
-from local.errors import LocalError
-from local.fc import s_yaml
-from local.ram import Usage, parse_policy
+from handler.config import InvalidConfig, rights
+from local.fc import functions
 
-from . import account_script, check, statements
-from .checks import links_toml
-from .checks.functions import is_own, is_web, mapping, takes_events
+from . import account_script, statements
+from .check import check
+from .checks import regions, sharing
 from .checks.names import role_name
 from .command import run
-from .environments import Rendered, read_environments, render_environments, require
 from .errors import DeployError
+from .model import Function
 from .signer_roles import signer_roles
 from .statements import Document, Statement
 
@@ -35,19 +33,9 @@ FUNCTION_COMPUTE = "fc.aliyuncs.com"
 # The services that call a function through a trigger and assume the trigger's role to do so.
 CALLERS = {"oss": "oss.aliyuncs.com", "mns_topic": "mns.aliyuncs.com", "eventbridge": "eventbridge.aliyuncs.com"}
 
-Props = Mapping[str, Any]
 
-
-class _Function(NamedTuple):
-    """A function in an environment, and links.toml as it reads it there."""
-
-    environment: str | None
-    props: Props
-    links: Config
-
-
-def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Document:
-    """What must exist for the functions of one environment, or of all that are rendered.
+def policies(everything: Sequence[Function], environment: str | None = None) -> Document:
+    """What must exist for the functions of one environment, or for all.
 
     `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
     "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]},
@@ -55,75 +43,52 @@ def policies(rendered: Sequence[Rendered], environment: str | None = None) -> Do
     each environment, and comes after the roles that it trusts. The prefix is what the names of the functions begin
     with. The policy of the deployer covers all that is rendered, those in `deployers` one environment each. Where
     notices wait in the state, `operator` is the policy that `python -m handler.notices` needs. Raises `DeployError` if
-    links.toml cannot be read, if two functions contradict each other, or if RAM cannot express a key.
+    two functions contradict each other, or if RAM cannot express a key.
     """
-    everything = list(_functions(rendered))
-    selected = [function for function in everything if environment in (None, function.environment)]
-    prefix = _common_prefix([str(function.props["functionName"]) for function in everything])
+    selected = [function for function in everything if environment in (None, function.environment_name)]
+    prefix = _common_prefix([function.name for function in everything])
+    # The check says the same of the functions of one file.
+    for conflict in (*sharing.within(everything), *sharing.signers(everything), *regions.across(everything)):
+        raise DeployError(conflict)
     roles = _roles(everything)
     wanted = _roles_of(selected) | _signers_of(selected, everything)
-    outbox = _unique(statement for function in selected for statement in _outbox(function.props, function.links))
+    outbox = _unique(statement for function in selected for statement in _outbox(function))
     # Over all: the script would take rules of another environment for old ones of its own.
     buckets = _buckets(everything, prefix)
-    used = {bucket for function in selected for bucket in statements.lifecycle(function.links, prefix)}
+    used = {bucket for function in selected for bucket in statements.lifecycle(function.config, prefix)}
     return {
         "prefix": prefix,
         "roles": {name: role for name, role in roles.items() if name in wanted},
-        "deployer": statements.document(_deployer(everything, sorted(_roles_of(everything)))),
+        "deployer": statements.document(_deployer(everything)),
         "deployers": {
-            name: statements.document(_deployer(functions, sorted(_roles_of(functions))))
-            for name, functions in _by_environment(selected).items()
+            name: statements.document(_deployer(functions)) for name, functions in _by_environment(selected).items()
         },
         **({"operator": statements.document(outbox)} if outbox else {}),
         "queues": _unique(
-            {"name": name, "region": function.props["region"]}
-            for function in selected
-            for name in queues(function.props)
+            {"name": name, "region": function.region} for function in selected for name in queues(function)
         ),
-        "logs": _logs(selected),
+        "logs": _unique({**function.log._asdict(), "region": function.region} for function in selected if function.log),
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
         "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
     }
 
 
-def _functions(rendered: Sequence[Rendered]) -> Iterator[_Function]:
-    """The functions of this project. Raises `DeployError` for one that is named twice."""
-    where: dict[tuple[str, str], str] = {}
-    for file in rendered:
-        root = s_yaml.project_folder(file.config)
-        for resource, props in file.functions.items():
-            if not is_own(props, file.config, root):
-                continue
-            identity, place = (str(props["region"]), str(props["functionName"])), f"{resource} in {file.name}"
-            if identity in where:
-                raise DeployError(
-                    f"functionName {identity[1]} is used by {where[identity]} and by {place}: give each its own."
-                )
-            where[identity] = place
-            yield _Function(file.environment, props, links_toml.read_or_fail(root, props))
-
-
-def _by_environment(functions: Iterable[_Function]) -> dict[str, list[_Function]]:
-    environments: dict[str, list[_Function]] = {}
+def _by_environment(functions: Iterable[Function]) -> dict[str, list[Function]]:
+    environments: dict[str, list[Function]] = {}
     for function in functions:
-        if function.environment is not None:
-            environments.setdefault(function.environment, []).append(function)
+        if function.environment_name is not None:
+            environments.setdefault(function.environment_name, []).append(function)
     return environments
 
 
-def _roles_of(functions: Iterable[_Function]) -> set[str]:
-    return {
-        name
-        for function in functions
-        for name in (role_name(function.props.get("role")), *caller_roles(function.props))
-    }
+def _roles_of(functions: Iterable[Function]) -> set[str]:
+    return {name for function in functions for name in (role_name(function.role), *caller_roles(function))}
 
 
-def _signers_of(selected: Sequence[_Function], everything: Sequence[_Function]) -> set[str]:
+def _signers_of(selected: Sequence[Function], everything: Sequence[Function]) -> set[str]:
     """The roles of `[assume_role]`, and all roles that they trust: RAM knows only those that exist."""
-    signers = signer_roles((function.props, function.links) for function in everything)
-    used = signer_roles((function.props, function.links) for function in selected)
-    return {name for signer in used for name in (signer, *map(role_name, signers[signer].trusted))}
+    signers = signer_roles(everything)
+    return {name for signer in signer_roles(selected) for name in (signer, *map(role_name, signers[signer].trusted))}
 
 
 def _common_prefix(names: Sequence[str]) -> str:
@@ -132,116 +97,75 @@ def _common_prefix(names: Sequence[str]) -> str:
     return "-".join(column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)) or names[0]
 
 
-def _roles(functions: Sequence[_Function]) -> dict[str, Document]:
+def _roles(functions: Sequence[Function]) -> dict[str, Document]:
     """The roles of the functions, of the services that call them, and of `[assume_role]`, with trust and policy."""
     roles: dict[str, Document] = {}
     callers: dict[str, dict[str, list[Statement]]] = {}
-    for _, props, links in functions:
-        name = role_name(props.get("role"))
-        if not name:
-            raise DeployError("role is missing in s.yaml: each function needs one.")
-        if name in roles:
-            raise DeployError(f"role {name} is used by two functions: give each its own, with only what it needs.")
-        policy = statements.document(function_statements(props, links))
-        roles[name] = {"trust": statements.trust_policy([FUNCTION_COMPUTE]), "policy": policy}
-        for caller, service in caller_roles(props).items():
-            call = statements.caller_statement(props["functionName"], props["region"])
+    for function in functions:
+        name = role_name(function.role)
+        policy = statements.document(function_statements(function))
+        roles[name] = {"trust": statements.trust_policy("Service", [FUNCTION_COMPUTE]), "policy": policy}
+        for caller, service in caller_roles(function).items():
+            call = statements.caller_statement(function.name, function.region)
             callers.setdefault(caller, {}).setdefault(service, []).append(call)
     for caller, services in callers.items():
-        if caller in roles:
-            raise DeployError(
-                f"invocationRole {caller} is also the role of a function, which would get the right to call functions, "
-                "and lose its own: give the trigger a role of its own."
-            )
         calls = [call for statements_of_service in services.values() for call in statements_of_service]
-        roles[caller] = {"trust": statements.trust_policy([*services]), "policy": statements.document(_unique(calls))}
-    others = {name.lower() for name in roles}
-    for name, signer in signer_roles((function.props, function.links) for function in functions).items():
-        if name.lower() in others:
-            raise DeployError(
-                f"role {name} of [assume_role] is also the role of a function or a trigger, which would lose its own "
-                "rights: give it a role of its own."
-            )
-        roles[name] = signer.documents()
-    return roles
+        roles[caller] = {
+            "trust": statements.trust_policy("Service", [*services]),
+            "policy": statements.document(_unique(calls)),
+        }
+    return roles | {name: signer.documents() for name, signer in signer_roles(functions).items()}
 
 
-def caller_roles(props: Props) -> dict[str, str]:
+def caller_roles(function: functions.Function) -> dict[str, str]:
     """The roles of its triggers, each with the service that assumes it."""
     return {
-        role_name(trigger["invocationRole"]): CALLERS[trigger["triggerType"]]
-        for trigger in props.get("triggers") or []
-        if trigger["triggerType"] in CALLERS and trigger.get("invocationRole")
+        role_name(trigger.caller): CALLERS[trigger.kind]
+        for trigger in function.triggers
+        if trigger.kind in CALLERS and trigger.caller
     }
 
 
-def function_statements(props: Props, links: Config) -> list[Statement]:
+def function_statements(function: Function) -> list[Statement]:
     """What a function may do. A custom runtime may be both web and event function. Raises `DeployError`."""
     try:
-        allowed = rights.role_statements(links, web=is_web(props), events=takes_events(props))
+        allowed = rights.role_statements(function.config, web=function.http is not None, events=function.takes_events)
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
-    return _unique([*allowed, *(statements.destination_statement(arn) for arn in _destinations(props))])
+    return _unique([*allowed, *map(statements.destination_statement, function.destinations.values())])
 
 
-def _outbox(props: Props, links: Config) -> list[Statement]:
+def _outbox(function: Function) -> list[Statement]:
     """Rights to what waits for webhooks and robots; a [[sink]] is written at once."""
-    return rights.outbox_statements(links) if takes_events(props) and links.keys_sinks else []
+    waits = function.takes_events and function.config.keys_sinks
+    return rights.outbox_statements(function.config) if waits else []
 
 
-def _destinations(props: Props) -> list[str]:
-    """The ARNs to which Function Compute sends what became of an event, with the function's role."""
-    destinations = mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig"))
-    arns = (mapping(destinations.get(name)).get("destination") for name in ("onFailure", "onSuccess"))
-    return [str(arn) for arn in arns if arn]
-
-
-def queues(props: Props) -> list[str]:
+def queues(function: functions.Function) -> list[str]:
     """The names of the queues in the function's region to which results of events go."""
-    return [name for name in map(statements.queue_name, _destinations(props)) if name]
+    return [name for name in map(statements.queue_name, function.destinations.values()) if name]
 
 
-def _logs(functions: Sequence[_Function]) -> list[dict[str, Any]]:
-    """The logstores, each in its project. Raises `DeployError` for a project in two regions."""
-    logs = []
-    regions: dict[str, str] = {}
-    for _, props, _ in functions:
-        log = mapping(props.get("logConfig"))
-        if log:
-            region = regions.setdefault(log["project"], props["region"])
-            if region != props["region"]:
-                raise DeployError(
-                    f"Log project {log['project']} is used in {region} and in {props['region']}: a project is in one "
-                    "region, so name another one in vars.log_project or logConfig."
-                )
-            logs.append({"project": log["project"], "logstore": log["logstore"], "region": region})
-    return _unique(logs)
-
-
-def _deployer(functions: Sequence[_Function], roles: Sequence[str]) -> list[Statement]:
-    names = [(props["functionName"], props["region"]) for _, props, _ in functions]
-    triggers = [trigger for _, props, _ in functions for trigger in props.get("triggers") or []]
-    buckets = {str(trigger["sourceArn"]).rpartition(":")[2] for trigger in triggers if trigger["triggerType"] == "oss"}
-    deployer = statements.deployer_statements(names, roles, sorted(buckets))
-    for _, props, _ in functions:
-        domain = mapping(props.get("customDomain"))
+def _deployer(functions: Sequence[Function]) -> list[Statement]:
+    names = [(function.name, function.region) for function in functions]
+    triggers = [trigger for function in functions for trigger in function.triggers]
+    buckets = {trigger.bucket for trigger in triggers if trigger.kind == "oss"}
+    deployer = statements.deployer_statements(names, sorted(_roles_of(functions)), sorted(buckets))
+    for function in functions:
+        domain = function.domain
         if domain:
-            with_certificate = bool(mapping(domain.get("certConfig")).get("certId"))
             deployer += statements.domain_statements(
-                domain["domainName"], props["region"], with_certificate=with_certificate
+                domain.name, function.region, with_certificate="certId" in domain.certificate
             )
     return _unique(deployer)
 
 
-def _buckets(functions: Sequence[_Function], prefix: str) -> dict[str, tuple[str, list[Document]]]:
+def _buckets(functions: Sequence[Function], prefix: str) -> dict[str, tuple[str, list[Document]]]:
     """The region and the lifecycle rules of each bucket. Raises `DeployError` for a bucket of two environments."""
     buckets: dict[str, tuple[str, list[Document]]] = {}
-    for _, props, links in functions:
-        regions = dict(links_toml.bucket_regions(props, links))
-        for bucket, rules in statements.lifecycle(links, prefix).items():
-            region, known = buckets.setdefault(bucket, (regions[bucket], []))
-            if region != regions[bucket]:
-                raise DeployError(f"Bucket {bucket} is used in {region} and in {regions[bucket]}: it is in one region.")
+    for function in functions:
+        for bucket, rules in statements.lifecycle(function.config, prefix).items():
+            _, known = buckets.setdefault(bucket, (function.bucket_regions[bucket], []))
             for rule in rules:
                 if rule not in known and rule["ID"] in {other["ID"] for other in known}:
                     raise DeployError(
@@ -261,28 +185,6 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return unique
 
 
-def print_unused(documents: Document, file: Path) -> int:
-    """1 if a right to OSS or STS of a role in the file was never used there. What a Deny prevents, nothing tries."""
-    try:
-        usage = Usage.read(file)
-    except (OSError, ValueError, LocalError):
-        print(f"python -m deploy.policies: {file} cannot be read: run make policies CHECK=1.", file=sys.stderr)
-        return 1
-    parsed = [parse_policy(role["policy"], f"role {name}") for name, role in documents["roles"].items()]
-    ran = [policy for policy in parsed if any(usage.times(statement) for statement in policy.statements)]
-    unused = [
-        statement
-        for statement in usage.unused(ran)
-        if statement.effect == "Allow" and any(action.startswith(("oss:", "sts:")) for action in statement.actions)
-    ]
-    for statement in unused:
-        print(f"{statement} was never used.")
-    if not unused:
-        names = " and ".join(policy.statements[0].policy for policy in ran)
-        print(f"Every statement of {names} was used." if ran else f"No role of these files was used in {file}.")
-    return 1 if unused or not ran else 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
@@ -290,30 +192,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--env", help="an environment of env.yaml; without it, all")
     parser.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
-    parser.add_argument(
-        "--unused", type=Path, metavar="FILE", help="print the statements that no request in this file needed"
-    )
     options = parser.parse_args(arguments)
+    everything: list[Function] = []
+    examples: dict[str, None] = {}
     try:
-        examples: dict[str, None] = {}
         for config in options.configs:
-            if options.env:
-                require(read_environments(config), options.env)
-            report = check.report(config)
+            report = check(config)
             if report.faults:
                 raise DeployError(f"{config} has a fault, so its policies would be wrong: {report.faults[0]}")
             examples |= dict.fromkeys(report.placeholders)
-        rendered = [file for config in options.configs for file in render_environments(config)]
-        documents = policies(rendered, options.env)
+            everything += deployed(report.functions)
+        environments = [*_by_environment(everything)]
+        if options.env and options.env not in environments:
+            raise DeployError(
+                f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}."
+            )
+        documents = policies(everything, options.env)
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
-    if options.unused:
-        return print_unused(documents, options.unused)
     for sentence in examples:
         print(f"warning: {sentence}", file=sys.stderr)
     print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
     return 0
+
+
+def deployed(functions: Sequence[Function]) -> list[Function]:
+    """Those of all environments of one s.yaml; without environments, those of s.yaml alone."""
+    return [function for function in functions if function.environment_name is not None] or list(functions)
 
 
 if __name__ == "__main__":

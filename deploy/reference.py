@@ -12,9 +12,9 @@ from pathlib import Path
 
 from handler import errors
 from handler.config import assume_role, load, media_types, notices
-from local.replace_file import replace_file
+from local.fc.functions import MAX_ENVIRONMENT_BYTES
+from signer.files import replace_file
 
-from .checks.functions import ENVIRONMENT_BYTES
 from .command import run
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -114,7 +114,7 @@ With this table, each mount signs with a session of its own ([sessions.md](sessi
 
 ## Environment variables
 
-Set them in `s.yaml`, under `environmentVariables`: less than {ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
+Set them in `s.yaml`, under `environmentVariables`: less than {MAX_ENVIRONMENT_BYTES} bytes in total. `s deploy` prints
 them, so put secrets into the [keys document](keys.md) instead.
 
 {_table("variable", VARIABLES)}
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, page in PAGES.items():
         path = DOCS / name
         if not options.check:
-            replace_file(path, page())
+            replace_file(str(path), page().encode())
         elif not path.is_file() or path.read_text(encoding="utf-8") != page():
             print(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
             stale = True

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import DeployError
-
+APP = "handler.asgi:app"  # of uvicorn, in a custom runtime
 # Wheels that run on Debian 10 (glibc 2.28) and on everything newer. pip matches each tag exactly.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
@@ -22,8 +21,8 @@ class Runtime:
     custom: bool = False
 
     @property
-    def requirements(self) -> str:
-        return "deploy/requirements/custom.txt" if self.custom else "requirements.txt"
+    def requirements(self) -> tuple[str, ...]:
+        return ("requirements.txt", *(["deploy/requirements/custom.txt"] if self.custom else []))
 
     @property
     def lock(self) -> str:
@@ -39,10 +38,3 @@ RUNTIMES = {
         Runtime("custom.debian11", "3.12", custom=True),
     )
 }
-
-
-def runtime_named(name: str) -> Runtime:
-    """Raises `DeployError` for a runtime that is not supported."""
-    if name not in RUNTIMES:
-        raise DeployError(f"runtime {name} is not supported: choose one of {', '.join(RUNTIMES)}.")
-    return RUNTIMES[name]

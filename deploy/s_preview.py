@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def s_command() -> Path:
     return Path(command)
 
 
-def render(config: Path, environment: str | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def render(config: Path, environment: str | None = None) -> dict[str, Any]:
     """What `s preview` prints, with the overlays of an environment. Raises `DeployError`.
 
     It needs no credentials and fetches no component; its home is a temporary folder, so it leaves nothing behind.
@@ -41,7 +40,7 @@ def render(config: Path, environment: str | None = None, environ: Mapping[str, s
                 [*command, *(["--env", environment] if environment else [])],
                 cwd=config.resolve().parent,
                 # NODE_ENV=test keeps it from reporting its use and from looking for updates.
-                env={**environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
+                env={**os.environ, "HOME": home, "NODE_ENV": "test", "NO_COLOR": "1", "FORCE_COLOR": "0"},
                 capture_output=True,
                 text=True,
                 stdin=subprocess.DEVNULL,

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from handler.config import Config
 from handler.config.rights import signer_statements
+from local.account import MIN_MAX_DURATION
 
-from .checks.functions import Props, is_web, takes_events
 from .checks.names import role_name
 from .errors import DeployError
-from .statements import Document, Statement, document, role_trust_policy
-
-# RAM's default for MaxSessionDuration, which is also the least that it accepts.
-MIN_MAX_SESSION_DURATION = 3600  # seconds
+from .model import Function
+from .statements import Document, Statement, document, trust_policy
 
 
 class SignerRole(NamedTuple):
@@ -30,36 +27,37 @@ class SignerRole(NamedTuple):
 
     @property
     def max_session_duration(self) -> int:
-        return max(self.duration, MIN_MAX_SESSION_DURATION)
+        return max(self.duration, MIN_MAX_DURATION)
 
     def documents(self) -> Document:
         """Raises `DeployError` if the policy exceeds RAM's limit."""
         return {
-            "trust": role_trust_policy(self.trusted),
+            "trust": trust_policy("RAM", self.trusted),
             "policy": document(self.statements),
             "max_session_duration": self.max_session_duration,
         }
 
 
-def signer_roles(functions: Iterable[tuple[Props, Config]]) -> dict[str, SignerRole]:
+def signer_roles(functions: Iterable[Function]) -> dict[str, SignerRole]:
     """By name, each for all functions that use it. Raises `DeployError` for a role that is written in two ways."""
     roles: dict[str, SignerRole] = {}
     written: dict[str, str] = {}
-    for props, links in functions:
-        needed = signer_statements(links, web=is_web(props), events=takes_events(props))
+    for function in functions:
+        web, events = function.http is not None, function.takes_events
+        needed = signer_statements(function.config, web=web, events=events)
         for arn, statements in needed.items():
-            assert links.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed
+            assert function.config.assume_role is not None  # noqa: S101 - for mypy: without it, no role is needed
             name = role_name(arn)
             # RAM does not distinguish capital letters in the names of roles.
             known = written.setdefault(name.lower(), arn)
             if known != arn:
                 raise DeployError(f"{known} and {arn} have one name: write the same ARN everywhere in links.toml.")
             role = roles.get(name, SignerRole(arn, (), (), 0))
-            trusted = f"{arn.rpartition('/')[0]}/{role_name(props.get('role'))}"
+            trusted = f"{arn.rpartition('/')[0]}/{role_name(function.role)}"
             roles[name] = SignerRole(
                 arn,
                 tuple(dict.fromkeys((*role.trusted, trusted))),
                 (*role.statements, *(each for each in statements if each not in role.statements)),
-                max(role.duration, links.assume_role.duration),
+                max(role.duration, function.config.assume_role.duration),
             )
     return roles

@@ -6,11 +6,11 @@ Source: the RAM pages on policy structure, and the OSS and Function Compute page
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from handler.config import Config
-from handler.config.rights import DONE, EARLIER_DIGESTS, LEASES, compact_json
+from handler.config.rights import DONE, LEASES, compact_json
 
 from .errors import DeployError
 
@@ -24,13 +24,8 @@ STATE_DAYS = 31
 LEASE_DAYS = 1
 UPLOAD_DAYS = 7
 
-# By the service and the kind of resource in an ARN.
-_DESTINATIONS: Mapping[tuple[str, str], str] = {
-    ("mns", "queues"): "mns:SendMessage",
-    ("mns", "topics"): "mns:PublishMessage",
-    ("fc", "functions"): "fc:InvokeFunction",
-    ("eventbridge", "eventbus"): "eventbridge:PutEvents",
-}
+# By the service in an ARN; the check knows no other destination.
+_DESTINATIONS = {"fc": "fc:InvokeFunction", "eventbridge": "eventbridge:PutEvents"}
 
 
 def document(statements: Sequence[Statement]) -> Document:
@@ -42,34 +37,23 @@ def document(statements: Sequence[Statement]) -> Document:
     return policy
 
 
-def trust_policy(services: Sequence[str]) -> Document:
-    """Lets services assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}}])
-
-
-def role_trust_policy(arns: Sequence[str]) -> Document:
-    """Lets other roles assume the role."""
-    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"RAM": list(arns)}}])
+def trust_policy(kind: str, names: Sequence[str]) -> Document:
+    """Lets services (`Service`) or other roles (`RAM`) assume the role."""
+    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: list(names)}}])
 
 
 def destination_statement(arn: str) -> Statement:
-    """For a destination of `asyncInvokeConfig`. Raises `DeployError` for one whose action is not known."""
-    _, service, region, account, resource = ([*_with_any_account(arn).split(":", 4), "", "", "", ""])[:5]
-    kind, _, name = resource.lstrip("/").partition("/")
-    action = _DESTINATIONS.get((service, kind))
-    if action is None or not name:
-        raise DeployError(
-            f"Destination {arn} is unknown, so what the role needs is unknown too: use a queue or a topic (acs:mns:…), "
-            "a function (acs:fc:…) or an event bus (acs:eventbridge:…)."
-        )
-    path = f"/{kind}/{name}" if service == "mns" else f"{kind}/{name}"
+    """For a destination of `asyncInvokeConfig` that the check accepts."""
+    _, service, region, account, resource = _with_any_account(arn).split(":", 4)
+    to_queue = resource.startswith("/queues/")
+    action = _DESTINATIONS.get(service) or ("mns:SendMessage" if to_queue else "mns:PublishMessage")
     # Function Compute leaves the account of a topic empty.
-    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{path}")
+    return _allow([action], f"acs:{service}:{region}:{account or '*'}:{resource}")
 
 
 def queue_name(arn: str) -> str:
     """The queue of a destination, "" if it is something else."""
-    match = re.fullmatch(r"acs:mns:[^:]*:[^:]*:/?queues/([^/]+)/messages", _with_any_account(arn))
+    match = re.fullmatch(r"acs:mns:[^:]*:[^:]*:/queues/([^/]+)/messages", _with_any_account(arn))
     return match[1] if match else ""
 
 
@@ -110,33 +94,31 @@ def caller_statement(function: str, region: str) -> Statement:
     return _allow(["fc:InvokeFunction"], *_function_arns(function, region))
 
 
-def lifecycle(links: Config, name: str) -> dict[str, list[Document]]:
+def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     """The rules, by bucket, that delete old records and abort uploads that were never completed.
 
     Their names begin with `name`, so that two applications may use one bucket.
     """
     rules: dict[str, list[Document]] = {}
-    if links.state:
-        longest = max((mount.max_share or 0 for mount in links.mounts), default=0)
+    if config.state:
+        longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
         shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
         # None covers waiting or dead notices.
-        rules[links.state.bucket] = [
+        rules[config.state.bucket] = [
             {
                 "ID": f"{name}-{rule}",
-                "Prefix": links.state.key + folder,
+                "Prefix": config.state.key + folder,
                 "Status": "Enabled",
                 "Expiration": {"Days": days},
             }
             for rule, folder, days in (
                 ("notices-done", DONE, STATE_DAYS),
                 ("notices-leases", LEASES, LEASE_DAYS),
-                ("notices-earlier-releases", "notices/", STATE_DAYS),
-                ("digests-earlier-releases", EARLIER_DIGESTS, STATE_DAYS),
                 ("shares", "shares/", shares),
                 ("shares-uses", "uses/", shares),
             )
         ]
-    for mount in sorted(links.mounts, key=lambda mount: mount.path):
+    for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
             rules.setdefault(mount.target.bucket, []).append(
                 {

@@ -3,8 +3,9 @@
 `s init` fills in `s.yaml` alone and validates nothing. So each choice is a `{{ name }}` in `s.yaml`, reaches
 `links.toml` through an environment variable, and is validated by `make check` and by the build.
 
-The made project has one environment and built-in runtimes: its pages and its Makefile name nothing else. Publishers
-name their own page with `--home-page`, an https address; without it, the registry shows the site of Serverless Devs.
+The made project has one environment and built-in runtimes. Its Makefile and the pages in docs are the repository's own,
+and also name what only the repository has. Publishers name their own page with `--home-page`, an https address; without
+it, the registry shows the site of Serverless Devs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,18 +28,14 @@ SHIPPED = (
     *("handler", "signer", "local", "deploy", "docs"),
     *("Makefile", "pyproject.toml", "requirements.txt", "LICENSE", "links.toml", "s.yaml", ".gitignore"),
 )
-# What needs the repository: its tests, its environments, its custom runtime, or its example folder.
+# What is about the repository, or needs its environments, its custom runtime or its example folder.
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
-    *("docs/decisions.md", "docs/deploy.md", "docs/deploy.zh-CN.md", "docs/examples", "docs/operations.md"),
-    *("docs/performance.md", "docs/images/performance", "docs/releases.md", "docs/scale.md", "docs/security.md"),
+    *("docs/decisions.md", "docs/releases.md", "docs/security.md"),
 )
-LEFT_OUT_TARGETS = "|".join(("rights-used", "demo", "test", "test-long", "lint", "bench", "template"))
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
-
-_LINK = r"\[(?P<label>[^\]]*)\]\((?P<target>[^)#:]+)(?:#[^)]*)?\)"
 
 
 def assemble(target: Path, root: Path = ROOT, home_page: str | None = None) -> None:
@@ -69,11 +66,9 @@ def _assemble(target: Path, root: Path, home_page: str | None) -> None:
     for name in LEFT_OUT:
         path = source / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    _rewrite(source / "Makefile", makefile)
-    _rewrite(source / "s.yaml", s_yaml)
-    _rewrite(source / "links.toml", links_toml)
-    for path in sorted(source.glob("docs/*.md")):
-        _rewrite(path, lambda content: page(content, lambda link: (source / "docs" / link).exists()))
+    for name, change in (("s.yaml", s_yaml), ("links.toml", links_toml)):
+        content = (source / name).read_text(encoding="utf-8")
+        (source / name).write_text(change(content), encoding="utf-8")
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.suffix in (".py", ".toml", ".yaml", ".json", ".md"):
             secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
@@ -87,37 +82,6 @@ def publish_yaml(content: str, home_page: str) -> str:
     if address.scheme != "https" or not address.hostname or re.search(r"\s", home_page):
         raise DeployError(f"Invalid --home-page {home_page!r}: expected an address such as https://example.com/links.")
     return re.sub(r"(?m)^HomePage: .*$", lambda _: f"HomePage: {json.dumps(home_page)}", content)
-
-
-def makefile(content: str) -> str:
-    """The project's Makefile without targets, and lines of help, that need what is left out."""
-    content = re.sub(rf"(?m)^##   make (?:{LEFT_OUT_TARGETS}) .*\n", "", content)
-    content = content.replace("$(if $(CHECK),rights-used) ", "").replace("; CHECK=1: what no test used", "")
-    content = re.sub(r"(?m)^# With CHECK=1.*\n", "", content)
-    content = re.sub(r"(?m)^## .*(?:\benv\.yaml|\bdemo\b).*\n", "", content)
-    content = re.sub(rf"(?m)^(?:{LEFT_OUT_TARGETS}):.*\n(?:\t.*\n)+\n?", "", content)
-    return re.sub(
-        r"(?m)^\.PHONY:(?:.*\\\n)*.*\n",
-        lambda names: re.sub(rf"[ \t](?:{LEFT_OUT_TARGETS})(?=[ \n])", "", names[0]),
-        content,
-    )
-
-
-def page(content: str, is_shipped: Callable[[str], bool]) -> str:
-    """A page without links to what is left out, and without the demonstration and the commands of the tests."""
-
-    def link(match: re.Match[str]) -> str:
-        return match[0] if is_shipped(match["target"]) else match["label"]
-
-    def reference(match: re.Match[str]) -> str:
-        return match[0] if is_shipped(match["target"]) else ""
-
-    # The parentheses of either language.
-    content = re.sub(rf"\s?[(\uff08]{_LINK}[)\uff09]", reference, content)
-    content = re.sub(_LINK, link, content)
-    content = re.sub(r"\s`make demo`[^.]*\.(?=\n)", "", content)
-    command = r"`(?:make test|python -m pytest)[^`]*`"
-    return re.sub(command, "a test of fc-presign", re.sub(f"(?m)^{command}", "A test of fc-presign", content))
 
 
 def s_yaml(content: str) -> str:
@@ -141,10 +105,6 @@ def links_toml(content: str) -> str:
     if f"/{EXAMPLE}/" not in content:
         raise DeployError(f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder.")
     return content.replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
-
-
-def _rewrite(path: Path, change: Callable[[str], str]) -> None:
-    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

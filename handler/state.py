@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from signer.times import parse_rfc3339
+from signer.listing import PAGE as PAGE
+from signer.listing import listing_query, read_page
 
 from . import oss
 from .config import Location
@@ -19,7 +20,6 @@ from .oss import EXPIRES_IN, UNREACHABLE, OssClient, OssResponse, OssUnavailable
 from .times import Clock
 
 ATTEMPTS = 3
-PAGE = 1000  # objects in one response of a list, the maximum of OSS
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 PROBES = 3  # the first one may create the object, and one may be lost
 
@@ -157,7 +157,7 @@ class State(NamedTuple):
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:
                     raise last
-            # Only the object itself says whose it is.
+            # Read it to learn who won.
             claimed = self.read(name)
             if claimed is not None:
                 return claimed
@@ -165,7 +165,7 @@ class State(NamedTuple):
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
-        # Less than no time has passed if our clock was set back.
+        # A negative difference means that our clock was set back.
         if 0 <= now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         created, last = 0, Problem("state_unavailable")
@@ -209,13 +209,7 @@ class State(NamedTuple):
 
     def _pages(self, prefix: Location, after: str) -> Iterator[_Page]:
         """Source: the OSS page "ListObjectsV2"."""
-        query = {
-            "list-type": "2",
-            "prefix": prefix.key,
-            "delimiter": "/",
-            "encoding-type": "url",
-            "max-keys": str(PAGE),
-        }
+        query = listing_query(prefix.key, delimiter="/")
         if after:
             query["start-after"] = prefix.key + after
         bucket = Location(prefix.bucket, "")
@@ -269,25 +263,16 @@ class _Page(NamedTuple):
 
 
 def _read_page(response: OssResponse, prefix_length: int) -> _Page:
-    from urllib.parse import unquote
-    from xml.etree import ElementTree
-
+    try:
+        page = read_page(response.body)
+    except ValueError:
+        raise Problem("state_unavailable", cause="ListObjects: the answer is not XML") from None
     responded = response.time("date")
     objects = []
-    try:
-        page = ElementTree.fromstring(response.body)  # noqa: S314 - OSS's answer, at most a page of its list
-        for entry in page.iter("Contents"):
-            modified = parse_rfc3339(entry.findtext("LastModified", ""))
-            age = 0.0 if responded is None or modified is None else responded - modified
-            etag = entry.findtext("ETag", "").strip('"').lower()
-            name = unquote(entry.findtext("Key", ""))[prefix_length:]
-            objects.append(ListedObject(name, etag, age, int(entry.findtext("Size", "0"))))
-        prefixes = (unquote(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes"))
-        folders = [prefix[prefix_length:].rstrip("/") for prefix in prefixes]
-    except (ElementTree.ParseError, ValueError):
-        raise Problem("state_unavailable", cause="ListObjects: the answer is not XML") from None
-    is_truncated = page.findtext("IsTruncated") == "true"
-    return _Page(objects, folders, page.findtext("NextContinuationToken", "") if is_truncated else "")
+    for entry in page.objects:
+        age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
+        objects.append(ListedObject(entry.key[prefix_length:], entry.etag, age, entry.size))
+    return _Page(objects, [prefix[prefix_length:].rstrip("/") for prefix in page.prefixes], page.token)
 
 
 def _age(response: OssResponse) -> float:

@@ -14,7 +14,7 @@ from signer import Credentials
 
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, Usage, parse_policy
+from .ram import ACCOUNT, Principal, Principals, parse_policy
 from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 
@@ -34,7 +34,6 @@ class Account:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.operator = temporary_credentials()
-        self.usage = Usage()
         self.principals = Principals([Principal.of(self.operator, session_arn(OPERATOR, "laptop"))])
         self._now = now
         self._lock = threading.Lock()
@@ -54,7 +53,7 @@ class Account:
         with self._lock:
             self._roles = roles
             for name, session in self._sessions.items():
-                role = roles[_role_of(session.arn)]
+                role = roles[session.arn.replace(":assumed-role/", ":role/").rpartition("/")[0]]
                 self._sessions[name] = self._add(role, name, session.credentials, session.expires_at)
 
     def credentials_of(self, function: Function) -> Credentials:
@@ -119,9 +118,4 @@ def _statements(function: Function, config: Config | None) -> list[rights.Statem
 
 def _kind(function: Function) -> tuple[bool, bool]:
     """Whether it answers requests, and whether it takes events."""
-    return function.http is not None, function.handler == "handler.on_event"
-
-
-def _role_of(arn: str) -> str:
-    """The role's ARN of a session's."""
-    return arn.replace(":assumed-role/", ":role/").rpartition("/")[0]
+    return function.http is not None, function.takes_events

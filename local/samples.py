@@ -17,12 +17,12 @@ from handler.config import Config, Location, Mount
 from handler.errors import HandlerError
 from handler.keys import METHODS, edit
 from signer import SignerError
+from signer.files import replace_file
 
 from . import client
 from .errors import LocalError
 from .fc import http_trigger
 from .fc.runtime import Runtime
-from .replace_file import replace_file
 from .stack import Stack
 
 NAME = "exampleobject.txt"
@@ -127,7 +127,7 @@ def _api_key(stack: Stack) -> str:
     if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
         return key
     if KEY_NAME in known:
-        document = edit.revoke_api_key(document, KEY_NAME)
+        document = edit.remove(document, "API key", KEY_NAME)
     document, key = edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
     client.request(stack, "PUT", *location, edit.serialize(document)).raise_for_status()
     return key
@@ -162,7 +162,7 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
     )
     path = stack.root / ENVIRONMENT
     try:
-        replace_file(path, content, mode=0o600)
+        replace_file(str(path), content.encode(), 0o600)
     except OSError as error:
         raise LocalError(f"{path} cannot be written ({error.strerror}). Remove it.") from None
 

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
-
-import flask
 
 from handler.config import Config, InvalidConfig, load
 from signer import Credentials
@@ -34,7 +32,6 @@ from .fc.runtime import Runtime
 from .server import listen, serve, url_of
 
 DEFAULT_BUCKET = "examplebucket"
-RIGHTS_USED = "LINK_RIGHTS_USED"
 
 
 class StackError(LocalError):
@@ -85,8 +82,7 @@ class Stack:
         Objects are stored under `root`, or in a temporary folder that is removed at the end. `environment` overrides
         variables of every function and what `${env()}` sees in `s.yaml`. `log` receives what the functions print
         (default: stderr). With `warm`, one instance of each function starts at once, so that a module or an initializer
-        that fails is reported here and not to the first visitor. The statements of policies that were used are added to
-        the file that the variable `RIGHTS_USED` names, when the stack is closed. Raises `LocalError`.
+        that fails is reported here and not to the first visitor. Raises `LocalError`.
         """
         extra = dict(environment or {})
         deployment = functions.read(config, {**os.environ, **extra})
@@ -111,13 +107,17 @@ class Stack:
             stamps = _stamps(deployment, extra)
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
-            if used := {**os.environ, **extra}.get(RIGHTS_USED):
-                cleanup.callback(account.usage.append_to, Path(used))
             folder = _folder(root, cleanup)
-            oss_app = _oss_app(folder, first.region, account, buckets, lambda created: dispatcher.created(created))
+            _create_buckets(folder, buckets)
+            oss_app = oss.create_app(
+                folder,
+                region=first.region,
+                credentials=account.principals,
+                on_created=lambda created: dispatcher.created(created),
+            )
             oss_server = serve(oss_app, oss_listener)
             cleanup.callback(oss_server.close)
-            sts_app = sts.create_app(account.principals, account.roles, used=account.usage.count)
+            sts_app = sts.create_app(account.principals, account.roles)
             sts_server = serve(sts_app, sts_listener)
             cleanup.callback(sts_server.close)
             runtime = Runtime(deployment.functions, credentials=account.credentials_of, environment=extra, log=log)
@@ -256,19 +256,6 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
     except OSError as error:
         raise _unusable(root, error) from None
     return root.resolve()
-
-
-def _oss_app(
-    folder: Path,
-    region: str,
-    account: Account,
-    buckets: list[str],
-    on_created: Callable[[oss.CreatedObject], None],
-) -> flask.Flask:
-    _create_buckets(folder, buckets)
-    return oss.create_app(
-        folder, region=region, credentials=account.principals, on_created=on_created, used=account.usage.count
-    )
 
 
 def _create_buckets(folder: Path, names: list[str]) -> None:

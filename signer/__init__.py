@@ -1,12 +1,14 @@
 """Presigned URLs for Alibaba Cloud OSS, signature version 4: pure functions of the standard library.
 
-```python
-import signer
+Installed as `fc_presign`; in a clone and in the function the package is `signer`.
 
-link = signer.presign(
+```python
+import fc_presign
+
+link = fc_presign.presign(
     "GET", "examplebucket", "exampledir/exampleobject.txt",
-    credentials=signer.Credentials.from_environment(),
-    endpoint=signer.Endpoint.public("cn-hangzhou"),
+    credentials=fc_presign.Credentials.from_environment(),
+    endpoint=fc_presign.Endpoint.public("cn-hangzhou"),
     expires_in=600,
 )
 ```
@@ -70,6 +72,7 @@ __all__ = [
     "redact",
     "verify",
 ]
+__version__ = "0.1.0"
 
 # Modules that a redirect does not need are imported when one of these names is first used.
 _LAZY_MODULES = {
@@ -96,6 +99,8 @@ def __getattr__(name: str) -> object:
         # The package for Function Compute leaves signer/diagnosis out.
         if error.name != module:
             raise
-        raise ImportError(f"signer.{name} is not part of this package: install fc-presign[cli] to use it.") from None
+        raise ImportError(
+            f"{__package__}.{name} is not part of this package: install fc-presign[cli] to use it."
+        ) from None
     globals()[name] = member
     return member

@@ -1,4 +1,4 @@
-"""`python -m signer`: the command line."""
+"""The program `fc-presign`; in a clone, `python -m signer`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .errors import InvalidQuery
 from .link import check_credentials, seconds
 from .names import check_header
 from .times import rfc3339
-from .v4 import encode
+from .v4 import additional_headers, canonical_headers, encode
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 
@@ -44,16 +44,6 @@ def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
 def is_signed(name: str) -> bool:
     """Whether a header with this lower-case name must be signed in every request that has it."""
     return name in ("host", "content-type") or name.startswith("x-acs-")
-
-
-def canonical_headers(headers: Mapping[str, str], names: Iterable[str]) -> str:
-    """The headers of these names as sorted lines `name:value`; names are lower-case."""
-    return "".join([f"{name}:{headers[name].strip()}\n" for name in sorted(names)])
-
-
-def signed_headers(names: Iterable[str]) -> str:
-    """The lower-case names of the signed headers, sorted."""
-    return ";".join(sorted(names))
 
 
 def payload_hash(body: bytes) -> str:
@@ -149,8 +139,8 @@ def sign_call(
         query = canonical_query(params.items())
     except UnicodeEncodeError:
         raise InvalidQuery("Invalid parameter: it contains half a surrogate pair, which UTF-8 cannot encode.") from None
-    names = signed_headers(headers)
-    request = canonical_request("POST", "/", query, canonical_headers(headers, headers), names, payload_hash(b""))
+    names = additional_headers(headers)
+    request = canonical_request("POST", "/", query, canonical_headers(headers), names, payload_hash(b""))
     authorization = Authorization(
         credentials.access_key_id,
         tuple(sorted(headers)),

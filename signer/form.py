@@ -17,13 +17,13 @@ from .credentials import Credentials
 from .endpoint import Endpoint
 from .errors import InvalidForm
 from .link import check_expiry, seconds, signing_context
+from .sizes import MAX_PUT
 
-MAX_SIZE = 5 * 1024**3  # bytes
 FILE_NAME = "${filename}"
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
 
 # For clients that do not set the type: one that matches each prefix.
 _DEFAULT_TYPES = {"image/": "image/jpeg", "text/": "text/plain", "audio/": "audio/mpeg", "video/": "video/mp4"}
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]+(?:; ?charset=[a-z0-9-]+)?)?", re.IGNORECASE)
 # Lower-case, as in the examples of OSS: so a field matches its condition whether or not OSS regards their case.
 _FIXED = re.compile(
     r"cache-control|content-disposition|content-encoding|x-oss-storage-class|x-oss-server-side-encryption"
@@ -81,11 +81,12 @@ def post_form(
     if FILE_NAME in key:
         raise InvalidForm(f"Invalid key: {FILE_NAME} is not allowed, because OSS replaces it.", "key")
     check_expiry(expires_in)
-    if type(max_size) is not int or not 0 <= max_size <= MAX_SIZE:
-        raise InvalidForm(f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_SIZE} bytes.", "max_size")
+    if type(max_size) is not int or not 0 <= max_size <= MAX_PUT:
+        raise InvalidForm(f"Invalid max_size {max_size!r}: it must be from 0 to {MAX_PUT} bytes.", "max_size")
     if type(min_size) is not int or not 0 <= min_size <= max_size:
         raise InvalidForm(f"Invalid min_size {min_size!r}: it must be from 0 to max_size ({max_size}).", "min_size")
-    if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
+    is_type_prefix = content_type is not None and content_type.endswith("/")
+    if content_type is not None and not MEDIA_TYPE.fullmatch(content_type + "x" if is_type_prefix else content_type):
         raise InvalidForm(
             f"Invalid content_type {content_type!r}: expected a media type such as text/plain, or a prefix such as "
             "text/.",
@@ -112,7 +113,6 @@ def post_form(
     conditions.append(["content-length-range", min_size, max_size])
     fields = {"key": key + FILE_NAME if is_prefix else key, **pinned}
     if content_type is not None:
-        is_type_prefix = content_type.endswith("/")
         conditions.append(["starts-with" if is_type_prefix else "eq", "$x-oss-content-type", content_type])
         default = _DEFAULT_TYPES.get(content_type.lower(), content_type + "octet-stream")
         fields["x-oss-content-type"] = default if is_type_prefix else content_type

@@ -77,13 +77,9 @@ def presign(
     Raises a subclass of `SignerError` for whatever OSS would refuse and clients would change.
     Source: the OSS page "Include a V4 signature in a URL".
     """
-    if key is None:
-        encoded_key = ""
-    elif names.is_plain_key(key):
-        encoded_key = key
-    else:
+    if key is not None:
         names.check_key(key)
-        encoded_key = v4.encode_key(key)
+    encoded_key = v4.encode_key(key or "")
     check_expiry(expires_in)
     signed, additional = (
         _headers_to_sign(headers, signed_headers, endpoint.host(bucket)) if headers or signed_headers else ({}, "")

@@ -13,21 +13,13 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from . import v4
-from .endpoint import Endpoint, is_address
+from .endpoint import Endpoint, is_address, parse_oss_host
 from .errors import InvalidLink
 
 REQUIRED = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-signature")
 
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
-_HTTP_DATE = re.compile(
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
-)
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _AUTHORIZATION = re.compile(r"\s*([A-Za-z]+)=([^,\s]*)\s*(?:,|$)")
-_HOST = re.compile(
-    r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?"
-    r"(?:oss-(?P<region>[a-z0-9-]+?)(?:-internal)?|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
-)
 
 
 class Fault(NamedTuple):
@@ -71,13 +63,13 @@ def parse_url(url: str, *, endpoint: Endpoint | None = None, bucket: str | None 
         raise InvalidLink("Invalid URL. Copy the complete link again.") from None
     if parts.scheme not in ("http", "https") or not hostname:
         raise InvalidLink("Invalid link: it must begin with https:// or http://, and a host.")
-    match = _HOST.fullmatch(hostname)
+    oss_host = parse_oss_host(hostname)
     if endpoint is not None:
         addressing = endpoint.addressing
         owner = host.removesuffix("." + endpoint.domain) if addressing == "virtual" else bucket
-    elif match:
-        addressing = "virtual" if match["bucket"] else "path"
-        owner = match["bucket"]
+    elif oss_host:
+        addressing = "virtual" if oss_host.bucket else "path"
+        owner = oss_host.bucket
     else:
         addressing = "path" if bucket is None and is_address(hostname) else "custom"
         owner = bucket
@@ -103,22 +95,21 @@ def parse_query(query: str) -> Iterable[tuple[str, str]]:
 def read_timestamp(string: str) -> int | None:
     """Unix seconds of `YYYYMMDDThhmmssZ`, None for anything else."""
     match = _TIMESTAMP.fullmatch(string)
-    return _unix_time(*map(int, match.groups())) if match else None
+    try:
+        year, month, day, hour, minute, second = map(int, match.groups() if match else ())
+        return timegm(datetime(year, month, day, hour, minute, second).timetuple())
+    except ValueError:
+        return None
 
 
 def read_http_date(string: str) -> int | None:
     """Unix seconds of a `Date` header, `Sun, 06 Nov 1994 08:49:37 GMT`, None for anything else."""
-    match = _HTTP_DATE.fullmatch(string)
-    if not match or match[2] not in _MONTHS:
-        return None
-    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
-    return _unix_time(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second)
+    from email.utils import formatdate, parsedate_to_datetime
 
-
-def _unix_time(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:
     try:
-        return timegm(datetime(year, month, day, hour, minute, second).timetuple())
-    except ValueError:
+        timestamp = int(parsedate_to_datetime(string).timestamp())
+        return timestamp if formatdate(timestamp, usegmt=True) == string else None
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

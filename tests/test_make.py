@@ -222,7 +222,6 @@ COMMANDS = [
     (("explain",), "-m signer explain -"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
     (("template",), "-m deploy.template build/template"),
-    (("lock", "ARGS=--upgrade"), "-m deploy.locks --upgrade"),
     (("bench", "ARGS=signing"), "-m bench signing"),
     (("test", "ARGS=tests/test_make.py"), "-m pytest -n 2 -q -m not long tests/test_make.py"),
 ]
@@ -270,6 +269,18 @@ def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(i
     )
 
 
+def test_make_lock_resolves_both_requirements_for_both_versions(installed: Project) -> None:
+    run = installed.make("lock", "ARGS=--upgrade")
+    digest, *resolved = run.calls
+    assert digest.startswith("-c import hashlib")
+    assert [call.partition("--upgrade ")[2] for call in resolved] == [
+        f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
+        for python in ("3.10", "3.12")
+        for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
+    ]
+    assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
+
+
 def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project) -> None:
     locks = installed.folder / "deploy/requirements"
     locks.mkdir(parents=True)
@@ -314,7 +325,6 @@ MISSING = [
     ("deploy.policies", "make policies"),
     ("deploy.doctor", "make doctor"),
     ("deploy.build", "make build"),
-    ("deploy.locks", "make lock"),
     ("handler.notices", "make notices"),
     ("handler.keys", "make keys"),
 ]

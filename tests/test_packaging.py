@@ -20,6 +20,7 @@ import readme_renderer.markdown
 import trove_classifiers
 import yaml
 
+import signer
 from deploy.package import interpreters
 from tests.deploy.project_copy import ROOT
 
@@ -42,25 +43,25 @@ SOURCES = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "docs/library.
 GENERATED = {"PKG-INFO", "setup.cfg"}
 
 SIGN = """
-import signer
+import fc_presign
 
-keys = signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
-link = signer.presign(
+keys = fc_presign.Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+link = fc_presign.presign(
     "GET", "examplebucket", "exampledir/exampleobject.txt",
     credentials=keys,
-    endpoint=signer.Endpoint.public("cn-hangzhou"),
+    endpoint=fc_presign.Endpoint.public("cn-hangzhou"),
     expires_in=600,
     now=1_700_000_000,
 )
 print(link.url)
-assert not signer.verify("GET", link.url, credentials=keys, now=1_700_000_001).faults
-assert signer.explain(link.url).findings
+assert not fc_presign.verify("GET", link.url, credentials=keys, now=1_700_000_001).faults
+assert fc_presign.explain(link.url).findings
 """
 MODULES = """
 import importlib.metadata
 import importlib.util
 
-print([name for name in ("handler", "local", "deploy", "tests", "bench") if importlib.util.find_spec(name)])
+print([name for name in ("signer", "handler", "local", "deploy", "tests", "bench") if importlib.util.find_spec(name)])
 print([distribution.name for distribution in importlib.metadata.distributions()])
 """
 
@@ -135,12 +136,13 @@ def metadata(wheel: Path) -> email.message.Message:
         return email.parser.Parser().parsestr(archive.read(name).decode())
 
 
-def test_the_wheel_has_the_files_of_signer_that_git_knows_and_nothing_else(distributions: Distributions) -> None:
+def test_the_wheel_has_the_files_of_signer_that_git_knows_as_fc_presign(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        assert names == files_in_git("signer")
-        assert all(archive.read(name) == (ROOT / name).read_bytes() for name in names)
-        (info,) = {name.split("/")[0] for name in archive.namelist()} - {"signer"}
+        sources = {name.replace("signer", "fc_presign", 1): ROOT / name for name in files_in_git("signer")}
+        assert names == set(sources)
+        assert all(archive.read(name) == path.read_bytes() for name, path in sources.items())
+        (info,) = {name.split("/")[0] for name in archive.namelist()} - {"fc_presign"}
         assert f"{info}/licenses/LICENSE" in archive.namelist()
 
 
@@ -162,7 +164,7 @@ def test_what_the_command_imports_is_in_its_extra() -> None:
     """A module of the standard library, of ours, or of a package that the extra names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {re.split(r"[<>=!~;\[ ]", line)[0].replace("-", "_") for line in project["optional-dependencies"]["cli"]}
-    known = {*sys.stdlib_module_names, *required, "signer"}
+    known = {*sys.stdlib_module_names, *required}
     unknown = {module for path in (ROOT / "signer").rglob("*.py") for module in imports(path)} - known
     assert not unknown
 
@@ -228,13 +230,17 @@ def assert_library_works(installed: Environment) -> None:
 
 
 @each_python
-def test_the_extra_brings_the_command(version: str, distributions: Distributions, tmp_path: Path) -> None:
+def test_the_extra_brings_the_command_whose_help_names_what_was_called(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
     installed = environment(version, tmp_path)
     uv("pip", "install", "--python", installed.programs / "python", f"fc-presign[cli] @ {distributions.wheel.as_uri()}")
-    for command in (("fc-presign",), ("python", "-m", "signer")):
+    for command in (("fc-presign",), ("python", "-m", "fc_presign")):
         done = installed.run(*command, "--help")
         assert done.returncode == 0, done.stderr
-        assert "explain" in done.stdout
+        assert f"Usage: {' '.join(command)} " in done.stdout
+        assert f"  {' '.join(command)} explain - " in done.stdout
+    assert installed.run("fc-presign", "--version").stdout == f"fc-presign {signer.__version__}\n"
     done = installed.run("python", "-c", SIGN)
     url = done.stdout.splitlines()[0]
     done = installed.run("fc-presign", "explain", url)

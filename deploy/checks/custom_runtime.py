@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handler.startup import SPARE_THREADS, THREADS
+from local.fc.functions import CustomRuntime, Function
 
-from ..runtimes import RUNTIMES
-from .functions import APP, Props, mapping
+from ..runtimes import APP, RUNTIMES
 
 PORT = 9000
 HEALTH = "/-/health"
@@ -19,37 +19,36 @@ ARGS = (
 )
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: Function) -> Iterator[str]:
     """A sentence for each setting that does not fit `handler.asgi`."""
-    runtime = RUNTIMES.get(props["runtime"])
+    runtime = RUNTIMES.get(function.runtime)
     if runtime is None or not runtime.custom:
         return
-    config = mapping(props.get("customRuntimeConfig"))
+    config = function.custom or CustomRuntime()
     # Without a command, Function Compute starts a file called bootstrap.
-    command, args = [f"/var/fc/lang/python{runtime.python}/bin/python3", "-m", "uvicorn"], list(ARGS)
-    if config.get("command") != command or config.get("args") != args:
+    line = [f"/var/fc/lang/python{runtime.python}/bin/python3", "-m", "uvicorn", *ARGS]
+    if not config.command or [*config.command, *config.args] != line:
         yield (
-            f"customRuntimeConfig: command and args must be {' '.join([*command, *args])}, as in "
-            f"deploy/custom-runtime/s.yaml, with the Python that the build for {runtime.name} is for."
+            f"customRuntimeConfig: command and args must be {' '.join(line)}, as in deploy/custom-runtime/s.yaml, with "
+            f"the Python that the build for {runtime.name} is for."
         )
-    concurrency, threads = props.get("instanceConcurrency") or 1, THREADS - SPARE_THREADS
-    if concurrency != threads:
+    threads = THREADS - SPARE_THREADS
+    if function.concurrency != threads:
         yield (
-            f"instanceConcurrency must be {threads} (got {concurrency}), {SPARE_THREADS} less than THREADS in "
+            f"instanceConcurrency must be {threads} (got {function.concurrency}), {SPARE_THREADS} less than THREADS in "
             "handler/startup.py, which serve health checks while all others wait: change both together."
         )
-    for name in mapping(props.get("environmentVariables")):
+    for name in function.environment:
         if name.startswith("UVICORN_"):
             yield f"environmentVariables.{name} is not allowed: args has all options of uvicorn."
-    if config.get("port", PORT) != PORT:
-        yield f"customRuntimeConfig.port must be {PORT} (got {config['port']}): the server listens there."
-    health = mapping(config.get("healthCheckConfig")).get("httpGetUrl")
-    if health != HEALTH:
-        yield f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be {HEALTH} (got {health or 'none'})."
-    if not mapping(mapping(props.get("instanceLifecycleConfig")).get("initializer")).get("handler"):
+    if config.port != PORT:
+        yield f"customRuntimeConfig.port must be {PORT} (got {config.port}): the server listens there."
+    if config.health != HEALTH:
+        yield f"customRuntimeConfig.healthCheckConfig.httpGetUrl must be {HEALTH} (got {config.health or 'none'})."
+    if function.initializer is None:
         yield (
             "instanceLifecycleConfig.initializer.handler is missing, so only the first request discovers an invalid "
             "links.toml: write handler.on_initialize."
         )
-    if not props.get("triggers"):
+    if not function.triggers:
         yield "triggers is missing, so nothing calls the function: add an http trigger."

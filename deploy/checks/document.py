@@ -1,16 +1,16 @@
-"""Checks s.yaml outside its functions: its edition, its key, and what runs before a deployment."""
+"""Checks s.yaml outside its functions, and what env.yaml says of an environment: its type, and what has no effect."""
 
 from __future__ import annotations
 
 import posixpath
-import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .functions import mapping
+from ..model import Environment
 
-_WORD = re.compile(r"check|build|CONFIG=[\w./-]+")
+# s.yaml alone may be an environment of this type, and no other.
+TESTING = "testing"
+TYPES = (TESTING, "staging", "production")
 
 
 def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -22,41 +22,36 @@ def faults(document: Mapping[str, Any], path: str) -> Iterator[str]:
         yield f"access must be the plain name of a key (got {access!r}); s deploy -a NAME takes another one."
     elif access == "undefined":
         yield "access must not be undefined: s itself saves keys under this name by mistake. Choose another name."
-    yield from _hooks(document, path)
-
-
-def _hooks(document: Mapping[str, Any], path: str) -> Iterator[str]:
-    """`s deploy` must check this file, and then build it."""
+    actions = document.get("actions")
     folder = posixpath.relpath(".", posixpath.dirname(path) or ".")
-    hooks = mapping(document.get("actions")).get("pre-deploy")
-    steps = [step for hook in (hooks if isinstance(hooks, list) else []) for step in _steps(hook, folder)]
-    first_build = next((index for index, (target, _) in enumerate(steps) if target == "build"), None)
-    if first_build is None or steps[first_build] != ("build", path) or ("check", path) not in steps[:first_build]:
-        argument = "" if path == "s.yaml" else f" CONFIG={path}"
+    argument = "" if path == "s.yaml" else f" CONFIG={path}"
+    commands = [f"make {target}{argument}" for target in ("check", "build")]
+    hooks = actions.get("pre-deploy") if isinstance(actions, dict) else None
+    if hooks != [{"run": command, "path": "./" if folder == "." else folder} for command in commands]:
         yield (
-            f"actions.pre-deploy must run make check{argument}, then make build{argument}, each with path {folder}/ "
-            "and no other option: otherwise s deploys what was not checked or an earlier build."
+            f"actions.pre-deploy must run {commands[0]}, then {commands[1]}, each with path {folder}/ and nothing "
+            "else, as in the file that the project comes with: otherwise s deploys what was not checked or an earlier "
+            "build."
         )
 
 
-def _steps(hook: object, folder: str) -> Iterator[tuple[str, str]]:
-    """The targets that a hook makes, each with its s.yaml; none if anything else could change what they do.
-
-    With `allow_failure`, s continues after a failed check. Other arguments of make could check less, or nothing.
-    """
-    fields = mapping(hook)
-    if set(fields) - {"run", "path"} or posixpath.normpath(str(fields.get("path", "./"))) != folder:
-        return
-    run = str(fields.get("run")).strip()
-    try:
-        commands = [shlex.split(command) for command in run.split("&&")]
-    except ValueError:
-        return
-    # After the end of a line, the shell forgets that the check failed.
-    if "\n" in run or not all(words[:1] == ["make"] and all(map(_WORD.fullmatch, words[1:])) for words in commands):
-        return
-    for words in commands:
-        paths = [word.removeprefix("CONFIG=") for word in words if word.startswith("CONFIG=")]
-        for word in words[1:]:
-            if word in ("check", "build"):
-                yield word, (paths or ["s.yaml"])[-1]
+def environment_faults(entry: Mapping[str, Any], environment: Environment) -> Iterator[str]:
+    """A sentence for each fault of the environment's entry in env.yaml."""
+    kind = entry.get("type")
+    if kind not in TYPES:
+        yield f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
+    overlays = entry.get("overlays") or {}
+    overlaid = overlays.get("resources") or {} if isinstance(overlays, dict) else {}
+    for field, value in (("overlays", overlays), ("overlays.resources", overlaid)):
+        if not isinstance(value, dict):
+            yield f"{field} must be a mapping (got {value!r}): it has no effect."
+    for name in sorted(set(overlays) - {"resources", "components"}, key=str) if isinstance(overlays, dict) else ():
+        yield f"overlays.{name} has no effect: use overlays.resources."
+    for name in sorted(set(overlaid) - set(environment.names), key=str) if isinstance(overlaid, dict) else ():
+        yield f"overlays.resources.{name} does not exist in s.yaml: choose one of {', '.join(environment.names)}."
+    regions = sorted({str(resource.props.get("region")) for resource in environment.resources})
+    if entry.get("region") and [entry["region"]] != regions:
+        yield (
+            f"region is {entry['region']}, but the functions are in {', '.join(regions)}: it does not move a function, "
+            "so overlay props.region too."
+        )

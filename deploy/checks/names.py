@@ -1,4 +1,4 @@
-"""Checks the names of functions, and the names that are usually derived from them: roles, log projects and logstores.
+"""Checks the names of functions, what is usually called like them (roles, log projects, logstores), and domains.
 
 Source: the pages of Function Compute, RAM, Simple Log Service and Simple Message Queue on their limits.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .functions import Props, mapping
+from local.fc.functions import Function
 
 # In a file as s renders it: only s deploy knows the account.
 ACCOUNT = r"(?:\d+|\$\{config\(['\"]AccountID['\"]\)\})"
@@ -17,40 +17,38 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _ROLE = re.compile(rf"(?:acs:ram::{ACCOUNT}:role/)?([A-Za-z0-9.-]+)")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LOGSTORE = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")
+_BY_NAME = {"certName", "certificate", "privateKey"}  # of a certificate
 
 
-def role_name(value: object) -> str:
+def role_name(value: str) -> str:
     """The name of a role, given by name or by ARN; empty for a missing one."""
-    return str(value or "").rpartition("role/")[2]
+    return value.rpartition("role/")[2]
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: Function) -> Iterator[str]:
     """A sentence for each name that the cloud would refuse."""
-    function = props["functionName"]
-    if not _FUNCTION.fullmatch(function):
+    if not _FUNCTION.fullmatch(function.name):
         yield (
-            f"functionName {function} is invalid: it must have 1 to 64 letters, digits, _ and -, and not begin with a "
-            "digit or -."
+            f"functionName {function.name} is invalid: it must have 1 to 64 letters, digits, _ and -, and not begin "
+            "with a digit or -."
         )
         return  # The others usually follow from it.
-    role = props.get("role")
-    if not role:
-        yield "role is missing: the function needs it for the credentials that it signs with."
+    if function.role:
+        yield from _role("role", function.role)
     else:
-        yield from _role("role", role)
-    for trigger in props.get("triggers") or []:
-        if trigger.get("invocationRole"):
-            yield from _role(f"trigger {trigger['triggerName']}: invocationRole", trigger["invocationRole"])
-    log = mapping(props.get("logConfig"))
-    if log and not _PROJECT.fullmatch(log["project"]):
+        yield "role is missing: the function needs it for the credentials that it signs with."
+    for trigger in function.triggers:
+        if trigger.caller:
+            yield from _role(f"trigger {trigger.name}: invocationRole", trigger.caller)
+    if function.log and not _PROJECT.fullmatch(function.log.project):
         yield (
-            f"logConfig.project {log['project']} is invalid: it must have 3 to 63 lower-case letters, digits and -, "
-            "and begin and end with a letter or digit."
+            f"logConfig.project {function.log.project} is invalid: it must have 3 to 63 lower-case letters, digits and "
+            "-, and begin and end with a letter or digit."
         )
-    if log and not _LOGSTORE.fullmatch(log["logstore"]):
+    if function.log and not _LOGSTORE.fullmatch(function.log.logstore):
         yield (
-            f"logConfig.logstore {log['logstore']} is invalid: it must have 3 to 63 lower-case letters, digits, - and "
-            "_, and begin and end with a letter or digit."
+            f"logConfig.logstore {function.log.logstore} is invalid: it must have 3 to 63 lower-case letters, digits, "
+            "- and _, and begin and end with a letter or digit."
         )
 
 
@@ -60,3 +58,25 @@ def _role(field: str, value: str) -> Iterator[str]:
         yield f"{field} must be the name or the ARN of a role, of letters, digits, . and - (got {value!r})."
     elif len(match[1]) > MAX_ROLE:
         yield f"{field} {match[1]} is too long: the name of a role must have at most {MAX_ROLE} characters."
+
+
+def domain_faults(function: Function) -> Iterator[str]:
+    """A sentence for each fault of `customDomain`, if there is one."""
+    domain = function.domain
+    if domain is None:
+        return
+    certificate = domain.certificate
+    if "HTTPS" in domain.protocol.split(",") and set(certificate) not in ({"certId"}, _BY_NAME):
+        yield (
+            "customDomain.certConfig is required, because customDomain.protocol has HTTPS: write certId, or all of "
+            f"{', '.join(sorted(_BY_NAME))}."
+        )
+    if "certId" in certificate and not re.fullmatch(r"[0-9]+", certificate["certId"]):
+        yield (
+            'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" '
+            f"(got {certificate['certId']!r})."
+        )
+    if "PRIVATE KEY" in certificate.get("privateKey", ""):
+        yield "customDomain.certConfig.privateKey contains the key, and s deploy prints it: name the key's file."
+    if domain.path != "/*":
+        yield "customDomain.route.path must be /*: requests to other paths would not reach the function."

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .functions import Props, mapping
-from .links_toml import Reader, buckets, signer_arns
+from ..model import Function
 
 _BUCKET = re.compile(r"examplebucket(?:-[a-z0-9-]+)?")
 _PROJECT = "example-logs"
@@ -15,7 +14,7 @@ _CERTIFICATE = "12345678"
 _ACCOUNT = "1000000000000001"
 
 
-def faults(readers: Iterable[Reader], document: object, environments: Mapping[str, object]) -> Iterator[str]:
+def faults(functions: Iterable[Function], document: object, environments: Mapping[str, object]) -> Iterator[str]:
     """A sentence for each example that a function uses.
 
     `document` and `environments` are s.yaml and env.yaml before they are rendered, which say where it is written.
@@ -24,8 +23,8 @@ def faults(readers: Iterable[Reader], document: object, environments: Mapping[st
     for name, environment in environments.items():
         written += _strings(environment, f"env.yaml: {name}: ")
     examples: dict[str, tuple[str, str]] = {}
-    for reader in readers:
-        examples |= {value: (advice, reader.file) for value, advice in _examples(reader)}
+    for function in functions:
+        examples |= {value: (advice, function.file) for value, advice in _examples(function)}
     for value, (advice, file) in examples.items():
         pattern = re.compile(rf"(?<![\w-]){value}(?![\w-])")
         places = ((place, content) for place, content in written if pattern.search(content))
@@ -33,30 +32,23 @@ def faults(readers: Iterable[Reader], document: object, environments: Mapping[st
         yield f"{place} {'is' if content == value else 'contains'} {value}, a placeholder: write {advice}."
 
 
-def _examples(reader: Reader) -> Iterator[tuple[str, str]]:
+def _examples(function: Function) -> Iterator[tuple[str, str]]:
     """Each example that a function uses, and what to write instead."""
-    for bucket, _ in buckets(reader):
+    for bucket, _ in function.used_buckets:
         if _BUCKET.fullmatch(bucket):
             yield bucket, "the name of your bucket"
-    if mapping(reader.props.get("logConfig")).get("project") == _PROJECT:
+    if function.log and function.log.project == _PROJECT:
         yield _PROJECT, "the name of your log project"
-    domain = mapping(reader.props.get("customDomain"))
-    if domain.get("domainName") == _DOMAIN:
+    if function.domain and function.domain.name == _DOMAIN:
         yield _DOMAIN, "the name of your domain"
-    if mapping(domain.get("certConfig")).get("certId") == _CERTIFICATE:
+    if function.domain and function.domain.certificate.get("certId") == _CERTIFICATE:
         yield _CERTIFICATE, "the number of your certificate"
-    if any(f":{_ACCOUNT}:" in arn for arn in _arns(reader.props)):
+    arns = [function.role, *function.destinations.values()]
+    arns += (arn for trigger in function.triggers for arn in (trigger.caller, trigger.source))
+    if any(f":{_ACCOUNT}:" in arn for arn in arns):
         yield _ACCOUNT, "${config('AccountID')}"
-    elif any(f":{_ACCOUNT}:" in arn for arn in signer_arns(reader.links)):
+    elif any(f":{_ACCOUNT}:" in arn for arn in function.signer_arns):
         yield _ACCOUNT, "the number of your account"
-
-
-def _arns(props: Props) -> Iterator[str]:
-    yield str(props.get("role"))
-    for trigger in props.get("triggers") or []:
-        yield from (str(trigger.get(name)) for name in ("invocationRole", "sourceArn"))
-    for destination in mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).values():
-        yield str(destination.get("destination"))
 
 
 def _strings(value: object, path: str) -> Iterator[tuple[str, str]]:

@@ -8,48 +8,46 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .functions import Props, mapping
-from .links_toml import Reader, buckets
+from local.fc import functions
+
+from ..model import Function
 
 _ARN_REGION = re.compile(r"acs:[a-z]+:([a-z0-9-]+):")
 
 
-def faults(props: Props) -> Iterator[str]:
+def faults(function: functions.Function) -> Iterator[str]:
     """A sentence for each region in the properties that is not the function's own."""
-    region = props["region"]
-    variable = mapping(props.get("environmentVariables")).get("LINK_REGION", region)
+    region = function.region
+    variable = function.environment.get("LINK_REGION", region)
     if variable != region:
         yield f"environmentVariables.LINK_REGION is {variable}, but region is {region}: they must be equal."
-    arns = {
-        f"trigger {trigger['triggerName']}: sourceArn": trigger.get("sourceArn")
-        for trigger in props.get("triggers") or []
-    }
-    for name, destination in mapping(mapping(props.get("asyncInvokeConfig")).get("destinationConfig")).items():
-        arns[f"asyncInvokeConfig.destinationConfig.{name}"] = destination.get("destination")
+    arns = {f"trigger {trigger.name}: sourceArn": trigger.source for trigger in function.triggers}
+    arns |= {f"asyncInvokeConfig.destinationConfig.{name}": arn for name, arn in function.destinations.items()}
     for field, arn in arns.items():
-        match = _ARN_REGION.match(str(arn))
+        match = _ARN_REGION.match(arn)
         if match and match[1] != region:
             yield f"{field} is in {match[1]}, but the function is in {region}: they must be in one region."
 
 
-def links_faults(reader: Reader) -> Iterator[str]:
+def config_faults(function: Function) -> Iterator[str]:
     """A sentence if links.toml names another region, and `faults` does not say why."""
-    region = reader.props["region"]
-    variable = mapping(reader.props.get("environmentVariables")).get("LINK_REGION", region)
-    if reader.links.region != region and variable == region:
+    region = function.region
+    if function.config.region != region and function.environment.get("LINK_REGION", region) == region:
         yield (
-            f"{reader.file}: region is {reader.links.region}, but the function is in {region}: write ${{LINK_REGION}}."
+            f"{function.file}: region is {function.config.region}, but the function is in {region}: write "
+            "${LINK_REGION}."
         )
 
 
-def across(readers: Iterable[Reader]) -> Iterator[str]:
-    """A sentence for each bucket and log project in two regions. `readers` are those of all environments."""
-    regions: dict[tuple[str, str], dict[str, None]] = {}
-    for reader in readers:
-        used = [("bucket", bucket, region) for bucket, region in buckets(reader)]
-        project = mapping(reader.props.get("logConfig")).get("project")
-        for kind, name, region in (*used, *([("log project", project, reader.props["region"])] if project else [])):
-            regions.setdefault((kind, name), {})[region] = None
-    for (kind, name), of_thing in regions.items():
+def across(functions: Iterable[Function]) -> Iterator[str]:
+    """A sentence for each bucket and log project in two regions. `functions` are those of all environments."""
+    regions: dict[str, dict[str, None]] = {}
+    for function in functions:
+        places = [(f"bucket {bucket}", region) for bucket, region in function.used_buckets]
+        if function.log:
+            places.append((f"log project {function.log.project}", function.region))
+        for thing, region in places:
+            regions.setdefault(thing, {})[region] = None
+    for thing, of_thing in regions.items():
         if len(of_thing) > 1:
-            yield f"{kind} {name} is used in {' and in '.join(of_thing)}: it is in one region, so name another one."
+            yield f"{thing} is used in {' and in '.join(of_thing)}: it is in one region, so name another one."

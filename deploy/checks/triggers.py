@@ -1,57 +1,86 @@
-"""Checks the triggers of a function, each alone and against its handler."""
+"""Checks the triggers of a function, and where the results of asynchronous invocations go.
+
+Source: the Function Compute page on destinations for asynchronous invocations.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
 
+from local.fc.functions import Function, Trigger
 from local.fc.schedule import InvalidSchedule, schedule
 
-from .functions import HANDLERS, HTTP_HANDLER, Props, is_custom, is_web, mapping, repeated
+from .functions import HANDLERS, HTTP_HANDLER
 from .names import ACCOUNT
 
 # The methods of the routes in docs/api.md.
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 _CALLERS = {"oss": "OSS", "mns_topic": "SMQ"}
 _SOURCE = re.compile(rf"acs:oss:[a-z0-9-]+:{ACCOUNT}:[a-z0-9-]+")
+_OWNER = rf"[a-z0-9-]+:{ACCOUNT}"
+# fc3's own examples leave the account of a topic empty.
+_DESTINATION = re.compile(
+    rf"acs:(?:mns:{_OWNER}:/queues/(?P<queue>[^/]+)/messages"
+    rf"|mns:[a-z0-9-]+:{ACCOUNT}?:/topics/[A-Za-z0-9-]+/messages"
+    rf"|fc:{_OWNER}:functions/[A-Za-z_][A-Za-z0-9_-]*(?:[/.][A-Za-z0-9_-]+)?"
+    rf"|eventbridge:{_OWNER}:eventbus/[A-Za-z0-9_.-]+)"
+)
+_QUEUE = re.compile(r"[A-Za-z0-9-]{1,120}")
 
 
-def faults(props: Props) -> Iterator[str]:
-    """A sentence for each fault. `props` must have passed the schema."""
-    triggers = props.get("triggers") or []
-    for name in repeated(trigger["triggerName"] for trigger in triggers):
-        yield f"triggerName {name} is used more than once: each trigger needs its own."
-    if not is_custom(props):
-        yield from _handler(str(props.get("handler")), is_web(props))
-    for trigger in triggers:
-        for sentence in _trigger(trigger, props):
-            yield f"trigger {trigger['triggerName']}: {sentence}"
+def faults(function: Function) -> Iterator[str]:
+    """A sentence for each fault."""
+    for name, count in Counter(trigger.name for trigger in function.triggers).items():
+        if count > 1:
+            yield f"triggerName {name} is used more than once: each trigger needs its own."
+    handler = function.handler
+    if function.runs_locally:
+        if handler == HTTP_HANDLER and not function.http:
+            yield f"handler is {handler}, which requires an http trigger: add one."
+        elif handler in HANDLERS and handler != HTTP_HANDLER and function.http:
+            yield f"handler is {handler}, but an http trigger requires {HTTP_HANDLER}: remove the trigger."
+    for trigger in function.triggers:
+        for sentence in _trigger(trigger, function):
+            yield f"trigger {trigger.name}: {sentence}"
 
 
-def _handler(handler: str, web: bool) -> Iterator[str]:
-    if handler == HTTP_HANDLER and not web:
-        yield f"handler is {handler}, which requires an http trigger: add one."
-    elif handler in HANDLERS and handler != HTTP_HANDLER and web:
-        yield f"handler is {handler}, but an http trigger requires {HTTP_HANDLER}: remove the trigger."
-
-
-def _trigger(trigger: Mapping[str, Any], props: Props) -> Iterator[str]:
-    kind, config = trigger["triggerType"], mapping(trigger["triggerConfig"])
-    if kind in _CALLERS and not trigger.get("invocationRole"):
+def _trigger(trigger: Trigger, function: Function) -> Iterator[str]:
+    kind, config = trigger.kind, trigger.config
+    if kind in _CALLERS and not trigger.caller:
         yield f"invocationRole is missing: {_CALLERS[kind]} needs it to call the function."
     if kind == "http":
         methods = config["methods"]
         if "GET" in methods and "HEAD" not in methods:
             yield "methods has GET, which does not include HEAD: add HEAD."
         missing = [method for method in METHODS if method not in methods and method != "HEAD"]
-        if missing and (props.get("handler") == HTTP_HANDLER or is_custom(props)):
+        if missing and (function.handler == HTTP_HANDLER or not function.runs_locally):
             yield f"methods must include {', '.join(missing)}, which the routes need."
     elif kind == "oss":
-        if not _SOURCE.fullmatch(str(trigger.get("sourceArn"))):
+        if not _SOURCE.fullmatch(trigger.source):
             yield "sourceArn must be acs:oss:REGION:ACCOUNT:BUCKET, with the bucket whose events call the function."
     elif kind == "timer":
         try:
             schedule(config["cronExpression"])
         except InvalidSchedule as error:
             yield f"cronExpression: {error}"
+
+
+def destination_faults(function: Function) -> Iterator[str]:
+    """A sentence for each destination that does not exist, and for a configuration that s asks about."""
+    if function.qualifier not in (None, "LATEST"):
+        yield "asyncInvokeConfig.qualifier must be LATEST: without it, s asks a question at each redeployment."
+    for name, arn in function.destinations.items():
+        match = _DESTINATION.fullmatch(arn)
+        if not match:
+            yield (
+                f"asyncInvokeConfig.destinationConfig.{name}.destination is {arn!r}: expected "
+                "acs:mns:REGION:ACCOUNT:/queues/NAME/messages, acs:mns:REGION:ACCOUNT:/topics/NAME/messages, "
+                "acs:fc:REGION:ACCOUNT:functions/NAME or acs:eventbridge:REGION:ACCOUNT:eventbus/NAME."
+            )
+        elif match["queue"] and not _QUEUE.fullmatch(match["queue"]):
+            yield (
+                f"asyncInvokeConfig.destinationConfig.{name}: the queue {match['queue']} is invalid: its name must "
+                "have 1 to 120 letters, digits and -."
+            )

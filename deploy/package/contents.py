@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks.secrets import secret_in
 from ..errors import DeployError
-from ..locks import Pin
 from . import vendor
 
 OURS = ("handler", "signer")
-# No function imports the command line, nor the diagnosis that `signer.explain` and the command line use.
-TOOLS = ("signer/__main__.py", "signer/cli", "signer/diagnosis")
+# No function imports the command lines, nor the diagnosis that `signer.explain` and a command line use.
+COMMANDS = (
+    *("signer/__main__.py", "signer/cli", "signer/diagnosis"),
+    *("handler/command_line.py", "handler/notices/__main__.py"),
+    *(f"handler/keys/{name}.py" for name in ("__main__", "arguments", "edit", "listing", "lock")),
+)
 # Only a custom runtime serves HTTP itself.
 SERVER_MODULES = ("handler/asgi.py",)
 
@@ -48,7 +51,7 @@ def copy_ours(root: Path, folder: Path, *, custom: bool) -> None:
         if (folder / name).exists():
             raise DeployError(f"A locked package contains a folder {name}, which is ours: remove that package.")
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-    for name in (*TOOLS, *(() if custom else SERVER_MODULES)):
+    for name in (*COMMANDS, *(() if custom else SERVER_MODULES)):
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -70,20 +73,21 @@ def parts(folder: Path) -> list[Part]:
     return sorted((Part(name, size) for name, size in sizes.items()), key=lambda part: (-part.size, part.name))
 
 
-def check_package(folder: Path, pins: Sequence[Pin], requirements: Sequence[str], top_level: Collection[str]) -> None:
+def check_package(folder: Path, requirements: Iterable[str]) -> None:
     """Raises `DeployError` with a line for everything that must not be deployed.
 
-    `pins` are the locked distributions, `requirements` what is asked for (`name` or `name[extra]`), `top_level` the
-    names that the installed distributions list as theirs.
+    `requirements` are what is asked for, as `name` or `name[extra]`.
     """
-    faults = [*_stray(folder), *_secrets(folder), *_unneeded(folder, pins, requirements), *_unknown(folder, top_level)]
+    unneeded = sorted(set(vendor.distributions(folder)) - vendor.reachable(folder, requirements))
+    faults = [*_stray(folder), *_secrets(folder)]
+    faults += [f"{name} is locked, but not required by anything: run make lock." for name in unneeded]
     if faults:
         raise DeployError("The package cannot be deployed:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
-def check_size(size: int, pins: Sequence[Pin]) -> None:
+def check_size(size: int, folder: Path) -> None:
     """Raises `DeployError` for a zip file whose size, in bytes, makes cold starts slow without need."""
-    maximum = MAX_LARGE_ZIP if LARGE_REQUIREMENT in [pin.name for pin in pins] else MAX_ZIP
+    maximum = MAX_LARGE_ZIP if LARGE_REQUIREMENT in vendor.distributions(folder) else MAX_ZIP
     if size > maximum:
         raise DeployError(
             f"The zip file has {megabytes(size)} and exceeds {megabytes(maximum)}: remove the requirements that the "
@@ -99,9 +103,7 @@ def _stray(folder: Path) -> Iterator[str]:
     advice = f"move it out of {' and '.join(OURS)}"
     for path in files(folder):
         name = path.as_posix()
-        if (folder / path).is_symlink():
-            yield f"{name} is a symbolic link: replace it with the file."
-        elif path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
+        if path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
             continue
         elif _TEST.search(name):
             yield f"{name} is a test: {advice}."
@@ -116,22 +118,3 @@ def _secrets(folder: Path) -> Iterator[str]:
         secret = secret_in((folder / path).read_text(encoding="utf-8", errors="replace"))
         if secret:
             yield f"{path.as_posix()} contains what looks like {secret}: move it to the keys document."
-
-
-def _unneeded(folder: Path, pins: Sequence[Pin], requirements: Sequence[str]) -> Iterator[str]:
-    installed = vendor.distributions(folder)
-    needed = vendor.reachable(folder, requirements)
-    locked = {pin.name for pin in pins}
-    for name in sorted(installed):
-        if name not in locked:
-            yield f"{name} is not locked: run make lock."
-        elif name not in needed:
-            yield f"{name} is locked, but not required by anything: run make lock."
-    for name in sorted(locked - set(installed)):
-        yield f"{name} is locked, but not installed: run make build again."
-
-
-def _unknown(folder: Path, top_level: Collection[str]) -> Iterator[str]:
-    for path in sorted(folder.iterdir()):
-        if path.name not in (*OURS, *top_level) and path.suffix not in (".dist-info", ".toml"):
-            yield f"{path.name} does not belong to a locked package: remove it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -10,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import DeployError
-from ..locks import normalized_name, requirement_lines
-from ..runtimes import PLATFORMS, Runtime
+from ..runtimes import PLATFORMS, RUNTIMES, Runtime
 
 # Commands and manuals.
 _SCRIPTS = ("bin", "share")
@@ -20,10 +20,33 @@ _VARYING = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTE
 _UNUSED = ("*.c", "*.h", "*.pyx", "*.pyi", "*.pxd", "README*", "tests")
 
 
-def read_requirements(file: Path) -> tuple[str, ...]:
-    """Each requirement as `name` or `name[extra]`, the name normalized, without a version."""
-    matches = (re.match(r"([A-Za-z0-9._-]+)(\[[^\]]+\])?", line) for line in requirement_lines(file))
-    return tuple(normalized_name(match[1]) + (match[2] or "") for match in matches if match)
+def normalized_name(name: str) -> str:
+    """As every tool compares names of distributions (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(root: Path, runtime: Runtime) -> tuple[str, ...]:
+    """Each requirement of a runtime as `name` or `name[extra]`, the name normalized, without a version."""
+    contents = [(root / name).read_text(encoding="utf-8") for name in runtime.requirements]
+    found = re.findall(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]+\])?", "\n".join(contents))
+    return tuple(normalized_name(name) + extras for name, extras in found)
+
+
+def require_lock(root: Path, runtime: Runtime) -> None:
+    """Raises `DeployError` if requirements have changed since `make lock`."""
+    lock = root / runtime.lock
+    try:
+        content = lock.read_text(encoding="utf-8")
+    except OSError:
+        raise DeployError(f"{runtime.lock} not found: run make lock.") from None
+    if digest(root) not in content.partition("==")[0]:
+        raise DeployError(f"{runtime.lock} does not match {' and '.join(runtime.requirements)}: run make lock.")
+
+
+def digest(root: Path) -> str:
+    """Of all requirements, as `make lock` writes it into the first lines of each lock."""
+    every = dict.fromkeys(name for runtime in RUNTIMES.values() for name in runtime.requirements)
+    return hashlib.sha256(b"".join((root / name).read_bytes() for name in every)).hexdigest()[:16]
 
 
 def install(lock: Path, runtime: Runtime, folder: Path) -> None:
@@ -75,16 +98,14 @@ def reachable(folder: Path, requirements: Iterable[str]) -> set[str]:
     return names
 
 
-def clean(folder: Path) -> frozenset[str]:
-    """Deletes what no function reads; returns the top-level names that the distributions list as theirs."""
-    top_level = frozenset(top for info in distributions(folder).values() for top in _top_level_names(info))
+def clean(folder: Path) -> None:
+    """Deletes what no function reads."""
     for pattern in _VARYING:
         for path in folder.glob(pattern):
             path.unlink()
     for pattern in _UNUSED:
         for path in list(folder.rglob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return top_level
 
 
 def _top_level_names(info: Path) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from ..checks.functions import mapping
+from .aliyun import mapping
 from .findings import Finding, fault, ok, unknown, warning
 
 SUFFIX = "_serverless_devs_key"

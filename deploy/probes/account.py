@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..checks.functions import mapping
 from ..checks.names import role_name
 from ..policies import FUNCTION_COMPUTE, caller_roles
 from ..policies import queues as queues_for
@@ -28,15 +27,14 @@ def roles(deployment: Deployment) -> Iterator[Finding]:
     This and the other probes raise `aliyun.Unusable`.
     """
     services: dict[str, set[str]] = {}
-    for props in deployment.functions.values():
-        services.setdefault(role_name(props.get("role")), set()).add(FUNCTION_COMPUTE)
-        for caller, service in caller_roles(props).items():
+    for function in deployment.functions:
+        services.setdefault(role_name(function.role), set()).add(FUNCTION_COMPUTE)
+        for caller, service in caller_roles(function).items():
             services.setdefault(caller, set()).add(service)
     services.pop("", None)  # the check says that it is missing
     for name, trusted in services.items():
         yield _role(name, trusted)
-    functions = deployment.functions.values()
-    for name, signer in signer_roles((props, deployment.links) for props in functions if props.get("role")).items():
+    for name, signer in signer_roles(function for function in deployment.functions if function.role).items():
         yield _role(name, set(signer.trusted), signer.max_session_duration)
 
 
@@ -54,11 +52,11 @@ def _role(name: str, principals: set[str], longest: int | None = None) -> Findin
     missing = sorted(name for name in principals if name.lower() not in trusted)
     if missing:
         return fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
-    policies = mapping(attached.get("Policies")).get("Policy") or []
+    policies = aliyun.mapping(attached.get("Policies")).get("Policy") or []
     if not any((policy.get("PolicyName"), policy.get("PolicyType")) == (name, "Custom") for policy in policies):
         return fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
     if longest is not None:
-        found = mapping(role.get("Role")).get("MaxSessionDuration")
+        found = aliyun.mapping(role.get("Role")).get("MaxSessionDuration")
         if isinstance(found, int) and found < longest:
             return fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
         # Other environments may use the role, but nobody who is not a function.
@@ -85,7 +83,7 @@ def _trusted(role: Mapping[str, Any]) -> set[str]:
 
 def queues(deployment: Deployment) -> Iterator[Finding]:
     """Whether the queues exist to which failed events go."""
-    needed = ((str(props.get("region")), name) for props in deployment.functions.values() for name in queues_for(props))
+    needed = ((function.region, name) for function in deployment.functions for name in queues_for(function))
     for region, name in dict.fromkeys(needed):
         try:
             # The CLI knows the product, but not its operations.
@@ -102,11 +100,10 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
 def logs(deployment: Deployment) -> Iterator[Finding]:
     """Whether the log project and the logstores of the functions exist."""
     logstores: dict[tuple[str, str], dict[str, None]] = {}
-    for props in deployment.functions.values():
-        config = mapping(props.get("logConfig"))
-        if config.get("project") and config.get("logstore"):
-            place = (str(config["project"]), str(props.get("region") or deployment.links.region))
-            logstores.setdefault(place, {})[str(config["logstore"])] = None
+    for function in deployment.functions:
+        if function.log:
+            place = function.log.project, function.region
+            logstores.setdefault(place, {})[function.log.logstore] = None
     for (project, region), names in logstores.items():
         try:
             # Names of projects are unique among all accounts.

@@ -34,6 +34,11 @@ class Unusable(DeployError):
     """The CLI cannot sign in or reach the service, so other commands fail, too."""
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """A part of an answer if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def is_installed() -> bool:
     return shutil.which("aliyun") is not None
 

@@ -1,27 +1,23 @@
-"""One deployment as the doctor examines it: rendered properties, links.toml, and how to reach OSS."""
+"""One deployment as the doctor examines it: its functions, links.toml, and how to reach OSS."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from handler.config import Config, Mount
-from local.fc import s_yaml
+from handler.config import Config, InvalidConfig, Mount
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
 
-from ..checks import links_toml, schema
-from ..checks.functions import functions_in, is_own, is_web
 from ..errors import DeployError
-from ..s_preview import render
+from ..model import Function, Project
 
 # An object to test links with. It need not exist: OSS answers 404 only to requests that are allowed.
 CANARY = "fc-presign-canary.txt"
@@ -30,14 +26,6 @@ LIFE = 60  # seconds
 # What lead the doctor to OSS and STS on this machine.
 LOCAL_ENDPOINTS = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT")
 MAX_BODY = 1 << 20  # bytes; a bucket may have 1,000 lifecycle rules
-
-
-class InvalidProperties(DeployError):
-    """fc3 does not accept the properties of the functions: a sentence for each fault."""
-
-    def __init__(self, sentences: Sequence[str]) -> None:
-        super().__init__(*sentences)
-        self.sentences = sentences
 
 
 @dataclass(frozen=True)
@@ -59,82 +47,76 @@ class ProbeResponse:
 
 @dataclass(frozen=True)
 class Deployment:
-    """`functions` are the properties of each function by resource name, of which at least one has an HTTP trigger.
-
-    `links` is links.toml as that function reads it. `unreachable` are the responses of hosts that never answered.
-    """
+    """At least one of `functions` has an HTTP trigger. `unreachable` are the responses of hosts that never answered."""
 
     root: Path
-    functions: Mapping[str, Mapping[str, Any]]
-    links: Config
+    functions: tuple[Function, ...]
     credentials: Credentials | None
     session: requests.Session
     unreachable: dict[str, ProbeResponse] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
 
     @property
-    def web(self) -> Mapping[str, Any]:
-        """The properties of the HTTP function."""
-        return next(props for props in self.functions.values() if is_web(props))
+    def web(self) -> Function:
+        """The HTTP function."""
+        return next(function for function in self.functions if function.http)
 
     @property
-    def events(self) -> tuple[str, Mapping[str, Any]] | None:
-        """Resource name and properties of the event function, if any."""
-        return next(((name, props) for name, props in self.functions.items() if not is_web(props)), None)
+    def events(self) -> Function | None:
+        """The event function, if any."""
+        return next((function for function in self.functions if not function.http), None)
+
+    @property
+    def config(self) -> Config:
+        """links.toml as the HTTP function reads it."""
+        return self.web.config
 
     @property
     def endpoint(self) -> Endpoint:
         """How this machine reaches OSS: over the internet, or the local OSS in `LINK_OSS_ENDPOINT`."""
-        return self.links.oss_endpoint or Endpoint.public(self.links.region)
+        return self.config.oss_endpoint or Endpoint.public(self.config.region)
+
+    @property
+    def signer(self) -> Credentials:
+        """The credentials. Probes that sign run only with them."""
+        assert self.credentials is not None  # noqa: S101 - for mypy
+        return self.credentials
 
     def link_endpoint(self, mount: Mount) -> Endpoint:
-        return self.links.oss_endpoint or mount.endpoint
+        return self.config.oss_endpoint or mount.endpoint
 
     @property
     def buckets(self) -> tuple[str, ...]:
         """The buckets of the mounts and of the state."""
-        mounts = [mount.target.bucket for mount in self.links.mounts]
-        return tuple(dict.fromkeys([*mounts, *([self.links.state.bucket] if self.links.state else [])]))
+        mounts = [mount.target.bucket for mount in self.config.mounts]
+        return tuple(dict.fromkeys([*mounts, *([self.config.state.bucket] if self.config.state else [])]))
 
     def region_of(self, bucket: str) -> str:
         """That of the bucket's mount, which may name its own."""
-        regions = (mount.region for mount in self.links.mounts if mount.target.bucket == bucket)
-        return next(regions, self.links.region)
+        regions = (mount.region for mount in self.config.mounts if mount.target.bucket == bucket)
+        return next(regions, self.config.region)
 
     def bucket_endpoint(self, bucket: str) -> Endpoint:
         """How this machine reaches a bucket."""
-        return self.links.oss_endpoint or Endpoint.public(self.region_of(bucket))
+        return self.config.oss_endpoint or Endpoint.public(self.region_of(bucket))
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
-        assert self.credentials is not None  # noqa: S101 - for mypy: probes that sign run only with credentials
         link = presign(
             "GET",
             bucket,
             None,
-            credentials=self.credentials,
+            credentials=self.signer,
             endpoint=self.bucket_endpoint(bucket),
             expires_in=LIFE,
             query={subresource: ""},
         )
         return self.request("GET", link.url)
 
-    def get_canary(self, mount: Mount) -> ProbeResponse:
-        """The canary through the endpoint of the mount's links, signed with the deployer's credentials."""
-        assert self.credentials is not None  # noqa: S101 - for mypy, as above
-        return self.request("GET", self.link_to(mount, mount.target.key + CANARY, self.credentials))
-
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
         """A link to an object of the mount's bucket, through the endpoint of its links."""
-        link = presign(
-            "GET",
-            mount.target.bucket,
-            key,
-            credentials=credentials,
-            endpoint=self.link_endpoint(mount),
-            expires_in=LIFE,
-        )
-        return link.url
+        bucket, endpoint = mount.target.bucket, self.link_endpoint(mount)
+        return presign("GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE).url
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -168,28 +150,27 @@ class Deployment:
         return urlsplit(url).netloc in self.unreachable
 
 
-def open_deployment(config: Path, environment: str | None, environ: Mapping[str, str]) -> Deployment:
-    """Raises `DeployError` if there is nothing to examine, and `InvalidProperties`."""
-    root = s_yaml.project_folder(config)
-    rendered = functions_in(render(config, environment))
-    functions = {name: item["props"] for name, item in rendered.items() if is_own(item["props"], config, root)}
-    invalid = [f"{name}: {sentence}" for name, props in functions.items() for sentence in schema.faults(props)]
-    if invalid:
-        raise InvalidProperties(invalid)
-    web = next((props for props in functions.values() if is_web(props)), None)
-    if web is None:
-        raise DeployError(f"{config.name} has no function with an http trigger: add one.")
+def open_deployment(project: Project, functions: Sequence[Function], environ: Mapping[str, str]) -> Deployment:
+    """Raises `DeployError` if there is nothing to examine."""
     local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
-    variables = {**(web.get("environmentVariables") or {}), **local}
-    links = links_toml.read_or_fail(root, {"environmentVariables": variables})
     try:
+        opened = tuple(
+            project.with_config(
+                replace(function, environment={**function.environment, **local}), function.environment_name
+            )
+            for function in functions
+        )
         credentials = Credentials.from_environment(environ)
         check_credentials(credentials)
+    except InvalidConfig as error:
+        raise DeployError(error.sentence) from None
     except MissingCredentials:
         credentials = None
     except SignerError as error:
         raise DeployError(str(error)) from None
-    return Deployment(root, functions, links, credentials, _new_session())
+    if not any(function.http for function in opened):
+        raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
+    return Deployment(project.root, opened, credentials, _new_session())
 
 
 def _new_session() -> requests.Session:

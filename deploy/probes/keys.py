@@ -30,7 +30,7 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
 
 def _store(deployment: Deployment) -> OssKeysStore | None:
     """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
-    address, credentials = deployment.links.keys_document, deployment.credentials
+    address, credentials = deployment.config.keys_document, deployment.credentials
     if address is None or not address.startswith("oss://"):
         return None
     location = object_location(address)
@@ -40,7 +40,7 @@ def _store(deployment: Deployment) -> OssKeysStore | None:
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
-    address = deployment.links.keys_document
+    address = deployment.config.keys_document
     if error.code == MISSING:
         return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
     if error.code == REFUSED:
@@ -51,32 +51,32 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
 
 
 def _contents(deployment: Deployment, keys: Keys) -> Iterator[Finding]:
-    links = deployment.links
+    config = deployment.config
     yield ok(
         "keys",
-        f"{links.keys_document} is valid (share keys: {len(keys.share)}, API keys: {len(keys.api)}, "
+        f"{config.keys_document} is valid (share keys: {len(keys.share)}, API keys: {len(keys.api)}, "
         f"issuers: {len(keys.jwt)}, sinks: {len(keys.sinks)}).",
     )
-    if not keys.share and any(mount.max_share for mount in links.mounts):
+    if not keys.share and any(mount.max_share for mount in config.mounts):
         yield warning(
             "keys",
-            f"{links.keys_document} has no share key, so shares cannot be made: "
+            f"{config.keys_document} has no share key, so shares cannot be made: "
             f"run {_command(deployment, 'rotate-share')}",
         )
-    mounts = sorted((mount for mount in links.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
+    mounts = sorted((mount for mount in config.mounts if mount.access != "anonymous"), key=lambda mount: mount.path)
     if mounts and not keys.api and not keys.jwt:
         paths = ", ".join(mount.path for mount in mounts)
         command = _command(deployment, f"add-api-key NAME --path {mounts[0].path} --method {mounts[0].methods[0]}")
         yield warning(
-            "keys", f"{links.keys_document} has no API key and no issuer, so nobody can use {paths}: run {command}"
+            "keys", f"{config.keys_document} has no API key and no issuer, so nobody can use {paths}: run {command}"
         )
 
 
 def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
-    links = deployment.links
-    names = sorted(links.keys_sinks)
-    if names and keys is None and links.keys_document is not None:
-        yield unknown("sinks", f"Not checked, because {links.keys_document} was not read: {', '.join(names)}.")
+    config = deployment.config
+    names = sorted(config.keys_sinks)
+    if names and keys is None and config.keys_document is not None:
+        yield unknown("sinks", f"Not checked, because {config.keys_document} was not read: {', '.join(names)}.")
         return
     for name in names:
         entry = keys.sinks.get(name) if keys else None
@@ -96,5 +96,5 @@ def _sinks(deployment: Deployment, keys: Keys | None) -> Iterator[Finding]:
 
 def _command(deployment: Deployment, command: str) -> str:
     """What changes the document: without --keys, it would need all variables of links.toml."""
-    links = deployment.links
-    return f'LINK_REGION={links.region} make keys ARGS="--keys {links.keys_document} {command}"'
+    config = deployment.config
+    return f'LINK_REGION={config.region} make keys ARGS="--keys {config.keys_document} {command}"'

@@ -50,8 +50,8 @@ class Rule(NamedTuple):
 
 def state_rules(deployment: Deployment) -> Iterator[Finding]:
     """What the rules of the state bucket do to notices for webhooks and robots, and to the records of shares."""
-    state, notices = deployment.links.state, bool(deployment.links.keys_sinks)
-    shares = any(mount.max_share for mount in deployment.links.mounts)
+    state, notices = deployment.config.state, bool(deployment.config.keys_sinks)
+    shares = any(mount.max_share for mount in deployment.config.mounts)
     if state is None or deployment.credentials is None or not (notices or shares):
         return
     bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")

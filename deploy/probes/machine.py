@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from .. import check, locks
 from ..errors import DeployError
-from ..package import interpreters
+from ..package import interpreters, vendor
 from ..package.archive import NO_BYTECODE
 from ..runtimes import RUNTIMES, Runtime
 from ..s_preview import s_command
@@ -36,37 +34,32 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
         yield ok("tools", f"s, make and Python {python} are installed.")
 
 
-def files(deployment: Deployment, config: Path, environment: str | None) -> Iterator[Finding]:
-    """s.yaml, links.toml and the locks."""
-    # Its warnings are about the keys document, which another probe examines.
-    try:
-        sentences = check.check(config, environment)
-    except DeployError as error:
-        sentences = [str(error)]
-    for sentence in sentences:
+def files(deployment: Deployment, faults: Sequence[str]) -> Iterator[Finding]:
+    """s.yaml and links.toml, which the check has read, and the locks."""
+    for sentence in faults:
         yield fault("s.yaml", sentence)
-    if not sentences:
-        yield ok("s.yaml", f"{config.name} and links.toml are valid.")
+    if not faults:
+        yield ok("s.yaml", "s.yaml and links.toml are valid.")
     runtime = _runtime(deployment)
     if runtime is None:
         return
     try:
-        locks.read_current(deployment.root, runtime)
+        vendor.require_lock(deployment.root, runtime)
     except DeployError as error:
         yield fault("build", str(error))
 
 
 def _runtime(deployment: Deployment) -> Runtime | None:
     """None for one that is not supported: the check says so."""
-    return RUNTIMES.get(deployment.web["runtime"])
+    return RUNTIMES.get(deployment.web.runtime)
 
 
 def domain(deployment: Deployment) -> Iterator[Finding]:
     """Whether browsers show objects and pages or download them."""
-    if deployment.web.get("customDomain"):
-        yield ok("domain", f"The function has the domain {deployment.web['customDomain']['domainName']}.")
-    elif deployment.links.public_url:
-        yield ok("domain", f"links.toml has public_url = {deployment.links.public_url}.")
+    if deployment.web.domain:
+        yield ok("domain", f"The function has the domain {deployment.web.domain.name}.")
+    elif deployment.config.public_url:
+        yield ok("domain", f"links.toml has public_url = {deployment.config.public_url}.")
     else:
         yield warning(
             "domain",

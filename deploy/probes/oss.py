@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from handler.config import Mount
+from signer.verification import SKEW
 
-from .deployment import Deployment, ProbeResponse
+from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 
-# OSS tolerates 15 minutes; a minute off is a clock that is not synchronized.
-SKEW, TOLERATED_SKEW = 60, 900  # seconds
+MAX_SKEW = 60  # seconds; more is a clock that is not synchronized
 _CREDENTIAL_ERRORS = {
     "InvalidAccessKeyId": "the access key is unknown to OSS, or its security token is missing: set both again",
     "SignatureDoesNotMatch": "the secret does not belong to this access key: set it again",
@@ -67,19 +67,17 @@ def _clock(response: ProbeResponse) -> Iterator[Finding]:
     except (TypeError, ValueError):
         return
     skew = round(abs(time.time() - server_time))
-    if skew >= TOLERATED_SKEW:
+    if skew >= SKEW:
         yield fault("clock", f"This machine's clock is {skew} s off, and OSS refuses what it signs: set the clock.")
-    elif skew >= SKEW:
-        yield warning(
-            "clock", f"This machine's clock is {skew} s off (OSS tolerates {TOLERATED_SKEW} s): set the clock."
-        )
+    elif skew >= MAX_SKEW:
+        yield warning("clock", f"This machine's clock is {skew} s off (OSS tolerates {SKEW} s): set the clock.")
     else:
         yield ok("clock", "This machine and OSS agree on the time.")
 
 
 def state(deployment: Deployment) -> Iterator[Finding]:
     """Whether limited shares and notices can be recorded: not in a bucket that has or ever had versioning."""
-    location = deployment.links.state
+    location = deployment.config.state
     if location is None or deployment.credentials is None:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
@@ -104,7 +102,7 @@ def state(deployment: Deployment) -> Iterator[Finding]:
 
 def mounts(deployment: Deployment) -> Iterator[Finding]:
     """Whether each mount's endpoint serves objects, and what browsers may upload."""
-    for mount in deployment.links.mounts:
+    for mount in deployment.config.mounts:
         if deployment.credentials is not None and not {"GET", "HEAD"}.isdisjoint(mount.methods):
             yield _endpoint(deployment, mount)
         if not {"PUT", "POST"}.isdisjoint(mount.methods):
@@ -113,7 +111,8 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     host = deployment.link_endpoint(mount).host(mount.target.bucket)
-    response = deployment.get_canary(mount)
+    link = deployment.link_to(mount, mount.target.key + CANARY, deployment.signer)
+    response = deployment.request("GET", link)
     if response.status == 0:
         return unreachable(host, response)
     if response.code == "PublicEndpointForbidden":
@@ -148,8 +147,8 @@ def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
 
 def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     """Whether pages of the service, and of the origins in links.toml, may upload."""
-    links = deployment.links
-    origins = [*([links.public_url] if links.public_url else []), *sorted(links.cors)]
+    config = deployment.config
+    origins = [*([config.public_url] if config.public_url else []), *sorted(config.cors)]
     if not origins:
         yield unknown("cors", f"{mount.path}: no origin to test: set public_url or cors in links.toml.")
     bucket = mount.target.bucket

@@ -73,7 +73,7 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
 
 def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> Iterator[Finding]:
     """One link through each mount: signed, fetched, and refused when forged; then the same for HEAD."""
-    for mount in deployment.links.mounts:
+    for mount in deployment.config.mounts:
         key = environ.get("LINK_API_KEY")
         if mount.access != "anonymous" and not key:
             yield unknown("canary", f"{mount.path}: set LINK_API_KEY to an API key that covers it, and try again.")
@@ -178,13 +178,13 @@ def notices(
     """Whether the event function answers an invocation that asks for no link. `access` is the key that s uses."""
     if deployment.events is None:
         return
-    resource, props = deployment.events
-    is_local = deployment.links.oss_endpoint is not None
+    resource = deployment.events.resource
+    is_local = deployment.config.oss_endpoint is not None
     with tempfile.TemporaryDirectory() as folder:
         event = Path(folder, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
         if is_local:
-            command = [sys.executable, "-m", "local", "invoke", str(props["functionName"])]
+            command = [sys.executable, "-m", "local", "invoke", deployment.events.name]
             command += ["--event", str(event), "--config", str(config)]
         else:
             command = [str(s_command()), resource, "invoke", "--event-file", str(event), "--template", str(config)]

@@ -25,15 +25,15 @@ MAX_LINK = 4096  # characters
 
 def sessions(deployment: Deployment) -> Iterator[Finding]:
     """One session for each mount, for the full duration: its end, its token, an object inside and one outside."""
-    settings = deployment.links.assume_role
+    settings = deployment.config.assume_role
     if settings is None:
         return
     if deployment.credentials is None:
         yield unknown("session", "No credentials in the environment, so no role was assumed: set them.")
         return
-    for mount in sorted(deployment.links.mounts, key=lambda mount: mount.path):
+    for mount in sorted(deployment.config.mounts, key=lambda mount: mount.path):
         role, now = mount.role_arn or settings.role, time.time()
-        policy, name = session_policy(deployment.links, mount), session_name(mount.path)
+        policy, name = session_policy(deployment.config, mount), session_name(mount.path)
         try:
             session = assume_role(settings.url, role, name, policy, settings.duration, deployment.credentials, now)
         except StsUnavailable as error:
@@ -130,7 +130,7 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
     target = mount.target
     if target.key:
         return Location(target.bucket, CANARY)
-    reserved = (location for location in deployment.links.reserved if location.bucket == target.bucket)
+    reserved = (location for location in deployment.config.reserved if location.bucket == target.bucket)
     location = next(reserved, None)
     if location is None or not location.key.endswith("/"):
         return location

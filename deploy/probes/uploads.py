@@ -46,8 +46,7 @@ class _Trials(NamedTuple):
     def post(self, pinned: str, sent: str | None) -> int | None:
         """The size that a form stored whose policy pins FIELD, and that has it if `sent` is not None."""
         key, bucket, endpoint = self.new_key(), self.mount.target.bucket, self.deployment.link_endpoint(self.mount)
-        assert self.deployment.credentials is not None  # noqa: S101 - for mypy: the probe runs only with credentials
-        context = signing_context(self.deployment.credentials, endpoint, int(time.time()), LIFE)
+        context = signing_context(self.deployment.signer, endpoint, int(time.time()), LIFE)
         fixed = {"bucket": bucket, "key": key, **context.parameters}
         conditions: list[object] = [{name: value} for name, value in fixed.items()]
         conditions.append(["eq", f"${FIELD}", pinned])
@@ -76,12 +75,11 @@ class _Trials(NamedTuple):
         return int(response.header("content-length") or 0)
 
     def _link(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> tuple[str, Mapping[str, str]]:
-        assert self.deployment.credentials is not None  # noqa: S101 - for mypy: the probe runs only with credentials
         link = presign(
             method,
             self.mount.target.bucket,
             key,
-            credentials=self.deployment.credentials,
+            credentials=self.deployment.signer,
             endpoint=self.deployment.link_endpoint(self.mount),
             expires_in=LIFE,
             headers=headers,
@@ -93,7 +91,7 @@ class _Trials(NamedTuple):
 def uploads(deployment: Deployment) -> Iterator[Finding]:
     """Whether OSS holds uploads to the size of a link and to the conditions of a form; once for each bucket."""
     for method, probe in (("PUT", _size), ("POST", _conditions)):
-        mounts = {mount.target.bucket: mount for mount in reversed(deployment.links.mounts) if method in mount.methods}
+        mounts = {mount.target.bucket: mount for mount in reversed(deployment.config.mounts) if method in mount.methods}
         for mount in mounts.values():
             if deployment.credentials is None:
                 yield unknown("uploads", f"{mount.path}: {method} was not tried: {NEEDS}.")

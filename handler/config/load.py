@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signer import Endpoint, SignerError
+from signer.link import MAX_EXPIRES_IN
+from signer.sizes import MAX_PUT
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts, Reserved
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -36,8 +38,7 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "accelerate": Endpoint.accelerate,
     "dual-stack": Endpoint.dual_stack,
 }
-MAX_EXPIRES = 604_800  # seconds
-MAX_SIZE = 10_000 * 5 * 1024**3  # bytes: a multipart upload has at most 10,000 parts of 5 GB
+MAX_SIZE = 10_000 * MAX_PUT  # bytes: a multipart upload has at most 10,000 parts
 
 # Where a laptop's stand-ins are.
 LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
@@ -154,7 +155,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         credential_life=credential_life,
         keys_document=keys,
         state=state_location,
-        reserved=Reserved(reserved),
+        reserved=tuple(reserved),
         oss_endpoint=None,
         public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
@@ -172,7 +173,9 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         from .assume_role import read_assume_role
 
         config = read_assume_role(top, config, environ)
-    _check_paths(config)
+    for mount in config.mounts:
+        if config.mounts.by_path[mount.path] is not mount:
+            raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
     _check_regions(config)
     for mount in config.mounts:
         _check_anonymous_access(mount, config)
@@ -192,8 +195,8 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
     fault = covered_path_fault(path)
     if fault:
         reader.refuse("path", f"is invalid: {fault}")
-    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES)
-    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES)
+    max_expires = reader.duration("max_expires", "1h", 1, MAX_EXPIRES_IN)
+    expires = reader.duration("expires", f"{min(900, max_expires)}s", 1, MAX_EXPIRES_IN)
     if expires > max_expires:
         reader.refuse("expires", f"({expires} s) exceeds max_expires ({max_expires} s)")
     target = read_prefix(reader, "target", reader.required_string("target"))
@@ -212,6 +215,11 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
         reader.refuse("query", "contains x-oss-process, which requires process: the exact values that are allowed")
+    inline = None
+    if "inline" in reader.table:
+        from .media_types import read_inline
+
+        inline = read_inline(reader)
     return Mount(
         path=path,
         target=target,
@@ -228,7 +236,7 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         check=reader.boolean("check"),
         cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
-        inline=_read_inline(reader),
+        inline=inline,
         active_content=reader.boolean("active_content"),
         region=region,
         role_arn=reader.string("role") or "",
@@ -242,14 +250,6 @@ def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | No
     if access != "anonymous":
         reader.refuse("cache", 'requires access = "anonymous": links of one caller must not be cached for others')
     return reader.duration("cache", "5m", 10, max_lifetime // 2)
-
-
-def _read_inline(reader: TableReader) -> tuple[str, ...] | None:
-    if "inline" not in reader.table:
-        return None
-    from .media_types import read_inline
-
-    return read_inline(reader)
 
 
 def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
@@ -289,12 +289,6 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, dict):
         return {name: _fill(item, environ, f"{where}, {name}" if where else name) for name, item in value.items()}
     return value
-
-
-def _check_paths(config: Config) -> None:
-    for mount in config.mounts:
-        if config.mounts.by_path[mount.path] is not mount:
-            raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
 
 
 def _check_anonymous_access(mount: Mount, config: Config) -> None:

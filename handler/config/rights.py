@@ -7,32 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from signer.names import parse_oss_url
+from signer.names import ACTIONS, parse_oss_url
+from signer.sts import MAX_POLICY
 
 from . import Config, InvalidConfig, Location, Mount
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]
 
-MAX_SESSION_POLICY = 2048  # characters, of STS
-
 # Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
 WAITING = ("outbox/", "dead/")
 DONE, LEASES = "done/", "lease/"
 SHARES = ("shares/", "uses/")
-EARLIER_DIGESTS = "digests/"  # what waits in the form of earlier releases is still sent
 _PROBE = "probe"  # an object
-
-_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "GET": ("oss:GetObject",),
-    "HEAD": ("oss:GetObject",),
-    # A large file is uploaded in parts, and its sender may abort that.
-    "PUT": ("oss:PutObject", "oss:AbortMultipartUpload"),
-    "POST": ("oss:PutObject",),
-}
 
 
 def policy(statements: Iterable[Statement]) -> Policy:
@@ -65,7 +55,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
                 for mount in mounts
                 if mount.path in notified
             ]
-        allowed += [sink_statement(sink.target) for sink in config.sinks]
+        # A sink in OSS reads its objects to learn which notices it has already written.
+        allowed += [_allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
     unique: list[Statement] = []
@@ -98,7 +89,7 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
         allowed.append(_list(mount.target.bucket, [mount.target.key]))
     reserved = [location for location in config.reserved if mount.target.overlaps(location)]
     if reserved:
-        # With everything whose name begins like the keys document: its lock stands beside it.
+        # The trailing * also covers the lock, keys.json.lock.
         arns = [object_arn(location) for location in reserved]
         allowed.append({"Effect": "Deny", "Action": ["oss:*"], "Resource": arns})
     return allowed
@@ -107,10 +98,10 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
 def session_policy(config: Config, mount: Mount) -> str:
     """The session policy of a mount as JSON. Raises `InvalidConfig` if it exceeds STS's limit."""
     document = compact_json(policy(session_statements(config, mount)))
-    if len(document) > MAX_SESSION_POLICY:
+    if len(document) > MAX_POLICY:
         raise InvalidConfig(
             f"mount {mount.path}: the session policy has {len(document)} characters and exceeds STS's limit of "
-            f"{MAX_SESSION_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
+            f"{MAX_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
         )
     return document
 
@@ -122,7 +113,10 @@ def object_arn(location: Location, *, prefix: bool = True) -> str:
 
 def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versions: bool = False) -> Statement:
     """What links of a mount may do; `methods` instead of the mount's own, `versions` for links to one version."""
-    actions = {action for method in methods or mount.methods for action in _ACTIONS[method]}
+    actions = {ACTIONS[method] for method in methods or mount.methods}
+    if "PUT" in (methods or mount.methods):
+        # A large file is uploaded in parts, and its sender may abort that.
+        actions.add("oss:AbortMultipartUpload")
     if "oss:GetObject" in actions and (versions or "versionId" in mount.query):
         actions.add("oss:GetObjectVersion")
     return _allow(sorted(actions), object_arn(mount.target))
@@ -150,11 +144,10 @@ def outbox_statements(config: Config) -> list[Statement]:
     """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
     if config.state is None:
         return []
-    listed = (*WAITING, EARLIER_DIGESTS)
     return [
-        _allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *listed, DONE, LEASES), _probe(config.state)),
+        _allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *WAITING, DONE, LEASES), _probe(config.state)),
         _allow(["oss:DeleteObject"], *below(config.state, *WAITING, LEASES)),
-        _list(config.state.bucket, [config.state.key + folder for folder in listed]),
+        _list(config.state.bucket, [config.state.key + folder for folder in WAITING]),
     ]
 
 
@@ -170,11 +163,6 @@ def list_statements(config: Config) -> list[Statement]:
             if mount.max_share and "POST" in mount.methods:
                 prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
     return [_list(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
-
-
-def sink_statement(target: Location) -> Statement:
-    """A sink in OSS reads its objects to learn which notices it has already written."""
-    return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
 def below(state: Location, *folders: str) -> list[str]:

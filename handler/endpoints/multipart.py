@@ -9,8 +9,9 @@ from typing import NamedTuple
 from itsdangerous import Signer
 
 from signer import InvalidKey
+from signer.sizes import MAX_PUT
 
-from .. import audit, links
+from .. import links
 from ..auth import AuthorizedObject, authorize
 from ..config import Location
 from ..context import Invocation, RoleCredentials
@@ -19,11 +20,11 @@ from ..errors import Problem, bad_body
 from ..keys import cache
 from ..oss import UNREACHABLE, OssUnavailable, mount_client, refusal
 from ..request import Request
-from ..response import Response, json_response
+from ..response import Response, json_response, note_link
 from .uploads import check_size, check_type
 
 MAX_PARTS = 10_000
-MIN_PART, MAX_PART = 100 * 1024, 5 * 1024**3  # bytes; only the last part may be smaller
+MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2
 MAX_LINKS = 1000
 PART_TYPE, COMPLETE_TYPE = "application/octet-stream", "application/xml"
@@ -56,10 +57,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     """`POST /-/uploads`: 201 with the links of the first 1,000 parts, and those that complete and abort it."""
     params = request.json(MEMBERS, required=("path", "size"))
     authorized = authorize(invocation, params["path"], "PUT")
-    size = check_size(params["size"], authorized.mount, MAX_PARTS * MAX_PART)
+    size = check_size(params["size"], authorized.mount, MAX_PARTS * MAX_PUT)
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
-    if not MIN_PART <= part_size <= MAX_PART or -(-size // part_size) > MAX_PARTS:
-        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PART}, and give at most {MAX_PARTS} parts')
+    if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
+        raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
     credentials, now = credentials_for(invocation.context), invocation.now
     session = mount_credentials(invocation, authorized.mount, credentials)
     # First, so that a request that cannot get links leaves no upload behind.
@@ -81,7 +82,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     authorized = authorize(invocation, params["path"], "PUT")
     credentials = credentials_for(invocation.context)
     upload = _unseal(upload_id, authorized, credentials, invocation)
-    check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PART)
+    check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PUT)
     session = mount_credentials(invocation, authorized.mount, credentials)
     first = 1 if params["from"] is None else params["from"]
     count = MAX_LINKS if params["count"] is None else params["count"]
@@ -96,7 +97,6 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
 
 
 def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invocation) -> str:
-    """Starts the upload at OSS, and returns OSS's id of it."""
     try:
         response = mount_client(invocation, authorized.mount).request(
             "POST",
@@ -152,11 +152,8 @@ def _links(
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
-    invocation.facts["mount"] = authorized.mount.path
-    invocation.facts["bucket"] = authorized.mount.target.bucket
-    invocation.facts["key"] = audit.path(authorized.key)
-    invocation.facts["expires_in"] = complete.link.expires_in
-    invocation.facts["clamped_by"] = complete.clamped_by
+    expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
+    note_link(invocation.facts, authorized.mount, authorized.key, expires_in, clamped_by)
     invocation.facts["links"] = len(parts) + 2
     return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
 

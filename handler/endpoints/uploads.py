@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 
 from signer import Form, InvalidCredentials, InvalidForm, InvalidKey, post_form
+from signer.form import MEDIA_TYPE
+from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links
@@ -18,12 +20,9 @@ from ..errors import Problem, bad_body
 from ..request import Request
 from ..response import Response, json_response
 
-MAX_PUT = 5 * 1024**3  # bytes, of one request
 DEFAULT_TYPE = "application/octet-stream"
 MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
 
-# The media types that a form accepts (signer/form.py); the same rule holds for every kind of upload.
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
 _MD5 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _META = re.compile(r"x-oss-meta-[a-z0-9-]{1,100}")
 
@@ -124,7 +123,7 @@ def check_type(content_type: str | None, mount: Mount) -> str:
     """
     if content_type is None:
         return DEFAULT_TYPE
-    if len(content_type) > 200 or not _MEDIA_TYPE.fullmatch(content_type):
+    if len(content_type) > 200 or not MEDIA_TYPE.fullmatch(content_type):
         raise Problem("bad_content_type")
     check_active_content(content_type, mount)
     return content_type

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from signer import SignerError
+from signer.files import create_file, replace_file
 
 from ..config import Location
 from ..errors import HandlerError
@@ -81,7 +82,7 @@ class FileKeysStore(NamedTuple):
     def create(self, document: bytes) -> bool:
         """Writes a new file; False where one exists."""
         try:
-            write_new_file(self.path, document)
+            create_file(self.path, document)
         except FileExistsError:
             return False
         except (OSError, ValueError) as error:
@@ -90,16 +91,8 @@ class FileKeysStore(NamedTuple):
 
     def replace(self, document: bytes, issued_at: float) -> None:
         """Replaces the file atomically: a reader sees the old document or the new one."""
-        target = os.path.realpath(self.path)
-        draft = f"{target}.{os.urandom(6).hex()}"
         try:
-            write_new_file(draft, document)
-            try:
-                os.replace(draft, target)
-            except OSError:
-                os.unlink(draft)
-                raise
-            _sync_folder(os.path.dirname(target))
+            replace_file(os.path.realpath(self.path), document, 0o600)
         except (OSError, ValueError) as error:
             raise self._error(error, "written") from None
 
@@ -258,26 +251,3 @@ def object_location(url: str) -> Location:
             f"{url} must be the address of an object, such as oss://bucket/.links/keys.json.", code=REFUSED
         )
     return location
-
-
-def write_new_file(path: str, document: bytes) -> None:
-    """Writes a new file with mode 600, to the disk before this returns. Raises `OSError` and `ValueError`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(document)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        os.unlink(path)
-        raise
-
-
-def _sync_folder(folder: str) -> None:
-    """Makes a rename survive a power failure, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

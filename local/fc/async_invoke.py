@@ -139,7 +139,7 @@ class Dispatcher:
             "responsePayload": outcome.payload.decode("utf-8", "replace"),
         }
         self.failures.append(failure)
-        destination = function.failure_destination or "not configured"
+        destination = function.destinations.get("onFailure") or "not configured"
         times = "once" if attempts == 1 else f"{attempts} times"
         write_line(
             self._log,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import s_yaml
 from .s_yaml import TemplateError
@@ -13,12 +14,14 @@ from .s_yaml import TemplateError
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 AUTH_TYPES = ("anonymous", "function", "jwt")
 PYTHON_RUNTIMES = ("python3.10", "python3.12")
+EVENT_HANDLER = "handler.on_event"
 
 # The component's own defaults and bounds (fc3-schema.json); times in seconds, memory in MB.
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 3, 86400
 DEFAULT_INITIALIZER_TIMEOUT, MAX_INITIALIZER_TIMEOUT = 3, 300
 DEFAULT_MEMORY, MAX_MEMORY = 512, 32768
 DEFAULT_RETRIES, MAX_RETRIES = 3, 8
+MAX_CONCURRENCY, MAX_PORT = 200, 65535
 MAX_ENVIRONMENT_BYTES = 4096
 
 
@@ -32,12 +35,18 @@ class Initializer:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Any trigger: its `triggerType`, its `triggerConfig`, not checked, and its `sourceArn` or ""."""
+    """Any trigger: its `triggerType`, its `triggerConfig`, not checked, its `sourceArn` and `invocationRole` or ""."""
 
     name: str
     kind: str
     config: Mapping[str, Any]
     source: str = ""
+    caller: str = ""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket whose events an oss trigger takes."""
+        return self.source.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,40 @@ class HttpTrigger:
     auth_type: str
 
 
+class Log(NamedTuple):
+    """`logConfig`."""
+
+    project: str
+    logstore: str
+
+
+class Domain(NamedTuple):
+    """`customDomain`: its certificate is `certConfig`, `path` that of its route."""
+
+    name: str
+    protocol: str
+    certificate: Mapping[str, str]
+    path: str
+
+
+class CustomRuntime(NamedTuple):
+    """`customRuntimeConfig`: `health` is the path of the health check, or ""."""
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    port: int = 9000
+    health: str = ""
+
+
 @dataclass(frozen=True)
 class Function:
     """One function of `s.yaml`: `resource` is its key there, `name` its `functionName`.
 
-    `timeout` is in seconds, `memory` in MB; `code` is the folder that comes first on `sys.path`; `instances` is
-    `concurrencyConfig.reservedConcurrency`, None for no limit. A failed asynchronous invocation is retried `retries`
-    times and then goes to `failure_destination`.
+    `timeout` is in seconds, `memory` in MB; `code` is the folder that comes first on `sys.path`, `package` what
+    `s.yaml` says of it; `instances` is `concurrencyConfig.reservedConcurrency`, None for no limit; an instance handles
+    `concurrency` requests at a time. A failed asynchronous invocation is retried `retries` times; `destinations` are
+    ARNs by `onFailure` and `onSuccess`; `qualifier` is that of `asyncInvokeConfig`, None without one. `given` are the
+    names of all props, also of those without a field here.
     """
 
     resource: str
@@ -62,21 +98,36 @@ class Function:
     runtime: str
     handler: str
     code: Path
+    package: str = ""
     timeout: int = DEFAULT_TIMEOUT
     memory: int = DEFAULT_MEMORY
+    cpu: float | None = None
     role: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     initializer: Initializer | None = None
     triggers: tuple[Trigger, ...] = ()
     http: HttpTrigger | None = None
     instances: int | None = None
+    concurrency: int = 1
     retries: int = DEFAULT_RETRIES
-    failure_destination: str = ""
+    qualifier: str | None = None
+    destinations: Mapping[str, str] = field(default_factory=dict)
+    log: Log | None = None
+    domain: Domain | None = None
+    custom: CustomRuntime | None = None
+    given: frozenset[str] = frozenset()
 
     @property
     def runs_locally(self) -> bool:
         """Custom runtimes and containers do not."""
         return self.runtime in PYTHON_RUNTIMES
+
+    @property
+    def takes_events(self) -> bool:
+        """By its handler, or in a custom runtime, which serves requests as well, by its triggers."""
+        if self.runs_locally:
+            return self.handler == EVENT_HANDLER
+        return any(trigger.kind != "http" for trigger in self.triggers)
 
 
 @dataclass(frozen=True)
@@ -91,49 +142,68 @@ def read(path: Path, environ: Mapping[str, str]) -> Deployment:
     """The deployment that `path` describes. Raises `TemplateError`, which names the file and the entry."""
     document = s_yaml.load(path, environ)
     functions = []
-    for resource, entry in document["resources"].items():
-        component = entry.get("component") if isinstance(entry, dict) else None
-        if not isinstance(component, str) or component.split("@")[0] != "fc3":
-            continue
+    for resource, entry in functions_in(document).items():
         try:
-            functions.append(_function(resource, _mapping(entry.get("props"), "props"), path.resolve().parent))
+            functions.append(function_of(resource, mapping(entry.get("props"), "props"), path.resolve().parent))
         except TemplateError as error:
             raise TemplateError(f"{path}: resources.{resource}: {error}") from None
     if not functions:
         raise TemplateError(f"{path}: at least one resource with `component: fc3` is required.")
-    names = [function.name for function in functions]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(function.name for function in functions).items():
+        if count > 1:
             raise TemplateError(f"{path}: two functions are called {name!r}. Each functionName must be unique.")
     return Deployment(tuple(functions), document["vars"])
 
 
-def _function(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
+def functions_in(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The resources of a rendered `s.yaml` that are functions, whatever the version of their component."""
+    return {
+        name: entry
+        for name, entry in mapping(document.get("resources"), "resources").items()
+        if isinstance(entry, dict) and str(entry.get("component")).split("@")[0] == "fc3"
+    }
+
+
+def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Function:
+    """A function from its rendered props in the `s.yaml` of a folder. Raises `TemplateError`, which names the entry."""
     runtime = _string(props, "runtime")
-    async_config = _mapping(props.get("asyncInvokeConfig"), "asyncInvokeConfig")
-    destinations = _mapping(async_config.get("destinationConfig"), "asyncInvokeConfig.destinationConfig")
+    async_config = mapping(props.get("asyncInvokeConfig"), "asyncInvokeConfig")
+    destinations = mapping(async_config.get("destinationConfig"), "asyncInvokeConfig.destinationConfig")
     handler = _string(props, "handler") if runtime in PYTHON_RUNTIMES else str(props.get("handler") or "")
     triggers = tuple(_trigger(entry) for entry in _list(props.get("triggers"), "triggers"))
     http = [_http(trigger) for trigger in triggers if trigger.kind == "http"]
     if len(http) > 1:
         raise TemplateError("two http triggers found. Function Compute allows one for each function.")
+    code = props.get("code")
     return Function(
         resource=resource,
         name=_string(props, "functionName"),
         region=_string(props, "region"),
         runtime=runtime,
         handler=handler,
-        code=_code_folder(props.get("code"), handler, folder),
+        code=_code_folder(code, handler, folder),
+        package=code if isinstance(code, str) else "",
         timeout=_integer(props, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT),
         memory=_integer(props, "memorySize", DEFAULT_MEMORY, MAX_MEMORY),
+        cpu=props.get("cpu"),
         role=str(props.get("role") or ""),
         environment=_environment(props.get("environmentVariables")),
         initializer=_initializer(props.get("instanceLifecycleConfig")),
         triggers=triggers,
         http=http[0] if http else None,
         instances=_reserved(props.get("concurrencyConfig")),
+        concurrency=_integer(props, "instanceConcurrency", 1, MAX_CONCURRENCY),
         retries=_integer(async_config, "maxAsyncRetryAttempts", DEFAULT_RETRIES, MAX_RETRIES, minimum=0),
-        failure_destination=str(_mapping(destinations.get("onFailure"), "onFailure").get("destination") or ""),
+        qualifier=str(async_config.get("qualifier") or "") if async_config else None,
+        destinations={
+            name: str(mapping(destinations[name], name).get("destination") or "")
+            for name in ("onFailure", "onSuccess")
+            if destinations.get(name)
+        },
+        log=_log(props.get("logConfig")),
+        domain=_domain(mapping(props.get("customDomain"), "customDomain")),
+        custom=_custom_runtime(mapping(props.get("customRuntimeConfig"), "customRuntimeConfig")),
+        given=frozenset(props),
     )
 
 
@@ -146,34 +216,61 @@ def _code_folder(code: object, handler: str, folder: Path) -> Path:
     return (folder / source).resolve() if isinstance(source, str) and source else folder
 
 
+def _log(entry: object) -> Log | None:
+    """None also for auto, which may choose others at each deployment."""
+    config = mapping(None if entry == "auto" else entry, "logConfig")
+    return Log(_string(config, "project"), _string(config, "logstore")) if config else None
+
+
+def _domain(config: Mapping[str, Any]) -> Domain | None:
+    if not config:
+        return None
+    certificate = mapping(config.get("certConfig"), "customDomain.certConfig")
+    path = str(mapping(config.get("route"), "customDomain.route").get("path") or "")
+    return Domain(_string(config, "domainName"), _string(config, "protocol"), certificate, path)
+
+
+def _custom_runtime(config: Mapping[str, Any]) -> CustomRuntime | None:
+    if not config:
+        return None
+    command, args = (tuple(map(str, _list(config.get(name), name))) for name in ("command", "args"))
+    health = mapping(config.get("healthCheckConfig"), "healthCheckConfig").get("httpGetUrl")
+    port = _integer(config, "port", CustomRuntime().port, MAX_PORT)
+    return CustomRuntime(command, args, port, str(health or ""))
+
+
 def _environment(entry: object) -> Mapping[str, str]:
-    variables = _mapping(entry, "environmentVariables")
+    variables = mapping(entry, "environmentVariables")
     for name, value in variables.items():
         if not isinstance(name, str) or name.startswith("FC_"):
             raise TemplateError(f"environmentVariables.{name}: names must not begin with FC_.")
         if not isinstance(value, str):
             raise TemplateError(f"environmentVariables.{name} must be a string. Put the value in quotes.")
-    if sum(len(name.encode()) + len(value.encode()) for name, value in variables.items()) > MAX_ENVIRONMENT_BYTES:
-        raise TemplateError(f"environmentVariables exceeds {MAX_ENVIRONMENT_BYTES} bytes in total.")
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
+    if size >= MAX_ENVIRONMENT_BYTES:
+        raise TemplateError(
+            f"environmentVariables must be smaller than {MAX_ENVIRONMENT_BYTES} bytes in total (got {size})."
+        )
     return dict(variables)
 
 
 def _initializer(entry: object) -> Initializer | None:
-    initializer = _mapping(entry, "instanceLifecycleConfig").get("initializer")
+    initializer = mapping(entry, "instanceLifecycleConfig").get("initializer")
     if initializer is None:
         return None
-    initializer = _mapping(initializer, "instanceLifecycleConfig.initializer")
+    initializer = mapping(initializer, "instanceLifecycleConfig.initializer")
     timeout = _integer(initializer, "timeout", DEFAULT_INITIALIZER_TIMEOUT, MAX_INITIALIZER_TIMEOUT)
     return Initializer(_string(initializer, "handler"), timeout)
 
 
 def _trigger(entry: object) -> Trigger:
-    trigger = _mapping(entry, "triggers")
+    trigger = mapping(entry, "triggers")
     return Trigger(
         _string(trigger, "triggerName"),
         _string(trigger, "triggerType"),
-        _mapping(trigger.get("triggerConfig"), "triggerConfig"),
+        mapping(trigger.get("triggerConfig"), "triggerConfig"),
         str(trigger.get("sourceArn") or ""),
+        str(trigger.get("invocationRole") or ""),
     )
 
 
@@ -188,11 +285,12 @@ def _http(trigger: Trigger) -> HttpTrigger:
 
 
 def _reserved(entry: object) -> int | None:
-    config = _mapping(entry, "concurrencyConfig")
+    config = mapping(entry, "concurrencyConfig")
     return _integer(config, "reservedConcurrency", 1, 100000) if "reservedConcurrency" in config else None
 
 
-def _mapping(value: object, name: str) -> Mapping[str, Any]:
+def mapping(value: object, name: str) -> Mapping[str, Any]:
+    """An empty one for None. Raises `TemplateError` for anything else that is not a mapping."""
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -44,8 +44,17 @@ def load(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 
     Raises `TemplateError`, which names the file.
     """
+    document = read_yaml(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return render(document, environ)
+    except TemplateError as error:
+        raise TemplateError(f"{path}: {error}") from None
+
+
+def read_yaml(path: Path) -> object:
+    """The content of a file. Raises `TemplateError`, which names it."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TemplateError(f"{path} does not exist. Name the file with --config.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -55,10 +64,6 @@ def load(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         where = f" (line {mark.line + 1})" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise TemplateError(f"{path} is not valid YAML{where}: {problem}.") from None
-    try:
-        return render(document, environ)
-    except TemplateError as error:
-        raise TemplateError(f"{path}: {error}") from None
 
 
 def project_folder(path: Path) -> Path:

@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
+from signer.endpoint import parse_oss_host
 from signer.names import MAX_KEY_BYTES
 from signer.signed_request import parse_query
+from signer.sizes import MAX_PUT
 
-from .errors import OssError, incomplete_body, invalid_argument, too_large
+from .errors import OssError, incomplete_body, invalid_argument, malformed_xml, too_large
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _BLOCK = 1 << 20
-_MAX_BYTES = 5 << 30  # of one PUT, part or form
-_VIRTUAL_HOST = re.compile(
-    r"(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\."
-    r"(?:oss-[a-z0-9-]+\.aliyuncs\.com|[a-z0-9-]+\.oss\.aliyuncs\.com|localhost)(?::\d+)?"
-)
-_OSS_HOST = re.compile(r"(?:.+\.)?aliyuncs\.com(?::\d+)?")
+_LOCAL_HOST = re.compile(r"(?P<bucket>[a-z0-9-]+)\.localhost")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class RequestBody:
         self.length = length
         self.is_chunked = chunked
 
-    def blocks(self, max_bytes: int = _MAX_BYTES) -> Iterator[bytes]:
+    def blocks(self, max_bytes: int = MAX_PUT) -> Iterator[bytes]:
         """The bytes as they arrive. Raises `OssError` if there are more than `max_bytes`, or they end early."""
         if (self.length or 0) > max_bytes:
             raise too_large()
@@ -142,6 +140,14 @@ def check_key(key: str) -> None:
         )
 
 
+def parse_xml(body: bytes) -> ElementTree.Element:
+    """The document in a body. Raises `OssError` MalformedXML."""
+    try:
+        return ElementTree.fromstring(body)  # noqa: S314 - expat itself limits entities
+    except ElementTree.ParseError:
+        raise malformed_xml() from None
+
+
 def _length(headers: Mapping[str, str]) -> int | None:
     length = headers.get("content-length")
     if length is None:
@@ -157,11 +163,14 @@ def _resources(host: str, path: str) -> tuple[Resource, ...]:
     """
     path = path.removeprefix("/")
     first, _, rest = path.partition("/")
-    match = _VIRTUAL_HOST.fullmatch(host)
-    if not match:
-        if first and _OSS_HOST.fullmatch(host):
+    hostname = host.partition(":")[0]
+    match = parse_oss_host(hostname)
+    local = _LOCAL_HOST.fullmatch(hostname)
+    bucket = local["bucket"] if local else match.bucket if match else None
+    if bucket is None:
+        if first and match:
             message = "Please use virtual hosted style to access."
             raise OssError(403, "SecondLevelDomainForbidden", message, ec="0003-00001401")
         return (Resource(first, rest),)
-    virtual = Resource(match["bucket"], path)
-    return (virtual, Resource(first, rest)) if first == match["bucket"] else (virtual,)
+    virtual = Resource(bucket, path)
+    return (virtual, Resource(first, rest)) if first == bucket else (virtual,)

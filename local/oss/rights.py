@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
+
+from signer.names import VERSION_ACTIONS
 
 from ..ram import ACCOUNT, Decision, Principal, evaluate
 from .errors import OssError
@@ -19,8 +20,6 @@ from .objects import copy_source
 from .operations import Operation
 from .service import Service
 
-# What reading or deleting one version requires besides the action itself.
-_OF_VERSIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
 _EC = {"explicit_deny": "0003-00000201", "implicit_deny": "0003-00000202", "session_policy": "0003-00000301"}
 # OSS says "bucket policy" also for RAM's.
 _MESSAGES = {
@@ -28,7 +27,6 @@ _MESSAGES = {
     "implicit_deny": "You have no right to access this object.",
     "session_policy": "Access denied by authorizer's policy.",
 }
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Right(NamedTuple):
@@ -36,7 +34,7 @@ class Right(NamedTuple):
 
     action: str
     resource: Resource
-    context: Mapping[str, str] = _NOTHING
+    context: Mapping[str, str] = {}
 
 
 def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
@@ -51,7 +49,7 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
     for right in rights:
         bucket, key = right.resource.bucket, right.resource.key
         arn = f"acs:oss:{service.region}:{ACCOUNT}:{bucket}{'/' if key else ''}{key}"
-        decision = evaluate(principal.layers, right.action, arn, right.context, service.used)
+        decision = evaluate(principal.layers, right.action, arn, right.context)
         if not decision.allowed:
             if right.action != "oss:PutBucket":
                 service.bucket(bucket)  # OSS reports a missing bucket first
@@ -61,10 +59,10 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
 def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     resource = Resource(request.bucket, request.key)
     # A list without a prefix is one of the prefix "".
-    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else _NOTHING
+    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
     yield Right(action, resource, context)
-    if "versionId" in request.params and action in _OF_VERSIONS:
-        yield Right(_OF_VERSIONS[action], resource)
+    if "versionId" in request.params and action in VERSION_ACTIONS:
+        yield Right(VERSION_ACTIONS[action], resource)
 
 
 def _denial(principal: Principal, action: str, decision: Decision) -> OssError:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..ram import Principal, Statement
+from ..ram import Principal
 from .errors import no_such_bucket
 from .storage import Bucket, Buckets, ObjectRecord
 
@@ -24,9 +24,8 @@ class CreatedObject:
 
 @dataclass(frozen=True)
 class Service:
-    """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds.
-
-    `on_created` is called with every object that was written, `used` with every statement of a policy that decided.
+    """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds; `on_created` is called
+    with every object that was written.
     """
 
     buckets: Buckets
@@ -34,7 +33,6 @@ class Service:
     principals: Callable[[str], Principal | None]
     now: Callable[[], float]
     on_created: Callable[[CreatedObject], None] | None = None
-    used: Callable[[Statement], None] | None = None
 
     def bucket(self, name: str) -> Bucket:
         """Raises `OssError` NoSuchBucket."""

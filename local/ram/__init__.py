@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .evaluation import Decision, Layers, evaluate
-from .policy import Policy, PolicyError, Statement, parse_policy
+from .policy import Policy, PolicyError, parse_policy
 from .principals import ACCOUNT, Principal, Principals
-from .usage import Usage
 
 __all__ = [
     "ACCOUNT",
@@ -15,8 +14,6 @@ __all__ = [
     "PolicyError",
     "Principal",
     "Principals",
-    "Statement",
-    "Usage",
     "evaluate",
     "parse_policy",
 ]

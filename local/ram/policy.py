@@ -44,10 +44,8 @@ class Condition(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """`policy` and `number` (from 1) say where it stands; with `excludes`, the actions are those of NotAction."""
+    """With `excludes`, the actions are those of NotAction."""
 
-    policy: str
-    number: int
     effect: Effect
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -62,23 +60,6 @@ class Statement(NamedTuple):
             and any(_matches_arn(pattern, resource) for pattern in self.resources)
             and all(condition.holds(context) for condition in self.conditions)
         )
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """As in the JSON of a policy."""
-        conditions: dict[str, dict[str, list[str]]] = {}
-        for condition in self.conditions:
-            conditions.setdefault(condition.operator, {})[condition.key] = [*condition.values]
-        return {
-            "Effect": self.effect,
-            "NotAction" if self.excludes else "Action": [*self.actions],
-            "Resource": [*self.resources],
-            **({"Condition": conditions} if conditions else {}),
-        }
-
-    def __str__(self) -> str:
-        actions = f"{'all but ' if self.excludes else ''}{', '.join(self.actions)}"
-        return f"{self.policy}, statement {self.number}: {self.effect} {actions} on {', '.join(self.resources)}"
 
 
 class Policy(NamedTuple):
@@ -98,7 +79,7 @@ def parse_policy(document: object, name: str = "policy") -> Policy:
     statements = [listed] if isinstance(listed, Mapping) else listed
     if not isinstance(statements, list) or not statements:
         raise PolicyError(f"{name}: Statement must be a list of at least one object.")
-    return Policy(tuple(_statement(each, name, number) for number, each in enumerate(statements, 1)))
+    return Policy(tuple(_statement(each, f"{name}, statement {number}") for number, each in enumerate(statements, 1)))
 
 
 @cache
@@ -119,8 +100,7 @@ def _matches_arn(pattern: str, resource: str) -> bool:
     return all(map(matches, pattern.split(":", 4), resource.split(":", 4)))
 
 
-def _statement(document: object, name: str, number: int) -> Statement:
-    place = f"{name}, statement {number}"
+def _statement(document: object, place: str) -> Statement:
     if not isinstance(document, Mapping):
         raise PolicyError(f"{place}: a statement must be a JSON object.")
     _check_names(document, _ELEMENTS, place)
@@ -142,7 +122,7 @@ def _statement(document: object, name: str, number: int) -> Statement:
                 f"{place}: Resource {resource} is invalid. Use * or the form acs:service:region:account:name."
             )
     conditions = _conditions(document.get("Condition", {}), place)
-    return Statement(name, number, cast(Effect, effect), actions, resources, conditions, excludes)
+    return Statement(cast(Effect, effect), actions, resources, conditions, excludes)
 
 
 def _conditions(document: object, place: str) -> tuple[Condition, ...]:

@@ -39,16 +39,11 @@ class Principal(NamedTuple):
     ) -> Principal:
         """One whose layers are policies in JSON: those of the user or role, then those of the session.
 
-        In sentences and in `Statement.policy` the first ones have the name of the user or role, which all sessions of a
-        role share. Raises `PolicyError`.
+        Raises `PolicyError`, whose sentence names the user or the role.
         """
         kind, name = _identity(arn)
         owner = f"role {name.partition('/')[0]}" if kind == "assumed-role" else f"{kind} {name}".strip()
-        names = [owner, *(f"session policy of {name}" for _ in documents[1:])]
-        layers = tuple(
-            tuple(parse_policy(document, name) for document in layer)
-            for name, layer in zip(names, documents, strict=False)
-        )
+        layers = tuple(tuple(parse_policy(document, owner) for document in layer) for layer in documents)
         return cls(credentials, arn, expires_at, layers)
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import flask
 from werkzeug.wrappers import Response
 
-from ..ram import Principals, Statement
+from ..ram import Principals
 from . import errors, responses
 from .authentication import MAX_SKEW, authenticate
 from .errors import StsError
@@ -29,16 +29,14 @@ def create_app(
     roles: Callable[[], Mapping[str, Role]],
     *,
     now: Callable[[], float] = time.time,
-    used: Callable[[Statement], None] | None = None,
     before: Callable[[str], Response | None] = lambda action: None,
 ) -> flask.Flask:
     """STS for `principals`, to which it adds the sessions that it opens.
 
-    `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `used` is called with each statement of a
-    policy that decides on a request. `before` is called with the action of every request, before it is verified: it may
-    answer in STS's place, or raise `StsError`.
+    `roles` returns the roles by ARN. `now` is the clock, in Unix seconds. `before` is called with the action of every
+    request, before it is verified: it may answer in STS's place, or raise `StsError`.
     """
-    service = Service(principals, roles, now, used)
+    service = Service(principals, roles, now)
     nonces = Nonces(2 * MAX_SKEW)
     app = flask.Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BYTES

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable
 from typing import NamedTuple
 
-from signer import acs3
+from signer import acs3, v4
 from signer.times import parse_rfc3339, rfc3339
 
 from ..ram import Principal, Principals
@@ -86,8 +86,8 @@ def _read_v3(request: StsRequest) -> _Signature:
         request.method,
         request.path,
         acs3.canonical_query(request.query),
-        acs3.canonical_headers(headers, names),
-        acs3.signed_headers(names),
+        v4.canonical_headers({name: headers[name] for name in names}),
+        v4.additional_headers(names),
         payload,
     )
     return _Signature(

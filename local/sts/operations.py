@@ -9,16 +9,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from signer.sts import MIN_DURATION
 from signer.times import rfc3339
 
-from ..ram import Principal, Principals, Statement, evaluate
+from ..ram import Principal, Principals, evaluate
 from . import errors
 from .credentials import temporary_credentials
 from .responses import Elements
 from .roles import Role, account_of, entity_id, identity_of, is_role_arn, session_arn
 from .session_policy import read_policy
 
-MIN_DURATION = 900  # seconds
 DEFAULT_DURATION = 3600
 
 _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
@@ -26,12 +26,11 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 
 @dataclass(frozen=True)
 class Service:
-    """`roles` by ARN; `now` in Unix seconds; `used` is called with each statement of a policy that decided."""
+    """`roles` by ARN; `now` in Unix seconds."""
 
     principals: Principals
     roles: Callable[[], Mapping[str, Role]]
     now: Callable[[], float]
-    used: Callable[[Statement], None] | None = None
 
 
 def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) -> Elements:
@@ -90,8 +89,7 @@ def _role_for(service: Service, caller: Principal, arn: str) -> Role:
     role = service.roles().get(arn)
     if role is None:
         raise errors.role_not_found()
-    decision = evaluate(caller.layers, "sts:AssumeRole", arn, used=service.used)
-    if not role.trusts(caller.arn) or not decision.allowed:
+    if not role.trusts(caller.arn) or not evaluate(caller.layers, "sts:AssumeRole", arn).allowed:
         raise errors.no_permission()
     return role
 

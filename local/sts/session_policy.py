@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 
+from signer.sts import MAX_POLICY
+
 from ..ram import PolicyError, parse_policy
 from .errors import invalid_parameter
-
-MAX_CHARACTERS = 2048
 
 
 def read_policy(string: str) -> object:
     """The policy in JSON. Raises `StsError` for one that is too long, or that the local RAM does not evaluate."""
-    if len(string) > MAX_CHARACTERS:
-        raise invalid_parameter("PolicySize", f"The size of Policy must be smaller than {MAX_CHARACTERS} bytes.")
+    if len(string) > MAX_POLICY:
+        raise invalid_parameter("PolicySize", f"The size of Policy must be smaller than {MAX_POLICY} bytes.")
     try:
         policy = json.loads(string)
         parse_policy(policy)

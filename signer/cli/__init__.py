@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import click
 
+from .. import __version__
 from ..errors import SignerError
 from ..redaction import redact
 from . import check, create
 from .bulk import bulk
+from .options import NAME, Group
 
-NAME = "fc-presign"
-MODULE = "python -m signer"
+MODULE = f"python -m {(__package__ or '').partition('.')[0]}"
 COMPLETION = "_FC_PRESIGN_COMPLETE"
 
 
@@ -67,22 +68,8 @@ def _print_error(message: str) -> int:
     return 2
 
 
-def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if not value:
-        return
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        click.echo(f"{NAME} {version(NAME)}")
-    except PackageNotFoundError:
-        click.echo(f"{NAME} (not installed)")
-    ctx.exit()
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option(
-    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
-)
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s", help="Print the version.")
 def commands() -> None:
     """Create, check and troubleshoot links to private objects of Alibaba Cloud OSS.
 
@@ -94,14 +81,13 @@ def commands() -> None:
 
     \b
     Examples:
-      python -m signer sign oss://examplebucket/report.pdf --region cn-hangzhou --expires 15m
-      python -m signer explain -                    # paste the link: it stays out of the history
-      python -m signer verify 'https://…'
-      python -m signer curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv'
-      python -m signer bulk oss://examplebucket/2026/ --output index.html
+      fc-presign sign oss://examplebucket/report.pdf --region cn-hangzhou --expires 15m
+      fc-presign explain -                    # paste the link: it stays out of the history
+      fc-presign verify 'https://…'
+      fc-presign curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv'
+      fc-presign bulk oss://examplebucket/2026/ --output index.html
     \b
-    After installation, the command is also called fc-presign. Its completion (bash; zsh and fish likewise), for
-    ~/.bashrc:
+    Completion of fc-presign (bash; zsh and fish likewise), for ~/.bashrc:
       eval "$(_FC_PRESIGN_COMPLETE=bash_source fc-presign)"
     """
 

@@ -18,6 +18,7 @@ import click
 from ..credentials import Credentials
 from ..endpoint import is_loopback, parse_origin
 from ..errors import SignerError
+from ..names import ACTIONS, VERSION_ACTIONS
 from ..sts import (
     MAX_DURATION,
     MAX_POLICY,
@@ -37,14 +38,6 @@ if TYPE_CHECKING:
 SESSION_NAME = "fc-presign-cli"
 TIMEOUT = (10, 30)  # seconds, to connect and to read
 
-_ACTIONS = {
-    "GET": "oss:GetObject",
-    "HEAD": "oss:GetObject",
-    "PUT": "oss:PutObject",
-    "POST": "oss:PutObject",
-    "DELETE": "oss:DeleteObject",
-}
-_OF_VERSIONS = {"oss:GetObject": "oss:GetObjectVersion", "oss:DeleteObject": "oss:DeleteObjectVersion"}
 _OF_UPLOADS = {"GET": "oss:ListParts", "DELETE": "oss:AbortMultipartUpload"}
 # Lower-case names of parameters and headers, with which a link requires rights of another kind.
 _OTHER_RIGHTS = {"acl", "asyncfetch", "restore", "tagging", "x-oss-copy-source", "x-oss-tagging"}
@@ -85,10 +78,10 @@ def link_actions(method: str, query: Iterable[str], headers: Iterable[str] = ())
             raise click.UsageError(
                 f"{name} requires rights that --assume-role does not give: leave out one of the two."
             )
-    action = _ACTIONS[method]
+    action = ACTIONS[method]
     if "uploadId" in parameters:
         return (_OF_UPLOADS.get(method, action),)
-    return (action, _OF_VERSIONS[action]) if "versionId" in parameters and action in _OF_VERSIONS else (action,)
+    return (action, VERSION_ACTIONS[action]) if "versionId" in parameters and action in VERSION_ACTIONS else (action,)
 
 
 def session_policy(actions: Iterable[str], objects: Objects) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import click
 
@@ -21,9 +21,6 @@ from .assume_role import Objects, link_actions
 from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Summary(NamedTuple):
@@ -51,7 +48,7 @@ class Summary(NamedTuple):
         return f"{count}.{expiry}"
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("source", default="-", metavar="[FILE|-|oss://BUCKET/PREFIX/]")
 @click.option("--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links.")
 @click.option(
@@ -64,7 +61,7 @@ class Summary(NamedTuple):
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
 )
-@click.option("--expires", type=options.Duration(), default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--expires", type=options.DURATION, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
 @click.option("--method", type=options.METHOD, default="GET", show_default=True)
 @click.option("--query", "queries", multiple=True, type=options.QUERY, help="A query parameter to sign; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary, on standard error, as JSON.")
@@ -78,9 +75,9 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
 
     \b
     Examples:
-      python -m signer bulk oss://examplebucket/2026/ --output index.html --region cn-hangzhou --expires 7d
-      python -m signer bulk keys.txt --bucket examplebucket --output links.csv
-      python -m signer bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
+      fc-presign bulk oss://examplebucket/2026/ --output index.html --region cn-hangzhou --expires 7d
+      fc-presign bulk keys.txt --bucket examplebucket --output links.csv
+      fc-presign bulk orders.csv --column invoice_key --bucket examplebucket --format jsonl > links.jsonl
     """
     if source.lower().endswith(".csv") and params["column"] is None:
         options.fail("Missing --column: name the column of the CSV file that holds the keys.")
@@ -95,34 +92,31 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
         if listed
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
+    # Unless the links are on the same terminal.
+    shows_progress = sys.stderr.isatty() and not (output == "-" and sys.stdout.isatty())
     links = refused = 0
     out = Output(output, record_format)
     try:
         with out.opened():
-            progress = _progress_bar(output)
-            try:
-                for batch in sign(
-                    _within(signing.objects, items) if signing.objects else items,
-                    credentials=signing.credentials,
-                    endpoint=signing.endpoint,
-                    expires_in=params["expires"],
-                    clock=time.time,
-                    method=method,
-                    query=query,
-                ):
-                    refusals = [entry for entry in batch if isinstance(entry, Refusal)]
-                    records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
-                    with out.uninterrupted():
-                        out.write("".join(records))
-                        links += len(records)
-                        refused += len(refusals)
-                        for refusal in refusals:
-                            click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
-                    if progress is not None:
-                        progress.update(len(batch))
-            finally:
-                if progress is not None:
-                    progress.close()
+            for batch in sign(
+                _within(signing.objects, items) if signing.objects else items,
+                credentials=signing.credentials,
+                endpoint=signing.endpoint,
+                expires_in=params["expires"],
+                clock=time.time,
+                method=method,
+                query=query,
+            ):
+                refusals = [entry for entry in batch if isinstance(entry, Refusal)]
+                records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
+                with out.uninterrupted():
+                    out.write("".join(records))
+                    links += len(records)
+                    refused += len(refusals)
+                    for refusal in refusals:
+                        click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
+                if shows_progress:
+                    click.echo(f"{links} links\r", nl=False, err=True)
     except BrokenPipeError:
         # The reader has gone. Without this, Python reports the error again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -167,14 +161,3 @@ def _open_source(source: str) -> io.TextIOWrapper:
     stream = sys.stdin.buffer if source == "-" else open(source, "rb")  # noqa: SIM115
     # Bytes that are not UTF-8 become surrogates, so that their line alone is refused.
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-
-
-def _progress_bar(output: str) -> tqdm[NoReturn] | None:
-    """None unless standard error is a terminal that the links do not share."""
-    if not sys.stderr.isatty() or (output == "-" and sys.stdout.isatty()):
-        return None
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(unit=" links", unit_scale=True, file=sys.stderr)

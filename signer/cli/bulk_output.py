@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import SignerError
+from ..files import draft_name, keep_draft
 from .bulk_formats import Format
 
 _CLOSED, _STDOUT = -1, 1  # descriptors
@@ -40,7 +41,7 @@ class Output:
         self._format = record_format
         self._descriptor = _CLOSED
         self._draft: str | None = None
-        self._mode: int | None = None
+        self._mode = 0o600
         self._is_busy = False
         self._is_interrupted = False
 
@@ -115,7 +116,7 @@ class Output:
             return False
         if before:
             os.close(os.open(self._path, os.O_WRONLY))  # a file that may not be written may not be replaced either
-        draft = f"{self._path}.{os.urandom(4).hex()}.incomplete"
+        draft = draft_name(self._path)
         try:
             self._draft = draft
             self._descriptor = os.open(draft, _FLAGS | os.O_EXCL, 0o600)
@@ -137,11 +138,9 @@ class Output:
         """Puts a draft in the place of the file, in one step and after all of it is on the disk."""
         if self._draft is not None:
             os.fsync(self._descriptor)
-            if self._mode is not None:
-                os.chmod(self._draft, self._mode)
         self._close()
         if self._draft is not None:
-            os.replace(self._draft, self._path)
+            keep_draft(self._draft, self._path, self._mode)
         self.is_complete = True
 
     def _close(self) -> None:

@@ -14,7 +14,7 @@ from .credentials import load_credentials, load_optional_credentials
 from .options import HEADER, METHOD
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("url", metavar="URL|-")
 @click.option("--method", type=METHOD, default="GET", show_default=True)
 @click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client sends; repeatable.")
@@ -34,8 +34,8 @@ def verify(
 
     \b
     Examples:
-      python -m signer verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
-      pbpaste | python -m signer verify - --method PUT --header 'Content-Type: image/png'
+      fc-presign verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
+      pbpaste | fc-presign verify - --method PUT --header 'Content-Type: image/png'
     """
     credentials = load_credentials(profile, config).credentials
     url = options.read_argument(url, "the link").strip()
@@ -54,11 +54,11 @@ def verify(
         if result.expires_at:
             click.echo(f"  expires at {format_time(result.expires_at)}")
         if not result.ok:
-            click.echo("Run python -m signer explain to see why, and what to do.", err=True)
+            click.echo(f"Run {options.program_name()} explain to see why, and what to do.", err=True)
     return 0 if result.ok else 1
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("url", metavar="URL|-")
 @click.option("--error-xml", type=click.Path(), help="A file with the response of OSS, or - for standard input.")
 @click.option("--method", type=METHOD, default="GET", show_default=True, help="The method that was used.")
@@ -77,9 +77,9 @@ def explain(url: str, **params: Any) -> int:
 
     \b
     Examples:
-      python -m signer explain -
-      python -m signer explain 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…' --error-xml answer.xml
-      (cat link.txt; curl -s "$(cat link.txt)") | python -m signer explain -
+      fc-presign explain -
+      fc-presign explain 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…' --error-xml answer.xml
+      (cat link.txt; curl -s "$(cat link.txt)") | fc-presign explain -
     """
     from .. import diagnosis
 

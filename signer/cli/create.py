@@ -13,12 +13,12 @@ from ..link import Link, presign
 from ..times import rfc3339
 from . import options
 from .assume_role import Objects, link_actions
-from .options import HEADER, METHOD, QUERY, Duration, ObjectAddress, OssUrl, Size
+from .options import DURATION, HEADER, METHOD, QUERY, SIZE, ObjectAddress, OssUrl
 
 _link_options = options.add(
     options.signing_options,
     click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY"),
-    click.option("--expires", type=Duration(), default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
+    click.option("--expires", type=DURATION, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
     click.option("--method", type=METHOD, default="GET", show_default=True),
     click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client will send; repeatable."),
     click.option("--sign-header", "signed", multiple=True, help="Sign this header too, such as host; repeatable."),
@@ -87,7 +87,7 @@ def _print_notes(link: Link, may_end_early: bool) -> None:
         click.echo(f"Send the header {name}: {value}", err=True)
 
 
-@click.command()
+@click.command(cls=options.Command)
 @_link_options
 def sign(as_json: bool, **params: Any) -> None:
     """Print a presigned URL on standard output.
@@ -96,11 +96,11 @@ def sign(as_json: bool, **params: Any) -> None:
 
     \b
     Examples:
-      python -m signer sign oss://examplebucket/exampledir/report.pdf --region cn-hangzhou
-      python -m signer sign 'oss://examplebucket/报告 3.pdf' --expires 7d --download 'Report 3.pdf'
-      python -m signer sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
-      python -m signer sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
-      python -m signer sign oss://examplebucket/a.txt --assume-role acs:ram::1000000000000001:role/links-signer
+      fc-presign sign oss://examplebucket/exampledir/report.pdf --region cn-hangzhou
+      fc-presign sign 'oss://examplebucket/报告 3.pdf' --expires 7d --download 'Report 3.pdf'
+      fc-presign sign oss://examplebucket/in.png --method PUT --header 'Content-Type: image/png'
+      fc-presign sign oss://examplebucket/a.txt --endpoint https://static.example.com --json
+      fc-presign sign oss://examplebucket/a.txt --assume-role acs:ram::1000000000000001:role/links-signer
     """
     link, may_end_early = _create_link(params)
     if as_json:
@@ -110,7 +110,7 @@ def sign(as_json: bool, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.option("--file", default="FILE", show_default=True, help="The file that a PUT uploads.")
 @_link_options
 def curl(as_json: bool, file: str, **params: Any) -> None:
@@ -118,9 +118,9 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
 
     \b
     Examples:
-      python -m signer curl oss://examplebucket/report.pdf --region cn-hangzhou
-      python -m signer curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv' --file in.csv
-      eval "$(python -m signer curl oss://examplebucket/report.pdf --region cn-hangzhou 2>/dev/null)"
+      fc-presign curl oss://examplebucket/report.pdf --region cn-hangzhou
+      fc-presign curl oss://examplebucket/in.csv --method PUT --header 'Content-Type: text/csv' --file in.csv
+      eval "$(fc-presign curl oss://examplebucket/report.pdf --region cn-hangzhou 2>/dev/null)"
     """
     link, may_end_early = _create_link(params)
     name = params["download"] or params["target"].key.rpartition("/")[2] or "object"
@@ -140,13 +140,13 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY")
-@click.option("--max-size", type=Size(), required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
-@click.option("--min-size", type=Size(), default=0, show_default=True, help="Minimum size.")
+@click.option("--max-size", type=SIZE, required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
+@click.option("--min-size", type=SIZE, default=0, show_default=True, help="Minimum size.")
 @click.option("--content-type", help="The file's type, or a prefix such as image/.")
 @click.option("--overwrite", is_flag=True, help="Allow an existing object to be replaced.")
-@click.option("--expires", type=Duration(), default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--expires", type=DURATION, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
 @click.option("--file", default="FILE", show_default=True, help="The file that the printed command uploads.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: url, fields, expires_at.")
 @options.signing_options
@@ -157,8 +157,8 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
 
     \b
     Examples:
-      python -m signer form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
-      python -m signer form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
+      fc-presign form oss://examplebucket/in/ --max-size 10MB --content-type image/ --region cn-hangzhou --json
+      fc-presign form oss://examplebucket/in/a.txt --max-size 1M --content-type text/plain --file a.txt
     """
     signing = options.load_signing(params, Objects.at(*target), lambda: link_actions("POST", ()))
     upload = post_form(

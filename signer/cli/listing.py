@@ -1,28 +1,23 @@
-"""Lists the objects under a prefix, a page at a time.
-
-Source: the OSS page "ListObjectsV2".
-"""
+"""Lists the objects under a prefix, a page at a time."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from ..credentials import Credentials
 from ..endpoint import Endpoint
 from ..errors import SignerError
 from ..link import presign
+from ..listing import ListedObject, ListedPage, listing_query, read_page
 from ..redaction import redact
 from .network import failure_reason
 
 if TYPE_CHECKING:
     import requests
 
-PAGE = 1000
 TIMEOUT = (10, 60)  # seconds, to connect and to read
 _ATTEMPTS = 4
 
@@ -31,13 +26,6 @@ class ListingFailed(SignerError):
     """OSS did not return a list; the message says what it returned."""
 
     code = "listing_failed"
-
-
-class ListedObject(NamedTuple):
-    """An object of a list; `size` in bytes."""
-
-    key: str
-    size: int
 
 
 def objects(
@@ -61,17 +49,13 @@ def objects(
         # Its warnings, as of a malformed header, contain the URL.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         session = requests.Session()
-    query = {"list-type": "2", "max-keys": str(PAGE), "encoding-type": "url"}
-    if prefix:
-        query["prefix"] = prefix
+    query = listing_query(prefix)
     while True:
         page = _page(session, bucket, query, credentials, endpoint, pause, report)
-        for entry in page.iter("Contents"):
-            yield ListedObject(unquote(entry.findtext("Key", "")), int(entry.findtext("Size", "0")))
-        token = page.findtext("NextContinuationToken")
-        if page.findtext("IsTruncated") != "true" or not token:
+        yield from page.objects
+        if not page.token:
             return
-        query["continuation-token"] = token
+        query["continuation-token"] = page.token
 
 
 def _page(
@@ -82,7 +66,7 @@ def _page(
     endpoint: Endpoint,
     pause: Callable[[float], None],
     report: Callable[[str], object] | None,
-) -> ElementTree.Element:
+) -> ListedPage:
     import requests
 
     host = endpoint.host(bucket)
@@ -91,11 +75,11 @@ def _page(
         try:
             response = session.get(link.url, timeout=TIMEOUT, allow_redirects=False)
             if response.status_code == 200:
-                return ElementTree.fromstring(response.content)  # noqa: S314 - OSS's answer about the user's own bucket
+                return read_page(response.content)
             failure = _describe(response)
             if response.status_code < 500:
                 break
-        except (requests.RequestException, ElementTree.ParseError) as error:
+        except (requests.RequestException, ValueError) as error:
             failure = failure_reason(error)
         if attempt < _ATTEMPTS:
             if report is not None:

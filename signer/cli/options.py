@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -24,6 +25,7 @@ from .credentials import CONFIG, load_credentials, profile_names
 from .regions import KNOWN_REGIONS, closest_region
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", int, float)
 KINDS: dict[str, Callable[[str], Endpoint]] = {
     "public": Endpoint.public,
     "internal": Endpoint.internal,
@@ -32,6 +34,26 @@ KINDS: dict[str, Callable[[str], Endpoint]] = {
     "dual-stack": Endpoint.dual_stack,
 }
 MAX_INPUT = 1 << 20  # bytes
+NAME = "fc-presign"
+
+
+# --- the program ----------------------------------------------------------------------------------------------
+
+
+def program_name() -> str:
+    """What was called: `fc-presign`, or `python -m signer` in a clone."""
+    return click.get_current_context().find_root().info_name or NAME
+
+
+class Command(click.Command):
+    """Its help names the program that was called in its examples."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return re.sub(rf"\b{NAME} (?=[a-z])", lambda match: f"{program_name()} ", super().get_help(ctx))
+
+
+class Group(Command, click.Group):
+    """As `Command`."""
 
 
 # --- types of arguments ---------------------------------------------------------------------------------------
@@ -44,40 +66,24 @@ class ObjectAddress(NamedTuple):
     key: str
 
 
-class Duration(click.ParamType[int]):
-    """90, 90s, 15m, 2h or 1d, in seconds."""
+class Parsed(click.ParamType[T]):
+    """What `parse` makes of an argument; it returns None for one that is not what was `expected`."""
 
-    name = "duration"
+    def __init__(self, name: str, parse: Callable[[str], T | None], expected: str) -> None:
+        self.name = name
+        self._parse: Callable[[str], T | None] = parse
+        self._expected = expected
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        seconds = value if isinstance(value, int) else parse_duration(str(value))
-        if seconds is None:
-            self.fail(f"expected a duration such as 90, 90s, 15m, 2h or 7d, not {value!r}.", param, ctx)
-        return seconds
-
-
-class Time(click.ParamType[float]):
-    """2026-11-25T08:30:00Z, in Unix seconds."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        timestamp = value if isinstance(value, float) else parse_rfc3339(str(value))
-        if timestamp is None:
-            self.fail(f"expected a time such as 2026-11-25T08:30:00Z, not {value!r}.", param, ctx)
-        return timestamp
+    def convert(self, value: T | str, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        parsed = self._parse(value) if isinstance(value, str) else value
+        if parsed is None:
+            self.fail(f"expected a {self._expected}, not {value!r}.", param, ctx)
+        return parsed
 
 
-class Size(click.ParamType[int]):
-    """1000, 10K, 10MB or 5GiB, in bytes; K is 1024."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        size = parse_size(str(value))
-        if size is None:
-            self.fail(f"expected a size such as 1000, 512K, 10MB or 5G (K is 1024), not {value!r}.", param, ctx)
-        return size
+DURATION = Parsed("duration", parse_duration, "duration such as 90, 90s, 15m, 2h or 7d")
+TIME = Parsed("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
+SIZE = Parsed("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
 
 
 class OssUrl(click.ParamType[ObjectAddress]):
@@ -171,10 +177,10 @@ signing_options = add(
         envvar=["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"],
         help="For example cn-hangzhou. Default: OSS_REGION, ALIBABA_CLOUD_REGION_ID, the endpoint's, or the profile's.",
     ),
-    click.option("--new-region", is_flag=True, help="Accept a region that is only a letter or two from a known one."),
+    click.option("--new-region", is_flag=True, help="Accept an unknown region that is spelt like a known one."),
     click.option(
         "--credentials-expire-at",
-        type=Time(),
+        type=TIME,
         metavar="TIME",
         help="When temporary credentials expire, such as 2026-11-25T08:30:00Z: no link outlives them.",
     ),

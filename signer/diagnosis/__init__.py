@@ -13,10 +13,9 @@ from ..link import check_credentials, seconds
 from ..redaction import redact
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
-from .checks import Finding
+from .checks import Finding, rank
 from .lenient_url import V4, LenientUrl, as_unicode, parse_lenient_url
 from .oss_error import Difference, ServerError, printable_name, read_error
-from .ranking import rank
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]

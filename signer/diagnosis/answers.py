@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from .. import v4
 from ..signed_request import read_timestamp
-from .checks import CERTAIN, LIKELY, POSSIBLE, Finding
+from .checks import CERTAIN, LIKELY, POSSIBLE, SIGNATURE_CODES, Finding
 from .lenient_url import V4, LenientUrl
 from .oss_error import Difference, ServerError, compare_canonical_requests, parse_canonical_request, printable_name
-from .ranking import SIGNATURE_CODES
 from .repairs import CandidateRequest
 
 # OSS checks these before the signature, so none of them holds where OSS complains about the signature.

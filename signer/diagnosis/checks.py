@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from ..link import MAX_EXPIRES_IN
+from ..redaction import redact
 from ..signed_request import REQUIRED, read_timestamp
 from ..times import format_duration, format_timestamp
 from ..verification import SKEW
@@ -25,6 +26,15 @@ _TRACKERS = re.compile(
     r"(?:utm_|mc_|pk_|hsa_|spm)[a-z_]*|fbclid|gclid|dclid|msclkid|yclid|igshid|twclid|nsukey|isappinstalled|wxshare_count"
     r"|from|scene|clicktime|enterid|sharer_\w+|_|_t|_ts|_r|t|ts|v|rand|random|nocache|timestamp|cachebuster|nonce|ref"
 )
+# These make a signature wrong, so none of them holds where OSS, or the secret, says that it is right.
+SIGNATURE_CODES = frozenset(
+    {
+        "added_parameters", "altered_parameter", "bucket_twice", "case_changed", "changed_header", "changed_path",
+        "changed_query", "decoded", "double_encoded", "extra_header", "missing_header", "plus_decoded", "rewritten_key",
+        "signature_mismatch", "token_not_signed", "wrong_host", "wrong_method", "wrong_secret",
+    }
+)  # fmt: skip
+_RANK = {PROVED: 0, CERTAIN: 1, LIKELY: 2, POSSIBLE: 3}
 _SIGNATURE_PARAMETERS = (*REQUIRED, "x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
@@ -200,3 +210,13 @@ def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Finding]:
     missing = [name for name in link.additional_headers if name not in sent and name != "host"]
     if missing:
         yield Finding("missing_header", CERTAIN, f"Signed, but not among the headers sent: {join_names(missing)}.")
+
+
+def rank(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Most probable first, each code once, and nothing secret in any."""
+    # Most clients encode a raw space themselves, so "decoded" comes last among equals.
+    ordered = sorted(findings, key=lambda finding: (_RANK[finding.certainty], finding.code == "decoded"))
+    first: dict[str, Finding] = {}
+    for finding in ordered:
+        first.setdefault(finding.code, finding._replace(evidence=redact(finding.evidence)))
+    return tuple(first.values())

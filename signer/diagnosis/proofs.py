@@ -11,10 +11,9 @@ from ..signed_request import Fault
 from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer
-from .checks import CERTAIN, LIKELY, POSSIBLE, PROVED, Finding
+from .checks import CERTAIN, LIKELY, POSSIBLE, PROVED, SIGNATURE_CODES, Finding
 from .lenient_url import V4, LenientUrl
 from .oss_error import printable_name
-from .ranking import SIGNATURE_CODES
 
 # OSS says these only after it has accepted the signature.
 _SAID_AFTER_SIGNATURE = frozenset(

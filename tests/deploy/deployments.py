@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import requests
 
+from deploy.model import Function
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from handler.config import load
+from handler.config import Config, load
+from local.fc.functions import function_of
 from local.stack import Stack
 from signer import Credentials
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
@@ -57,16 +60,22 @@ to    = ["manifest"]
 """
 KEYS = Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIS+token/EXAMPLE==")
 # As s preview renders them.
-HTTP = {
+HTTP: dict[str, Any] = {
     "functionName": "links-http-dev",
     "region": "cn-hangzhou",
     "runtime": "python3.10",
     "handler": "handler.on_http",
     "role": "links-http-dev-role",
     "logConfig": {"project": "example-logs", "logstore": "links-http-dev-logs"},
-    "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": {"methods": ["GET", "HEAD"]}}],
+    "triggers": [
+        {
+            "triggerName": "http",
+            "triggerType": "http",
+            "triggerConfig": {"authType": "anonymous", "methods": ["GET", "HEAD"]},
+        }
+    ],
 }
-EVENTS = {
+EVENTS: dict[str, Any] = {
     "functionName": "links-events-dev",
     "region": "cn-hangzhou",
     "runtime": "python3.10",
@@ -103,14 +112,21 @@ def deployed_here(folder: Path) -> Iterator[Stack]:
         yield running
 
 
+def configured(props: Mapping[str, Any], config: Config) -> Function:
+    """A function that reads a links.toml."""
+    function = function_of("links_events" if props is EVENTS else "links_http", props, ROOT)
+    own: dict[str, Any] = {"environment_name": None, "file": "links.toml", "config": config, "variables": frozenset()}
+    return Function(**{**vars(function), **own})
+
+
 def deployed(
-    oss_url: str, credentials: Credentials | None, links: str = LINKS, sts_url: str = "", **web: object
+    oss_url: str, credentials: Credentials | None, links: str = LINKS, sts_url: str = "", *functions: Mapping[str, Any]
 ) -> Deployment:
-    """A deployment with OSS and STS at addresses of this machine; `web` are more properties of its function."""
+    """A deployment with OSS and STS at addresses of this machine: the HTTP function, or those in `functions`."""
     config = load.read(tomllib.loads(links), {"LINK_OSS_ENDPOINT": oss_url, "LINK_STS_ENDPOINT": sts_url})
     session = requests.Session()
     session.trust_env = False
-    return Deployment(ROOT, {"links_http": {**HTTP, **web}}, config, credentials, session)
+    return Deployment(ROOT, tuple(configured(props, config) for props in functions or (HTTP,)), credentials, session)
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:

@@ -10,20 +10,27 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
-from deploy import build, locks, runtimes
+from deploy import build, runtimes
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
+from handler.keys import edit
+from local.oss import create_app
+from local.server import listen, serve
+from signer import Endpoint, presign
+from tests.deploy.deployments import KEYS
 from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
 EVENT = {
     "version": "v1",
     "rawPath": "/exampledir/exampleobject.txt",
     "body": "",
-    "isBase64Encoded": True,
+    "isBase64Encoded": False,
     "headers": {"Accept": "*/*"},
     "queryParameters": {},
     "requestContext": {
@@ -37,19 +44,42 @@ EVENT = {
         "requestId": "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f",
     },
 }
+# What a function reads when it runs with no OSS.
+LINKS = """
+region = "${LINK_REGION}"
+keys   = "file:keys.json"
+
+[[mount]]
+path      = "/exampledir/"
+target    = "oss://${LINK_BUCKET}/exampledir/"
+access    = "anonymous"
+max_share = "7d"
+"""
 # As the platform does: the code folder first, the handler by its dotted name, an event in bytes.
 INVOKE = """
-import json, sys
+import copy, json, os, sys
 sys.path[:0] = [sys.argv[1]]
 import handler
 class Context:
     request_id = "1-65f0c1d2-0a1b2c3d-0a1b2c3d4e5f"
+def request(method, path, headers={}, body="", **query):
+    event = copy.deepcopy(json.loads(sys.argv[2])) | {"rawPath": path, "body": body, "queryParameters": query}
+    event["headers"] |= headers
+    event["requestContext"]["http"] |= {"method": method, "path": path}
+    return handler.on_http(json.dumps(event).encode(), Context())
 handler.on_initialize(Context())
-response = handler.on_http(sys.argv[2].encode(), Context())
+redirect = request("GET", "/exampledir/exampleobject.txt")
+caller = {"Authorization": "Bearer " + sys.argv[3], "Content-Type": "application/json"}
+share = request("POST", "/-/shares", caller, '{"path": "/exampledir/exampleobject.txt"}')
+token = json.loads(share["body"])["url"].partition("?share=")[2]
+opened = request("GET", "/exampledir/exampleobject.txt", {"Accept": "application/json"}, share=token)
+page = request("GET", "/elsewhere.txt", {"Accept": "text/html"})
+event = handler.on_event(b'{"path": "/exampledir/exampleobject.txt"}', Context())
 import certifi, jinja2, jwt, segno
 outside = [m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", "") or "")]
 compiled = [name for name in ("handler.http", "signer.v4", "jinja2") if ".cpython-" not in sys.modules[name].__cached__]
-print(json.dumps({"response": response, "outside": outside, "python": sys.version_info[:2], "uncompiled": compiled}))
+print(json.dumps({"redirect": redirect, "opened": opened, "page": page, "event": event, "outside": outside,
+                  "python": sys.version_info[:2], "uncompiled": compiled}))
 """
 # Imports every module of ours that is in the package, with nothing else on the path.
 IMPORT_ALL = """
@@ -67,9 +97,9 @@ SERVER = {"uvicorn", "httptools", "click"}
 ENVIRONMENT = {
     "LINK_REGION": "cn-hangzhou",
     "LINK_BUCKET": "examplebucket",
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.EXAMPLE",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "EXAMPLE",
-    "ALIBABA_CLOUD_SECURITY_TOKEN": "EXAMPLE",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": KEYS.security_token or "",
 }
 
 
@@ -111,11 +141,11 @@ def custom_package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
     return built(project(tmp_path_factory.mktemp("custom") / "project", "custom.debian10"))
 
 
-def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path) -> str:
+def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str) -> str:
     """What a program prints in an interpreter without site-packages."""
     done = subprocess.run(
         [interpreter, "-I", "-S", "-c", program, *map(str, arguments)],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **variables},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -127,7 +157,7 @@ def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Pa
 
 
 def interpreter_of(runtime: str) -> Path:
-    python = runtimes.runtime_named(runtime).python
+    python = runtimes.RUNTIMES[runtime].python
     interpreter = interpreters.find(python)
     if interpreter is None:
         pytest.skip(f"Python {python} is not installed")
@@ -164,7 +194,7 @@ def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path
 
 
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.12"])
-def test_unpacked_alone_it_answers_an_event_in_its_own_runtime(
+def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_runtime(
     runtime: str, package: build.Package, tmp_path: Path
 ) -> None:
     interpreter = interpreter_of(runtime)
@@ -172,14 +202,32 @@ def test_unpacked_alone_it_answers_an_event_in_its_own_runtime(
     folder = tmp_path / "empty"
     with zipfile.ZipFile(zip_file) as file:
         file.extractall(folder)
-    output = run_isolated(interpreter, INVOKE, folder, json.dumps(EVENT), folder=tmp_path)
-    result = json.loads(output.splitlines()[-1])
-    assert result["response"]["statusCode"] == 302
-    assert result["response"]["headers"]["Location"].startswith(
-        "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/exampledir/"
+    (tmp_path / "oss").mkdir()
+    oss = serve(
+        create_app(tmp_path / "oss", region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0)
     )
+    endpoint = Endpoint.path_style(oss.url, "cn-hangzhou")
+    link = presign(
+        "PUT", "examplebucket", "exampledir/exampleobject.txt", credentials=KEYS, endpoint=endpoint, expires_in=60
+    )
+    requests.put(link.url, data=b"abc", timeout=10).raise_for_status()
+    document, key = edit.add_api_key(edit.new(), "ci", ["/exampledir/"], ["SHARE"], None)
+    (folder / "keys.json").write_bytes(edit.serialize(document))
+    (folder / "links.toml").write_text(LINKS, encoding="utf-8")
+    with closing(oss):
+        output = run_isolated(
+            interpreter, INVOKE, folder, json.dumps(EVENT), key, folder=tmp_path, LINK_OSS_ENDPOINT=oss.url
+        )
+    result = json.loads(output.splitlines()[-1])
+    address = f"{oss.url}/examplebucket/exampledir/exampleobject.txt?"
+    assert result["redirect"]["statusCode"] == 302
+    assert result["redirect"]["headers"]["Location"].startswith(address)
+    assert (result["opened"]["statusCode"], result["page"]["statusCode"]) == (200, 404)
+    assert json.loads(result["opened"]["body"])["url"].startswith(address)
+    assert "<html" in result["page"]["body"]
+    assert (result["event"]["items"], result["event"]["reasons"]) == (1, {"no_notice": 1})
     assert result["outside"] == []
-    assert result["python"] == [int(part) for part in runtimes.runtime_named(runtime).python.split(".")]
+    assert result["python"] == [int(part) for part in runtimes.RUNTIMES[runtime].python.split(".")]
     assert result["uncompiled"] == []
 
 
@@ -209,10 +257,12 @@ def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_pa
 
 
 @pytest.mark.parametrize("name", ["package", "custom_package"])
-def test_no_function_gets_the_command_line_or_the_diagnosis(name: str, request: pytest.FixtureRequest) -> None:
+def test_no_function_gets_a_command_line_or_the_diagnosis(name: str, request: pytest.FixtureRequest) -> None:
     paths = {path.as_posix() for path in contents.files(request.getfixturevalue(name).code)}
-    assert "signer/link.py" in paths
-    assert not [path for path in paths if path.startswith(("signer/cli", "signer/diagnosis", "signer/__main__"))]
+    assert {"signer/link.py", "handler/keys/cache.py"} <= paths
+    ours = {path for path in paths if path.startswith(contents.OURS)}
+    assert [path for path in ours if "__main__" in path or path.startswith(contents.COMMANDS)] == []
+    assert all((ROOT / left_out).exists() for left_out in contents.COMMANDS)
 
 
 @pytest.mark.parametrize(("name", "runtime"), [("package", "python3.10"), ("custom_package", "custom.debian10")])
@@ -270,10 +320,9 @@ def test_a_shim_that_does_not_start_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: build.Package) -> None:
-    pins = locks.read_current(ROOT, runtimes.runtime_named("custom.debian10"))
     requirements = ["certifi", "httptools", "itsdangerous", "jinja2", "PyJWT", "tomli", "uvicorn"]
     with pytest.raises(DeployError, match="segno is locked, but not required by anything"):
-        contents.check_package(custom_package.code, pins, requirements, top_level(custom_package))
+        contents.check_package(custom_package.code, requirements)
 
 
 def test_a_fault_leaves_the_previous_build_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,13 +348,14 @@ def test_a_fault_leaves_the_previous_build_in_place(tmp_path: Path, capsys: pyte
         ),
         (
             "LINK_REGION: ",
-            "LINK_CONFIG: other.toml\n        LINK_REGION: ",
-            "LINK_CONFIG: other.toml not found beside links.toml",
+            "LINK_CONFIG: absent.toml\n        LINK_REGION: ",
+            "project/absent.toml not found. Create it",
         ),
     ],
 )
 def test_an_s_yaml_that_cannot_be_built_is_refused(old: str, new: str, sentence: str, tmp_path: Path) -> None:
-    copy = ProjectCopy.of(tmp_path)
+    copy = ProjectCopy.of(tmp_path / "project")
+    shutil.copy(ROOT / "links.toml", tmp_path / "other.toml")
     with pytest.raises(DeployError, match=re.escape(sentence)):
         build.plan(copy.edit(old, new, everywhere=True))
 

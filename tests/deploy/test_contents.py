@@ -1,15 +1,18 @@
-"""What must not be deployed stops the build."""
+"""What must not be deployed, or is not locked, stops the build."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from deploy import locks
 from deploy.errors import DeployError
-from deploy.package import contents
+from deploy.package import contents, vendor
+from deploy.runtimes import RUNTIMES, Runtime
+from tests.deploy.project_copy import BUILT, ROOT, ProjectCopy
 
 STRAY = {
     "handler/test_links.py": ("", "handler/test_links.py is a test"),
@@ -32,10 +35,8 @@ STRAY = {
         '"https://hooks.slack.com/services/T0"',
         "handler/robot.py contains what looks like a chat robot's",
     ),
-    "colorama/__init__.py": ("", "colorama does not belong to a locked package"),
-    "stray.py": ("", "stray.py does not belong to a locked package"),
     "click-8.0.dist-info/METADATA": ("Name: click\n", ""),
-    "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is not locked: run make lock."),
+    "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is locked, but not required by anything: run make lock."),
 }
 
 
@@ -46,22 +47,54 @@ def test_what_must_not_be_deployed_stops_the_build(name: str, tmp_path: Path) ->
         (tmp_path / module).mkdir()
         (tmp_path / module / "__init__.py").write_text("")
     (tmp_path / "links.toml").write_text("")
-    pins = [locks.Pin("click", "8.0")]
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content)
     if not name.startswith("click"):
         (tmp_path / "click-8.0.dist-info").mkdir()
         (tmp_path / "click-8.0.dist-info/METADATA").write_text("Name: click\n")
     if not sentence:
-        contents.check_package(tmp_path, pins, ["click"], {"click"})
+        contents.check_package(tmp_path, ["click"])
         return
     with pytest.raises(DeployError, match=re.escape(sentence)):
-        contents.check_package(tmp_path, pins, ["click"], {"click"})
+        contents.check_package(tmp_path, ["click"])
 
 
-def test_a_zip_file_over_the_maximum_is_refused_except_for_cryptography() -> None:
-    pins = [locks.Pin("jinja2", "3.1")]
-    contents.check_size(contents.MAX_ZIP, pins)
-    contents.check_size(contents.MAX_ZIP + 1, [*pins, locks.Pin("cryptography", "45.0")])
+def test_a_zip_file_over_the_maximum_is_refused_except_for_cryptography(tmp_path: Path) -> None:
+    contents.check_size(contents.MAX_ZIP, tmp_path)
     with pytest.raises(DeployError, match=r"The zip file has 5\.0 MB"):
-        contents.check_size(contents.MAX_ZIP + 1, pins)
+        contents.check_size(contents.MAX_ZIP + 1, tmp_path)
+    (tmp_path / "cryptography-45.0.dist-info").mkdir()
+    contents.check_size(contents.MAX_ZIP + 1, tmp_path)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=str)
+def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(runtime: Runtime) -> None:
+    vendor.require_lock(ROOT, runtime)
+    lines = re.sub(r" \\\n\s*", " ", (ROOT / runtime.lock).read_text(encoding="utf-8")).splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+]+( --hash=sha256:[0-9a-f]{64})+", pin)] == []
+    names = {pin.partition("==")[0] for pin in pins}
+    assert "certifi" in names
+    assert ("tomli" in names) == (runtime.python == "3.10")
+
+
+def test_requirements_that_changed_since_the_lock_stop_the_build(tmp_path: Path) -> None:
+    copy = ProjectCopy.of(tmp_path, BUILT)
+    with (copy.folder / "requirements.txt").open("a") as file:
+        file.write("boto3>=1\n")
+    with pytest.raises(
+        DeployError, match=r"deploy/requirements/3\.10\.lock does not match requirements\.txt: run make"
+    ):
+        vendor.require_lock(copy.folder, RUNTIMES["python3.10"])
+
+
+def test_pip_audit_reads_every_package_of_every_lock() -> None:
+    """As `make audit` calls it, without asking for vulnerabilities."""
+    files = [ROOT / runtime.lock for runtime in RUNTIMES.values()]
+    command = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--require-hashes", "--dry-run"]
+    for file in files:
+        command += ["-r", str(file)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    pins = {pin for file in files for pin in re.findall(r"(?m)^\S+==\S+", file.read_text(encoding="utf-8"))}
+    assert f"would have audited {len(pins)} packages" in process.stderr
+    assert process.returncode == 0

@@ -19,7 +19,6 @@ from handler import events, startup, state
 from handler.config import Config, Location
 from handler.errors import ERRORS
 from handler.keys import cache
-from handler.notices import earlier_digests
 from handler.notices.sinks.client import Network
 from handler.sessions import cache as sessions
 from handler.times import Clock
@@ -217,7 +216,7 @@ def deployment(folder: Path, links: str = LINKS) -> Iterator[Deployment]:
         for key in ("open/a.txt", "checked/a.txt", "reports/q3.pdf"):
             assert oss.store.put(Location(BUCKET, key), CONTENT, content_type="application/pdf").ok
         config = make_config(links, {"LINK_OSS_ENDPOINT": oss.url})
-        for kept in (state._ahead, state._probed, earlier_digests._moved, cache._cache):
+        for kept in (state._ahead, state._probed, cache._cache):
             ends.enter_context(patch.dict(kept, clear=True))
         ends.enter_context(patch.object(sessions, "_sessions", sessions.Sessions(sessions.open_session)))
         ends.enter_context(patch.object(startup, "config", lambda: config))

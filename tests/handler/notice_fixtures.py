@@ -20,7 +20,6 @@ from unittest.mock import patch
 from handler import events, oss, state
 from handler.config import Config, Location
 from handler.errors import HandlerError
-from handler.notices import earlier_digests
 from handler.notices.sinks.client import Network
 from handler.oss import OssClient
 from handler.state import State
@@ -346,5 +345,4 @@ def event_function(folder: Path) -> Iterator[EventFunction]:
     with ExitStack() as ends:
         state._probed.clear()
         state._ahead.clear()
-        earlier_digests._moved.clear()
         yield EventFunction(folder, ends)

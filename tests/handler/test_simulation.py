@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from handler import state
 from handler.config import Location
 from tests.handler.notice_fixtures import EventFunction, event_function
 from tests.handler.simulation import most_within, simulation
@@ -23,7 +22,7 @@ def results(function: EventFunction) -> Iterator[object]:
     yield used.claim("x", b"later").body, used.claim("y", b"first").body, used.claim("y", b"later").body
     found = used.read("y")
     yield None if found is None else (found.body, found.age < 60)
-    with patch.object(state, "PAGE", 2):
+    with patch("signer.listing.PAGE", 2):
         yield list(used.list_folders("outbox/"))
         yield [(entry.name, entry.age < 60, entry.size) for entry in used.list_folder("outbox/a b/")]
         yield [entry.name for entry in used.list_objects(Location("examplebucket", ".links/state/"), after="x")]

@@ -106,7 +106,7 @@ keys = (
 buckets = st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True)
 regions = st.one_of(
     st.sampled_from(["cn-hangzhou", "us-west-1", "ap-southeast-1", "cn-hongkong"]),
-    st.from_regex(r"(?!oss-)[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True),
+    st.from_regex(r"[a-z]{2}-[a-z0-9-]{0,15}[a-z0-9]", fullmatch=True).filter(lambda name: "internal" not in name),
 )
 credentials = st.builds(
     Credentials,

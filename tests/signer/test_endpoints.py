@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +12,20 @@ from hypothesis import strategies as st
 from signer import Endpoint, InvalidEndpoint, explain, verify
 from signer.cli.regions import KNOWN_REGIONS, closest_region
 from signer.endpoint import parse_oss_host
-from tests.signer.sdks import signature
-from tests.signer.signing import BUCKET, KEY, KEYS, NOW, LinkRequest, buckets, link_requests, regions, sign
+from tests.signer.signing import BUCKET, KEYS, NOW, regions, sign
 
 REGION = "cn-hangzhou"
+every_constructor = pytest.mark.parametrize(
+    "make",
+    [
+        Endpoint.public,
+        Endpoint.internal,
+        Endpoint.accelerate,
+        Endpoint.dual_stack,
+        partial(Endpoint.custom_domain, "https://static.example.com"),
+        partial(Endpoint.path_style, "http://127.0.0.1:9001"),
+    ],
+)
 
 
 @pytest.mark.parametrize(
@@ -49,38 +60,7 @@ def test_a_link_has_the_address_of_its_endpoint(endpoint: Endpoint, address: str
     assert verify("GET", link.url, credentials=KEYS, endpoint=endpoint, bucket=BUCKET, now=NOW).ok
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        Endpoint.internal(REGION),
-        Endpoint.accelerate(REGION),
-        Endpoint.accelerate(REGION, overseas=True),
-        Endpoint.dual_stack(REGION),
-        Endpoint.custom_domain("https://static.example.com", REGION),
-        Endpoint.path_style("http://127.0.0.1:9001", REGION),
-    ],
-)
-def test_the_same_signature_is_valid_at_every_endpoint_of_a_region(endpoint: Endpoint) -> None:
-    assert signature(sign(endpoint=endpoint).url) == signature(sign().url)
-
-
-def test_another_region_or_product_is_another_signature() -> None:
-    elsewhere = [Endpoint.public("us-west-1"), Endpoint.public(REGION, product="oss-cloudbox")]
-
-    assert len({signature(sign(endpoint=endpoint).url) for endpoint in [Endpoint.public(REGION), *elsewhere]}) == 3
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        Endpoint.public,
-        Endpoint.internal,
-        Endpoint.accelerate,
-        Endpoint.dual_stack,
-        lambda region, product: Endpoint.custom_domain("https://static.example.com", region, product=product),
-        lambda region, product: Endpoint.path_style("http://127.0.0.1:9001", region, product=product),
-    ],
-)
+@every_constructor
 def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
     link = sign(endpoint=make("cb-f8z7yvzgwfkl9q0h", product="oss-cloudbox"))  # type: ignore[call-arg]
 
@@ -90,17 +70,7 @@ def test_a_cloud_box_is_named_in_the_scope(make: type[Endpoint]) -> None:
 @pytest.mark.parametrize(
     "region", ["", "CN-hangzhou", "cn_hangzhou", "cn-hangzhou.", "-cn", "cn-", "cn/hangzhou", "cn\n", "é", None, 1]
 )
-@pytest.mark.parametrize(
-    "make",
-    [
-        Endpoint.public,
-        Endpoint.internal,
-        Endpoint.accelerate,
-        Endpoint.dual_stack,
-        lambda region: Endpoint.custom_domain("https://static.example.com", region),
-        lambda region: Endpoint.path_style("https://static.example.com", region),
-    ],
-)
+@every_constructor
 def test_an_invalid_region_is_refused(make: type[Endpoint], region: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         make(region)  # type: ignore[call-arg]
@@ -111,17 +81,7 @@ PRODUCTS = ["oss-cloudbox2", "oss2", "s3", "OSS", "oss ", "", None, 1]
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@pytest.mark.parametrize(
-    "make",
-    [
-        Endpoint.public,
-        Endpoint.internal,
-        Endpoint.accelerate,
-        Endpoint.dual_stack,
-        lambda region, product: Endpoint.custom_domain("https://static.example.com", region, product=product),
-        lambda region, product: Endpoint.path_style("http://127.0.0.1:9001", region, product=product),
-    ],
-)
+@every_constructor
 def test_a_product_that_oss_does_not_sign_for_is_refused(make: type[Endpoint], product: str) -> None:
     with pytest.raises(InvalidEndpoint, match="expected oss or oss-cloudbox") as caught:
         make(REGION, product=product)  # type: ignore[call-arg]
@@ -281,20 +241,7 @@ def test_a_misspelt_region_is_told_from_a_new_one() -> None:
     assert closest_region("cn-shangai") == "cn-shanghai"
     assert closest_region("ap-southeast1") == "ap-southeast-1"
     assert closest_region("xcn-hangzou") == "cn-hangzhou"
-    assert closest_region("xcn-hangzu") is None
+    assert closest_region("us-ewst-2") == "us-west-1"
+    assert closest_region("cn-guiyang") is None
     assert closest_region("moon-base-9") is None
     assert {closest_region(region) for region in KNOWN_REGIONS} == set(KNOWN_REGIONS)
-
-
-@settings(max_examples=50, deadline=None)
-@given(link_requests(), buckets, regions)
-def test_the_bucket_is_read_back_from_the_host(link_request: LinkRequest, bucket: str, region: str) -> None:
-    signed = link_request._replace(bucket=bucket, region=region, headers={}, signed_headers=("host",))
-
-    assert verify(link_request.method, signed.link().url, credentials=link_request.credentials, now=link_request.now).ok
-
-
-def test_the_key_follows_the_bucket_in_a_path_style_url() -> None:
-    url = Endpoint.path_style("http://127.0.0.1:9001", REGION).url(BUCKET, KEY)
-
-    assert url == f"http://127.0.0.1:9001/{BUCKET}/{KEY}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from signer import Credentials, Endpoint, presign, v4, verify
+from signer import Credentials, Endpoint, link, names, presign, v4, verify
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "v4-vectors.json").read_text(encoding="utf-8")
@@ -75,6 +75,32 @@ def test_the_steps_lead_to_the_published_signature(vector: dict[str, Any]) -> No
     key = v4.signing_key(vector["access_key_secret"], issued_at[:8], vector["region"], vector["product"])
 
     assert v4.signature(key, v4.string_to_sign(issued_at, scope, request)) == vector["signature"]
+
+
+@pytest.mark.parametrize(
+    ("name", "always"),
+    [
+        ("content-type", True),
+        ("content-md5", True),
+        ("x-oss-meta-author", True),
+        ("x-oss-", True),
+        ("host", False),
+        ("date", False),
+        ("x-osss", False),
+        ("content-length", False),
+    ],
+)
+def test_content_type_content_md5_and_x_oss_headers_are_always_signed(name: str, always: bool) -> None:
+    assert v4.is_always_signed(name) is always
+
+
+def test_every_cache_is_bounded() -> None:
+    caches = [
+        member for module in (v4, link, names) for member in vars(module).values() if hasattr(member, "cache_info")
+    ]
+
+    assert len(caches) >= 4
+    assert all(cache.cache_info().maxsize is not None for cache in caches)
 
 
 def _credentials(vector: dict[str, Any]) -> Credentials:

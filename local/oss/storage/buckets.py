@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ...errors import LocalError
 from .bucket import OWN, Bucket
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -34,8 +33,6 @@ class Buckets:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
-        for path in root.glob("[a-z0-9]*/bucket.json"):
-            _refuse_earlier_form(path.parent)
         for bucket in self.all():
             _remove_old_drafts(bucket.own / "drafts")
 
@@ -82,15 +79,6 @@ class Buckets:
         shutil.rmtree(trash)
         with suppress(OSError):
             bucket.path.rmdir()
-
-
-def _refuse_earlier_form(folder: Path) -> None:
-    """Raises `LocalError` if the folder has what an earlier version kept beside the files of people."""
-    if not (folder / OWN).exists() and all((folder / name).is_dir() for name in _FOLDERS):
-        raise LocalError(
-            f"{folder} was written by an earlier version. Move its objects, versions, uploads, drafts, bucket.json "
-            f"and lock to a new folder {OWN} in it, or name another folder with --root."
-        )
 
 
 def _remove_old_drafts(folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy.checks import links_toml
-from deploy.checks.links_toml import Reader
+from deploy.model import Function, Project, Resource
+from local.fc import functions as local_functions
 from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
 
@@ -33,10 +33,19 @@ def custom(**changes: object) -> Props:
     return props
 
 
-def reader(props: Props, folder: Path | None = None, more: str = "") -> Reader:
-    """What a function reads in the repository's links.toml, or in a copy of it with more tables."""
-    if folder is None:
-        return links_toml.read(ROOT, props)
+def read(props: Props, resource: str = "links") -> local_functions.Function:
+    """What the checks of one function get."""
+    return local_functions.function_of(resource, props, ROOT)
+
+
+def configured(props: Props, folder: Path = ROOT, environment: str | None = None, resource: str = "links") -> Function:
+    """A function with the links.toml of a folder."""
+    project = Project(folder, folder / "s.yaml", {}, {}, ())
+    return project.with_config(project.read(Resource(resource, "fc3@0.1.22", props)), environment)
+
+
+def with_more(props: Props, folder: Path, more: str, resource: str = "links") -> Function:
+    """A function with the repository's links.toml, to which tables are added in a folder."""
     content = (ROOT / "links.toml").read_text(encoding="utf-8")
     (folder / "links.toml").write_text(content + more, encoding="utf-8")
-    return links_toml.read(folder, props)
+    return configured(props, folder, resource=resource)

@@ -14,7 +14,7 @@ COMMAND = ["/var/fc/lang/python3.10/bin/python3", "-m", "uvicorn"]
 
 
 def faults(props: Props) -> list[str]:
-    return list(custom_runtime.faults(props))
+    return list(custom_runtime.faults(shipped.read(props)))
 
 
 def expected(runtime: str = "custom.debian10", version: str = "3.10") -> str:

@@ -1,22 +1,22 @@
-"""s.yaml outside its functions: its key, and what runs before a deployment."""
+"""s.yaml outside its functions: its key, and what runs before a deployment; and the environments in env.yaml."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.checks import document
-from tests.deploy.project_copy import ROOT
+from deploy.errors import DeployError
+from deploy.model import Environment, Resource, load_yaml, read_environments
+from tests.deploy.checks import shipped
+from tests.deploy.project_copy import ROOT, ProjectCopy
 
 NESTED = "deploy/custom-runtime/s.yaml"
 CHECK_FIRST = (
-    "actions.pre-deploy must run make check, then make build, each with path ./ and no other option: otherwise s "
-    "deploys what was not checked or an earlier build."
-)
-CHECK_FIRST_NESTED = (
-    CHECK_FIRST.replace("make check", f"make check CONFIG={NESTED}")
-    .replace("make build", f"make build CONFIG={NESTED}")
-    .replace("path ./", "path ../../")
+    "actions.pre-deploy must run make check{0}, then make build{0}, each with path {1}/ and nothing else, as in the "
+    "file that the project comes with: otherwise s deploys what was not checked or an earlier build."
 )
 
 
@@ -25,69 +25,30 @@ def faults(path: str = "s.yaml", **changes: object) -> list[str]:
     return list(document.faults({**content, **changes}, path))
 
 
-def hooks(*commands: str, path: str = "./") -> dict[str, object]:
-    return {"pre-deploy": [{"run": command, "path": path} for command in commands]}
+def hooks(*commands: str, path: str = "./", **more: object) -> dict[str, object]:
+    return {"pre-deploy": [{"run": command, "path": path, **more} for command in commands]}
+
+
+def test_the_shipped_files_check_before_they_build() -> None:
+    assert faults() == faults(NESTED) == []
 
 
 @pytest.mark.parametrize(
-    "commands",
+    "actions",
     [
-        ("make check", "make build"),
-        ("echo", "make check CONFIG=s.yaml", "make build CONFIG=s.yaml"),
-        ("make check && make build\n",),
-        ("make check build",),
+        *({}, None, {"pre-deploy": 5}, {"pre-deploy": []}, {"pre-deploy": [5, {"path": "./"}]}),
+        hooks("make build"),
+        hooks("make build", "make check"),
+        hooks("make check || true", "make build"),
+        hooks("make check ENV=dev", "make build"),
+        hooks("make check && make build"),
+        hooks("make check", "make build", path="../other"),
+        hooks("make check", "make build", allow_failure=True),
+        {"pre-deploy": [{"run": "make check"}, {"run": "make build"}]},
     ],
 )
-def test_a_deployment_that_checks_before_it_builds_is_fine(commands: tuple[str, ...]) -> None:
-    assert faults(actions=hooks(*commands)) == []
-
-
-@pytest.mark.parametrize(
-    "commands",
-    [
-        ("make build",),
-        ("make build", "make check"),
-        ("make check || true", "make build"),
-        ("make check; true", "make build"),
-        ("make check CONFIG=other.yaml", "make build"),
-        ("echo make check", "make build"),
-        ("make check ENV=dev", "make build"),
-        ("make -n check", "make build"),
-        ('make "# check"', "make build"),
-        ("make # check", "make build"),
-        ("cd ../other && make check", "make build"),
-        ("make check", "true && make build"),
-        ("make check '", "make build"),
-        ("make check\nCONFIG=s.yaml", "make build"),
-        ("make check",),
-        (),
-    ],
-)
-def test_a_deployment_that_does_not_check_first_is_a_fault(commands: tuple[str, ...]) -> None:
-    assert faults(actions=hooks(*commands)) == [CHECK_FIRST]
-
-
-@pytest.mark.parametrize("actions", [{}, None, {"pre-deploy": 5}, {"pre-deploy": [5, {"path": "./"}]}])
-def test_a_deployment_without_hooks_is_a_fault(actions: object) -> None:
-    assert faults(actions=actions) == [CHECK_FIRST]
-
-
-@pytest.mark.parametrize(
-    "option",
-    [{"path": "../other"}, {"path": "./deploy"}, {"path": "/tmp"}, {"allow_failure": True}, {"allow_failure": False}],  # noqa: S108
-)
-def test_a_check_that_cannot_stop_the_deployment_or_runs_elsewhere_is_a_fault(option: dict[str, object]) -> None:
-    for changed in (0, 1):
-        steps: list[dict[str, object]] = [{"run": "make check", "path": "./"}, {"run": "make build", "path": "./"}]
-        steps[changed] |= option
-        assert faults(actions={"pre-deploy": steps}) == [CHECK_FIRST]
-
-
-def test_the_folder_of_the_file_is_the_default_path() -> None:
-    assert faults(actions={"pre-deploy": [{"run": "make check build"}]}) == []
-    assert faults(NESTED, actions={"pre-deploy": [{"run": f"make check build CONFIG={NESTED}"}]}) == [
-        CHECK_FIRST_NESTED
-    ]
+def test_other_actions_are_a_fault(actions: object) -> None:
+    assert faults(actions=actions) == [CHECK_FIRST.format("", ".")]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +56,7 @@ def test_the_folder_of_the_file_is_the_default_path() -> None:
     [("make check", f"make build CONFIG={NESTED}"), (f"make check CONFIG={NESTED}", "make build")],
 )
 def test_a_file_in_a_folder_is_checked_and_built_itself(commands: tuple[str, ...]) -> None:
-    assert faults(NESTED) == []
-    assert faults(NESTED, actions=hooks(*commands, path="../..")) == [CHECK_FIRST_NESTED]
+    assert faults(NESTED, actions=hooks(*commands, path="../..")) == [CHECK_FIRST.format(f" CONFIG={NESTED}", "../..")]
 
 
 @pytest.mark.parametrize("access", ["", None, 7, "${env('KEY', 'x')}"])
@@ -110,3 +70,74 @@ def test_a_key_that_is_called_undefined_is_refused() -> None:
     assert faults(access="undefined") == [
         "access must not be undefined: s itself saves keys under this name by mistake. Choose another name."
     ]
+
+
+RESOURCES = tuple(Resource(name, "fc3@0.1.22", props) for name, props in shipped.functions().items())
+ENVIRONMENT = Environment("prod", ("links_http", "links_events", "site"), RESOURCES)
+
+
+def environment_faults(**fields: object) -> list[str]:
+    """Those of an environment in a s.yaml that also has a resource of another component."""
+    return list(document.environment_faults({"name": "prod", "type": "production", **fields}, ENVIRONMENT))
+
+
+def test_the_shipped_environments_are_fine() -> None:
+    for environment in yaml.safe_load((ROOT / "env.yaml").read_text(encoding="utf-8"))["environments"]:
+        assert environment_faults(**environment) == []
+
+
+@pytest.mark.parametrize("kind", [None, "", "prod", "Production", ["production"]])
+def test_an_environment_without_a_known_type_is_a_fault(kind: object) -> None:
+    assert environment_faults(type="staging") == []
+    assert environment_faults(type=kind) == [
+        f"type must be testing, staging or production (got {kind!r}): only testing may be like s.yaml alone."
+    ]
+
+
+def test_an_overlay_of_another_resource_has_an_effect() -> None:
+    assert environment_faults(overlays={"resources": {"site": {}}, "components": {"fc3": {}}}) == []
+    assert environment_faults(overlays=None) == environment_faults(overlays={"resources": None}) == []
+
+
+def test_each_overlay_without_effect_is_named_whatever_its_key() -> None:
+    choose = "does not exist in s.yaml: choose one of links_http, links_events, site."
+    assert environment_faults(overlays={"vars": {"bucket": "mine"}, 5: {}, "resources": {"other": {}, 7: {}}}) == [
+        "overlays.5 has no effect: use overlays.resources.",
+        "overlays.vars has no effect: use overlays.resources.",
+        f"overlays.resources.7 {choose}",
+        f"overlays.resources.other {choose}",
+    ]
+
+
+def test_overlays_that_are_not_mappings_are_named() -> None:
+    assert environment_faults(overlays=["a"]) == ["overlays must be a mapping (got ['a']): it has no effect."]
+    assert environment_faults(overlays={"resources": ["a"]}) == [
+        "overlays.resources must be a mapping (got ['a']): it has no effect."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("s.yaml", "env: ./env.yaml", "env: 5", "s.yaml: env must be the path of a file, such as ./env.yaml (got 5)."),
+        (
+            "s.yaml",
+            "env: ./env.yaml",
+            "env: [a]",
+            "s.yaml: env must be the path of a file, such as ./env.yaml (got ['a']).",
+        ),
+        (
+            "env.yaml",
+            "name: prod",
+            "name: dev",
+            "env.yaml: more than one environment is named dev: each needs its own name.",
+        ),
+    ],
+)
+def test_environments_that_s_would_confuse_are_refused(
+    file: str, old: str, new: str, sentence: str, tmp_path: Path
+) -> None:
+    config = ProjectCopy.of(tmp_path).edit(old, new, file)
+    with pytest.raises(DeployError) as error:
+        read_environments(config, load_yaml(config))
+    assert str(error.value) == sentence

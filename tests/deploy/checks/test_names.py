@@ -9,7 +9,7 @@ from tests.deploy.checks import shipped
 
 
 def faults(**changes: object) -> list[str]:
-    return list(names.faults({**shipped.web(), **changes}))
+    return list(names.faults(shipped.read({**shipped.web(), **changes})))
 
 
 def log(**changes: str) -> dict[str, str]:
@@ -21,7 +21,7 @@ def test_a_name_that_function_compute_accepts_is_fine(name: str) -> None:
     assert faults(functionName=name) == []
 
 
-@pytest.mark.parametrize("name", ["", "1links", "-links", "links.http", "links http", "lïnks", "a" * 65])
+@pytest.mark.parametrize("name", ["1links", "-links", "links.http", "links http", "lïnks", "a" * 65])
 def test_an_invalid_name_of_a_function_is_one_fault(name: str) -> None:
     derived = {"role": f"{name}-role", "logConfig": log(logstore=f"{name}-logs")}
     assert faults(functionName=name, **derived) == [
@@ -47,7 +47,11 @@ def test_a_role_whose_name_is_too_long_or_invalid_is_a_fault() -> None:
     assert faults(role="links_http") == [
         "role must be the name or the ARN of a role, of letters, digits, . and - (got 'links_http')."
     ]
-    trigger = {"triggerName": "outbox", "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}"}
+    trigger = {
+        "triggerName": "outbox",
+        "triggerType": "oss",
+        "invocationRole": f"acs:ram::${{config('AccountID')}}:role/{name}",
+    }
     assert faults(triggers=[trigger]) == [f"trigger outbox: invocationRole {sentence.removeprefix('role ')}"]
 
 
@@ -66,3 +70,20 @@ def test_a_logstore_and_a_log_project_have_lower_case_names(name: str) -> None:
 def test_only_a_logstore_may_have_an_underscore() -> None:
     assert faults(logConfig=log(logstore="links_logs")) == []
     assert len(faults(logConfig=log(project="links_logs"))) == 1
+
+
+def domain_faults(certificate: dict[str, str]) -> list[str]:
+    domain = {"domainName": "links.example.com", "protocol": "HTTPS", "route": {"path": "/*"}}
+    props = {**shipped.web(), "customDomain": {**domain, "certConfig": certificate}}
+    return list(names.domain_faults(shipped.read(props)))
+
+
+def test_a_certificate_is_named_by_its_number() -> None:
+    assert domain_faults({"certId": "12345678"}) == []
+
+
+@pytest.mark.parametrize("identifier", ["12345678-cn-hangzhou", "", "links.example.com"])
+def test_any_other_identifier_of_a_certificate_is_a_fault(identifier: str) -> None:
+    assert domain_faults({"certId": identifier}) == [
+        f'customDomain.certConfig.certId must be an integer in quotes, such as "12345678" (got {identifier!r}).'
+    ]

@@ -58,17 +58,16 @@ def timer(expression: str, enabled: bool = True) -> Trigger:
 
 def faults(folder: Path, links: str, *triggers: Trigger) -> list[str]:
     """Of an event function with these triggers and more tables in links.toml."""
-    reader = shipped.reader({**shipped.events(), "triggers": triggers}, folder, links)
-    return [sentence for _, sentence in notices.faults({"links_events": reader})]
+    function = shipped.with_more({**shipped.events(), "triggers": [*triggers]}, folder, links)
+    return [sentence for _, sentence in notices.faults([function])]
 
 
 OUTBOX = oss_trigger("outbox/")
 
 
 def test_the_shipped_triggers_deliver_everything(tmp_path: Path) -> None:
-    readers = {name: shipped.reader(props, tmp_path, OPS + TIMER) for name, props in shipped.functions().items()}
-    assert list(notices.faults(readers)) == []
-    assert list(notices.missing_function(readers, "s.yaml")) == []
+    functions = [shipped.with_more(props, tmp_path, OPS + TIMER) for props in shipped.functions().values()]
+    assert [*notices.faults(functions), *notices.missing_function(functions, "s.yaml")] == []
 
 
 @pytest.mark.parametrize("trigger", [OUTBOX, oss_trigger("outbox/reports/"), oss_trigger("")])
@@ -103,10 +102,9 @@ def test_triggers_of_two_event_functions_count_together(tmp_path: Path) -> None:
         "one": {**shipped.events(), "triggers": [OUTBOX, timer("@every 1m")]},
         "two": {**shipped.custom(), "triggers": [oss_trigger("outbox-2/")]},
     }
-    links = OTHER_MOUNT + OPS
-    readers = {name: shipped.reader(props, tmp_path, links) for name, props in functions.items()}
-    assert list(notices.faults(readers)) == []
-    assert [name for name, _ in notices.faults({"one": readers["one"]})] == ["one"]
+    one, two = (shipped.with_more(props, tmp_path, OTHER_MOUNT + OPS, name) for name, props in functions.items())
+    assert list(notices.faults([one, two])) == []
+    assert [name for name, _ in notices.faults([one])] == ["one"]
 
 
 @pytest.mark.parametrize("timers", [(), (timer("@every 1m", enabled=False),)])
@@ -151,19 +149,17 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
 
 
 def test_notices_need_a_function_that_takes_events() -> None:
-    functions = shipped.functions()
-    del functions["links_events"]
-    readers = {name: shipped.reader(props) for name, props in functions.items()}
-    assert list(notices.faults(readers)) == []
-    assert set(notices.missing_function(readers, "s.yaml")) == {
+    functions = [shipped.configured(shipped.web())]
+    assert list(notices.faults(functions)) == []
+    assert set(notices.missing_function(functions, "s.yaml")) == {
         "s.yaml has no function that takes events, but links.toml has a [[notice]]: add a function with "
         "handler.on_event, or remove the notice."
     }
 
 
 def test_a_sink_that_only_the_keys_document_can_hold_is_a_warning(tmp_path: Path) -> None:
-    assert list(notices.warnings(shipped.reader(shipped.events()))) == []
-    assert list(notices.warnings(shipped.reader(shipped.events(), tmp_path, OPS))) == [
+    assert list(notices.warnings(shipped.configured(shipped.events()))) == []
+    assert list(notices.warnings(shipped.with_more(shipped.events(), tmp_path, OPS))) == [
         "links.toml: a notice goes to ops, which is not a [[sink]] there: run make doctor, which reads the keys "
         "document."
     ]
@@ -171,7 +167,7 @@ def test_a_sink_that_only_the_keys_document_can_hold_is_a_warning(tmp_path: Path
 
 def trigger_faults(folder: Path, trigger: Trigger) -> list[str]:
     props = {**shipped.events(), "triggers": [trigger]}
-    return list(links_toml.faults(shipped.reader(props, folder, OTHER_MOUNT)))
+    return list(links_toml.faults(shipped.with_more(props, folder, OTHER_MOUNT)))
 
 
 @pytest.mark.parametrize("prefix", ["outbox-2/", "outbox-2/reports/"])
@@ -194,9 +190,23 @@ def test_an_oss_trigger_that_watches_other_objects_is_a_fault(prefix: str, bucke
 def test_authenticated_mounts_and_shares_need_a_keys_document(tmp_path: Path) -> None:
     content = (ROOT / "links.toml").read_text(encoding="utf-8")
     (tmp_path / "links.toml").write_text(content.replace("keys  = ", "# keys = "), encoding="utf-8")
-    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.web()))) == [
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
         "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/inbox/, /outbox/): set it to "
         "oss://bucket/.links/keys.json."
     ]
     # It is about requests.
-    assert list(links_toml.faults(links_toml.read(tmp_path, shipped.events()))) == []
+    assert list(links_toml.faults(shipped.configured(shipped.events(), tmp_path))) == []
+
+
+def test_shares_of_an_anonymous_mount_need_the_keys_document(tmp_path: Path) -> None:
+    mount = (
+        'region = "${LINK_REGION}"\n[[mount]]\npath = "/a/"\ntarget = "oss://${LINK_BUCKET}/a/"\naccess = "anonymous"\n'
+    )
+    path = tmp_path / "links.toml"
+    path.write_text(mount, encoding="utf-8")
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == []
+    path.write_text(f'{mount}max_share = "1d"\n', encoding="utf-8")
+    assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
+        "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/a/): set it to "
+        "oss://bucket/.links/keys.json."
+    ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.checks import links_toml, placeholders
+from deploy.checks import placeholders
 from tests.deploy.checks import shipped
 from tests.deploy.checks.shipped import Props
 from tests.deploy.project_copy import ROOT
@@ -30,7 +30,7 @@ def own(bucket: str = "mine", project: str = "my-logs") -> Props:
 
 
 def faults(props: Props, environments: dict[str, object] | None = None, document: object = DOCUMENT) -> list[str]:
-    return list(placeholders.faults([shipped.reader(props)], document, environments or {}))
+    return list(placeholders.faults([shipped.configured(props)], document, environments or {}))
 
 
 def test_examples_that_are_not_deployed_are_fine() -> None:
@@ -68,8 +68,7 @@ def test_the_account_of_the_documentation_is_an_example() -> None:
 def test_an_example_in_links_toml_names_the_file(tmp_path: Path) -> None:
     links = 'region = "cn-hangzhou"\n[[mount]]\npath = "/a/"\ntarget = "oss://examplebucket/a/"\n'
     (tmp_path / "links.toml").write_text(links, encoding="utf-8")
-    reader = links_toml.read(tmp_path, own())
-    assert list(placeholders.faults([reader], {}, {})) == [
+    assert list(placeholders.faults([shipped.configured(own(), tmp_path)], {}, {})) == [
         BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
     ]
 
@@ -87,8 +86,7 @@ def test_an_example_that_only_the_service_itself_writes_to_is_named(line: str, t
     mount = '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
     tables = [line, mount] if line.startswith(("keys", "state")) else [mount, line]
     (tmp_path / "links.toml").write_text("\n".join(['region = "cn-hangzhou"', *tables]), encoding="utf-8")
-    reader = links_toml.read(tmp_path, own())
-    assert list(placeholders.faults([reader], {}, {})) == [
+    assert list(placeholders.faults([shipped.configured(own(), tmp_path)], {}, {})) == [
         BUCKET.replace(" is ", " contains ").format("links.toml", "examplebucket")
     ]
 
@@ -100,14 +98,18 @@ def test_the_account_of_the_documentation_is_an_example_in_links_toml_too(where:
     mount = f'[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nrole = "{arns["mount"]}"\n'
     links = f'region = "cn-hangzhou"\n{mount}[assume_role]\nrole = "{arns["assume_role"]}"\n'
     (tmp_path / "links.toml").write_text(links, encoding="utf-8")
-    assert list(placeholders.faults([links_toml.read(tmp_path, own())], {}, {})) == [
+    assert list(placeholders.faults([shipped.configured(own(), tmp_path)], {}, {})) == [
         "links.toml contains 1000000000000001, a placeholder: write the number of your account."
     ]
 
 
 def test_the_example_of_a_domain_is_a_placeholder() -> None:
     props = own()
-    props["customDomain"] = {"domainName": "links.example.com", "certConfig": {"certId": "12345678"}}
+    props["customDomain"] = {
+        "domainName": "links.example.com",
+        "protocol": "HTTP",
+        "certConfig": {"certId": "12345678"},
+    }
     document = {"resources": {"links_http": {"props": {"customDomain": props["customDomain"]}}}}
     where = "resources.links_http.props.customDomain"
     assert faults(props, document=document) == [

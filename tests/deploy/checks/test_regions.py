@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.checks import links_toml, regions
+from deploy.checks import regions
 from handler.config import InvalidConfig
 from tests.deploy.checks import shipped
 
 
 def test_the_shipped_functions_are_in_one_region() -> None:
     for props in shipped.functions().values():
-        assert [*regions.faults(props), *regions.links_faults(shipped.reader(props))] == []
+        assert [*regions.faults(shipped.read(props)), *regions.config_faults(shipped.configured(props))] == []
 
 
 def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
@@ -23,7 +23,7 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     props["asyncInvokeConfig"]["destinationConfig"]["onSuccess"] = {
         "destination": "acs:fc:cn-beijing:${config('AccountID')}:functions/after"
     }
-    assert list(regions.faults(props)) == [
+    assert list(regions.faults(shipped.read(props))) == [
         "environmentVariables.LINK_REGION is cn-beijing, but region is cn-shanghai: they must be equal.",
         "trigger outbox: sourceArn is in cn-hangzhou, but the function is in cn-shanghai: they must be in one region.",
         "asyncInvokeConfig.destinationConfig.onFailure is in cn-hangzhou, but the function is in cn-shanghai: they "
@@ -32,36 +32,36 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
         "must be in one region.",
     ]
     # Both sentences would have one cause.
-    assert list(regions.links_faults(shipped.reader(props))) == []
+    assert list(regions.config_faults(shipped.configured(props))) == []
 
 
 def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
     here, there = shipped.events(), shipped.events()
-    assert list(regions.across([shipped.reader(here), shipped.reader(there)])) == []
+    assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
     there["region"] = there["environmentVariables"]["LINK_REGION"] = "cn-shanghai"
-    assert list(regions.across([shipped.reader(here), shipped.reader(there), shipped.reader(here)])) == [
+    assert list(regions.across([shipped.configured(here), shipped.configured(there), shipped.configured(here)])) == [
         f"{thing} is used in cn-hangzhou and in cn-shanghai: it is in one region, so name another one."
         for thing in ("bucket examplebucket", "log project example-logs")
     ]
     there["environmentVariables"]["LINK_BUCKET"], there["logConfig"]["project"] = "other", "other-logs"
     there["triggers"], there["logConfig"] = [], {}
-    assert list(regions.across([shipped.reader(here), shipped.reader(there)])) == []
+    assert list(regions.across([shipped.configured(here), shipped.configured(there)])) == []
 
 
 def test_a_region_that_links_toml_names_itself_is_a_fault(tmp_path: Path) -> None:
     props = shipped.web()
     links = 'region = "cn-shanghai"\n[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\n'
     (tmp_path / "links.toml").write_text(links, encoding="utf-8")
-    assert list(regions.links_faults(links_toml.read(tmp_path, props))) == [
+    assert list(regions.config_faults(shipped.configured(props, tmp_path))) == [
         "links.toml: region is cn-shanghai, but the function is in cn-hangzhou: write ${LINK_REGION}."
     ]
 
 
 def test_a_bucket_is_in_the_region_that_its_mount_names(tmp_path: Path) -> None:
     mount = '[[mount]]\npath = "/far/"\ntarget = "oss://{}/a/"\nregion = "cn-shanghai"\n'
-    assert list(regions.across([shipped.reader(shipped.web(), tmp_path, mount.format("far-bucket"))])) == []
+    assert list(regions.across([shipped.with_more(shipped.web(), tmp_path, mount.format("far-bucket"))])) == []
     with pytest.raises(InvalidConfig, match="the bucket examplebucket cannot be in cn-hangzhou and in cn-shanghai"):
-        shipped.reader(shipped.web(), tmp_path, mount.format("examplebucket"))
+        shipped.with_more(shipped.web(), tmp_path, mount.format("examplebucket"))
 
 
 def test_a_mount_with_an_endpoint_in_another_region_is_refused(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ def test_a_mount_with_an_endpoint_in_another_region_is_refused(tmp_path: Path) -
         '[[mount]]\npath = "/a/"\ntarget = "oss://mine/a/"\nendpoint = "https://oss-cn-shanghai-internal.aliyuncs.com"'
     )
     with pytest.raises(InvalidConfig, match="is in cn-shanghai"):
-        shipped.reader(shipped.web(), tmp_path, mount)
+        shipped.with_more(shipped.web(), tmp_path, mount)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.checks import sharing
-from deploy.checks.links_toml import Reader
+from deploy.model import Function
 from tests.deploy.checks import shipped
 from tests.deploy.checks.shipped import Props
 
@@ -14,12 +14,19 @@ OWN_ROLE = "each function needs its own, with only the rights that it needs."
 
 
 def named(function: str, role: str | None = None, region: str = "cn-hangzhou") -> Props:
-    return {"functionName": function, "role": role or f"{function}-role", "region": region}
+    """A function with a state of its own."""
+    variables = {"LINK_REGION": region, "LINK_BUCKET": f"bucket-{function}-{region}".lower()}
+    own = {"functionName": function, "role": role or f"{function}-role", "region": region}
+    return {**shipped.web(), **own, "environmentVariables": variables}
 
 
 def across(environments: Mapping[str | None, Props]) -> list[str]:
-    functions = {name: {"links_http": props} for name, props in environments.items()}
-    return list(sharing.across(functions, {"dev"}))
+    functions = [shipped.configured(props, environment=name) for name, props in environments.items()]
+    return [line for line in sharing.across(functions, {"dev"}) if "have the same state" not in line]
+
+
+def within(functions: Mapping[str, Props]) -> list[str]:
+    return list(sharing.within([shipped.configured(props, resource=name) for name, props in functions.items()]))
 
 
 def test_the_base_may_be_dev() -> None:
@@ -62,9 +69,9 @@ def test_a_base_with_the_role_of_production_is_a_fault() -> None:
 
 
 def test_the_functions_of_one_environment_share_neither_name_nor_role() -> None:
-    assert list(sharing.within(shipped.functions())) == []
+    assert within(shipped.functions()) == []
     functions = {"a": named("links", "links"), "b": named("links", "acs:ram::${config('AccountID')}:role/LINKS")}
-    assert list(sharing.within(functions)) == [
+    assert within(functions) == [
         "functionName links is used more than once: each function needs its own.",
         f"a and b: role links is used by 2 functions: {OWN_ROLE}",
     ]
@@ -73,14 +80,16 @@ def test_the_functions_of_one_environment_share_neither_name_nor_role() -> None:
 def test_what_calls_a_function_has_the_role_of_no_function() -> None:
     functions = shipped.functions()
     functions["links_events"]["triggers"][0]["invocationRole"] = "acs:ram::1:role/Links-HTTP-dev-role"
-    assert list(sharing.within(functions)) == [
+    assert within(functions) == [
         "links_events: trigger outbox: invocationRole Links-HTTP-dev-role is also the role of links_http: what calls "
         "the function needs its own role."
     ]
 
 
 def test_what_calls_a_function_has_the_role_of_no_function_of_another_environment() -> None:
-    caller = {"triggers": [{"triggerName": "outbox", "invocationRole": "acs:ram::1:role/Links-http-dev-ROLE"}]}
+    caller = {
+        "triggers": [{**shipped.events()["triggers"][0], "invocationRole": "acs:ram::1:role/Links-http-dev-ROLE"}]
+    }
     dev, prod = named("links-http-dev"), {**named("links-http"), **caller}
     sentence = (
         "env.yaml: {}: the invocationRole of a trigger, links-http-dev-role, is also the role of a function: what "
@@ -95,17 +104,18 @@ def test_what_calls_a_function_has_the_role_of_no_function_of_another_environmen
     assert across({None: {**dev, **caller}, "dev": {**dev, **caller}}) == []
 
 
-def with_state(bucket: str) -> list[Reader]:
-    props = shipped.events()
+def with_state(environment: str | None, bucket: str) -> Function:
+    props = named(f"links-{environment}")
     props["environmentVariables"]["LINK_BUCKET"] = bucket
-    return [shipped.reader(props)]
+    return shipped.configured(props, environment=environment)
 
 
 def test_two_environments_with_one_state_are_a_fault() -> None:
-    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-b")}, {"dev"})) == []
-    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, {"dev"})) == []
-    assert list(sharing.state({None: with_state("bucket-a"), "dev": with_state("bucket-a")}, ())) != []
-    assert list(sharing.state({"dev": with_state("bucket-a"), "prod": with_state("bucket-a")}, {"dev"})) == [
+    alone, dev, prod = (with_state(name, "bucket-a") for name in (None, "dev", "prod"))
+    assert list(sharing.across([dev, with_state("prod", "bucket-b")], {"dev"})) == []
+    assert list(sharing.across([alone, dev], {"dev"})) == []
+    assert list(sharing.across([alone, dev], ())) != []
+    assert list(sharing.across([dev, prod], {"dev"})) == [
         "env.yaml: dev and prod have the same state, oss://bucket-a/.links/state/, and would send each other's "
         "notices: give each its own LINK_BUCKET."
     ]
@@ -114,9 +124,9 @@ def test_two_environments_with_one_state_are_a_fault() -> None:
 def test_a_role_of_sessions_is_that_of_nobody_else_in_any_environment(tmp_path: Path) -> None:
     for name, is_fault in (("links-signer", False), ("Links-HTTP-dev-role", True), ("links-events-dev-caller", True)):
         table = f'[assume_role]\nrole = "acs:ram::1000000000000001:role/{name}"\nduration = "12h"\n'
-        readers = [shipped.reader(props, tmp_path, table) for props in shipped.functions().values()]
+        functions = [shipped.with_more(props, tmp_path, table) for props in shipped.functions().values()]
         sentence = (
             f"links.toml: role {name} of [assume_role] or a mount is also the role of a function or a trigger: "
             "sessions need their own, which only the functions' roles may assume."
         )
-        assert set(sharing.signers(readers)) == ({sentence} if is_fault else set())
+        assert set(sharing.signers(functions)) == ({sentence} if is_fault else set())

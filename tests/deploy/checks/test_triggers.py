@@ -18,7 +18,7 @@ def timer(expression: str) -> dict[str, object]:
 
 
 def faults(props: Props) -> list[str]:
-    return list(triggers.faults(props))
+    return list(triggers.faults(shipped.read(props)))
 
 
 def test_the_shipped_triggers_are_fine() -> None:
@@ -87,8 +87,8 @@ EVENTS = shipped.events()["triggers"]
 def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_triggers(
     props: Props, takes_events: bool
 ) -> None:
-    assert list(functions.faults({**props, "timeout": 70})) == []
-    sentences = list(functions.faults({**props, "timeout": 69}))
+    assert list(functions.faults(shipped.read({**props, "timeout": 70}))) == []
+    sentences = list(functions.faults(shipped.read({**props, "timeout": 69})))
     assert [sentence.partition(" (got 69)")[0] for sentence in sentences] == (
         ["timeout must be at least 70 for a function that sends notices"] if takes_events else []
     )
@@ -97,13 +97,70 @@ def test_a_function_that_takes_events_needs_seventy_seconds_whatever_its_trigger
 def test_a_missing_timeout_is_a_fault() -> None:
     for props in (shipped.web(), shipped.custom(), shipped.events()):
         del props["timeout"]
-        (sentence,) = functions.faults(props)
+        (sentence,) = functions.faults(shipped.read(props))
         assert sentence.startswith("timeout ")
         assert "3" in sentence
 
 
-def test_a_reserved_concurrency_of_zero_is_not_called_missing() -> None:
-    for props in (shipped.web(), shipped.events()):
-        assert list(functions.faults({**props, "concurrencyConfig": {"reservedConcurrency": 0}})) == [
-            "concurrencyConfig.reservedConcurrency must be at least 1 (got 0): 0 lets no request in."
-        ]
+def destination_faults(destination: str, **changes: object) -> list[str]:
+    config = {"qualifier": "LATEST", "destinationConfig": {"onFailure": {"destination": destination}}, **changes}
+    return list(triggers.destination_faults(shipped.read({**shipped.web(), "asyncInvokeConfig": config})))
+
+
+OWNER = "cn-hangzhou:${config('AccountID')}"
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"acs:mns:{OWNER}:/queues/links-events-failures/messages",
+        "acs:mns:cn-hangzhou:1000000000000001:/topics/failures/messages",
+        "acs:mns:cn-hangzhou::/topics/failures/messages",
+        f"acs:fc:{OWNER}:functions/after_all",
+        f"acs:fc:{OWNER}:functions/after_all/LATEST",
+        f"acs:eventbridge:{OWNER}:eventbus/failures",
+    ],
+)
+def test_a_destination_that_function_compute_knows_is_fine(arn: str) -> None:
+    assert destination_faults(arn) == []
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "failures",
+        f"acs:mns:{OWNER}:queues/failures/messages",
+        f"acs:mns:{OWNER}:/queues/failures",
+        f"acs:mns:{OWNER}:/queue/failures/messages",
+        "acs:mns:cn-hangzhou::/queues/failures/messages",
+        f"acs:fc:{OWNER}:services/a/functions/b",
+        f"acs:eventbridge:{OWNER}:bus/failures",
+        f"acs:log:{OWNER}:project/failures",
+    ],
+)
+def test_any_other_destination_is_a_fault(arn: str) -> None:
+    (sentence,) = destination_faults(arn)
+    assert sentence.startswith(
+        f"asyncInvokeConfig.destinationConfig.onFailure.destination is {arn!r}: expected acs:mns:"
+    )
+
+
+@pytest.mark.parametrize("name", ["links_events-failures", "a" * 121])
+def test_the_name_of_a_queue_must_be_valid(name: str) -> None:
+    assert destination_faults(f"acs:mns:{OWNER}:/queues/{name}/messages") == [
+        f"asyncInvokeConfig.destinationConfig.onFailure: the queue {name} is invalid: its name must have 1 to 120 "
+        "letters, digits and -."
+    ]
+
+
+@pytest.mark.parametrize("qualifier", [None, "prod"])
+def test_a_configuration_without_the_qualifier_latest_is_a_fault(qualifier: str | None) -> None:
+    assert destination_faults(f"acs:fc:{OWNER}:functions/after", qualifier=qualifier) == [
+        "asyncInvokeConfig.qualifier must be LATEST: without it, s asks a question at each redeployment."
+    ]
+
+
+def test_the_shipped_functions_have_valid_destinations_or_none() -> None:
+    for props in shipped.functions().values():
+        assert list(triggers.destination_faults(shipped.read(props))) == []

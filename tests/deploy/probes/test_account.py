@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ GOOD: Mapping[str, object] = {
 @pytest.fixture
 def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setenv("PATH", str(tmp_path))
-    return replace(deployed("http://127.0.0.1:9", None), functions={"links_http": HTTP, "links_events": EVENTS})
+    return deployed("http://127.0.0.1:9", None, LINKS, "", HTTP, EVENTS)
 
 
 def examined(deployment: Deployment) -> list[Finding]:
@@ -174,13 +173,12 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
-    both = {"links_http": HTTP, "links_events": EVENTS}
     answers = {
         "ram GetRole --RoleName links-signer": answer,
         "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
     }
     install_aliyun(tmp_path, {**GOOD, **answers})
-    *_, finding = account.roles(replace(deployed("http://127.0.0.1:9", None, links), functions=both))
+    *_, finding = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
     assert finding == (level, "role", sentence)
 
 

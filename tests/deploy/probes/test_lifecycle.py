@@ -65,7 +65,7 @@ def examined(deployment: Deployment, rules: str) -> list[Finding]:
 
 
 def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
-    rules = statements.lifecycle(deployment.links, "links")["examplebucket"]
+    rules = statements.lifecycle(deployment.config, "links")["examplebucket"]
     (finding,) = examined(deployment, "".join(map(account_script.rule_xml, rules)))
     assert (finding.level, finding.subject, finding.sentence) == (
         "ok",
@@ -167,7 +167,7 @@ def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deploy
         "FORMAT=commands."
         for name in ("shares/", "uses/")
     ]
-    rules = statements.lifecycle(shares.links, "links")["examplebucket"]
+    rules = statements.lifecycle(shares.config, "links")["examplebucket"]
     assert levels(iter(examined(shares, "".join(map(account_script.rule_xml, rules))))) == [("ok", "lifecycle")]
 
 

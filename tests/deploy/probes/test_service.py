@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,18 @@ from deploy.probes import service
 from deploy.probes.deployment import CANARY
 from deploy.probes.findings import fault
 from local.stack import Stack
-from tests.deploy.deployments import EVENTS, XML, ServerResponse, deployed, deployed_here, faults, levels, serving
+from tests.deploy.deployments import (
+    EVENTS,
+    HTTP,
+    LINKS,
+    XML,
+    ServerResponse,
+    deployed,
+    deployed_here,
+    faults,
+    levels,
+    serving,
+)
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
 
@@ -173,8 +183,7 @@ def test_the_event_function_is_invoked_without_links_to_create(
     (tmp_path / "s").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
     (tmp_path / "s").chmod(0o755)
     monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
-    good = deployed("http://127.0.0.1:9", None)
-    deployment = replace(good, links=good.links._replace(oss_endpoint=None), functions={"links_events": EVENTS})
+    deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
     assert levels(service.notices(deployment, tmp_path / "s.yaml", "prod", "ci")) == [(level, "notices")]
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["links_events", "invoke", "--event-file"]
@@ -186,8 +195,7 @@ def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkey
     (tmp_path / "s").chmod(0o755)
     monkeypatch.setattr(service, "s_command", lambda: tmp_path / "s")
     monkeypatch.setattr(service, "TIMEOUT", 0.01)
-    good = deployed("http://127.0.0.1:9", None)
-    deployment = replace(good, links=good.links._replace(oss_endpoint=None), functions={"links_events": EVENTS})
+    deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
     (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))
     assert sentence == "links_events did not answer an invocation within 0.01 s: read its log."
 

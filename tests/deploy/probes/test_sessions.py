@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
+from deploy.model import Project
 from deploy.probes.deployment import Deployment, open_deployment
 from deploy.probes.findings import Finding
 from deploy.probes.sessions import sessions
 from deploy.signer_roles import signer_roles
 from handler.sessions import sts as sts_client
 from local import oss, ram, sts
+from local.fc import s_yaml
 from local.server import listen, serve
 from signer.times import rfc3339
 from tests.deploy.deployments import EVENTS, HTTP, KEYS, LINKS, deployed, levels, readable
@@ -72,7 +74,9 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     )
     servers = [serve(objects, listen(0)), serve(roles, listen(0))]
     cloud.oss_url, cloud.sts_url = (server.url for server in servers)
-    signer = signer_roles([(HTTP, cloud.deployment().links), (EVENTS, cloud.deployment().links)])["links-signer"]
+    signer = signer_roles(deployed(cloud.oss_url, KEYS, LINKS + ASSUME_ROLE, cloud.sts_url, HTTP, EVENTS).functions)[
+        "links-signer"
+    ]
     policy = signer.documents()["policy"]
     cloud.role = sts.Role(SIGNER, frozenset({USER, *signer.trusted}), signer.max_session_duration, (policy,))
     yield cloud
@@ -197,6 +201,8 @@ def test_the_doctor_follows_the_address_of_a_local_sts(tmp_path: Path) -> None:
     copy = ProjectCopy.of(tmp_path)
     links = tmp_path / "links.toml"
     links.write_text(links.read_text(encoding="utf-8") + ASSUME_ROLE, encoding="utf-8")
-    deployment = open_deployment(copy.config, None, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
-    assert deployment.links.assume_role is not None
-    assert deployment.links.assume_role.url == "http://127.0.0.1:9002"
+    project = Project.load(copy.config, lambda path, _: s_yaml.load(path, {}), base=True)
+    functions = [project.with_config(project.read(each), None) for each in project.environments[0].resources]
+    deployment = open_deployment(project, functions, {"LINK_STS_ENDPOINT": "http://127.0.0.1:9002"})
+    assert deployment.config.assume_role is not None
+    assert deployment.config.assume_role.url == "http://127.0.0.1:9002"

@@ -20,7 +20,6 @@ from handler.errors import Problem
 from handler.events import InvocationFailed
 from handler.keys import cache
 from handler.keys.location import KeysStoreError, OssKeysStore
-from handler.notices import earlier_digests
 from handler.notices.sinks import KINDS
 from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import DeliveryFailed, deliver
@@ -140,7 +139,7 @@ check = true
         self.share = {"share": share.partition("?share=")[2]}
 
     def forget(self) -> None:
-        for remembered in (cache._cache, state._probed, state._ahead, earlier_digests._moved):
+        for remembered in (cache._cache, state._probed, state._ahead):
             remembered.clear()
         sessions._sessions = sessions.Sessions(sessions.open_session)
 

@@ -14,7 +14,6 @@ from unittest.mock import patch
 
 from handler import events, state
 from handler.events import InvocationFailed
-from handler.notices import earlier_digests
 from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from handler.times import Clock
@@ -82,7 +81,7 @@ def trigger_events() -> Iterator[Run]:
             oss.forget()
             sent.clear()
             moved[0] = 0.0
-            for cache in (state._probed, state._ahead, earlier_digests._moved):
+            for cache in (state._probed, state._ahead):
                 cache.clear()
             summary, code = answer(data)
             assert code in ("", *CODES), code

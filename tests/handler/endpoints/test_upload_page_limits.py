@@ -138,7 +138,7 @@ class TestArrivals:
     def test_other_objects_in_the_folder_neither_count_nor_cost(
         self, service: UploadService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(state, "PAGE", 2)
+        monkeypatch.setattr("signer.listing.PAGE", 2)
         monkeypatch.setattr(uses, "PAGE", 2)
         url = service.create_upload_share(max_files=1)
         for name in ("", "notes.txt", "thumbnails/1-a.txt", "1.txt", "0-a.txt", "-1-a.txt", "b.txt"):
@@ -187,7 +187,7 @@ class TestArrivals:
     def test_any_number_of_expired_claims_costs_no_more(
         self, service: UploadService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(state, "PAGE", 110)
+        monkeypatch.setattr("signer.listing.PAGE", 110)
         monkeypatch.setattr(uses, "PAGE", 110)
         url = service.create_upload_share(max_files=2)
         assert service.oss is not None

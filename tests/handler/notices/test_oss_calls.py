@@ -60,16 +60,13 @@ def begin_slot(function: EventFunction) -> None:
 
 
 def requests_of(function: EventFunction, event: bytes | None) -> Counter[str]:
-    """The requests of one invocation, of a tick for None, without those that most invocations do not send.
-
-    These are the probe of every five minutes, and a look for digests of earlier releases at each instance's first tick.
-    """
+    """The requests of one invocation, of a tick for None, without the probe of every five minutes."""
     begin_slot(function)
     with requests_to_oss() as counts:
         outcome = function.tick() if event is None else function.invoke(event)
     assert outcome.error is None
     assert "failed" not in outcome.summary
-    return Counter({name: count for name, count in counts.items() if name.split()[1] not in ("probe", "digests")})
+    return Counter({name: count for name, count in counts.items() if name.split()[1] != "probe"})
 
 
 def new_event(function: EventFunction, size: int) -> bytes:

@@ -185,7 +185,7 @@ def test_a_file_without_a_function_is_refused_with_its_name(tmp_path: Path, cont
         ("memorySize: lots", "memorySize must be an integer"),
         ("environmentVariables: {FC_REGION: x}", "names must not begin with FC_"),
         ("environmentVariables: {COUNT: 3}", "environmentVariables.COUNT must be a string"),
-        ("environmentVariables: {A: " + "x" * 4096 + "}", "exceeds 4096 bytes"),
+        ("environmentVariables: {A: " + "x" * 4096 + "}", "must be smaller than 4096 bytes in total (got 4097)"),
         ("instanceLifecycleConfig: {initializer: {timeout: 3}}", "handler is required"),
         ("instanceLifecycleConfig: {initializer: {handler: a.b, timeout: 301}}", "from 1 to 300"),
         ("concurrencyConfig: {reservedConcurrency: 0}", "reservedConcurrency must be an integer"),

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import alibabacloud_oss_v2 as oss_v2
 import oss2
 import pytest
 import requests
 
 from local.oss import create_app, operations
-from local.ram import Principal, Principals, Usage
+from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
 from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
@@ -43,10 +42,9 @@ def policy(*statements: Document) -> Document:
 class Rights:
     """A local OSS with the account's key and one session, whose policies a test sets."""
 
-    def __init__(self, cloud: Cloud, principals: Principals, usage: Usage) -> None:
+    def __init__(self, cloud: Cloud, principals: Principals) -> None:
         self.account = cloud
         self.session = replace(cloud, credentials=SESSION_KEYS)
-        self.usage = usage
         self._principals = principals
 
     def of(self, *layers: Document, expires_at: float | None = None) -> Principal:
@@ -58,14 +56,14 @@ class Rights:
 
 @pytest.fixture
 def rights(shared: SharedListener, tmp_path: Path) -> Rights:
-    principals, usage, clock = Principals.of_account([KEYS]), Usage(), FakeClock(time.time())
+    principals, clock = Principals.of_account([KEYS]), FakeClock(time.time())
     cloud = Cloud(shared.server.url, tmp_path / "oss", clock)
     shared.app = create_app(
-        cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock, used=usage.count
+        cloud.root, region=REGION, credentials=principals, buckets=[BUCKET, OTHER_BUCKET], now=clock
     )
     cloud.put(KEY)
     cloud.put("otherdir/object.txt")
-    return Rights(cloud, principals, usage)
+    return Rights(cloud, principals)
 
 
 def denial(response: OssResponse) -> tuple[int, str, str, str]:
@@ -219,19 +217,6 @@ def test_a_missing_object_is_a_404_and_a_missing_bucket_too(rights: Rights) -> N
     assert denial(created)[2] == "oss:PutBucket"
 
 
-def test_an_unsigned_request_is_refused_as_before(rights: Rights) -> None:
-    refused = rights.account.send("GET", f"/{BUCKET}/{KEY}")
-    assert refused.text("Message") == "You have no right to access this object because of bucket acl."
-    assert refused.text("AccessDeniedDetail") == ""
-
-
-def test_statements_that_no_request_used_are_known(rights: Rights) -> None:
-    role = rights.of(policy(allow("oss:GetObject"), allow("oss:PutObject"))).layers[0]
-    rights.session.get(KEY)
-    rights.session.get("otherdir/object.txt")
-    assert [statement.number for statement in rights.usage.unused(role)] == [2]
-
-
 # --- the official SDKs ------------------------------------------------------------------------------------------------
 
 
@@ -253,31 +238,3 @@ def test_oss2_receives_the_denial(rights: Rights) -> None:
     detail = ElementTree.fromstring(error.body).find("AccessDeniedDetail")
     assert detail is not None
     assert detail.findtext("AuthAction") == "oss:ListObjects"
-
-
-def test_v2_receives_the_denial(rights: Rights) -> None:
-    deny = allow("oss:PutObject", on=f"{ARN}/exampledir/keys.json", effect="Deny")
-    rights.of(policy(allow("oss:GetObject", "oss:PutObject", "oss:ListParts"), deny))
-    config: Any = oss_v2.config.load_default()
-    config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(*SESSION_KEYS[:3])
-    config.region = REGION
-    config.endpoint = rights.account.url
-    config.retry_max_attempts = 1
-    client = oss_v2.Client(config)
-
-    def code_of(call: Any, request: Any) -> tuple[int, str, str]:
-        with pytest.raises(oss_v2.exceptions.OperationError) as caught:
-            call(request)
-        error: Any = caught.value.unwrap()
-        return error.status_code, error.code, error.ec
-
-    started = client.initiate_multipart_upload(oss_v2.InitiateMultipartUploadRequest(bucket=BUCKET, key=KEY))
-    upload = {"bucket": BUCKET, "key": KEY, "upload_id": started.upload_id}
-    client.upload_part(oss_v2.UploadPartRequest(**upload, part_number=1, body=b"part"))
-    assert len(client.list_parts(oss_v2.ListPartsRequest(**upload)).parts) == 1
-    implicit = (403, "AccessDenied", "0003-00000202")
-    assert code_of(client.abort_multipart_upload, oss_v2.AbortMultipartUploadRequest(**upload)) == implicit
-    head = oss_v2.HeadObjectRequest(bucket=BUCKET, key="otherdir/object.txt")
-    assert code_of(client.head_object, head) == implicit
-    keys = oss_v2.PutObjectRequest(bucket=BUCKET, key="exampledir/keys.json", body=b"forged")
-    assert code_of(client.put_object, keys) == (403, "AccessDenied", "0003-00000201")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.ram import Decision, Layers, Policy, Usage, evaluate, parse_policy
+from local.ram import Decision, Layers, Policy, evaluate, parse_policy
 
 ARN = "acs:oss:cn-hangzhou:1000000000000001:examplebucket"
 OBJECT = f"{ARN}/exampledir/object.txt"
@@ -57,9 +56,7 @@ def test_an_explicit_deny_wins_in_any_layer(denying: int) -> None:
     layers = [[READS], [DIRECTORY]]
     layers[denying].append(deny)
     frozen: Layers = tuple(tuple(layer) for layer in layers)
-    assert evaluate(frozen, "oss:GetObject", f"{ARN}/exampledir/keys.json") == Decision(
-        "explicit_deny", deny.statements, denying
-    )
+    assert evaluate(frozen, "oss:GetObject", f"{ARN}/exampledir/keys.json") == Decision("explicit_deny", denying)
     assert evaluate(frozen, "oss:GetObject", OBJECT).allowed
 
 
@@ -104,42 +101,6 @@ def test_not_action_is_about_every_other_action() -> None:
 )
 def test_a_resource_is_compared_part_by_part(pattern: str, matches: bool) -> None:
     assert evaluate(((policy(statement("Allow", "oss:*", pattern)),),), "oss:GetObject", OBJECT).allowed is matches
-
-
-def test_statements_that_never_decided_are_known() -> None:
-    role = policy(
-        statement("Allow", "oss:GetObject", f"{ARN}/*"),
-        statement("Allow", "oss:PutObject", f"{ARN}/*"),
-        statement("Deny", "oss:GetObject", f"{ARN}/secret"),
-        name="role links",
-    )
-    usage = Usage()
-    layers: Layers = ((role,), (DIRECTORY,))
-    for resource in (OBJECT, f"{ARN}/otherdir/a"):  # the second is refused by the session
-        evaluate(layers, "oss:GetObject", resource, used=usage.count)
-    assert [usage.times(each) for each in role.statements] == [1, 0, 0]
-    evaluate(layers, "oss:GetObject", f"{ARN}/secret", used=usage.count)
-    assert [str(each) for each in usage.unused([role, DIRECTORY])] == [
-        f"role links, statement 2: Allow oss:PutObject on {ARN}/*"
-    ]
-
-
-def test_processes_add_what_they_used_to_one_file(tmp_path: Path) -> None:
-    writes = statement("Allow", "oss:PutObject", f"{ARN}/*")
-    lists = {**statement("Allow", ["oss:ListObjects"], [ARN], StringLike=["exampledir/*"])}
-    denies = {**statement("Deny", ["oss:Put*"], ["*"])}
-    denies["NotAction"] = denies.pop("Action")
-    file, role = tmp_path / "used", policy(writes, lists, denies, name="role links")
-    for used in role.statements[1:]:
-        usage = Usage()
-        usage.count(used)
-        usage.count(used)
-        usage.append_to(file)
-    read = Usage.read(file)
-    assert read.unused([role]) == [role.statements[0]]
-    # Another links.toml may have the same statement elsewhere.
-    assert read.unused([policy(lists, name="role links")]) == []
-    assert read.unused([policy(lists, name="role other")])
 
 
 def statements(effects: tuple[str, ...] = ("Allow", "Deny")) -> st.SearchStrategy[dict[str, Any]]:

@@ -27,7 +27,11 @@ def test_a_single_statement_and_single_values_need_no_list() -> None:
     (alone,) = parse_policy({"Version": "1", "Statement": READ}).statements
     lists = {**READ, "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:examplebucket/*"]}
     assert parse_policy({"Version": "1", "Statement": [lists]}).statements == (alone,)
-    assert str(alone) == "policy, statement 1: Allow oss:GetObject on acs:oss:*:*:examplebucket/*"
+    assert (alone.effect, alone.actions, alone.resources) == (
+        "Allow",
+        ("oss:GetObject",),
+        ("acs:oss:*:*:examplebucket/*",),
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,6 @@ def test_an_arn_says_who_someone_is(arn: str, kind: str, name: str) -> None:
     assert (principal.type, principal.display_name) == (kind, name)
 
 
-def test_the_policies_of_a_role_have_its_name_in_every_session() -> None:
-    layers = Principal.of(KEY, SESSION, 1_764_000_900, [[READ], [READ]]).layers
-    assert [layer[0].statements[0].policy for layer in layers] == [
-        "role links-signer",
-        "session policy of links-signer/fc-presign-files-0a1b2c",
-    ]
-
-
 def test_an_invalid_policy_is_an_error_when_the_principal_is_made() -> None:
     with pytest.raises(PolicyError, match='role links-signer: Version must be "1"'):
         Principal.of(KEY, SESSION, None, [[{"Statement": []}]])

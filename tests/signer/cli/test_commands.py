@@ -121,17 +121,6 @@ def test_missing_credentials_are_reported_with_the_variables_to_set() -> None:
         assert "OSS_ACCESS_KEY_ID" in done.stderr
 
 
-def test_the_variables_of_function_compute_are_read_too() -> None:
-    env = {
-        **BARE,
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-        "ALIBABA_CLOUD_SECURITY_TOKEN": KEYS.security_token or "",
-    }
-    url = run("sign", "oss://examplebucket/a", env=env).stdout.strip()
-    assert signer.verify("GET", url, credentials=KEYS).ok
-
-
 def test_no_option_takes_a_secret() -> None:
     names = {name for command in commands.commands.values() for option in command.params for name in option.opts}
     assert not {name for name in names if "secret" in name and name != "--no-secret"}
@@ -154,7 +143,9 @@ def test_verify_has_three_statuses() -> None:
 def test_verify_has_options_for_the_method_and_the_headers() -> None:
     url = a_link("PUT", headers={"Content-Type": "image/png"})
     assert run("verify", url, "--method", "PUT", "--header", "Content-Type: image/png").returncode == 0
-    assert run("verify", url, "--method", "PUT").returncode == 1
+    refused = run("verify", url, "--method", "PUT")
+    assert refused.returncode == 1
+    assert "Run python -m signer explain " in refused.stderr
 
 
 def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> None:
@@ -164,16 +155,6 @@ def test_explain_reads_the_link_from_standard_input_and_has_three_statuses() -> 
     assert bad.returncode == 1
     assert json.loads(bad.stdout)["findings"][0]["code"] == "html_escaped"
     assert run("explain", "-", stdin="\n").returncode == 2
-
-
-def test_explain_prints_what_the_library_says() -> None:
-    url = a_link(now=1_732_494_588)
-    done = run("explain", url, env=BARE)
-    expected = str(signer.explain(url))
-    # Ages differ, because the clock moves between the two.
-    assert [line for line in done.stdout.splitlines() if "ago" not in line] == [
-        line for line in expected.splitlines() if "ago" not in line
-    ]
 
 
 def test_explain_uses_the_secret_unless_no_secret_is_passed() -> None:
@@ -259,7 +240,9 @@ def test_help_has_examples(command: tuple[str, ...]) -> None:
     done = run(*command, "--help", env=BARE)
     assert done.returncode == 0
     assert "Examples:" in done.stdout
-    assert "python -m signer " in done.stdout
+    assert f"Usage: python -m signer {' '.join(command)}" in done.stdout
+    assert f"  python -m signer {' '.join(command) or 'sign'} " in done.stdout
+    assert "fc-presign explain" not in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -299,14 +282,8 @@ def test_without_click_the_message_says_what_to_install() -> None:
     assert "fc-presign[cli]" in done.stderr
 
 
-def test_the_version_is_printed_also_where_it_is_not_installed(tmp_path: Path) -> None:
-    assert re.fullmatch(r"fc-presign (\d+\.\d+.*|\(not installed\))\n", run("--version", env=BARE).stdout)
-    hidden = tmp_path / "sitecustomize.py"
-    hidden.write_text(
-        "import importlib.metadata as m\ndef version(name): raise m.PackageNotFoundError(name)\nm.version = version\n"
-    )
-    done = run_process("--version", env={**BARE, "PYTHONPATH": f"{tmp_path}:{BARE['PYTHONPATH']}"})
-    assert (done.returncode, done.stdout) == (0, "fc-presign (not installed)\n")
+def test_the_version_is_printed() -> None:
+    assert run("--version", env=BARE).stdout == f"fc-presign {signer.__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("sign",), ("form", "oss://examplebucket/a"), ("nothing",)])

@@ -217,28 +217,72 @@ def breakage(code: str, *modes: str) -> Callable[[Break], Break]:
     return register
 
 
+def changed_url(name: str, modes: tuple[str, ...], change: Callable[[str, Random], str], **options: Any) -> None:
+    """Registers a breakage that only changes the URL, of a working link with these options."""
+
+    def make(random: Random) -> Use:
+        use = working_link(random, **options)
+        return use._replace(url=change(use.url, random))
+
+    BREAKAGES[name] = modes, make
+
+
+def somewhere(url: str, random: Random) -> int:
+    """A place between the name of the first parameter and the end."""
+    return random.randint(url.index("x-oss-") + 7, len(url) - 1)
+
+
+def with_invisible_character(url: str, random: Random) -> str:
+    at = random.randint(url.index("?"), len(url) - 1)
+    return url[:at] + random.choice("\u200b\u00ad\u2060") + url[at:]
+
+
+def with_tracker(url: str, random: Random) -> str:
+    fbclid = "fbclid=" + random_string(random, LETTERS, 20, 60)
+    more = random.choice(("utm_source=mail", fbclid, "_=1732494588", "from=singlemessage&isappinstalled=0"))
+    path, _, query = url.partition("?")
+    return random.choice((f"{path}?{query}&{more}", f"{path}?{more}&{query}"))
+
+
+ALL, NO_ANSWER = ("bare", "xml", "secret", "both"), ("bare", "secret", "both")
+PUNCTUATION = (".", ",", ")", ">", "%22", "%3E", "';", '">here</a>')
+LATER = ("response-content-disposition=attachment", "versionId=null", "x-oss-process=image%2Finfo")
+changed_url("truncated/cut_off", ALL, lambda url, random: url[: somewhere(url, random)])
+changed_url(
+    "truncated/shortened_for_display",
+    NO_ANSWER,
+    lambda url, random: url[: somewhere(url, random)] + random.choice(("...", "…")),
+)
+changed_url("truncated/not_quoted_in_a_shell", ALL, lambda url, _: url.partition("&")[0], query={})
+changed_url("line_broken/with_invisible_characters", NO_ANSWER, with_invisible_character)
+changed_url("trailing_text/with_punctuation_after_it", ALL, lambda url, random: url + random.choice(PUNCTUATION))
+changed_url("trailing_text/with_the_next_paragraph", NO_ANSWER, lambda url, _: url + "\n\nRegards, somebody")
+changed_url(
+    "html_escaped/copied_from_html_source",
+    ALL,
+    lambda url, random: random.choice((html.escape(url), url.replace("&", "&#38;"), url.replace("&", "&amp%3B"))),
+)
+changed_url("shell_escaped/with_backslashes", NO_ANSWER, lambda url, _: url.replace("?", "\\?").replace("&", "\\&"))
+changed_url("double_encoded/encoded_twice", ALL, lambda url, _: url.replace("%", "%25"))
+changed_url("double_encoded/encoded_as_one_string", ("bare", "secret"), lambda url, _: quote(url, safe=""))
+changed_url("case_changed/in_lower_case", ("bare", "both"), lambda url, _: url.lower())
+changed_url("unsigned/without_query", ALL, lambda url, _: url.partition("?")[0])
+changed_url("added_parameters/with_trackers", ALL, with_tracker)
+changed_url(
+    "added_parameters/with_a_parameter_added_later",
+    ALL,
+    lambda url, random: f"{url}&{random.choice(LATER)}",
+    query={},
+)
+changed_url(
+    "altered_parameter/with_a_later_expiry",
+    ("secret", "both"),
+    lambda url, _: url.replace("x-oss-expires=600", "x-oss-expires=86400"),
+    expires_in=600,
+)
+
+
 # --- damage on the way -----------------------------------------------------------------------------------------------
-
-
-@breakage("truncated", "bare", "xml", "secret", "both")
-def cut_off(random: Random) -> Use:
-    use = working_link(random)
-    first = use.url.index("x-oss-") + 7
-    return use._replace(url=use.url[: random.randint(first, len(use.url) - 1)])
-
-
-@breakage("truncated", "bare", "secret", "both")
-def shortened_for_display(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(
-        url=use.url[: random.randint(use.url.index("x-oss-") + 7, len(use.url) - 1)] + random.choice(("...", "…"))
-    )
-
-
-@breakage("truncated", "bare", "xml", "secret", "both")
-def not_quoted_in_a_shell(random: Random) -> Use:
-    use = working_link(random, query={})
-    return use._replace(url=use.url.partition("&")[0])
 
 
 @breakage("line_broken", "bare", "secret", "both")
@@ -259,56 +303,11 @@ def quoted_printable(random: Random) -> Use:
     return use._replace(url="=\r\n".join(lines), sent_url=escaped[: max(75, use.url.index("?"))])
 
 
-@breakage("line_broken", "bare", "secret", "both")
-def with_invisible_characters(random: Random) -> Use:
-    use = working_link(random)
-    at = random.randint(use.url.index("?"), len(use.url) - 1)
-    return use._replace(url=use.url[:at] + random.choice("\u200b\u00ad\u2060") + use.url[at:])
-
-
-@breakage("trailing_text", "bare", "xml", "secret", "both")
-def with_punctuation_after_it(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url + random.choice((".", ",", ")", ">", "%22", "%3E", "';", '">here</a>')))
-
-
-@breakage("trailing_text", "bare", "secret", "both")
-def with_the_next_paragraph(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url + "\n\nRegards, somebody")
-
-
-@breakage("html_escaped", "bare", "xml", "secret", "both")
-def copied_from_html_source(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(
-        url=random.choice((html.escape(use.url), use.url.replace("&", "&#38;"), use.url.replace("&", "&amp%3B")))
-    )
-
-
 @breakage("json_escaped", "bare", "secret", "both")
 def copied_from_json_source(random: Random) -> Use:
     use = working_link(random)
     escaped = use.url.replace("&", "\\u0026")
     return use._replace(url=random.choice((escaped, json.dumps(use.url)[1:-1].replace("/", "\\/"))), sent_url=escaped)
-
-
-@breakage("shell_escaped", "bare", "secret", "both")
-def with_backslashes(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url.replace("?", "\\?").replace("&", "\\&"))
-
-
-@breakage("double_encoded", "bare", "xml", "secret", "both")
-def encoded_twice(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url.replace("%", "%25"))
-
-
-@breakage("double_encoded", "bare", "secret")
-def encoded_as_one_string(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=quote(use.url, safe=""))
 
 
 @breakage("double_encoded", "secret", "both")
@@ -363,18 +362,6 @@ def percent_decoded(random: Random) -> Use:
     return use._replace(url=use.url.replace("%2520", "%20", 1))
 
 
-@breakage("case_changed", "bare", "both")
-def in_lower_case(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url.lower())
-
-
-@breakage("unsigned", "bare", "xml", "secret", "both")
-def without_query(random: Random) -> Use:
-    use = working_link(random)
-    return use._replace(url=use.url.partition("?")[0])
-
-
 @breakage("missing_parameter", "bare", "xml", "secret", "both")
 def without_a_required_parameter(random: Random) -> Use:
     use = working_link(random)
@@ -384,31 +371,6 @@ def without_a_required_parameter(random: Random) -> Use:
 
 
 # --- the request is not what was signed ------------------------------------------------------------------------------
-
-
-@breakage("added_parameters", "bare", "xml", "secret", "both")
-def with_trackers(random: Random) -> Use:
-    use = working_link(random)
-    more = random.choice(
-        (
-            "utm_source=mail",
-            "fbclid=" + random_string(random, LETTERS, 20, 60),
-            "_=1732494588",
-            "from=singlemessage&isappinstalled=0",
-        )
-    )
-    path, _, query = use.url.partition("?")
-    return use._replace(url=random.choice((f"{path}?{query}&{more}", f"{path}?{more}&{query}")))
-
-
-@breakage("added_parameters", "bare", "xml", "secret", "both")
-def with_a_parameter_added_later(random: Random) -> Use:
-    use = working_link(random, query={})
-    return use._replace(
-        url=use.url
-        + "&"
-        + random.choice(("response-content-disposition=attachment", "versionId=null", "x-oss-process=image%2Finfo"))
-    )
 
 
 @breakage("added_parameters", "xml", "both")
@@ -480,12 +442,6 @@ def moved_to_another_host(random: Random) -> Use:
     host = signer.Endpoint.public(use.endpoint.region).host(use.bucket)
     moved = use.url.replace(host, f"{use.bucket}.oss-accelerate.aliyuncs.com")
     return use._replace(url=moved, endpoint=signer.Endpoint.accelerate(use.endpoint.region))
-
-
-@breakage("altered_parameter", "secret", "both")
-def with_a_later_expiry(random: Random) -> Use:
-    use = working_link(random, expires_in=600)
-    return use._replace(url=use.url.replace("x-oss-expires=600", "x-oss-expires=86400"))
 
 
 # --- credentials -----------------------------------------------------------------------------------------------------

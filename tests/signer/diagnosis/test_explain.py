@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import datetime, timezone
@@ -208,14 +206,6 @@ def test_a_temporary_key_without_its_token_is_found_in_v1_too() -> None:
     assert signer.explain(url + "&security-token=CAIS", now=ISSUED).ok
 
 
-def test_the_official_sdk_s_v4_links_have_no_finding() -> None:
-    auth = oss2.AuthV4("LTAI5tEXAMPLE", "secretEXAMPLE")
-    bucket = oss2.Bucket(auth, "https://oss-cn-hangzhou.aliyuncs.com", "examplebucket", region="cn-hangzhou")
-    url = bucket.sign_url("GET", "dir/a b.txt", 600, slash_safe=True, params={"x-oss-traffic-limit": "819200"})
-    assert signer.explain(url, credentials=signer.Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")).signature is True
-    assert signer.explain(url).ok
-
-
 def test_links_for_the_s3_compatible_interface_are_recognised() -> None:
     scope = "LTAI5tEXAMPLE%2F20241125%2Foss-cn-hangzhou%2Fs3%2Faws4_request"
     base = "https://examplebucket.s3.oss-cn-hangzhou.aliyuncs.com/a.txt"
@@ -256,13 +246,3 @@ def test_a_string_without_a_link_is_refused_with_what_to_do() -> None:
     for string in ("", "hello", "ftp://example.com/a", "https://"):
         with pytest.raises(signer.InvalidLink, match=r"link|URL|address"):
             signer.explain(string)
-
-
-def test_importing_the_signer_loads_no_heavy_modules() -> None:
-    code = (
-        "import sys, signer\n"
-        "heavy = {'dataclasses', 'inspect', 'click', 'tqdm', 'requests', 'xml', 'html', 'logging', 'pathlib'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-    )
-    process = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert process.stdout.strip() == "[]"

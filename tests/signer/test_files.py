@@ -7,22 +7,22 @@ from unittest.mock import patch
 
 import pytest
 
-from local.replace_file import replace_file
+from signer.files import replace_file
 
 
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
 def test_the_previous_file_stays_if_another_cannot_be_written(tmp_path: Path, step: str, error: BaseException) -> None:
     (tmp_path / "page.md").write_text("before")
-    with patch(f"local.replace_file.os.{step}", side_effect=error), pytest.raises(type(error)):
-        replace_file(tmp_path / "page.md", "after")
+    with patch(f"signer.files.os.{step}", side_effect=error), pytest.raises(type(error)):
+        replace_file(str(tmp_path / "page.md"), b"after")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.md", "before")]
 
 
 def test_the_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "nothing/page.md"
     with pytest.raises(FileNotFoundError) as error:
-        replace_file(path, "after")
+        replace_file(str(path), b"after")
     assert error.value.filename == str(path)
 
 
@@ -31,20 +31,20 @@ def test_a_file_keeps_its_mode_unless_another_is_passed(tmp_path: Path, mode: in
     path = tmp_path / "page.md"
     path.write_text("before")
     path.chmod(mode)
-    replace_file(path, "after é")
+    replace_file(str(path), "after é".encode())
     assert (path.read_text("utf-8"), path.stat().st_mode & 0o777) == ("after é", mode)
-    replace_file(path, "last", mode=0o604)
+    replace_file(str(path), b"last", mode=0o604)
     assert path.stat().st_mode & 0o777 == 0o604
 
 
 def test_a_new_file_can_be_read_by_all(tmp_path: Path) -> None:
-    replace_file(tmp_path / "page.md", "new")
+    replace_file(str(tmp_path / "page.md"), b"new")
     assert (tmp_path / "page.md").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_symbolic_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "env.sh").symlink_to("precious")
-    replace_file(tmp_path / "env.sh", "secret", mode=0o600)
+    replace_file(str(tmp_path / "env.sh"), b"secret", mode=0o600)
     assert (tmp_path / "precious").read_text() == "precious"
     assert not (tmp_path / "env.sh").is_symlink()

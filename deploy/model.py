@@ -1,0 +1,198 @@
+"""A project as its files describe it: the functions of s.yaml in each environment, and links.toml as each reads it.
+
+Nothing here needs Serverless Devs: whoever opens a project says how s.yaml is rendered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from handler.config import Config, Location, load
+from local.fc import functions, s_yaml
+from local.fc.functions import Trigger
+from local.fc.s_yaml import TemplateError
+
+from .errors import DeployError
+from .runtimes import APP
+
+# Serverless Devs reads this file if s.yaml does not name one.
+ENVIRONMENTS = "env.yaml"
+
+Render = Callable[[Path, "str | None"], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function(functions.Function):
+    """A function of this project in an environment, and the content of `file`, its links.toml, as it reads it there.
+
+    `environment_name` is None for s.yaml alone. `variables` are those that the file uses.
+    """
+
+    environment_name: str | None
+    file: str
+    config: Config
+    variables: frozenset[str]
+
+    @property
+    def signer_arns(self) -> list[str]:
+        """The roles of `[assume_role]` and of mounts, each once."""
+        first = self.config.assume_role
+        roles = [first.role, *(mount.role_arn for mount in self.config.mounts)] if first else []
+        return list(dict.fromkeys(filter(None, roles)))
+
+    @property
+    def used_buckets(self) -> list[tuple[str, str]]:
+        """The buckets of links.toml and of oss triggers, each with its region."""
+        triggers = [trigger.bucket for trigger in self.triggers if trigger.kind == "oss"]
+        return [*self.bucket_regions.items(), *((bucket, self.region) for bucket in triggers)]
+
+    @property
+    def bucket_regions(self) -> dict[str, str]:
+        """The buckets of links.toml, each with its region: that of the function, or the one that its mount names."""
+        regions = {
+            mount.target.bucket: self.region if mount.region == self.config.region else mount.region
+            for mount in self.config.mounts
+        }
+        return {**dict.fromkeys((location.bucket for location in self.config.reserved), self.region), **regions}
+
+
+class Resource(NamedTuple):
+    """A function of this project in s.yaml as it is rendered, which may be invalid."""
+
+    name: str
+    component: str
+    props: Mapping[str, Any]
+
+
+class Environment(NamedTuple):
+    """One environment: the names of all resources in s.yaml, and those that are functions of this project."""
+
+    name: str | None
+    names: tuple[str, ...]
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder of links.toml, one `s.yaml` in it, and what env.yaml says of each environment, not yet rendered."""
+
+    root: Path
+    config: Path
+    source: Mapping[str, Any]
+    known: Mapping[str, Mapping[str, Any]]
+    environments: tuple[Environment, ...]
+
+    @classmethod
+    def load(cls, config: Path, render: Render, environment: str | None = None, *, base: bool = False) -> Project:
+        """With one environment, or s.yaml alone (`base`), or both that and all environments.
+
+        Raises `DeployError` if a file cannot be read or rendered. Serverless Devs ignores an environment that does not
+        exist, so that is refused.
+        """
+        source = load_yaml(config)
+        if not isinstance(source, dict):
+            raise DeployError(f"{config.name} must be a mapping: begin with edition: 3.0.0.")
+        known = read_environments(config, source)
+        if environment is not None and environment not in known:
+            raise DeployError(
+                f"Environment {environment!r} not found in env.yaml, and s would deploy without it: "
+                f"choose one of {', '.join(known)}."
+                if known
+                else f"Environment {environment!r} not found: this project has no environments, so leave it out."
+            )
+        names = [environment] if environment or base else [None, *known]
+        root = s_yaml.project_folder(config)
+        environments = tuple(_environment(config, root, name, render(config, name)) for name in names)
+        return cls(root, config, source, known, environments)
+
+    def read(self, resource: Resource) -> functions.Function:
+        """Raises `DeployError` for properties that Function Compute does not accept."""
+        try:
+            return functions.function_of(resource.name, resource.props, self.config.resolve().parent)
+        except TemplateError as error:
+            raise DeployError(str(error)) from None
+
+    def with_config(self, function: functions.Function, environment: str | None) -> Function:
+        """With links.toml, as the function reads it. Raises `InvalidConfig`."""
+        file = function.environment.get("LINK_CONFIG") or "links.toml"
+        config = load.load(str(self.root / file), function.environment)
+        variables = frozenset(re.findall(r"\$\{([^}]*)\}", (self.root / file).read_text(encoding="utf-8")))
+        own = {"environment_name": environment, "file": file, "config": config, "variables": variables}
+        return Function(**{**vars(function), **own})
+
+    def is_built(self, package: object) -> bool:
+        """Whether code is in a folder that the build makes."""
+        return _is_built(self.root, self.config, package)
+
+
+def watched(trigger: Trigger) -> Location:
+    """The objects whose events an oss trigger takes."""
+    return Location(trigger.bucket, trigger.config["filter"]["key"]["prefix"])
+
+
+def load_yaml(path: Path) -> Any:
+    """Raises `DeployError` if the file is missing or is not YAML."""
+    try:
+        return s_yaml.read_yaml(path)
+    except TemplateError as error:
+        raise DeployError(str(error)) from None
+
+
+def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The environments by name of a s.yaml with this content, empty if there is no file. Raises `DeployError`."""
+    named = source.get("env")
+    if named is not None and not isinstance(named, str):
+        raise DeployError(f"{config.name}: env must be the path of a file, such as ./env.yaml (got {named!r}).")
+    path = config.resolve().parent / (named or ENVIRONMENTS)
+    if not path.is_file():
+        if named:
+            raise DeployError(f"{config.name}: env names {named}, which does not exist: create it.")
+        return {}
+    document = load_yaml(path)
+    environments = document.get("environments") if isinstance(document, dict) else None
+    if not isinstance(environments, list) or not all(
+        isinstance(environment, dict) and environment.get("name") for environment in environments
+    ):
+        raise DeployError(f"{path.name}: environments must be a list, and each environment must have a name.")
+    known: dict[str, Mapping[str, Any]] = {}
+    for environment in environments:
+        if known.setdefault(str(environment["name"]), environment) is not environment:
+            name = environment["name"]
+            raise DeployError(f"{path.name}: more than one environment is named {name}: each needs its own name.")
+    return known
+
+
+def _environment(config: Path, root: Path, name: str | None, document: Mapping[str, Any]) -> Environment:
+    try:
+        entries = functions.functions_in(document)
+    except TemplateError as error:
+        raise DeployError(f"{config.name}: {error}") from None
+    resources = tuple(
+        Resource(resource, str(entry["component"]), entry["props"])
+        for resource, entry in entries.items()
+        if isinstance(entry.get("props"), dict) and _is_own(root, config, entry["props"])
+    )
+    if not resources:
+        raise DeployError(
+            f"{config.name} has no function with code below build/, such as code: ./build/code: add a resource with "
+            "component: fc3@0.1.22 and props."
+        )
+    return Environment(name, tuple(document["resources"]), resources)
+
+
+def _is_own(root: Path, config: Path, props: Mapping[str, Any]) -> bool:
+    """Whether it is a function of this project: others may be deployed by the same file, and are not checked.
+
+    It is ours if its code is below build/ or if it starts our handler, so that a misspelt folder is a fault.
+    """
+    custom = props.get("customRuntimeConfig")
+    starts = str(props.get("handler")).startswith("handler.on_") or (isinstance(custom, dict) and APP in str(custom))
+    return starts or _is_built(root, config, props.get("code"))
+
+
+def _is_built(root: Path, config: Path, code: object) -> bool:
+    return isinstance(code, str) and root / "build" in (config.resolve().parent / code).resolve().parents

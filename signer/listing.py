@@ -1,0 +1,60 @@
+"""Lists of objects, a page at a time. Source: the OSS page "ListObjectsV2"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from .times import parse_rfc3339
+
+PAGE = 1000  # objects in one response, the maximum of OSS
+
+
+class ListedObject(NamedTuple):
+    """`size` is in bytes, `etag` has lower-case letters, `modified` is in Unix seconds, None if OSS did not say."""
+
+    key: str
+    size: int
+    etag: str = ""
+    modified: float | None = None
+
+
+class ListedPage(NamedTuple):
+    """`prefixes` are those of folders, with their slash; `token` requests the next page, "" after the last."""
+
+    objects: list[ListedObject]
+    prefixes: list[str]
+    token: str
+
+
+def listing_query(prefix: str, **more: str) -> dict[str, str]:
+    """The query of the first page; for the others, `continuation-token` is the token of the page before."""
+    return {
+        "list-type": "2",
+        "encoding-type": "url",
+        "max-keys": str(PAGE),
+        **({"prefix": prefix} if prefix else {}),
+        **more,
+    }
+
+
+def read_page(document: bytes) -> ListedPage:
+    """Raises `ValueError` for what is not a list of objects."""
+    from xml.etree import ElementTree
+
+    try:
+        page = ElementTree.fromstring(document)  # noqa: S314 - OSS's answer, at most a page of its list
+    except ElementTree.ParseError as error:
+        raise ValueError("The list of objects is not XML.") from error
+    objects = [
+        ListedObject(
+            unquote(entry.findtext("Key", "")),
+            int(entry.findtext("Size", "0")),
+            entry.findtext("ETag", "").strip('"').lower(),
+            parse_rfc3339(entry.findtext("LastModified", "")),
+        )
+        for entry in page.iter("Contents")
+    ]
+    prefixes = [unquote(entry.findtext("Prefix", "")) for entry in page.iter("CommonPrefixes")]
+    is_truncated = page.findtext("IsTruncated") == "true"
+    return ListedPage(objects, prefixes, page.findtext("NextContinuationToken", "") if is_truncated else "")
