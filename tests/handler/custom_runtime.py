@@ -20,7 +20,6 @@ from tests.handler.client import KEYS, Answered
 
 ROOT = Path(__file__).parents[2]
 REQUEST_ID = "1-6743a0f1-00000000-000000000001"
-START_TIMEOUT = 120  # seconds in which the platform expects the port to open
 
 
 def command(port: int) -> list[str]:
@@ -40,19 +39,15 @@ def read(response: http.client.HTTPResponse, method: str) -> Answered:
     return Answered(response.status, headers, body.decode(), "")
 
 
-def platform(
-    control: str | None = "/http-invoke", keys: Credentials | None = KEYS, request_id: str = REQUEST_ID
-) -> dict[str, str]:
+def platform(control: str = "/http-invoke", keys: Credentials = KEYS, request_id: str = REQUEST_ID) -> dict[str, str]:
     """The headers that the platform adds to a request."""
-    headers = {
+    return {
         "x-fc-request-id": request_id,
-        "x-fc-function-name": "links-traffic",
         "x-fc-control-path": control,
-        "x-fc-access-key-id": keys and keys.access_key_id,
-        "x-fc-access-key-secret": keys and keys.access_key_secret,
-        "x-fc-security-token": keys and keys.security_token,
+        "x-fc-access-key-id": keys.access_key_id,
+        "x-fc-access-key-secret": keys.access_key_secret,
+        "x-fc-security-token": keys.security_token or "",
     }
-    return {name: value for name, value in headers.items() if value is not None}
 
 
 class Instance(NamedTuple):
@@ -88,10 +83,7 @@ class Instance(NamedTuple):
         """Sends a request as the platform forwards it; `added` are the platform's own headers."""
         own = connection or self.connect()
         own.request(method, target, body, {"Accept": "*/*", **(headers or {}), **(added or platform())})
-        response = read(own.getresponse(), method)
-        if connection is None:
-            own.close()
-        return response
+        return read(own.getresponse(), method)
 
     def open(self, raw: bytes) -> socket.socket:
         """A connection on which these bytes were sent."""
@@ -120,20 +112,19 @@ def instance(folder: Path, links: str, environment: Mapping[str, str] | None = N
     variables = {"PATH": os.environ["PATH"], "LINK_CONFIG": str(folder / "links.toml"), **(environment or {})}
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(command(port), cwd=ROOT, env=variables, stdout=out, stderr=err)
-    running = Instance(port, folder, process)
     try:
-        wait_for_port(running)
-        yield running
+        wait_for_port(port, process)
+        yield Instance(port, folder, process)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def wait_for_port(running: Instance) -> None:
-    for _ in range(START_TIMEOUT * 20):
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(2400):  # the platform waits for 120 seconds
+        assert process.poll() is None, "The instance did not start."
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", running.port)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        assert running.process.poll() is None, running.log
         time.sleep(0.05)
     raise AssertionError("The instance did not open its port in time.")
