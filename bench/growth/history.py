@@ -13,7 +13,8 @@ from handler import state
 from handler.notices import earlier_digests
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
-from tests.handler.simulation import MemoryOss, Simulation
+from tests.handler.simulation import Simulation
+from tests.memory_oss import MemoryOss
 
 SIZES = (0, 10, 1000, 10_000, 100_000)
 SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once

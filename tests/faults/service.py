@@ -17,7 +17,7 @@ from handler.keys import cache
 from handler.oss import OssClient
 from local.oss.storage import Buckets
 from signer import Endpoint
-from tests.faults.faulty_oss import FaultyOss, faulty_oss
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.handler.client import KEYS, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, api, document, local_oss
 
@@ -78,7 +78,7 @@ class Service(NamedTuple):
 
     config: Config
     oss: LocalOss
-    faults: FaultyOss
+    faults: FaultProxy
     numbers: Iterator[int]
 
     def request(
@@ -135,7 +135,7 @@ class Service(NamedTuple):
 
 @contextmanager
 def service(folder: Path) -> Iterator[Service]:
-    with local_oss(folder / "oss") as running, faulty_oss(running.url) as faults:
+    with local_oss(folder / "oss") as running, fault_proxy(running.url) as faults:
         running.put(keys_document())
         running.put(b"", Location(BUCKET, f"{STATE}probe"))
         yield Service(make_config(LINKS, {"LINK_OSS_ENDPOINT": faults.url}), running, faults, count())

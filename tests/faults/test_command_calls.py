@@ -23,7 +23,7 @@ from handler.times import Clock
 from signer import cli
 from signer.cli import listing
 from tests.deploy.deployments import deployed
-from tests.faults.faulty_oss import FAULTS, FaultyOss, faulty_oss
+from tests.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
 from tests.handler.keys.command import ENVIRONMENT
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
@@ -37,7 +37,7 @@ class Operator(NamedTuple):
     """Somebody at a terminal, whose OSS is the proxy, and for whom no pause takes time."""
 
     oss: LocalOss
-    faults: FaultyOss
+    faults: FaultProxy
     clock: FakeClock
     capsys: pytest.CaptureFixture[str]
 
@@ -58,7 +58,7 @@ class Operator(NamedTuple):
 @pytest.fixture
 def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
     clock = FakeClock()
-    with clock.everywhere(), local_oss(tmp_path / "oss") as running, faulty_oss(running.url) as faults:
+    with clock.everywhere(), local_oss(tmp_path / "oss") as running, fault_proxy(running.url) as faults:
         environment = {**ENVIRONMENT, "LINK_OSS_ENDPOINT": faults.url}
         with patch.dict(os.environ, environment, clear=True):
             yield Operator(running, faults, clock, capsys)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from handler import oss
-from tests.faults.faulty_oss import FAULTS
+from tests.fault_proxy import FAULTS
 from tests.faults.paths import PATHS, errors_of
 from tests.faults.service import Service
 from tests.handler.client import KEYS, Answered

@@ -1,4 +1,4 @@
-"""What most tests of notices need: the event function with its own OSS, and a webhook."""
+"""What most tests of notices need: the event function with its OSS in memory, or with the local one, and a webhook."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from tests.handler.notice_fixtures import EventFunction, Receiver, event_functio
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[EventFunction]:
     with event_function(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def wired(tmp_path: Path) -> Iterator[EventFunction]:
+    """The function with the local OSS, whose links open."""
+    with event_function(tmp_path, is_wired=True) as started:
         yield started
 
 

@@ -26,8 +26,8 @@ from handler.state import State, state_at
 from handler.times import Clock
 from local.server import _RequestHandler
 from signer import Endpoint
+from tests.fault_proxy import LATE, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
-from tests.handler.flaky_oss import UnsteadyOss, unsteady_oss
 from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.notice_fixtures import (
     STATE,
@@ -185,26 +185,26 @@ class TestBoundaries:
 
     @pytest.mark.parametrize("phase", [28.5, 29.5, 0.5, 12.5])
     def test_a_date_that_is_a_second_off_lets_no_two_send(
-        self, function: EventFunction, hook: Receiver, phase: float
+        self, wired: EventFunction, hook: Receiver, phase: float
     ) -> None:
         """As of two servers of OSS, of which one is ahead and one is behind."""
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"])
+        config = wired.config()
         keys = [f"outbox/{number}" for number in range(3)]
-        go_to(function, phase)
+        go_to(wired, phase)
         numbers = count()
 
         def date(handler: object, timestamp: float | None = None) -> str:
             return formatdate(time.time() + next(numbers) % 3 - 1, usegmt=True)
 
         with patch.object(_RequestHandler, "date_time_string", date):
-            run_at_once([lambda: function.answer(created(*keys), config)] * 4)
+            run_at_once([lambda: wired.answer(created(*keys), config)] * 4)
         for _ in range(2):
-            function.pass_time(60)
-            function.tick()
+            wired.pass_time(60)
+            wired.tick()
         assert received_keys(hook) == Counter(keys)
-        assert function.state_names("outbox/") == []
+        assert wired.state_names("outbox/") == []
 
 
 def run_at_once(calls: list[Callable[[], Any]]) -> None:
@@ -216,80 +216,69 @@ def run_at_once(calls: list[Callable[[], Any]]) -> None:
 
 
 class TestAnswersThatAreLost:
-    """Each `fates` are those of the requests after the first one, which only asks for the time."""
+    """Each fault is that of a request after the first one, which only asks for the time."""
 
     @pytest.fixture
-    def unsteady(self, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
+    def faulty(self, wired: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.3))
-        with unsteady_oss(function.url, 0) as (url, proxy):
-            self.proxy = proxy
+        with fault_proxy(wired.url) as self.proxy:
 
-            def start(*fates: str) -> Lease:
-                through_proxy = oss.client_at(Endpoint.path_style(url, REGION), KEYS)
-                state = state_at(through_proxy, Location(BUCKET, STATE), function.clock.clock())
-                proxy._deck = list(reversed(["passed", *fates, *["passed"] * 50]))
+            def start(*faults: str) -> Lease:
+                through_proxy = oss.client_at(Endpoint.path_style(self.proxy.url, REGION), KEYS)
+                state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
+                self.proxy.play("", *faults)
                 state.read("probe")
                 return Lease(state, "ops")
 
-            go_to(function, 5)
+            go_to(wired, 5)
             yield start
 
-    proxy: UnsteadyOss
+    proxy: FaultProxy
 
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "cut"])
-    def test_the_lease_is_ours_if_it_has_our_nonce(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    @pytest.mark.parametrize("fault", ["reset after", "never after", "500 after", "half of the body"])
+    def test_the_lease_is_ours_if_it_has_our_nonce_and_not_if_another_one_has_it(
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        assert unsteady(fate).take()
-        assert not instance(function).take()
+        held = faulty(fault)
+        assert held.take()
+        assert not instance(wired).take()
+        held.release()
+        assert instance(wired).take()
+        assert not faulty(fault).take()
 
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after"])
-    def test_it_is_not_ours_if_another_one_has_it(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
-    ) -> None:
-        assert instance(function).take()
-        assert not unsteady(fate).take()
-
-    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
+    @pytest.mark.parametrize("fault", ["reset", "503"])
     def test_it_is_taken_again_if_it_never_arrived(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        assert unsteady(fate).take()
-        assert len(slot_names(function)) == 1
+        assert faulty(fault).take()
+        assert len(slot_names(wired)) == 1
 
-    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
-    def test_a_lease_whose_deletion_is_lost_is_not_mistaken_for_ours(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    @pytest.mark.parametrize("fault", ["reset", "503", "reset after", "never after", "500 after"])
+    def test_a_deletion_is_never_sent_twice_and_a_lease_that_is_left_is_not_mistaken_for_ours(
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        held = unsteady("passed", fate)
+        """A second deletion could delete the lease of the next holder."""
+        held = faulty("", fault)
         assert held.take()
+        before = len(self.proxy.calls)
         held.release()
-        assert len(slot_names(function)) == 1
-        assert not unsteady().take()
-        function.pass_time(SLOT)
-        assert unsteady().take()
-
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "dropped before"])
-    def test_a_deletion_is_never_sent_twice(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
-    ) -> None:
-        """The second one could delete the lease of the next holder."""
-        held = unsteady("passed", fate)
-        assert held.take()
-        before = self.proxy.happened.total()
-        held.release()
-        assert self.proxy.happened.total() == before + 1
+        assert len(self.proxy.calls) == before + 1
+        is_left = "after" not in fault
+        assert len(slot_names(wired)) == is_left
+        assert faulty().take() is not is_left
+        wired.pass_time(SLOT)
+        assert faulty().take()
 
     def test_a_deletion_that_arrives_late_deletes_no_other_lease(
-        self, function: EventFunction, unsteady: Callable[..., Lease]
+        self, wired: EventFunction, faulty: Callable[..., Lease]
     ) -> None:
-        held = unsteady("passed", "forwarded late")
+        held = faulty("", LATE)
         assert held.take()
         held.release()
-        holders = [number for number in range(40) if instance(function).take()]
-        self.proxy.settle()
+        holders = [number for number in range(40) if instance(wired).take()]
+        self.proxy.disarm()
         assert len(holders) <= 1
-        assert len(slot_names(function)) == len(holders)
+        assert len(slot_names(wired)) == len(holders)
 
 
 class TestKilledWhileHolding:

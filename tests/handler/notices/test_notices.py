@@ -33,13 +33,13 @@ from tests.handler.notice_fixtures import (
 
 
 class TestOneObject:
-    def test_a_webhook_receives_it_and_can_verify_it(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], give="link", expires="30m")
-        function.put("outbox/a.txt", b"the bytes")
-        assert function.invoke(created("outbox/a.txt")).counts() == (1, 1, 1, 0)
+    def test_a_webhook_receives_it_and_can_verify_it(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], give="link", expires="30m")
+        wired.put("outbox/a.txt", b"the bytes")
+        assert wired.invoke(created("outbox/a.txt")).counts() == (1, 1, 1, 0)
         (request,) = hook.received
-        payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+        payload = Webhook(wired.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
         assert payload["type"] == "notice.created"
         assert {name: payload["data"][name] for name in ("key", "path", "size", "mount", "give")} == {
             "key": "outbox/a.txt",
@@ -52,18 +52,18 @@ class TestOneObject:
         assert request.path == "/hook"
         assert request.headers["webhook-id"] == f"notice_{payload['data']['id']}"
 
-    def test_a_share_opens_through_the_service(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], give="share", expires="7d")
-        function.put("outbox/报告 1.txt")
-        assert function.invoke(created("outbox/报告 1.txt")).counts() == (1, 1, 1, 0)
+    def test_a_share_opens_through_the_service(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], give="share", expires="7d")
+        wired.put("outbox/报告 1.txt")
+        assert wired.invoke(created("outbox/报告 1.txt")).counts() == (1, 1, 1, 0)
         url = hook.received[0].json["data"]["url"]
         assert url.startswith("https://links.example.com/outbox/%E6%8A%A5%E5%91%8A%201.txt?share=")
         parts = urlsplit(url)
         share = parts.query.removeprefix("share=")
         opened = invoke(
             json.dumps(event(parts.path, query={"share": share})),
-            config=function.config(),
+            config=wired.config(),
             now=time.time(),
         )
         assert opened.status == 302, opened
@@ -79,11 +79,11 @@ class TestOneObject:
         (line,) = function.manifest_lines()
         assert (line["key"], line["on"], line["size"]) == ("outbox/a.txt", "created", 1234)
 
-    def test_its_key_is_not_decoded(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"])
-        function.put("outbox/a 100%+b%20.png", b"odd")
-        function.invoke(created("outbox/a 100%+b%20.png"))
-        (line,) = function.manifest_lines()
+    def test_its_key_is_not_decoded(self, wired: EventFunction) -> None:
+        wired.toml = notice(["manifest"])
+        wired.put("outbox/a 100%+b%20.png", b"odd")
+        wired.invoke(created("outbox/a 100%+b%20.png"))
+        (line,) = wired.manifest_lines()
         assert line["key"] == "outbox/a 100%+b%20.png"
         assert unquote(urlsplit(line["url"]).path) == "/examplebucket/outbox/a 100%+b%20.png"
         assert requests.get(line["url"], timeout=10).content == b"odd"
@@ -388,12 +388,12 @@ class TestFailures:
         assert function.state_names("dead/") == []
 
     @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-    def test_in_a_versioned_bucket_notices_wait(self, function: EventFunction, hook: Receiver, status: str) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.set_versioning("Enabled")
-        function.set_versioning(status)
-        outcome = function.invoke(created())
+    def test_in_a_versioned_bucket_notices_wait(self, wired: EventFunction, hook: Receiver, status: str) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"])
+        for each in ("Enabled", status):
+            wired.bucket().change(versioning=each)
+        outcome = wired.invoke(created())
         assert outcome.summary["failed"] == [{"sink": "ops", "code": "state_bucket_versioned"}]
         assert outcome.summary["queued"] == 1
         assert hook.received == []

@@ -18,8 +18,6 @@ import pytest
 from handler.config import Location
 from handler.notices.lease import SLOT
 from handler.oss import OssClient, OssResponse
-from local.oss.storage import Buckets, ObjectRecord
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
@@ -91,14 +89,8 @@ def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule
 
 def add_history(function: EventFunction, objects: int) -> None:
     """Marks of earlier notices, and one in ten objects a dead notice of a sink that is gone."""
-    bucket = Buckets(function.root).get(BUCKET)
-    assert bucket is not None
-    for number in range(objects):
-        name = f"dead/gone/{1_700_000_000 + number}-000000-" if number % 10 == 0 else "done/"
-        with bucket.draft() as draft:
-            draft.write([b"{}"])
-            record = ObjectRecord(f"{STATE}{name}{number:032x}", draft.size, draft.md5.hex(), draft.crc64, time.time())
-            bucket.publish(draft, record)
+    folders = ["done/" if number % 10 else f"dead/gone/{1_700_000_000 + number}-000000-" for number in range(objects)]
+    function.fill({f"{STATE}{folder}{number:032x}": b"{}" for number, folder in enumerate(folders)})
 
 
 def measure(function: EventFunction) -> dict[str, list[int]]:

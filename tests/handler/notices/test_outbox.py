@@ -19,8 +19,6 @@ from handler.notices import outbox as outbox_module
 from handler.notices.outbox import DEAD, Entry, Outbox
 from handler.oss import OssClient, OssResponse
 from handler.times import Clock
-from local.oss.storage import Buckets
-from local.oss.storage.record import ObjectRecord
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
@@ -160,25 +158,25 @@ def wrong_clock(function: EventFunction, ahead: float) -> Clock:
 
 
 class TestDigests:
-    def test_several_events_of_a_window_become_one_digest(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        function.put("outbox/a.txt", b"a's bytes")
+    def test_several_events_of_a_window_become_one_digest(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], every="1m")
+        wired.put("outbox/a.txt", b"a's bytes")
         for key in ("outbox/a.txt", "outbox/b.txt"):
-            outcome = function.invoke(created(key, "outbox/c.txt"))
+            outcome = wired.invoke(created(key, "outbox/c.txt"))
             assert outcome.counts()[2] == 0
             assert outcome.summary["queued"] == 2
         assert hook.received == []
-        outcome = function.tick()
+        outcome = wired.tick()
         assert outcome.summary["notices"] == 3
         (request,) = hook.received
-        payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+        payload = Webhook(wired.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
         assert payload["type"] == "notice.digest"
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt", "outbox/c.txt"])
         (url,) = [entry["url"] for entry in payload["data"]["notices"] if entry["key"] == "outbox/a.txt"]
         assert requests.get(url, timeout=10).content == b"a's bytes"
-        function.tick()
-        assert function.state_names("outbox/") == []
+        wired.tick()
+        assert wired.state_names("outbox/") == []
         assert len(hook.received) == 1
 
     def test_the_state_never_contains_a_link(self, function: EventFunction, hook: Receiver) -> None:
@@ -425,7 +423,7 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver, name: str
     ) -> None:
         self.prepare(function, hook)
-        put_in_storage(function, f".links/state/outbox/ops/{name}")
+        function.oss.fill({f".links/state/outbox/ops/{name}": b""})
         function.tick()
         assert received_keys(hook) == Counter(GOOD)
 
@@ -461,14 +459,6 @@ class TestWhatCannotBeRead:
         assert document == {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
         Outbox(function.state()).revive(Entry("ops", buried, 0.0))
         assert json.loads(function.read(f".links/state/outbox/ops/{buried}"))["colour"] == {"is": "red"}
-
-
-def put_in_storage(function: EventFunction, key: str) -> None:
-    """Writes an empty object whose key no signer of ours accepts, as another program may."""
-    bucket = Buckets(function.root).get(BUCKET)
-    assert bucket is not None
-    with bucket.draft() as draft:
-        bucket.publish(draft, ObjectRecord(key, 0, "D41D8CD98F00B204E9800998ECF8427E", 0, time.time()))
 
 
 DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
@@ -519,13 +509,13 @@ class TestMountsThatChange:
         assert expires_at is not None
         assert 3590 <= expires_at - time.time() <= 3600
 
-    def test_a_notice_is_sent_with_the_mount_of_today(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.put("wide/drop/a.txt", b"the bytes")
-        function.toml = DROP + notice(["ops"], mount="/drop/")
-        write_for_later(function, created("wide/drop/a.txt"))
-        function.toml = DROP.replace("wide/drop/", "wide/") + ELSEWHERE
-        function.tick()
+    def test_a_notice_is_sent_with_the_mount_of_today(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.put("wide/drop/a.txt", b"the bytes")
+        wired.toml = DROP + notice(["ops"], mount="/drop/")
+        write_for_later(wired, created("wide/drop/a.txt"))
+        wired.toml = DROP.replace("wide/drop/", "wide/") + ELSEWHERE
+        wired.tick()
         (data,) = [request.json["data"] for request in hook.received]
         assert (data["path"], data["key"]) == ("/drop/drop/a.txt", "wide/drop/a.txt")
         assert requests.get(data["url"], timeout=10).content == b"the bytes"
@@ -685,10 +675,10 @@ class TestVersions:
         '\n[[mount]]\npath = "/checked/"\ntarget = "oss://databucket/checked/"\ncheck = true\n'
     )
 
-    def put(self, function: EventFunction, key: str, content: bytes) -> str:
+    def put(self, wired: EventFunction, key: str, content: bytes) -> str:
         """Writes a version; its id."""
         location = Location("databucket", key)
-        return function.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
+        return wired.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
 
     def event(self, key: str, version: str) -> bytes:
         created = record(key)
@@ -697,41 +687,40 @@ class TestVersions:
         return json.dumps({"events": [created]}).encode()
 
     @pytest.fixture(autouse=True)
-    def bucket(self, function: EventFunction, hook: Receiver) -> None:
-        bucket = Buckets(function.root).create("databucket", time.time())
-        bucket.change(versioning="Enabled")
-        function.add_sink("ops", hook)
+    def bucket(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.bucket("databucket").change(versioning="Enabled")
+        wired.add_sink("ops", hook)
 
     @pytest.mark.parametrize("mount", ["data", "checked"])
-    def test_a_link_opens_the_version_that_was_told(self, function: EventFunction, hook: Receiver, mount: str) -> None:
-        function.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
+    def test_a_link_opens_the_version_that_was_told(self, wired: EventFunction, hook: Receiver, mount: str) -> None:
+        wired.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
         key = "in/a.txt" if mount == "data" else "checked/a.txt"
-        first = self.put(function, key, b"first")
-        write_for_later(function, self.event(key, first))
-        second = self.put(function, key, b"second")
-        function.invoke(self.event(key, second))
-        function.tick()
+        first = self.put(wired, key, b"first")
+        write_for_later(wired, self.event(key, first))
+        second = self.put(wired, key, b"second")
+        wired.invoke(self.event(key, second))
+        wired.tick()
         data = {request.json["data"]["version"]: request.json["data"]["url"] for request in hook.received}
         contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
         assert contents == {first: b"first", second: b"second"}
 
     def test_a_version_that_was_deleted_is_not_told_where_the_mount_checks(
-        self, function: EventFunction, hook: Receiver
+        self, wired: EventFunction, hook: Receiver
     ) -> None:
-        function.toml = self.TOML + notice(["ops"], mount="/checked/")
-        first = self.put(function, "checked/a.txt", b"first")
-        second = self.put(function, "checked/a.txt", b"second")
-        write_for_later(function, self.event("checked/a.txt", first))
+        wired.toml = self.TOML + notice(["ops"], mount="/checked/")
+        first = self.put(wired, "checked/a.txt", b"first")
+        second = self.put(wired, "checked/a.txt", b"second")
+        write_for_later(wired, self.event("checked/a.txt", first))
         location = Location("databucket", "checked/a.txt")
-        assert function.client.request("DELETE", location, query={"versionId": first}).ok
-        function.invoke(self.event("checked/a.txt", second))
-        function.tick()
+        assert wired.client.request("DELETE", location, query={"versionId": first}).ok
+        wired.invoke(self.event("checked/a.txt", second))
+        wired.tick()
         assert [request.json["data"]["version"] for request in hook.received] == [second]
 
-    def test_the_version_null_pins_nothing(self, function: EventFunction, hook: Receiver) -> None:
-        function.toml = self.TOML + notice(["ops"], mount="/data/")
-        self.put(function, "in/a.txt", b"first")
-        function.invoke(self.event("in/a.txt", "null"))
+    def test_the_version_null_pins_nothing(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.toml = self.TOML + notice(["ops"], mount="/data/")
+        self.put(wired, "in/a.txt", b"first")
+        wired.invoke(self.event("in/a.txt", "null"))
         (request,) = hook.received
         assert "versionId" not in request.json["data"]["url"]
         assert request.json["data"]["version"] is None

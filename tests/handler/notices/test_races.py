@@ -35,6 +35,7 @@ from tests.handler.notice_fixtures import (
     event_function,
     kill,
     notice,
+    received_ids,
     received_keys,
     respond,
 )
@@ -261,7 +262,7 @@ class TestMarksAndLeasesThatAreGone:
         function.answer(created(*keys), config)
         recover(function, config)
         assert set(received_keys(hook)) == set(keys)
-        told = told_ids(hook)
+        told = received_ids(hook)
         assert len(told) == len(keys)
         assert {id_: times for id_, times in told.items() if times > 1 + gone[id_] + gone["lease"]} == {}
         assert gone
@@ -309,12 +310,6 @@ class TestMarksAndLeasesThatAreGone:
         recover(function, config)
         assert set(received_keys(hook)) == set(KEYS_OF_EVENT)
         assert set(received_keys(hook).values()) <= {1, 2}
-
-
-def told_ids(hook: Receiver) -> Counter[str]:
-    """How often a webhook received each notice, by its id."""
-    messages = [request.json["data"] for request in hook.received]
-    return Counter(entry["id"] for data in messages for entry in data.get("notices", [data]))
 
 
 def at_once(calls: list[Callable[[], object]]) -> None:
