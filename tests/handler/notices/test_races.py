@@ -6,12 +6,9 @@ import multiprocessing
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
-from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -19,11 +16,9 @@ from unittest.mock import patch
 import pytest
 
 from handler import events
-from handler.config import Config, Location, Mounts
+from handler.config import Config, Mounts
 from handler.notices.outbox import DEAD, Outbox
-from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import Network, WebhookResponse
-from handler.oss import OssClient, OssResponse
+from handler.notices.sinks.client import Network
 from handler.times import Clock
 from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
@@ -32,7 +27,6 @@ from tests.handler.notice_fixtures import (
     Killed,
     Receiver,
     created,
-    event_function,
     kill,
     notice,
     received_ids,
@@ -53,80 +47,6 @@ def recover(function: EventFunction, config: Config | None = None) -> None:
         function.pass_time(60)
         assert function.tick(config=config).error is None
     assert function.state_names("outbox/") == []
-
-
-class Victim:
-    """An instance that is killed at its n-th request, to OSS or to a sink: before it leaves, or after its answer.
-
-    Nothing that its other threads begin afterwards happens.
-    """
-
-    def __init__(self, number: int, after: bool) -> None:
-        self.number, self.after = number, after
-        self.requests: list[str] = []
-        self.is_dead = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        request = OssClient.request
-
-        def to_oss(self_: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
-            return self._run(f"{method} {location.key}", lambda: request(self_, method, location, **options))
-
-        def to_sink(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-            return self._run("POST", lambda: client.send(post, network, allow_loopback=allow_loopback))
-
-        with patch.object(OssClient, "request", to_oss), patch.object(delivery, "send", to_sink):
-            yield
-
-    def _run(self, name: str, call: Callable[[], Result]) -> Result:
-        with self._lock:
-            self.requests.append(name)
-            is_last = len(self.requests) == self.number
-            self._end(is_last and not self.after)
-        result = call()
-        with self._lock:
-            self._end(is_last)
-        return result
-
-    def _end(self, dies: bool) -> None:
-        self.is_dead = self.is_dead or dies
-        if self.is_dead:
-            raise Killed
-
-
-SEVERAL = ("digest", "wecom")
-
-
-class TestKilledAtAnyMoment:
-    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("how", ["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in SEVERAL)])
-    def test_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
-        self, tmp_path: Path, hook: Receiver, how: str, after: bool
-    ) -> None:
-        """An event of three notices and a tick, killed at each of their requests."""
-        hook.default = respond(200, b'{"errcode": 0}')
-        for number in count(1):
-            hook.received.clear()
-            with event_function(tmp_path / str(number)) as function:
-                function.add_sink("ops", hook, "wecom" if how == "wecom" else "webhook")
-                function.toml = notice(["ops"], **({"every": "1m"} if how == "digest" else {}))
-                victim = Victim(number, after)
-                with victim.running(), suppress(Killed):
-                    function.invoke(EVENT)
-                    function.invoke(TIMER_EVENT)
-                if not victim.is_dead:
-                    break
-                function.invoke(EVENT)  # Function Compute invokes it again
-                recover(function)
-                told = told_files(hook)
-                assert set(told) == set(KEYS_OF_EVENT), victim.requests
-                assert set(told.values()) <= {1, 2}, victim.requests
-                if "POST" not in victim.requests:
-                    assert set(told.values()) == {1}, victim.requests
-                assert len(function.state_names("done/")) == 3
-        assert number > 18  # the probe, three notices of four requests, the lease, and what the tick looks at
 
 
 def told_files(hook: Receiver) -> Counter[str]:
