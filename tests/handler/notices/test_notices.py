@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
@@ -221,36 +220,6 @@ class TestOnce:
             ids |= {request.headers["webhook-id"] for request in hook.received}
         assert (len(hook.received), len(ids)) == (2, 2)
 
-    def test_concurrent_instances_notify_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
-        arrived, others_left = threading.Event(), threading.Event()
-
-        def slow(request: object) -> None:
-            arrived.set()
-            assert others_left.wait(20)
-            respond()(request)  # type: ignore[arg-type]
-
-        hook.default = slow
-        outcomes = []
-        first = threading.Thread(target=lambda: outcomes.append(function.answer(created(), config)))
-        first.start()
-        assert arrived.wait(20)
-        others = [
-            threading.Thread(target=lambda: outcomes.append(function.answer(created(), config))) for _ in range(3)
-        ]
-        for thread in others:
-            thread.start()
-        for thread in others:
-            thread.join(30)
-        # They did not wait: what they wrote is safe, and its sender is at work.
-        assert [summary["queued"] for summary in outcomes] == [1, 1, 1]
-        others_left.set()
-        first.join(30)
-        assert len(hook.received) == 1
-        assert function.state_names("outbox/") == []
-
     def test_a_notice_whose_sender_was_killed_is_sent_again_with_the_same_id(
         self, function: EventFunction, hook: Receiver
     ) -> None:
@@ -291,16 +260,6 @@ class TestRobots:
         text = request.json["markdown"]["text"]
         assert [f"{number:02}.txt" in text for number in range(60)] == [True] * 60
         assert "60 new files" in text
-
-    @pytest.mark.parametrize(("kind", "interval"), [("wecom", 3.0), ("feishu", 0.6)])
-    def test_several_messages_keep_the_minimum_interval(
-        self, function: EventFunction, hook: Receiver, kind: str, interval: float
-    ) -> None:
-        keys = self.robot(function, hook, kind)
-        assert function.invoke(created(*keys)).summary["notices"] == 60
-        # Also after the last one, before the lease is let go: the next message may come from another instance.
-        assert len(function.clock.pauses) == len(hook.received) > 1
-        assert all(interval - 0.5 < pause <= interval for pause in function.clock.pauses)
 
     def test_messages_for_which_no_time_is_left_are_sent_by_the_timer(
         self, function: EventFunction, hook: Receiver
@@ -351,25 +310,6 @@ class TestFailures:
             assert function.tick().summary["notices"] == 1
             assert (len(hook.received), len(broken.received)) == (1, 2)
             assert len({request.headers["webhook-id"] for request in broken.received}) == 1
-
-    def test_what_a_webhook_refuses_is_dead_once_it_took_another(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-
-        def picky(request: object) -> None:
-            respond(422 if "/b.txt" in hook.received[-1].json["data"]["key"] else 200)(request)  # type: ignore[arg-type]
-
-        hook.default = picky
-        alone = function.invoke(created("outbox/b.txt"))
-        assert alone.summary["failed"] == [{"sink": "ops", "code": "status_422"}]
-        assert "dead" not in alone.summary
-        function.pass_time(60)
-        function.invoke(created("outbox/a.txt"))
-        function.pass_time(60)
-        function.invoke(created("outbox/b.txt", "outbox/c.txt"))
-        assert [request.json["data"]["key"][7] for request in hook.received].count("b") >= 2
-        assert [name.split("/")[1] for name in function.state_names("dead/")] == ["ops"]
-        assert function.state_names("outbox/") == []
 
     def test_a_sink_that_refuses_everything_is_not_called_for_each_object(
         self, function: EventFunction, hook: Receiver

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections import Counter
 from typing import Any
@@ -22,7 +21,6 @@ from handler.times import Clock
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
-    TIMER_EVENT,
     EventFunction,
     Receiver,
     created,
@@ -263,41 +261,6 @@ class TestDigests:
             assert all(len(text.encode()) <= 4096 for text in texts)
             delivered = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
             assert delivered == names
-
-    def test_concurrent_timers_send_one_digest(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        function.invoke(created(*(f"outbox/{number}" for number in range(5))))
-        at_once(function, *[TIMER_EVENT] * 4)
-        assert received_keys(hook) == Counter(f"outbox/{number}" for number in range(5))
-        assert len(hook.received) == 1
-
-    def test_concurrent_events_lose_nothing_and_repeat_nothing(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        at_once(function, *(created(f"outbox/{number}", f"outbox/{number % 3}-shared") for number in range(6)))
-        for _ in range(2):
-            function.tick()
-        keys = [*(f"outbox/{number}" for number in range(6)), *(f"outbox/{number}-shared" for number in range(3))]
-        assert received_keys(hook) == Counter(keys)
-
-
-def at_once(function: EventFunction, *events: bytes) -> list[dict[str, Any]]:
-    """The summaries of several invocations that begin at the same time."""
-    config = function.config()
-    gate, summaries = threading.Barrier(len(events)), list[dict[str, Any]]()
-
-    def run(event: bytes) -> None:
-        gate.wait(20)
-        summaries.append(function.answer(event, config))
-
-    threads = [threading.Thread(target=run, args=[event]) for event in events]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(summaries) == len(events)
-    return summaries
 
 
 WRONG_TYPES: dict[str, list[Any]] = {

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from handler import events
 from handler.config import Config, Mounts
 from handler.notices.outbox import DEAD, Outbox
-from handler.notices.sinks.client import Network
-from handler.times import Clock
-from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
     EventFunction,
@@ -34,9 +27,6 @@ from tests.handler.notice_fixtures import (
     respond,
 )
 
-Result = TypeVar("Result")
-
-PROCESSES = 20
 KEYS_OF_EVENT = [f"outbox/{number}.txt" for number in range(3)]
 EVENT = created(*KEYS_OF_EVENT)
 
@@ -62,33 +52,6 @@ class TestCrashPoints:
     def sink(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"])
-
-    def test_while_writing(self, function: EventFunction, hook: Receiver) -> None:
-        put, lives = Outbox.put, [2]
-
-        def killed_at_the_third(outbox: Outbox, entry: Any, folder: str = "outbox") -> None:
-            lives[0] -= 1
-            if lives[0] < 0:
-                raise Killed
-            put(outbox, entry, folder)
-
-        with patch.object(Outbox, "put", killed_at_the_third), pytest.raises(Killed):
-            function.invoke(EVENT)
-        written = function.state_names("outbox/")
-        assert len(written) == 2
-        assert hook.received == []
-        function.invoke(EVENT)
-        assert received_keys(hook) == Counter(KEYS_OF_EVENT)
-        recover(function)
-        assert received_keys(hook) == Counter(KEYS_OF_EVENT)
-
-    def test_sent_and_not_marked(self, function: EventFunction, hook: Receiver) -> None:
-        with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
-            function.invoke(created())
-        assert (len(function.state_names("outbox/")), function.state_names("done/")) == (1, [])
-        recover(function)
-        assert received_keys(hook) == Counter({"outbox/a.txt": 2})
-        assert len({request.headers["webhook-id"] for request in hook.received}) == 1
 
     def test_marked_and_not_deleted(self, function: EventFunction, hook: Receiver) -> None:
         with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
@@ -187,18 +150,6 @@ class TestMarksAndLeasesThatAreGone:
         assert {id_: times for id_, times in told.items() if times > 1 + gone[id_] + gone["lease"]} == {}
         assert gone
 
-    def test_a_mark_that_is_gone_repeats_its_notice_once_and_no_other(
-        self, function: EventFunction, hook: Receiver
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        (first, *_) = function.state_names("done/")
-        function.state().delete(first)
-        for _ in range(3):
-            function.invoke(EVENT)
-        assert sorted(received_keys(hook).values()) == [1, 1, 2]
-
     @pytest.mark.parametrize("which", [(), (0,), (1,), (0, 1, 2), (0, 2)])
     def test_any_subset_of_the_marks(self, function: EventFunction, hook: Receiver, which: tuple[int, ...]) -> None:
         function.add_sink("ops", hook)
@@ -207,7 +158,8 @@ class TestMarksAndLeasesThatAreGone:
         marks = function.state_names("done/")
         for number in which:
             function.state().delete(marks[number])
-        function.invoke(EVENT)
+        for _ in range(3):
+            function.invoke(EVENT)
         assert len(hook.received) == 3 + len(which)
         assert sorted(function.state_names("done/")) == marks
 
@@ -261,18 +213,6 @@ class TestTheSameEventAtOnce:
         at_once([lambda: function.answer(EVENT, config)] * 5)
         self.check(function, hook)
 
-    @pytest.mark.long
-    def test_in_20_processes_it_is_told_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        spawn = multiprocessing.get_context("spawn")
-        gate, config = spawn.Barrier(PROCESSES), function.config()
-        with ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=remember, initargs=(gate,)) as pool:
-            started = [pool.submit(run_in_process, config, EVENT) for _ in range(PROCESSES)]
-            summaries = [future.result(timeout=120) for future in started]
-        assert sum(summary["notices"] for summary in summaries) == 3
-        self.check(function, hook)
-
     def check(self, function: EventFunction, hook: Receiver) -> None:
         """Each notice was told before anybody waited for a timer, and is not told again."""
         assert function.state_names("outbox/") == []
@@ -280,29 +220,18 @@ class TestTheSameEventAtOnce:
         assert told_files(hook) == Counter(KEYS_OF_EVENT)
 
 
-_gates: list[Any] = []
-
-
-def remember(gate: Any) -> None:
-    _gates.append(gate)
-
-
-def run_in_process(config: Config, event: bytes) -> Mapping[str, Any]:
-    """One invocation in a process of its own, which begins when all of them are there."""
-    invocation_context = context(KEYS, "req-EXAMPLE")
-    invocation_context.function = SimpleNamespace(timeout=120)
-    _gates[0].wait(120)
-    return events.answer(event, invocation_context, lambda: config, network=Network(), clock=Clock())
-
-
 class TestDifferentEventsAtOnce:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_nothing_is_lost_repeated_or_left(self, function: EventFunction, hook: Receiver, seed: int) -> None:
-        dice = random.Random(seed)
+    @pytest.mark.parametrize("every", [None, "1m"])
+    def test_nothing_is_lost_repeated_or_left(self, function: EventFunction, hook: Receiver, every: str | None) -> None:
+        dice = random.Random(1)
         function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
         config, keys = function.config(), [f"outbox/{number}" for number in range(10)]
         events = [*(created(*dice.sample(keys, 3)) for _ in range(4)), created(*keys)]
         at_once([lambda event=event: function.answer(event, config) for event in events])  # type: ignore[misc]
+        if every:
+            assert hook.received == []
+            at_once([lambda: function.answer(TIMER_EVENT, config)] * 4)
+            assert len(hook.received) == 1
         assert received_keys(hook) == Counter(keys)
         assert function.state_names("outbox/") == []

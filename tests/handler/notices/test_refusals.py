@@ -218,7 +218,7 @@ class TestSeveralBadNotices:
         assert sink.told == Counter(FILES[15:])
         assert sink.dead == dict.fromkeys(FILES[:15], REFUSALS[kind].code)
 
-    @pytest.mark.parametrize("bad", [1, 2, 5, pytest.param(15, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("bad", [1, 5, 15])
     @pytest.mark.parametrize("first", [True, False])
     def test_notices_that_a_webhook_gets_one_by_one(
         self, function: EventFunction, picky: Picky, bad: int, first: bool
