@@ -74,12 +74,16 @@ def forget_oss() -> None:
 
 
 class Service(NamedTuple):
-    """`oss` is the local OSS without faults, `faults` the proxy that the service uses."""
+    """`oss` is the local OSS without faults, `faults` the proxy that the service uses.
+
+    Each request is one of a new instance, unless it `remembers`.
+    """
 
     config: Config
     oss: LocalOss
     faults: FaultProxy
     numbers: Iterator[int]
+    remembers: bool = False
 
     def request(
         self,
@@ -91,12 +95,13 @@ class Service(NamedTuple):
         params: object = None,
         key: str | None = None,
     ) -> Answered:
-        """The response of a new instance; `params` become a body of JSON."""
+        """The response; `params` become a body of JSON."""
         sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
         body = ""
         if params is not None:
             sent, body = {"Accept": "application/json", **sent, "Content-Type": "application/json"}, json.dumps(params)
-        forget_oss()
+        if not self.remembers:
+            forget_oss()
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
         return invoke(json.dumps(http_event), config=self.config, now=time.time())
 
