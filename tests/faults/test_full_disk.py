@@ -114,8 +114,7 @@ class TestBulk:
         path.write_text("".join(f"reports/{number}.txt\n" for number in range(3000)))
         return path
 
-    @pytest.mark.parametrize("form", ["csv", "jsonl", "html"])
-    @pytest.mark.parametrize("size", [0, 4000, 500_000])
+    @pytest.mark.parametrize(("form", "size"), [("csv", 0), ("jsonl", 4000), ("html", 500_000)])
     def test_the_previous_file_is_kept(self, keys: Path, form: str, size: int) -> None:
         output = keys.with_name(f"links.{form}")
         output.write_text("before\n")

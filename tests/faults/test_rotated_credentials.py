@@ -29,7 +29,7 @@ from tests.handler.client import KEYS, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.sessions.opener import ROLE, Opener
 
-SIZE = 200  # links in a batch
+SIZE = 60  # links in a batch
 LINKS = """
 region = "cn-hangzhou"
 state = "oss://examplebucket/.links/state/"
@@ -138,8 +138,8 @@ def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
     return {(keys.access_key_id, keys.security_token or "") for keys in issued}
 
 
-def sign(config: Config, context: object, folder: str, size: int = SIZE) -> list[str]:
-    body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(size)]})
+def sign(config: Config, context: object, folder: str) -> list[str]:
+    body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(SIZE)]})
     http_event = event(
         "/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False
     )
@@ -151,7 +151,7 @@ def sign(config: Config, context: object, folder: str, size: int = SIZE) -> list
 @pytest.mark.parametrize("folder", ["open", "checked"])
 def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_others(oss: Oss, folder: str) -> None:
     context = Rotation(oss.principals)
-    links = [link for _ in range(3) for link in sign(oss.config(), context, folder, 50)]
+    links = [link for _ in range(3) for link in sign(oss.config(), context, folder)]
     assert signers_of(links) <= pairs(context.issued)
     assert len(context.issued) >= 3
 
@@ -197,21 +197,11 @@ def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> li
     return issued
 
 
-def test_a_session_that_is_renewed_in_the_middle_of_a_batch_signs_whole_links(
-    oss: Oss, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
     issued = renew_often(oss, monkeypatch, 40)
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
-    links = sign(config, Rotation(oss.principals), "open")
-    assert len(issued) > 1
-    assert signers_of(links) == pairs(issued)
-
-
-def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
-    issued = renew_often(oss, monkeypatch, 20)
-    config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
     # The check of each object is made in threads, each of which also signs.
-    links = sign(config, Rotation(oss.principals), "checked", 100)
+    links = sign(config, Rotation(oss.principals), "checked")
     assert len(issued) > 1
     assert signers_of(links) <= pairs(issued)
 

@@ -171,7 +171,12 @@ class TestRetryAfter:
         assert len(pauses) == 1
         assert 0.5 <= pauses[0] <= 1
 
-    @given(st.text(max_size=60) | st.from_regex(r"\w{3}, \d\d? Dec \d{1,6} \d\d:\d\d:\d\d [+-]\d{1,9}", fullmatch=True))
+    @given(
+        st.text(max_size=60)
+        | st.from_regex(
+            r"[A-Z][a-z]{2}, [0-9]{1,2} Dec [0-9]{1,6} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{1,9}", fullmatch=True
+        )
+    )
     def test_any_retry_after_is_a_number_of_seconds(self, value: str) -> None:
         assert read_retry_after(value, 1_772_347_271.0) >= 0
 

@@ -57,7 +57,7 @@ class TestOneDay:
         most = min(KINDS[kind].MAX_NOTICES, KINDS[kind].MAX_BYTES / average)
         assert len(sizes) <= ceil(sum(sizes) / (0.9 * most))
 
-    @pytest.mark.parametrize("kind", ["webhook", "wecom", "dingtalk"])
+    @pytest.mark.parametrize("kind", ["webhook", "dingtalk", pytest.param("wecom", marks=pytest.mark.long)])
     def test_450_uploads_arrive_at_the_end_of_the_day(self, function: Simulation, kind: str) -> None:
         inbox, end = self.upload_in_one_day(function, kind, 45, 10)
         function.wait_until(end - 1)
@@ -132,7 +132,7 @@ class TestSlowWebhook:
 
 class TestPacedRobots:
     @pytest.mark.parametrize("events", [1, pytest.param(10, marks=pytest.mark.long)])
-    @pytest.mark.parametrize("kind", ["wecom", "dingtalk"])
+    @pytest.mark.parametrize("kind", ["wecom", pytest.param("dingtalk", marks=pytest.mark.long)])
     def test_thousands_of_files_arrive_at_the_pace_of_a_robot(
         self, function: Simulation, kind: str, events: int
     ) -> None:
