@@ -208,6 +208,25 @@ class FakeClock:
             yield
 
 
+def at_once(calls: list[Callable[[], object]]) -> None:
+    """Runs the calls in threads that begin at the same time. Fails if one of them does."""
+    gate, failures = threading.Barrier(len(calls)), list[BaseException]()
+
+    def run(call: Callable[[], object]) -> None:
+        gate.wait(20)
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failures == []
+
+
 class Killed(BaseException):
     """What ends an instance in a test: nothing catches it."""
 

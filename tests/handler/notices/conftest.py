@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler.notice_fixtures import EventFunction, Receiver, event_function, receiver
+from tests.handler.notice_fixtures import EventFunction, Receiver, event_function, notice, receiver
 
 
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[EventFunction]:
     with event_function(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def notified(function: EventFunction, hook: Receiver) -> EventFunction:
+    """The function with a rule for new objects, of which the webhook is notified at once."""
+    function.add_sink("ops", hook)
+    function.toml = notice(["ops"])
+    return function
 
 
 @pytest.fixture

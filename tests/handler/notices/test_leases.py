@@ -35,6 +35,7 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Killed,
     Receiver,
+    at_once,
     created,
     created_at,
     kill,
@@ -162,13 +163,12 @@ class TestBoundaries:
     def test_of_two_instances_at_most_one_may_send(self, function: EventFunction, phase: float) -> None:
         held = [instance(function) for number in range(4)]
         go_to(function, phase)
-        gate, covered = threading.Barrier(4), list[bool]()
+        covered: list[bool] = []
 
         def take(each: Lease) -> None:
-            gate.wait(20)
             covered.append(each.take() and each.covers_try())
 
-        run_at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
+        at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
         assert covered.count(True) <= 1
         function.pass_time(SLOT)
         owners = [function.state().read(f"lease/ops/{name}") for name in slot_names(function)]
@@ -199,20 +199,12 @@ class TestBoundaries:
             return formatdate(time.time() + next(numbers) % 3 - 1, usegmt=True)
 
         with patch.object(_RequestHandler, "date_time_string", date):
-            run_at_once([lambda: wired.answer(created(*keys), config)] * 4)
+            at_once([lambda: wired.answer(created(*keys), config)] * 4)
         for _ in range(2):
             wired.pass_time(60)
             wired.tick()
         assert received_keys(hook) == Counter(keys)
         assert wired.state_names("outbox/") == []
-
-
-def run_at_once(calls: list[Callable[[], Any]]) -> None:
-    threads = [threading.Thread(target=call) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
 
 
 class TestAnswersThatAreLost:
@@ -284,16 +276,14 @@ class TestAnswersThatAreLost:
 class TestKilledWhileHolding:
     @pytest.mark.parametrize("phase", [0.5, 8, 12, 14.5, 20, 28, 29.9])
     def test_the_sink_is_blocked_for_47_seconds_at_most(
-        self, function: EventFunction, hook: Receiver, phase: float
+        self, notified: EventFunction, hook: Receiver, phase: float
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        go_to(function, phase)
+        go_to(notified, phase)
         with patch.object(delivery, "send", kill), pytest.raises(Killed):
-            function.invoke(created())
+            notified.invoke(created())
         assert hook.received == []
-        function.pass_time(48)  # OSS says the time in full seconds
-        assert function.tick().summary["notices"] == 1
+        notified.pass_time(48)  # OSS says the time in full seconds
+        assert notified.tick().summary["notices"] == 1
 
     def test_also_when_it_had_just_taken_the_next_slot(self, function: EventFunction) -> None:
         go_to(function, 2)
@@ -372,23 +362,21 @@ class TestAHolderThatStalls:
         assert function.state_names("outbox/") == []
         assert not stalled[0].covers_try()
 
-    def test_while_it_only_prepares_nothing_is_repeated(self, function: EventFunction, hook: Receiver) -> None:
+    def test_while_it_only_prepares_nothing_is_repeated(self, notified: EventFunction, hook: Receiver) -> None:
         """It looks at its lease again before each message."""
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, is_done, is_first = function.config(), Outbox.is_done, threading.Lock()
+        config, is_done, is_first = notified.config(), Outbox.is_done, threading.Lock()
 
         def stall(outbox: Outbox, entry: Any) -> bool:
             found = is_done(outbox, entry)
             if is_first.acquire(blocking=False):
-                function.pass_time(60)
-                function.answer(TIMER_EVENT, config)
+                notified.pass_time(60)
+                notified.answer(TIMER_EVENT, config)
             return found
 
         with patch.object(Outbox, "is_done", stall):
-            function.invoke(created(), config=config)
-        function.pass_time(60)
-        function.tick()
+            notified.invoke(created(), config=config)
+        notified.pass_time(60)
+        notified.tick()
         assert received_keys(hook) == Counter(["outbox/a.txt"])
 
 
@@ -398,10 +386,8 @@ class TestClocksAnHourApart:
     def clock(self, function: EventFunction, ahead: float) -> Clock:
         return function.clock.clock()._replace(now=lambda: time.time() + ahead)
 
-    def test_leases_exclude_each_other(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
+    def test_leases_exclude_each_other(self, notified: EventFunction, hook: Receiver) -> None:
+        config = notified.config()
         arrived, others_left = threading.Event(), threading.Event()
 
         def slow(request: Any) -> None:
@@ -410,13 +396,13 @@ class TestClocksAnHourApart:
             respond()(request)
 
         hook.default = slow
-        first = threading.Thread(target=lambda: function.answer(created(), config, clock=self.clock(function, 3600)))
+        first = threading.Thread(target=lambda: notified.answer(created(), config, clock=self.clock(notified, 3600)))
         first.start()
         assert arrived.wait(20)
         for ahead in (-3600, 0, 3600):
             # They do not wait: what they wrote is safe, and its sender is at work.
-            assert function.answer(created(), config, clock=self.clock(function, ahead))["queued"] == 1
-            assert function.answer(TIMER_EVENT, config, clock=self.clock(function, ahead))["notices"] == 0
+            assert notified.answer(created(), config, clock=self.clock(notified, ahead))["queued"] == 1
+            assert notified.answer(TIMER_EVENT, config, clock=self.clock(notified, ahead))["notices"] == 0
         others_left.set()
         first.join(30)
         assert received_keys(hook) == Counter(["outbox/a.txt"])
@@ -434,24 +420,20 @@ class TestClocksAnHourApart:
         assert function.tick(clock=clock).summary["notices"] == 1
 
     @pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
-    def test_a_notice_is_sent_at_once(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        clock = self.clock(function, ahead)
-        function.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
-        function.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
+    def test_a_notice_is_sent_at_once(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
+        clock = self.clock(notified, ahead)
+        notified.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
+        notified.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
     @pytest.mark.parametrize("ahead", [-86_400 * 4, 86_400 * 4])
-    def test_nothing_is_given_up_early(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_nothing_is_given_up_early(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
         hook.default = respond(500)
-        clock = self.clock(function, ahead)
-        function.invoke(created(), clock=clock)
-        function.pass_time(60)
-        function.tick(clock=clock)
-        assert function.state_names("dead/") == []
+        clock = self.clock(notified, ahead)
+        notified.invoke(created(), clock=clock)
+        notified.pass_time(60)
+        notified.tick(clock=clock)
+        assert notified.state_names("dead/") == []
 
 
 class TestNothingWaitsForTheNextMinute:
@@ -479,33 +461,29 @@ class TestNothingWaitsForTheNextMinute:
         assert function.state_names("outbox/") == []
         assert function.state_names("lease/") == []
 
-    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, notified: EventFunction) -> None:
+        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             if arrivals:
-                assert function.answer(arrivals.pop(), config)["queued"] == 1
+                assert notified.answer(arrivals.pop(), config)["queued"] == 1
             release(self)
 
         with patch.object(Lease, "release", arrive):
-            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
+            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
 
     def test_a_notice_that_arrives_after_the_lease_was_deleted_is_sent_by_its_own_instance(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             release(self)
             if arrivals:
-                assert function.answer(arrivals.pop(), config)["notices"] == 1
+                assert notified.answer(arrivals.pop(), config)["notices"] == 1
 
         with patch.object(Lease, "release", arrive):
-            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
+            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
 
@@ -526,17 +504,15 @@ class TestOrder:
             held.release()
         assert deleted == [str(slot() + 1), str(slot())]
 
-    def test_a_mark_is_looked_for_under_the_lease_only(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_a_mark_is_looked_for_under_the_lease_only(self, notified: EventFunction) -> None:
         is_done = Outbox.is_done
 
         def look(outbox: Outbox, entry: Any) -> bool:
-            assert len(slot_names(function)) >= 1
+            assert len(slot_names(notified)) >= 1
             return is_done(outbox, entry)
 
         with patch.object(Outbox, "is_done", look):
-            assert function.invoke(created()).summary["notices"] == 1
+            assert notified.invoke(created()).summary["notices"] == 1
 
     def test_the_numbers_are_those_of_the_documentation(self) -> None:
         assert (leases.SLOT, leases.MARGIN, TRY) == (30, 2.0, 15.0)

@@ -211,31 +211,27 @@ class TestOnce:
         texts = [request.body.decode() for request in hook.received]
         assert ["b.txt" in text for text in texts] == [True, False]
 
-    def test_another_version_of_an_object_is_notified_again(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_another_version_of_an_object_is_notified_again(self, notified: EventFunction, hook: Receiver) -> None:
         ids = set()
         for etag in ("ETAG1", "ETAG2", "ETAG1"):
-            function.invoke(created(etag=etag))
+            notified.invoke(created(etag=etag))
             ids |= {request.headers["webhook-id"] for request in hook.received}
         assert (len(hook.received), len(ids)) == (2, 2)
 
     def test_a_notice_whose_sender_was_killed_is_sent_again_with_the_same_id(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
         with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
-            function.invoke(created())
+            notified.invoke(created())
         assert len(hook.received) == 1
         # Its lease still lasts.
-        function.tick()
+        notified.tick()
         assert len(hook.received) == 1
-        function.pass_time(48)
-        assert function.tick().summary["notices"] == 1
+        notified.pass_time(48)
+        assert notified.tick().summary["notices"] == 1
         assert len({request.headers["webhook-id"] for request in hook.received}) == 1
         assert len(hook.received) == 2
-        assert function.invoke(created()).summary["repeated"] == 1
+        assert notified.invoke(created()).summary["repeated"] == 1
         assert len(hook.received) == 2
 
     def test_an_event_that_is_repeated_on_another_day_finds_its_object(self, function: EventFunction) -> None:
@@ -312,20 +308,18 @@ class TestFailures:
             assert len({request.headers["webhook-id"] for request in broken.received}) == 1
 
     def test_a_sink_that_refuses_everything_is_not_called_for_each_object(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
         for status in (410, 400):
             hook.received.clear()
             hook.default = respond(status)
-            outcome = function.invoke(created(*(f"outbox/{number}" for number in range(60))))
+            outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(60))))
             assert outcome.summary["failed"] == [{"sink": "ops", "code": f"status_{status}"}]
             assert 0 < len(hook.received) <= 16
-            function.pass_time(60)
+            notified.pass_time(60)
         hook.default = respond()
-        assert function.tick().summary["notices"] == 60
-        assert function.state_names("dead/") == []
+        assert notified.tick().summary["notices"] == 60
+        assert notified.state_names("dead/") == []
 
     @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
     def test_in_a_versioned_bucket_notices_wait(self, wired: EventFunction, hook: Receiver, status: str) -> None:
@@ -359,36 +353,32 @@ class TestFailures:
         function.pass_time(60)
         assert function.tick().summary["notices"] == 1
 
-    def test_a_notice_that_cannot_be_marked_is_sent_again_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_a_notice_that_cannot_be_marked_is_sent_again_once(self, notified: EventFunction, hook: Receiver) -> None:
 
         def lost(outbox: Outbox, entry: Entry) -> None:
             raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
 
         with patch.object(Outbox, "mark_done", lost):
-            outcome = function.invoke(created())
+            outcome = notified.invoke(created())
         assert outcome.error is None
         assert outcome.summary["not_marked"] == 1
         assert outcome.line["cause"] == "PutObject: 503 ServiceUnavailable"
         for _ in range(3):
-            function.pass_time(60)
-            function.tick()
+            notified.pass_time(60)
+            notified.tick()
         assert len(hook.received) == 2
 
-    def test_what_cannot_be_written_fails_the_invocation(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_what_cannot_be_written_fails_the_invocation(self, notified: EventFunction) -> None:
 
         def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
             raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
 
         with patch.object(Outbox, "put", refused):
-            outcome = function.invoke(created())
+            outcome = notified.invoke(created())
         assert outcome.error is not None
         assert outcome.error.code == "state_unavailable"
         assert outcome.line["cause"] == "PutObject: 403 AccessDenied (a missing permission)"
-        assert function.invoke(created()).counts() == (1, 1, 1, 0)
+        assert notified.invoke(created()).counts() == (1, 1, 1, 0)
 
     def test_missing_credentials_fail_the_invocation(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +18,7 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Killed,
     Receiver,
+    at_once,
     created,
     kill,
     notice,
@@ -151,56 +151,33 @@ class TestMarksAndLeasesThatAreGone:
         assert gone
 
     @pytest.mark.parametrize("which", [(), (0,), (1,), (0, 1, 2), (0, 2)])
-    def test_any_subset_of_the_marks(self, function: EventFunction, hook: Receiver, which: tuple[int, ...]) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        marks = function.state_names("done/")
+    def test_any_subset_of_the_marks(self, notified: EventFunction, hook: Receiver, which: tuple[int, ...]) -> None:
+        notified.invoke(EVENT)
+        marks = notified.state_names("done/")
         for number in which:
-            function.state().delete(marks[number])
+            notified.state().delete(marks[number])
         for _ in range(3):
-            function.invoke(EVENT)
+            notified.invoke(EVENT)
         assert len(hook.received) == 3 + len(which)
-        assert sorted(function.state_names("done/")) == marks
+        assert sorted(notified.state_names("done/")) == marks
 
     def test_a_lease_that_is_gone_while_its_holder_sends_repeats_each_notice_once_at_most(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, is_first = function.config(), threading.Lock()
+        config, is_first = notified.config(), threading.Lock()
 
         def take_over(request: Any) -> None:
             if is_first.acquire(blocking=False):
-                for name in function.state_names("lease/"):
-                    function.state().delete(name)
-                function.answer(TIMER_EVENT, config)
+                for name in notified.state_names("lease/"):
+                    notified.state().delete(name)
+                notified.answer(TIMER_EVENT, config)
             respond()(request)
 
         hook.default = take_over
-        function.invoke(EVENT, config=config)
-        recover(function, config)
+        notified.invoke(EVENT, config=config)
+        recover(notified, config)
         assert set(received_keys(hook)) == set(KEYS_OF_EVENT)
         assert set(received_keys(hook).values()) <= {1, 2}
-
-
-def at_once(calls: list[Callable[[], object]]) -> None:
-    """Runs the calls in threads that begin at the same time. Fails if one of them does."""
-    gate, failures = threading.Barrier(len(calls)), list[BaseException]()
-
-    def run(call: Callable[[], object]) -> None:
-        gate.wait(20)
-        try:
-            call()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failures == []
 
 
 class TestTheSameEventAtOnce:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from math import ceil
 from pathlib import Path
 
 import pytest
 
 from handler.notices.sinks import KINDS
-from tests.handler.notice_fixtures import TIMER_EVENT, notice
+from tests.handler.notice_fixtures import TIMER_EVENT, at_once, notice
 from tests.handler.notices.test_outages import LIMITS, assert_all_arrived_once, assert_pace
 from tests.handler.simulation import DAY, HOUR, MINUTE, Inbox, Simulation, simulation
 
@@ -152,18 +152,12 @@ class TestPacedRobots:
         inbox = function.inbox("ops", kind)
         config = function.config()
         events = [function.upload() for _ in range(40)]
-        gate = threading.Barrier(4)
 
         def instance(number: int) -> None:
-            gate.wait(20)
             for event in events[number::4]:
                 function.answer(event, config)
 
-        threads = [threading.Thread(target=instance, args=[number]) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
+        at_once([partial(instance, number) for number in range(4)])
         function.pass_minutes(1, config, uploads=False)
         assert_all_arrived_once(function, list(inbox.files().elements()))
         assert_pace(kind, inbox.tries)
