@@ -375,16 +375,6 @@ class TestKeysCommand:
         assert self.stored(running) == [PLACE.key]
         assert running.oss.get()["api"][-1]["id"] == "ci"
 
-    @pytest.mark.parametrize("behind", [-840, 50])
-    def test_a_clock_that_oss_accepts_changes_keys_as_always(
-        self, running: Service, behind: int, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        running.oss.clock.offset = behind
-        assert self.run(running, *self.ADD) == 0
-        assert capsys.readouterr().out.startswith("fcp_")
-        assert self.run(running, "revoke-api-key", "ci") == 0
-        assert self.stored(running) == [PLACE.key]
-
 
 class Jumped(Exception):
     """Ends a command in the middle."""

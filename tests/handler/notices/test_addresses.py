@@ -108,29 +108,44 @@ def with_tls(
 
 
 @contextmanager
-def trap(address: str, port: int) -> Iterator[list[object]]:
-    """Listens where nobody must connect, and collects who did."""
-    reached: list[object] = []
+def listening(
+    serve: Callable[[socket.socket, threading.Event], object], address: str = "127.0.0.1", port: int = 0
+) -> Iterator[int]:
+    """The port of a server that handles one connection at a time until the event is set."""
+    ended = threading.Event()
     listener = socket.create_server((address, port))
-    closed = threading.Event()
 
     def accept() -> None:
-        while True:
-            connection, peer = listener.accept()
-            connection.close()
-            if closed.is_set():
-                return
-            reached.append(peer)
+        while not ended.is_set():
+            connection, _ = listener.accept()
+            with connection:
+                try:
+                    serve(connection, ended)
+                except OSError:
+                    continue
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield reached
+        yield listener.getsockname()[1]
     finally:
-        closed.set()
-        with socket.create_connection((address, port)):
+        ended.set()
+        with socket.create_connection(listener.getsockname()[:2]):
             thread.join(10)
         listener.close()
+
+
+@contextmanager
+def trap(address: str, port: int) -> Iterator[list[object]]:
+    """Listens where nobody must connect, and collects who did."""
+    reached: list[object] = []
+
+    def note(connection: socket.socket, ended: threading.Event) -> None:
+        if not ended.is_set():
+            reached.append(connection.getpeername())
+
+    with listening(note, address, port):
+        yield reached
 
 
 def loopback_is_public(address: object) -> bool:
@@ -294,36 +309,9 @@ class TestNames:
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket, threading.Event], object], address: str = "127.0.0.1") -> Iterator[int]:
-    """The port of a server that handles one connection at a time until the event is set."""
-    ended = threading.Event()
-    listener = socket.create_server((address, 0))
-
-    def accept() -> None:
-        while not ended.is_set():
-            connection, _ = listener.accept()
-            with connection:
-                try:
-                    serve(connection, ended)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        ended.set()
-        with socket.create_connection(listener.getsockname()[:2]):
-            thread.join(10)
-        listener.close()
-
-
-@contextmanager
-def dropping_syns(addresses: list[str]) -> Iterator[int]:
+def dropping_syns(addresses: list[str], port: int = 0) -> Iterator[int]:
     """A port where each of these addresses drops what would open a connection, because its queue is full."""
     with ExitStack() as ends:
-        port = 0
         for address in addresses:
             listener = ends.enter_context(socket.socket())
             listener.bind((address, port))
@@ -355,13 +343,7 @@ class TestTimeOfATry:
         assert seconds < 1
 
     def test_an_address_that_drops_syns_leaves_time_for_the_next_one(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path) as (port, context), socket.socket() as listener, ExitStack() as ends:
-            listener.bind(("127.0.0.2", port))
-            listener.listen(0)
-            for _ in range(3):
-                waiting = ends.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(("127.0.0.2", port))
+        with with_tls(hook, tmp_path) as (port, context), dropping_syns(["127.0.0.2"], port):
             network = Network(
                 lambda host, port: ["127.0.0.2", "127.0.0.1"], loopback_is_public, context, connect_timeout=0.2
             )

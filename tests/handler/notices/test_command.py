@@ -199,6 +199,23 @@ class TestList:
         assert cli.names() == before
 
 
+@pytest.mark.parametrize(("command", "done"), [("retry", "due again"), ("drop", "deleted")])
+class TestTheDead:
+    def test_of_one_sink(self, cli: NoticesCli, command: str, done: str) -> None:
+        cli.add("ops", 1, DEAD)
+        (team,) = cli.add("team", 1, DEAD)
+        assert cli.run(command, "--sink", "ops").out == f"ops: 1 dead notice {done}.\n"
+        assert cli.names(DEAD) == [f"dead/team/{team.name}"]
+
+    def test_of_more_than_one_page(
+        self, cli: NoticesCli, command: str, done: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_pages_of(10, monkeypatch)
+        cli.add("ops", 123, DEAD)
+        assert cli.run(command).out == f"ops: 123 dead notices {done}.\n"
+        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123 if command == "retry" else 0, [])
+
+
 class TestRetry:
     def test_it_makes_the_dead_of_all_sinks_due_again(self, cli: NoticesCli) -> None:
         cli.add("ops", 2, DEAD)
@@ -210,23 +227,11 @@ class TestRetry:
         assert len(cli.names(WAITING)) == 4
         assert cli.names("lease/") == []
 
-    def test_it_makes_those_of_one_sink_due_again(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        team = cli.add("team", 1, DEAD)
-        assert cli.run("--sink", "ops", "retry").out == "ops: 2 dead notices due again.\n"
-        assert cli.names(DEAD) == [f"dead/team/{team[0].name}"]
-
     def test_without_dead_notices_it_says_so(self, cli: NoticesCli) -> None:
         waiting = cli.add("ops")
         assert cli.run("retry") == (0, "There are no dead notices.\n", "")
         assert cli.run("retry", "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
         assert cli.names() == [f"outbox/ops/{waiting[0].name}"]
-
-    def test_more_than_one_page_is_due_again(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
-        use_pages_of(10, monkeypatch)
-        cli.add("ops", 123, DEAD)
-        assert cli.run("retry").out == "ops: 123 dead notices due again.\n"
-        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123, [])
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
@@ -362,18 +367,6 @@ class TestDrop:
         assert result == (0, "ops: 2 dead notices deleted.\nteam: 1 dead notice deleted.\n", "")
         assert cli.names() == [f"outbox/ops/{waiting.name}"]
         assert cli.run("drop").out == "There are no dead notices.\n"
-
-    def test_it_deletes_the_dead_of_one_sink(self, cli: NoticesCli) -> None:
-        cli.add("ops", 1, DEAD)
-        (team,) = cli.add("team", 1, DEAD)
-        assert cli.run("drop", "--sink", "ops").out == "ops: 1 dead notice deleted.\n"
-        assert cli.names() == [f"dead/team/{team.name}"]
-
-    def test_it_deletes_more_than_one_page(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
-        use_pages_of(10, monkeypatch)
-        cli.add("ops", 123, DEAD)
-        assert cli.run("drop").out == "ops: 123 dead notices deleted.\n"
-        assert cli.names() == []
 
     def test_it_deletes_what_waits_for_one_sink_digests_included(self, cli: NoticesCli) -> None:
         cli.add("ops", 2)
@@ -551,17 +544,16 @@ class TestOutput:
         assert cli.run("drop", clock=self.slow_clock(cli)).err == ""
 
     @FULL
-    @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
     @pytest.mark.parametrize(
-        ("arguments", "sentence"),
+        ("arguments", "redirection", "sentence"),
         [
-            ("list", "output "),
-            ("retry", "ops: 2 dead notices due again."),
-            ("drop", "ops: 2 dead notices deleted."),
+            ("list", ">/dev/full", "output "),
+            ("retry", ">&-", "ops: 2 dead notices due again."),
+            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
         ],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
-        self, wired: NoticesCli, redirection: str, arguments: str, sentence: str
+        self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
     ) -> None:
         wired.add("ops", 2, DEAD)
         shell = f"exec {sys.executable} -m handler.notices {arguments} {redirection}"

@@ -138,22 +138,18 @@ class TestSlots:
         function.state().write(f"lease/ops/{slot() + 1}", b"b")
         assert not held.covers_try()
 
-    def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(self, function: EventFunction) -> None:
-        go_to(function, 5)
-        held = instance(function)
-        assert held.take()
-        function.pass_time(SLOT)
-        assert not held.covers_try()
-        assert len(slot_names(function)) == 1
-
-    def test_slots_that_were_missed_are_not_taken_either(self, function: EventFunction) -> None:
-        go_to(function, 20)
+    @pytest.mark.parametrize(("phase", "slots"), [(5, 1), (20, 2)])
+    @pytest.mark.parametrize("passed", [SLOT, 10 * SLOT])
+    def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(
+        self, function: EventFunction, phase: float, slots: int, passed: int
+    ) -> None:
+        go_to(function, phase)
         held = instance(function)
         assert held.take()
         assert held.covers_try()
-        function.pass_time(10 * SLOT)
+        function.pass_time(passed + slots * SLOT - SLOT)
         assert not held.covers_try()
-        assert len(slot_names(function)) == 2
+        assert len(slot_names(function)) == slots
 
 
 class TestBoundaries:

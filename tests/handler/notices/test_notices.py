@@ -87,11 +87,6 @@ class TestOneObject:
         assert unquote(urlsplit(line["url"]).path) == "/examplebucket/outbox/a 100%+b%20.png"
         assert requests.get(line["url"], timeout=10).content == b"odd"
 
-    def test_the_link_expires_when_the_rule_says(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"], expires="20m")
-        function.invoke(created())
-        assert "x-oss-expires=1200" in function.manifest_lines()[0]["url"]
-
     def test_a_message_shortens_the_link_and_never_lengthens_it(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"], on="message", expires="20m")
         for expires in ("5m", "1h"):
@@ -203,14 +198,6 @@ class TestOnce:
         assert function.invoke(created("outbox/a.txt", "outbox/a.txt")).counts() == (2, 1, 2, 0)
         assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
 
-    def test_a_record_in_two_events_is_notified_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook, "slack")
-        function.toml = notice(["ops"])
-        function.invoke(created("outbox/a.txt", "outbox/b.txt"))
-        function.invoke(created("outbox/b.txt", "outbox/c.txt"))
-        texts = [request.body.decode() for request in hook.received]
-        assert ["b.txt" in text for text in texts] == [True, False]
-
     def test_another_version_of_an_object_is_notified_again(self, notified: EventFunction, hook: Receiver) -> None:
         ids = set()
         for etag in ("ETAG1", "ETAG2", "ETAG1"):
@@ -233,13 +220,6 @@ class TestOnce:
         assert len(hook.received) == 2
         assert notified.invoke(created()).summary["repeated"] == 1
         assert len(hook.received) == 2
-
-    def test_an_event_that_is_repeated_on_another_day_finds_its_object(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"])
-        function.invoke(created())
-        (key,) = function.object_keys(".links/notices/")
-        assert "/2026/03/01/" in key  # the record's own day, not today's
-        assert function.invoke(created()).summary["repeated"] == 1
 
 
 class TestRobots:

@@ -112,13 +112,6 @@ class TestNames:
         assert len(dues(function)) == 1
         assert before - 1 <= dues(function)[0] <= time.time()
 
-    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
-    def test_an_event_of_the_future_is_due_now(self, function: EventFunction, ahead: int) -> None:
-        function.toml = notice(["ops"])
-        before = int(time.time())
-        function.invoke(created_at(time.time() + 1800, "outbox/a.txt"), clock=wrong_clock(function, ahead))
-        assert before - 1 <= dues(function)[0] <= time.time()
-
     @pytest.mark.parametrize(
         ("every", "happened", "due"),
         [
@@ -193,27 +186,6 @@ class TestDigests:
         function.toml = notice(["ops"], every="1m")
         assert function.tick().counts() == (0, 0, 0, 0)
         assert hook.received == []
-
-    def test_a_digest_is_sent_when_its_window_has_ended(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="5m")
-        function.pass_time(300 - time.time() % 300 + 60)  # the second minute of a window
-        function.invoke(created_at(time.time(), "outbox/a.txt"))
-        for _ in range(3):
-            function.tick()
-            function.pass_time(60)
-        function.invoke(created_at(time.time(), "outbox/b.txt"))
-        function.pass_time(55)
-        function.tick()
-        assert hook.received == []
-        function.pass_time(6)
-        function.invoke(created_at(time.time(), "outbox/c.txt"))
-        function.tick()
-        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
-        function.pass_time(301)
-        function.tick()
-        assert len(hook.received) == 2
-        assert received_keys(hook)["outbox/c.txt"] == 1
 
     def test_an_event_that_is_repeated_after_its_digest_is_not_sent_again(
         self, function: EventFunction, hook: Receiver
@@ -567,12 +539,6 @@ class TestObjectsThatAreDeleted:
         assert outcome.summary["reasons"] == {"unlinkable": 1}
         assert function.state_names("outbox/") == function.state_names("dead/") == []
 
-    def test_where_the_mount_does_not_check_it_is_told(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = DROP + notice(["ops"], mount="/drop/")
-        function.invoke(created("wide/drop/a.txt"))
-        assert received_keys(hook) == Counter(["wide/drop/a.txt"])
-
     def test_an_object_that_cannot_be_looked_at_waits(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = self.CHECKED + notice(["ops"], mount="/drop/")
@@ -604,10 +570,6 @@ class TestNoticesThatGetNoLink:
             return forbidden if location.key.startswith("wide/drop/") else head(client, location, query)
 
         monkeypatch.setattr(OssClient, "head", look)
-
-    def test_others_are_told(self, function: EventFunction, hook: Receiver) -> None:
-        function.invoke(created(*self.STUCK, "outbox/a.txt"))
-        assert received_keys(hook) == Counter(["outbox/a.txt"])
 
     def test_others_behind_a_page_of_them_are_told(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch

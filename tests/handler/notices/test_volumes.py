@@ -74,18 +74,6 @@ class TestOneDay:
         function.succeed(TIMER_EVENT, function.config())
         assert len(inbox.accepted) == messages
 
-    @pytest.mark.long
-    @pytest.mark.parametrize("kind", ["webhook", "dingtalk"])
-    def test_40000_uploads_arrive_at_the_end_of_the_day(self, function: Simulation, kind: str) -> None:
-        inbox, end = self.upload_in_one_day(function, kind, 40, 1000)
-        assert inbox.accepted == []
-        function.wait_until(end + 1)
-        assert finish(function, inbox, 60) < 60
-        assert inbox.accepted[0].at < end + MINUTE
-        assert_all_arrived_once(function, list(inbox.files().elements()))
-        assert_pace(kind, inbox.tries)
-        self.assert_few_messages(kind, inbox)
-
 
 class TestLargeEvents:
     @pytest.mark.long
