@@ -116,12 +116,6 @@ def test_adding_an_api_key(operator: Operator, fault: str, is_lasting: bool, mon
     try_keys(operator, fault, monkeypatch, is_lasting=is_lasting)
 
 
-def test_adding_an_api_key_while_oss_answers_503_after_it_did_it(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    try_keys(operator, "500 after", monkeypatch, is_lasting=False)
-
-
 LINKS = """
 region = "cn-hangzhou"
 state = "oss://examplebucket/.links/state/"

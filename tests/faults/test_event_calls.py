@@ -130,11 +130,6 @@ def test_at_each_call(tmp_path: Path, name: str, fault: str, is_lasting: bool, m
         try_faults(running, name, fault, context, is_lasting=is_lasting)
 
 
-def test_at_each_call_of_an_event_that_oss_refuses_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with notices(tmp_path, TOML["an event to a webhook"]) as running, monkeypatch.context() as context:
-        try_faults(running, "an event to a webhook", "503", context, is_lasting=False)
-
-
 @pytest.fixture
 def failed_marks() -> Iterator[Counter[str]]:
     """How often each notice, by its id, could not be marked for all that is known."""

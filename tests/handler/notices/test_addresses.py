@@ -164,15 +164,12 @@ class TestTls:
         assert hook.received[0].headers["host"] == f"{HOST}:{port}"
         assert hook.received[0].path == "/x?y=1"
 
-    def test_an_untrusted_certificate_is_refused(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path) as (port, _):
-            network = Network(to_loopback, loopback_is_public)
-            assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == ("no_tls", [])
-        assert hook.received == []
-
-    def test_a_certificate_for_another_host_is_refused(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path, "other.example.com") as (port, context):
-            network = Network(to_loopback, loopback_is_public, context)
+    @pytest.mark.parametrize(("host", "is_trusted"), [(HOST, False), ("other.example.com", True)])
+    def test_a_certificate_that_is_untrusted_or_for_another_host_is_refused(
+        self, hook: Receiver, tmp_path: Path, host: str, is_trusted: bool
+    ) -> None:
+        with with_tls(hook, tmp_path, host) as (port, context):
+            network = Network(to_loopback, loopback_is_public, *((context,) if is_trusted else ()))
             assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == ("no_tls", [])
         assert hook.received == []
 

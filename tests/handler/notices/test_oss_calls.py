@@ -149,12 +149,6 @@ class TestTable:
             rows = {title: [n - 1 for n in row] if "tick" in title else row for title, row in rows.items()}
         assert show(rows) in PAGE.read_text("utf-8")
 
-    def test_an_idle_tick_takes_two_and_one_for_each_sink_with_dead_notices(self, function: EventFunction) -> None:
-        with sinks(function):
-            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 1}
-            add_history(function, 20)
-            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 2}
-
     def test_a_notice_that_dies_takes_four_too(self, function: EventFunction) -> None:
         with sinks(function):
             for number in range(10):
