@@ -101,9 +101,9 @@ class Instances:
             self._running.get_nowait()
         return result
 
-    def answer(self, work: Work, kill: Callable[[Run], None] = lambda run: None) -> Answered:
+    def answer(self, work: Work) -> Answered:
         """The response of the HTTP service, `KILLED` without one."""
-        result = self.run(work, kill)
+        result = self.run(work)
         return KILLED if result is None else Answered(*result)
 
     def kill_running(self) -> None:

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
-from itertools import count, cycle, islice
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
-from statistics import median
 
 import pytest
 
@@ -36,7 +35,6 @@ from tests.handler.notice_fixtures import (
     respond,
 )
 
-KILLS = 200
 AFTER = "reset after"
 SEED = int(os.environ.get("KILLS_SEED") or random.randrange(1_000_000))
 
@@ -47,63 +45,23 @@ def running() -> Iterator[Instances]:
         yield started
 
 
-class TestRequests:
-    """A request whose instance was killed is sent again, to another one."""
-
-    @staticmethod
-    def again(service: Service, running: Instances, work: Work, first: Answered) -> None:
-        service.faults.disarm()
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "the last use" else pytest.mark.long) for name in PATHS]
+)
+def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instances, name: str) -> None:
+    """It is sent again, to another instance."""
+    path = PATHS[name]
+    for number in count():
+        work = Work(shared_service.config, name, path.prepare(shared_service))
+        shared_service.faults.arm(AFTER, number, act=running.kill_running)
+        first = running.answer(work)
+        shared_service.faults.disarm()
         last = running.answer(work)
-        path = PATHS[work.path]
         assert errors_of(last) == [] or errors_of(last)[0]["code"] == path.later, last
-        path.check(service, work.prepared, first, last)
-
-    @staticmethod
-    def prepare(service: Service, name: str) -> Work:
-        work = Work(service.config, name, PATHS[name].prepare(service))
-        service.faults.disarm()
-        return work
-
-    @pytest.mark.parametrize(
-        "name", [pytest.param(name, marks=() if name == "the last use" else pytest.mark.long) for name in PATHS]
-    )
-    def test_at_each_call_of_oss(self, shared_service: Service, running: Instances, name: str) -> None:
-        for number in count():
-            work = self.prepare(shared_service, name)
-            shared_service.faults.arm(AFTER, number, act=running.kill_running)
-            first = running.answer(work)
-            self.again(shared_service, running, work, first)
-            if first != KILLED:
-                assert number, "OSS is not called"
-                return
-
-    @pytest.mark.long
-    def test_at_random_moments(
-        self, shared_service: Service, running: Instances, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        chance, killed = random.Random(SEED), 0
-        durations = {name: self.seconds_of(shared_service, running, name) for name in PATHS}
-        for name in islice(cycle(PATHS), 10 * KILLS):
-            work = self.prepare(shared_service, name)
-            seconds = chance.uniform(0, durations[name])
-            try:
-                first = running.answer(work, lambda run, seconds=seconds: kill_after(run, seconds))  # type: ignore[misc]
-                self.again(shared_service, running, work, first)
-            except AssertionError as error:
-                raise AssertionError(f"KILLS_SEED={SEED}: {name}, killed after {seconds:.4f} s: {error}") from error
-            killed += first == KILLED
-            if killed == KILLS:
-                break
-        assert killed == KILLS
-
-    def seconds_of(self, service: Service, running: Instances, name: str) -> float:
-        """How long a request takes."""
-        durations = []
-        for _ in range(3):
-            began = time.monotonic()
-            running.answer(self.prepare(service, name))
-            durations.append(time.monotonic() - began)
-        return median(durations)
+        path.check(shared_service, work.prepared, first, last)
+        if first != KILLED:
+            assert number, "OSS is not called"
+            return
 
 
 def kill_after(run: Run, seconds: float) -> None:

@@ -21,6 +21,7 @@ from handler import events, oss, state
 from handler.config import Config, Location
 from handler.errors import HandlerError
 from handler.notices import earlier_digests
+from handler.notices.lease import SLOT
 from handler.notices.sinks.client import Network
 from handler.oss import OssClient
 from handler.state import State
@@ -348,6 +349,10 @@ class EventFunction:
 
     def pass_time(self, seconds: float) -> None:
         self.clock.sleep(seconds)
+
+    def go_to(self, phase: float) -> None:
+        """Moves the time to so many seconds after the beginning of a slot of leases, the next one where necessary."""
+        self.pass_time((phase - time.time()) % SLOT)
 
     def state(self) -> State:
         """The state prefix, as another instance uses it."""

@@ -45,11 +45,6 @@ from tests.handler.notice_fixtures import (
 )
 
 
-def go_to(function: EventFunction, phase: float) -> None:
-    """Moves the time to so many seconds after the beginning of a slot, the next one where necessary."""
-    function.pass_time((phase - time.time()) % SLOT)
-
-
 def instance(function: EventFunction) -> Lease:
     """An instance that knows the time of OSS and holds nothing yet."""
     state = function.state()
@@ -68,7 +63,7 @@ def slot() -> int:
 class TestSlots:
     @pytest.mark.parametrize("ahead", [0, 3600, -3600])
     def test_a_slot_is_of_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
-        go_to(function, 10)
+        function.go_to(10)
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = state_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
@@ -76,23 +71,23 @@ class TestSlots:
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
-        go_to(function, 10)
+        function.go_to(10)
         state = function.state()
         state.now()
         assert Lease(state, "ops").take()
         assert Lease(state, "chat").take()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
-        go_to(function, 1.5)
+        function.go_to(1.5)
         assert instance(function).take()
         assert not instance(function).take()
-        go_to(function, 27)
+        function.go_to(27)
         assert not instance(function).take()
         function.pass_time(6)
         assert instance(function).take()
 
     def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         first = instance(function)
         assert first.take()
         assert first.covers_try()
@@ -102,7 +97,7 @@ class TestSlots:
         assert instance(function).take()
 
     def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         first, second = instance(function), instance(function)
         assert first.take()
         assert not second.take()
@@ -118,7 +113,7 @@ class TestSlots:
     def test_a_try_that_is_covered_ends_two_seconds_before_the_slot(
         self, function: EventFunction, phase: float
     ) -> None:
-        go_to(function, phase)
+        function.go_to(phase)
         held = instance(function)
         assert held.take()
         for _ in range(20):
@@ -132,7 +127,7 @@ class TestSlots:
         pytest.fail("The holder lost its lease although nobody else wanted it.")
 
     def test_a_try_is_not_covered_where_another_one_has_the_next_slot(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         held = instance(function)
         assert held.take()
         function.state().write(f"lease/ops/{slot() + 1}", b"b")
@@ -143,7 +138,7 @@ class TestSlots:
     def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(
         self, function: EventFunction, phase: float, slots: int, passed: int
     ) -> None:
-        go_to(function, phase)
+        function.go_to(phase)
         held = instance(function)
         assert held.take()
         assert held.covers_try()
@@ -158,7 +153,7 @@ class TestBoundaries:
     @pytest.mark.parametrize("phase", [28.2, 28.9, 29.3, 29.7, 29.95, 29.999, 0.001, 0.3])
     def test_of_two_instances_at_most_one_may_send(self, function: EventFunction, phase: float) -> None:
         held = [instance(function) for number in range(4)]
-        go_to(function, phase)
+        function.go_to(phase)
         covered: list[bool] = []
 
         def take(each: Lease) -> None:
@@ -175,7 +170,7 @@ class TestBoundaries:
         self, function: EventFunction, phase: float
     ) -> None:
         held = instance(function)
-        go_to(function, phase)
+        function.go_to(phase)
         assert held.take()
         assert held.covers_try()
 
@@ -188,7 +183,7 @@ class TestBoundaries:
         wired.toml = notice(["ops"])
         config = wired.config()
         keys = [f"outbox/{number}" for number in range(3)]
-        go_to(wired, phase)
+        wired.go_to(phase)
         numbers = count()
 
         def date(handler: object, timestamp: float | None = None) -> str:
@@ -218,7 +213,7 @@ class TestAnswersThatAreLost:
                 state.read("probe")
                 return Lease(state, "ops")
 
-            go_to(wired, 5)
+            wired.go_to(5)
             yield start
 
     proxy: FaultProxy
@@ -274,7 +269,7 @@ class TestKilledWhileHolding:
     def test_the_sink_is_blocked_for_47_seconds_at_most(
         self, notified: EventFunction, hook: Receiver, phase: float
     ) -> None:
-        go_to(notified, phase)
+        notified.go_to(phase)
         with patch.object(delivery, "send", kill), pytest.raises(Killed):
             notified.invoke(created())
         assert hook.received == []
@@ -282,7 +277,7 @@ class TestKilledWhileHolding:
         assert notified.tick().summary["notices"] == 1
 
     def test_also_when_it_had_just_taken_the_next_slot(self, function: EventFunction) -> None:
-        go_to(function, 2)
+        function.go_to(2)
         held = instance(function)
         assert held.take()
         while len(slot_names(function)) == 1:
@@ -484,9 +479,10 @@ class TestNothingWaitsForTheNextMinute:
 
 
 class TestOrder:
-    def test_the_latest_slot_is_deleted_first(self, function: EventFunction) -> None:
-        go_to(function, 20)
+    def test_the_latest_slot_is_deleted_first_and_each_once(self, function: EventFunction) -> None:
+        function.go_to(20)
         held = instance(function)
+        assert held.take()
         assert held.take()
         assert held.covers_try()
         deleted: list[str] = []

@@ -13,7 +13,6 @@ import pytest
 
 from handler.errors import Problem
 from handler.keys import cache
-from handler.notices.lease import Lease
 from handler.state import State
 from tests.handler.notice_fixtures import (
     EventFunction,
@@ -62,20 +61,6 @@ def test_refused_notices_before_all_others_do_not_hide_them(function: EventFunct
     assert {key: told[key] for key in good} == dict.fromkeys(good, 1)
     assert len(function.state_names("dead/")) == bad
     assert function.state_names("outbox/") == []
-
-
-def test_a_slot_is_deleted_once_however_often_it_was_taken(
-    function: EventFunction, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = function.state()
-    state.read("probe")
-    lease = Lease(state, "ops")
-    assert lease.take()
-    assert lease.take()
-    deleted: list[str] = []
-    monkeypatch.setattr(State, "delete", lambda state, name, *, retry: deleted.append(name))
-    lease.release()
-    assert len(deleted) == len(set(deleted)) > 0
 
 
 def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -52,17 +51,12 @@ def requests_to_oss() -> Iterator[Counter[str]]:
         yield counts
 
 
-def begin_slot(function: EventFunction) -> None:
-    """Moves the time to the first seconds of a lease's slot, so that the slot lasts for all of an invocation."""
-    function.pass_time(SLOT - time.time() % SLOT + 1)
-
-
 def requests_of(function: EventFunction, event: bytes | None) -> Counter[str]:
     """The requests of one invocation, of a tick for None, without those that most invocations do not send.
 
     These are the probe of every five minutes, and a look for digests of earlier releases at each instance's first tick.
     """
-    begin_slot(function)
+    function.go_to(1)
     with requests_to_oss() as counts:
         outcome = function.tick() if event is None else function.invoke(event)
     assert outcome.error is None
@@ -170,9 +164,9 @@ class TestMore:
 
     def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
         with sinks(function):
-            begin_slot(function)
+            function.go_to(1)
             function.invoke(new_event(function, 1))
-            function.pass_time(SLOT - time.time() % SLOT - 10)
+            function.go_to(SLOT - 10)
             with requests_to_oss() as counts:
                 function.invoke(new_event(function, 1))
             assert (counts["PUT lease"], counts["DELETE lease"]) == (2, 2)
@@ -182,14 +176,14 @@ class TestMore:
         with receiver() as hook:
             function.add_sink("ops", hook)
             function.toml = notice(["ops"], on="message")
-            begin_slot(function)
+            function.go_to(1)
             with requests_to_oss() as counts:
                 function.invoke(links("/outbox/a.txt", "/outbox/b.txt"))
             assert counts["HEAD probe"] == 1
 
     def test_a_sink_that_another_instance_serves_takes_two(self, function: EventFunction) -> None:
         with sinks(function):
-            begin_slot(function)
+            function.go_to(1)
             function.invoke(new_event(function, 1))
             state = function.state()
             assert state.claim(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"

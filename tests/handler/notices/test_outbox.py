@@ -258,6 +258,7 @@ UNREADABLE = {
     "a number of 5,000 digits": b"1" * 5000,
     "nested deeply": b"[" * 100_000,
     "of 100 KB": json.dumps(waiting_notice(extra="x" * 100_000)).encode(),
+    "of 5 MB": b" " * 5_000_000,
     "without members": b"{}",
     "without a key": json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
     **{
@@ -361,14 +362,6 @@ class TestWhatCannotBeRead:
         function.oss.fill({f".links/state/outbox/ops/{name}": b""})
         function.tick()
         assert received_keys(hook) == Counter(GOOD)
-
-    def test_an_entry_of_5_mb_is_dead_and_blocks_nobody(self, function: EventFunction, hook: Receiver) -> None:
-        self.prepare(function, hook)
-        name = f"{HAPPENED}-000000-{'a' * 32}"
-        put_entry(function, name, b" " * 5_000_000)
-        function.tick()
-        assert received_keys(hook) == Counter(GOOD)
-        assert function.state_names("dead/") == [f"dead/ops/{name}"]
 
     def test_objects_that_are_no_entries_of_a_sink_are_left_alone(
         self, function: EventFunction, hook: Receiver
