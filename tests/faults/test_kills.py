@@ -23,7 +23,6 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults.instances import KILLED, Instances, Run, Work, instances
 from tests.faults.paths import PATHS, errors_of
 from tests.faults.service import Service
-from tests.handler.client import Answered
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
     EventFunction,

@@ -19,7 +19,7 @@ from handler import state
 from handler.config import Config
 from handler.notices.lease import SLOT
 from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
+from handler.notices.sinks.client import Network, WebhookResponse
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
 
@@ -99,15 +99,6 @@ class Inbox:
 
 def fails(inbox: Inbox, post: Post) -> WebhookResponse:
     return WebhookResponse(500, {}, b"", True)
-
-
-def refuses_connections(inbox: Inbox, post: Post) -> WebhookResponse:
-    raise NoResponse("no_connection")
-
-
-def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
-    inbox.clock.sleep(TRY)
-    raise NoResponse("too_slow")
 
 
 class Simulation(EventFunction):

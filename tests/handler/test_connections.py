@@ -200,17 +200,21 @@ def test_a_response_that_follows_early_hints_is_not_that_of_the_next_request() -
         assert get(opened, address).body == b"ok"
 
 
-def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A certificate that is trusted, and its key."""
     certificate, key = self_signed(tmp_path, "localhost")
     trusting = ssl.create_default_context(cafile=str(certificate))
     monkeypatch.setattr(connections, "tls_context", lambda: trusting)
+    return certificate, key
+
+
+def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(trusted: tuple[Path, Path]) -> None:
     head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ", b"\r\n\r\nok"
     # A first answer as long as what is read at a time, so that the second stays in the TLS record.
     both = head + b"a" * (io.DEFAULT_BUFFER_SIZE - len(head) - len(body)) + body + OK.replace(b"ok", b"no")
     opened = Connections()
-    with answering([both, OK], [OK], tls=(certificate, key)) as address:
+    with answering([both, OK], [OK], tls=trusted) as address:
         assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
 
 
@@ -356,12 +360,9 @@ def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_ho
     assert len(context.get_ca_certs()) > 100
 
 
-def test_over_tls_a_connection_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate, key = self_signed(tmp_path, "localhost")
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(connections, "tls_context", lambda: trusting)
+def test_over_tls_a_connection_is_kept_too(trusted: tuple[Path, Path]) -> None:
     opened = Connections()
-    with answering([OK, OK], tls=(certificate, key)) as address:
+    with answering([OK, OK], tls=trusted) as address:
         assert [get(opened, address).body for _ in range(2)] == [b"ok"] * 2
 
 

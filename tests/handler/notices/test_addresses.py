@@ -20,16 +20,10 @@ from cryptography.x509.oid import NameOID
 
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import Network, NoResponse, is_public, public_addresses, send
-from tests.handler.notice_fixtures import Receiver, receiver, respond
+from tests.handler.notice_fixtures import Receiver, respond
 from tests.handler.notices.test_delivery import attempt
 
 HOST = "hooks.example.com"
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 # TLS and names: the network of a test may resolve a public host to the loopback.

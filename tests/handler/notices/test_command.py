@@ -416,18 +416,25 @@ class TestFaults:
         assert result.err
         assert cli.names() == before
 
-    def test_a_links_toml_without_state_exits_with_2(self, cli: NoticesCli) -> None:
-        stateless = cli.function.folder / "stateless.toml"
-        stateless.write_text(HEAD.replace("state = ", "# state = "))
-        cli.environment["LINK_CONFIG"] = str(stateless)
-        result = cli.run("list")
-        assert (result.status, result.out) == (2, "")
-        assert "links.toml does not name a state prefix. Add state = … to it." in result.err
-
-    def test_a_links_toml_that_does_not_exist_exits_with_2(self, cli: NoticesCli) -> None:
-        cli.environment["LINK_CONFIG"] = str(cli.function.folder / "none.toml")
-        result = cli.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+    @pytest.mark.parametrize(
+        ("changes", "status", "sentence"),
+        [
+            ({"LINK_CONFIG": "stateless"}, 2, "links.toml does not name a state prefix. Add state = … to it."),
+            ({"LINK_CONFIG": "none.toml"}, 2, "none.toml"),
+            ({"OSS_ACCESS_KEY_SECRET": "wrongEXAMPLE"}, 1, "ListObjects: 403 SignatureDoesNotMatch."),
+            ({"OSS_ACCESS_KEY_ID": ""}, 1, "OSS_ACCESS_KEY_ID"),
+        ],
+    )
+    def test_a_wrong_environment_is_a_sentence(
+        self, wired: NoticesCli, changes: dict[str, str], status: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(wired.function.folder)
+        Path("stateless").write_text(HEAD.replace("state = ", "# state = "))
+        wired.environment |= changes
+        result = wired.run("list")
+        assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
+        assert sentence in result.err
+        assert "wrongEXAMPLE" not in result.err
 
     @pytest.mark.parametrize("arguments", [("list",), ("retry",), ("drop",), ("drop", "--waiting", "--sink", "ops")])
     def test_an_oss_that_cannot_be_reached_is_a_sentence(self, wired: NoticesCli, arguments: tuple[str, ...]) -> None:
@@ -435,19 +442,6 @@ class TestFaults:
         result = wired.run(*arguments)
         sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
         assert result == (1, "", f"python -m handler.notices: {sentence}\n")
-
-    def test_invalid_credentials_are_a_sentence(self, wired: NoticesCli) -> None:
-        wired.environment["OSS_ACCESS_KEY_SECRET"] = "wrongEXAMPLE"
-        result = wired.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert "ListObjects: 403 SignatureDoesNotMatch." in result.err
-        assert "wrongEXAMPLE" not in result.err
-
-    def test_missing_credentials_are_a_sentence(self, cli: NoticesCli) -> None:
-        del cli.environment["OSS_ACCESS_KEY_ID"]
-        result = cli.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert "OSS_ACCESS_KEY_ID" in result.err
 
     @pytest.mark.parametrize(
         ("arguments", "method", "operation"),

@@ -29,12 +29,9 @@ from tests.handler.simulation import (
     MINUTE,
     Inbox,
     Simulation,
-    Trouble,
     fails,
     files_in,
-    hangs,
     most_within,
-    refuses_connections,
     simulation,
 )
 
@@ -106,24 +103,6 @@ class TestOutage:
             function.pass_minutes(10, function.config())
             assert_pace(kind, [request.at for request in server.received])
             assert_all_arrived_once(function, [name for request in server.received for name in files_in(request.body)])
-
-    @pytest.mark.long
-    @pytest.mark.parametrize(("kind", "minutes"), [(kind, 1 if kind == "webhook" else 15) for kind in KINDS])
-    def test_after_two_days_a_sink_has_everything_once(self, function: Simulation, kind: str, minutes: int) -> None:
-        """In the outage a tick comes after so many minutes: those for a robot read all that waits."""
-        inbox = function.inbox("ops", kind)
-        config = function.config()
-        function.start_at(1)
-        outages: list[Trouble] = [fails, refuses_connections, hangs]
-        for outage in outages:
-            inbox.trouble = outage
-            function.pass_minutes(2 * DAY // 60 // len(outages), config, tick_every=minutes)
-        assert len(function.state_names("outbox/")) == 2880
-        assert_pace(kind, inbox.tries)
-        inbox.trouble = None
-        function.pass_minutes(10, config)
-        assert_pace(kind, inbox.tries)
-        assert_all_arrived_once(function, list(inbox.files().elements()))
 
 
 class TestTheEndOfRetries:

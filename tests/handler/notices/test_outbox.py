@@ -181,12 +181,6 @@ class TestDigests:
         assert any("/outbox/" in key for key in keys)
         assert not [key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))]
 
-    def test_a_tick_sends_nothing_if_nothing_waits(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        assert function.tick().counts() == (0, 0, 0, 0)
-        assert hook.received == []
-
     def test_an_event_that_is_repeated_after_its_digest_is_not_sent_again(
         self, function: EventFunction, hook: Receiver
     ) -> None:

@@ -188,10 +188,7 @@ class TestTheSameEventAtOnce:
         function.toml = notice(["ops"])
         config = function.config()
         at_once([lambda: function.answer(EVENT, config)] * 5)
-        self.check(function, hook)
-
-    def check(self, function: EventFunction, hook: Receiver) -> None:
-        """Each notice was told before anybody waited for a timer, and is not told again."""
+        # Each was told before anybody waited for a timer, and is not told again.
         assert function.state_names("outbox/") == []
         recover(function)
         assert told_files(hook) == Counter(KEYS_OF_EVENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -24,7 +24,6 @@ from tests.handler.notice_fixtures import (
     Responder,
     created,
     notice,
-    receiver,
     respond,
 )
 
@@ -120,9 +119,8 @@ Picky = Callable[[Refusal, list[str]], PickySink]
 
 
 @pytest.fixture
-def picky(function: EventFunction) -> Iterator[Picky]:
-    with receiver() as hook:
-        yield lambda refusal, bad: PickySink(function, hook, refusal, bad)
+def picky(function: EventFunction, hook: Receiver) -> Picky:
+    return lambda refusal, bad: PickySink(function, hook, refusal, bad)
 
 
 @pytest.fixture(autouse=True)

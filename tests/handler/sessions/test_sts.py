@@ -286,18 +286,6 @@ def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(monkeypatch: 
         assume_role("https://sts.cn-hangzhou.aliyuncs.com", ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
 
 
-def test_a_policy_that_is_too_long_is_refused_by_sts_itself(sts: LocalSts) -> None:
-    with pytest.raises(StsUnavailable) as raised:
-        assume_role(sts.url, ROLE, "fc-presign-docs-0a1b2c", "x" * 2049, 3600, KEYS, NOW)
-    assert raised.value.reason == "InvalidParameter.PolicySize"
-
-
-def test_a_duration_beyond_the_roles_maximum_is_refused_by_sts(sts: LocalSts) -> None:
-    sts.roles[ROLE] = sts.roles[ROLE]._replace(max_session_duration=3600)
-    assert warnings(ask_link(sts, "2h"))[0]["why"] == "InvalidParameter.DurationSeconds"
-    assert ask_link(sts, "1h").status == 200
-
-
 def test_nothing_secret_is_in_the_repr_or_message_of_what_sts_answers(sts: LocalSts) -> None:
     answer = assume_role(sts.url, ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
     session = sts.issued.principals[0].credentials
