@@ -181,12 +181,6 @@ def test_a_check_is_made_with_the_session(running: Running) -> None:
     assert running.service.request("/checked/missing.txt").status == 404
 
 
-def test_signed_uploads_are_those_of_the_session(running: Running) -> None:
-    link = running.service.sign_put()
-    assert follow_link(link, b"hello").status == 200
-    assert running.signers("PUT", "inbox/") == {running.key_id("/in/")}
-
-
 def test_every_step_of_a_multipart_upload_is_signed_by_the_session(running: Running) -> None:
     upload = running.service.start_upload(path=f"/in/big{time.time_ns()}.bin")
     parts = upload["parts"]

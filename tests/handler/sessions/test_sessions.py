@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any
@@ -222,25 +221,6 @@ def test_a_day_of_failures_is_still_a_503() -> None:
     for minute in range(1200):
         clocked.refusal(minute * 61)
     assert len(opener.calls) == 1200
-
-
-def test_a_session_that_has_already_ended_is_a_failure() -> None:
-    opener = Opener(MIN_LIFE - 1)
-    clocked = Clocked(opener)
-    assert clocked.refusal(0).cause == "AssumeRole: ended_session"
-    clocked.refusal(0.9)
-    assert len(opener.calls) == 1
-
-
-def test_the_log_says_why_a_session_was_not_renewed(capsys: pytest.CaptureFixture[str]) -> None:
-    opener = Opener()
-    opener.failure = "NoPermission"
-    Clocked(opener).refusal(0)
-    assert json.loads(capsys.readouterr().out) == {
-        "warning": "session_not_renewed",
-        "mount": "/docs/",
-        "why": "NoPermission",
-    }
 
 
 # --- the law ------------------------------------------------------------------------------------------------------
