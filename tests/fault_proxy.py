@@ -31,7 +31,7 @@ FAULTS = (
     *("500 after", "slow", "half of the body", "half of the headers", "reset", "reset after", "never", "never after"),
 )
 LATE = "late"  # no fault that comes alone: the connection ends, and OSS gets the request a moment afterwards
-# How many of 24 requests meet which fault by chance; "" is none.
+# How many of 24 requests meet which fault by chance; those of "" pass.
 DECK = {"": 11, "slow": 2, "503": 2, "500 after": 2, "reset": 2, "reset after": 2, "half of the body": 1} | {
     "never after": 1,
     LATE: 1,

@@ -1,4 +1,4 @@
-"""The keys document is replaced while threads use what is in it: each answer is that of one whole document."""
+"""The keys document is replaced while threads use what is in it: each answer is that of one complete document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
         yield started
 
 
-def test_threads_use_whole_documents_while_others_replace_them(oss: LocalOss) -> None:
+def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss) -> None:
     """Two of three documents are valid. They count up in two members, and half a minute passes after each."""
     now, ended, seen = [NOW], threading.Event(), set[int]()
 
