@@ -26,7 +26,7 @@ UNAVAILABLE = ("state_unavailable", "keys_unavailable", "oss_unavailable")
 class Path(NamedTuple):
     """`codes` are those with which a fault may be answered, and `missing` those after a 404 of OSS, which may be true.
 
-    `check` gets what was prepared, the response to the fault, and the later one.
+    `check` gets what was prepared, the response to the fault, and the later one, which may have the code `later`.
     """
 
     prepare: Callable[[Service], Any]
@@ -34,6 +34,7 @@ class Path(NamedTuple):
     check: Callable[[Service, Any, Answered, Answered], None]
     codes: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    later: str = ""
 
 
 def get(url: str) -> bytes:
@@ -69,9 +70,9 @@ def _checked(method: str) -> Path:
 
 def _check_signed(service: Service, names: list[str], first: Answered, last: Answered) -> None:
     assert [get(link["url"]) for link in last.json["links"]] == [b"content"] * len(names)
-    assert [get(link["url"]) for link in first.json["links"] if "url" in link] == [b"content"] * (
-        len(names) - len(errors_of(first))
-    )
+    if first.status == 200:
+        opened = [get(link["url"]) for link in first.json["links"] if "url" in link]
+        assert opened == [b"content"] * (len(names) - len(errors_of(first)))
 
 
 # --- shares ---------------------------------------------------------------------------------------------------------
@@ -159,6 +160,13 @@ def _used(headers: dict[str, str], *, is_repeat: bool = False, **body: str) -> P
         UNAVAILABLE,
         ("no_such_object",),
     )
+
+
+def _check_last_use(service: Service, url: str, first: Answered, last: Answered) -> None:
+    """It is granted once at most, and used up if nobody got it."""
+    assert len(service.names(f"uses/{record_id(url)}/")) == 1
+    assert [response.status for response in (first, last)].count(200) <= 1
+    assert last.status == 200 or first.status != 200 or last.code == "share_used_up"
 
 
 def _opened(headers: dict[str, str], **params: Any) -> Path:
@@ -311,6 +319,14 @@ PATHS = {
     "a use with a nonce": _used(JSON, nonce=NONCE),
     "a use in a browser": _used(HTML, nonce=NONCE),
     "a use without a nonce": _used(JSON),
+    "the last use": Path(
+        shared(max_uses=1),
+        lambda service, url: service.share(url, "POST", JSON),
+        _check_last_use,
+        UNAVAILABLE,
+        ("no_such_object",),
+        "share_used_up",
+    ),
     "the same use again": _used(JSON, is_repeat=True, nonce=NONCE),
     "opening a plain share in a browser": _opened(HTML),
     "opening a revocable share": _opened({}, revocable=True),

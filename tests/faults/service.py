@@ -17,7 +17,7 @@ from handler.keys import cache
 from handler.oss import OssClient
 from local.oss.storage import Buckets
 from signer import Endpoint
-from tests.faults.faulty_oss import FaultyOss, faulty_oss
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.handler.client import KEYS, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, api, document, local_oss
 
@@ -74,12 +74,16 @@ def forget_oss() -> None:
 
 
 class Service(NamedTuple):
-    """`oss` is the local OSS without faults, `faults` the proxy that the service uses."""
+    """`oss` is the local OSS without faults, `faults` the proxy that the service uses.
+
+    Each request is one of a new instance, unless it `remembers`.
+    """
 
     config: Config
     oss: LocalOss
-    faults: FaultyOss
+    faults: FaultProxy
     numbers: Iterator[int]
+    remembers: bool = False
 
     def request(
         self,
@@ -91,12 +95,13 @@ class Service(NamedTuple):
         params: object = None,
         key: str | None = None,
     ) -> Answered:
-        """The response of a new instance; `params` become a body of JSON."""
+        """The response; `params` become a body of JSON."""
         sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
         body = ""
         if params is not None:
             sent, body = {"Accept": "application/json", **sent, "Content-Type": "application/json"}, json.dumps(params)
-        forget_oss()
+        if not self.remembers:
+            forget_oss()
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
         return invoke(json.dumps(http_event), config=self.config, now=time.time())
 
@@ -135,7 +140,7 @@ class Service(NamedTuple):
 
 @contextmanager
 def service(folder: Path) -> Iterator[Service]:
-    with local_oss(folder / "oss") as running, faulty_oss(running.url) as faults:
+    with local_oss(folder / "oss") as running, fault_proxy(running.url) as faults:
         running.put(keys_document())
         running.put(b"", Location(BUCKET, f"{STATE}probe"))
         yield Service(make_config(LINKS, {"LINK_OSS_ENDPOINT": faults.url}), running, faults, count())

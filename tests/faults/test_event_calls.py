@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from unittest.mock import patch
 
 import pytest
 
 from handler import oss
-from tests.faults.faulty_oss import FAULTS, REFUSALS, FaultyOss, faulty_oss
+from handler.errors import Problem
+from handler.notices.outbox import Entry, Outbox
+from tests.fault_proxy import FAULTS, REFUSALS, FaultProxy, fault_proxy
 from tests.faults.service import forget_oss
 from tests.handler.notice_fixtures import (
     EventFunction,
@@ -18,6 +23,7 @@ from tests.handler.notice_fixtures import (
     created,
     event_function,
     notice,
+    received_ids,
     received_keys,
     receiver,
 )
@@ -31,7 +37,7 @@ KEY = "outbox/a.txt"
 class Notices:
     """The event function, whose OSS is the proxy, and its webhook."""
 
-    def __init__(self, function: EventFunction, faults: FaultyOss, hook: Receiver) -> None:
+    def __init__(self, function: EventFunction, faults: FaultProxy, hook: Receiver) -> None:
         self.function, self.faults, self.hook = function, faults, hook
         self.number = 0
 
@@ -60,7 +66,7 @@ class Notices:
 
 @contextmanager
 def notices(folder: Path, toml: str) -> Iterator[Notices]:
-    with event_function(folder) as function, receiver() as hook, faulty_oss(function.url) as faults:
+    with event_function(folder, is_wired=True) as function, receiver() as hook, fault_proxy(function.url) as faults:
         function.add_sink("ops", hook)
         function.toml = toml
         yield Notices(function, faults, hook)
@@ -95,7 +101,7 @@ def check(running: Notices, name: str, first: Outcome, event: bytes | None) -> N
         assert received_keys(running.hook)[KEY] in (1, 2)
 
 
-def try_faults(running: Notices, name: str, fault: str, patch: pytest.MonkeyPatch, *, is_lasting: bool) -> None:
+def try_faults(running: Notices, name: str, fault: str, context: pytest.MonkeyPatch, *, is_lasting: bool) -> None:
     is_waiting = name.startswith("a tick")
     event = running.begin(is_waiting=is_waiting)
     assert running.invoke(event).error is None
@@ -105,9 +111,9 @@ def try_faults(running: Notices, name: str, fault: str, patch: pytest.MonkeyPatc
         event = running.begin(is_waiting=is_waiting)
         running.faults.arm(fault, number, is_lasting=is_lasting)
         if fault.startswith("never"):
-            patch.setattr(oss, "TIMEOUT", (SHORT, SHORT))
+            context.setattr(oss, "TIMEOUT", (SHORT, SHORT))
         first = running.invoke(event)
-        patch.undo()
+        context.undo()
         running.faults.disarm()
         try:
             check(running, name, first, event)
@@ -120,10 +126,54 @@ def try_faults(running: Notices, name: str, fault: str, patch: pytest.MonkeyPatc
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", TOML)
 def test_at_each_call(tmp_path: Path, name: str, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    with notices(tmp_path, TOML[name]) as running, monkeypatch.context() as patch:
-        try_faults(running, name, fault, patch, is_lasting=is_lasting)
+    with notices(tmp_path, TOML[name]) as running, monkeypatch.context() as context:
+        try_faults(running, name, fault, context, is_lasting=is_lasting)
 
 
-def test_at_each_call_of_an_event_that_oss_refuses_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with notices(tmp_path, TOML["an event to a webhook"]) as running, monkeypatch.context() as patch:
-        try_faults(running, "an event to a webhook", "503", patch, is_lasting=False)
+@pytest.fixture
+def failed_marks() -> Iterator[Counter[str]]:
+    """How often each notice, by its id, could not be marked for all that is known."""
+    failed, lock, mark_done = Counter[str](), Lock(), Outbox.mark_done
+
+    def mark(outbox: Outbox, entry: Entry) -> None:
+        try:
+            mark_done(outbox, entry)
+        except Problem:
+            with lock:
+                failed[str(entry.id)] += 1
+            raise
+
+    with patch.object(Outbox, "mark_done", mark):
+        yield failed
+
+
+@pytest.mark.parametrize("toml", [notice(["ops", "manifest"]), notice(["ops"], every="1m")], ids=["at once", "digest"])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 12))])
+def test_random_faults_lose_nothing_and_repeat_a_notice_only_where_its_mark_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed_marks: Counter[str], seed: int, toml: str
+) -> None:
+    keys = [f"outbox/{number}.txt" for number in range(6)]
+    with notices(tmp_path, toml) as running:
+        running.faults.shuffle((seed, toml))
+        monkeypatch.setattr(oss, "TIMEOUT", (5.0, SHORT))
+        for _ in range(4):
+            running.invoke(created(*keys))
+            assert running.invoke(None).error is None
+            running.function.pass_time(31)
+        assert len(running.faults.happened) > 5
+        running.faults.disarm()
+        monkeypatch.undo()
+        assert running.invoke(created(*keys)).error is None
+        for _ in range(2):
+            running.function.pass_time(60)
+            assert running.invoke(None).error is None
+        told = received_ids(running.hook)
+        assert len(told) == len(keys)
+        assert {each: times for each, times in told.items() if times > 1 + failed_marks[each]} == {}
+        assert running.function.state_names("outbox/") == []
+        assert running.function.state_names("dead/") == []
+        if "manifest" in toml.partition("[[notice]]")[2]:
+            assert {line["key"] for line in running.function.manifest_lines()} == set(keys)
+        count = len(running.hook.received)
+        assert running.invoke(created(*keys)).error is None
+        assert len(running.hook.received) == count

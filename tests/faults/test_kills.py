@@ -1,225 +1,188 @@
-"""Whenever a process is killed, the next one goes on: nothing is lost, half written or counted twice."""
+"""Whenever an instance is killed, the next one goes on: nothing is lost, half written or counted twice.
+
+An instance is killed once OSS has carried out a call of it: that is also before the next call.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import cycle, islice
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+from itertools import count
+from pathlib import Path
 from queue import SimpleQueue
-from statistics import median
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import pytest
-import requests
 
-from tests.faults.jobs import CONTENT, Jobs, Run, jobs
-from tests.faults.paths import clear_uploads, record_id, shared, upload_page
-from tests.faults.service import CALLER, JSON, Service
-from tests.handler.notice_fixtures import created
+from handler.oss import THREADS
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.faults.instances import KILLED, Instances, Run, Work, instances
+from tests.faults.paths import PATHS, errors_of
+from tests.faults.service import Service
+from tests.handler.notice_fixtures import (
+    TIMER_EVENT,
+    EventFunction,
+    Receiver,
+    created,
+    event_function,
+    notice,
+    receiver,
+    respond,
+)
 
-KILLS = 200
-NONCE = "nonce-EXAMPLE-000000000"
-
-
-class Killed(NamedTuple):
-    """What a job works on, and what must hold once a second process has done it again.
-
-    `check` gets the arguments, the result of the first process (None if it was killed), and that of the second.
-    """
-
-    job: str
-    prepare: Callable[[Service], dict[str, Any]]
-    check: Callable[[Service, dict[str, Any], dict[str, Any] | None, dict[str, Any]], None]
-
-
-def uses_of(service: Service, url: str) -> list[bytes | None]:
-    folder = f"uses/{record_id(url)}/"
-    return [service.read(f".links/state/{folder}{name}") for name in service.names(folder)]
-
-
-def check_use(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
-    url = arguments["url"]
-    assert last["status"] == 200
-    assert requests.get(last["url"], timeout=30).content == b"content"
-    uses = uses_of(service, url)
-    if "nonce" in arguments:
-        assert uses == [NONCE.encode()]
-    else:
-        # What was counted although nobody got the link is one use at most.
-        assert len(uses) in ((1, 2) if first is None else (2,))
-    left = service.share(url, headers=JSON)
-    assert left.json.get("uses_left", 0) == 2 - len(uses)
-
-
-def check_last_use(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
-    assert len(uses_of(service, arguments["url"])) == 1
-    granted = [result["status"] for result in (first, last) if result is not None].count(200)
-    assert granted == 1 if first is not None else granted <= 1
-    assert last["status"] in (200, 410)
-
-
-def check_make(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
-    assert last["status"] == 201
-    for name in service.names("shares/"):
-        assert json.loads(service.read(f".links/state/shares/{name}") or b"")["version"] == 1
-    assert service.share(last["url"], headers=JSON).json["uses_left"] == 1
-
-
-def prepare_revoke(service: Service) -> dict[str, Any]:
-    return {"share_id": record_id(shared(max_uses=1)(service))}
-
-
-def check_revoke(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
-    assert last["status"] == 204
-    assert service.request(f"/-/shares/{arguments['share_id']}", key=CALLER).json["revoked"] is True
-
-
-def prepare_upload(service: Service) -> dict[str, Any]:
-    clear_uploads(service)
-    return {"path": f"/in/{next(service.numbers)}.bin"}
-
-
-def check_upload(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
-    """OSS accepts the object once: the second process finds it, or sends it."""
-    assert last["status"] in ((200, 409) if first is None else (409,)), (first, last)
-    assert service.read(f"inbox{urlsplit(arguments['path']).path.removeprefix('/in')}") == CONTENT
-    # Parts that nobody can complete any more are those of the killed process.
-    assert len(service.upload_folders()) <= 1
-
-
-def check_abort(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
-    assert last["status"] == 204
-    assert service.read(f"inbox{arguments['path'].removeprefix('/in')}") is None
-    assert len(service.upload_folders()) <= (first is None)
-
-
-def check_page(service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]) -> None:
-    url = arguments["url"]
-    assert (last["number"], last["status"] in ((200, 409) if first is None else (409,))) == (1, True)
-    folder = f"inbox/{record_id(url)}/"
-    assert service.keys(folder) == [f"{folder}1-a.bin"]
-    assert service.read(f"{folder}1-a.bin") == CONTENT
-    assert service.share(url, headers=JSON).json["files_left"] == 1
-
-
-def prepare_page(service: Service) -> dict[str, Any]:
-    return {"url": upload_page(service, max_size=len(CONTENT)), "nonce": NONCE}
-
-
-def prepare_notice(service: Service) -> dict[str, Any]:
-    key = f"reports/{next(service.numbers)}.txt"
-    return {"event": created(key).decode()}
-
-
-def check_notice(
-    service: Service, arguments: dict[str, Any], first: dict[str, Any] | None, last: dict[str, Any]
-) -> None:
-    key = json.loads(arguments["event"])["events"][0]["oss"]["object"]["key"]
-    contents = [json.loads(service.read(name) or b"") for name in service.keys(".links/notices/")]
-    assert [content["key"] for content in contents].count(key) == 1
-
-
-WORK = {
-    "a use": Killed("use", lambda service: {"url": shared(max_uses=2)(service), "nonce": NONCE}, check_use),
-    "a use without a nonce": Killed("use", lambda service: {"url": shared(max_uses=2)(service)}, check_use),
-    "the last use": Killed("use", lambda service: {"url": shared(max_uses=1)(service)}, check_last_use),
-    "making a share": Killed("make", lambda service: {"path": f"/reports/{service.new_object('reports')}"}, check_make),
-    "revoking a share": Killed("revoke", prepare_revoke, check_revoke),
-    "a PUT": Killed("put", prepare_upload, check_upload),
-    "a form": Killed("form", prepare_upload, check_upload),
-    "a file of an upload page": Killed("page", prepare_page, check_page),
-    "a multipart upload": Killed("multipart", prepare_upload, check_upload),
-    "an upload that is aborted": Killed("abort", prepare_upload, check_abort),
-    "a notice to OSS": Killed("notice", prepare_notice, check_notice),
-}
+AFTER = "reset after"
+SEED = int(os.environ.get("KILLS_SEED") or random.randrange(1_000_000))
 
 
 @pytest.fixture(scope="module")
-def running_jobs(shared_service: Service) -> Iterator[Jobs]:
-    with jobs(shared_service.faults.url) as running:
-        yield running
+def running() -> Iterator[Instances]:
+    with instances() as started:
+        yield started
 
 
-def seconds_of(service: Service, running: Jobs, work: Killed) -> float:
-    """How long the job takes."""
-    durations = []
-    for _ in range(3):
-        run = running.start(work.job, **work.prepare(service))
-        assert run.result() is not None
-        durations.append(time.monotonic() - run.began)
-    return median(durations)
-
-
-def kill_at(service: Service, running: Jobs, work: Killed, moment: Callable[[Run], None]) -> bool:
-    """Lets `moment` kill a job; whether it was still at work."""
-    arguments = work.prepare(service)
-    service.faults.disarm()
-    run = running.start(work.job, **arguments)
-    moment(run)
-    first = run.result()
-    service.faults.disarm()
-    work.check(service, arguments, first, running.run(work.job, **arguments))
-    return first is None
-
-
-@pytest.mark.long
-def test_at_random_moments(shared_service: Service, running_jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
-    seed = int(os.environ.get("KILLS_SEED") or random.randrange(1_000_000))
-    chance = random.Random(seed)
-    durations = {name: seconds_of(shared_service, running_jobs, work) for name, work in WORK.items()}
-    killed = 0
-    for name in islice(cycle(WORK), 10 * KILLS):
-        seconds = chance.uniform(0, durations[name])
-
-        def moment(run: Run, seconds: float = seconds) -> None:
-            time.sleep(max(0.0, run.began + seconds - time.monotonic()))
-            run.kill()
-
-        try:
-            killed += kill_at(shared_service, running_jobs, WORK[name], moment)
-        except AssertionError as error:
-            raise AssertionError(f"KILLS_SEED={seed}: {name}, killed after {seconds:.4f} s: {error}") from error
-        if killed == KILLS:
-            break
-    with capsys.disabled():
-        print(f"\n  KILLS_SEED={seed}: {killed} processes were killed at work", flush=True)
-    assert killed == KILLS
-
-
-def calls_of(service: Service, running: Jobs, work: Killed) -> int:
-    arguments = work.prepare(service)
-    service.faults.disarm()
-    running.run(work.job, **arguments)
-    return len(service.faults.calls)
-
-
-@pytest.mark.parametrize("fault", ["reset", "reset after"], ids=["before OSS has it", "after OSS has done it"])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "the last use" else pytest.mark.long) for name in WORK]
+    "name", [pytest.param(name, marks=() if name == "the last use" else pytest.mark.long) for name in PATHS]
 )
-def test_at_each_call_of_oss(shared_service: Service, running_jobs: Jobs, name: str, fault: str) -> None:
-    work = WORK[name]
-    count = calls_of(shared_service, running_jobs, work)
-    assert count
-    for number in range(count):
-        arguments = work.prepare(shared_service)
-        victim: SimpleQueue[Run] = SimpleQueue()
-        shared_service.faults.arm(fault, number, act=lambda victim=victim: victim.get().kill())  # type: ignore[misc]
-        run = running_jobs.start(work.job, **arguments)
-        victim.put(run)
-        first = run.result()
+def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instances, name: str) -> None:
+    """It is sent again, to another instance."""
+    path = PATHS[name]
+    for number in count():
+        work = Work(shared_service.config, name, path.prepare(shared_service))
+        shared_service.faults.arm(AFTER, number, act=running.kill_running)
+        first = running.answer(work)
         shared_service.faults.disarm()
-        assert first is None
-        work.check(shared_service, arguments, first, running_jobs.run(work.job, **arguments))
+        last = running.answer(work)
+        assert errors_of(last) == [] or errors_of(last)[0]["code"] == path.later, last
+        path.check(shared_service, work.prepared, first, last)
+        if first != KILLED:
+            assert number, "OSS is not called"
+            return
+
+
+def kill_after(run: Run, seconds: float) -> None:
+    time.sleep(max(0.0, run.began + seconds - time.monotonic()))
+    run.kill()
+
+
+# The sink, the rule, and how many notices are on their way at a time, at most: messages of one, or one message of all.
+HOW = {"webhook": ("webhook", {}, THREADS), "digest": ("webhook", {"every": "1m"}, 48), "robot": ("wecom", {}, 48)}
+FILES = [f"outbox/{number}.txt" for number in range(3)]
+
+
+class TestNotices:
+    """An event whose instance was killed is run again, and later the timer fires."""
+
+    parallel: int
+
+    @pytest.fixture(params=["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in ("digest", "robot"))])
+    def function(self, request: pytest.FixtureRequest, tmp_path: Path, hook: Receiver) -> Iterator[EventFunction]:
+        kind, rule, self.parallel = HOW[request.param]
+        with event_function(tmp_path, is_wired=True) as started:
+            started.add_sink("ops", hook, kind)
+            started.toml = notice(["ops"], **rule)
+            yield started
+
+    @pytest.fixture
+    def hook(self) -> Iterator[Receiver]:
+        with receiver(respond(200, b'{"errcode": 0}')) as sink:
+            yield sink
+
+    @pytest.fixture
+    def faults(self, function: EventFunction) -> Iterator[FaultProxy]:
+        with fault_proxy(function.url) as proxy:
+            yield proxy
+
+    @staticmethod
+    def recover(function: EventFunction) -> None:
+        """The timer fires a few times, after the leases of the killed have ended."""
+        for _ in range(3):
+            function.pass_time(60)
+            assert function.tick().error is None
+        assert function.state_names("outbox/") == []
+        assert function.state_names("dead/") == []
+
+    @pytest.mark.parametrize("at", ["call", "message"])
+    def test_at_each_request_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
+        self, function: EventFunction, faults: FaultProxy, hook: Receiver, running: Instances, at: str
+    ) -> None:
+        """An event of three notices and a tick, killed at each call of OSS or each message."""
+        respond_usually = hook.default
+        config = function.config(faults.url)
+        for number in count():
+            event = created(*FILES, etag=f"ETAG{number}")
+            received = len(hook.received)
+
+            def kill_at_message(request: BaseHTTPRequestHandler, last: int = received + number + 1) -> None:
+                running.kill_running() if len(hook.received) == last else respond_usually(request)
+
+            if at == "message":
+                hook.default = kill_at_message
+                faults.disarm()
+            else:
+                faults.arm(AFTER, number, act=running.kill_running)
+            results = [
+                running.run(Work(config, "", each, function.clock.moved)) for each in (event.decode(), TIMER_EVENT)
+            ]
+            at_kill = len(hook.received)
+            hook.default = respond_usually
+            faults.disarm()
+            if None not in results:
+                assert number > (0 if at == "message" else 18)  # three notices of four requests, a lease, a tick
+                return
+            assert function.invoke(event).error is None  # Function Compute runs it again
+            self.recover(function)
+            told = told_files(hook, received)
+            assert set(told) == set(FILES)
+            assert set(told.values()) <= ({1, 2} if at_kill > received else {1})
+            assert len(function.state_names("done/")) == 3 * (number + 1)
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("function", HOW, indirect=True)
+    def test_at_random_moments_while_others_are_at_work(
+        self, function: EventFunction, faults: FaultProxy, hook: Receiver
+    ) -> None:
+        """Four instances at a time; OSS fails at random too."""
+        print(f"KILLS_SEED={SEED}")
+        chance, work, killed = random.Random(SEED), SimpleQueue[bytes](), list[int]()
+        files = [f"outbox/{number:03}.txt" for number in range(48)]
+        for first in range(0, 48, 4):
+            work.put(created(*files[first : first + 4]))
+            work.put(TIMER_EVENT)
+        config = function.config(faults.url)
+        faults.shuffle(SEED)
+
+        def serve(instance: Instances) -> None:
+            while not work.empty():
+                event = work.get()
+                seconds = chance.choice([chance.uniform(0, 0.3), 60.0])
+                result = instance.run(Work(config, "", event.decode(), function.clock.moved), timed(seconds))
+                if result is None or "failed" in result or "not_marked" in result:
+                    killed.append(1)
+                    if len(killed) < 40:
+                        work.put(event)
+
+        def timed(seconds: float) -> Callable[[Run], None]:
+            return lambda run: kill_after(run, seconds) if seconds < 1 else None
+
+        with ExitStack() as ends, ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(serve, ends.enter_context(instances())) for _ in range(4)]:
+                done.result(300)
+        faults.disarm()
+        for first in range(0, 48, 4):
+            assert function.invoke(created(*files[first : first + 4])).error is None
+        self.recover(function)
+        told = told_files(hook, 0, files)
+        assert set(told) == set(files)
+        assert len(killed) > 5
+        assert sum(told.values()) - len(told) <= self.parallel * len(killed)
+
+
+def told_files(hook: Receiver, first: int, files: list[str] = FILES) -> Counter[str]:
+    """How often each object was told in the requests from one on, by a sink of any kind."""
+    bodies = [request.body.decode() for request in hook.received[first:]]
+    return Counter(key for body in bodies for key in files if f"{key[7:]}?" in body)

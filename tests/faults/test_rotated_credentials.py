@@ -9,27 +9,27 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
 from handler import events
-from handler.config import Config
+from handler.config import Config, Location
 from handler.notices.sinks.client import Network
 from handler.sessions import cache
 from handler.times import Clock
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
-from signer import Credentials, Endpoint, presign
-from tests.faults.service import forget_oss
+from signer import Credentials, presign
+from tests.faults.service import direct, forget_oss
 from tests.handler.client import KEYS, event, invoke, make_config
-from tests.handler.keys_fixtures import BUCKET, REGION
+from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, OssClock
 from tests.handler.sessions.opener import ROLE, Opener
 
-SIZE = 200  # links in a batch
+SIZE = 60  # links in a batch
 LINKS = """
 region = "cn-hangzhou"
 state = "oss://examplebucket/.links/state/"
@@ -79,43 +79,29 @@ class Rotation:
         )
 
 
-class Oss:
+class Oss(NamedTuple):
     """A local OSS that verifies every signature, with objects `open/N.txt` and `checked/N.txt`."""
 
-    def __init__(self, url: str, principals: Principals) -> None:
-        self.url, self.principals = url, principals
-        for number in range(SIZE):
-            for folder in ("open", "checked"):
-                self.put(f"{folder}/{number}.txt")
+    url: str
+    principals: Principals
+    local: LocalOss
 
     def config(self, toml: str = LINKS) -> Config:
         return make_config(toml, {"LINK_OSS_ENDPOINT": self.url})
-
-    def put(self, key: str) -> None:
-        endpoint = Endpoint.path_style(self.url, REGION)
-        link = presign("PUT", BUCKET, key, credentials=KEYS, endpoint=endpoint, expires_in=60)
-        assert requests.put(link.url, data=b"content", timeout=30).ok
-
-    def read(self, key: str) -> bytes:
-        endpoint = Endpoint.path_style(self.url, REGION)
-        link = presign("GET", BUCKET, key, credentials=KEYS, endpoint=endpoint, expires_in=60)
-        return requests.get(link.url, timeout=30).content
-
-    def keys(self, prefix: str) -> list[str]:
-        endpoint = Endpoint.path_style(self.url, REGION)
-        query = {"list-type": "2", "prefix": prefix}
-        link = presign("GET", BUCKET, None, credentials=KEYS, endpoint=endpoint, expires_in=60, query=query)
-        return [part.partition("</Key>")[0] for part in requests.get(link.url, timeout=30).text.split("<Key>")[1:]]
 
 
 @pytest.fixture(scope="module")
 def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
     principals = Principals()
     principals.add(Principal.of(KEYS))
-    app = create_app(tmp_path_factory.mktemp("oss"), region=REGION, credentials=principals, buckets=[BUCKET])
-    server = serve(app, listen(0))
+    root = tmp_path_factory.mktemp("oss")
+    server = serve(create_app(root, region=REGION, credentials=principals, buckets=[BUCKET]), listen(0))
     try:
-        yield Oss(server.url, principals)
+        local = LocalOss(server.url, root, direct(server.url), OssClock())
+        for number in range(SIZE):
+            for folder in ("open", "checked"):
+                local.put(b"content", Location(BUCKET, f"{folder}/{number}.txt"))
+        yield Oss(server.url, principals, local)
     finally:
         server.close()
 
@@ -138,8 +124,8 @@ def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
     return {(keys.access_key_id, keys.security_token or "") for keys in issued}
 
 
-def sign(config: Config, context: object, folder: str, size: int = SIZE) -> list[str]:
-    body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(size)]})
+def sign(config: Config, context: object, folder: str) -> list[str]:
+    body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(SIZE)]})
     http_event = event(
         "/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False
     )
@@ -151,7 +137,7 @@ def sign(config: Config, context: object, folder: str, size: int = SIZE) -> list
 @pytest.mark.parametrize("folder", ["open", "checked"])
 def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_others(oss: Oss, folder: str) -> None:
     context = Rotation(oss.principals)
-    links = [link for _ in range(3) for link in sign(oss.config(), context, folder, 50)]
+    links = [link for _ in range(3) for link in sign(oss.config(), context, folder)]
     assert signers_of(links) <= pairs(context.issued)
     assert len(context.issued) >= 3
 
@@ -166,7 +152,11 @@ def test_the_links_of_one_event_are_signed_with_whole_credentials(oss: Oss) -> N
         event_of_records = json.dumps({"events": new})
         summary = events.answer(event_of_records, context, oss.config, network=Network(), clock=Clock())
         assert summary["notices"] == 30, summary
-    lines = [line for key in oss.keys(".links/notices/") for line in oss.read(key).splitlines()]
+    lines = [
+        line
+        for key in oss.local.keys_below(".links/notices/")
+        for line in oss.local.store.get(Location(BUCKET, key)).body.splitlines()
+    ]
     links = [json.loads(line)["url"] for line in lines]
     assert len(links) == 60
     assert signers_of(links) <= pairs(context.issued)
@@ -197,21 +187,11 @@ def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> li
     return issued
 
 
-def test_a_session_that_is_renewed_in_the_middle_of_a_batch_signs_whole_links(
-    oss: Oss, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
     issued = renew_often(oss, monkeypatch, 40)
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
-    links = sign(config, Rotation(oss.principals), "open")
-    assert len(issued) > 1
-    assert signers_of(links) == pairs(issued)
-
-
-def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
-    issued = renew_often(oss, monkeypatch, 20)
-    config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
     # The check of each object is made in threads, each of which also signs.
-    links = sign(config, Rotation(oss.principals), "checked", 100)
+    links = sign(config, Rotation(oss.principals), "checked")
     assert len(issued) > 1
     assert signers_of(links) <= pairs(issued)
 

@@ -1,4 +1,4 @@
-"""The event function with a local OSS, events for it, and sinks that listen on the loopback."""
+"""The event function with its OSS in memory or on the loopback, events for it, and sinks that listen there."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from unittest.mock import patch
 from handler import events, oss, state
 from handler.config import Config, Location
 from handler.errors import HandlerError
+from handler.notices.lease import SLOT
 from handler.notices.sinks.client import Network
 from handler.oss import OssClient
 from handler.state import State
 from handler.times import Clock
 from local.oss import create_app
-from local.oss.storage import Buckets
+from local.oss.storage import Bucket, Buckets
 from local.server import listen, serve
 from signer import Endpoint
 from signer.times import rfc3339
 from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import BUCKET, REGION, base64url
+from tests.memory_oss import MemoryOss, memory_oss
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
 WHSEC = "whsec_" + base64.b64encode(b"an example of 32 bytes, no more!").decode()
@@ -145,6 +147,12 @@ def received_keys(hook: Receiver) -> Counter[str]:
     return Counter(entry["key"] for data in messages for entry in data.get("notices", [data]))
 
 
+def received_ids(hook: Receiver) -> Counter[str]:
+    """How often a webhook received each notice, by its id."""
+    messages = [request.json["data"] for request in hook.received]
+    return Counter(entry["id"] for data in messages for entry in data.get("notices", [data]))
+
+
 @contextmanager
 def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> Iterator[Receiver]:
     """Listens on a free port until the block ends."""
@@ -188,12 +196,35 @@ class FakeClock:
             self.pauses.append(seconds)
             self.moved += seconds
 
+    def work(self, seconds: float) -> None:
+        """What takes so long."""
+        self.moved += seconds
+
     @contextmanager
     def everywhere(self) -> Iterator[None]:
         """Moves `time.time` as well, so that OSS and its signatures follow."""
         real = time.time
         with patch.object(time, "time", lambda: real() + self.moved):
             yield
+
+
+def at_once(calls: list[Callable[[], object]]) -> None:
+    """Runs the calls in threads that begin at the same time. Fails if one of them does."""
+    gate, failures = threading.Barrier(len(calls)), list[BaseException]()
+
+    def run(call: Callable[[], object]) -> None:
+        gate.wait(20)
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failures == []
 
 
 class Killed(BaseException):
@@ -225,26 +256,37 @@ class Outcome(NamedTuple):
 
 
 class EventFunction:
-    """The event function with its own OSS. `toml` follows HEAD in links.toml, `sinks` are those of the keys document.
+    """The event function with its own OSS: in memory, or where `is_wired` the local one, at `url`.
 
-    `oss_ahead` moves OSS's clock, in seconds.
+    `toml` follows HEAD in links.toml, and `sinks` are those of the keys document. `oss_ahead` moves the clock of OSS
+    (seconds).
     """
 
-    def __init__(self, folder: Path, ends: ExitStack) -> None:
+    oss: MemoryOss
+
+    def __init__(
+        self, folder: Path, ends: ExitStack, *, is_wired: bool = False, clock: FakeClock | None = None
+    ) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.oss_ahead = 0.0
         self.sinks: dict[str, dict[str, Any]] = {}
         self.toml = ""
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         ends.enter_context(self.clock.everywhere())
-        self.root = folder / "oss"
-        app = create_app(
-            self.root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=lambda: time.time() + self.oss_ahead
-        )
-        server = serve(app, listen(0))
-        ends.callback(server.close)
-        self.url = server.url
-        self.client: OssClient = oss.client_at(Endpoint.path_style(server.url, REGION), KEYS)
+        self._root = folder / "oss"
+        self.url = "http://127.0.0.1:9"
+        if is_wired:
+            app = create_app(self._root, region=REGION, credentials=[KEYS], buckets=[BUCKET], now=self.oss_now)
+            server = serve(app, listen(0))
+            ends.callback(server.close)
+            self.url = server.url
+        else:
+            self.oss = ends.enter_context(memory_oss({}, self.oss_now, self.clock.work))
+        self.client: OssClient = oss.client_at(Endpoint.path_style(self.url, REGION), KEYS)
+
+    def oss_now(self) -> float:
+        return time.time() + self.oss_ahead
 
     def add_sink(self, name: str, sink: Receiver, kind: str = "webhook") -> None:
         secrets = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "example"}
@@ -307,6 +349,10 @@ class EventFunction:
     def pass_time(self, seconds: float) -> None:
         self.clock.sleep(seconds)
 
+    def go_to(self, phase: float) -> None:
+        """Moves the time to so many seconds after the beginning of a slot of leases, the next one where necessary."""
+        self.pass_time((phase - time.time()) % SLOT)
+
     def state(self) -> State:
         """The state prefix, as another instance uses it."""
         return state.state_at(self.client, Location(BUCKET, STATE), self.clock.clock())
@@ -318,10 +364,18 @@ class EventFunction:
     def put(self, key: str, content: bytes = b"content") -> None:
         assert self.client.put(Location(BUCKET, key), content, content_type="text/plain").ok
 
+    def fill(self, objects: Mapping[str, bytes]) -> None:
+        """Adds objects by their keys: in memory, also many and such as no request can name."""
+        if hasattr(self, "oss"):
+            self.oss.fill(objects)
+            return
+        for key, content in objects.items():
+            self.put(key, content)
+
     def object_keys(self, prefix: str = "") -> list[str]:
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        return sorted(key for key in bucket.all_keys() if key.startswith(prefix))
+        if hasattr(self, "oss"):
+            return self.oss.keys(prefix)
+        return sorted(key for key in self.bucket().all_keys() if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
         response = self.client.get(Location(BUCKET, key))
@@ -333,16 +387,16 @@ class EventFunction:
         keys = self.object_keys(".links/notices/")
         return [json.loads(line) for key in keys for line in self.read(key).splitlines()]
 
-    def set_versioning(self, status: str) -> None:
-        bucket = Buckets(self.root).get(BUCKET)
-        assert bucket is not None
-        bucket.change(versioning=status)
+    def bucket(self, name: str = BUCKET) -> Bucket:
+        """What the local OSS stores, in a bucket that is made where it does not exist."""
+        buckets = Buckets(self._root)
+        return buckets.get(name) or buckets.create(name, time.time())
 
 
 @contextmanager
-def event_function(folder: Path) -> Iterator[EventFunction]:
+def event_function(folder: Path, *, is_wired: bool = False) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
         state._probed.clear()
         state._ahead.clear()
-        yield EventFunction(folder, ends)
+        yield EventFunction(folder, ends, is_wired=is_wired)

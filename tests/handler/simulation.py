@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from email.utils import formatdate
-from hashlib import md5
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
-from urllib.parse import quote, urlsplit
-from xml.sax.saxutils import escape
+from urllib.parse import urlsplit
 
-from handler import oss, state
-from handler.config import Config, Location
+from handler import state
+from handler.config import Config
 from handler.notices.lease import SLOT
 from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
-from handler.oss import OssClient, OssResponse
+from handler.notices.sinks.client import Network, WebhookResponse
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
 
@@ -50,108 +45,6 @@ class ParallelClock(FakeClock):
         """What takes so long in each of `THREADS` threads at the same time."""
         with self._lock:
             self.moved += seconds / THREADS
-
-
-class _Object(NamedTuple):
-    body: bytes
-    modified: float  # Unix seconds
-
-
-class MemoryOss:
-    """What shares and notices use of OSS, with one bucket that has no versions. A call takes `latency` seconds."""
-
-    def __init__(self, clock: ParallelClock) -> None:
-        self.calls: Counter[str] = Counter()
-        self.latency = 0.0
-        self.objects: dict[str, _Object] = {}
-        self._clock = clock
-        self._keys: list[str] = []
-        self._lock = threading.Lock()
-
-    def keys(self, prefix: str) -> list[str]:
-        with self._lock:
-            return self._keys[bisect_left(self._keys, prefix) : bisect_left(self._keys, prefix + "\U0010ffff")]
-
-    def fill(self, objects: Mapping[str, bytes]) -> None:
-        """Adds many objects by their keys."""
-        with self._lock:
-            now = time.time()
-            self.objects |= {key: _Object(body, now) for key, body in objects.items()}
-            self._keys = sorted(self.objects)
-
-    def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
-        return self.get(location)._replace(body=b"")
-
-    def get(self, location: Location, *, etag: str | None = None) -> OssResponse:
-        with self._call("GetObject"):
-            found = self.objects.get(location.key)
-            if found is None:
-                return _response(404, code="NoSuchKey")
-            return _response(200, found.body, {"last-modified": formatdate(found.modified, usegmt=True)})
-
-    def put(
-        self, location: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False, retry: bool = True
-    ) -> OssResponse:
-        with self._call("PutObject"):
-            exists = location.key in self.objects
-            if exists and forbid_overwrite:
-                return _response(409, code="FileAlreadyExists")
-            if not exists:
-                insort(self._keys, location.key)
-            self.objects[location.key] = _Object(body, time.time())
-            return _response(200)
-
-    def delete(self, location: Location, *, retry: bool = True) -> OssResponse:
-        with self._call("DeleteObject"):
-            if self.objects.pop(location.key, None) is not None:
-                del self._keys[bisect_left(self._keys, location.key)]
-            return _response(204)
-
-    def request(self, method: str, location: Location, *, query: Mapping[str, str]) -> OssResponse:
-        """A page of a list, as ListObjectsV2 has it."""
-        assert (method, location.key, query["delimiter"]) == ("GET", "", "/")
-        prefix, limit = query["prefix"], int(query["max-keys"])
-        with self._call("ListObjects"):
-            entries: list[str] = []
-            folders: dict[str, None] = {}
-            token = ""
-            position = bisect_left(self._keys, query.get("continuation-token", query.get("start-after", "") + "\0"))
-            position = max(position, bisect_left(self._keys, prefix))
-            while position < len(self._keys) and self._keys[position].startswith(prefix):
-                key = self._keys[position]
-                if len(entries) + len(folders) == limit:
-                    token = key
-                    break
-                folder, is_below, _ = key[len(prefix) :].partition("/")
-                if is_below:
-                    folders[f"{prefix}{folder}/"] = None
-                    position = bisect_left(self._keys, f"{prefix}{folder}0")  # "0" follows "/"
-                else:
-                    body, modified = self.objects[key]
-                    etag = md5(body, usedforsecurity=False).hexdigest()
-                    entries.append(
-                        f"<Contents><Key>{quote(key)}</Key><LastModified>{rfc3339(modified)}</LastModified>"
-                        f'<ETag>"{etag}"</ETag><Size>{len(body)}</Size></Contents>'
-                    )
-                    position += 1
-            prefixes = [f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in folders]
-            end = f"<IsTruncated>{'true' if token else 'false'}</IsTruncated>"
-            if token:
-                end += f"<NextContinuationToken>{escape(token)}</NextContinuationToken>"
-            document = f"<ListBucketResult>{''.join(entries + prefixes)}{end}</ListBucketResult>"
-            return _response(200, document.encode())
-
-    @contextmanager
-    def _call(self, operation: str) -> Iterator[None]:
-        if self.latency:
-            self._clock.work(self.latency)
-        with self._lock:
-            self.calls[operation] += 1
-            yield
-
-
-def _response(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, code: str = "") -> OssResponse:
-    return OssResponse(status, {"date": formatdate(time.time(), usegmt=True), **(headers or {})}, body, code)
 
 
 class Message(NamedTuple):
@@ -208,26 +101,12 @@ def fails(inbox: Inbox, post: Post) -> WebhookResponse:
     return WebhookResponse(500, {}, b"", True)
 
 
-def refuses_connections(inbox: Inbox, post: Post) -> WebhookResponse:
-    raise NoResponse("no_connection")
-
-
-def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
-    inbox.clock.sleep(TRY)
-    raise NoResponse("too_slow")
-
-
 class Simulation(EventFunction):
     """The event function whose OSS is in memory; `inbox` adds sinks that are."""
 
     def __init__(self, folder: Path, ends: ExitStack) -> None:
-        self.parallel_clock = clock = ParallelClock()
-        self.oss = MemoryOss(clock)
-        in_memory = cast(OssClient, self.oss)
-        ends.enter_context(patch.object(oss, "client_at", lambda endpoint, credentials: in_memory))
-        super().__init__(folder, ends)
-        self.clock = clock
-        ends.enter_context(clock.everywhere())
+        self.parallel_clock = ParallelClock()
+        super().__init__(folder, ends, clock=self.parallel_clock)
         self.inboxes: dict[str, Inbox] = {}
         self._send = client.send
         ends.enter_context(patch.object(delivery, "send", self._deliver))
@@ -280,12 +159,6 @@ class Simulation(EventFunction):
 
     def wait_until(self, moment: float) -> None:
         self.clock.moved += max(0.0, moment - time.time())
-
-    def object_keys(self, prefix: str = "") -> list[str]:
-        return self.oss.keys(prefix)
-
-    def read(self, key: str) -> bytes:
-        return self.oss.objects[key].body
 
     def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
         inbox = self.inboxes.get(urlsplit(post.url).hostname or "")

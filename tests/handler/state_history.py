@@ -12,7 +12,8 @@ from pathlib import Path
 from handler import state
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
-from tests.handler.simulation import MemoryOss, Simulation
+from tests.handler.simulation import Simulation
+from tests.memory_oss import MemoryOss
 
 SINK, DIGESTS = "ops", "every-hour"  # sinks: one is sent to at once
 

@@ -6,10 +6,8 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,8 +16,8 @@ from handler.config import Location
 from handler.connections import Connections
 from handler.endpoints import sign
 from signer import Endpoint
+from tests.fault_proxy import fault_proxy
 from tests.handler.client import Answered
-from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.share_fixtures import ShareService, share_service, share_service_with_oss
 
@@ -45,37 +43,6 @@ def test_what_is_there_is_linked(service: ShareService) -> None:
         answer = service.request("/open/a.txt", method)
         assert (answer.status, answer.signs(method)) == (302, True)
     assert service.request("/open/a.txt", query={"format": "json"}).status == 200
-
-
-class ManyHeaders(BaseHTTPRequestHandler):
-    """OSS for one object with as many metadata headers as the path says."""
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        for number in range(int(urlsplit(self.path).path.rpartition("/")[2])):
-            self.send_header(f"x-oss-meta-{number}", "v")
-        self.send_header("x-oss-storage-class", "Archive")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-# OSS keeps 8 KB of metadata.
-@pytest.mark.parametrize("count", [90, 110, 2048])
-def test_an_object_with_many_metadata_headers_is_read_like_any_other(service: ShareService, count: int) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), ManyHeaders)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        endpoint = Endpoint.path_style(f"http://127.0.0.1:{server.server_port}", "cn-hangzhou")
-        answer = service.with_config(oss_endpoint=endpoint).request(f"/open/{count}")
-        # The last header, its storage class, was read too.
-        assert (answer.status, answer.code) == (409, "object_archived")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_a_missing_object_is_our_404_like_any_other(service: ShareService) -> None:
@@ -161,28 +128,29 @@ def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(se
 
 
 @pytest.mark.parametrize(
-    ("fates", "status", "requests"),
+    ("faults", "status", "requests"),
     [
-        (["passed"], 302, 1),
-        (["delayed"], 302, 1),
+        ([], 302, 1),
+        (["slow"], 302, 1),
         # Once more on a connection fault, and no more than that.
-        (["dropped before", "passed"], 302, 2),
-        (["dropped after", "passed"], 302, 2),
-        (["dropped before", "dropped before", "passed"], 503, 2),
+        (["reset"], 302, 2),
+        (["reset after"], 302, 2),
+        (["reset", "reset"], 503, 2),
         # An answer is an answer, and a silence no connection fault.
-        (["failed before", "passed"], 503, 1),
-        (["stalled after", "passed"], 503, 1),
+        (["503"], 503, 1),
+        (["never after"], 503, 1),
     ],
 )
 def test_a_connection_fault_is_tried_once_more(
-    service: ShareService, monkeypatch: pytest.MonkeyPatch, fates: list[str], status: int, requests: int
+    service: ShareService, monkeypatch: pytest.MonkeyPatch, faults: list[str], status: int, requests: int
 ) -> None:
     assert service.oss is not None
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
-    with unsteady_oss(service.oss.url, 0, fates) as (address, unsteady):
-        answer = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou")).request("/open/a.txt")
+    with fault_proxy(service.oss.url) as proxy:
+        proxy.play(*faults)
+        answer = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).request("/open/a.txt")
         assert answer.status == status
-        assert unsteady.happened.total() == requests
+        assert len(proxy.calls) == requests
 
 
 def test_one_connection_serves_many_invocations(service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,12 +166,12 @@ def test_one_connection_serves_many_invocations(service: ShareService, monkeypat
     connections = Connections()
     monkeypatch.setattr(oss, "process_connections", lambda: connections)
     # The local OSS ends each connection itself, the proxy before it none.
-    with unsteady_oss(service.oss.url, 0, ["passed"] * 10) as (address, _):
-        through = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+    with fault_proxy(service.oss.url) as proxy:
+        through = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         for path, status in [("/open/a.txt", 302), ("/open/none.txt", 404)] * 5:
             assert through.request(path).status == status
     # The proxy opens connections to the local OSS in this process too.
-    assert len([port for port in opened if str(port) == address.rpartition(":")[2]]) == 1
+    assert len([port for port in opened if str(port) == proxy.url.rpartition(":")[2]]) == 1
 
 
 def test_it_is_checked_through_the_internal_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

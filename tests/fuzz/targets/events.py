@@ -20,10 +20,10 @@ from handler.times import Clock
 from signer.times import parse_rfc3339
 from tests.fuzz.fuzzer import Run
 from tests.fuzz.laws import SECRETS, check_no_fault, check_no_secret
-from tests.fuzz.memory_oss import memory_oss
 from tests.handler.client import EVENTS, NOW, context, make_config
 from tests.handler.keys_fixtures import document
 from tests.handler.notice_fixtures import HEAD, WHSEC, notice
+from tests.memory_oss import memory_oss
 
 MANIFEST = ".links/notices/"
 # The codes of a failed invocation in docs/events.md that an event alone can cause.
@@ -53,7 +53,7 @@ def trigger_events() -> Iterator[Run]:
         sent.append(getattr(post, "body", b"").decode())
         return WebhookResponse(200, {}, b"", True)
 
-    with TemporaryDirectory() as folder, memory_oss({}) as oss, patch.object(delivery, "send", send):
+    with TemporaryDirectory() as folder, memory_oss({}, lambda: NOW) as oss, patch.object(delivery, "send", send):
         path = Path(folder) / "keys.json"
         path.write_text(json.dumps(document(sinks={"ops": sink})))
         config = make_config(LINKS.replace("{keys}", str(path)))
@@ -88,7 +88,9 @@ def trigger_events() -> Iterator[Run]:
             for name in ("items", "links", "notices", "skipped", "repeated", "queued"):
                 assert code or type(summary[name]) is int, name
             first, written = list(sent), set(oss.objects)
-            lines = [line for at in oss.objects if at.key.startswith(MANIFEST) for line in oss.objects[at].splitlines()]
+            lines = [
+                line for at in oss.objects if at.key.startswith(MANIFEST) for line in oss.objects[at].body.splitlines()
+            ]
             for notices in (*map(json.loads, lines), *(json.loads(body)["data"] for body in sent)):
                 check_notices(notices)
             summary, again = answer(data)

@@ -20,9 +20,9 @@ from handler.request import parse_query
 from signer.times import format_duration
 from tests.fuzz.fuzzer import Run
 from tests.fuzz.laws import check_refused, check_response
-from tests.fuzz.memory_oss import memory_oss
 from tests.handler.client import EVENTS, KEYS, NOW, SIGNATURE, ask, event, invoke, make_config
 from tests.handler.keys_fixtures import READER, SHARER, api, document, issuer, token
+from tests.memory_oss import memory_oss
 
 ROLE = RoleCredentials(KEYS, None)
 QUERY = ["versionId", "response-content-disposition", "x-oss-process", "x-oss-traffic-limit"]
@@ -300,7 +300,7 @@ def service() -> Iterator[Config]:
     )
     names = ("reports/q3.pdf", "exampledir/a.txt", "reports/a.txt")
     objects = {Location("examplebucket", name): b"content" for name in names}
-    with TemporaryDirectory() as folder, memory_oss(objects):
+    with TemporaryDirectory() as folder, memory_oss(objects, lambda: NOW):
         path = Path(folder) / "keys.json"
         path.write_text(json.dumps(keys))
         yield CONFIG._replace(keys_document=f"file:{path}")

@@ -20,8 +20,8 @@ from handler.request import Request
 from handler.response import Response
 from local.stack import Stack
 from signer import Endpoint, presign, verify
+from tests.fault_proxy import DECK, fault_proxy
 from tests.handler.client import KEYS, NOW, context
-from tests.handler.flaky_oss import DECK, unsteady_oss
 from tests.handler.share_fixtures import FORM, LINKS, MAKER, ShareService, keys, share_service_with_oss, token
 
 pytestmark = pytest.mark.shipped_files
@@ -107,8 +107,9 @@ class TestUnreliableOss:
         assert service.oss is not None
         url = service.create_share(max_uses=max_uses)
         granted: set[str] = set()
-        with unsteady_oss(service.oss.url, (seed, max_uses)) as (address, unsteady):
-            config = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou")).config
+        with fault_proxy(service.oss.url) as proxy:
+            proxy.shuffle((seed, max_uses))
+            config = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).config
             monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
             for _ in range(2):
                 # Each nonce is sent twice.
@@ -116,14 +117,14 @@ class TestUnreliableOss:
                 assert {status for _, status in responses} <= {303, 410, 503}
                 granted |= {nonce for nonce, status in responses if status == 303}
                 assert len(granted) <= max_uses
-            unsteady.settle()
+            assert proxy.happened.keys() == DECK.keys()
+            proxy.disarm()
             monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
             # Each tries again, and now OSS is reliable.
             responses = clicks(config, url, NONCES)
             winners = {nonce for nonce, status in responses if status == 303}
             assert Counter(status for _, status in responses) == {303: max_uses, 410: len(NONCES) - max_uses}
             assert granted <= winners
-            assert unsteady.happened.keys() == DECK.keys()
         share_id = token(url)[16:28]
         claims = [service.stored(f"uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
         assert {claim.decode() for claim in claims if claim is not None} == winners

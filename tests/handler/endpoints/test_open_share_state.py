@@ -12,8 +12,8 @@ import pytest
 from handler import oss, state
 from handler.config import Location
 from signer import Endpoint
+from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW, Answered
-from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import watch_requests
 from tests.handler.share_fixtures import MAKER, ShareService, share_service_with_oss, token
 
@@ -184,20 +184,22 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
     url = service.create_share(max_uses=2)
     assert service.use(url, NONCE).status == 303
     # The record is read, the claims are listed, the claim is refused, and the response with its holder is cut.
-    with unsteady_oss(service.oss.url, 0, [*["passed"] * 3, *["cut"] * times, *["passed"] * 9]) as (address, _):
-        flaky = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+    with fault_proxy(service.oss.url) as proxy:
+        proxy.play("", "", "", *["half of the body"] * times)
+        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
     assert service.stored(f"uses/{token(url)[16:28]}/2") is None
 
 
 def test_a_first_record_that_arrives_late_does_not_undo_a_revocation(service: ShareService) -> None:
     assert service.oss is not None
-    with unsteady_oss(service.oss.url, 0, ["forwarded late", *["passed"] * 20]) as (address, unsteady):
-        flaky = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+    with fault_proxy(service.oss.url) as proxy:
+        proxy.play(LATE)
+        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         created = flaky.request_share(revocable=True)
         assert created.status == 201
         share = created.json
         assert flaky.request(f"/-/shares/{share['id']}", "DELETE", key=MAKER).status == 204
-        unsteady.settle()
-        assert unsteady.happened["forwarded late"] == 1
+        assert proxy.happened[LATE] == 1
+        proxy.disarm()
         assert flaky.request(f"/-/shares/{share['id']}", key=MAKER).json["revoked"] is True

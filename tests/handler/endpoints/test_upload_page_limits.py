@@ -16,8 +16,8 @@ from handler.request import Request
 from handler.response import Response
 from handler.shares import uses
 from signer import Endpoint
+from tests.fault_proxy import fault_proxy
 from tests.handler.client import context
-from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import BUCKET, watch_requests
 from tests.handler.upload_fixtures import (
     WRITER,
@@ -228,15 +228,16 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     url = service.create_upload_share(max_files=3)
     assert service.oss is not None
     nonces = [f"{NONCE}{number}" for number in range(8)]
-    with unsteady_oss(service.oss.url, seed) as (address, unsteady):
+    with fault_proxy(service.oss.url) as proxy:
+        proxy.shuffle(seed)
         flaky = service._replace(
-            config=service.config._replace(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
+            config=service.config._replace(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         )
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
         numbers: dict[str, int] = {}
         for settled in (False, True):
             if settled:
-                unsteady.settle()
+                proxy.disarm()
                 monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
             with ThreadPoolExecutor(8) as threads:
                 for nonce, response in zip(

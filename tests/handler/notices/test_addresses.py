@@ -20,16 +20,10 @@ from cryptography.x509.oid import NameOID
 
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import Network, NoResponse, is_public, public_addresses, send
-from tests.handler.notice_fixtures import Receiver, receiver, respond
+from tests.handler.notice_fixtures import Receiver, respond
 from tests.handler.notices.test_delivery import attempt
 
 HOST = "hooks.example.com"
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 # TLS and names: the network of a test may resolve a public host to the loopback.
@@ -108,29 +102,44 @@ def with_tls(
 
 
 @contextmanager
-def trap(address: str, port: int) -> Iterator[list[object]]:
-    """Listens where nobody must connect, and collects who did."""
-    reached: list[object] = []
+def listening(
+    serve: Callable[[socket.socket, threading.Event], object], address: str = "127.0.0.1", port: int = 0
+) -> Iterator[int]:
+    """The port of a server that handles one connection at a time until the event is set."""
+    ended = threading.Event()
     listener = socket.create_server((address, port))
-    closed = threading.Event()
 
     def accept() -> None:
-        while True:
-            connection, peer = listener.accept()
-            connection.close()
-            if closed.is_set():
-                return
-            reached.append(peer)
+        while not ended.is_set():
+            connection, _ = listener.accept()
+            with connection:
+                try:
+                    serve(connection, ended)
+                except OSError:
+                    continue
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield reached
+        yield listener.getsockname()[1]
     finally:
-        closed.set()
-        with socket.create_connection((address, port)):
+        ended.set()
+        with socket.create_connection(listener.getsockname()[:2]):
             thread.join(10)
         listener.close()
+
+
+@contextmanager
+def trap(address: str, port: int) -> Iterator[list[object]]:
+    """Listens where nobody must connect, and collects who did."""
+    reached: list[object] = []
+
+    def note(connection: socket.socket, ended: threading.Event) -> None:
+        if not ended.is_set():
+            reached.append(connection.getpeername())
+
+    with listening(note, address, port):
+        yield reached
 
 
 def loopback_is_public(address: object) -> bool:
@@ -149,15 +158,12 @@ class TestTls:
         assert hook.received[0].headers["host"] == f"{HOST}:{port}"
         assert hook.received[0].path == "/x?y=1"
 
-    def test_an_untrusted_certificate_is_refused(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path) as (port, _):
-            network = Network(to_loopback, loopback_is_public)
-            assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == ("no_tls", [])
-        assert hook.received == []
-
-    def test_a_certificate_for_another_host_is_refused(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path, "other.example.com") as (port, context):
-            network = Network(to_loopback, loopback_is_public, context)
+    @pytest.mark.parametrize(("host", "is_trusted"), [(HOST, False), ("other.example.com", True)])
+    def test_a_certificate_that_is_untrusted_or_for_another_host_is_refused(
+        self, hook: Receiver, tmp_path: Path, host: str, is_trusted: bool
+    ) -> None:
+        with with_tls(hook, tmp_path, host) as (port, context):
+            network = Network(to_loopback, loopback_is_public, *((context,) if is_trusted else ()))
             assert attempt(f"https://{HOST}:{port}/", network, loopback=False) == ("no_tls", [])
         assert hook.received == []
 
@@ -294,36 +300,9 @@ class TestNames:
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket, threading.Event], object], address: str = "127.0.0.1") -> Iterator[int]:
-    """The port of a server that handles one connection at a time until the event is set."""
-    ended = threading.Event()
-    listener = socket.create_server((address, 0))
-
-    def accept() -> None:
-        while not ended.is_set():
-            connection, _ = listener.accept()
-            with connection:
-                try:
-                    serve(connection, ended)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        ended.set()
-        with socket.create_connection(listener.getsockname()[:2]):
-            thread.join(10)
-        listener.close()
-
-
-@contextmanager
-def dropping_syns(addresses: list[str]) -> Iterator[int]:
+def dropping_syns(addresses: list[str], port: int = 0) -> Iterator[int]:
     """A port where each of these addresses drops what would open a connection, because its queue is full."""
     with ExitStack() as ends:
-        port = 0
         for address in addresses:
             listener = ends.enter_context(socket.socket())
             listener.bind((address, port))
@@ -355,13 +334,7 @@ class TestTimeOfATry:
         assert seconds < 1
 
     def test_an_address_that_drops_syns_leaves_time_for_the_next_one(self, hook: Receiver, tmp_path: Path) -> None:
-        with with_tls(hook, tmp_path) as (port, context), socket.socket() as listener, ExitStack() as ends:
-            listener.bind(("127.0.0.2", port))
-            listener.listen(0)
-            for _ in range(3):
-                waiting = ends.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(("127.0.0.2", port))
+        with with_tls(hook, tmp_path) as (port, context), dropping_syns(["127.0.0.2"], port):
             network = Network(
                 lambda host, port: ["127.0.0.2", "127.0.0.1"], loopback_is_public, context, connect_timeout=0.2
             )

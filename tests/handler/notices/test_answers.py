@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -12,14 +11,8 @@ from hypothesis import strategies as st
 
 from handler.notices.sinks import KINDS, Post, Verdict
 from handler.notices.sinks.client import MAX_HEAD, MAX_RESPONSE, Network, NoResponse, send
-from tests.handler.notice_fixtures import Receiver, receiver
+from tests.handler.notice_fixtures import Receiver
 from tests.handler.notices.test_delivery import attempt, raw
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as sink:
-        yield sink
 
 
 class TestFraming:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +22,8 @@ from handler.notices.lease import SLOT, Lease
 from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
 from handler.oss import OssClient, OssResponse
 from handler.times import Clock
-from local.oss.storage import Buckets
-from local.oss.storage.record import ObjectRecord
+from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
-from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.notice_fixtures import (
     HEAD,
@@ -88,17 +85,18 @@ class NoticesCli:
         """Writes entries, which are read only where their content matters."""
         body = json.dumps({"reason": reason} if reason else {}).encode()
         entries = [new_entry(sink, due, place, f"{place:032x}", body) for place in range(count)]
-        bucket = Buckets(self.function.root).get(BUCKET)
-        assert bucket is not None
-        for entry in entries:  # as OSS stores them: a thousand requests would take seconds
-            key = f"{STATE}{folder}/{sink}/{entry.name}"
-            with bucket.draft() as draft:
-                draft.write([body])
-                bucket.publish(draft, ObjectRecord(key, draft.size, draft.md5.hex(), draft.crc64, time.time()))
+        self.function.fill({f"{STATE}{folder}/{sink}/{entry.name}": body for entry in entries})
         return entries
 
     def names(self, folder: str = "") -> list[str]:
         return self.function.state_names(folder)
+
+
+@pytest.fixture
+def wired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[NoticesCli]:
+    """The command, for an outbox in the local OSS."""
+    with event_function(tmp_path, is_wired=True) as function:
+        yield NoticesCli(function, capsys)
 
 
 @pytest.fixture
@@ -200,6 +198,23 @@ class TestList:
         assert cli.names() == before
 
 
+@pytest.mark.parametrize(("command", "done"), [("retry", "due again"), ("drop", "deleted")])
+class TestTheDead:
+    def test_of_one_sink(self, cli: NoticesCli, command: str, done: str) -> None:
+        cli.add("ops", 1, DEAD)
+        (team,) = cli.add("team", 1, DEAD)
+        assert cli.run(command, "--sink", "ops").out == f"ops: 1 dead notice {done}.\n"
+        assert cli.names(DEAD) == [f"dead/team/{team.name}"]
+
+    def test_of_more_than_one_page(
+        self, cli: NoticesCli, command: str, done: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_pages_of(10, monkeypatch)
+        cli.add("ops", 123, DEAD)
+        assert cli.run(command).out == f"ops: 123 dead notices {done}.\n"
+        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123 if command == "retry" else 0, [])
+
+
 class TestRetry:
     def test_it_makes_the_dead_of_all_sinks_due_again(self, cli: NoticesCli) -> None:
         cli.add("ops", 2, DEAD)
@@ -211,23 +226,11 @@ class TestRetry:
         assert len(cli.names(WAITING)) == 4
         assert cli.names("lease/") == []
 
-    def test_it_makes_those_of_one_sink_due_again(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        team = cli.add("team", 1, DEAD)
-        assert cli.run("--sink", "ops", "retry").out == "ops: 2 dead notices due again.\n"
-        assert cli.names(DEAD) == [f"dead/team/{team[0].name}"]
-
     def test_without_dead_notices_it_says_so(self, cli: NoticesCli) -> None:
         waiting = cli.add("ops")
         assert cli.run("retry") == (0, "There are no dead notices.\n", "")
         assert cli.run("retry", "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
         assert cli.names() == [f"outbox/ops/{waiting[0].name}"]
-
-    def test_more_than_one_page_is_due_again(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
-        use_pages_of(10, monkeypatch)
-        cli.add("ops", 123, DEAD)
-        assert cli.run("retry").out == "ops: 123 dead notices due again.\n"
-        assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123, [])
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
@@ -311,20 +314,21 @@ class TestRetry:
 
     @pytest.mark.parametrize("seed", range(2))
     def test_requests_that_fail_and_arrive_late_lose_nothing(
-        self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch, seed: int
+        self, wired: NoticesCli, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
-        names = {entry.name for entry in cli.add("ops", 20, DEAD)}
+        names = {entry.name for entry in wired.add("ops", 20, DEAD)}
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
-        with unsteady_oss(cli.function.url, seed) as (address, unsteady):
-            cli.environment["LINK_OSS_ENDPOINT"] = address
+        with fault_proxy(wired.function.url) as proxy:
+            proxy.shuffle(seed)
+            wired.environment["LINK_OSS_ENDPOINT"] = proxy.url
             for _ in range(3):
-                cli.run("retry")
-            unsteady.settle()
-            cli.environment["LINK_OSS_ENDPOINT"] = cli.function.url
+                wired.run("retry")
+            proxy.disarm()
+            wired.environment["LINK_OSS_ENDPOINT"] = wired.function.url
         monkeypatch.undo()
-        cli.function.pass_time(SLOT * 2)
-        assert cli.run("retry").status == 0
-        assert {name.rpartition("/")[2] for name in cli.names(WAITING)} == names
+        wired.function.pass_time(SLOT * 2)
+        assert wired.run("retry").status == 0
+        assert {name.rpartition("/")[2] for name in wired.names(WAITING)} == names
 
     def test_it_waits_while_notices_are_sent(self, cli: NoticesCli) -> None:
         cli.add("ops", 1, DEAD)
@@ -345,10 +349,10 @@ class TestRetry:
         )
         assert len(cli.names(DEAD)) == 1
 
-    def test_a_bucket_with_versioning_is_refused(self, cli: NoticesCli) -> None:
-        cli.add("ops", 1, DEAD)
-        cli.function.set_versioning("Enabled")
-        result = cli.run("retry")
+    def test_a_bucket_with_versioning_is_refused(self, wired: NoticesCli) -> None:
+        wired.add("ops", 1, DEAD)
+        wired.function.bucket().change(versioning="Enabled")
+        result = wired.run("retry")
         assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
         assert "versioning" in result.err
 
@@ -362,18 +366,6 @@ class TestDrop:
         assert result == (0, "ops: 2 dead notices deleted.\nteam: 1 dead notice deleted.\n", "")
         assert cli.names() == [f"outbox/ops/{waiting.name}"]
         assert cli.run("drop").out == "There are no dead notices.\n"
-
-    def test_it_deletes_the_dead_of_one_sink(self, cli: NoticesCli) -> None:
-        cli.add("ops", 1, DEAD)
-        (team,) = cli.add("team", 1, DEAD)
-        assert cli.run("drop", "--sink", "ops").out == "ops: 1 dead notice deleted.\n"
-        assert cli.names() == [f"dead/team/{team.name}"]
-
-    def test_it_deletes_more_than_one_page(self, cli: NoticesCli, monkeypatch: pytest.MonkeyPatch) -> None:
-        use_pages_of(10, monkeypatch)
-        cli.add("ops", 123, DEAD)
-        assert cli.run("drop").out == "ops: 123 dead notices deleted.\n"
-        assert cli.names() == []
 
     def test_it_deletes_what_waits_for_one_sink_digests_included(self, cli: NoticesCli) -> None:
         cli.add("ops", 2)
@@ -423,38 +415,32 @@ class TestFaults:
         assert result.err
         assert cli.names() == before
 
-    def test_a_links_toml_without_state_exits_with_2(self, cli: NoticesCli) -> None:
-        stateless = cli.function.folder / "stateless.toml"
-        stateless.write_text(HEAD.replace("state = ", "# state = "))
-        cli.environment["LINK_CONFIG"] = str(stateless)
-        result = cli.run("list")
-        assert (result.status, result.out) == (2, "")
-        assert "links.toml does not name a state prefix. Add state = … to it." in result.err
-
-    def test_a_links_toml_that_does_not_exist_exits_with_2(self, cli: NoticesCli) -> None:
-        cli.environment["LINK_CONFIG"] = str(cli.function.folder / "none.toml")
-        result = cli.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
-
-    @pytest.mark.parametrize("arguments", [("list",), ("retry",), ("drop",), ("drop", "--waiting", "--sink", "ops")])
-    def test_an_oss_that_cannot_be_reached_is_a_sentence(self, cli: NoticesCli, arguments: tuple[str, ...]) -> None:
-        cli.environment["LINK_OSS_ENDPOINT"] = "http://127.0.0.1:9"
-        result = cli.run(*arguments)
-        sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
-        assert result == (1, "", f"python -m handler.notices: {sentence}\n")
-
-    def test_invalid_credentials_are_a_sentence(self, cli: NoticesCli) -> None:
-        cli.environment["OSS_ACCESS_KEY_SECRET"] = "wrongEXAMPLE"
-        result = cli.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert "ListObjects: 403 SignatureDoesNotMatch." in result.err
+    @pytest.mark.parametrize(
+        ("changes", "status", "sentence"),
+        [
+            ({"LINK_CONFIG": "stateless"}, 2, "links.toml does not name a state prefix. Add state = … to it."),
+            ({"LINK_CONFIG": "none.toml"}, 2, "none.toml"),
+            ({"OSS_ACCESS_KEY_SECRET": "wrongEXAMPLE"}, 1, "ListObjects: 403 SignatureDoesNotMatch."),
+            ({"OSS_ACCESS_KEY_ID": ""}, 1, "OSS_ACCESS_KEY_ID"),
+        ],
+    )
+    def test_a_wrong_environment_is_a_sentence(
+        self, wired: NoticesCli, changes: dict[str, str], status: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(wired.function.folder)
+        Path("stateless").write_text(HEAD.replace("state = ", "# state = "))
+        wired.environment |= changes
+        result = wired.run("list")
+        assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
+        assert sentence in result.err
         assert "wrongEXAMPLE" not in result.err
 
-    def test_missing_credentials_are_a_sentence(self, cli: NoticesCli) -> None:
-        del cli.environment["OSS_ACCESS_KEY_ID"]
-        result = cli.run("list")
-        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert "OSS_ACCESS_KEY_ID" in result.err
+    @pytest.mark.parametrize("arguments", [("list",), ("retry",), ("drop",), ("drop", "--waiting", "--sink", "ops")])
+    def test_an_oss_that_cannot_be_reached_is_a_sentence(self, wired: NoticesCli, arguments: tuple[str, ...]) -> None:
+        wired.environment["LINK_OSS_ENDPOINT"] = "http://127.0.0.1:9"
+        result = wired.run(*arguments)
+        sentence = f"oss://{BUCKET}/{STATE} cannot be used: OSS cannot be reached."
+        assert result == (1, "", f"python -m handler.notices: {sentence}\n")
 
     @pytest.mark.parametrize(
         ("arguments", "method", "operation"),
@@ -504,30 +490,29 @@ class TestFaults:
 
 class TestOutput:
     @FULL
-    @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
     @pytest.mark.parametrize(
-        ("arguments", "sentence"),
+        ("arguments", "redirection", "sentence"),
         [
-            ("list", "output "),
-            ("retry", "ops: 2 dead notices due again."),
-            ("drop", "ops: 2 dead notices deleted."),
+            ("list", ">/dev/full", "output "),
+            ("retry", ">&-", "ops: 2 dead notices due again."),
+            ("drop", ">/dev/full", "ops: 2 dead notices deleted."),
         ],
     )
     def test_an_output_that_fails_is_a_sentence_that_says_what_was_done(
-        self, cli: NoticesCli, redirection: str, arguments: str, sentence: str
+        self, wired: NoticesCli, arguments: str, redirection: str, sentence: str
     ) -> None:
-        cli.add("ops", 2, DEAD)
+        wired.add("ops", 2, DEAD)
         shell = f"exec {sys.executable} -m handler.notices {arguments} {redirection}"
-        environment = {**cli.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, timeout=60)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert sentence in result.stderr
 
-    def test_a_reader_that_is_gone_is_a_sentence(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
+    def test_a_reader_that_is_gone_is_a_sentence(self, wired: NoticesCli) -> None:
+        wired.add("ops", 2, DEAD)
         reading, writing = os.pipe()
         os.close(reading)
-        environment = {**cli.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        environment = {**wired.environment, "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         arguments = [sys.executable, "-m", "handler.notices", "list"]
         result = subprocess.run(
             arguments, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, timeout=60

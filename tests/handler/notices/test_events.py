@@ -188,7 +188,7 @@ def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None
 
     function.toml = notice(["manifest"])
     config = function.config()
-    event = created(*(f"outbox/{number}" for number in range(300)))
+    event = created(*(f"outbox/{number}" for number in range(100)))
     for _ in range(2):
         function.invoke(event, config=config)
     gc.collect()
@@ -199,4 +199,4 @@ def test_an_invocation_leaves_nothing_in_memory(function: EventFunction) -> None
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 200_000
+    assert grown < 70_000

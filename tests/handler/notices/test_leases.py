@@ -26,8 +26,8 @@ from handler.state import State, state_at
 from handler.times import Clock
 from local.server import _RequestHandler
 from signer import Endpoint
+from tests.fault_proxy import LATE, FaultProxy, fault_proxy
 from tests.handler.client import KEYS
-from tests.handler.flaky_oss import UnsteadyOss, unsteady_oss
 from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.notice_fixtures import (
     STATE,
@@ -35,6 +35,7 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Killed,
     Receiver,
+    at_once,
     created,
     created_at,
     kill,
@@ -42,11 +43,6 @@ from tests.handler.notice_fixtures import (
     received_keys,
     respond,
 )
-
-
-def go_to(function: EventFunction, phase: float) -> None:
-    """Moves the time to so many seconds after the beginning of a slot, the next one where necessary."""
-    function.pass_time((phase - time.time()) % SLOT)
 
 
 def instance(function: EventFunction) -> Lease:
@@ -67,7 +63,7 @@ def slot() -> int:
 class TestSlots:
     @pytest.mark.parametrize("ahead", [0, 3600, -3600])
     def test_a_slot_is_of_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
-        go_to(function, 10)
+        function.go_to(10)
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = state_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
@@ -75,23 +71,23 @@ class TestSlots:
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
-        go_to(function, 10)
+        function.go_to(10)
         state = function.state()
         state.now()
         assert Lease(state, "ops").take()
         assert Lease(state, "chat").take()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
-        go_to(function, 1.5)
+        function.go_to(1.5)
         assert instance(function).take()
         assert not instance(function).take()
-        go_to(function, 27)
+        function.go_to(27)
         assert not instance(function).take()
         function.pass_time(6)
         assert instance(function).take()
 
     def test_after_the_release_another_one_takes_it_at_once(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         first = instance(function)
         assert first.take()
         assert first.covers_try()
@@ -101,7 +97,7 @@ class TestSlots:
         assert instance(function).take()
 
     def test_only_the_holder_takes_the_next_slot_ahead(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         first, second = instance(function), instance(function)
         assert first.take()
         assert not second.take()
@@ -117,7 +113,7 @@ class TestSlots:
     def test_a_try_that_is_covered_ends_two_seconds_before_the_slot(
         self, function: EventFunction, phase: float
     ) -> None:
-        go_to(function, phase)
+        function.go_to(phase)
         held = instance(function)
         assert held.take()
         for _ in range(20):
@@ -131,28 +127,24 @@ class TestSlots:
         pytest.fail("The holder lost its lease although nobody else wanted it.")
 
     def test_a_try_is_not_covered_where_another_one_has_the_next_slot(self, function: EventFunction) -> None:
-        go_to(function, 20)
+        function.go_to(20)
         held = instance(function)
         assert held.take()
         function.state().write(f"lease/ops/{slot() + 1}", b"b")
         assert not held.covers_try()
 
-    def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(self, function: EventFunction) -> None:
-        go_to(function, 5)
-        held = instance(function)
-        assert held.take()
-        function.pass_time(SLOT)
-        assert not held.covers_try()
-        assert len(slot_names(function)) == 1
-
-    def test_slots_that_were_missed_are_not_taken_either(self, function: EventFunction) -> None:
-        go_to(function, 20)
+    @pytest.mark.parametrize(("phase", "slots"), [(5, 1), (20, 2)])
+    @pytest.mark.parametrize("passed", [SLOT, 10 * SLOT])
+    def test_a_lease_that_has_ended_covers_nothing_and_takes_nothing(
+        self, function: EventFunction, phase: float, slots: int, passed: int
+    ) -> None:
+        function.go_to(phase)
         held = instance(function)
         assert held.take()
         assert held.covers_try()
-        function.pass_time(10 * SLOT)
+        function.pass_time(passed + slots * SLOT - SLOT)
         assert not held.covers_try()
-        assert len(slot_names(function)) == 2
+        assert len(slot_names(function)) == slots
 
 
 class TestBoundaries:
@@ -161,14 +153,13 @@ class TestBoundaries:
     @pytest.mark.parametrize("phase", [28.2, 28.9, 29.3, 29.7, 29.95, 29.999, 0.001, 0.3])
     def test_of_two_instances_at_most_one_may_send(self, function: EventFunction, phase: float) -> None:
         held = [instance(function) for number in range(4)]
-        go_to(function, phase)
-        gate, covered = threading.Barrier(4), list[bool]()
+        function.go_to(phase)
+        covered: list[bool] = []
 
         def take(each: Lease) -> None:
-            gate.wait(20)
             covered.append(each.take() and each.covers_try())
 
-        run_at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
+        at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
         assert covered.count(True) <= 1
         function.pass_time(SLOT)
         owners = [function.state().read(f"lease/ops/{name}") for name in slot_names(function)]
@@ -179,135 +170,114 @@ class TestBoundaries:
         self, function: EventFunction, phase: float
     ) -> None:
         held = instance(function)
-        go_to(function, phase)
+        function.go_to(phase)
         assert held.take()
         assert held.covers_try()
 
     @pytest.mark.parametrize("phase", [28.5, 29.5, 0.5, 12.5])
     def test_a_date_that_is_a_second_off_lets_no_two_send(
-        self, function: EventFunction, hook: Receiver, phase: float
+        self, wired: EventFunction, hook: Receiver, phase: float
     ) -> None:
         """As of two servers of OSS, of which one is ahead and one is behind."""
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"])
+        config = wired.config()
         keys = [f"outbox/{number}" for number in range(3)]
-        go_to(function, phase)
+        wired.go_to(phase)
         numbers = count()
 
         def date(handler: object, timestamp: float | None = None) -> str:
             return formatdate(time.time() + next(numbers) % 3 - 1, usegmt=True)
 
         with patch.object(_RequestHandler, "date_time_string", date):
-            run_at_once([lambda: function.answer(created(*keys), config)] * 4)
+            at_once([lambda: wired.answer(created(*keys), config)] * 4)
         for _ in range(2):
-            function.pass_time(60)
-            function.tick()
+            wired.pass_time(60)
+            wired.tick()
         assert received_keys(hook) == Counter(keys)
-        assert function.state_names("outbox/") == []
-
-
-def run_at_once(calls: list[Callable[[], Any]]) -> None:
-    threads = [threading.Thread(target=call) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+        assert wired.state_names("outbox/") == []
 
 
 class TestAnswersThatAreLost:
-    """Each `fates` are those of the requests after the first one, which only asks for the time."""
+    """Each fault is that of a request after the first one, which only asks for the time."""
 
     @pytest.fixture
-    def unsteady(self, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
+    def faulty(self, wired: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.3))
-        with unsteady_oss(function.url, 0) as (url, proxy):
-            self.proxy = proxy
+        with fault_proxy(wired.url) as self.proxy:
 
-            def start(*fates: str) -> Lease:
-                through_proxy = oss.client_at(Endpoint.path_style(url, REGION), KEYS)
-                state = state_at(through_proxy, Location(BUCKET, STATE), function.clock.clock())
-                proxy._deck = list(reversed(["passed", *fates, *["passed"] * 50]))
+            def start(*faults: str) -> Lease:
+                through_proxy = oss.client_at(Endpoint.path_style(self.proxy.url, REGION), KEYS)
+                state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
+                self.proxy.play("", *faults)
                 state.read("probe")
                 return Lease(state, "ops")
 
-            go_to(function, 5)
+            wired.go_to(5)
             yield start
 
-    proxy: UnsteadyOss
+    proxy: FaultProxy
 
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "cut"])
-    def test_the_lease_is_ours_if_it_has_our_nonce(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    @pytest.mark.parametrize("fault", ["reset after", "never after", "500 after", "half of the body"])
+    def test_the_lease_is_ours_if_it_has_our_nonce_and_not_if_another_one_has_it(
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        assert unsteady(fate).take()
-        assert not instance(function).take()
+        held = faulty(fault)
+        assert held.take()
+        assert not instance(wired).take()
+        held.release()
+        assert instance(wired).take()
+        assert not faulty(fault).take()
 
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after"])
-    def test_it_is_not_ours_if_another_one_has_it(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
-    ) -> None:
-        assert instance(function).take()
-        assert not unsteady(fate).take()
-
-    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
+    @pytest.mark.parametrize("fault", ["reset", "503"])
     def test_it_is_taken_again_if_it_never_arrived(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        assert unsteady(fate).take()
-        assert len(slot_names(function)) == 1
+        assert faulty(fault).take()
+        assert len(slot_names(wired)) == 1
 
-    @pytest.mark.parametrize("fate", ["dropped before", "failed before"])
-    def test_a_lease_whose_deletion_is_lost_is_not_mistaken_for_ours(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
+    @pytest.mark.parametrize("fault", ["reset", "503", "reset after", "never after", "500 after"])
+    def test_a_deletion_is_never_sent_twice_and_a_lease_that_is_left_is_not_mistaken_for_ours(
+        self, wired: EventFunction, faulty: Callable[..., Lease], fault: str
     ) -> None:
-        held = unsteady("passed", fate)
+        """A second deletion could delete the lease of the next holder."""
+        held = faulty("", fault)
         assert held.take()
+        before = len(self.proxy.calls)
         held.release()
-        assert len(slot_names(function)) == 1
-        assert not unsteady().take()
-        function.pass_time(SLOT)
-        assert unsteady().take()
-
-    @pytest.mark.parametrize("fate", ["dropped after", "stalled after", "failed after", "dropped before"])
-    def test_a_deletion_is_never_sent_twice(
-        self, function: EventFunction, unsteady: Callable[..., Lease], fate: str
-    ) -> None:
-        """The second one could delete the lease of the next holder."""
-        held = unsteady("passed", fate)
-        assert held.take()
-        before = self.proxy.happened.total()
-        held.release()
-        assert self.proxy.happened.total() == before + 1
+        assert len(self.proxy.calls) == before + 1
+        is_left = "after" not in fault
+        assert len(slot_names(wired)) == is_left
+        assert faulty().take() is not is_left
+        wired.pass_time(SLOT)
+        assert faulty().take()
 
     def test_a_deletion_that_arrives_late_deletes_no_other_lease(
-        self, function: EventFunction, unsteady: Callable[..., Lease]
+        self, wired: EventFunction, faulty: Callable[..., Lease]
     ) -> None:
-        held = unsteady("passed", "forwarded late")
+        held = faulty("", LATE)
         assert held.take()
         held.release()
-        holders = [number for number in range(40) if instance(function).take()]
-        self.proxy.settle()
+        holders = [number for number in range(40) if instance(wired).take()]
+        self.proxy.disarm()
         assert len(holders) <= 1
-        assert len(slot_names(function)) == len(holders)
+        assert len(slot_names(wired)) == len(holders)
 
 
 class TestKilledWhileHolding:
     @pytest.mark.parametrize("phase", [0.5, 8, 12, 14.5, 20, 28, 29.9])
     def test_the_sink_is_blocked_for_47_seconds_at_most(
-        self, function: EventFunction, hook: Receiver, phase: float
+        self, notified: EventFunction, hook: Receiver, phase: float
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        go_to(function, phase)
+        notified.go_to(phase)
         with patch.object(delivery, "send", kill), pytest.raises(Killed):
-            function.invoke(created())
+            notified.invoke(created())
         assert hook.received == []
-        function.pass_time(48)  # OSS says the time in full seconds
-        assert function.tick().summary["notices"] == 1
+        notified.pass_time(48)  # OSS says the time in full seconds
+        assert notified.tick().summary["notices"] == 1
 
     def test_also_when_it_had_just_taken_the_next_slot(self, function: EventFunction) -> None:
-        go_to(function, 2)
+        function.go_to(2)
         held = instance(function)
         assert held.take()
         while len(slot_names(function)) == 1:
@@ -383,23 +353,21 @@ class TestAHolderThatStalls:
         assert function.state_names("outbox/") == []
         assert not stalled[0].covers_try()
 
-    def test_while_it_only_prepares_nothing_is_repeated(self, function: EventFunction, hook: Receiver) -> None:
+    def test_while_it_only_prepares_nothing_is_repeated(self, notified: EventFunction, hook: Receiver) -> None:
         """It looks at its lease again before each message."""
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, is_done, is_first = function.config(), Outbox.is_done, threading.Lock()
+        config, is_done, is_first = notified.config(), Outbox.is_done, threading.Lock()
 
         def stall(outbox: Outbox, entry: Any) -> bool:
             found = is_done(outbox, entry)
             if is_first.acquire(blocking=False):
-                function.pass_time(60)
-                function.answer(TIMER_EVENT, config)
+                notified.pass_time(60)
+                notified.answer(TIMER_EVENT, config)
             return found
 
         with patch.object(Outbox, "is_done", stall):
-            function.invoke(created(), config=config)
-        function.pass_time(60)
-        function.tick()
+            notified.invoke(created(), config=config)
+        notified.pass_time(60)
+        notified.tick()
         assert received_keys(hook) == Counter(["outbox/a.txt"])
 
 
@@ -409,10 +377,8 @@ class TestClocksAnHourApart:
     def clock(self, function: EventFunction, ahead: float) -> Clock:
         return function.clock.clock()._replace(now=lambda: time.time() + ahead)
 
-    def test_leases_exclude_each_other(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
+    def test_leases_exclude_each_other(self, notified: EventFunction, hook: Receiver) -> None:
+        config = notified.config()
         arrived, others_left = threading.Event(), threading.Event()
 
         def slow(request: Any) -> None:
@@ -421,12 +387,13 @@ class TestClocksAnHourApart:
             respond()(request)
 
         hook.default = slow
-        first = threading.Thread(target=lambda: function.answer(created(), config, clock=self.clock(function, 3600)))
+        first = threading.Thread(target=lambda: notified.answer(created(), config, clock=self.clock(notified, 3600)))
         first.start()
         assert arrived.wait(20)
         for ahead in (-3600, 0, 3600):
-            assert function.answer(created(), config, clock=self.clock(function, ahead))["notices"] == 0
-            assert function.answer(TIMER_EVENT, config, clock=self.clock(function, ahead))["notices"] == 0
+            # They do not wait: what they wrote is safe, and its sender is at work.
+            assert notified.answer(created(), config, clock=self.clock(notified, ahead))["queued"] == 1
+            assert notified.answer(TIMER_EVENT, config, clock=self.clock(notified, ahead))["notices"] == 0
         others_left.set()
         first.join(30)
         assert received_keys(hook) == Counter(["outbox/a.txt"])
@@ -444,24 +411,20 @@ class TestClocksAnHourApart:
         assert function.tick(clock=clock).summary["notices"] == 1
 
     @pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
-    def test_a_notice_is_sent_at_once(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        clock = self.clock(function, ahead)
-        function.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
-        function.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
+    def test_a_notice_is_sent_at_once(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
+        clock = self.clock(notified, ahead)
+        notified.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
+        notified.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
     @pytest.mark.parametrize("ahead", [-86_400 * 4, 86_400 * 4])
-    def test_nothing_is_given_up_early(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_nothing_is_given_up_early(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
         hook.default = respond(500)
-        clock = self.clock(function, ahead)
-        function.invoke(created(), clock=clock)
-        function.pass_time(60)
-        function.tick(clock=clock)
-        assert function.state_names("dead/") == []
+        clock = self.clock(notified, ahead)
+        notified.invoke(created(), clock=clock)
+        notified.pass_time(60)
+        notified.tick(clock=clock)
+        assert notified.state_names("dead/") == []
 
 
 class TestNothingWaitsForTheNextMinute:
@@ -489,40 +452,37 @@ class TestNothingWaitsForTheNextMinute:
         assert function.state_names("outbox/") == []
         assert function.state_names("lease/") == []
 
-    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, notified: EventFunction) -> None:
+        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             if arrivals:
-                assert function.answer(arrivals.pop(), config)["queued"] == 1
+                assert notified.answer(arrivals.pop(), config)["queued"] == 1
             release(self)
 
         with patch.object(Lease, "release", arrive):
-            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
+            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
 
     def test_a_notice_that_arrives_after_the_lease_was_deleted_is_sent_by_its_own_instance(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, release, arrivals = function.config(), Lease.release, [created("outbox/b.txt")]
+        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
             release(self)
             if arrivals:
-                assert function.answer(arrivals.pop(), config)["notices"] == 1
+                assert notified.answer(arrivals.pop(), config)["notices"] == 1
 
         with patch.object(Lease, "release", arrive):
-            assert function.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
+            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
 
 class TestOrder:
-    def test_the_latest_slot_is_deleted_first(self, function: EventFunction) -> None:
-        go_to(function, 20)
+    def test_the_latest_slot_is_deleted_first_and_each_once(self, function: EventFunction) -> None:
+        function.go_to(20)
         held = instance(function)
+        assert held.take()
         assert held.take()
         assert held.covers_try()
         deleted: list[str] = []
@@ -536,17 +496,15 @@ class TestOrder:
             held.release()
         assert deleted == [str(slot() + 1), str(slot())]
 
-    def test_a_mark_is_looked_for_under_the_lease_only(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_a_mark_is_looked_for_under_the_lease_only(self, notified: EventFunction) -> None:
         is_done = Outbox.is_done
 
         def look(outbox: Outbox, entry: Any) -> bool:
-            assert len(slot_names(function)) >= 1
+            assert len(slot_names(notified)) >= 1
             return is_done(outbox, entry)
 
         with patch.object(Outbox, "is_done", look):
-            assert function.invoke(created()).summary["notices"] == 1
+            assert notified.invoke(created()).summary["notices"] == 1
 
     def test_the_numbers_are_those_of_the_documentation(self) -> None:
         assert (leases.SLOT, leases.MARGIN, TRY) == (30, 2.0, 15.0)

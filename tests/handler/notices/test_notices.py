@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
@@ -33,13 +32,13 @@ from tests.handler.notice_fixtures import (
 
 
 class TestOneObject:
-    def test_a_webhook_receives_it_and_can_verify_it(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], give="link", expires="30m")
-        function.put("outbox/a.txt", b"the bytes")
-        assert function.invoke(created("outbox/a.txt")).counts() == (1, 1, 1, 0)
+    def test_a_webhook_receives_it_and_can_verify_it(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], give="link", expires="30m")
+        wired.put("outbox/a.txt", b"the bytes")
+        assert wired.invoke(created("outbox/a.txt")).counts() == (1, 1, 1, 0)
         (request,) = hook.received
-        payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+        payload = Webhook(wired.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
         assert payload["type"] == "notice.created"
         assert {name: payload["data"][name] for name in ("key", "path", "size", "mount", "give")} == {
             "key": "outbox/a.txt",
@@ -52,18 +51,18 @@ class TestOneObject:
         assert request.path == "/hook"
         assert request.headers["webhook-id"] == f"notice_{payload['data']['id']}"
 
-    def test_a_share_opens_through_the_service(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], give="share", expires="7d")
-        function.put("outbox/报告 1.txt")
-        assert function.invoke(created("outbox/报告 1.txt")).counts() == (1, 1, 1, 0)
+    def test_a_share_opens_through_the_service(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], give="share", expires="7d")
+        wired.put("outbox/报告 1.txt")
+        assert wired.invoke(created("outbox/报告 1.txt")).counts() == (1, 1, 1, 0)
         url = hook.received[0].json["data"]["url"]
         assert url.startswith("https://links.example.com/outbox/%E6%8A%A5%E5%91%8A%201.txt?share=")
         parts = urlsplit(url)
         share = parts.query.removeprefix("share=")
         opened = invoke(
             json.dumps(event(parts.path, query={"share": share})),
-            config=function.config(),
+            config=wired.config(),
             now=time.time(),
         )
         assert opened.status == 302, opened
@@ -79,19 +78,14 @@ class TestOneObject:
         (line,) = function.manifest_lines()
         assert (line["key"], line["on"], line["size"]) == ("outbox/a.txt", "created", 1234)
 
-    def test_its_key_is_not_decoded(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"])
-        function.put("outbox/a 100%+b%20.png", b"odd")
-        function.invoke(created("outbox/a 100%+b%20.png"))
-        (line,) = function.manifest_lines()
+    def test_its_key_is_not_decoded(self, wired: EventFunction) -> None:
+        wired.toml = notice(["manifest"])
+        wired.put("outbox/a 100%+b%20.png", b"odd")
+        wired.invoke(created("outbox/a 100%+b%20.png"))
+        (line,) = wired.manifest_lines()
         assert line["key"] == "outbox/a 100%+b%20.png"
         assert unquote(urlsplit(line["url"]).path) == "/examplebucket/outbox/a 100%+b%20.png"
         assert requests.get(line["url"], timeout=10).content == b"odd"
-
-    def test_the_link_expires_when_the_rule_says(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"], expires="20m")
-        function.invoke(created())
-        assert "x-oss-expires=1200" in function.manifest_lines()[0]["url"]
 
     def test_a_message_shortens_the_link_and_never_lengthens_it(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"], on="message", expires="20m")
@@ -204,77 +198,28 @@ class TestOnce:
         assert function.invoke(created("outbox/a.txt", "outbox/a.txt")).counts() == (2, 1, 2, 0)
         assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
 
-    def test_a_record_in_two_events_is_notified_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook, "slack")
-        function.toml = notice(["ops"])
-        function.invoke(created("outbox/a.txt", "outbox/b.txt"))
-        function.invoke(created("outbox/b.txt", "outbox/c.txt"))
-        texts = [request.body.decode() for request in hook.received]
-        assert ["b.txt" in text for text in texts] == [True, False]
-
-    def test_another_version_of_an_object_is_notified_again(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_another_version_of_an_object_is_notified_again(self, notified: EventFunction, hook: Receiver) -> None:
         ids = set()
         for etag in ("ETAG1", "ETAG2", "ETAG1"):
-            function.invoke(created(etag=etag))
+            notified.invoke(created(etag=etag))
             ids |= {request.headers["webhook-id"] for request in hook.received}
         assert (len(hook.received), len(ids)) == (2, 2)
 
-    def test_concurrent_instances_notify_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config = function.config()
-        arrived, others_left = threading.Event(), threading.Event()
-
-        def slow(request: object) -> None:
-            arrived.set()
-            assert others_left.wait(20)
-            respond()(request)  # type: ignore[arg-type]
-
-        hook.default = slow
-        outcomes = []
-        first = threading.Thread(target=lambda: outcomes.append(function.answer(created(), config)))
-        first.start()
-        assert arrived.wait(20)
-        others = [
-            threading.Thread(target=lambda: outcomes.append(function.answer(created(), config))) for _ in range(3)
-        ]
-        for thread in others:
-            thread.start()
-        for thread in others:
-            thread.join(30)
-        # They did not wait: what they wrote is safe, and its sender is at work.
-        assert [summary["queued"] for summary in outcomes] == [1, 1, 1]
-        others_left.set()
-        first.join(30)
-        assert len(hook.received) == 1
-        assert function.state_names("outbox/") == []
-
     def test_a_notice_whose_sender_was_killed_is_sent_again_with_the_same_id(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
         with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
-            function.invoke(created())
+            notified.invoke(created())
         assert len(hook.received) == 1
         # Its lease still lasts.
-        function.tick()
+        notified.tick()
         assert len(hook.received) == 1
-        function.pass_time(48)
-        assert function.tick().summary["notices"] == 1
+        notified.pass_time(48)
+        assert notified.tick().summary["notices"] == 1
         assert len({request.headers["webhook-id"] for request in hook.received}) == 1
         assert len(hook.received) == 2
-        assert function.invoke(created()).summary["repeated"] == 1
+        assert notified.invoke(created()).summary["repeated"] == 1
         assert len(hook.received) == 2
-
-    def test_an_event_that_is_repeated_on_another_day_finds_its_object(self, function: EventFunction) -> None:
-        function.toml = notice(["manifest"])
-        function.invoke(created())
-        (key,) = function.object_keys(".links/notices/")
-        assert "/2026/03/01/" in key  # the record's own day, not today's
-        assert function.invoke(created()).summary["repeated"] == 1
 
 
 class TestRobots:
@@ -291,16 +236,6 @@ class TestRobots:
         text = request.json["markdown"]["text"]
         assert [f"{number:02}.txt" in text for number in range(60)] == [True] * 60
         assert "60 new files" in text
-
-    @pytest.mark.parametrize(("kind", "interval"), [("wecom", 3.0), ("feishu", 0.6)])
-    def test_several_messages_keep_the_minimum_interval(
-        self, function: EventFunction, hook: Receiver, kind: str, interval: float
-    ) -> None:
-        keys = self.robot(function, hook, kind)
-        assert function.invoke(created(*keys)).summary["notices"] == 60
-        # Also after the last one, before the lease is let go: the next message may come from another instance.
-        assert len(function.clock.pauses) == len(hook.received) > 1
-        assert all(interval - 0.5 < pause <= interval for pause in function.clock.pauses)
 
     def test_messages_for_which_no_time_is_left_are_sent_by_the_timer(
         self, function: EventFunction, hook: Receiver
@@ -352,48 +287,27 @@ class TestFailures:
             assert (len(hook.received), len(broken.received)) == (1, 2)
             assert len({request.headers["webhook-id"] for request in broken.received}) == 1
 
-    def test_what_a_webhook_refuses_is_dead_once_it_took_another(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-
-        def picky(request: object) -> None:
-            respond(422 if "/b.txt" in hook.received[-1].json["data"]["key"] else 200)(request)  # type: ignore[arg-type]
-
-        hook.default = picky
-        alone = function.invoke(created("outbox/b.txt"))
-        assert alone.summary["failed"] == [{"sink": "ops", "code": "status_422"}]
-        assert "dead" not in alone.summary
-        function.pass_time(60)
-        function.invoke(created("outbox/a.txt"))
-        function.pass_time(60)
-        function.invoke(created("outbox/b.txt", "outbox/c.txt"))
-        assert [request.json["data"]["key"][7] for request in hook.received].count("b") >= 2
-        assert [name.split("/")[1] for name in function.state_names("dead/")] == ["ops"]
-        assert function.state_names("outbox/") == []
-
     def test_a_sink_that_refuses_everything_is_not_called_for_each_object(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
         for status in (410, 400):
             hook.received.clear()
             hook.default = respond(status)
-            outcome = function.invoke(created(*(f"outbox/{number}" for number in range(60))))
+            outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(60))))
             assert outcome.summary["failed"] == [{"sink": "ops", "code": f"status_{status}"}]
             assert 0 < len(hook.received) <= 16
-            function.pass_time(60)
+            notified.pass_time(60)
         hook.default = respond()
-        assert function.tick().summary["notices"] == 60
-        assert function.state_names("dead/") == []
+        assert notified.tick().summary["notices"] == 60
+        assert notified.state_names("dead/") == []
 
     @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-    def test_in_a_versioned_bucket_notices_wait(self, function: EventFunction, hook: Receiver, status: str) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.set_versioning("Enabled")
-        function.set_versioning(status)
-        outcome = function.invoke(created())
+    def test_in_a_versioned_bucket_notices_wait(self, wired: EventFunction, hook: Receiver, status: str) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"])
+        for each in ("Enabled", status):
+            wired.bucket().change(versioning=each)
+        outcome = wired.invoke(created())
         assert outcome.summary["failed"] == [{"sink": "ops", "code": "state_bucket_versioned"}]
         assert outcome.summary["queued"] == 1
         assert hook.received == []
@@ -419,36 +333,32 @@ class TestFailures:
         function.pass_time(60)
         assert function.tick().summary["notices"] == 1
 
-    def test_a_notice_that_cannot_be_marked_is_sent_again_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_a_notice_that_cannot_be_marked_is_sent_again_once(self, notified: EventFunction, hook: Receiver) -> None:
 
         def lost(outbox: Outbox, entry: Entry) -> None:
             raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
 
         with patch.object(Outbox, "mark_done", lost):
-            outcome = function.invoke(created())
+            outcome = notified.invoke(created())
         assert outcome.error is None
         assert outcome.summary["not_marked"] == 1
         assert outcome.line["cause"] == "PutObject: 503 ServiceUnavailable"
         for _ in range(3):
-            function.pass_time(60)
-            function.tick()
+            notified.pass_time(60)
+            notified.tick()
         assert len(hook.received) == 2
 
-    def test_what_cannot_be_written_fails_the_invocation(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+    def test_what_cannot_be_written_fails_the_invocation(self, notified: EventFunction) -> None:
 
         def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
             raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
 
         with patch.object(Outbox, "put", refused):
-            outcome = function.invoke(created())
+            outcome = notified.invoke(created())
         assert outcome.error is not None
         assert outcome.error.code == "state_unavailable"
         assert outcome.line["cause"] == "PutObject: 403 AccessDenied (a missing permission)"
-        assert function.invoke(created()).counts() == (1, 1, 1, 0)
+        assert notified.invoke(created()).counts() == (1, 1, 1, 0)
 
     def test_missing_credentials_fail_the_invocation(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,8 +17,6 @@ import pytest
 from handler.config import Location
 from handler.notices.lease import SLOT
 from handler.oss import OssClient, OssResponse
-from local.oss.storage import Buckets, ObjectRecord
-from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
@@ -54,14 +51,9 @@ def requests_to_oss() -> Iterator[Counter[str]]:
         yield counts
 
 
-def begin_slot(function: EventFunction) -> None:
-    """Moves the time to the first seconds of a lease's slot, so that the slot lasts for all of an invocation."""
-    function.pass_time(SLOT - time.time() % SLOT + 1)
-
-
 def requests_of(function: EventFunction, event: bytes | None) -> Counter[str]:
     """The requests of one invocation, of a tick for None, without the probe of every five minutes."""
-    begin_slot(function)
+    function.go_to(1)
     with requests_to_oss() as counts:
         outcome = function.tick() if event is None else function.invoke(event)
     assert outcome.error is None
@@ -88,14 +80,8 @@ def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule
 
 def add_history(function: EventFunction, objects: int) -> None:
     """Marks of earlier notices, and one in ten objects a dead notice of a sink that is gone."""
-    bucket = Buckets(function.root).get(BUCKET)
-    assert bucket is not None
-    for number in range(objects):
-        name = f"dead/gone/{1_700_000_000 + number}-000000-" if number % 10 == 0 else "done/"
-        with bucket.draft() as draft:
-            draft.write([b"{}"])
-            record = ObjectRecord(f"{STATE}{name}{number:032x}", draft.size, draft.md5.hex(), draft.crc64, time.time())
-            bucket.publish(draft, record)
+    folders = ["done/" if number % 10 else f"dead/gone/{1_700_000_000 + number}-000000-" for number in range(objects)]
+    function.fill({f"{STATE}{folder}{number:032x}": b"{}" for number, folder in enumerate(folders)})
 
 
 def measure(function: EventFunction) -> dict[str, list[int]]:
@@ -142,7 +128,7 @@ def show(rows: dict[str, list[int]]) -> str:
 
 
 class TestTable:
-    @pytest.mark.parametrize("objects", [0, 2_000, pytest.param(100_000, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("objects", [0, 2_000])
     def test_the_table_of_the_page_is_what_is_measured_whatever_the_history(
         self, function: EventFunction, objects: int
     ) -> None:
@@ -153,62 +139,6 @@ class TestTable:
             # A tick lists the dead of each sink that has some.
             rows = {title: [n - 1 for n in row] if "tick" in title else row for title, row in rows.items()}
         assert show(rows) in PAGE.read_text("utf-8")
-
-    def test_an_event_takes_four_requests_a_notice_and_three_a_sink(self, function: EventFunction) -> None:
-        for kind, count in (("webhook", 1), ("webhook", 2), ("wecom", 1)):
-            with sinks(function, kind, count, give="share"):
-                for size in SIZES:
-                    notices = size * count
-                    assert requests_of(function, new_event(function, size)) == {
-                        "PUT outbox": notices,
-                        "PUT lease": count,
-                        "GET done": notices,
-                        "PUT done": notices,
-                        "DELETE outbox": notices,
-                        "DELETE lease": count,
-                        "LIST outbox": count,
-                    }
-
-    def test_with_every_it_takes_one_a_notice(self, function: EventFunction) -> None:
-        with sinks(function, every="5m"):
-            for size in SIZES:
-                assert requests_of(function, new_event(function, size)) == {"PUT outbox": size}
-
-    def test_the_same_event_again_takes_no_mark(self, function: EventFunction) -> None:
-        with sinks(function):
-            event = new_event(function, 3)
-            requests_of(function, event)
-            assert requests_of(function, event) == {
-                "PUT outbox": 3,
-                "PUT lease": 1,
-                "GET done": 3,
-                "DELETE outbox": 3,
-                "DELETE lease": 1,
-                "LIST outbox": 1,
-            }
-
-    def test_an_idle_tick_takes_two_and_one_for_each_sink_with_dead_notices(self, function: EventFunction) -> None:
-        with sinks(function):
-            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 1}
-            add_history(function, 20)
-            assert requests_of(function, None) == {"LIST outbox": 1, "LIST dead": 2}
-
-    def test_a_tick_takes_four_a_notice_and_four_a_sink(self, function: EventFunction) -> None:
-        for count in (1, 2):
-            with sinks(function, count=count, every="1m"):
-                for size in SIZES:
-                    notices = size * count
-                    requests_of(function, new_event(function, size))
-                    assert requests_of(function, None) == {
-                        "LIST outbox": 1 + 2 * count,
-                        "LIST dead": 1,
-                        "PUT lease": count,
-                        "GET done": notices,
-                        "GET outbox": notices,
-                        "PUT done": notices,
-                        "DELETE outbox": notices,
-                        "DELETE lease": count,
-                    }
 
     def test_a_notice_that_dies_takes_four_too(self, function: EventFunction) -> None:
         with sinks(function):
@@ -231,9 +161,9 @@ class TestMore:
 
     def test_late_in_a_slot_a_sink_takes_the_next_slot_too(self, function: EventFunction) -> None:
         with sinks(function):
-            begin_slot(function)
+            function.go_to(1)
             function.invoke(new_event(function, 1))
-            function.pass_time(SLOT - time.time() % SLOT - 10)
+            function.go_to(SLOT - 10)
             with requests_to_oss() as counts:
                 function.invoke(new_event(function, 1))
             assert (counts["PUT lease"], counts["DELETE lease"]) == (2, 2)
@@ -243,14 +173,14 @@ class TestMore:
         with receiver() as hook:
             function.add_sink("ops", hook)
             function.toml = notice(["ops"], on="message")
-            begin_slot(function)
+            function.go_to(1)
             with requests_to_oss() as counts:
                 function.invoke(links("/outbox/a.txt", "/outbox/b.txt"))
             assert counts["HEAD probe"] == 1
 
     def test_a_sink_that_another_instance_serves_takes_two(self, function: EventFunction) -> None:
         with sinks(function):
-            begin_slot(function)
+            function.go_to(1)
             function.invoke(new_event(function, 1))
             state = function.state()
             assert state.claim(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"

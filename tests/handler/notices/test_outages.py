@@ -1,4 +1,7 @@
-"""Sinks that fail, hang or are unknown for a time: their notices wait, then arrive once; others do not wait."""
+"""Days of notices: sinks that fail, hang or are unknown for a time, and many notices at the same time.
+
+All arrive once, in few messages, at the pace and in the time that there is; what waits keeps no others waiting.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,28 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from handler.notices.outbox import DEAD, Outbox
+from handler.notices.sinks import KINDS as SINK_KINDS
 from handler.notices.sinks import Post
-from handler.notices.sinks.client import Network, NoResponse, WebhookResponse, send
-from tests.handler.notice_fixtures import TIMER_EVENT, notice, receiver, respond
+from handler.notices.sinks.client import Network, WebhookResponse
+from tests.handler.notice_fixtures import TIMER_EVENT, at_once, notice, receiver, respond
 from tests.handler.simulation import (
     DAY,
     DELIVERED,
     HOUR,
+    MINUTE,
     Inbox,
     Simulation,
-    Trouble,
     fails,
     files_in,
-    hangs,
     most_within,
-    refuses_connections,
     simulation,
 )
 
@@ -40,6 +44,7 @@ LIMITS = {
     "feishu": [(100, 60.0), (5, 1.0)],
     "slack": [(1, 1.0)],
 }
+OSS_LATENCY = 0.02  # seconds of a call
 JITTER = 0.5  # seconds by which the ways of two messages differ at most, on a busy machine
 
 
@@ -99,24 +104,6 @@ class TestOutage:
             assert_pace(kind, [request.at for request in server.received])
             assert_all_arrived_once(function, [name for request in server.received for name in files_in(request.body)])
 
-    @pytest.mark.long
-    @pytest.mark.parametrize(("kind", "minutes"), [(kind, 1 if kind == "webhook" else 15) for kind in KINDS])
-    def test_after_two_days_a_sink_has_everything_once(self, function: Simulation, kind: str, minutes: int) -> None:
-        """In the outage a tick comes after so many minutes: those for a robot read all that waits."""
-        inbox = function.inbox("ops", kind)
-        config = function.config()
-        function.start_at(1)
-        outages: list[Trouble] = [fails, refuses_connections, hangs]
-        for outage in outages:
-            inbox.trouble = outage
-            function.pass_minutes(2 * DAY // 60 // len(outages), config, tick_every=minutes)
-        assert len(function.state_names("outbox/")) == 2880
-        assert_pace(kind, inbox.tries)
-        inbox.trouble = None
-        function.pass_minutes(10, config)
-        assert_pace(kind, inbox.tries)
-        assert_all_arrived_once(function, list(inbox.files().elements()))
-
 
 class TestTheEndOfRetries:
     @pytest.mark.parametrize("second", [1, 18])
@@ -128,12 +115,12 @@ class TestTheEndOfRetries:
         inbox = function.inbox("ops", "webhook", retry_for="1h")
         config = function.config()
         inbox.trouble = fails
-        function.pass_minutes(100, config)
+        function.pass_minutes(75, config)
         outbox = Outbox(function.state())
         dead = outbox.entries("ops", DEAD)
         assert {outbox.reason(entry) for entry in dead} == {"status_500"}
-        assert 38 <= len(dead) <= 41
-        assert len(function.state_names("outbox/")) == 100 - len(dead)
+        assert 13 <= len(dead) <= 16
+        assert len(function.state_names("outbox/")) == 75 - len(dead)
         inbox.trouble = None
         function.pass_minutes(2, config)
         assert sorted(inbox.files().elements()) == function.uploaded[len(dead) :]
@@ -218,38 +205,6 @@ class TestNeighbours:
         assert all(healthy_first)
 
 
-@contextmanager
-def silent(addresses: Sequence[str]) -> Iterator[int]:
-    """A port at these addresses that drops the packets of new connections."""
-    with ExitStack() as ends:
-        port = 0
-        for address in addresses:
-            listener = ends.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address, port))
-            listener.listen(0)
-            port = listener.getsockname()[1]
-            for _ in range(3):  # more than its queue of new connections holds
-                waiting = ends.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex((address, port))
-        yield port
-
-
-def test_three_addresses_that_drop_connections_cost_one_try() -> None:
-    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-    with silent(addresses) as port:
-        network = Network(
-            resolve=lambda host, port: addresses, is_public=lambda address: True, connect_timeout=0.4, try_timeout=0.6
-        )
-        started = time.monotonic()
-        with pytest.raises(NoResponse) as raised:
-            send(Post(f"https://hooks.example.com:{port}/", {}, b"{}"), network, allow_loopback=False)
-        # Two addresses take 0.8 seconds, and three 1.2.
-        assert 0.5 < time.monotonic() - started < 0.75
-    assert raised.value.is_temporary
-
-
 class TestPace:
     @pytest.mark.parametrize("kind", ["dingtalk", "wecom", "slack"])
     def test_a_message_that_arrives_late_does_not_come_closer_to_the_next(
@@ -262,3 +217,109 @@ class TestPace:
             function.succeed(function.upload(), config)
         for limit, seconds in LIMITS[kind]:
             assert most_within(seconds, inbox.tries) <= limit
+
+
+def finish(function: Simulation, inbox: Inbox, minutes: int) -> int:
+    """Ticks, one a minute, until nothing waits any more, at most so many: their number."""
+    config = function.config()
+    for number in range(minutes):
+        if not function.state_names("outbox/"):
+            return number
+        function.pass_minutes(1, config, uploads=False)
+    return minutes
+
+
+class TestOneDay:
+    def upload_in_one_day(self, function: Simulation, kind: str, hours: int, number: int) -> tuple[Inbox, float]:
+        """So many uploads in each of so many hours, with a tick: the sink, and the end of the day."""
+        function.toml = notice(["ops"], give="share", every="1d")
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        midnight = (time.time() // DAY + 1) * DAY
+        function.wait_until(midnight)
+        for _ in range(hours):
+            function.pass_time(HOUR / 2)
+            function.succeed(function.upload(number), config)
+            function.succeed(TIMER_EVENT, config)
+        return inbox, midnight + DAY
+
+    def assert_few_messages(self, kind: str, inbox: Inbox) -> None:
+        """Nine tenths of what fits into a message, on average."""
+        sizes = [len(message.files) for message in inbox.accepted]
+        average = sum(len(message.body) for message in inbox.accepted) / sum(sizes)
+        most = min(SINK_KINDS[kind].MAX_NOTICES, SINK_KINDS[kind].MAX_BYTES / average)
+        assert len(sizes) <= ceil(sum(sizes) / (0.9 * most))
+
+    @pytest.mark.parametrize("kind", ["webhook", "dingtalk", pytest.param("wecom", marks=pytest.mark.long)])
+    def test_450_uploads_arrive_at_the_end_of_the_day(self, function: Simulation, kind: str) -> None:
+        inbox, end = self.upload_in_one_day(function, kind, 45, 10)
+        function.wait_until(end - 1)
+        function.succeed(TIMER_EVENT, function.config())
+        assert inbox.accepted == []
+        function.wait_until(end + 1)
+        function.succeed(TIMER_EVENT, function.config())
+        assert inbox.accepted[-1].at < end + MINUTE + len(inbox.accepted) * SINK_KINDS[kind].MIN_INTERVAL
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+        assert_pace(kind, inbox.tries)
+        self.assert_few_messages(kind, inbox)
+        function.pass_time(DAY)
+        messages = len(inbox.accepted)
+        function.succeed(TIMER_EVENT, function.config())
+        assert len(inbox.accepted) == messages
+
+
+class TestSlowWebhook:
+    @pytest.mark.parametrize(("files", "timeout"), [pytest.param(3000, 120, marks=pytest.mark.long), (300, 70)])
+    def test_a_webhook_that_takes_a_second_has_everything(
+        self, function: Simulation, files: int, timeout: float
+    ) -> None:
+        inbox = function.inbox("ops", "webhook")
+        inbox.work = 1.0
+        function.oss.latency = OSS_LATENCY
+        config = function.config()
+        event = function.upload(files)
+        started = time.time()
+        function.succeed(event, config, timeout=timeout)
+        assert time.time() - started < timeout
+        while function.state_names("outbox/"):
+            function.wait_until(time.time() // MINUTE * MINUTE + MINUTE)
+            began = time.time()
+            outcome = function.succeed(TIMER_EVENT, config, timeout=timeout)
+            assert outcome.summary["notices"]
+            assert time.time() - began < timeout
+        # Eight at a time, what OSS takes, and what is left of the minutes until the next tick.
+        assert time.time() - started < files / 8 * 1.5 + MINUTE
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+
+
+class TestPacedRobots:
+    @pytest.mark.parametrize("events", [1, pytest.param(10, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("kind", ["wecom", pytest.param("dingtalk", marks=pytest.mark.long)])
+    def test_thousands_of_files_arrive_at_the_pace_of_a_robot(
+        self, function: Simulation, kind: str, events: int
+    ) -> None:
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        started = time.time()
+        for _ in range(events):
+            function.succeed(function.upload(1000), config)
+        messages = events * 1000 / (20 if kind == "wecom" else 70)
+        assert finish(function, inbox, 120) < 120
+        assert time.time() - started < messages * SINK_KINDS[kind].MIN_INTERVAL * 1.5 + MINUTE
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+        assert_pace(kind, inbox.tries)
+
+    @pytest.mark.parametrize("kind", [kind for kind, limits in LIMITS.items() if limits])
+    def test_instances_at_the_same_time_keep_the_pace_together(self, function: Simulation, kind: str) -> None:
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        events = [function.upload() for _ in range(40)]
+
+        def instance(number: int) -> None:
+            for event in events[number::4]:
+                function.answer(event, config)
+
+        at_once([partial(instance, number) for number in range(4)])
+        function.pass_minutes(1, config, uploads=False)
+        assert_all_arrived_once(function, list(inbox.files().elements()))
+        assert_pace(kind, inbox.tries)

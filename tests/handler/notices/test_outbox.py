@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections import Counter
 from typing import Any
@@ -19,12 +18,9 @@ from handler.notices import outbox as outbox_module
 from handler.notices.outbox import DEAD, Entry, Outbox
 from handler.oss import OssClient, OssResponse
 from handler.times import Clock
-from local.oss.storage import Buckets
-from local.oss.storage.record import ObjectRecord
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
-    TIMER_EVENT,
     EventFunction,
     Receiver,
     created,
@@ -116,13 +112,6 @@ class TestNames:
         assert len(dues(function)) == 1
         assert before - 1 <= dues(function)[0] <= time.time()
 
-    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
-    def test_an_event_of_the_future_is_due_now(self, function: EventFunction, ahead: int) -> None:
-        function.toml = notice(["ops"])
-        before = int(time.time())
-        function.invoke(created_at(time.time() + 1800, "outbox/a.txt"), clock=wrong_clock(function, ahead))
-        assert before - 1 <= dues(function)[0] <= time.time()
-
     @pytest.mark.parametrize(
         ("every", "happened", "due"),
         [
@@ -160,25 +149,25 @@ def wrong_clock(function: EventFunction, ahead: float) -> Clock:
 
 
 class TestDigests:
-    def test_several_events_of_a_window_become_one_digest(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        function.put("outbox/a.txt", b"a's bytes")
+    def test_several_events_of_a_window_become_one_digest(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.toml = notice(["ops"], every="1m")
+        wired.put("outbox/a.txt", b"a's bytes")
         for key in ("outbox/a.txt", "outbox/b.txt"):
-            outcome = function.invoke(created(key, "outbox/c.txt"))
+            outcome = wired.invoke(created(key, "outbox/c.txt"))
             assert outcome.counts()[2] == 0
             assert outcome.summary["queued"] == 2
         assert hook.received == []
-        outcome = function.tick()
+        outcome = wired.tick()
         assert outcome.summary["notices"] == 3
         (request,) = hook.received
-        payload = Webhook(function.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
+        payload = Webhook(wired.sinks["ops"]["secret"]).verify(request.body, dict(request.headers))
         assert payload["type"] == "notice.digest"
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt", "outbox/c.txt"])
         (url,) = [entry["url"] for entry in payload["data"]["notices"] if entry["key"] == "outbox/a.txt"]
         assert requests.get(url, timeout=10).content == b"a's bytes"
-        function.tick()
-        assert function.state_names("outbox/") == []
+        wired.tick()
+        assert wired.state_names("outbox/") == []
         assert len(hook.received) == 1
 
     def test_the_state_never_contains_a_link(self, function: EventFunction, hook: Receiver) -> None:
@@ -191,33 +180,6 @@ class TestDigests:
         keys = function.object_keys(".links/state/")
         assert any("/outbox/" in key for key in keys)
         assert not [key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))]
-
-    def test_a_tick_sends_nothing_if_nothing_waits(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        assert function.tick().counts() == (0, 0, 0, 0)
-        assert hook.received == []
-
-    def test_a_digest_is_sent_when_its_window_has_ended(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="5m")
-        function.pass_time(300 - time.time() % 300 + 60)  # the second minute of a window
-        function.invoke(created_at(time.time(), "outbox/a.txt"))
-        for _ in range(3):
-            function.tick()
-            function.pass_time(60)
-        function.invoke(created_at(time.time(), "outbox/b.txt"))
-        function.pass_time(55)
-        function.tick()
-        assert hook.received == []
-        function.pass_time(6)
-        function.invoke(created_at(time.time(), "outbox/c.txt"))
-        function.tick()
-        assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
-        function.pass_time(301)
-        function.tick()
-        assert len(hook.received) == 2
-        assert received_keys(hook)["outbox/c.txt"] == 1
 
     def test_an_event_that_is_repeated_after_its_digest_is_not_sent_again(
         self, function: EventFunction, hook: Receiver
@@ -266,41 +228,6 @@ class TestDigests:
             delivered = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
             assert delivered == names
 
-    def test_concurrent_timers_send_one_digest(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        function.invoke(created(*(f"outbox/{number}" for number in range(5))))
-        at_once(function, *[TIMER_EVENT] * 4)
-        assert received_keys(hook) == Counter(f"outbox/{number}" for number in range(5))
-        assert len(hook.received) == 1
-
-    def test_concurrent_events_lose_nothing_and_repeat_nothing(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        at_once(function, *(created(f"outbox/{number}", f"outbox/{number % 3}-shared") for number in range(6)))
-        for _ in range(2):
-            function.tick()
-        keys = [*(f"outbox/{number}" for number in range(6)), *(f"outbox/{number}-shared" for number in range(3))]
-        assert received_keys(hook) == Counter(keys)
-
-
-def at_once(function: EventFunction, *events: bytes) -> list[dict[str, Any]]:
-    """The summaries of several invocations that begin at the same time."""
-    config = function.config()
-    gate, summaries = threading.Barrier(len(events)), list[dict[str, Any]]()
-
-    def run(event: bytes) -> None:
-        gate.wait(20)
-        summaries.append(function.answer(event, config))
-
-    threads = [threading.Thread(target=run, args=[event]) for event in events]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(summaries) == len(events)
-    return summaries
-
 
 WRONG_TYPES: dict[str, list[Any]] = {
     "on": [None, 5, []],
@@ -325,6 +252,7 @@ UNREADABLE = {
     "a number of 5,000 digits": b"1" * 5000,
     "nested deeply": b"[" * 100_000,
     "of 100 KB": json.dumps(waiting_notice(extra="x" * 100_000)).encode(),
+    "of 5 MB": b" " * 5_000_000,
     "without members": b"{}",
     "without a key": json.dumps({"on": "created", "mount": "/outbox/"}).encode(),
     **{
@@ -425,17 +353,9 @@ class TestWhatCannotBeRead:
         self, function: EventFunction, hook: Receiver, name: str
     ) -> None:
         self.prepare(function, hook)
-        put_in_storage(function, f".links/state/outbox/ops/{name}")
+        function.oss.fill({f".links/state/outbox/ops/{name}": b""})
         function.tick()
         assert received_keys(hook) == Counter(GOOD)
-
-    def test_an_entry_of_5_mb_is_dead_and_blocks_nobody(self, function: EventFunction, hook: Receiver) -> None:
-        self.prepare(function, hook)
-        name = f"{HAPPENED}-000000-{'a' * 32}"
-        put_entry(function, name, b" " * 5_000_000)
-        function.tick()
-        assert received_keys(hook) == Counter(GOOD)
-        assert function.state_names("dead/") == [f"dead/ops/{name}"]
 
     def test_objects_that_are_no_entries_of_a_sink_are_left_alone(
         self, function: EventFunction, hook: Receiver
@@ -461,14 +381,6 @@ class TestWhatCannotBeRead:
         assert document == {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
         Outbox(function.state()).revive(Entry("ops", buried, 0.0))
         assert json.loads(function.read(f".links/state/outbox/ops/{buried}"))["colour"] == {"is": "red"}
-
-
-def put_in_storage(function: EventFunction, key: str) -> None:
-    """Writes an empty object whose key no signer of ours accepts, as another program may."""
-    bucket = Buckets(function.root).get(BUCKET)
-    assert bucket is not None
-    with bucket.draft() as draft:
-        bucket.publish(draft, ObjectRecord(key, 0, "D41D8CD98F00B204E9800998ECF8427E", 0, time.time()))
 
 
 DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
@@ -519,13 +431,13 @@ class TestMountsThatChange:
         assert expires_at is not None
         assert 3590 <= expires_at - time.time() <= 3600
 
-    def test_a_notice_is_sent_with_the_mount_of_today(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.put("wide/drop/a.txt", b"the bytes")
-        function.toml = DROP + notice(["ops"], mount="/drop/")
-        write_for_later(function, created("wide/drop/a.txt"))
-        function.toml = DROP.replace("wide/drop/", "wide/") + ELSEWHERE
-        function.tick()
+    def test_a_notice_is_sent_with_the_mount_of_today(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.add_sink("ops", hook)
+        wired.put("wide/drop/a.txt", b"the bytes")
+        wired.toml = DROP + notice(["ops"], mount="/drop/")
+        write_for_later(wired, created("wide/drop/a.txt"))
+        wired.toml = DROP.replace("wide/drop/", "wide/") + ELSEWHERE
+        wired.tick()
         (data,) = [request.json["data"] for request in hook.received]
         assert (data["path"], data["key"]) == ("/drop/drop/a.txt", "wide/drop/a.txt")
         assert requests.get(data["url"], timeout=10).content == b"the bytes"
@@ -614,12 +526,6 @@ class TestObjectsThatAreDeleted:
         assert outcome.summary["reasons"] == {"unlinkable": 1}
         assert function.state_names("outbox/") == function.state_names("dead/") == []
 
-    def test_where_the_mount_does_not_check_it_is_told(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = DROP + notice(["ops"], mount="/drop/")
-        function.invoke(created("wide/drop/a.txt"))
-        assert received_keys(hook) == Counter(["wide/drop/a.txt"])
-
     def test_an_object_that_cannot_be_looked_at_waits(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = self.CHECKED + notice(["ops"], mount="/drop/")
@@ -652,10 +558,6 @@ class TestNoticesThatGetNoLink:
 
         monkeypatch.setattr(OssClient, "head", look)
 
-    def test_others_are_told(self, function: EventFunction, hook: Receiver) -> None:
-        function.invoke(created(*self.STUCK, "outbox/a.txt"))
-        assert received_keys(hook) == Counter(["outbox/a.txt"])
-
     def test_others_behind_a_page_of_them_are_told(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -685,10 +587,10 @@ class TestVersions:
         '\n[[mount]]\npath = "/checked/"\ntarget = "oss://databucket/checked/"\ncheck = true\n'
     )
 
-    def put(self, function: EventFunction, key: str, content: bytes) -> str:
+    def put(self, wired: EventFunction, key: str, content: bytes) -> str:
         """Writes a version; its id."""
         location = Location("databucket", key)
-        return function.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
+        return wired.client.put(location, content, content_type="text/plain").headers["x-oss-version-id"]
 
     def event(self, key: str, version: str) -> bytes:
         created = record(key)
@@ -697,41 +599,40 @@ class TestVersions:
         return json.dumps({"events": [created]}).encode()
 
     @pytest.fixture(autouse=True)
-    def bucket(self, function: EventFunction, hook: Receiver) -> None:
-        bucket = Buckets(function.root).create("databucket", time.time())
-        bucket.change(versioning="Enabled")
-        function.add_sink("ops", hook)
+    def bucket(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.bucket("databucket").change(versioning="Enabled")
+        wired.add_sink("ops", hook)
 
     @pytest.mark.parametrize("mount", ["data", "checked"])
-    def test_a_link_opens_the_version_that_was_told(self, function: EventFunction, hook: Receiver, mount: str) -> None:
-        function.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
+    def test_a_link_opens_the_version_that_was_told(self, wired: EventFunction, hook: Receiver, mount: str) -> None:
+        wired.toml = self.TOML + notice(["ops"], mount=f"/{mount}/")
         key = "in/a.txt" if mount == "data" else "checked/a.txt"
-        first = self.put(function, key, b"first")
-        write_for_later(function, self.event(key, first))
-        second = self.put(function, key, b"second")
-        function.invoke(self.event(key, second))
-        function.tick()
+        first = self.put(wired, key, b"first")
+        write_for_later(wired, self.event(key, first))
+        second = self.put(wired, key, b"second")
+        wired.invoke(self.event(key, second))
+        wired.tick()
         data = {request.json["data"]["version"]: request.json["data"]["url"] for request in hook.received}
         contents = {version: requests.get(url, timeout=10).content for version, url in data.items()}
         assert contents == {first: b"first", second: b"second"}
 
     def test_a_version_that_was_deleted_is_not_told_where_the_mount_checks(
-        self, function: EventFunction, hook: Receiver
+        self, wired: EventFunction, hook: Receiver
     ) -> None:
-        function.toml = self.TOML + notice(["ops"], mount="/checked/")
-        first = self.put(function, "checked/a.txt", b"first")
-        second = self.put(function, "checked/a.txt", b"second")
-        write_for_later(function, self.event("checked/a.txt", first))
+        wired.toml = self.TOML + notice(["ops"], mount="/checked/")
+        first = self.put(wired, "checked/a.txt", b"first")
+        second = self.put(wired, "checked/a.txt", b"second")
+        write_for_later(wired, self.event("checked/a.txt", first))
         location = Location("databucket", "checked/a.txt")
-        assert function.client.request("DELETE", location, query={"versionId": first}).ok
-        function.invoke(self.event("checked/a.txt", second))
-        function.tick()
+        assert wired.client.request("DELETE", location, query={"versionId": first}).ok
+        wired.invoke(self.event("checked/a.txt", second))
+        wired.tick()
         assert [request.json["data"]["version"] for request in hook.received] == [second]
 
-    def test_the_version_null_pins_nothing(self, function: EventFunction, hook: Receiver) -> None:
-        function.toml = self.TOML + notice(["ops"], mount="/data/")
-        self.put(function, "in/a.txt", b"first")
-        function.invoke(self.event("in/a.txt", "null"))
+    def test_the_version_null_pins_nothing(self, wired: EventFunction, hook: Receiver) -> None:
+        wired.toml = self.TOML + notice(["ops"], mount="/data/")
+        self.put(wired, "in/a.txt", b"first")
+        wired.invoke(self.event("in/a.txt", "null"))
         (request,) = hook.received
         assert "versionId" not in request.json["data"]["url"]
         assert request.json["data"]["version"] is None

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
-from itertools import count
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from handler import events
-from handler.config import Config, Location, Mounts
+from handler.config import Config, Mounts
 from handler.notices.outbox import DEAD, Outbox
-from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import Network, WebhookResponse
-from handler.oss import OssClient, OssResponse
-from handler.times import Clock
-from tests.handler.client import KEYS, context
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
     EventFunction,
     Killed,
     Receiver,
+    at_once,
     created,
-    event_function,
     kill,
     notice,
+    received_ids,
     received_keys,
     respond,
 )
 
-Result = TypeVar("Result")
-
-PROCESSES = 20
 KEYS_OF_EVENT = [f"outbox/{number}.txt" for number in range(3)]
 EVENT = created(*KEYS_OF_EVENT)
 
@@ -52,80 +37,6 @@ def recover(function: EventFunction, config: Config | None = None) -> None:
         function.pass_time(60)
         assert function.tick(config=config).error is None
     assert function.state_names("outbox/") == []
-
-
-class Victim:
-    """An instance that is killed at its n-th request, to OSS or to a sink: before it leaves, or after its answer.
-
-    Nothing that its other threads begin afterwards happens.
-    """
-
-    def __init__(self, number: int, after: bool) -> None:
-        self.number, self.after = number, after
-        self.requests: list[str] = []
-        self.is_dead = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        request = OssClient.request
-
-        def to_oss(self_: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
-            return self._run(f"{method} {location.key}", lambda: request(self_, method, location, **options))
-
-        def to_sink(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-            return self._run("POST", lambda: client.send(post, network, allow_loopback=allow_loopback))
-
-        with patch.object(OssClient, "request", to_oss), patch.object(delivery, "send", to_sink):
-            yield
-
-    def _run(self, name: str, call: Callable[[], Result]) -> Result:
-        with self._lock:
-            self.requests.append(name)
-            is_last = len(self.requests) == self.number
-            self._end(is_last and not self.after)
-        result = call()
-        with self._lock:
-            self._end(is_last)
-        return result
-
-    def _end(self, dies: bool) -> None:
-        self.is_dead = self.is_dead or dies
-        if self.is_dead:
-            raise Killed
-
-
-SEVERAL = ("digest", "wecom")
-
-
-class TestKilledAtAnyMoment:
-    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("how", ["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in SEVERAL)])
-    def test_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
-        self, tmp_path: Path, hook: Receiver, how: str, after: bool
-    ) -> None:
-        """An event of three notices and a tick, killed at each of their requests."""
-        hook.default = respond(200, b'{"errcode": 0}')
-        for number in count(1):
-            hook.received.clear()
-            with event_function(tmp_path / str(number)) as function:
-                function.add_sink("ops", hook, "wecom" if how == "wecom" else "webhook")
-                function.toml = notice(["ops"], **({"every": "1m"} if how == "digest" else {}))
-                victim = Victim(number, after)
-                with victim.running(), suppress(Killed):
-                    function.invoke(EVENT)
-                    function.invoke(TIMER_EVENT)
-                if not victim.is_dead:
-                    break
-                function.invoke(EVENT)  # Function Compute invokes it again
-                recover(function)
-                told = told_files(hook)
-                assert set(told) == set(KEYS_OF_EVENT), victim.requests
-                assert set(told.values()) <= {1, 2}, victim.requests
-                if "POST" not in victim.requests:
-                    assert set(told.values()) == {1}, victim.requests
-                assert len(function.state_names("done/")) == 3
-        assert number > 18  # the probe, three notices of four requests, the lease, and what the tick looks at
 
 
 def told_files(hook: Receiver) -> Counter[str]:
@@ -141,33 +52,6 @@ class TestCrashPoints:
     def sink(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"])
-
-    def test_while_writing(self, function: EventFunction, hook: Receiver) -> None:
-        put, lives = Outbox.put, [2]
-
-        def killed_at_the_third(outbox: Outbox, entry: Any, folder: str = "outbox") -> None:
-            lives[0] -= 1
-            if lives[0] < 0:
-                raise Killed
-            put(outbox, entry, folder)
-
-        with patch.object(Outbox, "put", killed_at_the_third), pytest.raises(Killed):
-            function.invoke(EVENT)
-        written = function.state_names("outbox/")
-        assert len(written) == 2
-        assert hook.received == []
-        function.invoke(EVENT)
-        assert received_keys(hook) == Counter(KEYS_OF_EVENT)
-        recover(function)
-        assert received_keys(hook) == Counter(KEYS_OF_EVENT)
-
-    def test_sent_and_not_marked(self, function: EventFunction, hook: Receiver) -> None:
-        with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
-            function.invoke(created())
-        assert (len(function.state_names("outbox/")), function.state_names("done/")) == (1, [])
-        recover(function)
-        assert received_keys(hook) == Counter({"outbox/a.txt": 2})
-        assert len({request.headers["webhook-id"] for request in hook.received}) == 1
 
     def test_marked_and_not_deleted(self, function: EventFunction, hook: Receiver) -> None:
         with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
@@ -261,79 +145,39 @@ class TestMarksAndLeasesThatAreGone:
         function.answer(created(*keys), config)
         recover(function, config)
         assert set(received_keys(hook)) == set(keys)
-        told = told_ids(hook)
+        told = received_ids(hook)
         assert len(told) == len(keys)
         assert {id_: times for id_, times in told.items() if times > 1 + gone[id_] + gone["lease"]} == {}
         assert gone
 
-    def test_a_mark_that_is_gone_repeats_its_notice_once_and_no_other(
-        self, function: EventFunction, hook: Receiver
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        (first, *_) = function.state_names("done/")
-        function.state().delete(first)
-        for _ in range(3):
-            function.invoke(EVENT)
-        assert sorted(received_keys(hook).values()) == [1, 1, 2]
-
     @pytest.mark.parametrize("which", [(), (0,), (1,), (0, 1, 2), (0, 2)])
-    def test_any_subset_of_the_marks(self, function: EventFunction, hook: Receiver, which: tuple[int, ...]) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        marks = function.state_names("done/")
+    def test_any_subset_of_the_marks(self, notified: EventFunction, hook: Receiver, which: tuple[int, ...]) -> None:
+        notified.invoke(EVENT)
+        marks = notified.state_names("done/")
         for number in which:
-            function.state().delete(marks[number])
-        function.invoke(EVENT)
+            notified.state().delete(marks[number])
+        for _ in range(3):
+            notified.invoke(EVENT)
         assert len(hook.received) == 3 + len(which)
-        assert sorted(function.state_names("done/")) == marks
+        assert sorted(notified.state_names("done/")) == marks
 
     def test_a_lease_that_is_gone_while_its_holder_sends_repeats_each_notice_once_at_most(
-        self, function: EventFunction, hook: Receiver
+        self, notified: EventFunction, hook: Receiver
     ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        config, is_first = function.config(), threading.Lock()
+        config, is_first = notified.config(), threading.Lock()
 
         def take_over(request: Any) -> None:
             if is_first.acquire(blocking=False):
-                for name in function.state_names("lease/"):
-                    function.state().delete(name)
-                function.answer(TIMER_EVENT, config)
+                for name in notified.state_names("lease/"):
+                    notified.state().delete(name)
+                notified.answer(TIMER_EVENT, config)
             respond()(request)
 
         hook.default = take_over
-        function.invoke(EVENT, config=config)
-        recover(function, config)
+        notified.invoke(EVENT, config=config)
+        recover(notified, config)
         assert set(received_keys(hook)) == set(KEYS_OF_EVENT)
         assert set(received_keys(hook).values()) <= {1, 2}
-
-
-def told_ids(hook: Receiver) -> Counter[str]:
-    """How often a webhook received each notice, by its id."""
-    messages = [request.json["data"] for request in hook.received]
-    return Counter(entry["id"] for data in messages for entry in data.get("notices", [data]))
-
-
-def at_once(calls: list[Callable[[], object]]) -> None:
-    """Runs the calls in threads that begin at the same time. Fails if one of them does."""
-    gate, failures = threading.Barrier(len(calls)), list[BaseException]()
-
-    def run(call: Callable[[], object]) -> None:
-        gate.wait(20)
-        try:
-            call()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failures == []
 
 
 class TestTheSameEventAtOnce:
@@ -344,50 +188,24 @@ class TestTheSameEventAtOnce:
         function.toml = notice(["ops"])
         config = function.config()
         at_once([lambda: function.answer(EVENT, config)] * 5)
-        self.check(function, hook)
-
-    @pytest.mark.long
-    def test_in_20_processes_it_is_told_once(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
-        spawn = multiprocessing.get_context("spawn")
-        gate, config = spawn.Barrier(PROCESSES), function.config()
-        with ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=remember, initargs=(gate,)) as pool:
-            started = [pool.submit(run_in_process, config, EVENT) for _ in range(PROCESSES)]
-            summaries = [future.result(timeout=120) for future in started]
-        assert sum(summary["notices"] for summary in summaries) == 3
-        self.check(function, hook)
-
-    def check(self, function: EventFunction, hook: Receiver) -> None:
-        """Each notice was told before anybody waited for a timer, and is not told again."""
+        # Each was told before anybody waited for a timer, and is not told again.
         assert function.state_names("outbox/") == []
         recover(function)
         assert told_files(hook) == Counter(KEYS_OF_EVENT)
 
 
-_gates: list[Any] = []
-
-
-def remember(gate: Any) -> None:
-    _gates.append(gate)
-
-
-def run_in_process(config: Config, event: bytes) -> Mapping[str, Any]:
-    """One invocation in a process of its own, which begins when all of them are there."""
-    invocation_context = context(KEYS, "req-EXAMPLE")
-    invocation_context.function = SimpleNamespace(timeout=120)
-    _gates[0].wait(120)
-    return events.answer(event, invocation_context, lambda: config, network=Network(), clock=Clock())
-
-
 class TestDifferentEventsAtOnce:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_nothing_is_lost_repeated_or_left(self, function: EventFunction, hook: Receiver, seed: int) -> None:
-        dice = random.Random(seed)
+    @pytest.mark.parametrize("every", [None, "1m"])
+    def test_nothing_is_lost_repeated_or_left(self, function: EventFunction, hook: Receiver, every: str | None) -> None:
+        dice = random.Random(1)
         function.add_sink("ops", hook)
-        function.toml = notice(["ops"])
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
         config, keys = function.config(), [f"outbox/{number}" for number in range(10)]
         events = [*(created(*dice.sample(keys, 3)) for _ in range(4)), created(*keys)]
         at_once([lambda event=event: function.answer(event, config) for event in events])  # type: ignore[misc]
+        if every:
+            assert hook.received == []
+            at_once([lambda: function.answer(TIMER_EVENT, config)] * 4)
+            assert len(hook.received) == 1
         assert received_keys(hook) == Counter(keys)
         assert function.state_names("outbox/") == []

@@ -83,51 +83,29 @@ def test_while_one_request_renews_all_others_use_the_old_session() -> None:
     assert len(opener.calls) == 2
 
 
-def test_a_request_that_found_renewal_due_does_not_call_within_the_pause_of_one_that_failed() -> None:
+@pytest.mark.parametrize(("failure", "key"), [("Throttling.User", "STS.docs.1"), ("", "STS.docs.2")])
+def test_a_request_that_found_renewal_due_leaves_it_to_another_one_that_has_tried(failure: str, key: str) -> None:
     opener = Opener()
     sessions = Sessions(opener)
     key_id(sessions, START)
-    opener.failure = "Throttling.User"
+    opener.failure = failure
     (slot,) = sessions._slots.values()
 
-    class FailedMeanwhile:
-        """A lock that another request had until now, to no avail."""
+    class HeldMeanwhile:
+        """A lock that another request had until now: it failed, or has a new session."""
 
         def acquire(self, blocking: bool = True) -> bool:
             slot.lock = threading.Lock()
-            assert key_id(sessions, START + 900) == "STS.docs.1"
+            assert key_id(sessions, START + 900) == key
             slot.lock = self  # type: ignore[assignment]
             return True
 
         def release(self) -> None:
             pass
 
-    slot.lock = FailedMeanwhile()  # type: ignore[assignment]
-    # It saw the pause of before, and gets the lock only now.
-    assert key_id(sessions, START + 900) == "STS.docs.1"
-    assert len(opener.calls) == 2
-
-
-def test_a_request_that_found_renewal_due_does_not_renew_what_another_one_renewed() -> None:
-    opener = Opener()
-    sessions = Sessions(opener)
-    key_id(sessions, START)
-    (slot,) = sessions._slots.values()
-
-    class RenewedMeanwhile:
-        """A lock that another request had until now, with a new session."""
-
-        def acquire(self, blocking: bool = True) -> bool:
-            slot.lock = threading.Lock()
-            assert key_id(sessions, START + 900) == "STS.docs.2"
-            slot.lock = self  # type: ignore[assignment]
-            return True
-
-        def release(self) -> None:
-            pass
-
-    slot.lock = RenewedMeanwhile()  # type: ignore[assignment]
-    assert key_id(sessions, START + 900) == "STS.docs.2"
+    slot.lock = HeldMeanwhile()  # type: ignore[assignment]
+    # It saw what was before, and gets the lock only now.
+    assert key_id(sessions, START + 900) == key
     assert len(opener.calls) == 2
 
 

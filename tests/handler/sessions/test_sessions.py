@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any
@@ -100,12 +99,6 @@ def test_all_links_of_a_window_of_cache_have_one_session() -> None:
     assert [clocked.at(seconds)[-1] for seconds in times] == ["1", "1", "1", "2", "2"]
 
 
-def test_a_session_whose_instance_was_frozen_beyond_its_end_is_not_used() -> None:
-    clocked = Clocked(Opener(), max_expires="15m")
-    clocked.at(0)
-    assert clocked.at(HOUR * 9) == "STS.docs.2"
-
-
 @pytest.mark.parametrize(("left", "key_id"), [(120, "STS.docs.1"), (119, "STS.docs.2")])
 def test_a_session_of_short_links_is_renewed_while_the_old_one_serves(left: int, key_id: str) -> None:
     clocked = Clocked(Opener(), max_expires="30s")
@@ -168,16 +161,6 @@ def test_a_failing_sts_is_asked_after_1_2_4_to_60_seconds() -> None:
     assert clocked.at(500) == "STS.docs.1"
 
 
-def test_the_pause_is_jittered_down_to_its_half() -> None:
-    opener = Opener()
-    opener.failure = "Throttling.User"
-    clocked = Clocked(opener)
-    clocked.sessions = Sessions(opener, lambda: 0.0, lambda: 0.0)
-    for tick in range(100):
-        clocked.refusal(tick / 10)
-    assert opener.times == [0, 0.5, 1.5, 3.5, 7.5]
-
-
 def test_the_pause_begins_when_a_slow_call_ends() -> None:
     opener = Opener()
     opener.failure = "TimeoutError"
@@ -237,39 +220,6 @@ def test_a_day_of_failures_is_still_a_503() -> None:
     for minute in range(1200):
         clocked.refusal(minute * 61)
     assert len(opener.calls) == 1200
-
-
-def test_after_a_success_the_pauses_begin_again() -> None:
-    opener = Opener()
-    opener.failure = "status_503"
-    clocked = Clocked(opener, max_expires="1h")
-    for seconds in (0, 1, 3):
-        clocked.refusal(seconds)
-    opener.failure = ""
-    clocked.at(10)
-    opener.failure = "status_503"
-    clocked.at(1000)
-    clocked.at(1001)
-    assert opener.times[-2:] == [1000, 1001]
-
-
-def test_a_session_that_has_already_ended_is_a_failure() -> None:
-    opener = Opener(MIN_LIFE - 1)
-    clocked = Clocked(opener)
-    assert clocked.refusal(0).cause == "AssumeRole: ended_session"
-    clocked.refusal(0.9)
-    assert len(opener.calls) == 1
-
-
-def test_the_log_says_why_a_session_was_not_renewed(capsys: pytest.CaptureFixture[str]) -> None:
-    opener = Opener()
-    opener.failure = "NoPermission"
-    Clocked(opener).refusal(0)
-    assert json.loads(capsys.readouterr().out) == {
-        "warning": "session_not_renewed",
-        "mount": "/docs/",
-        "why": "NoPermission",
-    }
 
 
 # --- the law ------------------------------------------------------------------------------------------------------

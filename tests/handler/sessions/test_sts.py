@@ -80,22 +80,6 @@ def test_twelve_hours_are_possible_and_the_end_of_a_link_is_that_of_its_session(
     assert response.json["expires_at"] == rfc3339(principal.expires_at)
 
 
-def test_a_link_that_outlives_its_session_is_shortened_to_the_second(sts: LocalSts) -> None:
-    sts.now = lambda: NOW - 100  # so that the session ends 100 seconds earlier by our clock
-    response = ask_link(sts, "1h", max_expires="1h", expires="1h")
-    assert (response.json["expires_in"], response.json["clamped_by"]) == (3500, "credentials")
-
-
-def test_each_mount_has_its_own_session_and_each_is_opened_once(sts: LocalSts) -> None:
-    loaded = configured(sts)
-    for path in ("/docs/a.txt", "/docs/b.txt", "/images/a.png", "/docs/c.txt"):
-        assert ask(path, config=loaded).status == 302
-    assert sts.calls == ["AssumeRole"] * 2
-    assert [principal.arn.rpartition("-")[0] for principal in sts.issued.principals] == [
-        f"acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-{name}" for name in ("docs", "images")
-    ]
-
-
 def test_a_refused_request_opens_no_session(sts: LocalSts) -> None:
     loaded = configured(sts, access="authenticated")
     assert ask("/docs/a.txt", config=loaded).status == 401
@@ -238,9 +222,9 @@ def test_without_a_session_the_response_is_a_503_and_the_log_says_why(
         assert str(secret) not in response.printed + response.body + repr(response.headers)
 
 
-@with_every_fault
+@pytest.mark.parametrize("fault", [down, never_ending, refusing(errors.throttled)])
 def test_the_old_session_signs_while_a_new_one_cannot_be_opened(
-    fault: Break, reason: str, sts: LocalSts, over: threading.Event, capsys: pytest.CaptureFixture[str]
+    fault: Break, sts: LocalSts, over: threading.Event
 ) -> None:
     loaded = configured(sts, max_expires="1h")
     sessions = Sessions(open_session)
@@ -252,7 +236,6 @@ def test_the_old_session_signs_while_a_new_one_cannot_be_opened(
     sts.now = lambda: NOW + 1000
     fault(sts, over)
     assert key_id(1000) == first
-    assert f'"why":"{reason}"' in capsys.readouterr().out
 
 
 def call_time(url: str) -> float:
@@ -300,24 +283,6 @@ def test_a_call_for_which_no_thread_can_be_started_did_not_succeed(monkeypatch: 
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(StsUnavailable):
         assume_role("https://sts.cn-hangzhou.aliyuncs.com", ROLE, "fc-presign-docs-0a1b2c", "", 3600, KEYS, NOW)
-
-
-def test_a_policy_that_is_too_long_is_refused_by_sts_itself(sts: LocalSts) -> None:
-    with pytest.raises(StsUnavailable) as raised:
-        assume_role(sts.url, ROLE, "fc-presign-docs-0a1b2c", "x" * 2049, 3600, KEYS, NOW)
-    assert raised.value.reason == "InvalidParameter.PolicySize"
-
-
-def test_a_duration_beyond_the_roles_maximum_is_refused_by_sts(sts: LocalSts) -> None:
-    sts.roles[ROLE] = sts.roles[ROLE]._replace(max_session_duration=3600)
-    assert warnings(ask_link(sts, "2h"))[0]["why"] == "InvalidParameter.DurationSeconds"
-    assert ask_link(sts, "1h").status == 200
-
-
-def test_within_the_pause_sts_is_not_called_again(sts: LocalSts) -> None:
-    sts.may_assume = False
-    assert [ask_link(sts).status for _ in range(5)] == [503] * 5
-    assert sts.calls == ["AssumeRole"]
 
 
 def test_nothing_secret_is_in_the_repr_or_message_of_what_sts_answers(sts: LocalSts) -> None:

@@ -1,17 +1,19 @@
-"""A proxy before the local OSS in which one request, or each from one on, meets a fault that the test chose."""
+"""A proxy before the local OSS in which requests meet faults: those that a test chooses, or random ones by a seed."""
 
 from __future__ import annotations
 
 import http.client
+import random
 import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 # What OSS answers without carrying the request out: its codes are real ones of their status.
@@ -28,8 +30,16 @@ FAULTS = (
     *REFUSALS,
     *("500 after", "slow", "half of the body", "half of the headers", "reset", "reset after", "never", "never after"),
 )
-PIECES, PAUSE = 4, 0.15  # a slow response comes in so many pieces, with pauses of so many seconds between them
+LATE = "late"  # no fault that comes alone: the connection ends, and OSS gets the request a moment afterwards
+# How many of 24 requests meet which fault by chance; those of "" pass.
+DECK = {"": 11, "slow": 2, "503": 2, "500 after": 2, "reset": 2, "reset after": 2, "half of the body": 1} | {
+    "never after": 1,
+    LATE: 1,
+}
+PIECES, PAUSE = 4, 0.05  # a slow response comes in so many pieces, with pauses of so many seconds between them
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+Draw = Callable[[int], str]  # the fault that the request with a number meets, "" for none
 
 
 @dataclass
@@ -39,57 +49,67 @@ class Call:
     name: str
     began: float  # seconds of the monotonic clock
     ended: float = float("inf")
-    is_faulty: bool = False
+    fault: str = ""
 
 
-class _Armed(NamedTuple):
-    fault: str
-    first: int
-    is_lasting: bool
-    act: Callable[[], None] | None  # what happens at the fault, before anything else
-
-
-class FaultyOss:
-    """`calls` are the requests since the last `arm` or `disarm`; the first one has the number 0."""
+class FaultProxy:
+    """`calls` are the requests since the faults were last chosen; the first one has the number 0."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream).netloc
         self._lock = threading.Lock()
-        self._armed: _Armed | None = None
+        self._draw: Draw = lambda number: ""
+        self._act: Callable[[], None] | None = None
         self._released = threading.Event()
+        self._late: list[threading.Timer] = []
         self.calls: list[Call] = []
         self.url = ""
 
+    @property
+    def happened(self) -> Counter[str]:
+        """How often each fault was met."""
+        return Counter(call.fault for call in self.calls)
+
     def arm(self, fault: str, first: int, *, is_lasting: bool = False, act: Callable[[], None] | None = None) -> None:
-        """Lets the call with this number meet a fault; if it lasts, each later one too."""
-        self.disarm()
-        with self._lock:
-            self._released = threading.Event()
-            self._armed = _Armed(fault, first, is_lasting, act)
+        """Lets the call with this number meet a fault; if it lasts, each later one too. `act` is called before."""
+        self._choose(lambda number: fault if number == first or (is_lasting and number > first) else "", act)
+
+    def play(self, *faults: str) -> None:
+        """Lets the next calls meet these faults, one each."""
+        self._choose(lambda number: faults[number] if number < len(faults) else "")
+
+    def shuffle(self, seed: object) -> None:
+        """Lets calls meet the faults of the deck, in an order by the seed."""
+        dice, cards = random.Random(str(seed)), list[str]()
+
+        def draw(number: int) -> str:
+            if not cards:
+                cards.extend(fault for fault, times in DECK.items() for _ in range(times))
+                dice.shuffle(cards)
+            return cards.pop()
+
+        self._choose(draw)
 
     def disarm(self) -> None:
-        """Lets every request pass, and closes what still waits."""
+        """Lets every request pass, closes what still waits, and waits for what arrives late."""
+        self._choose(lambda number: "")
+        for timer in self._late:
+            timer.join()
+
+    def _choose(self, draw: Draw, act: Callable[[], None] | None = None) -> None:
         with self._lock:
-            self._armed, self.calls = None, []
             self._released.set()
+            self._released = threading.Event()
+            self._draw, self._act, self.calls = draw, act, []
 
     def waits(self) -> int:
         """How many calls met the fault one after the other; those at the same time count once."""
         count, until = 0, 0.0
-        for call in sorted((call for call in self.calls if call.is_faulty), key=lambda call: call.began):
+        for call in sorted((call for call in self.calls if call.fault), key=lambda call: call.began):
             if call.began >= until:
                 count, until = count + 1, call.ended
             until = max(until, call.ended)
         return count
-
-    def _next(self, call: Call) -> _Armed | None:
-        with self._lock:
-            number, armed = len(self.calls), self._armed
-            self.calls.append(call)
-            if armed is None or number < armed.first or (number > armed.first and not armed.is_lasting):
-                return None
-            call.is_faulty = True
-            return armed
 
     def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[bytes, bytes]:
         """OSS's response: its head and its body as bytes."""
@@ -114,23 +134,26 @@ class FaultyOss:
         body = request.rfile.read(length)
         if len(body) < length:  # its sender was killed
             return False
-        armed, released = self._next(call), self._released
+        with self._lock:
+            call.fault = self._draw(len(self.calls))
+            self.calls.append(call)
+            act, released = self._act, self._released
         try:
-            if armed is None:
+            if not call.fault:
                 head, content = self._forward(request, body)
                 request.wfile.write(head + content)
                 return True
-            if armed.act is not None:
-                armed.act()
-            self._fail(request, body, armed.fault, released)
-            return armed.fault in (*REFUSALS, "500 after", "slow")
+            if act is not None:
+                act()
+            self._fail(request, body, call.fault, released)
+            return call.fault in (*REFUSALS, "500 after", "slow")
         finally:
             call.ended = time.monotonic()
 
     def _fail(self, request: BaseHTTPRequestHandler, body: bytes, fault: str, released: threading.Event) -> None:
         send = request.wfile.write
         head, content = b"", b""
-        if fault not in REFUSALS and fault not in ("reset", "never"):
+        if fault not in (*REFUSALS, "reset", "never", LATE):
             head, content = self._forward(request, body)
         if fault in REFUSALS or fault == "500 after":
             send(_refusal(fault.split()[0], REFUSALS[fault.split()[0]], is_head=request.command == "HEAD"))
@@ -145,30 +168,34 @@ class FaultyOss:
         elif fault == "half of the headers":
             lines = head.split(b"\r\n")
             send(b"\r\n".join(lines[: len(lines) // 2]) + b"\r\n")
-        elif fault.startswith("reset"):
+        elif fault.startswith("never"):
+            _await_end(request.connection, released)
+        else:
+            assert fault in ("reset", "reset after", LATE), fault
+            if fault == LATE:
+                timer = threading.Timer(0.03, self._forward, (request, body))
+                self._late.append(timer)
+                timer.start()
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             socket.close(request.connection.detach())
-        else:
-            assert fault.startswith("never"), fault
-            request.connection.settimeout(0.01)
-            while not released.is_set():
-                try:
-                    if request.connection.recv(1) == b"":
-                        break  # the client has stopped waiting
-                except TimeoutError:
-                    continue
+
+
+def _await_end(connection: socket.socket, released: threading.Event) -> None:
+    """Waits until the client has stopped waiting."""
+    connection.settimeout(0.01)
+    while not released.is_set():
+        try:
+            if connection.recv(1) == b"":
+                return
+        except TimeoutError:
+            continue
 
 
 def _refusal(status: str, code: str, *, is_head: bool) -> bytes:
     content = f"<Error><Code>{code}</Code></Error>".encode()
-    head = f"HTTP/1.1 {status} Refused\r\nDate: {http_date()}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    date = formatdate(time.time(), usegmt=True)
+    head = f"HTTP/1.1 {status} Refused\r\nDate: {date}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
     return head if is_head else head + content
-
-
-def http_date() -> str:
-    from email.utils import formatdate
-
-    return formatdate(time.time(), usegmt=True)
 
 
 def _name(method: str, target: str) -> str:
@@ -187,14 +214,14 @@ class _Server(ThreadingHTTPServer):
         """Prints nothing: connections that break are what this is for."""
 
 
-def _handler(faulty: FaultyOss) -> type[BaseHTTPRequestHandler]:
+def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
             self.close_connection = True
             with suppress(OSError, ValueError):
-                self.close_connection = not faulty.answer(self)
+                self.close_connection = not proxy.answer(self)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _answer
 
@@ -205,17 +232,17 @@ def _handler(faulty: FaultyOss) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def faulty_oss(upstream: str) -> Iterator[FaultyOss]:
+def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
     """Runs the proxy before OSS at an address."""
-    faulty = FaultyOss(upstream)
-    server = _Server(("127.0.0.1", 0), _handler(faulty))
-    faulty.url = f"http://127.0.0.1:{server.server_address[1]}"
+    proxy = FaultProxy(upstream)
+    server = _Server(("127.0.0.1", 0), _handler(proxy))
+    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
-        yield faulty
+        yield proxy
     finally:
-        faulty.disarm()
+        proxy.disarm()
         server.shutdown()
         thread.join()
         server.server_close()
