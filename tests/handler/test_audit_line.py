@@ -18,19 +18,10 @@ from hypothesis import strategies as st
 from handler import audit, links
 from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount
 
-NAMES = [
-    "request_id",
-    "method",
-    "path",
-    "mount",
-    "caller",
-    "expires_in",
-    "clamped_by",
-    "code",
-    "status",
-    "client_ip",
+NAMES = {
+    *("request_id", "method", "path", "mount", "caller", "expires_in", "clamped_by", "code", "status", "client_ip"),
     "milliseconds",
-]
+}
 MAX_LINE = 16 * 1024  # bytes
 OPEN = mount(query=["versionId", "response-content-type"])
 
@@ -56,10 +47,8 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
 
 
 def test_json_and_redirect_have_the_same_line() -> None:
-    redirect, json_line = ask().line, ask(query={"format": "json"}).line
-    assert (redirect.pop("status"), json_line.pop("status")) == (302, 200)
-    del redirect["milliseconds"], json_line["milliseconds"]
-    assert redirect == json_line
+    redirect, as_json = ask().line, ask(query={"format": "json"}).line
+    assert {**redirect, "status": 200, "milliseconds": 0} == {**as_json, "milliseconds": 0}
 
 
 PROBLEMS: list[tuple[str, Mapping[str, Any]]] = [
@@ -87,7 +76,6 @@ def test_the_line_of_a_problem_says_no_more_than_the_response(code: str, request
     assert line["request_id"] == response.json["request_id"]
     for name in ("mount", "caller", "expires_in", "clamped_by", "bucket", "key"):
         assert line.get(name) is None
-    assert not {"bucket", "key"} & {name for name in line if line[name] is not None}
     for hidden in ("examplebucket", "privatebucket"):
         assert hidden not in response.printed
 
@@ -107,7 +95,7 @@ EVENTS: list[bytes | str] = [b"", b"null", b"[]", b"\xff", "{}", b'{"rawPath": 7
 
 @pytest.mark.parametrize("raw", EVENTS)
 def test_every_response_has_one_line_with_the_same_names(raw: bytes | str) -> None:
-    assert [name for name in NAMES if name not in invoke(raw).line] == []
+    assert set(invoke(raw).line) >= NAMES
 
 
 def test_a_line_feed_cannot_forge_a_line() -> None:
@@ -158,16 +146,8 @@ SECRET = st.text(st.sampled_from("ABCDEFGHabcdefgh0123456789+/="), min_size=24, 
     lambda secret: not secret.startswith(("/", "=", "+")) and "//" not in secret
 )
 LABELS = [
-    "x-oss-signature=",
-    "x-oss-security-token=",
-    "x-oss-credential=",
-    "security-token=",
-    "OSSAccessKeyId=",
-    "Signature=",
-    "share=",
-    "Authorization: Bearer ",
-    "Bearer ",
-    "X-Api-Key: ",
+    *("x-oss-signature=", "x-oss-security-token=", "x-oss-credential=", "security-token=", "OSSAccessKeyId="),
+    *("Signature=", "share=", "Authorization: Bearer ", "Bearer ", "X-Api-Key: "),
 ]
 
 
@@ -236,16 +216,13 @@ def test_credentials_do_not_reach_the_log_or_the_response_except_the_token_in_th
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlRVhBTVBMRQ"
 
 
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        JWT,
-        f"token-{JWT}.txt",
-        "KEYfcp_reader_EXAMPLE_0000000000",
-        "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789",
-        "q3.pdf?share[]=secretEXAMPLE0123456789",
-    ],
-)
+PASTED = [
+    *(JWT, f"token-{JWT}.txt", "KEYfcp_reader_EXAMPLE_0000000000", "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789"),
+    "q3.pdf?share[]=secretEXAMPLE0123456789",
+]
+
+
+@pytest.mark.parametrize("pasted", PASTED)
 def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
     secret = max(re.split(r"[._=\uff1d]|fcp", pasted.removesuffix(".txt")), key=len)
     for path in (f"/exampledir/{pasted}", f"/{pasted}", f"/whole/{pasted}/\x00"):
