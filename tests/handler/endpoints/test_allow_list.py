@@ -35,12 +35,12 @@ groupSet httpsConfig img inventoryId json/select list-type meta metaQuery notifi
 publicAccessBlock quotas redundancyTransition regionList replicationLocation replicationProgress requestPayer
 requesterQosInfo resourcePool response-vod rtc security-token select/meta sequential space style styleName tlsVersion
 torrent transferAcceleration udf udfApplication udfApplicationLog udfId udfImage udfImageDesc udfName undelete
-userDefinedLogFieldsConfig versions vip website worm wormExtend wormId securityToken x-oss-ac-forward-allow x-oss-ac-source-ip
-x-oss-ac-subnet-mask x-oss-ac-vpc-id x-oss-acl x-oss-callback x-oss-callback-var x-oss-content-sha256
-x-oss-copy-source x-oss-copy-source-range x-oss-delete-all x-oss-forbid-overwrite x-oss-meta-a x-oss-object-acl
-x-oss-rename x-oss-storage-class x-oss-symlink-target x-oss-tagging x-oss-target x-oss-additional-headers
-x-oss-credential x-oss-date x-oss-expires x-oss-security-token x-oss-signature x-oss-signature-version OSSAccessKeyId
-Signature Expires
+userDefinedLogFieldsConfig versions vip website worm wormExtend wormId securityToken x-oss-ac-forward-allow
+x-oss-ac-source-ip x-oss-ac-subnet-mask x-oss-ac-vpc-id x-oss-acl x-oss-callback x-oss-callback-var
+x-oss-content-sha256 x-oss-copy-source x-oss-copy-source-range x-oss-delete-all x-oss-forbid-overwrite x-oss-meta-a
+x-oss-object-acl x-oss-rename x-oss-storage-class x-oss-symlink-target x-oss-tagging x-oss-target
+x-oss-additional-headers x-oss-credential x-oss-date x-oss-expires x-oss-security-token x-oss-signature
+x-oss-signature-version OSSAccessKeyId Signature Expires
 """
 SUB_RESOURCES = sorted(
     {*oss2.Auth._subresource_key_set, *_SUB_RESOURCES.split()} - {"expires", "format", "download", "share"}
