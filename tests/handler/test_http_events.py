@@ -223,7 +223,9 @@ BREAKABLE: list[tuple[object, str]] = [
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
 def test_an_unexpected_error_is_a_500_that_shows_no_values(module: object, name: str, headers: dict[str, str]) -> None:
     with patch.object(module, name, broken):
-        assert_internal_error(ask(query={"download": ""}, headers=headers))
+        response = ask(query={"download": ""}, headers=headers)
+    assert_internal_error(response)
+    assert any(frame.startswith("handler/app.py:") for frame in response.line["fault"]["frames"])
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
