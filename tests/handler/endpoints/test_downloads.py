@@ -37,13 +37,9 @@ def email_name(header: str) -> str | None:
 @pytest.mark.parametrize(
     ("name", "header"),
     [
-        ("q3.pdf", "attachment; filename=\"q3.pdf\"; filename*=UTF-8''q3.pdf"),
         ("q 3.pdf", "attachment; filename=\"q 3.pdf\"; filename*=UTF-8''q%203.pdf"),
         ("报告.txt", "attachment; filename=\"__.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A.txt"),
-        ('a"b.txt', "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt"),
-        ("a%41.txt", "attachment; filename=\"a_41.txt\"; filename*=UTF-8''a%2541.txt"),
-        ("a;b=c,d.txt", "attachment; filename=\"a;b=c,d.txt\"; filename*=UTF-8''a%3Bb%3Dc%2Cd.txt"),
-        ("😀.png", "attachment; filename=\"_.png\"; filename*=UTF-8''%F0%9F%98%80.png"),
+        ('a"b%41;c=,.txt', "attachment; filename=\"a_b_41;c=,.txt\"; filename*=UTF-8''a%22b%2541%3Bc%3D%2C.txt"),
         ("it's (1)*.txt", "attachment; filename=\"it's (1)*.txt\"; filename*=UTF-8''it%27s%20%281%29%2A.txt"),
     ],
 )
@@ -121,7 +117,3 @@ def test_a_download_is_allowed_on_every_mount() -> None:
             response = ask(method=method, query={"download": "b.txt"}, config=config)
             assert werkzeug_name(response.query["response-content-disposition"]) == "b.txt"
             assert response.signs(method)
-
-
-def test_a_custom_disposition_must_be_listed() -> None:
-    assert ask(query={"response-content-disposition": "inline"}).code == "not_signable"
