@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import subprocess
-import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,10 +13,9 @@ from handler import auth
 from handler.config import Config
 from handler.context import Caller
 from handler.keys import Keys, parse
-from tests.handler.client import NOW, Answered, ask, event
+from tests.handler.client import NOW, Answered, ask
 from tests.handler.keys_fixtures import (
     ENDED,
-    LINKS,
     READER,
     SECRET,
     SHARER,
@@ -207,32 +204,6 @@ def test_every_key_is_compared_in_constant_time(config: Config) -> None:
         assert ask("/reports/q3.pdf", headers=bearer(READER), config=config).status == 200
         assert ask("/reports/q3.pdf", headers=bearer(STRANGER), config=config).status == 401
     assert compared.call_count == 2 * len(document()["api"])
-
-
-def test_a_redirect_without_a_credential_reads_no_keys_and_imports_no_module_for_them(tmp_path: Path) -> None:
-    (tmp_path / "links.toml").write_text(LINKS)
-    program = (
-        "import sys, json, handler\n"
-        "answer = handler.on_http(sys.stdin.buffer.read(), None)\n"
-        "print(json.dumps([answer['statusCode'], sorted(name for name in sys.modules)]))"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(event("/public/a.txt")).encode(),
-        capture_output=True,
-        cwd=Path(__file__).parents[3],
-        env={
-            "LINK_CONFIG": str(tmp_path / "links.toml"),
-            "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE",
-            "OSS_ACCESS_KEY_SECRET": "secretEXAMPLE",
-        },
-        check=True,
-        timeout=60,
-    )
-    status, modules = json.loads(process.stdout.splitlines()[-1])
-    assert status == 302
-    assert {"handler.auth", "handler.keys", "handler.oss", "jwt", "requests"}.isdisjoint(modules)
-    assert "handler.endpoints.objects" in modules
 
 
 def test_a_caller_needs_both_the_path_and_the_method() -> None:
