@@ -50,8 +50,7 @@ def corpus(name: str) -> dict[str, bytes]:
 
 def fuzz(name: str, inputs: Iterable[bytes], times: int) -> None:
     """Calls a target with these inputs, and then with new ones that come from them."""
-    inputs = list(dict.fromkeys(inputs))
-    target, examples = TARGETS[name]
+    (target, examples), inputs = TARGETS[name], list(dict.fromkeys(inputs))
     with target() as run:
 
         @settings(SETTINGS, max_examples=examples * times)

@@ -119,14 +119,20 @@ def queries() -> Iterator[Run]:
 
 @contextmanager
 def http_events() -> Iterator[Run]:
-    """Every event has a documented response and one audit line, and the objects of the service stay its own."""
+    """Every event has a documented response and one audit line; a redirect leads to the object at the path."""
     with service() as config:
 
         def run(data: bytes) -> None:
             response = invoke(data, config=config)
             check_response(response)
             if response.status == 302:
-                assert not config.is_reserved("examplebucket", response.key), response.key
+                request = json.loads(data)
+                path = unquote(request["rawPath"], errors="strict")
+                mount = config.mount(path)
+                assert mount is not None
+                assert response.key == mount.target.key + path[len(mount.path) :]
+                assert response.signs(request["requestContext"]["http"]["method"])
+                assert not config.is_reserved(mount.target.bucket, response.key), response.key
 
         yield run
 
@@ -137,16 +143,13 @@ def create_share(**changes: object) -> str:
     body = json.dumps({"path": "/reports/q3.pdf", **changes})
     with service() as config:
         request = event("/-/shares", "POST", headers=headers, body=body, isBase64Encoded=False)
-        response = invoke(json.dumps(request), config=config)
-    assert response.status == 201, response
-    return str(response.json["url"]).partition("?share=")[2]
+        return str(invoke(json.dumps(request), config=config).json["url"]).partition("?share=")[2]
 
 
 @contextmanager
 def service() -> Iterator[Config]:
     """The configuration of a service with API keys, an issuer and a few objects."""
-    everywhere = [*PATHS, "/"]
-    methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
+    everywhere, methods = [*PATHS, "/"], ["GET", "HEAD", "PUT", "POST", "SHARE"]
     keys = document(
         api=[api("reader", READER, paths=everywhere), api("sharer", SHARER, paths=everywhere, methods=methods)],
         jwt=[issuer(paths=everywhere)],
