@@ -265,14 +265,10 @@ def allowed_by(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...
         (["/reports/"], None, ("/reports/",)),
         (None, ["/reports/"], ("/reports/",)),
         (["/reports/"], ["/reports/2026/"], ("/reports/2026/",)),
-        (["/reports/2026/"], ["/reports/"], ("/reports/2026/",)),
         (["/reports/2026/"], ["/"], ("/reports/2026/",)),
-        (["/"], ["/reports/q3.pdf"], ("/reports/q3.pdf",)),
-        (["/reports/q3.pdf"], ["/reports/"], ("/reports/q3.pdf",)),
         (["/reports/"], ["/plans/"], ()),
         (["/reports/"], [], ()),
         (["/reports/q3.pdf"], ["/reports/q3.pdf.bak"], ()),
-        (["/reports/"], ["/reports"], ()),
         (["/a/", "/b/"], ["/b/c", "/a/d/", "/e/"], ("/b/c", "/a/d/")),
     ],
 )
@@ -284,12 +280,9 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
     ("entry", "claimed", "both"),
     [
         (["GET", "SHARE"], None, ("GET", "SHARE")),
-        (None, ["GET"], ("GET",)),
         (None, ["GET", "DELETE", "get", "*"], ("GET",)),
-        (["GET"], ["GET", "PUT", "SHARE"], ("GET",)),
-        (["GET", "PUT"], ["PUT"], ("PUT",)),
+        (["GET", "PUT"], ["PUT", "SHARE"], ("PUT",)),
         (["GET"], ["PUT"], ()),
-        (["GET"], [], ()),
     ],
 )
 def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
@@ -330,13 +323,10 @@ def test_a_path_that_a_token_does_not_allow_is_like_a_missing_path(
 @pytest.mark.parametrize(
     ("sub", "quoted"),
     [
-        ("alice", "alice"),
         ("auth0|alice@example.com", "auth0|alice@example.com"),
-        ("user:7", "user%3A7"),
-        ("张三", "%E5%BC%A0%E4%B8%89"),
-        ("a\nb", "a%0Ab"),
+        ("user:7\n", "user%3A7%0A"),
+        ("张", "%E5%BC%A0"),
         (None, ""),
-        ("", ""),
     ],
 )
 def test_the_id_of_a_caller_is_printable_and_unambiguous(sub: str | None, quoted: str) -> None:

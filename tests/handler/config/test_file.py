@@ -34,29 +34,6 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
     assert inbox.max_share is not None
 
 
-def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
-    text = """
-    region = "${LINK_REGION}"
-
-    [[mount]]
-    path        = "/exampledir/"
-    target      = "oss://${LINK_BUCKET}/exampledir/"
-    access      = "anonymous"            # or "authenticated"
-    methods     = ["GET", "HEAD"]
-    expires     = "15m"                  # when the caller requests none
-    max_expires = "1h"
-    endpoint    = "public"               # internal, accelerate, dual-stack, or "https://static.example.com"
-    query       = ["response-content-disposition"]
-    """
-    config = make_config(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
-    (mount,) = config.mounts
-    assert (mount.path, mount.access, mount.methods) == ("/exampledir/", "anonymous", ("GET", "HEAD"))
-    assert (mount.expires, mount.max_expires, config.credential_life) == (900, 3600, 3600)
-    assert mount.query == {"response-content-disposition"}
-    assert mount.unknown_query == "refuse"
-    assert (config.keys_document, config.state, config.oss_endpoint) == (None, None, None)
-
-
 def test_without_mounts_every_path_returns_404() -> None:
     config = read({"region": "cn-hangzhou"}, {})
     for path in ("/", "/a", "/exampledir/a.txt"):

@@ -113,13 +113,6 @@ def test_a_public_folder_gives_no_one_what_is_beside_it() -> None:
         assert ask(path, config=config).status == 400
 
 
-def test_what_anyone_uploads_can_be_read_by_nobody_without_a_key() -> None:
-    config = config_of(Rule("/in/", "inbox/", methods="PUT POST"), Rule("/inbox/", "inbox/", PRIVATE))
-    for method in ("GET", "HEAD"):
-        assert ask("/in/a", method, config=config).status == 405
-        assert ask("/inbox/a", method, config=config).status == 401
-
-
 PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
 PREFIXES = ["", "a/", "b/", "a/a/", "a/b/", "b/a/", "aa/"]
 RULES = st.lists(

@@ -122,15 +122,6 @@ def test_a_session_is_denied_exactly_the_services_own_objects_in_its_target() ->
     assert all(each["Effect"] == "Allow" for each in statements(loaded, "/docs/"))
 
 
-def test_only_what_the_target_contains_is_denied() -> None:
-    target = {**WHOLE, "target": "oss://examplebucket/.links/state/shares/", "path": "/shares/"}
-    loaded = config(target, {**WHOLE, "target": "oss://otherbucket/"}, keys=KEYS, state=STATE)
-    assert [each["Resource"] for each in statements(loaded, "/shares/") if each["Effect"] == "Deny"] == [
-        ["acs:oss:*:*:examplebucket/.links/state/*"]
-    ]
-    assert [each["Effect"] for each in statements(loaded, "/all/")] == ["Allow"]
-
-
 def test_a_wildcard_in_a_target_is_refused_because_ram_would_widen_it() -> None:
     mount = {**DOCS, "target": "oss://examplebucket/a*/"}
     assert read(table(mount), {}).mounts

@@ -189,16 +189,17 @@ def test_without_a_local_address_the_public_url_is_that_of_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["https://links.example.com", "http://10.0.0.1:9000", "http://127.0.0.1.example.com"]
+    ("address", "says"),
+    [
+        *(
+            (f"http{host}", " must be a loopback address")
+            for host in ("s://links.example.com", "://127.0.0.1.example.com")
+        ),
+        *((address, "") for address in ("127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://127.0.0.1:9000/")),
+    ],
 )
-def test_another_address_than_a_loopback_one_is_refused(address: str) -> None:
-    with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL must be a loopback address"):
-        with_address(address)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://127.0.0.1:9000/", "x"])
-def test_a_local_address_is_an_origin(address: str) -> None:
-    with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL"):
+def test_another_address_than_a_loopback_origin_is_refused(address: str, says: str) -> None:
+    with pytest.raises(InvalidConfig, match=f"LINK_PUBLIC_URL{says}"):
         with_address(address)
 
 

@@ -40,14 +40,6 @@ def test_different_requests_get_different_links() -> None:
     assert ask(config=CACHED, now=START, invocation=context(OTHER_KEYS)).url not in links
 
 
-def test_a_link_is_valid_for_at_least_the_requested_time() -> None:
-    for second, remaining in [(0, 1200), (1, 1199), (150, 1050), (299, 901)]:
-        response = request_at(START + second, format="json")
-        assert response.json["expires_in"] == remaining
-        assert response.json["clamped_by"] is None
-        assert response.signs(now=START + second)
-
-
 @given(second=st.floats(0, 599), requested=st.integers(1, 7200))
 def test_expires_in_is_the_remaining_lifetime(second: float, requested: int) -> None:
     now = START + second

@@ -102,14 +102,6 @@ def test_only_the_end_of_a_name_decides(name: str) -> None:
         assert set(response.query) == ({TYPE} if listed else {DISPOSITION})
 
 
-def test_links_without_strangers_or_without_a_domain_of_yours_stay_as_they_are() -> None:
-    assert ask("/free/a.html", config=CONFIG).query == {}
-    assert ask("/site/a.html", config=make_config(LINKS.replace(', "PUT", "POST"', "", 1))).query == DOWNLOAD
-    unlisted = LINKS.replace("inline = ", "# inline = ")
-    assert ask("/site/a.png", config=make_config(unlisted)).query == DOWNLOAD
-    assert ask("/site/a.html", config=make_config(unlisted.replace(', "PUT", "POST"', "", 1))).query == {}
-
-
 def test_a_link_of_a_mount_with_another_endpoint_is_valid_at_the_domain() -> None:
     """So the mount of the same bucket is limited, too: whoever has its link may replace the host."""
     response = ask("/silent/a.html", config=CONFIG)

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from alibabacloud_oss_v2.credentials import Credentials as OfficialCredentials
-from alibabacloud_oss_v2.signer.v4 import SignerV4
-from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
-from tests.handler.client import EVENTS, KEYS, LINKS, NOW, TOKEN, Answered, ask, invoke, make_config, mount
+from tests.handler.client import EVENTS, KEYS, LINKS, NOW, TOKEN, ask, invoke, make_config, mount
 
 JSON = {"Accept": "application/json"}
-
-
-def official_signature(method: str, response: Answered) -> str:
-    """The signature that the official SDK computes for a link of ours."""
-    issued = datetime.fromtimestamp(int(NOW), timezone.utc)
-    url = urlsplit(response.url)
-    own = "&".join(p for p in url.query.split("&") if not p.startswith(("x-oss-signature=", "x-oss-security-token=")))
-    request = HttpRequest(method=method, url=f"{url.scheme}://{url.netloc}{url.path}?{own}", headers={})
-    signing = SigningContext(
-        product="oss",
-        region="cn-hangzhou",
-        bucket="examplebucket",
-        key=response.key,
-        request=request,
-        credentials=OfficialCredentials(KEYS.access_key_id, KEYS.access_key_secret, KEYS.security_token),
-        signing_time=issued,
-    )
-    signing.auth_method_query = True
-    signing.expiration_time = issued + timedelta(seconds=response.expires_in)
-    SignerV4().sign(signing)
-    return str(request.url).partition("x-oss-signature=")[2].partition("&")[0]
 
 
 def test_the_recorded_event_is_redirected_to_its_object() -> None:
@@ -49,10 +25,6 @@ def test_the_recorded_event_is_redirected_to_its_object() -> None:
     assert response.signs("GET")
 
 
-def test_an_event_is_a_string_or_bytes() -> None:
-    assert invoke((EVENTS / "http-get.json").read_text("utf-8")).status == 302
-
-
 @pytest.mark.parametrize(("method", "other"), [("GET", "HEAD"), ("HEAD", "GET")])
 def test_a_link_is_signed_for_the_method_of_the_request(method: str, other: str) -> None:
     response = ask(method=method)
@@ -65,12 +37,6 @@ def test_a_link_contains_the_security_token_and_is_invalid_for_other_credentials
     response = ask()
     assert response.parameters["x-oss-security-token"] == TOKEN
     assert not response.signs(keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_official_sdk_computes_the_same_signature(method: str) -> None:
-    response = ask("/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1%25.txt", method, {"download": "报告 1.txt", "expires": "10m"})
-    assert response.parameters["x-oss-signature"] == official_signature(method, response)
 
 
 def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
@@ -141,13 +107,7 @@ def test_a_request_without_an_accept_header_is_redirected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "accept", "status"),
-    [
-        ("json", "*/*", 200),
-        ("json", "text/html", 200),
-        ("redirect", "application/json", 302),
-        ("redirect", "*/*", 302),
-    ],
+    ("requested", "accept", "status"), [("json", "text/html", 200), ("redirect", "application/json", 302)]
 )
 def test_format_has_precedence_over_accept(requested: str, accept: str, status: int) -> None:
     response = ask(query={"format": requested}, headers={"Accept": accept})
