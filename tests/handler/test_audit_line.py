@@ -6,8 +6,6 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -48,35 +46,6 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
 def test_json_and_redirect_have_the_same_line() -> None:
     redirect, as_json = ask().line, ask(query={"format": "json"}).line
     assert {**redirect, "status": 200, "milliseconds": 0} == {**as_json, "milliseconds": 0}
-
-
-PROBLEMS: list[tuple[str, Mapping[str, Any]]] = [
-    ("bad_path", {"path": "/exampledir/%ff"}),
-    ("not_found", {"path": "/nothing"}),
-    ("not_found", {"path": "/whole/.links/keys.json"}),
-    ("unauthorized", {"path": "/private/a.txt"}),
-    ("method_not_allowed", {"method": "DELETE"}),
-    ("not_signable", {"query": {"acl": ""}}),
-    ("bad_expires", {"query": {"expires": "soon"}}),
-    ("bad_download", {"query": {"download": "a/b"}}),
-    ("bad_format", {"query": {"format": "xml"}}),
-    ("link_too_long", {"query": {"versionId": "v" * 8000}, "config": OPEN}),
-    ("bad_query", {"query": {"response-content-type": "a\nb"}, "config": OPEN}),
-    ("no_credentials", {"invocation": context(None)}),
-]
-
-
-@pytest.mark.parametrize(("code", "request_"), PROBLEMS, ids=[code for code, _ in PROBLEMS])
-def test_the_line_of_a_problem_says_no_more_than_the_response(code: str, request_: Mapping[str, Any]) -> None:
-    response = ask(**request_)
-    line = response.line
-    assert line["code"] == response.code == code
-    assert line["status"] == response.status
-    assert line["request_id"] == response.json["request_id"]
-    for name in ("mount", "caller", "expires_in", "clamped_by", "bucket", "key"):
-        assert line.get(name) is None
-    for hidden in ("examplebucket", "privatebucket"):
-        assert hidden not in response.printed
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.handler.client import KEYS, Answered, ask, context, invoke, mount, raw_path
+from handler.config import Config
+from tests.handler.client import CONFIG, KEYS, Answered, ask, context, invoke, mount, raw_path
 
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 HEADERS = {
@@ -23,6 +24,9 @@ ANY_VARY = ("Accept", "Accept-Language", "Authorization", "X-Api-Key")
 FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "upgrade"}
 
 
+OPEN = mount(query=["versionId", "response-content-type"])
+
+
 class Case(NamedTuple):
     """A request, and the status and code of its response; `code` is None unless that is a problem."""
 
@@ -31,9 +35,15 @@ class Case(NamedTuple):
     path: str = "/exampledir/a.txt"
     method: str = "GET"
     query: tuple[tuple[str, str], ...] = ()
+    config: Config = CONFIG
+    has_credentials: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code} {self.method} {self.path} {str(self.query)[:40]}"
 
     def ask(self, **headers: str) -> Answered:
-        return ask(self.path, self.method, dict(self.query), headers)
+        invocation = context() if self.has_credentials else context(None)
+        return ask(self.path, self.method, dict(self.query), headers, config=self.config, invocation=invocation)
 
 
 CASES = [
@@ -48,27 +58,32 @@ CASES = [
     Case(400, "bad_format", query=(("format", "xml"),)),
     Case(400, "bad_download", query=(("download", "a/b"),)),
     Case(400, "not_signable", query=(("acl", ""),)),
+    Case(400, "link_too_long", query=(("versionId", "v" * 8000),), config=OPEN),
+    Case(400, "bad_query", query=(("response-content-type", "a\nb"),), config=OPEN),
     Case(401, "unauthorized", "/private/a.txt"),
-    Case(404, "not_found", "/nothing"),
     Case(404, "not_found", "/-/nothing"),
+    Case(404, "not_found", "/whole/.links/keys.json"),
     Case(405, "method_not_allowed", method="DELETE"),
     Case(405, "method_not_allowed", "/-/health", "POST"),
+    Case(503, "no_credentials", has_credentials=False),
 ]
 PROBLEMS = [case for case in CASES if case.code]
 
 
-def ask_without_credentials() -> Answered:
-    return ask(invocation=context(None))
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_response_has_the_headers_that_keep_it_private(case: Case) -> None:
+def test_every_response_has_the_headers_that_keep_it_private_and_none_that_function_compute_refuses(case: Case) -> None:
     for accept in ("*/*", "text/html", "application/json"):
-        assert_private(case.ask(Accept=accept))
+        response = case.ask(Accept=accept)
+        assert_private(response)
+        for name, value in response.headers.items():
+            assert name.lower() not in FORBIDDEN
+            assert not name.lower().startswith("x-fc-")
+            assert value.isascii()
+            assert value.isprintable()
 
 
 def test_responses_to_invalid_events_have_them_too() -> None:
-    for response in (invoke(b"null"), invoke(b"\xff"), ask_without_credentials()):
+    for response in (invoke(b"null"), invoke(b"\xff")):
         assert_private(response)
 
 
@@ -80,28 +95,21 @@ def assert_private(response: Answered) -> None:
     assert not [name for name in headers if name.title() in HEADERS and name not in HEADERS]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_response_has_a_header_that_function_compute_refuses(case: Case) -> None:
-    headers = case.ask(**HTML).headers
-    for name, value in headers.items():
-        assert name.lower() not in FORBIDDEN
-        assert not name.lower().startswith("x-fc-")
-        assert isinstance(value, str)
-        assert value.isascii()
-        assert value.isprintable()
-
-
 @pytest.mark.parametrize("case", PROBLEMS, ids=str)
-def test_every_error_is_a_problem_document(case: Case) -> None:
-    response = case.ask()
-    assert response.status == case.status
-    assert response.code == case.code
+def test_every_error_is_a_problem_document_and_the_audit_line_says_no_more(case: Case) -> None:
+    response, line = case.ask(), case.ask().line
+    assert response.status == line["status"] == case.status
+    assert response.code == line["code"] == case.code
     assert list(response.json) == ["type", "title", "status", "detail", "code", "request_id"]
     assert response.json["status"] == case.status
-    assert response.json["request_id"] == "req-EXAMPLE"
+    assert response.json["request_id"] == line["request_id"] == "req-EXAMPLE"
     assert response.json["type"] == "about:blank"
     assert response.json["title"]
     assert re.fullmatch(r"[^\n]{10,300}\.", response.json["detail"])
+    for name in ("mount", "caller", "expires_in", "clamped_by", "bucket", "key"):
+        assert line.get(name) is None
+    assert "examplebucket" not in response.printed
+    assert "privatebucket" not in response.printed
 
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=str)

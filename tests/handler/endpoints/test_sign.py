@@ -229,20 +229,15 @@ class TestPut:
     @pytest.mark.parametrize(
         ("header", "value", "code"),
         [
-            ("Content-Type", "", "bad_content_type"),
-            ("content-type", "text", "bad_content_type"),
-            ("Content-Type", "text/plain\r\nx-oss-object-acl: public-read", "bad_content_type"),
-            ("Content-MD5", "0", "bad_content_md5"),
-            ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfh==", "bad_content_md5"),
-            ("x-oss-meta-a", "a\nb", "not_signable"),
-            ("x-oss-meta-a", "报告", "not_signable"),
+            *(
+                ("Content-Type", value, "bad_content_type")
+                for value in ("", "text", "text/plain\r\nx-oss-object-acl: a")
+            ),
+            *(("Content-MD5", value, "bad_content_md5") for value in ("0", "1B2M2Y8AsgTpgAmY7PhCfh==")),
+            *(("x-oss-meta-a", value, "not_signable") for value in ("a\nb", "报告")),
+            *((f"x-oss-meta-{name}", "a", "not_signable") for name in ("", "a b", "a\n")),
+            *((name, "5", "not_signable") for name in ("Content-Length", "Host", "")),
             ("x-oss-meta-a", 5, "bad_body"),
-            ("x-oss-meta-", "a", "not_signable"),
-            ("x-oss-meta-a b", "a", "not_signable"),
-            ("x-oss-meta-a\n", "a", "not_signable"),
-            ("Content-Length", "5", "not_signable"),
-            ("Host", "example.com", "not_signable"),
-            ("", "a", "not_signable"),
         ],
     )
     def test_an_invalid_header_is_refused(self, plain: UploadService, header: str, value: object, code: str) -> None:
