@@ -187,18 +187,6 @@ def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
         assert error.value.sentence == f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
 
 
-@pytest.mark.parametrize("path", ["reports/q3.pdf", "/a/../b", "/" + "a" * 1024])
-def test_a_bad_path_in_json_is_never_advised_to_be_encoded(path: str) -> None:
-    """Percent-encoding a path in JSON would return a link to another key."""
-    body = json.dumps({"links": [{"path": path}]})
-    request = event("/-/sign", "POST", {}, {"Content-Type": "application/json"}, body=body, isBase64Encoded=False)
-    response = invoke(json.dumps(request), config=ROOT)
-    problem = response.json["links"][0]["error"]
-    assert problem["code"] == "bad_path"
-    assert "not percent-encoded" in problem["detail"]
-    assert "Percent-encode" not in problem["detail"]
-
-
 def test_a_bad_path_in_a_url_is_advised_to_be_encoded() -> None:
     for raw in ("/a%2", "/a%FFb"):
         assert "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
