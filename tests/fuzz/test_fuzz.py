@@ -1,18 +1,92 @@
-"""Inputs that nobody thought of, for `FUZZ_SECONDS` (60) each target: only documented errors come out."""
+"""Whatever others send, only documented errors come out: each input of the corpus, and new ones that come from them.
+
+An input that failed goes into the corpus of its target, as a file.
+"""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
 
-from tests.fuzz.fuzzer import Target, advice, fuzz
-from tests.fuzz.targets import TARGETS
+from handler.keys import parse
+from tests.fuzz.laws import Run
+from tests.fuzz.mutations import mutated
+from tests.fuzz.targets import answers, documents, events, links, requests
+from tests.handler.client import invoke
+
+CORPUS = Path(__file__).parent / "corpus"
+# Each with as many new inputs as take less than a second.
+TARGETS: dict[str, tuple[Callable[[], AbstractContextManager[Run]], int]] = {
+    "paths": (requests.paths, 200),
+    "expires": (requests.expires, 100),
+    "queries": (requests.queries, 90),
+    "http-events": (requests.http_events, 250),
+    "trigger-events": (events.trigger_events, 150),
+    "keys-documents": (documents.keys_documents, 200),
+    "links-toml": (documents.links_toml, 100),
+    "sink-answers": (answers.sink_answers, 150),
+    "oss-answers": (answers.oss_answers, 60),
+    "explanations": (links.explanations, 120),
+    "command-lines": (links.command_lines, 90),
+}
+# Inputs that are elsewhere: files of this repository, and what other tests make.
+MORE: dict[str, Callable[[], Iterable[bytes]]] = {
+    "trigger-events": events.trigger_event_seeds,
+    "links-toml": documents.links_toml_seeds,
+    "explanations": links.explanation_seeds,
+}
+# A call that takes longer than the deadline is a fault.
+SETTINGS = settings(deadline=timedelta(seconds=10), database=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
-def test_only_documented_errors_come_out(target: Target) -> None:
-    report = fuzz(target, float(os.environ.get("FUZZ_SECONDS", "60")))
-    print(f"{target.name}: {report.calls} calls, {report.steps} steps, {report.added} inputs with new ones")
-    assert not report.faults, "\n".join(advice(target, path, error) for path, error in report.faults.items())
+def corpus(name: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((CORPUS / name).iterdir())}
+
+
+def fuzz(name: str, inputs: Iterable[bytes], times: int) -> None:
+    """Calls a target with these inputs, and then with new ones that come from them."""
+    (target, examples), inputs = TARGETS[name], list(dict.fromkeys(inputs))
+    with target() as run:
+
+        @settings(SETTINGS, max_examples=examples * times)
+        @given(data=mutated(inputs))
+        def check(data: bytes) -> None:
+            run(data)
+
+        for data in inputs:
+            check = example(data=data)(check)
+        check()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("times", [1, pytest.param(60, marks=pytest.mark.long)])
+def test_only_documented_errors_come_out(name: str, times: int) -> None:
+    fuzz(name, [*MORE.get(name, tuple)(), *corpus(name).values()], times)
+
+
+def test_every_corpus_has_a_target_and_is_small() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+    for name in TARGETS:
+        assert 0 < sum(map(len, corpus(name).values())) <= 32_000
+
+
+def test_valid_inputs_of_the_corpus_are_still_valid() -> None:
+    """Others that come from them would be refused early."""
+    requested = {name: data for name, data in corpus("http-events").items() if name[:4].endswith("-")}
+    with requests.service() as config:
+        answered = {name: invoke(data, config=config).status for name, data in requested.items()}
+    assert answered == {name: int(name[:3]) for name in requested}
+    for name, data in corpus("keys-documents").items():
+        assert not name.startswith("valid-") or parse(data)
+
+
+def test_an_input_that_breaks_a_law_of_its_target_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handler.links.parse_duration", lambda string: -1)
+    with pytest.raises(AssertionError) as raised:
+        fuzz("expires", [b"15m"], 1)
+    assert any("data=b'15m'" in note for note in getattr(raised.value, "__notes__", ()))

@@ -6,31 +6,19 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
-from unittest.mock import patch
 from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handler import audit, links
+from handler import audit
 from tests.handler.client import KEYLESS, KEYS, OTHER_KEYS, Answered, ask, context, event, invoke, mount
 
-NAMES = [
-    "request_id",
-    "method",
-    "path",
-    "mount",
-    "caller",
-    "expires_in",
-    "clamped_by",
-    "code",
-    "status",
-    "client_ip",
+NAMES = {
+    *("request_id", "method", "path", "mount", "caller", "expires_in", "clamped_by", "code", "status", "client_ip"),
     "milliseconds",
-]
+}
 MAX_LINE = 16 * 1024  # bytes
 OPEN = mount(query=["versionId", "response-content-type"])
 
@@ -56,50 +44,8 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
 
 
 def test_json_and_redirect_have_the_same_line() -> None:
-    redirect, json_line = ask().line, ask(query={"format": "json"}).line
-    assert (redirect.pop("status"), json_line.pop("status")) == (302, 200)
-    del redirect["milliseconds"], json_line["milliseconds"]
-    assert redirect == json_line
-
-
-PROBLEMS: list[tuple[str, Mapping[str, Any]]] = [
-    ("bad_path", {"path": "/exampledir/%ff"}),
-    ("not_found", {"path": "/nothing"}),
-    ("not_found", {"path": "/whole/.links/keys.json"}),
-    ("unauthorized", {"path": "/private/a.txt"}),
-    ("method_not_allowed", {"method": "DELETE"}),
-    ("not_signable", {"query": {"acl": ""}}),
-    ("bad_expires", {"query": {"expires": "soon"}}),
-    ("bad_download", {"query": {"download": "a/b"}}),
-    ("bad_format", {"query": {"format": "xml"}}),
-    ("link_too_long", {"query": {"versionId": "v" * 8000}, "config": OPEN}),
-    ("bad_query", {"query": {"response-content-type": "a\nb"}, "config": OPEN}),
-    ("no_credentials", {"invocation": context(None)}),
-]
-
-
-@pytest.mark.parametrize(("code", "request_"), PROBLEMS, ids=[code for code, _ in PROBLEMS])
-def test_the_line_of_a_problem_says_no_more_than_the_response(code: str, request_: Mapping[str, Any]) -> None:
-    response = ask(**request_)
-    line = response.line
-    assert line["code"] == response.code == code
-    assert line["status"] == response.status
-    assert line["request_id"] == response.json["request_id"]
-    for name in ("mount", "caller", "expires_in", "clamped_by", "bucket", "key"):
-        assert line.get(name) is None
-    assert not {"bucket", "key"} & {name for name in line if line[name] is not None}
-    for hidden in ("examplebucket", "privatebucket"):
-        assert hidden not in response.printed
-
-
-@pytest.mark.parametrize(
-    ("path", "method"), [("/-/health", "GET"), ("/-/health", "OPTIONS"), ("/exampledir/a", "OPTIONS")]
-)
-def test_a_response_without_a_link_logs_no_object(path: str, method: str) -> None:
-    line = ask(path, method).line
-    assert line["code"] is None
-    assert line.get("bucket") is None
-    assert line.get("key") is None
+    redirect, as_json = ask().line, ask(query={"format": "json"}).line
+    assert {**redirect, "status": 200, "milliseconds": 0} == {**as_json, "milliseconds": 0}
 
 
 EVENTS: list[bytes | str] = [b"", b"null", b"[]", b"\xff", "{}", b'{"rawPath": 7}', json.dumps(event("/%ff"))]
@@ -107,7 +53,7 @@ EVENTS: list[bytes | str] = [b"", b"null", b"[]", b"\xff", "{}", b'{"rawPath": 7
 
 @pytest.mark.parametrize("raw", EVENTS)
 def test_every_response_has_one_line_with_the_same_names(raw: bytes | str) -> None:
-    assert [name for name in NAMES if name not in invoke(raw).line] == []
+    assert set(invoke(raw).line) >= NAMES
 
 
 def test_a_line_feed_cannot_forge_a_line() -> None:
@@ -158,16 +104,8 @@ SECRET = st.text(st.sampled_from("ABCDEFGHabcdefgh0123456789+/="), min_size=24, 
     lambda secret: not secret.startswith(("/", "=", "+")) and "//" not in secret
 )
 LABELS = [
-    "x-oss-signature=",
-    "x-oss-security-token=",
-    "x-oss-credential=",
-    "security-token=",
-    "OSSAccessKeyId=",
-    "Signature=",
-    "share=",
-    "Authorization: Bearer ",
-    "Bearer ",
-    "X-Api-Key: ",
+    *("x-oss-signature=", "x-oss-security-token=", "x-oss-credential=", "security-token=", "OSSAccessKeyId="),
+    *("Signature=", "share=", "Authorization: Bearer ", "Bearer ", "X-Api-Key: "),
 ]
 
 
@@ -236,16 +174,13 @@ def test_credentials_do_not_reach_the_log_or_the_response_except_the_token_in_th
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlRVhBTVBMRQ"
 
 
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        JWT,
-        f"token-{JWT}.txt",
-        "KEYfcp_reader_EXAMPLE_0000000000",
-        "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789",
-        "q3.pdf?share[]=secretEXAMPLE0123456789",
-    ],
-)
+PASTED = [
+    *(JWT, f"token-{JWT}.txt", "KEYfcp_reader_EXAMPLE_0000000000", "q3.pdf\uff1fshare\uff1dsecretEXAMPLE0123456789"),
+    "q3.pdf?share[]=secretEXAMPLE0123456789",
+]
+
+
+@pytest.mark.parametrize("pasted", PASTED)
 def test_a_token_a_key_or_a_share_pasted_into_a_path_does_not_reach_the_log(pasted: str) -> None:
     secret = max(re.split(r"[._=\uff1d]|fcp", pasted.removesuffix(".txt")), key=len)
     for path in (f"/exampledir/{pasted}", f"/{pasted}", f"/whole/{pasted}/\x00"):
@@ -261,12 +196,6 @@ PIECES = st.sampled_from([*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for
 
 def holds(value: str) -> bool:
     return audit._MAY_HOLD_SECRET(value) is not None
-
-
-@pytest.mark.parametrize("piece", [*SIGNS, *WORDS])
-def test_one_sign_or_word_of_a_secret_is_enough_to_search_for_it(piece: str) -> None:
-    for written in (piece, piece.upper(), piece.swapcase().title()):
-        assert all(holds(value) for value in (written, f"x{written}", f"{written}x", f"_jb{written}"))
 
 
 @given(st.lists(PIECES | PIECES.map(str.upper) | st.characters(), max_size=8).map("".join))
@@ -293,22 +222,6 @@ def test_a_link_pasted_after_the_services_address_is_logged_without_its_secrets(
             response = ask(path + pasted)
             assert_not_logged(signature, response)
             assert_not_logged(token, response)
-
-
-def test_an_unexpected_error_is_logged_by_type_file_and_line_without_its_message() -> None:
-    secret = "topsecretEXAMPLE"
-
-    def broken(*_: object, **__: object) -> None:
-        raise ValueError(f"cannot sign with {secret}", {"token": secret})
-
-    with patch.object(links, "presign", broken):
-        response = ask(query={"versionId": secret}, config=OPEN)
-    assert response.status == 500
-    line = response.line
-    assert line["fault"]["error"] == "ValueError"
-    assert any(frame.startswith("handler/links.py:") for frame in line["fault"]["frames"])
-    assert secret not in response.printed + response.body
-    assert "cannot sign" not in response.printed + response.body
 
 
 FACTS = st.recursive(

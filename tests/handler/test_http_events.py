@@ -11,7 +11,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -41,59 +40,23 @@ def changed(**changes: object) -> dict[str, Any]:
     return {**event(), **changes}
 
 
+VALUES_THAT_ARE_INVALID: dict[str, list[object]] = {
+    "rawPath": [None, ["/exampledir/a.txt"]],
+    "requestContext": [None, [], {"http": "GET"}, {"http": {"method": None}}, {"http": {"method": ["GET"]}}],
+    "headers": [[], "Accept: */*", {"Accept": None}, {"Accept": ["*/*"]}],
+    "queryParameters": [[], "expires=90", {"expires": 90}, {"expires": None}],
+    "body": [7, ["a"], {"a": "b"}],
+}
+# Bodies that are not base64 where the event says so, and one that UTF-8 cannot encode where it does not.
+BODIES = [("%%%", True), ("YQ", True), ("YQ==\n", True), ("YQ==YQ==", True), ("报告", True), ("\ud800", False)]
 INVALID_EVENTS: list[bytes | str | int | dict[str, str] | None] = [
-    b"",
-    b"null",
-    b"true",
-    b"7",
-    b'"text"',
-    b"[]",
-    b"{}",
-    b"not JSON",
-    b"\xff\xfe\x00",
-    b"\x80",
-    b'{"rawPath": "/exampledir/a.txt"',
-    b'{"rawPath": "/exampledir/a.txt"}',
-    b'[{"rawPath": "/exampledir/a.txt"}]',
-    b"[" * 100_000,
-    b'{"a":' * 100_000,
-    b"1" * 10_000,
-    "",
-    None,
-    7,
-    {"rawPath": "/exampledir/a.txt"},
-    json.dumps([event()]),
-    json.dumps(json.dumps(event())),
-    json.dumps(without("rawPath")),
-    json.dumps(without("requestContext")),
-    json.dumps(without("requestContext", "http")),
+    *(b"", b"null", b"7", b'"text"', b"[]", b"{}", b"not JSON", b"\xff\xfe\x00", b'{"rawPath": "/exampledir/a.txt"'),
+    *(b"[" * 100_000, b'{"a":' * 100_000, b"1" * 10_000, "", None, 7, {"rawPath": "/exampledir/a.txt"}),
+    *(json.dumps([event()]), json.dumps(json.dumps(event()))),
+    *(json.dumps(without(*path)) for path in (["rawPath"], ["requestContext"], ["requestContext", "http"])),
     json.dumps(without("requestContext", "http", "method")),
-    json.dumps(changed(rawPath=None)),
-    json.dumps(changed(rawPath=["/exampledir/a.txt"])),
-    json.dumps(changed(requestContext=None)),
-    json.dumps(changed(requestContext=[])),
-    json.dumps(changed(requestContext={"http": None})),
-    json.dumps(changed(requestContext={"http": "GET"})),
-    json.dumps(changed(requestContext={"http": {"method": None}})),
-    json.dumps(changed(requestContext={"http": {"method": ["GET"]}})),
-    json.dumps(changed(headers=[])),
-    json.dumps(changed(headers="Accept: */*")),
-    json.dumps(changed(headers={"Accept": None})),
-    json.dumps(changed(headers={"Accept": ["*/*"]})),
-    json.dumps(changed(queryParameters=[])),
-    json.dumps(changed(queryParameters="expires=90")),
-    json.dumps(changed(queryParameters={"expires": 90})),
-    json.dumps(changed(queryParameters={"expires": ["90"]})),
-    json.dumps(changed(queryParameters={"expires": None})),
-    json.dumps(changed(body=7)),
-    json.dumps(changed(body=["a"])),
-    json.dumps(changed(body={"a": "b"})),
-    json.dumps(changed(body="%%%", isBase64Encoded=True)),
-    json.dumps(changed(body="YQ", isBase64Encoded=True)),
-    json.dumps(changed(body="YQ==\n", isBase64Encoded=True)),
-    json.dumps(changed(body="YQ==YQ==", isBase64Encoded=True)),
-    json.dumps(changed(body="报告", isBase64Encoded=True)),
-    json.dumps(changed(body="\ud800", isBase64Encoded=False)),
+    *(json.dumps(changed(**{name: value})) for name, values in VALUES_THAT_ARE_INVALID.items() for value in values),
+    *(json.dumps(changed(body=body, isBase64Encoded=is_base64)) for body, is_base64 in BODIES),
 ]
 
 
@@ -107,38 +70,19 @@ def test_an_invalid_event_is_a_problem(raw: Any) -> None:
 
 @pytest.mark.parametrize("name", ["timer", "oss-trigger", "eventbridge-oss", "mns-topic", "kafka", "rocketmq"])
 def test_an_event_of_another_trigger_is_a_problem(name: str) -> None:
-    document = {
-        "timer": {"triggerTime": "2026-03-01T06:41:11Z", "triggerName": "t", "payload": ""},
-        "oss-trigger": {"events": [{"eventName": "ObjectCreated:PutObject", "oss": {"object": {"key": "a.txt"}}}]},
-        "eventbridge-oss": {"source": "acs.oss", "type": "oss:ObjectCreated:PutObject", "data": {}},
-        "mns-topic": {"TopicOwner": "1000000000000001", "Message": "{}"},
-        "kafka": ["{}"],
-        "rocketmq": [{"specversion": "1.0", "data": {}}],
-    }[name]
-    assert invoke(json.dumps(document)).code == "bad_event"
+    assert invoke((EVENTS / f"{name}.json").read_bytes()).code == "bad_event"
 
 
 VALID_EVENTS = [
-    changed(headers=None),
-    changed(headers={}),
-    changed(queryParameters=None),
-    changed(queryParameters={}),
+    *(changed(**{name: None}) for name in ("headers", "queryParameters")),
+    *(changed(**{name: {}}) for name in ("headers", "queryParameters")),
     changed(queryParameters={"null": ""}),
-    changed(body=None),
-    changed(body="", isBase64Encoded=True),
-    changed(body="", isBase64Encoded=None),
-    changed(body="text", isBase64Encoded=False),
-    changed(body="dGV4dA==", isBase64Encoded=True),
+    *(changed(body=body, isBase64Encoded=True) for body in (None, "", "dGV4dA==")),
+    *(changed(body="text", isBase64Encoded=value) for value in (None, False)),
     changed(version="v2", more={"unknown": [1]}),
-    without("version"),
-    without("headers"),
-    without("queryParameters"),
-    without("body"),
-    without("isBase64Encoded"),
-    without("requestContext", "domainName"),
-    without("requestContext", "requestId"),
-    without("requestContext", "http", "sourceIp"),
-    without("requestContext", "http", "path"),
+    *(without(name) for name in ("version", "headers", "queryParameters", "body", "isBase64Encoded")),
+    *(without("requestContext", name) for name in ("domainName", "requestId")),
+    *(without("requestContext", "http", name) for name in ("sourceIp", "path")),
 ]
 
 
@@ -162,63 +106,13 @@ def test_the_request_id_is_the_contexts_otherwise_the_events() -> None:
     assert invoke(b"null", invocation=SimpleNamespace(request_id=7)).json["request_id"] == ""
 
 
-# --- mutations ----------------------------------------------------------------------------------------------------
+# --- any JSON ----------------------------------------------------------------------------------------------------
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-
-
-def member_paths(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The path of every member of a document, nested ones too."""
-    paths = [path] if path else []
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            paths += member_paths(inner, (*path, name))
-    return paths
-
-
-@st.composite
-def mutations(draw: st.DrawFn) -> dict[str, Any]:
-    file = EVENTS / draw(st.sampled_from(["http-get.json", "http-post.json"]))
-    document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    if document["rawPath"] == "/-/sign":
-        document["rawPath"] = "/exampledir/b.txt"
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(member_paths(document)))
-        parent = document
-        for name in path[:-1]:
-            parent = parent[name]
-        change = draw(st.sampled_from(["drop", "replace", "rename", "add"]))
-        if change in ("drop", "rename"):
-            value = parent.pop(path[-1])
-            if change == "rename":
-                parent[draw(st.text(max_size=8))] = value
-        elif change == "replace":
-            parent[path[-1]] = draw(JSON_VALUES)
-        else:
-            parent[draw(st.text(max_size=8))] = draw(JSON_VALUES)
-    return document
-
-
-@given(mutations())
-def test_a_mutated_event_never_gets_a_link_to_another_object(document: dict[str, Any]) -> None:
-    response = invoke(json.dumps(document))
-    assert response.status in (200, 204, 302, 400, 404, 405)
-    assert response.line["status"] == response.status
-    if response.status in (200, 302):
-        path = unquote_to_bytes(document["rawPath"]).decode()
-        if path == "/-/health":
-            return
-        method = document["requestContext"]["http"]["method"]
-        assert method in ("GET", "HEAD")
-        if method == "HEAD" and response.status == 200:
-            return
-        assert "/" + response.key == path
-        assert path.startswith("/exampledir/")
-        assert response.signs(method)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +173,9 @@ BREAKABLE: list[tuple[object, str]] = [
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])
 def test_an_unexpected_error_is_a_500_that_shows_no_values(module: object, name: str, headers: dict[str, str]) -> None:
     with patch.object(module, name, broken):
-        assert_internal_error(ask(query={"download": ""}, headers=headers))
+        response = ask(query={"download": ""}, headers=headers)
+    assert_internal_error(response)
+    assert any(frame.startswith("handler/app.py:") for frame in response.line["fault"]["frames"])
 
 
 @pytest.mark.parametrize("headers", [{}, ORIGIN], ids=["", "from another origin"])

@@ -31,37 +31,18 @@ ROOT = make_config(
     [
         ("/a+b", "a+b"),
         ("/a%2Bb", "a+b"),
-        ("/a%2bb", "a+b"),
         ("/a%252Bb", "a%2Bb"),
-        ("/a%25252Bb", "a%252Bb"),
-        ("/a%20b", "a b"),
         ("/a b", "a b"),
-        ("/%E4%BD%A0%E5%A5%BD", "你好"),
-        ("/%e4%bd%a0", "你"),
+        ("/%E4%BD%A0%e5%a5%bd", "你好"),
         ("/你好", "你好"),
-        ("/%F0%9F%98%80", "😀"),
-        ("/a%2Fb", "a/b"),
-        ("/a%252Fb", "a%2Fb"),
-        ("/a%3Fb%23c", "a?b#c"),
-        ("/a%26b%3Dc;d:e@f", "a&b=c;d:e@f"),
+        ("/a%2Fb%3Fc%23d", "a/b?c#d"),
         ("/%25", "%"),
-        ("/%2525", "%25"),
-        ("/a%5Cb", "a\\b"),
-        ("/a%7Eb~c", "a~b~c"),
-        ("/a'b(c)*d!", "a'b(c)*d!"),
-        ("/a%22b%3Cc%3E", 'a"b<c>'),
-        ("/.hidden", ".hidden"),
-        ("/..hidden/...", "..hidden/..."),
-        ("/a/.b/c..", "a/.b/c.."),
+        ("/a%5Cb~c%7E", "a\\b~c~"),
+        ("/..hidden/.../b..", "..hidden/.../b.."),
         ("/%252e%252e/a", "%2e%2e/a"),
         ("/folder/", "folder/"),
-        ("/a%E2%80%AEb", "a\u202eb"),
-        ("/%EF%BB%BFa", "\ufeffa"),
-        ("/x%EF%BF%BD", "x\ufffd"),
-        ("/%C2%A0", "\u00a0"),
-        ("/caf%C3%A9", "caf\u00e9"),
-        ("/cafe%CC%81", "cafe\u0301"),
-        ("/%E2%84%AB", "\u212b"),
+        ("/a%E2%80%AEb%EF%BB%BF%C2%A0", "a\u202eb\ufeff\u00a0"),
+        ("/cafe%CC%81/%E2%84%AB", "cafe\u0301/\u212b"),
         ("/-", "-"),
         ("/-a/health", "-a/health"),
     ],
@@ -88,75 +69,17 @@ def test_unicode_is_not_normalised() -> None:
     "raw",
     [
         # not UTF-8
-        "/%FF",
-        "/%C3",
-        "/a%E4%BDb",
-        "/%E4你",
-        "/%C0%AF",
-        "/%C0%AE%C0%AE/a",
-        "/%ED%A0%80",
-        "/%F5%80%80%80",
-        "/a\ud800",
-        "/a\udcff%20",
-        # invalid percent-encoding
-        "/%",
-        "/a%",
-        "/a%2",
-        "/a%2Gb",
-        "/a%u4F60",
-        "/a%-1",
-        "/a% 41",
-        # a bare ? or #
-        "/a?b",
-        "/a?x-oss-process=image/info",
-        "/a#b",
-        "/?",
+        *("/%FF", "/a%E4%BDb", "/%E4你", "/%C0%AE%C0%AE/a", "/%ED%A0%80", "/a\ud800", "/a\udcff%20"),
+        # invalid percent-encoding, a bare ? or #
+        *("/%", "/a%2", "/a%2Gb", "/a%u4F60", "/a% 41", "/a?b", "/a#b"),
         # control characters
-        "/a%00",
-        "/a%00.txt",
-        "/a%0A",
-        "/a%0D%0ALocation:%20https://evil.example",
-        "/a\n",
-        "/a\tb",
-        "/a%7F",
-        "/a%C2%80",
-        "/a%C2%85",
-        "/a%C2%9F",
+        *("/a%00", "/a%0D%0ALocation:%20https://evil.example", "/a\n", "/a\tb", "/a%7F", "/a%C2%80", "/a%C2%9F"),
         # dot segments
-        "/.",
-        "/..",
-        "/./a",
-        "/../a",
-        "/a/.",
-        "/a/..",
-        "/a/./b",
-        "/a/../b",
-        "/%2e",
-        "/%2E%2e/a",
-        "/.%2e/a",
-        "/a/%2e%2E/b",
-        "/a%2f..%2fb",
-        "/a/%2E/",
+        *("/.", "/./a", "/a/..", "/a/../b", "/%2E%2e/a", "/a/%2E/", "/a%2f..%2fb"),
         # double slashes
-        "//",
-        "//a",
-        "/a//b",
-        "/a//",
-        "/a/%2Fb",
-        "/a%2F%2Fb",
-        "/%2F",
-        "/%2fa",
-        "//evil.example/a",
-        "///",
+        *("//", "/a//b", "/a//", "/a%2F%2Fb", "/%2F", "//evil.example/a"),
         # not a path
-        "",
-        "a",
-        "exampledir/a.txt",
-        "%2Fa",
-        "*",
-        "https://links.example.com/a",
-        "\\a",
-        " /a",
+        *("", "a", "%2Fa", "*", "https://links.example.com/a", "\\a", " /a"),
     ],
 )
 def test_a_path_that_cannot_be_an_objects_is_a_problem(raw: str) -> None:
@@ -212,10 +135,7 @@ def test_a_path_is_decoded_once_or_a_problem(raw: str) -> None:
         assert (path.status, path.code) == (400, "bad_path")
     else:
         assert path.encode() == unquote_to_bytes(raw)
-        assert "//" not in path
-        assert not {".", ".."} & set(path.split("/"))
-        assert not any(unicodedata.category(letter) == "Cc" for letter in path)
-        assert 1 <= len(path.encode()) <= 1024
+        assert path_fault(path) is None
 
 
 VALID_KEYS = st.lists(
@@ -234,9 +154,9 @@ def test_every_valid_key_stays_unchanged(key: str) -> None:
 
 
 def test_the_events_own_decoded_path_is_not_read() -> None:
-    raw = b"""{"version": "v1", "rawPath": "/exampledir/a.txt", "headers": {}, "queryParameters": {}, "body": "",
-               "requestContext": {"http": {"method": "GET", "path": "/exampledir/other.txt"}, "requestId": "r"}}"""
-    assert invoke(raw).key == "exampledir/a.txt"
+    request = event()
+    request["requestContext"]["http"]["path"] = "/exampledir/other.txt"
+    assert invoke(json.dumps(request)).key == "exampledir/a.txt"
 
 
 # --- the rules themselves -----------------------------------------------------------------------------------------
@@ -246,19 +166,14 @@ def test_the_events_own_decoded_path_is_not_read() -> None:
     ("path", "fault"),
     [
         ("/", None),
-        ("/a/b.txt", None),
-        ("/a%2Fb", None),
-        ("/a?b#c", None),
+        ("/a?b#c%2F", None),
         ("/" + "你" * 341, None),
-        ("", "it must begin with /"),
         ("a", "it must begin with /"),
         ("/a\ud800", "it is not valid UTF-8"),
         ("/" + "你" * 341 + "a", "it has 1024 bytes and exceeds the maximum of 1023"),
-        ("/a\n", "it contains a control character"),
         ("/a\x9f", "it contains a control character"),
         ("/a//b", "it contains //, which HTTP clients rewrite"),
         ("/a/../b", "it has a segment . or .., which HTTP clients rewrite"),
-        ("/.", "it has a segment . or .., which HTTP clients rewrite"),
     ],
 )
 def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
@@ -272,21 +187,9 @@ def test_the_fault_of_a_path_is_named(path: str, fault: str | None) -> None:
         assert error.value.sentence == f'Invalid "path": {fault}. In JSON, write it as it is, not percent-encoded.'
 
 
-@pytest.mark.parametrize("path", ["reports/q3.pdf", "/a//b", "/a/../b", "/a\n", "/a\ud800", "/" + "a" * 1024])
-def test_a_bad_path_in_json_is_never_advised_to_be_encoded(path: str) -> None:
-    """Percent-encoding a path in JSON would return a link to another key."""
-    body = json.dumps({"links": [{"path": path}]})
-    request = event("/-/sign", "POST", {}, {"Content-Type": "application/json"}, body=body, isBase64Encoded=False)
-    response = invoke(json.dumps(request), config=ROOT)
-    problem = response.json["links"][0]["error"]
-    assert problem["code"] == "bad_path"
-    assert "not percent-encoded" in problem["detail"]
-    assert "Percent-encode" not in problem["detail"]
-
-
-@pytest.mark.parametrize("raw", ["/a%2", "/a%FFb"])
-def test_a_bad_path_in_a_url_is_advised_to_be_encoded(raw: str) -> None:
-    assert "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
+def test_a_bad_path_in_a_url_is_advised_to_be_encoded() -> None:
+    for raw in ("/a%2", "/a%FFb"):
+        assert "Percent-encode the object's key once, as UTF-8" in ask(raw, config=ROOT).json["detail"]
 
 
 @given(st.lists(st.sampled_from(["/", ".", "..", "a", "%", "\n"]) | st.characters(), max_size=8).map("".join))
@@ -299,16 +202,13 @@ def test_a_path_without_a_fault_is_what_its_encoded_form_decodes_to(path: str) -
 @pytest.mark.parametrize(
     ("allowed", "path", "covered"),
     [
-        ("/", "/", True),
         ("/", "/a/b", True),
         ("/a/", "/a/", True),
         ("/a/", "/a/b", True),
         ("/a/", "/a", False),
         ("/a/", "/ab", False),
         ("/a", "/a", True),
-        ("/a", "/a/", False),
         ("/a", "/a/b", False),
-        ("/a", "/ab", False),
         ("/a/b", "/a/", False),
     ],
 )

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from handler.auth.jwt import identify
-from handler.config import InvalidConfig, Location
+from handler.config import InvalidConfig
 from handler.config.load import load
 from handler.errors import Problem
 from handler.keys import InvalidKeys, Keys, edit, parse
 from handler.links import find_mount
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import InvalidSink
-from tests.fuzz.coverage import ROOT
-from tests.fuzz.fuzzer import Run
-from tests.fuzz.laws import check_no_secret, check_refused, check_sentence
+from tests.fuzz.laws import Run, check_no_secret, check_refused, check_sentence
+from tests.fuzz.mutations import ROOT
 from tests.handler.client import NOW
-from tests.handler.keys.test_document import PUBLIC_EC, PUBLIC_RSA, rs256
-from tests.handler.keys_fixtures import ISSUER, SECRET, base64url, document, issuer, token
+from tests.handler.keys_fixtures import SECRET, base64url, token
 from tests.handler.notice_fixtures import WHSEC
 
 WEBHOOK = "https://hooks.example.com/EXAMPLE-SECRET-PATH"
@@ -30,19 +28,18 @@ KEYS_SECRETS = (base64url(b"n" * 32), base64url(b"o" * 32), base64url(SECRET), W
 VARIABLES = {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"}
 
 TOKEN_CODES = ("malformed_credential", "unknown_credential", "authorization_expired", "keys_unavailable")
-_TOML = re.compile(r"links\.toml(?:: | is not valid TOML: )\S")
+TOML = r"links\.toml(?:: | is not valid TOML: )\S"
 _IN_ITS_PLACE = re.compile(r'"(?:secret|url)"\s*:\s*"[^"]*"')
-_ENTRY = re.compile(r"(?:keys document|Invalid sink|share \d+|api \d+|jwt \d+)\b")
-
-
-# --- the keys document --------------------------------------------------------------------------------------------
+ENTRY = r"(?:keys document|Invalid sink|share \d+|api \d+|jwt \d+)\b"
 
 
 @contextmanager
 def keys_documents() -> Iterator[Run]:
     """A document is refused by the place of its fault, without a value, or its keys can be used and written again."""
     tokens = [token(header={"kid": kid}) for kid in ("a", "b")]
-    other_tokens = [as_signed_with("RS256"), as_signed_with("ES256")]
+    for alg in ("RS256", "ES256"):
+        header = base64url(json.dumps({"alg": alg, "typ": "JWT"}).encode())
+        tokens.append(f"{header}.{token().split('.')[1]}.{base64url(b's' * 64)}")
 
     def run(data: bytes) -> None:
         rest = _IN_ITS_PLACE.sub("", data.decode("utf-8", "replace"))
@@ -50,7 +47,7 @@ def keys_documents() -> Iterator[Run]:
         try:
             keys = parse(data)
         except InvalidKeys as error:
-            check_sentence(error, _ENTRY)
+            check_sentence(error, ENTRY)
             check_no_secret(error.sentence, secrets)
             return
         check_no_secret(repr(keys), secrets)
@@ -64,19 +61,13 @@ def keys_documents() -> Iterator[Run]:
                 check_no_secret(error.sentence, secrets)
             else:
                 check_no_secret(repr(sink), secrets)
-        for each in (*tokens, *other_tokens):
+        for each in tokens:
             try:
                 identify(each, keys, NOW)
             except Problem as problem:
                 check_refused(problem, *TOKEN_CODES)
 
     yield run
-
-
-def as_signed_with(alg: str) -> str:
-    """A token that claims to be signed with an algorithm."""
-    header = base64url(json.dumps({"alg": alg, "typ": "JWT"}).encode())
-    return f"{header}.{token().split('.')[1]}.{base64url(b's' * 64)}"
 
 
 def assert_kept(data: bytes, keys: Keys) -> None:
@@ -90,114 +81,35 @@ def assert_kept(data: bytes, keys: Keys) -> None:
     assert again._replace(share=()) == keys._replace(share=())
 
 
-def keys_document_seeds() -> Iterable[bytes]:
-    kinds = ("dingtalk", "feishu", "wecom", "slack")
-    sinks = {kind: {"kind": kind, "url": WEBHOOK, "retry_for": "1d"} for kind in kinds}
-    sinks["ops"] = {"kind": "webhook", "url": WEBHOOK, "secret": WHSEC}
-    two = [{**PUBLIC_EC, "kid": "a", "use": "sig"}, {**PUBLIC_EC, "kid": "b", "key_ops": ["verify"]}]
-    documents = (
-        document(),
-        document(sinks=sinks),
-        document(jwt=[rs256(PUBLIC_RSA)]),
-        document(jwt=[rs256(*two, alg="ES256", paths=None, methods=None, leeway=30, max_share="30d", id="a")]),
-        document(jwt=[issuer(iss=ISSUER), issuer(iss="https://other.example.com", leeway=60)]),
-        {"version": 1},
-    )
-    return [json.dumps(each, indent=1).encode() for each in documents]
-
-
-# --- links.toml ---------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def links_toml() -> Iterator[Run]:
     """A file is refused by the place of its fault, or it opens nothing that belongs to the service."""
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "links.toml"
+        file = Path(folder) / "links.toml"
 
         def run(data: bytes) -> None:
-            path.write_bytes(data)
+            file.write_bytes(data)
             try:
-                config = load(str(path), VARIABLES)
+                config = load(str(file), VARIABLES)
             except InvalidConfig as error:
-                check_sentence(error, _TOML)
+                check_sentence(error, TOML)
                 return
-            assert load(str(path), VARIABLES) == config
+            assert load(str(file), VARIABLES) == config
             for mount in config.mounts:
                 assert config.mount(mount.path) == mount
                 assert 1 <= mount.expires <= mount.max_expires <= 604_800
-                for reserved in config.reserved:
-                    if mount.target.contains(reserved):
-                        assert_refused(mount.path + reserved.key[len(mount.target.key) :], reserved)
-
-        def assert_refused(path_below: str, reserved: Location) -> None:
-            config = load(str(path), VARIABLES)
-            try:
-                mount, key = find_mount(config, path_below + ("x" if path_below.endswith("/") else ""))
-            except Problem as problem:
-                check_refused(problem, "not_found")
-            else:
-                assert not config.is_reserved(mount.target.bucket, key), reserved
+                for reserved in filter(mount.target.contains, config.reserved):
+                    path_below = mount.path + reserved.key[len(mount.target.key) :]
+                    try:
+                        other, key = find_mount(config, path_below + ("x" if path_below.endswith("/") else ""))
+                    except Problem as problem:
+                        check_refused(problem, "not_found")
+                    else:
+                        assert not config.is_reserved(other.target.bucket, key), reserved
 
         yield run
 
 
-def links_toml_seeds() -> Iterable[bytes]:
-    names = (
-        "links.toml",
-        "tests/e2e/links.toml",
-        "tests/e2e/own_domain_links.toml",
-        "tests/e2e/upload_links.toml",
-    )
-    every_key = """
-region = "cn-hangzhou"
-credential_life = "1h"
-keys = "file:keys.json"
-state = "oss://statebucket/.links/state/"
-public_url = "https://links.example.com"
-cors = ["https://app.example.com"]
-cors_allow_origin = "function"
-
-[assume_role]
-role = "acs:ram::1000000000000001:role/links"
-
-[[mount]]
-path = "/a/"
-target = "oss://examplebucket/a/"
-access = "anonymous"
-methods = ["GET", "HEAD"]
-expires = 90
-max_expires = "7d"
-region = "cn-shanghai"
-role = "acs:ram::1000000000000001:role/links-a"
-endpoint = "https://static.example.com"
-query = ["x-oss-process", "versionId"]
-process = ["image/resize,w_100"]
-unknown_query = "ignore"
-max_share = "30d"
-check = true
-cache = "5m"
-inline = ["image/png"]
-active_content = false
-
-[[mount]]
-path = "/b/"
-target = "oss://examplebucket/"
-region = "cn-shanghai"
-methods = ["PUT", "POST"]
-max_size = "5MB"
-overwrite = true
-
-[[notice]]
-on = "timer"
-mount = "/a/"
-give = "share"
-expires = "1d"
-to = ["ops"]
-every = "1h"
-
-[[sink]]
-name = "manifest"
-target = "oss://statebucket/.links/notices/"
-"""
-    return [*((ROOT / name).read_bytes() for name in names), every_key.encode()]
+def links_toml_seeds() -> list[bytes]:
+    names = ("links", "tests/fuzz/links", "tests/e2e/links", "tests/e2e/own_domain_links", "tests/e2e/upload_links")
+    return [(ROOT / f"{name}.toml").read_bytes() for name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -18,8 +18,7 @@ from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from handler.times import Clock
 from signer.times import parse_rfc3339
-from tests.fuzz.fuzzer import Run
-from tests.fuzz.laws import SECRETS, check_no_fault, check_no_secret
+from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret
 from tests.handler.client import EVENTS, NOW, context, make_config
 from tests.handler.keys_fixtures import document
 from tests.handler.notice_fixtures import HEAD, WHSEC, notice
@@ -109,20 +108,6 @@ def check_notices(data: dict[str, Any]) -> None:
         assert each["happened_at"] is None or parse_rfc3339(each["happened_at"]) is not None, each["happened_at"]
 
 
-def trigger_event_seeds() -> Iterable[bytes]:
+def trigger_event_seeds() -> list[bytes]:
     files = [path.read_bytes() for path in sorted(EVENTS.iterdir())]
-    mount = [data.replace(b"exampledir/", b"outbox/") for data in files]
-    record = json.loads((EVENTS / "oss-trigger.json").read_text("utf-8"))["events"][0]
-    record["oss"]["object"]["key"] = "outbox/a.txt"
-    messages = (
-        {"links": [{"path": "/outbox/a.txt", "expires": "1h", "download": "b.txt"}, {"path": "/exampledir/b/"}]},
-        {"path": "/exampledir/a.txt", "method": "GET"},
-        {"events": [record, {**record, "eventName": "ObjectRemoved:DeleteObject"}, {**record, "eventTime": ""}]},
-        {
-            "triggerTime": "2026-03-01T06:45:43Z",
-            "triggerName": "hourly",
-            "payload": '{"links": [{"path": "/exampledir/a.txt"}]}',
-        },
-        [json.dumps({"path": "/outbox/a.txt"}), {"path": "/outbox/b.txt"}],
-    )
-    return [*files, *mount, *(json.dumps(message).encode() for message in messages)]
+    return [*files, *(data.replace(b"exampledir/", b"outbox/") for data in files)]

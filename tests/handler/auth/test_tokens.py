@@ -87,10 +87,6 @@ def test_a_valid_token_is_answered_with_json_and_its_subject_is_in_the_audit_lin
     assert bearer.rpartition(".")[2] not in answered.body + answered.printed
 
 
-def test_a_token_that_is_built_as_the_rfc_says_is_valid(tmp_path: Path) -> None:
-    assert present(by_hand({"alg": "HS256"}, claims(), SECRET), tmp_path).status == 200
-
-
 @pytest.mark.parametrize(("alg", "key"), [("RS256", rsa_key), ("ES256", ec_key)])
 def test_tokens_are_verified_with_public_keys(alg: str, key: Any, tmp_path: Path) -> None:
     entry = signed_by(alg, public(key()))
@@ -167,15 +163,14 @@ def test_a_key_in_the_token_itself_is_not_used(tmp_path: Path) -> None:
         assert present(token(key=rsa_key(1), alg="RS256", header=header), tmp_path, entry).status == 401
 
 
-@pytest.mark.parametrize(
-    "header", [{"crit": ["exp"]}, {"crit": []}, {"b64": False, "crit": ["b64"]}, {"crit": ["b64"]}]
-)
+@pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"crit": []}, {"b64": False}])
 def test_a_token_with_critical_headers_is_refused(header: dict[str, object], tmp_path: Path) -> None:
     assert present(by_hand({"alg": "HS256", **header}, claims(), SECRET), tmp_path).status == 401
 
 
 def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
-    valid = token()
+    valid = by_hand({"alg": "HS256"}, claims(), SECRET)
+    assert present(valid, tmp_path).status == 200
     config = config_with(document(), tmp_path)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for place, character in enumerate(valid):
@@ -186,20 +181,13 @@ def test_a_token_with_any_character_changed_is_refused(tmp_path: Path) -> None:
         )
 
 
-MALFORMED = {
-    "two parts": "e30.e30",
-    "four parts": "e30.e30.AAAA.AAAA",
-    "five parts, as of a JWE": "e30.AAAA.AAAA.AAAA.AAAA",
-    "empty parts": "..",
-    "a header that is a list": "W10.e30.AAAA",
-    "claims that are a list": "e30.W10.AAAA",
-    "claims that are not JSON": "e30.AAAA.AAAA",
-    "a dot alone": ".",
-    "nested too deep": f"e30.{base64url(b'[' * 4000)}.AAAA",
-}
+MALFORMED = [
+    *("e30.e30", "e30.e30.AAAA.AAAA", "e30.AAAA.AAAA.AAAA.AAAA", "..", "."),  # other numbers of parts, or empty ones
+    *("W10.e30.AAAA", "e30.W10.AAAA", "e30.AAAA.AAAA", f"e30.{base64url(b'[' * 4000)}.AAAA"),  # lists, and no JSON
+]
 
 
-@pytest.mark.parametrize("bearer", MALFORMED.values(), ids=MALFORMED.keys())
+@pytest.mark.parametrize("bearer", MALFORMED, ids=range(len(MALFORMED)))
 def test_a_malformed_token_is_refused(bearer: str, tmp_path: Path) -> None:
     answered = present(bearer, tmp_path)
     assert (answered.status, answered.code) == (401, "malformed_credential")
@@ -207,48 +195,27 @@ def test_a_malformed_token_is_refused(bearer: str, tmp_path: Path) -> None:
 
 # --- claims ----------------------------------------------------------------------------------------------------------
 
-BAD_CLAIMS: dict[str, dict[str, Any]] = {
-    "no iss": {"iss": None},
-    "another iss": {"iss": "https://evil.example.com"},
-    "an iss with a slash more": {"iss": ISSUER + "/"},
-    "no aud": {"aud": None},
-    "another aud": {"aud": "others"},
-    "an aud that begins like ours": {"aud": AUDIENCE + "x"},
-    "an empty list of aud": {"aud": []},
-    "a list of other aud": {"aud": ["others", "more"]},
-    "an aud that is a number": {"aud": 1},
-    "an aud that is an object": {"aud": {AUDIENCE: True}},
-    "no exp": {"exp": None},
-    "an exp that is a string": {"exp": str(int(NOW) + 600)},
-    "an exp that is true": {"exp": True},
-    "an exp that is a list": {"exp": [int(NOW) + 600]},
-    "an exp that is too large": {"exp": 10**400},
-    "an exp below zero": {"exp": -1},
-    "an exp that is infinite": {"exp": float("inf")},
-    "an exp that is not a number": {"exp": float("nan")},
-    "an nbf that is a string": {"nbf": "now"},
-    "an nbf that is false": {"nbf": False},
-    "an nbf in the future": {"nbf": int(NOW) + 60},
-    "a sub that is a number": {"sub": 7},
-    "a sub of half a surrogate pair": {"sub": "\ud800"},
-    "paths that are a string": {"paths": "/reports/"},
-    "paths that are an object": {"paths": {"/reports/": True}},
-    "paths that contain a number": {"paths": [1]},
-    "a path without a slash": {"paths": ["reports/"]},
-    "a path with a dot segment": {"paths": ["/reports/../"]},
-    "methods that are a string": {"methods": "GET"},
-    "methods that contain null": {"methods": [None]},
+# None leaves a claim out.
+BAD_VALUES: dict[str, list[Any]] = {
+    "iss": [None, "https://evil.example.com", ISSUER + "/"],
+    "aud": [None, "others", AUDIENCE + "x", [], ["others", "more"], 1, {AUDIENCE: True}],
+    "exp": [None, str(int(NOW) + 600), True, [int(NOW) + 600], 10**400, -1, float("inf"), float("nan")],
+    "nbf": ["now", False, int(NOW) + 60],
+    "sub": [7, "\ud800"],
+    "paths": ["/reports/", {"/reports/": True}, [1], ["reports/"], ["/reports/../"]],
+    "methods": ["GET", [None]],
 }
+BAD_CLAIMS = [{name: value} for name, values in BAD_VALUES.items() for value in values]
 
 
-@pytest.mark.parametrize("changes", BAD_CLAIMS.values(), ids=BAD_CLAIMS.keys())
-@pytest.mark.parametrize("path", ["/reports/q3.pdf", "/public/a.txt", "/nothing/here"])
-def test_a_token_with_bad_claims_is_a_401_everywhere(path: str, changes: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", BAD_CLAIMS)
+def test_a_token_with_bad_claims_is_a_401_everywhere(changes: dict[str, Any], tmp_path: Path) -> None:
     members = {name: value for name, value in claims(**changes).items() if value is not None}
-    answered = present(by_hand({"alg": "HS256"}, members, SECRET), tmp_path, path=path)
-    assert answered.status == 401
-    assert answered.code in ("unknown_credential", "malformed_credential")
-    assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    for path in ("/reports/q3.pdf", "/public/a.txt", "/nothing/here"):
+        answered = present(by_hand({"alg": "HS256"}, members, SECRET), tmp_path, path=path)
+        assert answered.status == 401
+        assert answered.code in ("unknown_credential", "malformed_credential")
+        assert answered.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_null_is_refused_as_a_list_of_paths_or_methods(tmp_path: Path) -> None:
@@ -298,14 +265,10 @@ def allowed_by(entry: dict[str, object], **changes: Any) -> tuple[tuple[str, ...
         (["/reports/"], None, ("/reports/",)),
         (None, ["/reports/"], ("/reports/",)),
         (["/reports/"], ["/reports/2026/"], ("/reports/2026/",)),
-        (["/reports/2026/"], ["/reports/"], ("/reports/2026/",)),
         (["/reports/2026/"], ["/"], ("/reports/2026/",)),
-        (["/"], ["/reports/q3.pdf"], ("/reports/q3.pdf",)),
-        (["/reports/q3.pdf"], ["/reports/"], ("/reports/q3.pdf",)),
         (["/reports/"], ["/plans/"], ()),
         (["/reports/"], [], ()),
         (["/reports/q3.pdf"], ["/reports/q3.pdf.bak"], ()),
-        (["/reports/"], ["/reports"], ()),
         (["/a/", "/b/"], ["/b/c", "/a/d/", "/e/"], ("/b/c", "/a/d/")),
     ],
 )
@@ -317,12 +280,9 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
     ("entry", "claimed", "both"),
     [
         (["GET", "SHARE"], None, ("GET", "SHARE")),
-        (None, ["GET"], ("GET",)),
         (None, ["GET", "DELETE", "get", "*"], ("GET",)),
-        (["GET"], ["GET", "PUT", "SHARE"], ("GET",)),
-        (["GET", "PUT"], ["PUT"], ("PUT",)),
+        (["GET", "PUT"], ["PUT", "SHARE"], ("PUT",)),
         (["GET"], ["PUT"], ()),
-        (["GET"], [], ()),
     ],
 )
 def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
@@ -340,9 +300,7 @@ def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(
     ("path", "method", "changes"),
     [
         ("/plans/q3.pdf", "GET", {}),
-        ("/reports/q3.pdf", "GET", {"methods": ["SHARE"]}),
         ("/reports/q3.pdf", "GET", {"methods": []}),
-        ("/reports/q3.pdf", "GET", {"paths": []}),
         ("/reports/q3.pdf", "HEAD", {"methods": ["GET"]}),
         ("/reports/q3.pdf", "GET", {"paths": ["/reports/2026/"]}),
         ("/plans/q3.pdf", "GET", {"paths": ["/plans/"]}),
@@ -365,13 +323,10 @@ def test_a_path_that_a_token_does_not_allow_is_like_a_missing_path(
 @pytest.mark.parametrize(
     ("sub", "quoted"),
     [
-        ("alice", "alice"),
         ("auth0|alice@example.com", "auth0|alice@example.com"),
-        ("user:7", "user%3A7"),
-        ("张三", "%E5%BC%A0%E4%B8%89"),
-        ("a\nb", "a%0Ab"),
+        ("user:7\n", "user%3A7%0A"),
+        ("张", "%E5%BC%A0"),
         (None, ""),
-        ("", ""),
     ],
 )
 def test_the_id_of_a_caller_is_printable_and_unambiguous(sub: str | None, quoted: str) -> None:

@@ -34,39 +34,6 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
     assert inbox.max_share is not None
 
 
-def test_an_example_with_every_common_key_is_read_as_it_says() -> None:
-    text = """
-    region = "${LINK_REGION}"
-
-    [[mount]]
-    path        = "/exampledir/"
-    target      = "oss://${LINK_BUCKET}/exampledir/"
-    access      = "anonymous"            # or "authenticated"
-    methods     = ["GET", "HEAD"]
-    expires     = "15m"                  # when the caller requests none
-    max_expires = "1h"
-    endpoint    = "public"               # internal, accelerate, dual-stack, or "https://static.example.com"
-    query       = ["response-content-disposition"]
-    """
-    config = make_config(text, {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
-    (mount,) = config.mounts
-    assert (mount.path, mount.access, mount.methods) == ("/exampledir/", "anonymous", ("GET", "HEAD"))
-    assert (mount.expires, mount.max_expires, config.credential_life) == (900, 3600, 3600)
-    assert mount.query == {"response-content-disposition"}
-    assert mount.unknown_query == "refuse"
-    assert (config.keys_document, config.state, config.oss_endpoint) == (None, None, None)
-
-
-def test_a_mount_requires_authentication_by_default() -> None:
-    config = read(document({"path": "/a/", "target": "oss://examplebucket/a/"}), {})
-    (mount,) = config.mounts
-    assert mount.access == "authenticated"
-    assert mount.methods == ("GET", "HEAD")
-    assert mount.query == mount.process == frozenset()
-    assert mount.unknown_query == "refuse"
-    assert mount.max_share is None
-
-
 def test_without_mounts_every_path_returns_404() -> None:
     config = read({"region": "cn-hangzhou"}, {})
     for path in ("/", "/a", "/exampledir/a.txt"):
@@ -74,37 +41,6 @@ def test_without_mounts_every_path_returns_404() -> None:
 
 
 # --- unknown keys -------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def misspelt(draw: st.DrawFn, names: list[str]) -> str:
-    """A name with a letter doubled, dropped, swapped or changed in case."""
-    name = draw(st.sampled_from(names))
-    at = draw(st.integers(0, len(name) - 2))
-    change = draw(st.sampled_from(["double", "drop", "swap", "case", "plural", "dash"]))
-    return {
-        "double": name[:at] + name[at] + name[at:],
-        "drop": name[:at] + name[at + 1 :],
-        "swap": name[:at] + name[at + 1] + name[at] + name[at + 2 :],
-        "case": name.title(),
-        "plural": name + "s",
-        "dash": name.replace("_", "-") + "-",
-    }[change]
-
-
-@given(misspelt(list(TOP_KEYS)).filter(lambda name: name not in TOP_KEYS))
-def test_a_misspelt_top_level_key_is_refused_by_name(name: str) -> None:
-    sentence = refusal(document(**{name: "1h"}))
-    assert sentence.startswith("top level: ")
-    assert repr(name) in sentence
-    assert "did you mean" in sentence or all(known in sentence for known in TOP_KEYS)
-
-
-@given(misspelt(list(MOUNT_KEYS)).filter(lambda name: name not in MOUNT_KEYS))
-def test_a_misspelt_key_of_a_mount_is_refused_by_name(name: str) -> None:
-    sentence = refusal(document({**A_MOUNT, name: "1h"}))
-    assert sentence.startswith("mount 1 (/exampledir/): ")
-    assert repr(name) in sentence
 
 
 @given(st.text(max_size=10))

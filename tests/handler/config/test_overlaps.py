@@ -70,24 +70,18 @@ def test_two_mounts_may_have_the_same_target() -> None:
 # --- anonymous paths to authenticated objects ---------------------------------------------------------------------
 
 REACHED = [
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE)], id="the same target"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/y/", PRIVATE)], id="the anonymous target holds the other"),
-    pytest.param([Rule("/", ""), Rule("/b/", "x/", PRIVATE)], id="a whole bucket"),
-    pytest.param([Rule("/a/", "", methods="HEAD"), Rule("/b/", "", PRIVATE)], id="of a whole bucket, by HEAD"),
-    pytest.param([Rule("/a/", "x/", methods="GET PUT"), Rule("/b/", "x/", PRIVATE)], id="read and written"),
-    pytest.param(
-        [Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE), Rule("/c/", "x/y/z/", PRIVATE)], id="narrower than one alone"
-    ),
-    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "x/y/", PRIVATE), Rule("/c/", "x/y/")], id="by a third mount"),
-    pytest.param([Rule("/a/", "x/"), Rule("/a/y/z/", "q/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed in part"),
-    pytest.param([Rule("/a/", "x/"), Rule("/a/z/", "x/y/", PRIVATE)], id="shadowed elsewhere"),
-    pytest.param([Rule("/a/b/", "x/"), Rule("/a/", "x/", PRIVATE)], id="a longer anonymous path to the same"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, "PUT")], id="what others upload"),
-    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "x/"), Rule("/b/", "x/y/", PRIVATE)], id="by the shadow itself"),
+    [Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/", ""), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", "", methods="HEAD"), Rule("/b/", "", PRIVATE)],
+    [Rule("/a/", "x/", methods="GET PUT"), Rule("/b/", "x/", PRIVATE, "PUT")],
+    [Rule("/a/", "x/y/"), Rule("/b/", "x/", PRIVATE), Rule("/c/", "x/y/z/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/a/y/", "x/y/", PRIVATE), Rule("/c/", "x/y/")],
+    [Rule("/a/", "x/"), Rule("/a/y/z/", "q/"), Rule("/b/", "x/y/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/a/y/", "x/"), Rule("/b/", "x/y/", PRIVATE)],
 ]
 
 
-@pytest.mark.parametrize("rules", REACHED)
+@pytest.mark.parametrize("rules", REACHED, ids=range(len(REACHED)))
 def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(rules: list[Rule]) -> None:
     sentence = refusal(*rules)
     assert "authenticated" in sentence
@@ -95,23 +89,16 @@ def test_an_anonymous_mount_that_reaches_all_of_an_authenticated_one_is_refused(
 
 
 APART = [
-    pytest.param([Rule("/a/", "x/public/"), Rule("/b/", "x/", PRIVATE)], id="a public folder of a private one"),
-    pytest.param([Rule("/b/public/", "x/public/"), Rule("/b/", "x/", PRIVATE)], id="the same below its own path"),
-    pytest.param([Rule("/", "public/"), Rule("/b/", "", PRIVATE)], id="a public folder of a private bucket"),
-    pytest.param([Rule("/a/", "x/", methods="PUT POST"), Rule("/b/", "x/", PRIVATE)], id="what anyone only uploads"),
-    pytest.param([Rule("/a/", "", methods="POST"), Rule("/b/", "x/", PRIVATE)], id="only uploaded anywhere"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "y/", PRIVATE)], id="other targets"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "xy/", PRIVATE)], id="a prefix in letters alone"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, bucket="otherbucket")], id="another bucket"),
-    pytest.param([Rule("/", ""), Rule("/x/", "x/", PRIVATE)], id="shadowed by the authenticated mount"),
-    pytest.param([Rule("/a/", "x/"), Rule("/a/y/", "q/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed by a third"),
-    pytest.param([Rule("/", ""), Rule("/x/", "z/"), Rule("/b/", "x/y/", PRIVATE)], id="shadowed from above"),
-    pytest.param([Rule("/a/", "x/", PRIVATE), Rule("/b/", "x/", PRIVATE)], id="both authenticated"),
-    pytest.param([Rule("/a/", "x/"), Rule("/b/", "x/y/")], id="both anonymous"),
+    [Rule("/a/", "x/public/"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", "x/", methods="PUT POST"), Rule("/b/", "x/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/b/", "xy/", PRIVATE)],
+    [Rule("/a/", "x/"), Rule("/b/", "x/", PRIVATE, bucket="otherbucket")],
+    [Rule("/", ""), Rule("/x/", "x/", PRIVATE)],
+    [Rule("/", ""), Rule("/x/", "z/"), Rule("/b/", "x/y/", PRIVATE)],
 ]
 
 
-@pytest.mark.parametrize("rules", APART)
+@pytest.mark.parametrize("rules", APART, ids=range(len(APART)))
 def test_other_mounts_are_valid(rules: list[Rule]) -> None:
     for ordered in (rules, rules[::-1]):
         config_of(*ordered)
@@ -124,13 +111,6 @@ def test_a_public_folder_gives_no_one_what_is_beside_it() -> None:
         assert ask(path, config=config).status == 401
     for path in ("/docs/public/../a", "/docs/public/%2e%2e/a", "/docs/public//../a"):
         assert ask(path, config=config).status == 400
-
-
-def test_what_anyone_uploads_can_be_read_by_nobody_without_a_key() -> None:
-    config = config_of(Rule("/in/", "inbox/", methods="PUT POST"), Rule("/inbox/", "inbox/", PRIVATE))
-    for method in ("GET", "HEAD"):
-        assert ask("/in/a", method, config=config).status == 405
-        assert ask("/inbox/a", method, config=config).status == 401
 
 
 PATHS = ["/", "/a/", "/b/", "/a/a/", "/a/b/", "/b/a/"]
@@ -196,19 +176,6 @@ def is_refused(rules: Sequence[Rule]) -> bool:
     return False
 
 
-@given(RULES, st.sampled_from([path for path in EVERY_PATH if not path.endswith("/")]))
-def test_the_mount_with_the_longest_path_decides(rules: list[Rule], path: str) -> None:
-    anonymous = [rule._replace(access="anonymous", methods="GET") for rule in rules]
-    answered = ask(path, config=config_of(*anonymous))
-    covering = [rule for rule in anonymous if path.startswith(rule.path)]
-    if not covering:
-        assert answered.status == 404
-        return
-    longest = max(covering, key=lambda rule: len(rule.path))
-    assert answered.key == longest.prefix + path[len(longest.path) :]
-    assert answered.url.startswith(f"https://{longest.bucket}.")
-
-
 # --- a stranger's page on your domain -----------------------------------------------------------------------------
 
 TYPE = "response-content-type"
@@ -252,11 +219,8 @@ def test_an_upload_mount_must_not_overlap_the_services_own_objects(method: str, 
         sentence = refusal(Rule("/upload/", prefix, access, f"GET {method}"), **OWN)
         assert "/upload/" in sentence
         assert "oss://examplebucket/.links/" in sentence
-
-
-@pytest.mark.parametrize("name", ["keys", "state"])
-def test_either_of_keys_and_state_is_protected_alone(name: str) -> None:
-    assert OWN[name] in refusal(Rule("/upload/", "", methods="PUT"), **{name: OWN[name]})
+    for name in OWN:
+        assert OWN[name] in refusal(Rule("/upload/", "", methods=method), **{name: OWN[name]})
 
 
 def test_an_upload_mount_elsewhere_is_valid() -> None:
@@ -272,11 +236,6 @@ def test_a_mount_without_uploads_may_contain_them_and_links_to_none_of_them() ->
     for path in ("/all/.links/keys.json", "/links/keys.json", "/links/state/a", "/state/a", "/state/b/c"):
         assert ask(path, config=config).status == 404
     assert ask("/links/readme", config=config).key == ".links/readme"
-
-
-def test_an_object_of_that_name_in_another_bucket_can_be_linked() -> None:
-    config = config_of(Rule("/all/", "", bucket="otherbucket"), **OWN)
-    assert ask("/all/.links/keys.json", config=config).key == ".links/keys.json"
 
 
 KEYS = st.lists(st.sampled_from([".links", "keys.json", "state", "a", "keys.jsonx"]), min_size=1, max_size=4).map(

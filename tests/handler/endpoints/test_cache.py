@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import oss
-from handler.config import Config, InvalidConfig
-from tests.handler.client import KEYS, OTHER_KEYS, Answered, ask, context, mount
+from handler.config import Config
+from tests.handler.client import OTHER_KEYS, Answered, ask, context, mount
 from tests.handler.share_fixtures import MAKER, share_service
 
 WINDOW = 300
@@ -38,14 +38,6 @@ def test_different_requests_get_different_links() -> None:
     assert ask("/exampledir/b.txt", config=CACHED, now=START).url not in links
     assert ask(method="HEAD", config=CACHED, now=START).url not in links
     assert ask(config=CACHED, now=START, invocation=context(OTHER_KEYS)).url not in links
-
-
-def test_a_link_is_valid_for_at_least_the_requested_time() -> None:
-    for second, remaining in [(0, 1200), (1, 1199), (150, 1050), (299, 901)]:
-        response = request_at(START + second, format="json")
-        assert response.json["expires_in"] == remaining
-        assert response.json["clamped_by"] is None
-        assert response.signs(now=START + second)
 
 
 @given(second=st.floats(0, 599), requested=st.integers(1, 7200))
@@ -105,17 +97,6 @@ def test_without_a_window_nothing_is_cacheable() -> None:
     assert request_at(START, plain).url != request_at(START + 1, plain).url
 
 
-def test_cache_requires_an_anonymous_mount() -> None:
-    with pytest.raises(InvalidConfig, match='cache requires access = "anonymous"'):
-        mount(access="authenticated", cache="5m")
-
-
-@pytest.mark.parametrize("cache", ["0", "9s", "31m", "nonsense", True, 1.5])
-def test_an_invalid_window_is_refused(cache: object) -> None:
-    with pytest.raises(InvalidConfig, match="cache"):
-        mount(cache=cache)
-
-
 def test_callers_get_links_of_their_own(tmp_path: Path) -> None:
     service = share_service(tmp_path)
     links = {service.request("/open/a.txt", key=MAKER, now=START + second).url for second in range(3)}
@@ -131,7 +112,3 @@ def test_links_of_shares_are_never_cacheable(tmp_path: Path) -> None:
     assert len({response.url for response in responses}) == 3
     assert [response.expires_in for response in responses] == [900] * 3
     assert {response.headers["Cache-Control"] for response in responses} == {"no-store"}
-
-
-def test_every_link_of_a_window_is_valid() -> None:
-    assert all(request_at(START + second).signs(keys=KEYS, now=START + second) for second in range(0, 900, 50))

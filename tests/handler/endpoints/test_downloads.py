@@ -37,13 +37,9 @@ def email_name(header: str) -> str | None:
 @pytest.mark.parametrize(
     ("name", "header"),
     [
-        ("q3.pdf", "attachment; filename=\"q3.pdf\"; filename*=UTF-8''q3.pdf"),
         ("q 3.pdf", "attachment; filename=\"q 3.pdf\"; filename*=UTF-8''q%203.pdf"),
         ("报告.txt", "attachment; filename=\"__.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A.txt"),
-        ('a"b.txt', "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt"),
-        ("a%41.txt", "attachment; filename=\"a_41.txt\"; filename*=UTF-8''a%2541.txt"),
-        ("a;b=c,d.txt", "attachment; filename=\"a;b=c,d.txt\"; filename*=UTF-8''a%3Bb%3Dc%2Cd.txt"),
-        ("😀.png", "attachment; filename=\"_.png\"; filename*=UTF-8''%F0%9F%98%80.png"),
+        ('a"b%41;c=,.txt', "attachment; filename=\"a_b_41;c=,.txt\"; filename*=UTF-8''a%22b%2541%3Bc%3D%2C.txt"),
         ("it's (1)*.txt", "attachment; filename=\"it's (1)*.txt\"; filename*=UTF-8''it%27s%20%281%29%2A.txt"),
     ],
 )
@@ -58,22 +54,16 @@ NAMES = st.text(
 
 
 @given(NAMES)
-def test_other_parsers_read_the_same_name(name: str) -> None:
+def test_other_parsers_read_the_same_name_and_those_without_rfc_6266_a_safe_one(name: str) -> None:
     header = disposition(name)
     assert werkzeug_name(header) == name
     assert email_name(header) == name.strip()
     assert header.isascii()
     assert header.isprintable()
-
-
-@given(NAMES)
-def test_a_client_without_rfc_6266_gets_a_safe_ascii_name(name: str) -> None:
-    ascii_part = disposition(name).split("; filename*=")[0]
-    assert ascii_part.startswith('attachment; filename="')
-    assert ascii_part.endswith('"')
-    assert '"' not in ascii_part.removeprefix('attachment; filename="')[:-1]
-    assert "\\" not in ascii_part
-    assert "%" not in ascii_part
+    plain = header.split("; filename*=")[0]
+    assert plain.startswith('attachment; filename="')
+    assert plain.endswith('"')
+    assert not {'"', "\\", "%"} & set(plain.removeprefix('attachment; filename="')[:-1])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +111,3 @@ def test_a_download_is_allowed_on_every_mount() -> None:
             response = ask(method=method, query={"download": "b.txt"}, config=config)
             assert werkzeug_name(response.query["response-content-disposition"]) == "b.txt"
             assert response.signs(method)
-
-
-def test_a_custom_disposition_must_be_listed() -> None:
-    assert ask(query={"response-content-disposition": "inline"}).code == "not_signable"

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from alibabacloud_oss_v2.credentials import Credentials as OfficialCredentials
-from alibabacloud_oss_v2.signer.v4 import SignerV4
-from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
-from tests.handler.client import EVENTS, KEYS, NOW, TOKEN, Answered, ask, invoke, make_config, mount
+from tests.handler.client import EVENTS, KEYS, LINKS, NOW, TOKEN, ask, invoke, make_config, mount
 
 JSON = {"Accept": "application/json"}
-
-
-def official_signature(method: str, response: Answered) -> str:
-    """The signature that the official SDK computes for a link of ours."""
-    issued = datetime.fromtimestamp(int(NOW), timezone.utc)
-    url = urlsplit(response.url)
-    own = "&".join(p for p in url.query.split("&") if not p.startswith(("x-oss-signature=", "x-oss-security-token=")))
-    request = HttpRequest(method=method, url=f"{url.scheme}://{url.netloc}{url.path}?{own}", headers={})
-    signing = SigningContext(
-        product="oss",
-        region="cn-hangzhou",
-        bucket="examplebucket",
-        key=response.key,
-        request=request,
-        credentials=OfficialCredentials(KEYS.access_key_id, KEYS.access_key_secret, KEYS.security_token),
-        signing_time=issued,
-    )
-    signing.auth_method_query = True
-    signing.expiration_time = issued + timedelta(seconds=response.expires_in)
-    SignerV4().sign(signing)
-    return str(request.url).partition("x-oss-signature=")[2].partition("&")[0]
 
 
 def test_the_recorded_event_is_redirected_to_its_object() -> None:
@@ -49,10 +25,6 @@ def test_the_recorded_event_is_redirected_to_its_object() -> None:
     assert response.signs("GET")
 
 
-def test_an_event_is_a_string_or_bytes() -> None:
-    assert invoke((EVENTS / "http-get.json").read_text("utf-8")).status == 302
-
-
 @pytest.mark.parametrize(("method", "other"), [("GET", "HEAD"), ("HEAD", "GET")])
 def test_a_link_is_signed_for_the_method_of_the_request(method: str, other: str) -> None:
     response = ask(method=method)
@@ -65,12 +37,6 @@ def test_a_link_contains_the_security_token_and_is_invalid_for_other_credentials
     response = ask()
     assert response.parameters["x-oss-security-token"] == TOKEN
     assert not response.signs(keys=KEYS._replace(access_key_secret="anotherEXAMPLE"))
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_official_sdk_computes_the_same_signature(method: str) -> None:
-    response = ask("/exampledir/%E4%BD%A0%E5%A5%BD%20%2B1%25.txt", method, {"download": "报告 1.txt", "expires": "10m"})
-    assert response.parameters["x-oss-signature"] == official_signature(method, response)
 
 
 def test_the_json_of_a_link_has_exactly_the_documented_members() -> None:
@@ -100,45 +66,18 @@ def test_the_expiry_in_json_is_the_signed_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "status"),
-    [
-        ("application/json", 200),
-        ("APPLICATION/JSON", 200),
-        ("application/json; charset=utf-8", 200),
-        ("application/json;q=0.001", 200),
-        (" application/json ,text/plain", 200),
-        ("application/json;q=0", 302),
-        ("application/json; q=0.000", 302),
-        ("application/json;q=0.0, text/html", 302),
-        ("application/jsonl", 302),
-        ("application/json+x", 302),
-        ("application/problem+json", 302),
-        ("x-application/json", 302),
-        ("application/*", 302),
-        ("*/*", 302),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 302),
-        ("", 302),
-        (";,;=,", 302),
-    ],
-)
-def test_accept_selects_json_only_by_its_name(accept: str, status: int) -> None:
-    assert ask(headers={"Accept": accept}).status == status
-
-
-@pytest.mark.parametrize(
     "accept",
     [
-        pytest.param("application/json, text/plain, */*", id="axios and Angular"),
-        pytest.param("*/*, application/json", id="in either order"),
-        pytest.param("text/html, application/json", id="as much as a page"),
-        pytest.param("text/html, application/json;q=0.5", id="less than a page"),
-        pytest.param("application/json;q=0.5, */*", id="less than anything"),
-        pytest.param("application/json;q=0.8, text/html;q=0.1, */*;q=0.9", id="less than anything, more than a page"),
-        pytest.param("application/json;q=0.8, text/html;q=0.9, */*;q=0.1", id="less than a page, more than anything"),
-        pytest.param("application/json;q=0.9, text/*", id="less than a range that contains pages"),
-        pytest.param('application/json;v="1,2";q=0.5, */*;q=0.6', id="a comma within quotes"),
-        pytest.param("application/json; Q=0.5, */*; Q=0.6", id="an upper-case Q"),
-        pytest.param("application/json;q=.2, *; q=.3", id="the ranges of Java's HttpURLConnection"),
+        *("*/*", "", ";,;=,", "application/*", "text/html,application/xml;q=0.9,*/*;q=0.8"),
+        # only by its name
+        *("application/json;q=0", "application/json; q=0.000, text/html", "application/jsonl", "x-application/json"),
+        *("application/json, text/plain, */*", "*/*, application/json"),  # axios and Angular
+        *("text/html, application/json", "text/html, application/json;q=0.5", "application/json;q=0.5, */*"),
+        "application/json;q=0.8, text/html;q=0.1, */*;q=0.9",
+        "application/json;q=0.8, text/html;q=0.9, */*;q=0.1",
+        "application/json;q=0.9, text/*",
+        *('application/json;v="1,2";q=0.5, */*;q=0.6', "application/json; Q=0.5, */*; Q=0.6"),
+        "application/json;q=.2, *; q=.3",  # Java's HttpURLConnection
     ],
 )
 def test_a_client_that_accepts_anything_as_much_as_json_gets_the_file(accept: str) -> None:
@@ -148,14 +87,13 @@ def test_a_client_that_accepts_anything_as_much_as_json_gets_the_file(accept: st
 @pytest.mark.parametrize(
     "accept",
     [
-        pytest.param("application/json, text/javascript, */*; q=0.01", id="jQuery.getJSON"),
-        pytest.param("application/json, text/html;q=0.9", id="more than a page"),
-        pytest.param("application/json;q=0.9, text/html;q=0.8, */*;q=0.7", id="more than both"),
-        pytest.param("application/json;q=0.2, text/html;q=0, */*;q=0.1", id="no page at all"),
-        pytest.param("application/json;q=0.2, text/html;q=0.1, text/*", id="the most specific range decides"),
-        pytest.param("application/json;q=0.2, application/json, */*;q=0.5", id="listed twice"),
-        pytest.param("application/json, */*;q=high", id="a weight that is not a number"),
-        pytest.param('application/json;v="1;q=0.1", */*;q=0.5', id="a weight within quotes"),
+        *("application/json", "APPLICATION/JSON", "application/json;q=0.001", " application/json ,text/plain"),
+        "application/json, text/javascript, */*; q=0.01",  # jQuery.getJSON
+        *("application/json, text/html;q=0.9", "application/json;q=0.9, text/html;q=0.8, */*;q=0.7"),
+        "application/json;q=0.2, text/html;q=0, */*;q=0.1",
+        "application/json;q=0.2, text/html;q=0.1, text/*",  # the most specific range decides
+        *("application/json;q=0.2, application/json, */*;q=0.5", "application/json, */*;q=high"),
+        'application/json;v="1;q=0.1", */*;q=0.5',
     ],
 )
 def test_a_client_that_prefers_json_gets_the_link(accept: str) -> None:
@@ -169,13 +107,7 @@ def test_a_request_without_an_accept_header_is_redirected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "accept", "status"),
-    [
-        ("json", "*/*", 200),
-        ("json", "text/html", 200),
-        ("redirect", "application/json", 302),
-        ("redirect", "*/*", 302),
-    ],
+    ("requested", "accept", "status"), [("json", "text/html", 200), ("redirect", "application/json", 302)]
 )
 def test_format_has_precedence_over_accept(requested: str, accept: str, status: int) -> None:
     response = ask(query={"format": requested}, headers={"Accept": accept})
@@ -215,41 +147,13 @@ def test_the_host_of_a_link_is_that_of_the_mount_and_never_of_the_request(endpoi
 
 
 def test_all_links_lead_to_a_local_oss_if_there_is_one() -> None:
-    links = """
-    region = "cn-hangzhou"
-    [[mount]]
-    path = "/exampledir/"
-    target = "oss://examplebucket/exampledir/"
-    access = "anonymous"
-    endpoint = "https://static.example.com"
-    """
+    links = LINKS.replace('"anonymous"', '"anonymous"\nendpoint = "https://static.example.com"', 1)
     response = ask(config=make_config(links, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}))
     assert response.url.startswith("http://127.0.0.1:9001/examplebucket/exampledir/a.txt?")
     assert response.signs()
 
 
-def test_the_longest_path_prefix_wins_and_a_mount_ends_at_its_slash() -> None:
-    config = make_config(
-        """
-        region = "cn-hangzhou"
-        [[mount]]
-        path = "/pub/"
-        target = "oss://examplebucket/one/"
-        access = "anonymous"
-        [[mount]]
-        path = "/pub/deep/"
-        target = "oss://otherbucket/two/"
-        access = "anonymous"
-        """
-    )
+def test_a_mount_ends_at_its_slash() -> None:
+    config = mount(path="/pub/", target="oss://examplebucket/one/")
     assert ask("/pub/a", config=config).key == "one/a"
-    assert ask("/pub/deep/a", config=config).key == "two/a"
-    assert ask("/pub/deep", config=config).key == "one/deep"
-    assert ask("/pub/deeper/a", config=config).key == "one/deeper/a"
-    assert ask("/public-secret", config=config).status == 404
-    assert ask("/pub", config=config).status == 404
-
-
-def test_consecutive_events_get_links_of_their_own() -> None:
-    keys = [f"exampledir/{number}.txt" for number in range(20)]
-    assert [ask(f"/{key}").key for key in keys] == keys
+    assert ask("/public-secret", config=config).status == ask("/pub", config=config).status == 404
