@@ -26,33 +26,16 @@ from handler.times import Clock
 from tests.handler.client import context, event, make_config
 from tests.handler.keys_fixtures import BUCKET, PLACE, LocalOss, api, document, issuer, local_oss
 from tests.handler.notice_fixtures import TIMER_EVENT, WHSEC, Receiver, created_at, receiver
+from tests.worlds import HTML
+from tests.worlds import LINKS as WORLD
 
 CALLER = "fcp_caller_EXAMPLE_0000000000000000000000000000"
 CONTENT = b"%PDF-1.7 an example"
-BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+BROWSER = HTML["Accept"]
 
-LINKS = """
-region = "cn-hangzhou"
-keys = "oss://examplebucket/.links/keys.json"
-state = "oss://examplebucket/.links/state/"
-public_url = "https://links.example.com"
-
-[[mount]]
-path = "/open/"
-target = "oss://examplebucket/open/"
-access = "anonymous"
-
-[[mount]]
-path = "/checked/"
-target = "oss://examplebucket/checked/"
-access = "anonymous"
-check = true
-
-[[mount]]
-path = "/reports/"
-target = "oss://examplebucket/reports/"
-max_share = "90d"
-
+# Links of an instance's own age, not of a cache; /inbox/ for callers with a key.
+LINKS = f"""
+{WORLD.replace('cache = "5m"', "")}
 [[mount]]
 path = "/inbox/"
 target = "oss://examplebucket/inbox/"

@@ -49,7 +49,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareSe
 def uses(service: ShareService, url: str) -> int:
     """The number of claimed uses of a share in the state."""
     share_id = token(url)[16:28]
-    return sum(service.stored(f"uses/{share_id}/{number}") is not None for number in range(1, 21))
+    return sum(service.stored(f".links/state/uses/{share_id}/{number}") is not None for number in range(1, 21))
 
 
 class TestPlain:

@@ -125,7 +125,7 @@ class TestUnreliableOss:
             assert granted <= winners
             assert unsteady.happened.keys() == DECK.keys()
         share_id = token(url)[16:28]
-        claims = [service.stored(f"uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
+        claims = [service.stored(f".links/state/uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
         assert {claim.decode() for claim in claims if claim is not None} == winners
         assert len([claim for claim in claims if claim is not None]) == max_uses
 

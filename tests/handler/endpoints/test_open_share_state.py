@@ -81,10 +81,10 @@ class TestMissingRecords:
     def test_a_record_with_a_missing_or_invalid_member_is_a_503(
         self, service: ShareService, url: str, member: str
     ) -> None:
-        name = f"shares/{token(url)[16:28]}.json"
+        name = f".links/state/shares/{token(url)[16:28]}.json"
         valid = json.loads(service.stored(name) or b"")
         for record in ({**valid, member: [1]}, {key: value for key, value in valid.items() if key != member}):
-            service.put(f".links/state/{name}", json.dumps(record).encode())
+            service.put(name, json.dumps(record).encode())
             assert (service.open(url).status, service.use(url).status) == (503, 503)
 
     def test_a_missing_state_bucket_is_a_503(self, service: ShareService, url: str) -> None:
@@ -187,7 +187,7 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
     with unsteady_oss(service.oss.url, 0, [*["passed"] * 3, *["cut"] * times, *["passed"] * 9]) as (address, _):
         flaky = service.with_config(oss_endpoint=Endpoint.path_style(address, "cn-hangzhou"))
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
-    assert service.stored(f"uses/{token(url)[16:28]}/2") is None
+    assert service.stored(f".links/state/uses/{token(url)[16:28]}/2") is None
 
 
 def test_a_first_record_that_arrives_late_does_not_undo_a_revocation(service: ShareService) -> None:

@@ -202,7 +202,7 @@ def test_a_record_of_another_path_opens_nothing(service: ShareService) -> None:
         service.request_share(revocable=True).json,
         service.request_share(path="/reports/q4.pdf", revocable=True).json,
     )
-    stored = service.stored(f"shares/{other['id']}.json")
+    stored = service.stored(f".links/state/shares/{other['id']}.json")
     assert stored is not None
     service.put(f".links/state/shares/{first['id']}.json", stored)
     assert service.open(first["url"]).status == 404
