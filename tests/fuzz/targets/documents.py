@@ -145,9 +145,7 @@ def links_toml() -> Iterator[Run]:
 def links_toml_seeds() -> Iterable[bytes]:
     names = (
         "links.toml",
-        "tests/e2e/links.toml",
-        "tests/e2e/own_domain_links.toml",
-        "tests/e2e/upload_links.toml",
+        "tests/links.toml",
     )
     every_key = """
 region = "cn-hangzhou"
