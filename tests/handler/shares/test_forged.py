@@ -92,19 +92,6 @@ def test_a_token_with_one_character_changed_is_a_404(service: ShareService, para
     assert checked > len(share) * len(ALPHABET)
 
 
-@pytest.mark.parametrize("params", [{}, {"max_uses": 1}, {"download": "q3 final.pdf"}])
-def test_the_function_refuses_a_token_with_one_character_changed(service: ShareService, params: dict[str, Any]) -> None:
-    service.put("reports/q3.pdf")
-    url = service.create_share(**params)
-    share = token(url)
-    assert service.open(url).status in (200, 302)
-    for position, character in enumerate(share):
-        forged = share[:position] + ("A" if character != "A" else "B") + share[position + 1 :]
-        for method in ("GET", "POST"):
-            response = service.open(url, method, share=forged)
-            assert (response.status, response.code) == (404, "share_invalid")
-
-
 @pytest.mark.parametrize(
     "share",
     ["", "x", "null", "A" * 59, "A" * 71, "_" * 59, "A" * 1200, "A" * 5000, "é" * 59, "A" * 58 + "=", "A" * 58 + "\n"],
