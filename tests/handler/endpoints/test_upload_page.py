@@ -59,24 +59,12 @@ class TestForm:
         assert service.stored(key) == b"hello"
         assert (response.line["key"], response.line["share"]) == (key, share_id(url))
 
-    def test_two_files_with_one_name_are_two_objects(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        for number, content in ((1, b"first"), (2, b"other")):
-            assert submit_form(service.request_form(url).json, content).status == 200
-            assert service.stored(f"inbox/{share_id(url)}/{number}-a.txt") == content
-
     def test_nothing_is_overwritten(self, service: UploadService) -> None:
         url = service.create_upload_share()
         form = service.request_form(url).json
         assert submit_form(form, b"first").status == 200
         assert submit_form(form, b"other") == (409, "FileAlreadyExists")
         assert service.stored(f"inbox/{share_id(url)}/1-a.txt") == b"first"
-
-    def test_a_file_larger_than_its_declared_size_is_refused(self, service: UploadService) -> None:
-        assert submit_form(service.request_form(service.create_upload_share()).json, b"hello!") == (
-            400,
-            "EntityTooLarge",
-        )
 
     @pytest.mark.parametrize(
         ("params", "code"),
