@@ -77,13 +77,6 @@ def test_a_page_uploads_with_a_link(system: System, page: Page) -> None:
     assert page.evaluate(UPLOAD, {"url": link.url, "headers": {}, "text": "other"}) == 403
 
 
-def test_an_image_is_shown(system: System, page: Page) -> None:
-    system.put("exampledir/图.png", png(3, 2), {"Content-Type": "image/png"})
-    page.set_content(f'<img src="{system.address("exampledir/图.png")}">')
-    size = "async image => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
-    assert page.locator("img").evaluate(size) == [3, 2]
-
-
 def test_a_person_opens_a_link_and_reads(system: System, page: Page) -> None:
     system.put("exampledir/read me.txt", "你好".encode(), {"Content-Type": "text/plain; charset=utf-8"})
     page.set_content(f'<a href="{system.address("exampledir/read me.txt")}">read</a>')
@@ -106,14 +99,6 @@ def test_a_person_downloads(system: System, page: Page, query: str, name: str) -
         page.locator("a").click()
     assert started.value.suggested_filename == name
     assert started.value.path().read_bytes() == CONTENT
-
-
-def test_a_person_sees_an_error_as_a_page(system: System, page: Page) -> None:
-    response = page.goto(system.address("private/none.txt"))
-    assert response is not None
-    assert response.status == 404
-    assert response.headers["content-type"].startswith("text/html")
-    assert "Page not found" in page.locator("body").inner_text()
 
 
 def png(width: int, height: int) -> bytes:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 
 import pytest
 
-from handler import pages, state
+from handler import pages
 from handler.errors import ERRORS, Problem
 from handler.pages.file_types import file_type, media_file_type
 from handler.pages.words import PROBLEMS, SHARE, UPLOAD
 from handler.response import Response
-from tests.handler.share_fixtures import ShareService, share_service_with_oss
+from tests.handler.share_fixtures import ShareService
 
 # Every character with which Unicode controls the direction of writing (UAX 9, table 1 and section 2).
 CONTROLS = [
@@ -23,13 +21,6 @@ CONTROLS = [
     for character in map(chr, range(0x110000))
     if unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 ] + ["\u061c", "\u200e", "\u200f"]
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
-    with share_service_with_oss(tmp_path) as service:
-        yield service
 
 
 # What only developers say.

@@ -56,11 +56,6 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UploadService:
     return upload_service(tmp_path)
 
 
-@pytest.fixture
-def plain(tmp_path: Path) -> UploadService:
-    return upload_service(tmp_path)
-
-
 def parts_of(service: UploadService, upload: dict[str, Any], key: str | None = None, /, **params: object) -> Answered:
     """The response to a request for the parts of an upload."""
     return service.post(

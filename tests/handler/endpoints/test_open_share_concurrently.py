@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from handler import app, oss, state
+from handler import app, oss
 from handler.config import Config
 from handler.request import Request
 from handler.response import Response
 from signer import Endpoint, verify
 from tests.handler.client import KEYS, NOW, context
 from tests.handler.flaky_oss import DECK, unsteady_oss
-from tests.handler.share_fixtures import FORM, ShareService, share_service_with_oss, token
+from tests.handler.share_fixtures import FORM, ShareService, token
 
 NONCES = [f"nonce-EXAMPLE-{number:08}" for number in range(12)]
 
@@ -39,12 +38,6 @@ def run_concurrently(functions: list[Callable[[], T]]) -> list[T]:
 
 
 class TestUnreliableOss:
-    @pytest.fixture
-    def service(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-        monkeypatch.setattr(state, "_probed", {})
-        with share_service_with_oss(tmp_path) as running:
-            yield running
-
     @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
     @pytest.mark.parametrize("max_uses", [1, 3])
     def test_no_use_is_granted_twice_and_no_retry_loses_one(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +13,10 @@ from signer import Endpoint
 from tests.handler.client import NOW, Answered
 from tests.handler.flaky_oss import unsteady_oss
 from tests.handler.keys_fixtures import watch_requests
-from tests.handler.share_fixtures import MAKER, ShareService, share_service_with_oss, token
+from tests.handler.share_fixtures import MAKER, ShareService, token
+from tests.worlds import HTML, JSON
 
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-JSON = {"Accept": "application/json"}
 NONCE = "nonce-EXAMPLE-000000000"
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
-    with share_service_with_oss(tmp_path) as running:
-        running.put("reports/q3.pdf", b"%PDF" * 1000)
-        yield running
 
 
 class TestMissingRecords:

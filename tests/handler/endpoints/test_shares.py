@@ -31,11 +31,6 @@ from tests.handler.share_fixtures import (
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> ShareService:
-    return share_service(tmp_path)
-
-
-@pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
     monkeypatch.setattr(state, "_probed", {})
     with share_service_with_oss(tmp_path) as running:

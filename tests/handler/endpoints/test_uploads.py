@@ -25,17 +25,11 @@ from tests.handler.upload_fixtures import (
     WRITER,
     UploadService,
     submit_form,
-    upload_service,
     upload_service_with_oss,
 )
 
 NODE = Path(__file__).parents[2] / "node"
 FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
-    return upload_service(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handler import state
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
@@ -18,25 +16,10 @@ from tests.handler.share_fixtures import (
     READER,
     ShareService,
     share_key,
-    share_service,
-    share_service_with_oss,
     token,
 )
 
 OTHER_SECRET = b"another secret, of thirty-two bytes"
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> ShareService:
-    return share_service(tmp_path)
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
-    with share_service_with_oss(tmp_path) as running:
-        running.put("reports/q3.pdf")
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,6 @@ from tests.handler.share_fixtures import MAKER, ShareService, path, share_servic
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
-@pytest.fixture
-def plain(tmp_path: Path) -> ShareService:
-    return share_service(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def module_service(tmp_path_factory: pytest.TempPathFactory) -> ShareService:
     return share_service(tmp_path_factory.mktemp("lasting"))
