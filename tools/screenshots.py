@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.browser import ARGUMENTS
-from tests.e2e.share_system import ShareSystem, run_share_system
+from tests.e2e.system import CHROMIUM_ARGUMENTS, System, run_world
 
 IMAGES = Path(__file__).parents[1] / "docs/images"
 ENGLISH: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin"}
@@ -39,11 +38,11 @@ PICTURES = {
 }
 
 
-def take(browser: Browser, share_system: ShareSystem, picture: Picture, path: Path) -> None:
-    share_system.system.put(f"exampledir/{picture.file}", b"%PDF" * 600_000, {"Content-Type": "application/pdf"})
-    url = share_system.create_share(path=f"/exampledir/{picture.file}", max_uses=picture.max_uses, expires="30d")
+def take(browser: Browser, world: System, picture: Picture, path: Path) -> None:
+    world.put(f"reports/{picture.file}", b"%PDF" * 600_000, {"Content-Type": "application/pdf"})
+    url = world.create_share(path=f"/reports/{picture.file}", max_uses=picture.max_uses, expires="30d")
     page = browser.new_page(**picture.settings)
-    page.goto(share_system.local_url(url))
+    page.goto(url)
     if picture.card:
         page.locator("main").screenshot(path=path)
     else:
@@ -58,12 +57,12 @@ def main() -> int:
         return 1
     with (
         tempfile.TemporaryDirectory() as data,
-        run_share_system(Path(data)) as share_system,
+        run_world(Path(data)) as world,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         for name, picture in PICTURES.items():
-            take(browser, share_system, picture, IMAGES / name)
+            take(browser, world, picture, IMAGES / name)
         browser.close()
     return 0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import oss2
@@ -14,9 +16,60 @@ import requests
 
 from local.stack import Stack
 from signer import Credentials, Endpoint, Link, presign
+from tests.handler.keys_fixtures import api
+from tests.worlds import HOST, LINKS, keys
 
 ROOT = Path(__file__).parents[2]
+NODE = ROOT / "tests" / "node" / "node_modules"
 TIMEOUT = 30  # seconds
+KEY = "fcp_program_EXAMPLE_00000000000000000000000000"
+FILE = "reports/季度报告 2026 q3.pdf"
+CONTENT = b"%PDF-1.7 " + bytes(range(256)) * 5000
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+]
+# Mounts for every parameter of OSS that a caller may add, for links that expire in the middle of an upload, and for
+# strangers who upload to a bucket with a domain of ours; on a laptop, its links lead to the local OSS.
+MORE_MOUNTS = """
+[[mount]]
+path = "/exampledir/"
+target = "oss://examplebucket/exampledir/"
+access = "anonymous"
+max_expires = "7d"
+max_share = "90d"
+query = [
+    "versionId",
+    "response-content-type",
+    "response-content-disposition",
+    "response-cache-control",
+    "x-oss-traffic-limit",
+]
+
+[[mount]]
+path = "/brief/"
+target = "oss://examplebucket/brief/"
+access = "anonymous"
+methods = ["PUT"]
+expires = "2s"
+max_size = "10MB"
+
+[[mount]]
+path = "/site/"
+target = "oss://examplebucket/site/"
+access = "anonymous"
+methods = ["GET", "HEAD", "PUT", "POST"]
+endpoint = "https://static.example.com"
+max_size = "10MB"
+inline = ["image/png"]
+"""
 _FRAGMENT = 16  # characters
 
 Requires = Callable[..., str]
@@ -24,9 +77,10 @@ Requires = Callable[..., str]
 
 @dataclass(frozen=True)
 class System:
-    """The functions of `s.yaml` and a private bucket, whose keys below `exampledir/` are linked."""
+    """The functions of `s.yaml` and a private bucket; `folder` has the log, and the files of a world."""
 
     stack: Stack
+    folder: Path
 
     @property
     def endpoint(self) -> Endpoint:
@@ -79,18 +133,70 @@ class System:
         auth = oss2.ProviderAuthV4(provider)
         return oss2.Bucket(auth, self.stack.oss_url, self.stack.bucket, region=self.stack.region)
 
+    def allow_origin(self, origin: str, expose_headers: Sequence[str] = ("ETag",)) -> None:
+        """Lets only pages of this origin use the bucket; a new one allows "*"."""
+        methods = ["GET", "HEAD", "PUT", "POST", "DELETE"]
+        rule = oss2.models.CorsRule([origin], methods, ["*"], list(expose_headers))
+        self.bucket_client().put_bucket_cors(oss2.models.BucketCors([rule]))
+
+    def stored_objects(self, prefix: str = "inbox/") -> dict[str, bytes]:
+        """Every object below a prefix, by its key."""
+        bucket = self.bucket_client()
+        return {item.key: bucket.get_object(item.key).read() for item in bucket.list_objects_v2(prefix).object_list}
+
+    def request_share(self, **params: Any) -> dict[str, Any]:
+        """The JSON of a new share, by default of FILE."""
+        params = {"path": f"/{FILE}", **params}
+        response = requests.post(f"{self.stack.http_url}/-/shares", json=params, headers=HEADERS, timeout=TIMEOUT)
+        assert response.status_code == 201, response.text
+        document: dict[str, Any] = response.json()
+        return document
+
+    def create_share(self, **params: Any) -> str:
+        """The address of a new share, at the port of this system."""
+        return self.local_url(self.request_share(**params)["url"])
+
+    def local_url(self, url: str) -> str:
+        """The public address of a share, at the port of this system."""
+        return url.replace(HOST, self.stack.http_url)
+
+    def revoke_share(self, share_id: str) -> None:
+        response = requests.delete(f"{self.stack.http_url}/-/shares/{share_id}", headers=HEADERS, timeout=TIMEOUT)
+        assert response.status_code == 204
+
+    def uses(self, share_id: str) -> int:
+        record = requests.get(f"{self.stack.http_url}/-/shares/{share_id}", headers=HEADERS, timeout=TIMEOUT).json()
+        uses = record["uses"]
+        assert isinstance(uses, int)
+        return uses
+
 
 @contextmanager
 def run_system(
-    log: Path, environment: Mapping[str, str] | None = None, config: Path = ROOT / "s.yaml"
+    folder: Path, environment: Mapping[str, str] | None = None, config: Path = ROOT / "s.yaml"
 ) -> Iterator[System]:
     """Starts the system; when it ends, the output of its functions must not contain a secret."""
+    log = folder / "log"
     with log.open("w+b") as file:
         with Stack.start(config, environment=environment, log=file) as stack:
-            yield System(stack)
+            yield System(stack, folder)
         functions = [each for each in stack.deployment.functions if each.role and each.runs_locally]
-        for keys in (stack.credentials, *map(stack.account.credentials_of, functions)):
-            assert leaks(log.read_text(encoding="utf-8"), keys) == []
+        output = log.read_text(encoding="utf-8")
+        for credentials in (stack.credentials, *map(stack.account.credentials_of, functions)):
+            assert leaks(output, credentials) == []
+        assert not re.search(r"share=[\w-]{50}", output)
+
+
+@contextmanager
+def run_world(folder: Path, cors_origin: str = "https://app.example.com") -> Iterator[System]:
+    """Starts the system with the mounts of tests/links.toml, and one program that may do everything."""
+    program = api("program", KEY, paths=["/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
+    (folder / "keys.json").write_text(json.dumps(keys(api=[program])))
+    links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json").replace('"1MB"', '"10MB"')
+    (folder / "links.toml").write_text(f'cors = ["{cors_origin}"]\n{links}{MORE_MOUNTS}')
+    with run_system(folder, {"LINK_CONFIG": str(folder / "links.toml")}) as system:
+        system.put(FILE, CONTENT, {"Content-Type": "application/pdf"})
+        yield system
 
 
 def leaks(log: str, credentials: Credentials) -> list[str]:

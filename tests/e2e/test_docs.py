@@ -14,12 +14,9 @@ import requests
 
 import signer
 from handler.config.load import load
-from tests.e2e.system import ROOT, TIMEOUT, Requires, System
-from tests.e2e.upload_system import KEY, stored_objects
+from tests.e2e.system import KEY, ROOT, TIMEOUT, Requires, System
 from tools import demo_picture, secret_search
 from tools.demo_picture import without_what_varies
-
-pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.upload_fixtures")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -44,18 +41,18 @@ def run(system: System, requires: Requires, folder: Path, page: str) -> str:
     return process.stdout
 
 
-def test_the_commands_of_uploads_md(upload_system: System, requires: Requires, tmp_path: Path) -> None:
-    output = run(upload_system, requires, tmp_path, "uploads.md")
-    objects = stored_objects(upload_system)
+def test_the_commands_of_uploads_md(world: System, requires: Requires, tmp_path: Path) -> None:
+    output = run(world, requires, tmp_path, "uploads.md")
+    objects = world.stored_objects()
     assert (objects["inbox/a.txt"], objects["inbox/photo.png"]) == (b"hello", b"an image")
     assert "inbox/big.bin" not in objects
     assert '"part_count": 3' in output
     assert "/in/?share=" in output
 
 
-def test_the_commands_of_api_md(upload_system: System, requires: Requires, tmp_path: Path) -> None:
-    upload_system.put("exampledir/exampleobject.txt", b"the object")
-    output = run(upload_system, requires, tmp_path, "api.md")
+def test_the_commands_of_api_md(world: System, requires: Requires, tmp_path: Path) -> None:
+    world.put("exampledir/exampleobject.txt", b"the object")
+    output = run(world, requires, tmp_path, "api.md")
     assert '"expires_in": 600, "clamped_by": null' in output
     assert (tmp_path / "object.txt").read_bytes() == b"the object"
     assert '3600\nnull\n900\nnull\nnull\n"not_found"\n' in output

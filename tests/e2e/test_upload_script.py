@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import oss2
 import pytest
-from playwright.sync_api import Browser, Page, Request, Response, Route
+from playwright.sync_api import Page, Request, Response, Route
 
 from handler.errors import Problem
-from tests.e2e.system import System
-from tests.e2e.upload_system import KEY, stored_objects
-
-pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.browser", "tests.e2e.upload_fixtures")
+from tests.e2e.system import KEY, System
 
 PART = 100 * 1024
 SIZE = 11 * PART + 77
@@ -31,17 +26,6 @@ UPLOAD = """async ([service, key, path, size, upload, tries]) => {
     }
     return { upload, progress, error };
 }"""
-
-
-@pytest.fixture
-def page(browser: Browser, site: str) -> Iterator[Page]:
-    """A page of another origin."""
-    context = browser.new_context()
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto(site)
-    yield page
-    context.close()
 
 
 class Traffic:
@@ -84,86 +68,83 @@ def upload(
     return result
 
 
-def test_a_file_is_sent_in_parallel_with_progress(upload_system: System, page: Page) -> None:
-    traffic = Traffic(page, upload_system.stack.oss_url)
-    result = upload(upload_system, page, "/in/script/季度 big.txt")
+def test_a_file_is_sent_in_parallel_with_progress(world: System, page: Page) -> None:
+    traffic = Traffic(page, world.stack.oss_url)
+    result = upload(world, page, "/in/script/季度 big.txt")
     assert result["error"] is None
-    assert stored_objects(upload_system)["inbox/script/季度 big.txt"] == CONTENT
+    assert world.stored_objects()["inbox/script/季度 big.txt"] == CONTENT
     assert traffic.statuses == {number: [200] for number in range(1, 13)}
     assert traffic.max_parallel > 1
     assert result["progress"][-1] == 1
     assert any(0 < value < 1 for value in result["progress"])
     assert all(0 <= value <= 1 for value in result["progress"])
-    head = upload_system.bucket_client().head_object("inbox/script/季度 big.txt")
+    head = world.bucket_client().head_object("inbox/script/季度 big.txt")
     assert head.headers["Content-Type"] == "text/plain"
 
 
-def test_a_part_that_fails_once_is_sent_again(upload_system: System, page: Page) -> None:
-    traffic = Traffic(page, upload_system.stack.oss_url)
+def test_a_part_that_fails_once_is_sent_again(world: System, page: Page) -> None:
+    traffic = Traffic(page, world.stack.oss_url)
     interrupt(page, "partNumber=5&", once=True)
-    result = upload(upload_system, page, "/in/script/failed-once.txt")
+    result = upload(world, page, "/in/script/failed-once.txt")
     assert result["error"] is None
-    assert stored_objects(upload_system)["inbox/script/failed-once.txt"] == CONTENT
+    assert world.stored_objects()["inbox/script/failed-once.txt"] == CONTENT
     assert traffic.statuses == {number: [200] for number in range(1, 13)}
 
 
 @pytest.mark.long
-def test_links_that_expire_in_the_middle_are_renewed(upload_system: System, page: Page) -> None:
-    traffic = Traffic(page, upload_system.stack.oss_url)
+def test_links_that_expire_in_the_middle_are_renewed(world: System, page: Page) -> None:
+    traffic = Traffic(page, world.stack.oss_url)
     # Too slow for links that expire after two seconds.
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
     limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300 * 1024}
     devtools.send("Network.emulateNetworkConditions", limits)
-    result = upload(upload_system, page, "/brief/big.txt")
+    result = upload(world, page, "/brief/big.txt")
     assert result["error"] is None
-    assert stored_objects(upload_system, "brief/")["brief/big.txt"] == CONTENT
+    assert world.stored_objects("brief/")["brief/big.txt"] == CONTENT
     assert all(statuses[-1] == 200 for statuses in traffic.statuses.values())
     assert 403 in {status for statuses in traffic.statuses.values() for status in statuses}
 
 
-def test_after_a_break_only_the_missing_parts_are_sent(upload_system: System, page: Page) -> None:
+def test_after_a_break_only_the_missing_parts_are_sent(world: System, page: Page) -> None:
     interrupted = interrupt(page, "partNumber=7&", once=False)
-    first = upload(upload_system, page, "/in/script/resumed.txt", tries=1)
+    first = upload(world, page, "/in/script/resumed.txt", tries=1)
     assert first["error"] == "The connection was lost"
-    assert "inbox/script/resumed.txt" not in stored_objects(upload_system)
+    assert "inbox/script/resumed.txt" not in world.stored_objects()
     state = json.loads(json.dumps(first["upload"]))
     assert 0 < len(state["etags"]) < 12
     page.unroute_all()
-    traffic = Traffic(page, upload_system.stack.oss_url)
-    result = upload(upload_system, page, "/in/script/resumed.txt", state)
+    traffic = Traffic(page, world.stack.oss_url)
+    result = upload(world, page, "/in/script/resumed.txt", state)
     assert result["error"] is None
-    assert stored_objects(upload_system)["inbox/script/resumed.txt"] == CONTENT
+    assert world.stored_objects()["inbox/script/resumed.txt"] == CONTENT
     assert traffic.statuses == {number: [200] for number in range(1, 13) if str(number) not in state["etags"]}
     assert result["progress"][-1] == 1
     assert interrupted
 
 
-def test_errors_of_the_service_are_reported(upload_system: System, page: Page) -> None:
-    upload_system.put("inbox/script/there.txt", b"older")
-    result = upload(upload_system, page, "/in/script/there.txt")
+def test_errors_of_the_service_are_reported(world: System, page: Page) -> None:
+    world.put("inbox/script/there.txt", b"older")
+    result = upload(world, page, "/in/script/there.txt")
     assert result["error"] == Problem("object_exists").sentence
-    assert upload(upload_system, page, "/none/a.txt")["error"] == Problem("not_found").sentence
+    assert upload(world, page, "/none/a.txt")["error"] == Problem("not_found").sentence
 
 
-def test_a_part_that_never_arrives_ends_the_upload(upload_system: System, page: Page) -> None:
+def test_a_part_that_never_arrives_ends_the_upload(world: System, page: Page) -> None:
     interrupted = interrupt(page, "partNumber=3&", once=False)
-    result = upload(upload_system, page, "/in/script/never.txt", tries=3)
+    result = upload(world, page, "/in/script/never.txt", tries=3)
     assert result["error"] == "The connection was lost"
     assert len(interrupted) == 3
 
 
-def test_the_bucket_must_allow_the_page(upload_system: System, page: Page, site: str) -> None:
+def test_the_bucket_must_allow_the_page(world: System, page: Page, site: str) -> None:
     """The CORS rule of docs/uploads.md is enough, and without ETag exposed it is not."""
-    bucket = upload_system.bucket_client()
-    rule = {"allowed_origins": [site], "allowed_methods": ["PUT", "POST"], "allowed_headers": ["*"]}
     try:
         for exposed, error in ((["ETag"], None), ([], "OSS answered 400")):
-            cors = oss2.models.BucketCors([oss2.models.CorsRule(**rule, expose_headers=exposed)])
-            bucket.put_bucket_cors(cors)
-            assert upload(upload_system, page, f"/in/script/cors-{len(exposed)}.txt")["error"] == error
+            world.allow_origin(site, exposed)
+            assert upload(world, page, f"/in/script/cors-{len(exposed)}.txt")["error"] == error
     finally:
-        bucket.delete_bucket_cors()
+        world.allow_origin("*")
 
 
 def interrupt(page: Page, fragment: str, *, once: bool) -> list[str]:

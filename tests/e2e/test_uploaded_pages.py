@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Error, Page
+from playwright.sync_api import BrowserContext, Error, Page
 
 from handler.config.media_types import EXTENSIONS, is_active
-from tests.e2e.system import TIMEOUT, System, run_system
+from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_browser import png
 
-pytest_plugins = ("tests.e2e.system_fixtures", "tests.e2e.browser")
-
-LINKS_TOML = Path(__file__).with_name("own_domain_links.toml")
 # Valid as HTML, XHTML, SVG and XML; the comment lets browsers identify HTML. Where it runs, it sets a cookie.
 ATTACK = b'<!-- --><svg xmlns="http://www.w3.org/2000/svg"><script>document.cookie = "stolen=1; path=/"</script></svg>'
 # Other types that browsers know, of each top-level type.
@@ -28,21 +23,6 @@ text/x+xml text/x-markdown text/xml text/xsl text/rtf text/cache-manifest text/x
 application/x-shockwave-flash application/unknown unknown/unknown application/mathml+xml message/rfc822
 multipart/related multipart/x-mixed-replace model/x3d+xml font/woff2
 """
-
-
-@pytest.fixture(scope="module")
-def own_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with run_system(tmp_path_factory.mktemp("own_domain") / "log", {"LINK_CONFIG": str(LINKS_TOML)}) as system:
-        yield system
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of a new person, without cookies."""
-    context = browser.new_context()
-    context.set_default_timeout(20_000)
-    yield context.new_page()
-    context.close()
 
 
 def cookies(context: BrowserContext) -> list[str]:
@@ -66,22 +46,22 @@ def save(page: Page, address: str) -> bytes:
     return download.value.path().read_bytes()
 
 
-def test_the_attack_works_with_a_link_that_nothing_limits(own_domain: System, page: Page) -> None:
+def test_the_attack_works_with_a_link_that_nothing_limits(world: System, page: Page) -> None:
     """Otherwise the tests below could not fail."""
-    own_domain.put("elsewhere/attack.html", ATTACK, {"Content-Type": "text/html"})
-    page.goto(own_domain.link("GET", "elsewhere/attack.html").url)
+    world.put("elsewhere/attack.html", ATTACK, {"Content-Type": "text/html"})
+    page.goto(world.link("GET", "elsewhere/attack.html").url)
     assert cookies(page.context) == ["stolen"]
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/xhtml+xml"])
-def test_an_active_type_cannot_be_uploaded(own_domain: System, content_type: str) -> None:
-    assert sign_put(own_domain, "/site/attack.html", content_type)["error"]["code"] == "wrong_type"
+def test_an_active_type_cannot_be_uploaded(world: System, content_type: str) -> None:
+    assert sign_put(world, "/site/attack.html", content_type)["error"]["code"] == "wrong_type"
 
 
-def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(own_domain: System, page: Page) -> None:
-    link = sign_put(own_domain, "/site/attack.html", "text/plain")
+def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(world: System, page: Page) -> None:
+    link = sign_put(world, "/site/attack.html", "text/plain")
     assert requests.put(link["url"], data=ATTACK, headers=link["headers"], timeout=TIMEOUT).status_code == 200
-    assert save(page, own_domain.address("site/attack.html")) == ATTACK
+    assert save(page, world.address("site/attack.html")) == ATTACK
     assert cookies(page.context) == []
 
 
@@ -90,38 +70,38 @@ def test_a_page_that_is_uploaded_as_something_else_is_saved_and_never_runs(own_d
     [("old.html", "text/html"), ("old.svg", "image/svg+xml"), ("old", "text/html"), ("old.png.html", "text/html")],
 )
 def test_a_page_from_before_the_rule_is_saved_and_never_runs(
-    own_domain: System, page: Page, name: str, content_type: str
+    world: System, page: Page, name: str, content_type: str
 ) -> None:
-    own_domain.put(f"site/{name}", ATTACK, {"Content-Type": content_type, "Content-Disposition": "inline"})
-    assert save(page, own_domain.address(f"site/{name}")) == ATTACK
+    world.put(f"site/{name}", ATTACK, {"Content-Type": content_type, "Content-Disposition": "inline"})
+    assert save(page, world.address(f"site/{name}")) == ATTACK
     assert cookies(page.context) == []
 
 
-def test_a_page_with_the_name_of_an_image_is_no_page(own_domain: System, page: Page) -> None:
-    own_domain.put("site/page.png", ATTACK, {"Content-Type": "text/html"})
-    response = page.goto(own_domain.address("site/page.png"))
+def test_a_page_with_the_name_of_an_image_is_no_page(world: System, page: Page) -> None:
+    world.put("site/page.png", ATTACK, {"Content-Type": "text/html"})
+    response = page.goto(world.address("site/page.png"))
     assert response is not None
     assert response.headers["content-type"] == "image/png"
     assert cookies(page.context) == []
 
 
-def test_an_image_of_a_listed_type_is_shown(own_domain: System, page: Page) -> None:
-    own_domain.put("site/图.png", png(3, 2), {"Content-Type": "application/octet-stream"})
-    response = page.goto(own_domain.address("site/图.png"))
+def test_an_image_of_a_listed_type_is_shown(world: System, page: Page) -> None:
+    world.put("site/图.png", png(3, 2), {"Content-Type": "application/octet-stream"})
+    response = page.goto(world.address("site/图.png"))
     assert response is not None
     assert "content-disposition" not in response.headers
     size = "image => [image.naturalWidth, image.naturalHeight]"
     assert page.locator("img").evaluate(size) == [3, 2]
 
 
-def test_chromium_runs_no_type_that_an_upload_may_have(own_domain: System, page: Page) -> None:
+def test_chromium_runs_no_type_that_an_upload_may_have(world: System, page: Page) -> None:
     ran = set()
     for number, content_type in enumerate((*EXTENSIONS, *_OTHER_TYPES.split())):
         key = f"elsewhere/{number}"
-        own_domain.put(key, ATTACK, {"Content-Type": content_type})
+        world.put(key, ATTACK, {"Content-Type": content_type})
         # Chromium saves some types, which playwright reports as an error of the navigation.
         with suppress(Error):
-            page.goto(own_domain.link("GET", key).url)
+            page.goto(world.link("GET", key).url)
         if cookies(page.context):
             ran.add(content_type)
             page.context.clear_cookies()

@@ -19,37 +19,15 @@ from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.handler.client import KEYS, Answered, event, invoke, make_config
-from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, api, document, local_oss
+from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, api, local_oss
+from tests.worlds import HTML as HTML
+from tests.worlds import JSON as JSON
+from tests.worlds import LINKS as WORLD
+from tests.worlds import MAKER, STATE, keys
 
-CALLER = "fcp_maker_EXAMPLE_00000000000000000000000000000"
-STATE = ".links/state/"
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-JSON = {"Accept": "application/json"}
-
-LINKS = """
-region = "cn-hangzhou"
-keys = "oss://examplebucket/.links/keys.json"
-state = "oss://examplebucket/.links/state/"
-public_url = "https://links.example.com"
-
-[[mount]]
-path = "/reports/"
-target = "oss://examplebucket/reports/"
-max_share = "90d"
-
-[[mount]]
-path = "/checked/"
-target = "oss://examplebucket/checked/"
-access = "anonymous"
-check = true
-
-[[mount]]
-path = "/in/"
-target = "oss://examplebucket/inbox/"
-methods = ["PUT", "POST"]
-max_size = "1MB"
-max_share = "30d"
-
+CALLER = MAKER
+LINKS = f"""
+{WORLD}
 [[sink]]
 name = "manifest"
 target = "oss://examplebucket/.links/notices/"
@@ -63,7 +41,7 @@ to = ["manifest"]
 
 def keys_document() -> dict[str, Any]:
     methods = ["GET", "HEAD", "PUT", "POST", "SHARE"]
-    return document(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
+    return keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
 
 
 def forget_oss() -> None:

@@ -35,23 +35,7 @@ STRANGER = "fcp_stranger_EXAMPLE_00000000000000000000000000"
 ISSUER, AUDIENCE = "https://id.example.com", "links"
 SECRET = b"an example of thirty-two bytes..."
 
-LINKS = """
-region = "cn-hangzhou"
-keys = "oss://examplebucket/.links/keys.json"
-
-[[mount]]
-path = "/public/"
-target = "oss://examplebucket/public/"
-access = "anonymous"
-
-[[mount]]
-path = "/reports/"
-target = "oss://examplebucket/reports/"
-
-[[mount]]
-path = "/plans/"
-target = "oss://examplebucket/plans/"
-"""
+LINKS = Path(__file__).parents[1].joinpath("links.toml").read_text("utf-8")
 
 
 def base64url(value: bytes) -> str:

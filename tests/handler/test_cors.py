@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from local.stack import Stack
-from tests.handler.share_fixtures import LINKS, MAKER, ShareService, keys, share_service
+from tests.handler.share_fixtures import LINKS, MAKER, ShareService, share_service
 
-pytestmark = pytest.mark.shipped_files
-
-ROOT = Path(__file__).parents[2]
 APP = "https://app.example.com"
 TOP = f'cors = ["{APP}", "http://localhost:3000"]\n'
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
@@ -114,49 +106,3 @@ def test_the_header_of_function_compute_is_not_repeated(service: ShareService) -
 def test_where_no_origin_is_named_there_is_no_cors(tmp_path: Path) -> None:
     answer = share_service(tmp_path).request("/-/health", headers={"Origin": APP})
     assert cors_headers(answer.headers) == set()
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The local runtime, which echoes the origin as Function Compute does."""
-    folder = tmp_path_factory.mktemp("stack")
-    (folder / "keys.json").write_text(json.dumps(keys()))
-    (folder / "links.toml").write_text(TOP + LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json"))
-    environment = {"LINK_CONFIG": str(folder / "links.toml")}
-    with (folder / "log").open("w+b") as log, Stack.start(ROOT / "s.yaml", environment=environment, log=log) as running:
-        yield running
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("OPTIONS", "/-/shares", 204),
-        ("OPTIONS", "/reports/q3.pdf", 204),
-        ("GET", "/-/health", 200),
-        ("GET", "/reports/q3.pdf", 401),
-        ("GET", "/nowhere", 404),
-        ("GET", "/open/a.txt", 302),
-        ("GET", "/open/a.txt?format=json", 200),
-        ("POST", "/-/shares", 201),
-    ],
-)
-def test_behind_function_compute_there_is_exactly_one_allowed_origin(
-    stack: Stack, method: str, path: str, status: int
-) -> None:
-    headers = {"Origin": APP}
-    if method == "OPTIONS":
-        headers |= PREFLIGHT
-    if method == "POST":
-        headers |= {"Authorization": f"Bearer {MAKER}", "Content-Type": "application/json"}
-    connection = http.client.HTTPConnection(urlsplit(stack.http_url).netloc, timeout=30)
-    connection.request(
-        method,
-        path,
-        json.dumps({"path": "/reports/q3.pdf", "allow_missing": True}) if method == "POST" else None,
-        headers,
-    )
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    assert answer.status == status
-    assert answer.headers.get_all("Access-Control-Allow-Origin") == [APP]

@@ -12,7 +12,7 @@ from handler.config import Config
 from handler.context import ExpiryLimit, RoleCredentials
 from handler.credentials import _STARTED, ENVIRONMENT_LIFETIME
 from handler.errors import Problem
-from handler.links import IssuedLink, apply_limits, create_link
+from handler.links import IssuedLink, create_link
 from signer.times import parse_duration
 from tests.handler.client import KEYS, NOW, Answered, ask, context, mount
 
@@ -52,48 +52,7 @@ def test_a_link_is_valid_for_the_requested_seconds(written: str, seconds: int) -
 
 
 @pytest.mark.parametrize(
-    "written",
-    [
-        "",
-        "0",
-        "0s",
-        "0d",
-        "000",
-        "-1",
-        "-90s",
-        "+90",
-        " 90",
-        "90 ",
-        "9 0",
-        "90\n",
-        "1.5h",
-        "1,5h",
-        "1e3",
-        "0x10",
-        "1_000",
-        "90S",
-        "15M",
-        "1w",
-        "1y",
-        "15min",
-        "1h30m",
-        "PT15M",
-        "m",
-        "d1",
-        "soon",
-        "null",
-        "None",
-        "inf",
-        "nan",
-        "\uff19\uff10",
-        "\u0669\u0660",
-        "²",
-        "90,90",
-        "1772347271895",
-        "9" * 400,
-        "2026-03-01T06:41:11Z",
-        "\ud800",
-    ],
+    "written", ["", "0", "0d", "-90s", " 90", "90\n", "1.5h", "15M", "1w", "1h30m", "soon", "²", "9" * 400, "\ud800"]
 )
 def test_an_invalid_expiry_is_a_problem_that_names_the_parameter(written: str) -> None:
     response = ask_json(written)
@@ -180,17 +139,6 @@ def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
     shortest = min(seconds for _, seconds in order)
     assert issued.link.expires_in == shortest
     assert issued.clamped_by == next(source for source, seconds in order if seconds == shortest)
-
-
-LIMITS = st.lists(st.builds(ExpiryLimit, st.sampled_from(["mount", "share", "caller"]), st.integers(-5, 5)), max_size=5)
-
-
-@given(st.integers(-5, 5), LIMITS.map(tuple))
-def test_the_first_of_the_shortest_limits_applies(requested: int, limits: tuple[ExpiryLimit, ...]) -> None:
-    source, seconds = apply_limits(requested, limits)
-    assert seconds == min((requested, *(limit.seconds for limit in limits)))
-    shortest = [limit.source for limit in limits if limit.seconds == seconds]
-    assert source == (None if seconds == requested else shortest[0])
 
 
 @given(st.floats(-100, 200, allow_nan=False))

@@ -242,8 +242,12 @@ class TestManyLinks:
         self, service: ShareService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(oss.OssClient, "request", lambda *args, **more: pytest.fail("OSS was asked"))
-        links = [{"path": "/checked/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
-        assert self.outcomes(service, *links) == ["unauthorized", "bad_expires", "not_found"]
+        links = [{"path": "/reports/a.txt"}, {"path": "/open/a.txt", "expires": "soon"}, {"path": "/nowhere/a"}]
+        assert self.outcomes(service.with_mount("/reports/", check=True), *links) == [
+            "unauthorized",
+            "bad_expires",
+            "not_found",
+        ]
 
     def test_as_many_are_checked_together_as_there_are_threads(
         self, service: ShareService, monkeypatch: pytest.MonkeyPatch

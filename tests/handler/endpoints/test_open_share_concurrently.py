@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import requests
 
-from handler import app, oss, state
+from handler import app, oss
 from handler.config import Config
 from handler.request import Request
 from handler.response import Response
-from local.stack import Stack
-from signer import Endpoint, presign, verify
+from signer import Endpoint, verify
 from tests.fault_proxy import DECK, fault_proxy
 from tests.handler.client import KEYS, NOW, context
-from tests.handler.share_fixtures import FORM, LINKS, MAKER, ShareService, keys, share_service_with_oss, token
+from tests.handler.share_fixtures import FORM, ShareService, token
 
-pytestmark = pytest.mark.shipped_files
-
-ROOT = Path(__file__).parents[3]
-REQUESTS = 100
 NONCES = [f"nonce-EXAMPLE-{number:08}" for number in range(12)]
 
 T = TypeVar("T")
@@ -45,60 +37,7 @@ def run_concurrently(functions: list[Callable[[], T]]) -> list[T]:
         return list(executor.map(begin, functions))
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The functions of s.yaml with the configuration of these tests, and four instances."""
-    folder = tmp_path_factory.mktemp("stack")
-    (folder / "keys.json").write_text(json.dumps(keys()))
-    links = LINKS.replace("oss://examplebucket/.links/keys.json", "file:keys.json")
-    (folder / "links.toml").write_text(links)
-    environment = {"LINK_CONFIG": str(folder / "links.toml")}
-    with (folder / "log").open("w+b") as log, Stack.start(ROOT / "s.yaml", environment=environment, log=log) as stack:
-        yield stack
-
-
-def create_share(stack: Stack, max_uses: int) -> tuple[str, str]:
-    """Creates a share of an existing object, and returns its address at the stack and its id."""
-    endpoint = Endpoint.path_style(stack.oss_url, stack.region)
-    link = presign("PUT", stack.bucket, "reports/q3.pdf", credentials=stack.credentials, endpoint=endpoint)
-    assert requests.put(link.url, data=b"%PDF" * 1000, timeout=30).status_code == 200
-    params = {"path": "/reports/q3.pdf", "max_uses": max_uses}
-    headers = {"Authorization": f"Bearer {MAKER}"}
-    response = requests.post(f"{stack.http_url}/-/shares", json=params, headers=headers, timeout=30).json()
-    return response["url"].replace("https://links.example.com", stack.http_url), response["id"]
-
-
-@pytest.mark.parametrize("max_uses", [1, 3])
-def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(stack: Stack, max_uses: int) -> None:
-    url, share_id = create_share(stack, max_uses)
-    responses = run_concurrently([lambda: requests.post(url, allow_redirects=False, timeout=60)] * REQUESTS)
-    assert Counter(response.status_code for response in responses) == {303: max_uses, 410: REQUESTS - max_uses}
-    for response in responses:
-        if response.status_code == 303:
-            assert requests.get(response.headers["Location"], timeout=30).content == b"%PDF" * 1000
-        else:
-            assert response.json()["code"] == "share_used_up"
-    share = requests.get(
-        f"{stack.http_url}/-/shares/{share_id}", headers={"Authorization": f"Bearer {MAKER}"}, timeout=30
-    ).json()
-    assert share["uses"] == max_uses
-
-
-def test_a_hundred_clicks_of_one_button_are_one_use(stack: Stack) -> None:
-    url, _ = create_share(stack, 1)
-    form = {"nonce": NONCES[0]}
-    responses = run_concurrently([lambda: requests.post(url, data=form, allow_redirects=False, timeout=60)] * 40)
-    assert {response.status_code for response in responses} == {303}
-    assert requests.post(url, data={"nonce": NONCES[1]}, allow_redirects=False, timeout=60).status_code == 410
-
-
 class TestUnreliableOss:
-    @pytest.fixture
-    def service(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-        monkeypatch.setattr(state, "_probed", {})
-        with share_service_with_oss(tmp_path) as running:
-            yield running
-
     @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
     @pytest.mark.parametrize("max_uses", [1, 3])
     def test_no_use_is_granted_twice_and_no_retry_loses_one(
@@ -126,7 +65,7 @@ class TestUnreliableOss:
             assert Counter(status for _, status in responses) == {303: max_uses, 410: len(NONCES) - max_uses}
             assert granted <= winners
         share_id = token(url)[16:28]
-        claims = [service.stored(f"uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
+        claims = [service.stored(f".links/state/uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
         assert {claim.decode() for claim in claims if claim is not None} == winners
         assert len([claim for claim in claims if claim is not None]) == max_uses
 

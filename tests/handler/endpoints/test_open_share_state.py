@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +13,10 @@ from signer import Endpoint
 from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import watch_requests
-from tests.handler.share_fixtures import MAKER, ShareService, share_service_with_oss, token
+from tests.handler.share_fixtures import MAKER, ShareService, token
+from tests.worlds import HTML, JSON
 
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-JSON = {"Accept": "application/json"}
 NONCE = "nonce-EXAMPLE-000000000"
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
-    with share_service_with_oss(tmp_path) as running:
-        running.put("reports/q3.pdf", b"%PDF" * 1000)
-        yield running
 
 
 class TestMissingRecords:
@@ -81,10 +70,10 @@ class TestMissingRecords:
     def test_a_record_with_a_missing_or_invalid_member_is_a_503(
         self, service: ShareService, url: str, member: str
     ) -> None:
-        name = f"shares/{token(url)[16:28]}.json"
+        name = f".links/state/shares/{token(url)[16:28]}.json"
         valid = json.loads(service.stored(name) or b"")
         for record in ({**valid, member: [1]}, {key: value for key, value in valid.items() if key != member}):
-            service.put(f".links/state/{name}", json.dumps(record).encode())
+            service.put(name, json.dumps(record).encode())
             assert (service.open(url).status, service.use(url).status) == (503, 503)
 
     def test_a_missing_state_bucket_is_a_503(self, service: ShareService, url: str) -> None:
@@ -188,7 +177,7 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
         proxy.play("", "", "", *["half of the body"] * times)
         flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
-    assert service.stored(f"uses/{token(url)[16:28]}/2") is None
+    assert service.stored(f".links/state/uses/{token(url)[16:28]}/2") is None
 
 
 def test_a_first_record_that_arrives_late_does_not_undo_a_revocation(service: ShareService) -> None:

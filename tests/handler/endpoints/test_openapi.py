@@ -14,7 +14,7 @@ import pytest
 from handler.endpoints import ROUTES
 from handler.errors import ERRORS
 from tests.handler.client import ask
-from tests.handler.upload_fixtures import WRITER, UploadService, upload_service
+from tests.handler.upload_fixtures import WRITER, UploadService
 
 HANDLER = Path(__file__).parents[3] / "handler"
 TEXT = (HANDLER / "openapi.json").read_text("utf-8")
@@ -22,11 +22,6 @@ DOCUMENT: dict[str, Any] = json.loads(TEXT)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 VERBS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")
 OWN = [path for path in DOCUMENT["paths"] if path.startswith("/-/")]
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
-    return upload_service(tmp_path_factory.mktemp("plain"))
 
 
 def methods(path: str) -> list[str]:

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler.upload_fixtures import WRITER, UploadService, follow_link, upload_service, upload_service_with_oss
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> UploadService:
-    return upload_service(tmp_path)
+from tests.handler.upload_fixtures import WRITER, UploadService, follow_link, upload_service_with_oss
 
 
 @pytest.fixture

@@ -25,17 +25,11 @@ from tests.handler.upload_fixtures import (
     WRITER,
     UploadService,
     submit_form,
-    upload_service,
     upload_service_with_oss,
 )
 
 NODE = Path(__file__).parents[2] / "node"
 FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
-    return upload_service(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="module")
@@ -185,62 +179,6 @@ class TestAtOss:
         assert submit_form(service.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
         assert service.stored("inbox/named/报告.bin") == b"hello"
 
-    @pytest.mark.parametrize(
-        ("size", "code"),
-        [
-            (9, "EntityTooSmall"),
-            (10, ""),
-            (20, ""),
-            (21, "EntityTooLarge"),
-            (300_000, "EntityTooLarge"),
-            (0, "EntityTooSmall"),
-        ],
-    )
-    def test_the_size_is_enforced(self, service: UploadService, size: int, code: str) -> None:
-        form = service.create_form(path=f"/in/sizes/{size}", max_size=20, min_size=10)
-        assert submit_form(form, b"x" * size) == (400 if code else 200, code)
-        assert (service.stored(f"inbox/sizes/{size}") is None) is bool(code)
-
-    @pytest.mark.parametrize(
-        "field",
-        [
-            {"key": "inbox/other.txt"},
-            {"key": "both/out/a.txt"},
-            {"key": ".links/keys.json"},
-            {"key": "inbox/held.txt/more"},
-            {"key": "${filename}"},
-            {"x_oss_content_type": "text/html"},
-            {"x_oss_content_type": None},
-            {"x_oss_forbid_overwrite": "false"},
-            {"x_oss_forbid_overwrite": None},
-            {"x_oss_object_acl": "public-read"},
-            {"x_oss_object_acl": None},
-            {"success_action_status": "201"},
-            {"x_oss_date": "20260301T064112Z"},
-            {"x_oss_security_token": "CAIS+other/EXAMPLE=="},
-            {"x_oss_security_token": None},
-            {"x_oss_credential": "STS.OTHEREXAMPLE/20260301/cn-hangzhou/oss/aliyun_v4_request"},
-            {"x_oss_signature_version": "OSS2"},
-            {"x_oss_signature": "0" * 64},
-            {"policy": "e30="},
-        ],
-    )
-    def test_no_field_can_be_changed(self, service: UploadService, field: dict[str, str | None]) -> None:
-        form = service.create_form(path="/in/held.txt", content_type="text/plain")
-        refused = submit_form(form, b"hello", **field)
-        assert refused.status in (400, 403)
-        assert refused.code
-        assert service.stored("inbox/held.txt") is None
-
-    @pytest.mark.parametrize(
-        "key", ["inbox", "both/out/a", ".links/keys.json", "inbox/chosen/../../a", "inbox/other/a"]
-    )
-    def test_a_chosen_key_stays_below_its_prefix(self, service: UploadService, key: str) -> None:
-        assert submit_form(service.create_form(path="/in/chosen/"), b"x", key=key).status in (
-            (200,) if "chosen" in key else (403,)
-        )
-        assert service.stored("a") is None
-
     @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
     def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, service: UploadService, rest: str) -> None:
         form = service.create_form(path="/both/chosen/")
@@ -252,28 +190,10 @@ class TestAtOss:
             assert link["error"]["status"] == 400
         assert service.request(quote(path)).status == 400
 
-    @pytest.mark.parametrize(
-        ("content_type", "accepted"), [("image/png", True), ("image/", True), ("text/html", False)]
-    )
-    def test_a_type_must_have_the_prefix(self, service: UploadService, content_type: str, accepted: bool) -> None:
-        form = service.create_form(path=f"/in/types/{content_type.replace('/', '-')}", content_type="image/")
-        assert (submit_form(form, b"x", x_oss_content_type=content_type).status == 200) is accepted
-
     def test_a_form_expires(self, service: UploadService) -> None:
         earlier = service._replace(now=service.now - 600)
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="5m"), b"x") == (403, "AccessDenied")
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="15m"), b"x").status == 200
-
-    def test_the_signature_of_a_form_reads_nothing(self, service: UploadService) -> None:
-        service.put("inbox/read.txt", b"secret")
-        form = service.create_form(path="/in/read.txt")
-        names = ("x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-security-token", "x-oss-signature")
-        query = {name: form["fields"][name] for name in names} | {"x-oss-expires": "900"}
-        import requests
-
-        for method in ("GET", "HEAD", "PUT", "DELETE"):
-            response = requests.request(method, f"{form['url']}inbox/read.txt", params=query, timeout=30)
-            assert response.status_code == 403
 
 
 class TestLibrary:

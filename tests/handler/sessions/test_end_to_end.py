@@ -37,12 +37,6 @@ from tests.handler.upload_fixtures import (
 OPERATOR = Credentials("LTAI5tEXAMPLE", "operatorEXAMPLE")
 TABLES = f"""
 [[mount]]
-path = "/checked/"
-target = "oss://examplebucket/checked/"
-access = "anonymous"
-check = true
-
-[[mount]]
 path = "/all/"
 target = "oss://examplebucket/"
 query = ["versionId"]

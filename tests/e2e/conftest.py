@@ -1,0 +1,112 @@
+"""Fixtures of this folder: two systems, a site of another origin, and Chromium, each started once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.system import CHROMIUM_ARGUMENTS, ROOT, Requires, System, run_system, run_world
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The repository's own `s.yaml` and `links.toml`."""
+    with run_system(tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[System]:
+    """The mounts of tests/links.toml; each test uses objects of its own."""
+    with run_world(tmp_path_factory.mktemp("world"), site) as world:
+        yield world
+
+
+class _Site(BaseHTTPRequestHandler):
+    """docs/upload.js, and an empty page at every other path."""
+
+    def do_GET(self) -> None:
+        script = (ROOT / "docs" / "upload.js").read_bytes()
+        body, kind = b'<!doctype html><html lang="en"><title>Another origin</title><body></body></html>', "text/html"
+        if self.path == "/upload.js":
+            body, kind = script, "text/javascript"
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silences the server."""
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """The origin of a site that the world's `cors` allows."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def requires() -> Requires:
+    """Finds a tool by one of its names. Without it the test is skipped, or on CI fails."""
+
+    def find(*names: str) -> str:
+        path = next(filter(None, map(shutil.which, names)), None)
+        if path is None and os.environ.get("CI") == "true":
+            pytest.fail(f"{names[0]} is not installed")
+        if path is None:
+            pytest.skip(f"{names[0]} is not installed")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def browser(requires: Requires) -> Iterator[Browser]:
+    """Chromium. People are told apart by their contexts. From then on, asyncio.run() fails in this process."""
+    chromium = requires("chromium", "chromium-browser", "google-chrome")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a page of a new person, with the settings of Playwright."""
+    contexts: list[BrowserContext] = []
+
+    def new_page(**settings: Any) -> Page:
+        context = browser.new_context(**{"locale": "en-GB", **settings})
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        return context.new_page()
+
+    yield new_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page], site: str) -> Page:
+    """A page of the other origin."""
+    page = open_page()
+    page.goto(site)
+    return page

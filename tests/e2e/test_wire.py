@@ -1,0 +1,71 @@
+"""What only the wire shows: the headers that Function Compute adds, and requests to several instances at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.e2e.system import CONTENT, FILE, HEADERS, System
+from tests.handler.endpoints.test_open_share_concurrently import run_concurrently
+
+pytestmark = pytest.mark.shipped_files
+
+REQUESTS = 100
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/-/shares", 204),
+        ("OPTIONS", "/reports/q3.pdf", 204),
+        ("GET", "/-/health", 200),
+        ("GET", "/reports/q3.pdf", 401),
+        ("GET", "/nowhere", 404),
+        ("GET", "/open/a.txt", 302),
+        ("GET", "/open/a.txt?format=json", 200),
+        ("POST", "/-/shares", 201),
+    ],
+)
+def test_behind_function_compute_there_is_exactly_one_allowed_origin(
+    world: System, site: str, method: str, path: str, status: int
+) -> None:
+    headers, body = {"Origin": site}, None
+    if method == "OPTIONS":
+        headers |= {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    if method == "POST":
+        headers |= {**HEADERS, "Content-Type": "application/json"}
+        body = json.dumps({"path": "/reports/q3.pdf", "allow_missing": True})
+    connection = http.client.HTTPConnection(urlsplit(world.stack.http_url).netloc, timeout=30)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.status == status
+    assert answer.headers.get_all("Access-Control-Allow-Origin") == [site]
+
+
+@pytest.mark.parametrize("max_uses", [1, 3])
+def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
+    share = world.request_share(path=f"/{FILE}", max_uses=max_uses)
+    url = world.local_url(share["url"])
+    responses = run_concurrently([lambda: requests.post(url, allow_redirects=False, timeout=60)] * REQUESTS)
+    assert Counter(response.status_code for response in responses) == {303: max_uses, 410: REQUESTS - max_uses}
+    for response in responses:
+        if response.status_code == 303:
+            assert requests.get(response.headers["Location"], timeout=30).content == CONTENT
+        else:
+            assert response.json()["code"] == "share_used_up"
+    assert world.uses(share["id"]) == max_uses
+
+
+def test_a_hundred_clicks_of_one_button_are_one_use(world: System) -> None:
+    url = world.create_share(max_uses=1)
+    form = {"nonce": "nonce-EXAMPLE-00000000"}
+    responses = run_concurrently([lambda: requests.post(url, data=form, allow_redirects=False, timeout=60)] * 40)
+    assert {response.status_code for response in responses} == {303}
+    assert requests.post(url, data={"nonce": "nonce-EXAMPLE-00000001"}, timeout=60).status_code == 410

@@ -1,0 +1,26 @@
+"""The service of tests/worlds.py, for each test anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handler import state
+from tests import worlds
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> worlds.Service:
+    """Without an OSS."""
+    return worlds.service(tmp_path)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Service]:
+    """With an OSS of its own, which has reports/q3.pdf."""
+    monkeypatch.setattr(state, "_probed", {})
+    with worlds.service_with_oss(tmp_path) as running:
+        running.put("reports/q3.pdf", b"%PDF" * 1000)
+        yield running

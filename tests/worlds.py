@@ -1,0 +1,236 @@
+"""The world of most tests: the mounts of links.toml, the callers of a keys document, and the service between them.
+
+Requests go through the real entry point; the local OSS runs where a test needs one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from handler.config import Config, Location, Mounts
+from local.oss.storage import Buckets
+from tests.handler.client import NOW, Answered, event, invoke, make_config
+from tests.handler.keys_fixtures import BUCKET, READER, LocalOss, api, base64url, document, local_oss
+from tests.handler.keys_fixtures import LINKS as LINKS
+
+HOST = "https://links.example.com"
+STATE = ".links/state/"
+MAKER = "fcp_maker_EXAMPLE_00000000000000000000000000000"
+OTHER = "fcp_other_EXAMPLE_00000000000000000000000000000"
+WRITER = "fcp_writer_EXAMPLE_0000000000000000000000000000"
+ALICE = "fcp_alice_EXAMPLE_00000000000000000000000000000"
+EXPIRING = "fcp_ending_EXAMPLE_0000000000000000000000000000"
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}  # as a browser sends it
+JSON = {"Accept": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def keys(**changes: object) -> dict[str, Any]:
+    """A keys document of two share keys and a caller for each need; `changes` replace its members."""
+    downloads = ["/reports/", "/checked/", "/get-only/", "/open/", "/unshared/"]
+    callers = [
+        api("maker", MAKER, paths=downloads, methods=["GET", "HEAD", "SHARE"]),
+        api("other", OTHER, paths=["/other/"], methods=["GET", "SHARE"]),
+        api("reader", READER, paths=downloads, methods=["GET", "HEAD"]),
+        api("writer", WRITER, paths=["/team/", "/both/", "/in/"], methods=["GET", "PUT", "POST", "SHARE"]),
+        api("alice", ALICE, paths=["/team/alice/"], methods=["PUT", "POST"]),
+        api("ending", EXPIRING, paths=["/team/"], methods=["PUT", "POST"], expires_at="2026-03-01T06:51:11Z"),
+    ]
+    return document(**{"api": callers, **changes})
+
+
+def share_key(name: str) -> dict[str, str]:
+    """A share key's entry."""
+    return {"id": name, "secret": base64url(name.encode().ljust(32, b"."))}
+
+
+class Service(NamedTuple):
+    """The service under a configuration, at the time `now`; `oss` is None if the test needs no OSS."""
+
+    config: Config
+    folder: Path
+    now: float = NOW
+    oss: LocalOss | None = None
+
+    def with_keys(self, **changes: object) -> Service:
+        """The service after a change of its keys document."""
+        path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
+        path.write_text(json.dumps(keys(**changes)))
+        return self.with_config(keys_document=f"file:{path}")
+
+    def with_config(self, **changes: Any) -> Service:
+        return self._replace(config=self.config._replace(**changes))
+
+    def with_mount(self, path: str, /, **changes: Any) -> Service:
+        """The service after a change of the mount at a path."""
+        mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
+        return self.with_config(mounts=Mounts(sorted(mounts, key=lambda mount: -len(mount.path))))
+
+    def request(
+        self,
+        path: str,
+        method: str = "GET",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: str = "",
+        now: float | None = None,
+        domain: str | None = None,
+        key: str | None = None,
+    ) -> Answered:
+        """The response of the function to a request for a percent-encoded path."""
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
+        if domain is not None:
+            http_event["requestContext"]["domainName"] = domain
+        return invoke(json.dumps(http_event), config=self.config, now=self.now if now is None else now)
+
+    def post(
+        self, path: str, params: object, key: str | None = None, query: Mapping[str, str] | None = None, **options: Any
+    ) -> Answered:
+        """The response to a POST of JSON."""
+        headers = {"Content-Type": "application/json", **JSON}
+        return self.request(path, "POST", query, headers, body=json.dumps(params), key=key, **options)
+
+    # Shares
+
+    def request_share(
+        self, key: str | None = MAKER, *, now: float | None = None, domain: str | None = None, **params: Any
+    ) -> Answered:
+        """The response to a request for a new share of /reports/q3.pdf, or of the path in `params`.
+
+        The object need not exist, unless `allow_missing` in `params` says so.
+        """
+        params = {"path": "/reports/q3.pdf", "allow_missing": True, **params}
+        return self.post("/-/shares", params, key, now=now, domain=domain)
+
+    def create_share(self, **params: Any) -> str:
+        """The address of a new share."""
+        response = self.request_share(**params)
+        assert response.status == 201, response
+        url = response.json["url"]
+        assert isinstance(url, str)
+        return url
+
+    def create_upload_share(self, **upload: object) -> str:
+        """The address of a new upload share of /in/ for three files."""
+        upload = {"max_size": 1000, "max_files": 3, **upload}
+        return self.create_share(key=WRITER, path="/in/", method="POST", upload=upload)
+
+    def open(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        *,
+        now: float | None = None,
+        body: str = "",
+        key: str | None = None,
+        **query: str,
+    ) -> Answered:
+        """The response to a request for the address of a share, with the parameters of `query` added."""
+        parts = urlsplit(url)
+        parameters = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **query}
+        return self.request(parts.path, method, parameters, headers, body=body, now=now, key=key)
+
+    def use(self, url: str, nonce: str | None = None, *, now: float | None = None, accept: str = "*/*") -> Answered:
+        """The response to the form of a share's page, or without a nonce to a POST of a program."""
+        body = urlencode({"nonce": nonce}) if nonce is not None else ""
+        return self.open(url, "POST", {**FORM, "Accept": accept}, now=now, body=body)
+
+    def uses_left(self, url: str, now: float | None = None) -> int:
+        """The uses left, as the share itself reports them."""
+        response = self.open(url, headers=JSON, now=now)
+        assert response.status == 200, response
+        uses_left = response.json["uses_left"]
+        assert isinstance(uses_left, int)
+        return uses_left
+
+    def request_form(self, url: str, **params: object) -> Answered:
+        """The response of an upload share to a request for the form of a file."""
+        parts = urlsplit(url)
+        file = {"name": "a.txt", "size": 5, "type": "text/plain", **params}
+        return self.post(parts.path, file, query=dict(parse_qsl(parts.query)))
+
+    def files_left(self, url: str) -> int:
+        """The files that an upload share still takes, as it reports them."""
+        files_left = self.open(url, headers=JSON).json["files_left"]
+        assert isinstance(files_left, int)
+        return files_left
+
+    # Uploads
+
+    def sign(self, *items: object, key: str | None = None) -> list[dict[str, Any]]:
+        """The results of one request to /-/sign."""
+        response = self.post("/-/sign", {"links": list(items)}, key)
+        assert response.status == 200, response
+        results: list[dict[str, Any]] = response.json["links"]
+        assert len(results) == len(items)
+        return results
+
+    def sign_put(self, key: str | None = None, /, **params: object) -> dict[str, Any]:
+        """A PUT link for 5 bytes at /in/a.txt; `params` replace members, None removes one."""
+        item = {"path": "/in/a.txt", "method": "PUT", "size": 5, **params}
+        return self.sign({name: value for name, value in item.items() if value is not None}, key=key)[0]
+
+    def create_form(self, key: str | None = None, /, **params: object) -> dict[str, Any]:
+        """A form for /in/a.txt; `params` replace members."""
+        response = self.post("/-/form", {"path": "/in/a.txt", **params}, key)
+        assert response.status == 200, response
+        form: dict[str, Any] = response.json
+        return form
+
+    def start_upload(self, key: str | None = None, /, **params: object) -> dict[str, Any]:
+        """A multipart upload of /in/big.bin in three parts; `params` replace members."""
+        part = 100 * 1024  # bytes, the minimum size
+        params = {"path": "/in/big.bin", "size": 2 * part + 7, "part_size": part, **params}
+        response = self.post("/-/uploads", params, key)
+        assert response.status == 201, response
+        upload: dict[str, Any] = response.json
+        return upload
+
+    # The bucket
+
+    def put(self, key: str, content: bytes = b"content", content_type: str = "application/pdf") -> None:
+        assert self.oss is not None
+        assert self.oss.store.put(Location(BUCKET, key), content, content_type=content_type).ok
+
+    def delete(self, key: str) -> None:
+        assert self.oss is not None
+        assert self.oss.store.delete(Location(BUCKET, key)).ok
+
+    def stored(self, key: str) -> bytes | None:
+        """The content of an object, None if it does not exist."""
+        assert self.oss is not None
+        response = self.oss.store.get(Location(BUCKET, key))
+        return response.body if response.ok else None
+
+    def stored_headers(self, key: str) -> Mapping[str, str]:
+        assert self.oss is not None
+        return self.oss.store.head(Location(BUCKET, key)).headers
+
+    def set_versioning(self, status: str) -> None:
+        """Sets the versioning of the bucket to Enabled or Suspended."""
+        assert self.oss is not None
+        bucket = Buckets(self.oss.root).get(BUCKET)
+        assert bucket is not None
+        bucket.change(versioning=status)
+
+
+def service(folder: Path, links: str = LINKS) -> Service:
+    """The service without an OSS, which is enough for links and for plain shares."""
+    return Service(make_config(links), folder).with_keys()
+
+
+@contextmanager
+def service_with_oss(folder: Path, links: str = LINKS, now: float = NOW) -> Iterator[Service]:
+    """The service with a local OSS of its own, which has the real time: what is followed must be signed then."""
+    with local_oss(folder / "oss") as running:
+        config = make_config(links, {"LINK_OSS_ENDPOINT": running.url})
+        yield Service(config, folder, now, running).with_keys()
