@@ -1,0 +1,36 @@
+"""The project stays as small as CONTRIBUTING.md says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROW = re.compile(
+    r"^\| ([a-z]+)(?:: ([a-z, ]+))? \| ([\d,]+) \|$|^\| README\.md, (lines|words) \| ([\d,]+) \|$", re.MULTILINE
+)
+
+
+def lines(folders: list[str]) -> int:
+    """The lines of the Python files that git tracks below these folders."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--", *(f"{folder}/*.py" for folder in folders)],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout.split("\0")  # fmt: skip
+    return sum((ROOT / file).read_bytes().count(b"\n") for file in files if file and (ROOT / file).exists())
+
+
+def test_no_part_is_larger_than_its_limit() -> None:
+    sizes, limits = {}, {}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name, folders, limit, unit, readme_limit in ROW.findall((ROOT / ".github/CONTRIBUTING.md").read_text("utf-8")):
+        name = name or f"README.md, {unit}"
+        limits[name] = int((limit or readme_limit).replace(",", ""))
+        if unit:
+            sizes[name] = len(readme.split()) if unit == "words" else readme.count("\n")
+        else:
+            sizes[name] = lines(folders.split(", ") if folders else [name])
+    assert {"product", "handler", "deploy", "bench", "live", "tools", "tests"} < set(limits)
+    assert sizes["product"] > sizes["handler"] > 1_000
+    assert {name: size for name, size in sizes.items() if size > limits[name]} == {}
