@@ -103,51 +103,32 @@ def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys:
     assert json.loads(capsys.readouterr().out)["code"] == "invalid_config"
 
 
-def test_an_internal_error_fails_the_invocation_without_values(
-    function: EventFunction, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("where", "received"), [("events.sources.read", 0), ("notices.sender.oss_sink.write", 1)])
+def test_an_internal_error_fails_the_invocation_without_values_and_affects_no_other_sink(
+    notified: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, where: str, received: int
 ) -> None:
     def fault(*arguments: object) -> None:
         raise RuntimeError(f"a secret: {TOKEN}")
 
-    monkeypatch.setattr("handler.events.sources.read", fault)
-    outcome = function.invoke(created())
+    monkeypatch.setattr(f"handler.{where}", fault)
+    notified.toml = notice(["manifest", "ops"])
+    outcome = notified.invoke(created())
     assert outcome.error is not None
     assert outcome.error.code == "internal_error"
+    assert '"error":"RuntimeError"' in outcome.printed
     assert "secret" not in str(outcome.error) + outcome.printed
-    assert outcome.line["fault"]["error"] == "RuntimeError"
-    assert outcome.error.__cause__ is None
-    assert outcome.error.__context__ is None
+    assert (outcome.error.__cause__, outcome.error.__context__) == (None, None)
+    assert len(hook.received) == received
 
 
-def test_an_internal_error_with_one_sink_does_not_affect_the_others(
-    function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("request_id", "notices"), [("", 2), (None, 2), ("req-1", 1)])
+def test_an_invocation_with_the_same_id_is_a_retry(
+    function: EventFunction, request_id: str | None, notices: int
 ) -> None:
-    def fault(*arguments: object) -> None:
-        raise RuntimeError(f"a secret: {TOKEN}")
-
-    monkeypatch.setattr("handler.notices.sender.oss_sink.write", fault)
-    function.add_sink("ops", hook)
-    function.toml = notice(["manifest", "ops"])
-    outcome = function.invoke(created())
-    assert outcome.error is not None
-    assert outcome.error.code == "internal_error"
-    assert len(hook.received) == 1
-    assert "secret" not in str(outcome.error) + outcome.printed
-
-
-@pytest.mark.parametrize("request_id", ["", None])
-def test_an_invocation_without_an_id_is_a_new_one_each_time(function: EventFunction, request_id: str | None) -> None:
     function.toml = notice(["manifest"], on="message")
     for _ in range(2):
         function.invoke(links("/outbox/a.txt"), request_id=request_id)
-    assert len(function.manifest_lines()) == 2
-
-
-def test_the_retry_of_an_invocation_is_the_same_invocation(function: EventFunction) -> None:
-    function.toml = notice(["manifest"], on="message")
-    for _ in range(2):
-        function.invoke(links("/outbox/a.txt", "/outbox/b.txt"), request_id="req-1")
-    assert len(function.manifest_lines()) == 2
+    assert len(function.manifest_lines()) == notices
 
 
 def test_no_secret_is_printed_returned_or_raised(function: EventFunction, hook: Receiver) -> None:

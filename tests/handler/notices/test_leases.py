@@ -203,13 +203,14 @@ class TestAnswersThatAreLost:
 
     @pytest.fixture
     def faulty(self, wired: EventFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lease]]:
-        monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.3))
         with fault_proxy(wired.url) as self.proxy:
 
             def start(*faults: str) -> Lease:
                 through_proxy = oss.client_at(Endpoint.path_style(self.proxy.url, REGION), KEYS)
                 state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
                 self.proxy.play("", *faults)
+                if "never after" in faults:
+                    monkeypatch.setattr(oss, "TIMEOUT", (5.0, 1.0))
                 state.read("probe")
                 return Lease(state, "ops")
 

@@ -11,9 +11,13 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
+from handler import events
 from handler.config import Location, Mounts
-from handler.errors import Problem
+from handler.errors import HandlerError, Problem
 from handler.notices.outbox import Entry, Outbox
+from handler.notices.sinks.client import Network
+from handler.oss import THREADS
+from handler.state import State
 from handler.times import Clock
 from tests.handler.client import KEYS, context, event, invoke
 from tests.handler.notice_fixtures import (
@@ -333,39 +337,45 @@ class TestFailures:
         function.pass_time(60)
         assert function.tick().summary["notices"] == 1
 
-    def test_a_notice_that_cannot_be_marked_is_sent_again_once(self, notified: EventFunction, hook: Receiver) -> None:
+    @pytest.mark.parametrize(("failures", "posts"), [(2, 1), (3, 2)])
+    def test_a_notice_whose_mark_fails_three_times_is_sent_again_once(
+        self, notified: EventFunction, hook: Receiver, failures: int, posts: int
+    ) -> None:
+        write, left = State.write, [failures]
 
-        def lost(outbox: Outbox, entry: Entry) -> None:
-            raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
+        def lost(state: State, name: str, body: bytes, *, retry: bool = True) -> None:
+            if name.startswith("done/") and left[0]:
+                left[0] -= 1
+                raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
+            write(state, name, body, retry=retry)
 
-        with patch.object(Outbox, "mark_done", lost):
+        with patch.object(State, "write", lost):
             outcome = notified.invoke(created())
         assert outcome.error is None
-        assert outcome.summary["not_marked"] == 1
-        assert outcome.line["cause"] == "PutObject: 503 ServiceUnavailable"
+        assert outcome.summary.get("not_marked", 0) == posts - 1
+        assert outcome.line.get("cause") == ("PutObject: 503 ServiceUnavailable" if posts == 2 else None)
         for _ in range(3):
             notified.pass_time(60)
             notified.tick()
-        assert len(hook.received) == 2
+        assert len(hook.received) == posts
 
-    def test_what_cannot_be_written_fails_the_invocation(self, notified: EventFunction) -> None:
+    def test_what_cannot_be_written_fails_the_invocation_and_no_other_is_tried(self, notified: EventFunction) -> None:
+        tried: list[str] = []
 
         def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
+            tried.append(entry.name)
             raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
 
         with patch.object(Outbox, "put", refused):
-            outcome = notified.invoke(created())
+            outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(100))))
         assert outcome.error is not None
         assert outcome.error.code == "state_unavailable"
         assert outcome.line["cause"] == "PutObject: 403 AccessDenied (a missing permission)"
+        assert 0 < len(tried) <= THREADS
         assert notified.invoke(created()).counts() == (1, 1, 1, 0)
 
     def test_missing_credentials_fail_the_invocation(self, function: EventFunction) -> None:
         function.toml = notice(["manifest"])
-        from handler import events
-        from handler.errors import HandlerError
-        from handler.notices.sinks.client import Network
-
         config = function.config()
         with pytest.raises(HandlerError, match=r"manifest \(no_credentials\)"):
             events.answer(created(), context(None), lambda: config, network=Network(), clock=Clock())
