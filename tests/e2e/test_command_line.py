@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
 
 import signer
-from tests.e2e.system import ROOT, TIMEOUT, error_code, leaks
+from tests.e2e.system import ROOT, TIMEOUT, leaks
 
 KEY = "exampledir/报告.txt"
 PATH = "/exampledir/%E6%8A%A5%E5%91%8A.txt"
@@ -36,7 +36,15 @@ def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
             credentials = signer.Credentials(
                 facts["access_key_id"], facts["access_key_secret"], facts["security_token"]
             )
-            request_count, of_function = use_services(facts, credentials)
+            endpoint = signer.Endpoint.path_style(facts["oss"], facts["region"])
+            upload = signer.presign("PUT", facts["bucket"], KEY, credentials=credentials, endpoint=endpoint)
+            assert requests.put(upload.url, data=b"private", timeout=TIMEOUT).status_code == 200
+            link = requests.get(facts["http"] + PATH, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
+            assert leaks(link, credentials) == ["signature"]
+            assert requests.get(link, timeout=TIMEOUT).content == b"private"
+            # A client uses a link as a name, which has "//".
+            name = f"{PATH}/{quote(link, safe='')}"
+            assert requests.get(facts["http"] + name, headers={"Referer": link}, timeout=TIMEOUT).status_code == 400
             process.send_signal(signal.SIGTERM)
             # The processes of its functions have the same pipe, so this returns only when all of them have ended.
             out, log = process.communicate(timeout=TIMEOUT)
@@ -49,41 +57,7 @@ def test_a_program_starts_and_uses_and_stops_the_stack(tmp_path: Path) -> None:
             socket.create_connection((urlsplit(facts[name]).hostname or "", urlsplit(facts[name]).port or 0))
     assert list(tmp_path.iterdir()) == []
     lines = [json.loads(line) for line in log.splitlines()]
-    assert [line["method"] for line in lines if "method" in line] == ["GET"] * request_count
+    assert [line["method"] for line in lines if "method" in line] == ["GET"] * 2
     # The sample in the outbox is an event.
     assert all(line["event"] == "oss" for line in lines if "method" not in line)
-    assert leaks(log, credentials) == leaks(log, of_function) == []
-
-
-def use_services(facts: dict[str, str], credentials: signer.Credentials) -> tuple[int, signer.Credentials]:
-    """Uses both services in every way that could print a secret.
-
-    Returns the number of requests to the function, and what its links show of its credentials.
-    """
-    endpoint = signer.Endpoint.path_style(facts["oss"], facts["region"])
-    upload = signer.presign("PUT", facts["bucket"], KEY, credentials=credentials, endpoint=endpoint)
-    assert requests.put(upload.url, data=b"private", timeout=TIMEOUT).status_code == 200
-    link = requests.get(facts["http"] + PATH, allow_redirects=False, timeout=TIMEOUT).headers["Location"]
-    query = urlsplit(link).query
-    params = {name: value for name, (value,) in parse_qs(query).items()}
-    key_id, token = params["x-oss-credential"].partition("/")[0], params["x-oss-security-token"]
-    of_function = credentials._replace(access_key_id=key_id, security_token=token)
-    assert leaks(link, of_function) == ["access key id", "security token", "signature"]
-    assert leaks(link, credentials) == ["signature"]
-    assert requests.get(link, timeout=TIMEOUT).content == b"private"
-    assert error_code(requests.get(link + "0", timeout=TIMEOUT).content) == "SignatureDoesNotMatch"
-    headers = {"Referer": link, "Cookie": query, "User-Agent": link}
-    targets = [
-        f"{PATH}?format=json",
-        # A client confuses the two services, or uses a link as a name.
-        f"{PATH}?{query}",
-        f"/exampledir/{query}",
-        f"/exampledir/{quote(query, safe='')}",
-        f"/exampledir/{quote(quote(query, safe=''), safe='')}",
-        f"/exampledir/{link[link.index('x-oss-signature=') :]}",
-        f"/none/{quote(link, safe='')}",
-    ]
-    for target in targets:
-        response = requests.get(facts["http"] + target, headers=headers, allow_redirects=False, timeout=TIMEOUT)
-        assert response.status_code in (200, 302, 400, 404)
-    return 1 + len(targets), of_function
+    assert leaks(log, credentials) == []

@@ -21,7 +21,6 @@ from handler.shares.opening import open_share
 from tests.handler.client import context
 from tests.worlds import ALICE as ALICE
 from tests.worlds import EXPIRING as EXPIRING
-from tests.worlds import HOST as HOST
 from tests.worlds import LINKS as LINKS
 from tests.worlds import WRITER as WRITER
 from tests.worlds import Service, service, service_with_oss
