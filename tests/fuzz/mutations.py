@@ -104,8 +104,8 @@ def _change_json(draw: st.DrawFn, data: bytes, other: bytes) -> bytes:
         container[draw(st.sampled_from(WORDS)).decode()] = value
     elif kind == 2:
         container[name] = draw(st.sampled_from(([value], [value] * 3, {"a": value}, str(value), json.dumps(value))))
-    elif kind <= 4 and isinstance(value, str):
-        change = _change_json if kind == 3 else _change_word
+    elif kind <= 6 and isinstance(value, str):
+        change = _change_json if kind % 2 else _change_word
         container[name] = change(draw, value.encode("utf-8", "surrogatepass"), other).decode("utf-8", "replace")
     elif kind <= 6 and type(value) is int:
         container[name] = draw(st.sampled_from((-value, value + 1, value * 1000, value // 2)))
