@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 
 # Bytes of a JSON-escaped string: every valid path fits, and an entire line stays below 16 KB.
@@ -24,21 +24,7 @@ _MAY_HOLD_SECRET = re.compile(
 ).search
 # The id of a multipart upload: OSS's own, two sizes and a signature.
 _UPLOAD_ID = r"(?<![^/])[^/~]{1,300}~[0-9a-f]+~[0-9a-f]+~[\w-]{43}"  # compiled at its first use
-_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-
-
-def _encoder() -> Callable[[object], str]:
-    """What `_JSON.encode` does. That makes an encoder in C for each line, in a third of its time: this keeps one."""
-    make = vars(json.encoder).get("c_make_encoder")
-    if make is None:  # outside CPython
-        return _JSON.encode
-    quote = json.encoder.encode_basestring_ascii
-    # The arguments of json.encoder, which are the same from Python 3.10 to 3.14.
-    iterencode = make(None, _JSON.default, quote, None, ":", ",", False, False, True)
-    return lambda value: "".join(iterencode(value, 0))
-
-
-_encode = _encoder()
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def write(facts: Mapping[str, object]) -> None:

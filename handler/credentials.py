@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from types import ModuleType
 
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
@@ -47,16 +45,7 @@ def mount_credentials(
     """
     if invocation.config.assume_role is None:
         return credentials or credentials_for(invocation.context)
-    sessions = _sessions()
-    session: RoleCredentials | None = sessions.kept_session(invocation, mount)
-    if session is None:
-        session = sessions.current_session(invocation, mount, credentials or credentials_for(invocation.context))
-    return session
+    from .sessions import cache  # few need it
 
-
-@lru_cache(maxsize=1)
-def _sessions() -> ModuleType:
-    """Imported at the first use, since few need it; remembered, because an import costs as much as the rest."""
-    from .sessions import cache
-
-    return cache
+    session = cache.kept_session(invocation, mount)
+    return session or cache.current_session(invocation, mount, credentials or credentials_for(invocation.context))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
 
 from .errors import Problem
 
@@ -24,22 +22,16 @@ def read_path(raw: str) -> str:
         raise _bad_path("it must begin with /")
     if _BAD_ENCODING.search(raw):
         raise _bad_path(f"it has an incomplete percent-encoding, or a bare ? or #. {_ENCODE_ONCE}")
+    from urllib.parse import unquote_to_bytes  # most paths need none
+
     try:
-        path = _unquote()(raw).decode()
+        path = unquote_to_bytes(raw).decode()
     except UnicodeError:
         raise _bad_path(f"it is not valid UTF-8 once decoded. {_ENCODE_ONCE}") from None
     fault = path_fault(path)
     if fault:
         raise _bad_path(fault)
     return path
-
-
-@cache
-def _unquote() -> Callable[[str], bytes]:
-    """Imported at the first use, since most paths need none; remembered, because an import costs more than the call."""
-    from urllib.parse import unquote_to_bytes
-
-    return unquote_to_bytes
 
 
 def check_path(path: str) -> str:
