@@ -157,8 +157,8 @@ def _with_config_headers(request: Request, config: Config, response: Response) -
 def _came_over_tls(request: Request, public_url: str | None) -> bool:
     """Whether a request came to the domain of an https `public_url`.
 
-    A custom runtime learns the domain from the Host header alone, with which a client can deceive only itself. No
-    document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
+    A custom runtime learns the domain from the Host header alone: a forged one affects only the client that sends it.
+    No document says whether Function Compute sends X-Forwarded-Proto, so only a value other than https counts.
     """
     if public_url is None or not public_url.startswith("https://"):
         return False

@@ -18,10 +18,8 @@ from . import oss
 from .config import Config, InvalidConfig
 from .config.reader import IDENTIFIER
 from .errors import HandlerError
-from .times import Clock
 
 FAILED, INVALID = 1, 2
-PROGRESS_DELAY = 2.0  # seconds
 
 _OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
 # What argparse says, then the value, and what may follow it.
@@ -143,27 +141,12 @@ def read_json(path: str, option: str) -> Any:
 
 def warn(line: str) -> None:
     """Prints a line on standard error, if it can be written."""
-    _write_error(_printable(line) + "\n")
-
-
-class Progress:
-    """One line on a terminal's standard error, while a command takes longer than `PROGRESS_DELAY`."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._shown_after = clock.monotonic() + PROGRESS_DELAY
-        self._is_shown = False
-
-    def show(self, line: str) -> None:
-        """Replaces the line, which must fit into a terminal."""
-        if self._clock.monotonic() >= self._shown_after and sys.stderr is not None and sys.stderr.isatty():
-            self._is_shown = True
-            _write_error(f"\r{_printable(line)}\x1b[K")
-
-    def clear(self) -> None:
-        if self._is_shown:
-            self._is_shown = False
-            _write_error("\r\x1b[K")
+    if sys.stderr is None:  # it was closed before the start
+        return
+    try:
+        print(_printable(line), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _discard(sys.stderr)
 
 
 def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
@@ -201,21 +184,11 @@ def _endpoint(option: str | None) -> Endpoint:
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:
-        local = on_laptop.read_oss_endpoint(os.environ.get("LINK_OSS_ENDPOINT", ""), region)
-        return local or load.ENDPOINTS["public"](region)
+        return on_laptop.read_oss_endpoint(os.environ, region) or load.ENDPOINTS["public"](region)
     if option in load.ENDPOINTS:
         return load.ENDPOINTS[option](region)
     endpoint = Endpoint.custom_domain(option, region)
     return Endpoint.path_style(option, region) if is_loopback(endpoint.domain) else endpoint
-
-
-def _write_error(characters: str) -> None:
-    if sys.stderr is None:  # it was closed before the start
-        return
-    try:
-        print(characters, end="", file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        _discard(sys.stderr)
 
 
 def _discard(stream: TextIO) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
@@ -15,9 +14,6 @@ from .errors import Problem
 
 CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
 MIN_LIFETIME = 60  # seconds that credentials must still be valid, so that their links are of use
-
-
-_limit = lru_cache(maxsize=64)(ExpiryLimit)  # most links have the same two
 
 
 class IssuedLink(NamedTuple):
@@ -39,10 +35,13 @@ class IssuedLink(NamedTuple):
         }
 
 
-def find_mount(config: Config, path: str) -> tuple[Mount, str]:
-    """The mount that covers a decoded path, and the key of the object there. Raises the 404 `not_found`."""
+def find_mount(config: Config, path: str, *, prefix: bool = False) -> tuple[Mount, str]:
+    """The mount that covers a decoded path, and the key of the object there. Raises the 404 `not_found`.
+
+    With `prefix`, the path may be that of the mount itself.
+    """
     mount = config.mounts.covering(path)
-    if mount is None or len(path) == len(mount.path):
+    if mount is None or (not prefix and path == mount.path):
         raise Problem("not_found")
     key = mount.target.key + path[len(mount.path) :]
     if config.reserved and config.is_reserved(mount.target.bucket, key):
@@ -121,7 +120,7 @@ def resolve_expiry(
 ) -> tuple[str | None, int]:
     """What `apply_limits` returns for the requested lifetime plus `extra`, in seconds from `issued_at`."""
     requested = (mount.expires if expires is None else read_expires(expires)) + extra
-    mount_limit = _limit("mount", mount.max_expires)
+    mount_limit = ExpiryLimit("mount", mount.max_expires)
     return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, credentials, now, issued_at)))
 
 
@@ -136,7 +135,7 @@ def read_expires(expires: str) -> int:
 def credentials_limit(config: Config, credentials: RoleCredentials, now: float, issued_at: int) -> ExpiryLimit:
     """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_expiring`."""
     if credentials.expires_at is None:
-        return _limit("credentials", config.credential_life)
+        return ExpiryLimit("credentials", config.credential_life)
     if int(credentials.expires_at) - int(now) < MIN_LIFETIME:
         raise Problem("credentials_expiring")
     left = int(credentials.expires_at) - issued_at

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
-from .config import Config, Location, Mount
+from .config import Location, Mount
 from .context import Invocation
 from .credentials import credentials_for, mount_credentials
 from .errors import HandlerError, Problem
@@ -155,7 +155,8 @@ class OssClient(NamedTuple):
 def client_for(invocation: Invocation) -> OssClient:
     """OSS for an invocation, at the internal endpoint or the configured local one. Raises the 503 `no_credentials`."""
     config = invocation.config
-    return client_at(config_endpoint(config), credentials_for(invocation.context).credentials)
+    endpoint = config.oss_endpoint or Endpoint.internal(config.region)
+    return client_at(endpoint, credentials_for(invocation.context).credentials)
 
 
 def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
@@ -164,10 +165,6 @@ def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
     nearest = Endpoint.internal if mount.region == config.region else Endpoint.public
     endpoint = config.oss_endpoint or nearest(mount.region)
     return client_at(endpoint, mount_credentials(invocation, mount).credentials)
-
-
-def config_endpoint(config: Config) -> Endpoint:
-    return config.oss_endpoint or Endpoint.internal(config.region)
 
 
 def client_at(endpoint: Endpoint, credentials: Credentials) -> OssClient:

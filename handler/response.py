@@ -49,10 +49,10 @@ def wants_json(request: Request, has_key: bool = False) -> bool:
     return requested == "json"
 
 
-def note_link(facts: dict[str, object], mount: Mount, key: str, issued: IssuedLink) -> None:
-    """Adds an issued link to the facts of the audit line."""
+def note_link(facts: dict[str, object], mount: Mount, key: str, expires_in: int, clamped_by: str | None) -> None:
+    """Adds an issued link or form to the facts of the audit line."""
     facts["mount"] = mount.path
     facts["bucket"] = mount.target.bucket
     facts["key"] = audit.path(key)
-    facts["expires_in"] = issued.link.expires_in
-    facts["clamped_by"] = issued.clamped_by
+    facts["expires_in"] = expires_in
+    facts["clamped_by"] = clamped_by

@@ -157,7 +157,7 @@ class State(NamedTuple):
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:
                     raise last
-            # Only the object itself says whose it is.
+            # Read it to learn who won.
             claimed = self.read(name)
             if claimed is not None:
                 return claimed
@@ -165,7 +165,7 @@ class State(NamedTuple):
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
-        # Less than no time has passed if our clock was set back.
+        # A negative difference means that our clock was set back.
         if 0 <= now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
             return
         created, last = 0, Problem("state_unavailable")

@@ -59,12 +59,8 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
     `method`.
     """
     path = check_path(path)
-    config, caller = invocation.config, invocation.caller
-    mount = config.mount(path)
-    if mount is not None and prefix and path == mount.path:
-        key = mount.target.key
-    else:
-        mount, key = links.find_mount(config, path)
+    caller = invocation.caller
+    mount, key = links.find_mount(invocation.config, path, prefix=prefix)
     if mount.access != "anonymous":
         if caller is None:
             raise Problem("unauthorized")

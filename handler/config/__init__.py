@@ -143,18 +143,6 @@ def _prefixes(prefix: Location) -> Iterator[Location]:
     yield prefix
 
 
-class Reserved(tuple[Location, ...]):
-    """What belongs to the service itself in OSS: objects, and prefixes in "/"."""
-
-    def prefixes(self, bucket: str) -> tuple[str, ...]:
-        """Those in a bucket."""
-        return self._by_bucket.get(bucket, ())
-
-    @cached_property
-    def _by_bucket(self) -> dict[str, tuple[str, ...]]:
-        return {each.bucket: tuple(other.key for other in self if other.bucket == each.bucket) for each in self}
-
-
 class OssSink(NamedTuple):
     """A prefix in OSS to which notices are written, one object for each invocation."""
 
@@ -178,14 +166,14 @@ class NoticeRule(NamedTuple):
 
 
 class Config(NamedTuple):
-    """links.toml, checked."""
+    """links.toml, checked. `reserved` belongs to the service itself in OSS: objects, and prefixes in "/"."""
 
     region: str
     mounts: Mounts
     credential_life: int
     keys_document: str | None
     state: Location | None
-    reserved: Reserved
+    reserved: tuple[Location, ...]
     oss_endpoint: Endpoint | None
     public_url: str | None
     cors: frozenset[str]
@@ -205,4 +193,4 @@ class Config(NamedTuple):
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
-        return key.startswith(self.reserved.prefixes(bucket))
+        return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)

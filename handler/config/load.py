@@ -10,7 +10,7 @@ from typing import Any
 
 from signer import Endpoint, SignerError
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts, Reserved
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -154,7 +154,7 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         credential_life=credential_life,
         keys_document=keys,
         state=state_location,
-        reserved=Reserved(reserved),
+        reserved=tuple(reserved),
         oss_endpoint=None,
         public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
@@ -172,7 +172,9 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         from .assume_role import read_assume_role
 
         config = read_assume_role(top, config, environ)
-    _check_paths(config)
+    for mount in config.mounts:
+        if config.mounts.by_path[mount.path] is not mount:
+            raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
     _check_regions(config)
     for mount in config.mounts:
         _check_anonymous_access(mount, config)
@@ -212,6 +214,11 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         reader.refuse("process", "requires x-oss-process in query")
     if "x-oss-process" in query and not process:
         reader.refuse("query", "contains x-oss-process, which requires process: the exact values that are allowed")
+    inline = None
+    if "inline" in reader.table:
+        from .media_types import read_inline
+
+        inline = read_inline(reader)
     return Mount(
         path=path,
         target=target,
@@ -228,7 +235,7 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         check=reader.boolean("check"),
         cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
-        inline=_read_inline(reader),
+        inline=inline,
         active_content=reader.boolean("active_content"),
         region=region,
         role_arn=reader.string("role") or "",
@@ -242,14 +249,6 @@ def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | No
     if access != "anonymous":
         reader.refuse("cache", 'requires access = "anonymous": links of one caller must not be cached for others')
     return reader.duration("cache", "5m", 10, max_lifetime // 2)
-
-
-def _read_inline(reader: TableReader) -> tuple[str, ...] | None:
-    if "inline" not in reader.table:
-        return None
-    from .media_types import read_inline
-
-    return read_inline(reader)
 
 
 def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
@@ -289,12 +288,6 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, dict):
         return {name: _fill(item, environ, f"{where}, {name}" if where else name) for name, item in value.items()}
     return value
-
-
-def _check_paths(config: Config) -> None:
-    for mount in config.mounts:
-        if config.mounts.by_path[mount.path] is not mount:
-            raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
 
 
 def _check_anonymous_access(mount: Mount, config: Config) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import Config, Location, Mount, NoticeRule, OssSink, Reserved
+from . import Config, Location, Mount, NoticeRule, OssSink
 from .reader import IDENTIFIER, TableReader, read_prefix
 
 ON = ("created", "timer", "message")
@@ -39,7 +39,7 @@ def read_notices(top: TableReader, config: Config) -> Config:
             if sink.target.overlaps(location):
                 reader.refuse("target", f"overlaps {location}, which belongs to the service itself: choose another")
         sinks.append(sink)
-    reserved = Reserved((*config.reserved, *(sink.target for sink in sinks)))
+    reserved = (*config.reserved, *(sink.target for sink in sinks))
     config = config._replace(sinks=tuple(sinks), reserved=reserved)
     rules: list[NoticeRule] = []
     for reader in top.tables("notice", NOTICE_KEYS):

@@ -13,25 +13,15 @@ from . import Config, InvalidConfig
 def with_local_addresses(config: Config, environ: Mapping[str, str]) -> Config:
     """With what `LINK_OSS_ENDPOINT` and `LINK_PUBLIC_URL` name. Raises `InvalidConfig`."""
     return config._replace(
-        oss_endpoint=read_oss_endpoint(environ.get("LINK_OSS_ENDPOINT", ""), config.region),
+        oss_endpoint=read_oss_endpoint(environ, config.region),
         public_url=read_local_url(environ, "LINK_PUBLIC_URL", "service", 9000) or config.public_url,
     )
 
 
-def read_oss_endpoint(value: str, region: str) -> Endpoint | None:
+def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | None:
     """The local OSS that `LINK_OSS_ENDPOINT` names; links and the function's own calls then go there."""
-    if not value:
-        return None
-    try:
-        endpoint = Endpoint.path_style(value, region)
-    except SignerError as error:
-        raise InvalidConfig(f"LINK_OSS_ENDPOINT: {error}") from None
-    if not is_loopback(endpoint.domain):
-        raise InvalidConfig(
-            "LINK_OSS_ENDPOINT must be a loopback address such as http://127.0.0.1:9001: it is for a local OSS only. "
-            "Change or unset it."
-        )
-    return endpoint
+    url = read_local_url(environ, "LINK_OSS_ENDPOINT", "OSS", 9001)
+    return Endpoint.path_style(url, region) if url else None
 
 
 def read_local_url(environ: Mapping[str, str], name: str, service: str, port: int) -> str:
@@ -43,9 +33,9 @@ def read_local_url(environ: Mapping[str, str], name: str, service: str, port: in
         _, host = parse_origin(value)
     except SignerError as error:
         raise InvalidConfig(f"{name}: {error}") from None
-    if not is_loopback(host) or value.endswith("/"):
+    if not is_loopback(host):
         raise InvalidConfig(
             f"{name} must be a loopback address such as http://127.0.0.1:{port}, without a path: it is for a local "
             f"{service} only. Change or unset it."
         )
-    return value
+    return value.removesuffix("/")

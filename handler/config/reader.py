@@ -77,7 +77,8 @@ class TableReader:
         """One of `choices`; the first if it is absent and not required."""
         value = self.required(name) if required else self.table.get(name, choices[0])
         if not isinstance(value, str) or value not in choices:
-            self.refuse_value(name, f"must be {'one of ' if len(choices) > 2 else ''}{_listed(choices)}")
+            listed = f"one of {', '.join(choices)}" if len(choices) > 2 else " or ".join(choices)
+            self.refuse_value(name, f"must be {listed}")
         return value
 
     def items(self, name: str, default: tuple[str, ...] = ()) -> list[Any]:
@@ -162,10 +163,6 @@ def _advice(name: str, known: Collection[str], outer: Collection[str]) -> str:
 
     similar = get_close_matches(name.lower(), known, 1)
     return f"did you mean {similar[0]!r}?" if similar else f"known: {', '.join(known)}"
-
-
-def _listed(choices: tuple[str, ...]) -> str:
-    return " or ".join(choices) if len(choices) < 3 else ", ".join(choices)
 
 
 def read_origin(reader: TableReader, name: str, value: str) -> str:

@@ -64,7 +64,8 @@ def role_statements(config: Config, *, web: bool, events: bool) -> list[Statemen
                 for mount in mounts
                 if mount.path in notified
             ]
-        allowed += [sink_statement(sink.target) for sink in config.sinks]
+        # A sink in OSS reads its objects to learn which notices it has already written.
+        allowed += [_allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
         # A [[sink]] is written at once; what is for webhooks and robots waits.
         allowed += outbox_statements(config) if config.keys_sinks else []
     unique: list[Statement] = []
@@ -168,11 +169,6 @@ def list_statements(config: Config) -> list[Statement]:
             if mount.max_share and "POST" in mount.methods:
                 prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
     return [_list(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
-
-
-def sink_statement(target: Location) -> Statement:
-    """A sink in OSS reads its objects to learn which notices it has already written."""
-    return _allow(["oss:GetObject", "oss:PutObject"], object_arn(target))
 
 
 def below(state: Location, *folders: str) -> list[str]:

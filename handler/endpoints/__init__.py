@@ -65,14 +65,9 @@ def _answer_route(request: Request, invocation: Invocation, path: str) -> Respon
 
 
 def _match(route: str, path: str) -> list[str] | None:
-    """The values of {id} in a path, None if the path does not match the route."""
-    expected, actual = route.split("/"), path.split("/")
-    if len(expected) != len(actual):
-        return None
-    values = []
-    for segment, value in zip(expected, actual, strict=True):
-        if segment.startswith("{") and value:
-            values.append(value)
-        elif segment != value:
-            return None
-    return values
+    """The value of {id} in a path, if the route has one; None if the path does not match the route."""
+    prefix, parameter, suffix = route.partition("{id}")
+    if not parameter:
+        return [] if path == route else None
+    value = path[len(prefix) : len(path) - len(suffix)]
+    return [value] if path == prefix + value + suffix and value and "/" not in value else None

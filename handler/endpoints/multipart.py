@@ -10,7 +10,7 @@ from itsdangerous import Signer
 
 from signer import InvalidKey
 
-from .. import audit, links
+from .. import links
 from ..auth import AuthorizedObject, authorize
 from ..config import Location
 from ..context import Invocation, RoleCredentials
@@ -19,7 +19,7 @@ from ..errors import Problem, bad_body
 from ..keys import cache
 from ..oss import UNREACHABLE, OssUnavailable, mount_client, refusal
 from ..request import Request
-from ..response import Response, json_response
+from ..response import Response, json_response, note_link
 from .uploads import check_size, check_type
 
 MAX_PARTS = 10_000
@@ -152,11 +152,8 @@ def _links(
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
-    invocation.facts["mount"] = authorized.mount.path
-    invocation.facts["bucket"] = authorized.mount.target.bucket
-    invocation.facts["key"] = audit.path(authorized.key)
-    invocation.facts["expires_in"] = complete.link.expires_in
-    invocation.facts["clamped_by"] = complete.clamped_by
+    expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
+    note_link(invocation.facts, authorized.mount, authorized.key, expires_in, clamped_by)
     invocation.facts["links"] = len(parts) + 2
     return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from .. import links
 from ..config import Mount
@@ -64,7 +63,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         limits=caller.limits(invocation.now) if caller is not None else (),
         window=mount.cache if caller is None else None,
     )
-    note_link(invocation.facts, mount, key, issued)
+    note_link(invocation.facts, mount, key, issued.link.expires_in, issued.clamped_by)
     if as_json:
         return json_response(issued.document())
     response = redirect(issued)
@@ -76,12 +75,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 def methods(mount: Mount) -> tuple[str, ...]:
     """The methods that an object's address allows; POST is only for shares."""
-    return _methods(mount.methods)
-
-
-@lru_cache(maxsize=16)
-def _methods(enabled: tuple[str, ...]) -> tuple[str, ...]:
-    return (*(method for method in ("GET", "HEAD") if method in enabled), "OPTIONS")
+    return (*(method for method in ("GET", "HEAD") if method in mount.methods), "OPTIONS")
 
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:

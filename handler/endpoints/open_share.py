@@ -44,10 +44,9 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         if opened.tracked is not None:
             opened.tracked.claim_use(nonce or token_urlsafe(18), invocation.now)
         return response
-    if opened.limited and as_json:
-        return json_response(
-            {"uses_left": _uses_left(opened), "expires_at": rfc3339(opened.share.expires_at), "use": "POST"}
-        )
+    if opened.tracked is not None and opened.limited and as_json:
+        expires_at = rfc3339(opened.share.expires_at)
+        return json_response({"uses_left": opened.tracked.uses_left(), "expires_at": expires_at, "use": "POST"})
     if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opened)
     if request.method not in opened.mount.methods:
@@ -67,7 +66,7 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     issued = links.create_link(
         invocation.config, mount, opened.key, method, credentials, invocation.now, query=query, limits=opened.limits()
     )
-    note_link(invocation.facts, mount, opened.key, issued)
+    note_link(invocation.facts, mount, opened.key, issued.link.expires_in, issued.clamped_by)
     return issued
 
 
@@ -102,17 +101,9 @@ def _nonce(request: Request) -> str | None:
     return nonce
 
 
-def _uses_left(opened: OpenedShare) -> int | None:
-    """The remaining downloads, None without a limit. Raises the 410 `share_used_up`."""
-    left = opened.tracked.uses_left() if opened.tracked is not None else None
-    if left is not None and left <= 0:
-        raise Problem("share_used_up")
-    return left
-
-
 def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
-    uses_left = _uses_left(opened)
+    uses_left = opened.tracked.uses_left() if opened.tracked is not None else None
     headers = _head_object(opened).headers
     request = opened.request
     length = headers.get("content-length", "")

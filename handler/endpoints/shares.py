@@ -35,7 +35,6 @@ MEMBERS = {
 UPLOAD_MEMBERS = {"max_size": int, "max_files": int, "content_type": str}
 MAX_FILES = 100
 MAX_PREFIX = 768  # bytes; the share's id, a number and a file name follow it
-DEFAULT_EXPIRES = 7 * 86_400  # seconds
 _PLAIN = "plain."
 
 
@@ -142,11 +141,7 @@ def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> t
     Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
     """
     path = check_path(path)
-    mount = invocation.config.mount(path)
-    if method == "POST" and mount is not None and path == mount.path:
-        key = mount.target.key
-    else:
-        mount, key = links.find_mount(invocation.config, path)
+    mount, key = links.find_mount(invocation.config, path, prefix=method == "POST")
     if not caller.allows(path, "SHARE"):
         raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
     return mount, path, key
@@ -190,7 +185,7 @@ def _resolve_expiry(expires: str | None, mount: Mount, caller: Caller) -> tuple[
     if caller.max_share is not None:
         limits.append(ExpiryLimit("caller", caller.max_share))
     if expires is None:
-        return None, min(DEFAULT_EXPIRES, *(limit.seconds for limit in limits))
+        return None, min(shares.DEFAULT_EXPIRES, *(limit.seconds for limit in limits))
     return links.apply_limits(links.read_expires(expires), tuple(limits))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from signer.times import rfc3339
 
-from .. import audit, pages
+from .. import pages
 from ..auth import AuthorizedObject
 from ..context import ExpiryLimit
 from ..errors import Problem, bad_body
-from ..response import Response, json_response, wants_json
+from ..response import Response, json_response, note_link, wants_json
 from ..shares import uses
 from ..shares.opening import OpenedShare, TrackedShare, is_nonce
 from .uploads import MAX_PUT, check_type, sign_form
@@ -96,9 +96,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
     authorized = AuthorizedObject(mount, opened.path, key, limits)
     form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
-    facts = invocation.facts
-    facts["mount"], facts["bucket"], facts["key"] = mount.path, mount.target.bucket, audit.path(key)
-    facts["expires_in"], facts["clamped_by"] = form.expires_in, clamped_by
+    note_link(invocation.facts, mount, key, form.expires_in, clamped_by)
     return json_response(
         {
             "url": form.url,

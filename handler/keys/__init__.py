@@ -81,7 +81,7 @@ class Issuer(NamedTuple):
 
     For HS256 there is a `secret` and no `jwks` (public keys as in RFC 7517), otherwise the reverse. `paths` and
     `methods` are None where each token must name them. `leeway` is in seconds, `max_share` as for an API key. `id` is
-    the random id of this entry, None in documents from before there were ids.
+    the random id of this entry, None for an entry without one.
     """
 
     iss: str

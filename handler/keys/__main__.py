@@ -47,9 +47,11 @@ class _Job(NamedTuple):
     clock: Clock
 
     def locked(self) -> AbstractContextManager[Write]:
-        return locked(
-            self.store, _notify, break_old=self.options.break_lock, timeout=self.lock_timeout, clock=self.clock
-        )
+        def notify(sentence: str) -> None:
+            warn(f"{NAME}: {sentence}")
+
+        break_old = self.options.break_lock
+        return locked(self.store, notify, break_old=break_old, timeout=self.lock_timeout, clock=self.clock)
 
 
 def main(
@@ -202,31 +204,15 @@ def _unique(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(dict.fromkeys(values))
 
 
-def _revoke_api_key(job: _Job) -> None:
-    name = job.options.name
-    _change(job, lambda document: edit.revoke_api_key(document, name))
-    write_lines(
-        f"Revoked the API key {name}. Running functions stop accepting it within a minute.",
-        otherwise="The API key was revoked.",
-    )
+def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
+    """The command that removes one entry; `done` is the verb of its sentences, such as "revoked"."""
 
+    def remove(job: _Job) -> None:
+        name = job.options.name
+        _change(job, lambda document: edit.remove(document, kind, name))
+        write_lines(f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}.")
 
-def _remove_issuer(job: _Job) -> None:
-    iss = job.options.iss
-    _change(job, lambda document: edit.remove_issuer(document, iss))
-    write_lines(
-        f"Removed the issuer {iss}. Running functions stop accepting its tokens within a minute.",
-        otherwise="The issuer was removed.",
-    )
-
-
-def _remove_sink(job: _Job) -> None:
-    name = job.options.name
-    _change(job, lambda document: edit.remove_sink(document, name))
-    write_lines(
-        f"Removed the sink {name}. Remove it from links.toml, too: notices that name it cannot be sent.",
-        otherwise="The sink was removed.",
-    )
+    return remove
 
 
 def _rotate_share(job: _Job) -> None:
@@ -234,9 +220,9 @@ def _rotate_share(job: _Job) -> None:
     added = []
 
     def rotate(document: Document) -> Document:
-        rotation = edit.rotate_share(document, retired)
-        added.append(rotation.added)
-        return rotation.document
+        document, key_id = edit.rotate_share(document, retired)
+        added.append(key_id)
+        return document
 
     _change(job, rotate)
     lines = []
@@ -250,10 +236,6 @@ def _rotate_share(job: _Job) -> None:
 def _show(job: _Job) -> None:
     _, keys = edit.read(_read(job.store))
     write_lines(str(job.store), *lines_of(keys, job.clock.now()))
-
-
-def _notify(sentence: str) -> None:
-    warn(f"{NAME}: {sentence}")
 
 
 def _change(job: _Job, change: Callable[[Document], Document]) -> None:
@@ -313,17 +295,20 @@ def _parser() -> argparse.ArgumentParser:
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
     arguments.add_api_key_options(add)
-    command("revoke-api-key", _revoke_api_key, "Remove an API key.").add_argument("name", metavar="NAME")
+    revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
+    command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
     add = command(
         "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
     )
     add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
     arguments.add_issuer_options(add)
-    command("remove-issuer", _remove_issuer, "Remove an issuer of tokens.").add_argument("iss", metavar="ISS")
+    remove = _remove("issuer", "removed", "Running functions stop accepting its tokens within a minute.")
+    command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument("name", metavar="ISS")
     add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
     arguments.add_sink_options(add, tuple(KINDS))
-    command("remove-sink", _remove_sink, "Remove a sink.").add_argument("name", metavar="NAME")
+    remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
+    command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
     rotate.add_argument(
         "--retire", metavar="ID", help="remove this share key instead, which withdraws every share that it signed"

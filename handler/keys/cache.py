@@ -49,7 +49,12 @@ def current_keys(invocation: Invocation) -> Keys:
         if 0 <= age < FRESH or (paused and 0 <= age < FRESH + GRACE):
             return cached.keys
     try:
-        snapshot = _store(invocation).read(cached.version if cached is not None else "")
+        store: KeysStore
+        if config.keys_document.startswith("file:"):
+            store = FileKeysStore(config.keys_document[len("file:") :])
+        else:
+            store = OssKeysStore(object_location(config.keys_document), oss.client_for(invocation))
+        snapshot = store.read(cached.version if cached is not None else "")
         if snapshot.document is not None or cached is None:
             cached = _Cached(parse(snapshot.document or b""), snapshot.version, now, None)
     except (KeysStoreError, InvalidKeys) as error:
@@ -61,13 +66,6 @@ def current_keys(invocation: Invocation) -> Keys:
         return cached.keys
     _cache[name] = cached._replace(read_at=now, failed_at=None)
     return cached.keys
-
-
-def _store(invocation: Invocation) -> KeysStore:
-    address = invocation.config.keys_document or ""
-    if address.startswith("file:"):
-        return FileKeysStore(address[len("file:") :])
-    return OssKeysStore(object_location(address), oss.client_for(invocation))
 
 
 def _unavailable(reason: str, action: str = "Run python -m handler.keys show, and fix what it reports.") -> Problem:

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from signer.times import rfc3339
 
@@ -22,13 +22,6 @@ class InvalidChange(HandlerError):
     """The document does not allow the change; the sentence says what to do instead."""
 
     code = "no_such_change"
-
-
-class Rotation(NamedTuple):
-    """A document after a rotation, and the id of the new share key, None if only an old one was removed."""
-
-    document: Document
-    added: str | None
 
 
 def read(content: bytes) -> tuple[Document, Keys]:
@@ -48,7 +41,7 @@ def serialize(document: Document) -> bytes:
 def new() -> Document:
     """A document with one share key and nothing else."""
     document: Document = {"version": VERSION, "share": [], "api": [], "jwt": [], "sinks": {}}
-    return rotate_share(document).document
+    return rotate_share(document)[0]
 
 
 def add_api_key(
@@ -79,22 +72,12 @@ def add_api_key(
     return {**document, "api": [*entries, entry]}, key
 
 
-def revoke_api_key(document: Document, name: str) -> Document:
-    """The document without an API key. Raises `InvalidChange`."""
-    return {**document, "api": _without(document.get("api", []), "id", name, "API key")}
-
-
 def add_issuer(document: Document, entry: Document) -> Document:
     """The document with an issuer of tokens, whose entry gets a new random id. Raises `InvalidChange`."""
     entries, iss = document.get("jwt", []), entry["iss"]
     if any(other["iss"] == iss for other in entries):
         raise InvalidChange(f"Issuer {iss} already exists. Remove that issuer first, or edit the document.")
     return {**document, "jwt": [*entries, {"id": secrets.token_hex(8), **entry}]}
-
-
-def remove_issuer(document: Document, iss: str) -> Document:
-    """The document without an issuer. Raises `InvalidChange`."""
-    return {**document, "jwt": _without(document.get("jwt", []), "iss", iss, "issuer")}
 
 
 def add_sink(document: Document, name: str, entry: Document) -> Document:
@@ -105,25 +88,29 @@ def add_sink(document: Document, name: str, entry: Document) -> Document:
     return {**document, "sinks": {**sinks, name: entry}}
 
 
-def remove_sink(document: Document, name: str) -> Document:
-    """The document without a sink. Raises `InvalidChange`."""
+def remove(document: Document, kind: str, name: str) -> Document:
+    """The document without an "API key" (by its id), an "issuer" (by iss) or a "sink". Raises `InvalidChange`."""
+    if kind == "API key":
+        return {**document, "api": _without(document.get("api", []), "id", name, kind)}
+    if kind == "issuer":
+        return {**document, "jwt": _without(document.get("jwt", []), "iss", name, kind)}
     sinks = document.get("sinks", {})
     if name not in sinks:
-        raise _missing("sink", name, sinks)
+        raise _missing(kind, name, sinks)
     return {**document, "sinks": {other: entry for other, entry in sinks.items() if other != name}}
 
 
-def rotate_share(document: Document, retired: str | None = None) -> Rotation:
+def rotate_share(document: Document, retired: str | None = None) -> tuple[Document, str | None]:
     """The document with a new share key, or without the key `retired`; if that was the newest, with a new one instead.
 
-    Raises `InvalidChange`.
+    Also returns the id of the new key, None if only an old one was removed. Raises `InvalidChange`.
     """
     entries = document.get("share", [])
     remaining = entries if retired is None else _without(entries, "id", retired, "share key")
     if retired is not None and entries[-1]["id"] != retired:
-        return Rotation({**document, "share": remaining}, None)
+        return {**document, "share": remaining}, None
     added = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
-    return Rotation({**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added)
+    return {**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added
 
 
 def _without(entries: Sequence[Document], member: str, name: str, kind: str) -> list[Document]:

@@ -13,10 +13,9 @@ from ..errors import HandlerError
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
-MAX_STRING = 256  # characters
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_STRING = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 
 
 class InvalidKeys(HandlerError):
@@ -30,10 +29,7 @@ def read_object(where: str, value: object, known: tuple[str, ...]) -> TableReade
 
 
 def read_string(reader: TableReader, name: str) -> str:
-    value = reader.required(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_STRING or _CONTROL.search(value):
-        reader.refuse(name, f"must be a string of 1 to {MAX_STRING} characters without control characters")
-    return value
+    return read_match(reader, name, _STRING, "a string of 1 to 256 characters without control characters")
 
 
 def read_match(reader: TableReader, name: str, pattern: re.Pattern[str], expected: str) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
-from signer.times import parse_rfc3339, rfc3339
+from signer.times import rfc3339
 
 from ..errors import HandlerError
 from ..oss import EXPIRES_IN
@@ -38,13 +38,6 @@ class KeysLocked(HandlerError):
     """Another writer holds the lock, or ours was broken or became too old."""
 
     code = "keys_locked"
-
-
-class LockHolder(NamedTuple):
-    """Who holds a lock, and since when (Unix seconds)."""
-
-    owner: str
-    since: float
 
 
 class _Lock(NamedTuple):
@@ -232,25 +225,21 @@ def _discard(store: KeysStore) -> None:
 
 
 def _held(lock: _Lock | None) -> KeysLocked:
-    holder = _holder(lock.content) if lock is not None else None
-    writer = f"{holder.owner} since {rfc3339(holder.since)}" if holder is not None else "another writer"
-    where = f" ({lock.store})" if lock is not None else ""
+    writer, where = (_holder(lock.content), f" ({lock.store})") if lock is not None else ("another writer", "")
     return KeysLocked(
         f"The keys document is locked by {writer}{where}. Try again. If that writer is gone, use --break-lock, which "
         f"breaks a lock that did not change for {BREAKABLE_AFTER // 60} minutes."
     )
 
 
-def _holder(content: bytes) -> LockHolder | None:
+def _holder(content: bytes) -> str:
+    """Who holds a lock, and since when, as far as its content says."""
     try:
         document = json.loads(content)
-        owner, since = document["owner"], parse_rfc3339(document["at"])
+        holder = f"{document['owner']} since {document['at']}"
     except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if not isinstance(owner, str) or since is None:
-        return None
-    printable = "".join(character for character in owner if character.isprintable())
-    return LockHolder(printable[:100], since)
+        return "another writer"
+    return "".join(character for character in holder if character.isprintable())[:130]
 
 
 def _this_process() -> str:

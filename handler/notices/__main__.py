@@ -14,7 +14,6 @@ from ..command_line import (
     FAILED,
     InvalidUsage,
     Parser,
-    Progress,
     add_endpoint_option,
     config,
     identifier,
@@ -45,12 +44,12 @@ MAX_REASON = 64  # characters of what may be the content of a foreign object
 
 
 class _Job(NamedTuple):
-    """One run of a command on an outbox; `sink` is None for all."""
+    """One run of a command on an outbox; `sink` is None for all, `folder` is what it changes: WAITING or DEAD."""
 
     outbox: Outbox
     sink: str | None
     clock: Clock
-    progress: Progress
+    folder: str
 
     def sinks(self, folder: str) -> list[str]:
         return [self.sink] if self.sink is not None else self.outbox.sinks(folder)
@@ -72,14 +71,10 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
     outbox = Outbox(state_at(oss_client(options.endpoint), prefix, clock))
-    progress = Progress(clock)
-    command = _drop_waiting if options.waiting else options.run
     try:
-        command(_Job(outbox, options.sink, clock, progress))
+        options.run(_Job(outbox, options.sink, clock, WAITING if options.waiting else DEAD))
     except Problem as problem:
         raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
-    finally:
-        progress.clear()
 
 
 def _list(job: _Job) -> None:
@@ -87,7 +82,6 @@ def _list(job: _Job) -> None:
     for sink in sorted({*job.sinks(WAITING), *job.sinks(DEAD)}):
         facts = [*_waiting(job, sink), *_dead(job, sink)]
         lines += [f"{sink}:", *(f"  {fact}" for fact in facts)] if facts else []
-    job.progress.clear()
     write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
 
@@ -107,13 +101,7 @@ def _waiting(job: _Job, sink: str) -> list[str]:
 
 def _dead(job: _Job, sink: str) -> list[str]:
     entries = job.outbox.entries(sink, DEAD)
-    reasons: list[str] = []
-
-    def read(entry: Entry) -> None:
-        reasons.append(job.outbox.reason(entry)[:MAX_REASON])
-        job.progress.show(f"{sink}: {len(reasons)} of {len(entries)} dead notices read")
-
-    map_concurrently(read, entries)
+    reasons = map_concurrently(lambda entry: job.outbox.reason(entry)[:MAX_REASON], entries)
     counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(sorted(reasons)).most_common())
     if len(entries) >= PAGE:
         return [f"dead: {PAGE}+ (of the first {PAGE}, {counts})"]
@@ -128,23 +116,19 @@ def _retry(job: _Job) -> None:
         if outbox.read(entry) is None:
             outbox.revive(entry)
 
-    _for_each(job, DEAD, revive, "due again", leased=True)
+    _for_each(job, revive, "due again", leased=True)
 
 
 def _drop(job: _Job) -> None:
-    _for_each(job, DEAD, lambda entry: job.outbox.delete(entry, DEAD), "deleted")
+    _for_each(job, lambda entry: job.outbox.delete(entry, job.folder), "deleted")
 
 
-def _drop_waiting(job: _Job) -> None:
-    _for_each(job, WAITING, job.outbox.delete, "deleted")
-
-
-def _for_each(job: _Job, folder: str, func: Callable[[Entry], None], outcome: str, *, leased: bool = False) -> None:
+def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased: bool = False) -> None:
     """Calls `func` once with every entry that exists now, `leased` under the lease of its sink.
 
     Says for how many, also after a failure or an interrupt. What others add meanwhile is left, so that this ends.
     """
-    kind = "dead" if folder == DEAD else "waiting"
+    kind = "dead" if job.folder == DEAD else "waiting"
     done: list[str] = []
 
     def call(entry: Entry) -> None:
@@ -152,23 +136,17 @@ def _for_each(job: _Job, folder: str, func: Callable[[Entry], None], outcome: st
         done.append(entry.sink)
 
     try:
-        for sink in job.sinks(folder):
-            entries: list[Entry] = []
-            for entry in job.outbox.all_entries(sink, folder):
-                entries.append(entry)
-                job.progress.show(f"{sink}: {len(entries)} {kind} notices listed")
+        for sink in job.sinks(job.folder):
+            entries = list(job.outbox.all_entries(sink, job.folder))
             lease = Lease(job.outbox.state, sink)
             try:
                 for start in range(0, len(entries), STEP):
                     if leased:
                         _hold(job, sink, lease)
-                    step = entries[start : start + STEP]
-                    map_concurrently(call, step)
-                    job.progress.show(f"{sink}: {start + len(step)} of {len(entries)} {kind} notices {outcome}")
+                    map_concurrently(call, entries[start : start + STEP])
             finally:
                 lease.release()
     finally:
-        job.progress.clear()
         counts = sorted(Counter(done).items())
         lines = [f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}." for sink, count in counts]
         if lines:
@@ -183,7 +161,6 @@ def _hold(job: _Job, sink: str, lease: Lease) -> None:
     while not (lease.take() and lease.covers_try()):
         if job.clock.monotonic() >= deadline:
             raise HandlerError(f"The function is sending notices to {sink} all the time. Try again later.")
-        job.progress.show(f"{sink}: waiting until no notices are being sent")
         job.clock.sleep(1)
 
 

@@ -11,8 +11,6 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
 
-from signer import InvalidKey
-from signer.names import check_key
 from signer.times import rfc3339
 
 from .. import links, shares
@@ -23,16 +21,15 @@ from ..errors import HandlerError, Problem
 from ..keys import cache
 from ..oss import head_object
 from ..paths import check_path, path_fault
-from .outbox import MAX_BYTES
+from .outbox import MAX_BYTES, is_key
 from .sinks import Notification
 from .sources import CreatedObject, RequestedLink
 
 MAX_ISSUED = 1000  # links that are kept for further sinks
-DEFAULT_SHARE = 7 * 86_400  # seconds
 
 
 class NotLinkable(HandlerError):
-    """No link can be made now for what a notice tells; `code` says why."""
+    """No link can be made now for what a notice reports; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"The notice has no link ({code}).", code=code)
@@ -151,11 +148,7 @@ def path_of(mount: Mount, key: str) -> str:
 
 def is_linkable(mount: Mount, key: str) -> bool:
     """Whether a link can carry the key at all."""
-    try:
-        check_key(key)
-    except InvalidKey:
-        return False
-    return path_fault(path_of(mount, key)) is None
+    return is_key(key) and path_fault(path_of(mount, key)) is None
 
 
 class LinkIssuer:
@@ -203,7 +196,7 @@ class LinkIssuer:
         )
 
     def _link(self, mount: Mount, notice: Notice) -> tuple[str, str]:
-        """A presigned URL and its RFC 3339 expiry, to the version that is told."""
+        """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
         config, now = self._invocation.config, self._invocation.now
         query = links.read_query(mount, notice.key, {}, notice.download)
         if notice.version is not None:
@@ -235,7 +228,7 @@ class LinkIssuer:
         keys = cache.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
-        expires_at = int(self._invocation.now) + min(notice.expires or DEFAULT_SHARE, mount.max_share)
+        expires_at = int(self._invocation.now) + min(notice.expires or shares.DEFAULT_EXPIRES, mount.max_share)
         share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
         token = shares.sign(share, mount, path, keys.share)
         return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)

@@ -78,7 +78,7 @@ class Outbox(NamedTuple):
     def all_entries(self, sink: str, folder: str = WAITING) -> Iterator[Entry]:
         """All entries of a sink in the order of their names, with one request for each `PAGE` that are used."""
         for found in self.state.list_folder(f"{folder}/{sink}/"):
-            if found.name and _is_key(f"{folder}/{sink}/{found.name}"):
+            if found.name and is_key(f"{folder}/{sink}/{found.name}"):
                 yield Entry(sink, found.name, found.age, found.size)
 
     def put(self, entry: Entry, folder: str = WAITING) -> None:
@@ -139,7 +139,7 @@ class Outbox(NamedTuple):
             self.delete(entry, source)
 
 
-def _is_key(name: str) -> bool:
+def is_key(name: str) -> bool:
     """Whether a request can name the object; what others put there is left alone where none can."""
     try:
         check_key(name)

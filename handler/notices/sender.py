@@ -66,7 +66,7 @@ class NoticeSender:
         immediate: dict[str, list[Entry]] = {}
         if unwritten:
             with self._noted(next(iter(unwritten))[0], unwritten=True):
-                outbox = self._outbox()
+                outbox = Outbox(state_for(self._invocation, self._clock))
                 entries = self._entries(outbox, unwritten)
                 written = oss.map_concurrently(lambda entry: self._put(outbox, entry), entries)
                 for (rule, *_), entry, is_written in zip(unwritten.values(), entries, written, strict=True):
@@ -82,7 +82,7 @@ class NoticeSender:
         if not config.keys_sinks:
             return {}  # nothing waits, and the role has no rights to look
         with self._noted("outbox"):
-            outbox = self._outbox()
+            outbox = Outbox(state_for(self._invocation, self._clock))
             sinks = outbox.sinks()
             dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
@@ -146,7 +146,7 @@ class NoticeSender:
             while entries:
                 lease = Lease(turn.outbox.state, name)
                 if not lease.take():
-                    return  # its holder looks again
+                    return  # the holder lists again before it releases
                 holding = None
                 try:
                     holding = _holding(turn, lease, keys, name)
@@ -165,7 +165,7 @@ class NoticeSender:
     def _after_failure(
         self, turn: Turn, holding: Holding | None, name: str, entries: Sequence[Entry], error: HandlerError
     ) -> None:
-        """Looks beyond the entries that failed: they keep the lease, and so would hide the others for ever."""
+        """Looks beyond the entries that failed: they keep the lease, and would block the other entries forever."""
         now, names = turn.outbox.state.time.earliest(), {entry.name for entry in entries}
         waiting = (entry for entry in turn.outbox.all_entries(name) if entry.due <= now and entry.name not in names)
         others = list(islice(waiting, PAGE))
@@ -182,9 +182,6 @@ class NoticeSender:
         now = outbox.state.time.earliest()
         self.tally.listed(name, entries, now)
         return [entry for entry in entries if entry.due <= now]
-
-    def _outbox(self) -> Outbox:
-        return Outbox(state_for(self._invocation, self._clock))
 
     @contextmanager
     def _noted(self, sink: str, *, unwritten: bool = False) -> Iterator[None]:

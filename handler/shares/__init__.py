@@ -26,6 +26,7 @@ from ..keys import Keys, ShareKey
 
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
+DEFAULT_EXPIRES = 7 * 86_400  # seconds
 NOTICES = "notice"  # the owner of shares in notices; only retiring the share key withdraws them
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters

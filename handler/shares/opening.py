@@ -24,9 +24,12 @@ class TrackedShare(NamedTuple):
     record: records.Record
 
     def uses_left(self) -> int | None:
-        """The remaining downloads, None without a limit. Raises the 503 `state_unavailable`."""
+        """The remaining downloads, None without a limit. Raises the 410 `share_used_up`, or a 503."""
         maximum = self.record.uses
-        return None if maximum is None else maximum - uses.used(self.state, self.id)
+        left = None if maximum is None else maximum - uses.used(self.state, self.id)
+        if left is not None and left <= 0:
+            raise Problem("share_used_up")
+        return left
 
     def claim_use(self, nonce: str, now: float) -> None:
         """Claims a use if they are limited. Raises the 410 `share_used_up`, or a 503."""

@@ -119,7 +119,7 @@ def claim_file(
         own = _own(state, record_id, claims, body) if again else None
         if own is not None and state.claim(_name(record_id, own.number), body).body == body:
             left = FORMS - own.age
-            # OSS refuses a second file for the number of one that arrived, which tells its sender so.
+            # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
             if own.number in present or left >= MIN_FORM:
                 return ClaimedFile(own.number, int(max(left, MIN_FORM)))
         if _count(claims, present) >= files:
@@ -143,7 +143,7 @@ def _own(state: State, record_id: str, claims: Sequence[Claim], body: bytes) -> 
     for claim in newest_first:
         if claim.etag == etag:
             return claim
-    # An encrypted bucket may have other ETags, where only the content tells. One claim shows which kind it is.
+    # ETags of encrypted buckets may differ: compare the content. One claim shows which kind of bucket it is.
     for claim in newest_first:
         stored = state.read(_name(record_id, claim.number))
         if stored is None:

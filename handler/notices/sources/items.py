@@ -63,11 +63,6 @@ class InvalidEntry(NamedTuple):
 Item = CreatedObject | RequestedLink | TimerTick | SkippedRecord | InvalidEntry
 
 
-def is_folder(name: str) -> bool:
-    """Whether a key or path is that of a folder, which consoles keep as an empty object."""
-    return name.endswith("/")
-
-
 def links_in_message(body: str, origin: str, sent_at: float | None) -> Iterator[Item]:
     """What `requested_links` finds in the JSON of a message. Raises `InvalidEvent`."""
     try:
@@ -117,7 +112,7 @@ def _requested_link(
     fault = path_fault(link["path"])
     if fault:
         raise InvalidEvent(f"{what}: invalid path: {fault}")
-    # The function answers requests for such a path too, so that it is not invalid; but there is no file to tell about.
-    if is_folder(link["path"]):
+    # The function answers requests for such a path too, so that it is not invalid; but there is no file to report.
+    if link["path"].endswith("/"):
         return SkippedRecord("folder")
     return RequestedLink(on, origin, link["path"], link.get("expires"), link.get("download"), happened_at)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from .fields import InvalidEvent, is_cloud_event, member, optional_integer, optional_string, optional_timestamp
 from .fields import required_string as required
-from .items import CreatedObject, InvalidEntry, Item, SkippedRecord, is_folder
+from .items import CreatedObject, InvalidEntry, Item, SkippedRecord
 
 # The ObjectCreated events after which there is an object to link; UploadPart, for one, leaves none.
 CREATED = frozenset(
@@ -63,7 +63,7 @@ def _read_record(record: object) -> CreatedObject | SkippedRecord:
     if skipped:
         return skipped
     key = required(record, "oss", "object", "key")
-    if is_folder(key):
+    if key.endswith("/"):  # a folder, which consoles keep as an empty object
         return SkippedRecord("folder")
     version = optional_string(record, "oss", "object", "versionId")
     if version == UNVERSIONED:

@@ -83,7 +83,7 @@ def assert_kept(data: bytes, keys: Keys) -> None:
     """A change leaves everything else as it is. A string that no file can hold is not a valid change."""
     try:
         rotated = edit.rotate_share(edit.read(data)[0])
-        again = parse(edit.serialize(rotated.document))
+        again = parse(edit.serialize(rotated[0]))
     except InvalidKeys:
         raise AssertionError("a valid document cannot be changed") from None
     assert again.share[:-1] == keys.share

@@ -109,7 +109,6 @@ def test_link_sts_endpoint_sends_the_calls_to_a_local_sts() -> None:
     [
         "https://sts.example.com",
         "http://192.0.2.1:9002",
-        "http://127.0.0.1:9002/",
         "http://127.0.0.1:9002/path",
         "127.0.0.1:9002",
         "http://127.0.0.1.example.com:9002",

@@ -202,10 +202,10 @@ def with_address(address: str, **top: str) -> Config:
     return read(document(**top), {"LINK_PUBLIC_URL": address})
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9000", "http://localhost:9000/", "http://[::1]:9000"])
 def test_a_local_address_stands_in_for_the_public_url(address: str) -> None:
-    assert with_address(address).public_url == address
-    assert with_address(address, public_url="https://links.example.com").public_url == address
+    assert with_address(address).public_url == address.rstrip("/")
+    assert with_address(address, public_url="https://links.example.com").public_url == address.rstrip("/")
 
 
 def test_without_a_local_address_the_public_url_is_that_of_the_file() -> None:
@@ -221,7 +221,7 @@ def test_another_address_than_a_loopback_one_is_refused(address: str) -> None:
         with_address(address)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://127.0.0.1:9000/", "x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "x"])
 def test_a_local_address_is_an_origin(address: str) -> None:
     with pytest.raises(InvalidConfig, match="LINK_PUBLIC_URL"):
         with_address(address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -503,54 +502,7 @@ class TestFaults:
         assert cli.names("lease/") == []
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 class TestOutput:
-    @staticmethod
-    def slow_clock(cli: NoticesCli) -> Clock:
-        """A clock in which each look at the time takes a second."""
-        clock = cli.function.clock
-
-        def monotonic() -> float:
-            clock.moved += 1
-            return clock.clock().monotonic()
-
-        return clock.clock()._replace(monotonic=monotonic)
-
-    @pytest.mark.parametrize(
-        ("arguments", "progress"),
-        [
-            (("list",), "ops: 3 of 3 dead notices read"),
-            (("retry",), "ops: 3 of 3 dead notices due again"),
-            (("drop",), "ops: 3 of 3 dead notices deleted"),
-        ],
-    )
-    def test_a_terminal_shows_the_progress_of_what_takes_long(
-        self, cli: NoticesCli, arguments: tuple[str, ...], progress: str
-    ) -> None:
-        cli.add("ops", 3, DEAD, reason="status_500")
-        terminal = Terminal()
-        with patch.object(sys, "stderr", terminal):
-            assert cli.run(*arguments, clock=self.slow_clock(cli)).status == 0
-        lines = terminal.getvalue().split("\r")
-        assert f"{progress}\x1b[K" in lines
-        assert lines[-1] == "\x1b[K"
-
-    def test_a_terminal_shows_none_for_what_is_quick(self, cli: NoticesCli) -> None:
-        cli.add("ops", 3, DEAD)
-        terminal = Terminal()
-        frozen = cli.function.clock.clock()._replace(monotonic=lambda: 100.0)
-        with patch.object(sys, "stderr", terminal):
-            assert cli.run("list", clock=frozen).status == 0
-        assert terminal.getvalue() == ""
-
-    def test_a_file_receives_no_progress(self, cli: NoticesCli) -> None:
-        cli.add("ops", 3, DEAD)
-        assert cli.run("drop", clock=self.slow_clock(cli)).err == ""
-
     @FULL
     @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
     @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from handler import shares, state
-from handler.config import Location, Mounts, Reserved
+from handler.config import Location, Mounts
 from handler.context import Invocation
 from handler.endpoints import shares as share_requests
 from handler.errors import Problem
@@ -193,7 +193,7 @@ def test_a_mount_that_no_longer_allows_shares_opens_none(plain: ShareService) ->
 
 def test_a_share_of_an_object_that_is_now_reserved_opens_nothing(plain: ShareService) -> None:
     url = plain.create_share()
-    response = plain.with_config(reserved=Reserved([Location("examplebucket", "reports/")])).open(url)
+    response = plain.with_config(reserved=(Location("examplebucket", "reports/"),)).open(url)
     assert (response.status, response.code) == (404, "share_invalid")
 
 
