@@ -53,7 +53,7 @@ class Account:
         with self._lock:
             self._roles = roles
             for name, session in self._sessions.items():
-                role = roles[_role_of(session.arn)]
+                role = roles[session.arn.replace(":assumed-role/", ":role/").rpartition("/")[0]]
                 self._sessions[name] = self._add(role, name, session.credentials, session.expires_at)
 
     def credentials_of(self, function: Function) -> Credentials:
@@ -119,8 +119,3 @@ def _statements(function: Function, config: Config | None) -> list[rights.Statem
 def _kind(function: Function) -> tuple[bool, bool]:
     """Whether it answers requests, and whether it takes events."""
     return function.http is not None, function.handler == "handler.on_event"
-
-
-def _role_of(arn: str) -> str:
-    """The role's ARN of a session's."""
-    return arn.replace(":assumed-role/", ":role/").rpartition("/")[0]

@@ -23,10 +23,10 @@ from .errors import LocalError
 from .fc import functions
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime, UnknownFunction
+from .sts.operations import DEFAULT_DURATION
 
 FAILED, REFUSED = 1, 2
 PASSED_ON = ("LINK_OSS_ENDPOINT", "LINK_STS_ENDPOINT", "LINK_PUBLIC_URL")
-DURATION = 3600  # seconds
 
 
 class InvokeError(LocalError):
@@ -94,7 +94,7 @@ def _credentials(function: Function) -> Credentials:
     if not sts:
         return credentials
     try:
-        role = assume_role(sts, role_arn(function), function.name, "", DURATION, credentials, time.time())
+        role = assume_role(sts, role_arn(function), function.name, "", DEFAULT_DURATION, credentials, time.time())
     except StsUnavailable as error:
         raise InvokeError(f"{sts}: {error} Use the credentials of the running stack: . samples/env.sh") from None
     return role.credentials

@@ -127,7 +127,7 @@ def _api_key(stack: Stack) -> str:
     if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
         return key
     if KEY_NAME in known:
-        document = edit.revoke_api_key(document, KEY_NAME)
+        document = edit.remove(document, "API key", KEY_NAME)
     document, key = edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
     client.request(stack, "PUT", *location, edit.serialize(document)).raise_for_status()
     return key

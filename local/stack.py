@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
-
-import flask
 
 from handler.config import Config, InvalidConfig, load
 from signer import Credentials
@@ -110,7 +108,13 @@ class Stack:
             buckets = _buckets(deployment, first, extra)
             account.set_rights(_configs(deployment, extra))
             folder = _folder(root, cleanup)
-            oss_app = _oss_app(folder, first.region, account, buckets, lambda created: dispatcher.created(created))
+            _create_buckets(folder, buckets)
+            oss_app = oss.create_app(
+                folder,
+                region=first.region,
+                credentials=account.principals,
+                on_created=lambda created: dispatcher.created(created),
+            )
             oss_server = serve(oss_app, oss_listener)
             cleanup.callback(oss_server.close)
             sts_app = sts.create_app(account.principals, account.roles)
@@ -252,17 +256,6 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
     except OSError as error:
         raise _unusable(root, error) from None
     return root.resolve()
-
-
-def _oss_app(
-    folder: Path,
-    region: str,
-    account: Account,
-    buckets: list[str],
-    on_created: Callable[[oss.CreatedObject], None],
-) -> flask.Flask:
-    _create_buckets(folder, buckets)
-    return oss.create_app(folder, region=region, credentials=account.principals, on_created=on_created)
 
 
 def _create_buckets(folder: Path, names: list[str]) -> None:

@@ -21,7 +21,8 @@ def matches(trigger: Trigger, created: CreatedObject) -> bool:
     key = trigger.config.get("filter", {}).get("key", {})
     if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(key.get("suffix") or ""):
         return False
-    return any(_covers(event, f"oss:{created.event_name}") for event in trigger.config.get("events") or ())
+    name, events = f"oss:{created.event_name}", trigger.config.get("events") or ()
+    return any(name.startswith(event[:-1]) if event.endswith("*") else name == event for event in events)
 
 
 def object_created(function: Function, trigger: Trigger, created: CreatedObject, now: float) -> bytes:
@@ -53,7 +54,3 @@ def object_created(function: Function, trigger: Trigger, created: CreatedObject,
         "userIdentity": {"principalId": ACCOUNT},
     }
     return json.dumps({"events": [record]}, ensure_ascii=False).encode()
-
-
-def _covers(pattern: str, event: str) -> bool:
-    return event.startswith(pattern[:-1]) if pattern.endswith("*") else event == pattern

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from signer import Credentials, v4
+from signer.link import MAX_EXPIRES_IN
 from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
@@ -105,7 +106,7 @@ def refusal(verification: Verification, request: OssRequest, now: float) -> OssE
         case "bad_parameter":
             return _invalid_parameter(request, name, f"{name} is missing or malformed.", _EC.get(name, ""))
         case "expires_out_of_range":
-            message = "x-oss-expires must be from 1 to 604800 seconds."
+            message = f"x-oss-expires must be from 1 to {MAX_EXPIRES_IN} seconds."
             return _invalid_parameter(request, name, message, "0002-00000232")
         case "wrong_scope":
             message = "Invalid signing region in Authorization header."

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from . import cors
 from .errors import XML_DECLARATION, OssError, malformed_xml, not_implemented
-from .incoming import OssRequest
+from .incoming import OssRequest, parse_xml
 from .metadata import check_bucket_headers
 from .responses import respond, respond_xml
 from .service import Service
@@ -21,7 +21,7 @@ def create(service: Service, request: OssRequest) -> Response:
     """PutBucket, of a private bucket of the class Standard with local redundancy: others are not implemented."""
     check_bucket_headers(request.headers)
     if body := request.body.read(_MAX_XML):
-        configuration = _parse_xml(body)
+        configuration = parse_xml(body)
         for name, default in (("StorageClass", "Standard"), ("DataRedundancyType", "LRS")):
             value = configuration.findtext(f"{{*}}{name}", "") or default
             if value != default:
@@ -69,7 +69,7 @@ def get_versioning(service: Service, request: OssRequest) -> Response:
 def put_versioning(service: Service, request: OssRequest) -> Response:
     """PutBucketVersioning: `PUT ?versioning`."""
     bucket = service.bucket(request.bucket)
-    status = _parse_xml(request.body.read(_MAX_XML)).findtext("{*}Status", "")
+    status = parse_xml(request.body.read(_MAX_XML)).findtext("{*}Status", "")
     if status not in ("Enabled", "Suspended"):
         raise malformed_xml()
     bucket.change(versioning=status)
@@ -108,15 +108,8 @@ def get_lifecycle(service: Service, request: OssRequest) -> Response:
 def put_lifecycle(service: Service, request: OssRequest) -> Response:
     """PutBucketLifecycle: `PUT ?lifecycle`. The rules are kept and shown, but nothing is ever deleted by them."""
     bucket = service.bucket(request.bucket)
-    configuration = _parse_xml(request.body.read(_MAX_XML))
+    configuration = parse_xml(request.body.read(_MAX_XML))
     if configuration.find("{*}Rule") is None:
         raise malformed_xml()
     bucket.change(lifecycle=ElementTree.tostring(configuration, "unicode"))
     return respond(200)
-
-
-def _parse_xml(body: bytes) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(body)  # noqa: S314 - expat itself limits entities
-    except ElementTree.ParseError:
-        raise malformed_xml() from None

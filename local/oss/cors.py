@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from .errors import OssError, malformed_xml
+from .incoming import parse_xml
 from .responses import Node
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
@@ -114,8 +115,8 @@ def preflight_headers(rules: Sequence[CorsRule], headers: Mapping[str, str]) -> 
 
 def parse(body: bytes) -> CorsConfiguration:
     """A CORSConfiguration document. Raises `OssError` MalformedXML."""
+    root = parse_xml(body)
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - expat itself limits entities
         rules = tuple(
             CorsRule(
                 _values(rule, "AllowedOrigin"),
@@ -126,7 +127,7 @@ def parse(body: bytes) -> CorsConfiguration:
             )
             for rule in root.iter("CORSRule")
         )
-    except (ElementTree.ParseError, ValueError):
+    except ValueError:
         raise malformed_xml() from None
     if not rules or any(not rule.origins or not rule.methods or not set(rule.methods) <= {*METHODS} for rule in rules):
         raise malformed_xml()

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from signer.names import MAX_KEY_BYTES
 from signer.signed_request import parse_query
 
-from .errors import OssError, incomplete_body, invalid_argument, too_large
+from .errors import OssError, incomplete_body, invalid_argument, malformed_xml, too_large
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -140,6 +141,14 @@ def check_key(key: str) -> None:
             "The specified object is not valid.",
             details=(("ObjectName", key.replace("\x00", "")),),
         )
+
+
+def parse_xml(body: bytes) -> ElementTree.Element:
+    """The document in a body. Raises `OssError` MalformedXML."""
+    try:
+        return ElementTree.fromstring(body)  # noqa: S314 - expat itself limits entities
+    except ElementTree.ParseError:
+        raise malformed_xml() from None
 
 
 def _length(headers: Mapping[str, str]) -> int | None:

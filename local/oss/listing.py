@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Response
@@ -98,7 +98,9 @@ def _page(bucket: Bucket, params: ListParams, marker: str) -> ListPage:
     records: list[ObjectRecord] = []
     prefixes: list[str] = []
     last = ""
-    for key in _keys_after(bucket, params, marker):
+    for key in bucket.all_keys():
+        if not key.startswith(params.prefix) or key.encode() <= marker.encode():
+            continue
         prefix = params.common_prefix(key)
         if prefix is not None and (prefix.encode() <= marker.encode() or prefix in prefixes[-1:]):
             continue
@@ -113,10 +115,6 @@ def _page(bucket: Bucket, params: ListParams, marker: str) -> ListPage:
             records.append(record)
         last = key if prefix is None else prefix
     return ListPage(tuple(records), tuple(prefixes), None)
-
-
-def _keys_after(bucket: Bucket, params: ListParams, marker: str) -> Iterator[str]:
-    return (key for key in bucket.all_keys() if key.startswith(params.prefix) and key.encode() > marker.encode())
 
 
 def _common_nodes(params: ListParams) -> list[Node]:

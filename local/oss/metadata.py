@@ -15,7 +15,7 @@ _ENCRYPTION = "x-oss-server-side-encryption"
 _ENCRYPTION_KEY = "x-oss-server-side-encryption-key-id"
 _DATA_ENCRYPTION = "x-oss-server-side-data-encryption"
 _ENCRYPTIONS = (_ENCRYPTION, _ENCRYPTION_KEY, _DATA_ENCRYPTION)
-_STORED = frozenset(
+STORED = frozenset(
     {"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires"}
 )
 _META = "x-oss-meta-"
@@ -43,7 +43,7 @@ def metadata_of(headers: Mapping[str, str], also: frozenset[str] = frozenset()) 
     """
     refuse_unkept(headers, _UPLOAD | also)
     _check_acl("x-oss-object-acl", headers.get("x-oss-object-acl", ""))
-    metadata = {name: value for name, value in headers.items() if name in _STORED or name.startswith(_META)}
+    metadata = {name: value for name, value in headers.items() if name in STORED or name.startswith(_META)}
     for name, value in metadata.items():
         if has_control(value) or not _HEADER_NAME.fullmatch(name):  # possible in a form, not in a header
             message = "A header must not contain control characters, and its name must be ASCII."

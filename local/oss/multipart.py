@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from werkzeug.wrappers import Response
 
 from .errors import OssError, file_already_exists, invalid_argument, malformed_xml, no_such_upload
-from .incoming import OssRequest
+from .incoming import OssRequest, parse_xml
 from .metadata import encryption_headers, metadata_of, refuse_unkept
 from .objects import check_digest, check_length, check_traffic_limit, forbids_overwrite
 from .responses import (
@@ -46,11 +45,18 @@ def initiate(service: Service, request: OssRequest) -> Response:
 
 def upload_part(service: Service, request: OssRequest) -> Response:
     """UploadPart: `PUT ?partNumber=…&uploadId=…`."""
-    bucket, upload, number = _requested_part(service, request)
+    number = request.integer("partNumber", 1, _MAX_PARTS)
+    bucket, upload = _requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART)
     check_traffic_limit(request)
     refuse_unkept(request.headers)
     check_length(request)
-    part = _store_part(service, bucket, upload, number, request.body.blocks(), request.headers.get("content-md5"))
+    with bucket.draft() as draft:
+        draft.write(request.body.blocks())
+        check_digest(request.headers.get("content-md5"), draft)
+        try:
+            part = Uploads(bucket).add_part(upload, number, draft, service.now())
+        except UploadGone:
+            raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
     headers = {**upload_headers(part.record, versioning=""), **content_md5_header(part.record)}
     return respond(200, headers={**headers, **encryption_headers(upload.headers)})
 
@@ -151,28 +157,6 @@ def _requested_upload(
     return bucket, upload
 
 
-def _requested_part(service: Service, request: OssRequest) -> tuple[Bucket, MultipartUpload, int]:
-    number = request.integer("partNumber", 1, _MAX_PARTS)
-    return *_requested_upload(service, request, ec=_NO_SUCH_UPLOAD_OF_PART), number
-
-
-def _store_part(
-    service: Service,
-    bucket: Bucket,
-    upload: MultipartUpload,
-    number: int,
-    blocks: Iterable[bytes],
-    content_md5: str | None = None,
-) -> UploadedPart:
-    with bucket.draft() as draft:
-        draft.write(blocks)
-        check_digest(content_md5, draft)
-        try:
-            return Uploads(bucket).add_part(upload, number, draft, service.now())
-        except UploadGone:
-            raise no_such_upload(upload.id, ec=_NO_SUCH_UPLOAD_OF_PART) from None
-
-
 def _describe(request: OssRequest, bucket: Bucket, upload: MultipartUpload) -> list[Node]:
     encoding = request.params.get("encoding-type", "")
     return [
@@ -186,12 +170,11 @@ def _describe(request: OssRequest, bucket: Bucket, upload: MultipartUpload) -> l
 def _parse_parts(body: bytes) -> list[tuple[int, str]]:
     """The numbers and ETags (without quotes) of a CompleteMultipartUpload document."""
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - expat itself limits entities
         return [
             (int(part.findtext("PartNumber", "")), part.findtext("ETag", "").strip().strip('"').upper())
-            for part in root.iter("Part")
+            for part in parse_xml(body).iter("Part")
         ]
-    except (ElementTree.ParseError, ValueError):
+    except ValueError:
         raise malformed_xml() from None
 
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from .errors import OssError, file_already_exists, invalid_argument, invalid_digest, method_not_allowed, no_such_key
 from .incoming import OssRequest
-from .metadata import encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
+from .metadata import STORED, encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
 from .preconditions import is_unmodified, requested_range
 from .responses import (
     Node,
@@ -38,14 +38,7 @@ _COPY_HEADERS = frozenset(
         *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
     }
 )
-OVERRIDES = {
-    "response-content-type": "Content-Type",
-    "response-content-language": "Content-Language",
-    "response-expires": "Expires",
-    "response-cache-control": "Cache-Control",
-    "response-content-disposition": "Content-Disposition",
-    "response-content-encoding": "Content-Encoding",
-}
+OVERRIDES = {f"response-{name}": name.title() for name in STORED}
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -109,16 +102,10 @@ def open_object(bucket: Bucket, request: OssRequest) -> OpenedObject:
     return opened
 
 
-def check_version_id(name: str, version_id: str) -> None:
-    """Raises `OssError` InvalidArgument."""
-    if not VERSION_ID.fullmatch(version_id):
-        raise invalid_argument(name, version_id, "Invalid version id specified.")
-
-
 def _requested_version(request: OssRequest) -> str | None:
     version_id = request.params.get("versionId")
-    if version_id is not None:
-        check_version_id("versionId", version_id)
+    if version_id is not None and not VERSION_ID.fullmatch(version_id):
+        raise invalid_argument("versionId", version_id, "Invalid version id specified.")
     return version_id
 
 

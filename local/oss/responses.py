@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from signer.times import rfc3339
 
 from .errors import XML_DECLARATION, escape_xml
-from .metadata import encryption_headers
+from .metadata import STORED, encryption_headers
 from .storage import ObjectRecord
 
 # An XML element: its name, and its value or its children.
@@ -29,14 +29,6 @@ Node = tuple[str, "str | int | bool | list[Node]"]
 OWNER: Node = ("Owner", [("ID", "0000000000000000"), ("DisplayName", "0000000000000000")])
 
 _PHRASES = {416: "Requested Range Not Satisfiable"}  # newer versions of Python have another
-_TITLES = {
-    "content-type": "Content-Type",
-    "cache-control": "Cache-Control",
-    "content-disposition": "Content-Disposition",
-    "content-encoding": "Content-Encoding",
-    "content-language": "Content-Language",
-    "expires": "Expires",
-}
 
 _MIN_COMPRESSED = 1024  # bytes
 _COMPRESSED_TYPES = frozenset(
@@ -77,7 +69,7 @@ def object_headers(record: ObjectRecord) -> dict[str, str]:
         "x-oss-hash-crc64ecma": str(record.crc64),
         **content_md5_header(record),
     }
-    headers.update({_TITLES.get(name, name): value for name, value in record.headers.items()})
+    headers.update({name.title() if name in STORED else name: value for name, value in record.headers.items()})
     return headers
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from ..ram import ACCOUNT, Decision, Principal, evaluate
@@ -28,7 +27,6 @@ _MESSAGES = {
     "implicit_deny": "You have no right to access this object.",
     "session_policy": "Access denied by authorizer's policy.",
 }
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Right(NamedTuple):
@@ -36,7 +34,7 @@ class Right(NamedTuple):
 
     action: str
     resource: Resource
-    context: Mapping[str, str] = _NOTHING
+    context: Mapping[str, str] = {}
 
 
 def rights_of(operation: Operation, request: OssRequest) -> Iterator[Right]:
@@ -61,7 +59,7 @@ def check_rights(service: Service, principal: Principal, rights: Iterable[Right]
 def _rights(action: str, request: OssRequest) -> Iterator[Right]:
     resource = Resource(request.bucket, request.key)
     # A list without a prefix is one of the prefix "".
-    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else _NOTHING
+    context = {"oss:Prefix": request.params.get("prefix", "")} if action == "oss:ListObjects" else {}
     yield Right(action, resource, context)
     if "versionId" in request.params and action in _OF_VERSIONS:
         yield Right(_OF_VERSIONS[action], resource)

@@ -24,9 +24,8 @@ class CreatedObject:
 
 @dataclass(frozen=True)
 class Service:
-    """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds.
-
-    `on_created` is called with every object that was written.
+    """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds; `on_created` is called
+    with every object that was written.
     """
 
     buckets: Buckets

@@ -6,7 +6,6 @@ Sources: the RAM pages "How RAM evaluates policies" and "How RAM evaluates polic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from .policy import Policy
@@ -15,8 +14,6 @@ from .policy import Policy
 # everything is allowed, as for the account itself.
 Layers = tuple[tuple[Policy, ...], ...]
 Kind = Literal["allowed", "explicit_deny", "implicit_deny", "session_policy"]
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
@@ -32,7 +29,7 @@ class Decision(NamedTuple):
         return self.kind == "allowed"
 
 
-def evaluate(layers: Layers, action: str, resource: str, context: Mapping[str, str] = _NOTHING) -> Decision:
+def evaluate(layers: Layers, action: str, resource: str, context: Mapping[str, str] | None = None) -> Decision:
     """Decides on one action (`oss:GetObject`) on one resource, a complete ARN.
 
     `context` has the condition keys of the request.
@@ -42,7 +39,7 @@ def evaluate(layers: Layers, action: str, resource: str, context: Mapping[str, s
             statement.effect
             for policy in layer
             for statement in policy.statements
-            if statement.applies(action, resource, context)
+            if statement.applies(action, resource, context or {})
         }
         for layer in layers
     ]

@@ -89,8 +89,7 @@ def _role_for(service: Service, caller: Principal, arn: str) -> Role:
     role = service.roles().get(arn)
     if role is None:
         raise errors.role_not_found()
-    decision = evaluate(caller.layers, "sts:AssumeRole", arn)
-    if not role.trusts(caller.arn) or not decision.allowed:
+    if not role.trusts(caller.arn) or not evaluate(caller.layers, "sts:AssumeRole", arn).allowed:
         raise errors.no_permission()
     return role
 
