@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
-import requests
 
+from local import client
 from local.plain_files import PlainFiles
 from local.stack import Stack
-from signer import Endpoint, presign
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def log() -> Iterator[IO[bytes]]:
-    with tempfile.TemporaryFile() as file:
-        yield file
 
 
 @contextmanager
@@ -39,17 +31,6 @@ def write(path: Path, content: bytes, age: float = 0) -> None:
     os.utime(path, (modified, modified))
 
 
-def request(stack: Stack, method: str, key: str, body: bytes | None = None) -> requests.Response:
-    link = presign(
-        method,
-        stack.bucket,
-        key,
-        credentials=stack.credentials,
-        endpoint=Endpoint.path_style(stack.oss_url, stack.region),
-    )
-    return requests.request(method, link.url, data=body, timeout=20)
-
-
 def test_files_that_were_there_before_the_first_start_are_objects(tmp_path: Path, log: IO[bytes]) -> None:
     write(tmp_path / "examplebucket/exampledir/季度 q3.txt", b"figures")
     write(tmp_path / "examplebucket/empty", b"")
@@ -57,9 +38,9 @@ def test_files_that_were_there_before_the_first_start_are_objects(tmp_path: Path
         said = list(PlainFiles(stack).take_in())
         assert len(said) == 2
         assert said[0].endswith("examplebucket/empty was taken in as oss://examplebucket/empty.")
-        response = request(stack, "GET", "exampledir/季度 q3.txt")
+        response = client.request(stack, "GET", stack.bucket, "exampledir/季度 q3.txt")
         assert (response.content, response.headers["Content-Type"]) == (b"figures", "text/plain")
-        assert request(stack, "GET", "empty").content == b""
+        assert client.request(stack, "GET", stack.bucket, "empty").content == b""
 
 
 def test_a_file_is_an_upload_that_a_trigger_sees(tmp_path: Path, log: IO[bytes]) -> None:
@@ -78,7 +59,7 @@ def test_every_visible_name_is_taken_in_and_stays(tmp_path: Path, log: IO[bytes]
     for _ in range(2):
         with running(tmp_path, log) as stack:
             list(PlainFiles(stack).take_in())
-            assert [request(stack, "GET", name).content for name in names] == [b"x"] * 5
+            assert [client.request(stack, "GET", stack.bucket, name).content for name in names] == [b"x"] * 5
     assert all((tmp_path / "examplebucket" / name).is_file() for name in names)
 
 
@@ -86,7 +67,7 @@ def test_hidden_files_and_the_own_files_of_the_local_oss_are_left_out(tmp_path: 
     write(tmp_path / "examplebucket/.DS_Store", b"x")
     write(tmp_path / "examplebucket/.git/config", b"x")
     with running(tmp_path, log) as stack:
-        request(stack, "PUT", "stored", b"x").raise_for_status()
+        client.request(stack, "PUT", stack.bucket, "stored", b"x").raise_for_status()
         assert list(PlainFiles(stack).take_in()) == []
         write(tmp_path / "examplebucket/exampledir/objects/a", b"x")
         assert len(list(PlainFiles(stack).take_in())) == 1
@@ -96,10 +77,10 @@ def test_an_object_that_is_newer_than_its_file_stays(tmp_path: Path, log: IO[byt
     write(tmp_path / "examplebucket/a", b"old file", age=60)
     with running(tmp_path, log) as stack:
         list(PlainFiles(stack).take_in())
-        request(stack, "PUT", "a", b"new object").raise_for_status()
+        client.request(stack, "PUT", stack.bucket, "a", b"new object").raise_for_status()
     with running(tmp_path, log) as stack:
         assert list(PlainFiles(stack).take_in()) == []
-        assert request(stack, "GET", "a").content == b"new object"
+        assert client.request(stack, "GET", stack.bucket, "a").content == b"new object"
 
 
 def test_a_file_is_taken_in_once_and_again_when_it_changes(tmp_path: Path, log: IO[bytes]) -> None:
@@ -110,7 +91,7 @@ def test_a_file_is_taken_in_once_and_again_when_it_changes(tmp_path: Path, log: 
         assert list(files.take_in()) == []
         write(tmp_path / "examplebucket/a", b"second", age=-60)
         assert len(list(files.take_in())) == 1
-        assert request(stack, "GET", "a").content == b"second"
+        assert client.request(stack, "GET", stack.bucket, "a").content == b"second"
 
 
 def test_a_file_that_may_still_be_written_waits(tmp_path: Path, log: IO[bytes]) -> None:

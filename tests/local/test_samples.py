@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 from unittest.mock import patch
@@ -14,11 +12,10 @@ import pytest
 import requests
 
 from handler.keys import edit
-from local import samples
+from local import client, samples
 from local.errors import LocalError
 from local.samples import Sample
 from local.stack import Stack
-from signer import Endpoint, presign
 
 ROOT = Path(__file__).parents[2]
 PAGE = {"Accept": "text/html"}
@@ -47,12 +44,6 @@ methods   = ["POST"]
 max_size  = "1MB"
 max_share = "7d"
 """
-
-
-@pytest.fixture
-def log() -> Iterator[IO[bytes]]:
-    with tempfile.TemporaryFile() as file:
-        yield file
 
 
 def prepared(links: str, folder: Path, log: IO[bytes]) -> samples.Samples:
@@ -150,14 +141,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
 def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
     with Stack.start(ROOT / "s.yaml", log=log) as stack:
         document, key = edit.add_api_key(edit.new(), "mine", ["/outbox/"], ["GET"], None)
-        link = presign(
-            "PUT",
-            stack.bucket,
-            ".links/keys.json",
-            credentials=stack.credentials,
-            endpoint=Endpoint.path_style(stack.oss_url, stack.region),
-        )
-        requests.put(link.url, edit.serialize(document), timeout=20).raise_for_status()
+        client.request(stack, "PUT", stack.bucket, ".links/keys.json", edit.serialize(document)).raise_for_status()
         assert value(samples.prepare(stack).share_page)
         headers = {"Authorization": f"Bearer {key}"}
         answer = requests.get(f"{stack.http_url}/outbox/{samples.NAME}", headers=headers, timeout=20)
@@ -186,12 +170,9 @@ def test_what_is_missing_is_named_with_what_to_add(
 
 def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> None:
     with Stack.start(ROOT / "s.yaml", log=log) as stack:
-        location = {"credentials": stack.credentials, "endpoint": Endpoint.path_style(stack.oss_url, stack.region)}
-        put = presign("PUT", stack.bucket, ".links/keys.json", **location)  # type: ignore[arg-type]
-        requests.put(put.url, b"not JSON", timeout=20).raise_for_status()
+        client.request(stack, "PUT", stack.bucket, ".links/keys.json", b"not JSON").raise_for_status()
         made = samples.prepare(stack)
-        get = presign("GET", stack.bucket, ".links/keys.json", **location)  # type: ignore[arg-type]
-        assert requests.get(get.url, timeout=20).content == b"not JSON"
+        assert client.request(stack, "GET", stack.bucket, ".links/keys.json").content == b"not JSON"
     assert made.api_key.value is None
     assert made.api_key.advice
     assert value(made.object)

@@ -100,26 +100,9 @@ def project(folder: Path) -> None:
 
 def hanging_config(folder: Path) -> Path:
     path = folder / "s.yaml"
-    path.write_text(
-        f"""
-resources:
-  f:
-    component: fc3
-    props:
-      functionName: f
-      region: cn-hangzhou
-      runtime: python3.10
-      handler: faults.hanging_with_a_child_over_http
-      code: {FUNCTIONS}
-      timeout: 600
-      environmentVariables:
-        FIFO: {folder / "held"}
-      triggers:
-        - triggerName: web
-          triggerType: http
-          triggerConfig: {{authType: anonymous, methods: [GET]}}
-"""
-    )
+    held = f"      timeout: 600\n      environmentVariables: {{FIFO: {folder / 'held'}}}\n      triggers:"
+    config = S_YAML.format(handler="faults.hanging_with_a_child_over_http", code=FUNCTIONS)
+    path.write_text(config.replace("      triggers:", held))
     return path
 
 
@@ -331,6 +314,16 @@ while True:
 """
 
 
+def blocking_project(folder: Path) -> None:
+    """A function whose start says so in `fifo`, and does not end."""
+    for name in ("fifo", "fifo2"):
+        os.mkfifo(folder / name)
+    (folder / "blocking.py").write_text(BLOCKING)
+    config = S_YAML.format(handler="blocking.on_http", code=".")
+    environment = f"      environmentVariables: {{FIFO: {folder / 'fifo'}}}\n      triggers:"
+    (folder / "s.yaml").write_text(config.replace("      triggers:", environment))
+
+
 @pytest.mark.parametrize("module", ["local", "local.demo"])
 def test_ctrl_c_during_the_imports_leaves_no_traceback(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -347,12 +340,7 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(
 
 
 def test_ctrl_c_while_a_function_starts_leaves_no_traceback(tmp_path: Path) -> None:
-    for name in ("fifo", "fifo2"):
-        os.mkfifo(tmp_path / name)
-    (tmp_path / "blocking.py").write_text(BLOCKING)
-    config = S_YAML.format(handler="blocking.on_http", code=".")
-    environment = f"      environmentVariables: {{FIFO: {tmp_path / 'fifo'}}}\n      triggers:"
-    (tmp_path / "s.yaml").write_text(config.replace("      triggers:", environment))
+    blocking_project(tmp_path)
     with started(folder=tmp_path) as program:
         assert (tmp_path / "fifo").read_text() == "x"
         program.process.send_signal(signal.SIGINT)
@@ -361,12 +349,7 @@ def test_ctrl_c_while_a_function_starts_leaves_no_traceback(tmp_path: Path) -> N
 
 
 def test_ctrl_c_during_a_single_invocation_leaves_no_traceback(tmp_path: Path) -> None:
-    for name in ("fifo", "fifo2"):
-        os.mkfifo(tmp_path / name)
-    (tmp_path / "blocking.py").write_text(BLOCKING)
-    config = S_YAML.format(handler="blocking.on_http", code=".")
-    environment = f"      environmentVariables: {{FIFO: {tmp_path / 'fifo'}}}\n      triggers:"
-    (tmp_path / "s.yaml").write_text(config.replace("      triggers:", environment))
+    blocking_project(tmp_path)
     (tmp_path / "event").write_text("{}")
     with started("invoke", "f", "--event", "event", folder=tmp_path, ports=False) as program:
         assert (tmp_path / "fifo").read_text() == "x"

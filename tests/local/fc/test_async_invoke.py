@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,12 +93,6 @@ RETRIES = """
 def notes(folder: Path) -> list[dict[str, Any]]:
     path = folder / "notes"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-@pytest.fixture
-def log() -> Iterator[IO[bytes]]:
-    with tempfile.TemporaryFile() as file:
-        yield file
 
 
 @pytest.fixture

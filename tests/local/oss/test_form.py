@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -197,7 +196,6 @@ def test_the_policy_must_contain_the_parameters_of_its_signature(cloud: Cloud, n
         ({"policy": None, "x_oss_signature": None}, 403, "AccessDenied"),
         ({"x_oss_signature_version": None, "OSSAccessKeyId": "STS.EXAMPLE"}, 400, "InvalidArgument"),
         ({"x_oss_credential": "LTAI5tEXAMPLE/20251124/cn-hangzhou/oss/aliyun_v4_request"}, 403, "InvalidAccessKeyId"),
-        ({"x_oss_credential": "STS.EXAMPLE/20251124/cn-beijing/oss/aliyun_v4_request"}, 400, "InvalidArgument"),
         ({"x_oss_credential": "STS.EXAMPLE/20251123/cn-hangzhou/oss/aliyun_v4_request"}, 400, "InvalidArgument"),
         ({"x_oss_credential": "STS.EXAMPLE"}, 400, "InvalidArgument"),
         ({"x_oss_date": "20251124T160001Z"}, 403, "AccessDenied"),
@@ -218,6 +216,13 @@ def test_a_form_with_one_field_changed_is_refused(
     refused = post(cloud, fields_of(policy_of(), **fields))
     assert (refused.status, refused.code) == (status, code)
     assert cloud.created == []
+
+
+@pytest.mark.parametrize(("scope", "ec"), [("cn-beijing/oss", "0002-00000715"), (f"{REGION}/s3", "0002-00000716")])
+def test_the_region_and_the_product_of_a_form_have_their_own_codes(cloud: Cloud, scope: str, ec: str) -> None:
+    credential = f"STS.EXAMPLE/20251124/{scope}/aliyun_v4_request"
+    refused = post(cloud, fields_of(policy_of(), x_oss_credential=credential))
+    assert (refused.status, refused.code, refused.text("EC")) == (400, "InvalidArgument", ec)
 
 
 def test_a_mismatch_of_a_form_shows_what_the_server_signed(cloud: Cloud) -> None:
@@ -264,11 +269,6 @@ def test_a_form_can_forbid_overwriting(cloud: Cloud) -> None:
     refused = post(cloud, fields, b"second")
     assert (refused.status, refused.code) == (409, "FileAlreadyExists")
     assert cloud.get("user/photo.png").body == PNG
-
-
-def test_the_digest_of_the_file_is_checked(cloud: Cloud) -> None:
-    digest = base64.b64encode(hashlib.md5(PNG).digest()).decode()
-    assert post(cloud, fields_of(policy_of(), Content_MD5=digest)).status == 204
 
 
 def test_fields_after_the_file_are_ignored_and_the_file_needs_no_name(cloud: Cloud) -> None:

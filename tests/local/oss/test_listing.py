@@ -95,45 +95,16 @@ def test_invalid_list_parameters_are_refused(filled: Cloud, query: dict[str, str
     assert (refused.status, refused.code) == (400, "InvalidArgument")
 
 
-def test_buckets_are_created_located_and_deleted(cloud: Cloud) -> None:
-    assert cloud.call("PUT", bucket="second-bucket").status == 200
-    assert cloud.call("PUT", bucket="second-bucket").status == 200
-    location = cloud.call("GET", query={"location": ""}, bucket="second-bucket")
-    assert location.xml.text == "oss-cn-hangzhou"
-    cloud.put("object")
-    assert cloud.call("DELETE").code == "BucketNotEmpty"
-    assert cloud.call("DELETE", bucket="second-bucket").status == 204
-    assert cloud.call("GET", bucket="second-bucket").code == "NoSuchBucket"
-
-
 @pytest.mark.parametrize("name", ["ab", "Bucket", "-bucket", "bucket_", "..", "a" * 64])
 def test_an_invalid_bucket_name_is_refused(cloud: Cloud, name: str) -> None:
     refused = cloud.call("PUT", bucket=name)
     assert (refused.status, refused.code) == (400, "InvalidBucketName")
 
 
-@pytest.mark.parametrize("name", ["acl", "policy", "website", "stat", "encryption"])
-def test_settings_that_are_not_implemented_return_501(cloud: Cloud, name: str) -> None:
-    refused = cloud.call("GET", query={name: ""})
-    assert (refused.status, refused.code) == (501, "NotImplemented")
-
-
-@pytest.mark.parametrize(
-    ("operation", "method", "name"),
-    [
-        ("DeleteMultipleObjects", "POST", "delete"),
-        ("GetBucketInfo", "GET", "bucketInfo"),
-        ("ListMultipartUploads", "GET", "uploads"),
-        ("ListObjectVersions", "GET", "versions"),
-    ],
-)
-def test_an_operation_that_nobody_needs_on_a_laptop_returns_501(
-    filled: Cloud, operation: str, method: str, name: str
-) -> None:
-    body = b"<Delete><Object><Key>a</Key></Object></Delete>" if method == "POST" else None
-    refused = filled.call(method, query={name: ""}, body=body)
-    assert (refused.status, refused.code) == (501, "NotImplemented"), operation
-    assert paged(filled, "2") == (IN_ORDER, [])
+@pytest.mark.parametrize("body", [b"", b"<LifecycleConfiguration/>", b"no XML"])
+def test_a_lifecycle_document_without_rules_is_refused(cloud: Cloud, body: bytes) -> None:
+    refused = cloud.call("PUT", query={"lifecycle": ""}, body=body)
+    assert (refused.status, refused.code) == (400, "MalformedXML")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])

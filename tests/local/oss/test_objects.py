@@ -34,12 +34,6 @@ def test_an_object_is_returned_as_it_was_put_with_its_checksums(cloud: Cloud) ->
     assert got.headers["last-modified"] == "Mon, 24 Nov 2025 16:00:00 GMT"
 
 
-def test_a_body_in_chunks_is_stored_completely(cloud: Cloud) -> None:
-    blocks = [b"a" * 70_000, b"b", b"c" * 200_000]
-    assert cloud.call("PUT", "chunked", body=iter(blocks)).status == 200
-    assert cloud.get("chunked").body == b"".join(blocks)
-
-
 def test_an_empty_object_is_stored(cloud: Cloud) -> None:
     cloud.put("empty", b"")
     got = cloud.get("empty")
@@ -65,24 +59,6 @@ def test_head_of_the_meta_returns_only_size_etag_and_time(cloud: Cloud) -> None:
     assert meta.headers["content-length"] == str(len(TEXT))
     assert meta.headers["etag"] == etag_of(TEXT)
     assert "x-oss-meta-owner" not in meta.headers
-
-
-def test_a_failed_head_has_its_error_document_in_a_header(cloud: Cloud) -> None:
-    head = cloud.call("HEAD", "nothing")
-    assert (head.status, head.body) == (404, b"")
-    assert b"<Code>NoSuchKey</Code>" in base64.b64decode(head.headers["x-oss-err"])
-
-
-def test_a_missing_key_and_a_missing_bucket_have_their_own_codes(cloud: Cloud) -> None:
-    assert (cloud.get("nothing").status, cloud.get("nothing").code) == (404, "NoSuchKey")
-    elsewhere = cloud.call("GET", "key", bucket="otherbucket")
-    assert (elsewhere.status, elsewhere.code) == (404, "NoSuchBucket")
-
-
-def test_deleting_twice_succeeds(cloud: Cloud) -> None:
-    cloud.put("object")
-    assert [cloud.call("DELETE", "object").status for _ in range(2)] == [204, 204]
-    assert cloud.get("object").status == 404
 
 
 @pytest.mark.parametrize(
@@ -253,16 +229,17 @@ def test_an_archived_object_cannot_be_read(cloud: Cloud, storage_class: str) -> 
     assert cloud.call("HEAD", "object").headers["x-oss-storage-class"] == storage_class
 
 
-def test_only_known_storage_classes_are_stored(cloud: Cloud) -> None:
-    assert cloud.call("PUT", "other", headers={"x-oss-storage-class": "Attic"}, body=b"").code == "InvalidArgument"
-
-
-@pytest.mark.parametrize(("limit", "status"), [("819200", 200), ("838860800", 200), ("819199", 400), ("fast", 400)])
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [("819200", 200), ("838860800", 200), ("819199", 400), ("838860801", 400), ("fast", 400)],
+)
 def test_the_traffic_limit_has_bounds(cloud: Cloud, limit: str, status: int) -> None:
     cloud.put("object")
-    got = cloud.send("GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit}))
-    assert got.status == status
-    assert cloud.call("PUT", "object", headers={"x-oss-traffic-limit": limit}, body=b"").status == status
+    by_link = cloud.send("GET", cloud.link("GET", "object", query={"x-oss-traffic-limit": limit}))
+    by_header = cloud.call("PUT", "object", headers={"x-oss-traffic-limit": limit}, body=b"")
+    for response in (by_link, by_header):
+        assert response.status == status
+        assert response.headers.get("x-oss-ec", "") == ("" if status == 200 else "0004-00000502")
 
 
 def test_a_copy_takes_the_headers_of_its_source_or_its_own(cloud: Cloud) -> None:
@@ -353,22 +330,6 @@ def test_a_key_that_oss_does_not_accept_is_refused(cloud: Cloud, key: str) -> No
 
 def test_a_path_that_is_not_utf8_is_refused(cloud: Cloud) -> None:
     assert cloud.send("GET", f"/{BUCKET}/%ff").code == "InvalidObjectName"
-
-
-@pytest.mark.parametrize("name", ["acl", "tagging", "symlink", "x-oss-process", "append", "callback", "restore"])
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-def test_a_feature_that_is_not_implemented_is_refused(cloud: Cloud, method: str, name: str) -> None:
-    cloud.put("object", TEXT)
-    refused = cloud.call(method, "object", {name: ""}, body=b"" if method != "GET" else None)
-    assert (refused.status, refused.code) == (501, "NotImplemented")
-    assert cloud.get("object").body == TEXT
-
-
-@pytest.mark.parametrize(("method", "query"), [("PATCH", {}), ("POST", {}), ("DELETE", {"objectMeta": ""})])
-def test_an_unsupported_method_returns_405(cloud: Cloud, method: str, query: dict[str, str]) -> None:
-    cloud.put("object")
-    refused = cloud.call(method, "object", query, body=b"")
-    assert (refused.status, refused.code) == (405, "MethodNotAllowed")
 
 
 @pytest.mark.parametrize(

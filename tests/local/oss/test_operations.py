@@ -118,7 +118,8 @@ def test_a_form_with_a_subresource_is_a_501(cloud: Cloud) -> None:
 
 def test_a_copy_source_is_refused_where_nothing_is_copied(cloud: Cloud) -> None:
     cloud.put(KEY, b"content")
-    for method, query in (("GET", {}), ("DELETE", {}), ("POST", {"uploads": ""})):
+    part = {"partNumber": "1", "uploadId": "0" * 32}
+    for method, query in (("GET", {}), ("DELETE", {}), ("POST", {"uploads": ""}), ("PUT", part)):
         refused = cloud.call(method, KEY, query, {"x-oss-copy-source": f"/{BUCKET}/{KEY}"})
         assert (refused.status, refused.code) == (501, "NotImplemented")
 

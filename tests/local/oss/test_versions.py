@@ -27,14 +27,6 @@ def test_every_version_can_be_read_and_the_last_is_current(versioned: Cloud) -> 
     assert versioned.call("HEAD", "object", {"versionId": first}).headers["content-length"] == "5"
 
 
-def test_a_link_opens_the_version_that_it_names(versioned: Cloud) -> None:
-    first = version_of(versioned, b"first")
-    version_of(versioned, b"second")
-    link = versioned.link("GET", "object", query={"versionId": first})
-    assert versioned.send("GET", link).body == b"first"
-    assert versioned.send("GET", link.replace(first, "null")).code == "SignatureDoesNotMatch"
-
-
 def test_unknown_and_invalid_versions_are_refused(versioned: Cloud) -> None:
     absent = versioned.get("object", versionId="0" * 32)
     assert (absent.status, absent.code) == (404, "NoSuchVersion")
