@@ -16,7 +16,7 @@ from signer.endpoint import is_loopback
 
 from . import oss
 from .config import Config, InvalidConfig
-from .config.reader import IDENTIFIER
+from .config.reader import IDENTIFIER, IDENTIFIER_FORM
 from .errors import HandlerError
 
 FAILED, INVALID = 1, 2
@@ -172,9 +172,7 @@ def oss_client(endpoint: str | None) -> oss.OssClient:
 def identifier(value: str) -> str:
     """The type of an option that is the name of something."""
     if not IDENTIFIER.fullmatch(value):
-        raise argparse.ArgumentTypeError(
-            "invalid name (expected 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit)"
-        )
+        raise argparse.ArgumentTypeError(f"invalid name (expected {IDENTIFIER_FORM})")
     return value
 
 

@@ -39,7 +39,6 @@ class Location(NamedTuple):
         return self.bucket == other.bucket and other.key.startswith(self.key)
 
     def overlaps(self, other: Location) -> bool:
-        """Whether one of the two contains the other."""
         return self.contains(other) or other.contains(self)
 
 

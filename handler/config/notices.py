@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import Config, Location, Mount, NoticeRule, OssSink
-from .reader import IDENTIFIER, TableReader, read_prefix
+from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
 ON = ("created", "timer", "message")
 GIVE = ("link", "share")
@@ -32,7 +32,13 @@ def read_notices(top: TableReader, config: Config) -> Config:
     """The configuration with its notices and sinks. Targets of sinks become reserved. Raises `InvalidConfig`."""
     sinks: list[OssSink] = []
     for reader in top.tables("sink", SINK_KEYS):
-        sink = _read_sink(reader)
+        name = reader.required_string("name")
+        if not IDENTIFIER.fullmatch(name):
+            reader.refuse_value("name", f"must have {IDENTIFIER_FORM}")
+        target = read_prefix(reader, "target", reader.required_string("target"))
+        if not target.key:
+            reader.refuse_value("target", "must have a prefix, such as oss://bucket/.links/notices/")
+        sink = OssSink(name, target)
         if any(other.name == sink.name for other in sinks):
             reader.refuse_value("name", "must be different for each sink")
         for location in config.reserved:
@@ -48,16 +54,6 @@ def read_notices(top: TableReader, config: Config) -> Config:
             reader.refuse("to", "is the only difference from an earlier notice: add these sinks to that notice")
         rules.append(rule)
     return config._replace(notices=tuple(rules))
-
-
-def _read_sink(reader: TableReader) -> OssSink:
-    name = reader.required_string("name")
-    if not IDENTIFIER.fullmatch(name):
-        reader.refuse_value("name", "must have 1 to 64 letters, digits, ., _ and -, and begin with a letter or digit")
-    target = read_prefix(reader, "target", reader.required_string("target"))
-    if not target.key:
-        reader.refuse_value("target", "must have a prefix, such as oss://bucket/.links/notices/")
-    return OssSink(name, target)
 
 
 def _read_rule(reader: TableReader, config: Config) -> NoticeRule:

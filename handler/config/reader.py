@@ -15,6 +15,7 @@ from ..paths import path_fault
 from . import InvalidConfig, Location
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 
 Table = Mapping[str, Any]
 

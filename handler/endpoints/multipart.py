@@ -96,7 +96,6 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
 
 
 def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invocation) -> str:
-    """Starts the upload at OSS, and returns OSS's id of it."""
     try:
         response = mount_client(invocation, authorized.mount).request(
             "POST",

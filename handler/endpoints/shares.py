@@ -200,7 +200,6 @@ def _origin(request: Request, invocation: Invocation, *, needs_page: bool) -> st
 
 
 def _save(record: records.Record, invocation: Invocation) -> str:
-    """Writes the record of a new share, and returns its id."""
     state = state_for(invocation)
     if record.uses is not None:
         state.probe(invocation.now)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple, NoReturn
 
-from ..config.reader import IDENTIFIER, TableReader
+from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 from .fields import (
     METHODS,
     InvalidKeys,
@@ -40,7 +40,6 @@ ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
 
-_ID_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JWK = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
 # RFC 7518 §6.2.2 and §6.3.2, and the symmetric k.
@@ -162,11 +161,11 @@ def load_json(document: bytes | str) -> Any:
 
 
 def _read_share_key(reader: TableReader) -> ShareKey:
-    return ShareKey(read_match(reader, "id", IDENTIFIER, _ID_FORM), read_secret(reader, "secret"))
+    return ShareKey(read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), read_secret(reader, "secret"))
 
 
 def _read_api_key(reader: TableReader) -> ApiKey:
-    name = read_match(reader, "id", IDENTIFIER, _ID_FORM)
+    name = read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
     reader.where += f" ({name})"
     return ApiKey(
         name,
@@ -195,7 +194,7 @@ def _read_issuer(reader: TableReader) -> Issuer:
         methods=read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=read_max_share(reader),
-        id=read_match(reader, "id", IDENTIFIER, _ID_FORM) if "id" in reader.table else None,
+        id=read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,
     )
 
 

@@ -129,7 +129,6 @@ class Outbox(NamedTuple):
         self._move(entry, DEAD, WAITING)
 
     def reason(self, entry: Entry) -> str:
-        """Why an entry is dead."""
         document = None if entry.size > MAX_BYTES else _object(self.read(entry, DEAD) or b"")
         reason = None if document is None else document.get("reason")
         return reason if isinstance(reason, str) else UNREADABLE

@@ -54,7 +54,6 @@ def verdict(status: int, body: bytes) -> Verdict | None:
 
 
 def _element(notification: Notification) -> dict[str, Any]:
-    """One line of the card, and its button."""
     content = f"{escape_markup(notification.name)}\n{details(notification)}"
     return {
         "tag": "div",

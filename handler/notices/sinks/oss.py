@@ -29,29 +29,21 @@ def location_of(sink: OssSink, ids: Iterable[str], happened_at: float) -> Locati
 def write(client: OssClient, location: Location, notifications: Iterable[Notification]) -> bool:
     """Writes the notices; False if they were already there. Raises `DeliveryFailed`.
 
-    Without a response, only a look at the object shows whether it was written.
+    After a lost response, an object that exists counts as written now.
     """
     body = b"".join(json.dumps(notification.document()).encode() + b"\n" for notification in notifications)
-    code = "oss_unavailable"
+    code, was_lost = "oss_unavailable", False
     for _ in range(TRIES):
         try:
             response = client.put(location, body, content_type="application/x-ndjson", forbid_overwrite=True)
         except OssUnavailable:
-            if _exists(client, location):
-                return True
+            was_lost = True
             continue
         if response.ok:
             return True
         if response.code == "FileAlreadyExists":
-            return False
+            return was_lost
         code = response.code or f"status_{response.status}"
         if response.status < 500 and response.status not in (408, 409, 429):
             break
     raise DeliveryFailed(code)
-
-
-def _exists(client: OssClient, location: Location) -> bool:
-    try:
-        return client.head(location).status == 200
-    except OssUnavailable:
-        return False

@@ -79,7 +79,6 @@ def verdict(status: int, body: bytes) -> Verdict | None:
 
 
 def _section(notification: Notification) -> dict[str, Any]:
-    """The name in bold, its details, and the link."""
     return {
         "type": "rich_text_section",
         "elements": [
