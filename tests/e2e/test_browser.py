@@ -25,8 +25,6 @@ FETCH = """async address => {
         sha256: Array.from(digest, byte => byte.toString(16).padStart(2, "0")).join(""),
     };
 }"""
-UPLOAD = """async ({ url, headers, text }) =>
-    (await fetch(url, { method: "PUT", headers, body: new Blob([text]) })).status"""
 
 
 def fetch(page: Page, address: str) -> dict[str, Any]:
@@ -65,16 +63,6 @@ def test_a_bucket_must_allow_the_null_origin_and_not_that_of_the_page(system: Sy
         assert fetch(page, system.address("exampledir/second"))["status"] == 200
     finally:
         system.allow_origin("*")
-
-
-def test_a_page_uploads_with_a_link(system: System, page: Page) -> None:
-    key = "exampledir/from the browser.txt"
-    link = system.link("PUT", key, headers={"Content-Type": "text/plain; charset=utf-8"})
-    assert page.evaluate(UPLOAD, {"url": link.url, "headers": link.headers, "text": "报告"}) == 200
-    response = fetch(page, system.address(key))
-    assert response["sha256"] == hashlib.sha256("报告".encode()).hexdigest()
-    # Without a header that is signed.
-    assert page.evaluate(UPLOAD, {"url": link.url, "headers": {}, "text": "other"}) == 403
 
 
 def test_a_person_opens_a_link_and_reads(system: System, page: Page) -> None:

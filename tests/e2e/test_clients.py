@@ -71,12 +71,6 @@ def test_curl_resumes_a_download(addresses: Mapping[str, str], requires: Require
     assert response.body == content_of(KEYS[0])[4:14]
 
 
-def test_curl_gets_the_requested_file_name(system: System, requires: Requires) -> None:
-    response = curl(requires("curl"), "-L", system.address(KEYS[0], "download=q3%20报告.txt"))
-    disposition = "attachment; filename=\"q3 __.txt\"; filename*=UTF-8''q3%20%E6%8A%A5%E5%91%8A.txt"
-    assert (response.headers["content-disposition"], response.body) == (disposition, content_of(KEYS[0]))
-
-
 def test_node_downloads(addresses: Mapping[str, str], requires: Requires) -> None:
     node = requires("node")
     assert node_fetch(node, "GET", [*addresses.values()]) == [expected_download(key) for key in KEYS]

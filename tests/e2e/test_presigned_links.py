@@ -32,13 +32,6 @@ def follow(link: Link) -> tuple[int, bytes | str]:
     return response.status_code, error_code(response.content) or response.content
 
 
-@pytest.mark.parametrize("expires_in", [600, 604_800])
-def test_a_link_is_valid_for_ten_minutes_or_seven_days(system: System, expires_in: int) -> None:
-    now = int(time.time())
-    assert follow(system.link("GET", KEY, expires_in=expires_in, now=now - expires_in + 120)) == (200, CONTENT)
-    assert follow(system.link("GET", KEY, expires_in=expires_in, now=now - expires_in)) == (403, "AccessDenied")
-
-
 def test_the_service_reports_when_its_link_expires(system: System) -> None:
     start = int(time.time())
     document = requests.get(system.address(KEY, "format=json&expires=10m"), timeout=TIMEOUT).json()

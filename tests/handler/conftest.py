@@ -1,4 +1,4 @@
-"""The service of tests/worlds.py, for each test anew."""
+"""The service of tests/worlds.py, a new one for each test."""
 
 from __future__ import annotations
 
