@@ -17,7 +17,7 @@ OURS = ("handler", "signer")
 COMMANDS = (
     *("signer/__main__.py", "signer/cli", "signer/diagnosis"),
     *("handler/command_line.py", "handler/notices/__main__.py"),
-    *(f"handler/keys/{name}.py" for name in ("__main__", "arguments", "edit", "listing", "lock")),
+    *(f"handler/keys/{name}.py" for name in ("__main__", "arguments", "edit", "lock")),
 )
 # Only a custom runtime serves HTTP itself.
 SERVER_MODULES = ("handler/asgi.py",)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from signer.files import create_file
+from signer.times import format_duration, rfc3339
 
 from ..command_line import (
     InvalidUsage,
@@ -30,9 +31,8 @@ from ..command_line import (
 from ..errors import HandlerError
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from ..times import Clock
-from . import InvalidKeys, arguments, edit
+from . import InvalidKeys, Keys, arguments, edit
 from .edit import Document
-from .listing import lines_of
 from .location import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from .lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
 
@@ -237,7 +237,7 @@ def _rotate_share(job: _Job) -> None:
 
 def _show(job: _Job) -> None:
     _, keys = edit.read(_read(job.store))
-    write_lines(str(job.store), *lines_of(keys, job.clock.now()))
+    write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
 
 
 def _change(job: _Job, change: Callable[[Document], Document]) -> None:
@@ -317,6 +317,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("show", _show, "Show the document without its secrets.")
     return parser
+
+
+def _lines_of(keys: Keys, now: float) -> list[str]:
+    """All but the secrets, one line for each entry; `now` (Unix seconds) decides whether a key has expired."""
+    lines = ["Share keys, oldest first (the last one signs):"]
+    lines += [f"  {key.id}" for key in keys.share] or ["  none"]
+    lines.append("API keys:")
+    for key in keys.api:
+        expiry = "never expires"
+        if key.expires_at is not None:
+            expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
+        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
+    lines += [] if keys.api else ["  none"]
+    if keys.jwt:
+        lines.append("JWT issuers:")
+    for issuer in keys.jwt:
+        methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
+        paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
+        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
+        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
+    if keys.sinks:
+        lines.append("Sinks:")
+    lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
+    return lines
+
+
+def _shares(max_share: int | None) -> str:
+    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"
 
 
 if __name__ == "__main__":

@@ -199,8 +199,8 @@ def holds(value: str) -> bool:
 
 
 @given(st.lists(PIECES | PIECES.map(str.upper) | st.characters(), max_size=8).map("".join))
-def test_a_string_is_searched_for_secrets_only_if_it_has_a_sign_or_word_of_one(value: str) -> None:
-    assert holds(value) == any(piece in value.lower() for piece in (*SIGNS, *WORDS))
+def test_a_string_is_searched_for_secrets_if_it_has_a_sign_or_word_of_one(value: str) -> None:
+    assert holds(value) or not any(piece in value.lower() for piece in (*SIGNS, *WORDS))
 
 
 def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:
