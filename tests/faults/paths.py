@@ -319,14 +319,6 @@ PATHS = {
     "a use with a nonce": _used(JSON, nonce=NONCE),
     "a use in a browser": _used(HTML, nonce=NONCE),
     "a use without a nonce": _used(JSON),
-    "the last use": Path(
-        shared(max_uses=1),
-        lambda service, url: service.share(url, "POST", JSON),
-        _check_last_use,
-        UNAVAILABLE,
-        ("no_such_object",),
-        "share_used_up",
-    ),
     "the same use again": _used(JSON, is_repeat=True, nonce=NONCE),
     "opening a plain share in a browser": _opened(HTML),
     "opening a revocable share": _opened({}, revocable=True),
@@ -351,6 +343,14 @@ PATHS = {
     "an upload page": Path(upload_page, lambda service, url: service.share(url, "GET", HTML), _check_page, UNAVAILABLE),
     "a form of an upload page": Path(upload_page, _form_of_page, _check_form_of_page, UNAVAILABLE),
     "the same form again": Path(_page_with_form, _form_of_page, _check_form_of_page, UNAVAILABLE),
+    "the last use": Path(
+        shared(max_uses=1),
+        lambda service, url: service.share(url, "POST", JSON),
+        _check_last_use,
+        UNAVAILABLE,
+        ("no_such_object",),
+        "share_used_up",
+    ),
 }
 
 

@@ -113,7 +113,7 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
 ) -> None:
     opened, start = Connections(), time.time()
     monkeypatch.setattr("handler.connections.time.time", lambda: start)
-    with answering([OK, OK], [OK]) as address:
+    with answering([OK, OK, OK.replace(b"ok", b"no")], [OK]) as address:
         get(opened, address)
         get(opened, address)
         monkeypatch.setattr("handler.connections.time.time", lambda: start + seconds)
