@@ -157,11 +157,6 @@ def test_every_kind_of_endpoint_follows_the_region_of_its_mount(kind: str) -> No
     assert mount.endpoint.region == "ap-southeast-1"
 
 
-def test_an_invalid_region_of_a_mount_is_refused_by_its_name() -> None:
-    sentence = refusal(document({**A_MOUNT, "region": "oss-cn-hangzhou"}))
-    assert sentence.startswith("mount 1 (/exampledir/): region")
-
-
 def test_max_expires_may_be_up_to_the_duration() -> None:
     (mount,) = config({"max_expires": "12h", "expires": "12h"}, duration="12h").mounts
     assert (mount.expires, mount.max_expires) == (43_200, 43_200)

@@ -327,20 +327,6 @@ class TestRoutes:
                 assert set(query_of(shared.headers["Location"])) == SIGNATURE
         assert links or route in ("/-/form", "/-/shares")
 
-    def test_a_query_in_a_path_is_part_of_the_key(self, plain: UploadService, route: str) -> None:
-        for name in SUB_RESOURCES:
-            path = f"/both/a?{name}=1&acl#x"
-            params: dict[str, Any] = {"links": [{"path": path}]} if route == "/-/sign" else {"path": path}
-            if route == "/-/shares":
-                params["allow_missing"] = True
-            if route == "/-/uploads":
-                continue
-            response = plain.post(route, params, WRITER)
-            assert response.status in (200, 201)
-            check(plain, response.json)
-            if route == "/-/form":
-                assert response.json["fields"]["key"] == path[1:]
-
 
 class TestParts:
     def test_further_parts_sign_no_other_parameters(self, service: UploadService) -> None:
