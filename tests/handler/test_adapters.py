@@ -1,7 +1,4 @@
-"""Every entry point gives the same response to the same request: the HTTP event, and the ASGI application of uvicorn.
-
-The application is asked through its `Protocol`, with the bytes that clients send.
-"""
+"""A request gets the same response as an HTTP event, and as bytes from uvicorn's protocol and the ASGI application."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import Mock, patch
+from urllib.parse import urlencode
 
 import pytest
 import uvicorn
@@ -109,7 +107,7 @@ def comparable(response: Answered) -> tuple[int, dict[str, str], str, dict[str, 
 
 
 CODED = [
-    Row(f"{case.path}?{'&'.join(map('='.join, case.query))}".rstrip("?"), case.method, {"Accept": accept})
+    Row(f"{case.path}?{urlencode(case.query)}".rstrip("?"), case.method, {"Accept": accept})
     for case in CASES
     for accept in ("*/*", "application/json", "text/html")
 ]

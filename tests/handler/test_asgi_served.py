@@ -21,7 +21,6 @@ from handler.asgi import MAX_HEAD
 from handler.startup import THREADS
 from signer import Credentials, verify
 from tests.handler.client import KEYS, TOKEN
-from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import REQUEST_ID, ROOT, Instance, command, instance, platform, received
 from tests.handler.keys_fixtures import local_oss
 from tests.handler.share_fixtures import LINKS, MAKER, keys
@@ -229,7 +228,7 @@ def test_an_invalid_request_smuggles_none_and_leaves_no_secret(running: Instance
 
 
 def test_an_invalid_configuration_fails_the_start_and_the_log_says_why(tmp_path: Path) -> None:
-    with instance(tmp_path / "invalid", PLAIN.replace('methods = ["GET"]', 'method = ["GET"]')) as running:
+    with instance(tmp_path / "invalid", LINKS.replace('methods = ["GET"]', 'method = ["GET"]')) as running:
         reply = running.ask("/initialize", "POST", body=b"", added=platform("/initialize"))
         assert (reply.status, reply.headers["X-Fc-Status"]) == (404, "404")
         assert "get-only" not in reply.body
@@ -252,7 +251,7 @@ def test_a_frozen_instance_goes_on_when_it_is_thawed(running: Instance) -> None:
 
 
 def test_a_terminated_instance_answers_what_is_in_flight(tmp_path: Path) -> None:
-    with instance(tmp_path / "stopping", PLAIN) as running, running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
+    with instance(tmp_path / "stopping", LINKS) as running, running.open(SIGN + b"Content-Length: 2\r\n\r\n") as late:
         connection = running.connect()
         assert running.ask("/-/health", connection=connection).status == 200
         running.process.terminate()
