@@ -50,7 +50,7 @@ _JSON = st.one_of(_NUMBERS, _OTHERS, st.sampled_from(WORDS).map(bytes.decode))
 def mutated(draw: st.DrawFn, inputs: Sequence[bytes]) -> bytes:
     """One of the inputs after one to three changes; parts of the others may be in it."""
     data = draw(st.sampled_from(inputs))
-    # What is no JSON at all is refused early.
+    # Broken JSON is refused early.
     for change in draw(_SOME_JSON_CHANGES if data.startswith((b"{", b"[")) else _SOME_CHANGES):
         data = change(draw, data, draw(st.sampled_from(inputs)))[:MAX_SIZE]
     return data

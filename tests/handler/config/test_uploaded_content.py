@@ -70,7 +70,7 @@ UNCONCERNED = {
 def test_all_other_links_show_an_object_as_its_type_says(name: str) -> None:
     found = mounts(*UNCONCERNED[name])
     assert found["/a/"].inline is None
-    # Other objects in the whole bucket of a domain may be public.
+    # Other objects in the entire bucket of a domain may be public.
     assert all(map(accepts_active_content, found.values())) == (name != "uploads elsewhere")
 
 
