@@ -31,7 +31,7 @@ SHIPPED = (
 # What is about the repository, or needs its environments, its custom runtime or its example folder.
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
-    *("docs/decisions.md", "docs/releases.md", "docs/security.md"),
+    *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
 )
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"

@@ -204,7 +204,6 @@ class TestDeploy:
         monkeypatch.setattr(vendor, "install", lambda lock, runtime, folder: folder.mkdir())
         for module, name in (
             (vendor, "reachable"),
-            (vendor, "remove"),
             (vendor, "clean"),
             (contents, "check_package"),
         ):
