@@ -91,6 +91,10 @@ class Mounts(tuple[Mount, ...]):
         return {mount.path: mount for mount in self}
 
     @cached_property
+    def any_checks(self) -> bool:
+        return any(mount.check for mount in self)
+
+    @cached_property
     def all_anonymous(self) -> bool:
         return all(mount.access == "anonymous" for mount in self)
 

@@ -39,7 +39,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     request_id = str(invocation.facts.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
     result = partial(_result, invocation=invocation, credentials=credentials, request_id=request_id, deadline=deadline)
-    if any(mount.check for mount in invocation.config.mounts):
+    if invocation.config.mounts.any_checks:
         from ..oss import map_concurrently
 
         results = map_concurrently(result, items)
