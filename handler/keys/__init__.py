@@ -132,7 +132,10 @@ def parse(document: bytes | str) -> Keys:
     version = top.required("version")
     if type(version) is not int or version != VERSION:
         top.refuse("version", f"must be {VERSION}, the only one that this release supports")
-    share = tuple(_read_share_key(reader) for reader in top.tables("share", ("id", "secret")))
+    share = tuple(
+        ShareKey(read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), read_secret(reader, "secret"))
+        for reader in top.tables("share", ("id", "secret"))
+    )
     api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
     jwt = tuple(_read_issuer(reader) for reader in top.tables("jwt", Issuer._fields))
     _check_unique("share", "id", [key.id for key in share])
@@ -158,10 +161,6 @@ def load_json(document: bytes | str) -> Any:
         raise InvalidKeys(f"keys document: invalid JSON (line {error.lineno}, column {error.colno}).") from None
     except (ValueError, RecursionError):
         raise InvalidKeys("keys document: invalid JSON.") from None
-
-
-def _read_share_key(reader: TableReader) -> ShareKey:
-    return ShareKey(read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), read_secret(reader, "secret"))
 
 
 def _read_api_key(reader: TableReader) -> ApiKey:

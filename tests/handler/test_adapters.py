@@ -10,6 +10,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import Mock, patch
@@ -88,8 +89,9 @@ def served(raw: bytes, config: Config = CONFIG, variables: Mapping[str, str] = {
     """The response of the application to the bytes of a request, while the clock stands still."""
     out = io.StringIO()
     patched = patch.object(startup, "config", lambda: config)
-    with world(NOW, variables), patched, contextlib.redirect_stdout(out):
-        answered = io.BytesIO(asyncio.run(exchange(raw, again)))
+    # In a thread of its own: a browser's client leaves an event loop running in the one of the tests.
+    with world(NOW, variables), patched, contextlib.redirect_stdout(out), ThreadPoolExecutor(1) as pool:
+        answered = io.BytesIO(pool.submit(asyncio.run, exchange(raw, again)).result())
     method = raw.partition(b" ")[0].decode()
     connection: Any = SimpleNamespace(makefile=lambda mode: answered)
     response = http.client.HTTPResponse(connection, method=method)

@@ -53,7 +53,8 @@ class Notification(NamedTuple):
 
 def display_name(name: str) -> str:
     """A name on one line, without invisible characters and never empty to the eye; a long one loses its middle."""
-    shown = "".join("\ufffd" if _is_hidden(letter) else letter for letter in name)
+    hidden = {letter for letter in name if letter in _BLANK or unicodedata.category(letter) in _HIDDEN}
+    shown = "".join("\ufffd" if letter in hidden else letter for letter in name)
     shown = _SPACES.sub(" ", shown).strip()
     # A mark (a variation selector is one, too) shows only on a letter before it, and a slash alone names nothing.
     if all(letter in " /" or unicodedata.category(letter).startswith("M") for letter in shown):
@@ -61,10 +62,6 @@ def display_name(name: str) -> str:
     if len(shown) > MAX_NAME:
         shown = f"{shown[: MAX_NAME - 60]} … {shown[-56:]}"
     return shown
-
-
-def _is_hidden(letter: str) -> bool:
-    return letter in _BLANK or unicodedata.category(letter) in _HIDDEN
 
 
 def escape_markup(name: str) -> str:
