@@ -64,7 +64,7 @@ def _strings(document: dict[str, Any], name: str) -> dict[str, str]:
     value = document.get(name)
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+    if not isinstance(value, dict) or not {str}.issuperset(map(type, value.values())):
         raise _bad_event(f"{name} must be an object of strings")
     return value
 

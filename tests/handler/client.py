@@ -25,6 +25,7 @@ import handler
 from handler import app, startup
 from handler.config import Config, load
 from signer import Credentials, verify
+from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -244,7 +245,14 @@ def raw_path(path: str) -> str:
 
 @contextlib.contextmanager
 def world(now: float, environ: Mapping[str, str]) -> Iterator[None]:
-    """Stops the clock of the service, and replaces the environment."""
+    """Stops the clock of the service, and replaces what it may read of the environment."""
     clock = SimpleNamespace(time=lambda: now, perf_counter=time.perf_counter)
-    with patch.object(app, "time", clock), patch.dict(os.environ, environ, clear=True):
-        yield
+    before = {name: os.environ.pop(name) for name in (*FUNCTION_COMPUTE, *OFFICIAL_SDK) if name in os.environ}
+    os.environ.update(environ)
+    try:
+        with patch.object(app, "time", clock):
+            yield
+    finally:
+        for name in environ:
+            os.environ.pop(name, None)
+        os.environ.update(before)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+from unittest.mock import Mock, patch
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -194,13 +195,11 @@ SIGNS = "=:%,~\uff1d\uff1a"
 PIECES = st.sampled_from([*WORDS, *(word[1:] for word in WORDS), *(word[:-1] for word in WORDS), *"_jbx/"])
 
 
-def holds(value: str) -> bool:
-    return audit._MAY_HOLD_SECRET(value) is not None
-
-
 @given(st.lists(PIECES | PIECES.map(str.upper) | st.characters(), max_size=8).map("".join))
 def test_a_string_is_searched_for_secrets_if_it_has_a_sign_or_word_of_one(value: str) -> None:
-    assert holds(value) or not any(piece in value.lower() for piece in (*SIGNS, *WORDS))
+    with patch.object(audit, "_redact", Mock(return_value="")) as redact:
+        audit.string(value)
+    assert redact.called or not any(piece in value.lower() for piece in (*SIGNS, *WORDS))
 
 
 def test_neither_the_link_nor_a_part_of_its_signature_is_in_the_line() -> None:
