@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,7 @@ def test_policy_for_widens_the_session_to_a_prefix(cloud: Cloud, command: Comman
     )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_command_works(cloud: Cloud, command: Command, tmp_path: Path) -> None:
     line = shlex.split(command("curl", "oss://examplebucket/2026/b.txt", *cloud.options).output)
     subprocess.run(line, cwd=tmp_path, check=True, timeout=30)
