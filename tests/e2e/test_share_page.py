@@ -50,8 +50,15 @@ def download(page: Page, *, by: str = "click") -> tuple[str, bytes]:
     return started.value.suggested_filename, started.value.path().read_bytes()
 
 
-@pytest.mark.parametrize("java_script", [True, False], ids=["", "without JavaScript"])
-@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("screen", "java_script"),
+    [
+        pytest.param(PHONE, True, id="phone"),
+        pytest.param(DESKTOP, False, id="desktop without JavaScript"),
+        pytest.param(PHONE, False, id="phone without JavaScript", marks=pytest.mark.long),
+        pytest.param(DESKTOP, True, id="desktop", marks=pytest.mark.long),
+    ],
+)
 def test_a_person_sees_the_facts_and_downloads(
     world: System, open_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
@@ -204,7 +211,7 @@ def test_the_page_works_with_the_keyboard(world: System, open_page: Any) -> None
     expect(page.locator(".qr-code img")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     world: System, open_page: Any, scheme: str
 ) -> None:
@@ -223,6 +230,7 @@ def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     assert decoder.evaluate(DECODE, base64.b64encode(png).decode()) == url
 
 
+@pytest.mark.long
 def test_the_qr_code_needs_no_script(world: System, open_page: Any) -> None:
     page: Page = open_page(**DESKTOP, java_script_enabled=False)
     page.goto(world.create_share(max_uses=1))
@@ -244,13 +252,14 @@ def test_the_page_is_chinese_in_a_chinese_browser(world: System, open_page: Any)
     assert download(page) == (NAME, CONTENT)
 
 
-@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-def test_the_page_follows_the_color_scheme(world: System, open_page: Any, scheme: str, dark: bool) -> None:
-    page: Page = open_page(color_scheme=scheme)
+def test_the_page_follows_the_color_scheme(world: System, open_page: Any) -> None:
+    page: Page = open_page(color_scheme="light")
     page.goto(world.create_share(max_uses=1))
-    color = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-    red, green, blue = map(int, re.findall(r"\d+", color))
-    assert (red + green + blue < 3 * 64) is dark
+    for dark in (False, True):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        color = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+        red, green, blue = map(int, re.findall(r"\d+", color))
+        assert (red + green + blue < 3 * 64) is dark
 
 
 def test_the_policy_blocks_frames_and_nothing_of_the_page(world: System, open_page: Any) -> None:
