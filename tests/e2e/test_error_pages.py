@@ -59,6 +59,7 @@ def test_the_page_of_an_error_is_accessible(world: System, open_page: Any, schem
     assert violations(page) == []
 
 
+@pytest.mark.long
 def test_axe_finds_violations(world: System, open_page: Any) -> None:
     page: Page = open_page(**PHONE, bypass_csp=True)
     page.goto(world.create_share(page=True))

@@ -66,7 +66,7 @@ def value(sample: Sample) -> str:
 
 
 def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO[bytes]) -> None:
-    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         made = samples.prepare(stack)
         assert requests.get(value(made.object), timeout=20).content == samples.CONTENT
         page = requests.get(value(made.share_page), headers=PAGE, timeout=20)
@@ -90,9 +90,9 @@ def test_with_the_shipped_configuration_there_is_everything_and_it_works(log: IO
 
 
 def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp_path: Path) -> None:
-    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         first = prepare_all(stack)
-    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         second = samples.prepare(stack)
         share = stack.http_url + value(first.share_page)[len("http://127.0.0.1:00000") :]
         assert requests.get(share, headers=PAGE, timeout=20).status_code == 200
@@ -101,7 +101,7 @@ def test_a_second_start_keeps_the_key_and_with_it_the_shares(log: IO[bytes], tmp
 
 def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path) -> None:
     file = tmp_path / samples.ENVIRONMENT
-    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         for damage in (None, b"export KEY=fcp_another\n", b"\xff"):
             first = prepare_all(stack)
             file.unlink()
@@ -114,7 +114,7 @@ def test_a_lost_key_is_replaced(log: IO[bytes], tmp_path: Path) -> None:
 
 def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tmp_path: Path) -> None:
     (tmp_path / samples.ENVIRONMENT).write_text("open to all")
-    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         prepare_all(stack)
         lines = (tmp_path / samples.ENVIRONMENT).read_text().splitlines()
         assert f"export SERVICE={stack.http_url}" in lines
@@ -129,7 +129,7 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
 
 
 def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
-    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         document, key = edit.add_api_key(edit.new(), "mine", ["/outbox/"], ["GET"], None)
         client.request(stack, "PUT", stack.bucket, ".links/keys.json", edit.serialize(document)).raise_for_status()
         assert value(samples.prepare(stack).share_page)
@@ -169,7 +169,7 @@ def test_what_is_missing_is_named_with_what_to_add(
 
 
 def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> None:
-    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         client.request(stack, "PUT", stack.bucket, ".links/keys.json", b"not JSON").raise_for_status()
         made = samples.prepare(stack)
         assert client.request(stack, "GET", stack.bucket, ".links/keys.json").content == b"not JSON"
@@ -180,7 +180,7 @@ def test_an_invalid_keys_document_is_named_and_left_alone(log: IO[bytes]) -> Non
 
 def test_the_preparation_ignores_proxies_and_logs_no_requests(log: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    with Stack.start(ROOT / "s.yaml", log=log) as stack:
+    with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
         stack.dispatcher.wait(20)
     log.seek(0)
