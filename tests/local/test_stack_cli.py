@@ -354,10 +354,11 @@ def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
     assert "Traceback" not in program.output
 
 
-def test_an_invalid_port_is_refused() -> None:
-    with local("--http-port", "65536") as process:
-        out, error = process.communicate()
-    assert (process.returncode, out) == (2, "")
+def test_an_invalid_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--http-port", "65536"])
+    out, error = capsys.readouterr()
+    assert out == ""
     assert "must be a port number from 0 to 65535" in error
 
 
