@@ -78,7 +78,11 @@ def test_a_person_opens_a_link_and_reads(system: System, page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "name"), [("download", "季度 数据+1.bin"), ("download=q3%20%E6%8A%A5%E5%91%8A.bin", "q3 报告.bin")]
+    ("query", "name"),
+    [
+        pytest.param("download", "季度 数据+1.bin", marks=pytest.mark.long),
+        ("download=q3%20%E6%8A%A5%E5%91%8A.bin", "q3 报告.bin"),
+    ],
 )
 def test_a_person_downloads(system: System, page: Page, query: str, name: str) -> None:
     system.put(KEY, CONTENT)

@@ -33,8 +33,10 @@ def run(system: System, folder: Path, *arguments: str) -> str:
     return process.stdout
 
 
-def test_the_service_matches_its_document(world: System, tmp_path: Path) -> None:
-    report = run(world, tmp_path, "--phases", "examples,coverage", "--max-examples", "1", "--seed", "1")
+@pytest.mark.parametrize("mode", ["positive", pytest.param("all", marks=pytest.mark.long)])
+def test_the_service_matches_its_document(world: System, tmp_path: Path, mode: str) -> None:
+    phases = ("--phases", "examples,coverage", "--mode", mode)
+    report = run(world, tmp_path, *phases, "--max-examples", "1", "--seed", "1")
     assert re.search(r"Tested: 24\b", report), report
 
 

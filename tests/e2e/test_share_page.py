@@ -50,8 +50,15 @@ def download(page: Page, *, by: str = "click") -> tuple[str, bytes]:
     return started.value.suggested_filename, started.value.path().read_bytes()
 
 
-@pytest.mark.parametrize("java_script", [True, False], ids=["", "without JavaScript"])
-@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("screen", "java_script"),
+    [
+        pytest.param(PHONE, True, id="phone"),
+        pytest.param(DESKTOP, False, id="desktop without JavaScript"),
+        pytest.param(PHONE, False, id="phone without JavaScript", marks=pytest.mark.long),
+        pytest.param(DESKTOP, True, id="desktop", marks=pytest.mark.long),
+    ],
+)
 def test_a_person_sees_the_facts_and_downloads(
     world: System, open_page: Any, screen: dict[str, Any], java_script: bool
 ) -> None:
@@ -85,6 +92,7 @@ def test_a_person_sees_the_facts_and_downloads(
     main = page.locator("main").bounding_box()
     assert main is not None
     assert main["x"] >= 0
+    expect(page.locator("details")).to_be_visible(visible=screen is DESKTOP)  # not to open it on a phone
     assert main["x"] + main["width"] <= screen["viewport"]["width"]
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
 
@@ -118,6 +126,7 @@ def test_clicks_on_one_page_are_one_use(world: System, open_page: Any) -> None:
     page = open_page()
     page.goto(world.local_url(share["url"]))
     download(page)
+    expect(page.locator("#uses-left")).to_have_text("0")
     assert world.uses(share["id"]) == 2
     response = page.reload()
     assert response is not None
@@ -157,6 +166,7 @@ def test_the_downloads_left_count_those_of_other_people(world: System, open_page
     expect(second.locator("#uses-left")).to_have_text("3")
 
 
+@pytest.mark.long
 def test_after_the_last_download_none_are_left(world: System, open_page: Any) -> None:
     page: Page = open_page()
     page.clock.install()
@@ -169,6 +179,7 @@ def test_after_the_last_download_none_are_left(world: System, open_page: Any) ->
     expect(page.locator("#uses-left")).to_have_text("0")
 
 
+@pytest.mark.long
 def test_the_button_of_a_page_whose_object_was_deleted_leads_to_a_page(world: System, open_page: Any) -> None:
     world.put("reports/brief.txt", CONTENT)
     page: Page = open_page()
@@ -178,11 +189,8 @@ def test_the_button_of_a_page_whose_object_was_deleted_leads_to_a_page(world: Sy
     expect(page.get_by_role("heading", level=1)).to_have_text("File not found")
 
 
-@pytest.mark.parametrize("settings", [PHONE, {**DESKTOP, "has_touch": True, "is_mobile": True}], ids=["small", "touch"])
-def test_a_phone_does_not_offer_to_open_the_page_on_a_phone(
-    world: System, open_page: Any, settings: dict[str, Any]
-) -> None:
-    page: Page = open_page(**settings)
+def test_a_tablet_does_not_offer_to_open_the_page_on_a_phone(world: System, open_page: Any) -> None:
+    page: Page = open_page(**DESKTOP, has_touch=True, is_mobile=True)
     page.goto(world.create_share(max_uses=1))
     expect(page.get_by_role("button")).to_be_visible()
     expect(page.locator("details")).to_be_hidden()
@@ -204,7 +212,7 @@ def test_the_page_works_with_the_keyboard(world: System, open_page: Any) -> None
     expect(page.locator(".qr-code img")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     world: System, open_page: Any, scheme: str
 ) -> None:
@@ -223,6 +231,7 @@ def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     assert decoder.evaluate(DECODE, base64.b64encode(png).decode()) == url
 
 
+@pytest.mark.long
 def test_the_qr_code_needs_no_script(world: System, open_page: Any) -> None:
     page: Page = open_page(**DESKTOP, java_script_enabled=False)
     page.goto(world.create_share(max_uses=1))
@@ -244,13 +253,14 @@ def test_the_page_is_chinese_in_a_chinese_browser(world: System, open_page: Any)
     assert download(page) == (NAME, CONTENT)
 
 
-@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-def test_the_page_follows_the_color_scheme(world: System, open_page: Any, scheme: str, dark: bool) -> None:
-    page: Page = open_page(color_scheme=scheme)
+def test_the_page_follows_the_color_scheme(world: System, open_page: Any) -> None:
+    page: Page = open_page(color_scheme="light")
     page.goto(world.create_share(max_uses=1))
-    color = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-    red, green, blue = map(int, re.findall(r"\d+", color))
-    assert (red + green + blue < 3 * 64) is dark
+    for dark in (False, True):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        color = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+        red, green, blue = map(int, re.findall(r"\d+", color))
+        assert (red + green + blue < 3 * 64) is dark
 
 
 def test_the_policy_blocks_frames_and_nothing_of_the_page(world: System, open_page: Any) -> None:
@@ -283,8 +293,7 @@ def test_a_hostile_name_is_shown_as_text(world: System, open_page: Any) -> None:
 
 def test_a_long_name_fits_a_phone(world: System, open_page: Any) -> None:
     key = "reports/" + "长" * 80 + "-" + "x" * 200 + ".bin"
-    world.put(key, CONTENT)
+    world.put(key, b"")
     page: Page = open_page(**PHONE)
     page.goto(world.create_share(path=f"/{key}", max_uses=1))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert download(page)[1] == CONTENT

@@ -107,10 +107,10 @@ def test_a_large_file_shows_its_progress(world: System, open_upload_page: OpenPa
     page = open_upload_page(max_size=4 * MEGABYTE)
     page.evaluate(WATCH)
     devtools = page.context.new_cdp_session(page)
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4 * MEGABYTE}
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3 * MEGABYTE}
     devtools.send("Network.enable")
     devtools.send("Network.emulateNetworkConditions", limits)
-    content = bytes(range(256)) * (3 * MEGABYTE // 256)
+    content = bytes(range(256)) * (MEGABYTE // 256)
     choose(page, file("large.bin", content, "application/octet-stream"))
     expect_outcome(page, 1, "sent")
     assert list(arrived(world, page).values()) == [content]
@@ -189,7 +189,9 @@ def test_a_share_that_was_revoked_in_the_meantime(world: System, open_upload_pag
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(503, '{"code": "state_unavailable"}'), (429, "Too Many Requests")], ids=["503", "429"]
+    ("status", "body"),
+    [pytest.param(503, '{"code": "state_unavailable"}', marks=pytest.mark.long), (429, "Too Many Requests")],
+    ids=["503", "429"],
 )
 def test_a_retry_follows_when_the_service_was_unavailable(
     world: System, open_upload_page: OpenPage, status: int, body: str
@@ -205,7 +207,9 @@ def test_a_retry_follows_when_the_service_was_unavailable(
     assert arrived(world, page) == {"1-a.txt": b"a"}
 
 
-@pytest.mark.parametrize("after_arrival", [False, True], ids=["the request", "the response"])
+@pytest.mark.parametrize(
+    "after_arrival", [pytest.param(False, marks=pytest.mark.long), True], ids=["the request", "the response"]
+)
 @pytest.mark.parametrize("server", ["service", "OSS"])
 def test_a_lost_connection_is_reported_and_a_retry_does_not_count_twice(
     world: System, open_upload_page: OpenPage, server: str, after_arrival: bool
@@ -275,7 +279,7 @@ def test_the_page_fits_a_phone(open_upload_page: OpenPage) -> None:
     assert box["height"] >= 44
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_the_page_is_accessible(world: System, open_upload_page: OpenPage, scheme: Any) -> None:
     page = open_upload_page(color_scheme=scheme, bypass_csp=True, content_type="text/")
     assert violations(page) == []

@@ -49,7 +49,7 @@ def test_behind_function_compute_there_is_exactly_one_allowed_origin(
     assert answer.headers.get_all("Access-Control-Allow-Origin") == [site]
 
 
-@pytest.mark.parametrize("max_uses", [1, 3])
+@pytest.mark.parametrize("max_uses", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_a_hundred_simultaneous_requests_get_exactly_the_allowed_uses(world: System, max_uses: int) -> None:
     share = world.request_share(path=f"/{FILE}", max_uses=max_uses)
     url = world.local_url(share["url"])

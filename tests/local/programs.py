@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
+# `python -m local` that notices changes at once.
+QUICK = "from local import command; command.POLL_INTERVAL, command.SETTLED = 0.05, 0.1; exit(command.main())"
 
 
 class Program:
@@ -65,9 +67,17 @@ class Program:
 
 
 @contextmanager
-def started(*arguments: str, folder: Path = ROOT, module: str = "local", ports: bool = True) -> Iterator[Program]:
+def started(
+    *arguments: str, folder: Path = ROOT, module: str = "local", ports: bool = True, quick: bool = False
+) -> Iterator[Program]:
     """A program on free ports, killed at the latest at the end of the block."""
-    command = [sys.executable, "-m", module, *(["--http-port", "0", "--oss-port", "0"] if ports else []), *arguments]
+    program_arguments = ["-c", QUICK] if quick else ["-m", module]
+    command = [
+        sys.executable,
+        *program_arguments,
+        *(["--http-port", "0", "--oss-port", "0"] if ports else []),
+        *arguments,
+    ]
     process = subprocess.Popen(
         command,
         cwd=folder,

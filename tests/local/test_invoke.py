@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,42 +21,52 @@ OURS = ("OSS_", "LINK_", "ALIBABA_")
 KEYS = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE"}
 
 
-def invoke(
-    *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return subprocess.run(
-        [sys.executable, "-m", "local", "invoke", *arguments],
-        cwd=ROOT,
-        env={**environment, **(environ or {})},
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+Invoke = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Invoke:
+    """Runs the command in this process, which takes less time."""
+
+    def run(
+        *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        with monkeypatch.context() as patched:
+            patched.chdir(ROOT)
+            for name in [name for name in os.environ if name.startswith(OURS)]:
+                patched.delenv(name)
+            for name, value in (environ or {}).items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            status = main(arguments)
+        return subprocess.CompletedProcess(arguments, status, *capfdbinary.readouterr())
+
+    return run
 
 
 def test_the_result_is_printed(tmp_path: Path) -> None:
-    path = config(tmp_path)
-    result = invoke("noted", "--event", str(EVENTS / "timer.json"), "--config", str(path))
+    arguments: list[str | Path] = ["noted", "--event", EVENTS / "timer.json", "--config", config(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-m", "local", "invoke", *arguments], cwd=ROOT, capture_output=True, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["event"]["triggerName"] == "timer-trigger"
     assert len(notes(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["noted", "events"])
-def test_a_function_is_found_by_its_name_and_its_resource(tmp_path: Path, name: str) -> None:
+def test_a_function_is_found_by_its_name_and_its_resource(invoke: Invoke, tmp_path: Path, name: str) -> None:
     result = invoke(name, "--event", "-", "--config", str(config(tmp_path)), stdin=b'{"n": 1}')
     assert json.loads(result.stdout)["event"] == {"n": 1}
 
 
-def test_a_failed_invocation_is_exit_status_1_with_the_error(tmp_path: Path) -> None:
+def test_a_failed_invocation_is_exit_status_1_with_the_error(invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("noted", "--event", "-", "--config", str(config(tmp_path, fails=1)), stdin=b"{}")
     assert (result.returncode, result.stdout) == (1, b"")
     assert b"noted failed: RuntimeError: not this time" in result.stderr
 
 
-def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) -> None:
+def test_the_projects_own_function_works_with_a_running_stack(invoke: Invoke, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"links": [{"path": "/outbox/nowhere.txt"}]}')
     with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss") as stack:
@@ -90,7 +100,7 @@ def test_the_projects_own_function_works_with_a_running_stack(tmp_path: Path) ->
         assert (first["notices"], second["notices"], second["repeated"]) == (1, 0, 1)
 
 
-def test_a_local_sts_that_does_not_answer_is_exit_status_2() -> None:
+def test_a_local_sts_that_does_not_answer_is_exit_status_2(invoke: Invoke) -> None:
     environ = {**KEYS, "LINK_STS_ENDPOINT": "http://127.0.0.1:1"}
     result = invoke("links-events-dev", "--event", "-", environ=environ)
     assert result.returncode == 2
@@ -100,7 +110,7 @@ def test_a_local_sts_that_does_not_answer_is_exit_status_2() -> None:
     )
 
 
-def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1() -> None:
+def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(invoke: Invoke) -> None:
     result = invoke("links-events-dev", "--event", str(EVENTS / "async-destination.json"), environ=KEYS)
     assert result.returncode == 1
     message = b'InvocationFailed: Unsupported event: an object with the members "timestamp", "requestContext"'
@@ -120,18 +130,12 @@ def test_an_event_that_the_projects_own_function_does_not_know_is_exit_status_1(
     ],
 )
 def test_what_cannot_be_invoked_is_reported_on_one_line_with_exit_status_2(
-    arguments: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    invoke: Invoke, arguments: list[str], sentence: str
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    for name in [name for name in os.environ if name.startswith(OURS)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-    # In this process, which takes less time.
-    assert main(arguments) == 2
-    out, error = capfd.readouterr()
-    assert out == ""
-    assert sentence in error
-    assert error.count("\n") == 1
+    result = invoke(*arguments)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert sentence in result.stderr.decode()
+    assert result.stderr.count(b"\n") == 1
 
 
 def test_the_functions_folder_exists() -> None:

@@ -35,7 +35,7 @@ WEB = "triggers: [{triggerName: web, triggerType: http, triggerConfig: {authType
 
 
 def test_the_projects_own_functions_return_a_link_that_the_local_oss_accepts(log: IO[bytes]) -> None:
-    with Stack.start(config=ROOT / "s.yaml", log=log) as stack:
+    with Stack.start(config=ROOT / "s.yaml", log=log, warm=False) as stack:
         address = samples.prepare(stack).object.value
         assert address == stack.http_url + "/exampledir/exampleobject.txt"
         answer = requests.get(address, timeout=20)
@@ -51,7 +51,7 @@ def test_the_projects_own_functions_return_a_link_that_the_local_oss_accepts(log
 
 
 def test_the_sample_never_replaces_a_stored_object(log: IO[bytes], tmp_path: Path) -> None:
-    with Stack.start(config=ROOT / "s.yaml", log=log, root=tmp_path) as stack:
+    with Stack.start(config=ROOT / "s.yaml", log=log, root=tmp_path, warm=False) as stack:
         address = samples.prepare(stack).object.value
         assert address is not None
         client.request(stack, "PUT", stack.bucket, "exampledir/exampleobject.txt", b"mine").raise_for_status()

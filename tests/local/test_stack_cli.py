@@ -109,6 +109,8 @@ def hanging_config(folder: Path) -> Path:
 def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs() -> None:
     with local("--json") as process:
         line = first_line(process)
+        assert list(line["samples"]) == ["object", "share_page", "upload_page", "api_key"]
+        assert all(line["samples"].values())  # type: ignore[attr-defined]
         assert list(line) == [
             "http",
             "oss",
@@ -123,6 +125,11 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
         assert (line["bucket"], line["region"]) == ("examplebucket", "cn-hangzhou")
         assert requests.get(line["http"] + "/-/health", timeout=20).status_code == 200
         assert requests.get(line["oss"] + "/examplebucket/x", timeout=20).status_code == 403
+        for name in ("http", "oss"):  # on the loopback only
+            address = urlsplit(line[name])
+            assert address.hostname == "127.0.0.1"
+            with pytest.raises(ConnectionRefusedError), socket.socket() as other:
+                other.connect(("127.0.0.2", address.port or 0))
         process.send_signal(signal.SIGTERM)
         out, error = process.communicate()
     assert out == ""
@@ -131,22 +138,7 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
     assert [entry["path"] for entry in audit] == ["/-/health"]
 
 
-def test_both_listen_on_the_loopback_only() -> None:
-    with local("--json") as process:
-        line = first_line(process)
-        for name in ("http", "oss"):
-            address = urlsplit(line[name])
-            assert address.hostname == "127.0.0.1"
-            with pytest.raises(ConnectionRefusedError), socket.socket() as other:
-                other.connect(("127.0.0.2", address.port or 0))
-
-
-def test_json_names_the_samples_and_null_for_those_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
-    with local("--json") as process:
-        line = first_line(process)
-        made: dict[str, str] = line["samples"]  # type: ignore[assignment]
-        assert list(made) == ["object", "share_page", "upload_page", "api_key"]
-        assert requests.get(made["share_page"], headers={"Accept": "text/html"}, timeout=20).status_code == 200
+def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(S_YAML.format(handler="shown.event_of", code=FUNCTIONS))
     with local("--json", "--config", str(tmp_path / "s.yaml")) as process:
         line = first_line(process)
@@ -154,7 +146,8 @@ def test_json_names_the_samples_and_null_for_those_that_the_configuration_does_n
 
 
 def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: Path) -> None:
-    with started("--root", str(tmp_path / "samples")) as program:
+    with started("--root", str(tmp_path / "a b")) as program:
+        shell = program.wait_for("for your shell").split("for your shell")[1].strip()
         program.wait_for("API key")
         rows = dict(re.findall(r"^  (\S+(?: \S+)*)  +(\S.*)$", program.output, re.MULTILINE))
         assert list(rows)[-4:] == ["object", "share page", "upload page", "API key"]
@@ -169,7 +162,9 @@ def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: 
     assert "development" in banner
     assert "127.0.0.1" in banner
     assert "STS." not in banner
-    assert (tmp_path / "samples" / "examplebucket").is_dir()
+    assert (tmp_path / "a b" / "examplebucket").is_dir()
+    shown = subprocess.run(["sh", "-c", f"{shell} && echo $SERVICE"], capture_output=True, text=True, check=False)
+    assert shown.stdout.startswith("http://")
 
 
 def test_a_change_of_links_toml_is_announced_with_what_there_is_to_try_now(tmp_path: Path) -> None:
@@ -177,7 +172,7 @@ def test_a_change_of_links_toml_is_announced_with_what_there_is_to_try_now(tmp_p
     links = tmp_path / "links.toml"
     whole = links.read_text()
     links.write_text(whole.replace('max_share   = "30d"', ""))
-    with started(folder=tmp_path) as program:
+    with started(folder=tmp_path, quick=True) as program:
         assert 'none: add max_share = "30d" to a mount with GET' in program.wait_for("share page")
         program.wait_for("API key")
         links.write_text(whole + "[[mounts]]\n")
@@ -194,7 +189,7 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
     folder.mkdir(parents=True)
     (folder / "a.txt").write_text("at the start")
     (tmp_path / "samples/other").mkdir()
-    with started("--root", str(tmp_path / "samples")) as program:
+    with started("--root", str(tmp_path / "samples"), quick=True) as program:
         program.wait_for("other is not a bucket of links.toml")
         program.wait_for("a.txt was taken in")
         program.wait_for("API key")
@@ -204,7 +199,7 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
             assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_stops_everything_cleanly_even_during_an_invocation(tmp_path: Path, name: signal.Signals) -> None:
     with hanging(tmp_path) as (process, held):
         process.send_signal(name)
@@ -247,13 +242,6 @@ def test_a_missing_or_invalid_config_is_reported_on_one_line(
     assert error.startswith("python -m local: ")
     assert sentence in error
     assert error.count("\n") == 1
-
-
-def test_the_line_for_a_shell_works_with_a_folder_that_has_a_space(tmp_path: Path) -> None:
-    with started("--root", str(tmp_path / "a b")) as program:
-        command = program.wait_for("for your shell").split("for your shell")[1].strip()
-        shown = subprocess.run(["sh", "-c", f"{command} && echo $SERVICE"], capture_output=True, text=True, check=False)
-    assert shown.stdout.startswith("http://")
 
 
 MISTAKES = {
@@ -366,10 +354,11 @@ def test_ctrl_c_during_the_demonstration_leaves_no_traceback() -> None:
     assert "Traceback" not in program.output
 
 
-def test_an_invalid_port_is_refused() -> None:
-    with local("--http-port", "65536") as process:
-        out, error = process.communicate()
-    assert (process.returncode, out) == (2, "")
+def test_an_invalid_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--http-port", "65536"])
+    out, error = capsys.readouterr()
+    assert out == ""
     assert "must be a port number from 0 to 65535" in error
 
 

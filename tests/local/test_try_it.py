@@ -18,17 +18,23 @@ from tools import secret_search
 Run = Callable[[list[str]], str]
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Program]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stack and the shell run."""
+    return tmp_path_factory.mktemp("try_it")
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path) -> Iterator[Program]:
     """What `make run` starts, on free ports, in a folder that has nothing else."""
-    with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=tmp_path) as program:
+    with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=folder, quick=True) as program:
         program.wait_for("API key")
         for_you = program.output
         yield program
         program.process.send_signal(signal.SIGINT)
         program.end()
         # It prints an API key and two shares to try, and no other secret, also while these are used.
-        environment = (tmp_path / "samples/env.sh").read_text("utf-8")
+        environment = (folder / "samples/env.sh").read_text("utf-8")
         made = re.findall(r"(?m)^export (?:KEY|OSS_ACCESS_KEY_SECRET|OSS_SESSION_TOKEN)='?([^'\n]+)", environment)
         assert len(made) == 3
         kinds = {finding.kind for finding in secret_search.search(for_you)}
@@ -38,7 +44,7 @@ def stack(tmp_path: Path) -> Iterator[Program]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(folder: Path) -> Run:
     """Runs commands in one new shell, and returns what they print."""
     for name in ("bash", "curl", "jq"):
         if shutil.which(name) is None:
@@ -47,7 +53,7 @@ def run(tmp_path: Path) -> Run:
     def execute(commands: list[str]) -> str:
         process = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
-            cwd=tmp_path,
+            cwd=folder,
             env={"PATH": os.environ["PATH"], "no_proxy": "*"},
             capture_output=True,
             text=True,
