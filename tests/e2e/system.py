@@ -20,7 +20,6 @@ from tests.handler.keys_fixtures import api
 from tests.worlds import HOST, LINKS, keys
 
 ROOT = Path(__file__).parents[2]
-NODE = ROOT / "tests" / "node" / "node_modules"
 TIMEOUT = 30  # seconds
 KEY = "fcp_program_EXAMPLE_00000000000000000000000000"
 FILE = "reports/季度报告 2026 q3.pdf"
