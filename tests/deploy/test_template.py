@@ -20,6 +20,7 @@ import signer
 from deploy import build, check, policies, s_preview, template
 from deploy.checks import schema
 from deploy.errors import DeployError
+from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
 from tests.test_translations import in_chinese, outline
 
@@ -137,7 +138,7 @@ def names(rendered: Mapping[str, Any]) -> set[str]:
 
 def test_two_applications_in_one_account_share_no_name(rendered: dict[str, Any], package: Path, tmp_path: Path) -> None:
     other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
-    first, second = names(rendered), names(s_preview.render(other))
+    first, second = names(rendered), names(s_yaml.load(other, {}))
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
     assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
     assert not first & second
@@ -180,15 +181,17 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'"),
+        pytest.param("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'", marks=pytest.mark.long),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
         ("folder", "../secret", "(/../secret/): path is invalid: it has a segment . or .."),
     ],
 )
 def test_an_invalid_value_is_reported_before_anything_is_deployed(
-    name: str, value: str, sentence: str, package: Path, tmp_path: Path
+    name: str, value: str, sentence: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = initialised(package, tmp_path, {**VALUES, name: value})
+    # As s renders it, in less time.
+    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
     with pytest.raises(DeployError, match=re.escape(sentence)):
         build.plan(config)
     assert [line for line in check.check(config).faults if sentence in line]
