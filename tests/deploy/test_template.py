@@ -35,6 +35,16 @@ VALUES = {
     "functionPrefix": "links-x1",
     "logProject": "my-logs",
 }
+# What a build does before and after pip.
+PREPARE = """
+from pathlib import Path
+from deploy import build
+from deploy.package import contents, vendor
+planned = build.plan(Path("s.yaml"))
+vendor.require_lock(planned.root, planned.runtime)
+assert vendor.requirements(planned.root, planned.runtime)
+contents.copy_ours(planned.root, Path("copied"), custom=planned.runtime.custom)
+"""
 # Validates against the registry's schema, as the registry's own client does.
 VALIDATE = """
 const { publishSchema } = require('@serverless-devs/registry/lib/actions/constant');
@@ -163,9 +173,18 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
     assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
 
 
-def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "links_toml"),
+    [
+        (("-c", PREPARE), "links.toml"),
+        pytest.param(("-m", "deploy.build"), "build/code/links.toml", marks=pytest.mark.long),
+    ],
+)
+def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(
+    command: tuple[str, str], links_toml: str, config: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.build"],
+        [sys.executable, *command],
         cwd=config.parent,
         capture_output=True,
         text=True,
@@ -173,7 +192,7 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    links = (config.parent / "build/code/links.toml").read_text(encoding="utf-8")
+    links = (config.parent / links_toml).read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links
     assert "exampledir" not in links
 
