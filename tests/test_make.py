@@ -87,8 +87,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def installed(project: Project) -> Project:
     """A project whose packages are all installed."""
-    for stamp in ("cli", "local", "deploy", "dev"):
-        assert project.make(f".venv/{stamp}.stamp").status == 0
+    assert project.make(*(f".venv/{stamp}.stamp" for stamp in ("cli", "local", "deploy", "dev"))).status == 0
     return project
 
 

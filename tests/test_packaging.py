@@ -209,7 +209,8 @@ def test_the_wheel_signs_in_an_empty_environment_without_an_index(
     assert_library_works(installed)
 
 
-@each_python
+@pytest.mark.long
+@pytest.mark.parametrize("version", PYTHONS)
 def test_the_source_distribution_builds_and_signs_in_an_empty_environment(
     version: str, distributions: Distributions, tmp_path: Path
 ) -> None:

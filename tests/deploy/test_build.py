@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -119,16 +118,6 @@ def built(copy: ProjectCopy) -> build.Package:
     return build.build(build.plan(copy.config))
 
 
-def built_by_command(folder: Path, runtime: str) -> Path:
-    """The zip file that `make build` writes."""
-    copy = project(folder, runtime)
-    command = [sys.executable, "-m", "deploy.build", str(copy.config)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"Built for {runtime}" in done.stdout
-    return copy.folder / "build/code.zip"
-
-
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
     """One build for Python 3.10, which tests must not change."""
@@ -139,6 +128,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
 def custom_package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
     """One build for the custom runtime of Debian 10, which tests must not change."""
     return built(project(tmp_path_factory.mktemp("custom") / "project", "custom.debian10"))
+
+
+@pytest.fixture
+def installed(package: build.Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip installs for Python 3.10 is copied from the build above."""
+    left_out = shutil.ignore_patterns(*contents.OURS, "links.toml", "__pycache__")
+    monkeypatch.setattr(
+        vendor, "install", lambda lock, runtime, folder: shutil.copytree(package.code, folder, ignore=left_out)
+    )
 
 
 def run_isolated(interpreter: Path, program: str, *arguments: object, folder: Path, **variables: str) -> str:
@@ -168,17 +166,21 @@ def top_level(package: build.Package) -> set[str]:
     return {path.parts[0] for path in contents.files(package.code)}
 
 
-def test_the_same_input_gives_the_same_bytes_in_another_folder(package: build.Package, tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_in_another_folder(
+    package: build.Package, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     elsewhere = tmp_path / "another folder"
     shutil.copytree(package.code.parent.parent, elsewhere, ignore=shutil.ignore_patterns("build"))
     mask = os.umask(0o077)
     try:
-        again = built(ProjectCopy(elsewhere))
+        assert build.main([str(elsewhere / "s.yaml")]) == 0
     finally:
         os.umask(mask)
-    assert again.sha256 == package.sha256 == sha256(package.zip)
-    assert contents.files(again.code) == contents.files(package.code)
-    assert [sha256(again.code / p) for p in contents.files(again.code)] == [
+    assert capsys.readouterr().out.startswith("Built for python3.10")
+    again = elsewhere / "build/code"
+    assert sha256(elsewhere / "build/code.zip") == package.sha256 == sha256(package.zip)
+    assert contents.files(again) == contents.files(package.code)
+    assert [sha256(again / p) for p in contents.files(again)] == [
         sha256(package.code / p) for p in contents.files(package.code)
     ]
     assert {path.stat().st_mtime for path in package.code.rglob("*")} == {archive.SECONDS}
@@ -193,12 +195,12 @@ def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path
     assert sha256(tmp_path / "other.zip") != package.sha256
 
 
-@pytest.mark.parametrize("runtime", ["python3.10", "python3.12"])
+@pytest.mark.parametrize("runtime", ["python3.10", pytest.param("python3.12", marks=pytest.mark.long)])
 def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_runtime(
     runtime: str, package: build.Package, tmp_path: Path
 ) -> None:
     interpreter = interpreter_of(runtime)
-    zip_file = package.zip if runtime == "python3.10" else built_by_command(tmp_path / "project", runtime)
+    zip_file = package.zip if runtime == "python3.10" else built(project(tmp_path / "project", runtime)).zip
     folder = tmp_path / "empty"
     with zipfile.ZipFile(zip_file) as file:
         file.extractall(folder)
@@ -292,7 +294,7 @@ def test_every_module_is_compiled_for_its_place_in_the_cloud(package: build.Pack
 
 
 def test_without_an_interpreter_it_has_no_bytecode_and_the_report_says_what_that_costs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interpreters, "find", lambda version: None)
     copy = project(tmp_path / "project")
@@ -325,7 +327,9 @@ def test_a_locked_package_that_nothing_requires_stops_the_build(custom_package: 
         contents.check_package(custom_package.code, requirements)
 
 
-def test_a_fault_leaves_the_previous_build_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_leaves_the_previous_build_in_place(
+    installed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = project(tmp_path / "project")
     before = copy.folder / "build/code/before"
     before.parent.mkdir(parents=True)

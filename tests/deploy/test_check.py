@@ -14,7 +14,9 @@ import pytest
 
 from deploy import check, s_preview
 from deploy.errors import DeployError
+from deploy.model import read_environments
 from local.fc import s_yaml
+from local.ram import ACCOUNT
 from tests.deploy.project_copy import CHECKED, ROOT, ProjectCopy
 
 pytestmark = pytest.mark.skipif(
@@ -151,22 +153,34 @@ BROKEN = {
 }
 
 
-RENDERED: dict[tuple[str, str, str | None], str] = {}
+def overlaid(value: Any, overlay: Any) -> Any:
+    if isinstance(value, dict) and isinstance(overlay, dict):
+        return {**value, **{name: overlaid(value.get(name), overlay[name]) for name in overlay}}
+    return overlay
 
 
-def render_once(config: Path, environment: str | None) -> dict[str, Any]:
-    """What the real s makes of the same files is asked for once: it takes half a second."""
-    overlays = config.parent / "env.yaml"
-    key = config.read_text("utf-8"), overlays.read_text("utf-8") if overlays.exists() else "", environment
-    if key not in RENDERED:
-        RENDERED[key] = json.dumps(s_preview.render(config, environment))
-    rendered: dict[str, Any] = json.loads(RENDERED[key])
-    return rendered
+def rendered_here(config: Path, environment: str | None = None) -> dict[str, Any]:
+    """As s renders it, in less time."""
+    source: Any = s_yaml.read_yaml(config)
+    known = read_environments(config, source)
+    overlays = known[environment].get("overlays", {}).get("resources", {}) if environment else {}
+    for name in overlays.keys() & source["resources"].keys():
+        source["resources"][name]["props"] = overlaid(source["resources"][name]["props"], overlays[name])
+    return s_yaml.render(source, {})
 
 
-@pytest.fixture(autouse=True)
-def rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "render", render_once)
+def assert_s_renders_the_same(config: Path, environment: str | None) -> None:
+    """Also the account, which `s preview` leaves open."""
+    real = json.dumps(s_preview.render(config, environment)["resources"]).replace("${config('AccountID')}", ACCOUNT)
+    here = rendered_here(config, environment)["resources"]
+    assert {name: resource["props"] for name, resource in json.loads(real).items()} == {
+        name: resource["props"] for name, resource in here.items()
+    }
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "render", rendered_here)
 
 
 @pytest.fixture
@@ -181,10 +195,9 @@ def faults(config: Path, environment: str | None = None) -> list[str]:
         return [str(error)]
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("mistake", BROKEN)
-def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As s renders it, in less time.
-    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+def test_a_mistake_in_s_yaml_is_named(mistake: str, project: ProjectCopy) -> None:
     (project.folder / "env.yaml").unlink()
     project.edit("env: ./env.yaml\n", "")
     old, new, sentence = BROKEN[mistake]
@@ -219,6 +232,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("name", ["s.yaml", "deploy/custom-runtime/s.yaml"])
 def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str, run: Run) -> None:
     assert run(name, "--allow-placeholders") == ([f"{name} can be deployed."], 0)
+    for environment in (None, "dev", "prod"):
+        assert_s_renders_the_same(ROOT / name, environment)
 
 
 def test_a_fresh_clone_names_what_to_change(run: Run) -> None:
@@ -297,6 +312,7 @@ EVERY_KIND = (
 DOMAIN = "{domainName: a.com, protocol: HTTPS, certConfig: {certId: 1-cn-hangzhou}, route: {path: /*}}"
 
 
+@pytest.mark.usefixtures("quick")
 def test_mistakes_of_every_kind_are_named_once(project: ProjectCopy) -> None:
     for file, old, new, _ in EVERY_KIND:
         project.edit(old, new.replace("DOMAIN", DOMAIN), file)
@@ -305,6 +321,7 @@ def test_mistakes_of_every_kind_are_named_once(project: ProjectCopy) -> None:
         assert len([sentence for sentence in sentences if sentence.startswith(beginning)]) == 1, (beginning, sentences)
 
 
+@pytest.mark.usefixtures("quick")
 def test_production_in_s_yaml_itself_is_a_fault(project: ProjectCopy) -> None:
     project.edit("functionName: links-http\n", "functionName: links-http-2\n", "env.yaml")
     config = project.edit(
@@ -327,9 +344,8 @@ OTHER = """
 
 
 @pytest.fixture
-def base(project: ProjectCopy, monkeypatch: pytest.MonkeyPatch) -> ProjectCopy:
-    """A project without environments, which is rendered as s does, in less time."""
-    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+def base(project: ProjectCopy, quick: None) -> ProjectCopy:
+    """A project without environments."""
     (project.folder / "env.yaml").unlink()
     project.edit("env: ./env.yaml\n", "")
     return project
@@ -356,8 +372,8 @@ def test_a_function_of_this_project_with_misspelt_code_is_a_fault(code: str, bas
     ]
 
 
-def test_a_custom_runtime_with_misspelt_code_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
+@pytest.mark.usefixtures("quick")
+def test_a_custom_runtime_with_misspelt_code_is_a_fault(tmp_path: Path) -> None:
     name = "deploy/custom-runtime/s.yaml"
     project = ProjectCopy.of(tmp_path, ("links.toml", name))
     project.edit("env: ./env.yaml\n", "", name)
@@ -367,6 +383,7 @@ def test_a_custom_runtime_with_misspelt_code_is_a_fault(tmp_path: Path, monkeypa
     ]
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_root_needs_an_event_function_for_its_notices_and_the_custom_runtime_beside_it_does_not(
     tmp_path: Path,
 ) -> None:
@@ -385,9 +402,11 @@ def test_the_root_needs_an_event_function_for_its_notices_and_the_custom_runtime
     ]
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_overlay_that_replaces_the_triggers_is_checked_too(project: ProjectCopy) -> None:
     triggers = "functionName: links-events\n          triggers: []"
     (sentence,) = faults(project.edit("functionName: links-events", triggers, "env.yaml"))
+    assert_s_renders_the_same(project.config, "prod")
     assert sentence.startswith("prod: links_events: an oss trigger is missing, so the created notice of /outbox/")
 
 
@@ -398,6 +417,7 @@ def test_a_misspelt_environment_is_refused_though_s_renders_it(project: ProjectC
     ]
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_overlay_without_effect_is_named(project: ProjectCopy) -> None:
     project.edit("        links_events:", "        links-events:", "env.yaml")
     config = project.edit("    type: testing\n", "    type: testing\n    region: cn-shanghai\n", "env.yaml")
@@ -410,19 +430,22 @@ def test_an_overlay_without_effect_is_named(project: ProjectCopy) -> None:
     ]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_fault_of_one_environment_names_the_environment(project: ProjectCopy) -> None:
     config = project.edit("reservedConcurrency: 20", "reservedConcurrency: two", "env.yaml")
     assert faults(config) == ["prod: links_http: concurrencyConfig.reservedConcurrency must be a number."]
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_commented_custom_domain_works_without_its_comment_signs(project: ProjectCopy) -> None:
     path = project.folder / "env.yaml"
     before, _, lines = path.read_text(encoding="utf-8").partition("          # customDomain:")
     path.write_text(before + "          customDomain:" + lines.replace("          # ", "          "), encoding="utf-8")
     config = project.config
     assert faults(config) == []
-    props = s_preview.render(config, "prod")["resources"]["links_http"]["props"]
+    props = rendered_here(config, "prod")["resources"]["links_http"]["props"]
     assert props["customDomain"]["domainName"] == "links.example.com"
+    assert_s_renders_the_same(config, "prod")
 
 
 def test_a_keys_file_that_would_be_deployed_is_refused(project: ProjectCopy) -> None:

@@ -66,7 +66,7 @@ def test_credentials_that_cannot_sign_are_one_line_and_a_failure(
 ) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", "LTAI5tEXAMPLE")
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "secret EXAMPLE")
-    assert doctor.main([str(ProjectCopy.of(tmp_path).config)]) == 1
+    assert doctor.main([str(ProjectCopy.of(tmp_path).config), "--env", "dev"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert "access_key_secret" in line
     assert "EXAMPLE" not in line

@@ -20,6 +20,7 @@ import signer
 from deploy import build, check, policies, s_preview, template
 from deploy.checks import schema
 from deploy.errors import DeployError
+from local.fc import s_yaml
 from tests.deploy.project_copy import ROOT
 from tests.test_translations import in_chinese, outline
 
@@ -34,6 +35,16 @@ VALUES = {
     "functionPrefix": "links-x1",
     "logProject": "my-logs",
 }
+# What a build does before and after pip.
+PREPARE = """
+from pathlib import Path
+from deploy import build
+from deploy.package import contents, vendor
+planned = build.plan(Path("s.yaml"))
+vendor.require_lock(planned.root, planned.runtime)
+assert vendor.requirements(planned.root, planned.runtime)
+contents.copy_ours(planned.root, Path("copied"), custom=planned.runtime.custom)
+"""
 # Validates against the registry's schema, as the registry's own client does.
 VALIDATE = """
 const { publishSchema } = require('@serverless-devs/registry/lib/actions/constant');
@@ -137,7 +148,7 @@ def names(rendered: Mapping[str, Any]) -> set[str]:
 
 def test_two_applications_in_one_account_share_no_name(rendered: dict[str, Any], package: Path, tmp_path: Path) -> None:
     other = initialised(package, tmp_path, {**VALUES, "functionPrefix": "links-x2"})
-    first, second = names(rendered), names(s_preview.render(other))
+    first, second = names(rendered), names(s_yaml.load(other, {}))
     suffixes = ("http", "http-role", "http-logs", "events", "events-role", "events-logs")
     assert first == {f"links-x1-{suffix}" for suffix in (*suffixes, "events-caller", "events-failures")}
     assert not first & second
@@ -162,9 +173,18 @@ def test_the_authorities_are_those_of_the_deployers_policy(config: Path, package
     assert {known for known in authorities if not any(fnmatch(action, known) for action in needed)} == set()
 
 
-def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "links_toml"),
+    [
+        (("-c", PREPARE), "links.toml"),
+        pytest.param(("-m", "deploy.build"), "build/code/links.toml", marks=pytest.mark.long),
+    ],
+)
+def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(
+    command: tuple[str, str], links_toml: str, config: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.build"],
+        [sys.executable, *command],
         cwd=config.parent,
         capture_output=True,
         text=True,
@@ -172,7 +192,7 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    links = (config.parent / "build/code/links.toml").read_text(encoding="utf-8")
+    links = (config.parent / links_toml).read_text(encoding="utf-8")
     assert 'target      = "oss://${LINK_BUCKET}/${LINK_FOLDER}/"' in links
     assert "exampledir" not in links
 
@@ -180,15 +200,17 @@ def test_the_result_of_s_init_can_be_built_alone_with_the_chosen_folder(config: 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'"),
+        pytest.param("bucket", "My_Bucket", "Invalid bucket name 'My_Bucket'", marks=pytest.mark.long),
         ("bucket", "", "the variable LINK_BUCKET is not set or empty"),
         ("folder", "../secret", "(/../secret/): path is invalid: it has a segment . or .."),
     ],
 )
 def test_an_invalid_value_is_reported_before_anything_is_deployed(
-    name: str, value: str, sentence: str, package: Path, tmp_path: Path
+    name: str, value: str, sentence: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = initialised(package, tmp_path, {**VALUES, name: value})
+    # As s renders it, in less time.
+    monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
     with pytest.raises(DeployError, match=re.escape(sentence)):
         build.plan(config)
     assert [line for line in check.check(config).faults if sentence in line]
