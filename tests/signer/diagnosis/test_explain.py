@@ -25,7 +25,7 @@ CREDENTIALS = signer.Credentials(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_working_link_has_no_finding(random: Random) -> None:
     use = working_link(random)
@@ -74,7 +74,7 @@ def test_a_leak_is_detected() -> None:
     assert leaked(use, f"the link {use.url}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=300))
 def test_any_string_is_explained_or_refused_with_a_sentence(string: str) -> None:
     refused: list[str] = []
@@ -86,7 +86,7 @@ def test_any_string_is_explained_or_refused_with_a_sentence(string: str) -> None
     assert all(sentence.endswith(".") for sentence in refused)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False), st.data())
 def test_one_changed_character_is_always_found(random: Random, data: st.DataObject) -> None:
     use = working_link(random)
