@@ -193,7 +193,11 @@ def full_disk(*arguments: object, **options: object) -> Any:
 
 
 class TestDeploy:
-    @pytest.mark.parametrize("step", [(contents, "copy_ours"), (archive, "write_zip")], ids=["copy", "zip"])
+    @pytest.mark.parametrize(
+        "step",
+        [pytest.param((contents, "copy_ours"), marks=pytest.mark.long), (archive, "write_zip")],
+        ids=["copy", "zip"],
+    )
     def test_a_build_keeps_the_package_before(
         self, tmp_path: Path, step: tuple[Any, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -20,19 +20,19 @@ from tests.fuzz.targets import answers, documents, events, links, requests
 from tests.handler.client import invoke
 
 CORPUS = Path(__file__).parent / "corpus"
-# Each with as many new inputs as take less than a second.
+# Each with as many new inputs as take less than half a second.
 TARGETS: dict[str, tuple[Callable[[], AbstractContextManager[Run]], int]] = {
-    "paths": (requests.paths, 200),
-    "expires": (requests.expires, 100),
-    "queries": (requests.queries, 90),
-    "http-events": (requests.http_events, 250),
-    "trigger-events": (events.trigger_events, 150),
-    "keys-documents": (documents.keys_documents, 200),
-    "links-toml": (documents.links_toml, 100),
-    "sink-answers": (answers.sink_answers, 150),
-    "oss-answers": (answers.oss_answers, 60),
-    "explanations": (links.explanations, 120),
-    "command-lines": (links.command_lines, 90),
+    "paths": (requests.paths, 100),
+    "expires": (requests.expires, 50),
+    "queries": (requests.queries, 45),
+    "http-events": (requests.http_events, 125),
+    "trigger-events": (events.trigger_events, 75),
+    "keys-documents": (documents.keys_documents, 100),
+    "links-toml": (documents.links_toml, 50),
+    "sink-answers": (answers.sink_answers, 75),
+    "oss-answers": (answers.oss_answers, 30),
+    "explanations": (links.explanations, 60),
+    "command-lines": (links.command_lines, 45),
 }
 # Inputs that are elsewhere: files of this repository, and what other tests make.
 MORE: dict[str, Callable[[], Iterable[bytes]]] = {
@@ -64,7 +64,7 @@ def fuzz(name: str, inputs: Iterable[bytes], times: int) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("times", [1, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [1, pytest.param(120, marks=pytest.mark.long)])
 def test_only_documented_errors_come_out(name: str, times: int) -> None:
     fuzz(name, [*MORE.get(name, tuple)(), *corpus(name).values()], times)
 

@@ -33,7 +33,7 @@ else:
     import tomli as tomllib
 
 # A busy machine must not make a test fail.
-settings.register_profile("client", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("client", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("client")
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"

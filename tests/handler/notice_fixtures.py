@@ -166,8 +166,11 @@ def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> It
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer((address, 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler, bind_and_activate=False)
     server.daemon_threads = True
+    server.request_queue_size = 128  # of 5, the connections of all threads would be more, and one would wait a second
+    server.server_bind()
+    server.server_activate()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     sink.url = f"http://{address}:{server.server_port}"

@@ -22,7 +22,7 @@ def expiry(link: Link) -> tuple[int, int, bool, int]:
     return link.expires_in, in_url, link.clamped, round(link.expires_at.timestamp()) - NOW
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(link_requests())
 def test_the_headers_of_a_link_are_exactly_those_that_are_signed(link_request: LinkRequest) -> None:
     named = {name.lower() for name in link_request.signed_headers}

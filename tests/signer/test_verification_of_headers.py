@@ -57,7 +57,7 @@ def verified(link_request: LinkRequest, headers: Mapping[str, str], now: float |
 
 
 @every_sdk
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(link_requests())
 def test_every_request_of_an_sdk_is_valid(
     sdk: Callable[[LinkRequest], Mapping[str, str]], link_request: LinkRequest

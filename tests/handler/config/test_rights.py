@@ -228,7 +228,7 @@ def is_reserved(loaded: Config, arn: str, context: dict[str, str]) -> bool:
     return loaded.is_reserved(bucket, key or context["oss:Prefix"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(pairs())
 def test_a_session_may_do_no_more_than_the_role_could_and_nothing_to_the_services_own_objects(
     pair: tuple[Config, Config],

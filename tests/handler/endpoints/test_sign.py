@@ -121,7 +121,7 @@ ALMOST: Any = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(items=st.lists(ITEM | ALMOST, max_size=6), position=st.integers(0, 6))
 def test_an_invalid_item_does_not_affect_the_others(plain: UploadService, items: list[Any], position: int) -> None:
     good = {"path": "/both/good.txt", "expires": "15m"}

@@ -228,7 +228,7 @@ class TestLibrary:
             library_form(fixed=fixed)
         assert refused.value.field == "fixed"
 
-    @settings(max_examples=60)
+    @settings(max_examples=25)
     @given(
         size=st.integers(0, 5 * 1024**3),
         key=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40).filter(

@@ -85,7 +85,7 @@ def stepping(turns: Turns, name: str) -> Any:
     return patch.object(FileKeysStore, name, step)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(15), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(15, 60))])
 def test_writers_that_break_a_lock_at_the_same_time_lose_no_change(
     seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,7 +210,7 @@ class TestAnswersThatAreLost:
                 state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
                 self.proxy.play("", *faults)
                 if "never after" in faults:
-                    monkeypatch.setattr(oss, "TIMEOUT", (5.0, 1.0))
+                    monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.5))
                 state.read("probe")
                 return Lease(state, "ops")
 

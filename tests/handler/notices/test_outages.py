@@ -106,7 +106,7 @@ class TestOutage:
 
 
 class TestTheEndOfRetries:
-    @pytest.mark.parametrize("second", [1, 18])
+    @pytest.mark.parametrize("second", [pytest.param(1, marks=pytest.mark.long), 18])
     def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(
         self, function: Simulation, second: int
     ) -> None:
@@ -250,7 +250,9 @@ class TestOneDay:
         most = min(SINK_KINDS[kind].MAX_NOTICES, SINK_KINDS[kind].MAX_BYTES / average)
         assert len(sizes) <= ceil(sum(sizes) / (0.9 * most))
 
-    @pytest.mark.parametrize("kind", ["webhook", "dingtalk", pytest.param("wecom", marks=pytest.mark.long)])
+    @pytest.mark.parametrize(
+        "kind", ["dingtalk", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("webhook", "wecom"))]
+    )
     def test_450_uploads_arrive_at_the_end_of_the_day(self, function: Simulation, kind: str) -> None:
         inbox, end = self.upload_in_one_day(function, kind, 45, 10)
         function.wait_until(end - 1)
