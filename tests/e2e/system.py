@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import oss2
+import pytest
 import requests
 
 from local.stack import Stack
@@ -72,6 +73,14 @@ inline = ["image/png"]
 _FRAGMENT = 16  # characters
 
 Requires = Callable[..., str]
+
+
+def script_of_npm(path: str) -> Path:
+    """A file of the packages that make installs for tests, where npm is."""
+    file = ROOT / "tests/node/node_modules" / path
+    if not file.exists():
+        pytest.skip(f"{path} is not installed: npm ci in tests/node")
+    return file
 
 
 @dataclass(frozen=True)

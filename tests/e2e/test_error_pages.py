@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.system import FILE, NODE, System
+from tests.e2e.system import FILE, System, script_of_npm
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
@@ -19,7 +19,7 @@ SCHEMES = pytest.mark.parametrize(
 
 def violations(page: Page) -> list[Any]:
     """The violations of accessibility rules that axe-core finds."""
-    page.add_script_tag(path=NODE / "axe-core" / "axe.min.js")
+    page.add_script_tag(path=script_of_npm("axe-core/axe.min.js"))
     violations_found: list[Any] = page.evaluate(RUN_AXE)
     return violations_found
 

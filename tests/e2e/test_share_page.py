@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.e2e.system import CONTENT, NODE, System
+from tests.e2e.system import CONTENT, System, script_of_npm
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 3, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -227,7 +227,7 @@ def test_the_qr_code_contains_the_address_and_is_made_when_it_is_asked_for(
     assert images == [f"{world.local_url(url)}&format=qr"]
     png = page.locator(".qr-code").screenshot()
     decoder: Page = open_page()
-    decoder.add_script_tag(path=NODE / "jsqr" / "dist" / "jsQR.js")
+    decoder.add_script_tag(path=script_of_npm("jsqr/dist/jsQR.js"))
     assert decoder.evaluate(DECODE, base64.b64encode(png).decode()) == url
 
 
