@@ -5,7 +5,6 @@ Where the variable `SECRETS_USED` names a file, the secrets that the tests make 
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -22,9 +21,3 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """The names of tests are printed too: a parameter with a secret is named there, and not shown."""
     has_secret = isinstance(val, str) and (signer.redact(val) != val or secret_search.search(val))
     return argname if has_secret else None
-
-
-def pytest_collection_finish() -> None:
-    """What was collected stays until the end: no collection of garbage needs to look at it again."""
-    gc.collect()
-    gc.freeze()
