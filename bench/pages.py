@@ -111,7 +111,7 @@ def _cases(bucket: Bucket, environment: dict[str, str]) -> dict[str, Case]:
     bucket.put_object(".links/keys.json", document)
     bucket.put_object(".links/secret.json", json.dumps({"secret": secret}))
     config, keys = load(environment["LINK_CONFIG"], environment), parse(document)
-    mount = config.mount(f"/{OBJECT}")
+    mount = config.mounts.covering(f"/{OBJECT}")
     assert mount is not None
     owner = shares.owner_tag(keys.api[0].owner)
     token = shares.sign(shares.Share(expires_at, "GET", True, None, None, owner), mount, f"/{OBJECT}", keys.share)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
-from signer import Credentials
+from signer import Credentials, SignerError
+from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
 from .config import Config, Mount
+from .errors import Problem
 from .paths import covers
+
+# The role's credentials are valid for 36 hours; those in the environment are as old as the process.
+ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
+_STARTED = time.time()
 
 
 class ExpiryLimit(NamedTuple):
@@ -67,6 +74,24 @@ class Invocation(NamedTuple):
     now: float
     facts: dict[str, object]
     caller: Caller | None = None
+
+    def credentials(self) -> RoleCredentials:
+        """The function's own: from its context, otherwise from the environment.
+
+        The runtime of Python 3.10 passes new ones with each invocation; Python 3.12 and Debian 11 have them in the
+        environment only. Raises the 503 `no_credentials`.
+        """
+        provided = getattr(self.context, "credentials", None)
+        key_id = getattr(provided, "access_key_id", None)
+        secret = getattr(provided, "access_key_secret", None)
+        token = getattr(provided, "security_token", None) or ""
+        if key_id and secret and isinstance(key_id, str) and isinstance(secret, str) and isinstance(token, str):
+            return RoleCredentials(Credentials(key_id, secret, token or None), None)
+        try:
+            credentials = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
+        except SignerError:
+            raise Problem("no_credentials") from None
+        return RoleCredentials(credentials, _STARTED + ENVIRONMENT_LIFETIME)
 
     def __repr__(self) -> str:
         # Without the platform's context, which has the credentials, and without the configuration.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from handler.sessions.sts import StsUnavailable, assume_role
+from handler.cloud.sts import StsUnavailable, assume_role
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 

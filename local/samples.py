@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import requests
 from flask.testing import FlaskClient
 
+from handler.commands import keys_edit
 from handler.config import Config, Location, Mount
 from handler.errors import HandlerError
-from handler.keys import METHODS, edit
+from handler.keys import METHODS
 from signer import SignerError
 from signer.files import replace_file
 
@@ -121,15 +122,15 @@ def _api_key(stack: Stack) -> str:
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
         raise Missing(f"{config.keys_document} cannot be read (status {response.status_code})")
-    document, keys = edit.read(response.content if response.ok else edit.serialize(edit.new()))
+    document, keys = keys_edit.read(response.content if response.ok else keys_edit.serialize(keys_edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)
     if key and known.get(KEY_NAME) == sha256(key.encode()).hexdigest():
         return key
     if KEY_NAME in known:
-        document = edit.remove(document, "API key", KEY_NAME)
-    document, key = edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
-    client.request(stack, "PUT", *location, edit.serialize(document)).raise_for_status()
+        document = keys_edit.remove(document, "API key", KEY_NAME)
+    document, key = keys_edit.add_api_key(document, KEY_NAME, ["/"], METHODS, None)
+    client.request(stack, "PUT", *location, keys_edit.serialize(document)).raise_for_status()
     return key
 
 

@@ -15,8 +15,8 @@ from unittest.mock import patch
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
+from handler.cloud.oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
 from handler.config import Location
-from handler.oss import MAX_BODY, OssClient, OssResponse, OssUnavailable
 from signer import presign
 from signer.times import rfc3339
 

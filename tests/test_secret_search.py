@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import signer
-from handler.keys import edit
+from handler.commands import keys_edit
 from local.sts import temporary_credentials
 from tests import conftest
 from tests.deploy.project_copy import ROOT
@@ -94,7 +94,7 @@ def test_the_secrets_that_a_run_makes_are_recorded(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(secrets, "token_urlsafe", secrets.token_urlsafe)
     secret_search.record(tmp_path / "made")
     credentials = temporary_credentials()
-    _, api_key = edit.add_api_key(edit.new(), "ci", ["/"], ["GET"], None)
+    _, api_key = keys_edit.add_api_key(keys_edit.new(), "ci", ["/"], ["GET"], None)
     assert secrets.token_urlsafe(18)
     made = (tmp_path / "made").read_text().split()
     assert credentials.access_key_secret in made

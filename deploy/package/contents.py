@@ -16,8 +16,7 @@ OURS = ("handler", "signer")
 # No function imports the command lines, nor the diagnosis that `signer.explain` and a command line use.
 COMMANDS = (
     *("signer/__main__.py", "signer/cli", "signer/diagnosis"),
-    *("handler/command_line.py", "handler/notices/__main__.py"),
-    *(f"handler/keys/{name}.py" for name in ("__main__", "arguments", "edit", "lock")),
+    *("handler/commands", "handler/keys/__main__.py", "handler/notices/__main__.py"),
 )
 # Only a custom runtime serves HTTP itself.
 SERVER_MODULES = ("handler/asgi.py",)

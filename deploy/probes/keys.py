@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handler.connections import Connections
+from handler.cloud.http_client import Connections
+from handler.cloud.oss import OssClient
 from handler.errors import HandlerError
 from handler.keys import Keys, parse
-from handler.keys.location import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
+from handler.keys.file_store import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
 from handler.notices.sinks import KINDS, read_sink
-from handler.oss import OssClient
 
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning

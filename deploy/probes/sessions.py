@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
+from handler.cloud.sessions import session_name
+from handler.cloud.sts import StsUnavailable, assume_role
 from handler.config import AssumeRole, Location, Mount
 from handler.config.rights import session_policy
-from handler.sessions.cache import session_name
-from handler.sessions.sts import StsUnavailable, assume_role
 from signer.sts import AssumedRole
 
 from ..checks.names import role_name

@@ -11,7 +11,7 @@ from .. import links
 from ..config import Mount
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, malformed_credential
-from ..keys import Keys, cache
+from ..keys import Keys, current
 from ..paths import check_path
 from ..request import Request
 from ..times import has_expired
@@ -43,7 +43,7 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     config, now = invocation.config, invocation.now
     if config.keys_document is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
-    keys = cache.current_keys(invocation)
+    keys = current.current_keys(invocation)
     if credential.startswith("fcp_"):
         return _api_caller(keys, credential, now)
     from .jwt import identify as identify_token

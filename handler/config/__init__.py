@@ -186,10 +186,6 @@ class Config(NamedTuple):
         """The sinks of the keys document that notices go to, for which they wait in the state prefix."""
         return frozenset(name for notice in self.notices for name in notice.to) - {sink.name for sink in self.sinks}
 
-    def mount(self, path: str) -> Mount | None:
-        """The mount with the longest path that `path` begins with, None where no mount covers it."""
-        return self.mounts.covering(path)
-
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
         return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)

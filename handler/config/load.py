@@ -10,7 +10,6 @@ from typing import Any
 
 from signer import Endpoint, SignerError
 from signer.link import MAX_EXPIRES_IN
-from signer.sizes import MAX_PUT
 
 from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
@@ -38,7 +37,6 @@ ENDPOINTS: Mapping[str, Callable[[str], Endpoint]] = {
     "accelerate": Endpoint.accelerate,
     "dual-stack": Endpoint.dual_stack,
 }
-MAX_SIZE = 10_000 * MAX_PUT  # bytes: a multipart upload has at most 10,000 parts
 
 # Where a laptop's stand-ins are.
 LOCAL_VARIABLES = ("LINK_OSS_ENDPOINT", "LINK_PUBLIC_URL")
@@ -207,7 +205,7 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
             f"gives everyone access to the entire bucket {target.bucket}: add a prefix, or set whole_bucket = true",
         )
     methods = reader.strings("methods", ("GET", "HEAD"), METHODS, required=True)
-    max_size = reader.size("max_size", MAX_SIZE)
+    max_size = reader.upload_size("max_size")
     if max_size is None and not {"PUT", "POST"}.isdisjoint(methods):
         reader.refuse("max_size", "is required for PUT and POST")
     query, process = reader.strings("query", (), QUERY), reader.strings("process")
@@ -301,7 +299,7 @@ def _check_anonymous_access(mount: Mount, config: Config) -> None:
     for other in config.mounts.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
         shared = mount.path + other.target.key[len(mount.target.key) :]
-        if other.access != "anonymous" and config.mount(shared) is mount:
+        if other.access != "anonymous" and config.mounts.covering(shared) is mount:
             raise InvalidConfig(
                 f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
                 "anyone could then reach. Use a narrower target, or make both mounts authenticated."

@@ -122,16 +122,15 @@ class TableReader:
             self.refuse_value(name, expected)
         return seconds
 
-    def size(self, name: str, maximum: int) -> int | None:
-        """Bytes, from a number or a string that `parse_size` reads."""
+    def upload_size(self, name: str) -> int | None:
+        """Bytes, from a number or a string that `parse_size` reads; a multipart upload has at most 10,000 parts."""
         value = self.table.get(name)
         if value is None:
             return None
-        size = value if type(value) is int else None
-        if isinstance(value, str):
-            from signer.sizes import parse_size  # only configurations with uploads need it
+        from signer.sizes import MAX_PUT, parse_size  # only configurations with uploads need it
 
-            size = parse_size(value)
+        maximum = 10_000 * MAX_PUT
+        size = value if type(value) is int else parse_size(value) if isinstance(value, str) else None
         if size is None or not 1 <= size <= maximum:
             self.refuse_value(name, f"must be a size from 1 to {maximum} bytes, such as 5242880 or 5MB")
         return size

@@ -16,7 +16,7 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/-/health": {"GET": "about:health", "HEAD": "about:health"},
     "/-/openapi.json": {"GET": "about:describe", "HEAD": "about:describe"},
     "/-/sign": {"POST": "sign:create"},
-    "/-/form": {"POST": "uploads:create_form"},
+    "/-/form": {"POST": "form:create"},
     "/-/uploads": {"POST": "multipart:create"},
     "/-/uploads/{id}/parts": {"POST": "multipart:sign_parts"},
     "/-/shares": {"POST": "shares:create"},

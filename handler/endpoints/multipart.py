@@ -13,15 +13,15 @@ from signer.sizes import MAX_PUT
 
 from .. import links
 from ..auth import AuthorizedObject, authorize
+from ..cloud.credentials import mount_credentials
+from ..cloud.oss import UNREACHABLE, OssUnavailable, mount_client, refusal
 from ..config import Location
 from ..context import Invocation, RoleCredentials
-from ..credentials import credentials_for, mount_credentials
 from ..errors import Problem, bad_body
-from ..keys import cache
-from ..oss import UNREACHABLE, OssUnavailable, mount_client, refusal
+from ..keys import current
 from ..request import Request
 from ..response import Response, json_response, note_link
-from .uploads import check_size, check_type
+from ..uploads import check_size, check_type
 
 MAX_PARTS = 10_000
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
@@ -61,7 +61,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
-    credentials, now = credentials_for(invocation.context), invocation.now
+    credentials, now = invocation.credentials(), invocation.now
     session = mount_credentials(invocation, authorized.mount, credentials)
     # First, so that a request that cannot get links leaves no upload behind.
     mount, limits = authorized.mount, authorized.limits
@@ -80,7 +80,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
     params = request.json(PARTS_MEMBERS, required=("path",))
     authorized = authorize(invocation, params["path"], "PUT")
-    credentials = credentials_for(invocation.context)
+    credentials = invocation.credentials()
     upload = _unseal(upload_id, authorized, credentials, invocation)
     check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PUT)
     session = mount_credentials(invocation, authorized.mount, credentials)
@@ -190,6 +190,6 @@ def _signer(credentials: RoleCredentials, invocation: Invocation) -> Signer:
     """Signs with the share keys; without a keys document, with the role's secret, which changes when it is renewed."""
     secrets: list[bytes] = [credentials.credentials.access_key_secret.encode()]
     if invocation.config.keys_document is not None:
-        keys = cache.current_keys(invocation).share
+        keys = current.current_keys(invocation).share
         secrets = [key.secret for key in keys] or secrets
     return Signer(secrets, salt=SALT, key_derivation="hmac", digest_method=sha256)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from .. import links
 from ..config import Mount
 from ..context import Invocation
-from ..credentials import mount_credentials
 from ..errors import Problem, method_not_allowed
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
@@ -46,9 +45,14 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if params or mount.inline is not None:
         query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
-    credentials = mount_credentials(invocation, mount)
+    if config.assume_role is None:
+        credentials = invocation.credentials()
+    else:
+        from ..cloud.credentials import mount_credentials
+
+        credentials = mount_credentials(invocation, mount)
     if mount.check:
-        from ..oss import head_object
+        from ..cloud.oss import head_object
 
         head_object(mount, key, query, invocation)
     issued = links.create_link(

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, quote
 from signer.times import rfc3339
 
 from .. import links, pages
+from ..cloud.credentials import mount_credentials
+from ..cloud.oss import OssResponse, head_object
 from ..context import Invocation
-from ..credentials import mount_credentials
 from ..errors import Problem, method_not_allowed
-from ..oss import OssResponse, head_object
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
 from ..shares.opening import OpenedShare, is_nonce, open_share

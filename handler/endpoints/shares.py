@@ -10,17 +10,17 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links, shares
+from ..cloud.oss import head_object
+from ..cloud.store import State, state_for
 from ..config import Mount
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
-from ..keys import cache
-from ..oss import head_object
+from ..keys import current
 from ..paths import check_path
 from ..request import Request, read_members
 from ..response import Response, json_response
 from ..shares import records, uses
-from ..state import State, state_for
-from .uploads import check_prefix, check_size, check_type
+from ..uploads import check_prefix, check_size, check_type
 
 MEMBERS = {
     "path": str,
@@ -61,7 +61,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     if params["download"]:
         links.attachment(params["download"], key)
     origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
-    keys = cache.current_keys(invocation)
+    keys = current.current_keys(invocation)
     if not keys.share:
         raise Problem("no_share_key")
     if method == "GET" and not params["allow_missing"]:
@@ -114,7 +114,7 @@ def _uses(state: State, share_id: str, record: records.Record, invocation: Invoc
         return None
     if record.upload is None:
         return uses.used(state, share_id)
-    mount = invocation.config.mount(record.path)
+    mount = invocation.config.mounts.covering(record.path)
     if mount is None or str(mount.target) != record.target:
         return None
     folder = f"{mount.target.key}{record.path[len(mount.path) :]}{share_id}/"
@@ -221,7 +221,7 @@ def _find(share_id: str, invocation: Invocation) -> tuple[State, records.Record]
     caller = _caller(invocation)
     if share_id.startswith(_PLAIN):
         key_id = share_id[len(_PLAIN) :]
-        keys = cache.current_keys(invocation)
+        keys = current.current_keys(invocation)
         if "SHARE" in caller.methods and any(key.id == key_id for key in keys.share):
             raise Problem(
                 "share_is_plain",

@@ -8,13 +8,13 @@ from typing import Any
 
 from .. import links
 from ..auth import authorize
+from ..cloud.credentials import mount_credentials
 from ..context import Invocation, RoleCredentials
-from ..credentials import credentials_for, mount_credentials
 from ..errors import Problem, bad_body
 from ..request import Request, read_members
 from ..response import Response, json_response
+from ..uploads import check_size, put_headers
 from .objects import parameter_not_allowed, signed_query
-from .uploads import check_size, put_headers
 
 MAX_LINKS = 1000
 MAX_CHECK_SECONDS = 15.0  # within which the check of an object may begin; the function may run for 30
@@ -35,12 +35,12 @@ def create(request: Request, invocation: Invocation) -> Response:
     items = request.json({"links": list}, required=("links",))["links"]
     if len(items) > MAX_LINKS:
         raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
-    credentials = credentials_for(invocation.context)
+    credentials = invocation.credentials()
     request_id = str(invocation.facts.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
     result = partial(_result, invocation=invocation, credentials=credentials, request_id=request_id, deadline=deadline)
     if invocation.config.mounts.any_checks:
-        from ..oss import map_concurrently
+        from ..cloud.oss import map_concurrently
 
         results = map_concurrently(result, items)
     else:
@@ -95,7 +95,7 @@ def _link(
         limits=authorized.limits,
     )
     if authorized.mount.check and method != "PUT":
-        from ..oss import head_object
+        from ..cloud.oss import head_object
 
         if time.monotonic() >= deadline:
             raise Problem("oss_unavailable")

@@ -17,7 +17,8 @@ from ..errors import Problem, bad_body
 from ..response import Response, json_response, note_link, wants_json
 from ..shares import uses
 from ..shares.opening import OpenedShare, TrackedShare, is_nonce
-from .uploads import check_type, sign_form
+from ..uploads import check_type
+from .form import sign_form
 
 MEMBERS = {"name": str, "size": int, "type": str, "nonce": str, "again": bool}
 MAX_NAME = 200  # bytes

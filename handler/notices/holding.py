@@ -12,10 +12,10 @@ from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from .. import audit
+from ..cloud.lease import Lease
+from ..cloud.oss import UNREACHABLE, map_concurrently
 from ..errors import HandlerError, Problem
-from ..oss import UNREACHABLE, map_concurrently
 from ..times import Clock
-from .lease import Lease
 from .notice import LinkIssuer, NotLinkable, read_notice
 from .outbox import MAX_BYTES, UNREADABLE, Entry, Outbox
 from .sinks import Kind, Notification, Sink, batches

@@ -14,12 +14,12 @@ from urllib.parse import quote
 from signer.times import rfc3339
 
 from .. import links, shares
+from ..cloud.credentials import mount_credentials
+from ..cloud.oss import head_object
 from ..config import Config, Location, Mount, NoticeRule
 from ..context import Invocation
-from ..credentials import mount_credentials
 from ..errors import HandlerError, Problem
-from ..keys import cache
-from ..oss import head_object
+from ..keys import current
 from ..paths import check_path, path_fault
 from .outbox import MAX_BYTES, is_key
 from .sinks import Notification
@@ -107,7 +107,7 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         requested = links.read_expires(item.expires) if item.expires is not None else None
         if download:
             links.attachment(download, item.path)
-        on, mount = item.on, config.mount(item.path)
+        on, mount = item.on, config.mounts.covering(item.path)
         if mount is None:
             return
         bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
@@ -139,7 +139,7 @@ def covers(config: Config, mount: Mount, bucket: str, key: str) -> bool:
     target = mount.target
     if key == target.key or not target.contains(Location(bucket, key)) or config.is_reserved(bucket, key):
         return False
-    return config.mount(path_of(mount, key)) == mount
+    return config.mounts.covering(path_of(mount, key)) == mount
 
 
 def path_of(mount: Mount, key: str) -> str:
@@ -225,7 +225,7 @@ class LinkIssuer:
         path = check_path(path_of(mount, notice.key))
         if config.public_url is None:
             raise Problem("public_url_required")
-        keys = cache.current_keys(self._invocation)
+        keys = current.current_keys(self._invocation)
         if not keys.share:
             raise Problem("no_share_key")
         expires_at = int(self._invocation.now) + min(notice.expires or shares.DEFAULT_EXPIRES, mount.max_share)

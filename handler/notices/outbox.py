@@ -17,9 +17,9 @@ from typing import NamedTuple
 from signer import InvalidKey
 from signer.names import check_key
 
+from ..cloud.store import PAGE, State
 from ..config.reader import IDENTIFIER
 from ..errors import Problem
-from ..state import PAGE, State
 
 WAITING, DEAD, DONE = "outbox", "dead", "done"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged

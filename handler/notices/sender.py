@@ -9,21 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 
-from .. import audit, oss
+from .. import audit
+from ..cloud import oss
+from ..cloud.lease import Lease
+from ..cloud.store import PAGE, state_for
 from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
-from ..keys import Keys, cache
-from ..state import PAGE, state_for
+from ..keys import Keys, current
 from ..times import Clock
 from .holding import Holding, Turn, bury_overdue
-from .lease import Lease
 from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
 from .outbox import DEAD, Entry, Outbox, new_entry
 from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
-from .sinks.client import Network
+from .sinks.client import LEASE_NEED, Network
 from .sinks.delivery import DeliveryFailed, OutOfTime
 from .tally import Tally
 
@@ -131,7 +132,7 @@ class NoticeSender:
         if not due:
             return
         try:
-            keys = cache.current_keys(self._invocation)
+            keys = current.current_keys(self._invocation)
             outbox.state.probe(self._invocation.now)
         except HandlerError as error:
             for name in due:
@@ -144,7 +145,7 @@ class NoticeSender:
         """Sends what is due while nobody else does, and what became due meanwhile."""
         with self._noted(name):
             while entries:
-                lease = Lease(turn.outbox.state, name)
+                lease = Lease(turn.outbox.state, name, LEASE_NEED)
                 if not lease.take():
                     return  # the holder lists again before it releases
                 holding = None

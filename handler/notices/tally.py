@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from threading import Lock
 
+from ..cloud.store import PAGE
 from ..errors import HandlerError, Problem
-from ..state import PAGE
 from .outbox import Entry
 
 

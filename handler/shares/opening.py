@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..cloud.store import State, state_for
 from ..config import Mount
 from ..context import ExpiryLimit, Invocation
 from ..errors import Problem
-from ..keys import cache
+from ..keys import current
 from ..request import Request
-from ..state import State, state_for
 from . import Share, records, uses
 from . import read as read_share
 
@@ -73,14 +73,14 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     Raises the 404 `share_invalid`, and a 410 `Problem` for a share that no longer opens anything.
     """
     config = invocation.config
-    mount = config.mount(path)
+    mount = config.mounts.covering(path)
     # Without keys, no share can ever have been created.
     if mount is None or (mount.max_share is None and config.keys_document is None):
         raise Problem("share_invalid")
     key = mount.target.key + path[len(mount.path) :]
     if config.is_reserved(mount.target.bucket, key):
         raise Problem("share_invalid")
-    share = read_share(request.query["share"], mount, path, cache.current_keys(invocation), invocation.now)
+    share = read_share(request.query["share"], mount, path, current.current_keys(invocation), invocation.now)
     if mount.max_share is None or share.method not in mount.methods:
         raise Problem("share_not_enabled")
     return OpenedShare(request, invocation, path, mount, key, share, _tracked(share, invocation, mount, path))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..cloud.store import State
 from ..errors import Problem
-from ..state import State
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "path": str,

@@ -15,11 +15,11 @@ from hashlib import md5
 from itertools import islice
 from typing import NamedTuple
 
+from ..cloud.oss import mount_client
+from ..cloud.store import PAGE, State
 from ..config import Location, Mount
 from ..context import Invocation
 from ..errors import Problem
-from ..oss import mount_client
-from ..state import PAGE, State
 
 REUSE = 600.0  # seconds in which the same page may send its form again without another use
 FORMS = 1500.0  # seconds in which all forms for one claim expire

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 import signer
-from handler.keys import edit
+from handler.commands import keys_edit
 from signer.times import rfc3339
 
 from ..errors import LocalError
@@ -164,9 +164,9 @@ def show_session(stack: Stack) -> None:
 
 def show_share(stack: Stack) -> None:
     """Creates a share, previews it and uses it up; creates another one and revokes it."""
-    document, key = edit.add_api_key(edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
+    document, key = keys_edit.add_api_key(keys_edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
     title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
-    put_keys(stack, title, edit.serialize(document))
+    put_keys(stack, title, keys_edit.serialize(document))
     upload = presign(stack, "PUT", SHARED_KEY)
     response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
     expect(response.status_code == 200, "The upload", response)

@@ -18,7 +18,7 @@ import requests
 from deploy import build, runtimes
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
-from handler.keys import edit
+from handler.commands import keys_edit
 from local.oss import create_app
 from local.server import listen, serve
 from signer import Endpoint, presign
@@ -213,8 +213,8 @@ def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_run
         "PUT", "examplebucket", "exampledir/exampleobject.txt", credentials=KEYS, endpoint=endpoint, expires_in=60
     )
     requests.put(link.url, data=b"abc", timeout=10).raise_for_status()
-    document, key = edit.add_api_key(edit.new(), "ci", ["/exampledir/"], ["SHARE"], None)
-    (folder / "keys.json").write_bytes(edit.serialize(document))
+    document, key = keys_edit.add_api_key(keys_edit.new(), "ci", ["/exampledir/"], ["SHARE"], None)
+    (folder / "keys.json").write_bytes(keys_edit.serialize(document))
     (folder / "links.toml").write_text(LINKS, encoding="utf-8")
     with closing(oss):
         output = run_isolated(
@@ -261,7 +261,7 @@ def test_a_built_in_runtime_gets_no_web_server(package: build.Package, custom_pa
 @pytest.mark.parametrize("name", ["package", "custom_package"])
 def test_no_function_gets_a_command_line_or_the_diagnosis(name: str, request: pytest.FixtureRequest) -> None:
     paths = {path.as_posix() for path in contents.files(request.getfixturevalue(name).code)}
-    assert {"signer/link.py", "handler/keys/cache.py"} <= paths
+    assert {"signer/link.py", "handler/keys/current.py"} <= paths
     ours = {path for path in paths if path.startswith(contents.OURS)}
     assert [path for path in ours if "__main__" in path or path.startswith(contents.COMMANDS)] == []
     assert all((ROOT / left_out).exists() for left_out in contents.COMMANDS)

@@ -134,7 +134,7 @@ def main() -> None:
     import handler.endpoints.open_share
     import handler.endpoints.shares
     import handler.endpoints.upload_page
-    import handler.keys.location  # noqa: F401
+    import handler.keys.file_store  # noqa: F401
 
     for line in sys.stdin:
         work: Work = pickle.loads(bytes.fromhex(line))  # noqa: S301 - of this test

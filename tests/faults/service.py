@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from handler import oss, state
+from handler.cloud import oss, store
+from handler.cloud.oss import OssClient
 from handler.config import Config, Location
-from handler.keys import cache
-from handler.oss import OssClient
+from handler.keys import current
 from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -46,9 +46,9 @@ def keys_document() -> dict[str, Any]:
 
 def forget_oss() -> None:
     """What a new instance knows of OSS: nothing."""
-    state._probed.clear()
-    state._ahead.clear()
-    cache._cache.clear()
+    store._probed.clear()
+    store._ahead.clear()
+    current._cache.clear()
 
 
 class Service(NamedTuple):

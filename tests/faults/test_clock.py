@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from handler.cloud import sessions as sessions
+from handler.commands.keys import main
 from handler.config import AssumeRole
-from handler.keys.__main__ import main
-from handler.sessions import cache as sessions
 from handler.times import Clock
 from signer import explain
 from signer.times import parse_rfc3339
@@ -365,7 +365,7 @@ class TestKeysCommand:
             running.oss.clock.offset = behind
             raise Jumped
 
-        with patch("handler.keys.__main__._read", jump), pytest.raises(Jumped):
+        with patch("handler.commands.keys._read", jump), pytest.raises(Jumped):
             self.run(running, *self.ADD)
         assert self.stored(running) == [PLACE.key, f"{PLACE.key}.lock"]
         assert self.run(running, *self.ADD) == 1

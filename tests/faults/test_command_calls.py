@@ -16,9 +16,9 @@ import pytest
 from deploy.probes import keys as keys_probes
 from deploy.probes import lifecycle
 from deploy.probes import oss as oss_probes
-from handler import oss
-from handler.keys.__main__ import main as keys_main
-from handler.notices.__main__ import main as notices_main
+from handler.cloud import oss
+from handler.commands.keys import main as keys_main
+from handler.commands.notices import main as notices_main
 from handler.times import Clock
 from signer import cli
 from signer.cli import listing

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler import oss
+from handler.cloud import oss
 from handler.errors import Problem
 from handler.notices.outbox import Entry, Outbox
 from tests.fault_proxy import FAULTS, REFUSALS, FaultProxy, fault_proxy

@@ -16,8 +16,8 @@ import pytest
 
 from deploy import build, template
 from deploy.package import archive, contents, vendor
+from handler.commands import keys_edit
 from handler.config import Location
-from handler.keys import edit
 from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
 from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
@@ -72,7 +72,7 @@ class TestKeys:
     @pytest.fixture
     def document(self, tmp_path: Path) -> Path:
         path = tmp_path / "keys.json"
-        path.write_bytes(edit.serialize(edit.new()))
+        path.write_bytes(keys_edit.serialize(keys_edit.new()))
         return path
 
     @pytest.mark.parametrize(

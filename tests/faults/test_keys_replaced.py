@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.context import Invocation
-from handler.keys import cache
+from handler.keys import current
 from tests.handler.client import KEYS, NOW, context
 from tests.handler.keys_fixtures import PLACE, READER, LocalOss, api, document, local_oss
 
@@ -23,7 +23,7 @@ THREADS, REPLACED = 4, 24
 
 @pytest.fixture
 def oss(tmp_path: Path) -> Iterator[LocalOss]:
-    with local_oss(tmp_path / "oss") as started, patch.dict(cache._cache, clear=True):
+    with local_oss(tmp_path / "oss") as started, patch.dict(current._cache, clear=True):
         yield started
 
 
@@ -37,7 +37,7 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
 
     def use() -> None:
         while not ended.is_set():
-            keys = cache.current_keys(Invocation(oss.config, context(KEYS), now[0], {})).api
+            keys = current.current_keys(Invocation(oss.config, context(KEYS), now[0], {})).api
             (number,) = {int(key.id.partition("-")[2]) for key in keys}
             assert [key.id.partition("-")[0] for key in keys] == ["one", "two"]
             seen.add(number)

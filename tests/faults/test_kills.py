@@ -19,7 +19,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from handler.oss import THREADS
+from handler.cloud.oss import THREADS
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults.instances import KILLED, Instances, Run, Work, instances
 from tests.faults.paths import PATHS, errors_of

@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from handler import events
+from handler.cloud import sessions
 from handler.config import Config, Location
 from handler.notices.sinks.client import Network
-from handler.sessions import cache
 from handler.times import Clock
 from local.oss import create_app
 from local.ram import Principal, Principals
@@ -176,14 +176,14 @@ def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> li
     """Moves the clock of the sessions by so many seconds at each reading; what was issued since."""
     opener, issued = Opener(life=3600), list[Credentials]()
 
-    def open_session(*arguments: Any) -> cache.Session:
+    def open_session(*arguments: Any) -> sessions.Session:
         session = opener(*arguments)
         issued.append(session.credentials.credentials)
         oss.principals.add(Principal.of(issued[-1]))
         return session
 
-    monkeypatch.setattr(cache, "_sessions", cache.Sessions(open_session))
-    monkeypatch.setattr(cache, "time", Moving(seconds))
+    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(open_session))
+    monkeypatch.setattr(sessions, "time", Moving(seconds))
     return issued
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jwt
 import pytest
 
-from handler import oss
+from handler.cloud import oss
+from handler.cloud.oss import OssClient
 from handler.config import Config, Location
-from handler.oss import OssClient
 from local.oss import create_app
 from local.oss.storage import Buckets
 from local.server import listen, serve

@@ -17,13 +17,14 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
 
-from handler import events, oss, state
+from handler import events
+from handler.cloud import oss, store
+from handler.cloud.lease import SLOT
+from handler.cloud.oss import OssClient
+from handler.cloud.store import State
 from handler.config import Config, Location
 from handler.errors import HandlerError
-from handler.notices.lease import SLOT
 from handler.notices.sinks.client import Network
-from handler.oss import OssClient
-from handler.state import State
 from handler.times import Clock
 from local.oss import create_app
 from local.oss.storage import Bucket, Buckets
@@ -358,7 +359,7 @@ class EventFunction:
 
     def state(self) -> State:
         """The state prefix, as another instance uses it."""
-        return state.state_at(self.client, Location(BUCKET, STATE), self.clock.clock())
+        return store.state_at(self.client, Location(BUCKET, STATE), self.clock.clock())
 
     def state_names(self, folder: str = "") -> list[str]:
         """The names of the objects in a folder of the state prefix, in order."""
@@ -400,6 +401,6 @@ class EventFunction:
 def event_function(folder: Path, *, is_wired: bool = False) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
-        state._probed.clear()
-        state._ahead.clear()
+        store._probed.clear()
+        store._ahead.clear()
         yield EventFunction(folder, ends, is_wired=is_wired)

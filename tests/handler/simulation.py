@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from handler import state
+from handler.cloud import store
+from handler.cloud.lease import SLOT
 from handler.config import Config
-from handler.notices.lease import SLOT
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from signer.times import rfc3339
@@ -169,7 +169,7 @@ class Simulation(EventFunction):
 def simulation(folder: Path) -> Iterator[Simulation]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
-        state._probed.clear()
+        store._probed.clear()
         yield Simulation(folder, ends)
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from handler import connections, oss
+from handler.cloud import http_client, oss
+from handler.cloud.http_client import Connections, HttpResponse
 from handler.config import Location
-from handler.connections import Connections, HttpResponse
 from signer import Credentials, Endpoint
 from signer.cli import listing
 from tests.handler.client import KEYS
@@ -112,11 +112,11 @@ def test_after_half_a_minute_or_a_changed_clock_a_connection_is_not_used_again(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, start = Connections(), time.time()
-    monkeypatch.setattr("handler.connections.time.time", lambda: start)
+    monkeypatch.setattr("handler.cloud.http_client.time.time", lambda: start)
     with answering([OK, OK, OK.replace(b"ok", b"no")], [OK]) as address:
         get(opened, address)
         get(opened, address)
-        monkeypatch.setattr("handler.connections.time.time", lambda: start + seconds)
+        monkeypatch.setattr("handler.cloud.http_client.time.time", lambda: start + seconds)
         assert get(opened, address).body == b"ok"
 
 
@@ -205,7 +205,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     """A certificate that is trusted, and its key."""
     certificate, key = self_signed(tmp_path, "localhost")
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(connections, "tls_context", lambda: trusting)
+    monkeypatch.setattr(http_client, "tls_context", lambda: trusting)
     return certificate, key
 
 
@@ -220,10 +220,10 @@ def test_what_tls_has_received_too_much_is_not_the_answer_of_the_next_request(tr
 
 def test_connections_to_other_hosts_are_closed_once_they_are_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     opened, start = Connections(), time.time()
-    monkeypatch.setattr("handler.connections.time.time", lambda: start)
+    monkeypatch.setattr("handler.cloud.http_client.time.time", lambda: start)
     with answering([OK]) as first, answering([OK]) as second:
         get(opened, first)
-        monkeypatch.setattr("handler.connections.time.time", lambda: start + 31)
+        monkeypatch.setattr("handler.cloud.http_client.time.time", lambda: start + 31)
         get(opened, second)
         assert len(opened._idle) == 1
 
@@ -290,7 +290,7 @@ def test_a_connection_serves_its_own_host_alone() -> None:
 
 
 def test_only_so_many_connections_are_kept_as_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_THREADS", 1)
+    monkeypatch.setattr(http_client, "MAX_THREADS", 1)
     opened = Connections()
     reused = OK.replace(b"ok", b"no")
     with answering([OK, reused], [OK]) as first, answering([OK]) as second:
@@ -354,7 +354,7 @@ def test_every_thread_keeps_its_connection() -> None:
 
 
 def test_tls_trusts_the_authorities_of_the_package_and_checks_the_name_of_the_host() -> None:
-    context = connections.tls_context()
+    context = http_client.tls_context()
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert len(context.get_ca_certs()) > 100
@@ -388,7 +388,7 @@ def test_an_answer_shows_neither_values_nor_body() -> None:
 
 
 def _is_idle(opened: Connections) -> bool:
-    return any(not connections._is_readable(each.connection) for each in opened._idle)
+    return any(not http_client._is_readable(each.connection) for each in opened._idle)
 
 
 def _await(condition: Callable[[], bool]) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from handler.cloud import sessions
 from handler.config import load
 from handler.request import Request
-from handler.sessions import cache
 from tests.handler import sized_requests, state_history
 from tests.handler.sessions import opener
 from tests.handler.sized_requests import MAX_TOKEN, Call
@@ -93,7 +93,7 @@ def test_a_link_takes_work_in_proportion_to_its_parts(
 
 
 def test_a_kept_session_adds_little_work_to_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_sessions", cache.Sessions(opener.Opener()))
+    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(opener.Opener()))
     request = Request("GET", "/mount-00000/q3.pdf", {"format": "json"}, {}, b"", "")
     configs = [load.read({**sized_requests.document(1), **top}, {}) for top in ({}, ROLE)]
     without, kept = (work(sized_requests.answered(lambda: request, config)) for config in configs)

@@ -17,6 +17,7 @@ import pytest
 import handler
 from handler import app, links, startup
 from handler.config import InvalidConfig
+from handler.context import Invocation
 from handler.endpoints import objects
 from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount
 
@@ -144,7 +145,7 @@ BREAKABLE: list[tuple[object, str]] = [
     (links, "presign"),
     (links, "attachment"),
     (links, "find_mount"),
-    (objects, "mount_credentials"),
+    (Invocation, "credentials"),
     (objects, "redirect"),
     (objects, "note_link"),
     (app, "read_path"),

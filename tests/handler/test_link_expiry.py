@@ -9,8 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.config import Config
-from handler.context import ExpiryLimit, RoleCredentials
-from handler.credentials import _STARTED, ENVIRONMENT_LIFETIME
+from handler.context import _STARTED, ENVIRONMENT_LIFETIME, ExpiryLimit, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
 from signer.times import parse_duration

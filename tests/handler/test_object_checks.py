@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from handler import oss
+from handler.cloud import oss
+from handler.cloud.http_client import Connections
 from handler.config import Location
-from handler.connections import Connections
 from handler.endpoints import sign
 from signer import Endpoint
 from tests.fault_proxy import fault_proxy

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from handler import asgi
+from handler.cloud.http_client import Connections
+from handler.cloud.oss import OssClient, OssResponse
+from handler.cloud.store import state_at
 from handler.config import Location
-from handler.connections import Connections
 from handler.context import Invocation
-from handler.keys.location import FileKeysStore
-from handler.oss import OssClient, OssResponse
+from handler.keys.file_store import FileKeysStore
 from handler.request import Request
 from handler.response import Response
 from handler.shares import Share
 from handler.shares.opening import OpenedShare, TrackedShare
 from handler.shares.records import Record
-from handler.state import state_at
 from handler.times import Clock
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context

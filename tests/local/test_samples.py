@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 import requests
 
-from handler.keys import edit
+from handler.commands import keys_edit
 from local import client, samples
 from local.errors import LocalError
 from local.samples import Sample
@@ -130,8 +130,8 @@ def test_the_file_for_the_shell_can_be_read_by_its_owner_only(log: IO[bytes], tm
 
 def test_other_entries_of_the_keys_document_stay(log: IO[bytes]) -> None:
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
-        document, key = edit.add_api_key(edit.new(), "mine", ["/outbox/"], ["GET"], None)
-        client.request(stack, "PUT", stack.bucket, ".links/keys.json", edit.serialize(document)).raise_for_status()
+        document, key = keys_edit.add_api_key(keys_edit.new(), "mine", ["/outbox/"], ["GET"], None)
+        client.request(stack, "PUT", stack.bucket, ".links/keys.json", keys_edit.serialize(document)).raise_for_status()
         assert value(samples.prepare(stack).share_page)
         headers = {"Authorization": f"Bearer {key}"}
         answer = requests.get(f"{stack.http_url}/outbox/{samples.NAME}", headers=headers, timeout=20)

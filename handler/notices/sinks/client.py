@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import h11
 
-from ...connections import tls_context
+from ...cloud.http_client import tls_context
 from ...errors import HandlerError
 from .base import Post
 
 TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response
+LEASE_NEED = TRY + 2.0  # seconds of its slot that a try needs: clocks are known within a second or so
 CONNECT_TIMEOUT = 5.0  # seconds of them for each address, TLS included
 MAX_RESPONSE = 64 * 1024  # bytes that are read
 MAX_HEAD = 32 * 1024  # bytes

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable
 from hashlib import sha256
 
+from ...cloud.oss import OssClient, OssUnavailable
 from ...config import Location, OssSink
-from ...oss import OssClient, OssUnavailable
 from .delivery import DeliveryFailed
 from .message import Notification
 

@@ -12,8 +12,8 @@ import pytest
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from deploy.probes.keys import document_and_sinks
-from handler.keys import __main__ as command_line
-from handler.keys import edit
+from handler.commands import keys as command_line
+from handler.commands import keys_edit
 from local.oss import create_app
 from local.server import listen, serve
 from signer import presign
@@ -39,10 +39,10 @@ def oss(tmp_path: Path) -> Iterator[str]:
         server.close()
 
 
-def new_document(*, api: bool = True, share: bool = True, **sinks: object) -> edit.Document:
-    document = edit.new()
+def new_document(*, api: bool = True, share: bool = True, **sinks: object) -> keys_edit.Document:
+    document = keys_edit.new()
     if api:
-        document, _ = edit.add_api_key(document, "ci", ["/in/"], ["PUT"], None)
+        document, _ = keys_edit.add_api_key(document, "ci", ["/in/"], ["PUT"], None)
     if not share:
         document["share"] = []
     document["sinks"] = sinks

@@ -14,18 +14,19 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from handler import events, oss, state
+from handler import events
+from handler.cloud import oss, store
+from handler.cloud import sessions as sessions
+from handler.cloud.oss import OssUnavailable
+from handler.cloud.store import ListedObject, state_at
 from handler.config import Config, Location
 from handler.errors import Problem
 from handler.events import InvocationFailed
-from handler.keys import cache
-from handler.keys.location import KeysStoreError, OssKeysStore
+from handler.keys import current
+from handler.keys.file_store import KeysStoreError, OssKeysStore
 from handler.notices.sinks import KINDS
 from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import DeliveryFailed, deliver
-from handler.oss import OssUnavailable
-from handler.sessions import cache as sessions
-from handler.state import ListedObject, state_at
 from handler.times import Clock
 from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
@@ -102,7 +103,7 @@ class _Service:
         self._share = create_share(max_uses=1)
 
     def _forget(self) -> None:
-        for remembered in (cache._cache, state._probed, state._ahead):
+        for remembered in (current._cache, store._probed, store._ahead):
             remembered.clear()
         sessions._sessions = sessions.Sessions(sessions.open_session)
 

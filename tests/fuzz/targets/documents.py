@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from handler.auth.jwt import identify
+from handler.commands import keys_edit
 from handler.config import InvalidConfig
 from handler.config.load import load
 from handler.errors import Problem
-from handler.keys import InvalidKeys, Keys, edit, parse
+from handler.keys import InvalidKeys, Keys, parse
 from handler.links import find_mount
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import InvalidSink
@@ -52,7 +53,7 @@ def keys_documents() -> Iterator[Run]:
             return
         check_no_secret(repr(keys), secrets)
         assert keys.owners() is not None
-        assert edit.read(data)[1] == keys
+        assert keys_edit.read(data)[1] == keys
         assert_kept(data, keys)
         for name, entry in keys.sinks.items():
             try:
@@ -73,8 +74,8 @@ def keys_documents() -> Iterator[Run]:
 def assert_kept(data: bytes, keys: Keys) -> None:
     """A change leaves everything else as it is. A string that no file can hold is not a valid change."""
     try:
-        rotated = edit.rotate_share(edit.read(data)[0])
-        again = parse(edit.serialize(rotated[0]))
+        rotated = keys_edit.rotate_share(keys_edit.read(data)[0])
+        again = parse(keys_edit.serialize(rotated[0]))
     except InvalidKeys:
         raise AssertionError("a valid document cannot be changed") from None
     assert again.share[:-1] == keys.share
@@ -96,7 +97,7 @@ def links_toml() -> Iterator[Run]:
                 return
             assert load(str(file), VARIABLES) == config
             for mount in config.mounts:
-                assert config.mount(mount.path) == mount
+                assert config.mounts.covering(mount.path) == mount
                 assert 1 <= mount.expires <= mount.max_expires <= 604_800
                 for reserved in filter(mount.target.contains, config.reserved):
                     path_below = mount.path + reserved.key[len(mount.target.key) :]

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from handler import events, state
+from handler import events
+from handler.cloud import store
 from handler.events import InvocationFailed
 from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
@@ -80,7 +81,7 @@ def trigger_events() -> Iterator[Run]:
             oss.forget()
             sent.clear()
             moved[0] = 0.0
-            for cache in (state._probed, state._ahead):
+            for cache in (store._probed, store._ahead):
                 cache.clear()
             summary, code = answer(data)
             assert code in ("", *CODES), code

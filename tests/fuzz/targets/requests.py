@@ -105,7 +105,7 @@ def queries() -> Iterator[Run]:
             response = ask(f"{path}a.txt", query=params, headers=headers, config=config)
             check_response(response)
             if response.status in (200, 302) and "share" not in params:
-                mount = config.mount(path)
+                mount = config.mounts.covering(path)
                 assert mount is not None
                 assert set(response.query) <= mount.query
                 assert response.signs()
@@ -128,7 +128,7 @@ def http_events() -> Iterator[Run]:
             if response.status == 302:
                 request = json.loads(data)
                 path = unquote(request["rawPath"], errors="strict")
-                mount = config.mount(path)
+                mount = config.mounts.covering(path)
                 assert mount is not None
                 assert response.key == mount.target.key + path[len(mount.path) :]
                 assert response.signs(request["requestContext"]["http"]["method"])

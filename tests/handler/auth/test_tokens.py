@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from handler.auth import jwt as tokens
-from handler.keys import cache as keys_cache
+from handler.keys import current as keys_cache
 from handler.keys import parse
 from tests.handler.client import NOW, Answered, ask
 from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, config_with, document, issuer, token

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from handler.cloud.oss import client_for, mount_client
 from handler.config import AssumeRole, Config, Location, Mount
 from handler.config.load import read
 from handler.config.rights import session_policy
 from handler.context import Invocation
-from handler.oss import client_for, mount_client
 from signer import Endpoint
 from tests.handler.client import NOW, ask, context
 from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal

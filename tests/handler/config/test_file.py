@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.shipped_files
 def test_the_links_toml_of_the_repository_is_valid() -> None:
     loaded = load(str(ROOT / "links.toml"), {"LINK_REGION": "cn-hangzhou", "LINK_BUCKET": "examplebucket"})
-    mount = loaded.mount("/exampledir/a.txt")
+    mount = loaded.mounts.covering("/exampledir/a.txt")
     assert mount is not None
     assert mount.target == Location("examplebucket", "exampledir/")
     assert ask("/exampledir/a.txt", config=loaded).key == "exampledir/a.txt"
-    inbox = loaded.mount("/inbox/a.txt")
+    inbox = loaded.mounts.covering("/inbox/a.txt")
     assert inbox is not None
     assert (inbox.access, inbox.methods) == ("authenticated", ("POST",))
     assert inbox.max_size is not None

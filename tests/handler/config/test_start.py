@@ -50,8 +50,8 @@ access = "anonymous"
 def test_link_config_names_another_file(links_toml: Path) -> None:
     links_toml.write_text(GOOD)
     assert handler.on_initialize(object()) is None  # type: ignore[func-returns-value]
-    assert startup.config().mount("/here/a") is not None
-    assert startup.config().mount("/exampledir/a") is None
+    assert startup.config().mounts.covering("/here/a") is not None
+    assert startup.config().mounts.covering("/exampledir/a") is None
 
 
 @pytest.mark.shipped_files
@@ -60,7 +60,7 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LINK_CONFIG", "")
     monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
     monkeypatch.setenv("LINK_BUCKET", "examplebucket")
-    assert startup.config().mount("/exampledir/a") is not None
+    assert startup.config().mounts.covering("/exampledir/a") is not None
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from handler.config import Mount
 from handler.config.load import read
 from handler.config.media_types import EXTENSIONS, is_active
-from handler.endpoints.uploads import check_active_content
 from handler.errors import Problem
+from handler.uploads import check_active_content
 from tests.handler.config.tables import document, refusal
 
 DOMAIN = "https://static.example.com"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler import state
+from handler.cloud import store
 from tests.handler.client import ask, make_config
 from tests.handler.upload_fixtures import WRITER, UploadService, upload_service_with_oss
 
@@ -102,7 +102,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 class TestUploadShares:
     @pytest.fixture
     def drop(self, running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-        monkeypatch.setattr(state, "_probed", {})
+        monkeypatch.setattr(store, "_probed", {})
         return running
 
     def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import oss
+from handler.cloud import oss
 from handler.config import Config
 from tests.handler.client import OTHER_KEYS, Answered, ask, context, mount
 from tests.handler.share_fixtures import MAKER, share_service

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from handler import app
+from handler.cloud.oss import OssResponse, OssUnavailable
 from handler.config import Config, InvalidConfig
-from handler.oss import OssResponse, OssUnavailable
 from handler.request import Request
 from tests.handler.client import Answered, context
 from tests.handler.upload_fixtures import (
@@ -52,7 +52,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UploadService:
     """The service with an OSS that starts every upload and receives no other request."""
     body = b"<InitiateMultipartUploadResult><UploadId>0004B9894A22E5B1888A1E29F823EXAM</UploadId>"
     response = OssResponse(200, {}, body + b"</InitiateMultipartUploadResult>", "")
-    monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: response)
+    monkeypatch.setattr("handler.cloud.oss.OssClient.request", lambda *_, **__: response)
     return upload_service(tmp_path)
 
 
@@ -359,7 +359,9 @@ class TestSizes:
     def test_an_invalid_request_starts_nothing(
         self, started: UploadService, monkeypatch: pytest.MonkeyPatch, params: dict[str, object], code: str
     ) -> None:
-        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
+        monkeypatch.setattr(
+            "handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started")
+        )
         response = started.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
         assert (response.status, response.code) == (400, code)
 
@@ -367,7 +369,9 @@ class TestSizes:
     def test_a_path_that_the_caller_cannot_reach_starts_nothing(
         self, started: UploadService, monkeypatch: pytest.MonkeyPatch, path: str
     ) -> None:
-        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started"))
+        monkeypatch.setattr(
+            "handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started")
+        )
         assert started.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
 
 
@@ -385,7 +389,7 @@ class TestOssFails:
     def test_an_invalid_response_of_oss_is_a_503(
         self, started: UploadService, monkeypatch: pytest.MonkeyPatch, oss_response: OssResponse
     ) -> None:
-        monkeypatch.setattr("handler.oss.OssClient.request", lambda *_, **__: oss_response)
+        monkeypatch.setattr("handler.cloud.oss.OssClient.request", lambda *_, **__: oss_response)
         response = started.post("/-/uploads", {"path": "/in/a", "size": 5})
         assert (response.status, response.code) == (503, "oss_unavailable")
 
@@ -397,5 +401,5 @@ class TestOssFails:
         def gone(*_: object, **__: object) -> OssResponse:
             raise OssUnavailable("OSS cannot be reached.")
 
-        monkeypatch.setattr("handler.oss.OssClient.request", gone)
+        monkeypatch.setattr("handler.cloud.oss.OssClient.request", gone)
         assert started.post("/-/uploads", {"path": "/in/a", "size": 5}).code == "oss_unavailable"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler import oss, state
+from handler.cloud import oss, store
 from handler.config import Location
 from handler.pages.qr_code import qr_code
 from signer import verify
@@ -77,7 +77,7 @@ class TestPlain:
         assert plain.open(plain.create_share(), "POST", JSON).signs()
 
     def test_a_plain_share_requires_no_io(self, plain: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("handler.oss.OssClient.request", lambda *args, **more: pytest.fail("OSS was asked"))
+        monkeypatch.setattr("handler.cloud.oss.OssClient.request", lambda *args, **more: pytest.fail("OSS was asked"))
         for params in ({}, {"download": "q3.pdf"}, {"expires": "90d"}):
             assert plain.open(plain.create_share(**params)).status == 302
         # A share with a record requires a request to OSS.
@@ -262,7 +262,7 @@ class TestRequestsToOss:
         service.put("checked/q3.pdf")
         for number in range(maximum):
             assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
-        state._probed.clear()
+        store._probed.clear()
         requests = watch_requests(monkeypatch)
         assert service.use(url, nonce).status == (303 if nonce and nonce.endswith("-00000000") else 410)
         assert len(requests) <= 6, requests

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from handler import app, oss
+from handler import app
+from handler.cloud import oss
 from handler.config import Config
 from handler.request import Request
 from handler.response import Response

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler import oss, state
+from handler.cloud import oss, store
 from handler.config import Location
 from signer import Endpoint
 from tests.fault_proxy import LATE, fault_proxy
@@ -131,7 +131,7 @@ class TestVersionedBuckets:
         url = service.create_share(max_uses=2)
         assert service.use(url, NONCE).status == 303
         service.set_versioning(status)
-        state._probed.clear()  # a new instance
+        store._probed.clear()  # a new instance
         for response in (service.use(url), service.use(url, NONCE), service.request_share(max_uses=1)):
             assert (response.status, response.code) == (503, "state_bucket_versioned")
             assert "a bucket that never had versioning" in response.json["detail"]
@@ -155,14 +155,14 @@ class TestVersionedBuckets:
             keys.clear()
             assert service.use(url, now=now).status == 303
             assert (".links/state/probe" in keys) is probed
-        state._probed.clear()
+        store._probed.clear()
         keys.clear()
         service.use(url)
         assert keys.index(".links/state/probe") < next(position for position, key in enumerate(keys) if "/uses/" in key)
 
     def test_a_failed_probe_grants_nothing(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
         url = service.create_share(max_uses=1)
-        state._probed.clear()
+        store._probed.clear()
         monkeypatch.setattr(oss.OssClient, "put", lambda *args, **options: oss.OssResponse(500, {}, b"", ""))
         assert service.use(url).code == "state_unavailable"
 

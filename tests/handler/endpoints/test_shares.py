@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from handler import oss, state
+from handler.cloud import oss, store
 from handler.config import Location
 from handler.shares import records
 from tests.handler.client import NOW
@@ -32,7 +32,7 @@ from tests.handler.share_fixtures import (
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
+    monkeypatch.setattr(store, "_probed", {})
     with share_service_with_oss(tmp_path) as running:
         yield running
 

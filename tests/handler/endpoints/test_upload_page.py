@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import oss, state
+from handler.cloud import oss, store
 from handler.endpoints.upload_page import MAX_NAME, safe_name
 from tests.handler.upload_fixtures import (
     MEGABYTE,
@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 
 @pytest.fixture
 def service(running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-    monkeypatch.setattr(state, "_probed", {})
+    monkeypatch.setattr(store, "_probed", {})
     return running
 
 
@@ -173,7 +173,7 @@ class TestNumbers:
         def gone(*_: object, **__: object) -> oss.OssResponse:
             raise oss.OssUnavailable("OSS cannot be reached.")
 
-        monkeypatch.setattr("handler.oss.OssClient.request", gone)
+        monkeypatch.setattr("handler.cloud.oss.OssClient.request", gone)
         assert (service.request_form(url).status, service.request_form(url).code) == (503, "state_unavailable")
 
 

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from handler import app, oss, state
+from handler import app
+from handler.cloud import oss, store
 from handler.config import Location
 from handler.request import Request
 from handler.response import Response
@@ -49,7 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 
 @pytest.fixture
 def service(running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-    monkeypatch.setattr(state, "_probed", {})
+    monkeypatch.setattr(store, "_probed", {})
     return running
 
 
@@ -179,7 +180,7 @@ class TestArrivals:
             ({"nonce": NONCE[::-1], "again": True}, 410),
             ({}, 410),
         ):
-            state._probed.clear()
+            store._probed.clear()
             requests.clear()
             assert service.request_form(url, **params).status == status
             assert len(requests) <= 6, requests

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.keys.__main__ import SYSTEM_CLOCK, main
+from handler.commands.keys import SYSTEM_CLOCK, main
 from handler.times import Clock
 from local.oss.storage import Buckets
 from tests.handler.client import KEYS

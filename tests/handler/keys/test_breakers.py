@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.commands.keys import main
 from handler.keys import parse
-from handler.keys.__main__ import main
-from handler.keys.location import FileKeysStore
+from handler.keys.file_store import FileKeysStore
 from handler.times import Clock
 from tests.handler.keys_fixtures import READER, api, document
 

@@ -13,7 +13,7 @@ import pytest
 from handler.config import Config, load
 from handler.context import Invocation
 from handler.errors import Problem
-from handler.keys import Keys, cache, location
+from handler.keys import Keys, current, file_store
 from tests.handler.client import KEYS, NOW, ask, context, mount
 from tests.handler.keys_fixtures import PLACE, READER, STRANGER, LocalOss, api, config_with, document, local_oss
 
@@ -23,7 +23,7 @@ SECOND = document(api=[api("stranger", STRANGER)])
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
-    with patch.dict(cache._cache, clear=True):
+    with patch.dict(current._cache, clear=True):
         yield
 
 
@@ -34,7 +34,7 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
 
 
 def names(config: Config, now: float) -> list[str]:
-    return [key.id for key in cache.current_keys(Invocation(config, context(KEYS), now, {})).api]
+    return [key.id for key in current.current_keys(Invocation(config, context(KEYS), now, {})).api]
 
 
 def write(config: Config, content: bytes, *, at: int) -> None:
@@ -54,19 +54,19 @@ def test_a_file_is_read_once_a_minute(tmp_path: Path) -> None:
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     config = config_with(FIRST, tmp_path)
-    first = cache.current_keys(Invocation(config, context(), NOW, {}))
-    with patch.object(cache, "parse", side_effect=AssertionError):
-        assert cache.current_keys(Invocation(config, context(), NOW + 60, {})) is first
-        assert cache.current_keys(Invocation(config, context(), NOW + 10_000, {})) is first
+    first = current.current_keys(Invocation(config, context(), NOW, {}))
+    with patch.object(current, "parse", side_effect=AssertionError):
+        assert current.current_keys(Invocation(config, context(), NOW + 60, {})) is first
+        assert current.current_keys(Invocation(config, context(), NOW + 10_000, {})) is first
 
 
 def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(oss: LocalOss) -> None:
     oss.put(FIRST)
-    first = cache.current_keys(Invocation(oss.config, context(KEYS), NOW, {}))
-    with patch.object(cache, "parse", side_effect=AssertionError):
-        assert cache.current_keys(Invocation(oss.config, context(KEYS), NOW + 60, {})) is first
+    first = current.current_keys(Invocation(oss.config, context(KEYS), NOW, {}))
+    with patch.object(current, "parse", side_effect=AssertionError):
+        assert current.current_keys(Invocation(oss.config, context(KEYS), NOW + 60, {})) is first
     oss.put(SECOND)
-    assert cache.current_keys(Invocation(oss.config, context(KEYS), NOW + 119, {})) is first
+    assert current.current_keys(Invocation(oss.config, context(KEYS), NOW + 119, {})) is first
     assert names(oss.config, NOW + 120) == ["stranger"]
 
 
@@ -74,12 +74,12 @@ def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
     config = config_with(FIRST, tmp_path)._replace(keys_document="oss://examplebucket/.links/keys.json")
     stores = []
 
-    def read(store: location.OssKeysStore, known: str = "") -> location.Snapshot:
+    def read(store: file_store.OssKeysStore, known: str = "") -> file_store.Snapshot:
         stores.append(store)
-        return location.Snapshot(json.dumps(FIRST).encode(), '"etag"')
+        return file_store.Snapshot(json.dumps(FIRST).encode(), '"etag"')
 
-    with patch.object(location.OssKeysStore, "read", read):
-        assert isinstance(cache.current_keys(Invocation(config, context(KEYS), NOW, {})), Keys)
+    with patch.object(file_store.OssKeysStore, "read", read):
+        assert isinstance(current.current_keys(Invocation(config, context(KEYS), NOW, {})), Keys)
     assert stores[0].client.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
     assert stores[0].location == PLACE
     assert stores[0].client.credentials == KEYS
@@ -128,7 +128,7 @@ def test_after_a_failed_read_the_next_is_ten_seconds_later(tmp_path: Path) -> No
     config = config_with(FIRST, tmp_path)
     names(config, NOW)
     with patch.object(
-        location.FileKeysStore, "read", side_effect=location.KeysStoreError("No.", code="refused")
+        file_store.FileKeysStore, "read", side_effect=file_store.KeysStoreError("No.", code="refused")
     ) as read:
         for second in (60, 61, 69, 70, 79):
             names(config, NOW + second)

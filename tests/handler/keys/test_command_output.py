@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.keys.location import FileKeysStore, KeysStoreError
+from handler.keys.file_store import FileKeysStore, KeysStoreError
 from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import document, issuer
 
@@ -84,7 +84,7 @@ def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
 
 def test_a_key_is_removed_again_if_its_printing_is_interrupted(existing: KeysCli) -> None:
     before = existing.document
-    with patch("handler.keys.__main__.write_lines", side_effect=KeyboardInterrupt):
+    with patch("handler.commands.keys.write_lines", side_effect=KeyboardInterrupt):
         result = existing.run(*ADD)
     assert (result.status, result.err) == (1, "python -m handler.keys: Interrupted.\n")
     assert existing.document == before

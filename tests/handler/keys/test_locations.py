@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.commands.keys import main
+from handler.commands.keys_lock import locked
 from handler.config import Location
 from handler.keys import parse
-from handler.keys.__main__ import main
-from handler.keys.location import FileKeysStore
-from handler.keys.lock import locked
+from handler.keys.file_store import FileKeysStore
 from handler.times import Clock
 from tests.handler.client import KEYS, LINKS, mount
 from tests.handler.keys.command import ADD, ENVIRONMENT, environment_of
@@ -41,7 +41,7 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
 
 
 def test_a_links_toml_without_keys_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with patch("handler.keys.__main__.config", mount):
+    with patch("handler.commands.keys.config", mount):
         assert main(["show"]) == 2
     assert "use --keys" in capsys.readouterr().err
 
@@ -107,7 +107,7 @@ def test_a_failed_write_keeps_the_old_file_and_no_draft(tmp_path: Path, capsys: 
     path = tmp_path / "keys.json"
     assert main(["--keys", f"file:{path}", "init"]) == 0
     before = path.read_bytes()
-    with patch("handler.keys.location.os.replace", side_effect=OSError(28, "No space left on device")):
+    with patch("handler.keys.file_store.os.replace", side_effect=OSError(28, "No space left on device")):
         assert main(["--keys", f"file:{path}", *ADD]) == 1
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -185,7 +185,7 @@ def test_the_endpoint_is_the_option_else_link_oss_endpoint_else_public(
 ) -> None:
     with (
         patch.dict(os.environ, {**ENVIRONMENT, "LINK_OSS_ENDPOINT": local}, clear=True),
-        patch("handler.keys.__main__._show") as show,
+        patch("handler.commands.keys._show") as show,
     ):
         assert main(["--keys", str(PLACE), "show", *option]) == 0
     store = show.call_args[0][0].store

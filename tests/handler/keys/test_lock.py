@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.keys.edit import rotate_share
+from handler.commands.keys_edit import rotate_share
 from signer.times import rfc3339
 from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import document
@@ -78,7 +78,7 @@ def test_break_lock_breaks_a_lock_that_did_not_change_for_five_minutes(
 
 def test_the_lock_of_a_writer_that_broke_one_and_crashed_can_be_broken(existing: KeysCli) -> None:
     existing.write(held_since(400), ".lock", age=900)
-    with patch("handler.keys.lock._release"):
+    with patch("handler.commands.keys_lock._release"):
         assert existing.run(*ADD, "--break-lock").status == 0
     broken = [name.removeprefix("keys.json") for name in existing.stored()[1:]]
     assert len(broken) == 2
@@ -119,11 +119,11 @@ def test_a_slow_writer_whose_lock_was_broken_writes_nothing(age: float, finished
         if finished:
             assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
         else:
-            with patch("handler.keys.lock._release"):
+            with patch("handler.commands.keys_lock._release"):
                 assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", slow):
+    with patch("handler.commands.keys_edit.rotate_share", slow):
         assert existing.run("rotate-share").status == 1
     assert existing.document["api"][-1]["id"] == "ci"
     assert len(existing.document["share"]) == 2
@@ -137,7 +137,7 @@ def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(existing: KeysC
         existing.write(existing.read(".lock") or b"", ".lock", age=235)
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", wait):
+    with patch("handler.commands.keys_edit.rotate_share", wait):
         result = existing.run("rotate-share")
     assert (result.status, result.out) == (1, "")
     assert "held for too long" in result.err
@@ -155,7 +155,7 @@ def test_a_writer_whose_lock_was_broken_writes_nothing_and_keeps_the_other_write
         existing.write(other, ".lock")
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", break_lock):
+    with patch("handler.commands.keys_edit.rotate_share", break_lock):
         result = existing.run("rotate-share")
     assert (result.status, result.out) == (1, "")
     assert "nothing was written" in result.err
@@ -169,7 +169,7 @@ def test_the_lock_names_its_owner_and_the_time(existing: KeysCli) -> None:
         locks.append(json.loads(existing.read(".lock") or b""))
         return rotate_share(document, retired)
 
-    with patch("handler.keys.edit.rotate_share", read_lock):
+    with patch("handler.commands.keys_edit.rotate_share", read_lock):
         assert existing.run("rotate-share").status == 0
     assert f"process {os.getpid()}" in locks[0]["owner"]
     assert locks[0]["at"].endswith("Z")

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from handler import oss as oss_client
-from handler.connections import Connections, HttpResponse
+from handler.cloud import oss as oss_client
+from handler.cloud.http_client import Connections, HttpResponse
 from tests.handler.client import KEYS
 from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.keys import parse
-from handler.keys.location import FileKeysStore, KeysStoreError
+from handler.keys.file_store import FileKeysStore, KeysStoreError
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import webhook_key
 from tests.handler.keys.command import ADD, KeysCli, Result, keys_cli

@@ -12,10 +12,10 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import OssClient, OssResponse, OssUnavailable
 from handler.config import Location
 from handler.keys import parse
-from handler.keys.location import KeysStoreError, OssKeysStore
-from handler.oss import OssClient, OssResponse, OssUnavailable
+from handler.keys.file_store import KeysStoreError, OssKeysStore
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 

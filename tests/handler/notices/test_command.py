@@ -14,13 +14,14 @@ from unittest.mock import patch
 
 import pytest
 
-from handler import oss, state
+from handler.cloud import oss, store
+from handler.cloud.lease import SLOT, Lease
+from handler.cloud.oss import OssClient, OssResponse
+from handler.commands import notices as command
 from handler.config import Location
-from handler.notices import __main__ as command
 from handler.notices import outbox
-from handler.notices.lease import SLOT, Lease
 from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
-from handler.oss import OssClient, OssResponse
+from handler.notices.sinks.client import LEASE_NEED
 from handler.times import Clock
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
@@ -107,7 +108,7 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[NoticesC
 
 def use_pages_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """OSS lists this many objects at a time."""
-    for module in (state, outbox, command):
+    for module in (store, outbox, command):
         monkeypatch.setattr(module, "PAGE", count)
 
 
@@ -334,7 +335,7 @@ class TestRetry:
         cli.add("ops", 1, DEAD)
         state = cli.function.state()
         state.now()
-        holder = Lease(state, "ops")
+        holder = Lease(state, "ops", LEASE_NEED)
         assert holder.take()
         assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
         assert 0 < cli.function.clock.moved <= SLOT + 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
@@ -14,15 +13,15 @@ from unittest.mock import patch
 
 import pytest
 
-from handler import oss
+from handler.cloud import lease as leases
+from handler.cloud import oss
+from handler.cloud.lease import SLOT, Lease
+from handler.cloud.oss import OssClient, OssResponse
+from handler.cloud.store import State, state_at
 from handler.config import Location
-from handler.notices import lease as leases
-from handler.notices.lease import MARGIN, SLOT, Lease
 from handler.notices.outbox import Outbox
 from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import TRY, Network, WebhookResponse
-from handler.oss import OssClient, OssResponse
-from handler.state import State, state_at
+from handler.notices.sinks.client import LEASE_NEED, TRY, Network, WebhookResponse
 from handler.times import Clock
 from local.server import _RequestHandler
 from signer import Endpoint
@@ -49,7 +48,7 @@ def instance(function: EventFunction) -> Lease:
     """An instance that knows the time of OSS and holds nothing yet."""
     state = function.state()
     state.read("probe")
-    return Lease(state, "ops")
+    return Lease(state, "ops", LEASE_NEED)
 
 
 def slot_names(function: EventFunction) -> list[str]:
@@ -67,15 +66,15 @@ class TestSlots:
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = state_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
-        assert Lease(state, "ops").take()
+        assert Lease(state, "ops", LEASE_NEED).take()
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
         function.go_to(10)
         state = function.state()
         state.now()
-        assert Lease(state, "ops").take()
-        assert Lease(state, "chat").take()
+        assert Lease(state, "ops", LEASE_NEED).take()
+        assert Lease(state, "chat", LEASE_NEED).take()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
         function.go_to(1.5)
@@ -120,7 +119,7 @@ class TestSlots:
             if not held.covers_try():
                 break
             ends = (max(map(int, slot_names(function))) + 1) * SLOT
-            assert time.time() + TRY + MARGIN <= ends
+            assert time.time() + LEASE_NEED <= ends
             function.pass_time(3.7)
         else:
             return
@@ -212,7 +211,7 @@ class TestAnswersThatAreLost:
                 if "never after" in faults:
                     monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.5))
                 state.read("probe")
-                return Lease(state, "ops")
+                return Lease(state, "ops", LEASE_NEED)
 
             wired.go_to(5)
             yield start
@@ -301,8 +300,8 @@ class TestAHolderThatStalls:
         is_first = threading.Lock()
         config = function.config
 
-        def init(self: Lease, state: State, sink: str) -> None:
-            original_init(self, state, sink)
+        def init(self: Lease, state: State, sink: str, need: float) -> None:
+            original_init(self, state, sink, need)
             made.append(self)
 
         def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
@@ -508,5 +507,4 @@ class TestOrder:
             assert notified.invoke(created()).summary["notices"] == 1
 
     def test_the_numbers_are_those_of_the_documentation(self) -> None:
-        assert (leases.SLOT, leases.MARGIN, TRY) == (30, 2.0, 15.0)
-        assert json.dumps(leases.SLOT + TRY + MARGIN) == "47.0"
+        assert (leases.SLOT, LEASE_NEED, TRY) == (30, 17.0, 15.0)

@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.store import State
 from handler.errors import Problem
-from handler.keys import cache
-from handler.state import State
+from handler.keys import current
 from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
@@ -128,7 +128,7 @@ def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notifi
         raise RuntimeError("can't start new thread")
 
     config = notified.config()
-    with patch.object(cache, "current_keys", breaks):
+    with patch.object(current, "current_keys", breaks):
         outcome = notified.invoke(created("outbox/a.txt"), config=config)
     assert outcome.error is None
     assert outcome.summary["failed"] == [{"sink": "outbox", "code": "internal_error"}]

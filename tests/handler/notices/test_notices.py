@@ -12,12 +12,12 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
+from handler.cloud.oss import THREADS
+from handler.cloud.store import State
 from handler.config import Location, Mounts
 from handler.errors import HandlerError, Problem
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
-from handler.oss import THREADS
-from handler.state import State
 from handler.times import Clock
 from tests.handler.client import KEYS, context, event, invoke
 from tests.handler.notice_fixtures import (

@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.lease import SLOT
+from handler.cloud.oss import OssClient, OssResponse
 from handler.config import Location
-from handler.notices.lease import SLOT
-from handler.oss import OssClient, OssResponse
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,

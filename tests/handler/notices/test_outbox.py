@@ -13,10 +13,10 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
+from handler.cloud.oss import OssClient, OssResponse
 from handler.config import Location
 from handler.notices import outbox as outbox_module
 from handler.notices.outbox import DEAD, Entry, Outbox
-from handler.oss import OssClient, OssResponse
 from handler.times import Clock
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET

@@ -12,11 +12,11 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import THREADS
 from handler.notices import holding
 from handler.notices.holding import MAX_PROBES
 from handler.notices.outbox import DEAD, Outbox
 from handler.notices.sinks import delivery
-from handler.oss import THREADS
 from tests.handler.notice_fixtures import (
     EventFunction,
     Outcome,

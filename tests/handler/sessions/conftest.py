@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from handler.sessions import cache
+from handler.cloud import sessions
 from tests.handler.client import NOW
 from tests.handler.sessions.local_sts import LocalSts, local_sts
 
@@ -16,13 +16,13 @@ from tests.handler.sessions.local_sts import LocalSts, local_sts
 @pytest.fixture(autouse=True)
 def new_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance without sessions."""
-    monkeypatch.setattr(cache, "_sessions", cache.Sessions(cache.open_session))
+    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(sessions.open_session))
 
 
 @pytest.fixture
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stops the clock of the sessions where that of the client's requests stands."""
-    monkeypatch.setattr(cache, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
 
 
 @pytest.fixture

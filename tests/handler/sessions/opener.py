@@ -6,11 +6,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from handler.cloud.sessions import Session
+from handler.cloud.sts import StsUnavailable
 from handler.config import Config, Mount
 from handler.config.load import read
 from handler.context import RoleCredentials
-from handler.sessions.cache import Session
-from handler.sessions.sts import StsUnavailable
 from signer import Credentials
 from tests.handler.client import KEYS, NOW
 

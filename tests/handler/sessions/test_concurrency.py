@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from handler.cloud.sessions import Sessions
 from handler.config import Mount
 from handler.context import RoleCredentials
 from handler.errors import Problem
-from handler.sessions.cache import Sessions
 from tests.handler.sessions.opener import FUNCTION, START, Opener, config, mount_at
 
 CONFIG = config(max_expires="1h")

@@ -10,12 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from handler import state
+from handler.cloud import sessions, store
+from handler.cloud.sessions import session_name
 from handler.config.rights import policy, role_statements
 from handler.context import Invocation
 from handler.notices.notice import LinkIssuer, Notice
-from handler.sessions import cache
-from handler.sessions.cache import session_name
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
@@ -126,7 +125,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def running(started: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
-    monkeypatch.setattr(state, "_probed", {})
+    monkeypatch.setattr(store, "_probed", {})
     started.sent.clear()
     started.sts.issued.principals.clear()
     return started._replace(service=started.service._replace(now=time.time()))
@@ -245,5 +244,5 @@ def test_links_of_a_cached_mount_are_equal_within_an_instance_only(
     service = running.service.with_mount("/out/", cache=300)
     first = service.request("/out/a.txt").url
     assert service.request("/out/a.txt").url == first
-    monkeypatch.setattr(cache, "_sessions", cache.Sessions(cache.open_session))
+    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(sessions.open_session))
     assert service.request("/out/a.txt").url != first

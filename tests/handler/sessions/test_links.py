@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.cloud import sessions
+from handler.cloud.credentials import mount_credentials
+from handler.cloud.sessions import Sessions
 from handler.context import ExpiryLimit, Invocation, RoleCredentials
-from handler.credentials import mount_credentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
-from handler.sessions import cache
-from handler.sessions.cache import Sessions
 from tests.handler.client import KEYS, context
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
@@ -94,7 +94,7 @@ def test_until_a_session_is_renewed_links_shrink_truthfully(monkeypatch: pytest.
 
 def test_without_the_table_the_functions_role_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     opener = Opener()
-    monkeypatch.setattr(cache, "_sessions", Sessions(opener))
+    monkeypatch.setattr(sessions, "_sessions", Sessions(opener))
     loaded = config()._replace(assume_role=None)
     role = mount_credentials(Invocation(loaded, context(), START, {}), mount_at(loaded))
     assert (role.credentials, role.is_session) == (KEYS, False)

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.cloud.credentials import mount_credentials
+from handler.cloud.sessions import MIN_LIFE, Sessions, session_name
 from handler.context import Invocation
-from handler.credentials import mount_credentials
 from handler.errors import Problem
-from handler.sessions import cache
-from handler.sessions.cache import MIN_LIFE, Sessions, session_name
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 DOCS = config()
@@ -292,8 +291,7 @@ def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(
     clock: float, key_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time of an invocation is that of its begin; a clock behind it is not used."""
-    sessions = Sessions(Opener())
-    monkeypatch.setattr(cache, "_sessions", sessions)
+    monkeypatch.setattr("handler.cloud.sessions._sessions", Sessions(Opener()))
     monkeypatch.setattr(time, "time", lambda: START)
     invocation = Invocation(DOCS, object(), START, {})
     assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == "STS.docs.1"

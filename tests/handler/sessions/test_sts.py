@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Response
 
+from handler.cloud import sts as sts_client
+from handler.cloud.sessions import Sessions, open_session
+from handler.cloud.sts import StsUnavailable, assume_role
 from handler.config import Config
-from handler.sessions import sts as sts_client
-from handler.sessions.cache import Sessions, open_session
-from handler.sessions.sts import StsUnavailable, assume_role
 from local.ram import parse_policy
 from local.sts import errors
 from signer.times import rfc3339

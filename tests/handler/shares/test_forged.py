@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from itsdangerous import Signer
 
-from handler import shares, state
+from handler import shares
+from handler.cloud import store
 from handler.config import Location, Mounts
 from handler.context import Invocation
 from handler.endpoints import shares as share_requests
 from handler.errors import Problem
-from handler.keys import cache
+from handler.keys import current
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.share_fixtures import MAKER, ShareService, path, share_service, share_service_with_oss, token
@@ -36,7 +37,7 @@ def module_service(tmp_path_factory: pytest.TempPathFactory) -> ShareService:
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(state, "_probed", {})
+    monkeypatch.setattr(store, "_probed", {})
     monkeypatch.setattr(share_requests, "token_urlsafe", lambda size: "aB3_-zZ90qQw")
     with share_service_with_oss(tmp_path) as running:
         yield running
@@ -46,10 +47,10 @@ def refusal(
     service: ShareService, share: str, path: str = "/reports/q3.pdf", now: float = NOW
 ) -> tuple[int, str] | None:
     """The status and code with which a token is refused at a path, None for a valid one."""
-    mount = service.config.mount(path)
+    mount = service.config.mounts.covering(path)
     assert mount is not None
     try:
-        shares.read(share, mount, path, cache.current_keys(Invocation(service.config, None, NOW, {})), now)
+        shares.read(share, mount, path, current.current_keys(Invocation(service.config, None, NOW, {})), now)
     except Problem as problem:
         return problem.status, problem.code
     return None
@@ -193,7 +194,7 @@ def test_a_record_of_another_path_opens_nothing(service: ShareService) -> None:
 def test_a_signature_with_another_salt_is_refused(plain: ShareService) -> None:
     share = token(plain.create_share())
     claims = urlsafe_b64decode(share[:16])[:10]
-    [*_, newest] = cache.current_keys(Invocation(plain.config, None, NOW, {})).share
+    [*_, newest] = current.current_keys(Invocation(plain.config, None, NOW, {})).share
     signed = ("share", "GET", "/reports/q3.pdf", "/reports/", "oss://examplebucket/reports/", claims.hex(), "")
     message = "\n".join(signed)
     for salt in (b"itsdangerous.Signer", b"fc-presign.upload.v1"):

@@ -14,10 +14,10 @@ from typing import Any, NoReturn, TextIO
 from signer import Credentials, Endpoint, SignerError, redact
 from signer.endpoint import is_loopback
 
-from . import oss
-from .config import Config, InvalidConfig
-from .config.reader import IDENTIFIER, IDENTIFIER_FORM
-from .errors import HandlerError
+from ..cloud import oss
+from ..config import Config, InvalidConfig
+from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
+from ..errors import HandlerError
 
 FAILED, INVALID = 1, 2
 
@@ -84,8 +84,8 @@ def config() -> Config:
 
     Raises `InvalidConfig`.
     """
-    from . import startup
-    from .config import load
+    from .. import startup
+    from ..config import load
 
     here = os.path.abspath("links.toml")
     default = startup.DEFAULT if os.path.exists(startup.DEFAULT) and not os.path.exists(here) else here
@@ -178,7 +178,7 @@ def identifier(value: str) -> str:
 
 def _endpoint(option: str | None) -> Endpoint:
     """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
-    from .config import load, on_laptop
+    from ..config import load, on_laptop
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .. import audit, oss
+from .. import audit
+from ..cloud import oss
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .location import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .file_store import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 
 FRESH = 60  # seconds in which the keys are not read again
 GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read

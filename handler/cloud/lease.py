@@ -11,19 +11,21 @@ from secrets import token_hex
 from threading import Lock
 
 from ..errors import Problem
-from ..state import State
-from .sinks.client import TRY
+from .store import State
 
 SLOT = 30  # seconds
-MARGIN = 2.0  # seconds between the end of a try and that of the slot
 
 
 class Lease:
-    """The lease of one sink. Each has a nonce, so that one whose deletion was lost is not mistaken for the next."""
+    """The lease of one sink. Each has a nonce, so that one whose deletion was lost is not mistaken for the next.
 
-    def __init__(self, state: State, sink: str) -> None:
+    `need` is the time, in seconds, of one try with what is kept between its end and that of the slot.
+    """
+
+    def __init__(self, state: State, sink: str, need: float) -> None:
         self._state = state
         self._sink = sink
+        self._need = need
         self._body = token_hex(12).encode()
         self._slots: list[int] = []
         self._lock = Lock()
@@ -43,7 +45,7 @@ class Lease:
         with self._lock:
             while True:
                 left = self._left()
-                if left >= TRY + MARGIN:
+                if left >= self._need:
                     return True
                 if left <= 0 or not self._claim(self._slots[-1] + 1):
                     return False

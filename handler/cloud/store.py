@@ -12,12 +12,12 @@ from typing import NamedTuple
 from signer.listing import PAGE as PAGE
 from signer.listing import listing_query, read_page
 
+from ..config import Location
+from ..context import Invocation
+from ..errors import Problem
+from ..times import Clock
 from . import oss
-from .config import Location
-from .context import Invocation
-from .errors import Problem
 from .oss import EXPIRES_IN, UNREACHABLE, OssClient, OssResponse, OssUnavailable, client_for, refusal
-from .times import Clock
 
 ATTEMPTS = 3
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time

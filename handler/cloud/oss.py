@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
-from .config import Location, Mount
-from .context import Invocation
-from .credentials import credentials_for, mount_credentials
-from .errors import HandlerError, Problem
-from .links import invalid_key
+from ..config import Location, Mount
+from ..context import Invocation
+from ..errors import HandlerError, Problem
+from ..links import invalid_key
+from .credentials import mount_credentials
 
 if TYPE_CHECKING:
-    from .connections import Connections
+    from .http_client import Connections
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
@@ -156,7 +156,7 @@ def client_for(invocation: Invocation) -> OssClient:
     """OSS for an invocation, at the internal endpoint or the configured local one. Raises the 503 `no_credentials`."""
     config = invocation.config
     endpoint = config.oss_endpoint or Endpoint.internal(config.region)
-    return client_at(endpoint, credentials_for(invocation.context).credentials)
+    return client_at(endpoint, invocation.credentials().credentials)
 
 
 def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
@@ -222,7 +222,7 @@ def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], thre
 @lru_cache(maxsize=1)
 def process_connections() -> Connections:
     """The connections of this process, which stay open between invocations."""
-    from .connections import Connections
+    from .http_client import Connections
 
     return Connections()
 

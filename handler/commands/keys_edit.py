@@ -11,7 +11,7 @@ from typing import Any
 from signer.times import rfc3339
 
 from ..errors import HandlerError
-from . import VERSION, Keys, load_json, parse
+from ..keys import VERSION, Keys, load_json, parse
 
 Document = dict[str, Any]
 

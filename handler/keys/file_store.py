@@ -10,9 +10,9 @@ from typing import NamedTuple
 from signer import SignerError
 from signer.files import create_file, replace_file
 
+from ..cloud.oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
 from ..config import Location
 from ..errors import HandlerError
-from ..oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
 from ..times import Clock
 
 MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK = "missing", "refused", "unreachable", "wrong_clock"

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from signer import Credentials, SignerError
 from signer.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
 
-from ..connections import tls_context
 from ..errors import HandlerError
+from .http_client import tls_context
 
 TIMEOUT = 2.0  # seconds for the entire call
 MAX_BODY = 1 << 16  # bytes

@@ -8,7 +8,7 @@ from signer.times import parse_duration
 
 from ..config import MAX_SHARE, MIN_SHARE
 from ..config.reader import covered_path_fault
-from . import ALGORITHMS, METHODS
+from ..keys import ALGORITHMS, METHODS
 
 
 def add_api_key_options(parser: argparse.ArgumentParser) -> None:

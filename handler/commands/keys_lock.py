@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from signer.times import rfc3339
 
+from ..cloud.oss import EXPIRES_IN
 from ..errors import HandlerError
-from ..oss import EXPIRES_IN
+from ..keys.file_store import MISSING, UNREACHABLE, KeysStore, KeysStoreError, Unconfirmed, no_time
 from ..times import Clock
-from .location import MISSING, UNREACHABLE, KeysStore, KeysStoreError, Unconfirmed, no_time
 
 BREAKABLE_AFTER = 300  # seconds
 LOCK_TIMEOUT = 15.0  # seconds

@@ -1,0 +1,1 @@
+"""Everything that goes outward: OSS, STS, and the connections to them."""

@@ -1,0 +1,1 @@
+"""What operators run. No function imports it, and it is left out of the function's package."""

@@ -1,0 +1,351 @@
+"""`python -m handler.keys`: creates and changes the keys document. It prints no secret but one that it made, once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from signer.files import create_file
+from signer.times import format_duration, rfc3339
+
+from ..errors import HandlerError
+from ..keys import InvalidKeys, Keys
+from ..keys.file_store import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from ..notices.sinks import KINDS, InvalidSink, read_sink
+from ..times import Clock
+from . import keys_arguments, keys_edit
+from .command_line import (
+    InvalidUsage,
+    OutputFailed,
+    Parser,
+    add_endpoint_option,
+    config,
+    identifier,
+    oss_client,
+    read_input,
+    read_json,
+    run,
+    warn,
+    write_lines,
+)
+from .keys_edit import Document
+from .keys_lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
+
+NAME = "python -m handler.keys"
+SYSTEM_CLOCK = Clock()
+
+
+class _Job(NamedTuple):
+    """One run of a command on one document."""
+
+    store: KeysStore
+    options: argparse.Namespace
+    lock_timeout: float
+    clock: Clock
+
+    def locked(self) -> AbstractContextManager[Write]:
+        def notify(sentence: str) -> None:
+            warn(f"{NAME}: {sentence}")
+
+        break_old = self.options.break_lock
+        return locked(self.store, notify, break_old=break_old, timeout=self.lock_timeout, clock=self.clock)
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, lock_timeout: float = LOCK_TIMEOUT, clock: Clock = SYSTEM_CLOCK
+) -> int:
+    """Runs one command: 0 if it succeeded, 1 if it failed, 2 if the command or the configuration is invalid.
+
+    `lock_timeout` is how long to wait for another writer, in seconds.
+    """
+    # The options that may stand before or after the command have their defaults here, so that neither resets the other.
+    defaults = argparse.Namespace(keys=None, endpoint=None, break_lock=False)
+    options = _parser().parse_args(arguments, defaults)
+    return run(NAME, lambda: options.run(_Job(_store(options, clock), options, lock_timeout, clock)))
+
+
+def _init(job: _Job) -> None:
+    store = job.store
+    with job.locked() as write:
+        try:
+            store.read()
+        except KeysStoreError as error:
+            if error.code != MISSING:
+                raise
+        else:
+            raise keys_edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
+        document = keys_edit.new()
+        write(keys_edit.serialize(document))
+    write_lines(
+        f"Created {store} with the share key {document['share'][-1]['id']}.", otherwise="The keys document was created."
+    )
+
+
+def _add_api_key(job: _Job) -> None:
+    options = job.options
+    if options.max_share is not None and "SHARE" not in options.method:
+        raise InvalidUsage("--max-share requires --method SHARE.")
+    expires_at = None if options.expires is None else int(job.clock.now()) + options.expires
+
+    def add(document: Document) -> tuple[Document, str]:
+        return keys_edit.add_api_key(
+            document, options.name, options.path, options.method, expires_at, options.max_share
+        )
+
+    _add(job, "API key", options.name, add, undo="revoke-api-key")
+
+
+def _add_issuer(job: _Job) -> None:
+    options = job.options
+    if options.max_share is not None and options.method and "SHARE" not in options.method:
+        raise InvalidUsage("--max-share requires --method SHARE.")
+    secret, jwks, made = None, None, None
+    if options.alg == "HS256":
+        if options.jwks is not None:
+            raise InvalidUsage("--jwks requires --alg RS256 or ES256.")
+        made = None if options.secret is not None else secrets.token_urlsafe(32)
+        secret = made or read_input(options.secret, "--secret")
+    else:
+        if options.secret is not None:
+            raise InvalidUsage("--secret requires --alg HS256.")
+        if options.jwks is None:
+            raise InvalidUsage(f"--alg {options.alg} requires --jwks.")
+        jwks = read_json(options.jwks, "--jwks")
+    entry = _present(
+        iss=options.iss,
+        aud=options.aud,
+        alg=options.alg,
+        secret=secret,
+        jwks=jwks,
+        paths=_unique(options.path),
+        methods=_unique(options.method),
+        leeway=options.leeway,
+        max_share=options.max_share,
+    )
+    _add(
+        job, "issuer", options.iss, lambda document: (keys_edit.add_issuer(document, entry), made), undo="remove-issuer"
+    )
+
+
+def _add_sink(job: _Job) -> None:
+    options = job.options
+    url = read_input(options.url, "--url")
+    made = None
+    if options.kind == "webhook" and options.secret is None:
+        made = f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
+    secret = read_input(options.secret, "--secret") if options.secret is not None else made
+    loopback = options.allow_loopback or None
+    entry = _present(kind=options.kind, url=url, secret=secret, allow_loopback=loopback, retry_for=options.retry_for)
+    try:
+        read_sink(options.name, entry, KINDS)
+    except InvalidSink as error:
+        raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+    _add(
+        job,
+        "sink",
+        options.name,
+        lambda document: (keys_edit.add_sink(document, options.name, entry), made),
+        undo="remove-sink",
+    )
+
+
+def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]], *, undo: str) -> None:
+    """Adds what `add` adds, and shows the secret that it made, if any, once. `undo` is the command that removes it."""
+    output = job.options.output
+    with job.locked() as write:
+        content = _read(job.store)
+        document, secret = add(keys_edit.read(content)[0])
+        if secret is None and output is not None:
+            raise InvalidUsage("--output requires a secret that this command makes. Omit --output.")
+        try:
+            changed = keys_edit.serialize(document)
+        except InvalidKeys as error:
+            raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
+        write(changed)
+        # Shown when it works, and removed again where that fails, before any other writer may change the document.
+        try:
+            if secret is not None:
+                _show_once(secret, output, f"The {kind} was not added.")
+        except BaseException:  # an interrupt, too, may have come before the secret was seen
+            try:
+                write(content)
+            except HandlerError as error:
+                raise OutputFailed(
+                    f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
+                    f"Remove it: {NAME} {undo} {name} ({error})"
+                ) from None
+            raise
+    noun = "key" if kind == "API key" else "secret"
+    if secret is None:
+        write_lines(f"Added the {kind} {name}.", otherwise=f"The {kind} was added.")
+    elif output is None:
+        warn(f"Save this {noun} now. It will not be shown again.")
+    else:
+        warn(f"Saved the {noun} in {output}. It will not be shown again.")
+
+
+def _show_once(secret: str, output: str | None, otherwise: str) -> None:
+    """Prints a secret, or writes it to a new file that only its owner can read."""
+    if output is None:
+        write_lines(secret, otherwise=otherwise)
+        return
+    try:
+        create_file(output, f"{secret}\n".encode())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "invalid path"
+        raise OutputFailed(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
+
+
+def _present(**members: object) -> Document:
+    """An entry with the members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _unique(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(dict.fromkeys(values))
+
+
+def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
+    """The command that removes one entry; `done` is the verb of its sentences, such as "revoked"."""
+
+    def remove(job: _Job) -> None:
+        name = job.options.name
+        _change(job, lambda document: keys_edit.remove(document, kind, name))
+        write_lines(f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}.")
+
+    return remove
+
+
+def _rotate_share(job: _Job) -> None:
+    retired = job.options.retire
+    added = []
+
+    def rotate(document: Document) -> Document:
+        document, key_id = keys_edit.rotate_share(document, retired)
+        added.append(key_id)
+        return document
+
+    _change(job, rotate)
+    lines = []
+    if retired is not None:
+        lines.append(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
+    if added[-1] is not None:
+        lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
+    write_lines(*lines, otherwise="The share keys were changed.")
+
+
+def _show(job: _Job) -> None:
+    _, keys = keys_edit.read(_read(job.store))
+    write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
+
+
+def _change(job: _Job, change: Callable[[Document], Document]) -> None:
+    with job.locked() as write:
+        document, _ = keys_edit.read(_read(job.store))
+        write(keys_edit.serialize(change(document)))
+
+
+def _read(store: KeysStore) -> bytes:
+    try:
+        return store.read().document or b""
+    except KeysStoreError as error:
+        if error.code == MISSING:
+            raise KeysStoreError(f"{error.sentence} To create a document: {NAME} init", code=MISSING) from None
+        raise
+
+
+def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
+    """The store that --keys or links.toml names."""
+    address: str | None = options.keys
+    if address is None:
+        address = config().keys_document
+        if address is None:
+            raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
+    scheme, _, path = address.partition(":")
+    if scheme == "file" and path:
+        return FileKeysStore(os.path.abspath(path), clock)
+    if not address.startswith("oss://"):
+        raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
+    return OssKeysStore(object_location(address), oss_client(options.endpoint), clock)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = Parser(add_help=False)
+    common.add_argument(
+        "--keys",
+        default=argparse.SUPPRESS,
+        metavar="ADDRESS",
+        help="the keys document: file:PATH or oss://BUCKET/KEY (default: keys of links.toml)",
+    )
+    add_endpoint_option(common)
+    common.add_argument(
+        "--break-lock",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help=f"break the lock of another writer if it did not change for {BREAKABLE_AFTER // 60} minutes",
+    )
+    parser = Parser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[_Job], None], description: str) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(name, help=description, description=description, parents=[common])
+        subparser.set_defaults(run=run)
+        return subparser
+
+    command("init", _init, "Create a document with a new share key. An existing document is not changed.")
+    add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
+    keys_arguments.add_api_key_options(add)
+    revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
+    command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
+    add = command(
+        "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
+    )
+    add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
+    keys_arguments.add_issuer_options(add)
+    remove = _remove("issuer", "removed", "Running functions stop accepting its tokens within a minute.")
+    command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument("name", metavar="ISS")
+    add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
+    add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
+    keys_arguments.add_sink_options(add, tuple(KINDS))
+    remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
+    command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
+    rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
+    rotate.add_argument(
+        "--retire", metavar="ID", help="remove this share key instead, which withdraws every share that it signed"
+    )
+    command("show", _show, "Show the document without its secrets.")
+    return parser
+
+
+def _lines_of(keys: Keys, now: float) -> list[str]:
+    """All but the secrets, one line for each entry; `now` (Unix seconds) decides whether a key has expired."""
+    lines = ["Share keys, oldest first (the last one signs):"]
+    lines += [f"  {key.id}" for key in keys.share] or ["  none"]
+    lines.append("API keys:")
+    for key in keys.api:
+        expiry = "never expires"
+        if key.expires_at is not None:
+            expiry = f"{'expired' if key.expires_at <= now else 'expires'} {rfc3339(key.expires_at)}"
+        lines.append(f"  {key.id}: {' '.join(key.methods)} on {' '.join(key.paths)}; {expiry}{_shares(key.max_share)}")
+    lines += [] if keys.api else ["  none"]
+    if keys.jwt:
+        lines.append("JWT issuers:")
+    for issuer in keys.jwt:
+        methods = " ".join(issuer.methods) if issuer.methods is not None else "the methods of the token"
+        paths = " ".join(issuer.paths) if issuer.paths is not None else "the paths of the token"
+        scope = f"{methods} on {paths}{_shares(issuer.max_share)}"
+        lines.append(f"  {issuer.iss}: {issuer.alg}, audience {issuer.aud}; {scope}")
+    if keys.sinks:
+        lines.append("Sinks:")
+    lines += [f"  {name}: {sink['kind']}" for name, sink in keys.sinks.items()]
+    return lines
+
+
+def _shares(max_share: int | None) -> str:
+    return "" if max_share is None else f"; shares of at most {format_duration(max_share)}"

@@ -1,0 +1,90 @@
+"""`POST /-/form`: a form with which a browser uploads one file to OSS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signer import Form, InvalidCredentials, InvalidForm, InvalidKey, post_form
+from signer.sizes import MAX_PUT
+from signer.times import rfc3339
+
+from .. import links
+from ..auth import AuthorizedObject, authorize
+from ..cloud.credentials import mount_credentials
+from ..context import Invocation
+from ..errors import Problem, bad_body
+from ..request import Request
+from ..response import Response, json_response
+from ..uploads import DEFAULT_TYPE, check_active_content, check_prefix, check_size
+
+MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "expires": str}
+
+
+def create(request: Request, invocation: Invocation) -> Response:
+    """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
+    params = request.json(MEMBERS, required=("path",))
+    authorized = authorize(invocation, params["path"], "POST", prefix=True)
+    mount = authorized.mount
+    if authorized.path.endswith("/"):
+        check_prefix(invocation.config, mount, authorized.key)
+    max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
+    max_size = check_size(max_size, mount)
+    min_size = params["min_size"] or 0
+    if not 0 <= min_size <= max_size:
+        raise bad_body('"min_size" must be from 0 to "max_size"')
+    content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
+    form, clamped_by = sign_form(authorized, invocation, max_size, min_size, content_type, expires=params["expires"])
+    invocation.facts["mount"] = mount.path
+    invocation.facts["expires_in"] = form.expires_in
+    invocation.facts["clamped_by"] = clamped_by
+    return json_response(
+        {
+            "url": form.url,
+            "fields": form.fields,
+            "expires_at": rfc3339(form.expires_at.timestamp()),
+            "expires_in": form.expires_in,
+            "clamped_by": clamped_by,
+        }
+    )
+
+
+def sign_form(
+    authorized: AuthorizedObject,
+    invocation: Invocation,
+    max_size: int,
+    min_size: int,
+    content_type: str,
+    *,
+    expires: str | None = None,
+    fixed: Mapping[str, str] | None = None,
+) -> tuple[Form, str | None]:
+    """A form for an authorized key or prefix, and what limited its lifetime; `fixed` are further fields.
+
+    Raises a `Problem`.
+    """
+    config, mount, now = invocation.config, authorized.mount, invocation.now
+    credentials = mount_credentials(invocation, mount)
+    check_active_content(content_type, mount)
+    clamped_by, expires_in = links.resolve_expiry(config, mount, credentials, now, int(now), expires, authorized.limits)
+    try:
+        form = post_form(
+            mount.target.bucket,
+            authorized.key,
+            credentials=credentials.credentials,
+            endpoint=config.oss_endpoint or mount.endpoint,
+            max_size=max_size,
+            min_size=min_size,
+            content_type=content_type,
+            fixed=fixed,
+            expires_in=expires_in,
+            now=int(now),
+        )
+    except InvalidKey:
+        raise links.invalid_key() from None
+    except InvalidCredentials:
+        raise Problem("no_credentials") from None
+    except InvalidForm as error:
+        if error.field == "content_type":
+            raise Problem("bad_content_type", str(error)) from None
+        raise Problem("bad_body", str(error)) from None
+    return form, clamped_by
