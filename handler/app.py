@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from . import audit, endpoints
 from .config import Config, InvalidConfig
-from .context import Invocation
+from .context import Instance, Invocation
 from .errors import Problem
 from .paths import read_path
 from .request import MAX_BYTES, Request
@@ -30,20 +30,19 @@ TRANSPORT_SECURITY = "max-age=31536000"  # one year, for this domain alone
 
 def answer(
     read_request: Callable[[], Request],
-    load_config: Callable[[], Config],
+    load_instance: Callable[[], Instance],
     context: object,
     *,
     request_id: str,
     client_ip: str = "",
-    now: float | None = None,
 ) -> Response:
-    """Answers a request under a configuration, and never raises.
+    """Answers a request in an instance, and never raises.
 
-    A `Problem` of `read_request` becomes its response, an `InvalidConfig` of `load_config` and any other exception a
-    500. The audit line is written before the function returns. `now` is in Unix seconds.
+    A `Problem` of `read_request` becomes its response, an `InvalidConfig` of `load_instance` and any other exception a
+    500. The audit line is written before the function returns.
     """
     try:
-        return _answer(read_request, load_config, context, request_id, client_ip, now)
+        return _answer(read_request, load_instance, context, request_id, client_ip)
     except Exception as error:
         problem = Problem("internal_error")
         # Writing the audit line may be what failed: the caller gets a response even then.
@@ -56,11 +55,10 @@ def answer(
 
 def _answer(
     read_request: Callable[[], Request],
-    load_config: Callable[[], Config],
+    load_instance: Callable[[], Instance],
     context: object,
     request_id: str,
     client_ip: str,
-    now: float | None,
 ) -> Response:
     started = time.perf_counter()
     facts: dict[str, object] = {
@@ -75,15 +73,15 @@ def _answer(
         "status": None,
         "client_ip": audit.string(client_ip),
     }
-    request = response = config = None
+    request = response = instance = None
     try:
         request = read_request()
         facts["method"] = request.method if request.method in METHODS else audit.string(request.method)
         path = _path(request, facts)
         if len(request.body) > MAX_BYTES:
             raise Problem("body_too_large")
-        config = load_config()
-        invocation = Invocation(config, context, time.time() if now is None else now, facts)
+        instance = load_instance()
+        invocation = Invocation(instance, context, instance.clock.now(), facts)
         response = route(request, invocation, path)
     except Problem as error:
         problem = error
@@ -94,11 +92,11 @@ def _answer(
         facts["fault"] = audit.fault(error)
     if response is None:
         response = _problem_response(problem, request, request_id, facts)
-    if config is None:  # the request was refused before it was needed
+    if instance is None:  # the request was refused before it was needed
         with suppress(InvalidConfig):
-            config = load_config()
-    if request is not None and config is not None and (config.public_url or "origin" in request.headers):
-        response = _with_config_headers(request, config, response)
+            instance = load_instance()
+    if request is not None and instance is not None and (instance.config.public_url or "origin" in request.headers):
+        response = _with_config_headers(request, instance.config, response)
     facts["status"] = response.status
     facts["milliseconds"] = int((time.perf_counter() - started) * 1e6) / 1e3
     audit.write(facts)

@@ -38,7 +38,6 @@ BODY_TIMEOUT = 10.0  # seconds for all of a body; the platform sends it at once
 LINGER = 2.0  # seconds in which what is left of a refused body is dropped
 
 _PIECE = 4096  # bytes that are parsed at a time, and by which a head may be refused early
-_threads = ThreadPoolExecutor(startup.THREADS)
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -89,7 +88,7 @@ class Protocol(HttpToolsProtocol):
 
 async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
-        await _live(receive, send)
+        await _live(scope["state"], receive, send)
         return
     method, path, query = scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
     headers = join(scope["headers"])
@@ -107,13 +106,13 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if is_control:
             return _answer_platform(path, body, context)
         ip = client_ip(headers)
-        return service.answer(read, startup.config, context, request_id=context.request_id, client_ip=ip)
+        return service.answer(read, startup.instance, context, request_id=context.request_id, client_ip=ip)
 
     async def drop() -> None:
         while (await receive()).get("more_body"):
             pass
 
-    response = await asyncio.get_running_loop().run_in_executor(_threads, answer)
+    response = await asyncio.get_running_loop().run_in_executor(scope["state"]["threads"], answer)
     content = response.body.encode()
     fields = [(name.encode(), value.encode()) for name, value in response.headers.items()]
     if method != "HEAD" and response.status not in (204, 304):
@@ -211,8 +210,8 @@ async def _read(receive: Receive, headers: Mapping[str, str], maximum: int) -> t
     return bytes(body) if is_whole or len(body) > maximum else None, may_continue
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """The life of the process. Its log is the audit lines alone, or why it cannot listen on its port."""
+async def _live(state: dict[str, Any], receive: Receive, send: Send) -> None:
+    """The life of the process: each request gets `state`. Its log is the audit lines, or why it cannot listen."""
 
     def end_failed_start(record: logging.LogRecord) -> bool:
         if isinstance(record.msg, OSError):
@@ -223,6 +222,7 @@ async def _live(receive: Receive, send: Send) -> None:
     server = logging.getLogger("uvicorn.error")
     server.setLevel(logging.ERROR)
     server.addFilter(end_failed_start)
+    state["threads"] = ThreadPoolExecutor(startup.THREADS)
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()

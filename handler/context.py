@@ -1,9 +1,10 @@
-"""One call of the function, apart from its request: configuration, credentials, time and caller."""
+"""What a process keeps between calls of the function, and one call, apart from its request."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
@@ -14,7 +15,34 @@ from .paths import covers
 
 # The role's credentials are valid for 36 hours; those in the environment are as old as the process.
 ENVIRONMENT_LIFETIME = 35 * 3600  # seconds
-_STARTED = time.time()
+
+Kind = TypeVar("Kind")
+
+
+class Clock(NamedTuple):
+    """The time in Unix seconds, a time in seconds that never goes back, and a pause in seconds."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Instance:
+    """What a process keeps between calls: its configuration, its clock, and one object of each kind.
+
+    The process was started at `started` (Unix seconds).
+    """
+
+    def __init__(self, config: Config, clock: Clock, started: float | None = None) -> None:
+        self.config, self.clock = config, clock
+        self.started = clock.now() if started is None else started
+        self._memory: dict[type[Any], Any] = {}
+
+    def memory(self, kind: type[Kind]) -> Kind:
+        """The object of a kind, made at its first use, without arguments and without opening anything."""
+        remembered: Kind | None = self._memory.get(kind)
+        # Of the objects that two threads make at the same time, one is kept.
+        return self._memory.setdefault(kind, kind()) if remembered is None else remembered
 
 
 class ExpiryLimit(NamedTuple):
@@ -69,11 +97,15 @@ class Invocation(NamedTuple):
     `facts` go into the audit line. `caller` is None for an anonymous request.
     """
 
-    config: Config
+    instance: Instance
     context: object
     now: float
     facts: dict[str, object]
     caller: Caller | None = None
+
+    @property
+    def config(self) -> Config:
+        return self.instance.config
 
     def credentials(self) -> RoleCredentials:
         """The function's own: from its context, otherwise from the environment.
@@ -91,8 +123,13 @@ class Invocation(NamedTuple):
             credentials = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
         except SignerError:
             raise Problem("no_credentials") from None
-        return RoleCredentials(credentials, _STARTED + ENVIRONMENT_LIFETIME)
+        return RoleCredentials(credentials, self.instance.started + ENVIRONMENT_LIFETIME)
 
     def __repr__(self) -> str:
         # Without the platform's context, which has the credentials, and without the configuration.
         return f"Invocation(now={self.now!r}, facts={self.facts!r}, caller={self.caller!r})"
+
+
+def has_expired(expires_at: float, now: float) -> bool:
+    """Whether no second is left. Both times are rounded down, because links count in seconds."""
+    return int(expires_at) <= int(now)

@@ -22,7 +22,7 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
     client_ip = http.get("sourceIp")
     response = app.answer(
         lambda: _request(document, request_context, http),
-        startup.config,
+        startup.instance,
         context,
         request_id=request_id if isinstance(request_id, str) else "",
         client_ip=client_ip if isinstance(client_ip, str) else "",

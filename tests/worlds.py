@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from handler.config import Config, Location, Mounts
+from handler.context import Instance
 from local.oss.storage import Buckets
-from tests.handler.client import NOW, Answered, event, invoke, make_config
+from tests.handler.client import NOW, Answered, event, invoke, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, READER, LocalOss, api, base64url, document, local_oss
 from tests.handler.keys_fixtures import LINKS as LINKS
 
@@ -51,12 +52,20 @@ def share_key(name: str) -> dict[str, str]:
 
 
 class Service(NamedTuple):
-    """The service under a configuration, at the time `now`; `oss` is None if the test needs no OSS."""
+    """The service in one instance, at the time `now`; `oss` is None if the test needs no OSS."""
 
-    config: Config
+    instance: Instance
     folder: Path
     now: float = NOW
     oss: LocalOss | None = None
+
+    @property
+    def config(self) -> Config:
+        return self.instance.config
+
+    def restarted(self) -> Service:
+        """The service in a new instance."""
+        return self.with_config()
 
     def with_keys(self, **changes: object) -> Service:
         """The service after a change of its keys document."""
@@ -65,7 +74,7 @@ class Service(NamedTuple):
         return self.with_config(keys_document=f"file:{path}")
 
     def with_config(self, **changes: Any) -> Service:
-        return self._replace(config=self.config._replace(**changes))
+        return self._replace(instance=new_instance(self.config._replace(**changes)))
 
     def with_mount(self, path: str, /, **changes: Any) -> Service:
         """The service after a change of the mount at a path."""
@@ -89,7 +98,7 @@ class Service(NamedTuple):
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
         if domain is not None:
             http_event["requestContext"]["domainName"] = domain
-        return invoke(json.dumps(http_event), config=self.config, now=self.now if now is None else now)
+        return invoke(json.dumps(http_event), instance=self.instance, now=self.now if now is None else now)
 
     def post(
         self, path: str, params: object, key: str | None = None, query: Mapping[str, str] | None = None, **options: Any
@@ -225,7 +234,7 @@ class Service(NamedTuple):
 
 def service(folder: Path, links: str = LINKS) -> Service:
     """The service without an OSS, which is enough for links and for plain shares."""
-    return Service(make_config(links), folder).with_keys()
+    return Service(new_instance(make_config(links)), folder).with_keys()
 
 
 @contextmanager
@@ -233,4 +242,4 @@ def service_with_oss(folder: Path, links: str = LINKS, now: float = NOW) -> Iter
     """The service with a local OSS of its own, which has the real time: what is followed must be signed then."""
     with local_oss(folder / "oss") as running:
         config = make_config(links, {"LINK_OSS_ENDPOINT": running.url})
-        yield Service(config, folder, now, running).with_keys()
+        yield Service(new_instance(config), folder, now, running).with_keys()

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from .. import links
 from ..config import Mount
-from ..context import Caller, ExpiryLimit, Invocation
+from ..context import Caller, ExpiryLimit, Invocation, has_expired
 from ..errors import Problem, malformed_credential
 from ..keys import Keys, current
 from ..paths import check_path
 from ..request import Request
-from ..times import has_expired
 
 MAX_CREDENTIAL = 8192  # characters; the platform accepts no longer headers
 

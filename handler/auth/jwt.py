@@ -12,12 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ..config.reader import covered_path_fault
-from ..context import Caller
+from ..context import Caller, has_expired
 from ..errors import Problem, malformed_credential
 from ..keys import METHODS, Issuer, Keys
 from ..keys.fields import base64url
 from ..paths import covers
-from ..times import has_expired
 
 MAX_SUBJECT = 120  # characters
 MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON

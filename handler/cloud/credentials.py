@@ -16,7 +16,10 @@ def mount_credentials(
     """
     if invocation.config.assume_role is None:
         return credentials or invocation.credentials()
-    from . import sessions  # few need it
+    from .sessions import Sessions  # few need it
 
-    session = sessions.kept_session(invocation, mount)
-    return session or sessions.current_session(invocation, mount, credentials or invocation.credentials())
+    sessions = invocation.instance.memory(Sessions)
+    # Not only the time of the invocation: a long batch must not get links of an ended session.
+    now = max(invocation.instance.clock.now(), invocation.now)
+    session = sessions.kept(mount, now)
+    return session or sessions.get(invocation.config, mount, credentials or invocation.credentials(), now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
@@ -156,7 +155,7 @@ def client_for(invocation: Invocation) -> OssClient:
     """OSS for an invocation, at the internal endpoint or the configured local one. Raises the 503 `no_credentials`."""
     config = invocation.config
     endpoint = config.oss_endpoint or Endpoint.internal(config.region)
-    return client_at(endpoint, invocation.credentials().credentials)
+    return OssClient(invocation.credentials().credentials, endpoint, _connections(invocation))
 
 
 def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
@@ -164,11 +163,7 @@ def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
     config = invocation.config
     nearest = Endpoint.internal if mount.region == config.region else Endpoint.public
     endpoint = config.oss_endpoint or nearest(mount.region)
-    return client_at(endpoint, mount_credentials(invocation, mount).credentials)
-
-
-def client_at(endpoint: Endpoint, credentials: Credentials) -> OssClient:
-    return OssClient(credentials, endpoint, process_connections())
+    return OssClient(mount_credentials(invocation, mount).credentials, endpoint, _connections(invocation))
 
 
 def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
@@ -219,12 +214,10 @@ def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], thre
         return list(pool.map(func, arguments))
 
 
-@lru_cache(maxsize=1)
-def process_connections() -> Connections:
-    """The connections of this process, which stay open between invocations."""
+def _connections(invocation: Invocation) -> Connections:
     from .http_client import Connections
 
-    return Connections()
+    return invocation.instance.memory(Connections)
 
 
 def _error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .. import audit
 from ..config import Config, Mount
 from ..config.rights import session_policy
-from ..context import Invocation, RoleCredentials
+from ..context import RoleCredentials
 from ..errors import Problem
 from .sts import TIMEOUT, StsUnavailable, assume_role
 
@@ -51,8 +51,7 @@ class Session(NamedTuple):
 class _Slot:
     """One mount: its session, the lock of the request that opens one, and why and how often that failed."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self) -> None:
         self.lock = threading.Lock()
         self.session: Session | None = None
         self.fresh_until = 0.0
@@ -62,94 +61,6 @@ class _Slot:
 
 
 Open = Callable[[Config, Mount, RoleCredentials, float], Session]
-
-
-class Sessions:
-    """Safe to share between the threads of an instance."""
-
-    def __init__(
-        self,
-        open_session: Open,
-        jitter: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
-        self._slots: dict[str, _Slot] = {}
-        self._lock = threading.Lock()
-        self._not_before = 0.0  # of all mounts
-
-    def kept(self, config: Config, mount: Mount, now: float) -> RoleCredentials | None:
-        """What `get` would return, if it would neither open nor renew a session: most requests are answered by this."""
-        slot = self._slots.get(mount.path)
-        # In this order, since `_renew` writes them in the other one.
-        if slot is None or slot.config is not config or now >= slot.fresh_until or slot.session is None:
-            return None
-        return slot.session.credentials
-
-    def get(self, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> RoleCredentials:
-        """Raises the 503 `credentials_unavailable` without a session that serves."""
-        slot = self._slot(config, mount)
-        session = slot.session
-        if session is not None and session.serves(now):
-            # All links of one window of `cache` must be equal, so their session is replaced between two windows.
-            issued_at = now - now % mount.cache if mount.cache else now
-            if session.is_due(mount.max_expires, issued_at) and slot.lock.acquire(blocking=False):
-                try:
-                    # Another request may have renewed it, or failed, before this one had the lock.
-                    if slot.session is session and not self._pauses(slot, now):
-                        self._renew(slot, mount, credentials, now)
-                finally:
-                    slot.lock.release()
-            return (slot.session or session).credentials
-        with slot.lock:
-            session = slot.session
-            if session is None or not session.serves(now):
-                if not self._pauses(slot, now):
-                    self._renew(slot, mount, credentials, now)
-                session = slot.session
-            if session is None or not session.serves(now):
-                raise _unavailable(max(slot.not_before, self._not_before) - now, slot.reason or "no_answer")
-            return session.credentials
-
-    def _pauses(self, slot: _Slot, now: float) -> bool:
-        """Whether to leave STS alone. A pause that is too long is one of a clock that was corrected since."""
-        return any(0 < not_before - now <= MAX_PAUSE + TIMEOUT for not_before in (slot.not_before, self._not_before))
-
-    def _slot(self, config: Config, mount: Mount) -> _Slot:
-        """The slot of a mount under this configuration, on all of which its session's policy depends."""
-        slot = self._slots.get(mount.path)
-        if slot is None or slot.config != config:
-            with self._lock:
-                slot = self._slots.get(mount.path)
-                if slot is None or slot.config != config:
-                    slot = self._slots[mount.path] = _Slot(config)
-        return slot
-
-    def _renew(self, slot: _Slot, mount: Mount, credentials: RoleCredentials, now: float) -> None:
-        """Replaces the session, or says when to try again."""
-        started = self._monotonic()
-        try:
-            session = self._open(slot.config, mount, credentials, now)
-            if not session.serves(now):
-                raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
-        except StsUnavailable as error:
-            pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
-            slot.failures, slot.reason = slot.failures + 1, error.reason
-            # The call itself may have taken longer than the pause. Instances that STS throttled together must not come
-            # back together.
-            slot.not_before = now + self._monotonic() - started + pause * (0.5 + self._jitter() / 2)
-            if error.is_general:
-                # One request must not wait for each of its mounts.
-                self._not_before = slot.not_before
-            audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
-            return
-        slot.session, slot.failures, slot.not_before = session, 0, 0.0
-        slot.fresh_until = session.fresh_until(mount.max_expires)
-
-
-def _unavailable(pause: float, reason: str) -> Problem:
-    headers = {"Retry-After": str(max(1, -int(-min(pause, MAX_PAUSE) // 1)))}
-    return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")
 
 
 def open_session(config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> Session:
@@ -178,20 +89,78 @@ def session_name(path: str) -> str:
     return f"fc-presign-{plain[:46]}-{hashlib.sha256(path.encode()).hexdigest()[:6]}"
 
 
-_sessions = Sessions(open_session)
+class Sessions:
+    """Safe to share between the threads of an instance."""
+
+    def __init__(
+        self,
+        open_session: Open = open_session,
+        jitter: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open, self._jitter, self._monotonic = open_session, jitter, monotonic
+        self._slots: dict[str, _Slot] = {}
+        self._not_before = 0.0  # of all mounts
+
+    def kept(self, mount: Mount, now: float) -> RoleCredentials | None:
+        """What `get` would return, if it would neither open nor renew a session: most requests are answered by this."""
+        slot = self._slots.get(mount.path)
+        # In this order, since `_renew` writes them in the other one.
+        if slot is None or now >= slot.fresh_until or slot.session is None:
+            return None
+        return slot.session.credentials
+
+    def get(self, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> RoleCredentials:
+        """Raises the 503 `credentials_unavailable` without a session that serves."""
+        slot = self._slots.get(mount.path) or self._slots.setdefault(mount.path, _Slot())
+        session = slot.session
+        if session is not None and session.serves(now):
+            # All links of one window of `cache` must be equal, so their session is replaced between two windows.
+            issued_at = now - now % mount.cache if mount.cache else now
+            if session.is_due(mount.max_expires, issued_at) and slot.lock.acquire(blocking=False):
+                try:
+                    # Another request may have renewed it, or failed, before this one had the lock.
+                    if slot.session is session and not self._pauses(slot, now):
+                        self._renew(slot, config, mount, credentials, now)
+                finally:
+                    slot.lock.release()
+            return (slot.session or session).credentials
+        with slot.lock:
+            session = slot.session
+            if session is None or not session.serves(now):
+                if not self._pauses(slot, now):
+                    self._renew(slot, config, mount, credentials, now)
+                session = slot.session
+            if session is None or not session.serves(now):
+                raise _unavailable(max(slot.not_before, self._not_before) - now, slot.reason or "no_answer")
+            return session.credentials
+
+    def _pauses(self, slot: _Slot, now: float) -> bool:
+        """Whether to leave STS alone. A pause that is too long is one of a clock that was corrected since."""
+        return any(0 < not_before - now <= MAX_PAUSE + TIMEOUT for not_before in (slot.not_before, self._not_before))
+
+    def _renew(self, slot: _Slot, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> None:
+        """Replaces the session, or says when to try again."""
+        started = self._monotonic()
+        try:
+            session = self._open(config, mount, credentials, now)
+            if not session.serves(now):
+                raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
+        except StsUnavailable as error:
+            pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
+            slot.failures, slot.reason = slot.failures + 1, error.reason
+            # The call itself may have taken longer than the pause. Instances that STS throttled together must not come
+            # back together.
+            slot.not_before = now + self._monotonic() - started + pause * (0.5 + self._jitter() / 2)
+            if error.is_general:
+                # One request must not wait for each of its mounts.
+                self._not_before = slot.not_before
+            audit.write({"warning": "session_not_renewed", "mount": mount.path, "why": error.reason})
+            return
+        slot.session, slot.failures, slot.not_before = session, 0, 0.0
+        slot.fresh_until = session.fresh_until(mount.max_expires)
 
 
-def kept_session(invocation: Invocation, mount: Mount) -> RoleCredentials | None:
-    """The session of a mount in this process, if it is neither to be opened nor to be renewed."""
-    return _sessions.kept(invocation.config, mount, _now(invocation))
-
-
-def current_session(invocation: Invocation, mount: Mount, credentials: RoleCredentials) -> RoleCredentials:
-    """The session of a mount in this process."""
-    return _sessions.get(invocation.config, mount, credentials, _now(invocation))
-
-
-def _now(invocation: Invocation) -> float:
-    """The clock, not the time of the invocation: a long batch must not get links of an ended session."""
-    now = time.time()
-    return now if now > invocation.now else invocation.now
+def _unavailable(pause: float, reason: str) -> Problem:
+    headers = {"Retry-After": str(max(1, -int(-min(pause, MAX_PAUSE) // 1)))}
+    return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")

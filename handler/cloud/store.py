@@ -13,9 +13,8 @@ from signer.listing import PAGE as PAGE
 from signer.listing import listing_query, read_page
 
 from ..config import Location
-from ..context import Invocation
+from ..context import Clock, Invocation
 from ..errors import Problem
-from ..times import Clock
 from . import oss
 from .oss import EXPIRES_IN, UNREACHABLE, OssClient, OssResponse, OssUnavailable, client_for, refusal
 
@@ -23,10 +22,17 @@ ATTEMPTS = 3
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 PROBES = 3  # the first one may create the object, and one may be lost
 
-# How far the clock of OSS was last seen ahead of ours, in seconds, and ours ahead of `monotonic` then, by our clock.
-_ahead: dict[Callable[[], float], tuple[float, float]] = {}
-# When each state prefix was last seen to refuse overwriting, in Unix seconds.
-_probed: dict[Location, float] = {}
+
+class StateMemory:
+    """What an instance remembers of the state prefix and of OSS's clock.
+
+    `probed_at` (Unix seconds) is when the prefix was last seen to refuse overwriting. `ahead` is how far the clock of
+    OSS was last seen ahead of ours, in seconds, and ours ahead of `monotonic` then.
+    """
+
+    def __init__(self) -> None:
+        self.probed_at = -PROBE_LIFETIME
+        self.ahead: tuple[float, float] | None = None
 
 
 class StoredObject(NamedTuple):
@@ -54,8 +60,8 @@ class OssTime:
     The answer was given between `sent` and its receipt, so the time is known within a second and that long.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, memory: StateMemory) -> None:
+        self._clock, self._memory = clock, memory
         self._bounds: tuple[float, float] | None = None  # minus `clock.monotonic`
 
     def observe(self, response: OssResponse, sent: float) -> None:
@@ -63,7 +69,7 @@ class OssTime:
         if date is not None:
             self._bounds = (date - self._clock.monotonic(), date + 1 - sent)
             now = self._clock.now()
-            _ahead[self._clock.now] = (date - now, now - self._clock.monotonic())
+            self._memory.ahead = (date - now, now - self._clock.monotonic())
 
     def earliest(self) -> float:
         """The time now at least. Raises the 503 `state_unavailable` if no answer had a date."""
@@ -86,6 +92,7 @@ class State(NamedTuple):
     prefix: Location
     clock: Clock
     time: OssTime
+    memory: StateMemory
 
     def read(self, name: str) -> StoredObject | None:
         """An object, None where it does not exist."""
@@ -166,7 +173,7 @@ class State(NamedTuple):
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         # A negative difference means that our clock was set back.
-        if 0 <= now - _probed.get(self.prefix, -PROBE_LIFETIME) < PROBE_LIFETIME:
+        if 0 <= now - self.memory.probed_at < PROBE_LIFETIME:
             return
         created, last = 0, Problem("state_unavailable")
         started = self.clock.monotonic()
@@ -180,7 +187,7 @@ class State(NamedTuple):
                 last = problem
                 continue
             if response.code == "FileAlreadyExists":
-                _probed[self.prefix] = now
+                self.memory.probed_at = now
                 return
             if not response.ok:
                 last = self._refused("PutObject", response)
@@ -197,7 +204,7 @@ class State(NamedTuple):
 
         For one request the first time, and after our clock was corrected.
         """
-        seen, now = _ahead.get(self.clock.now), self.clock.now()
+        seen, now = self.memory.ahead, self.clock.now()
         if seen is None or abs(now - self.clock.monotonic() - seen[1]) > EXPIRES_IN:
             self._ask(lambda: self.client.head(self._at("probe")))
             return self.time.earliest()
@@ -242,16 +249,17 @@ class State(NamedTuple):
         return Location(self.prefix.bucket, self.prefix.key + name)
 
 
-def state_for(invocation: Invocation, clock: Clock | None = None) -> State:
+def state_for(invocation: Invocation) -> State:
     """The state prefix for an invocation. Raises the 409 `state_required` where none is configured."""
-    prefix = invocation.config.state
+    prefix, instance = invocation.config.state, invocation.instance
     if prefix is None:
         raise Problem("state_required")
-    return state_at(client_for(invocation), prefix, clock or Clock())
+    return state_at(client_for(invocation), prefix, instance.clock, instance.memory(StateMemory))
 
 
-def state_at(client: OssClient, prefix: Location, clock: Clock) -> State:
-    return State(client, prefix, clock, OssTime(clock))
+def state_at(client: OssClient, prefix: Location, clock: Clock, memory: StateMemory | None = None) -> State:
+    memory = memory or StateMemory()
+    return State(client, prefix, clock, OssTime(clock, memory), memory)
 
 
 class _Page(NamedTuple):

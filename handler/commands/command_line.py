@@ -15,6 +15,7 @@ from signer import Credentials, Endpoint, SignerError, redact
 from signer.endpoint import is_loopback
 
 from ..cloud import oss
+from ..cloud.http_client import Connections
 from ..config import Config, InvalidConfig
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..errors import HandlerError
@@ -166,7 +167,7 @@ def oss_client(endpoint: str | None) -> oss.OssClient:
 
     Raises `SignerError` and `InvalidConfig`.
     """
-    return oss.client_at(_endpoint(endpoint), Credentials.from_environment())
+    return oss.OssClient(Credentials.from_environment(), _endpoint(endpoint), Connections())
 
 
 def identifier(value: str) -> str:

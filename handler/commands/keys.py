@@ -13,11 +13,11 @@ from typing import NamedTuple
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
+from ..context import Clock
 from ..errors import HandlerError
 from ..keys import InvalidKeys, Keys
 from ..keys.file_store import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
 from ..notices.sinks import KINDS, InvalidSink, read_sink
-from ..times import Clock
 from . import keys_arguments, keys_edit
 from .command_line import (
     InvalidUsage,

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from signer.times import rfc3339
 
 from ..cloud.oss import EXPIRES_IN
+from ..context import Clock
 from ..errors import HandlerError
 from ..keys.file_store import MISSING, UNREACHABLE, KeysStore, KeysStoreError, Unconfirmed, no_time
-from ..times import Clock
 
 BREAKABLE_AFTER = 300  # seconds
 LOCK_TIMEOUT = 15.0  # seconds

@@ -12,8 +12,8 @@ from signer.times import format_duration, format_timestamp
 
 from ..cloud.oss import map_concurrently
 from ..cloud.store import PAGE, state_at
+from ..context import Clock
 from ..errors import HandlerError, Problem
-from ..times import Clock
 from .command_line import (
     FAILED,
     InvalidUsage,

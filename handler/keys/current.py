@@ -34,7 +34,11 @@ class _Cached(NamedTuple):
     failed_at: float | None
 
 
-_cache: dict[tuple[object, ...], _Cached] = {}
+class KeysMemory:
+    """What an instance remembers of the keys document."""
+
+    def __init__(self) -> None:
+        self.cached: _Cached | None = None
 
 
 def current_keys(invocation: Invocation) -> Keys:
@@ -42,8 +46,8 @@ def current_keys(invocation: Invocation) -> Keys:
     config, now = invocation.config, invocation.now
     if config.keys_document is None:
         raise _unavailable("links.toml does not name one", "Add keys = … to it.")
-    name = (config.keys_document, config.oss_endpoint)
-    cached = _cache.get(name)
+    memory = invocation.instance.memory(KeysMemory)
+    cached = memory.cached
     if cached is not None:
         age = now - cached.read_at
         paused = cached.failed_at is not None and 0 <= now - cached.failed_at < PAUSE
@@ -62,10 +66,10 @@ def current_keys(invocation: Invocation) -> Keys:
         reason = _REASONS[error.code]
         if cached is None or not 0 <= now - cached.read_at < FRESH + GRACE:
             raise _unavailable(reason) from None
-        _cache[name] = cached._replace(failed_at=now)
+        memory.cached = cached._replace(failed_at=now)
         audit.write({"warning": "keys_not_renewed", "why": reason, "age": round(now - cached.read_at)})
         return cached.keys
-    _cache[name] = cached._replace(read_at=now, failed_at=None)
+    memory.cached = cached._replace(read_at=now, failed_at=None)
     return cached.keys
 
 

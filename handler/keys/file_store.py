@@ -12,8 +12,8 @@ from signer.files import create_file, replace_file
 
 from ..cloud.oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
 from ..config import Location
+from ..context import Clock
 from ..errors import HandlerError
-from ..times import Clock
 
 MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK = "missing", "refused", "unreachable", "wrong_clock"
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeVar
 from .. import audit
 from ..cloud.lease import Lease
 from ..cloud.oss import UNREACHABLE, map_concurrently
+from ..context import Clock
 from ..errors import HandlerError, Problem
-from ..times import Clock
 from .notice import LinkIssuer, NotLinkable, read_notice
 from .outbox import MAX_BYTES, UNREADABLE, Entry, Outbox
 from .sinks import Kind, Notification, Sink, batches

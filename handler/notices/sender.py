@@ -17,7 +17,6 @@ from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import Keys, current
-from ..times import Clock
 from .holding import Holding, Turn, bury_overdue
 from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
 from .outbox import DEAD, Entry, Outbox, new_entry
@@ -35,14 +34,13 @@ Unwritten = Mapping[tuple[str, str], tuple[NoticeRule, Notice, int]]  # by sink 
 
 
 class NoticeSender:
-    """Sends the notices of one invocation; `deadline` is of `clock.monotonic`."""
+    """Sends the notices of one invocation; `deadline` is of the instance's `clock.monotonic`."""
 
-    def __init__(self, invocation: Invocation, network: Network, clock: Clock, deadline: float) -> None:
+    def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
         self.tally = Tally()
         self.issuer = LinkIssuer(invocation)
         self._invocation = invocation
         self._network = network
-        self._clock = clock
         self._deadline = deadline
         self._write_failed = False
 
@@ -67,7 +65,7 @@ class NoticeSender:
         immediate: dict[str, list[Entry]] = {}
         if unwritten:
             with self._noted(next(iter(unwritten))[0], unwritten=True):
-                outbox = Outbox(state_for(self._invocation, self._clock))
+                outbox = Outbox(state_for(self._invocation))
                 entries = self._entries(outbox, unwritten)
                 written = oss.map_concurrently(lambda entry: self._put(outbox, entry), entries)
                 for (rule, *_), entry, is_written in zip(unwritten.values(), entries, written, strict=True):
@@ -83,7 +81,7 @@ class NoticeSender:
         if not config.keys_sinks:
             return {}  # nothing waits, and the role has no rights to look
         with self._noted("outbox"):
-            outbox = Outbox(state_for(self._invocation, self._clock))
+            outbox = Outbox(state_for(self._invocation))
             sinks = outbox.sinks()
             dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
@@ -138,7 +136,7 @@ class NoticeSender:
             for name in due:
                 self.tally.fail(name, error)
             return
-        turn = Turn(outbox, self.issuer, self._network, self._clock, self._deadline, self.tally)
+        turn = Turn(outbox, self.issuer, self._network, self._invocation.instance.clock, self._deadline, self.tally)
         oss.map_concurrently(lambda name: self._serve(turn, keys, name, due[name]), due, MAX_SINKS)
 
     def _serve(self, turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:

@@ -6,12 +6,12 @@ import contextlib
 import io
 import json
 import re
-import time
 
 import pytest
 
 from handler import app
 from handler.config import load
+from handler.context import Clock, Instance
 from handler.request import Request
 from signer import Credentials
 from tests.deploy.project_copy import ROOT
@@ -35,7 +35,7 @@ def audit_line() -> dict[str, object]:
     request = Request("GET", "/reports/q3.pdf", {}, {}, b"", "")
     config = load.read(LINKS, {})
     with contextlib.redirect_stdout(io.StringIO()) as written:
-        app.answer(lambda: request, lambda: config, Context(), request_id="1", now=time.time())
+        app.answer(lambda: request, lambda: Instance(config, Clock()), Context(), request_id="1")
     line = json.loads(written.getvalue())
     assert isinstance(line, dict)
     return line

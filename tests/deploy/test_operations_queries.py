@@ -20,6 +20,7 @@ import pytest
 
 from handler import app
 from handler.config import Config, load
+from handler.context import Clock, Instance
 from handler.errors import Problem
 from handler.notices.outbox import Entry, Outbox
 from handler.request import Request
@@ -120,11 +121,10 @@ def answered_to(request: Request, config: Config, ip: str) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as written:
         app.answer(
             lambda: request,
-            lambda: config,
+            lambda: Instance(config, Clock(now=lambda: SECONDS)),
             Context(),
             request_id="1",
             client_ip=ip,
-            now=SECONDS,
         )
     return written.getvalue()
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from handler import events
 from handler.config import Config
+from handler.context import Instance
 from handler.notices.sinks.client import Network
 from tests.fault_proxy import FaultProxy
 from tests.faults.paths import PATHS
@@ -55,8 +56,9 @@ class Work(NamedTuple):
         clock.moved = self.moved
         invocation = context()
         invocation.function = SimpleNamespace(timeout=120)
+        instance = Instance(self.config, clock.clock())
         with clock.everywhere(), contextlib.redirect_stdout(io.StringIO()):
-            return events.answer(self.prepared, invocation, lambda: self.config, network=Network(), clock=clock.clock())
+            return events.answer(self.prepared, invocation, lambda: instance, network=Network())
 
 
 class Run:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from handler.cloud import oss, store
+from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient
 from handler.config import Config, Location
-from handler.keys import current
+from handler.context import Instance
 from local.oss.storage import Buckets
 from signer import Endpoint
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -44,24 +44,17 @@ def keys_document() -> dict[str, Any]:
     return keys(api=[api("caller", CALLER, paths=["/reports/", "/in/"], methods=methods)])
 
 
-def forget_oss() -> None:
-    """What a new instance knows of OSS: nothing."""
-    store._probed.clear()
-    store._ahead.clear()
-    current._cache.clear()
-
-
 class Service(NamedTuple):
     """`oss` is the local OSS without faults, `faults` the proxy that the service uses.
 
-    Each request is one of a new instance, unless it `remembers`.
+    Each request is one of a new instance, unless there is one.
     """
 
     config: Config
     oss: LocalOss
     faults: FaultProxy
     numbers: Iterator[int]
-    remembers: bool = False
+    instance: Instance | None = None
 
     def request(
         self,
@@ -78,10 +71,8 @@ class Service(NamedTuple):
         body = ""
         if params is not None:
             sent, body = {"Accept": "application/json", **sent, "Content-Type": "application/json"}, json.dumps(params)
-        if not self.remembers:
-            forget_oss()
         http_event = event(path, method, query, sent, body=body, isBase64Encoded=False)
-        return invoke(json.dumps(http_event), config=self.config, now=time.time())
+        return invoke(json.dumps(http_event), config=self.config, now=time.time(), instance=self.instance)
 
     def share(self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None, **body: Any) -> Answered:
         """The response to a request for the address of a share."""
@@ -126,4 +117,4 @@ def service(folder: Path) -> Iterator[Service]:
 
 def direct(client_url: str) -> OssClient:
     """OSS at an address, with the credentials of the function."""
-    return oss.client_at(Endpoint.path_style(client_url, REGION), KEYS)
+    return OssClient(KEYS, Endpoint.path_style(client_url, REGION), Connections())

@@ -24,11 +24,11 @@ import requests
 from handler.cloud import sessions as sessions
 from handler.commands.keys import main
 from handler.config import AssumeRole
-from handler.times import Clock
+from handler.context import Clock, Instance
 from signer import explain
 from signer.times import parse_rfc3339
 from tests.faults.paths import errors_of
-from tests.faults.service import CALLER, HTML, JSON, Service, forget_oss, service
+from tests.faults.service import CALLER, HTML, JSON, Service, service
 from tests.handler.client import Answered
 from tests.handler.keys.command import SleepingClock, environment_of
 from tests.handler.keys_fixtures import PLACE, watch_requests
@@ -64,11 +64,10 @@ def clock() -> Iterator[FakeClock]:
 @pytest.fixture
 def running(tmp_path: Path, clock: FakeClock) -> Iterator[Service]:
     """The service, whose instance has read the keys document while the clocks were right."""
-    forget_oss()
     with service(tmp_path) as started:
         for key in ("checked/a.txt", "reports/q3.pdf"):
             started.oss.put(b"content", PLACE._replace(key=key))
-        used = started._replace(remembers=True)
+        used = started._replace(instance=Instance(started.config, Clock()))
         assert linked(used).status in (200, 302)
         yield used
 
@@ -208,7 +207,7 @@ class TestRequestsThatAskOss:
 class TestKeys:
     @OFF
     def test_a_new_instance_says_that_its_clock_is_refused(self, running: Service, behind: int) -> None:
-        forget_oss()
+        running = running._replace(instance=Instance(running.config, Clock()))
         running.oss.clock.offset = behind
         answer = linked(running)
         assert answer.code == "keys_unavailable"
@@ -299,9 +298,10 @@ class TestNotices:
         """Its records of the time of OSS are from before."""
         clock = function.clock.clock()._replace(monotonic=time.monotonic)  # which nobody sets
         self.set_clock(function, behind)
-        function.tick(clock=clock)
+        other = function.with_clock(clock)
+        other.tick()
         self.set_clock(function)
-        assert function.invoke(links("/exampledir/a.txt"), clock=clock).error is None
+        assert other.invoke(links("/exampledir/a.txt")).error is None
         (due,) = (int(name.rpartition("/")[2][:10]) for name in function.state_names("outbox/ops/"))
         assert time.time() < due <= time.time() + HOUR
 
@@ -314,10 +314,10 @@ class TestSessions:
 
     @OFF
     def test_without_a_session_mounts_answer_503_and_open_one_when_the_clock_is_right(
-        self, sts: LocalSts, running: Service, clock: FakeClock, behind: int, monkeypatch: pytest.MonkeyPatch
+        self, sts: LocalSts, running: Service, clock: FakeClock, behind: int
     ) -> None:
-        monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(sessions.open_session))
-        with_role = running._replace(config=running.config._replace(assume_role=AssumeRole(ROLE, HOUR, sts.url)))
+        config = running.config._replace(assume_role=AssumeRole(ROLE, HOUR, sts.url))
+        with_role = running._replace(instance=Instance(config, Clock()))
         sts.now = lambda: time.time() + behind
         answer = linked(with_role)
         assert answer.code == "credentials_unavailable"

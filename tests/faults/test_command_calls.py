@@ -19,7 +19,7 @@ from deploy.probes import oss as oss_probes
 from handler.cloud import oss
 from handler.commands.keys import main as keys_main
 from handler.commands.notices import main as notices_main
-from handler.times import Clock
+from handler.context import Clock
 from signer import cli
 from signer.cli import listing
 from tests.deploy.deployments import deployed

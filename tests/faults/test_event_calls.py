@@ -15,7 +15,6 @@ from handler.cloud import oss
 from handler.errors import Problem
 from handler.notices.outbox import Entry, Outbox
 from tests.fault_proxy import FAULTS, REFUSALS, FaultProxy, fault_proxy
-from tests.faults.service import forget_oss
 from tests.handler.notice_fixtures import (
     EventFunction,
     Outcome,
@@ -43,7 +42,7 @@ class Notices:
 
     def invoke(self, event: bytes | None) -> Outcome:
         """One event, or a tick of the timer for None, in a new instance."""
-        forget_oss()
+        self.function.restart()
         config = self.function.config(self.faults.url)
         return self.function.tick(config=config) if event is None else self.function.invoke(event, config=config)
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from handler.context import Invocation
 from handler.keys import current
-from tests.handler.client import KEYS, NOW, context
+from tests.handler.client import KEYS, NOW, context, new_instance
 from tests.handler.keys_fixtures import PLACE, READER, LocalOss, api, document, local_oss
 
 THREADS, REPLACED = 4, 24
@@ -23,13 +22,14 @@ THREADS, REPLACED = 4, 24
 
 @pytest.fixture
 def oss(tmp_path: Path) -> Iterator[LocalOss]:
-    with local_oss(tmp_path / "oss") as started, patch.dict(current._cache, clear=True):
+    with local_oss(tmp_path / "oss") as started:
         yield started
 
 
 def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss) -> None:
     """Two of three documents are valid. They count up in two members, and half a minute passes after each."""
     now, ended, seen = [NOW], threading.Event(), set[int]()
+    instance = new_instance(oss.config)
 
     def put(number: int) -> None:
         names = [api(f"{each}-{number}", f"{READER}{each}") for each in ("one", "two")]
@@ -37,7 +37,7 @@ def test_threads_use_complete_documents_while_others_replace_them(oss: LocalOss)
 
     def use() -> None:
         while not ended.is_set():
-            keys = current.current_keys(Invocation(oss.config, context(KEYS), now[0], {})).api
+            keys = current.current_keys(Invocation(instance, context(KEYS), now[0], {})).api
             (number,) = {int(key.id.partition("-")[2]) for key in keys}
             assert [key.id.partition("-")[0] for key in keys] == ["one", "two"]
             seen.add(number)

@@ -18,14 +18,14 @@ import requests
 from handler import events
 from handler.cloud import sessions
 from handler.config import Config, Location
+from handler.context import Clock, Instance
 from handler.notices.sinks.client import Network
-from handler.times import Clock
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
 from signer import Credentials, presign
-from tests.faults.service import direct, forget_oss
-from tests.handler.client import KEYS, event, invoke, make_config
+from tests.faults.service import direct
+from tests.handler.client import KEYS, NOW, event, invoke, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, REGION, LocalOss, OssClock
 from tests.handler.sessions.opener import ROLE, Opener
 
@@ -106,11 +106,6 @@ def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
         server.close()
 
 
-@pytest.fixture(autouse=True)
-def new_instance() -> None:
-    forget_oss()
-
-
 def signers_of(links: list[str]) -> set[tuple[str, str]]:
     """The access key IDs and tokens of links, all of which open."""
     with ThreadPoolExecutor(4) as pool, requests.Session() as session:
@@ -124,33 +119,33 @@ def pairs(issued: list[Credentials]) -> set[tuple[str, str]]:
     return {(keys.access_key_id, keys.security_token or "") for keys in issued}
 
 
-def sign(config: Config, context: object, folder: str) -> list[str]:
+def sign(instance: Instance, context: object, folder: str) -> list[str]:
     body = json.dumps({"links": [{"path": f"/{folder}/{number}.txt"} for number in range(SIZE)]})
     http_event = event(
         "/-/sign", "POST", headers={"Content-Type": "application/json"}, body=body, isBase64Encoded=False
     )
-    response = invoke(json.dumps(http_event), config=config, invocation=context, now=time.time())
+    response = invoke(json.dumps(http_event), invocation=context, instance=instance)
     assert response.status == 200, response
     return [link["url"] for link in response.json["links"]]
 
 
 @pytest.mark.parametrize("folder", ["open", "checked"])
 def test_a_batch_is_signed_with_whole_credentials_although_each_reading_gets_others(oss: Oss, folder: str) -> None:
-    context = Rotation(oss.principals)
-    links = [link for _ in range(3) for link in sign(oss.config(), context, folder)]
+    context, instance = Rotation(oss.principals), Instance(oss.config(), Clock())
+    links = [link for _ in range(3) for link in sign(instance, context, folder)]
     assert signers_of(links) <= pairs(context.issued)
     assert len(context.issued) >= 3
 
 
 def test_the_links_of_one_event_are_signed_with_whole_credentials(oss: Oss) -> None:
-    context = Rotation(oss.principals)
+    context, instance = Rotation(oss.principals), Instance(oss.config(), Clock())
     records = json.loads((Path(__file__).parents[1] / "data/events/oss-trigger.json").read_text("utf-8"))["events"]
     for _ in range(2):
         new = [json.loads(json.dumps(records[0])) for _ in range(30)]
         for number, document in enumerate(new):
             document["oss"]["object"] |= {"key": f"open/{number}.txt", "eTag": f"E{len(context.issued)}-{number}"}
         event_of_records = json.dumps({"events": new})
-        summary = events.answer(event_of_records, context, oss.config, network=Network(), clock=Clock())
+        summary = events.answer(event_of_records, context, lambda: instance, network=Network())
         assert summary["notices"] == 30, summary
     lines = [
         line
@@ -172,8 +167,8 @@ class Moving:
         return self.start + next(self.readings) * self.step
 
 
-def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[Credentials]:
-    """Moves the clock of the sessions by so many seconds at each reading; what was issued since."""
+def renew_often(oss: Oss, config: Config, seconds: float) -> tuple[Instance, list[Credentials]]:
+    """An instance whose clock moves by so many seconds at each reading, and what is issued for it."""
     opener, issued = Opener(life=3600), list[Credentials]()
 
     def open_session(*arguments: Any) -> sessions.Session:
@@ -182,16 +177,16 @@ def renew_often(oss: Oss, monkeypatch: pytest.MonkeyPatch, seconds: float) -> li
         oss.principals.add(Principal.of(issued[-1]))
         return session
 
-    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(open_session))
-    monkeypatch.setattr(sessions, "time", Moving(seconds))
-    return issued
+    instance = new_instance(config, NOW, sessions.Sessions(open_session))
+    instance.clock = Clock(now=Moving(seconds).time)
+    return instance, issued
 
 
-def test_threads_that_renew_a_session_sign_whole_links(oss: Oss, monkeypatch: pytest.MonkeyPatch) -> None:
-    issued = renew_often(oss, monkeypatch, 40)
+def test_threads_that_renew_a_session_sign_whole_links(oss: Oss) -> None:
     config = oss.config(f'{LINKS}\n[assume_role]\nrole = "{ROLE}"\nduration = "1h"\n')
+    instance, issued = renew_often(oss, config, 40)
     # The check of each object is made in threads, each of which also signs.
-    links = sign(config, Rotation(oss.principals), "checked")
+    links = sign(instance, Rotation(oss.principals), "checked")
     assert len(issued) > 1
     assert signers_of(links) <= pairs(issued)
 

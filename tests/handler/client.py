@@ -11,7 +11,6 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +21,9 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 from hypothesis import HealthCheck, settings
 
 import handler
-from handler import app, startup
+from handler import startup
 from handler.config import Config, load
+from handler.context import Clock, Instance
 from signer import Credentials, verify
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
@@ -196,19 +196,34 @@ def event(
     return {**document, **changes}
 
 
+def new_instance(config: Config = CONFIG, now: float = NOW, *memory: object) -> Instance:
+    """An instance whose time stands still, and which remembers these objects."""
+    instance = Instance(config, Clock(now=lambda: now))
+    for remembered in memory:
+        instance._memory[type(remembered)] = remembered
+    return instance
+
+
 def invoke(
     raw: bytes | str,
     *,
     config: Config = CONFIG,
     invocation: object = None,
-    now: float = NOW,
+    now: float | None = None,
     environ: Mapping[str, str] | None = None,
+    instance: Instance | None = None,
 ) -> Answered:
-    """The response to the bytes of an event, under a configuration. The environment contains only `environ`."""
+    """The response to the bytes of an event in an instance, otherwise in a new one under `config`.
+
+    The environment contains only `environ`.
+    """
     out = io.StringIO()
+    instance = instance or new_instance(config)
+    if now is not None:
+        instance.clock = instance.clock._replace(now=lambda: now)
     with (
-        world(now, environ or {}),
-        patch.object(startup, "config", lambda: config),
+        environment(environ or {}),
+        patch.object(startup, "instance", lambda: instance),
         contextlib.redirect_stdout(out),
     ):
         result = handler.on_http(raw, context() if invocation is None else invocation)
@@ -230,12 +245,13 @@ def ask(
     *,
     config: Config = CONFIG,
     invocation: object = None,
-    now: float = NOW,
+    now: float | None = None,
     environ: Mapping[str, str] | None = None,
+    instance: Instance | None = None,
 ) -> Answered:
     """The response to a request for a percent-encoded path."""
     raw = json.dumps(event(path, method, query, headers)).encode()
-    return invoke(raw, config=config, invocation=invocation, now=now, environ=environ)
+    return invoke(raw, config=config, invocation=invocation, now=now, environ=environ, instance=instance)
 
 
 def raw_path(path: str) -> str:
@@ -244,14 +260,12 @@ def raw_path(path: str) -> str:
 
 
 @contextlib.contextmanager
-def world(now: float, environ: Mapping[str, str]) -> Iterator[None]:
-    """Stops the clock of the service, and replaces what it may read of the environment."""
-    clock = SimpleNamespace(time=lambda: now, perf_counter=time.perf_counter)
+def environment(environ: Mapping[str, str]) -> Iterator[None]:
+    """Replaces what the service may read of the environment."""
     before = {name: os.environ.pop(name) for name in (*FUNCTION_COMPUTE, *OFFICIAL_SDK) if name in os.environ}
     os.environ.update(environ)
     try:
-        with patch.object(app, "time", clock):
-            yield
+        yield
     finally:
         for name in environ:
             os.environ.pop(name, None)

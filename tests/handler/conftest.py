@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from handler.cloud import store
 from tests import worlds
 
 
@@ -18,9 +17,8 @@ def plain(tmp_path: Path) -> worlds.Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.Service]:
+def service(tmp_path: Path) -> Iterator[worlds.Service]:
     """With an OSS of its own, which has reports/q3.pdf."""
-    monkeypatch.setattr(store, "_probed", {})
     with worlds.service_with_oss(tmp_path) as running:
         running.put("reports/q3.pdf", b"%PDF" * 1000)
         yield running

@@ -16,6 +16,7 @@ import jwt
 import pytest
 
 from handler.cloud import oss
+from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient
 from handler.config import Config, Location
 from local.oss import create_app
@@ -187,7 +188,7 @@ def local_oss(root: Path, credentials: Credentials = KEYS) -> Iterator[LocalOss]
     app = create_app(root, region=REGION, credentials=[credentials], buckets=[BUCKET], now=clock.now)
     server = serve(app, listen(0))
     try:
-        store = oss.client_at(Endpoint.path_style(server.url, REGION), credentials)
+        store = OssClient(credentials, Endpoint.path_style(server.url, REGION), Connections())
         yield LocalOss(server.url, root, store, clock)
     finally:
         server.close()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,20 +19,21 @@ from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
 
 from handler import events
-from handler.cloud import oss, store
+from handler.cloud import store
+from handler.cloud.http_client import Connections
 from handler.cloud.lease import SLOT
 from handler.cloud.oss import OssClient
-from handler.cloud.store import State
+from handler.cloud.store import State, StateMemory
 from handler.config import Config, Location
+from handler.context import Clock
 from handler.errors import HandlerError
 from handler.notices.sinks.client import Network
-from handler.times import Clock
 from local.oss import create_app
 from local.oss.storage import Bucket, Buckets
 from local.server import listen, serve
 from signer import Endpoint
 from signer.times import rfc3339
-from tests.handler.client import KEYS, context, make_config
+from tests.handler.client import KEYS, NOW, context, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, REGION, base64url
 from tests.memory_oss import MemoryOss, memory_oss
 
@@ -277,6 +279,8 @@ class EventFunction:
         self.sinks: dict[str, dict[str, Any]] = {}
         self.toml = ""
         self.clock = clock or FakeClock()
+        self.own_clock: Clock | None = None
+        self.memory = StateMemory()
         ends.enter_context(self.clock.everywhere())
         self._root = folder / "oss"
         self.url = "http://127.0.0.1:9"
@@ -287,7 +291,7 @@ class EventFunction:
             self.url = server.url
         else:
             self.oss = ends.enter_context(memory_oss({}, self.oss_now, self.clock.work))
-        self.client: OssClient = oss.client_at(Endpoint.path_style(self.url, REGION), KEYS)
+        self.client: OssClient = OssClient(KEYS, Endpoint.path_style(self.url, REGION), Connections())
 
     def oss_now(self) -> float:
         return time.time() + self.oss_ahead
@@ -332,19 +336,24 @@ class EventFunction:
         *,
         request_id: str = "req-EXAMPLE",
         network: Network | None = None,
-        clock: Clock | None = None,
         timeout: float = 120,
     ) -> dict[str, Any]:
-        """One invocation, for threads: it changes nothing of this process."""
+        """One invocation, for threads, of an instance that remembers the state prefix."""
         invocation_context = context(KEYS, request_id)
         invocation_context.function = SimpleNamespace(timeout=timeout)
-        return events.answer(
-            event,
-            invocation_context,
-            lambda: config,
-            network=network or Network(),
-            clock=clock or self.clock.clock(),
-        )
+        instance = new_instance(config, NOW, self.memory)
+        instance.clock = self.own_clock or self.clock.clock()
+        return events.answer(event, invocation_context, lambda: instance, network=network or Network())
+
+    def with_clock(self, clock: Clock) -> EventFunction:
+        """Another instance, with a clock of its own."""
+        other = copy(self)
+        other.own_clock, other.memory = clock, StateMemory()
+        return other
+
+    def restart(self) -> None:
+        """The next invocation is one of a new instance."""
+        self.memory = StateMemory()
 
     def tick(self, **options: Any) -> Outcome:
         """The timer fires."""
@@ -401,6 +410,4 @@ class EventFunction:
 def event_function(folder: Path, *, is_wired: bool = False) -> Iterator[EventFunction]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
-        store._probed.clear()
-        store._ahead.clear()
         yield EventFunction(folder, ends, is_wired=is_wired)

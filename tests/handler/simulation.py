@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from handler.cloud import store
 from handler.cloud.lease import SLOT
 from handler.config import Config
 from handler.notices.sinks import Post, client, delivery
@@ -169,7 +168,6 @@ class Simulation(EventFunction):
 def simulation(folder: Path) -> Iterator[Simulation]:
     """A function whose instance has just started."""
     with ExitStack() as ends:
-        store._probed.clear()
         yield Simulation(folder, ends)
 
 

@@ -11,6 +11,7 @@ from handler import app
 from handler.config import Config, load
 from handler.request import Request, parse_query
 from signer import Credentials, Endpoint, presign
+from tests.handler.client import new_instance
 
 NOW = 1_772_347_271.0
 TOKEN = 600  # characters of a security token, as they are today
@@ -74,12 +75,13 @@ def document(count: int, **keys: object) -> dict[str, Any]:
     return {"region": "cn-hangzhou", "mount": tables}
 
 
-def answered(read: Callable[[], Request], config: Config, size: int = TOKEN) -> Call:
+def answered(read: Callable[[], Request], config: Config, *memory: object, size: int = TOKEN) -> Call:
     """One request through the service, with a token of so many characters; its audit line goes to stdout."""
     context = Context("1-6743a0f1-00000000-000000000001", _credentials(size))
+    instance = new_instance(config, NOW, *memory)
 
     def call() -> None:
-        response = app.answer(read, lambda: config, context, request_id=context.request_id, now=NOW)
+        response = app.answer(read, lambda: instance, context, request_id=context.request_id)
         if response.status != 200 or '"error"' in response.body:
             raise RuntimeError(f"The service refused the request: {response.body}")
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 
-from handler.cloud import store
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.share_fixtures import FORM, LINKS, ShareService, nonce_of, share_service
 from tests.handler.simulation import Simulation
@@ -31,7 +30,8 @@ def requests(sizes: Sequence[int]) -> dict[str, list[int]]:
         for size in sizes:
             function.oss.fill(history(size))
             # What is counted comes second: the first one checks every few minutes that the bucket has no versions.
-            store._probed.clear()
+            function.restart()
+            shares = shares.restarted()
             for _ in range(2):
                 counted = _count(function, shares)
             for name, count in counted.items():

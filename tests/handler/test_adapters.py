@@ -27,7 +27,7 @@ from handler.config import Config, InvalidConfig
 from local.fc.invocation import HttpRequest, http_event
 from signer import Credentials
 from tests.fuzz.laws import check_response
-from tests.handler.client import CONFIG, KEYS, NOW, OTHER_KEYS, TOKEN, Answered, invoke, world
+from tests.handler.client import CONFIG, KEYS, NOW, OTHER_KEYS, TOKEN, Answered, environment, invoke, new_instance
 from tests.handler.custom_runtime import platform, read
 from tests.handler.test_responses import CASES, HTML, NOTHING
 
@@ -69,13 +69,16 @@ class Row(NamedTuple):
         return f"{self.method} {self.target} HTTP/1.1\r\nConnection: close\r\n{fields}{last}\r\n".encode()
 
 
+THREADS = ThreadPoolExecutor(4)
 SERVER = uvicorn.Config(asgi.app, http=asgi.Protocol, ws="none", lifespan="off", log_config=None, proxy_headers=False)
 
 
 async def exchange(raw: bytes, again: bytes = b"") -> bytes:
     """What the server sends until it closes the connection; `again` is sent now and then."""
     ours, its = socket.socketpair()
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: asgi.Protocol(SERVER, ServerState(), {}), its)
+    await asyncio.get_running_loop().connect_accepted_socket(
+        lambda: asgi.Protocol(SERVER, ServerState(), {"threads": THREADS}), its
+    )
     reader, writer = await asyncio.open_connection(sock=ours)
     writer.write(raw)
     response = asyncio.ensure_future(reader.read())
@@ -88,9 +91,9 @@ async def exchange(raw: bytes, again: bytes = b"") -> bytes:
 def served(raw: bytes, config: Config = CONFIG, variables: Mapping[str, str] = {}, again: bytes = b"") -> Answered:
     """The response of the application to the bytes of a request, while the clock stands still."""
     out = io.StringIO()
-    patched = patch.object(startup, "config", lambda: config)
+    patched = patch.object(startup, "instance", lambda: new_instance(config))
     # In a thread of its own: a browser's client leaves an event loop running in the one of the tests.
-    with world(NOW, variables), patched, contextlib.redirect_stdout(out), ThreadPoolExecutor(1) as pool:
+    with environment(variables), patched, contextlib.redirect_stdout(out), ThreadPoolExecutor(1) as pool:
         answered = io.BytesIO(pool.submit(asyncio.run, exchange(raw, again)).result())
     method = raw.partition(b" ")[0].decode()
     connection: Any = SimpleNamespace(makefile=lambda mode: answered)

@@ -8,7 +8,7 @@ import pytest
 
 from handler.context import Invocation
 from signer import Credentials
-from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, make_config
+from tests.handler.client import KEYS, NOW, OTHER_KEYS, ask, context, new_instance
 
 FUNCTION_COMPUTE = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": OTHER_KEYS.access_key_id,
@@ -123,7 +123,7 @@ def test_invalid_credentials_are_a_problem_that_does_not_show_them(keys: tuple[o
 
 
 def test_the_repr_of_the_credentials_shows_no_secret() -> None:
-    role = Invocation(make_config(), context(), NOW, {}).credentials()
+    role = Invocation(new_instance(), context(), NOW, {}).credentials()
     assert role.expires_at is None
     for secret in KEYS[:3]:
         assert str(secret) not in repr(role)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud import sessions
+from handler.cloud.sessions import Sessions
 from handler.config import load
 from handler.request import Request
 from tests.handler import sized_requests, state_history
@@ -92,11 +92,11 @@ def test_a_link_takes_work_in_proportion_to_its_parts(
     assert_in_proportion(sizes, [work(prepare(size)) for size in sizes])
 
 
-def test_a_kept_session_adds_little_work_to_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(opener.Opener()))
+def test_a_kept_session_adds_little_work_to_a_link() -> None:
     request = Request("GET", "/mount-00000/q3.pdf", {"format": "json"}, {}, b"", "")
     configs = [load.read({**sized_requests.document(1), **top}, {}) for top in ({}, ROLE)]
-    without, kept = (work(sized_requests.answered(lambda: request, config)) for config in configs)
+    opened = Sessions(opener.Opener())
+    without, kept = (work(sized_requests.answered(lambda: request, config, opened)) for config in configs)
     assert without < kept <= 1.05 * without
 
 

@@ -19,7 +19,7 @@ from handler import app, links, startup
 from handler.config import InvalidConfig
 from handler.context import Invocation
 from handler.endpoints import objects
-from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount
+from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount, new_instance
 
 ORIGIN = {"Origin": "https://evil.example"}
 
@@ -196,7 +196,7 @@ def test_a_broken_log_does_not_break_the_response(error: Exception) -> None:
 
     with (
         patch.dict(os.environ, {}, clear=True),
-        patch.object(startup, "config", lambda: mount()),
+        patch.object(startup, "instance", lambda: new_instance(mount())),
         contextlib.redirect_stdout(Closed()),
     ):
         response = handler.on_http(json.dumps(event("/nothing")).encode(), context())
@@ -211,7 +211,7 @@ ERROR_HANDLING = ["audit.write", "audit.string", "audit.fault", "_problem_respon
 def test_no_exception_escapes_even_if_the_error_handling_breaks(dotted_name: str) -> None:
     owner, _, name = dotted_name.rpartition(".")
     with patch.object(getattr(app, owner) if owner else app, name, broken), patch.object(links, "find_mount", broken):
-        response = respond_under(lambda: mount(), {})
+        response = respond_under(lambda: new_instance(mount()), {})
     assert response.status == 500
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json["code"] == "internal_error"
@@ -219,12 +219,12 @@ def test_no_exception_escapes_even_if_the_error_handling_breaks(dotted_name: str
     assert SECRET not in response.body + response.printed
 
 
-def respond_under(load_config: Callable[[], Any], headers: dict[str, str]) -> Answered:
-    """The response with the configuration that `load_config` returns."""
+def respond_under(load_instance: Callable[[], Any], headers: dict[str, str]) -> Answered:
+    """The response with the configuration that `load_instance` returns."""
     out = io.StringIO()
     with (
         patch.dict(os.environ, {}, clear=True),
-        patch.object(startup, "config", load_config),
+        patch.object(startup, "instance", load_instance),
         contextlib.redirect_stdout(out),
     ):
         result: dict[str, Any] = handler.on_http(json.dumps(event(headers=headers)).encode(), context())

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.config import Config
-from handler.context import _STARTED, ENVIRONMENT_LIFETIME, ExpiryLimit, RoleCredentials
+from handler.context import ENVIRONMENT_LIFETIME, ExpiryLimit, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
 from signer.times import parse_duration
@@ -154,7 +154,7 @@ def ask_late(left: float, *, expires: str = "1h", accept: str = "application/jso
         headers={"Accept": accept},
         config=LONG,
         invocation=context(None),
-        now=_STARTED + ENVIRONMENT_LIFETIME - left,
+        now=NOW + ENVIRONMENT_LIFETIME - left,
         environ=FROM_ENVIRONMENT,
     )
 
@@ -167,7 +167,7 @@ def test_a_link_signed_by_the_environments_credentials_expires_within_35_hours_o
         assert response.json["clamped_by"] == "credentials"
         assert left - 2 <= response.json["expires_in"] < left + 1
         expires_at = datetime.strptime(response.json["expires_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
-        assert expires_at <= _STARTED + ENVIRONMENT_LIFETIME
+        assert expires_at <= NOW + ENVIRONMENT_LIFETIME
 
 
 def test_a_short_link_signed_by_the_environments_credentials_is_not_shortened() -> None:
@@ -186,12 +186,12 @@ def test_with_less_than_a_minute_left_the_response_is_to_try_again(left: float) 
 def test_credential_life_limits_the_environments_credentials_too() -> None:
     config = LONG._replace(credential_life=120)
     response = ask(
-        query={"format": "json"}, config=config, invocation=context(None), now=_STARTED + 1, environ=FROM_ENVIRONMENT
+        query={"format": "json"}, config=config, invocation=context(None), now=NOW + 1, environ=FROM_ENVIRONMENT
     )
     assert (response.json["expires_in"], response.json["clamped_by"]) == (120, "credentials")
 
 
 def test_credentials_of_the_context_do_not_age_with_the_process() -> None:
-    response = ask(config=LONG, now=_STARTED + 40 * 3600)
+    response = ask(config=LONG, now=NOW + 40 * 3600)
     assert response.status == 302
     assert response.expires_in == 900

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from handler.cloud import oss
-from handler.cloud.http_client import Connections
 from handler.config import Location
 from handler.endpoints import sign
 from signer import Endpoint
@@ -162,8 +161,6 @@ def test_one_connection_serves_many_invocations(service: ShareService, monkeypat
 
     assert service.oss is not None
     monkeypatch.setattr(HTTPConnection, "connect", counted)
-    connections = Connections()
-    monkeypatch.setattr(oss, "process_connections", lambda: connections)
     # The local OSS ends each connection itself, the proxy before it none.
     with fault_proxy(service.oss.url) as proxy:
         through = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))

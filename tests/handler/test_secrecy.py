@@ -13,14 +13,13 @@ from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient, OssResponse
 from handler.cloud.store import state_at
 from handler.config import Location
-from handler.context import Invocation
+from handler.context import Clock, Instance, Invocation
 from handler.keys.file_store import FileKeysStore
 from handler.request import Request
 from handler.response import Response
 from handler.shares import Share
 from handler.shares.opening import OpenedShare, TrackedShare
 from handler.shares.records import Record
-from handler.times import Clock
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
 
@@ -36,7 +35,7 @@ REQUEST = Request(
     f'{{"nonce": "{MARK}"}}'.encode(),
     "links.example.com",
 )
-INVOCATION = Invocation(CONFIG, context(KEYS), NOW, {})
+INVOCATION = Invocation(Instance(CONFIG, Clock()), context(KEYS), NOW, {})
 RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
 STATE = state_at(
     OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),

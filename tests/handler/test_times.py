@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.context import Caller
-from handler.times import has_expired
+from handler.context import Caller, has_expired
 from signer.times import parse_rfc3339, rfc3339
 
 SECONDS = st.integers(0, 253_402_300_799)  # until the end of the year 9999

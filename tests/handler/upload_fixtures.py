@@ -93,7 +93,7 @@ def claim_number(service: UploadService, url: str, n: int) -> int | None:
     body = json.dumps({"name": f"{n}.txt", "size": 1}).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {"content-type": "application/json"}, body, "")
     try:
-        opened = open_share(request, Invocation(service.config, context(), service.now, {}), parts.path)
+        opened = open_share(request, Invocation(service.instance, context(), service.now, {}), parts.path)
         number: int = json.loads(upload_page.answer(opened).body)["number"]
     except Problem as problem:
         if problem.code != "share_full":

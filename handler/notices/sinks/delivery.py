@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
+from ...context import Clock
 from ...errors import HandlerError
-from ...times import Clock
 from .base import Kind, Post, Sink, Verdict
 from .client import Network, NoResponse, send
 from .message import Notification

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from deploy.checks import custom_runtime
@@ -43,7 +47,21 @@ def test_it_has_the_same_settings_as_the_built_in_runtime() -> None:
 
 @pytest.mark.shipped_files
 def test_the_server_has_as_many_threads_as_the_function_says() -> None:
-    assert asgi._threads._max_workers == startup.THREADS == shipped.custom()["instanceConcurrency"] + 4
+    class Started(Exception):
+        pass
+
+    async def receive() -> Mapping[str, Any]:
+        if "threads" in state:
+            raise Started
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        assert message["type"] == "lifespan.startup.complete"
+
+    state: dict[str, Any] = {}
+    with pytest.raises(Started):
+        asyncio.run(asgi.app({"type": "lifespan", "state": state}, receive, send))
+    assert startup.THREADS == state["threads"]._max_workers == shipped.custom()["instanceConcurrency"] + 4
 
 
 @pytest.mark.parametrize(

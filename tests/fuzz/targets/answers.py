@@ -15,19 +15,18 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from handler import events
-from handler.cloud import oss, store
 from handler.cloud import sessions as sessions
-from handler.cloud.oss import OssUnavailable
+from handler.cloud.http_client import Connections
+from handler.cloud.oss import OssClient, OssUnavailable
 from handler.cloud.store import ListedObject, state_at
 from handler.config import Config, Location
+from handler.context import Clock, Instance
 from handler.errors import Problem
 from handler.events import InvocationFailed
-from handler.keys import current
 from handler.keys.file_store import KeysStoreError, OssKeysStore
 from handler.notices.sinks import KINDS
 from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import DeliveryFailed, deliver
-from handler.times import Clock
 from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server
@@ -99,13 +98,8 @@ class _Service:
         toml = HEAD.replace("{keys}", str(path)) + MOUNT + notice(["manifest"]) + notice(["ops"], "timer")
         role = '[assume_role]\nrole = "acs:ram::1000000000000001:role/links"\n'
         self._config, self._with_sessions = make_config(toml, environ), make_config(toml + role, environ)
-        self._client = oss.client_at(Endpoint.path_style(server.url, "cn-hangzhou"), KEYS)
+        self._client = OssClient(KEYS, Endpoint.path_style(server.url, "cn-hangzhou"), Connections())
         self._share = create_share(max_uses=1)
-
-    def _forget(self) -> None:
-        for remembered in (current._cache, store._probed, store._ahead):
-            remembered.clear()
-        sessions._sessions = sessions.Sessions(sessions.open_session)
 
     def _ask(
         self, path: str, method: str = "GET", config: Config | None = None, body: str = "", share: str = ""
@@ -121,7 +115,7 @@ class _Service:
         """The event function fails with a documented code, or says which sink failed."""
         out, clock = StringIO(), Clock(sleep=lambda seconds: None)
         with redirect_stdout(out), suppress(InvocationFailed):  # its code is in the audit line
-            events.answer(data, context(), lambda: self._config, network=Network(), clock=clock)
+            events.answer(data, context(), lambda: Instance(self._config, clock), network=Network())
         check_no_secret(out.getvalue(), SECRETS)
         for line in out.getvalue().splitlines():
             check_no_fault(json.loads(line))
@@ -193,7 +187,6 @@ def oss_answers() -> Iterator[Run]:
             first, _, server.answer = data.partition(b"\n")
             name, _, mode = first.decode("latin-1").partition(" ")
             server.endless, server.limit = ENDLESS if mode == "endless" else 0, 4
-            service._forget()
             ask_for: Callable[[], None] = getattr(service, name if name in ACTIONS else "get")
             ask_for()
 

@@ -13,11 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 from handler import events
-from handler.cloud import store
+from handler.context import Clock, Instance
 from handler.events import InvocationFailed
 from handler.notices.sinks import delivery
 from handler.notices.sinks.client import Network, WebhookResponse
-from handler.times import Clock
 from signer.times import parse_rfc3339
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret
 from tests.handler.client import EVENTS, NOW, context, make_config
@@ -58,13 +57,13 @@ def trigger_events() -> Iterator[Run]:
         path.write_text(json.dumps(document(sinks={"ops": sink})))
         config = make_config(LINKS.replace("{keys}", str(path)))
 
-        def answer(data: bytes) -> tuple[dict[str, object], str]:
+        def answer(instance: Instance, data: bytes) -> tuple[dict[str, object], str]:
             """The summary, and the code of a failure."""
             summary: dict[str, object] = {}
             code, out = "", StringIO()
             with redirect_stdout(out):
                 try:
-                    summary = events.answer(data, invocation, lambda: config, network=Network(), clock=clock)
+                    summary = events.answer(data, invocation, lambda: instance, network=Network())
                 except InvocationFailed as failure:
                     code = failure.code
                     check_no_secret(failure.sentence, secrets)
@@ -81,9 +80,8 @@ def trigger_events() -> Iterator[Run]:
             oss.forget()
             sent.clear()
             moved[0] = 0.0
-            for cache in (store._probed, store._ahead):
-                cache.clear()
-            summary, code = answer(data)
+            instance = Instance(config, clock)
+            summary, code = answer(instance, data)
             assert code in ("", *CODES), code
             for name in ("items", "links", "notices", "skipped", "repeated", "queued"):
                 assert code or type(summary[name]) is int, name
@@ -93,7 +91,7 @@ def trigger_events() -> Iterator[Run]:
             ]
             for notices in (*map(json.loads, lines), *(json.loads(body)["data"] for body in sent)):
                 check_notices(notices)
-            summary, again = answer(data)
+            summary, again = answer(instance, data)
             assert again == code
             assert sent == first, "a notice is sent twice"
             assert set(oss.objects) == written, "an event that is repeated writes other objects"

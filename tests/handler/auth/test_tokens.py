@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from handler.auth import jwt as tokens
-from handler.keys import current as keys_cache
 from handler.keys import parse
 from tests.handler.client import NOW, Answered, ask
 from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, config_with, document, issuer, token
@@ -59,8 +58,7 @@ def present(
 ) -> Answered:
     """The answer to a request with this bearer, if these issuers are listed (by default the HS256 one)."""
     config = config_with(document(jwt=list(entries) or [issuer()]), folder)
-    with patch.dict(keys_cache._cache, clear=True):
-        return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, config=config, now=now)
+    return ask(path, method, headers={"Authorization": f"Bearer {bearer}"}, config=config, now=now)
 
 
 def forged(header: object, claims: object, signature: bytes = b"") -> str:

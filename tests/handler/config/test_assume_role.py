@@ -12,7 +12,7 @@ from handler.config.load import read
 from handler.config.rights import session_policy
 from handler.context import Invocation
 from signer import Endpoint
-from tests.handler.client import NOW, ask, context
+from tests.handler.client import NOW, ask, context, new_instance
 from tests.handler.config.tables import A_MOUNT, UPLOADS, document, refusal
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"
@@ -143,7 +143,7 @@ def test_the_functions_own_calls_to_another_region_go_by_the_public_endpoint(
     region: str | None, own_endpoint: str
 ) -> None:
     loaded = read(document({**A_MOUNT, **({"region": region} if region else {})}), {})
-    invocation = Invocation(loaded, context(), NOW, {})
+    invocation = Invocation(new_instance(loaded), context(), NOW, {})
     endpoint = mount_client(invocation, loaded.mounts[0]).endpoint
     assert endpoint.domain == own_endpoint
     assert endpoint.region == (region or "cn-hangzhou")

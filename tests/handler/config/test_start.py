@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import handler
 from handler import startup
 from handler.config import Config, InvalidConfig
 from handler.config.load import read
@@ -18,14 +18,6 @@ ROOT = Path(__file__).parents[3]
 
 
 # --- finding the file ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def new_process() -> Iterator[None]:
-    """A process in which links.toml was not read yet."""
-    startup.config.cache_clear()
-    yield
-    startup.config.cache_clear()
 
 
 @pytest.fixture
@@ -49,9 +41,7 @@ access = "anonymous"
 
 def test_link_config_names_another_file(links_toml: Path) -> None:
     links_toml.write_text(GOOD)
-    assert handler.on_initialize(object()) is None  # type: ignore[func-returns-value]
-    assert startup.config().mounts.covering("/here/a") is not None
-    assert startup.config().mounts.covering("/exampledir/a") is None
+    assert [mount.path for mount in startup.start(os.environ).config.mounts] == ["/here/"]
 
 
 @pytest.mark.shipped_files
@@ -60,7 +50,7 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LINK_CONFIG", "")
     monkeypatch.setenv("LINK_REGION", "cn-hangzhou")
     monkeypatch.setenv("LINK_BUCKET", "examplebucket")
-    assert startup.config().mounts.covering("/exampledir/a") is not None
+    assert startup.start(os.environ).config.mounts.covering("/exampledir/a") is not None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +72,7 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
 def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, text: bytes, message: str) -> None:
     links_toml.write_bytes(text)
     with pytest.raises(InvalidConfig) as raised:
-        handler.on_initialize(object())
+        startup.start(os.environ)
     assert message in str(raised.value)
     assert "links.toml" in str(raised.value)
     assert str(raised.value).endswith(".")
@@ -90,21 +80,36 @@ def test_an_invalid_file_fails_the_first_start_with_a_message(links_toml: Path, 
 
 def test_a_missing_or_unreadable_file_fails_the_first_start_with_a_message(links_toml: Path) -> None:
     with pytest.raises(InvalidConfig, match="LINK_CONFIG"):
-        handler.on_initialize(object())
+        startup.start(os.environ)
     links_toml.mkdir()
     with pytest.raises(InvalidConfig, match="cannot be read"):
-        handler.on_initialize(object())
+        startup.start(os.environ)
+
+
+PROCESS = """
+import contextlib, pathlib, sys
+import handler
+from handler import startup
+from handler.config import InvalidConfig
+file = pathlib.Path(sys.argv[1])
+file.write_text("region = 7")
+for _ in range(2):
+    try:
+        handler.on_initialize(None)
+    except InvalidConfig:
+        print("invalid")
+file.write_text(sys.argv[2])
+print(handler.on_initialize(None))
+first = startup.instance()
+file.write_text("region = 7")
+print(startup.instance() is first, first.started <= first.clock.now())
+"""
 
 
 def test_an_invalid_file_is_read_again_and_a_valid_one_once(links_toml: Path) -> None:
-    links_toml.write_text("region = 7")
-    for _ in range(2):
-        with pytest.raises(InvalidConfig):
-            startup.config()
-    links_toml.write_text(GOOD)
-    first = startup.config()
-    links_toml.write_text("region = 7")
-    assert startup.config() is first
+    command = [sys.executable, "-c", PROCESS, str(links_toml), GOOD]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert process.stdout.split() == ["invalid", "invalid", "None", "True", "True"]
 
 
 # --- a local OSS --------------------------------------------------------------------------------------------------

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud import store
-from tests.handler.client import ask, make_config
+from tests.handler.client import ask, make_config, new_instance
 from tests.handler.upload_fixtures import WRITER, UploadService, upload_service_with_oss
 
 LINKS = """
@@ -39,7 +38,7 @@ Attempt = Callable[[UploadService, str, str], dict[str, Any]]
 
 @pytest.fixture
 def service(tmp_path: Path) -> UploadService:
-    return UploadService(make_config(LINKS), tmp_path)
+    return UploadService(new_instance(make_config(LINKS)), tmp_path)
 
 
 def put(service: UploadService, path: str, content_type: str) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def test_other_types_are_accepted_and_active_ones_where_they_cannot_run(
 
 def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(service: UploadService) -> None:
     config = make_config(ACTIVE_LINKS)
-    service = service._replace(config=config)
+    service = service._replace(instance=new_instance(config))
     assert "url" in put(service, "/site/a.html", "text/html")
     assert "url" in form(service, "/site/", "text/")
     assert ask("/site/a.html", config=config).query == {"response-content-disposition": "attachment"}
@@ -101,9 +100,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 
 class TestUploadShares:
     @pytest.fixture
-    def drop(self, running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-        monkeypatch.setattr(store, "_probed", {})
-        return running
+    def drop(self, running: UploadService) -> UploadService:
+        return running.restarted()
 
     def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:
         url = drop.create_upload_share(max_files=1)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer import verify
-from tests.handler.client import KEYS, NOW, ask, make_config, raw_path
+from tests.handler.client import KEYS, NOW, ask, make_config, new_instance, raw_path
 from tests.handler.keys_fixtures import api
 from tests.handler.notice_fixtures import created, event_function, links, notice
 from tests.handler.upload_fixtures import WRITER, UploadService, query_of
@@ -68,7 +68,7 @@ DOWNLOADED = [
 @pytest.fixture
 def service(tmp_path: Path) -> UploadService:
     owner = api("owner", WRITER, paths=["/site/", "/free/"], methods=["GET", "HEAD", "PUT", "POST", "SHARE"])
-    return UploadService(CONFIG, tmp_path).with_keys(api=[owner])
+    return UploadService(new_instance(CONFIG), tmp_path).with_keys(api=[owner])
 
 
 # --- links --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import pytest
 
 from handler import app
 from handler.cloud.oss import OssResponse, OssUnavailable
-from handler.config import Config, InvalidConfig
+from handler.config import InvalidConfig
+from handler.context import Instance
 from handler.request import Request
 from tests.handler.client import Answered, context
 from tests.handler.upload_fixtures import (
@@ -265,7 +266,7 @@ class TestResuming:
     def test_so_it_does_while_the_configuration_is_invalid(self, started: UploadService) -> None:
         upload_id = started.start_upload()["upload_id"]
 
-        def invalid() -> Config:
+        def invalid() -> Instance:
             raise InvalidConfig("mount 1: missing path.")
 
         out = io.StringIO()

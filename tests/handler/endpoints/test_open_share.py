@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud import oss, store
+from handler.cloud import oss
 from handler.config import Location
 from handler.pages.qr_code import qr_code
 from signer import verify
@@ -262,7 +262,7 @@ class TestRequestsToOss:
         service.put("checked/q3.pdf")
         for number in range(maximum):
             assert service.use(url, f"nonce-EXAMPLE-{number:08}").status == 303
-        store._probed.clear()
+        service = service.restarted()
         requests = watch_requests(monkeypatch)
         assert service.use(url, nonce).status == (303 if nonce and nonce.endswith("-00000000") else 410)
         assert len(requests) <= 6, requests

@@ -13,7 +13,7 @@ import pytest
 
 from handler import app
 from handler.cloud import oss
-from handler.config import Config
+from handler.context import Instance
 from handler.request import Request
 from handler.response import Response
 from signer import Endpoint, verify
@@ -49,11 +49,11 @@ class TestUnreliableOss:
         granted: set[str] = set()
         with fault_proxy(service.oss.url) as proxy:
             proxy.shuffle((seed, max_uses))
-            config = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).config
+            instance = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).instance
             monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
             for _ in range(2):
                 # Each nonce is sent twice.
-                responses = clicks(config, url, NONCES * 2)
+                responses = clicks(instance, url, NONCES * 2)
                 assert {status for _, status in responses} <= {303, 410, 503}
                 granted |= {nonce for nonce, status in responses if status == 303}
                 assert len(granted) <= max_uses
@@ -61,7 +61,7 @@ class TestUnreliableOss:
             proxy.disarm()
             monkeypatch.setattr(oss, "TIMEOUT", (30.0, 30.0))
             # Each tries again, and now OSS is reliable.
-            responses = clicks(config, url, NONCES)
+            responses = clicks(instance, url, NONCES)
             winners = {nonce for nonce, status in responses if status == 303}
             assert Counter(status for _, status in responses) == {303: max_uses, 410: len(NONCES) - max_uses}
             assert granted <= winners
@@ -71,17 +71,17 @@ class TestUnreliableOss:
         assert len([claim for claim in claims if claim is not None]) == max_uses
 
 
-def clicks(config: Config, url: str, nonces: list[str]) -> list[tuple[str, int]]:
+def clicks(instance: Instance, url: str, nonces: list[str]) -> list[tuple[str, int]]:
     """Each nonce with the status of its response; all are sent at the same time."""
-    return list(zip(nonces, run_concurrently([partial(click, config, url, nonce) for nonce in nonces]), strict=True))
+    return list(zip(nonces, run_concurrently([partial(click, instance, url, nonce) for nonce in nonces]), strict=True))
 
 
-def click(config: Config, url: str, nonce: str) -> int:
+def click(instance: Instance, url: str, nonce: str) -> int:
     """The status of the response to the form of the page; a 303 must lead to the object."""
     body = f"nonce={nonce}".encode()
     headers = {name.lower(): value for name, value in FORM.items()}
     request = Request("POST", "/reports/q3.pdf", {"share": token(url)}, headers, body, "")
-    response: Response = app.answer(lambda: request, lambda: config, context(), request_id="req-EXAMPLE", now=NOW)
+    response: Response = app.answer(lambda: request, lambda: instance, context(), request_id="req-EXAMPLE")
     if response.status == 303:
         assert verify("GET", response.headers["Location"], credentials=KEYS, now=NOW).ok
     return response.status

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud import oss, store
+from handler.cloud import oss
 from handler.config import Location
 from signer import Endpoint
 from tests.fault_proxy import LATE, fault_proxy
@@ -131,7 +131,7 @@ class TestVersionedBuckets:
         url = service.create_share(max_uses=2)
         assert service.use(url, NONCE).status == 303
         service.set_versioning(status)
-        store._probed.clear()  # a new instance
+        service = service.restarted()
         for response in (service.use(url), service.use(url, NONCE), service.request_share(max_uses=1)):
             assert (response.status, response.code) == (503, "state_bucket_versioned")
             assert "a bucket that never had versioning" in response.json["detail"]
@@ -155,16 +155,14 @@ class TestVersionedBuckets:
             keys.clear()
             assert service.use(url, now=now).status == 303
             assert (".links/state/probe" in keys) is probed
-        store._probed.clear()
         keys.clear()
-        service.use(url)
+        service.restarted().use(url)
         assert keys.index(".links/state/probe") < next(position for position, key in enumerate(keys) if "/uses/" in key)
 
     def test_a_failed_probe_grants_nothing(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
         url = service.create_share(max_uses=1)
-        store._probed.clear()
         monkeypatch.setattr(oss.OssClient, "put", lambda *args, **options: oss.OssResponse(500, {}, b"", ""))
-        assert service.use(url).code == "state_unavailable"
+        assert service.restarted().use(url).code == "state_unavailable"
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -172,9 +170,9 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
     assert service.oss is not None
     url = service.create_share(max_uses=2)
     assert service.use(url, NONCE).status == 303
-    # The record is read, the claims are listed, the claim is refused, and the response with its holder is cut.
+    # The record is read, the prefix probed, the claims listed, the claim refused, and the answer with its holder cut.
     with fault_proxy(service.oss.url) as proxy:
-        proxy.play("", "", "", *["half of the body"] * times)
+        proxy.play("", "", "", "", *["half of the body"] * times)
         flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
     assert service.stored(f".links/state/uses/{token(url)[16:28]}/2") is None

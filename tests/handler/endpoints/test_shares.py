@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from handler.cloud import oss, store
+from handler.cloud import oss
 from handler.config import Location
 from handler.shares import records
 from tests.handler.client import NOW
@@ -31,8 +31,7 @@ from tests.handler.share_fixtures import (
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(store, "_probed", {})
+def service(tmp_path: Path) -> Iterator[ShareService]:
     with share_service_with_oss(tmp_path) as running:
         yield running
 

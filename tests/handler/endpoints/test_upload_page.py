@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.cloud import oss, store
+from handler.cloud import oss
 from handler.endpoints.upload_page import MAX_NAME, safe_name
 from tests.handler.upload_fixtures import (
     MEGABYTE,
@@ -38,9 +38,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 
 
 @pytest.fixture
-def service(running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-    monkeypatch.setattr(store, "_probed", {})
-    return running
+def service(running: UploadService) -> UploadService:
+    return running.restarted()
 
 
 class TestForm:
@@ -316,6 +315,6 @@ class TestPage:
 
 def test_an_upload_share_requires_a_state(tmp_path: Path) -> None:
     service = upload_service(tmp_path)
-    stateless = service._replace(config=service.config._replace(state=None))
+    stateless = service.with_config(state=None)
     params = {"path": "/in/", "method": "POST", "upload": {"max_size": 5}}
     assert stateless.post("/-/shares", params, WRITER).code == "state_required"

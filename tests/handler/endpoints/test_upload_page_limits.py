@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from handler import app
-from handler.cloud import oss, store
+from handler.cloud import oss
 from handler.config import Location
 from handler.request import Request
 from handler.response import Response
@@ -49,9 +49,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]
 
 
 @pytest.fixture
-def service(running: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
-    monkeypatch.setattr(store, "_probed", {})
-    return running
+def service(running: UploadService) -> UploadService:
+    return running.restarted()
 
 
 class TestArrivals:
@@ -180,9 +179,8 @@ class TestArrivals:
             ({"nonce": NONCE[::-1], "again": True}, 410),
             ({}, 410),
         ):
-            store._probed.clear()
             requests.clear()
-            assert service.request_form(url, **params).status == status
+            assert service.restarted().request_form(url, **params).status == status
             assert len(requests) <= 6, requests
 
     def test_any_number_of_expired_claims_costs_no_more(
@@ -231,9 +229,7 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     nonces = [f"{NONCE}{number}" for number in range(8)]
     with fault_proxy(service.oss.url) as proxy:
         proxy.shuffle(seed)
-        flaky = service._replace(
-            config=service.config._replace(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
-        )
+        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
         numbers: dict[str, int] = {}
         for settled in (False, True):
@@ -258,7 +254,7 @@ def request_form(service: UploadService, url: str, nonce: str) -> Response:
     parts = urlsplit(url)
     body = json.dumps({"name": "a.txt", "size": 5, "type": "text/plain", "nonce": nonce, "again": True}).encode()
     request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, body, "")
-    return app.answer(lambda: request, lambda: service.config, context(), request_id="req-EXAMPLE", now=service.now)
+    return app.answer(lambda: request, lambda: service.instance, context(), request_id="req-EXAMPLE")
 
 
 class TestFixedFields:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from handler.commands.keys import SYSTEM_CLOCK, main
-from handler.times import Clock
+from handler.context import Clock
 from local.oss.storage import Buckets
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import PLACE, LocalOss, local_oss

@@ -15,9 +15,9 @@ from unittest.mock import patch
 import pytest
 
 from handler.commands.keys import main
+from handler.context import Clock
 from handler.keys import parse
 from handler.keys.file_store import FileKeysStore
-from handler.times import Clock
 from tests.handler.keys_fixtures import READER, api, document
 
 STEPS = ("read", "create", "replace", "remove")

@@ -10,21 +10,15 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.config import Config, load
-from handler.context import Invocation
+from handler.config import load
+from handler.context import Instance, Invocation
 from handler.errors import Problem
 from handler.keys import Keys, current, file_store
-from tests.handler.client import KEYS, NOW, ask, context, mount
+from tests.handler.client import KEYS, NOW, ask, context, mount, new_instance
 from tests.handler.keys_fixtures import PLACE, READER, STRANGER, LocalOss, api, config_with, document, local_oss
 
 FIRST = document()
 SECOND = document(api=[api("stranger", STRANGER)])
-
-
-@pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
-    with patch.dict(current._cache, clear=True):
-        yield
 
 
 @pytest.fixture
@@ -33,45 +27,51 @@ def oss(tmp_path: Path) -> Iterator[LocalOss]:
         yield started
 
 
-def names(config: Config, now: float) -> list[str]:
-    return [key.id for key in current.current_keys(Invocation(config, context(KEYS), now, {})).api]
+def keys_at(instance: Instance, now: float) -> Keys:
+    return current.current_keys(Invocation(instance, context(KEYS), now, {}))
 
 
-def write(config: Config, content: bytes, *, at: int) -> None:
+def names(instance: Instance, now: float) -> list[str]:
+    return [key.id for key in keys_at(instance, now).api]
+
+
+def write(instance: Instance, content: bytes, *, at: int) -> None:
     """Writes the file with this time of modification."""
-    path = (config.keys_document or "").removeprefix("file:")
+    path = (instance.config.keys_document or "").removeprefix("file:")
     Path(path).write_bytes(content)
     os.utime(path, (at, at))
 
 
 def test_a_file_is_read_once_a_minute(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
-    assert names(config, NOW) == ["reader", "sharer", "ended"]
-    write(config, json.dumps(SECOND).encode(), at=1000)
-    assert names(config, NOW + 59.9) == ["reader", "sharer", "ended"]
-    assert names(config, NOW + 60) == ["stranger"]
+    instance = new_instance(config_with(FIRST, tmp_path))
+    assert names(instance, NOW) == ["reader", "sharer", "ended"]
+    write(instance, json.dumps(SECOND).encode(), at=1000)
+    assert names(instance, NOW + 59.9) == ["reader", "sharer", "ended"]
+    assert names(instance, NOW + 60) == ["stranger"]
 
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
-    first = current.current_keys(Invocation(config, context(), NOW, {}))
+    instance = new_instance(config_with(FIRST, tmp_path))
+    first = keys_at(instance, NOW)
     with patch.object(current, "parse", side_effect=AssertionError):
-        assert current.current_keys(Invocation(config, context(), NOW + 60, {})) is first
-        assert current.current_keys(Invocation(config, context(), NOW + 10_000, {})) is first
+        assert keys_at(instance, NOW + 60) is first
+        assert keys_at(instance, NOW + 10_000) is first
 
 
 def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(oss: LocalOss) -> None:
     oss.put(FIRST)
-    first = current.current_keys(Invocation(oss.config, context(KEYS), NOW, {}))
+    instance = new_instance(oss.config)
+    first = keys_at(instance, NOW)
     with patch.object(current, "parse", side_effect=AssertionError):
-        assert current.current_keys(Invocation(oss.config, context(KEYS), NOW + 60, {})) is first
+        assert keys_at(instance, NOW + 60) is first
     oss.put(SECOND)
-    assert current.current_keys(Invocation(oss.config, context(KEYS), NOW + 119, {})) is first
-    assert names(oss.config, NOW + 120) == ["stranger"]
+    assert keys_at(instance, NOW + 119) is first
+    assert names(instance, NOW + 120) == ["stranger"]
 
 
 def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
     config = config_with(FIRST, tmp_path)._replace(keys_document="oss://examplebucket/.links/keys.json")
+    instance = new_instance(config)
     stores = []
 
     def read(store: file_store.OssKeysStore, known: str = "") -> file_store.Snapshot:
@@ -79,7 +79,7 @@ def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
         return file_store.Snapshot(json.dumps(FIRST).encode(), '"etag"')
 
     with patch.object(file_store.OssKeysStore, "read", read):
-        assert isinstance(current.current_keys(Invocation(config, context(KEYS), NOW, {})), Keys)
+        assert isinstance(keys_at(instance, NOW), Keys)
     assert stores[0].client.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
     assert stores[0].location == PLACE
     assert stores[0].client.credentials == KEYS
@@ -88,58 +88,59 @@ def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["missing", "malformed", "short secret", "missing bucket"])
 def test_the_last_valid_keys_are_used_for_ten_minutes_more(fault: str, oss: LocalOss) -> None:
     oss.put(FIRST)
-    valid = names(oss.config, NOW)
+    instance = new_instance(oss.config)
+    valid = names(instance, NOW)
     if fault == "missing":
         assert oss.store.delete(PLACE).ok
     elif fault == "missing bucket":
         oss.remove_bucket()
     else:
         oss.put(b"{" if fault == "malformed" else document(share=[{"id": "a", "secret": "short"}]))
-    assert names(oss.config, NOW + 60) == valid
-    assert names(oss.config, NOW + 659) == valid
+    assert names(instance, NOW + 60) == valid
+    assert names(instance, NOW + 659) == valid
     with pytest.raises(Problem) as raised:
-        names(oss.config, NOW + 660)
+        names(instance, NOW + 660)
     assert (raised.value.status, raised.value.code) == (503, "keys_unavailable")
 
 
 def test_the_last_valid_keys_are_used_while_oss_is_unreachable(tmp_path: Path) -> None:
     with local_oss(tmp_path / "oss") as oss:
         oss.put(FIRST)
-        config = oss.config
-        valid = names(config, NOW)
-    assert names(config, NOW + 60) == valid
+        instance = new_instance(oss.config)
+        valid = names(instance, NOW)
+    assert names(instance, NOW + 60) == valid
     with pytest.raises(Problem, match="cannot be reached"):
-        names(config, NOW + 660)
+        names(instance, NOW + 660)
 
 
 def test_a_corrected_document_is_used_again(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
-    valid = names(config, NOW)
-    write(config, b"{", at=1000)
-    assert names(config, NOW + 60) == valid
-    write(config, json.dumps(SECOND).encode(), at=2000)
-    assert names(config, NOW + 69.9) == valid
-    assert names(config, NOW + 70) == ["stranger"]
-    write(config, b"{", at=3000)
-    assert names(config, NOW + 729) == ["stranger"]
+    instance = new_instance(config_with(FIRST, tmp_path))
+    valid = names(instance, NOW)
+    write(instance, b"{", at=1000)
+    assert names(instance, NOW + 60) == valid
+    write(instance, json.dumps(SECOND).encode(), at=2000)
+    assert names(instance, NOW + 69.9) == valid
+    assert names(instance, NOW + 70) == ["stranger"]
+    write(instance, b"{", at=3000)
+    assert names(instance, NOW + 729) == ["stranger"]
 
 
 def test_after_a_failed_read_the_next_is_ten_seconds_later(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
-    names(config, NOW)
+    instance = new_instance(config_with(FIRST, tmp_path))
+    names(instance, NOW)
     with patch.object(
         file_store.FileKeysStore, "read", side_effect=file_store.KeysStoreError("No.", code="refused")
     ) as read:
         for second in (60, 61, 69, 70, 79):
-            names(config, NOW + second)
+            names(instance, NOW + second)
     assert read.call_count == 2
 
 
 def test_a_failed_read_is_logged_without_the_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = config_with(FIRST, tmp_path)
-    names(config, NOW)
-    write(config, b"{", at=1000)
-    names(config, NOW + 100)
+    instance = new_instance(config_with(FIRST, tmp_path))
+    names(instance, NOW)
+    write(instance, b"{", at=1000)
+    names(instance, NOW + 100)
     assert json.loads(capsys.readouterr().out) == {
         "warning": "keys_not_renewed",
         "why": "it is malformed",
@@ -149,10 +150,10 @@ def test_a_failed_read_is_logged_without_the_address(tmp_path: Path, capsys: pyt
 
 @pytest.mark.parametrize("now", [NOW - 1, NOW - 86_400])
 def test_a_clock_that_was_set_back_keeps_no_revoked_key_valid(now: float, tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
-    names(config, NOW)
-    write(config, json.dumps(SECOND).encode(), at=1000)
-    assert names(config, now) == ["stranger"]
+    instance = new_instance(config_with(FIRST, tmp_path))
+    names(instance, NOW)
+    write(instance, json.dumps(SECOND).encode(), at=1000)
+    assert names(instance, now) == ["stranger"]
 
 
 def test_a_missing_object_is_a_503_that_names_no_bucket(oss: LocalOss) -> None:
@@ -163,14 +164,14 @@ def test_a_missing_object_is_a_503_that_names_no_bucket(oss: LocalOss) -> None:
 
 
 def test_a_missing_file_is_a_503_until_it_exists(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)
+    instance = new_instance(config_with(FIRST, tmp_path))
     path = tmp_path / "keys.json"
     content = path.read_bytes()
     path.unlink()
     with pytest.raises(Problem, match="it does not exist"):
-        names(config, NOW)
+        names(instance, NOW)
     path.write_bytes(content)
-    assert "reader" in names(config, NOW)
+    assert "reader" in names(instance, NOW)
 
 
 def test_an_authenticated_mount_without_keys_is_a_503_that_says_what_to_add() -> None:
@@ -188,7 +189,7 @@ def test_two_configurations_do_not_share_their_keys(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     one, two = config_with(FIRST, tmp_path / "one"), config_with(SECOND, tmp_path / "two")
-    assert names(one, NOW) != names(two, NOW)
+    assert names(new_instance(one), NOW) != names(new_instance(two), NOW)
 
 
 @pytest.mark.parametrize("path", ["keys.json", "./keys.json", "../folder/keys.json"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from handler.commands.keys import main
+from handler.context import Clock
 from handler.keys import parse
-from handler.times import Clock
 from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
 

@@ -13,9 +13,9 @@ import pytest
 from handler.commands.keys import main
 from handler.commands.keys_lock import locked
 from handler.config import Location
+from handler.context import Clock
 from handler.keys import parse
 from handler.keys.file_store import FileKeysStore
-from handler.times import Clock
 from tests.handler.client import KEYS, LINKS, mount
 from tests.handler.keys.command import ADD, ENVIRONMENT, environment_of
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from handler.cloud import oss as oss_client
 from handler.cloud.http_client import Connections, HttpResponse
+from handler.commands import command_line
 from tests.handler.client import KEYS
 from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
@@ -97,7 +97,7 @@ def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
         assert cli.oss is not None
         cli.oss.clock.offset = -600.0
         network = Network(cli.oss)
-        monkeypatch.setattr(oss_client, "process_connections", lambda: network)
+        monkeypatch.setattr(command_line, "Connections", lambda: network)
         cli.oss.put(document())
         yield Operator(cli, network)
         network.close()

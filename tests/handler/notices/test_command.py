@@ -19,10 +19,10 @@ from handler.cloud.lease import SLOT, Lease
 from handler.cloud.oss import OssClient, OssResponse
 from handler.commands import notices as command
 from handler.config import Location
+from handler.context import Clock
 from handler.notices import outbox
 from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
 from handler.notices.sinks.client import LEASE_NEED
-from handler.times import Clock
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import BUCKET, REGION

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.context import Clock
 from handler.notices.sinks import KINDS, Sink
 from handler.notices.sinks.client import CONNECT_TIMEOUT, TRY, Network
 from handler.notices.sinks.delivery import MAX_PAUSE, DeliveryFailed, OutOfTime, deliver, read_retry_after
-from handler.times import Clock
 from tests.handler.notice_fixtures import WHSEC, Receiver, Responder, receiver, respond
 from tests.handler.notices.test_messages import notification
 

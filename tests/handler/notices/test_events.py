@@ -9,6 +9,7 @@ import pytest
 import handler
 from handler import events, startup
 from handler.config import InvalidConfig
+from handler.context import Clock, Instance
 from handler.events import InvocationFailed
 from tests.handler.client import KEYS, TOKEN, context
 from tests.handler.notice_fixtures import (
@@ -32,7 +33,7 @@ def test_it_returns_a_summary(
 ) -> None:
     function.toml = notice(["manifest"])
     config = function.config()
-    monkeypatch.setattr(startup, "config", lambda: config)
+    monkeypatch.setattr(startup, "instance", lambda: Instance(config, Clock()))
     summary = handler.on_event(created("outbox/a.txt", "elsewhere/b.txt"), context())
     assert json.loads(json.dumps(summary)) == {
         "items": 2,
@@ -92,14 +93,13 @@ def test_an_invalid_link_request_fails_the_invocation(function: EventFunction, l
 
 
 def test_an_invalid_configuration_fails_the_invocation_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    def broken() -> None:
+    def broken() -> Instance:
         raise InvalidConfig("links.toml: notice 1: on is missing.")
 
     from handler.notices.sinks.client import Network
-    from handler.times import Clock
 
     with pytest.raises(InvocationFailed, match="notice 1: on is missing"):
-        events.answer(created(), context(), broken, network=Network(), clock=Clock())  # type: ignore[arg-type]
+        events.answer(created(), context(), broken, network=Network())
     assert json.loads(capsys.readouterr().out)["code"] == "invalid_config"
 
 

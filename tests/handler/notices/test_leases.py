@@ -15,6 +15,7 @@ import pytest
 
 from handler.cloud import lease as leases
 from handler.cloud import oss
+from handler.cloud.http_client import Connections
 from handler.cloud.lease import SLOT, Lease
 from handler.cloud.oss import OssClient, OssResponse
 from handler.cloud.store import State, state_at
@@ -22,7 +23,6 @@ from handler.config import Location
 from handler.notices.outbox import Outbox
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import LEASE_NEED, TRY, Network, WebhookResponse
-from handler.times import Clock
 from local.server import _RequestHandler
 from signer import Endpoint
 from tests.fault_proxy import LATE, FaultProxy, fault_proxy
@@ -205,7 +205,7 @@ class TestAnswersThatAreLost:
         with fault_proxy(wired.url) as self.proxy:
 
             def start(*faults: str) -> Lease:
-                through_proxy = oss.client_at(Endpoint.path_style(self.proxy.url, REGION), KEYS)
+                through_proxy = OssClient(KEYS, Endpoint.path_style(self.proxy.url, REGION), Connections())
                 state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
                 self.proxy.play("", *faults)
                 if "never after" in faults:
@@ -374,8 +374,8 @@ class TestAHolderThatStalls:
 class TestClocksAnHourApart:
     """The time of day of an instance says nothing about leases, and nothing about when a notice is due."""
 
-    def clock(self, function: EventFunction, ahead: float) -> Clock:
-        return function.clock.clock()._replace(now=lambda: time.time() + ahead)
+    def wrong(self, function: EventFunction, ahead: float) -> EventFunction:
+        return function.with_clock(function.clock.clock()._replace(now=lambda: time.time() + ahead))
 
     def test_leases_exclude_each_other(self, notified: EventFunction, hook: Receiver) -> None:
         config = notified.config()
@@ -387,13 +387,13 @@ class TestClocksAnHourApart:
             respond()(request)
 
         hook.default = slow
-        first = threading.Thread(target=lambda: notified.answer(created(), config, clock=self.clock(notified, 3600)))
+        first = threading.Thread(target=lambda: self.wrong(notified, 3600).answer(created(), config))
         first.start()
         assert arrived.wait(20)
         for ahead in (-3600, 0, 3600):
             # They do not wait: what they wrote is safe, and its sender is at work.
-            assert notified.answer(created(), config, clock=self.clock(notified, ahead))["queued"] == 1
-            assert notified.answer(TIMER_EVENT, config, clock=self.clock(notified, ahead))["notices"] == 0
+            assert self.wrong(notified, ahead).answer(created(), config)["queued"] == 1
+            assert self.wrong(notified, ahead).answer(TIMER_EVENT, config)["notices"] == 0
         others_left.set()
         first.join(30)
         assert received_keys(hook) == Counter(["outbox/a.txt"])
@@ -402,28 +402,28 @@ class TestClocksAnHourApart:
     def test_a_digest_is_sent_neither_early_nor_late(self, function: EventFunction, hook: Receiver, ahead: int) -> None:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"], every="1h")
-        clock = self.clock(function, ahead)
+        wrong = self.wrong(function, ahead)
         function.pass_time(3600 - time.time() % 3600 + 1800)
-        function.invoke(created_at(time.time(), "outbox/a.txt"), clock=clock)
+        wrong.invoke(created_at(time.time(), "outbox/a.txt"))
         function.pass_time(1740)
-        assert function.tick(clock=clock).summary["notices"] == 0
+        assert wrong.tick().summary["notices"] == 0
         function.pass_time(62)
-        assert function.tick(clock=clock).summary["notices"] == 1
+        assert wrong.tick().summary["notices"] == 1
 
     @pytest.mark.parametrize("ahead", [3600, -3600, 86_400])
     def test_a_notice_is_sent_at_once(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
-        clock = self.clock(notified, ahead)
-        notified.invoke(created_at(time.time() - 1, "outbox/a.txt"), clock=clock)
-        notified.invoke(created_at(time.time() + 1800, "outbox/b.txt"), clock=clock)
+        wrong = self.wrong(notified, ahead)
+        wrong.invoke(created_at(time.time() - 1, "outbox/a.txt"))
+        wrong.invoke(created_at(time.time() + 1800, "outbox/b.txt"))
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
     @pytest.mark.parametrize("ahead", [-86_400 * 4, 86_400 * 4])
     def test_nothing_is_given_up_early(self, notified: EventFunction, hook: Receiver, ahead: int) -> None:
         hook.default = respond(500)
-        clock = self.clock(notified, ahead)
-        notified.invoke(created(), clock=clock)
+        wrong = self.wrong(notified, ahead)
+        wrong.invoke(created())
         notified.pass_time(60)
-        notified.tick(clock=clock)
+        wrong.tick()
         assert notified.state_names("dead/") == []
 
 

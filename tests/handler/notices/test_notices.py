@@ -15,10 +15,10 @@ from handler import events
 from handler.cloud.oss import THREADS
 from handler.cloud.store import State
 from handler.config import Location, Mounts
+from handler.context import Clock, Instance
 from handler.errors import HandlerError, Problem
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
-from handler.times import Clock
 from tests.handler.client import KEYS, context, event, invoke
 from tests.handler.notice_fixtures import (
     EVENTS,
@@ -378,7 +378,7 @@ class TestFailures:
         function.toml = notice(["manifest"])
         config = function.config()
         with pytest.raises(HandlerError, match=r"manifest \(no_credentials\)"):
-            events.answer(created(), context(None), lambda: config, network=Network(), clock=Clock())
+            events.answer(created(), context(None), lambda: Instance(config, Clock()), network=Network())
 
 
 def test_credentials_are_those_of_the_invocation(function: EventFunction) -> None:

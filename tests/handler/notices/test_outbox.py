@@ -15,9 +15,9 @@ from standardwebhooks import Webhook
 
 from handler.cloud.oss import OssClient, OssResponse
 from handler.config import Location
+from handler.context import Clock
 from handler.notices import outbox as outbox_module
 from handler.notices.outbox import DEAD, Entry, Outbox
-from handler.times import Clock
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
@@ -108,7 +108,7 @@ class TestNames:
     def test_without_a_time_a_notice_is_due_now_by_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
         function.toml = notice(["ops"], on="message")
         before = int(time.time())
-        function.invoke(links("/outbox/a.txt"), clock=wrong_clock(function, ahead))
+        function.with_clock(wrong_clock(function, ahead)).invoke(links("/outbox/a.txt"))
         assert len(dues(function)) == 1
         assert before - 1 <= dues(function)[0] <= time.time()
 

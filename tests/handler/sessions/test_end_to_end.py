@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from handler.cloud import sessions, store
 from handler.cloud.sessions import session_name
 from handler.config.rights import policy, role_statements
 from handler.context import Invocation
@@ -19,7 +18,7 @@ from local.oss import create_app
 from local.ram import Principal, Principals
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
-from tests.handler.client import KEYS, context, make_config
+from tests.handler.client import KEYS, context, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, REGION, api
 from tests.handler.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.sessions.opener import ROLE
@@ -117,7 +116,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             # The function's own role has what deploy.policies gives it.
             own = policy(role_statements(config, web=True, events=True))
             principals.add(Principal.of(KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1", None, [[own]]))
-            service = UploadService(config, folder, time.time()).with_keys()
+            service = UploadService(new_instance(config), folder, time.time()).with_keys()
             yield Running(service, sts, server.url, sent)
     finally:
         server.close()
@@ -125,10 +124,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def running(started: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
-    monkeypatch.setattr(store, "_probed", {})
     started.sent.clear()
     started.sts.issued.principals.clear()
-    return started._replace(service=started.service._replace(now=time.time()))
+    return started._replace(service=started.service.restarted()._replace(now=time.time()))
 
 
 def refusal(response: requests.Response) -> tuple[int, str]:
@@ -222,7 +220,7 @@ def test_an_opened_share_is_signed_by_the_session_and_ends_with_it(running: Runn
 def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Running) -> None:
     running.put(path[1:], b"hello")
     mount = path.removesuffix("a.txt")
-    issuer = LinkIssuer(Invocation(running.service.config, context(), running.service.now, {}))
+    issuer = LinkIssuer(Invocation(running.service.instance, context(), running.service.now, {}))
     notice = Notice("created", mount, BUCKET, path[1:], "ETAG1", "link")
     url = issuer.notification(notice, "0" * 32).url
     assert f"x-oss-credential={running.key_id(mount)}%2F" in url
@@ -238,11 +236,8 @@ def test_a_batch_of_links_to_two_mounts_has_the_session_of_each(running: Running
     assert len(running.sts.issued.principals) == 2
 
 
-def test_links_of_a_cached_mount_are_equal_within_an_instance_only(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_links_of_a_cached_mount_are_equal_within_an_instance_only(running: Running) -> None:
     service = running.service.with_mount("/out/", cache=300)
     first = service.request("/out/a.txt").url
     assert service.request("/out/a.txt").url == first
-    monkeypatch.setattr(sessions, "_sessions", sessions.Sessions(sessions.open_session))
-    assert service.request("/out/a.txt").url != first
+    assert service.restarted().request("/out/a.txt").url != first

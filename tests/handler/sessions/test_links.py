@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.cloud import sessions
 from handler.cloud.credentials import mount_credentials
 from handler.cloud.sessions import Sessions
 from handler.context import ExpiryLimit, Invocation, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
-from tests.handler.client import KEYS, context
+from tests.handler.client import KEYS, context, new_instance
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 
@@ -92,10 +91,9 @@ def test_until_a_session_is_renewed_links_shrink_truthfully(monkeypatch: pytest.
     assert link_at(900 + HOUR - 60) == (60, "credentials")
 
 
-def test_without_the_table_the_functions_role_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_table_the_functions_role_signs() -> None:
     opener = Opener()
-    monkeypatch.setattr(sessions, "_sessions", Sessions(opener))
-    loaded = config()._replace(assume_role=None)
-    role = mount_credentials(Invocation(loaded, context(), START, {}), mount_at(loaded))
+    instance = new_instance(config()._replace(assume_role=None), START, Sessions(opener))
+    role = mount_credentials(Invocation(instance, context(), START, {}), mount_at(instance.config))
     assert (role.credentials, role.is_session) == (KEYS, False)
     assert opener.calls == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from handler.cloud.credentials import mount_credentials
 from handler.cloud.sessions import MIN_LIFE, Sessions, session_name
-from handler.context import Invocation
+from handler.context import Clock, Invocation
 from handler.errors import Problem
+from tests.handler.client import new_instance
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 DOCS = config()
@@ -31,7 +31,7 @@ class Clocked:
     def at(self, seconds: float, path: str = "/docs/") -> str:
         """The access key ID that signs."""
         mount = mount_at(self.config, path)
-        kept = self.sessions.kept(self.config, mount, START + seconds)
+        kept = self.sessions.kept(mount, START + seconds)
         calls = len(self.opener.calls)
         role = self.sessions.get(self.config, mount, FUNCTION, START + seconds)
         # What is kept is what `get` returns, without a call of STS.
@@ -84,9 +84,9 @@ def test_a_session_is_renewed_when_max_expires_no_longer_fits_but_not_too_young(
 def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None:
     clocked = Clocked(Opener(), max_expires="15m")
     mount = mount_at(clocked.config)
-    kept = [clocked.sessions.kept(clocked.config, mount, START)]
+    kept = [clocked.sessions.kept(mount, START)]
     clocked.at(0)
-    kept += [clocked.sessions.kept(clocked.config, mount, START + seconds) for seconds in (0, 2699, 2701, HOUR)]
+    kept += [clocked.sessions.kept(mount, START + seconds) for seconds in (0, 2699, 2701, HOUR)]
     assert [role is not None for role in kept] == [False, True, True, False, False]
 
 
@@ -112,21 +112,6 @@ def test_a_session_serves_while_it_is_valid_for_a_minute() -> None:
     opener.failure = "status_500"
     assert clocked.at(HOUR - MIN_LIFE) == "STS.docs.1"
     clocked.refusal(HOUR - MIN_LIFE + 0.5)
-
-
-def test_a_changed_configuration_gets_a_new_session() -> None:
-    opener = Opener()
-    clocked = Clocked(opener)
-    clocked.at(0)
-    clocked.config = config(query=["versionId"])
-    assert clocked.at(1) == "STS.docs.2"
-    # The policy of the session depends on the top level, too.
-    state = clocked.config.mounts[0].target._replace(key=".links/state/")
-    clocked.config = clocked.config._replace(state=state, reserved=(state,))
-    assert clocked.at(2) == "STS.docs.3"
-    # An equal one is the same.
-    clocked.config = clocked.config._replace()
-    assert clocked.at(3) == "STS.docs.3"
 
 
 # --- STS fails ----------------------------------------------------------------------------------------------------
@@ -287,13 +272,10 @@ def test_every_name_is_valid_for_sts_and_different_for_each_path(paths: list[str
 
 
 @pytest.mark.parametrize(("clock", "key_id"), [(0.0, "STS.docs.1"), (HOUR, "STS.docs.2"), (-HOUR, "STS.docs.1")])
-def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(
-    clock: float, key_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, key_id: str) -> None:
     """The time of an invocation is that of its begin; a clock behind it is not used."""
-    monkeypatch.setattr("handler.cloud.sessions._sessions", Sessions(Opener()))
-    monkeypatch.setattr(time, "time", lambda: START)
-    invocation = Invocation(DOCS, object(), START, {})
+    instance = new_instance(DOCS, START, Sessions(Opener()))
+    invocation = Invocation(instance, object(), START, {})
     assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == "STS.docs.1"
-    monkeypatch.setattr(time, "time", lambda: START + clock)
+    instance.clock = Clock(now=lambda: START + clock)
     assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == key_id

@@ -25,8 +25,6 @@ from tests.handler.client import KEYS, NOW, Answered, ask
 from tests.handler.sessions.local_sts import LocalSts
 from tests.handler.sessions.opener import FUNCTION, ROLE, config, mount_at
 
-pytestmark = pytest.mark.usefixtures("at_noon")
-
 TIMEOUT = 0.15  # seconds, of calls that are to end with it
 PATIENT = 20.0  # seconds; a busy machine must not make a test fail
 SECRET = "answersecretEXAMPLE"

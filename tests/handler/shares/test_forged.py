@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from handler import shares
-from handler.cloud import store
 from handler.config import Location, Mounts
 from handler.context import Invocation
 from handler.endpoints import shares as share_requests
@@ -37,7 +36,6 @@ def module_service(tmp_path_factory: pytest.TempPathFactory) -> ShareService:
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShareService]:
-    monkeypatch.setattr(store, "_probed", {})
     monkeypatch.setattr(share_requests, "token_urlsafe", lambda size: "aB3_-zZ90qQw")
     with share_service_with_oss(tmp_path) as running:
         yield running
@@ -50,7 +48,7 @@ def refusal(
     mount = service.config.mounts.covering(path)
     assert mount is not None
     try:
-        shares.read(share, mount, path, current.current_keys(Invocation(service.config, None, NOW, {})), now)
+        shares.read(share, mount, path, current.current_keys(Invocation(service.instance, None, NOW, {})), now)
     except Problem as problem:
         return problem.status, problem.code
     return None
@@ -194,7 +192,7 @@ def test_a_record_of_another_path_opens_nothing(service: ShareService) -> None:
 def test_a_signature_with_another_salt_is_refused(plain: ShareService) -> None:
     share = token(plain.create_share())
     claims = urlsafe_b64decode(share[:16])[:10]
-    [*_, newest] = current.current_keys(Invocation(plain.config, None, NOW, {})).share
+    [*_, newest] = current.current_keys(Invocation(plain.instance, None, NOW, {})).share
     signed = ("share", "GET", "/reports/q3.pdf", "/reports/", "oss://examplebucket/reports/", claims.hex(), "")
     message = "\n".join(signed)
     for salt in (b"itsdangerous.Signer", b"fc-presign.upload.v1"):

@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from handler.cloud import store
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import api, issuer, token
 from tests.worlds import HTML, JSON, MAKER, OTHER, STATE, Service, service_with_oss, share_key
@@ -216,7 +215,6 @@ def running_life(folder: Path) -> Iterator[type[LifeOfShares]]:
 
     with (
         patch.object(time, "time", lambda: RunningLife.now),
-        patch.dict(store._probed, clear=True),
         service_with_oss(folder) as service,
     ):
         RunningLife.empty = service
