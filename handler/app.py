@@ -9,7 +9,7 @@ from contextlib import suppress
 from . import audit, endpoints
 from .config import Config, InvalidConfig
 from .context import Instance, Invocation
-from .errors import Problem
+from .errors import HandlerError, Problem
 from .paths import read_path
 from .request import MAX_BYTES, Request
 from .response import Response
@@ -83,13 +83,11 @@ def _answer(
         instance = load_instance()
         invocation = Invocation(instance, context, instance.clock.now(), facts)
         response = route(request, invocation, path)
-    except Problem as error:
-        problem = error
-    except InvalidConfig:
-        problem = Problem("bad_configuration")
     except Exception as error:
-        problem = Problem("internal_error")
-        facts["fault"] = audit.fault(error)
+        reported = error.reported() if isinstance(error, HandlerError) else None
+        problem = reported if isinstance(reported, Problem) else Problem("internal_error")
+        if problem.code == "internal_error":
+            facts["fault"] = audit.fault(error)
     if response is None:
         response = _problem_response(problem, request, request_id, facts)
     if instance is None:  # the request was refused before it was needed

@@ -181,6 +181,10 @@ class HandlerError(Exception):
         if code is not None:
             self.code = code
 
+    def reported(self) -> HandlerError:
+        """The error that callers and logs see, by a code that is documented."""
+        return self
+
 
 class Problem(HandlerError):
     """An error response of the HTTP service, by a code of `ERRORS`.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient
+from handler.cloud.oss import MISSING, REFUSED, OssClient, StoreError
+from handler.cloud.store import Store, store_at
+from handler.config import Location
+from handler.context import Clock
 from handler.errors import HandlerError
 from handler.keys import Keys, parse
-from handler.keys.file_store import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
 from handler.notices.sinks import KINDS, read_sink
 
 from .deployment import Deployment
@@ -21,22 +23,25 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
     try:
         store = _store(deployment)
         if store is not None:
-            keys = parse(store.read().document or b"")
+            stored = store.read("")
+            if stored is None:
+                raise StoreError("GetObject", 404, MISSING, "NoSuchKey")
+            keys = parse(stored.body)
             yield from _contents(deployment, keys)
     except HandlerError as error:
         yield _unusable(deployment, error)
     yield from _sinks(deployment, keys)
 
 
-def _store(deployment: Deployment) -> OssKeysStore | None:
+def _store(deployment: Deployment) -> Store | None:
     """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
     address, credentials = deployment.config.keys_document, deployment.credentials
     if address is None or not address.startswith("oss://"):
         return None
-    location = object_location(address)
+    location = Location.parse(address)
     if credentials is None or deployment.is_unreachable(deployment.endpoint.url(location.bucket, "")):
         return None
-    return OssKeysStore(location, OssClient(credentials, deployment.endpoint, Connections()))
+    return store_at(OssClient(credentials, deployment.endpoint, Connections()), location, Clock())
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
@@ -44,9 +49,9 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
     if error.code == MISSING:
         return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
     if error.code == REFUSED:
-        return unknown("keys", f"{error.sentence.partition('. ')[0]}: allow oss:GetObject on it.")
-    if isinstance(error, KeysStoreError):
-        return unknown("keys", error.sentence)
+        return unknown("keys", f"{address}: {error.sentence}: allow oss:GetObject on it.")
+    if isinstance(error, StoreError):
+        return unknown("keys", f"{address}: {error.sentence}.")
     return fault("keys", f"{address} is invalid: {error.sentence}")
 
 

@@ -1,46 +1,43 @@
-"""The right to send to one sink: `lease/{sink}/{slot}` for each slot of 30 seconds of OSS's clock.
+"""The right to do something alone for a while: an object for each slot of OSS's clock, such as `lease/ops/56789`.
 
 Whoever creates the object of the present slot holds it until the slot ends; only the holder creates that of the next
-slot ahead of time. A killed holder therefore blocks a sink for 47 seconds at most.
+slot ahead of time. Nothing is ever broken: a holder that was killed blocks the others for a slot and `need` at most.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from secrets import token_hex
 from threading import Lock
 
-from ..errors import Problem
-from .store import State
-
-SLOT = 30  # seconds
+from .oss import StoreError
+from .store import Store
 
 
 class Lease:
-    """The lease of one sink. Each has a nonce, so that one whose deletion was lost is not mistaken for the next.
+    """The lease below a name, in slots of so many seconds.
 
-    `need` is the time, in seconds, of one try with what is kept between its end and that of the slot.
+    `body` has a nonce, so that a lease whose deletion was lost is not mistaken for the next. `need` is the time, in
+    seconds, that the holder must have left before it does something, with what is kept between its end and that of the
+    slot: clocks are known within a second or so. `holder` is the body of another one's lease.
     """
 
-    def __init__(self, state: State, sink: str, need: float) -> None:
-        self._state = state
-        self._sink = sink
-        self._need = need
-        self._body = token_hex(12).encode()
+    def __init__(self, store: Store, name: str, slot: int, need: float, body: bytes) -> None:
+        self.holder = b""
+        self._store, self._name, self._slot, self._need, self._body = store, name, slot, need, body
         self._slots: list[int] = []
         self._lock = Lock()
 
     def take(self) -> bool:
-        """Takes the present slot; False if another holds it. Raises a 503 `Problem`."""
-        if not self._claim(int(self._state.time.earliest() // SLOT)):
+        """Takes the present slot; False if another holds it. Raises `StoreError`."""
+        if not self._claim(int(self._store.clock.earliest() // self._slot)):
             return False
-        # The time is known within a second or so: the slot may have ended.
+        # The slot may have ended, because the time is known within a second or so.
         return self._left() > 0 or self._claim(self._slots[-1] + 1)
 
-    def covers_try(self) -> bool:
-        """Whether a try that begins now ends before the lease, which takes the next slot where necessary.
+    def has_time(self) -> bool:
+        """Whether what begins now ends before the lease, which takes the next slot where necessary.
 
-        False also if the lease has ended, as after a pause of the entire instance: another one may have sent since.
+        False also if the lease has ended, as after a pause of the entire instance: another one may have acted since.
+        Raises `StoreError`.
         """
         with self._lock:
             while True:
@@ -50,23 +47,32 @@ class Lease:
                 if left <= 0 or not self._claim(self._slots[-1] + 1):
                     return False
 
-    def release(self) -> None:
-        """Lets others take the lease, the latest slot first.
+    def blocked_until(self) -> int:
+        """When the lease of another ends at most (Unix seconds), unless it takes more slots. Raises `StoreError`."""
+        slot = int(self._store.clock.latest() // self._slot)
+        return (slot + (2 if self._store.read(f"{self._name}{slot + 1}") else 1)) * self._slot
 
-        Without retries: a deletion that arrives twice could delete the lease of the next holder.
+    def release(self) -> bool:
+        """Lets others take the lease, the latest slot first; whether OSS confirmed it.
+
+        Each request is sent once: a deletion that arrives twice could delete the lease of the next holder.
         """
+        is_released = True
         for slot in sorted(set(self._slots), reverse=True):
-            with suppress(Problem):
-                self._state.delete(self._name(slot), retry=False)
+            try:
+                self._store.delete(f"{self._name}{slot}", retry=False)
+            except StoreError:
+                is_released = False
+        return is_released
 
     def _left(self) -> float:
-        return (self._slots[-1] + 1) * SLOT - self._state.time.latest()
+        return (self._slots[-1] + 1) * self._slot - self._store.clock.latest()
 
     def _claim(self, slot: int) -> bool:
-        is_ours = self._state.claim(self._name(slot), self._body).body == self._body
-        if is_ours:
-            self._slots.append(slot)
-        return is_ours
-
-    def _name(self, slot: int) -> str:
-        return f"lease/{self._sink}/{slot}"
+        self._slots.append(slot)  # also one that cannot be used, as in a bucket with versioning, is deleted at the end
+        stored = self._store.create(f"{self._name}{slot}", self._body)
+        if stored.body == self._body:
+            return True
+        self._slots.pop()
+        self.holder = stored.body
+        return False

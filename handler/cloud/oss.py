@@ -21,12 +21,13 @@ MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far
 EXPIRES_IN = 60  # seconds
 THREADS = 8  # that wait for OSS and for webhooks at the same time
 
-UNREACHABLE = "OSS cannot be reached"  # a cause
+CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
+# Codes of `StoreError`
+MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, VERSIONED = "missing", "refused", "unreachable", "wrong_clock", "versioned"
 
 _REASONS = {
     "AccessDenied": "a missing permission",
     "NoSuchBucket": "no such bucket",
-    "RequestTimeTooSkewed": "the clock of this instance is wrong",
 }
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
@@ -38,6 +39,27 @@ class OssUnavailable(HandlerError):
     """OSS could not be reached, or did not answer in time."""
 
     code = "oss_unavailable"
+
+    def reported(self) -> Problem:
+        return Problem("oss_unavailable", cause=CANNOT_BE_REACHED)
+
+
+class StoreError(HandlerError):
+    """An operation on an object of the service itself failed.
+
+    `operation` is OSS's name for it, and `status` that of the answer, 0 without one. `code` is missing, refused,
+    unreachable, wrong_clock or versioned. `reason` is OSS's code, and what it means.
+    """
+
+    def __init__(self, operation: str, status: int, code: str, reason: str) -> None:
+        answer = f"{status or ''} {reason}".strip()
+        super().__init__(f"{operation}: {answer}" if operation else answer, code=code)
+        self.operation, self.status, self.reason = operation, status, reason
+
+    def reported(self) -> Problem:
+        if self.code == VERSIONED:
+            return Problem("state_bucket_versioned")
+        return Problem("state_unavailable", cause=self.sentence)
 
 
 class OssResponse(NamedTuple):
@@ -175,8 +197,6 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
         response = mount_client(invocation, mount).head(Location(mount.target.bucket, key), version)
-    except OssUnavailable:
-        raise Problem("oss_unavailable", cause=UNREACHABLE) from None
     except InvalidKey:
         raise invalid_key() from None
     except InvalidQuery as error:
@@ -185,22 +205,23 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     if response.status == 404 or (version and response.status in (400, 405)):
         raise Problem("not_found")
     if not response.ok:
-        raise Problem("oss_unavailable", cause=refusal("HeadObject", response, invocation.now))
+        raise Problem("oss_unavailable", cause=refusal("HeadObject", response, invocation.now).sentence)
     archived = response.headers.get("x-oss-storage-class") in _ARCHIVES
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
     return response
 
 
-def refusal(operation: str, response: OssResponse, now: float) -> str:
-    """What OSS answered and why, for the audit line: such as `GetObject: 403 AccessDenied (a missing permission)`."""
-    reason = _REASONS.get(response.code, "")
-    date = response.time("date")
+def refusal(operation: str, response: OssResponse, now: float) -> StoreError:
+    """What OSS answered instead of carrying out an operation, by our clock at `now` (Unix seconds)."""
+    code = UNREACHABLE if response.status >= 500 else MISSING if response.status == 404 else REFUSED
+    reason, date = _REASONS.get(response.code, ""), response.time("date")
+    is_behind = response.status == 403 and date is not None and date - now >= EXPIRES_IN
     # A request that is signed too early has expired, which OSS calls AccessDenied too.
-    if response.status == 403 and date is not None and date - now >= EXPIRES_IN:
-        reason = f"the clock of this instance is {round(date - now)} s behind"
-    answer = f"{operation}: {response.status} {response.code}".rstrip()
-    return f"{answer} ({reason})" if reason else answer
+    if is_behind or response.code == "RequestTimeTooSkewed":
+        code, behind = WRONG_CLOCK, round(date - now) if date is not None else 0
+        reason = f"our clock is {abs(behind)} s {'behind' if behind > 0 else 'ahead of'} that of OSS"
+    return StoreError(operation, response.status, code, f"{response.code} ({reason})" if reason else response.code)
 
 
 def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> list[Result]:

@@ -1,4 +1,4 @@
-"""Records and claims in OSS, under the configured state prefix, and the clock of OSS.
+"""Small objects of the service itself in OSS: its state, and the keys document with its lock.
 
 A claim is a PUT with `x-oss-forbid-overwrite`: of any number at the same time, exactly one succeeds. This holds only
 in a bucket that never had versioning; otherwise OSS ignores the header (OSS page "PutObject").
@@ -16,30 +16,36 @@ from ..config import Location
 from ..context import Clock, Invocation
 from ..errors import Problem
 from . import oss
-from .oss import EXPIRES_IN, UNREACHABLE, OssClient, OssResponse, OssUnavailable, client_for, refusal
+from .oss import (
+    CANNOT_BE_REACHED,
+    REFUSED,
+    UNREACHABLE,
+    VERSIONED,
+    OssClient,
+    OssResponse,
+    OssUnavailable,
+    StoreError,
+    client_for,
+    refusal,
+)
+from .oss_clock import OssClock, OssMemory
 
 ATTEMPTS = 3
 PROBE_LIFETIME = 300.0  # seconds; versioning can be enabled at any time
 PROBES = 3  # the first one may create the object, and one may be lost
-
-
-class StateMemory:
-    """What an instance remembers of the state prefix and of OSS's clock.
-
-    `probed_at` (Unix seconds) is when the prefix was last seen to refuse overwriting. `ahead` is how far the clock of
-    OSS was last seen ahead of ours, in seconds, and ours ahead of `monotonic` then.
-    """
-
-    def __init__(self) -> None:
-        self.probed_at = -PROBE_LIFETIME
-        self.ahead: tuple[float, float] | None = None
+JSON = "application/json"
 
 
 class StoredObject(NamedTuple):
-    """The bytes of an object, and its age in seconds by the clock of OSS."""
+    """The bytes of an object, its age in seconds by the clock of OSS, and its ETag, or what stands for it."""
 
     body: bytes
     age: float
+    etag: str = ""
+
+    def __repr__(self) -> str:
+        # The body may be the keys document.
+        return f"StoredObject(<{len(self.body)} bytes>, age={self.age!r}, etag={self.etag!r})"
 
 
 class ListedObject(NamedTuple):
@@ -54,82 +60,66 @@ class ListedObject(NamedTuple):
     size: int
 
 
-class OssTime:
-    """The clock of OSS in Unix seconds, by the `Date` of its last answer, which has no fractions.
-
-    The answer was given between `sent` and its receipt, so the time is known within a second and that long.
-    """
-
-    def __init__(self, clock: Clock, memory: StateMemory) -> None:
-        self._clock, self._memory = clock, memory
-        self._bounds: tuple[float, float] | None = None  # minus `clock.monotonic`
-
-    def observe(self, response: OssResponse, sent: float) -> None:
-        date = response.time("date")
-        if date is not None:
-            self._bounds = (date - self._clock.monotonic(), date + 1 - sent)
-            now = self._clock.now()
-            self._memory.ahead = (date - now, now - self._clock.monotonic())
-
-    def earliest(self) -> float:
-        """The time now at least. Raises the 503 `state_unavailable` if no answer had a date."""
-        return self._known()[0] + self._clock.monotonic()
-
-    def latest(self) -> float:
-        """The time now at most, as `earliest`."""
-        return self._known()[1] + self._clock.monotonic()
-
-    def _known(self) -> tuple[float, float]:
-        if self._bounds is None:
-            raise Problem("state_unavailable", cause="no Date in the answers of OSS")
-        return self._bounds
-
-
-class State(NamedTuple):
-    """The state prefix, for one invocation. Methods raise the 503 `state_unavailable` or `state_bucket_versioned`."""
+class Store(NamedTuple):
+    """The objects whose keys begin with `prefix`, for one invocation. Methods raise `StoreError`."""
 
     client: OssClient
     prefix: Location
-    clock: Clock
-    time: OssTime
-    memory: StateMemory
+    clock: OssClock
+    memory: OssMemory
 
-    def read(self, name: str) -> StoredObject | None:
-        """An object, None where it does not exist."""
-        response = self._ask(lambda: self.client.get(self._at(name)))
+    def __str__(self) -> str:
+        return str(self.prefix)
+
+    def read(self, name: str, known: str = "") -> StoredObject | None:
+        """An object, None where it does not exist; with the ETag `known`, and without its body, if it still has it."""
+        response = self._ask(lambda: self.client.get(self._at(name), etag=known or None))
+        if response.status == 304 and known:
+            return StoredObject(b"", _age(response), known)
         # A response that was cut in its headers looks like an empty object, but does not say so.
         if response.ok and not response.body and "content-length" not in response.headers:
-            raise Problem("state_unavailable", cause="GetObject: the response is incomplete")
+            raise StoreError("GetObject", 0, UNREACHABLE, "the response is incomplete")
         if response.ok:
-            return StoredObject(response.body, _age(response))
+            return StoredObject(response.body, _age(response), response.headers.get("etag", ""))
         if response.status == 404 and response.code == "NoSuchKey":
             return None
         raise self._refused("GetObject", response)
 
-    def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
-        """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
+    def create(self, name: str, body: bytes) -> StoredObject:
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if it is ours."""
+        last = StoreError("PutObject", 0, UNREACHABLE, "")
+        for _ in range(ATTEMPTS):
+            try:
+                response = self._claim(name, body)
+            except StoreError as error:
+                last = error
+            else:
+                if response.ok:
+                    if "x-oss-version-id" in response.headers:
+                        raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
+                    return StoredObject(body, 0.0)
+                last = self._refused("PutObject", response)
+                if response.status not in (409, 408, 429) and response.status < 500:
+                    raise last
+            # Read it to learn who won.
+            claimed = self.read(name)
+            if claimed is not None:
+                return claimed
+        raise last
 
-        One request for each `PAGE` objects that are used.
+    def replace(self, name: str, body: bytes, *, retry: bool = True, issued_at: float | None = None) -> None:
+        """Writes or overwrites an object; with `retry`, again once after a connection error.
+
+        OSS accepts the request for `oss.EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
-        return (entry for page in self._pages(prefix, after) for entry in page.objects)
-
-    def list_folder(self, name: str) -> Iterator[ListedObject]:
-        """The objects of a folder of the state prefix, as `list_objects`."""
-        return self.list_objects(self._at(name))
-
-    def list_folders(self, name: str) -> Iterator[str]:
-        """The names of the folders directly below a folder of the state prefix, in order; empty ones do not exist."""
-        return (folder for page in self._pages(self._at(name), "") for folder in page.folders)
-
-    def write(self, name: str, body: bytes, *, retry: bool = True) -> None:
-        """Writes or overwrites an object; with `retry`, again once after a connection error."""
-        put = self.client.put
-        response = self._ask(lambda: put(self._at(name), body, content_type="application/json", retry=retry))
+        response = self._ask(
+            lambda: self.client.put(self._at(name), body, content_type=JSON, retry=retry, issued_at=issued_at)
+        )
         if not response.ok:
             raise self._refused("PutObject", response)
 
     def delete(self, name: str, *, retry: bool = True) -> None:
-        """Deletes an object, if it exists; with `retry`, again once after a connection error."""
+        """Deletes an object, if it exists; without `retry`, by one request on a connection of its own."""
         response = self._ask(lambda: self.client.delete(self._at(name), retry=retry))
         if not response.ok:
             raise self._refused("DeleteObject", response)
@@ -148,43 +138,36 @@ class State(NamedTuple):
             raise self._refused("CopyObject", response)
         return True
 
-    def claim(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if the claim is ours."""
-        last = Problem("state_unavailable")
-        for _ in range(ATTEMPTS):
-            try:
-                response = self._claim(name, body)
-            except Problem as problem:
-                last = problem
-            else:
-                if response.ok:
-                    if "x-oss-version-id" in response.headers:
-                        raise Problem("state_bucket_versioned")
-                    return StoredObject(body, 0.0)
-                last = self._refused("PutObject", response)
-                if response.status not in (409, 408, 429) and response.status < 500:
-                    raise last
-            # Read it to learn who won.
-            claimed = self.read(name)
-            if claimed is not None:
-                return claimed
-        raise last
+    def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
+        """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
+
+        One request for each `PAGE` objects that are used.
+        """
+        return (entry for page in self._pages(prefix, after) for entry in page.objects)
+
+    def list_folder(self, name: str) -> Iterator[ListedObject]:
+        """The objects of a folder, as `list_objects`."""
+        return self.list_objects(self._at(name))
+
+    def list_folders(self, name: str) -> Iterator[str]:
+        """The names of the folders directly below a folder, in order; empty ones do not exist."""
+        return (folder for page in self._pages(self._at(name), "") for folder in page.folders)
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         # A negative difference means that our clock was set back.
         if 0 <= now - self.memory.probed_at < PROBE_LIFETIME:
             return
-        created, last = 0, Problem("state_unavailable")
-        started = self.clock.monotonic()
+        created, last = 0, StoreError("PutObject", 0, UNREACHABLE, "")
+        started = self.clock.own.monotonic()
         for _ in range(PROBES):
             try:
                 response = self._claim("probe", b"")
-            except Problem as problem:
+            except StoreError as error:
                 # To wait three times for an OSS that does not answer would take longer than the function may run.
-                if self.clock.monotonic() - started >= oss.TIMEOUT[1]:
+                if self.clock.own.monotonic() - started >= oss.TIMEOUT[1]:
                     raise
-                last = problem
+                last = error
                 continue
             if response.code == "FileAlreadyExists":
                 self.memory.probed_at = now
@@ -196,19 +179,20 @@ class State(NamedTuple):
                 continue
             created += 1
             if created == 2:
-                raise Problem("state_bucket_versioned")
+                raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
         raise last
 
     def now(self) -> float:
-        """The time by the clock of OSS, as this process last saw it.
+        """The time by the clock of OSS, as this instance last saw it.
 
         For one request the first time, and after our clock was corrected.
         """
-        seen, now = self.memory.ahead, self.clock.now()
-        if seen is None or abs(now - self.clock.monotonic() - seen[1]) > EXPIRES_IN:
-            self._ask(lambda: self.client.head(self._at("probe")))
-            return self.time.earliest()
-        return now + seen[0]
+        return self.clock.remembered() or self.ask_time()
+
+    def ask_time(self, name: str = "probe") -> float:
+        """The time by the clock of OSS, for one request about an object, which need not exist."""
+        self._ask(lambda: self.client.head(self._at(name)))
+        return self.clock.earliest()
 
     def _claim(self, name: str, body: bytes) -> OssResponse:
         put = self.client.put
@@ -229,37 +213,36 @@ class State(NamedTuple):
             if not page.token:
                 return
             if page.token == query.get("continuation-token"):
-                raise Problem("state_unavailable", cause="ListObjects: the answer does not end")
+                raise StoreError("ListObjects", 0, REFUSED, "the answer does not end")
             query["continuation-token"] = page.token
 
     def _ask(self, request: Callable[[], OssResponse]) -> OssResponse:
-        sent = self.clock.monotonic()
+        sent = self.clock.own.monotonic()
         try:
             response = request()
         except OssUnavailable:
-            raise Problem("state_unavailable", cause=UNREACHABLE) from None
-        self.time.observe(response, sent)
+            raise StoreError("", 0, UNREACHABLE, CANNOT_BE_REACHED) from None
+        self.clock.observe(response, sent)
         return response
 
-    def _refused(self, operation: str, response: OssResponse) -> Problem:
-        """The 503 of an operation that OSS refused; the audit line says which and why, such as a missing permission."""
-        return Problem("state_unavailable", cause=refusal(operation, response, self.clock.now()))
+    def _refused(self, operation: str, response: OssResponse) -> StoreError:
+        return refusal(operation, response, self.clock.own.now())
 
     def _at(self, name: str) -> Location:
         return Location(self.prefix.bucket, self.prefix.key + name)
 
 
-def state_for(invocation: Invocation) -> State:
+def state_for(invocation: Invocation) -> Store:
     """The state prefix for an invocation. Raises the 409 `state_required` where none is configured."""
     prefix, instance = invocation.config.state, invocation.instance
     if prefix is None:
         raise Problem("state_required")
-    return state_at(client_for(invocation), prefix, instance.clock, instance.memory(StateMemory))
+    return store_at(client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
 
 
-def state_at(client: OssClient, prefix: Location, clock: Clock, memory: StateMemory | None = None) -> State:
-    memory = memory or StateMemory()
-    return State(client, prefix, clock, OssTime(clock, memory), memory)
+def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None) -> Store:
+    memory = memory or OssMemory()
+    return Store(client, prefix, OssClock(clock, memory), memory)
 
 
 class _Page(NamedTuple):
@@ -274,7 +257,7 @@ def _read_page(response: OssResponse, prefix_length: int) -> _Page:
     try:
         page = read_page(response.body)
     except ValueError:
-        raise Problem("state_unavailable", cause="ListObjects: the answer is not XML") from None
+        raise StoreError("ListObjects", 0, REFUSED, "the answer is not XML") from None
     responded = response.time("date")
     objects = []
     for entry in page.objects:

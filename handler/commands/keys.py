@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
+from signer import SignerError
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
+from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
+from ..cloud.store import Store, store_at
+from ..config import Location
 from ..context import Clock
 from ..errors import HandlerError
 from ..keys import InvalidKeys, Keys
-from ..keys.file_store import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
 from .command_line import (
@@ -34,26 +38,32 @@ from .command_line import (
     write_lines,
 )
 from .keys_edit import Document
-from .keys_lock import BREAKABLE_AFTER, LOCK_TIMEOUT, Write, locked
+from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
 
 NAME = "python -m handler.keys"
+# What to do about a code of `StoreError`
+ADVICE = {
+    MISSING: "Check the bucket and the region.",
+    REFUSED: "Check the region and the permissions of the credentials: oss:GetObject to read; oss:PutObject and "
+    "oss:DeleteObject, too, to change.",
+    UNREACHABLE: "Check the endpoint and the network, and try again.",
+    WRONG_CLOCK: "Set the clock of this machine, and try again.",
+    VERSIONED: "With versioning, a lock does not keep other writers out. Use a bucket that never had versioning.",
+}
 SYSTEM_CLOCK = Clock()
 
 
 class _Job(NamedTuple):
     """One run of a command on one document."""
 
-    store: KeysStore
+    store: FileStore | Store
     options: argparse.Namespace
     lock_timeout: float
     clock: Clock
 
     def locked(self) -> AbstractContextManager[Write]:
-        def notify(sentence: str) -> None:
-            warn(f"{NAME}: {sentence}")
-
-        break_old = self.options.break_lock
-        return locked(self.store, notify, break_old=break_old, timeout=self.lock_timeout, clock=self.clock)
+        timeout = LONG_TIMEOUT if self.options.wait else self.lock_timeout
+        return locked(self.store, lambda sentence: warn(f"{NAME}: {sentence}"), timeout=timeout, clock=self.clock)
 
 
 def main(
@@ -64,20 +74,24 @@ def main(
     `lock_timeout` is how long to wait for another writer, in seconds.
     """
     # The options that may stand before or after the command have their defaults here, so that neither resets the other.
-    defaults = argparse.Namespace(keys=None, endpoint=None, break_lock=False)
+    defaults = argparse.Namespace(keys=None, endpoint=None, wait=False)
     options = _parser().parse_args(arguments, defaults)
-    return run(NAME, lambda: options.run(_Job(_store(options, clock), options, lock_timeout, clock)))
+
+    def run_command() -> None:
+        store = _store(options, clock)
+        try:
+            options.run(_Job(store, options, lock_timeout, clock))
+        except StoreError as error:
+            advice = "Check the path and its permissions." if isinstance(store, FileStore) else ADVICE[error.code]
+            raise HandlerError(f"{store}: {error.sentence}. {advice}") from None
+
+    return run(NAME, run_command)
 
 
 def _init(job: _Job) -> None:
     store = job.store
     with job.locked() as write:
-        try:
-            store.read()
-        except KeysStoreError as error:
-            if error.code != MISSING:
-                raise
-        else:
+        if store.read("") is not None:
             raise keys_edit.InvalidChange(f"A keys document exists at {store}. It was not changed.")
         document = keys_edit.new()
         write(keys_edit.serialize(document))
@@ -250,16 +264,14 @@ def _change(job: _Job, change: Callable[[Document], Document]) -> None:
         write(keys_edit.serialize(change(document)))
 
 
-def _read(store: KeysStore) -> bytes:
-    try:
-        return store.read().document or b""
-    except KeysStoreError as error:
-        if error.code == MISSING:
-            raise KeysStoreError(f"{error.sentence} To create a document: {NAME} init", code=MISSING) from None
-        raise
+def _read(store: FileStore | Store) -> bytes:
+    stored = store.read("")
+    if stored is None:
+        raise HandlerError(f"{store} not found. To create a document: {NAME} init", code=MISSING)
+    return stored.body
 
 
-def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
+def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     """The store that --keys or links.toml names."""
     address: str | None = options.keys
     if address is None:
@@ -268,10 +280,16 @@ def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
             raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     scheme, _, path = address.partition(":")
     if scheme == "file" and path:
-        return FileKeysStore(os.path.abspath(path), clock)
+        return FileStore(os.path.abspath(path))
     if not address.startswith("oss://"):
         raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    return OssKeysStore(object_location(address), oss_client(options.endpoint), clock)
+    try:
+        location = Location.parse(address)
+    except SignerError as error:
+        raise InvalidUsage(f"{address}: {error}") from None
+    if not location.key or location.key.endswith("/"):
+        raise InvalidUsage(f"{address} must be the address of an object, such as oss://bucket/.links/keys.json.")
+    return store_at(oss_client(options.endpoint), location, clock)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -284,10 +302,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_endpoint_option(common)
     common.add_argument(
-        "--break-lock",
+        "--wait",
         action="store_true",
         default=argparse.SUPPRESS,
-        help=f"break the lock of another writer if it did not change for {BREAKABLE_AFTER // 60} minutes",
+        help="wait for another writer for up to six minutes (default: 15 seconds)",
     )
     parser = Parser(prog=NAME, description="Creates and changes the keys document.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

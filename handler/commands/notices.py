@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
-from ..cloud.oss import map_concurrently
-from ..cloud.store import PAGE, state_at
+from ..cloud.oss import StoreError, map_concurrently
+from ..cloud.store import PAGE, store_at
 from ..context import Clock
-from ..errors import HandlerError, Problem
+from ..errors import HandlerError
 from .command_line import (
     FAILED,
     InvalidUsage,
@@ -32,8 +32,8 @@ NAME = "python -m handler.notices"
 
 try:
     from ..cloud.lease import Lease
+    from ..notices.holding import sink_lease
     from ..notices.outbox import DEAD, WAITING, Entry, Outbox
-    from ..notices.sinks.client import LEASE_NEED
 except ModuleNotFoundError as error:
     warn(missing_package(NAME, error))
     sys.exit(FAILED)
@@ -71,10 +71,11 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
     prefix = config().state
     if prefix is None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
-    outbox = Outbox(state_at(oss_client(options.endpoint), prefix, clock))
+    outbox = Outbox(store_at(oss_client(options.endpoint), prefix, clock))
     try:
         options.run(_Job(outbox, options.sink, clock, WAITING if options.waiting else DEAD))
-    except Problem as problem:
+    except StoreError as error:
+        problem = error.reported()
         raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
 
 
@@ -88,7 +89,7 @@ def _list(job: _Job) -> None:
 
 def _waiting(job: _Job, sink: str) -> list[str]:
     entries = job.outbox.entries(sink)
-    now = job.outbox.state.time.earliest()
+    now = job.outbox.state.clock.earliest()
     due, later = [entry for entry in entries if entry.due <= now], [entry for entry in entries if entry.due > now]
     more = "+" if len(entries) >= PAGE else ""
     facts = []
@@ -139,7 +140,7 @@ def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased:
     try:
         for sink in job.sinks(job.folder):
             entries = list(job.outbox.all_entries(sink, job.folder))
-            lease = Lease(job.outbox.state, sink, LEASE_NEED)
+            lease = sink_lease(job.outbox.state, sink)
             try:
                 for start in range(0, len(entries), STEP):
                     if leased:
@@ -159,7 +160,7 @@ def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased:
 def _hold(job: _Job, sink: str, lease: Lease) -> None:
     """Waits until no instance sends to the sink: one that buries a notice while it is revived would lose it."""
     deadline = job.clock.monotonic() + LEASE_TIMEOUT
-    while not (lease.take() and lease.covers_try()):
+    while not (lease.take() and lease.has_time()):
         if job.clock.monotonic() >= deadline:
             raise HandlerError(f"The function is sending notices to {sink} all the time. Try again later.")
         job.clock.sleep(1)

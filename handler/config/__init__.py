@@ -9,7 +9,7 @@ from typing import NamedTuple
 from signer import Endpoint
 from signer.names import parse_oss_url
 
-from ..errors import HandlerError
+from ..errors import HandlerError, Problem
 
 MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
 
@@ -18,6 +18,9 @@ class InvalidConfig(HandlerError):
     """links.toml is invalid; the sentence names the table and the key, and says what was expected."""
 
     code = "invalid_config"
+
+    def reported(self) -> Problem:
+        return Problem("bad_configuration")
 
 
 class Location(NamedTuple):

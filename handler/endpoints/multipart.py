@@ -14,7 +14,7 @@ from signer.sizes import MAX_PUT
 from .. import links
 from ..auth import AuthorizedObject, authorize
 from ..cloud.credentials import mount_credentials
-from ..cloud.oss import UNREACHABLE, OssUnavailable, mount_client, refusal
+from ..cloud.oss import mount_client, refusal
 from ..config import Location
 from ..context import Invocation, RoleCredentials
 from ..errors import Problem, bad_body
@@ -107,13 +107,11 @@ def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invoc
         )
     except InvalidKey:
         raise links.invalid_key() from None
-    except OssUnavailable:
-        raise Problem("oss_unavailable", cause=UNREACHABLE) from None
     if response.code == "FileAlreadyExists":
         raise Problem("object_exists")
     match = _ID.search(response.body)
     if not response.ok or match is None:
-        raise Problem("oss_unavailable", cause=refusal("InitiateMultipartUpload", response, invocation.now))
+        raise Problem("oss_unavailable", cause=refusal("InitiateMultipartUpload", response, invocation.now).sentence)
     return match[1].decode("ascii", "replace")
 
 

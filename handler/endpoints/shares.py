@@ -10,8 +10,8 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..cloud.oss import head_object
-from ..cloud.store import State, state_for
+from ..cloud.oss import StoreError, head_object
+from ..cloud.store import Store, state_for
 from ..config import Mount
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
@@ -108,7 +108,7 @@ def show(request: Request, invocation: Invocation, share_id: str) -> Response:
     return json_response(document)
 
 
-def _uses(state: State, share_id: str, record: records.Record, invocation: Invocation) -> int | None:
+def _uses(state: Store, share_id: str, record: records.Record, invocation: Invocation) -> int | None:
     """The downloads, or the files that arrived; None without a limit, and where the target of the path changed."""
     if record.uses is None:
         return None
@@ -210,13 +210,13 @@ def _save(record: records.Record, invocation: Invocation) -> str:
         try:
             records.save(state, record_id, record)
             break
-        except Problem:
+        except StoreError:
             if last:
                 raise
     return record_id
 
 
-def _find(share_id: str, invocation: Invocation) -> tuple[State, records.Record]:
+def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]:
     """The record of a share whose path the caller may share. Raises a 404 or, for a plain share, a 409 `Problem`."""
     caller = _caller(invocation)
     if share_id.startswith(_PLAIN):

@@ -10,7 +10,7 @@ from .. import links
 from ..auth import authorize
 from ..cloud.credentials import mount_credentials
 from ..context import Invocation, RoleCredentials
-from ..errors import Problem, bad_body
+from ..errors import HandlerError, Problem, bad_body
 from ..request import Request, read_members
 from ..response import Response, json_response
 from ..uploads import check_size, put_headers
@@ -56,7 +56,10 @@ def _result(
 ) -> dict[str, object]:
     try:
         return _link(read_members(item, MEMBERS, required=("path",)), invocation, credentials, deadline).document()
-    except Problem as problem:
+    except HandlerError as error:
+        problem = error.reported()
+        if not isinstance(problem, Problem):
+            raise
         path = item.get("path") if isinstance(item, dict) else None
         return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
 

@@ -9,21 +9,24 @@ from typing import NamedTuple
 
 from .. import audit
 from ..cloud import oss
+from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
+from ..cloud.store import store_at
+from ..config import Location
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .file_store import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .file_store import FileStore
 
 FRESH = 60  # seconds in which the keys are not read again
 GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read
 PAUSE = 10  # seconds between two attempts that fail
 
 _REASONS = {
-    "missing": "it does not exist",
-    "refused": "access to it is denied",
-    "unreachable": "it cannot be reached",
+    MISSING: "it does not exist",
+    REFUSED: "access to it is denied",
+    UNREACHABLE: "it cannot be reached",
     WRONG_CLOCK: "OSS refuses the clock of this instance",
-    "invalid_keys": "it is malformed",
+    InvalidKeys.code: "it is malformed",
 }
 
 
@@ -54,15 +57,17 @@ def current_keys(invocation: Invocation) -> Keys:
         if 0 <= age < FRESH or (paused and 0 <= age < FRESH + GRACE):
             return cached.keys
     try:
-        store: KeysStore
         if config.keys_document.startswith("file:"):
-            store = FileKeysStore(config.keys_document[len("file:") :])
+            stored = FileStore(config.keys_document[len("file:") :]).read("", cached.version if cached else "")
         else:
-            store = OssKeysStore(object_location(config.keys_document), oss.client_for(invocation))
-        snapshot = store.read(cached.version if cached is not None else "")
-        if snapshot.document is not None or cached is None:
-            cached = _Cached(parse(snapshot.document or b""), snapshot.version, now, None)
-    except (KeysStoreError, InvalidKeys) as error:
+            place = Location.parse(config.keys_document)
+            store = store_at(oss.client_for(invocation), place, invocation.instance.clock)
+            stored = store.read("", cached.version if cached else "")
+        if stored is None:
+            raise StoreError("GetObject", 404, MISSING, "")
+        if cached is None or stored.etag != cached.version:
+            cached = _Cached(parse(stored.body), stored.etag, now, None)
+    except (StoreError, InvalidKeys) as error:
         reason = _REASONS[error.code]
         if cached is None or not 0 <= now - cached.read_at < FRESH + GRACE:
             raise _unavailable(reason) from None

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from random import sample
+from secrets import token_hex
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from .. import audit
 from ..cloud.lease import Lease
-from ..cloud.oss import UNREACHABLE, map_concurrently
+from ..cloud.oss import UNREACHABLE, OssUnavailable, StoreError, map_concurrently
+from ..cloud.store import Store
 from ..context import Clock
-from ..errors import HandlerError, Problem
+from ..errors import HandlerError
 from .notice import LinkIssuer, NotLinkable, read_notice
 from .outbox import MAX_BYTES, UNREADABLE, Entry, Outbox
 from .sinks import Kind, Notification, Sink, batches
@@ -23,6 +25,8 @@ from .sinks.client import TRY, Network
 from .sinks.delivery import DeliveryFailed, OutOfTime, deliver
 from .tally import Tally
 
+SLOT = 30  # seconds
+NEED = TRY + 2.0  # seconds of a slot that a try needs
 STEP = 100  # entries between two looks at the lease
 MAX_PROBES = 5  # notices with which a sink is asked whether it accepts any
 
@@ -86,7 +90,7 @@ class Holding:
             for entry, refusal in self._refused:
                 self._bury(entry, refusal.code)
             self._refused.clear()
-        now = self._turn.outbox.state.time.earliest()
+        now = self._turn.outbox.state.clock.earliest()
         for entry, failure in list(self._failed):
             if entry.overdue(now) > self.retry_for:
                 self._bury(entry, failure.code)
@@ -105,7 +109,7 @@ class Holding:
         is_webhook = self._sink.kind == "webhook"
         together: list[Prepared] = []
         for step in steps(list(unique.values())):
-            if self._turn.clock.monotonic() + TRY > self._turn.deadline or not self._lease.covers_try():
+            if self._turn.clock.monotonic() + TRY > self._turn.deadline or not self._lease.has_time():
                 raise OutOfTime("There was no time to send the notices. They will be sent later.")
             prepared = [item for item in map_concurrently(self._prepare, step) if item is not None]
             alone = [[item] for item in prepared if is_webhook and not item.digest]
@@ -229,15 +233,15 @@ class Holding:
         self.accepted += 1
         for step in steps(message):
             map_concurrently(self._mark, step)
-            with suppress(Problem):
-                self._lease.covers_try()  # marks may take longer than a try
+            with suppress(StoreError):
+                self._lease.has_time()  # marks may take longer than a try
 
     def _mark(self, item: Prepared) -> None:
         tally = self._turn.tally
         try:
             self._turn.outbox.mark_done(item.entry)
-        except Problem as problem:
-            self._fail(item.entry, problem)
+        except StoreError as error:
+            self._fail(item.entry, error)
             tally.add("not_marked")
             tally.add("sent")
         else:
@@ -250,7 +254,7 @@ class Holding:
             return False
         self._wait(pause)
         self._pace = self._kind.MIN_INTERVAL
-        return self._lease.covers_try()
+        return self._lease.has_time()
 
     def _wait(self, pause: float) -> None:
         if pause > 0:
@@ -266,8 +270,12 @@ class Holding:
         """Notes a notice that failed; while OSS cannot be reached, no other is tried."""
         self._failed.append((entry, error))
         self._turn.tally.note(error)
-        if isinstance(error, Problem) and error.cause == UNREACHABLE:
+        if isinstance(error, OssUnavailable) or (isinstance(error, StoreError) and error.code == UNREACHABLE):
             self.end = error
+
+
+def sink_lease(state: Store, name: str) -> Lease:
+    return Lease(state, f"lease/{name}/", SLOT, NEED, token_hex(12).encode())
 
 
 def bury(turn: Turn, entry: Entry, code: str) -> None:
@@ -283,7 +291,7 @@ def bury(turn: Turn, entry: Entry, code: str) -> None:
 
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
     """Moves what still waits after `retry_for` seconds of failures to the dead."""
-    now = turn.outbox.state.time.earliest()
+    now = turn.outbox.state.clock.earliest()
     overdue = [entry for entry in entries if entry.overdue(now) > retry_for and not turn.tally.is_settled(entry)]
     map_concurrently(lambda entry: bury(turn, entry, code), overdue)
 

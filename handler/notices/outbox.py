@@ -17,9 +17,9 @@ from typing import NamedTuple
 from signer import InvalidKey
 from signer.names import check_key
 
-from ..cloud.store import PAGE, State
+from ..cloud.oss import StoreError
+from ..cloud.store import PAGE, Store
 from ..config.reader import IDENTIFIER
-from ..errors import Problem
 
 WAITING, DEAD, DONE = "outbox", "dead", "done"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
@@ -63,9 +63,9 @@ def new_entry(sink: str, due: float, place: int, notice_id: str, body: bytes) ->
 
 
 class Outbox(NamedTuple):
-    """The outbox in a state prefix. Methods raise the 503 `state_unavailable`."""
+    """The outbox in a state prefix. Methods raise `StoreError`."""
 
-    state: State
+    state: Store
 
     def sinks(self, folder: str = WAITING) -> list[str]:
         """The sinks for which notices wait, or are dead, in order."""
@@ -82,7 +82,7 @@ class Outbox(NamedTuple):
                 yield Entry(sink, found.name, found.age, found.size)
 
     def put(self, entry: Entry, folder: str = WAITING) -> None:
-        self.state.write(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
+        self.state.replace(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
 
     def read(self, entry: Entry, folder: str = WAITING) -> bytes | None:
         """The content of an entry, None if it is gone."""
@@ -101,13 +101,13 @@ class Outbox(NamedTuple):
         """Marks the notice as sent, then deletes the entry. Where only that fails, the next holder deletes it."""
         for pause in (*MARK_PAUSES, None):
             try:
-                self.state.write(f"{DONE}/{entry.id}", entry.name.encode())
+                self.state.replace(f"{DONE}/{entry.id}", entry.name.encode())
                 break
-            except Problem:
+            except StoreError:
                 if pause is None:
                     raise
-                self.state.clock.sleep(pause)
-        with suppress(Problem):
+                self.state.clock.own.sleep(pause)
+        with suppress(StoreError):
             self.delete(entry)
 
     def bury(self, entry: Entry, reason: str) -> None:

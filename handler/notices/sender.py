@@ -17,13 +17,13 @@ from ..config import NoticeRule, OssSink
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import Keys, current
-from .holding import Holding, Turn, bury_overdue
+from .holding import Holding, Turn, bury_overdue, sink_lease
 from .notice import LinkIssuer, Notice, NotLinkable, is_linkable
 from .outbox import DEAD, Entry, Outbox, new_entry
 from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
-from .sinks.client import LEASE_NEED, Network
+from .sinks.client import Network
 from .sinks.delivery import DeliveryFailed, OutOfTime
 from .tally import Tally
 
@@ -143,7 +143,7 @@ class NoticeSender:
         """Sends what is due while nobody else does, and what became due meanwhile."""
         with self._noted(name):
             while entries:
-                lease = Lease(turn.outbox.state, name, LEASE_NEED)
+                lease = sink_lease(turn.outbox.state, name)
                 if not lease.take():
                     return  # the holder lists again before it releases
                 holding = None
@@ -165,7 +165,7 @@ class NoticeSender:
         self, turn: Turn, holding: Holding | None, name: str, entries: Sequence[Entry], error: HandlerError
     ) -> None:
         """Looks beyond the entries that failed: they keep the lease, and would block the other entries forever."""
-        now, names = turn.outbox.state.time.earliest(), {entry.name for entry in entries}
+        now, names = turn.outbox.state.clock.earliest(), {entry.name for entry in entries}
         waiting = (entry for entry in turn.outbox.all_entries(name) if entry.due <= now and entry.name not in names)
         others = list(islice(waiting, PAGE))
         if holding is not None and holding.end is None:
@@ -173,12 +173,12 @@ class NoticeSender:
                 holding.send(others)
         if holding is None or isinstance(holding.end, DeliveryFailed):
             retry_for = RETRY_FOR if holding is None else holding.retry_for
-            bury_overdue(turn, [*entries, *others], retry_for, error.code)
+            bury_overdue(turn, [*entries, *others], retry_for, error.reported().code)
 
     def _due(self, outbox: Outbox, name: str) -> list[Entry]:
         """The first entries of a sink that are due."""
         entries = outbox.entries(name)
-        now = outbox.state.time.earliest()
+        now = outbox.state.clock.earliest()
         self.tally.listed(name, entries, now)
         return [entry for entry in entries if entry.due <= now]
 

@@ -43,14 +43,15 @@ class Tally:
 
     def fail(self, sink: str, error: HandlerError, *, unwritten: bool = False) -> None:
         with self._lock:
-            (self.unwritten if unwritten else self.failed).add((sink, error.code))
+            (self.unwritten if unwritten else self.failed).add((sink, error.reported().code))
         self.note(error)
 
     def note(self, error: HandlerError) -> None:
         """Notes what OSS answered, for the audit line."""
-        if isinstance(error, Problem) and error.cause:
+        reported = error.reported()
+        if isinstance(reported, Problem) and reported.cause:
             with self._lock:
-                self.causes.add(error.cause)
+                self.causes.add(reported.cause)
 
     def written(self, entry: Entry) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..cloud.store import State, state_for
+from ..cloud.store import Store, state_for
 from ..config import Mount
 from ..context import ExpiryLimit, Invocation
 from ..errors import Problem
@@ -20,7 +20,7 @@ class TrackedShare(NamedTuple):
     """A share with a record in the state prefix, with which its uses are counted and it can be revoked."""
 
     id: str
-    state: State
+    state: Store
     record: records.Record
 
     def uses_left(self) -> int | None:

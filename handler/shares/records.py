@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..cloud.store import State
+from ..cloud.store import Store
 from ..errors import Problem
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -39,16 +39,16 @@ class Record(NamedTuple):
     upload: dict[str, Any] | None = None
 
 
-def save(state: State, record_id: str, record: Record) -> None:
+def save(state: Store, record_id: str, record: Record) -> None:
     """Writes the record. Raises the 503 `state_unavailable`.
 
     Only a revocation is retried: a repeated first record could arrive last and undo a revocation.
     """
     body = json.dumps({"version": 1, **record._asdict()}).encode()
-    state.write(_name(record_id), body, retry=record.revoked_at is not None)
+    state.replace(_name(record_id), body, retry=record.revoked_at is not None)
 
 
-def load(state: State, record_id: str) -> Record | None:
+def load(state: Store, record_id: str) -> Record | None:
     """The record, None if it does not exist. Raises the 503 `state_unavailable` if it cannot be read."""
     stored = state.read(_name(record_id))
     if stored is None:
@@ -63,7 +63,7 @@ def load(state: State, record_id: str) -> Record | None:
         raise Problem("state_unavailable") from None
 
 
-def load_active(state: State, record_id: str) -> Record:
+def load_active(state: Store, record_id: str) -> Record:
     """The record of a share that may be opened. Raises the 410 `share_record_missing` or `share_revoked`."""
     record = load(state, record_id)
     if record is None:

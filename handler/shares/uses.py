@@ -16,7 +16,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..cloud.oss import mount_client
-from ..cloud.store import PAGE, State
+from ..cloud.store import PAGE, Store
 from ..config import Location, Mount
 from ..context import Invocation
 from ..errors import Problem
@@ -49,12 +49,12 @@ class ClaimedFile(NamedTuple):
     seconds_left: int
 
 
-def used(state: State, record_id: str) -> int:
+def used(state: Store, record_id: str) -> int:
     """How many downloads are claimed."""
     return len(_claims(state, record_id))
 
 
-def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -> int:
+def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -> int:
     """The number of the download that `nonce` claims now or claimed in the last ten minutes.
 
     Raises the 410 `share_used_up` if other nonces hold all of them, and a 503 if the state is unavailable.
@@ -66,13 +66,13 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
         claims = _claims(state, record_id)
         own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
         # Claimed again, because only a claim notices that versioning was enabled meanwhile.
-        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
+        if own is not None and state.create(_name(record_id, own.number), body).body == body:
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next((number for number in range(1, uses + 1) if number not in taken), None)
         if free is None:
             raise Problem("share_used_up")
-        if state.claim(_name(record_id, free), body).body == body:
+        if state.create(_name(record_id, free), body).body == body:
             return free
         lost.add(free)
 
@@ -80,11 +80,11 @@ def claim_use(state: State, record_id: str, uses: int, nonce: str, now: float) -
 class Folder(NamedTuple):
     """The folder of an upload share in the target of its mount, and what lists it: with the rights of the mount."""
 
-    state: State
+    state: Store
     location: Location
 
     @classmethod
-    def of(cls, state: State, invocation: Invocation, mount: Mount, key: str) -> Folder:
+    def of(cls, state: Store, invocation: Invocation, mount: Mount, key: str) -> Folder:
         return cls(state._replace(client=mount_client(invocation, mount)), Location(mount.target.bucket, key))
 
 
@@ -95,14 +95,14 @@ def arrived(folder: Folder) -> frozenset[int]:
     return frozenset(int(match[1]) for match in matches if match)
 
 
-def files_left(state: State, record_id: str, folder: Folder, files: int) -> int:
+def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
     """How many files can be claimed now."""
     claims = _claims(state, record_id)
     return max(0, files - _count(claims, arrived(folder)))
 
 
 def claim_file(
-    state: State, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
+    state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
 ) -> ClaimedFile:
     """The next number for a file, or with `again` the one that the same `identity` holds.
 
@@ -117,7 +117,7 @@ def claim_file(
         present = arrived(folder)
         newest = max((claim.number for claim in claims), default=0)
         own = _own(state, record_id, claims, body) if again else None
-        if own is not None and state.claim(_name(record_id, own.number), body).body == body:
+        if own is not None and state.create(_name(record_id, own.number), body).body == body:
             left = FORMS - own.age
             # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
             if own.number in present or left >= MIN_FORM:
@@ -125,7 +125,7 @@ def claim_file(
         if _count(claims, present) >= files:
             raise Problem("share_full")
         number = max(newest, lost) + 1
-        claimed = state.claim(_name(record_id, number), body)
+        claimed = state.create(_name(record_id, number), body)
         if claimed.body == body:
             return ClaimedFile(number, int(FORMS - claimed.age))
         lost = number
@@ -136,7 +136,7 @@ def _count(claims: Sequence[Claim], present: frozenset[int]) -> int:
     return len(present) + sum(claim.age <= HELD and claim.number not in present for claim in claims)
 
 
-def _own(state: State, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
+def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
     """The newest of these claims with this content."""
     newest_first = sorted(claims, reverse=True)
     etag = md5(body, usedforsecurity=False).hexdigest()
@@ -155,7 +155,7 @@ def _own(state: State, record_id: str, claims: Sequence[Claim], body: bytes) -> 
     return None
 
 
-def _claims(state: State, record_id: str) -> list[Claim]:
+def _claims(state: Store, record_id: str) -> list[Claim]:
     """The claims of a share: all of them, or the newest 900 at least."""
     claims = []
     for stored in islice(state.list_folder(f"uses/{record_id}/"), PAGE):

@@ -23,7 +23,7 @@ from handler.cloud import store
 from handler.cloud.http_client import Connections
 from handler.cloud.lease import SLOT
 from handler.cloud.oss import OssClient
-from handler.cloud.store import State, StateMemory
+from handler.cloud.store import OssMemory, Store
 from handler.config import Config, Location
 from handler.context import Clock
 from handler.errors import HandlerError
@@ -280,7 +280,7 @@ class EventFunction:
         self.toml = ""
         self.clock = clock or FakeClock()
         self.own_clock: Clock | None = None
-        self.memory = StateMemory()
+        self.memory = OssMemory()
         ends.enter_context(self.clock.everywhere())
         self._root = folder / "oss"
         self.url = "http://127.0.0.1:9"
@@ -348,12 +348,12 @@ class EventFunction:
     def with_clock(self, clock: Clock) -> EventFunction:
         """Another instance, with a clock of its own."""
         other = copy(self)
-        other.own_clock, other.memory = clock, StateMemory()
+        other.own_clock, other.memory = clock, OssMemory()
         return other
 
     def restart(self) -> None:
         """The next invocation is one of a new instance."""
-        self.memory = StateMemory()
+        self.memory = OssMemory()
 
     def tick(self, **options: Any) -> Outcome:
         """The timer fires."""
@@ -366,9 +366,9 @@ class EventFunction:
         """Moves the time to so many seconds after the beginning of a slot of leases, the next one where necessary."""
         self.pass_time((phase - time.time()) % SLOT)
 
-    def state(self) -> State:
+    def state(self) -> Store:
         """The state prefix, as another instance uses it."""
-        return store.state_at(self.client, Location(BUCKET, STATE), self.clock.clock())
+        return store.store_at(self.client, Location(BUCKET, STATE), self.clock.clock())
 
     def state_names(self, folder: str = "") -> list[str]:
         """The names of the objects in a folder of the state prefix, in order."""

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from handler.cloud.http_client import Connections
+from handler.cloud.oss_clock import OssMemory
 from handler.cloud.sessions import Sessions
-from handler.cloud.store import StateMemory
 from handler.keys.current import KeysMemory
 from tests.handler.client import new_instance
 
@@ -17,7 +17,7 @@ THREADS = 8
 
 def test_each_instance_has_one_object_of_each_kind() -> None:
     one, other = new_instance(), new_instance()
-    for kind in (Connections, KeysMemory, Sessions, StateMemory):
+    for kind in (Connections, KeysMemory, Sessions, OssMemory):
         assert one.memory(kind) is one.memory(kind)
         assert type(one.memory(kind)) is kind
         assert one.memory(kind) is not other.memory(kind)
@@ -38,7 +38,7 @@ def test_of_the_objects_of_many_threads_one_is_kept() -> None:
 
 def test_no_module_of_the_handler_keeps_what_an_instance_should() -> None:
     """Modules hold constants, functions and classes, and no object of a kind."""
-    kinds = (Connections, KeysMemory, Sessions, StateMemory)
+    kinds = (Connections, KeysMemory, Sessions, OssMemory)
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "handler"]
     kept = [
         f"{module.__name__}.{name}"

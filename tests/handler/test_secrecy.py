@@ -11,7 +11,7 @@ import pytest
 from handler import asgi
 from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import state_at
+from handler.cloud.store import store_at
 from handler.config import Location
 from handler.context import Clock, Instance, Invocation
 from handler.keys.file_store import FileKeysStore
@@ -37,7 +37,7 @@ REQUEST = Request(
 )
 INVOCATION = Invocation(Instance(CONFIG, Clock()), context(KEYS), NOW, {})
 RECORD = Record("/exampledir/a.txt", "oss://examplebucket/exampledir/", "GET", 3, 1, "reader", 0)
-STATE = state_at(
+STATE = store_at(
     OssClient(KEYS, Endpoint.internal("cn-hangzhou"), Connections()),
     Location("examplebucket", ".links/state/"),
     Clock(),

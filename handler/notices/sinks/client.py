@@ -22,7 +22,6 @@ from ...errors import HandlerError
 from .base import Post
 
 TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response
-LEASE_NEED = TRY + 2.0  # seconds of its slot that a try needs: clocks are known within a second or so
 CONNECT_TIMEOUT = 5.0  # seconds of them for each address, TLS included
 MAX_RESPONSE = 64 * 1024  # bytes that are read
 MAX_HEAD = 32 * 1024  # bytes

@@ -18,7 +18,7 @@ from handler import events
 from handler.cloud import sessions as sessions
 from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient, OssUnavailable
-from handler.cloud.store import ListedObject, state_at
+from handler.cloud.store import ListedObject, store_at
 from handler.config import Config, Location
 from handler.context import Clock, Instance
 from handler.errors import Problem
@@ -138,7 +138,7 @@ class _Service:
         self._ask("/reports/q3.pdf")
 
     def list(self) -> None:
-        at = state_at(self._client, Location("examplebucket", ".links/state/"), Clock())
+        at = store_at(self._client, Location("examplebucket", ".links/state/"), Clock())
         try:
             for entry in islice(at.list_folder("outbox/"), 5000):
                 assert isinstance(entry, ListedObject)

@@ -18,7 +18,7 @@ from handler.cloud import oss
 from handler.cloud.http_client import Connections
 from handler.cloud.lease import SLOT, Lease
 from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import State, state_at
+from handler.cloud.store import Store, store_at
 from handler.config import Location
 from handler.notices.outbox import Outbox
 from handler.notices.sinks import Post, client, delivery
@@ -64,7 +64,7 @@ class TestSlots:
     def test_a_slot_is_of_the_clock_of_oss(self, function: EventFunction, ahead: int) -> None:
         function.go_to(10)
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
-        state = state_at(function.client, Location(BUCKET, STATE), clock)
+        state = store_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
         assert Lease(state, "ops", LEASE_NEED).take()
         assert slot_names(function) == [str(slot())]
@@ -206,7 +206,7 @@ class TestAnswersThatAreLost:
 
             def start(*faults: str) -> Lease:
                 through_proxy = OssClient(KEYS, Endpoint.path_style(self.proxy.url, REGION), Connections())
-                state = state_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
+                state = store_at(through_proxy, Location(BUCKET, STATE), wired.clock.clock())
                 self.proxy.play("", *faults)
                 if "never after" in faults:
                     monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.5))
@@ -300,7 +300,7 @@ class TestAHolderThatStalls:
         is_first = threading.Lock()
         config = function.config
 
-        def init(self: Lease, state: State, sink: str, need: float) -> None:
+        def init(self: Lease, state: Store, sink: str, need: float) -> None:
             original_init(self, state, sink, need)
             made.append(self)
 

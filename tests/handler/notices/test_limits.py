@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.store import State
+from handler.cloud.store import Store
 from handler.errors import Problem
 from handler.keys import current
 from tests.handler.notice_fixtures import (
@@ -52,13 +52,13 @@ def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
     notified.invoke(created(*(f"outbox/{number}.txt" for number in range(300))))
     for name in notified.state_names("outbox/"):
         notified.state().write(f"done/{name[-32:]}", b"")
-    read = State.read
+    read = Store.read
 
-    def slowly(state: State, name: str) -> object:
+    def slowly(state: Store, name: str) -> object:
         notified.pass_time(0.1)
         return read(state, name)
 
-    with patch.object(State, "read", slowly):
+    with patch.object(Store, "read", slowly):
         started = time.time()
         outcome = notified.tick(timeout=40)
     assert outcome.error is None
@@ -73,14 +73,14 @@ def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
 
 def test_marks_that_fail_for_good_end_with_a_dead_notice(notified: EventFunction, hook: Receiver) -> None:
     notified.sinks["ops"]["retry_for"] = "1h"
-    write = State.write
+    write = Store.write
 
-    def refuse(state: State, name: str, body: bytes, *, retry: bool = True) -> None:
+    def refuse(state: Store, name: str, body: bytes, *, retry: bool = True) -> None:
         if name.startswith("done/"):
             raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
         write(state, name, body, retry=retry)
 
-    with patch.object(State, "write", refuse):
+    with patch.object(Store, "write", refuse):
         notified.invoke(created("outbox/a.txt"))
         notified.pass_time(60)
         waiting = notified.tick().summary["waiting"]
@@ -96,10 +96,10 @@ def test_marks_that_fail_for_good_end_with_a_dead_notice(notified: EventFunction
 
 
 def test_a_notice_whose_entry_cannot_be_deleted_was_sent_and_marked(notified: EventFunction, hook: Receiver) -> None:
-    def refuse(state: State, name: str, *, retry: bool = True) -> None:
+    def refuse(state: Store, name: str, *, retry: bool = True) -> None:
         raise Problem("state_unavailable", cause="DeleteObject: 403 AccessDenied (a missing permission)")
 
-    with patch.object(State, "delete", refuse):
+    with patch.object(Store, "delete", refuse):
         outcome = notified.invoke(created("outbox/a.txt"))
         assert outcome.summary["notices"] == 1
         assert "not_marked" not in outcome.summary

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from handler import events
 from handler.cloud.oss import THREADS
-from handler.cloud.store import State
+from handler.cloud.store import Store
 from handler.config import Location, Mounts
 from handler.context import Clock, Instance
 from handler.errors import HandlerError, Problem
@@ -341,15 +341,15 @@ class TestFailures:
     def test_a_notice_whose_mark_fails_three_times_is_sent_again_once(
         self, notified: EventFunction, hook: Receiver, failures: int, posts: int
     ) -> None:
-        write, left = State.write, [failures]
+        write, left = Store.write, [failures]
 
-        def lost(state: State, name: str, body: bytes, *, retry: bool = True) -> None:
+        def lost(state: Store, name: str, body: bytes, *, retry: bool = True) -> None:
             if name.startswith("done/") and left[0]:
                 left[0] -= 1
                 raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
             write(state, name, body, retry=retry)
 
-        with patch.object(State, "write", lost):
+        with patch.object(Store, "write", lost):
             outcome = notified.invoke(created())
         assert outcome.error is None
         assert outcome.summary.get("not_marked", 0) == posts - 1
