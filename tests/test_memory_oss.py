@@ -18,8 +18,8 @@ def results(function: EventFunction) -> Iterator[object]:
     used = function.state()
     yield used.read("x")
     for name in NAMES:
-        used.write(name, name.encode())
-    yield used.claim("x", b"later").body, used.claim("y", b"first").body, used.claim("y", b"later").body
+        used.replace(name, name.encode())
+    yield used.create("x", b"later").body, used.create("y", b"first").body, used.create("y", b"later").body
     for _ in range(2):
         found = used.read("y")
         yield None if found is None else (found.body, found.age)

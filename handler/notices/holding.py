@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from .. import audit
 from ..cloud.lease import Lease
-from ..cloud.oss import UNREACHABLE, OssUnavailable, StoreError, map_concurrently
+from ..cloud.oss import CANNOT_BE_REACHED, StoreError, map_concurrently
 from ..cloud.store import Store
 from ..context import Clock
 from ..errors import HandlerError
@@ -270,7 +270,8 @@ class Holding:
         """Notes a notice that failed; while OSS cannot be reached, no other is tried."""
         self._failed.append((entry, error))
         self._turn.tally.note(error)
-        if isinstance(error, OssUnavailable) or (isinstance(error, StoreError) and error.code == UNREACHABLE):
+        reported = error.reported()
+        if isinstance(reported, Problem) and reported.cause == CANNOT_BE_REACHED:
             self.end = error
 
 

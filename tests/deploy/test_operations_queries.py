@@ -150,7 +150,7 @@ def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
         with patch.object(Outbox, "put", refused):
             failed_event = function.invoke(created())
         failed_sink = function.invoke(created("outbox/a.txt", "outbox/b.txt", "outbox/c.txt"))
-        function.state().write("dead/gone.old/0000000000-000000-x", b"{}")
+        function.state().replace("dead/gone.old/0000000000-000000-x", b"{}")
         function.pass_time(3600)
         outcomes = (failed_event, failed_sink, function.tick(), idle_tick)
         return EventLines(*(outcome.printed.splitlines()[-1] + "\n" for outcome in outcomes))

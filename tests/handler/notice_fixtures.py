@@ -21,12 +21,13 @@ from unittest.mock import patch
 from handler import events
 from handler.cloud import store
 from handler.cloud.http_client import Connections
-from handler.cloud.lease import SLOT
 from handler.cloud.oss import OssClient
-from handler.cloud.store import OssMemory, Store
+from handler.cloud.oss_clock import OssMemory
+from handler.cloud.store import Store
 from handler.config import Config, Location
 from handler.context import Clock
 from handler.errors import HandlerError
+from handler.notices.holding import SLOT
 from handler.notices.sinks.client import Network
 from local.oss import create_app
 from local.oss.storage import Bucket, Buckets

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from handler.cloud.lease import SLOT
 from handler.config import Config
+from handler.notices.holding import SLOT
 from handler.notices.sinks import Post, client, delivery
 from handler.notices.sinks.client import Network, WebhookResponse
 from signer.times import rfc3339

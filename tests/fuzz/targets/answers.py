@@ -11,19 +11,15 @@ from io import StringIO
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
-from unittest.mock import patch
 
 from handler import events
 from handler.cloud import sessions as sessions
 from handler.cloud.http_client import Connections
-from handler.cloud.oss import OssClient, OssUnavailable
+from handler.cloud.oss import OssClient, OssUnavailable, StoreError
 from handler.cloud.store import ListedObject, store_at
 from handler.config import Config, Location
 from handler.context import Clock, Instance
-from handler.errors import Problem
 from handler.events import InvocationFailed
-from handler.keys.file_store import KeysStoreError, OssKeysStore
 from handler.notices.sinks import KINDS
 from handler.notices.sinks.client import Network
 from handler.notices.sinks.delivery import DeliveryFailed, deliver
@@ -31,7 +27,7 @@ from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server
 from tests.fuzz.targets.requests import create_share
-from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke, make_config
+from tests.handler.client import EVENTS, KEYS, context, event, invoke, make_config
 from tests.handler.keys_fixtures import SHARER, api, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
@@ -144,16 +140,16 @@ class _Service:
                 assert isinstance(entry, ListedObject)
             for name in islice(at.list_folders("outbox/"), 5000):
                 assert isinstance(name, str)
-        except Problem as problem:
-            check_refused(problem, "state_unavailable")
+        except StoreError as error:
+            check_refused(error.reported(), "state_unavailable")
 
     def keys(self) -> None:
         self._ask(
             "/exampledir/a.txt", config=self._config._replace(keys_document="oss://examplebucket/.links/keys.json")
         )
         try:
-            OssKeysStore(Location("examplebucket", ".links/keys.json"), self._client).read("")
-        except KeysStoreError as error:
+            store_at(self._client, Location("examplebucket", ".links/keys.json"), Clock()).read("")
+        except StoreError as error:
             check_no_secret(error.sentence, SECRETS)
 
     def share(self) -> None:
@@ -179,8 +175,7 @@ class _Service:
 @contextmanager
 def oss_answers() -> Iterator[Run]:
     """Whatever OSS and STS answer, the service's own answer is a documented one."""
-    clock = SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic)
-    with raw_server() as server, TemporaryDirectory() as folder, patch.object(sessions, "time", clock):
+    with raw_server() as server, TemporaryDirectory() as folder:
         service = _Service(server, Path(folder))
 
         def run(data: bytes) -> None:

@@ -10,10 +10,13 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import REFUSED, StoreError
+from handler.cloud.store import Store, StoredObject
 from handler.config import load
 from handler.context import Instance, Invocation
 from handler.errors import Problem
-from handler.keys import Keys, current, file_store
+from handler.keys import Keys, current
+from handler.keys.file_store import FileStore
 from tests.handler.client import KEYS, NOW, ask, context, mount, new_instance
 from tests.handler.keys_fixtures import PLACE, READER, STRANGER, LocalOss, api, config_with, document, local_oss
 
@@ -74,14 +77,14 @@ def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
     instance = new_instance(config)
     stores = []
 
-    def read(store: file_store.OssKeysStore, known: str = "") -> file_store.Snapshot:
+    def read(store: Store, name: str, known: str = "") -> StoredObject:
         stores.append(store)
-        return file_store.Snapshot(json.dumps(FIRST).encode(), '"etag"')
+        return StoredObject(json.dumps(FIRST).encode(), 0.0, '"etag"')
 
-    with patch.object(file_store.OssKeysStore, "read", read):
+    with patch.object(Store, "read", read):
         assert isinstance(keys_at(instance, NOW), Keys)
     assert stores[0].client.endpoint.host("examplebucket") == "examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"
-    assert stores[0].location == PLACE
+    assert stores[0].prefix == PLACE
     assert stores[0].client.credentials == KEYS
 
 
@@ -128,9 +131,7 @@ def test_a_corrected_document_is_used_again(tmp_path: Path) -> None:
 def test_after_a_failed_read_the_next_is_ten_seconds_later(tmp_path: Path) -> None:
     instance = new_instance(config_with(FIRST, tmp_path))
     names(instance, NOW)
-    with patch.object(
-        file_store.FileKeysStore, "read", side_effect=file_store.KeysStoreError("No.", code="refused")
-    ) as read:
+    with patch.object(FileStore, "read", side_effect=StoreError("read", 0, REFUSED, "no")) as read:
         for second in (60, 61, 69, 70, 79):
             names(instance, NOW + second)
     assert read.call_count == 2

@@ -15,14 +15,14 @@ from unittest.mock import patch
 import pytest
 
 from handler.cloud import oss, store
-from handler.cloud.lease import SLOT, Lease
+from handler.cloud.lease import Lease
 from handler.cloud.oss import OssClient, OssResponse
 from handler.commands import notices as command
 from handler.config import Location
 from handler.context import Clock
 from handler.notices import outbox
+from handler.notices.holding import SLOT, sink_lease
 from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
-from handler.notices.sinks.client import LEASE_NEED
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import BUCKET, REGION
@@ -335,7 +335,7 @@ class TestRetry:
         cli.add("ops", 1, DEAD)
         state = cli.function.state()
         state.now()
-        holder = Lease(state, "ops", LEASE_NEED)
+        holder = sink_lease(state, "ops")
         assert holder.take()
         assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
         assert 0 < cli.function.clock.moved <= SLOT + 2

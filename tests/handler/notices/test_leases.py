@@ -13,16 +13,16 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud import lease as leases
 from handler.cloud import oss
 from handler.cloud.http_client import Connections
-from handler.cloud.lease import SLOT, Lease
+from handler.cloud.lease import Lease
 from handler.cloud.oss import OssClient, OssResponse
-from handler.cloud.store import Store, store_at
+from handler.cloud.store import store_at
 from handler.config import Location
+from handler.notices.holding import NEED, SLOT, sink_lease
 from handler.notices.outbox import Outbox
 from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import LEASE_NEED, TRY, Network, WebhookResponse
+from handler.notices.sinks.client import TRY, Network, WebhookResponse
 from local.server import _RequestHandler
 from signer import Endpoint
 from tests.fault_proxy import LATE, FaultProxy, fault_proxy
@@ -48,7 +48,7 @@ def instance(function: EventFunction) -> Lease:
     """An instance that knows the time of OSS and holds nothing yet."""
     state = function.state()
     state.read("probe")
-    return Lease(state, "ops", LEASE_NEED)
+    return sink_lease(state, "ops")
 
 
 def slot_names(function: EventFunction) -> list[str]:
@@ -66,15 +66,15 @@ class TestSlots:
         clock = function.clock.clock()._replace(now=lambda: time.time() + ahead)
         state = store_at(function.client, Location(BUCKET, STATE), clock)
         state.now()
-        assert Lease(state, "ops", LEASE_NEED).take()
+        assert sink_lease(state, "ops").take()
         assert slot_names(function) == [str(slot())]
 
     def test_two_sinks_have_a_lease_each(self, function: EventFunction) -> None:
         function.go_to(10)
         state = function.state()
         state.now()
-        assert Lease(state, "ops", LEASE_NEED).take()
-        assert Lease(state, "chat", LEASE_NEED).take()
+        assert sink_lease(state, "ops").take()
+        assert sink_lease(state, "chat").take()
 
     def test_another_one_leaves_until_the_slot_has_ended(self, function: EventFunction) -> None:
         function.go_to(1.5)
@@ -89,7 +89,7 @@ class TestSlots:
         function.go_to(20)
         first = instance(function)
         assert first.take()
-        assert first.covers_try()
+        assert first.has_time()
         assert len(slot_names(function)) == 2
         first.release()
         assert slot_names(function) == []
@@ -102,10 +102,10 @@ class TestSlots:
         assert not second.take()
         assert not second.take()
         assert slot_names(function) == [str(slot())]
-        assert first.covers_try()
+        assert first.has_time()
         assert slot_names(function) == [str(slot()), str(slot() + 1)]
         assert not second.take()
-        assert first.covers_try()
+        assert first.has_time()
         assert len(slot_names(function)) == 2
 
     @pytest.mark.parametrize("phase", [0.5, 5, 11, 12.5, 13.5, 16, 25, 29.5])
@@ -116,10 +116,10 @@ class TestSlots:
         held = instance(function)
         assert held.take()
         for _ in range(20):
-            if not held.covers_try():
+            if not held.has_time():
                 break
             ends = (max(map(int, slot_names(function))) + 1) * SLOT
-            assert time.time() + LEASE_NEED <= ends
+            assert time.time() + NEED <= ends
             function.pass_time(3.7)
         else:
             return
@@ -129,8 +129,8 @@ class TestSlots:
         function.go_to(20)
         held = instance(function)
         assert held.take()
-        function.state().write(f"lease/ops/{slot() + 1}", b"b")
-        assert not held.covers_try()
+        function.state().replace(f"lease/ops/{slot() + 1}", b"b")
+        assert not held.has_time()
 
     @pytest.mark.parametrize(("phase", "slots"), [(5, 1), (20, 2)])
     @pytest.mark.parametrize("passed", [SLOT, 10 * SLOT])
@@ -140,9 +140,9 @@ class TestSlots:
         function.go_to(phase)
         held = instance(function)
         assert held.take()
-        assert held.covers_try()
+        assert held.has_time()
         function.pass_time(passed + slots * SLOT - SLOT)
-        assert not held.covers_try()
+        assert not held.has_time()
         assert len(slot_names(function)) == slots
 
 
@@ -156,7 +156,7 @@ class TestBoundaries:
         covered: list[bool] = []
 
         def take(each: Lease) -> None:
-            covered.append(each.take() and each.covers_try())
+            covered.append(each.take() and each.has_time())
 
         at_once([lambda each=each: take(each) for each in held])  # type: ignore[misc]
         assert covered.count(True) <= 1
@@ -171,7 +171,7 @@ class TestBoundaries:
         held = instance(function)
         function.go_to(phase)
         assert held.take()
-        assert held.covers_try()
+        assert held.has_time()
 
     @pytest.mark.parametrize("phase", [28.5, 29.5, 0.5, 12.5])
     def test_a_date_that_is_a_second_off_lets_no_two_send(
@@ -211,7 +211,7 @@ class TestAnswersThatAreLost:
                 if "never after" in faults:
                     monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.5))
                 state.read("probe")
-                return Lease(state, "ops", LEASE_NEED)
+                return sink_lease(state, "ops")
 
             wired.go_to(5)
             yield start
@@ -281,7 +281,7 @@ class TestKilledWhileHolding:
         held = instance(function)
         assert held.take()
         while len(slot_names(function)) == 1:
-            assert held.covers_try()
+            assert held.has_time()
             function.pass_time(0.25)
         taken_at = time.time()
         while not instance(function).take():
@@ -300,8 +300,8 @@ class TestAHolderThatStalls:
         is_first = threading.Lock()
         config = function.config
 
-        def init(self: Lease, state: Store, sink: str, need: float) -> None:
-            original_init(self, state, sink, need)
+        def init(self: Lease, *arguments: Any) -> None:
+            original_init(self, *arguments)
             made.append(self)
 
         def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
@@ -332,7 +332,7 @@ class TestAHolderThatStalls:
         assert set(told.values()) <= {1, 2}
         assert 2 in told.values()
         assert function.state_names("outbox/") == []
-        assert not stalled[0].covers_try()
+        assert not stalled[0].has_time()
 
     def test_a_robot_repeats_only_the_message_that_stalled(
         self, function: EventFunction, hook: Receiver, stalled: list[Lease]
@@ -351,7 +351,7 @@ class TestAHolderThatStalls:
         assert set(told.values()) == {1, 2}
         assert sum(1 for times in told.values() if times == 2) < len(names) / 2
         assert function.state_names("outbox/") == []
-        assert not stalled[0].covers_try()
+        assert not stalled[0].has_time()
 
     def test_while_it_only_prepares_nothing_is_repeated(self, notified: EventFunction, hook: Receiver) -> None:
         """It looks at its lease again before each message."""
@@ -484,7 +484,7 @@ class TestOrder:
         held = instance(function)
         assert held.take()
         assert held.take()
-        assert held.covers_try()
+        assert held.has_time()
         deleted: list[str] = []
         delete = OssClient.delete
 
@@ -507,4 +507,4 @@ class TestOrder:
             assert notified.invoke(created()).summary["notices"] == 1
 
     def test_the_numbers_are_those_of_the_documentation(self) -> None:
-        assert (leases.SLOT, LEASE_NEED, TRY) == (30, 17.0, 15.0)
+        assert (SLOT, NEED, TRY) == (30, 17.0, 15.0)

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import REFUSED, StoreError
 from handler.cloud.store import Store
-from handler.errors import Problem
 from handler.keys import current
 from tests.handler.notice_fixtures import (
     EventFunction,
@@ -51,7 +51,7 @@ def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
     notified.toml = notice(["ops"], every="1m")
     notified.invoke(created(*(f"outbox/{number}.txt" for number in range(300))))
     for name in notified.state_names("outbox/"):
-        notified.state().write(f"done/{name[-32:]}", b"")
+        notified.state().replace(f"done/{name[-32:]}", b"")
     read = Store.read
 
     def slowly(state: Store, name: str) -> object:
@@ -73,14 +73,14 @@ def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
 
 def test_marks_that_fail_for_good_end_with_a_dead_notice(notified: EventFunction, hook: Receiver) -> None:
     notified.sinks["ops"]["retry_for"] = "1h"
-    write = Store.write
+    write = Store.replace
 
     def refuse(state: Store, name: str, body: bytes, *, retry: bool = True) -> None:
         if name.startswith("done/"):
-            raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
+            raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
         write(state, name, body, retry=retry)
 
-    with patch.object(Store, "write", refuse):
+    with patch.object(Store, "replace", refuse):
         notified.invoke(created("outbox/a.txt"))
         notified.pass_time(60)
         waiting = notified.tick().summary["waiting"]
@@ -97,7 +97,7 @@ def test_marks_that_fail_for_good_end_with_a_dead_notice(notified: EventFunction
 
 def test_a_notice_whose_entry_cannot_be_deleted_was_sent_and_marked(notified: EventFunction, hook: Receiver) -> None:
     def refuse(state: Store, name: str, *, retry: bool = True) -> None:
-        raise Problem("state_unavailable", cause="DeleteObject: 403 AccessDenied (a missing permission)")
+        raise StoreError("DeleteObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
     with patch.object(Store, "delete", refuse):
         outcome = notified.invoke(created("outbox/a.txt"))
@@ -137,7 +137,7 @@ def test_what_goes_wrong_after_everything_was_written_fails_no_invocation(notifi
 
 def test_folders_that_are_no_names_of_sinks_are_left_alone(notified: EventFunction, hook: Receiver) -> None:
     for folder in ("odd name", "x" * 70):
-        notified.state().write(f"outbox/{folder}/entry", b"{}")
+        notified.state().replace(f"outbox/{folder}/entry", b"{}")
     notified.invoke(created("outbox/a.txt"))
     assert list(notified.tick().summary["waiting"]) == []
     assert len(hook.received) == 1

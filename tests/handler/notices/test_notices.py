@@ -12,11 +12,11 @@ import requests
 from standardwebhooks import Webhook
 
 from handler import events
-from handler.cloud.oss import THREADS
+from handler.cloud.oss import REFUSED, THREADS, UNREACHABLE, StoreError
 from handler.cloud.store import Store
 from handler.config import Location, Mounts
 from handler.context import Clock, Instance
-from handler.errors import HandlerError, Problem
+from handler.errors import HandlerError
 from handler.notices.outbox import Entry, Outbox
 from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context, event, invoke
@@ -341,15 +341,15 @@ class TestFailures:
     def test_a_notice_whose_mark_fails_three_times_is_sent_again_once(
         self, notified: EventFunction, hook: Receiver, failures: int, posts: int
     ) -> None:
-        write, left = Store.write, [failures]
+        write, left = Store.replace, [failures]
 
         def lost(state: Store, name: str, body: bytes, *, retry: bool = True) -> None:
             if name.startswith("done/") and left[0]:
                 left[0] -= 1
-                raise Problem("state_unavailable", cause="PutObject: 503 ServiceUnavailable")
+                raise StoreError("PutObject", 503, UNREACHABLE, "ServiceUnavailable")
             write(state, name, body, retry=retry)
 
-        with patch.object(Store, "write", lost):
+        with patch.object(Store, "replace", lost):
             outcome = notified.invoke(created())
         assert outcome.error is None
         assert outcome.summary.get("not_marked", 0) == posts - 1
@@ -364,7 +364,7 @@ class TestFailures:
 
         def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
             tried.append(entry.name)
-            raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
+            raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
         with patch.object(Outbox, "put", refused):
             outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(100))))

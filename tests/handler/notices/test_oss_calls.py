@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.lease import SLOT
 from handler.cloud.oss import OssClient, OssResponse
 from handler.config import Location
+from handler.notices.holding import SLOT
 from tests.handler.notice_fixtures import (
     STATE,
     EventFunction,
@@ -143,7 +143,7 @@ class TestTable:
     def test_a_notice_that_dies_takes_four_too(self, function: EventFunction) -> None:
         with sinks(function):
             for number in range(10):
-                function.state().write(f"outbox/webhook-0/0000000000-000000-{number:032x}", b"not JSON")
+                function.state().replace(f"outbox/webhook-0/0000000000-000000-{number:032x}", b"not JSON")
             counts = requests_of(function, None)
             assert counts["PUT dead"] == 10
             assert counts.total() == 2 + 4 * 10 + 4
@@ -183,7 +183,7 @@ class TestMore:
             function.go_to(1)
             function.invoke(new_event(function, 1))
             state = function.state()
-            assert state.claim(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"
+            assert state.create(f"lease/webhook-0/{int(state.now() // SLOT)}", b"another").body == b"another"
             with requests_to_oss() as counts:
                 function.invoke(new_event(function, 1))
             assert counts == {"PUT outbox": 1, "PUT lease": 1, "GET lease": 1}

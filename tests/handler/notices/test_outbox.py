@@ -64,7 +64,7 @@ def waiting_notice(**changes: Any) -> dict[str, Any]:
 
 
 def put_entry(function: EventFunction, name: str, body: bytes, sink: str = "ops") -> None:
-    function.state().write(f"outbox/{sink}/{name}", body)
+    function.state().replace(f"outbox/{sink}/{name}", body)
 
 
 def dead_reasons(function: EventFunction, sink: str = "ops") -> dict[str, str]:
@@ -363,7 +363,7 @@ class TestWhatCannotBeRead:
         self.prepare(function, hook)
         others = ["outbox/file", "outbox/ops/folder/file"]
         for name in others:
-            function.state().write(name, b"{}")
+            function.state().replace(name, b"{}")
         function.put(".links/state/outbox/ops/", b"")  # a folder as consoles make it
         assert function.tick().summary["notices"] == 3
         assert set(function.state_names("outbox/")) >= set(others)

@@ -71,7 +71,7 @@ class TestCrashPoints:
         with patch.object(Outbox, "delete", note):
             function.invoke(created())
         assert function.state_names("outbox/") == []
-        function.state().write(*entries[0])
+        function.state().replace(*entries[0])
         function.pass_time(60)
         assert function.tick().summary["repeated"] == 1
         assert received_keys(hook) == Counter(["outbox/a.txt"])
