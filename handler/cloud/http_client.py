@@ -1,27 +1,41 @@
-"""HTTP connections of the function to OSS, kept open between invocations, and the authorities that its TLS trusts.
+"""HTTP to other services: connections that stay open, one reader of responses, and one bound of time.
 
-`http.client` rather than a larger library: the first page of a new instance waits for every import.
+`http.client` rather than a larger library: the first page of a new instance waits for every import. It follows no
+redirect, and uses neither a proxy nor a .netrc of the environment: they could receive or replace the credentials.
 """
 
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import select
+import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
-from threading import Lock
-from typing import BinaryIO, NamedTuple
+from threading import Lock, Thread
+from typing import NamedTuple, TypeVar, cast
 
 MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
 MAX_THREADS = 200
 # OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
 MAX_HEADERS = 8 * 1024
+MAX_HEAD = 256 * 1024  # bytes
+MAX_STRICT_HEAD = 32 * 1024  # bytes
+BLOCK = 64 * 1024  # bytes; Python 3.10 allocates as many as it may read at a time
 
 # http.client cannot set its limit of 100 otherwise.
 vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
+
+# A status line, but for 101, since nothing asks for another protocol (RFC 9112, 4), and header lines (5).
+_STATUS = rb"HTTP/1\.[01] (10[02-9]|1[1-9][0-9]|[2-5][0-9]{2})(?: [^\x00\n\v\f\r]*)?\r\n"
+_HEADERS = rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\x00\n\v\f\r]*\r\n)*"
+
+Result = TypeVar("Result")
 
 
 class HttpResponse(NamedTuple):
@@ -35,33 +49,145 @@ class HttpResponse(NamedTuple):
         return f"HttpResponse({self.status}, headers={sorted(self.headers)!r}, body=<{len(self.body)} bytes>)"
 
 
-class _Lines:
-    """The lines of a response's head."""
+class Response(http.client.HTTPResponse):
+    """Refuses what is cut, too long or doubtful, where http.client takes what it gets for a response."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.last = file, b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self.file.readline(limit)
-        return self.last
-
-    def close(self) -> None:
-        self.file.close()
-
-
-class _Response(http.client.HTTPResponse):
-    """Raises `IncompleteRead` for a head without its empty line: http.client takes what arrived of it for all."""
+    HEAD = _STATUS + b"(?s:.*)\r\n"
+    FIRST_FINAL = b"101"  # An earlier status is that of an interim response, which is skipped.
+    limit = MAX_HEAD  # bytes that remain for lines: heads, and what is around the chunks of a body
 
     def begin(self) -> None:
-        lines = _Lines(self.fp)
-        self.fp = lines  # type: ignore[assignment]
+        """Reads the head. Raises `HTTPException`."""
+        file, status = self.fp, b""
+        while status < self.FIRST_FINAL:
+            head = bytearray()
+            while not head.endswith(b"\r\n\r\n"):
+                head += self._line()
+            match = re.fullmatch(self.HEAD, bytes(head))
+            if match is None:
+                raise http.client.HTTPException("Invalid response (expected HTTP/1.1).")
+            status = match[1]
+        self.fp = io.BytesIO(head)  # type: ignore[assignment]
         try:
             super().begin()
         finally:
-            if self.fp:  # None where the status line is invalid
-                self.fp = lines.file  # type: ignore[assignment]
-        if not lines.last:
-            raise http.client.IncompleteRead(lines.last)
+            self.fp = file
+        values = self.headers.get_all("Content-Length", [])
+        lengths = {part.strip(" \t") for value in values for part in value.split(",")}
+        codings = [value.strip(" \t").lower() for value in self.headers.get_all("Transfer-Encoding", [])]
+        if (lengths and not re.fullmatch("[0-9]{1,20}", ",".join(lengths))) or codings not in ([], ["chunked"]):
+            raise http.client.HTTPException("Invalid response (expected one length).")
+        if self.length is None and lengths and not codings:
+            self.length = int(lengths.pop())
+
+    def fields(self) -> dict[str, str]:
+        """The headers, with lower-case names."""
+        return {name.lower(): value.strip(" \t") for name, value in self.getheaders()}
+
+    def receive(self, body: bytearray, limit: int) -> bool:
+        """Appends the body as it arrives, at most `limit` bytes; whether that is all of it. Raises `HTTPException`."""
+        if not self.chunked or self.length == 0:  # also after HEAD, 204 and 304, which have no chunks
+            missing = self._copy(body, limit if self.length is None else min(self.length, limit))
+            if self.length is not None and missing:
+                raise http.client.IncompleteRead(b"")
+            return missing > 0 if self.length is None else self.length <= limit
+        # RFC 9112, 7.1: http.client does not check what is between chunks, or whether the last one has arrived.
+        while header := re.fullmatch(rb"([0-9A-Fa-f]{1,20})(?:;.*)?[ \t]*\r\n", self._line()):
+            size = int(header[1], 16)
+            if size == 0:
+                while re.fullmatch(_HEADERS, line := self._line()):
+                    pass  # trailers
+                if line == b"\r\n":
+                    return True
+                break
+            missing, limit = self._copy(body, min(size, limit)), limit - size
+            if limit < 0:
+                return False
+            if missing or self._line() != b"\r\n":
+                break
+        raise http.client.IncompleteRead(b"")
+
+    def _line(self) -> bytes:
+        line = self.fp.readline(self.limit)
+        self.limit -= len(line)
+        if not line.endswith(b"\r\n"):
+            raise http.client.IncompleteRead(b"")
+        return line
+
+    def _copy(self, body: bytearray, size: int) -> int:
+        """Appends so many bytes; how many are missing at the connection's end."""
+        while size and (block := self.fp.read1(min(size, BLOCK))):
+            body += block
+            size -= len(block)
+        return size
+
+
+class StrictResponse(Response):
+    """Refuses each header line that another reader might understand differently, and skips every interim response."""
+
+    HEAD = _STATUS + _HEADERS + rb"\r\n"
+    FIRST_FINAL = b"200"
+    limit = MAX_STRICT_HEAD
+
+
+class Bound:
+    """The time of one call, and the socket that it has open."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._socket: socket.socket | None = None
+        self._is_over = False
+        self._lock = Lock()
+
+    def left(self, at_most: float = float("inf")) -> float:
+        """Seconds for the next step. Raises `TimeoutError`."""
+        seconds = min(self._end - time.monotonic(), at_most)
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def hold(self, opened: socket.socket) -> None:
+        """Has a socket shut down at the end. Raises `TimeoutError` after it, so that nothing is sent late."""
+        with self._lock:
+            if self._is_over:
+                raise TimeoutError
+            # A descriptor of its own: the call may close the other one, and its number be another file's by then.
+            self._socket = socket.fromfd(opened.fileno(), opened.family, opened.type)
+
+    def end(self) -> None:
+        with self._lock:
+            self._is_over = True
+            if self._socket is not None:
+                with self._socket, suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def within(seconds: float, call: Callable[[Bound], Result]) -> Result:
+    """What a call returns or raises; `TimeoutError` after so many seconds, when the socket that it holds is shut down.
+
+    In a thread, for which no exit waits: no timeout of a socket limits how long a name is looked up, or how often bytes
+    trickle in. Raises `RuntimeError` where no thread can be started.
+    """
+    from queue import Empty, SimpleQueue
+
+    bound, results = Bound(seconds), SimpleQueue[Result | Exception]()
+
+    def run() -> None:
+        try:
+            results.put(call(bound))
+        except Exception as error:
+            results.put(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        result = results.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
+    finally:
+        bound.end()
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 class _Idle(NamedTuple):
@@ -79,10 +205,11 @@ class _Idle(NamedTuple):
 class Connections:
     """Connections that are open and unused, so one for each thread that was busy at the same time.
 
-    Neither a proxy nor a .netrc of the environment is used: they could receive or replace the credentials.
+    Those of a call of `within` are held by its `bound`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bound: Bound | None = None) -> None:
+        self._bound = bound
         self._idle: list[_Idle] = []  # in the order in which they were used
         self._lock = Lock()
 
@@ -106,23 +233,17 @@ class Connections:
         host, _, target = rest.partition("/")
         kept = self._take(scheme, host)
         connection = kept or _connect(scheme, host, timeout[0])
+        content = bytearray()
         is_reusable = False
         try:
+            if self._bound is not None:
+                self._bound.hold(connection.sock)
             connection.sock.settimeout(timeout[1])
             connection.request(method, f"/{target}", body, dict(headers))
-            response = connection.getresponse()
-            length = response.length
-            if length == 0:  # also after HEAD, 204 and 304, where http.client would wait for chunks
-                response.close()
-            # Python 3.10 allocates as many bytes as it may read.
-            content = response.read(max_body if length is None else min(length, max_body))
-            if length is not None and len(content) < min(length, max_body):
-                raise http.client.IncompleteRead(content, length - len(content))
-            # After a 1xx other than 100, which http.client skips, the response itself follows.
-            is_reusable = response.isclosed() and not response.will_close and response.status >= 200
-            received = {name.lower(): value for name, value in response.getheaders()}
-        except ValueError:  # of http.client, for a chunk of a negative length
-            raise http.client.HTTPException("Invalid response (expected HTTP).") from None
+            with cast("Response", connection.getresponse()) as response:
+                is_complete = response.receive(content, max_body)
+            # After a 1xx other than 100 the response itself follows.
+            is_reusable = is_complete and not response.will_close and response.status >= 200
         except (ConnectionError, http.client.HTTPException):
             if kept is not None:  # what ended one kept connection, such as a restart, may have ended all
                 self.close()
@@ -132,7 +253,7 @@ class Connections:
                 self._keep(scheme, host, connection)
             else:
                 connection.close()
-        return HttpResponse(response.status, received, content)
+        return HttpResponse(response.status, response.fields(), bytes(content))
 
     def close(self) -> None:
         """Closes the unused connections."""
@@ -175,7 +296,7 @@ def _connect(scheme: str, host: str, timeout: float) -> http.client.HTTPConnecti
         if scheme == "https"
         else http.client.HTTPConnection(host, timeout=timeout)
     )
-    connection.response_class = _Response
+    connection.response_class = Response
     try:
         connection.connect()
     except TimeoutError:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import threading
-import time
 from collections.abc import Mapping
-from queue import Empty, SimpleQueue
-from urllib.parse import urlsplit
+from contextlib import closing
 
 from signer import Credentials, SignerError
 from signer.sts import AssumedRole, StsError, read_assumed_role, sign_assume_role
 
 from ..errors import HandlerError
-from .http_client import tls_context
+from .http_client import Bound, Connections, HttpResponse, within
 
 TIMEOUT = 2.0  # seconds for the entire call
 MAX_BODY = 1 << 16  # bytes
@@ -41,10 +38,8 @@ def assume_role(
         call = sign_assume_role(url, role, name, policy, duration, credentials, now)
     except SignerError:
         raise StsUnavailable("The function's own credentials are invalid.", "no_credentials") from None
-    address = urlsplit(url)
     try:
-        path = call.url.partition(address.netloc)[2]
-        session = read_assumed_role(*_send_in_time(address.scheme, address.netloc, path, call.headers))
+        session = read_assumed_role(*_send(call.url, call.headers))
     except StsError as error:
         raise StsUnavailable(str(error), error.reason, is_general=error.reason.startswith("Throttling")) from None
     except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
@@ -55,50 +50,14 @@ def assume_role(
     return session
 
 
-def _send_in_time(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """What `_send` returns or raises; `TimeoutError` after `TIMEOUT`.
-
-    In a thread, since no timeout of a socket limits how long a name is looked up, or how often bytes trickle in.
-    """
-    answers: SimpleQueue[tuple[int, bytes] | Exception] = SimpleQueue()
-
-    def send() -> None:
-        try:
-            answers.put(_send(scheme, host, path, headers))
-        except Exception as error:
-            answers.put(error)
-
-    threading.Thread(target=send, daemon=True).start()
-    try:
-        answer = answers.get(timeout=TIMEOUT)
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _send(scheme: str, host: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+def _send(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Status and body of a POST without a body."""
-    deadline = time.monotonic() + TIMEOUT
-    if scheme == "https":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, timeout=TIMEOUT, context=tls_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
-    try:
-        connection.request("POST", path, headers=dict(headers))
-        response = connection.getresponse()
-        body = b""
-        while len(body) <= MAX_BODY:
-            # Otherwise the thread of an answer without an end would not end either.
-            if time.monotonic() >= deadline:
-                raise TimeoutError
-            part = response.read1(MAX_BODY)
-            if not part:
-                return response.status, body
-            body += part
+
+    def send(bound: Bound) -> HttpResponse:
+        with closing(Connections(bound)) as connections:
+            return connections.send("POST", url, headers, None, timeout=(TIMEOUT, TIMEOUT), max_body=MAX_BODY + 1)
+
+    response = within(TIMEOUT, send)
+    if len(response.body) > MAX_BODY:
         raise ValueError("too long")
-    finally:
-        connection.close()
+    return response.status, response.body

@@ -4,27 +4,22 @@ limits on time and size.
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
-import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import NamedTuple
+from contextlib import suppress
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-import h11
-
-from ...cloud.http_client import tls_context
+from ...cloud.http_client import Bound, StrictResponse, tls_context, within
 from ...errors import HandlerError
 from .base import Post
 
 TRY = 15.0  # seconds of one try at most: look-up, connection, TLS, request and response
 CONNECT_TIMEOUT = 5.0  # seconds of them for each address, TLS included
-MAX_RESPONSE = 64 * 1024  # bytes that are read
-MAX_HEAD = 32 * 1024  # bytes
+MAX_RESPONSE = 64 * 1024  # bytes of a body that are read
 MAX_ADDRESSES = 4  # of a host that are tried
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,33 +28,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # version. Of IPv6 only 2000::/3 is unicast on the Internet; in there are the IETF's own networks, documentation, and
 # 6to4, which carries an IPv4 address.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-_SPECIAL = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/3",
-        "2001::/23",
-        "2001:db8::/32",
-        "2002::/16",
-        "3fff::/20",
-    )
-)
-
-# Lines that end in a bare LF, and headers that continue on the next line: h11 reads both, but a doubtful head must not
-# count as a delivery.
-_DOUBTFUL = re.compile(rb"(?<!\r)\n|\n[ \t]")
+_SPECIAL = tuple(map(ipaddress.ip_network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+    "203.0.113.0/24", "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+)))  # fmt: skip
 
 
 class NoResponse(HandlerError):
@@ -107,62 +80,26 @@ class Network(NamedTuple):
     try_timeout: float = TRY
 
 
-class _Budget:
-    """The seconds that a try has left."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def left(self, at_most: float = float("inf")) -> float:
-        """Seconds for the next step. Raises `TimeoutError`."""
-        seconds = min(self._end - time.monotonic(), at_most)
-        if seconds <= 0:
-            raise TimeoutError
-        return seconds
-
-
 def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
     """Sends one message once, within `network.try_timeout` in all. Raises `NoResponse`.
 
-    The connection goes to an address that was checked, whatever the name resolves to a moment later and whatever
-    proxies the environment names.
+    The connection goes to an address that was checked, whatever the name resolves to a moment later.
     """
-    budget = _Budget(network.try_timeout)
-    parts = urlsplit(post.url)
-    host, is_tls = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
-    if is_tls:
-        addresses = public_addresses(host, port, network)
-    elif allow_loopback and host == "127.0.0.1":
-        addresses = [host]
-    else:
-        raise NoResponse("address_refused")
-    code = "no_connection"
-    for address in addresses[:MAX_ADDRESSES]:
-        try:
-            for_address = _Budget(budget.left(network.connect_timeout))
-            plain = socket.create_connection((address, port), timeout=for_address.left())
-        except OSError:
-            continue
-        with plain:
-            try:
-                connection = _with_tls(plain, host, network, for_address) if is_tls else plain
-            except TimeoutError:
-                code = "too_slow"
-                continue
-            except (ssl.SSLError, ssl.CertificateError, ValueError):  # ValueError: a host that no certificate has
-                code = "no_tls"
-                continue
-            except OSError:
-                continue
-            with connection:
-                return _post(connection, post, budget)
-    raise NoResponse(code)
+    attempt = _Try(post, network, allow_loopback)
+    is_complete = False
+    with suppress(TimeoutError):  # What has arrived by then counts.
+        is_complete = within(network.try_timeout, attempt.run)
+    if attempt.head is None:
+        raise NoResponse(attempt.code)
+    return WebhookResponse(attempt.head.status, attempt.head.fields(), bytes(attempt.body), is_complete)
 
 
 def public_addresses(host: str, port: int, network: Network) -> list[str]:
-    """The addresses of a host, all of them public. Raises `NoResponse`, at the latest after `network.try_timeout`."""
-    addresses = _resolve(host, port, network)
+    """The addresses of a host, all of them public. Raises `NoResponse`."""
+    try:
+        addresses = network.resolve(host, port)
+    except (OSError, ValueError):  # ValueError: a name that IDNA does not allow
+        addresses = []
     if not addresses:
         raise NoResponse("name_unknown")
     for address in addresses:
@@ -175,96 +112,76 @@ def public_addresses(host: str, port: int, network: Network) -> list[str]:
     return addresses
 
 
-def _resolve(host: str, port: int, network: Network) -> list[str]:
-    """The addresses of a host; none if it has none or the look-up takes too long.
+class _Try:
+    """One try. At the end of its time, `code` says what it was waiting for, `head` and `body` what has arrived."""
 
-    Nothing can interrupt getaddrinfo, so it runs in a daemon thread, for which no exit waits.
-    """
-    results: SimpleQueue[list[str]] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            results.put(network.resolve(host, port))
-        except (OSError, ValueError):  # ValueError: a name that IDNA does not allow
-            results.put([])
-
-    Thread(target=look_up, daemon=True).start()
-    try:
-        return results.get(timeout=network.try_timeout)
-    except Empty:
-        return []
-
-
-def _with_tls(plain: socket.socket, host: str, network: Network, budget: _Budget) -> ssl.SSLSocket:
-    context = network.tls_context()
-    plain.settimeout(budget.left())  # of the entire handshake
-    return context.wrap_socket(plain, server_hostname=host)
-
-
-def _post(connection: socket.socket, post: Post, budget: _Budget) -> WebhookResponse:
-    """Sends the request and reads its response, however slowly the peer reads or writes. Raises `NoResponse`."""
-    exchange = _Exchange()
-    code = "no_answer"
-    try:
-        request = exchange.request(post)
-        connection.settimeout(budget.left())  # of the entire sendall
-        connection.sendall(request)
-        while not exchange.is_complete and len(exchange.received) < MAX_RESPONSE:
-            connection.settimeout(budget.left())
-            exchange.receive(connection.recv(16384))
-    except TimeoutError:
-        code = "too_slow"
-    except Exception:  # noqa: S110 - the try that failed is reported below, as its code
-        # Whatever reading a broken answer raises, in h11 or below it, is a failed try of this message alone.
-        pass
-    head = exchange.head
-    if head is None:
-        raise NoResponse(code)
-    headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
-    return WebhookResponse(head.status_code, headers, bytes(exchange.body), exchange.is_complete)
-
-
-class _Exchange:
-    """One request, and what has arrived of its response (RFC 9112)."""
-
-    def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self.received = bytearray()
-        self.head: h11.Response | None = None
+    def __init__(self, post: Post, network: Network, allow_loopback: bool) -> None:
+        self._post, self._network, self._allow_loopback = post, network, allow_loopback
+        self._url = urlsplit(post.url)
+        self.code = "name_unknown"
+        self.head: StrictResponse | None = None
         self.body = bytearray()
-        self.is_complete = False
 
-    def request(self, post: Post) -> bytes:
-        parts = urlsplit(post.url)
-        target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    def run(self, bound: Bound) -> bool:
+        """Whether the response is complete. Raises `NoResponse` where it has no head."""
         headers = {
-            "Host": parts.netloc,
+            "Host": self._url.netloc,
             "User-Agent": "fc-presign",
             "Accept": "*/*",
-            "Accept-Encoding": "identity",
             "Connection": "close",
-            "Content-Length": str(len(post.body)),
-            **post.headers,
+            **self._post.headers,
         }
-        request = h11.Request(method="POST", target=target, headers=list(headers.items()))
-        events = (request, h11.Data(data=post.body), h11.EndOfMessage())
-        return b"".join(self._http.send(event) or b"" for event in events)
+        target = f"{self._url.path or '/'}{'?' + self._url.query if self._url.query else ''}"
+        connection = http.client.HTTPConnection(self._url.netloc)
+        connection.response_class = StrictResponse
+        connection.sock = self._open(bound)
+        self.code = "too_slow"
+        try:
+            bound.hold(connection.sock)
+            connection.sock.settimeout(bound.left())
+            connection.request("POST", target, self._post.body, headers)
+            with cast("StrictResponse", connection.getresponse()) as self.head:
+                return self.head.receive(self.body, MAX_RESPONSE)
+        except Exception as error:
+            # Whatever reading a broken answer raises is a failed try of this message alone.
+            if self.head is None:
+                raise NoResponse("too_slow" if isinstance(error, TimeoutError) else "no_answer") from None
+            return False
+        finally:
+            connection.close()
 
-    def receive(self, block: bytes) -> None:
-        """Reads what arrived; an empty block is the end. Raises `h11.RemoteProtocolError`."""
-        self.received += block
-        if not b"HTTP/1.".startswith(self.received[:7]):
-            raise h11.RemoteProtocolError("This is not HTTP/1.")
-        self._http.receive_data(block)
-        while not self.is_complete and (event := self._http.next_event()) is not h11.NEED_DATA:
-            if isinstance(event, h11.Response):
-                lines = self.received[: len(self.received) - len(self._http.trailing_data[0])]
-                if event.status_code > 599 or event.http_version > b"1.1":
-                    raise h11.RemoteProtocolError("The status line is invalid.")
-                if len(lines) > MAX_HEAD or _DOUBTFUL.search(lines):
-                    raise h11.RemoteProtocolError("The head is too long or doubtful.")
-                self.head = event
-            elif isinstance(event, h11.Data):
-                self.body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                self.is_complete = True
+    def _open(self, bound: Bound) -> socket.socket:
+        """Connected to one of the addresses, with TLS but for the loopback."""
+        network, host, is_tls = self._network, self._url.hostname or "", self._url.scheme == "https"
+        port = self._url.port or (443 if is_tls else 80)
+        if is_tls:
+            addresses = public_addresses(host, port, network)
+        elif self._allow_loopback and host == "127.0.0.1":
+            addresses = [host]
+        else:
+            raise NoResponse("address_refused")
+        code = self.code = "no_connection"
+        for address in addresses[:MAX_ADDRESSES]:
+            try:
+                for_address = Bound(bound.left(network.connect_timeout))
+                plain = socket.create_connection((address, port), for_address.left())
+            except OSError:
+                continue
+            self.code = "too_slow"
+            try:
+                # The head of a request and its body are sent one by one, and must not wait for each other.
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if not is_tls:
+                    return plain
+                context = network.tls_context()
+                plain.settimeout(for_address.left())  # of the entire handshake
+                return context.wrap_socket(plain, server_hostname=host)
+            except TimeoutError:
+                code = "too_slow"
+            except (ssl.SSLError, ssl.CertificateError, ValueError):  # ValueError: a host that no certificate has
+                code = "no_tls"
+            except OSError:
+                pass
+            plain.close()
+            self.code = code
+        raise NoResponse(code)

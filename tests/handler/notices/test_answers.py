@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.cloud.http_client import MAX_STRICT_HEAD as MAX_HEAD
 from handler.notices.sinks import KINDS, Post, Verdict
-from handler.notices.sinks.client import MAX_HEAD, MAX_RESPONSE, Network, NoResponse, send
+from handler.notices.sinks.client import MAX_RESPONSE, Network, NoResponse, send
 from tests.handler.notice_fixtures import Receiver
 from tests.handler.notices.test_delivery import attempt, raw
 
@@ -145,7 +146,7 @@ class TestHostileAnswers:
         def broken(self: object) -> None:
             raise fault
 
-        monkeypatch.setattr("h11.Connection.next_event", broken)
+        monkeypatch.setattr("handler.cloud.http_client.StrictResponse.begin", broken)
         with pytest.raises(NoResponse, match="no_answer"):
             send(Post(hook.url, {}, b"{}"), Network(), allow_loopback=True)
 
