@@ -17,7 +17,7 @@ from ..cloud.lease import Lease
 from ..cloud.oss import CANNOT_BE_REACHED, StoreError, map_concurrently
 from ..cloud.store import Store
 from ..context import Clock
-from ..errors import HandlerError
+from ..errors import HandlerError, Problem
 from .notice import LinkIssuer, NotLinkable, read_notice
 from .outbox import MAX_BYTES, UNREADABLE, Entry, Outbox
 from .sinks import Kind, Notification, Sink, batches

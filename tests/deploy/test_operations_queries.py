@@ -21,7 +21,6 @@ import pytest
 from handler import app
 from handler.config import Config, load
 from handler.context import Clock, Instance
-from handler.errors import Problem
 from handler.notices.outbox import Entry, Outbox
 from handler.request import Request
 from signer import Credentials
@@ -141,7 +140,7 @@ class EventLines(NamedTuple):
 @pytest.fixture(scope="module")
 def event_lines(tmp_path_factory: pytest.TempPathFactory) -> EventLines:
     def refused(outbox: Outbox, entry: Entry, folder: str = "outbox") -> None:
-        raise Problem("state_unavailable", cause="PutObject: 403 AccessDenied (a missing permission)")
+        raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
 
     with event_function(tmp_path_factory.mktemp("events")) as function, receiver(respond(500)) as hook:
         function.add_sink("ops", hook)
