@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from handler.cloud.http_client import Connections
 from handler.cloud.oss import OssClient
+from handler.config import Location
 from handler.errors import HandlerError
 from handler.keys import Keys, parse
-from handler.keys.file_store import MISSING, REFUSED, KeysStoreError, OssKeysStore, object_location
+from handler.keys.file_store import MISSING, REFUSED, KeysStoreError, OssKeysStore
 from handler.notices.sinks import KINDS, read_sink
 
 from .deployment import Deployment
@@ -30,13 +31,13 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
 
 def _store(deployment: Deployment) -> OssKeysStore | None:
     """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
-    address, credentials = deployment.config.keys_document, deployment.credentials
-    if address is None or not address.startswith("oss://"):
+    location, credentials = deployment.config.keys_document, deployment.credentials
+    if not isinstance(location, Location) or credentials is None:
         return None
-    location = object_location(address)
-    if credentials is None or deployment.is_unreachable(deployment.endpoint.url(location.bucket, "")):
+    endpoint = deployment.bucket_endpoint(location.bucket)
+    if deployment.is_unreachable(endpoint.url(location.bucket, "")):
         return None
-    return OssKeysStore(location, OssClient(credentials, deployment.endpoint, Connections()))
+    return OssKeysStore(location, OssClient(credentials, endpoint, Connections()))
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:

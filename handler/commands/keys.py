@@ -8,14 +8,16 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import NamedTuple
 
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
+from ..config import Location
 from ..errors import HandlerError
 from ..keys import InvalidKeys, Keys
-from ..keys.file_store import MISSING, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from ..keys.file_store import MISSING, REFUSED, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from ..times import Clock
 from . import keys_arguments, keys_edit
@@ -261,17 +263,25 @@ def _read(store: KeysStore) -> bytes:
 
 def _store(options: argparse.Namespace, clock: Clock) -> KeysStore:
     """The store that --keys or links.toml names."""
-    address: str | None = options.keys
-    if address is None:
-        address = config().keys_document
-        if address is None:
-            raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
-    scheme, _, path = address.partition(":")
+    document = config().keys_document if options.keys is None else _read_address(options.keys)
+    if document is None:
+        raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
+    if isinstance(document, Location):
+        return OssKeysStore(document, oss_client(options.endpoint), clock)
+    return FileKeysStore(str(document), clock)
+
+
+def _read_address(option: str) -> Location | Path:
+    """The value of --keys; a path is relative to the working directory. Raises `InvalidUsage` and others."""
+    scheme, _, path = option.partition(":")
     if scheme == "file" and path:
-        return FileKeysStore(os.path.abspath(path), clock)
-    if not address.startswith("oss://"):
-        raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    return OssKeysStore(object_location(address), oss_client(options.endpoint), clock)
+        return Path(os.path.abspath(path))
+    if not option.startswith("oss://"):
+        raise InvalidUsage(f"Invalid --keys {option!r} (expected file:PATH or oss://bucket/.links/keys.json).")
+    location = Location.parse(option)
+    if location.key[-1:] in ("", "/"):
+        raise KeysStoreError(f"{option} must name an object, such as oss://bucket/.links/keys.json.", code=REFUSED)
+    return location
 
 
 def _parser() -> argparse.ArgumentParser:

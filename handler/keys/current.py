@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from .. import audit
 from ..cloud import oss
+from ..config import Location
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
-from .file_store import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore, object_location
+from .file_store import WRONG_CLOCK, FileKeysStore, KeysStore, KeysStoreError, OssKeysStore
 
 FRESH = 60  # seconds in which the keys are not read again
 GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read
@@ -42,7 +43,7 @@ def current_keys(invocation: Invocation) -> Keys:
     config, now = invocation.config, invocation.now
     if config.keys_document is None:
         raise _unavailable("links.toml does not name one", "Add keys = … to it.")
-    name = (config.keys_document, config.oss_endpoint)
+    name = (config.keys_document, config.own_endpoint)
     cached = _cache.get(name)
     if cached is not None:
         age = now - cached.read_at
@@ -51,10 +52,10 @@ def current_keys(invocation: Invocation) -> Keys:
             return cached.keys
     try:
         store: KeysStore
-        if config.keys_document.startswith("file:"):
-            store = FileKeysStore(config.keys_document[len("file:") :])
+        if isinstance(config.keys_document, Location):
+            store = OssKeysStore(config.keys_document, oss.client_for(invocation))
         else:
-            store = OssKeysStore(object_location(config.keys_document), oss.client_for(invocation))
+            store = FileKeysStore(str(config.keys_document))
         snapshot = store.read(cached.version if cached is not None else "")
         if snapshot.document is not None or cached is None:
             cached = _Cached(parse(snapshot.document or b""), snapshot.version, now, None)

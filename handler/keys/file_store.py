@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from signer import SignerError
 from signer.files import create_file, replace_file
 
 from ..cloud.oss import EXPIRES_IN, MAX_BODY, OssClient, OssResponse, OssUnavailable
@@ -238,16 +237,3 @@ def no_time(store: KeysStore) -> KeysStoreError:
         f"{store}: the response has no time. Use an endpoint that returns the headers Date and Last-Modified of OSS.",
         code=REFUSED,
     )
-
-
-def object_location(url: str) -> Location:
-    """The location of `oss://bucket/key`. Raises `KeysStoreError`."""
-    try:
-        location = Location.parse(url)
-    except SignerError as error:
-        raise KeysStoreError(f"{url}: {error}", code=REFUSED) from None
-    if not location.key or location.key.endswith("/"):
-        raise KeysStoreError(
-            f"{url} must be the address of an object, such as oss://bucket/.links/keys.json.", code=REFUSED
-        )
-    return location

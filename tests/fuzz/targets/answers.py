@@ -155,7 +155,8 @@ class _Service:
 
     def keys(self) -> None:
         self._ask(
-            "/exampledir/a.txt", config=self._config._replace(keys_document="oss://examplebucket/.links/keys.json")
+            "/exampledir/a.txt",
+            config=self._config._replace(keys_document=Location("examplebucket", ".links/keys.json")),
         )
         try:
             OssKeysStore(Location("examplebucket", ".links/keys.json"), self._client).read("")

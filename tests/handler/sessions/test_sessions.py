@@ -122,7 +122,7 @@ def test_a_changed_configuration_gets_a_new_session() -> None:
     assert clocked.at(1) == "STS.docs.2"
     # The policy of the session depends on the top level, too.
     state = clocked.config.mounts[0].target._replace(key=".links/state/")
-    clocked.config = clocked.config._replace(state=state, reserved=(state,))
+    clocked.config = clocked.config._replace(state=state)
     assert clocked.at(2) == "STS.docs.3"
     # An equal one is the same.
     clocked.config = clocked.config._replace()
