@@ -57,7 +57,7 @@ class Function(functions.Function):
             mount.target.bucket: self.region if mount.region == self.config.region else mount.region
             for mount in self.config.mounts
         }
-        return {**dict.fromkeys((location.bucket for location in self.config.reserved), self.region), **regions}
+        return {**dict.fromkeys((location.bucket for location in self.config.mounts.reserved), self.region), **regions}
 
 
 class Resource(NamedTuple):

@@ -83,7 +83,7 @@ def _process(
             faults.append(item.sentence)
         elif isinstance(item, SkippedRecord):
             tally.skip(item.reason)
-        elif isinstance(item, CreatedObject) and config.is_reserved(item.bucket, item.key):
+        elif isinstance(item, CreatedObject) and config.mounts.is_reserved(item.bucket, item.key):
             tally.skip("own_object")
         elif not isinstance(item, TimerTick):
             try:

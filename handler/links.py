@@ -1,4 +1,4 @@
-"""Creates links: finds the mount of a path, and limits the lifetime of the link."""
+"""Creates links: limits their lifetime, and decides on what their query makes browsers show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, Link, presign
 from signer.times import parse_duration, rfc3339
 
-from .config import Config, Mount
+from .config import Config, Mount, Target
 from .context import ExpiryLimit, RoleCredentials
 from .errors import Problem
 
@@ -35,24 +35,9 @@ class IssuedLink(NamedTuple):
         }
 
 
-def find_mount(config: Config, path: str, *, prefix: bool = False) -> tuple[Mount, str]:
-    """The mount that covers a decoded path, and the key of the object there. Raises the 404 `not_found`.
-
-    With `prefix`, the path may be that of the mount itself.
-    """
-    mount = config.mounts.covering(path)
-    if mount is None or (not prefix and path == mount.path):
-        raise Problem("not_found")
-    key = mount.target.key + path[len(mount.path) :]
-    if config.reserved and config.is_reserved(mount.target.bucket, key):
-        raise Problem("not_found")
-    return mount, key
-
-
 def create_link(
     config: Config,
-    mount: Mount,
-    key: str,
+    target: Target,
     method: str,
     credentials: RoleCredentials,
     now: float,
@@ -64,13 +49,13 @@ def create_link(
     limits: tuple[ExpiryLimit, ...] = (),
     window: int | None = None,
 ) -> IssuedLink:
-    """A link to an object of a mount, within every limit.
+    """A link to an object, within every limit.
 
     `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default; `limits` are those of
     a share and of a caller, in this order. With `window` (seconds), all links created within one window are equal:
     they are signed at its start and valid for that much longer. Raises a `Problem` where no link can be created.
     """
-    issued_at = int(now)
+    mount, issued_at = target.mount, int(now)
     if window:
         issued_at -= issued_at % window
     clamped_by, expires_in = resolve_expiry(config, mount, credentials, now, issued_at, expires, limits, window or 0)
@@ -78,9 +63,9 @@ def create_link(
         link = presign(
             method,
             mount.target.bucket,
-            key,
+            target.key,
             credentials=credentials.credentials,
-            endpoint=config.oss_endpoint or mount.endpoint,
+            endpoint=mount.endpoint,
             expires_in=expires_in,
             query=query,
             headers=headers,
@@ -151,15 +136,15 @@ def apply_limits(requested: int, limits: tuple[ExpiryLimit, ...]) -> tuple[str |
     return source, requested
 
 
-def read_query(mount: Mount, key: str, params: Mapping[str, str], download: str | None) -> dict[str, str]:
+def read_query(target: Target, params: Mapping[str, str], download: str | None) -> dict[str, str]:
     """The query to sign for a link that reads an object: what a caller may add, and what the mount lets browsers show.
 
     `download` is None, "" for the object's own name, or a file name. Raises the 400 `not_signable` for a parameter
     that would override the mount, `bad_query` or `bad_download`.
     """
-    if mount.inline is None and download is None:
+    if target.mount.inline is None and download is None:
         return dict(params)
-    shown_as = _shown_as(mount, key)
+    shown_as = _shown_as(target.mount, target.key)
     query = {**params, **shown_as}
     for name in (CONTENT_TYPE, DISPOSITION) if shown_as else ():
         if name in params and params[name] != shown_as.get(name):
@@ -167,7 +152,7 @@ def read_query(mount: Mount, key: str, params: Mapping[str, str], download: str 
     if download is not None:
         if DISPOSITION in params:
             raise Problem("bad_query", f"Use either download or {DISPOSITION}, not both.")
-        query[DISPOSITION] = attachment(download, key)
+        query[DISPOSITION] = attachment(download, target.key)
     return query
 
 

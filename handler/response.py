@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from . import audit
-from .config import Mount
+from .config import Target
 from .errors import Problem
 from .links import IssuedLink
 from .request import Request
@@ -49,10 +49,10 @@ def wants_json(request: Request, has_key: bool = False) -> bool:
     return requested == "json"
 
 
-def note_link(facts: dict[str, object], mount: Mount, key: str, expires_in: int, clamped_by: str | None) -> None:
+def note_link(facts: dict[str, object], target: Target, expires_in: int, clamped_by: str | None) -> None:
     """Adds an issued link or form to the facts of the audit line."""
-    facts["mount"] = mount.path
-    facts["bucket"] = mount.target.bucket
-    facts["key"] = audit.path(key)
+    facts["mount"] = target.mount.path
+    facts["bucket"] = target.mount.target.bucket
+    facts["key"] = audit.path(target.key)
     facts["expires_in"] = expires_in
     facts["clamped_by"] = clamped_by

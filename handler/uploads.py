@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from signer.form import MEDIA_TYPE
 from signer.sizes import MAX_PUT
 
-from .config import Config, Location, Mount
+from .config import Config, Mount, Target
 from .config.media_types import is_active
 from .errors import Problem, bad_body
 
@@ -18,12 +18,12 @@ _MD5 = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _META = re.compile(r"x-oss-meta-[a-z0-9-]{1,100}")
 
 
-def check_prefix(config: Config, mount: Mount, prefix: str) -> None:
+def check_prefix(config: Config, target: Target) -> None:
     """Raises the 400 `prefix_overlaps` if a client that chooses the rest of the key could write to another mount.
 
-    `prefix` ends in "/" or is empty.
+    The key ends in "/" or is empty.
     """
-    if any(other.target != mount.target for other in config.mounts.within(Location(mount.target.bucket, prefix))):
+    if any(other.target != target.mount.target for other in config.mounts.within(target.location)):
         raise Problem("prefix_overlaps")
 
 

@@ -116,12 +116,12 @@ def _api_key(stack: Stack) -> str:
     config = _config(stack)
     if config.keys_document is None:
         raise Missing('add keys = "oss://${LINK_BUCKET}/.links/keys.json" at the top of links.toml')
-    if config.keys_document.startswith("file:"):
-        raise Missing(f"use one of {config.keys_document}, which is yours to change: python -m handler.keys")
-    location = Location.parse(config.keys_document)
+    location = config.keys_document
+    if not isinstance(location, Location):
+        raise Missing(f"use one of file:{location}, which is yours to change: python -m handler.keys")
     response = client.request(stack, "GET", *location)
     if response.status_code not in (200, 404):
-        raise Missing(f"{config.keys_document} cannot be read (status {response.status_code})")
+        raise Missing(f"{location} cannot be read (status {response.status_code})")
     document, keys = keys_edit.read(response.content if response.ok else keys_edit.serialize(keys_edit.new()))
     known = {entry.id: entry.sha256 for entry in keys.api}
     key = _earlier_key(stack)

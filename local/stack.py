@@ -244,7 +244,7 @@ def _buckets(deployment: Deployment, first: Function, extra: Mapping[str, str]) 
     for function in ordered:
         if links_toml := _links_toml(function, extra):
             names += [mount.target.bucket for mount in links_toml.mounts]
-            names += [location.bucket for location in links_toml.reserved]
+            names += [location.bucket for location in links_toml.mounts.reserved]
     return list(dict.fromkeys(name for name in names if name)) or [DEFAULT_BUCKET]
 
 

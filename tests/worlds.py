@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from handler.config import Config, Location, Mounts
 from handler.context import Instance
 from local.oss.storage import Buckets
+from signer import Endpoint
 from tests.handler.client import NOW, Answered, event, invoke, make_config, new_instance
 from tests.handler.keys_fixtures import BUCKET, READER, LocalOss, api, base64url, document, local_oss
 from tests.handler.keys_fixtures import LINKS as LINKS
@@ -71,7 +72,7 @@ class Service(NamedTuple):
         """The service after a change of its keys document."""
         path = self.folder / f"keys-{len(list(self.folder.glob('keys-*')))}.json"
         path.write_text(json.dumps(keys(**changes)))
-        return self.with_config(keys_document=f"file:{path}")
+        return self.with_config(keys_document=path)
 
     def with_config(self, **changes: Any) -> Service:
         return self._replace(instance=new_instance(self.config._replace(**changes)))
@@ -79,7 +80,13 @@ class Service(NamedTuple):
     def with_mount(self, path: str, /, **changes: Any) -> Service:
         """The service after a change of the mount at a path."""
         mounts = (mount._replace(**changes) if mount.path == path else mount for mount in self.config.mounts)
-        return self.with_config(mounts=Mounts(sorted(mounts, key=lambda mount: -len(mount.path))))
+        return self.with_config(mounts=Mounts(mounts, self.config.mounts.reserved))
+
+    def at(self, url: str, region: str = "cn-hangzhou") -> Service:
+        """The service whose OSS is at another address."""
+        endpoint = Endpoint.path_style(url, region)
+        mounts = [mount._replace(endpoint=endpoint, own_endpoint=endpoint) for mount in self.config.mounts]
+        return self.with_config(mounts=Mounts(mounts, self.config.mounts.reserved), own_endpoint=endpoint)
 
     def request(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
 
 from handler.config import Config
 from local.fc.functions import Trigger
@@ -25,7 +26,7 @@ def faults(function: Function) -> Iterator[str]:
                 f"environmentVariables.{name} has no effect, because {file} does not use it: "
                 f"{f'did you mean {near[0]}?' if near else 'remove it.'}"
             )
-    if config.keys_document is not None and config.keys_document.startswith("file:"):
+    if isinstance(config.keys_document, Path):
         yield f"{file}: keys is a file, which would be deployed with the code: use oss://bucket/.links/keys.json."
     if not config.mounts:
         yield f"{file} has no mount, so there is nothing to link: add a [[mount]]."
@@ -49,6 +50,6 @@ def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
         yield (
             f"it watches {location}, but its prefix must be in the target of a mount with a created notice ({allowed})."
         )
-    for reserved in config.reserved:
+    for reserved in config.mounts.reserved:
         if location.overlaps(reserved):
             yield f"it watches {location}, but the service itself writes to {reserved}: it would trigger itself."

@@ -72,18 +72,15 @@ class Deployment:
         return self.web.config
 
     @property
-    def endpoint(self) -> Endpoint:
-        """How this machine reaches OSS: over the internet, or the local OSS in `LINK_OSS_ENDPOINT`."""
-        return self.config.oss_endpoint or Endpoint.public(self.config.region)
+    def is_local(self) -> bool:
+        """Whether OSS is the one of `LINK_OSS_ENDPOINT`: only there the bucket is in the path."""
+        return self.config.own_endpoint.addressing == "path"
 
     @property
     def signer(self) -> Credentials:
         """The credentials. Probes that sign run only with them."""
         assert self.credentials is not None  # noqa: S101 - for mypy
         return self.credentials
-
-    def link_endpoint(self, mount: Mount) -> Endpoint:
-        return self.config.oss_endpoint or mount.endpoint
 
     @property
     def buckets(self) -> tuple[str, ...]:
@@ -97,8 +94,8 @@ class Deployment:
         return next(regions, self.config.region)
 
     def bucket_endpoint(self, bucket: str) -> Endpoint:
-        """How this machine reaches a bucket."""
-        return self.config.oss_endpoint or Endpoint.public(self.region_of(bucket))
+        """How this machine reaches a bucket: over the internet, or in the local OSS."""
+        return self.config.own_endpoint if self.is_local else Endpoint.public(self.region_of(bucket))
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
@@ -115,8 +112,8 @@ class Deployment:
 
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:
         """A link to an object of the mount's bucket, through the endpoint of its links."""
-        bucket, endpoint = mount.target.bucket, self.link_endpoint(mount)
-        return presign("GET", bucket, key, credentials=credentials, endpoint=endpoint, expires_in=LIFE).url
+        bucket = mount.target.bucket
+        return presign("GET", bucket, key, credentials=credentials, endpoint=mount.endpoint, expires_in=LIFE).url
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None

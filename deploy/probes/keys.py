@@ -35,13 +35,13 @@ def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
 
 def _store(deployment: Deployment) -> Store | None:
     """None if links.toml does not name an object, or OSS cannot be asked: other findings say so."""
-    address, credentials = deployment.config.keys_document, deployment.credentials
-    if address is None or not address.startswith("oss://"):
+    location, credentials = deployment.config.keys_document, deployment.credentials
+    if not isinstance(location, Location) or credentials is None:
         return None
-    location = Location.parse(address)
-    if credentials is None or deployment.is_unreachable(deployment.endpoint.url(location.bucket, "")):
+    endpoint = deployment.bucket_endpoint(location.bucket)
+    if deployment.is_unreachable(endpoint.url(location.bucket, "")):
         return None
-    return store_at(OssClient(credentials, deployment.endpoint, Connections()), location, Clock())
+    return store_at(OssClient(credentials, endpoint, Connections()), location, Clock())
 
 
 def _unusable(deployment: Deployment, error: HandlerError) -> Finding:

@@ -56,7 +56,7 @@ def state_rules(deployment: Deployment) -> Iterator[Finding]:
         return
     bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
     if response.status == 0:
-        yield unreachable(deployment.endpoint.host(bucket), response)
+        yield unreachable(deployment.bucket_endpoint(bucket).host(bucket), response)
         return
     try:
         rules = _read(response)

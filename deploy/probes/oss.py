@@ -83,7 +83,7 @@ def state(deployment: Deployment) -> Iterator[Finding]:
     response = deployment.get_bucket(location.bucket, "versioning")
     status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
     if response.status == 0:
-        yield unreachable(deployment.endpoint.host(location.bucket), response)
+        yield unreachable(deployment.bucket_endpoint(location.bucket).host(location.bucket), response)
     elif response.status != 200:
         yield unknown(
             "state",
@@ -110,7 +110,7 @@ def mounts(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
-    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    host = mount.endpoint.host(mount.target.bucket)
     link = deployment.link_to(mount, mount.target.key + CANARY, deployment.signer)
     response = deployment.request("GET", link)
     if response.status == 0:
@@ -152,7 +152,7 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
     if not origins:
         yield unknown("cors", f"{mount.path}: no origin to test: set public_url or cors in links.toml.")
     bucket = mount.target.bucket
-    url = deployment.link_endpoint(mount).url(bucket, "")
+    url = mount.endpoint.url(bucket, "")
     for origin in origins:
         for method in sorted({"PUT", "POST"}.intersection(mount.methods)):
             headers = {"Origin": origin, "Access-Control-Request-Method": method}
@@ -160,7 +160,7 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
             response = deployment.request("OPTIONS", url, headers)
             if response.status == 0:
-                yield unreachable(deployment.link_endpoint(mount).host(bucket), response)
+                yield unreachable(mount.endpoint.host(bucket), response)
             elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:

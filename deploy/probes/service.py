@@ -133,7 +133,7 @@ def _needs_canary(subject: str, mount: Mount) -> Finding:
 
 
 def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
-    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    host = mount.endpoint.host(mount.target.bucket)
     if response.status in (200, 404):
         missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
         return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
@@ -159,7 +159,7 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         if fetched.status in (200, 404):
             return ok("head", f"{mount.path}: HEAD works like GET.")
         if fetched.status == 0:
-            return unreachable(deployment.link_endpoint(mount).host(mount.target.bucket), fetched)
+            return unreachable(mount.endpoint.host(mount.target.bucket), fetched)
         return fault(
             "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
         )
@@ -179,11 +179,10 @@ def notices(
     if deployment.events is None:
         return
     resource = deployment.events.resource
-    is_local = deployment.config.oss_endpoint is not None
     with tempfile.TemporaryDirectory() as folder:
         event = Path(folder, "event.json")
         event.write_text('{"links": []}', encoding="utf-8")
-        if is_local:
+        if deployment.is_local:
             command = [sys.executable, "-m", "local", "invoke", deployment.events.name]
             command += ["--event", str(event), "--config", str(config)]
         else:
@@ -193,7 +192,7 @@ def notices(
         try:
             done = subprocess.run(
                 command,
-                cwd=PROJECT if is_local else deployment.root,
+                cwd=PROJECT if deployment.is_local else deployment.root,
                 env={**os.environ, "NO_COLOR": "1"},
                 capture_output=True,
                 text=True,

@@ -130,7 +130,7 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
     target = mount.target
     if target.key:
         return Location(target.bucket, CANARY)
-    reserved = (location for location in deployment.config.reserved if location.bucket == target.bucket)
+    reserved = (location for location in deployment.config.mounts.reserved if location.bucket == target.bucket)
     location = next(reserved, None)
     if location is None or not location.key.endswith("/"):
         return location
@@ -139,7 +139,7 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
 
 def _no_answer(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Iterator[Finding]:
     """Nothing is known about the session's rights."""
-    host = deployment.link_endpoint(mount).host(mount.target.bucket)
+    host = mount.endpoint.host(mount.target.bucket)
     if response.status == 0:
         yield oss.unreachable(host, response)
     elif response.code == "PublicEndpointForbidden":

@@ -45,7 +45,7 @@ class _Trials(NamedTuple):
 
     def post(self, pinned: str, sent: str | None) -> int | None:
         """The size that a form stored whose policy pins FIELD, and that has it if `sent` is not None."""
-        key, bucket, endpoint = self.new_key(), self.mount.target.bucket, self.deployment.link_endpoint(self.mount)
+        key, bucket, endpoint = self.new_key(), self.mount.target.bucket, self.mount.endpoint
         context = signing_context(self.deployment.signer, endpoint, int(time.time()), LIFE)
         fixed = {"bucket": bucket, "key": key, **context.parameters}
         conditions: list[object] = [{name: value} for name, value in fixed.items()]
@@ -80,7 +80,7 @@ class _Trials(NamedTuple):
             self.mount.target.bucket,
             key,
             credentials=self.deployment.signer,
-            endpoint=self.deployment.link_endpoint(self.mount),
+            endpoint=self.mount.endpoint,
             expires_in=LIFE,
             headers=headers,
             signed_headers=["content-length"] if headers else [],
@@ -96,7 +96,7 @@ def uploads(deployment: Deployment) -> Iterator[Finding]:
             if deployment.credentials is None:
                 yield unknown("uploads", f"{mount.path}: {method} was not tried: {NEEDS}.")
                 continue
-            if deployment.is_unreachable(deployment.link_endpoint(mount).url(mount.target.bucket, "")):
+            if deployment.is_unreachable(mount.endpoint.url(mount.target.bucket, "")):
                 continue  # the mount's probe says so
             trials = _Trials(deployment, mount, [])
             yield from probe(trials)

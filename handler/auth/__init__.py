@@ -7,8 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
 
-from .. import links
-from ..config import Mount
+from ..config import Target
 from ..context import Caller, ExpiryLimit, Invocation, has_expired
 from ..errors import Problem, malformed_credential
 from ..keys import Keys, current
@@ -25,9 +24,7 @@ _API_KEY = re.compile(r"fcp_[A-Za-z0-9_-]{20,200}")
 class AuthorizedObject(NamedTuple):
     """An object that a caller may get links to, and the limits of the caller."""
 
-    mount: Mount
-    path: str
-    key: str
+    target: Target
     limits: tuple[ExpiryLimit, ...]
 
 
@@ -59,7 +56,8 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
     """
     path = check_path(path)
     caller = invocation.caller
-    mount, key = links.find_mount(invocation.config, path, prefix=prefix)
+    target = invocation.config.mounts.find(path, prefix=prefix)
+    mount = target.mount
     if mount.access != "anonymous":
         if caller is None:
             raise Problem("unauthorized")
@@ -68,7 +66,7 @@ def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = 
     if method not in mount.methods:
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
-    return AuthorizedObject(mount, path, key, caller.limits(invocation.now) if caller is not None else ())
+    return AuthorizedObject(target, caller.limits(invocation.now) if caller is not None else ())
 
 
 def read_credential(request: Request) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
-from ..config import Location, Mount
+from ..config import Location, Mount, Target
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..links import invalid_key
@@ -174,21 +174,16 @@ class OssClient(NamedTuple):
 
 
 def client_for(invocation: Invocation) -> OssClient:
-    """OSS for an invocation, at the internal endpoint or the configured local one. Raises the 503 `no_credentials`."""
-    config = invocation.config
-    endpoint = config.oss_endpoint or Endpoint.internal(config.region)
-    return OssClient(invocation.credentials().credentials, endpoint, _connections(invocation))
+    """OSS for the service's own documents. Raises the 503 `no_credentials`."""
+    return OssClient(invocation.credentials().credentials, invocation.config.own_endpoint, _connections(invocation))
 
 
 def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
-    """OSS for the objects of a mount, with its own credentials; another region is reached over the internet."""
-    config = invocation.config
-    nearest = Endpoint.internal if mount.region == config.region else Endpoint.public
-    endpoint = config.oss_endpoint or nearest(mount.region)
-    return OssClient(mount_credentials(invocation, mount).credentials, endpoint, _connections(invocation))
+    """OSS for the objects of a mount, with its own credentials."""
+    return OssClient(mount_credentials(invocation, mount).credentials, mount.own_endpoint, _connections(invocation))
 
 
-def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
+def head_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
     """The headers of an object that can be downloaded; of the query, only `versionId` is used.
 
     Raises the 404 `not_found`, the 409 `object_archived` for an object that must be restored first, the 503
@@ -196,7 +191,7 @@ def head_object(mount: Mount, key: str, query: Mapping[str, str], invocation: In
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
-        response = mount_client(invocation, mount).head(Location(mount.target.bucket, key), version)
+        response = mount_client(invocation, target.mount).head(target.location, version)
     except InvalidKey:
         raise invalid_key() from None
     except InvalidQuery as error:

@@ -8,14 +8,14 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import NamedTuple
 
-from signer import SignerError
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
-from ..cloud.store import Store, store_at
+from ..cloud.store import Store
 from ..config import Location
 from ..context import Clock
 from ..errors import HandlerError
@@ -273,23 +273,25 @@ def _read(store: FileStore | Store) -> bytes:
 
 def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     """The store that --keys or links.toml names."""
-    address: str | None = options.keys
-    if address is None:
-        address = config().keys_document
-        if address is None:
-            raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
-    scheme, _, path = address.partition(":")
+    document = config().keys_document if options.keys is None else _read_address(options.keys)
+    if document is None:
+        raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
+    if isinstance(document, Location):
+        return store_at(oss_client(options.endpoint), document, clock)
+    return FileStore(str(document))
+
+
+def _read_address(option: str) -> Location | Path:
+    """The value of --keys; a path is relative to the working directory. Raises `InvalidUsage` and others."""
+    scheme, _, path = option.partition(":")
     if scheme == "file" and path:
-        return FileStore(os.path.abspath(path))
-    if not address.startswith("oss://"):
-        raise InvalidUsage(f"Invalid --keys {address!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    try:
-        location = Location.parse(address)
-    except SignerError as error:
-        raise InvalidUsage(f"{address}: {error}") from None
-    if not location.key or location.key.endswith("/"):
-        raise InvalidUsage(f"{address} must be the address of an object, such as oss://bucket/.links/keys.json.")
-    return store_at(oss_client(options.endpoint), location, clock)
+        return Path(os.path.abspath(path))
+    if not option.startswith("oss://"):
+        raise InvalidUsage(f"Invalid --keys {option!r} (expected file:PATH or oss://bucket/.links/keys.json).")
+    location = Location.parse(option)
+    if location.key[-1:] in ("", "/"):
+        raise InvalidUsage(f"{option} must name an object, such as oss://bucket/.links/keys.json.")
+    return location
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from signer import Endpoint
 from signer.names import parse_oss_url
 
 from ..errors import HandlerError, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIN_SHARE, MAX_SHARE = 60, 3660 * 86_400  # seconds
 
@@ -56,7 +59,8 @@ class AssumeRole(NamedTuple):
 class Mount(NamedTuple):
     """A path prefix of this service and the prefix in OSS that it stands for, with its limits (seconds, bytes).
 
-    `region` is that of the bucket; `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
+    `endpoint` is that of links, `own_endpoint` that of the service's own requests. `region` is that of the bucket;
+    `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run.
     """
@@ -68,6 +72,7 @@ class Mount(NamedTuple):
     expires: int
     max_expires: int
     endpoint: Endpoint
+    own_endpoint: Endpoint
     query: frozenset[str]
     process: frozenset[str]
     unknown_query: str
@@ -86,8 +91,33 @@ class Mount(NamedTuple):
         return not {"PUT", "POST"}.isdisjoint(self.methods)
 
 
+class Target(NamedTuple):
+    """What a link, form, share or notice is about: an object, or a prefix of objects. Only `Mounts` makes targets."""
+
+    mount: Mount
+    path: str
+    key: str
+
+    @property
+    def location(self) -> Location:
+        return Location(self.mount.target.bucket, self.key)
+
+
 class Mounts(tuple[Mount, ...]):
-    """The mounts in the order of the lookup, the longest path first. A lookup takes as long among many as among few."""
+    """The mounts in the order of the lookup, the longest path first. A lookup takes as long among many as among few.
+
+    `reserved` belongs to the service itself in OSS: objects, and prefixes in "/". Nothing there is a target.
+    """
+
+    reserved: tuple[Location, ...]
+
+    def __new__(cls, mounts: Iterable[Mount], reserved: tuple[Location, ...]) -> Mounts:
+        self = super().__new__(cls, sorted(mounts, key=lambda mount: -len(mount.path)))
+        self.reserved = reserved
+        return self
+
+    def __getnewargs__(self) -> tuple[object, ...]:
+        return tuple(self), self.reserved  # so that a copy in another process reserves the same
 
     @cached_property
     def by_path(self) -> dict[str, Mount]:
@@ -110,6 +140,32 @@ class Mounts(tuple[Mount, ...]):
             if mount is not None:
                 return mount
         return None
+
+    def find(self, path: str, *, prefix: bool = False) -> Target:
+        """The target of a decoded path, with `prefix` also of a mount's own path. Raises the 404 `not_found`."""
+        target = self.get(path)
+        if target is None or (path == target.mount.path and not prefix):
+            raise Problem("not_found")
+        return target
+
+    def get(self, path: str) -> Target | None:
+        """The target of a decoded path; None where no mount covers it, and for what belongs to the service itself."""
+        mount = self.covering(path)
+        if mount is None:
+            return None
+        key = mount.target.key + path[len(mount.path) :]
+        return None if self.is_reserved(mount.target.bucket, key) else Target(mount, path, key)
+
+    def target_of(self, mount: Mount, bucket: str, key: str) -> Target | None:
+        """The target of an object through a mount; None also where another mount has a longer path to it."""
+        if not mount.target.contains(Location(bucket, key)):
+            return None
+        target = self.get(mount.path + key[len(mount.target.key) :])
+        return target if target is not None and target.mount == mount and key != mount.target.key else None
+
+    def is_reserved(self, bucket: str, key: str) -> bool:
+        """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
+        return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""
@@ -168,27 +224,22 @@ class NoticeRule(NamedTuple):
 
 
 class Config(NamedTuple):
-    """links.toml, checked. `reserved` belongs to the service itself in OSS: objects, and prefixes in "/"."""
+    """links.toml, checked. `own_endpoint` is where the service keeps its own documents, in OSS or on a laptop."""
 
     region: str
     mounts: Mounts
     credential_life: int
-    keys_document: str | None
+    keys_document: Location | Path | None
     state: Location | None
-    reserved: tuple[Location, ...]
-    oss_endpoint: Endpoint | None
+    own_endpoint: Endpoint
     public_url: str | None
     cors: frozenset[str]
     cors_by_function: bool
-    notices: tuple[NoticeRule, ...] = ()
-    sinks: tuple[OssSink, ...] = ()
-    assume_role: AssumeRole | None = None
+    notices: tuple[NoticeRule, ...]
+    sinks: tuple[OssSink, ...]
+    assume_role: AssumeRole | None
 
     @property
     def keys_sinks(self) -> frozenset[str]:
         """The sinks of the keys document that notices go to, for which they wait in the state prefix."""
         return frozenset(name for notice in self.notices for name in notice.to) - {sink.name for sink in self.sinks}
-
-    def is_reserved(self, bucket: str, key: str) -> bool:
-        """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
-        return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)

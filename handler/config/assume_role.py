@@ -21,32 +21,34 @@ ASSUME_ROLE_KEYS: Mapping[str, str] = {
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
 
-def read_assume_role(top: TableReader, config: Config, environ: Mapping[str, str]) -> Config:
-    """Raises `InvalidConfig`, also if the policy of a mount's session would be too long for STS."""
-    if "assume_role" not in top.table:
-        mount = next(mount for mount in config.mounts if mount.role_arn)
-        raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
+def read_assume_role(top: TableReader, region: str, environ: Mapping[str, str]) -> AssumeRole:
+    """Raises `InvalidConfig`."""
     reader = TableReader("assume_role", top.table["assume_role"], ASSUME_ROLE_KEYS)
     role = reader.required_string("role")
     if not ROLE_ARN.fullmatch(role):
         reader.refuse_value("role", "must be an ARN such as acs:ram::1000000000000001:role/links-signer")
-    for mount in config.mounts:
-        if mount.role_arn and not ROLE_ARN.fullmatch(mount.role_arn):
-            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r}).")
     duration = reader.duration("duration", "1h", MIN_DURATION, MAX_DURATION)
-    for mount in config.mounts:
-        if mount.cache and mount.cache > duration // 2:
-            raise InvalidConfig(
-                f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
-                f"({duration} s)."
-            )
-    host = reader.string("endpoint") or sts_host(config.region)
+    host = reader.string("endpoint") or sts_host(region)
     if not _HOST.fullmatch(host):
         reader.refuse_value("endpoint", "must be a host such as sts.cn-hangzhou.aliyuncs.com")
     url = read_local_url(environ, "LINK_STS_ENDPOINT", "STS", 9002) or f"https://{host}"
-    config = config._replace(assume_role=AssumeRole(role, duration, url))
+    return AssumeRole(role, duration, url)
+
+
+def check_sessions(config: Config) -> None:
+    """Raises `InvalidConfig`, also if the policy of a mount's session would be too long for STS."""
     from .rights import session_policy
 
     for mount in config.mounts:
+        if config.assume_role is None:
+            if mount.role_arn:
+                raise InvalidConfig(f"mount {mount.path}: role requires the table [assume_role].")
+            continue
+        if mount.role_arn and not ROLE_ARN.fullmatch(mount.role_arn):
+            raise InvalidConfig(f"mount {mount.path}: role must be the ARN of a role (got {mount.role_arn!r}).")
+        if mount.cache and mount.cache > config.assume_role.duration // 2:
+            raise InvalidConfig(
+                f"mount {mount.path}: cache ({mount.cache} s) must be at most half of duration of [assume_role] "
+                f"({config.assume_role.duration} s)."
+            )
         session_policy(config, mount)
-    return config

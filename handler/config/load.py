@@ -6,18 +6,21 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from signer import Endpoint, SignerError
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Mount, Mounts
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts, NoticeRule, OssSink
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 METHODS = ("GET", "HEAD", "PUT", "POST")
 QUERY = (
@@ -108,69 +111,81 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     except (ValueError, RecursionError) as error:  # not only of TOML: also of UTF-8, and of numbers of 5,000 digits
         raise InvalidConfig(f"{name} is not valid TOML: {error}.") from None
     try:
-        config = read(document, environ)
+        return read(document, environ, os.path.dirname(os.path.abspath(path)))
     except InvalidConfig as error:
         raise InvalidConfig(f"{name}: {error.sentence}") from None
     except RecursionError:  # dotted keys nest deeper than the parser does
         raise InvalidConfig(f"{name}: its tables are nested too deep.") from None
-    if config.keys_document is not None and config.keys_document.startswith("file:"):
-        keys_path = os.path.join(os.path.dirname(os.path.abspath(path)), config.keys_document[len("file:") :])
-        config = config._replace(keys_document=f"file:{os.path.normpath(keys_path)}")
-    return config
 
 
-def read(document: Table, environ: Mapping[str, str]) -> Config:
-    """The configuration in a parsed document, in a time linear in its mounts. Raises `InvalidConfig`."""
+def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Config:
+    """The configuration in a parsed document, in a time linear in its mounts. Raises `InvalidConfig`.
+
+    `folder` is that of links.toml, to which the path of a keys document is relative.
+    """
     top = TableReader("top level", _fill(document, environ, ""), TOP_KEYS)
     region = top.required_string("region")
-    _endpoint(top, "region", Endpoint.public, region)
-    keys, state, public_url = top.string("keys"), top.string("state"), top.string("public_url")
+    own_endpoint = _endpoint(top, "region", Endpoint.internal, region)
+    public_url = top.string("public_url")
     if public_url is not None:
         read_origin(top, "public_url", public_url)
-    reserved = []
-    if keys is not None and not re.fullmatch(r"file:.+", keys):
-        keys_location = read_location(top, "keys", keys)
-        if not keys_location.key or keys_location.key.endswith("/"):
-            top.refuse_value("keys", "must be oss://bucket/.links/keys.json or file:path")
-        reserved.append(keys_location)
-    state_location = read_prefix(top, "state", state) if state is not None else None
-    if state_location is not None:
-        if not state_location.key:
-            top.refuse_value("state", "must have a prefix, such as oss://bucket/.links/state/")
-        reserved.append(state_location)
+    keys_document = _read_keys(top, folder)
+    state = read_prefix(top, "state", top.table["state"], ".links/state/") if top.string("state") is not None else None
+    reserved = tuple(location for location in (keys_document, state) if isinstance(location, Location))
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
+    local_endpoint = None
+    if any(environ.get(name) for name in LOCAL_VARIABLES):
+        from .on_laptop import read_local_url, read_oss_endpoint
+
+        local_endpoint = read_oss_endpoint(environ, region)
+        public_url = read_local_url(environ, "LINK_PUBLIC_URL", "service", 9000) or public_url
+    assume_role = None
+    if "assume_role" in top.table:
+        from .assume_role import read_assume_role
+
+        assume_role = read_assume_role(top, region, environ)
     # With sessions, their real expiry counts, which is at most 12 hours after they are opened.
-    max_life = 43_200 if "assume_role" in top.table else credential_life
-    tables = [_read_mount(reader, region, max_life) for reader in top.tables("mount", MOUNT_KEYS)]
-    mounts = Mounts(sorted(tables, key=lambda mount: -len(mount.path)))
-    if any(mount.endpoint.addressing == "custom" for mount in mounts):
+    max_life = credential_life if assume_role is None else 43_200
+    tables = [_read_mount(reader, region, max_life, local_endpoint) for reader in top.tables("mount", MOUNT_KEYS)]
+    mounts = Mounts((mount for mount, _ in tables), reserved)
+    if domains := {mount.target.bucket for mount, endpoint in tables if endpoint.addressing == "custom"}:
         from .media_types import protect_domains
 
-        mounts = protect_domains(mounts)
-    config = Config(
-        region=region,
-        mounts=mounts,
-        credential_life=credential_life,
-        keys_document=keys,
-        state=state_location,
-        reserved=tuple(reserved),
-        oss_endpoint=None,
-        public_url=public_url,
-        cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
-        cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
-    )
-    if any(environ.get(name) for name in LOCAL_VARIABLES):
-        from .on_laptop import with_local_addresses
-
-        config = with_local_addresses(config, environ)
+        mounts = protect_domains(mounts, domains)
+    sinks: tuple[OssSink, ...] = ()
+    notices: tuple[NoticeRule, ...] = ()
     if not {"notice", "sink"}.isdisjoint(top.table):
         from .notices import read_notices
 
-        config = read_notices(top, config)
-    if "assume_role" in top.table or any(mount.role_arn for mount in config.mounts):
-        from .assume_role import read_assume_role
+        sinks, notices = read_notices(top, mounts)
+    config = Config(
+        region=region,
+        mounts=Mounts(mounts, (*reserved, *(sink.target for sink in sinks))),
+        credential_life=credential_life,
+        keys_document=keys_document,
+        state=state,
+        own_endpoint=local_endpoint or own_endpoint,
+        public_url=public_url,
+        cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
+        cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
+        notices=notices,
+        sinks=sinks,
+        assume_role=assume_role,
+    )
+    _check(config, top)
+    return config
 
-        config = read_assume_role(top, config, environ)
+
+def _check(config: Config, top: TableReader) -> None:
+    """Whether the tables fit together. Raises `InvalidConfig`."""
+    if config.notices:
+        from .notices import check_notices
+
+        check_notices(top, config)
+    if config.assume_role is not None or any(mount.role_arn for mount in config.mounts):
+        from .assume_role import check_sessions
+
+        check_sessions(config)
     for mount in config.mounts:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
@@ -179,14 +194,27 @@ def read(document: Table, environ: Mapping[str, str]) -> Config:
         _check_anonymous_access(mount, config)
         _check_content_type(mount, config)
         _check_reserved(mount, config)
-    return config
 
 
-def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
-    own_region = reader.string("region")
-    if own_region is not None:
-        region = own_region
-        _endpoint(reader, "region", Endpoint.public, region)
+def _read_keys(top: TableReader, folder: str) -> Location | Path | None:
+    keys = top.string("keys")
+    if keys is not None and re.fullmatch(r"file:.+", keys):
+        from pathlib import Path  # takes milliseconds
+
+        return Path(os.path.normpath(os.path.join(folder, keys[len("file:") :])))
+    location = read_location(top, "keys", keys) if keys is not None else None
+    if location is not None and location.key[-1:] in ("", "/"):
+        top.refuse_value("keys", "must be oss://bucket/.links/keys.json or file:path")
+    return location
+
+
+def _read_mount(
+    reader: TableReader, home: str, max_life: int, local_endpoint: Endpoint | None
+) -> tuple[Mount, Endpoint]:
+    """A mount, and the endpoint that it names, which on a laptop is not that of its links; `home` is our own region."""
+    region = home if reader.string("region") is None else reader.table["region"]
+    # An internal endpoint can be reached in its own region only.
+    own_endpoint = _endpoint(reader, "region", Endpoint.internal if region == home else Endpoint.public, region)
     path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
@@ -218,14 +246,16 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         from .media_types import read_inline
 
         inline = read_inline(reader)
-    return Mount(
+    endpoint = _read_endpoint(reader, region)
+    mount = Mount(
         path=path,
         target=target,
         access=access,
         methods=methods,
         expires=expires,
         max_expires=max_expires,
-        endpoint=_read_endpoint(reader, region),
+        endpoint=local_endpoint or endpoint,
+        own_endpoint=local_endpoint or own_endpoint,
         query=frozenset(query),
         process=frozenset(process),
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
@@ -239,6 +269,7 @@ def _read_mount(reader: TableReader, region: str, max_life: int) -> Mount:
         region=region,
         role_arn=reader.string("role") or "",
     )
+    return mount, endpoint
 
 
 def _read_cache(reader: TableReader, access: str, max_lifetime: int) -> int | None:
@@ -320,7 +351,7 @@ def _check_content_type(mount: Mount, config: Config) -> None:
 
 def _check_reserved(mount: Mount, config: Config) -> None:
     """Uploads must not reach the service's own objects; links to them are refused one by one, too."""
-    for location in config.reserved:
+    for location in config.mounts.reserved:
         if mount.allows_uploads and mount.target.overlaps(location):
             raise InvalidConfig(
                 f"mount {mount.path}: it allows uploads, and its target overlaps {location}, which belongs to the "
@@ -330,7 +361,7 @@ def _check_reserved(mount: Mount, config: Config) -> None:
 
 def _check_regions(config: Config) -> None:
     """A bucket is in one region; the service's own documents are in that of the top level."""
-    regions: dict[str, set[str]] = {location.bucket: {config.region} for location in config.reserved}
+    regions: dict[str, set[str]] = {location.bucket: {config.region} for location in config.mounts.reserved}
     for mount in config.mounts:
         regions.setdefault(mount.target.bucket, set()).add(mount.region)
     for mount in config.mounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from . import InvalidConfig, Mount, Mounts
 from .reader import TableReader
@@ -84,14 +84,14 @@ def read_inline(reader: TableReader) -> tuple[str, ...]:
     return types
 
 
-def protect_domains(mounts: Mounts) -> Mounts:
+def protect_domains(mounts: Mounts, buckets: Collection[str]) -> Mounts:
     """The mounts with `inline` and `active_content` as they apply, so that no uploaded page runs on a custom domain.
 
-    The signature of a link does not contain its host, so a domain concerns all mounts of its bucket. Raises
-    `InvalidConfig`.
+    The signature of a link does not contain its host, so a domain concerns all mounts of its bucket; `buckets` are
+    those with a domain. Raises `InvalidConfig`.
     """
-    domains = {mount.target.bucket for mount in mounts if mount.endpoint.addressing == "custom"}
-    return Mounts(_protect(mount, mounts) if mount.target.bucket in domains else mount for mount in mounts)
+    protected = (_protect(mount, mounts) if mount.target.bucket in buckets else mount for mount in mounts)
+    return Mounts(protected, mounts.reserved)
 
 
 def _protect(mount: Mount, mounts: Mounts) -> Mount:

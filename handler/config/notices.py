@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import Config, Location, Mount, NoticeRule, OssSink
+from . import Config, Location, Mount, Mounts, NoticeRule, OssSink
 from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
 ON = ("created", "timer", "message")
@@ -28,40 +28,42 @@ SINK_KEYS: Mapping[str, str] = {
 }
 
 
-def read_notices(top: TableReader, config: Config) -> Config:
-    """The configuration with its notices and sinks. Targets of sinks become reserved. Raises `InvalidConfig`."""
+def read_notices(top: TableReader, mounts: Mounts) -> tuple[tuple[OssSink, ...], tuple[NoticeRule, ...]]:
+    """The sinks and the rules, which `check_notices` has yet to check. Raises `InvalidConfig`."""
     sinks: list[OssSink] = []
     for reader in top.tables("sink", SINK_KEYS):
         name = reader.required_string("name")
         if not IDENTIFIER.fullmatch(name):
             reader.refuse_value("name", f"must have {IDENTIFIER_FORM}")
-        target = read_prefix(reader, "target", reader.required_string("target"))
-        if not target.key:
-            reader.refuse_value("target", "must have a prefix, such as oss://bucket/.links/notices/")
-        sink = OssSink(name, target)
-        if any(other.name == sink.name for other in sinks):
+        target = read_prefix(reader, "target", reader.required_string("target"), ".links/notices/")
+        if any(other.name == name for other in sinks):
             reader.refuse_value("name", "must be different for each sink")
-        for location in config.reserved:
-            if sink.target.overlaps(location):
+        for location in mounts.reserved:
+            if target.overlaps(location):
                 reader.refuse("target", f"overlaps {location}, which belongs to the service itself: choose another")
-        sinks.append(sink)
-    reserved = (*config.reserved, *(sink.target for sink in sinks))
-    config = config._replace(sinks=tuple(sinks), reserved=reserved)
+        sinks.append(OssSink(name, target))
     rules: list[NoticeRule] = []
     for reader in top.tables("notice", NOTICE_KEYS):
-        rule = _read_rule(reader, config)
-        if any(other._replace(to=()) == rule._replace(to=()) for other in rules):
+        rule = _read_rule(reader, mounts)
+        if any(other[:-1] == rule[:-1] for other in rules):  # all but `to`
             reader.refuse("to", "is the only difference from an earlier notice: add these sinks to that notice")
         rules.append(rule)
-    return config._replace(notices=tuple(rules))
+    return tuple(sinks), tuple(rules)
 
 
-def _read_rule(reader: TableReader, config: Config) -> NoticeRule:
+def check_notices(top: TableReader, config: Config) -> None:
+    """Whether the rest of the file has what each notice requires. Raises `InvalidConfig`."""
+    for reader, rule in zip(top.tables("notice", NOTICE_KEYS), config.notices, strict=True):
+        _check_requirements(reader, rule, config)
+        _check_loop(reader, rule, config)
+
+
+def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:
     on = reader.choice("on", ON, required=True)
     path = reader.required_string("mount")
-    mount = config.mounts.by_path.get(path)
+    mount = mounts.by_path.get(path)
     if mount is None:
-        paths = ", ".join(mount.path for mount in config.mounts) or "none"
+        paths = ", ".join(mount.path for mount in mounts) or "none"
         reader.refuse_value("mount", f"must be the path of a mount: {paths}")
     if "GET" not in mount.methods:
         reader.refuse_value("mount", "must be a mount with GET, which the link of a notice requires")
@@ -69,37 +71,33 @@ def _read_rule(reader: TableReader, config: Config) -> NoticeRule:
     if not all(IDENTIFIER.fullmatch(name) for name in to):
         reader.refuse_value("to", "must be a list of names of sinks")
     give = reader.choice("give", GIVE)
-    rule = NoticeRule(
+    return NoticeRule(
         on=on,
         mount=mount,
         give=give,
-        expires=_read_expires(reader, config, give, mount),
+        expires=_read_expires(reader, give, mount),
         every=reader.duration("every", "1m", MIN_EVERY, MAX_EVERY) if "every" in reader.table else None,
         to=to,
     )
-    _check_requirements(reader, rule, config)
-    _check_loop(reader, rule, config)
-    return rule
 
 
-def _read_expires(reader: TableReader, config: Config, give: str, mount: Mount) -> int | None:
+def _read_expires(reader: TableReader, give: str, mount: Mount) -> int | None:
     maximum = mount.max_expires if give == "link" else mount.max_share
     if maximum is None:
         reader.refuse("give", '= "share" requires max_share on the mount')
     if "expires" not in reader.table:
         return None
-    expires = reader.duration("expires", "15m", 60, max(maximum, 60))
-    if give == "link" and expires > config.credential_life:
-        reader.refuse(
-            "expires",
-            f"({expires} s) exceeds credential_life ({config.credential_life} s), after which a link may have "
-            'expired: use give = "share", which lasts longer',
-        )
-    return expires
+    return reader.duration("expires", "15m", 60, max(maximum, 60))
 
 
 def _check_requirements(reader: TableReader, rule: NoticeRule, config: Config) -> None:
     """Shares require an address and keys; sinks of the keys document require keys, and a state prefix for leases."""
+    if rule.give == "link" and rule.expires is not None and rule.expires > config.credential_life:
+        reader.refuse(
+            "expires",
+            f"({rule.expires} s) exceeds credential_life ({config.credential_life} s), after which a link may have "
+            'expired: use give = "share", which lasts longer',
+        )
     own = {sink.name for sink in config.sinks}
     others = [name for name in rule.to if name not in own]
     if rule.give == "share":

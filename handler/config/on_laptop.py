@@ -7,15 +7,7 @@ from collections.abc import Mapping
 from signer import Endpoint, SignerError
 from signer.endpoint import is_loopback, parse_origin
 
-from . import Config, InvalidConfig
-
-
-def with_local_addresses(config: Config, environ: Mapping[str, str]) -> Config:
-    """With what `LINK_OSS_ENDPOINT` and `LINK_PUBLIC_URL` name. Raises `InvalidConfig`."""
-    return config._replace(
-        oss_endpoint=read_oss_endpoint(environ, config.region),
-        public_url=read_local_url(environ, "LINK_PUBLIC_URL", "service", 9000) or config.public_url,
-    )
+from . import InvalidConfig
 
 
 def read_oss_endpoint(environ: Mapping[str, str], region: str) -> Endpoint | None:

@@ -186,11 +186,13 @@ def read_location(reader: TableReader, name: str, value: str) -> Location:
         raise reader.error(f"{reader.where}: {name}: {error}") from None
 
 
-def read_prefix(reader: TableReader, name: str, value: str) -> Location:
-    """A location whose key is empty or ends in "/"."""
+def read_prefix(reader: TableReader, name: str, value: str, example: str = "") -> Location:
+    """A location whose key ends in "/", or without an `example` of a key may be empty."""
     location = read_location(reader, name, value)
     if location.key and not location.key.endswith("/"):
         reader.refuse(name, f"must end in / (got {value!r})")
+    if example and not location.key:
+        reader.refuse_value(name, f"must have a prefix, such as oss://bucket/{example}")
     return location
 
 

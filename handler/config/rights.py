@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from signer.names import ACTIONS, parse_oss_url
+from signer.names import ACTIONS
 from signer.sts import MAX_POLICY
 
 from . import Config, InvalidConfig, Location, Mount
@@ -87,7 +87,7 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
     allowed = [mount_statement(mount, versions=_links_to_versions(config, mount))]
     if config.state and mount.max_share and "POST" in mount.methods:
         allowed.append(_list(mount.target.bucket, [mount.target.key]))
-    reserved = [location for location in config.reserved if mount.target.overlaps(location)]
+    reserved = [location for location in config.mounts.reserved if mount.target.overlaps(location)]
     if reserved:
         # The trailing * also covers the lock, keys.json.lock.
         arns = [object_arn(location) for location in reserved]
@@ -124,9 +124,9 @@ def mount_statement(mount: Mount, methods: Sequence[str] | None = None, *, versi
 
 def keys_statements(config: Config) -> list[Statement]:
     """The keys document may be read, and never written or deleted, whatever else is allowed."""
-    if config.keys_document is None or not config.keys_document.startswith("oss://"):
+    if not isinstance(config.keys_document, Location):
         return []
-    keys = object_arn(Location(*parse_oss_url(config.keys_document)), prefix=False)
+    keys = object_arn(config.keys_document, prefix=False)
     return [
         _allow(["oss:GetObject"], keys),
         {"Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"], "Resource": [keys]},

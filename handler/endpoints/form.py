@@ -24,9 +24,9 @@ def create(request: Request, invocation: Invocation) -> Response:
     """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
     params = request.json(MEMBERS, required=("path",))
     authorized = authorize(invocation, params["path"], "POST", prefix=True)
-    mount = authorized.mount
-    if authorized.path.endswith("/"):
-        check_prefix(invocation.config, mount, authorized.key)
+    target, mount = authorized.target, authorized.target.mount
+    if target.path.endswith("/"):
+        check_prefix(invocation.config, target)
     max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
     max_size = check_size(max_size, mount)
     min_size = params["min_size"] or 0
@@ -62,16 +62,16 @@ def sign_form(
 
     Raises a `Problem`.
     """
-    config, mount, now = invocation.config, authorized.mount, invocation.now
+    config, mount, now = invocation.config, authorized.target.mount, invocation.now
     credentials = mount_credentials(invocation, mount)
     check_active_content(content_type, mount)
     clamped_by, expires_in = links.resolve_expiry(config, mount, credentials, now, int(now), expires, authorized.limits)
     try:
         form = post_form(
             mount.target.bucket,
-            authorized.key,
+            authorized.target.key,
             credentials=credentials.credentials,
-            endpoint=config.oss_endpoint or mount.endpoint,
+            endpoint=mount.endpoint,
             max_size=max_size,
             min_size=min_size,
             content_type=content_type,

@@ -15,7 +15,7 @@ from .. import links
 from ..auth import AuthorizedObject, authorize
 from ..cloud.credentials import mount_credentials
 from ..cloud.oss import mount_client, refusal
-from ..config import Location
+from ..config import Target
 from ..context import Invocation, RoleCredentials
 from ..errors import Problem, bad_body
 from ..keys import current
@@ -56,20 +56,19 @@ class MultipartUpload(NamedTuple):
 def create(request: Request, invocation: Invocation) -> Response:
     """`POST /-/uploads`: 201 with the links of the first 1,000 parts, and those that complete and abort it."""
     params = request.json(MEMBERS, required=("path", "size"))
-    authorized = authorize(invocation, params["path"], "PUT")
-    size = check_size(params["size"], authorized.mount, MAX_PARTS * MAX_PUT)
+    target, limits = authorized = authorize(invocation, params["path"], "PUT")
+    size = check_size(params["size"], target.mount, MAX_PARTS * MAX_PUT)
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
     credentials, now = invocation.credentials(), invocation.now
-    session = mount_credentials(invocation, authorized.mount, credentials)
+    session = mount_credentials(invocation, target.mount, credentials)
     # First, so that a request that cannot get links leaves no upload behind.
-    mount, limits = authorized.mount, authorized.limits
-    links.resolve_expiry(invocation.config, mount, session, now, int(now), params["expires"], limits)
-    oss_id = _initiate(authorized, check_type(params["content_type"], authorized.mount), invocation)
+    links.resolve_expiry(invocation.config, target.mount, session, now, int(now), params["expires"], limits)
+    oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
-        "upload_id": _seal(upload, authorized, credentials, invocation),
+        "upload_id": _seal(upload, target, credentials, invocation),
         "part_count": upload.part_count,
         **_links(upload, authorized, session, invocation, 1, MAX_LINKS, params["expires"]),
     }
@@ -81,9 +80,9 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     params = request.json(PARTS_MEMBERS, required=("path",))
     authorized = authorize(invocation, params["path"], "PUT")
     credentials = invocation.credentials()
-    upload = _unseal(upload_id, authorized, credentials, invocation)
-    check_size(upload.size, authorized.mount, MAX_PARTS * MAX_PUT)
-    session = mount_credentials(invocation, authorized.mount, credentials)
+    upload = _unseal(upload_id, authorized.target, credentials, invocation)
+    check_size(upload.size, authorized.target.mount, MAX_PARTS * MAX_PUT)
+    session = mount_credentials(invocation, authorized.target.mount, credentials)
     first = 1 if params["from"] is None else params["from"]
     count = MAX_LINKS if params["count"] is None else params["count"]
     if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
@@ -96,11 +95,11 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     return json_response(document)
 
 
-def _initiate(authorized: AuthorizedObject, content_type: str, invocation: Invocation) -> str:
+def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
     try:
-        response = mount_client(invocation, authorized.mount).request(
+        response = mount_client(invocation, target.mount).request(
             "POST",
-            Location(authorized.mount.target.bucket, authorized.key),
+            target.location,
             query={"uploads": ""},
             headers={"Content-Type": content_type, "x-oss-forbid-overwrite": "true"},
             retry=False,
@@ -131,8 +130,7 @@ def _links(
     ) -> links.IssuedLink:
         return links.create_link(
             invocation.config,
-            authorized.mount,
-            authorized.key,
+            authorized.target,
             method,
             session,
             invocation.now,
@@ -151,28 +149,24 @@ def _links(
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
     expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
-    note_link(invocation.facts, authorized.mount, authorized.key, expires_in, clamped_by)
+    note_link(invocation.facts, authorized.target, expires_in, clamped_by)
     invocation.facts["links"] = len(parts) + 2
     return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
 
 
-def _seal(
-    upload: MultipartUpload, authorized: AuthorizedObject, credentials: RoleCredentials, invocation: Invocation
-) -> str:
+def _seal(upload: MultipartUpload, target: Target, credentials: RoleCredentials, invocation: Invocation) -> str:
     """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
     content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
-    return f"{content}~{_signer(credentials, invocation).get_signature(_signed_content(content, authorized)).decode()}"
+    return f"{content}~{_signer(credentials, invocation).get_signature(_signed_content(content, target)).decode()}"
 
 
-def _unseal(
-    upload_id: str, authorized: AuthorizedObject, credentials: RoleCredentials, invocation: Invocation
-) -> MultipartUpload:
+def _unseal(upload_id: str, target: Target, credentials: RoleCredentials, invocation: Invocation) -> MultipartUpload:
     """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
     content, _, signature = upload_id.rpartition("~")
     signer = _signer(credentials, invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     valid = _SIGNATURE.fullmatch(signature) and signer.verify_signature(
-        _signed_content(content, authorized), signature.encode()
+        _signed_content(content, target), signature.encode()
     )
     if not valid:
         raise Problem("not_found")
@@ -180,8 +174,8 @@ def _unseal(
     return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))
 
 
-def _signed_content(content: str, authorized: AuthorizedObject) -> bytes:
-    return f"upload\n{authorized.mount.target.bucket}\n{authorized.key}\n{content}".encode()
+def _signed_content(content: str, target: Target) -> bytes:
+    return f"upload\n{target.mount.target.bucket}\n{target.key}\n{content}".encode()
 
 
 def _signer(credentials: RoleCredentials, invocation: Invocation) -> Signer:

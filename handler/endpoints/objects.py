@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from .. import links
-from ..config import Mount
+from ..config import Mount, Target
 from ..context import Invocation
 from ..errors import Problem, method_not_allowed
 from ..request import Request
@@ -25,7 +25,8 @@ _NUMBER = r"[1-9][0-9]{5,8}"  # compiled at its first use
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
     """The link to the object at a decoded path. Raises `Problem`."""
     config, caller = invocation.config, invocation.caller
-    mount, key = links.find_mount(config, path)
+    target = config.mounts.find(path)
+    mount = target.mount
     allowed = methods(mount)
     if request.method == "OPTIONS":  # a browser's preflight carries no key
         return Response(204, {"Allow": ", ".join(allowed)})
@@ -43,7 +44,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     params = request.query
     query = {}
     if params or mount.inline is not None:
-        query = signed_query(mount, key, oss_params(mount, params), params.get("download"))
+        query = signed_query(target, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
     if config.assume_role is None:
         credentials = invocation.credentials()
@@ -54,11 +55,10 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if mount.check:
         from ..cloud.oss import head_object
 
-        head_object(mount, key, query, invocation)
+        head_object(target, query, invocation)
     issued = links.create_link(
         config,
-        mount,
-        key,
+        target,
         request.method,
         credentials,
         invocation.now,
@@ -67,7 +67,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         limits=caller.limits(invocation.now) if caller is not None else (),
         window=mount.cache if caller is None else None,
     )
-    note_link(invocation.facts, mount, key, issued.link.expires_in, issued.clamped_by)
+    note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     if as_json:
         return json_response(issued.document())
     response = redirect(issued)
@@ -90,17 +90,17 @@ def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
     return params
 
 
-def signed_query(mount: Mount, key: str, params: Mapping[str, object], download: str | None) -> dict[str, str]:
+def signed_query(target: Target, params: Mapping[str, object], download: str | None) -> dict[str, str]:
     """What `links.read_query` returns for a caller's parameters. Raises a 400 `Problem` for one that is not listed."""
     signed: dict[str, str] = {}
     for name, value in params.items():
-        if name not in mount.query:
+        if name not in target.mount.query:
             raise parameter_not_allowed(name)
         if not isinstance(value, str):
             raise Problem("bad_query", f"Parameter {name} must be a string.")
-        _check_value(mount, name, value)
+        _check_value(target.mount, name, value)
         signed[name] = value
-    return links.read_query(mount, key, signed, download)
+    return links.read_query(target, signed, download)
 
 
 def parameter_not_allowed(name: str) -> Problem:

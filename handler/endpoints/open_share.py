@@ -49,7 +49,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         return json_response({"uses_left": opened.tracked.uses_left(), "expires_at": expires_at, "use": "POST"})
     if opened.limited or (opened.share.page and not as_json and request.query.get("format") != "redirect"):
         return _page(opened)
-    if request.method not in opened.mount.methods:
+    if request.method not in opened.target.mount.methods:
         raise method_not_allowed(tuple(method for method in METHODS if method != request.method))
     issued = _create_link(opened, request.method)
     return json_response(issued.document()) if as_json else redirect(issued)
@@ -57,23 +57,23 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 
 def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> links.IssuedLink:
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
-    share, invocation, mount = opened.share, opened.invocation, opened.mount
-    query = links.read_query(mount, opened.key, {}, share.download or "" if attach else share.download)
-    credentials = mount_credentials(invocation, mount)
+    share, invocation, target = opened.share, opened.invocation, opened.target
+    query = links.read_query(target, {}, share.download or "" if attach else share.download)
+    credentials = mount_credentials(invocation, target.mount)
     # A browser would show OSS's XML; a program reads the status of OSS itself.
-    if mount.check or opened.request.wants_page():
+    if target.mount.check or opened.request.wants_page():
         _head_object(opened)
     issued = links.create_link(
-        invocation.config, mount, opened.key, method, credentials, invocation.now, query=query, limits=opened.limits()
+        invocation.config, target, method, credentials, invocation.now, query=query, limits=opened.limits()
     )
-    note_link(invocation.facts, mount, opened.key, issued.link.expires_in, issued.clamped_by)
+    note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     return issued
 
 
 def _head_object(opened: OpenedShare) -> OssResponse:
     """What `head_object` returns and raises, except that a missing object is the 404 `no_such_object`."""
     try:
-        return head_object(opened.mount, opened.key, {}, opened.invocation)
+        return head_object(opened.target, {}, opened.invocation)
     except Problem as problem:
         if problem.code == "not_found":
             raise Problem("no_such_object", "The file is not available. Ask the sender of the link for it.") from None
@@ -109,7 +109,7 @@ def _page(opened: OpenedShare) -> Response:
     length = headers.get("content-length", "")
     return pages.share_page(
         request.headers.get("accept-language", ""),
-        name=opened.share.download or opened.path.rpartition("/")[2] or opened.path,
+        name=opened.share.download or opened.target.path.rpartition("/")[2] or opened.target.path,
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
         expires_at=opened.share.expires_at,
@@ -137,5 +137,5 @@ def _address(opened: OpenedShare) -> str | None:
     if public_url is None:
         return None
     # Some clients send a path that is not encoded, whose QR code few cameras would read as UTF-8.
-    address = f"{public_url}{quote(opened.path, safe='/')}?share={request.query['share']}"
+    address = f"{public_url}{quote(opened.target.path, safe='/')}?share={request.query['share']}"
     return address if len(address) <= MAX_QR_CODE else None

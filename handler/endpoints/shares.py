@@ -12,7 +12,7 @@ from signer.times import rfc3339
 from .. import links, shares
 from ..cloud.oss import StoreError, head_object
 from ..cloud.store import Store, state_for
-from ..config import Mount
+from ..config import Mount, Target
 from ..context import Caller, ExpiryLimit, Invocation
 from ..errors import Problem, bad_body
 from ..keys import current
@@ -40,18 +40,25 @@ _PLAIN = "plain."
 
 
 def create(request: Request, invocation: Invocation) -> Response:
-    """`POST /-/shares`: 201 with the address of a new share."""
+    """`POST /-/shares`: 201 with the address of a new share.
+
+    Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
+    """
     caller = _caller(invocation)
     params = request.json(MEMBERS, required=("path",))
     method = params["method"] or "GET"
-    mount, path, key = _target(params["path"], method, caller, invocation)
+    path = check_path(params["path"])
+    target = invocation.config.mounts.find(path, prefix=method == "POST")
+    mount = target.mount
+    if not caller.allows(path, "SHARE"):
+        raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
     if mount.max_share is None:
         raise Problem("not_shareable")
     if method not in ("GET", "POST"):
         raise bad_body('"method" must be GET or POST')
     if method not in mount.methods:
         raise bad_body(f"{method} is not enabled for this mount (enabled: {', '.join(mount.methods)})")
-    upload = _upload(params, path, key, mount, invocation) if method == "POST" else None
+    upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')
     clamped_by, seconds = _resolve_expiry(params["expires"], mount, caller)
@@ -59,13 +66,13 @@ def create(request: Request, invocation: Invocation) -> Response:
     if limited and not 1 <= params["max_uses"] <= shares.MAX_USES:
         raise bad_body(f'"max_uses" must be from 1 to {shares.MAX_USES}')
     if params["download"]:
-        links.attachment(params["download"], key)
+        links.attachment(params["download"], target.key)
     origin = _origin(request, invocation, needs_page=limited or page or upload is not None)
     keys = current.current_keys(invocation)
     if not keys.share:
         raise Problem("no_share_key")
     if method == "GET" and not params["allow_missing"]:
-        _check_exists(mount, key, invocation)
+        _check_exists(target, invocation)
     expires_at = int(invocation.now) + seconds
     record_id = None
     if limited or upload is not None or params["revocable"]:
@@ -114,11 +121,10 @@ def _uses(state: Store, share_id: str, record: records.Record, invocation: Invoc
         return None
     if record.upload is None:
         return uses.used(state, share_id)
-    mount = invocation.config.mounts.covering(record.path)
-    if mount is None or str(mount.target) != record.target:
+    target = invocation.config.mounts.get(record.path)
+    if target is None or str(target.mount.target) != record.target:
         return None
-    folder = f"{mount.target.key}{record.path[len(mount.path) :]}{share_id}/"
-    return len(uses.arrived(uses.Folder.of(state, invocation, mount, folder)))
+    return len(uses.arrived(uses.Folder.of(state, invocation, target, share_id)))
 
 
 def revoke(request: Request, invocation: Invocation, share_id: str) -> Response:
@@ -136,22 +142,10 @@ def _caller(invocation: Invocation) -> Caller:
     return invocation.caller
 
 
-def _target(path: str, method: str, caller: Caller, invocation: Invocation) -> tuple[Mount, str, str]:
-    """The mount, path and key to share.
-
-    Raises the 404 `not_found` for a path that the caller may not see, 403 `share_not_allowed` if they may not share it.
-    """
-    path = check_path(path)
-    mount, key = links.find_mount(invocation.config, path, prefix=method == "POST")
-    if not caller.allows(path, "SHARE"):
-        raise Problem("share_not_allowed") if caller.sees(mount, path) else Problem("not_found")
-    return mount, path, key
-
-
-def _check_exists(mount: Mount, key: str, invocation: Invocation) -> None:
+def _check_exists(target: Target, invocation: Invocation) -> None:
     """Raises the 404 `no_such_object`. An object in cold storage exists, and can be restored after it is shared."""
     try:
-        head_object(mount, key, {}, invocation)
+        head_object(target, {}, invocation)
     except Problem as problem:
         if problem.code == "not_found":
             raise Problem("no_such_object") from None
@@ -159,15 +153,16 @@ def _check_exists(mount: Mount, key: str, invocation: Invocation) -> None:
             raise
 
 
-def _upload(params: dict[str, Any], path: str, key: str, mount: Mount, invocation: Invocation) -> dict[str, Any]:
+def _upload(params: dict[str, Any], target: Target, invocation: Invocation) -> dict[str, Any]:
     """The limits of an upload share, each within the mount's. Raises a 400 `Problem`."""
-    if not path.endswith("/"):
+    if not target.path.endswith("/"):
         raise bad_body('"path" of an upload share must end with "/": files are stored below it')
     if params["max_uses"] is not None or params["download"] is not None:
         raise bad_body('"max_uses" and "download" are not allowed for uploads; use "upload": {"max_files": …}')
-    if len(key.encode()) > MAX_PREFIX:
+    if len(target.key.encode()) > MAX_PREFIX:
         raise bad_body('"path" is too long: file names are added to it')
-    check_prefix(invocation.config, mount, key)
+    check_prefix(invocation.config, target)
+    mount = target.mount
     upload = read_members(params["upload"] or {}, UPLOAD_MEMBERS)
     max_files = 1 if upload["max_files"] is None else upload["max_files"]
     if not 1 <= max_files <= MAX_FILES:

@@ -70,37 +70,36 @@ def _link(
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
-    authorized = authorize(invocation, item["path"], method)
+    target, limits = authorize(invocation, item["path"], method)
     params, headers = item["query"] or {}, item["headers"] or {}
     if method == "PUT":
         if params or item["download"] is not None:
             raise parameter_not_allowed(next(iter(params), "download"))
-        size = check_size(item["size"], authorized.mount)
-        headers = put_headers(headers, size, authorized.mount, overwrite=bool(item["overwrite"]))
+        size = check_size(item["size"], target.mount)
+        headers = put_headers(headers, size, target.mount, overwrite=bool(item["overwrite"]))
         query = {}
     else:
         for name in headers:
             raise Problem("not_signable", f"Header {name[:100]!r} is not allowed for downloads.")
         if item["size"] is not None or item["overwrite"] is not None:
             raise bad_body('"size" and "overwrite" are for uploads (PUT)')
-        query = signed_query(authorized.mount, authorized.key, params, item["download"])
+        query = signed_query(target, params, item["download"])
     issued = links.create_link(
         invocation.config,
-        authorized.mount,
-        authorized.key,
+        target,
         method,
-        mount_credentials(invocation, authorized.mount, credentials),
+        mount_credentials(invocation, target.mount, credentials),
         invocation.now,
         expires=item["expires"],
         query=query,
         headers=headers,
         signed_headers=("content-length",) if method == "PUT" else (),
-        limits=authorized.limits,
+        limits=limits,
     )
-    if authorized.mount.check and method != "PUT":
+    if target.mount.check and method != "PUT":
         from ..cloud.oss import head_object
 
         if time.monotonic() >= deadline:
             raise Problem("oss_unavailable")
-        head_object(authorized.mount, authorized.key, query, invocation)
+        head_object(target, query, invocation)
     return issued

@@ -43,7 +43,7 @@ def answer(opened: OpenedShare) -> Response:
         raise Problem("share_invalid")
     upload = tracked.record.upload
     # A limit of the mount that was lowered later holds for existing shares too.
-    upload = {**upload, "max_size": min(upload["max_size"], opened.mount.max_size or 0, MAX_PUT)}
+    upload = {**upload, "max_size": min(upload["max_size"], opened.target.mount.max_size or 0, MAX_PUT)}
     if request.method == "POST":
         return _form(opened, tracked, upload)
     files_left = uses.files_left(tracked.state, tracked.id, _folder(opened, tracked), upload["max_files"])
@@ -52,7 +52,7 @@ def answer(opened: OpenedShare) -> Response:
         return json_response({**upload, "files_left": files_left, "expires_at": expires_at, "use": "POST"})
     return pages.upload_page(
         request.headers.get("accept-language", ""),
-        folder=opened.path.strip("/").rpartition("/")[2],
+        folder=opened.target.path.strip("/").rpartition("/")[2],
         max_size=upload["max_size"],
         content_type=upload["content_type"],
         files_left=files_left,
@@ -71,7 +71,7 @@ def safe_name(name: str) -> str:
 
 
 def _folder(opened: OpenedShare, tracked: TrackedShare) -> uses.Folder:
-    return uses.Folder.of(tracked.state, opened.invocation, opened.mount, f"{opened.key}{tracked.id}/")
+    return uses.Folder.of(tracked.state, opened.invocation, opened.target, tracked.id)
 
 
 def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) -> Response:
@@ -80,7 +80,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     if not 0 <= params["size"] <= upload["max_size"]:
         raise Problem("too_large", f"A file must not exceed {upload['max_size']} bytes.")
     # A browser sends an empty type if it knows none.
-    content_type = check_type(params["type"] or None, opened.mount)
+    content_type = check_type(params["type"] or None, opened.target.mount)
     allowed = upload["content_type"]
     matches = allowed is None or content_type == allowed or (allowed.endswith("/") and content_type.startswith(allowed))
     if not matches:
@@ -88,17 +88,17 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     nonce = params["nonce"] or token_urlsafe(18)
     if not is_nonce(nonce):
         raise bad_body('"nonce" must be 16 to 64 letters, digits, - or _')
-    invocation, mount = opened.invocation, opened.mount
+    invocation = opened.invocation
     name = safe_name(params["name"])
     # The claim contains the name: otherwise one number would be valid for any number of keys.
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     folder, max_files, again = _folder(opened, tracked), upload["max_files"], bool(params["again"])
     claimed = uses.claim_file(tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again)
-    key = f"{folder.location.key}{claimed.number}-{name}"
+    target = invocation.config.mounts.find(f"{opened.target.path}{tracked.id}/{claimed.number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
-    authorized = AuthorizedObject(mount, opened.path, key, limits)
+    authorized = AuthorizedObject(target, limits)
     form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
-    note_link(invocation.facts, mount, key, form.expires_in, clamped_by)
+    note_link(invocation.facts, target, form.expires_in, clamped_by)
     return json_response(
         {
             "url": form.url,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .. import audit
 from ..cloud import oss
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
-from ..cloud.store import store_at
+from ..cloud.store import Store, store_at
 from ..config import Location
 from ..context import Invocation
 from ..errors import Problem
@@ -57,12 +57,12 @@ def current_keys(invocation: Invocation) -> Keys:
         if 0 <= age < FRESH or (paused and 0 <= age < FRESH + GRACE):
             return cached.keys
     try:
-        if config.keys_document.startswith("file:"):
-            stored = FileStore(config.keys_document[len("file:") :]).read("", cached.version if cached else "")
+        store: FileStore | Store
+        if isinstance(config.keys_document, Location):
+            store = store_at(oss.client_for(invocation), config.keys_document, invocation.instance.clock)
         else:
-            place = Location.parse(config.keys_document)
-            store = store_at(oss.client_for(invocation), place, invocation.instance.clock)
-            stored = store.read("", cached.version if cached else "")
+            store = FileStore(str(config.keys_document))
+        stored = store.read("", cached.version if cached is not None else "")
         if stored is None:
             raise StoreError("GetObject", 404, MISSING, "")
         if cached is None or stored.etag != cached.version:

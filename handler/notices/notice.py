@@ -16,7 +16,7 @@ from signer.times import rfc3339
 from .. import links, shares
 from ..cloud.credentials import mount_credentials
 from ..cloud.oss import head_object
-from ..config import Config, Location, Mount, NoticeRule
+from ..config import Config, Mount, NoticeRule, Target
 from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import current
@@ -107,13 +107,13 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
         requested = links.read_expires(item.expires) if item.expires is not None else None
         if download:
             links.attachment(download, item.path)
-        on, mount = item.on, config.mounts.covering(item.path)
-        if mount is None:
+        target = config.mounts.get(item.path)
+        if target is None:
             return
-        bucket, key = mount.target.bucket, mount.target.key + item.path[len(mount.path) :]
-        rules = tuple(rule for rule in config.notices if rule.mount == mount)
+        on, (bucket, key) = item.on, target.location
+        rules = tuple(rule for rule in config.notices if rule.mount == target.mount)
     for rule in rules:
-        if rule.on == on and covers(config, rule.mount, bucket, key):
+        if rule.on == on and config.mounts.target_of(rule.mount, bucket, key) is not None:
             lifetimes = [seconds for seconds in (requested, rule.expires) if seconds is not None]
             notice = Notice(
                 on=on,
@@ -134,21 +134,9 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
             yield rule, notice
 
 
-def covers(config: Config, mount: Mount, bucket: str, key: str) -> bool:
-    """Whether links to an object are those of a mount: another one may have a longer path, and ours is reserved."""
-    target = mount.target
-    if key == target.key or not target.contains(Location(bucket, key)) or config.is_reserved(bucket, key):
-        return False
-    return config.mounts.covering(path_of(mount, key)) == mount
-
-
-def path_of(mount: Mount, key: str) -> str:
-    return mount.path + key[len(mount.target.key) :]
-
-
 def is_linkable(mount: Mount, key: str) -> bool:
     """Whether a link can carry the key at all."""
-    return is_key(key) and path_fault(path_of(mount, key)) is None
+    return is_key(key) and path_fault(mount.path + key[len(mount.target.key) :]) is None
 
 
 class LinkIssuer:
@@ -161,14 +149,15 @@ class LinkIssuer:
 
     def notification(self, notice: Notice, notice_id: str) -> Notification:
         """The notice with its link, by today's mount at its path. Raises `NotLinkable` and a 5xx `Problem`."""
-        config = self._invocation.config
-        mount = config.mounts.by_path.get(notice.mount)
-        if mount is None or "GET" not in mount.methods or not covers(config, mount, notice.bucket, notice.key):
+        mounts = self._invocation.config.mounts
+        mount = mounts.by_path.get(notice.mount)
+        target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
+        if target is None or "GET" not in target.mount.methods:
             raise NotLinkable("mount_changed")
         issued = self._issued.get(notice)
         if issued is None:
             try:
-                issued = self._share(mount, notice) if notice.give == "share" else self._link(mount, notice)
+                issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
             except Problem as problem:
                 if problem.status >= 500:
                     raise
@@ -182,11 +171,11 @@ class LinkIssuer:
             id=notice_id,
             on=notice.on,
             give=notice.give,
-            mount=mount.path,
-            path=path_of(mount, notice.key),
+            mount=target.mount.path,
+            path=target.path,
             bucket=notice.bucket,
             key=notice.key,
-            name=notice.key[len(mount.target.key) :],
+            name=target.path[len(target.mount.path) :],
             size=notice.size,
             mark=notice.mark,
             version=notice.version,
@@ -195,34 +184,33 @@ class LinkIssuer:
             expires_at=expires_at,
         )
 
-    def _link(self, mount: Mount, notice: Notice) -> tuple[str, str]:
+    def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
         config, now = self._invocation.config, self._invocation.now
-        query = links.read_query(mount, notice.key, {}, notice.download)
+        query = links.read_query(target, {}, notice.download)
         if notice.version is not None:
             query["versionId"] = notice.version
-        if mount.check:
-            head_object(mount, notice.key, query, self._invocation)
+        if target.mount.check:
+            head_object(target, query, self._invocation)
         issued = links.create_link(
             config,
-            mount,
-            notice.key,
+            target,
             "GET",
-            mount_credentials(self._invocation, mount),
+            mount_credentials(self._invocation, target.mount),
             now,
             expires=f"{notice.expires}s" if notice.expires else None,
             query=query,
         )
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
-    def _share(self, mount: Mount, notice: Notice) -> tuple[str, str]:
+    def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
         """The URL of a share and its RFC 3339 expiry."""
-        config = self._invocation.config
+        config, mount = self._invocation.config, target.mount
         if mount.max_share is None:
             raise NotLinkable("mount_changed")
         if mount.check:
-            head_object(mount, notice.key, {}, self._invocation)
-        path = check_path(path_of(mount, notice.key))
+            head_object(target, {}, self._invocation)
+        path = check_path(target.path)
         if config.public_url is None:
             raise Problem("public_url_required")
         keys = current.current_keys(self._invocation)

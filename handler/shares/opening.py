@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..cloud.store import Store, state_for
-from ..config import Mount
+from ..config import Target
 from ..context import ExpiryLimit, Invocation
 from ..errors import Problem
 from ..keys import current
@@ -42,15 +42,13 @@ class OpenedShare(NamedTuple):
 
     request: Request
     invocation: Invocation
-    path: str
-    mount: Mount
-    key: str
+    target: Target
     share: Share
     tracked: TrackedShare | None
 
     def __repr__(self) -> str:
         # Without the request and the invocation: they contain the token and the role's credentials.
-        return f"OpenedShare(path={self.path!r}, share={self.share!r}, tracked={self.tracked!r})"
+        return f"OpenedShare(path={self.target.path!r}, share={self.share!r}, tracked={self.tracked!r})"
 
     @property
     def limited(self) -> bool:
@@ -59,8 +57,8 @@ class OpenedShare(NamedTuple):
     @property
     def link_origin(self) -> str:
         """The origin of its links, for the Content-Security-Policy of pages."""
-        endpoint = self.invocation.config.oss_endpoint or self.mount.endpoint
-        return f"{endpoint.scheme}://{endpoint.host(self.mount.target.bucket)}"
+        mount = self.target.mount
+        return f"{mount.endpoint.scheme}://{mount.endpoint.host(mount.target.bucket)}"
 
     def limits(self) -> tuple[ExpiryLimit, ...]:
         """No link outlives its share."""
@@ -73,20 +71,18 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     Raises the 404 `share_invalid`, and a 410 `Problem` for a share that no longer opens anything.
     """
     config = invocation.config
-    mount = config.mounts.covering(path)
+    target = config.mounts.get(path)
     # Without keys, no share can ever have been created.
-    if mount is None or (mount.max_share is None and config.keys_document is None):
+    if target is None or (target.mount.max_share is None and config.keys_document is None):
         raise Problem("share_invalid")
-    key = mount.target.key + path[len(mount.path) :]
-    if config.is_reserved(mount.target.bucket, key):
-        raise Problem("share_invalid")
+    mount = target.mount
     share = read_share(request.query["share"], mount, path, current.current_keys(invocation), invocation.now)
     if mount.max_share is None or share.method not in mount.methods:
         raise Problem("share_not_enabled")
-    return OpenedShare(request, invocation, path, mount, key, share, _tracked(share, invocation, mount, path))
+    return OpenedShare(request, invocation, target, share, _tracked(share, invocation, target))
 
 
-def _tracked(share: Share, invocation: Invocation, mount: Mount, path: str) -> TrackedShare | None:
+def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedShare | None:
     if share.record is None:
         return None
     invocation.facts["share"] = share.record
@@ -94,7 +90,7 @@ def _tracked(share: Share, invocation: Invocation, mount: Mount, path: str) -> T
         raise Problem("state_unavailable")
     state = state_for(invocation)
     record = records.load_active(state, share.record)
-    if (record.path, record.target) != (path, str(mount.target)):
+    if (record.path, record.target) != (target.path, str(target.mount.target)):
         raise Problem("share_invalid")
     return TrackedShare(share.record, state, record)
 

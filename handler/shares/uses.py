@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..cloud.oss import mount_client
 from ..cloud.store import PAGE, Store
-from ..config import Location, Mount
+from ..config import Location, Target
 from ..context import Invocation
 from ..errors import Problem
 
@@ -84,8 +84,10 @@ class Folder(NamedTuple):
     location: Location
 
     @classmethod
-    def of(cls, state: Store, invocation: Invocation, mount: Mount, key: str) -> Folder:
-        return cls(state._replace(client=mount_client(invocation, mount)), Location(mount.target.bucket, key))
+    def of(cls, state: Store, invocation: Invocation, target: Target, record_id: str) -> Folder:
+        prefix = target.location
+        client = mount_client(invocation, target.mount)
+        return cls(state._replace(client=client), Location(prefix.bucket, f"{prefix.key}{record_id}/"))
 
 
 def arrived(folder: Folder) -> frozenset[int]:

@@ -19,6 +19,7 @@ from unittest.mock import patch
 import pytest
 
 from handler import app
+from handler.cloud.oss import REFUSED, StoreError
 from handler.config import Config, load
 from handler.context import Clock, Instance
 from handler.notices.outbox import Entry, Outbox

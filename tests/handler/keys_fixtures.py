@@ -102,7 +102,7 @@ def config_with(keys: object, folder: Path, text: str = LINKS) -> Config:
     """A configuration whose keys document is a file with this content: bytes, or what is serialized as JSON."""
     path = folder / "keys.json"
     path.write_bytes(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
-    return make_config(text)._replace(keys_document=f"file:{path}")
+    return make_config(text)._replace(keys_document=path)
 
 
 class OssClock:

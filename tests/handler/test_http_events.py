@@ -16,7 +16,7 @@ import pytest
 
 import handler
 from handler import app, links, startup
-from handler.config import InvalidConfig
+from handler.config import InvalidConfig, Mounts
 from handler.context import Invocation
 from handler.endpoints import objects
 from tests.handler.client import EVENTS, Answered, ask, context, event, invoke, mount, new_instance
@@ -144,7 +144,7 @@ def assert_internal_error(response: Answered) -> None:
 BREAKABLE: list[tuple[object, str]] = [
     (links, "presign"),
     (links, "attachment"),
-    (links, "find_mount"),
+    (Mounts, "find"),
     (Invocation, "credentials"),
     (objects, "redirect"),
     (objects, "note_link"),
@@ -210,7 +210,7 @@ ERROR_HANDLING = ["audit.write", "audit.string", "audit.fault", "_problem_respon
 @pytest.mark.parametrize("dotted_name", ERROR_HANDLING)
 def test_no_exception_escapes_even_if_the_error_handling_breaks(dotted_name: str) -> None:
     owner, _, name = dotted_name.rpartition(".")
-    with patch.object(getattr(app, owner) if owner else app, name, broken), patch.object(links, "find_mount", broken):
+    with patch.object(getattr(app, owner) if owner else app, name, broken), patch.object(Mounts, "find", broken):
         response = respond_under(lambda: new_instance(mount()), {})
     assert response.status == 500
     assert response.headers["Content-Type"] == "application/problem+json"

@@ -106,8 +106,7 @@ def create(
     config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
     return create_link(
         config,
-        config.mounts[0],
-        "exampledir/a.txt",
+        config.mounts.find("/exampledir/a.txt"),
         "GET",
         RoleCredentials(KEYS, None if credentials_left is None else NOW + credentials_left),
         NOW,

@@ -14,7 +14,6 @@ import pytest
 from handler.cloud import oss
 from handler.config import Location
 from handler.endpoints import sign
-from signer import Endpoint
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
@@ -112,9 +111,9 @@ def test_what_cannot_be_signed_is_a_400(
 
 
 def test_an_oss_that_says_nothing_of_the_object_is_a_503_and_the_log_says_why(service: ShareService) -> None:
-    silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
-    assert service.config.oss_endpoint is not None
-    refused = service.with_config(oss_endpoint=service.config.oss_endpoint._replace(region="cn-beijing"))
+    silent = service.at("http://127.0.0.1:1")
+    assert service.oss is not None
+    refused = service.at(service.oss.url, "cn-beijing")
     for broken, cause in (
         (silent, "OSS cannot be reached"),
         (refused, "HeadObject: 400 AuthorizationQueryParametersError"),
@@ -146,7 +145,7 @@ def test_a_connection_fault_is_tried_once_more(
     monkeypatch.setattr(oss, "TIMEOUT", (1.0, 0.2))
     with fault_proxy(service.oss.url) as proxy:
         proxy.play(*faults)
-        answer = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).request("/open/a.txt")
+        answer = service.at(proxy.url).request("/open/a.txt")
         assert answer.status == status
         assert len(proxy.calls) == requests
 
@@ -163,7 +162,7 @@ def test_one_connection_serves_many_invocations(service: ShareService, monkeypat
     monkeypatch.setattr(HTTPConnection, "connect", counted)
     # The local OSS ends each connection itself, the proxy before it none.
     with fault_proxy(service.oss.url) as proxy:
-        through = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
+        through = service.at(proxy.url)
         for path, status in [("/open/a.txt", 302), ("/open/none.txt", 404)] * 5:
             assert through.request(path).status == status
     # The proxy opens connections to the local OSS in this process too.
@@ -222,7 +221,7 @@ class TestManyLinks:
         assert (missing["path"], nowhere["path"]) == ("/open/none.txt", "/nowhere/none.txt")
 
     def test_without_oss_a_checked_link_is_a_503_and_the_others_are_signed(self, service: ShareService) -> None:
-        silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
+        silent = service.at("http://127.0.0.1:1")
         unchecked = silent.with_mount("/reports/", access="anonymous")
         links = [{"path": path} for path in ("/open/a.txt", "/reports/a.txt", "/open/b.txt")]
         assert self.outcomes(unchecked, *links) == ["oss_unavailable", "GET", "oss_unavailable"]

@@ -45,9 +45,7 @@ STATE = store_at(
 OPENED = OpenedShare(
     REQUEST,
     INVOCATION,
-    "/exampledir/a.txt",
-    CONFIG.mounts[0],
-    "exampledir/a.txt",
+    CONFIG.mounts.find("/exampledir/a.txt"),
     Share(int(NOW) + 60, "GET", True, "record_EXAMPLE", None, b"own"),
     TrackedShare("record_EXAMPLE", STATE, RECORD),
 )

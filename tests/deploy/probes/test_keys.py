@@ -62,7 +62,7 @@ def examined(oss: str, document: object, links: str = LINKS) -> list[Finding]:
 
 
 def put(deployment: Deployment, body: bytes) -> None:
-    key, endpoint = ".links/keys.json", deployment.endpoint
+    key, endpoint = ".links/keys.json", deployment.bucket_endpoint("examplebucket")
     link = presign("PUT", "examplebucket", key, credentials=KEYS, endpoint=endpoint, expires_in=60)
     assert deployment.request("PUT", link.url, link.headers, body).status == 200
 

@@ -51,7 +51,7 @@ def set_rules(deployment: Deployment, rules: str) -> None:
         "examplebucket",
         None,
         credentials=KEYS,
-        endpoint=deployment.endpoint,
+        endpoint=deployment.bucket_endpoint("examplebucket"),
         expires_in=60,
         query={"lifecycle": ""},
     )
@@ -161,7 +161,7 @@ def test_marks_and_leases_that_no_rule_deletes_are_a_warning(deployment: Deploym
 
 
 def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
-    shares = deployed(f"http://{deployment.endpoint.host('examplebucket')}", KEYS, SHARES)
+    shares = deployed(f"http://{deployment.bucket_endpoint('examplebucket').host('examplebucket')}", KEYS, SHARES)
     assert [finding.sentence for finding in state_rules(shares)] == [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
         "FORMAT=commands."

@@ -145,7 +145,8 @@ class _Service:
 
     def keys(self) -> None:
         self._ask(
-            "/exampledir/a.txt", config=self._config._replace(keys_document="oss://examplebucket/.links/keys.json")
+            "/exampledir/a.txt",
+            config=self._config._replace(keys_document=Location("examplebucket", ".links/keys.json")),
         )
         try:
             store_at(self._client, Location("examplebucket", ".links/keys.json"), Clock()).read("")

@@ -15,7 +15,6 @@ from handler.config import InvalidConfig
 from handler.config.load import load
 from handler.errors import Problem
 from handler.keys import InvalidKeys, Keys, parse
-from handler.links import find_mount
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import InvalidSink
 from tests.fuzz.laws import Run, check_no_secret, check_refused, check_sentence
@@ -99,14 +98,14 @@ def links_toml() -> Iterator[Run]:
             for mount in config.mounts:
                 assert config.mounts.covering(mount.path) == mount
                 assert 1 <= mount.expires <= mount.max_expires <= 604_800
-                for reserved in filter(mount.target.contains, config.reserved):
+                for reserved in filter(mount.target.contains, config.mounts.reserved):
                     path_below = mount.path + reserved.key[len(mount.target.key) :]
                     try:
-                        other, key = find_mount(config, path_below + ("x" if path_below.endswith("/") else ""))
+                        target = config.mounts.find(path_below + ("x" if path_below.endswith("/") else ""))
                     except Problem as problem:
                         check_refused(problem, "not_found")
                     else:
-                        assert not config.is_reserved(other.target.bucket, key), reserved
+                        assert not config.mounts.is_reserved(*target.location), reserved
 
         yield run
 

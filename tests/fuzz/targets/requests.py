@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from handler.config import Config, Location
 from handler.context import RoleCredentials
 from handler.errors import Problem
-from handler.links import create_link, find_mount, read_expires
+from handler.links import create_link, read_expires
 from handler.paths import check_path, path_fault, read_path
 from handler.request import parse_query
 from signer.times import format_duration
@@ -50,14 +50,14 @@ def paths() -> Iterator[Run]:
             again = quote(path, safe="/")
             assert read_path(again) == path
             try:
-                mount, key = find_mount(CONFIG, path)
-                url = create_link(CONFIG, mount, key, "GET", ROLE, NOW).link.url
+                target = CONFIG.mounts.find(path)
+                url = create_link(CONFIG, target, "GET", ROLE, NOW).link.url
             except Problem as problem:
                 check_refused(problem, "not_found", "bad_path")
             else:
-                assert unquote(urlsplit(url).path, errors="strict") == "/" + key
-                assert not CONFIG.is_reserved(mount.target.bucket, key)
-                assert mount.target.key + path[len(mount.path) :] == key
+                assert unquote(urlsplit(url).path, errors="strict") == "/" + target.key
+                assert not CONFIG.mounts.is_reserved(*target.location)
+                assert target.mount.target.key + path[len(target.mount.path) :] == target.key
 
     yield run
 
@@ -81,7 +81,7 @@ def expires() -> Iterator[Run]:
                 assert read_expires(str(seconds)) == read_expires(f"{seconds}s") == seconds
         for mount in CONFIG.mounts:
             try:
-                issued = create_link(CONFIG, mount, mount.target.key + "a", "GET", ROLE, NOW, expires=string)
+                issued = create_link(CONFIG, CONFIG.mounts.find(f"{mount.path}a"), "GET", ROLE, NOW, expires=string)
             except Problem as problem:
                 check_refused(problem, *(["bad_expires"] if not seconds else []))
             else:
@@ -132,7 +132,7 @@ def http_events() -> Iterator[Run]:
                 assert mount is not None
                 assert response.key == mount.target.key + path[len(mount.path) :]
                 assert response.signs(request["requestContext"]["http"]["method"])
-                assert not config.is_reserved(mount.target.bucket, response.key), response.key
+                assert not config.mounts.is_reserved(mount.target.bucket, response.key), response.key
 
         yield run
 
@@ -159,4 +159,4 @@ def service() -> Iterator[Config]:
     with TemporaryDirectory() as folder, memory_oss(objects, lambda: NOW):
         path = Path(folder) / "keys.json"
         path.write_text(json.dumps(keys))
-        yield CONFIG._replace(keys_document=f"file:{path}")
+        yield CONFIG._replace(keys_document=path)

@@ -201,14 +201,14 @@ def test_a_session_policy_of_exactly_2048_characters_is_accepted() -> None:
 def test_without_the_table_everything_stays_as_it_is() -> None:
     loaded = read(document({**A_MOUNT, **UPLOADS}, credential_life="2h"), {"LINK_STS_ENDPOINT": "not an address"})
     (mount,) = loaded.mounts
+    assert loaded.mounts.reserved == ()
     assert loaded._asdict() == {
         "region": "cn-hangzhou",
         "mounts": (mount,),
         "credential_life": 7200,
         "keys_document": None,
         "state": None,
-        "reserved": (),
-        "oss_endpoint": None,
+        "own_endpoint": Endpoint.internal("cn-hangzhou"),
         "public_url": None,
         "cors": frozenset(),
         "cors_by_function": False,
@@ -224,6 +224,7 @@ def test_without_the_table_everything_stays_as_it_is() -> None:
         expires=900,
         max_expires=3600,
         endpoint=Endpoint.public("cn-hangzhou"),
+        own_endpoint=Endpoint.internal("cn-hangzhou"),
         query=frozenset(),
         process=frozenset(),
         unknown_query="refuse",

@@ -83,8 +83,8 @@ def test_notices_are_optional() -> None:
 
 def test_the_targets_of_sinks_are_reserved() -> None:
     config = config_with()
-    assert config.is_reserved("examplebucket", ".links/notices/2026/03/01/x.jsonl")
-    assert not config.is_reserved("examplebucket", ".links/other")
+    assert config.mounts.is_reserved("examplebucket", ".links/notices/2026/03/01/x.jsonl")
+    assert not config.mounts.is_reserved("examplebucket", ".links/other")
 
 
 def test_a_misspelt_key_is_refused() -> None:

@@ -213,7 +213,11 @@ def pairs() -> st.SearchStrategy[tuple[Config, Config]]:
 
 def requests(loaded: Config) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Actions, on objects inside and beside of every location, and lists of them."""
-    folders = {*FOLDERS, *(mount.target.key for mount in loaded.mounts), *(place.key for place in loaded.reserved)}
+    folders = {
+        *FOLDERS,
+        *(mount.target.key for mount in loaded.mounts),
+        *(place.key for place in loaded.mounts.reserved),
+    }
     for bucket in BUCKETS:
         for folder in sorted(folders):
             for key in (f"{folder}x", f"{folder}.lock"):
@@ -225,7 +229,7 @@ def requests(loaded: Config) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 def is_reserved(loaded: Config, arn: str, context: dict[str, str]) -> bool:
     bucket, _, key = arn.rpartition(":")[2].partition("/")
-    return loaded.is_reserved(bucket, key or context["oss:Prefix"])
+    return loaded.mounts.is_reserved(bucket, key or context["oss:Prefix"])
 
 
 @settings(max_examples=30)
@@ -236,7 +240,7 @@ def test_a_session_may_do_no_more_than_the_role_could_and_nothing_to_the_service
     loaded, without = pair
     role: Layers = ((parse_policy(policy(role_statements(without, web=True, events=True))),),)
     own: Layers = ((parse_policy(policy(role_statements(loaded, web=True, events=True))),),)
-    assert loaded.reserved == without.reserved
+    assert loaded.mounts.reserved == without.mounts.reserved
     for mount in loaded.mounts:
         session: Layers = ((parse_policy(policy(session_statements(loaded, mount))),),)
         useful = False
@@ -248,7 +252,7 @@ def test_a_session_may_do_no_more_than_the_role_could_and_nothing_to_the_service
             bucket, _, key = arn.rpartition(":")[2].partition("/")
             assert mount.target.contains(Location(bucket, key or context["oss:Prefix"]))
             useful = True
-        inside = any(place.contains(mount.target) for place in loaded.reserved)
+        inside = any(place.contains(mount.target) for place in loaded.mounts.reserved)
         assert useful is not inside
     for action, arn, context in requests(loaded):
         # What the function's role still may do concerns the service's own objects alone, or it is another's right.

@@ -12,7 +12,8 @@ import pytest
 from handler import startup
 from handler.config import Config, InvalidConfig
 from handler.config.load import read
-from tests.handler.config.tables import document
+from signer import Endpoint
+from tests.handler.config.tables import A_MOUNT, document
 
 ROOT = Path(__file__).parents[3]
 
@@ -127,14 +128,22 @@ LOOPBACK = [
 
 @pytest.mark.parametrize("address", LOOPBACK)
 def test_links_go_to_a_loopback_address(address: str) -> None:
-    endpoint = with_oss(address).oss_endpoint
-    assert endpoint is not None
-    assert endpoint.url("examplebucket", "a") == f"{address.rstrip('/')}/examplebucket/a"
+    config = with_oss(address)
+    for endpoint in (config.own_endpoint, config.mounts[0].endpoint, config.mounts[0].own_endpoint):
+        assert endpoint.url("examplebucket", "a") == f"{address.rstrip('/')}/examplebucket/a"
 
 
 def test_an_empty_address_counts_as_unset() -> None:
-    assert with_oss("").oss_endpoint is None
-    assert read(document(), {}).oss_endpoint is None
+    assert with_oss("") == read(document(), {})
+    assert with_oss("").mounts[0].endpoint == Endpoint.public("cn-hangzhou")
+    assert with_oss("").own_endpoint == with_oss("").mounts[0].own_endpoint == Endpoint.internal("cn-hangzhou")
+
+
+def test_on_a_laptop_a_mount_of_another_region_has_the_local_address_too() -> None:
+    elsewhere = document({**A_MOUNT, "region": "cn-beijing", "endpoint": "https://static.example.com"})
+    config = read(elsewhere, {"LINK_OSS_ENDPOINT": LOOPBACK[0]})
+    assert config.mounts[0].endpoint == config.mounts[0].own_endpoint == config.own_endpoint
+    assert read(elsewhere, {}).mounts[0].own_endpoint == Endpoint.public("cn-beijing")
 
 
 NO_LOOPBACK = [

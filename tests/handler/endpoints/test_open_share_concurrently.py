@@ -16,7 +16,7 @@ from handler.cloud import oss
 from handler.context import Instance
 from handler.request import Request
 from handler.response import Response
-from signer import Endpoint, verify
+from signer import verify
 from tests.fault_proxy import DECK, fault_proxy
 from tests.handler.client import KEYS, NOW, context
 from tests.handler.share_fixtures import FORM, ShareService, token
@@ -49,7 +49,7 @@ class TestUnreliableOss:
         granted: set[str] = set()
         with fault_proxy(service.oss.url) as proxy:
             proxy.shuffle((seed, max_uses))
-            instance = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou")).instance
+            instance = service.at(proxy.url).instance
             monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
             for _ in range(2):
                 # Each nonce is sent twice.

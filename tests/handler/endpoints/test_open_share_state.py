@@ -9,7 +9,6 @@ import pytest
 
 from handler.cloud import oss
 from handler.config import Location
-from signer import Endpoint
 from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW, Answered
 from tests.handler.keys_fixtures import watch_requests
@@ -84,14 +83,14 @@ class TestMissingRecords:
         assert service.open(url).headers["Retry-After"]
 
     def test_a_state_without_a_response_is_a_503(self, service: ShareService, url: str) -> None:
-        silent = service.with_config(oss_endpoint=Endpoint.path_style("http://127.0.0.1:1", "cn-hangzhou"))
+        silent = service.at("http://127.0.0.1:1")
         responses = self.all_responses(silent, url)
         assert [response.status for response in responses] == [503] * len(responses)
 
     def test_a_state_that_refuses_access_is_a_503(self, service: ShareService, url: str) -> None:
-        assert service.config.oss_endpoint is not None
+        assert service.oss is not None
         # Signed for another region, so OSS refuses it.
-        refused = service.with_config(oss_endpoint=service.config.oss_endpoint._replace(region="cn-beijing"))
+        refused = service.at(service.oss.url, "cn-beijing")
         responses = self.all_responses(refused, url)
         assert [response.status for response in responses] == [503] * len(responses)
         assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
@@ -173,7 +172,7 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
     # The record is read, the prefix probed, the claims listed, the claim refused, and the answer with its holder cut.
     with fault_proxy(service.oss.url) as proxy:
         proxy.play("", "", "", "", *["half of the body"] * times)
-        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
+        flaky = service.at(proxy.url)
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
     assert service.stored(f".links/state/uses/{token(url)[16:28]}/2") is None
 
@@ -182,7 +181,7 @@ def test_a_first_record_that_arrives_late_does_not_undo_a_revocation(service: Sh
     assert service.oss is not None
     with fault_proxy(service.oss.url) as proxy:
         proxy.play(LATE)
-        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
+        flaky = service.at(proxy.url)
         created = flaky.request_share(revocable=True)
         assert created.status == 201
         share = created.json

@@ -16,7 +16,6 @@ from handler.config import Location
 from handler.request import Request
 from handler.response import Response
 from handler.shares import uses
-from signer import Endpoint
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import context
 from tests.handler.keys_fixtures import BUCKET, watch_requests
@@ -229,7 +228,7 @@ def test_with_an_unreliable_oss_no_place_is_given_twice_and_no_retry_loses_one(
     nonces = [f"{NONCE}{number}" for number in range(8)]
     with fault_proxy(service.oss.url) as proxy:
         proxy.shuffle(seed)
-        flaky = service.with_config(oss_endpoint=Endpoint.path_style(proxy.url, "cn-hangzhou"))
+        flaky = service.at(proxy.url)
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
         numbers: dict[str, int] = {}
         for settled in (False, True):

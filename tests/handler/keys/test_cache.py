@@ -40,9 +40,9 @@ def names(instance: Instance, now: float) -> list[str]:
 
 def write(instance: Instance, content: bytes, *, at: int) -> None:
     """Writes the file with this time of modification."""
-    path = (instance.config.keys_document or "").removeprefix("file:")
-    Path(path).write_bytes(content)
-    os.utime(path, (at, at))
+    assert isinstance(instance.config.keys_document, Path)
+    instance.config.keys_document.write_bytes(content)
+    os.utime(instance.config.keys_document, (at, at))
 
 
 def test_a_file_is_read_once_a_minute(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_an_object_is_read_with_the_functions_role_and_revalidated_by_its_etag(o
 
 
 def test_the_internal_endpoint_is_used(tmp_path: Path) -> None:
-    config = config_with(FIRST, tmp_path)._replace(keys_document="oss://examplebucket/.links/keys.json")
+    config = config_with(FIRST, tmp_path)._replace(keys_document=PLACE)
     instance = new_instance(config)
     stores = []
 
@@ -200,11 +200,11 @@ def test_a_file_is_found_relative_to_links_toml(path: str, tmp_path: Path, monke
     (folder / "links.toml").write_text(f'region = "cn-hangzhou"\nkeys = "file:{path}"\n')
     monkeypatch.chdir(tmp_path)
     for links_toml in (str(folder / "links.toml"), "folder/links.toml"):
-        assert load.load(links_toml, {}).keys_document == f"file:{folder / 'keys.json'}"
+        assert load.load(links_toml, {}).keys_document == folder / "keys.json"
     monkeypatch.chdir(folder)
-    assert load.load("links.toml", {}).keys_document == f"file:{folder / 'keys.json'}"
+    assert load.load("links.toml", {}).keys_document == folder / "keys.json"
 
 
 def test_an_absolute_path_is_used_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nkeys = "file:/etc/links/keys.json"\n')
-    assert load.load(str(tmp_path / "links.toml"), {}).keys_document == "file:/etc/links/keys.json"
+    assert load.load(str(tmp_path / "links.toml"), {}).keys_document == Path("/etc/links/keys.json")

@@ -127,7 +127,8 @@ class TestWhichObjects:
         function.toml = notice(["manifest"])
         config = function.config()
         everything = config.notices[0].mount._replace(target=Location("examplebucket", ""))
-        config = config._replace(mounts=Mounts([everything]), notices=(config.notices[0]._replace(mount=everything),))
+        notices = (config.notices[0]._replace(mount=everything),)
+        config = config._replace(mounts=Mounts([everything], config.mounts.reserved), notices=notices)
         outcome = function.invoke(created(".links/state/a", ".links/notices/b", "c"), config=config)
         assert outcome.counts() == (3, 1, 1, 2)
         assert outcome.summary["reasons"] == {"own_object": 2}

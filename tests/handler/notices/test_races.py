@@ -83,7 +83,8 @@ class TestCrashPoints:
         function.toml = notice(["ops"], mount="/exampledir/")
         function.add_sink("ops", hook)
         config = function.config()
-        config = config._replace(mounts=Mounts(mount for mount in config.mounts if mount.path != "/outbox/"))
+        mounts = [mount for mount in config.mounts if mount.path != "/outbox/"]
+        config = config._replace(mounts=Mounts(mounts, config.mounts.reserved))
         function.pass_time(60)
         with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
             function.tick(config=config)

@@ -23,8 +23,7 @@ def create(
     role = RoleCredentials(KEYS, START + session, is_session=True)
     return create_link(
         loaded,
-        mount_at(loaded),
-        "docs/a.txt",
+        loaded.mounts.find("/docs/a.txt"),
         "GET",
         role,
         now,
@@ -79,7 +78,7 @@ def test_until_a_session_is_renewed_links_shrink_truthfully(monkeypatch: pytest.
 
     def link_at(seconds: float) -> tuple[int, str | None]:
         role = sessions.get(loaded, mount, FUNCTION, START + seconds)
-        issued = create_link(loaded, mount, "docs/a.txt", "GET", role, START + seconds)
+        issued = create_link(loaded, loaded.mounts.find("/docs/a.txt"), "GET", role, START + seconds)
         return issued.link.expires_in, issued.clamped_by
 
     assert link_at(0) == (HOUR, None)

@@ -222,20 +222,19 @@ def test_of_the_limits_of_mount_and_caller_the_smaller_one_is_named_and_on_a_tie
 
 def test_the_change_of_a_document_is_seen_within_a_minute(plain: ShareService) -> None:
     url = plain.create_share()
-    document = Path(str(plain.config.keys_document).removeprefix("file:"))
     changed = plain.with_keys(api=[])
-    document.write_bytes(Path(str(changed.config.keys_document).removeprefix("file:")).read_bytes())
+    Path(str(plain.config.keys_document)).write_bytes(Path(str(changed.config.keys_document)).read_bytes())
     assert plain.open(url, now=NOW + 59).status == 302
     assert plain.open(url, now=NOW + 61).code == "share_owner_removed"
 
 
 def test_keys_that_cannot_be_read_open_nothing(plain: ShareService) -> None:
     url = plain.create_share()
-    missing = plain.with_config(keys_document=f"file:{plain.folder}/none.json")
+    missing = plain.with_config(keys_document=plain.folder / "none.json")
     for method in ("GET", "POST"):
         response = missing.open(url, method)
         assert (response.status, response.code) == (503, "keys_unavailable")
     for broken in ("", "{", '{"version": 2}', '{"version": 1, "share": [{"id": "new", "secret": "short"}]}'):
         path = plain.folder / f"broken-{len(broken)}.json"
         path.write_text(broken)
-        assert plain.with_config(keys_document=f"file:{path}").open(url).status == 503
+        assert plain.with_config(keys_document=path).open(url).status == 503

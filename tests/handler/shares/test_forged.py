@@ -161,7 +161,8 @@ def test_a_share_opens_nothing_if_a_longer_mount_covers_its_path(plain: ShareSer
     url = plain.create_share(path="/reports/2026/q3.pdf")
     reports = next(mount for mount in plain.config.mounts if mount.path == "/reports/")
     # Now the address leads to reports/q3.pdf, which is not shared.
-    shadowed = plain.with_config(mounts=Mounts([reports._replace(path="/reports/2026/"), *plain.config.mounts]))
+    mounts = [reports._replace(path="/reports/2026/"), *plain.config.mounts]
+    shadowed = plain.with_config(mounts=Mounts(mounts, plain.config.mounts.reserved))
     assert (shadowed.open(url).status, shadowed.open(url).code) == (404, "share_invalid")
 
 
@@ -174,7 +175,8 @@ def test_a_mount_that_no_longer_allows_shares_opens_none(plain: ShareService) ->
 
 def test_a_share_of_an_object_that_is_now_reserved_opens_nothing(plain: ShareService) -> None:
     url = plain.create_share()
-    response = plain.with_config(reserved=(Location("examplebucket", "reports/"),)).open(url)
+    reserved = Mounts(plain.config.mounts, (Location("examplebucket", "reports/"),))
+    response = plain.with_config(mounts=reserved).open(url)
     assert (response.status, response.code) == (404, "share_invalid")
 
 
