@@ -15,7 +15,7 @@ from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
-from ..cloud.store import Store
+from ..cloud.store import Store, store_at
 from ..config import Location
 from ..context import Clock
 from ..errors import HandlerError
