@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
-from .config import Config, Mount
+from .config import Config, Mount, Target
 from .errors import Problem
 from .paths import covers
 
@@ -61,6 +61,17 @@ class RoleCredentials(NamedTuple):
     credentials: Credentials
     expires_at: float | None
     is_session: bool = False
+
+
+class Access(NamedTuple):
+    """A target that may be used, the credentials that sign for it, and the limits of the caller or share.
+
+    Only `auth.authorize` makes it.
+    """
+
+    target: Target
+    credentials: RoleCredentials
+    limits: tuple[ExpiryLimit, ...]
 
 
 class Caller(NamedTuple):

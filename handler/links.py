@@ -9,7 +9,7 @@ from signer import InvalidCredentials, InvalidHeader, InvalidKey, InvalidQuery, 
 from signer.times import parse_duration, rfc3339
 
 from .config import Config, Mount, Target
-from .context import ExpiryLimit, RoleCredentials
+from .context import Access, ExpiryLimit, Invocation, RoleCredentials
 from .errors import Problem
 
 CONTENT_TYPE, DISPOSITION = "response-content-type", "response-content-disposition"
@@ -35,41 +35,42 @@ class IssuedLink(NamedTuple):
         }
 
 
+class Signed(NamedTuple):
+    """What a link signs besides its object; `extra` are names of headers that OSS itself would not require."""
+
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    extra: tuple[str, ...] = ()
+
+
+NOTHING = Signed()
+
+
 def create_link(
-    config: Config,
-    target: Target,
-    method: str,
-    credentials: RoleCredentials,
-    now: float,
-    *,
-    expires: str | None = None,
-    query: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-    signed_headers: tuple[str, ...] = (),
-    limits: tuple[ExpiryLimit, ...] = (),
-    window: int | None = None,
+    invocation: Invocation, access: Access, method: str, *, expires: str | None = None, signed: Signed = NOTHING
 ) -> IssuedLink:
     """A link to an object, within every limit.
 
-    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default; `limits` are those of
-    a share and of a caller, in this order. With `window` (seconds), all links created within one window are equal:
-    they are signed at its start and valid for that much longer. Raises a `Problem` where no link can be created.
+    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. All links of anonymous
+    requests to a mount with `cache` that are created within one such window are equal: they are signed at its start
+    and valid for that much longer. Raises a `Problem` where no link can be created.
     """
-    mount, issued_at = target.mount, int(now)
-    if window:
-        issued_at -= issued_at % window
-    clamped_by, expires_in = resolve_expiry(config, mount, credentials, now, issued_at, expires, limits, window or 0)
+    target, now = access.target, int(invocation.now)
+    is_shared = invocation.caller is None and not access.limits and method in ("GET", "HEAD")
+    window = target.mount.cache or 0 if is_shared else 0
+    issued_at = now - now % window if window else now
+    clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     try:
         link = presign(
             method,
-            mount.target.bucket,
+            target.mount.target.bucket,
             target.key,
-            credentials=credentials.credentials,
-            endpoint=mount.endpoint,
+            credentials=access.credentials.credentials,
+            endpoint=target.mount.endpoint,
             expires_in=expires_in,
-            query=query,
-            headers=headers,
-            signed_headers=signed_headers,
+            query=signed.query,
+            headers=signed.headers,
+            signed_headers=signed.extra,
             now=issued_at,
         )
     except InvalidKey:
@@ -81,7 +82,7 @@ def create_link(
     except InvalidHeader as error:
         raise Problem("not_signable", str(error)) from None
     if window:
-        link = link._replace(expires_in=issued_at + link.expires_in - int(now))
+        link = link._replace(expires_in=issued_at + link.expires_in - now)
     return IssuedLink(link, clamped_by)
 
 
@@ -94,19 +95,14 @@ def invalid_key() -> Problem:
 
 
 def resolve_expiry(
-    config: Config,
-    mount: Mount,
-    credentials: RoleCredentials,
-    now: float,
-    issued_at: int,
-    expires: str | None = None,
-    limits: tuple[ExpiryLimit, ...] = (),
-    extra: int = 0,
+    invocation: Invocation, access: Access, expires: str | None = None, window: int = 0
 ) -> tuple[str | None, int]:
-    """What `apply_limits` returns for the requested lifetime plus `extra`, in seconds from `issued_at`."""
-    requested = (mount.expires if expires is None else read_expires(expires)) + extra
-    mount_limit = ExpiryLimit("mount", mount.max_expires)
-    return apply_limits(requested, (mount_limit, *limits, credentials_limit(config, credentials, now, issued_at)))
+    """What `apply_limits` returns for the requested lifetime plus `window`, in seconds from the window's start."""
+    mount, now = access.target.mount, int(invocation.now)
+    issued_at = now - now % window if window else now
+    requested = (mount.expires if expires is None else read_expires(expires)) + window
+    credentials = credentials_limit(invocation.config, access.credentials, now, issued_at)
+    return apply_limits(requested, (ExpiryLimit("mount", mount.max_expires), *access.limits, credentials))
 
 
 def read_expires(expires: str) -> int:
@@ -117,11 +113,11 @@ def read_expires(expires: str) -> int:
     return seconds
 
 
-def credentials_limit(config: Config, credentials: RoleCredentials, now: float, issued_at: int) -> ExpiryLimit:
+def credentials_limit(config: Config, credentials: RoleCredentials, now: int, issued_at: int) -> ExpiryLimit:
     """How long the credentials are valid, in seconds from `issued_at`. Raises the 503 `credentials_expiring`."""
     if credentials.expires_at is None:
         return ExpiryLimit("credentials", config.credential_life)
-    if int(credentials.expires_at) - int(now) < MIN_LIFETIME:
+    if int(credentials.expires_at) - now < MIN_LIFETIME:
         raise Problem("credentials_expiring")
     left = int(credentials.expires_at) - issued_at
     return ExpiryLimit("credentials", left if credentials.is_session else min(left, config.credential_life))

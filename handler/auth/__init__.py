@@ -5,27 +5,21 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from ..config import Target
-from ..context import Caller, ExpiryLimit, Invocation, has_expired
+from ..context import Access, Caller, ExpiryLimit, Invocation, has_expired
 from ..errors import Problem, malformed_credential
-from ..keys import Keys, current
-from ..paths import check_path
 from ..request import Request
+
+if TYPE_CHECKING:
+    from ..keys import Keys
 
 MAX_CREDENTIAL = 8192  # characters; the platform accepts no longer headers
 
 # RFC 6750 §2.1. A trigger joins two headers with a comma, which does not match.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
 _API_KEY = re.compile(r"fcp_[A-Za-z0-9_-]{20,200}")
-
-
-class AuthorizedObject(NamedTuple):
-    """An object that a caller may get links to, and the limits of the caller."""
-
-    target: Target
-    limits: tuple[ExpiryLimit, ...]
 
 
 def identify(request: Request, invocation: Invocation) -> Caller | None:
@@ -39,6 +33,8 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     config, now = invocation.config, invocation.now
     if config.keys_document is None and config.mounts.all_anonymous:
         raise Problem("unknown_credential")
+    from ..keys import current  # no anonymous request needs them
+
     keys = current.current_keys(invocation)
     if credential.startswith("fcp_"):
         return _api_caller(keys, credential, now)
@@ -47,26 +43,30 @@ def identify(request: Request, invocation: Invocation) -> Caller | None:
     return identify_token(credential, keys, now)
 
 
-def authorize(invocation: Invocation, path: str, method: str, *, prefix: bool = False) -> AuthorizedObject:
-    """The object at a decoded path, if the caller may use `method` there.
+def authorize(
+    invocation: Invocation, target: Target, method: str, limits: tuple[ExpiryLimit, ...] | None = None
+) -> Access:
+    """The access of the caller to a target by a method; with the `limits` of a share or notice, that of anybody.
 
-    With `prefix`, the path may be that of the mount itself. Raises the 404 `not_found` for a path that the caller may
-    not see, 401 `unauthorized` if a credential is required, 400 `method_not_enabled` if the mount does not enable
-    `method`.
+    Raises the 404 `not_found` for a path that the caller may not see, 401 `unauthorized` if a credential is required,
+    400 `method_not_enabled` if the mount does not enable `method`, and what `mount_credentials` raises.
     """
-    path = check_path(path)
-    caller = invocation.caller
-    target = invocation.config.mounts.find(path, prefix=prefix)
-    mount = target.mount
-    if mount.access != "anonymous":
-        if caller is None:
-            raise Problem("unauthorized")
-        if not caller.allows(path, method):
-            raise Problem("not_found")
+    mount, caller = target.mount, invocation.caller
+    if limits is None:
+        if mount.access != "anonymous":
+            if caller is None:
+                raise Problem("unauthorized")
+            if not caller.allows(target.path, method):
+                raise Problem("not_found")
+        limits = caller.limits(invocation.now) if caller is not None else ()
     if method not in mount.methods:
         enabled = ", ".join(mount.methods)
         raise Problem("method_not_enabled", f"{method} is not enabled for this mount (enabled: {enabled}).")
-    return AuthorizedObject(target, caller.limits(invocation.now) if caller is not None else ())
+    if invocation.config.assume_role is None:
+        return Access(target, invocation.credentials(), limits)
+    from ..cloud.credentials import mount_credentials  # few need it
+
+    return Access(target, mount_credentials(invocation, mount), limits)
 
 
 def read_credential(request: Request) -> str | None:

@@ -9,10 +9,10 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import links
-from ..auth import AuthorizedObject, authorize
-from ..cloud.credentials import mount_credentials
-from ..context import Invocation
+from ..auth import authorize
+from ..context import Access, Invocation
 from ..errors import Problem, bad_body
+from ..paths import check_path
 from ..request import Request
 from ..response import Response, json_response
 from ..uploads import DEFAULT_TYPE, check_active_content, check_prefix, check_size
@@ -23,8 +23,8 @@ MEMBERS = {"path": str, "max_size": int, "min_size": int, "content_type": str, "
 def create(request: Request, invocation: Invocation) -> Response:
     """200 with the form. If the path ends with "/", the client chooses the rest of the key."""
     params = request.json(MEMBERS, required=("path",))
-    authorized = authorize(invocation, params["path"], "POST", prefix=True)
-    target, mount = authorized.target, authorized.target.mount
+    target = invocation.config.mounts.find(check_path(params["path"]), prefix=True)
+    access, mount = authorize(invocation, target, "POST"), target.mount
     if target.path.endswith("/"):
         check_prefix(invocation.config, target)
     max_size = min(mount.max_size or 0, MAX_PUT) if params["max_size"] is None else params["max_size"]
@@ -33,7 +33,7 @@ def create(request: Request, invocation: Invocation) -> Response:
     if not 0 <= min_size <= max_size:
         raise bad_body('"min_size" must be from 0 to "max_size"')
     content_type = DEFAULT_TYPE if params["content_type"] is None else params["content_type"]
-    form, clamped_by = sign_form(authorized, invocation, max_size, min_size, content_type, expires=params["expires"])
+    form, clamped_by = sign_form(access, invocation, max_size, min_size, content_type, expires=params["expires"])
     invocation.facts["mount"] = mount.path
     invocation.facts["expires_in"] = form.expires_in
     invocation.facts["clamped_by"] = clamped_by
@@ -49,7 +49,7 @@ def create(request: Request, invocation: Invocation) -> Response:
 
 
 def sign_form(
-    authorized: AuthorizedObject,
+    access: Access,
     invocation: Invocation,
     max_size: int,
     min_size: int,
@@ -58,26 +58,25 @@ def sign_form(
     expires: str | None = None,
     fixed: Mapping[str, str] | None = None,
 ) -> tuple[Form, str | None]:
-    """A form for an authorized key or prefix, and what limited its lifetime; `fixed` are further fields.
+    """A form for a key or prefix, and what limited its lifetime; `fixed` are further fields.
 
     Raises a `Problem`.
     """
-    config, mount, now = invocation.config, authorized.target.mount, invocation.now
-    credentials = mount_credentials(invocation, mount)
+    target, mount = access.target, access.target.mount
     check_active_content(content_type, mount)
-    clamped_by, expires_in = links.resolve_expiry(config, mount, credentials, now, int(now), expires, authorized.limits)
+    clamped_by, expires_in = links.resolve_expiry(invocation, access, expires)
     try:
         form = post_form(
             mount.target.bucket,
-            authorized.target.key,
-            credentials=credentials.credentials,
+            target.key,
+            credentials=access.credentials.credentials,
             endpoint=mount.endpoint,
             max_size=max_size,
             min_size=min_size,
             content_type=content_type,
             fixed=fixed,
             expires_in=expires_in,
-            now=int(now),
+            now=int(invocation.now),
         )
     except InvalidKey:
         raise links.invalid_key() from None

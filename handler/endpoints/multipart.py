@@ -12,13 +12,13 @@ from signer import InvalidKey
 from signer.sizes import MAX_PUT
 
 from .. import links
-from ..auth import AuthorizedObject, authorize
-from ..cloud.credentials import mount_credentials
+from ..auth import authorize
 from ..cloud.oss import mount_client, refusal
 from ..config import Target
-from ..context import Invocation, RoleCredentials
+from ..context import Access, Invocation
 from ..errors import Problem, bad_body
 from ..keys import current
+from ..paths import check_path
 from ..request import Request
 from ..response import Response, json_response, note_link
 from ..uploads import check_size, check_type
@@ -56,21 +56,20 @@ class MultipartUpload(NamedTuple):
 def create(request: Request, invocation: Invocation) -> Response:
     """`POST /-/uploads`: 201 with the links of the first 1,000 parts, and those that complete and abort it."""
     params = request.json(MEMBERS, required=("path", "size"))
-    target, limits = authorized = authorize(invocation, params["path"], "PUT")
+    target = invocation.config.mounts.find(check_path(params["path"]))
+    access = authorize(invocation, target, "PUT")
     size = check_size(params["size"], target.mount, MAX_PARTS * MAX_PUT)
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
-    credentials, now = invocation.credentials(), invocation.now
-    session = mount_credentials(invocation, target.mount, credentials)
     # First, so that a request that cannot get links leaves no upload behind.
-    links.resolve_expiry(invocation.config, target.mount, session, now, int(now), params["expires"], limits)
+    links.resolve_expiry(invocation, access, params["expires"])
     oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     document = {
-        "upload_id": _seal(upload, target, credentials, invocation),
+        "upload_id": _seal(upload, target, invocation),
         "part_count": upload.part_count,
-        **_links(upload, authorized, session, invocation, 1, MAX_LINKS, params["expires"]),
+        **_links(upload, access, invocation, 1, MAX_LINKS, params["expires"]),
     }
     return json_response(document, 201)
 
@@ -78,11 +77,10 @@ def create(request: Request, invocation: Invocation) -> Response:
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
     """`POST /-/uploads/{upload_id}/parts`: links for further parts, or for those whose links have expired."""
     params = request.json(PARTS_MEMBERS, required=("path",))
-    authorized = authorize(invocation, params["path"], "PUT")
-    credentials = invocation.credentials()
-    upload = _unseal(upload_id, authorized.target, credentials, invocation)
-    check_size(upload.size, authorized.target.mount, MAX_PARTS * MAX_PUT)
-    session = mount_credentials(invocation, authorized.target.mount, credentials)
+    target = invocation.config.mounts.find(check_path(params["path"]))
+    access = authorize(invocation, target, "PUT")
+    upload = _unseal(upload_id, target, invocation)
+    check_size(upload.size, target.mount, MAX_PARTS * MAX_PUT)
     first = 1 if params["from"] is None else params["from"]
     count = MAX_LINKS if params["count"] is None else params["count"]
     if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
@@ -90,7 +88,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     document = {
         "upload_id": upload_id,
         "part_count": upload.part_count,
-        **_links(upload, authorized, session, invocation, first, count, params["expires"]),
+        **_links(upload, access, invocation, first, count, params["expires"]),
     }
     return json_response(document)
 
@@ -115,31 +113,15 @@ def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
 
 
 def _links(
-    upload: MultipartUpload,
-    authorized: AuthorizedObject,
-    session: RoleCredentials,
-    invocation: Invocation,
-    first: int,
-    count: int,
-    expires: str | None,
+    upload: MultipartUpload, access: Access, invocation: Invocation, first: int, count: int, expires: str | None
 ) -> dict[str, object]:
     """The links of `count` parts from number `first`, and those that complete and abort the upload."""
 
     def link(
-        method: str, query: dict[str, str], headers: dict[str, str], signed: tuple[str, ...] = ()
+        method: str, query: dict[str, str], headers: dict[str, str], extra: tuple[str, ...] = ()
     ) -> links.IssuedLink:
-        return links.create_link(
-            invocation.config,
-            authorized.target,
-            method,
-            session,
-            invocation.now,
-            expires=expires,
-            query={**query, "uploadId": upload.oss_id},
-            headers=headers,
-            signed_headers=signed,
-            limits=authorized.limits,
-        )
+        signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
+        return links.create_link(invocation, access, method, expires=expires, signed=signed)
 
     parts = []
     for number in range(first, min(first + count, upload.part_count + 1)):
@@ -149,21 +131,21 @@ def _links(
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
     expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
-    note_link(invocation.facts, authorized.target, expires_in, clamped_by)
+    note_link(invocation.facts, access.target, expires_in, clamped_by)
     invocation.facts["links"] = len(parts) + 2
     return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
 
 
-def _seal(upload: MultipartUpload, target: Target, credentials: RoleCredentials, invocation: Invocation) -> str:
+def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:
     """The id for the client: OSS's own with the sizes, signed so that a resumed upload cannot grow."""
     content = f"{upload.oss_id}~{upload.size:x}~{upload.part_size:x}"
-    return f"{content}~{_signer(credentials, invocation).get_signature(_signed_content(content, target)).decode()}"
+    return f"{content}~{_signer(invocation).get_signature(_signed_content(content, target)).decode()}"
 
 
-def _unseal(upload_id: str, target: Target, credentials: RoleCredentials, invocation: Invocation) -> MultipartUpload:
+def _unseal(upload_id: str, target: Target, invocation: Invocation) -> MultipartUpload:
     """The upload of an id. Raises the 404 `not_found` if it was signed for another path or with a retired key."""
     content, _, signature = upload_id.rpartition("~")
-    signer = _signer(credentials, invocation)
+    signer = _signer(invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
     valid = _SIGNATURE.fullmatch(signature) and signer.verify_signature(
         _signed_content(content, target), signature.encode()
@@ -178,9 +160,9 @@ def _signed_content(content: str, target: Target) -> bytes:
     return f"upload\n{target.mount.target.bucket}\n{target.key}\n{content}".encode()
 
 
-def _signer(credentials: RoleCredentials, invocation: Invocation) -> Signer:
+def _signer(invocation: Invocation) -> Signer:
     """Signs with the share keys; without a keys document, with the role's secret, which changes when it is renewed."""
-    secrets: list[bytes] = [credentials.credentials.access_key_secret.encode()]
+    secrets: list[bytes] = [invocation.credentials().credentials.access_key_secret.encode()]
     if invocation.config.keys_document is not None:
         keys = current.current_keys(invocation).share
         secrets = [key.secret for key in keys] or secrets

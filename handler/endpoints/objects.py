@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 
 from .. import links
+from ..auth import authorize
 from ..config import Mount, Target
-from ..context import Invocation
+from ..context import Caller, Invocation
 from ..errors import Problem, method_not_allowed
 from ..request import Request
 from ..response import Response, json_response, note_link, redirect, wants_json
@@ -24,49 +25,25 @@ _NUMBER = r"[1-9][0-9]{5,8}"  # compiled at its first use
 
 def answer(request: Request, invocation: Invocation, path: str) -> Response:
     """The link to the object at a decoded path. Raises `Problem`."""
-    config, caller = invocation.config, invocation.caller
-    target = config.mounts.find(path)
+    caller, params = invocation.caller, request.query
+    target = invocation.config.mounts.find(path)
     mount = target.mount
     allowed = methods(mount)
     if request.method == "OPTIONS":  # a browser's preflight carries no key
         return Response(204, {"Allow": ", ".join(allowed)})
-    if mount.access != "anonymous" and caller is None:
-        raise Problem("unauthorized")
-    # A path that the key does not cover must look as if it did not exist.
-    if caller is not None and not caller.sees(mount, path):
-        raise Problem("not_found")
-    permitted = mount.access == "anonymous" or caller is None or caller.allows(path, request.method)
     if request.method not in allowed:
-        is_upload = permitted and request.method in mount.methods
-        raise method_not_allowed(allowed, UPLOAD_ROUTES[request.method] if is_upload else "")
-    if not permitted:
-        raise Problem("not_found")
-    params = request.query
+        raise _not_allowed(request.method, allowed, target, caller)
+    access = authorize(invocation, target, request.method)
     query = {}
     if params or mount.inline is not None:
         query = signed_query(target, oss_params(mount, params), params.get("download"))
     as_json = wants_json(request, caller is not None)
-    if config.assume_role is None:
-        credentials = invocation.credentials()
-    else:
-        from ..cloud.credentials import mount_credentials
-
-        credentials = mount_credentials(invocation, mount)
     if mount.check:
         from ..cloud.oss import head_object
 
         head_object(target, query, invocation)
-    issued = links.create_link(
-        config,
-        target,
-        request.method,
-        credentials,
-        invocation.now,
-        expires=params.get("expires"),
-        query=query,
-        limits=caller.limits(invocation.now) if caller is not None else (),
-        window=mount.cache if caller is None else None,
-    )
+    signed = links.Signed(query)
+    issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     if as_json:
         return json_response(issued.document())
@@ -75,6 +52,17 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     if mount.cache and not mount.check and caller is None and issued.link.expires_in > MIN_LIFETIME:
         response.headers["Cache-Control"] = f"private, max-age={issued.link.expires_in - MIN_LIFETIME}"
     return response
+
+
+def _not_allowed(method: str, allowed: tuple[str, ...], target: Target, caller: Caller | None) -> Problem:
+    """The error for a method that is not for addresses; a path that the caller may not see must look as if missing."""
+    mount = target.mount
+    if mount.access != "anonymous" and caller is None:
+        return Problem("unauthorized")
+    if caller is not None and not caller.sees(mount, target.path):
+        return Problem("not_found")
+    permitted = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, method))
+    return method_not_allowed(allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else "")
 
 
 def methods(mount: Mount) -> tuple[str, ...]:

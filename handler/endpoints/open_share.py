@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote
 from signer.times import rfc3339
 
 from .. import links, pages
-from ..cloud.credentials import mount_credentials
+from ..auth import authorize
 from ..cloud.oss import OssResponse, head_object
 from ..context import Invocation
 from ..errors import Problem, method_not_allowed
@@ -59,13 +59,11 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     """A new link that does not outlive the share; with `attach` browsers save the object instead of showing it."""
     share, invocation, target = opened.share, opened.invocation, opened.target
     query = links.read_query(target, {}, share.download or "" if attach else share.download)
-    credentials = mount_credentials(invocation, target.mount)
+    access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
     if target.mount.check or opened.request.wants_page():
         _head_object(opened)
-    issued = links.create_link(
-        invocation.config, target, method, credentials, invocation.now, query=query, limits=opened.limits()
-    )
+    issued = links.create_link(invocation, access, method, signed=links.Signed(query))
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     return issued
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import links
 from ..auth import authorize
-from ..cloud.credentials import mount_credentials
-from ..context import Invocation, RoleCredentials
+from ..context import Invocation
 from ..errors import HandlerError, Problem, bad_body
+from ..paths import check_path
 from ..request import Request, read_members
 from ..response import Response, json_response
 from ..uploads import check_size, put_headers
@@ -35,10 +35,10 @@ def create(request: Request, invocation: Invocation) -> Response:
     items = request.json({"links": list}, required=("links",))["links"]
     if len(items) > MAX_LINKS:
         raise Problem("too_many_links", f"A request must not exceed {MAX_LINKS} links. Split it into several requests.")
-    credentials = invocation.credentials()
+    invocation.credentials()  # without any, each link would fail
     request_id = str(invocation.facts.get("request_id") or "")
     deadline = time.monotonic() + MAX_CHECK_SECONDS
-    result = partial(_result, invocation=invocation, credentials=credentials, request_id=request_id, deadline=deadline)
+    result = partial(_result, invocation=invocation, request_id=request_id, deadline=deadline)
     if invocation.config.mounts.any_checks:
         from ..cloud.oss import map_concurrently
 
@@ -51,11 +51,9 @@ def create(request: Request, invocation: Invocation) -> Response:
     return json_response({"links": results})
 
 
-def _result(
-    item: object, invocation: Invocation, credentials: RoleCredentials, request_id: str, deadline: float
-) -> dict[str, object]:
+def _result(item: object, invocation: Invocation, request_id: str, deadline: float) -> dict[str, object]:
     try:
-        return _link(read_members(item, MEMBERS, required=("path",)), invocation, credentials, deadline).document()
+        return _link(read_members(item, MEMBERS, required=("path",)), invocation, deadline).document()
     except HandlerError as error:
         problem = error.reported()
         if not isinstance(problem, Problem):
@@ -64,13 +62,12 @@ def _result(
         return {"path": path if isinstance(path, str) else None, "error": problem.document(request_id)}
 
 
-def _link(
-    item: dict[str, Any], invocation: Invocation, credentials: RoleCredentials, deadline: float
-) -> links.IssuedLink:
+def _link(item: dict[str, Any], invocation: Invocation, deadline: float) -> links.IssuedLink:
     method = item["method"] or "GET"
     if method not in ("GET", "HEAD", "PUT"):
         raise bad_body('"method" must be GET, HEAD or PUT')
-    target, limits = authorize(invocation, item["path"], method)
+    target = invocation.config.mounts.find(check_path(item["path"]))
+    access = authorize(invocation, target, method)
     params, headers = item["query"] or {}, item["headers"] or {}
     if method == "PUT":
         if params or item["download"] is not None:
@@ -84,18 +81,8 @@ def _link(
         if item["size"] is not None or item["overwrite"] is not None:
             raise bad_body('"size" and "overwrite" are for uploads (PUT)')
         query = signed_query(target, params, item["download"])
-    issued = links.create_link(
-        invocation.config,
-        target,
-        method,
-        mount_credentials(invocation, target.mount, credentials),
-        invocation.now,
-        expires=item["expires"],
-        query=query,
-        headers=headers,
-        signed_headers=("content-length",) if method == "PUT" else (),
-        limits=limits,
-    )
+    signed = links.Signed(query, headers, ("content-length",) if method == "PUT" else ())
+    issued = links.create_link(invocation, access, method, expires=item["expires"], signed=signed)
     if target.mount.check and method != "PUT":
         from ..cloud.oss import head_object
 

@@ -11,7 +11,7 @@ from signer.sizes import MAX_PUT
 from signer.times import rfc3339
 
 from .. import pages
-from ..auth import AuthorizedObject
+from ..auth import authorize
 from ..context import ExpiryLimit
 from ..errors import Problem, bad_body
 from ..response import Response, json_response, note_link, wants_json
@@ -96,8 +96,8 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     claimed = uses.claim_file(tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again)
     target = invocation.config.mounts.find(f"{opened.target.path}{tracked.id}/{claimed.number}-{name}")
     limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
-    authorized = AuthorizedObject(target, limits)
-    form, clamped_by = sign_form(authorized, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
+    access = authorize(invocation, target, "POST", limits)
+    form, clamped_by = sign_form(access, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
     note_link(invocation.facts, target, form.expires_in, clamped_by)
     return json_response(
         {

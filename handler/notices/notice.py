@@ -14,7 +14,7 @@ from urllib.parse import quote
 from signer.times import rfc3339
 
 from .. import links, shares
-from ..cloud.credentials import mount_credentials
+from ..auth import authorize
 from ..cloud.oss import head_object
 from ..config import Config, Mount, NoticeRule, Target
 from ..context import Invocation
@@ -186,21 +186,14 @@ class LinkIssuer:
 
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
         """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
-        config, now = self._invocation.config, self._invocation.now
         query = links.read_query(target, {}, notice.download)
         if notice.version is not None:
             query["versionId"] = notice.version
         if target.mount.check:
             head_object(target, query, self._invocation)
-        issued = links.create_link(
-            config,
-            target,
-            "GET",
-            mount_credentials(self._invocation, target.mount),
-            now,
-            expires=f"{notice.expires}s" if notice.expires else None,
-            query=query,
-        )
+        access = authorize(self._invocation, target, "GET", ())
+        expires = f"{notice.expires}s" if notice.expires else None
+        issued = links.create_link(self._invocation, access, "GET", expires=expires, signed=links.Signed(query))
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
     def _share(self, target: Target, notice: Notice) -> tuple[str, str]:

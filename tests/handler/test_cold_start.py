@@ -102,9 +102,7 @@ def test_a_redirect_loads_a_small_part_of_the_standard_library_and_nothing_else(
     assert status == 302
     assert heavy(modules) == []
     assert "handler.links" in modules
-    assert {"handler.auth", "handler.keys", "handler.cloud.oss"}.isdisjoint(
-        modules
-    )  # without a credential, keys are not read
+    assert {"handler.keys", "handler.cloud", "signer.sts"}.isdisjoint(modules)  # without a credential, no keys are read
     foreign = {module.partition(".")[0] for module in modules} - OURS
     assert foreign - set(sys.stdlib_module_names) <= {"tomli"}
 

@@ -9,11 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handler.config import Config
-from handler.context import ENVIRONMENT_LIFETIME, ExpiryLimit, RoleCredentials
+from handler.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invocation, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
 from signer.times import parse_duration
-from tests.handler.client import KEYS, NOW, Answered, ask, context, mount
+from tests.handler.client import KEYS, NOW, Answered, ask, context, mount, new_instance
 
 WEEK = 604_800
 LONG = mount(expires="15m", max_expires="7d")._replace(credential_life=WEEK)
@@ -104,15 +104,12 @@ def create(
     requested: int, maximum: int, share: int, caller: int, credential_life: int, credentials_left: float | None
 ) -> IssuedLink:
     config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
-    return create_link(
-        config,
+    access = Access(
         config.mounts.find("/exampledir/a.txt"),
-        "GET",
         RoleCredentials(KEYS, None if credentials_left is None else NOW + credentials_left),
-        NOW,
-        expires=str(requested),
-        limits=(ExpiryLimit("share", share), ExpiryLimit("caller", caller)),
+        (ExpiryLimit("share", share), ExpiryLimit("caller", caller)),
     )
+    return create_link(Invocation(new_instance(config), None, NOW, {}), access, "GET", expires=str(requested))
 
 
 SECONDS = st.integers(1, 6).map(lambda step: step * 60)

@@ -12,14 +12,14 @@ from unicodedata import category
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from handler.config import Config, Location
-from handler.context import RoleCredentials
+from handler.context import Access, Invocation, RoleCredentials
 from handler.errors import Problem
 from handler.links import create_link, read_expires
 from handler.paths import check_path, path_fault, read_path
 from handler.request import parse_query
 from signer.times import format_duration
 from tests.fuzz.laws import Run, check_refused, check_response
-from tests.handler.client import KEYS, NOW, SIGNATURE, ask, event, invoke, make_config
+from tests.handler.client import KEYS, NOW, SIGNATURE, ask, event, invoke, make_config, new_instance
 from tests.handler.keys_fixtures import READER, SHARER, api, document, issuer
 from tests.memory_oss import memory_oss
 
@@ -27,6 +27,7 @@ ROLE = RoleCredentials(KEYS, None)
 LINKS = Path(__file__).parents[1] / "links.toml"
 CONFIG = make_config(LINKS.read_text("utf-8"))
 PATHS = ("/exampledir/", "/reports/", "/inbox/")
+INVOCATION = Invocation(new_instance(CONFIG), None, NOW, {})
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def paths() -> Iterator[Run]:
             assert read_path(again) == path
             try:
                 target = CONFIG.mounts.find(path)
-                url = create_link(CONFIG, target, "GET", ROLE, NOW).link.url
+                url = create_link(INVOCATION, Access(target, ROLE, ()), "GET").link.url
             except Problem as problem:
                 check_refused(problem, "not_found", "bad_path")
             else:
@@ -81,7 +82,9 @@ def expires() -> Iterator[Run]:
                 assert read_expires(str(seconds)) == read_expires(f"{seconds}s") == seconds
         for mount in CONFIG.mounts:
             try:
-                issued = create_link(CONFIG, CONFIG.mounts.find(f"{mount.path}a"), "GET", ROLE, NOW, expires=string)
+                issued = create_link(
+                    INVOCATION, Access(CONFIG.mounts.find(f"{mount.path}a"), ROLE, ()), "GET", expires=string
+                )
             except Problem as problem:
                 check_refused(problem, *(["bad_expires"] if not seconds else []))
             else:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from handler.cloud.credentials import mount_credentials
 from handler.cloud.sessions import Sessions
-from handler.context import ExpiryLimit, Invocation, RoleCredentials
+from handler.context import Access, ExpiryLimit, Invocation, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
 from tests.handler.client import KEYS, context, new_instance
@@ -20,17 +20,10 @@ def create(
 ) -> IssuedLink:
     """A link of a session that ends `session` seconds after `START`."""
     loaded = config("12h", max_expires=maximum, expires=1)._replace(credential_life=60)
-    role = RoleCredentials(KEYS, START + session, is_session=True)
-    return create_link(
-        loaded,
-        loaded.mounts.find("/docs/a.txt"),
-        "GET",
-        role,
-        now,
-        expires=str(requested),
-        limits=limits,
-        window=window,
-    )
+    target = loaded.mounts.find("/docs/a.txt")
+    target = target._replace(mount=target.mount._replace(cache=window))
+    access = Access(target, RoleCredentials(KEYS, START + session, is_session=True), limits)
+    return create_link(Invocation(new_instance(loaded), None, now, {}), access, "GET", expires=str(requested))
 
 
 SECONDS = st.integers(60, 43_200)
@@ -78,7 +71,8 @@ def test_until_a_session_is_renewed_links_shrink_truthfully(monkeypatch: pytest.
 
     def link_at(seconds: float) -> tuple[int, str | None]:
         role = sessions.get(loaded, mount, FUNCTION, START + seconds)
-        issued = create_link(loaded, loaded.mounts.find("/docs/a.txt"), "GET", role, START + seconds)
+        access = Access(loaded.mounts.find("/docs/a.txt"), role, ())
+        issued = create_link(Invocation(new_instance(loaded), None, START + seconds, {}), access, "GET")
         return issued.link.expires_in, issued.clamped_by
 
     assert link_at(0) == (HOUR, None)
