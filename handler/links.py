@@ -36,11 +36,16 @@ class IssuedLink(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """What a link signs besides its object; `extra` are names of headers that OSS itself would not require."""
+    """What a link signs besides its object; `extra` are names of headers that OSS itself would not require.
+
+    All links that are created within one `window` (seconds) are equal: they are signed at its start, and valid for that
+    much longer.
+    """
 
     query: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     extra: tuple[str, ...] = ()
+    window: int = 0
 
 
 NOTHING = Signed()
@@ -51,13 +56,10 @@ def create_link(
 ) -> IssuedLink:
     """A link to an object, within every limit.
 
-    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. All links of anonymous
-    requests to a mount with `cache` that are created within one such window are equal: they are signed at its start
-    and valid for that much longer. Raises a `Problem` where no link can be created.
+    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. Raises a `Problem` where
+    no link can be created.
     """
-    target, now = access.target, int(invocation.now)
-    is_shared = invocation.caller is None and not access.limits and method in ("GET", "HEAD")
-    window = target.mount.cache or 0 if is_shared else 0
+    target, window, now = access.target, signed.window, int(invocation.now)
     issued_at = now - now % window if window else now
     clamped_by, expires_in = resolve_expiry(invocation, access, expires, window)
     try:

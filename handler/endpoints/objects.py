@@ -42,7 +42,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from ..cloud.oss import head_object
 
         head_object(target, query, invocation)
-    signed = links.Signed(query)
+    signed = links.Signed(query, window=mount.cache or 0 if caller is None else 0)
     issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     if as_json:

@@ -105,13 +105,16 @@ def _page(opened: OpenedShare) -> Response:
     headers = _head_object(opened).headers
     request = opened.request
     length = headers.get("content-length", "")
-    return pages.share_page(
-        request.headers.get("accept-language", ""),
+    file = pages.SharedFile(
         name=opened.share.download or opened.target.path.rpartition("/")[2] or opened.target.path,
         size=int(length) if length.isdigit() else None,
         media_type=headers.get("content-type", "").partition(";")[0],
         expires_at=opened.share.expires_at,
         uses_left=uses_left,
+    )
+    return pages.share_page(
+        request.headers.get("accept-language", ""),
+        file,
         nonce=token_urlsafe(18),
         qr_code=f"?share={request.query['share']}&format=qr" if _address(opened) else None,
         link_origin=opened.link_origin,

@@ -12,6 +12,7 @@ import re
 import time
 from functools import lru_cache
 from secrets import token_urlsafe
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -31,25 +32,23 @@ DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _DIRECTION = re.compile(f"[{DIRECTION}]")
 
 
-def share_page(
-    accept_language: str,
-    *,
-    name: str,
-    size: int | None,
-    media_type: str,
-    expires_at: int,
-    uses_left: int | None,
-    nonce: str,
-    qr_code: str | None,
-    link_origin: str,
-) -> Response:
-    """The page of a share with its one button, which sends `nonce`.
+class SharedFile(NamedTuple):
+    """What the page of a share says: `size` in bytes, `expires_at` in Unix seconds, `uses_left` None without a limit."""
 
-    `size` is in bytes, `expires_at` in Unix seconds, `qr_code` the address of an image, relative to the page.
-    """
+    name: str
+    size: int | None
+    media_type: str
+    expires_at: int
+    uses_left: int | None
+
+
+def share_page(
+    accept_language: str, file: SharedFile, *, nonce: str, qr_code: str | None, link_origin: str
+) -> Response:
+    """The page of a share with its one button, which sends `nonce`; `qr_code` is the address of an image."""
     lang = language(accept_language)
     script_nonce = token_urlsafe(16)
-    kind = file_type(name, media_type)
+    kind = file_type(file.name, file.media_type)
     return _page(
         "share.html",
         200,
@@ -58,13 +57,13 @@ def share_page(
         more_csp=f"; script-src 'nonce-{script_nonce}'; connect-src 'self'",
         script_nonce=script_nonce,
         words=SHARE[lang],
-        title=name,
-        size=format_size(size) if size is not None else "",
+        title=file.name,
+        size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
-        expires=_format_minute(expires_at),
-        expires_at=rfc3339(expires_at),
-        uses_left=uses_left,
+        expires=_format_minute(file.expires_at),
+        expires_at=rfc3339(file.expires_at),
+        uses_left=file.uses_left,
         nonce=nonce,
         qr_code=qr_code,
     )

@@ -30,13 +30,10 @@ TECHNICAL = re.compile(
 
 
 def share_page(name: str, media_type: str = "text/plain", lang: str = "en") -> Response:
+    file = pages.SharedFile(name, 1, media_type, 1_772_347_271, None)
     return pages.share_page(
         lang,
-        name=name,
-        size=1,
-        media_type=media_type,
-        expires_at=1_772_347_271,
-        uses_left=None,
+        file,
         nonce="nonce-EXAMPLE-000000000",
         qr_code=None,
         link_origin="https://examplebucket.oss-cn-hangzhou.aliyuncs.com",

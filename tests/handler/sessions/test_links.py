@@ -10,20 +10,19 @@ from handler.cloud.credentials import mount_credentials
 from handler.cloud.sessions import Sessions
 from handler.context import Access, ExpiryLimit, Invocation, RoleCredentials
 from handler.errors import Problem
-from handler.links import IssuedLink, create_link
+from handler.links import IssuedLink, Signed, create_link
 from tests.handler.client import KEYS, context, new_instance
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 
 def create(
-    requested: int, maximum: int, session: float, *limits: ExpiryLimit, window: int | None = None, now: float = START
+    requested: int, maximum: int, session: float, *limits: ExpiryLimit, window: int = 0, now: float = START
 ) -> IssuedLink:
     """A link of a session that ends `session` seconds after `START`."""
     loaded = config("12h", max_expires=maximum, expires=1)._replace(credential_life=60)
-    target = loaded.mounts.find("/docs/a.txt")
-    target = target._replace(mount=target.mount._replace(cache=window))
-    access = Access(target, RoleCredentials(KEYS, START + session, is_session=True), limits)
-    return create_link(Invocation(new_instance(loaded), None, now, {}), access, "GET", expires=str(requested))
+    access = Access(loaded.mounts.find("/docs/a.txt"), RoleCredentials(KEYS, START + session, is_session=True), limits)
+    invocation = Invocation(new_instance(loaded), None, now, {})
+    return create_link(invocation, access, "GET", expires=str(requested), signed=Signed(window=window))
 
 
 SECONDS = st.integers(60, 43_200)
