@@ -38,8 +38,8 @@ class IssuedLink(NamedTuple):
 class Signed(NamedTuple):
     """What a link signs besides its object; `extra` are names of headers that OSS itself would not require.
 
-    All links that are created within one `window` (seconds) are equal: they are signed at its start, and valid for that
-    much longer.
+    All links that are created within one `window` (seconds) are equal: signed at its start, and valid for that much
+    longer.
     """
 
     query: Mapping[str, str] | None = None
@@ -56,8 +56,8 @@ def create_link(
 ) -> IssuedLink:
     """A link to an object, within every limit.
 
-    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. Raises a `Problem` where
-    no link can be created.
+    `expires` is a duration as callers write it (90, 15m, 2h, 1d), None for the mount's default. Raises a `Problem`
+    where no link can be created.
     """
     target, window, now = access.target, signed.window, int(invocation.now)
     issued_at = now - now % window if window else now

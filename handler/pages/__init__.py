@@ -33,7 +33,7 @@ _DIRECTION = re.compile(f"[{DIRECTION}]")
 
 
 class SharedFile(NamedTuple):
-    """What the page of a share says: `size` in bytes, `expires_at` in Unix seconds, `uses_left` None without a limit."""
+    """What the page of a share says; `size` is in bytes, `expires_at` in Unix seconds."""
 
     name: str
     size: int | None
