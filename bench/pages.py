@@ -111,10 +111,9 @@ def _cases(bucket: Bucket, environment: dict[str, str]) -> dict[str, Case]:
     bucket.put_object(".links/keys.json", document)
     bucket.put_object(".links/secret.json", json.dumps({"secret": secret}))
     config, keys = load(environment["LINK_CONFIG"], environment), parse(document)
-    mount = config.mounts.covering(f"/{OBJECT}")
-    assert mount is not None
+    target = config.mounts.find(f"/{OBJECT}")
     owner = shares.owner_tag(keys.api[0].owner)
-    token = shares.sign(shares.Share(expires_at, "GET", True, None, None, owner), mount, f"/{OBJECT}", keys.share)
+    token = shares.sign(shares.Share(expires_at, "GET", True, None, None, owner), target, keys.share)
     claims = {"path": f"/{OBJECT}", "expires_at": expires_at, "max_uses": None, "id": "a"}
     theirs = str(URLSafeSerializer(secret, salt="share").dumps(claims))
     page = http_event(PATH, query={"share": token}, headers=BROWSER)

@@ -88,7 +88,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         )
         record_id = _save(record, invocation)
     share = shares.Share(expires_at, method, page, record_id, params["download"], shares.owner_tag(caller.owner))
-    token = shares.sign(share, mount, path, keys.share)
+    token = shares.sign(share, target, keys.share)
     invocation.facts["mount"] = mount.path
     invocation.facts["share"] = record_id
     document = {

@@ -211,5 +211,5 @@ class LinkIssuer:
             raise Problem("no_share_key")
         expires_at = int(self._invocation.now) + min(notice.expires or shares.DEFAULT_EXPIRES, mount.max_share)
         share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
-        token = shares.sign(share, mount, path, keys.share)
+        token = shares.sign(share, target, keys.share)
         return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from itsdangerous import Signer
 
-from ..config import Mount
+from ..config import Target
 from ..errors import Problem
 from ..keys import Keys, ShareKey
 
@@ -50,16 +50,16 @@ class Share(NamedTuple):
     owner: bytes
 
 
-def sign(share: Share, mount: Mount, path: str, keys: Sequence[ShareKey]) -> str:
-    """The token of a share of a path, signed with the newest key."""
+def sign(share: Share, target: Target, keys: Sequence[ShareKey]) -> str:
+    """The token of a share of a target, signed with the newest key."""
     claims = _claims(share, key_tag(keys[-1].id))
     tail = (share.record or "") + _encode((share.download or "").encode())
-    signature = _signer(keys).get_signature(_signed(claims, tail, share.method, path, mount)).decode()
+    signature = _signer(keys).get_signature(_signed(claims, tail, share.method, target)).decode()
     return _encode(claims + _check(claims, tail, signature)) + tail + signature
 
 
-def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
-    """The share of a token at this path.
+def read(token: str, target: Target, keys: Keys, now: float) -> Share:
+    """The share of a token for this target.
 
     Raises the 404 `share_invalid` for a modified token, and a 410 for one that has expired, whose key was retired, or
     whose owner was removed.
@@ -73,7 +73,7 @@ def read(token: str, mount: Mount, path: str, keys: Keys, now: float) -> Share:
         if check == _check(claims, tail, signature):
             raise Problem("share_retired")
         raise Problem("share_invalid")
-    valid = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, path, mount), signature.encode())
+    valid = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, target), signature.encode())
     # The last character can be spelled in several ways that decode to the same bytes; only one was issued.
     if not valid or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
         raise Problem("share_invalid")
@@ -100,9 +100,10 @@ def _signer(keys: Sequence[ShareKey]) -> Signer:
     return Signer([key.secret for key in keys], salt=SALT, key_derivation="hmac", digest_method=sha256)
 
 
-def _signed(claims: bytes, tail: str, method: str, path: str, mount: Mount) -> bytes:
+def _signed(claims: bytes, tail: str, method: str, target: Target) -> bytes:
+    mount = target.mount
     # The mount's path and target identify the object; if either changes, the share opens nothing.
-    return "\n".join(("share", method, path, mount.path, str(mount.target), claims.hex(), tail)).encode()
+    return "\n".join(("share", method, target.path, mount.path, str(mount.target), claims.hex(), tail)).encode()
 
 
 def _claims(share: Share, tag: bytes) -> bytes:

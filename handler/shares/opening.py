@@ -76,7 +76,7 @@ def open_share(request: Request, invocation: Invocation, path: str) -> OpenedSha
     if target is None or (target.mount.max_share is None and config.keys_document is None):
         raise Problem("share_invalid")
     mount = target.mount
-    share = read_share(request.query["share"], mount, path, current.current_keys(invocation), invocation.now)
+    share = read_share(request.query["share"], target, current.current_keys(invocation), invocation.now)
     if mount.max_share is None or share.method not in mount.methods:
         raise Problem("share_not_enabled")
     return OpenedShare(request, invocation, target, share, _tracked(share, invocation, target))

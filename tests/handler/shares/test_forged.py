@@ -45,10 +45,10 @@ def refusal(
     service: ShareService, share: str, path: str = "/reports/q3.pdf", now: float = NOW
 ) -> tuple[int, str] | None:
     """The status and code with which a token is refused at a path, None for a valid one."""
-    mount = service.config.mounts.covering(path)
-    assert mount is not None
+    target = service.config.mounts.get(path)
+    assert target is not None
     try:
-        shares.read(share, mount, path, current.current_keys(Invocation(service.instance, None, NOW, {})), now)
+        shares.read(share, target, current.current_keys(Invocation(service.instance, None, NOW, {})), now)
     except Problem as problem:
         return problem.status, problem.code
     return None
