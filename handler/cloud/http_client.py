@@ -54,7 +54,7 @@ class Response(http.client.HTTPResponse):
 
     HEAD = _STATUS + b"(?s:.*)\r\n"
     FIRST_FINAL = b"101"  # An earlier status is that of an interim response, which is skipped.
-    limit = MAX_HEAD  # bytes that remain for lines: heads, and what is around the chunks of a body
+    lines_left = MAX_HEAD  # bytes, of heads and of what is around the chunks of a body
 
     def begin(self) -> None:
         """Reads the head. Raises `HTTPException`."""
@@ -108,8 +108,8 @@ class Response(http.client.HTTPResponse):
         raise http.client.IncompleteRead(b"")
 
     def _line(self) -> bytes:
-        line = self.fp.readline(self.limit)
-        self.limit -= len(line)
+        line = self.fp.readline(self.lines_left)
+        self.lines_left -= len(line)
         if not line.endswith(b"\r\n"):
             raise http.client.IncompleteRead(b"")
         return line
@@ -127,7 +127,7 @@ class StrictResponse(Response):
 
     HEAD = _STATUS + _HEADERS + rb"\r\n"
     FIRST_FINAL = b"200"
-    limit = MAX_STRICT_HEAD
+    lines_left = MAX_STRICT_HEAD
 
 
 class Bound:
