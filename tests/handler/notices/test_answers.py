@@ -106,6 +106,7 @@ class TestFraming:
             b'c\r\n{"errcode":0}\r\n',
             b'c\r\n{"errcode":0}\r\n0\r\n',
             b'c\r\n{"errcode":0}XX0\r\n\r\n',
+            b'c\r\n{"errcode":0}XX\r\n0\r\n\r\n',
             b'c\n{"errcode":0}\n0\n\n',
             b'+c\r\n{"errcode":0}\r\n0\r\n\r\n',
             b'0xc\r\n{"errcode":0}\r\n0\r\n\r\n',
