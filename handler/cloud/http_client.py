@@ -121,11 +121,11 @@ class StrictResponse(Response):
 
 
 class Bound:
-    """The time of one call, and the socket that it has open."""
+    """The time of one call, and the sockets that it has open."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._is_over = False
         self._lock = Lock()
 
@@ -142,18 +142,18 @@ class Bound:
             if self._is_over:
                 raise TimeoutError
             # A descriptor of its own: the call may close the other one, and its number be another file's by then.
-            self._socket = socket.fromfd(opened.fileno(), opened.family, opened.type)
+            self._sockets.append(socket.fromfd(opened.fileno(), opened.family, opened.type))
 
     def end(self) -> None:
         with self._lock:
             self._is_over = True
-            if self._socket is not None:
-                with self._socket, suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            for each in self._sockets:
+                with each, suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
 
 def within(seconds: float, call: Callable[[Bound], Result]) -> Result:
-    """What a call returns or raises; `TimeoutError` after so many seconds, when the socket that it holds is shut down.
+    """What a call returns or raises; `TimeoutError` after so many seconds, and what it holds is shut down.
 
     In a thread, for which no exit waits: no timeout of a socket limits how long a name is looked up, or how often bytes
     trickle in. Raises `RuntimeError` where no thread can be started.
