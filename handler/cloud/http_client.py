@@ -7,7 +7,6 @@ redirect, and uses neither a proxy nor a .netrc of the environment: they could r
 from __future__ import annotations
 
 import http.client
-import io
 import re
 import select
 import socket
@@ -22,14 +21,9 @@ from typing import NamedTuple, TypeVar, cast
 MAX_IDLE_SECONDS = 30.0  # An instance may be frozen for hours, and a firewall forgets a connection silently.
 # The highest instanceConcurrency of a custom runtime (Function Compute page on instance concurrency).
 MAX_THREADS = 200
-# OSS keeps 8 KB of metadata for an object, and sends each entry as a header.
-MAX_HEADERS = 8 * 1024
-MAX_HEAD = 256 * 1024  # bytes
+MAX_HEAD = 256 * 1024  # bytes; OSS keeps 8 KB of metadata for an object, and sends each entry as a header
 MAX_STRICT_HEAD = 32 * 1024  # bytes
-BLOCK = 64 * 1024  # bytes; Python 3.10 allocates as many as it may read at a time
-
-# http.client cannot set its limit of 100 otherwise.
-vars(http.client)["_MAXHEADERS"] = MAX_HEADERS
+MAX_LINE = 64 * 1024  # bytes
 
 # A status line, but for 101, since nothing asks for another protocol (RFC 9112, 4), and header lines (5).
 _STATUS = rb"HTTP/1\.[01] (10[02-9]|1[1-9][0-9]|[2-5][0-9]{2})(?: [^\x00\n\v\f\r]*)?\r\n"
@@ -53,44 +47,46 @@ class Response(http.client.HTTPResponse):
     """Refuses what is cut, too long or doubtful, where http.client takes what it gets for a response."""
 
     HEAD = _STATUS + b"(?s:.*)\r\n"
-    FIRST_FINAL = b"101"  # An earlier status is that of an interim response, which is skipped.
-    limit = MAX_HEAD  # bytes that remain for lines: heads, and what is around the chunks of a body
+    FIRST_FINAL = 101  # An earlier status is that of an interim response, which is skipped.
+    lines_left = MAX_HEAD  # bytes, of heads and of what is around the chunks of a body
+    fields: dict[str, str]  # The headers, with lower-case names.
 
     def begin(self) -> None:
         """Reads the head. Raises `HTTPException`."""
-        file, status = self.fp, b""
-        while status < self.FIRST_FINAL:
+        self.status = 100
+        while self.status < self.FIRST_FINAL:
             head = bytearray()
             while not head.endswith(b"\r\n\r\n"):
                 head += self._line()
-            match = re.fullmatch(self.HEAD, bytes(head))
+            match = re.fullmatch(self.HEAD, head)
             if match is None:
                 raise http.client.HTTPException("Invalid response (expected HTTP/1.1).")
-            status = match[1]
-        self.fp = io.BytesIO(head)  # type: ignore[assignment]
-        try:
-            super().begin()
-        finally:
-            self.fp = file
-        values = self.headers.get_all("Content-Length", [])
-        lengths = {part.strip(" \t") for value in values for part in value.split(",")}
-        codings = [value.strip(" \t").lower() for value in self.headers.get_all("Transfer-Encoding", [])]
+            self.status = int(match[1])
+        lines = [line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:-2]]
+        pairs = [(name.lower(), value.strip(" \t")) for name, _, value in lines]
+        self.fields = dict(pairs)
+        lengths = {part.strip(" \t") for name, value in pairs if name == "content-length" for part in value.split(",")}
+        codings = [value.lower() for name, value in pairs if name == "transfer-encoding"]
         if (lengths and not re.fullmatch("[0-9]{1,20}", ",".join(lengths))) or codings not in ([], ["chunked"]):
             raise http.client.HTTPException("Invalid response (expected one length).")
-        if self.length is None and lengths and not codings:
-            self.length = int(lengths.pop())
+        self.chunked = bool(codings)
+        self.length = int(lengths.pop()) if lengths and not codings else None
+        if self.status < 200 or self.status in (204, 304) or self._method == "HEAD":  # type: ignore[attr-defined]
+            self.length = 0
+        is_last = head.startswith(b"HTTP/1.0") or "close" in self.fields.get("connection", "").lower()
+        self.will_close = is_last or (self.length is None and not self.chunked)
 
-    def fields(self) -> dict[str, str]:
-        """The headers, with lower-case names."""
-        return {name.lower(): value.strip(" \t") for name, value in self.getheaders()}
-
-    def receive(self, body: bytearray, limit: int) -> bool:
-        """Appends the body as it arrives, at most `limit` bytes; whether that is all of it. Raises `HTTPException`."""
+    def receive(self, limit: int) -> tuple[bytes, bool]:
+        """At most `limit` bytes of the body, and whether they are all of it. Raises `HTTPException`."""
         if not self.chunked or self.length == 0:  # also after HEAD, 204 and 304, which have no chunks
-            missing = self._copy(body, limit if self.length is None else min(self.length, limit))
-            if self.length is not None and missing:
+            # Python 3.10 allocates as many bytes as it may read.
+            content = self.fp.read(limit if self.length is None else min(self.length, limit))
+            if self.length is None:
+                return content, len(content) < limit
+            if len(content) < min(self.length, limit):
                 raise http.client.IncompleteRead(b"")
-            return missing > 0 if self.length is None else self.length <= limit
+            return content, self.length <= limit
+        body = bytearray()
         # RFC 9112, 7.1: http.client does not check what is between chunks, or whether the last one has arrived.
         while header := re.fullmatch(rb"([0-9A-Fa-f]{1,20})(?:;.*)?[ \t]*\r\n", self._line()):
             size = int(header[1], 16)
@@ -98,44 +94,38 @@ class Response(http.client.HTTPResponse):
                 while re.fullmatch(_HEADERS, line := self._line()):
                     pass  # trailers
                 if line == b"\r\n":
-                    return True
+                    return bytes(body), True
                 break
-            missing, limit = self._copy(body, min(size, limit)), limit - size
-            if limit < 0:
-                return False
-            if missing or self._line() != b"\r\n":
+            chunk = self.fp.read(min(size, limit - len(body)))
+            body += chunk
+            if size > len(chunk) and len(body) == limit:
+                return bytes(body), False
+            if size > len(chunk) or self._line() != b"\r\n":
                 break
         raise http.client.IncompleteRead(b"")
 
     def _line(self) -> bytes:
-        line = self.fp.readline(self.limit)
-        self.limit -= len(line)
+        line = self.fp.readline(min(self.lines_left, MAX_LINE))
+        self.lines_left -= len(line)
         if not line.endswith(b"\r\n"):
             raise http.client.IncompleteRead(b"")
         return line
-
-    def _copy(self, body: bytearray, size: int) -> int:
-        """Appends so many bytes; how many are missing at the connection's end."""
-        while size and (block := self.fp.read1(min(size, BLOCK))):
-            body += block
-            size -= len(block)
-        return size
 
 
 class StrictResponse(Response):
     """Refuses each header line that another reader might understand differently, and skips every interim response."""
 
     HEAD = _STATUS + _HEADERS + rb"\r\n"
-    FIRST_FINAL = b"200"
-    limit = MAX_STRICT_HEAD
+    FIRST_FINAL = 200
+    lines_left = MAX_STRICT_HEAD
 
 
 class Bound:
-    """The time of one call, and the socket that it has open."""
+    """The time of one call, and the sockets that it has open."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._is_over = False
         self._lock = Lock()
 
@@ -152,18 +142,18 @@ class Bound:
             if self._is_over:
                 raise TimeoutError
             # A descriptor of its own: the call may close the other one, and its number be another file's by then.
-            self._socket = socket.fromfd(opened.fileno(), opened.family, opened.type)
+            self._sockets.append(socket.fromfd(opened.fileno(), opened.family, opened.type))
 
     def end(self) -> None:
         with self._lock:
             self._is_over = True
-            if self._socket is not None:
-                with self._socket, suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            for each in self._sockets:
+                with each, suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
 
 def within(seconds: float, call: Callable[[Bound], Result]) -> Result:
-    """What a call returns or raises; `TimeoutError` after so many seconds, when the socket that it holds is shut down.
+    """What a call returns or raises; `TimeoutError` after so many seconds, and what it holds is shut down.
 
     In a thread, for which no exit waits: no timeout of a socket limits how long a name is looked up, or how often bytes
     trickle in. Raises `RuntimeError` where no thread can be started.
@@ -233,7 +223,6 @@ class Connections:
         host, _, target = rest.partition("/")
         kept = self._take(scheme, host)
         connection = kept or _connect(scheme, host, timeout[0])
-        content = bytearray()
         is_reusable = False
         try:
             if self._bound is not None:
@@ -241,7 +230,7 @@ class Connections:
             connection.sock.settimeout(timeout[1])
             connection.request(method, f"/{target}", body, dict(headers))
             with cast("Response", connection.getresponse()) as response:
-                is_complete = response.receive(content, max_body)
+                content, is_complete = response.receive(max_body)
             # After a 1xx other than 100 the response itself follows.
             is_reusable = is_complete and not response.will_close and response.status >= 200
         except (ConnectionError, http.client.HTTPException):
@@ -253,7 +242,7 @@ class Connections:
                 self._keep(scheme, host, connection)
             else:
                 connection.close()
-        return HttpResponse(response.status, response.fields(), bytes(content))
+        return HttpResponse(response.status, response.fields, content)
 
     def close(self) -> None:
         """Closes the unused connections."""

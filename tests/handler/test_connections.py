@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from handler.cloud import http_client, oss
-from handler.cloud.http_client import Connections, HttpResponse
+from handler.cloud.http_client import Bound, Connections, HttpResponse, within
 from handler.config import Location
 from signer import Credentials, Endpoint
 from signer.cli import listing
@@ -151,11 +152,27 @@ def test_after_an_answer_that_ends_or_spoils_its_connection_another_one_is_opene
         b"\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 20\xff OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 50_000 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000,
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + b"1\r\nx\r\n" * 60_000,
     ],
 )
 def test_an_answer_that_is_cut_or_no_http_is_a_connection_error(answer: bytes) -> None:
     with answering([answer]) as address, pytest.raises((ConnectionError, http.client.HTTPException)):
-        get(Connections(), address)
+        get(Connections(), address, max_body=100_000)
+
+
+@pytest.mark.parametrize("chunks", [b"2\r\nok\r\n0\r\n\r\n", b"1;x=y\r\no\r\n1 \r\nk\r\n00\r\nX: 1\r\n\r\n"])
+def test_chunks_are_read_up_to_the_limit_and_all_of_them_keep_the_connection(chunks: bytes) -> None:
+    opened, answer = Connections(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with answering([answer, answer], [OK]) as address:
+        assert [get(opened, address, max_body=limit).body for limit in (2, 1, 2)] == [b"ok", b"o", b"ok"]
 
 
 def test_a_head_that_is_cut_is_a_connection_error_also_without_a_body() -> None:
@@ -379,6 +396,57 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with answering([OK]) as address:
         assert get(Connections(), address).body == b"ok"
+
+
+def test_within_its_time_a_call_returns_or_raises_what_it_would_alone() -> None:
+    assert within(10, lambda bound: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(10, lambda bound: 1 // 0)
+
+
+def test_a_call_whose_time_is_over_ends_although_bytes_trickle_in() -> None:
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def call(bound: Bound) -> None:
+            threads.append(threading.current_thread())
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+            Connections(bound).send("GET", url, {}, None, timeout=(5.0, 60.0), max_body=10)
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    time.sleep(0.01)
+                    connection.sendall(b"x")
+
+        threading.Thread(target=trickle, daemon=True).start()
+        with pytest.raises(TimeoutError):
+            within(0.1, call)
+        threads[0].join(5)
+        assert not threads[0].is_alive()
+
+
+def test_after_its_time_a_call_sends_nothing() -> None:
+    is_over, outcomes = threading.Event(), SimpleQueue[Exception]()
+
+    def call(bound: Bound) -> None:
+        is_over.wait(10)  # as if the name was looked up for so long
+        try:
+            Connections(bound).send("POST", f"{address}/", {}, b"late", timeout=(5.0, 5.0), max_body=10)
+        except Exception as error:
+            outcomes.put(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            within(0.05, call)
+        is_over.set()
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(100) == b""
+    assert isinstance(outcomes.get(timeout=10), TimeoutError)
 
 
 def test_an_answer_shows_neither_values_nor_body() -> None:

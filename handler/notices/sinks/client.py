@@ -46,7 +46,7 @@ class NoResponse(HandlerError):
 
 
 class WebhookResponse(NamedTuple):
-    """`headers` have lower-case names; `body` is what arrived of it, entire where `is_complete`."""
+    """`headers` have lower-case names; of the `body` more may have been sent where it is not complete."""
 
     status: int
     headers: Mapping[str, str]
@@ -86,12 +86,12 @@ def send(post: Post, network: Network, *, allow_loopback: bool) -> WebhookRespon
     The connection goes to an address that was checked, whatever the name resolves to a moment later.
     """
     attempt = _Try(post, network, allow_loopback)
-    is_complete = False
-    with suppress(TimeoutError):  # What has arrived by then counts.
-        is_complete = within(network.try_timeout, attempt.run)
+    body, is_complete = b"", False
+    with suppress(TimeoutError):  # A head that has arrived by then counts.
+        body, is_complete = within(network.try_timeout, attempt.run)
     if attempt.head is None:
         raise NoResponse(attempt.code)
-    return WebhookResponse(attempt.head.status, attempt.head.fields(), bytes(attempt.body), is_complete)
+    return WebhookResponse(attempt.head.status, attempt.head.fields, body, is_complete)
 
 
 def public_addresses(host: str, port: int, network: Network) -> list[str]:
@@ -113,17 +113,16 @@ def public_addresses(host: str, port: int, network: Network) -> list[str]:
 
 
 class _Try:
-    """One try. At the end of its time, `code` says what it was waiting for, `head` and `body` what has arrived."""
+    """One try. At the end of its time, `code` says what it was waiting for, unless the `head` of a response arrived."""
 
     def __init__(self, post: Post, network: Network, allow_loopback: bool) -> None:
         self._post, self._network, self._allow_loopback = post, network, allow_loopback
         self._url = urlsplit(post.url)
         self.code = "name_unknown"
         self.head: StrictResponse | None = None
-        self.body = bytearray()
 
-    def run(self, bound: Bound) -> bool:
-        """Whether the response is complete. Raises `NoResponse` where it has no head."""
+    def run(self, bound: Bound) -> tuple[bytes, bool]:
+        """The response's body, and whether it is complete. Raises `NoResponse` where no head arrived."""
         headers = {
             "Host": self._url.netloc,
             "User-Agent": "fc-presign",
@@ -141,12 +140,12 @@ class _Try:
             connection.sock.settimeout(bound.left())
             connection.request("POST", target, self._post.body, headers)
             with cast("StrictResponse", connection.getresponse()) as self.head:
-                return self.head.receive(self.body, MAX_RESPONSE)
+                return self.head.receive(MAX_RESPONSE)
         except Exception as error:
             # Whatever reading a broken answer raises is a failed try of this message alone.
             if self.head is None:
                 raise NoResponse("too_slow" if isinstance(error, TimeoutError) else "no_answer") from None
-            return False
+            return b"", False
         finally:
             connection.close()
 

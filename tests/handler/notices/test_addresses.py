@@ -365,6 +365,22 @@ class TestTimeOfATry:
         assert [thread.daemon for thread in looking_up] == [True]
         released.set()
 
+    def test_a_name_that_is_found_after_the_time_gets_nothing(self, hook: Receiver, tmp_path: Path) -> None:
+        released = threading.Event()
+
+        def late(host: str, port: int) -> list[str]:
+            threads.append(threading.current_thread())
+            released.wait(10)
+            return ["127.0.0.1"]
+
+        threads: list[threading.Thread] = []
+        with with_tls(hook, tmp_path) as (port, context):
+            network = Network(late, loopback_is_public, context, try_timeout=0.05)
+            assert failure(Post(f"https://{HOST}:{port}/", {}, b"{}"), network)[0] == "name_unknown"
+            released.set()
+            threads[0].join(10)
+        assert (threads[0].is_alive(), hook.received) == (False, [])
+
     def test_a_slow_look_up_counts_against_the_rest(self) -> None:
         def slow(host: str, port: int) -> list[str]:
             time.sleep(0.2)
