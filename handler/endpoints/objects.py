@@ -15,6 +15,7 @@ from ..response import Response, json_response, note_link, redirect, wants_json
 
 MIN_LIFETIME = 60  # seconds for which the link of a cached redirect is still valid
 TRAFFIC_LIMIT = (819_200, 838_860_800)  # bits per second
+READING = ("GET", "HEAD")
 # Query parameters of this service; all others are OSS's.
 OWN_PARAMETERS = ("expires", "format", "download")
 # Where to get a link or a form for an upload; its method is not for the path of an object.
@@ -28,11 +29,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     caller, params = invocation.caller, request.query
     target = invocation.config.mounts.find(path)
     mount = target.mount
-    allowed = methods(mount)
-    if request.method == "OPTIONS":  # a browser's preflight carries no key
-        return Response(204, {"Allow": ", ".join(allowed)})
-    if request.method not in allowed:
-        raise _not_allowed(request.method, allowed, target, caller)
+    if request.method not in READING or request.method not in mount.methods:
+        return _answer_other(request.method, target, caller)
     access = authorize(invocation, target, request.method)
     query = {}
     if params or mount.inline is not None:
@@ -42,7 +40,7 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from ..cloud.oss import head_object
 
         head_object(target, query, invocation)
-    signed = links.Signed(query, window=mount.cache or 0 if caller is None else 0)
+    signed = links.Signed(query, window=mount.cache) if mount.cache and caller is None else links.Signed(query)
     issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     if as_json:
@@ -54,20 +52,24 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
     return response
 
 
-def _not_allowed(method: str, allowed: tuple[str, ...], target: Target, caller: Caller | None) -> Problem:
-    """The error for a method that is not for addresses; a path that the caller may not see must look as if missing."""
+def _answer_other(method: str, target: Target, caller: Caller | None) -> Response:
+    """The response to a browser's preflight, which carries no key. Raises a `Problem` for all other methods."""
     mount = target.mount
+    allowed = methods(mount)
+    if method == "OPTIONS":
+        return Response(204, {"Allow": ", ".join(allowed)})
     if mount.access != "anonymous" and caller is None:
-        return Problem("unauthorized")
+        raise Problem("unauthorized")
+    # A path that the key does not cover must look as if it did not exist.
     if caller is not None and not caller.sees(mount, target.path):
-        return Problem("not_found")
+        raise Problem("not_found")
     permitted = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, method))
-    return method_not_allowed(allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else "")
+    raise method_not_allowed(allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else "")
 
 
 def methods(mount: Mount) -> tuple[str, ...]:
     """The methods that an object's address allows; POST is only for shares."""
-    return (*(method for method in ("GET", "HEAD") if method in mount.methods), "OPTIONS")
+    return (*(method for method in READING if method in mount.methods), "OPTIONS")
 
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:
