@@ -163,7 +163,7 @@ class TestRequestsThatAskOss:
         ]
         for answer in answers:
             assert (errors_of(answer)[0]["code"], answer.headers["Retry-After"]) == ("state_unavailable", "5")
-            assert "clock of this instance" in answer.line["cause"]
+            assert "our clock is" in answer.line["cause"]
 
     @OFF
     def test_no_use_and_no_revocation_is_lost_or_invented(self, running: Service, behind: int) -> None:
@@ -261,7 +261,7 @@ class TestNotices:
             outcome = function.invoke(event)
             assert outcome.error is not None
             assert outcome.error.code in ("notices_failed", "state_unavailable")
-            assert "clock of this instance" in outcome.line["cause"]
+            assert "our clock is" in outcome.line["cause"]
         self.set_clock(function)
         assert (hook.received, function.manifest_lines()) == ([], [])
         for _ in range(2):
