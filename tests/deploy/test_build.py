@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from deploy import build, runtimes
+from deploy.checks import secrets
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.keys import edit
@@ -124,7 +125,7 @@ def built(copy: ProjectCopy) -> build.Package:
 def searched_once() -> Iterator[None]:
     """The packages differ in few files; the same content is searched for secrets once, which takes most of a build."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "secret_in", cache(contents.secret_in))
+        patch.setattr(contents, "secret_in", cache(secrets.secret_in))
         yield
 
 
