@@ -24,6 +24,7 @@ def rendered_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = folder.parent if folder.name.startswith("popen-") else folder
 
     def render_once(config: Path, environment: str | None = None) -> dict[str, Any]:
+        config = config.absolute()
         files = {*config.parent.glob("*.yaml"), *s_yaml.project_folder(config).glob("*.yaml"), config}
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         key = [(os.path.relpath(path, config.parent), path.read_bytes()) for path in sorted(files)]

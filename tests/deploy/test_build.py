@@ -9,13 +9,16 @@ import re
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
 import requests
 
 from deploy import build, runtimes
+from deploy.checks import secrets
 from deploy.errors import DeployError
 from deploy.package import archive, contents, interpreters, vendor
 from handler.commands import keys_edit
@@ -116,6 +119,14 @@ def sha256(path: Path) -> str:
 
 def built(copy: ProjectCopy) -> build.Package:
     return build.build(build.plan(copy.config))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def searched_once() -> Iterator[None]:
+    """The packages differ in few files; the same content is searched for secrets once, which takes most of a build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contents, "secret_in", cache(secrets.secret_in))
+        yield
 
 
 @pytest.fixture(scope="module")
