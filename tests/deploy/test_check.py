@@ -238,7 +238,7 @@ def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: 
     assert run(name, "--allow-placeholders") == ([f"{name} can be deployed."], 0)
 
 
-@pytest.mark.parametrize("name", ["s.yaml", pytest.param(CUSTOM, marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["s.yaml", CUSTOM])
 def test_s_renders_the_files_in_the_repository_as_these_tests_do(name: str) -> None:
     for environment in (None, "dev", "prod"):
         assert_s_renders_the_same(ROOT / name, environment)

@@ -26,8 +26,8 @@ KEY = "fcp_program_EXAMPLE_00000000000000000000000000"
 FILE = "reports/季度报告 2026 q3.pdf"
 CONTENT = b"%PDF-1.7 " + bytes(range(256)) * 5000
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-# Chromium takes the last list alone, so that of Playwright is repeated. The last line is ours: with these, each new
-# window starts two renderers more, for the menu of its address bar and in reserve, and needs twice the time.
+# Chromium takes the last list alone, so most of that of Playwright is repeated. The last line is ours: with these, each
+# new window starts two renderers more, for the menu of its address bar and in reserve, and needs twice the time.
 _FEATURES_OFF = (
     *("AimEnabled", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades"),
     *("HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding", "OptimizationHints"),
