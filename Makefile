@@ -122,7 +122,7 @@ lock: $(VENV)/dev.stamp
 audit: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
 	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
-	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude-editable > build/installed.txt
+	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 
 # Pictures are not compared: their times and ports differ.
@@ -161,7 +161,7 @@ INCLUDED_IN_dev    := cli local deploy
 PACKAGES_cli    := '.[cli]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
-PACKAGES_dev    := -r requirements.txt --group dev --editable '.[cli]'
+PACKAGES_dev    := -r requirements.txt --group dev '.[cli]'
 
 # What tests use of npm. Where npm is missing or fails, they are skipped and say so.
 $(NODE): tests/node/package-lock.json

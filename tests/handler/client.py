@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -142,7 +143,12 @@ SIGNATURE = frozenset(
 
 def make_config(text: str = LINKS, environ: Mapping[str, str] | None = None) -> Config:
     """The configuration of a links.toml."""
-    return load.read(tomllib.loads(text), environ or {})
+    return _make_config(text, tuple(sorted((environ or {}).items())))
+
+
+@lru_cache(maxsize=256)
+def _make_config(text: str, environ: tuple[tuple[str, str], ...]) -> Config:
+    return load.read(tomllib.loads(text), dict(environ))
 
 
 def mount(**keys: object) -> Config:
