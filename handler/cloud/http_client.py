@@ -212,8 +212,11 @@ class Connections:
         *,
         timeout: tuple[float, float],
         max_body: int,
+        is_new: bool = False,
     ) -> HttpResponse:
         """One request, and at most `max_body` bytes of its response. Redirects are not followed.
+
+        With `is_new`, it opens a connection, though another one is kept.
 
         `timeout` is in seconds: to connect, and to wait for more bytes. Raises `TimeoutError` if a connected server is
         silent for too long, otherwise an `OSError` or `http.client.HTTPException` for a connection that fails or ends
@@ -221,7 +224,7 @@ class Connections:
         """
         scheme, _, rest = url.partition("://")
         host, _, target = rest.partition("/")
-        kept = self._take(scheme, host)
+        kept = None if is_new else self._take(scheme, host)
         connection = kept or _connect(scheme, host, timeout[0])
         is_reusable = False
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from .oss import StoreError
+from .oss import UNREACHABLE, VERSIONED, StoreError
 from .store import Store
 
 
@@ -17,13 +17,16 @@ class Lease:
 
     `body` has a nonce, so that a lease whose deletion was lost is not mistaken for the next. `need` is the time, in
     seconds, that the holder must have left before it does something, with what is kept between its end and that of the
-    slot: clocks are known within a second or so. `holder` is the body of another one's lease.
+    slot: clocks are known within a second or so. `holder` is the body of another one's lease. Ours ends at `ends_at`
+    (Unix seconds, by the clock of OSS).
     """
 
     def __init__(self, store: Store, name: str, slot: int, need: float, body: bytes) -> None:
         self.holder = b""
+        self.ends_at = 0.0
         self._store, self._name, self._slot, self._need, self._body = store, name, slot, need, body
-        self._slots: list[int] = []
+        self._slots: set[int] = set()
+        self._is_sure = True  # whether these are all that exist
         self._lock = Lock()
 
     def take(self) -> bool:
@@ -31,7 +34,7 @@ class Lease:
         if not self._claim(int(self._store.clock.earliest() // self._slot)):
             return False
         # The slot may have ended, because the time is known within a second or so.
-        return self._left() > 0 or self._claim(self._slots[-1] + 1)
+        return self._left() > 0 or self._claim(int(self.ends_at // self._slot))
 
     def has_time(self) -> bool:
         """Whether what begins now ends before the lease, which takes the next slot where necessary.
@@ -40,12 +43,14 @@ class Lease:
         Raises `StoreError`.
         """
         with self._lock:
-            while True:
-                left = self._left()
-                if left >= self._need:
-                    return True
-                if left <= 0 or not self._claim(self._slots[-1] + 1):
+            while self._left() < self._need:
+                held_until = self.ends_at
+                is_next_ours = self._left() > 0 and self._claim(int(held_until // self._slot))
+                # If it was taken after this one had ended, another one may have held it, and released it, before.
+                if not is_next_ours or self._store.clock.latest() >= held_until:
+                    self.ends_at = 0.0
                     return False
+            return True
 
     def blocked_until(self) -> int:
         """When the lease of another ends at most (Unix seconds), unless it takes more slots. Raises `StoreError`."""
@@ -53,12 +58,13 @@ class Lease:
         return (slot + (2 if self._store.read(f"{self._name}{slot + 1}") else 1)) * self._slot
 
     def release(self) -> bool:
-        """Lets others take the lease, the latest slot first; whether OSS confirmed it.
+        """Lets others take the lease, the latest slot first; False if some of it may remain.
 
-        Each request is sent once: a deletion that arrives twice could delete the lease of the next holder.
+        Only what is ours for sure is deleted, by one request each: another one could delete the lease of the next
+        holder.
         """
-        is_released = True
-        for slot in sorted(set(self._slots), reverse=True):
+        is_released = self._is_sure
+        for slot in sorted(self._slots, reverse=True):
             try:
                 self._store.delete(f"{self._name}{slot}", retry=False)
             except StoreError:
@@ -66,13 +72,21 @@ class Lease:
         return is_released
 
     def _left(self) -> float:
-        return (self._slots[-1] + 1) * self._slot - self._store.clock.latest()
+        return self.ends_at - self._store.clock.latest()
 
     def _claim(self, slot: int) -> bool:
-        self._slots.append(slot)  # also one that cannot be used, as in a bucket with versioning, is deleted at the end
-        stored = self._store.create(f"{self._name}{slot}", self._body)
-        if stored.body == self._body:
-            return True
-        self._slots.pop()
-        self.holder = stored.body
-        return False
+        self._is_sure = False
+        try:
+            stored = self._store.create(f"{self._name}{slot}", self._body)
+        except StoreError as error:
+            self._is_sure = error.operation == "PutObject" and error.code != UNREACHABLE
+            if error.code == VERSIONED:  # it was created nevertheless
+                self._slots.add(slot)
+            raise
+        self._is_sure = True
+        if stored.body != self._body:
+            self.holder = stored.body
+            return False
+        self._slots.add(slot)
+        self.ends_at = float((slot + 1) * self._slot)
+        return True

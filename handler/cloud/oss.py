@@ -123,9 +123,9 @@ class OssClient(NamedTuple):
         retry = retry and not forbid_overwrite
         return self.request("PUT", location, headers=headers, body=body, retry=retry, issued_at=issued_at)
 
-    def delete(self, location: Location, *, retry: bool = True, issued_at: float | None = None) -> OssResponse:
+    def delete(self, location: Location, *, retry: bool = True) -> OssResponse:
         """Deletes an object; 204 even if it did not exist."""
-        return self.request("DELETE", location, retry=retry, issued_at=issued_at)
+        return self.request("DELETE", location, retry=retry)
 
     def request(
         self,
@@ -141,8 +141,10 @@ class OssClient(NamedTuple):
     ) -> OssResponse:
         """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
-        A location with an empty key is the bucket itself. `headers` are signed where OSS signs them; `unsigned` headers
-        are only sent. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
+        A DELETE without `retry` opens its connection, which cannot be stale: sent again, it could delete what another
+        one created since. A location with an empty key is the bucket itself. `headers` are signed where OSS signs
+        them; `unsigned` headers are only sent. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at`
+        (Unix seconds, None: now).
         """
         from http.client import HTTPException
 
@@ -158,9 +160,12 @@ class OssClient(NamedTuple):
             now=issued_at,
         )
         sent = {**link.headers, **(unsigned or {}), "Accept-Encoding": "identity"}
+        is_new = method == "DELETE" and not retry
         for last in (False, True) if retry else (True,):
             try:
-                response = self.connections.send(method, link.url, sent, body, timeout=TIMEOUT, max_body=MAX_BODY + 1)
+                response = self.connections.send(
+                    method, link.url, sent, body, timeout=TIMEOUT, max_body=MAX_BODY + 1, is_new=is_new
+                )
             except TimeoutError:
                 raise OssUnavailable("OSS did not answer in time. Try again.") from None
             except (OSError, HTTPException):

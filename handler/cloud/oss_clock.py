@@ -29,19 +29,19 @@ class OssClock:
     def __init__(self, own: Clock, memory: OssMemory) -> None:
         self.own, self._memory = own, memory
         self._bounds: tuple[float, float] | None = None  # minus `own.monotonic`
-        self._seen_at = 0.0
+        self._sent = 0.0
 
     def observe(self, response: OssResponse, sent: float) -> None:
         """Notes the date of an answer to a request that was sent at this time of `own.monotonic`."""
         date = response.time("date")
         if date is not None:
-            self._seen_at, now = self.own.monotonic(), self.own.now()
-            self._bounds = (date - self._seen_at, date + 1 - sent)
-            self._memory.ahead = (date - now, now - self._seen_at)
+            self._sent, seen_at, now = sent, self.own.monotonic(), self.own.now()
+            self._bounds = (date - seen_at, date + 1 - sent)
+            self._memory.ahead = (date - now, now - seen_at)
 
     def age(self) -> float:
-        """Seconds since the last answer with a date."""
-        return self.own.monotonic() - self._seen_at if self._bounds else float("inf")
+        """Seconds since the request whose answer had the last date."""
+        return self.own.monotonic() - self._sent if self._bounds else float("inf")
 
     def earliest(self) -> float:
         """The time now at least. Raises `StoreError` if no answer had a date."""

@@ -10,23 +10,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from signer.times import rfc3339
 
 from ..cloud.lease import Lease
-from ..cloud.oss import UNREACHABLE, StoreError
+from ..cloud.oss import EXPIRES_IN, REFUSED, UNREACHABLE, StoreError
 from ..cloud.store import Store
 from ..context import Clock
 from ..errors import HandlerError
 from ..keys.file_store import FileStore
 
 SLOT = 120  # seconds
-NEED = 80.0  # seconds of a slot that a change needs: OSS accepts it for 60, and its servers' clocks differ
+NEED = EXPIRES_IN + 20.0  # seconds: OSS accepts a change so long, and its servers' clocks differ
 FRESH = 10.0  # seconds in which the time of an answer of OSS counts
 LOCK_TIMEOUT, LONG_TIMEOUT = 15.0, 360.0  # seconds; the second with --wait
 POLL = 0.5  # seconds between two tries
-BLOCKED = f"{SLOT + int(NEED)} seconds"
+BLOCKED = SLOT + int(NEED)  # seconds that a lock may remain without its writer
+HELD_TOO_LONG = "The lock was held for too long, so nothing was written. Run the command again."
 
 Write = Callable[[bytes], None]
 
@@ -51,7 +52,7 @@ def locked(
 
     Waits `timeout` seconds for another writer. `notify` receives a sentence where the lock remains. Entering and
     writing raise `KeysLocked`, `NotConfirmed` and `StoreError`, after which the document is unchanged, but for
-    `NotConfirmed`.
+    `NotConfirmed`. What is written must differ from what it replaces: it is read to learn whether it was written.
     """
     ours = json.dumps({"owner": _this_process(), "at": rfc3339(clock.now()), "nonce": os.urandom(12).hex()}).encode()
     if isinstance(store, FileStore):
@@ -66,33 +67,42 @@ def locked(
         if store.clock.age() >= FRESH:
             store.ask_time("")
         if not lease.has_time():
-            raise KeysLocked("The lock was held for too long, so nothing was written. Run the command again.")
+            raise KeysLocked(HELD_TOO_LONG)
+        # However late it is sent, it expires before the lease ends.
+        issued_at = min(store.clock.earliest(), lease.ends_at - NEED)
+        is_settled = False
         try:
-            store.replace("", document, retry=False, issued_at=store.clock.earliest())
+            store.replace("", document, retry=False, issued_at=issued_at)
         except StoreError as error:
+            is_settled = error.code != UNREACHABLE or _content(store) == document
+            if error.status == 403 and store.clock.latest() >= issued_at + EXPIRES_IN:
+                raise KeysLocked(HELD_TOO_LONG) from None
             if error.code != UNREACHABLE:
                 raise
-            is_settled = False
-            if _content(store) != document:
+            if not is_settled:
                 raise NotConfirmed(
                     f"{store}: {error.sentence}. The change was not confirmed, and may still be made within a minute. "
-                    f"The lock keeps other writers out for up to {BLOCKED}. Then check the document with show."
+                    "Then check the document with show, and run the command again if necessary."
                 ) from None
-            is_settled = True
+        is_settled = True
 
     try:
         _take(store, lease, timeout, clock)
         yield write
     finally:
-        # While a change may still be made, the lock must keep other writers out.
-        if is_settled and not lease.release():
-            notify(f"OSS did not confirm that the lock was removed. It may keep other writers out for {BLOCKED}.")
+        is_released = False
+        try:
+            # While a change may still be made, the lock must keep other writers out.
+            is_released = is_settled and lease.release()
+        finally:
+            if not is_released:
+                notify(f"OSS did not confirm everything. The lock may keep other writers out for {BLOCKED} seconds.")
 
 
 def _take(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
     deadline = clock.monotonic() + timeout
     store.ask_time("")
-    while not lease.take():
+    while not (lease.take() and lease.has_time()):
         if clock.monotonic() >= deadline:
             until = rfc3339(lease.blocked_until())
             raise KeysLocked(
@@ -108,11 +118,13 @@ def _locked_file(path: str, ours: bytes, timeout: float, clock: Clock) -> Iterat
     deadline = clock.monotonic() + timeout
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
-
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except (OSError, ImportError) as error:
-        raise _no_lock(path, error) from None
-    with open(descriptor, "r+b") as file:
+    except ImportError:
+        raise _no_lock(path, "this system has no flock") from None
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError("lock", 0, REFUSED, str(error.strerror)) from None
+    with open(descriptor, "r+b", buffering=0) as file:
         while True:
             try:
                 flock(file, LOCK_EX | LOCK_NB)
@@ -120,23 +132,20 @@ def _locked_file(path: str, ours: bytes, timeout: float, clock: Clock) -> Iterat
             except BlockingIOError:
                 if clock.monotonic() >= deadline:
                     raise KeysLocked(
-                        f"The keys document is locked by {_holder(file.read(4096))} ({path}). Try again, or use --wait."
+                        f"The keys document is locked by {_holder(file.read(4096))} ({path}). Try again, or use --wait "
+                        "to wait for up to six minutes."
                     ) from None
                 clock.sleep(POLL)
             except OSError as error:
-                raise _no_lock(path, error) from None
-        file.write(ours)
-        file.truncate()
-        file.flush()
+                raise _no_lock(path, str(error.strerror)) from None
+        with suppress(OSError):  # on a full disk it has no name, but it is locked
+            file.truncate(file.write(ours))
         yield
 
 
-def _no_lock(path: str, error: Exception) -> HandlerError:
-    reason = getattr(error, "strerror", None) or "this system has no such locks"
+def _no_lock(path: str, reason: str) -> HandlerError:
     return HandlerError(
-        f"{path} cannot be locked ({reason}). Move the keys document to a disk with locks, and a folder where you may "
-        "write.",
-        code="no_lock",
+        f"{path} cannot be locked ({reason}). Keep the keys document on a local disk, or in OSS.", code="no_lock"
     )
 
 

@@ -87,15 +87,16 @@ class TestKeys:
     def test_the_document_stays_as_it_was(self, document: Path, arguments: tuple[str, ...], size: int) -> None:
         before = document.read_bytes()
         assert_one_sentence(
-            run("handler.keys", "--keys", f"file:{document}", *arguments, size=size), "cannot be written"
+            run("handler.keys", "--keys", f"file:{document}", *arguments, size=size),
+            f"file:{document}: write: File too large. Check the path and its permissions.",
         )
         assert document.read_bytes() == before
-        assert [path.name for path in document.parent.iterdir()] == ["keys.json"]
+        assert sorted(path.name for path in document.parent.iterdir()) == ["keys.json", "keys.json.lock"]
 
     def test_a_document_that_cannot_be_written_is_not_created(self, tmp_path: Path) -> None:
         done = run("handler.keys", "--keys", f"file:{tmp_path / 'keys.json'}", "init", size=160)
-        assert_one_sentence(done, "cannot be written")
-        assert list(tmp_path.iterdir()) == []
+        assert_one_sentence(done, "write: File too large.")
+        assert [path.name for path in tmp_path.iterdir()] == ["keys.json.lock"]
 
     def test_a_key_that_cannot_be_saved_is_not_added(self, document: Path, tmp_path: Path) -> None:
         before = document.read_bytes()

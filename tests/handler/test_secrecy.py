@@ -14,7 +14,7 @@ from handler.cloud.oss import OssClient, OssResponse
 from handler.cloud.store import store_at
 from handler.config import Location
 from handler.context import Clock, Instance, Invocation
-from handler.keys.file_store import FileKeysStore
+from handler.keys.file_store import FileStore
 from handler.request import Request
 from handler.response import Response
 from handler.shares import Share
@@ -85,4 +85,4 @@ def test_a_value_shows_its_facts_and_no_secret(name: str, to_string: Callable[[o
 
 def test_a_read_keys_document_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(MARK)
-    assert MARK not in repr(FileKeysStore(str(tmp_path / "keys.json")).read())
+    assert MARK not in repr(FileStore(str(tmp_path / "keys.json")).read(""))

@@ -109,7 +109,7 @@ def test_a_document_that_may_not_be_read_is_unknown() -> None:
     with serving(lambda method, path: (403, {}, XML.format("AccessDenied"))) as url:
         (finding,) = document_and_sinks(deployed(url, KEYS))
     assert finding == Finding(
-        "unknown", "keys", f"{ADDRESS}: OSS answered 403 AccessDenied: allow oss:GetObject on it."
+        "unknown", "keys", f"{ADDRESS}: GetObject: 403 AccessDenied (a missing permission): allow oss:GetObject on it."
     )
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -14,6 +15,8 @@ from unittest.mock import patch
 import pytest
 
 from handler.commands.keys import SYSTEM_CLOCK, main
+from handler.commands.keys_lock import SLOT
+from handler.config import Location
 from handler.context import Clock
 from local.oss.storage import Buckets
 from tests.handler.client import KEYS
@@ -64,28 +67,63 @@ class KeysCli(NamedTuple):
             status = int(str(exit_.code))
         return Result(status, *self.capsys.readouterr())
 
-    def _file(self, suffix: str) -> Path:
+    def path(self, suffix: str = "") -> Path:
+        """The document in a file, or its lock."""
         return Path(self.place.removeprefix("file:") + suffix)
 
     def read(self, suffix: str = "") -> bytes | None:
         """The stored document, None where it does not exist."""
         if self.oss is None:
-            return self._file(suffix).read_bytes() if self._file(suffix).exists() else None
+            return self.path(suffix).read_bytes() if self.path(suffix).exists() else None
         response = self.oss.store.get(PLACE._replace(key=PLACE.key + suffix))
         return response.body if response.ok else None
 
-    def write(self, content: bytes, suffix: str = "", *, age: float = 0.0) -> None:
-        """Stores a document or a lock, which is `age` seconds old by the clock of its store."""
+    def write(self, content: bytes) -> None:
         if self.oss is None:
-            self._file(suffix).write_bytes(content)
-            os.utime(self._file(suffix), (time.time() - age,) * 2)
+            self.path().write_bytes(content)
         else:
-            self.oss.put(content, PLACE._replace(key=PLACE.key + suffix), age=age)
+            self.oss.put(content)
+
+    @contextmanager
+    def held(self, content: bytes) -> Iterator[None]:
+        """Another writer, whose lock has this content, holds the lock."""
+        if self.oss is None:
+            self.path(".lock").write_bytes(content)
+            with open(self.path(".lock")) as file:
+                flock(file, LOCK_EX)
+                yield
+            return
+        slot = int(self.oss.clock.now() // SLOT)
+        places = [self.lock_place(slot), self.lock_place(slot + 1)]
+        for place in places:
+            self.oss.put(content, place)
+        yield
+        for place in places:
+            assert self.oss.store.get(place).body == content
+            self.oss.store.delete(place)
+
+    def lock_place(self, slot: int) -> Location:
+        return PLACE._replace(key=f"{PLACE.key}.lock.{slot}")
+
+    def locks(self) -> list[str]:
+        """The names of the locks that keep writers out."""
+        if self.oss is not None:
+            slot = int(self.oss.clock.now() // SLOT)
+            locks = [name for name in self.stored() if name.startswith("keys.json.lock")]
+            return [name for name in locks if int(name.rpartition(".")[2]) >= slot]
+        if not self.path(".lock").exists():
+            return []
+        with open(self.path(".lock")) as file:
+            try:
+                flock(file, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                return ["keys.json.lock"]
+        return []
 
     def stored(self) -> list[str]:
         """The names of the document and its locks."""
         if self.oss is None:
-            return sorted(path.name for path in self._file("").parent.iterdir())
+            return sorted(path.name for path in self.path().parent.iterdir())
         bucket = Buckets(self.oss.root).get(PLACE.bucket)
         assert bucket is not None
         return sorted(key.removeprefix(".links/") for key in bucket.all_keys())

@@ -37,7 +37,7 @@ def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:
     assert len(keys.share[0].secret) == 32
     assert keys.share[0].id in result.out
     assert cli.document["share"][0]["secret"] not in result.out
-    assert cli.read(".lock") is None
+    assert cli.locks() == []
 
 
 def test_every_new_document_has_a_key_of_its_own(cli: KeysCli, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_init_overwrites_nothing(content: bytes, cli: KeysCli) -> None:
     assert (result.status, result.out) == (1, "")
     assert "A keys document exists at" in result.err
     assert cli.read() == content
-    assert cli.read(".lock") is None
+    assert cli.locks() == []
 
 
 def test_add_api_key_prints_only_the_key_and_stores_its_hash(existing: KeysCli) -> None:
@@ -190,7 +190,7 @@ def test_without_a_document_the_message_says_how_to_create_one(command: tuple[st
     assert (result.status, result.out) == (1, "")
     assert "python -m handler.keys init" in result.err
     assert cli.read() is None
-    assert cli.read(".lock") is None
+    assert cli.locks() == []
 
 
 @pytest.mark.parametrize("command", [ADD, ("revoke-api-key", "reader"), ("rotate-share",), ("show",)])
@@ -253,9 +253,9 @@ def test_an_invalid_place_exits_with_2(keys: str, cli: KeysCli) -> None:
 
 
 @pytest.mark.parametrize("keys", ["oss://B/keys.json", "oss://examplebucket", "oss://examplebucket/.links/"])
-def test_an_invalid_place_in_oss_exits_with_1(keys: str, cli: KeysCli) -> None:
+def test_an_invalid_place_in_oss_exits_with_2(keys: str, cli: KeysCli) -> None:
     result = cli.run("show", keys=keys)
-    assert (result.status, result.out) == (1, "")
+    assert (result.status, result.out) == (2, "")
 
 
 def test_options_may_stand_before_the_command_or_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

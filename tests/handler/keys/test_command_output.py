@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.keys.file_store import FileKeysStore, KeysStoreError
+from handler.cloud.oss import REFUSED, StoreError
+from handler.keys.file_store import FileStore
 from tests.handler.keys.command import ADD, KeysCli, keys_cli
 from tests.handler.keys_fixtures import document, issuer
 
@@ -46,7 +47,7 @@ def test_a_new_api_key_that_cannot_be_printed_is_not_added(existing: KeysCli, re
     assert "The API key was not added." in result.stderr
     assert "fcp_" not in result.stderr
     assert existing.read() == before
-    assert existing.read(".lock") is None
+    assert existing.locks() == []
     assert existing.run(*ADD).status == 0
 
 
@@ -58,15 +59,15 @@ class FullDisk(io.StringIO):
 
 
 def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCli) -> None:
-    replace, documents = FileKeysStore.replace, []
+    replace, documents = FileStore.replace, []
 
-    def replace_once(store: FileKeysStore, content: bytes, issued_at: float) -> None:
+    def replace_once(store: FileStore, content: bytes) -> None:
         documents.append(content)
         if len(documents) > 1:
-            raise KeysStoreError("The keys document cannot be written.", code="refused")
-        replace(store, content, issued_at)
+            raise StoreError("write", 0, REFUSED, "Permission denied")
+        replace(store, content)
 
-    with patch.object(FileKeysStore, "replace", replace_once), patch.object(sys, "stdout", FullDisk()):
+    with patch.object(FileStore, "replace", replace_once), patch.object(sys, "stdout", FullDisk()):
         result = existing.run(*ADD)
     assert result.status == 1
     assert "revoke-api-key ci" in result.err
@@ -74,10 +75,10 @@ def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCl
 
 
 def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
-    def fail(store: FileKeysStore, content: bytes, issued_at: float) -> None:
-        raise KeysStoreError("The keys document cannot be written.", code="refused")
+    def fail(store: FileStore, content: bytes) -> None:
+        raise StoreError("write", 0, REFUSED, "Permission denied")
 
-    with patch.object(FileKeysStore, "replace", fail):
+    with patch.object(FileStore, "replace", fail):
         result = existing.run(*ADD)
     assert (result.status, result.out) == (1, "")
 

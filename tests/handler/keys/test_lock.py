@@ -1,175 +1,169 @@
-"""The lock of a keys document: who holds it, who waits, and when another writer may remove it."""
+"""The lock of a keys document: who holds it, who waits, and what is said."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from handler.commands.keys import main
 from handler.commands.keys_edit import rotate_share
+from handler.commands.keys_lock import SLOT
 from signer.times import rfc3339
 from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import document
 
+OTHER = json.dumps({"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}).encode()
+
 
 @pytest.fixture(params=["file", "oss"])
-def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    with keys_cli(request.param, tmp_path, capsys) as started:
-        yield started
+def existing(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    """The command for a document that exists."""
+    with keys_cli(request.param, tmp_path, capsys) as cli:
+        cli.write(json.dumps(document()).encode())
+        yield cli
 
 
 @pytest.fixture
-def existing(cli: KeysCli) -> KeysCli:
-    """The command for a document that exists."""
-    cli.write(json.dumps(document()).encode())
-    return cli
-
-
-def held_since(seconds: float) -> bytes:
-    """The lock of another writer, acquired so many seconds ago."""
-    acquired_at = rfc3339(time.time() - seconds)
-    return json.dumps({"owner": "bob@laptop, process 7", "at": acquired_at, "nonce": "n"}).encode()
+def in_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
+    with keys_cli("file", tmp_path, capsys) as cli:
+        cli.write(json.dumps(document()).encode())
+        yield cli
 
 
 @pytest.mark.parametrize("command", [("init",), ADD, ("revoke-api-key", "reader"), ("rotate-share",)])
 def test_while_another_writer_holds_the_lock_nothing_is_written(command: tuple[str, ...], existing: KeysCli) -> None:
-    before, lock = existing.read(), held_since(10)
-    existing.write(lock, ".lock")
-    result = existing.run(*command)
-    assert (result.status, result.out) == (1, "")
-    assert "bob@laptop, process 7" in result.err
-    assert "--break-lock" in result.err
-    assert (existing.read(), existing.read(".lock")) == (before, lock)
-
-
-def test_show_does_not_use_the_lock(existing: KeysCli) -> None:
-    existing.write(held_since(10), ".lock")
+    before = existing.read()
+    with existing.held(OTHER):
+        result = existing.run(*command)
+        assert (result.status, result.out, existing.read()) == (1, "", before)
+    assert "is locked by bob@laptop, process 7 since 2026-03-01T06:41:11Z" in result.err
+    assert "use --wait to wait for up to six minutes." in result.err
+    assert result.err.count("\n") == 1
     assert existing.run("show").status == 0
 
 
-@pytest.mark.parametrize("age", [0, 240])
-@pytest.mark.parametrize("dated", [-86_400, 0, 86_400])
-def test_a_recent_lock_is_not_broken_whatever_time_it_says(age: float, dated: float, existing: KeysCli) -> None:
-    lock = held_since(dated)
-    existing.write(lock, ".lock", age=age)
-    result = existing.run(*ADD, "--break-lock")
-    assert (result.status, result.out) == (1, "")
-    assert "5 minutes" in result.err
-    assert existing.read(".lock") == lock
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"owner": 1}', b'{"owner": "\x1b[2J\n", "at": "\x9b"}'])
+def test_a_lock_that_does_not_say_whose_it_is_keeps_others_out_too(content: bytes, existing: KeysCli) -> None:
+    with existing.held(content):
+        result = existing.run(*ADD)
+    assert result.status == 1
+    assert "is locked by" in result.err
+    assert all(line.isprintable() for line in result.err.splitlines())
 
 
-@pytest.mark.parametrize("age", [301, 86_400])
-@pytest.mark.parametrize("lock", [400, -86_400, b"", b"{", b"[]", b'{"owner": 1, "at": "x"}'])
-def test_break_lock_breaks_a_lock_that_did_not_change_for_five_minutes(
-    lock: bytes | int, age: float, existing: KeysCli
+def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with keys_cli("oss", tmp_path, capsys) as cli:
+        assert cli.oss is not None
+        cli.oss.put(document())
+        slot, seconds = divmod(time.time(), SLOT)
+        cli.oss.clock.offset = 30 - seconds
+        for number in (0, 1):
+            cli.oss.put(OTHER, cli.lock_place(int(slot) + number))
+            end = (int(slot) + number + 1) * SLOT
+            assert f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
+
+
+def test_show_does_not_use_the_lock(existing: KeysCli) -> None:
+    with existing.held(OTHER):
+        assert existing.run("show").status == 0
+
+
+@pytest.mark.parametrize(("options", "seconds"), [((), 15), (("--wait",), 360)])
+def test_a_command_waits_for_another_writer(
+    options: tuple[str, ...], seconds: int, existing: KeysCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    existing.write(lock if isinstance(lock, bytes) else held_since(lock), ".lock", age=age)
-    assert existing.run(*ADD).status == 1
-    assert existing.run(*ADD, "--break-lock").status == 0
-    assert existing.document["api"][-1]["id"] == "ci"
-    assert existing.stored() == ["keys.json"]
-
-
-def test_the_lock_of_a_writer_that_broke_one_and_crashed_can_be_broken(existing: KeysCli) -> None:
-    existing.write(held_since(400), ".lock", age=900)
-    with patch("handler.commands.keys_lock._release"):
-        assert existing.run(*ADD, "--break-lock").status == 0
-    broken = [name.removeprefix("keys.json") for name in existing.stored()[1:]]
-    assert len(broken) == 2
-    assert existing.run("rotate-share", "--break-lock").status == 1
-    existing.write(existing.read(broken[1]) or b"", broken[1], age=301)
-    assert existing.run("rotate-share").status == 1
-    assert existing.run("rotate-share", "--break-lock").status == 0
-    assert existing.stored() == ["keys.json"]
-    assert existing.run("revoke-api-key", "ci").status == 0
-
-
-def test_a_lock_file_that_is_dated_in_the_future_is_broken_after_five_minutes_without_a_change(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    monkeypatch.setattr("handler.commands.keys_lock.POLL", 5.0)
     clock = SleepingClock()
-    with keys_cli("file", tmp_path, capsys) as cli:
-        cli.write(json.dumps(document()).encode())
-        cli.write(held_since(0), ".lock", age=-86_400)
-        assert cli.run(*ADD).status == 1
-        result = cli.run(*ADD, "--break-lock", clock=clock.clock)
-        assert result.status == 0
-        assert "dated in the future" in result.err
-        assert 300 <= clock.slept <= 305
-        assert cli.stored() == ["keys.json"]
+    with existing.held(OTHER):
+        assert main(["--keys", existing.place, *ADD, *options], clock=clock.clock) == 1
+    assert clock.slept == seconds
 
-        cli.write(held_since(0), ".lock", age=-86_400)
-        clock = SleepingClock(at={10: lambda: cli.write(held_since(3600), ".lock", age=-86_400)})
-        assert cli.run("rotate-share", "--break-lock", clock=clock.clock).status == 0
-        assert clock.slept >= 310
-
-
-@pytest.mark.parametrize("finished", [True, False])
-@pytest.mark.parametrize("age", [400, -86_400])
-def test_a_slow_writer_whose_lock_was_broken_writes_nothing(age: float, finished: bool, existing: KeysCli) -> None:
-    def slow(document: Any, retired: str | None = None) -> Any:
-        existing.write(existing.read(".lock") or b"", ".lock", age=age)
-        clock = SleepingClock().clock
-        if finished:
-            assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
-        else:
-            with patch("handler.commands.keys_lock._release"):
-                assert existing.run(*ADD, "--break-lock", clock=clock).status == 0
-        return rotate_share(document, retired)
-
-    with patch("handler.commands.keys_edit.rotate_share", slow):
-        assert existing.run("rotate-share").status == 1
+    with ExitStack() as other:
+        other.enter_context(existing.held(OTHER))
+        clock = SleepingClock(at={seconds - 5: other.close})
+        assert main(["--keys", existing.place, *ADD, *options], clock=clock.clock) == 0
     assert existing.document["api"][-1]["id"] == "ci"
-    assert len(existing.document["share"]) == 2
-
-
-def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(existing: KeysCli) -> None:
-    before = existing.read()
-
-    def wait(document: Any, retired: str | None = None) -> Any:
-        # By now another writer could break the lock before a change sent now has expired.
-        existing.write(existing.read(".lock") or b"", ".lock", age=235)
-        return rotate_share(document, retired)
-
-    with patch("handler.commands.keys_edit.rotate_share", wait):
-        result = existing.run("rotate-share")
-    assert (result.status, result.out) == (1, "")
-    assert "held for too long" in result.err
-    assert existing.read() == before
-
-
-def test_break_lock_without_a_lock_changes_nothing(existing: KeysCli) -> None:
-    assert existing.run("--break-lock", *ADD).status == 0
-
-
-def test_a_writer_whose_lock_was_broken_writes_nothing_and_keeps_the_other_writers_lock(existing: KeysCli) -> None:
-    before, other = existing.read(), held_since(0)
-
-    def break_lock(document: Any, retired: str | None = None) -> Any:
-        existing.write(other, ".lock")
-        return rotate_share(document, retired)
-
-    with patch("handler.commands.keys_edit.rotate_share", break_lock):
-        result = existing.run("rotate-share")
-    assert (result.status, result.out) == (1, "")
-    assert "nothing was written" in result.err
-    assert (existing.read(), existing.read(".lock")) == (before, other)
+    assert clock.slept == seconds - 5
+    # Read here, so that the output of the tests has no key.
+    assert "fcp_" in existing.capsys.readouterr().out
 
 
 def test_the_lock_names_its_owner_and_the_time(existing: KeysCli) -> None:
-    locks = []
+    locks: list[Any] = []
 
     def read_lock(document: Any, retired: str | None = None) -> Any:
-        locks.append(json.loads(existing.read(".lock") or b""))
+        locks.extend(json.loads(existing.read(name.removeprefix("keys.json")) or b"") for name in existing.locks())
         return rotate_share(document, retired)
 
     with patch("handler.commands.keys_edit.rotate_share", read_lock):
         assert existing.run("rotate-share").status == 0
     assert f"process {os.getpid()}" in locks[0]["owner"]
     assert locks[0]["at"].endswith("Z")
+    assert existing.locks() == []
+
+
+def test_help_names_the_wait_and_no_way_to_break_a_lock(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["rotate-share", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--wait wait for another writer for up to six minutes (default: 15 seconds)" in said
+    assert "break" not in said
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_file_of_the_lock_stays_and_only_its_owner_can_read_it(in_file: KeysCli) -> None:
+    assert in_file.run("rotate-share").status == 0
+    lock = in_file.path(".lock")
+    before = lock.stat()
+    assert stat.S_IMODE(before.st_mode) == 0o600
+    assert in_file.run("rotate-share").status == 0
+    assert (lock.stat().st_ino, in_file.stored()) == (before.st_ino, ["keys.json", "keys.json.lock"])
+
+
+def test_a_file_that_nobody_has_locked_keeps_nobody_out(in_file: KeysCli) -> None:
+    in_file.path(".lock").write_bytes(OTHER * 100)
+    assert in_file.run("rotate-share").status == 0
+    assert json.loads(in_file.read(".lock") or b"")["owner"].endswith(f"process {os.getpid()}")
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_reported_and_nothing_is_written(code: int, in_file: KeysCli) -> None:
+    before = in_file.read()
+    with patch("fcntl.flock", side_effect=OSError(code, os.strerror(code))):
+        result = in_file.run("rotate-share")
+    assert (result.status, result.out, in_file.read()) == (1, "", before)
+    assert (
+        f"{in_file.path('.lock')} cannot be locked ({os.strerror(code)}). Keep the keys document on a local disk"
+        in (result.err)
+    )
+
+
+def test_a_system_without_locks_is_reported(in_file: KeysCli) -> None:
+    with patch.dict(sys.modules, {"fcntl": None}):
+        result = in_file.run("rotate-share")
+        assert in_file.run("show").status == 0
+    assert (result.status, in_file.stored()) == (1, ["keys.json"])
+    assert "cannot be locked (this system has no flock)" in result.err
+
+
+def test_a_lock_that_is_a_symbolic_link_is_not_followed(in_file: KeysCli, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("content")
+    in_file.path(".lock").symlink_to(precious)
+    result = in_file.run("rotate-share")
+    assert result.status == 1
+    assert "lock: Too many levels of symbolic links. Check the path and its permissions." in result.err
+    assert precious.read_text() == "content"

@@ -1,25 +1,31 @@
-"""Responses of OSS that are lost: a change that arrives late must not undo what another writer did."""
+"""Answers of OSS that are lost, and writers that die: a change that arrives late undoes nothing of another writer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from functools import partial
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
 from handler.cloud.http_client import Connections, HttpResponse
-from handler.commands import command_line
+from handler.commands import command_line, keys_edit
+from handler.commands.keys_lock import SLOT
 from tests.handler.client import KEYS
-from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
+from tests.handler.keys.command import ADD, ENVIRONMENT, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
 
+ROOT = Path(__file__).parents[3]
 REVOKE = ("revoke-api-key", "reader")
-# A request is valid for 60 seconds, and the lock is held for ten more.
-HELD = 70
+BLOCKED = "The lock may keep other writers out for 200 seconds."
+CHANGE, LOCK = "keys.json", "keys.json.lock"
 
 
 class Network(Connections):
@@ -34,22 +40,25 @@ class Network(Connections):
         self.sent: list[str] = []
 
     def lose(self, method: str, name: str, *fates: str) -> None:
-        """What happens to the next requests for an object: late, dropped, lost, 500 after, down."""
-        self.fates[f"{method} /{name}"] = list(fates)
+        """What happens to the next requests for an object, whose name has no slot.
+
+        They are late, interrupted (and late), dropped, lost, 500 after, down.
+        """
+        self.fates[f"{method} {name}"] = list(fates)
 
     def send(self, method: str, url: str, *args: Any, **options: Any) -> HttpResponse:
-        name = f"{method} /{url.partition('?')[0].rpartition('/')[2]}"
+        name = f"{method} {url.partition('?')[0].rpartition('/')[2]}"
         self.sent.append(name)
-        fates = self.fates.get(name, [])
+        fates = self.fates.get(re.sub(r"\.\d+$", "", name), [])
         fate = fates.pop(0) if fates else ""
         if fate == "down":
             self.down = True
         if self.down:
             raise ConnectionRefusedError("OSS cannot be reached.")
         request = partial(super().send, method, url, *args, **options)
-        if fate == "late":
+        if fate in ("late", "interrupted"):
             self.late.append(request)
-            raise TimeoutError("No response.")
+            raise TimeoutError("No response.") if fate == "late" else KeyboardInterrupt
         if fate == "dropped":
             raise ConnectionResetError("The connection was closed.")
         response = request()
@@ -66,26 +75,32 @@ class Network(Connections):
 
 
 class Operator(NamedTuple):
-    """An operator, whose clock is ten minutes ahead of that of OSS, and the network between them."""
+    """An operator, whose clock is about ten minutes ahead of that of OSS, and the network between them."""
 
     cli: KeysCli
     network: Network
+    oss: LocalOss
+    time: SleepingClock
 
-    def run(self, *arguments: str, at: Mapping[float, Callable[[], None]] | None = None) -> tuple[int, str, str, float]:
+    def run(self, *arguments: str) -> tuple[int, str, str, float]:
         """Runs a command: status, stdout, stderr, and how many seconds it waited."""
-        oss = self.network.oss
-        start = oss.clock.offset
-        clock = SleepingClock(at)
-        sleep = clock.clock.sleep
+        start = self.time.slept
+        result = self.cli.run(*arguments, clock=self.time.clock._replace(sleep=self.pass_time))
+        return (*result, self.time.slept - start)
 
-        def pass_time(seconds: float) -> None:
-            for step in [1.0] * int(seconds) + [seconds % 1]:
-                oss.clock.offset += step
-                sleep(step)
+    def pass_time(self, seconds: float) -> None:
+        self.oss.clock.offset += seconds
+        self.time.clock.sleep(seconds)
 
-        result = self.cli.run(*arguments, clock=clock.clock._replace(sleep=pass_time))
-        assert oss.clock.offset == pytest.approx(start + clock.slept)
-        return (*result, clock.slept)
+    def slow(self, work: Callable[[], None]) -> Any:
+        """What `rotate-share` does between reading and writing."""
+        rotate = keys_edit.rotate_share
+
+        def rotate_later(*arguments: Any) -> Any:
+            work()
+            return rotate(*arguments)
+
+        return patch.object(keys_edit, "rotate_share", rotate_later)
 
     def api_keys(self) -> list[str]:
         return [entry["id"] for entry in self.cli.document["api"]]
@@ -93,116 +108,219 @@ class Operator(NamedTuple):
 
 @pytest.fixture
 def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+    """Half a minute after a slot of OSS began."""
     with keys_cli("oss", tmp_path, capsys) as cli:
         assert cli.oss is not None
         cli.oss.clock.offset = -600.0
+        cli.oss.clock.offset -= cli.oss.clock.now() % SLOT - 30
         network = Network(cli.oss)
         monkeypatch.setattr(command_line, "Connections", lambda: network)
+        monkeypatch.setattr("handler.commands.keys_lock.POLL", 5.0)
         cli.oss.put(document())
-        yield Operator(cli, network)
+        yield Operator(cli, network, cli.oss, SleepingClock())
         network.close()
 
 
 def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(operator: Operator) -> None:
-    operator.network.lose("PUT", "keys.json", "late")
+    operator.network.lose("PUT", CHANGE, "late")
     status, out, err, waited = operator.run(*ADD)
-    assert (status, out) == (1, "")
-    assert "The change was not made" in err
-    assert HELD <= waited < HELD + 5
-    assert operator.run(*REVOKE)[0] == 0
+    assert (status, out, waited) == (1, "", 0)
+    assert "The change was not confirmed, and may still be made within a minute. Then check" in err
+    assert BLOCKED in err
+    assert operator.run(*REVOKE)[0] == 1
+    status, _, _, waited = operator.run(*REVOKE, "--wait")
+    assert status == 0
+    assert 60 < waited <= 200
     assert operator.network.arrive() == [403]
     assert operator.api_keys() == ["sharer", "ended"]
 
 
-def test_a_change_that_arrives_while_the_command_waits_is_made_and_no_other_writer_comes_between(
-    operator: Operator,
-) -> None:
-    operator.network.lose("PUT", "keys.json", "late")
-    results: list[int] = []
-
-    def meanwhile() -> None:
-        results.append(operator.cli.run(*REVOKE, "--break-lock").status)
-        results.extend(operator.network.arrive())
-
-    status, out, _, waited = operator.run(*ADD, at={10: meanwhile})
-    assert (status, results) == (0, [1, 200])
-    assert waited >= HELD
-    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert operator.cli.stored() == ["keys.json"]
+def test_a_change_that_arrives_in_time_is_made_before_any_other_writer_comes(operator: Operator) -> None:
+    operator.network.lose("PUT", CHANGE, "late")
+    assert operator.run(*ADD)[0] == 1
+    assert operator.run(*REVOKE)[0] == 1
+    assert operator.network.arrive() == [200]
+    assert operator.run(*REVOKE, "--wait")[0] == 0
+    assert operator.api_keys() == ["sharer", "ended", "ci"]
 
 
 @pytest.mark.parametrize("fate", ["lost", "500 after"])
-def test_a_change_whose_response_was_lost_is_made(fate: str, operator: Operator) -> None:
-    operator.network.lose("PUT", "keys.json", fate)
+def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so(fate: str, operator: Operator) -> None:
+    operator.network.lose("PUT", CHANGE, fate)
     status, out, err, waited = operator.run(*ADD)
-    assert status == 0
-    assert "The response to the change was lost. Waiting" in err
-    # The wait is by the clock of OSS, not by that of the operator, which is ten minutes ahead.
-    assert HELD <= waited < HELD + 5
+    assert (status, waited) == (0, 0)
+    assert err == "Save this key now. It will not be shown again.\n"
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert operator.network.sent.count("PUT /keys.json") == 1
+    assert operator.network.sent.count("PUT keys.json") == 1
     assert operator.cli.stored() == ["keys.json"]
 
 
-def test_init_tells_whether_the_document_was_written(operator: Operator) -> None:
-    assert operator.cli.oss is not None
-    assert operator.cli.oss.store.delete(PLACE).ok
-    operator.network.lose("PUT", "keys.json", "dropped")
-    assert operator.run("init")[0] == 1
-    assert operator.cli.stored() == []
-    operator.network.lose("PUT", "keys.json", "lost")
-    assert operator.run("init")[0] == 0
-    assert operator.cli.stored() == ["keys.json"]
+def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
+    assert operator.oss.store.delete(PLACE).ok
+    operator.network.lose("PUT", CHANGE, "dropped")
+    status, _, err, _ = operator.run("init")
+    assert (status, operator.cli.read()) == (1, None)
+    assert "not confirmed" in err
+    operator.network.lose("PUT", CHANGE, "lost")
+    assert operator.run("init", "--wait")[0] == 0
+    assert operator.cli.locks() == []
 
 
 def test_if_oss_cannot_be_reached_any_more_the_lock_keeps_other_writers_out(operator: Operator) -> None:
-    operator.network.lose("PUT", "keys.json", "down")
-    status, out, err, waited = operator.run(*ADD)
+    operator.network.lose("PUT", CHANGE, "down")
+    status, out, err, _ = operator.run(*ADD)
     assert (status, out) == (1, "")
-    assert "it cannot be read whether the change was made" in err
-    assert 180 <= waited < 300
+    assert BLOCKED in err
     operator.network.down = False
     assert operator.run(*REVOKE)[0] == 1
-    assert operator.run(*REVOKE, "--break-lock")[0] == 1
-    operator.network.oss.clock.offset += 301 - waited
-    assert operator.run(*REVOKE, "--break-lock")[0] == 0
+    operator.pass_time(200)
+    assert operator.run(*REVOKE)[0] == 0
 
 
-def test_an_interrupted_wait_keeps_the_lock(operator: Operator) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("request_", [("PUT", CHANGE), ("PUT", LOCK), ("DELETE", LOCK)])
+def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[str, str], operator: Operator) -> None:
+    operator.network.lose(*request_, "interrupted")
+    status, out, err, _ = operator.run("rotate-share")
+    assert (status, out) == (1, "")
+    assert [line.partition(": ")[2] for line in err.splitlines()] == [
+        f"OSS did not confirm everything. {BLOCKED}",
+        "Interrupted.",
+    ]
+    operator.network.arrive()
+    operator.pass_time(200)
+    assert operator.run(*REVOKE)[0] == 0
 
-    operator.network.lose("PUT", "keys.json", "late")
-    status, _, err, _ = operator.run(*ADD, at={1: interrupt})
+
+def test_a_lock_whose_answer_was_lost_is_not_deleted_because_it_may_be_of_another_writer(operator: Operator) -> None:
+    # OSS could not be asked whose it is.
+    operator.network.lose("PUT", LOCK, "late")
+    operator.network.lose("GET", LOCK, "late")
+    status, _, err, _ = operator.run(*ADD)
     assert status == 1
-    assert err.endswith("python -m handler.keys: Interrupted.\n")
-    assert operator.run(*REVOKE)[0] == 1
-    assert operator.cli.stored() == ["keys.json", "keys.json.lock"]
+    assert BLOCKED in err
+    with operator.cli.held(b"{}"):
+        assert operator.network.arrive() == [409, 200]
+    assert not any(request.startswith("DELETE") for request in operator.network.sent)
 
 
-def test_a_lock_is_released_once_even_if_the_response_was_lost(operator: Operator) -> None:
-    operator.network.lose("DELETE", "keys.json.lock", "lost")
-    status, out, _, waited = operator.run(*ADD)
-    assert status == 0
-    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
-    assert HELD <= waited < HELD + 5
-    assert operator.network.sent.count("DELETE /keys.json.lock") == 1
-
-
-def test_a_removal_that_arrives_late_does_not_remove_the_lock_of_another_writer(operator: Operator) -> None:
-    operator.network.lose("DELETE", "keys.json.lock", "late")
-    assert operator.run(*ADD)[0] == 0
+@pytest.mark.parametrize("fate", ["lost", "500 after", "dropped"])
+def test_a_lock_whose_answer_was_lost_is_ours_if_it_says_so(fate: str, operator: Operator) -> None:
+    operator.network.lose("PUT", LOCK, fate)
+    assert operator.run(*ADD)[::3] == (0, 0)
     assert operator.cli.stored() == ["keys.json"]
-    lock = b'{"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}'
-    operator.cli.write(lock, ".lock")
-    assert operator.network.arrive() == [403]
-    assert operator.cli.read(".lock") == lock
+
+
+@pytest.mark.parametrize("fate", ["lost", "dropped", "late", "500 after"])
+def test_a_lock_is_released_by_one_request(fate: str, operator: Operator) -> None:
+    operator.network.lose("DELETE", LOCK, fate)
+    status, out, err, waited = operator.run(*ADD)
+    assert (status, waited) == (0, 0)
+    assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
+    assert BLOCKED in err
+    assert sum(request.startswith("DELETE") for request in operator.network.sent) == 1
+
+
+def test_a_deletion_that_arrives_late_does_not_delete_the_lock_of_another_writer(operator: Operator) -> None:
+    operator.network.lose("DELETE", LOCK, "late")
+    assert operator.run(*ADD)[0] == 0
+    assert operator.run(*REVOKE)[0] == 1
+    operator.pass_time(SLOT)
+    with operator.cli.held(b"{}"):
+        assert operator.network.arrive() == [204]
+    assert operator.run(*REVOKE)[0] == 0
+
+
+def test_a_slow_writer_keeps_the_lock_and_releases_the_latest_slot_first(operator: Operator) -> None:
+    during = []
+
+    def work() -> None:
+        operator.pass_time(70)
+        during.append(operator.run(*REVOKE)[0])
+
+    with operator.slow(work):
+        assert operator.run("rotate-share")[0] == 0
+    assert during == [1]
+    assert operator.cli.stored() == ["keys.json"]
+    slots = [int(request.rpartition(".")[2]) for request in operator.network.sent if request.startswith("DELETE")]
+    assert slots == [slots[1] + 1, slots[1]]
+
+
+def test_the_time_of_oss_is_asked_again_after_ten_seconds(operator: Operator) -> None:
+    asked = []
+    for seconds in (0, 9, 11):
+        operator.network.sent.clear()
+        with operator.slow(partial(operator.pass_time, seconds)):
+            assert operator.run("rotate-share")[0] == 0
+        asked.append(operator.network.sent.count("HEAD keys.json"))
+    assert asked == [1, 1, 2]
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(is_noticed: bool, operator: Operator) -> None:
+    """A machine that sleeps does not notice it: OSS refuses what expired meanwhile."""
+
+    def work() -> None:
+        operator.oss.clock.offset += 250
+        if is_noticed:
+            operator.time.slept += 250
+        assert operator.run(*REVOKE)[0] == 0
+
+    with operator.slow(work):
+        status, out, err, _ = operator.run("rotate-share")
+    assert (status, out) == (1, "")
+    assert "The lock was held for too long, so nothing was written. Run the command again." in err
+    assert operator.api_keys() == ["sharer", "ended"]
+    assert len(operator.cli.document["share"]) == 2
+
+
+def test_a_writer_that_took_the_next_slot_too_late_writes_nothing(operator: Operator) -> None:
+    """Another one may have held it in between."""
+    send, results = Network.send, list[int]()
+
+    def send_late(network: Network, method: str, url: str, *arguments: Any, **options: Any) -> HttpResponse:
+        if not results and during and method == "PUT" and ".lock." in url:
+            results.append(0)
+            operator.pass_time(15)
+            results.append(operator.run(*REVOKE)[0])
+        return send(network, method, url, *arguments, **options)
+
+    during: list[bool] = []
+
+    def work() -> None:
+        operator.pass_time(80)  # ten seconds before the slot ends
+        during.append(True)
+
+    with patch.object(Network, "send", send_late), operator.slow(work):
+        status, _, err, _ = operator.run("rotate-share")
+    assert (status, results) == (1, [0, 0])
+    assert "held for too long" in err
+    assert operator.api_keys() == ["sharer", "ended"]
+
+
+def test_a_writer_that_was_killed_keeps_others_out_for_two_hundred_seconds_at_most(operator: Operator) -> None:
+    script = (
+        "import sys, time; from handler.commands import keys; keys._read = lambda store: print(flush=True) or "
+        "time.sleep(60); keys.main(sys.argv[1:])"
+    )
+    environment = {**ENVIRONMENT, "LINK_OSS_ENDPOINT": operator.oss.url, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script, "--keys", operator.cli.place, "rotate-share"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        process.kill()
+    status, _, err, _ = operator.run(*REVOKE)
+    assert status == 1
+    assert f"process {process.pid} since" in err
+    status, _, _, waited = operator.run(*REVOKE, "--wait")
+    assert status == 0
+    assert waited <= 200
+    assert operator.api_keys() == ["sharer", "ended"]
 
 
 def test_a_lost_response_shows_no_link(operator: Operator) -> None:
     for fate in ("lost", "dropped", "late", "500 after"):
-        operator.network.lose("PUT", "keys.json", fate)
-        operator.network.lose("DELETE", "keys.json.lock", fate)
-        _, _, err, _ = operator.run("rotate-share")
+        operator.network.lose("PUT", CHANGE, fate)
+        operator.network.lose("DELETE", LOCK, fate)
+        _, _, err, _ = operator.run("rotate-share", "--wait")
         assert "http" not in err
         assert KEYS.access_key_id not in err

@@ -12,8 +12,9 @@ from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import REFUSED, StoreError
 from handler.keys import parse
-from handler.keys.file_store import FileKeysStore, KeysStoreError
+from handler.keys.file_store import FileStore
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import webhook_key
 from tests.handler.keys.command import ADD, KeysCli, Result, keys_cli
@@ -248,7 +249,7 @@ def test_what_is_invalid_exits_with_2_changes_nothing_and_shows_no_secret(
     assert sentence in result.err
     assert not any(secret in result.err for secret in SECRETS)
     assert cli.read() == before
-    assert cli.read(".lock") is None
+    assert cli.locks() == []
 
 
 @pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256], ids=lambda command: str(command[0]))
@@ -282,7 +283,7 @@ def test_where_the_file_cannot_be_written_nothing_is_added(
     assert "was not added" in result.err
     assert result.err.count("\n") == 1
     assert cli.read() == before
-    assert cli.read(".lock") is None
+    assert cli.locks() == []
     if problem == "exists":
         assert file.read_text() == "an earlier key"
 
@@ -290,17 +291,17 @@ def test_where_the_file_cannot_be_written_nothing_is_added(
 def test_a_sink_whose_secret_can_neither_be_printed_nor_removed_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replace, documents = FileKeysStore.replace, []
+    replace, documents = FileStore.replace, []
 
-    def replace_once(store: FileKeysStore, content: bytes, issued_at: float) -> None:
+    def replace_once(store: FileStore, content: bytes) -> None:
         documents.append(content)
         if len(documents) > 1:
-            raise KeysStoreError("The keys document cannot be written.", code="refused")
-        replace(store, content, issued_at)
+            raise StoreError("write", 0, REFUSED, "Permission denied")
+        replace(store, content)
 
     with keys_cli("file", tmp_path, capsys) as cli:
         cli.write(json.dumps(document()).encode())
-        with patch.object(FileKeysStore, "replace", replace_once):
+        with patch.object(FileStore, "replace", replace_once):
             result = cli.run(*WEBHOOK, "--output", str(tmp_path / "missing/new.key"))
     assert result.status == 1
     assert "remove-sink ops" in result.err

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.oss import OssClient, OssResponse, OssUnavailable
+from handler.cloud.oss import OssClient, OssResponse, OssUnavailable, StoreError
+from handler.cloud.store import Store, store_at
+from handler.commands.keys import main
 from handler.config import Location
+from handler.context import Clock
 from handler.keys import parse
-from handler.keys.file_store import KeysStoreError, OssKeysStore
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 
@@ -69,7 +72,7 @@ def test_concurrent_writers_of_a_file_lose_no_change(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(document(api=[])))
     check(run_concurrently(additions(f"file:{path}"), {}), path.read_bytes())
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["keys.json", "keys.json.lock"]
 
 
 def test_concurrent_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
@@ -82,7 +85,7 @@ def test_concurrent_writers_of_an_object_lose_no_change(oss: LocalOss) -> None:
         "OSS_SESSION_TOKEN": KEYS.security_token or "",
     }
     check(run_concurrently(additions(str(PLACE)), environment), oss.store.get(PLACE).body)
-    assert oss.store.get(PLACE._replace(key=PLACE.key + ".lock")).status == 404
+    assert oss.keys_below(PLACE.key) == [PLACE.key]
 
 
 def test_only_one_of_two_concurrent_inits_succeeds(tmp_path: Path) -> None:
@@ -93,42 +96,67 @@ def test_only_one_of_two_concurrent_inits_succeeds(tmp_path: Path) -> None:
     assert parse((tmp_path / "keys.json").read_bytes()).share[0].id in message
 
 
-# --- a lock whose response is lost -----------------------------------------------------------------------------------
+def test_when_a_writer_of_a_file_is_killed_another_one_goes_on_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(document()))
+    script = (
+        "import sys, time; from handler.commands import keys; keys._read = lambda store: print(flush=True) or "
+        "time.sleep(60); keys.main(sys.argv[1:])"
+    )
+    revoke = ["--keys", f"file:{path}", "revoke-api-key", "reader"]
+    with subprocess.Popen([sys.executable, "-c", script, *revoke], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        assert main(revoke, lock_timeout=0) == 1
+        assert f"process {process.pid} since" in capsys.readouterr().err
+        process.kill()
+    assert main(revoke, lock_timeout=0) == 0
+    assert [key.id for key in parse(path.read_bytes()).api] == ["sharer", "ended"]
 
-LOCK = Location("examplebucket", ".links/keys.json.lock")
+
+# --- creating a lock whose answer is lost -----------------------------------------------------------------------------
 
 
-def test_if_the_response_was_lost_the_content_of_the_lock_decides(oss: LocalOss) -> None:
-    put = OssClient.put
+def test_if_the_answer_was_lost_the_content_of_the_lock_decides(oss: LocalOss) -> None:
+    request = OssClient.request
 
-    def put_and_lose_response(
-        store: OssClient, place: Location, body: bytes, *, content_type: str, forbid_overwrite: bool = False
-    ) -> OssResponse:
-        put(store, place, body, content_type=content_type, forbid_overwrite=forbid_overwrite)
-        raise OssUnavailable("No answer.")
+    def lose(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
+        response = request(client, method, location, **options)
+        if method == "PUT":
+            raise OssUnavailable("No answer.")
+        return response
 
-    with patch.object(OssClient, "put", put_and_lose_response):
-        assert OssKeysStore(LOCK, oss.store).create(b"mine")
-        assert not OssKeysStore(LOCK, oss.store).create(b"another's")
+    with patch.object(OssClient, "request", lose):
+        assert store(oss).create(".lock.1", b"mine").body == b"mine"
+        assert store(oss).create(".lock.1", b"another's").body == b"mine"
 
 
 @pytest.mark.parametrize("status", [409, 500, 503])
-def test_after_an_ambiguous_response_the_content_of_the_lock_decides(status: int, oss: LocalOss) -> None:
-    oss.put(b"mine", LOCK)
+def test_after_an_ambiguous_answer_the_content_of_the_lock_decides(status: int, oss: LocalOss) -> None:
+    oss.put(b"mine", PLACE._replace(key=f"{PLACE.key}.lock.1"))
     with patch.object(OssClient, "put", return_value=OssResponse(status, {}, b"", "")):
-        assert OssKeysStore(LOCK, oss.store).create(b"mine")
-        assert not OssKeysStore(LOCK, oss.store).create(b"another's")
+        assert store(oss).create(".lock.1", b"mine").body == b"mine"
+        assert store(oss).create(".lock.1", b"another's").body == b"mine"
 
 
 def test_a_lock_that_was_never_written_is_not_held(oss: LocalOss) -> None:
-    with (
-        patch.object(OssClient, "put", side_effect=OssUnavailable("No answer.")),
-        pytest.raises(KeysStoreError),
-    ):
-        OssKeysStore(LOCK, oss.store).create(b"mine")
+    with patch.object(OssClient, "put", side_effect=OssUnavailable("No answer.")), pytest.raises(StoreError):
+        store(oss).create(".lock.1", b"mine")
 
 
-def test_a_lock_that_was_released_meanwhile_can_be_acquired(oss: LocalOss) -> None:
-    with patch.object(OssClient, "put", return_value=OssResponse(409, {}, b"", "FileAlreadyExists")):
-        assert not OssKeysStore(LOCK, oss.store).create(b"mine")
-    assert OssKeysStore(LOCK, oss.store).create(b"mine")
+@pytest.mark.parametrize("status", [409, 503])
+def test_a_lock_that_was_released_meanwhile_is_created_again(status: int, oss: LocalOss) -> None:
+    put, answers = OssClient.put, [OssResponse(status, {}, b"", "FileAlreadyExists")]
+
+    def refuse_once(client: OssClient, *arguments: Any, **options: Any) -> OssResponse:
+        return answers.pop() if answers else put(client, *arguments, **options)
+
+    with patch.object(OssClient, "put", refuse_once):
+        assert store(oss).create(".lock.1", b"mine").body == b"mine"
+    assert oss.store.get(PLACE._replace(key=f"{PLACE.key}.lock.1")).body == b"mine"
+
+
+def store(oss: LocalOss) -> Store:
+    return store_at(oss.store, PLACE, Clock())
