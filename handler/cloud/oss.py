@@ -101,7 +101,7 @@ class OssClient(NamedTuple):
 
     def get(self, location: Location, *, etag: str | None = None) -> OssResponse:
         """A small object; 304 if it still has the `etag`."""
-        return self.request("GET", location, unsigned={"If-None-Match": etag} if etag else None)
+        return self.request("GET", location, headers={"If-None-Match": etag} if etag else None)
 
     def put(
         self,
@@ -134,7 +134,6 @@ class OssClient(NamedTuple):
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        unsigned: Mapping[str, str] | None = None,
         body: bytes | None = None,
         retry: bool = True,
         issued_at: float | None = None,
@@ -142,9 +141,8 @@ class OssClient(NamedTuple):
         """One signed request, with `retry` sent again once after a connection error. Raises `OssUnavailable`.
 
         A DELETE without `retry` opens its connection, which cannot be stale: sent again, it could delete what another
-        one created since. A location with an empty key is the bucket itself. `headers` are signed where OSS signs
-        them; `unsigned` headers are only sent. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at`
-        (Unix seconds, None: now).
+        one created since. A location with an empty key is the bucket itself. `headers` are sent, and signed where OSS
+        signs them. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
         """
         from http.client import HTTPException
 
@@ -159,7 +157,7 @@ class OssClient(NamedTuple):
             headers=headers,
             now=issued_at,
         )
-        sent = {**link.headers, **(unsigned or {}), "Accept-Encoding": "identity"}
+        sent = {**(headers or {}), **link.headers, "Accept-Encoding": "identity"}
         is_new = method == "DELETE" and not retry
         for last in (False, True) if retry else (True,):
             try:
