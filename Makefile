@@ -92,7 +92,7 @@ template: $(VENV)/local.stamp
 	@$(BIN)/python -m deploy.template $(or $(ARGS),build/template)
 
 test: $(VENV)/dev.stamp $(NODE)
-	@$(BIN)/python -m pytest -n 2 -q -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -q -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(NODE)
 	@$(BIN)/python -m pytest -q $(ARGS)

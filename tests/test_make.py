@@ -193,7 +193,7 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
     first, second = (project.make("test", PATH=str(programs)) for _ in range(2))
     for run in (first, second):
         assert run.status == 0, run.output
-        assert run.calls[-1] == "-m pytest -n 2 -q -m not long"
+        assert run.calls[-1] == "-m pytest -n 3 -q -m not long"
     assert [run.calls.count("npm ci") for run in (first, second)] == {"works": [1, 0], "fails": [1, 1], None: [0, 0]}[
         npm
     ]
@@ -222,7 +222,7 @@ COMMANDS = [
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
     (("template",), "-m deploy.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),
-    (("test", "ARGS=tests/test_make.py"), "-m pytest -n 2 -q -m not long tests/test_make.py"),
+    (("test", "ARGS=tests/test_make.py"), "-m pytest -n 3 -q -m not long tests/test_make.py"),
 ]
 
 

@@ -230,6 +230,7 @@ def assert_library_works(installed: Environment) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long  # .ci/run runs all of this file
 @each_python
 def test_the_extra_brings_the_command_whose_help_names_what_was_called(
     version: str, distributions: Distributions, tmp_path: Path

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from signer import SignerError
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
@@ -288,7 +289,10 @@ def _read_address(option: str) -> Location | Path:
         return Path(os.path.abspath(path))
     if not option.startswith("oss://"):
         raise InvalidUsage(f"Invalid --keys {option!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    location = Location.parse(option)
+    try:
+        location = Location.parse(option)
+    except SignerError as error:
+        raise InvalidUsage(f"--keys: {error}") from None
     if location.key[-1:] in ("", "/"):
         raise InvalidUsage(f"{option} must name an object, such as oss://bucket/.links/keys.json.")
     return location
