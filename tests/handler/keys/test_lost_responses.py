@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from functools import partial
@@ -19,10 +17,9 @@ from handler.cloud.http_client import Connections, HttpResponse
 from handler.commands import command_line, keys_edit
 from handler.commands.keys_lock import SLOT
 from tests.handler.client import KEYS
-from tests.handler.keys.command import ADD, ENVIRONMENT, KeysCli, SleepingClock, keys_cli
+from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import PLACE, LocalOss, document, hash_of
 
-ROOT = Path(__file__).parents[3]
 REVOKE = ("revoke-api-key", "reader")
 BLOCKED = "The lock may keep other writers out for 200 seconds."
 CHANGE, LOCK = "keys.json", "keys.json.lock"
@@ -36,13 +33,12 @@ class Network(Connections):
         self.oss = oss
         self.fates: dict[str, list[str]] = {}
         self.late: list[Callable[[], HttpResponse]] = []
-        self.down = False
         self.sent: list[str] = []
 
     def lose(self, method: str, name: str, *fates: str) -> None:
         """What happens to the next requests for an object, whose name has no slot.
 
-        They are late, interrupted (and late), dropped, lost, 500 after, down.
+        They are late, interrupted (and late), dropped, lost, 500 after.
         """
         self.fates[f"{method} {name}"] = list(fates)
 
@@ -51,10 +47,6 @@ class Network(Connections):
         self.sent.append(name)
         fates = self.fates.get(re.sub(r"\.\d+$", "", name), [])
         fate = fates.pop(0) if fates else ""
-        if fate == "down":
-            self.down = True
-        if self.down:
-            raise ConnectionRefusedError("OSS cannot be reached.")
         request = partial(super().send, method, url, *args, **options)
         if fate in ("late", "interrupted"):
             self.late.append(request)
@@ -135,15 +127,6 @@ def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(operator: 
     assert operator.api_keys() == ["sharer", "ended"]
 
 
-def test_a_change_that_arrives_in_time_is_made_before_any_other_writer_comes(operator: Operator) -> None:
-    operator.network.lose("PUT", CHANGE, "late")
-    assert operator.run(*ADD)[0] == 1
-    assert operator.run(*REVOKE)[0] == 1
-    assert operator.network.arrive() == [200]
-    assert operator.run(*REVOKE, "--wait")[0] == 0
-    assert operator.api_keys() == ["sharer", "ended", "ci"]
-
-
 @pytest.mark.parametrize("fate", ["lost", "500 after"])
 def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so(fate: str, operator: Operator) -> None:
     operator.network.lose("PUT", CHANGE, fate)
@@ -166,17 +149,6 @@ def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
     assert operator.cli.locks() == []
 
 
-def test_if_oss_cannot_be_reached_any_more_the_lock_keeps_other_writers_out(operator: Operator) -> None:
-    operator.network.lose("PUT", CHANGE, "down")
-    status, out, err, _ = operator.run(*ADD)
-    assert (status, out) == (1, "")
-    assert BLOCKED in err
-    operator.network.down = False
-    assert operator.run(*REVOKE)[0] == 1
-    operator.pass_time(200)
-    assert operator.run(*REVOKE)[0] == 0
-
-
 @pytest.mark.parametrize("request_", [("PUT", CHANGE), ("PUT", LOCK), ("DELETE", LOCK)])
 def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[str, str], operator: Operator) -> None:
     operator.network.lose(*request_, "interrupted")
@@ -191,25 +163,6 @@ def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[st
     assert operator.run(*REVOKE)[0] == 0
 
 
-def test_a_lock_whose_answer_was_lost_is_not_deleted_because_it_may_be_of_another_writer(operator: Operator) -> None:
-    # OSS could not be asked whose it is.
-    operator.network.lose("PUT", LOCK, "late")
-    operator.network.lose("GET", LOCK, "late")
-    status, _, err, _ = operator.run(*ADD)
-    assert status == 1
-    assert BLOCKED in err
-    with operator.cli.held(b"{}"):
-        assert operator.network.arrive() == [409, 200]
-    assert not any(request.startswith("DELETE") for request in operator.network.sent)
-
-
-@pytest.mark.parametrize("fate", ["lost", "500 after", "dropped"])
-def test_a_lock_whose_answer_was_lost_is_ours_if_it_says_so(fate: str, operator: Operator) -> None:
-    operator.network.lose("PUT", LOCK, fate)
-    assert operator.run(*ADD)[::3] == (0, 0)
-    assert operator.cli.stored() == ["keys.json"]
-
-
 @pytest.mark.parametrize("fate", ["lost", "dropped", "late", "500 after"])
 def test_a_lock_is_released_by_one_request(fate: str, operator: Operator) -> None:
     operator.network.lose("DELETE", LOCK, fate)
@@ -218,31 +171,6 @@ def test_a_lock_is_released_by_one_request(fate: str, operator: Operator) -> Non
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert BLOCKED in err
     assert sum(request.startswith("DELETE") for request in operator.network.sent) == 1
-
-
-def test_a_deletion_that_arrives_late_does_not_delete_the_lock_of_another_writer(operator: Operator) -> None:
-    operator.network.lose("DELETE", LOCK, "late")
-    assert operator.run(*ADD)[0] == 0
-    assert operator.run(*REVOKE)[0] == 1
-    operator.pass_time(SLOT)
-    with operator.cli.held(b"{}"):
-        assert operator.network.arrive() == [204]
-    assert operator.run(*REVOKE)[0] == 0
-
-
-def test_a_slow_writer_keeps_the_lock_and_releases_the_latest_slot_first(operator: Operator) -> None:
-    during = []
-
-    def work() -> None:
-        operator.pass_time(70)
-        during.append(operator.run(*REVOKE)[0])
-
-    with operator.slow(work):
-        assert operator.run("rotate-share")[0] == 0
-    assert during == [1]
-    assert operator.cli.stored() == ["keys.json"]
-    slots = [int(request.rpartition(".")[2]) for request in operator.network.sent if request.startswith("DELETE")]
-    assert slots == [slots[1] + 1, slots[1]]
 
 
 def test_the_time_of_oss_is_asked_again_after_ten_seconds(operator: Operator) -> None:
@@ -294,26 +222,6 @@ def test_a_writer_that_took_the_next_slot_too_late_writes_nothing(operator: Oper
         status, _, err, _ = operator.run("rotate-share")
     assert (status, results) == (1, [0, 0])
     assert "held for too long" in err
-    assert operator.api_keys() == ["sharer", "ended"]
-
-
-def test_a_writer_that_was_killed_keeps_others_out_for_two_hundred_seconds_at_most(operator: Operator) -> None:
-    script = (
-        "import sys, time; from handler.commands import keys; keys._read = lambda store: print(flush=True) or "
-        "time.sleep(60); keys.main(sys.argv[1:])"
-    )
-    environment = {**ENVIRONMENT, "LINK_OSS_ENDPOINT": operator.oss.url, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script, "--keys", operator.cli.place, "rotate-share"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"\n"
-        process.kill()
-    status, _, err, _ = operator.run(*REVOKE)
-    assert status == 1
-    assert f"process {process.pid} since" in err
-    status, _, _, waited = operator.run(*REVOKE, "--wait")
-    assert status == 0
-    assert waited <= 200
     assert operator.api_keys() == ["sharer", "ended"]
 
 
