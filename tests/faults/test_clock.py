@@ -8,7 +8,6 @@ It is the clock of OSS that moves, or of both functions and OSS: the difference 
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from calendar import timegm
@@ -16,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -24,7 +22,6 @@ import requests
 
 from handler.cloud import sessions as sessions
 from handler.commands.keys import main
-from handler.config import AssumeRole
 from handler.context import Clock, Instance
 from signer import explain
 from signer.times import parse_rfc3339
@@ -45,8 +42,6 @@ from tests.handler.notice_fixtures import (
     receiver,
     respond,
 )
-from tests.handler.sessions.local_sts import LocalSts, local_sts
-from tests.handler.sessions.opener import ROLE
 
 HOUR = 3600
 OFF = pytest.mark.parametrize("behind", [HOUR, -HOUR], ids=["behind", "ahead"])
@@ -216,17 +211,6 @@ class TestKeys:
         running.oss.clock.offset = 0
         assert linked(running).status in (200, 302)
 
-    @OFF
-    def test_an_instance_uses_the_last_keys_for_eleven_minutes(
-        self, running: Service, clock: FakeClock, behind: int
-    ) -> None:
-        running.oss.clock.offset = behind
-        for passed, is_linked in ((61, True), (590, True), (10, False)):
-            clock.moved += passed
-            assert (linked(running).status != 503) is is_linked
-        running.oss.clock.offset = 0
-        assert linked(running).status in (200, 302)
-
 
 class TestNotices:
     @pytest.fixture
@@ -307,28 +291,6 @@ class TestNotices:
         assert time.time() < due <= time.time() + HOUR
 
 
-class TestSessions:
-    @pytest.fixture
-    def sts(self) -> Iterator[LocalSts]:
-        with local_sts() as running:
-            yield running
-
-    @OFF
-    def test_without_a_session_mounts_answer_503_and_open_one_when_the_clock_is_right(
-        self, sts: LocalSts, running: Service, clock: FakeClock, behind: int
-    ) -> None:
-        config = running.config._replace(assume_role=AssumeRole(ROLE, HOUR, sts.url))
-        with_role = running._replace(instance=Instance(config, Clock()))
-        sts.now = lambda: time.time() + behind
-        answer = linked(with_role)
-        assert answer.code == "credentials_unavailable"
-        cause = json.loads(answer.printed.splitlines()[-1])["cause"]
-        assert cause == "AssumeRole: InvalidTimeStamp.Expired"
-        sts.now = lambda: time.time()
-        clock.moved += int(answer.headers["Retry-After"])
-        assert linked(with_role).status in (200, 302)
-
-
 class TestKeysCommand:
     ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
 
@@ -358,28 +320,6 @@ class TestKeysCommand:
         assert "Set the clock of this machine, and try again." in said.err
         assert self.stored(running) == [PLACE.key]
         assert running.oss.get() == before
-
-    @OFF
-    def test_a_lock_that_was_left_when_the_clock_jumped_keeps_others_out_for_200_seconds(
-        self, running: Service, clock: FakeClock, behind: int, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        def jump(*arguments: Any) -> Any:
-            running.oss.clock.offset = behind
-            raise Jumped
-
-        with patch("handler.commands.keys._read", jump), pytest.raises(Jumped):
-            self.run(running, *self.ADD)
-        assert any(key.startswith(f"{PLACE.key}.lock.") for key in self.stored(running))
-        assert "may keep other writers out for 200 seconds" in capsys.readouterr().err
-        assert self.run(running, *self.ADD) == 1
-        clock.moved += 200
-        assert self.run(running, *self.ADD) == 0
-        assert capsys.readouterr().out.startswith("fcp_")
-        assert running.oss.get()["api"][-1]["id"] == "ci"
-
-
-class Jumped(Exception):
-    """Ends a command in the middle."""
 
 
 def end_of(url: str) -> int:

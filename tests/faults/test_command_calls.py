@@ -19,7 +19,6 @@ from deploy.probes import oss as oss_probes
 from handler.cloud import oss
 from handler.commands.keys import main as keys_main
 from handler.commands.notices import main as notices_main
-from handler.context import Clock
 from signer import cli
 from signer.cli import listing
 from tests.deploy.deployments import deployed
@@ -30,7 +29,6 @@ from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
 from tests.handler.notice_fixtures import FakeClock
 
 SHORT = 0.2  # seconds that a command waits for an OSS that never answers, in these tests
-ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
 
 
 class Operator(NamedTuple):
@@ -45,14 +43,6 @@ class Operator(NamedTuple):
         self.capsys.readouterr()
         status = command()
         return status, *self.capsys.readouterr()
-
-    def keys(self, *arguments: str) -> tuple[int, str, str]:
-        clock: Clock = self.clock.clock()
-        return self.run(lambda: keys_main(["--keys", str(PLACE), *arguments], lock_timeout=0, clock=clock))
-
-    def names(self) -> list[str]:
-        content: dict[str, list[dict[str, str]]] = self.oss.get()
-        return [entry["id"] for entry in content["api"]]
 
 
 @pytest.fixture
@@ -75,43 +65,6 @@ def shorten(fault: str, context: pytest.MonkeyPatch) -> None:
     if fault.startswith("never"):
         context.setattr(oss, "TIMEOUT", (SHORT, SHORT))
         context.setattr(listing, "TIMEOUT", (SHORT, SHORT))
-
-
-def try_keys(operator: Operator, fault: str, monkeypatch: pytest.MonkeyPatch, *, is_lasting: bool) -> None:
-    """Adds a key with a fault at each call, and then removes it or adds it."""
-    operator.oss.put(document())
-    before = operator.names()
-    operator.faults.disarm()
-    assert operator.keys(*ADD)[0] == 0
-    count = len(operator.faults.calls)
-    assert operator.keys("revoke-api-key", "ci")[0] == 0
-    for number in range(count):
-        operator.faults.arm(fault, number, is_lasting=is_lasting)
-        with monkeypatch.context() as context:
-            shorten(fault, context)
-            status, out, err = operator.keys(*ADD)
-        operator.faults.disarm()
-        names = operator.names()
-        if status == 0:
-            assert names == [*before, "ci"], f"call {number}"
-            assert out.startswith("fcp_")
-        else:
-            assert_sentence(err)
-            assert out == ""
-            assert names == before or "not confirmed" in err or "was added" in err, f"call {number}: {err}"
-        if "keep other writers out" in err:
-            operator.clock.sleep(200)
-        if "ci" not in operator.names():
-            assert operator.keys(*ADD)[0] == 0, f"call {number}"
-        assert operator.keys("revoke-api-key", "ci")[0] == 0, f"call {number}"
-        assert operator.names() == before
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from then on"])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_adding_an_api_key(operator: Operator, fault: str, is_lasting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    try_keys(operator, fault, monkeypatch, is_lasting=is_lasting)
 
 
 LINKS = """

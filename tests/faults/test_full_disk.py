@@ -98,13 +98,6 @@ class TestKeys:
         assert_one_sentence(done, "write: File too large.")
         assert [path.name for path in tmp_path.iterdir()] == ["keys.json.lock"]
 
-    def test_a_key_that_cannot_be_saved_is_not_added(self, document: Path, tmp_path: Path) -> None:
-        before = document.read_bytes()
-        add = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET", "--output", "/dev/full")
-        done = run("handler.keys", "--keys", f"file:{document}", *add)
-        assert_one_sentence(done, "cannot be written", "The API key was not added.")
-        assert document.read_bytes() == before
-
 
 BULK = ("signer", "bulk", "--bucket", BUCKET, "--region", REGION)
 

@@ -186,13 +186,6 @@ def test_without_a_keys_document_every_key_is_unknown() -> None:
     assert (answered.status, answered.code) == (401, "unknown_credential")
 
 
-def test_two_configurations_do_not_share_their_keys(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    one, two = config_with(FIRST, tmp_path / "one"), config_with(SECOND, tmp_path / "two")
-    assert names(new_instance(one), NOW) != names(new_instance(two), NOW)
-
-
 @pytest.mark.parametrize("path", ["keys.json", "./keys.json", "../folder/keys.json"])
 def test_a_file_is_found_relative_to_links_toml(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "folder"

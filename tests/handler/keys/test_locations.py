@@ -103,19 +103,6 @@ def test_a_document_has_one_lock_whichever_link_leads_to_it(tmp_path: Path, caps
     assert sorted(each.name for each in (tmp_path / "real").iterdir()) == ["keys.json", "keys.json.lock"]
 
 
-def test_a_failed_write_keeps_the_old_file_and_no_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "keys.json"
-    assert main(["--keys", f"file:{path}", "init"]) == 0
-    before = path.read_bytes()
-    with patch("handler.keys.file_store.os.replace", side_effect=OSError(28, "No space left on device")):
-        assert main(["--keys", f"file:{path}", *ADD]) == 1
-    assert path.read_bytes() == before
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["keys.json", "keys.json.lock"]
-    result = capsys.readouterr()
-    assert "No space left on device" in result.err
-    assert "fcp_" not in result.out + result.err
-
-
 def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--keys", f"file:{tmp_path / 'no' / 'keys.json'}", "init"]) == 1
     assert "lock: No such file or directory. Check the path and its permissions." in capsys.readouterr().err

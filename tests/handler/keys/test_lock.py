@@ -74,11 +74,6 @@ def test_in_oss_the_message_says_until_when_at_most(tmp_path: Path, capsys: pyte
             assert f", until {rfc3339(end)} at most unless that command goes on." in cli.run(*ADD).err
 
 
-def test_show_does_not_use_the_lock(existing: KeysCli) -> None:
-    with existing.held(OTHER):
-        assert existing.run("show").status == 0
-
-
 @pytest.mark.parametrize(("options", "seconds"), [((), 15), (("--wait",), 360)])
 def test_a_command_waits_for_another_writer(
     options: tuple[str, ...], seconds: int, existing: KeysCli, monkeypatch: pytest.MonkeyPatch

@@ -47,14 +47,6 @@ def test_a_share_expires_to_the_second(plain: ShareService, now: float, status: 
         assert response.line["clamped_by"] == "share"
 
 
-def test_a_limited_share_expires_too(service: ShareService) -> None:
-    url = service.create_share(max_uses=2, expires="1h")
-    assert service.use(url, now=NOW + 3599).status == 303
-    for method in ("GET", "HEAD", "POST"):
-        assert service.open(url, method, now=NOW + 3600).status == 410
-    assert service.use(url, now=NOW + 3600).code == "share_expired"
-
-
 def test_a_link_outlives_neither_its_share_nor_its_mount(plain: ShareService) -> None:
     url = plain.create_share(expires="2d")
     end = int(NOW) + 2 * DAY
@@ -84,17 +76,6 @@ def test_a_new_key_signs_and_every_older_one_verifies(plain: ShareService) -> No
     assert (first.open(new).status, first.open(new).code) == (410, "share_retired")
 
 
-@pytest.mark.parametrize("params", [{"max_uses": 2}, {"revocable": True}])
-def test_retiring_a_key_withdraws_limited_and_revocable_shares_too(
-    service: ShareService, params: dict[str, Any]
-) -> None:
-    created = service.request_share(**params)
-    retired = service.with_keys(share=[share_key("three")])
-    for method in ("GET", "HEAD", "POST"):
-        assert retired.open(created.json["url"], method).status == 410
-    assert retired.open(created.json["url"]).code == "share_retired"
-
-
 def test_a_modified_share_of_a_retired_key_is_a_404_and_not_a_410(plain: ShareService) -> None:
     share = token(plain.create_share())
     retired = plain.with_keys(share=[share_key("three")])
@@ -109,14 +90,6 @@ def test_another_secret_with_the_id_of_a_retired_key_opens_nothing(plain: ShareS
     url = plain.with_keys(share=[share_key("one")]).create_share()
     forged = plain.with_keys(share=[{"id": "one", "secret": share_key("two")["secret"]}])
     assert (forged.open(url).status, forged.open(url).code) == (404, "share_invalid")
-
-
-def test_shares_of_a_token_are_withdrawn_with_its_issuer(plain: ShareService) -> None:
-    sharing = plain.with_keys(jwt=[issuer(methods=["SHARE"])])
-    url = sharing.create_share(key=jwt())
-    assert sharing.open(url, now=NOW + DAY).status == 302
-    for jwts in ([], [issuer(iss="https://other.example.com")]):
-        assert plain.with_keys(jwt=jwts).open(url).code == "share_owner_removed"
 
 
 @pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])

@@ -267,15 +267,16 @@ def live_through_everything(machine: LifeOfShares) -> None:
         machine.delete_or_put_the_object()
         ask()
         machine.use(0, HTML, None)
-    for owner, change in (("maker", "owner"), ("jwt", "issuer"), ("maker", "retire")):
-        make("plain", owner)
-        for _ in range(2):  # gone, and another entry with the same name
+    for kind, owner, change in (("plain", "maker", "owner"), ("page", "jwt", "issuer"), ("limited", "maker", "retire")):
+        make(kind, owner)
+        for _ in range(4):  # gone, and another entry with the same name; older share keys are retired first
             machine.change(change)
             ask()
-    make("plain", expires="2m")
-    for seconds in (119, 1, 1):
-        machine.wait(seconds)
-        ask()
+    for kind in ("plain", "limited"):
+        make(kind, expires="2m")
+        for seconds in (119, 1, 1):
+            machine.wait(seconds)
+            ask()
 
 
 def test_a_share_answers_as_documented_in_a_life_of_everything(tmp_path: Path) -> None:
