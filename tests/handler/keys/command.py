@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "OSS_SESSION_TOKEN": KEYS.security_token or "",
 }
 ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
+URL = "https://hooks.example.com/EXAMPLE?access_token=0000EXAMPLE"
+WEBHOOK = ("add-sink", "ops", "--kind", "webhook", "--url", URL)
 
 
 class Result(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,12 +21,6 @@ from tests.handler.keys_fixtures import PLACE, READER, STRANGER, LocalOss, api, 
 
 FIRST = document()
 SECOND = document(api=[api("stranger", STRANGER)])
-
-
-@pytest.fixture
-def oss(tmp_path: Path) -> Iterator[LocalOss]:
-    with local_oss(tmp_path / "oss") as started:
-        yield started
 
 
 def keys_at(instance: Instance, now: float) -> Keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,21 +11,8 @@ import pytest
 from handler.commands.keys import main
 from handler.context import Clock
 from handler.keys import parse
-from tests.handler.keys.command import ADD, KeysCli, keys_cli
+from tests.handler.keys.command import ADD, KeysCli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
-
-
-@pytest.fixture(params=["file", "oss"])
-def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    with keys_cli(request.param, tmp_path, capsys) as started:
-        yield started
-
-
-@pytest.fixture
-def existing(cli: KeysCli) -> KeysCli:
-    """The command for a document that exists."""
-    cli.write(json.dumps(document()).encode())
-    return cli
 
 
 def test_init_creates_a_valid_document_with_one_share_key(cli: KeysCli) -> None:

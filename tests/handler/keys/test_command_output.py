@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,19 +14,11 @@ import pytest
 
 from handler.cloud.oss import REFUSED, StoreError
 from handler.keys.file_store import FileStore
-from tests.handler.keys.command import ADD, KeysCli, keys_cli
+from tests.handler.keys.command import ADD, WEBHOOK, KeysCli
 from tests.handler.keys_fixtures import document, issuer
 
 ROOT = Path(__file__).parents[3]
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
-
-
-@pytest.fixture
-def existing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    """The command for a document in a file."""
-    with keys_cli("file", tmp_path, capsys) as cli:
-        cli.write(json.dumps(document()).encode())
-        yield cli
 
 
 def run(cli: KeysCli, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,16 +30,16 @@ def run(cli: KeysCli, redirection: str, *arguments: str) -> subprocess.Completed
 
 @FULL
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
-def test_a_new_api_key_that_cannot_be_printed_is_not_added(existing: KeysCli, redirection: str) -> None:
-    before = existing.read()
-    result = run(existing, redirection, *ADD)
+def test_a_new_api_key_that_cannot_be_printed_is_not_added(in_file: KeysCli, redirection: str) -> None:
+    before = in_file.read()
+    result = run(in_file, redirection, *ADD)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "The API key was not added." in result.stderr
     assert "fcp_" not in result.stderr
-    assert existing.read() == before
-    assert existing.locks() == []
-    assert existing.run(*ADD).status == 0
+    assert in_file.read() == before
+    assert in_file.locks() == []
+    assert in_file.run(*ADD).status == 0
 
 
 class FullDisk(io.StringIO):
@@ -58,7 +49,10 @@ class FullDisk(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCli) -> None:
+@pytest.mark.parametrize(("command", "undo"), [(ADD, "revoke-api-key ci"), (WEBHOOK, "remove-sink ops")])
+def test_what_can_neither_be_printed_nor_removed_is_named(
+    command: tuple[str, ...], undo: str, in_file: KeysCli
+) -> None:
     replace, documents = FileStore.replace, []
 
     def replace_once(store: FileStore, content: bytes) -> None:
@@ -68,27 +62,28 @@ def test_a_key_that_can_neither_be_printed_nor_removed_is_named(existing: KeysCl
         replace(store, content)
 
     with patch.object(FileStore, "replace", replace_once), patch.object(sys, "stdout", FullDisk()):
-        result = existing.run(*ADD)
+        result = in_file.run(*command)
     assert result.status == 1
-    assert "revoke-api-key ci" in result.err
-    assert existing.document["api"][-1]["id"] == "ci"
+    assert undo in result.err
+    assert len(documents) == 2
+    assert in_file.read() == documents[0]
 
 
-def test_a_key_is_printed_only_when_it_works(existing: KeysCli) -> None:
+def test_a_key_is_printed_only_when_it_works(in_file: KeysCli) -> None:
     def fail(store: FileStore, content: bytes) -> None:
         raise StoreError("write", 0, REFUSED, "Permission denied")
 
     with patch.object(FileStore, "replace", fail):
-        result = existing.run(*ADD)
+        result = in_file.run(*ADD)
     assert (result.status, result.out) == (1, "")
 
 
-def test_a_key_is_removed_again_if_its_printing_is_interrupted(existing: KeysCli) -> None:
-    before = existing.document
+def test_a_key_is_removed_again_if_its_printing_is_interrupted(in_file: KeysCli) -> None:
+    before = in_file.document
     with patch("handler.commands.keys.write_lines", side_effect=KeyboardInterrupt):
-        result = existing.run(*ADD)
+        result = in_file.run(*ADD)
     assert (result.status, result.err) == (1, "python -m handler.keys: Interrupted.\n")
-    assert existing.document == before
+    assert in_file.document == before
 
 
 @FULL
@@ -102,9 +97,9 @@ def test_a_key_is_removed_again_if_its_printing_is_interrupted(existing: KeysCli
     ],
 )
 def test_every_other_command_says_what_it_did_and_exits_with_1(
-    existing: KeysCli, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+    in_file: KeysCli, tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    result = run(existing, ">/dev/full", *(argument.format(folder=tmp_path) for argument in arguments))
+    result = run(in_file, ">/dev/full", *(argument.format(folder=tmp_path) for argument in arguments))
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert sentence in result.stderr
@@ -112,33 +107,33 @@ def test_every_other_command_says_what_it_did_and_exits_with_1(
 
 @FULL
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
-def test_a_standard_error_that_fails_takes_no_key_away(existing: KeysCli, redirection: str) -> None:
-    result = run(existing, redirection, *ADD)
+def test_a_standard_error_that_fails_takes_no_key_away(in_file: KeysCli, redirection: str) -> None:
+    result = run(in_file, redirection, *ADD)
     assert result.returncode == 0
     assert result.stdout.startswith("fcp_")
     assert len(result.stdout.splitlines()) == 1
-    assert existing.document["api"][-1]["id"] == "ci"
+    assert in_file.document["api"][-1]["id"] == "ci"
 
 
 ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r\n  admin: GET on /", "\u202e", "\u2066", "\u200b"]
 
 
 @pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
-def test_show_prints_no_terminal_escape(existing: KeysCli, escape: str) -> None:
+def test_show_prints_no_terminal_escape(in_file: KeysCli, escape: str) -> None:
     name = f"team{escape}x"
     sinks = {name: {"kind": f"webhook{escape}", "url": "https://hooks.example.com/a"}}
-    existing.write(json.dumps(document(sinks=sinks)).encode())
-    result = existing.run("show")
+    in_file.write(json.dumps(document(sinks=sinks)).encode())
+    result = in_file.run("show")
     assert result.status == 0
     assert escape not in result.out
     assert all(line.isprintable() for line in result.out.splitlines())
     assert [line for line in result.out.splitlines() if line.startswith("  team") and "webhook" in line]
 
 
-def test_nor_does_it_from_an_issuer_or_an_error(existing: KeysCli) -> None:
-    existing.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
-    assert "\u202e" not in existing.run("show").out
-    existing.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode())
-    result = existing.run("show")
+def test_nor_does_it_from_an_issuer_or_an_error(in_file: KeysCli) -> None:
+    in_file.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e")])).encode())
+    assert "\u202e" not in in_file.run("show").out
+    in_file.write(json.dumps(document(jwt=[issuer(iss="https://id.example.com/\u202e", leeway=-1)])).encode())
+    result = in_file.run("show")
     assert result.status == 1
     assert "\u202e" not in result.err

@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,6 @@ from tests.handler.keys.command import ADD, KeysCli, SleepingClock, keys_cli
 from tests.handler.keys_fixtures import document
 
 OTHER = json.dumps({"owner": "bob@laptop, process 7", "at": "2026-03-01T06:41:11Z", "nonce": "n"}).encode()
-
-
-@pytest.fixture(params=["file", "oss"])
-def existing(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    """The command for a document that exists."""
-    with keys_cli(request.param, tmp_path, capsys) as cli:
-        cli.write(json.dumps(document()).encode())
-        yield cli
-
-
-@pytest.fixture
-def in_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    with keys_cli("file", tmp_path, capsys) as cli:
-        cli.write(json.dumps(document()).encode())
-        yield cli
 
 
 @pytest.mark.parametrize("command", [("init",), ADD, ("revoke-api-key", "reader"), ("rotate-share",)])

@@ -6,22 +6,17 @@ import io
 import json
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.oss import REFUSED, StoreError
 from handler.keys import parse
-from handler.keys.file_store import FileStore
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import webhook_key
-from tests.handler.keys.command import ADD, KeysCli, Result, keys_cli
+from tests.handler.keys.command import ADD, URL, WEBHOOK, KeysCli, Result
 from tests.handler.keys_fixtures import SECRET, base64url, document
 
-URL = "https://hooks.example.com/EXAMPLE?access_token=0000EXAMPLE"
-WEBHOOK = ("add-sink", "ops", "--kind", "webhook", "--url", URL)
 JWKS = {
     "RS256": {"keys": [{"kty": "RSA", "kid": "1", "n": base64url(b"\xff" * 256), "e": "AQAB"}]},
     "ES256": {
@@ -31,47 +26,39 @@ JWKS = {
 HS256 = ("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "HS256")
 
 
-@pytest.fixture(params=["file", "oss"])
-def cli(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[KeysCli]:
-    """The command for a document that exists."""
-    with keys_cli(request.param, tmp_path, capsys) as started:
-        started.write(json.dumps(document()).encode())
-        yield started
-
-
 def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
     """Runs a command with this on its standard input."""
     with patch.object(sys, "stdin", io.StringIO(content)):
         return cli.run(*arguments)
 
 
-def test_add_sink_makes_the_secret_of_a_webhook_and_prints_only_it(cli: KeysCli) -> None:
-    result = cli.run(*WEBHOOK)
+def test_add_sink_makes_the_secret_of_a_webhook_and_prints_only_it(existing: KeysCli) -> None:
+    result = existing.run(*WEBHOOK)
     assert result.status == 0
     secret = result.out.removesuffix("\n")
     assert len(webhook_key(secret) or b"") == 32
     assert "Save this secret now" in result.err
-    assert cli.document["sinks"] == {
+    assert existing.document["sinks"] == {
         **document()["sinks"],
         "ops": {"kind": "webhook", "url": URL, "secret": secret},
     }
-    assert read_sink("ops", cli.document["sinks"]["ops"], KINDS).retry_for == 3 * 86_400
-    shown = cli.run("show").out
+    assert read_sink("ops", existing.document["sinks"]["ops"], KINDS).retry_for == 3 * 86_400
+    shown = existing.run("show").out
     assert "ops: webhook" in shown
     assert secret not in result.err + shown
     assert "access_token" not in result.err + shown
 
 
-def test_each_webhook_has_a_secret_of_its_own(cli: KeysCli) -> None:
-    assert cli.run(*WEBHOOK).out != cli.run("add-sink", "other", *WEBHOOK[2:]).out
+def test_each_webhook_has_a_secret_of_its_own(existing: KeysCli) -> None:
+    assert existing.run(*WEBHOOK).out != existing.run("add-sink", "other", *WEBHOOK[2:]).out
 
 
-def test_the_address_and_the_secret_of_a_robot_are_read_from_standard_input(cli: KeysCli) -> None:
+def test_the_address_and_the_secret_of_a_robot_are_read_from_standard_input(existing: KeysCli) -> None:
     arguments = ("add-sink", "team", "--kind", "dingtalk", "--url", "-", "--secret", "-", "--retry-for", "12h")
-    assert cli.run("remove-sink", "team").status == 0
-    result = run_with(cli, f"{URL}\r\n  SECEXAMPLE\n", *arguments)
+    assert existing.run("remove-sink", "team").status == 0
+    result = run_with(existing, f"{URL}\r\n  SECEXAMPLE\n", *arguments)
     assert result.status == 0, result.err
-    assert cli.document["sinks"]["team"] == {
+    assert existing.document["sinks"]["team"] == {
         "kind": "dingtalk",
         "url": URL,
         "secret": "SECEXAMPLE",
@@ -82,53 +69,53 @@ def test_the_address_and_the_secret_of_a_robot_are_read_from_standard_input(cli:
     assert "access_token" not in result.out + result.err
 
 
-def test_a_sink_that_is_not_signed_has_no_secret(cli: KeysCli) -> None:
-    assert run_with(cli, URL, "add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
-    assert cli.document["sinks"]["chat"] == {"kind": "slack", "url": URL}
+def test_a_sink_that_is_not_signed_has_no_secret(existing: KeysCli) -> None:
+    assert run_with(existing, URL, "add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
+    assert existing.document["sinks"]["chat"] == {"kind": "slack", "url": URL}
 
 
-def test_a_sink_of_a_laptop_may_be_on_the_laptop(cli: KeysCli) -> None:
+def test_a_sink_of_a_laptop_may_be_on_the_laptop(existing: KeysCli) -> None:
     local = ("add-sink", "ops", "--kind", "webhook", "--url", "http://127.0.0.1:9100/")
-    assert cli.run(*local).status == 2
-    assert cli.run(*local, "--allow-loopback").status == 0
-    assert cli.document["sinks"]["ops"]["allow_loopback"] is True
+    assert existing.run(*local).status == 2
+    assert existing.run(*local, "--allow-loopback").status == 0
+    assert existing.document["sinks"]["ops"]["allow_loopback"] is True
 
 
-def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(cli: KeysCli) -> None:
+def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(existing: KeysCli) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     with patch.object(sys, "stdin", Terminal()), patch("getpass.getpass", return_value=URL) as prompt:
-        assert cli.run("add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
+        assert existing.run("add-sink", "chat", "--kind", "slack", "--url", "-").status == 0
     prompt.assert_called_once_with("--url: ")
-    assert cli.document["sinks"]["chat"]["url"] == URL
+    assert existing.document["sinks"]["chat"]["url"] == URL
 
 
-def test_two_sinks_cannot_have_the_same_name(cli: KeysCli) -> None:
-    before = cli.read()
-    result = cli.run("add-sink", "team", *WEBHOOK[2:])
+def test_two_sinks_cannot_have_the_same_name(existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run("add-sink", "team", *WEBHOOK[2:])
     assert (result.status, result.out) == (1, "")
     assert "Sink team already exists." in result.err
-    assert cli.read() == before
+    assert existing.read() == before
 
 
-def test_remove_sink_removes_only_that_sink(cli: KeysCli) -> None:
-    assert cli.run(*WEBHOOK).status == 0
-    result = cli.run("remove-sink", "team")
+def test_remove_sink_removes_only_that_sink(existing: KeysCli) -> None:
+    assert existing.run(*WEBHOOK).status == 0
+    result = existing.run("remove-sink", "team")
     assert (result.status, result.err) == (0, "")
     assert "Removed the sink team." in result.out
-    assert list(cli.document["sinks"]) == ["ops"]
-    again = cli.run("remove-sink", "team")
+    assert list(existing.document["sinks"]) == ["ops"]
+    again = existing.run("remove-sink", "team")
     assert again.status == 1
     assert "There is no sink team (existing: ops)." in again.err
 
 
-def test_add_issuer_makes_a_secret_and_prints_only_it(cli: KeysCli) -> None:
-    result = cli.run(*HS256, "--path", "/reports/", "--method", "GET", "--method", "SHARE", "--max-share", "30d")
+def test_add_issuer_makes_a_secret_and_prints_only_it(existing: KeysCli) -> None:
+    result = existing.run(*HS256, "--path", "/reports/", "--method", "GET", "--method", "SHARE", "--max-share", "30d")
     assert result.status == 0, result.err
     secret = result.out.removesuffix("\n")
-    entry = cli.document["jwt"][-1]
+    entry = existing.document["jwt"][-1]
     assert len(entry.pop("id")) == 16
     assert entry == {
         "iss": "https://new.example.com",
@@ -139,56 +126,56 @@ def test_add_issuer_makes_a_secret_and_prints_only_it(cli: KeysCli) -> None:
         "methods": ["GET", "SHARE"],
         "max_share": "30d",
     }
-    assert len(parse(cli.read() or b"").jwt[-1].secret) == 32
-    assert secret not in result.err + cli.run("show").out
+    assert len(parse(existing.read() or b"").jwt[-1].secret) == 32
+    assert secret not in result.err + existing.run("show").out
 
 
-def test_the_secret_of_an_issuer_is_read_from_standard_input(cli: KeysCli) -> None:
-    result = run_with(cli, base64url(SECRET) + "\n", *HS256, "--secret", "-", "--leeway", "30")
+def test_the_secret_of_an_issuer_is_read_from_standard_input(existing: KeysCli) -> None:
+    result = run_with(existing, base64url(SECRET) + "\n", *HS256, "--secret", "-", "--leeway", "30")
     assert result.status == 0, result.err
     assert "Added the issuer https://new.example.com." in result.out
     assert base64url(SECRET) not in result.out + result.err
-    issuer = parse(cli.read() or b"").jwt[-1]
+    issuer = parse(existing.read() or b"").jwt[-1]
     assert (issuer.secret, issuer.paths, issuer.methods, issuer.leeway) == (SECRET, None, None, 30)
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
 @pytest.mark.parametrize("source", ["file", "stdin"])
 def test_the_public_keys_of_an_issuer_come_from_a_file_or_standard_input(
-    alg: str, source: str, cli: KeysCli, tmp_path: Path
+    alg: str, source: str, existing: KeysCli, tmp_path: Path
 ) -> None:
     jwks = json.dumps(JWKS[alg], indent=2)
     (tmp_path / "jwks.json").write_text(jwks)
     arguments = ("add-issuer", "https://new.example.com", "--aud", "links", "--alg", alg, "--jwks")
-    result = run_with(cli, jwks, *arguments, "-" if source == "stdin" else str(tmp_path / "jwks.json"))
+    result = run_with(existing, jwks, *arguments, "-" if source == "stdin" else str(tmp_path / "jwks.json"))
     assert result.status == 0, result.err
-    assert parse(cli.read() or b"").jwt[-1].alg == alg
-    assert cli.document["jwt"][-1]["jwks"] == JWKS[alg]
+    assert parse(existing.read() or b"").jwt[-1].alg == alg
+    assert existing.document["jwt"][-1]["jwks"] == JWKS[alg]
 
 
-def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(cli: KeysCli) -> None:
+def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: KeysCli) -> None:
     owners = []
     for _ in range(2):
-        assert run_with(cli, base64url(SECRET), *HS256, "--secret", "-").status == 0
-        owners.append(parse(cli.read() or b"").jwt[-1].owner)
-        assert cli.run("remove-issuer", "https://new.example.com").status == 0
+        assert run_with(existing, base64url(SECRET), *HS256, "--secret", "-").status == 0
+        owners.append(parse(existing.read() or b"").jwt[-1].owner)
+        assert existing.run("remove-issuer", "https://new.example.com").status == 0
     assert owners[0] != owners[1]
 
 
-def test_two_issuers_cannot_have_the_same_name(cli: KeysCli) -> None:
-    before = cli.read()
-    result = cli.run("add-issuer", "https://id.example.com", *HS256[2:])
+def test_two_issuers_cannot_have_the_same_name(existing: KeysCli) -> None:
+    before = existing.read()
+    result = existing.run("add-issuer", "https://id.example.com", *HS256[2:])
     assert (result.status, result.out) == (1, "")
     assert "Issuer https://id.example.com already exists." in result.err
-    assert cli.read() == before
+    assert existing.read() == before
 
 
-def test_remove_issuer_removes_only_that_issuer(cli: KeysCli) -> None:
-    assert cli.run(*HS256).status == 0
-    result = cli.run("remove-issuer", "https://id.example.com")
+def test_remove_issuer_removes_only_that_issuer(existing: KeysCli) -> None:
+    assert existing.run(*HS256).status == 0
+    result = existing.run("remove-issuer", "https://id.example.com")
     assert (result.status, result.err) == (0, "")
-    assert [entry["iss"] for entry in cli.document["jwt"]] == ["https://new.example.com"]
-    again = cli.run("remove-issuer", "https://id.example.com")
+    assert [entry["iss"] for entry in existing.document["jwt"]] == ["https://new.example.com"]
+    again = existing.run("remove-issuer", "https://id.example.com")
     assert again.status == 1
     assert "There is no issuer https://id.example.com (existing: https://new.example.com)." in again.err
 
@@ -241,23 +228,23 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("arguments", "content", "sentence"), REFUSALS)
 def test_what_is_invalid_exits_with_2_changes_nothing_and_shows_no_secret(
-    arguments: tuple[str, ...], content: str, sentence: str, cli: KeysCli
+    arguments: tuple[str, ...], content: str, sentence: str, existing: KeysCli
 ) -> None:
-    before = cli.read()
-    result = run_with(cli, content, *arguments)
+    before = existing.read()
+    result = run_with(existing, content, *arguments)
     assert (result.status, result.out) == (2, "")
     assert sentence in result.err
     assert not any(secret in result.err for secret in SECRETS)
-    assert cli.read() == before
-    assert cli.locks() == []
+    assert existing.read() == before
+    assert existing.locks() == []
 
 
 @pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256], ids=lambda command: str(command[0]))
 def test_output_writes_what_would_be_printed_to_a_file_that_only_its_owner_can_read(
-    command: tuple[str, ...], cli: KeysCli, tmp_path: Path
+    command: tuple[str, ...], existing: KeysCli, tmp_path: Path
 ) -> None:
     file = tmp_path / "new.key"
-    result = cli.run(*command, "--output", str(file))
+    result = existing.run(*command, "--output", str(file))
     assert (result.status, result.out) == (0, "")
     assert str(file) in result.err
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -271,37 +258,18 @@ def test_output_writes_what_would_be_printed_to_a_file_that_only_its_owner_can_r
 @pytest.mark.parametrize("command", [ADD, WEBHOOK, HS256], ids=lambda command: str(command[0]))
 @pytest.mark.parametrize("problem", ["exists", "missing folder"])
 def test_where_the_file_cannot_be_written_nothing_is_added(
-    command: tuple[str, ...], problem: str, cli: KeysCli, tmp_path: Path
+    command: tuple[str, ...], problem: str, existing: KeysCli, tmp_path: Path
 ) -> None:
-    before = cli.read()
+    before = existing.read()
     file = tmp_path / ("new.key" if problem == "exists" else "missing/new.key")
     if problem == "exists":
         file.write_text("an earlier key")
-    result = cli.run(*command, "--output", str(file))
+    result = existing.run(*command, "--output", str(file))
     assert (result.status, result.out) == (1, "")
     assert "new.key" in result.err
     assert "was not added" in result.err
     assert result.err.count("\n") == 1
-    assert cli.read() == before
-    assert cli.locks() == []
+    assert existing.read() == before
+    assert existing.locks() == []
     if problem == "exists":
         assert file.read_text() == "an earlier key"
-
-
-def test_a_sink_whose_secret_can_neither_be_printed_nor_removed_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    replace, documents = FileStore.replace, []
-
-    def replace_once(store: FileStore, content: bytes) -> None:
-        documents.append(content)
-        if len(documents) > 1:
-            raise StoreError("write", 0, REFUSED, "Permission denied")
-        replace(store, content)
-
-    with keys_cli("file", tmp_path, capsys) as cli:
-        cli.write(json.dumps(document()).encode())
-        with patch.object(FileStore, "replace", replace_once):
-            result = cli.run(*WEBHOOK, "--output", str(tmp_path / "missing/new.key"))
-    assert result.status == 1
-    assert "remove-sink ops" in result.err

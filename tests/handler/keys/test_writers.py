@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,16 +19,10 @@ from handler.commands.keys import main
 from handler.context import Clock
 from handler.keys import parse
 from tests.handler.client import KEYS
-from tests.handler.keys_fixtures import PLACE, LocalOss, document, local_oss
+from tests.handler.keys_fixtures import PLACE, LocalOss, document
 
 ROOT = Path(__file__).parents[3]
 WRITERS = 5
-
-
-@pytest.fixture
-def oss(tmp_path: Path) -> Iterator[LocalOss]:
-    with local_oss(tmp_path / "oss") as started:
-        yield started
 
 
 def run_concurrently(commands: list[list[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
