@@ -101,26 +101,25 @@ def test_the_shortest_limit_applies_and_is_named(
 
 
 def create(
-    requested: int, maximum: int, share: int, caller: int, credential_life: int, credentials_left: float | None
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, role: RoleCredentials
 ) -> IssuedLink:
     config = mount(expires="1", max_expires=maximum)._replace(credential_life=credential_life)
-    access = Access(
-        config.mounts.find("/exampledir/a.txt"),
-        RoleCredentials(KEYS, None if credentials_left is None else NOW + credentials_left),
-        (ExpiryLimit("share", share), ExpiryLimit("caller", caller)),
-    )
+    limits = (ExpiryLimit("share", share), ExpiryLimit("caller", caller))
+    access = Access(config.mounts.find("/exampledir/a.txt"), role, limits)
     return create_link(Invocation(new_instance(config), None, NOW, {}), access, "GET", expires=str(requested))
 
 
 SECONDS = st.integers(1, 6).map(lambda step: step * 60)
 
 
-@given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400))
+@given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400), st.booleans())
 def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
-    requested: int, maximum: int, share: int, caller: int, credential_life: int, credentials_left: int | None
+    requested: int, maximum: int, share: int, caller: int, credential_life: int, left: int | None, is_session: bool
 ) -> None:
-    issued = create(requested, maximum, share, caller, credential_life, credentials_left)
-    credentials = credential_life if credentials_left is None else min(credential_life, credentials_left)
+    """The end of a session is known, so that credential_life is of no account for it."""
+    role = RoleCredentials(KEYS, None if left is None else NOW + left, is_session=is_session)
+    issued = create(requested, maximum, share, caller, credential_life, role)
+    credentials = credential_life if left is None else left if is_session else min(credential_life, left)
     order = [(None, requested), ("mount", maximum), ("share", share), ("caller", caller), ("credentials", credentials)]
     shortest = min(seconds for _, seconds in order)
     assert issued.link.expires_in == shortest
@@ -130,12 +129,13 @@ def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
 @given(st.floats(-100, 200, allow_nan=False))
 def test_no_link_outlives_credentials_that_expire(credentials_left: float) -> None:
     assume(abs(credentials_left - 60) > 2)
+    role = RoleCredentials(KEYS, NOW + credentials_left)
     if credentials_left < 60:
         with pytest.raises(Problem) as error:
-            create(600, 600, 600, 600, 600, credentials_left)
+            create(600, 600, 600, 600, 600, role)
         assert (error.value.status, error.value.code) == (503, "credentials_expiring")
     else:
-        issued = create(600, 600, 600, 600, 600, credentials_left)
+        issued = create(600, 600, 600, 600, 600, role)
         assert issued.link.expires_at.timestamp() <= NOW + credentials_left
         assert issued.clamped_by == "credentials"
 

@@ -31,6 +31,7 @@ ENVIRONMENT = {
 ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
 URL = "https://hooks.example.com/EXAMPLE?access_token=0000EXAMPLE"
 WEBHOOK = ("add-sink", "ops", "--kind", "webhook", "--url", URL)
+HS256 = ("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "HS256")
 
 
 class Result(NamedTuple):

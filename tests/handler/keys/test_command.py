@@ -11,7 +11,7 @@ import pytest
 from handler.commands.keys import main
 from handler.context import Clock
 from handler.keys import parse
-from tests.handler.keys.command import ADD, KeysCli
+from tests.handler.keys.command import ADD, HS256, WEBHOOK, KeysCli
 from tests.handler.keys_fixtures import READER, SECRET, base64url, document, hash_of, issuer
 
 
@@ -82,13 +82,19 @@ def test_a_path_or_method_that_is_given_twice_is_stored_once(existing: KeysCli) 
     assert (existing.document["api"][-1]["paths"], existing.document["api"][-1]["methods"]) == (["/reports/"], ["GET"])
 
 
-def test_two_api_keys_cannot_have_the_same_name(existing: KeysCli) -> None:
-    assert existing.run(*ADD).status == 0
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("add-api-key", "reader", *ADD[2:]), "API key reader already exists. Use another name"),
+        (("add-sink", "team", *WEBHOOK[2:]), "Sink team already exists."),
+        (("add-issuer", "https://id.example.com", *HS256[2:]), "Issuer https://id.example.com already exists."),
+    ],
+)
+def test_two_entries_cannot_have_the_same_name(command: tuple[str, ...], sentence: str, existing: KeysCli) -> None:
     before = existing.read()
-    result = existing.run(*ADD)
-    assert (result.status, result.out) == (1, "")
-    assert "Use another name" in result.err
-    assert existing.read() == before
+    result = existing.run(*command)
+    assert (result.status, result.out, existing.read()) == (1, "", before)
+    assert sentence in result.err
 
 
 def test_revoke_api_key_removes_only_that_key(existing: KeysCli) -> None:
@@ -111,19 +117,16 @@ def test_rotate_share_adds_a_key_that_signs_and_keeps_the_others(existing: KeysC
     assert len(parse(existing.read() or b"").share[-1].secret) == 32
 
 
-def test_retire_removes_an_old_share_key(existing: KeysCli) -> None:
-    result = existing.run("rotate-share", "--retire", "old")
-    assert result.status == 0
-    assert [key["id"] for key in existing.document["share"]] == ["new"]
-    assert "old" in result.out
-
-
-def test_retiring_the_key_that_signs_replaces_it_by_a_new_one(existing: KeysCli) -> None:
-    assert existing.run("rotate-share", "--retire", "new").status == 0
+@pytest.mark.parametrize(("retired", "left"), [("old", ["new"]), ("new", ["old"])])
+def test_retire_removes_a_share_key_and_replaces_the_one_that_signs(
+    retired: str, left: list[str], existing: KeysCli
+) -> None:
+    result = existing.run("rotate-share", "--retire", retired)
+    assert (result.status, retired in result.out) == (0, True)
     ids = [key["id"] for key in existing.document["share"]]
-    assert ids[0] == "old"
-    assert len(ids) == 2
-    assert "new" not in ids
+    assert ids[:1] == left
+    assert len(ids) == (1 if retired == "old" else 2)
+    assert retired not in ids
 
 
 def test_retiring_the_only_key_leaves_one_that_signs(cli: KeysCli) -> None:

@@ -125,11 +125,6 @@ def test_a_path_that_only_looks_like_the_document_is_another_object(path: str) -
         assert answered.status in (400, 404)
 
 
-@pytest.mark.parametrize("query", [{"versionId": "CAEQEXAMPLE"}, {"download": "keys.json"}, {"format": "json"}])
-def test_no_query_parameter_gives_access_to_the_document(query: dict[str, str]) -> None:
-    assert ask("/.links/keys.json", query=query, config=CONFIG).status == 404
-
-
 def test_an_api_key_for_every_path_does_not_reach_it(tmp_path: Path) -> None:
     entry = {**document()["api"][0], "paths": ["/"], "methods": ["GET", "HEAD", "PUT", "POST", "SHARE"]}
     config = config_with(document(api=[entry]), tmp_path, LINKS)

@@ -14,7 +14,7 @@ import pytest
 from handler.keys import parse
 from handler.notices.sinks import KINDS, read_sink
 from handler.notices.sinks.base import webhook_key
-from tests.handler.keys.command import ADD, URL, WEBHOOK, KeysCli, Result
+from tests.handler.keys.command import ADD, HS256, URL, WEBHOOK, KeysCli, Result
 from tests.handler.keys_fixtures import SECRET, base64url, document
 
 JWKS = {
@@ -23,7 +23,6 @@ JWKS = {
         "keys": [{"kty": "EC", "kid": "1", "crv": "P-256", "x": base64url(b"x" * 32), "y": base64url(b"y" * 32)}]
     },
 }
-HS256 = ("add-issuer", "https://new.example.com", "--aud", "links", "--alg", "HS256")
 
 
 def run_with(cli: KeysCli, content: str, *arguments: str) -> Result:
@@ -92,14 +91,6 @@ def test_the_prompt_for_an_address_on_a_terminal_does_not_show_it(existing: Keys
     assert existing.document["sinks"]["chat"]["url"] == URL
 
 
-def test_two_sinks_cannot_have_the_same_name(existing: KeysCli) -> None:
-    before = existing.read()
-    result = existing.run("add-sink", "team", *WEBHOOK[2:])
-    assert (result.status, result.out) == (1, "")
-    assert "Sink team already exists." in result.err
-    assert existing.read() == before
-
-
 def test_remove_sink_removes_only_that_sink(existing: KeysCli) -> None:
     assert existing.run(*WEBHOOK).status == 0
     result = existing.run("remove-sink", "team")
@@ -160,14 +151,6 @@ def test_an_issuer_that_is_added_again_does_not_own_its_old_shares(existing: Key
         owners.append(parse(existing.read() or b"").jwt[-1].owner)
         assert existing.run("remove-issuer", "https://new.example.com").status == 0
     assert owners[0] != owners[1]
-
-
-def test_two_issuers_cannot_have_the_same_name(existing: KeysCli) -> None:
-    before = existing.read()
-    result = existing.run("add-issuer", "https://id.example.com", *HS256[2:])
-    assert (result.status, result.out) == (1, "")
-    assert "Issuer https://id.example.com already exists." in result.err
-    assert existing.read() == before
 
 
 def test_remove_issuer_removes_only_that_issuer(existing: KeysCli) -> None:

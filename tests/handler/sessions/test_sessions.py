@@ -105,15 +105,6 @@ def test_a_session_of_short_links_is_renewed_while_the_old_one_serves(left: int,
     assert clocked.at(HOUR - left) == key_id
 
 
-def test_a_session_serves_while_it_is_valid_for_a_minute() -> None:
-    opener = Opener()
-    clocked = Clocked(opener, max_expires="30s")
-    clocked.at(0)
-    opener.failure = "status_500"
-    assert clocked.at(HOUR - MIN_LIFE) == "STS.docs.1"
-    clocked.refusal(HOUR - MIN_LIFE + 0.5)
-
-
 # --- STS fails ----------------------------------------------------------------------------------------------------
 
 
@@ -170,14 +161,6 @@ def test_a_clock_that_was_corrected_backwards_ends_the_pause() -> None:
     assert clocked.refusal(HOUR).headers["Retry-After"] == "1"
     opener.failure = ""
     assert clocked.at(0) == "STS.docs.1"
-
-
-def test_no_answer_tells_a_client_to_wait_for_more_than_a_minute() -> None:
-    opener = Opener()
-    clocked = Clocked(opener)
-    opener.failure = "NoPermission"
-    waits = [int(clocked.refusal(seconds).headers["Retry-After"]) for seconds in range(0, 2000, 7)]
-    assert max(waits) == 60
 
 
 def test_a_sts_that_throttles_is_left_alone_by_all_mounts_and_one_that_refuses_a_mount_is_not() -> None:
