@@ -28,7 +28,7 @@ from signer.times import parse_rfc3339
 from tests.faults.paths import errors_of
 from tests.faults.service import CALLER, HTML, JSON, Service, service
 from tests.handler.client import Answered
-from tests.handler.keys.command import environment_of
+from tests.handler.keys.command import ADD, environment_of
 from tests.handler.keys_fixtures import PLACE, watch_requests
 from tests.handler.notice_fixtures import (
     EventFunction,
@@ -292,33 +292,21 @@ class TestNotices:
 
 
 class TestKeysCommand:
-    ADD = ("add-api-key", "ci", "--path", "/reports/", "--method", "GET")
-
-    def run(self, running: Service, *arguments: str, clock: Clock | None = None) -> int:
-        with environment_of(running.oss):
-            return main(
-                ["--keys", str(PLACE), *arguments],
-                lock_timeout=0,
-                clock=clock or Clock(lambda: time.time(), time.monotonic, time.sleep),
-            )
-
-    def stored(self, running: Service) -> list[str]:
-        running.oss.clock.offset = 0
-        return running.keys(PLACE.key)
-
     @OFF
     def test_it_says_how_far_the_clock_is_off_and_changes_nothing(
         self, running: Service, behind: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
         before = running.oss.get()
         running.oss.clock.offset = behind
-        assert self.run(running, *self.ADD) == 1
+        with environment_of(running.oss):
+            assert main(["--keys", str(PLACE), *ADD], lock_timeout=0) == 1
         said = capsys.readouterr()
         assert said.out == ""
         direction = "behind" if behind > 0 else "ahead of"
         assert re.search(rf"\(our clock is (3599|360[01]) s {direction} that of OSS\)", said.err)
         assert "Set the clock of this machine, and try again." in said.err
-        assert self.stored(running) == [PLACE.key]
+        running.oss.clock.offset = 0
+        assert running.keys(PLACE.key) == [PLACE.key]
         assert running.oss.get() == before
 
 

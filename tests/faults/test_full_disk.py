@@ -20,6 +20,7 @@ from handler.commands import keys_edit
 from handler.config import Location
 from local.oss.storage import Draft
 from tests.deploy.project_copy import BUILT, ProjectCopy
+from tests.handler.keys.command import ADD
 from tests.handler.keys_fixtures import BUCKET, REGION, local_oss
 
 ROOT = Path(__file__).parents[2]
@@ -78,8 +79,8 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("arguments", "size"),
         [
-            (("add-api-key", "ci", "--path", "/reports/", "--method", "GET"), 0),
-            (("add-api-key", "ci", "--path", "/reports/", "--method", "GET"), 160),
+            (ADD, 0),
+            (ADD, 160),
             (("rotate-share",), 160),
         ],
         ids=["no lock", "no document", "a rotation"],
@@ -217,9 +218,7 @@ class TestDeploy:
         assert_one_sentence(done, "make template", "File too large")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_template_is_made_later_in_the_same_folder(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_template_is_made_later_in_the_same_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as context:
             context.setattr(template, "s_yaml", full_disk)
             assert template.main([str(tmp_path / "made")]) == 1

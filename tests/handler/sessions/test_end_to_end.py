@@ -123,7 +123,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def running(started: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+def running(started: Running) -> Running:
     started.sent.clear()
     started.sts.issued.principals.clear()
     return started._replace(service=started.service.restarted()._replace(now=time.time()))
