@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # A part may import signer, the lines above it, and the parts left of it in its own line.
 LAYERS = (
-    ("errors", "audit", "times"),
+    ("errors", "audit"),
     ("paths", "request"),
     ("config",),
     ("context",),
