@@ -114,13 +114,6 @@ def test_a_failure_is_status_2_and_a_message(arguments: tuple[str, ...]) -> None
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
-def test_missing_credentials_are_reported_with_the_variables_to_set() -> None:
-    for command in (("sign", "oss://examplebucket/a"), ("verify", a_link())):
-        done = run(*command, env=BARE)
-        assert done.returncode == 2
-        assert "OSS_ACCESS_KEY_ID" in done.stderr
-
-
 def test_no_option_takes_a_secret() -> None:
     names = {name for command in commands.commands.values() for option in command.params for name in option.opts}
     assert not {name for name in names if "secret" in name and name != "--no-secret"}
