@@ -131,12 +131,6 @@ class TestUpload:
         )
         assert uploads.stored("inbox/raced.bin") == b"first"
 
-    def test_a_small_file_is_one_part(self, uploads: UploadService) -> None:
-        upload = uploads.start_upload(path="/in/small.bin", size=5, part_size=None)
-        assert upload["part_count"] == len(upload["parts"]) == 1
-        assert follow_link(upload["complete"], complete_document({1: send(upload["parts"][0], b"hello")})).status == 200
-        assert uploads.stored("inbox/small.bin") == b"hello"
-
 
 class TestLimits:
     """A client cannot use its links for a larger upload, for another object, or to read."""
@@ -291,6 +285,11 @@ class TestResuming:
 
 
 class TestSizes:
+    @pytest.fixture
+    def unstarted(self, plain: UploadService, monkeypatch: pytest.MonkeyPatch) -> UploadService:
+        monkeypatch.setattr("handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
+        return plain
+
     def test_the_first_thousand_links_come_at_once_and_the_rest_on_request(self, started: UploadService) -> None:
         upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART)
         assert upload["part_count"] == 2500
@@ -349,22 +348,14 @@ class TestSizes:
         ],
     )
     def test_an_invalid_request_starts_nothing(
-        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, params: dict[str, object], code: str
+        self, unstarted: UploadService, params: dict[str, object], code: str
     ) -> None:
-        monkeypatch.setattr(
-            "handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started")
-        )
-        response = started.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
+        response = unstarted.post("/-/uploads", {"path": "/in/a", "size": 5, **params})
         assert (response.status, response.code) == (400, code)
 
     @pytest.mark.parametrize("path", ["/in/", "/none/a", "/.links/keys.json", "/team/a"])
-    def test_a_path_that_the_caller_cannot_reach_starts_nothing(
-        self, started: UploadService, monkeypatch: pytest.MonkeyPatch, path: str
-    ) -> None:
-        monkeypatch.setattr(
-            "handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("an upload was started")
-        )
-        assert started.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
+    def test_a_path_that_the_caller_cannot_reach_starts_nothing(self, unstarted: UploadService, path: str) -> None:
+        assert unstarted.post("/-/uploads", {"path": path, "size": 5}, ALICE).status == 404
 
 
 class TestOssFails:
