@@ -63,12 +63,6 @@ def test_the_commands_of_api_md(world: System, requires: Requires, tmp_path: Pat
     assert "Allow: POST, OPTIONS" in output
 
 
-@pytest.mark.parametrize("page", ["api.md", "uploads.md"])
-def test_links_between_pages_exist(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "docs" / page).read_text("utf-8")):
-        assert (ROOT / "docs" / target).is_file(), target
-
-
 def commands(program: str) -> list[list[str]]:
     """The arguments of each command of the README that runs a program."""
     lines = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]

@@ -165,13 +165,11 @@ class TestLimits:
         ],
     )
     def test_invalid_limits_are_refused(self, uploads: UploadService, upload: dict[str, object]) -> None:
-        params = {"path": "/in/", "method": "POST", "upload": upload}
-        assert uploads.post("/-/shares", params, WRITER).status == 400
+        assert uploads.request_share(WRITER, path="/in/", method="POST", upload=upload).status == 400
 
     @pytest.mark.parametrize("path", ["/in/a.txt", "/both/", "/in/" + "a" * 800 + "/"])
     def test_an_invalid_prefix_is_refused(self, uploads: UploadService, path: str) -> None:
-        params = {"path": path, "method": "POST", "upload": {"max_size": 5}}
-        assert uploads.post("/-/shares", params, WRITER).status == 400
+        assert uploads.request_share(WRITER, path=path, method="POST", upload={"max_size": 5}).status == 400
 
     def test_a_form_does_not_outlive_its_share(self, uploads: UploadService) -> None:
         params = {"path": "/in/", "method": "POST", "expires": "90", "upload": {"max_size": 5}}

@@ -269,12 +269,6 @@ def test_completion_offers_profiles(tmp_path: Path) -> None:
     assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
 
 
-def test_without_click_the_message_says_what_to_install() -> None:
-    done = run_process(env=BARE, missing=("click",))
-    assert done.returncode == 2
-    assert "fc-presign[cli]" in done.stderr
-
-
 def test_the_version_is_printed() -> None:
     assert run("--version", env=BARE).stdout == f"fc-presign {signer.__version__}\n"
 
