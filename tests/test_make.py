@@ -129,6 +129,24 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
     assert run.calls[-1] == "-m deploy.build s.yaml"
 
 
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ({"venv": "failed"}, "No space left on device"),
+        ({"missing": "version_info"}, "Python 3.10 or newer is required"),
+    ],
+)
+def test_a_python_that_does_not_work_is_said_in_one_sentence(
+    fault: dict[str, str], sentence: str, project: Project
+) -> None:
+    run = project.make("demo", **fault)
+    assert run.status != 0
+    assert sentence in run.output
+    assert "No module named" not in run.output
+    assert "Traceback" not in run.output
+    assert project.make("demo").status == 0
+
+
 @pytest.mark.parametrize("missing", ["ensurepip", "venv"])
 def test_where_python_has_no_venv_make_says_what_to_install(missing: str, project: Project) -> None:
     for _ in range(2):
@@ -137,14 +155,6 @@ def test_where_python_has_no_venv_make_says_what_to_install(missing: str, projec
         assert "apt install python3-venv" in run.output
         assert "No module named" not in run.output
         assert not (project.folder / ".venv/bin/python").exists()
-    assert project.make("demo").status == 0
-
-
-def test_a_virtual_environment_that_cannot_be_created_gives_its_reason_in_one_line(project: Project) -> None:
-    run = project.make("demo", venv="failed")
-    assert run.status != 0
-    assert "No space left on device" in run.output
-    assert "Traceback" not in run.output
     assert project.make("demo").status == 0
 
 
@@ -198,13 +208,6 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
         npm
     ]
     assert ("the tests that need them are skipped" in first.output) == (npm == "fails")
-
-
-def test_a_python_that_is_too_old_or_missing_is_said_in_one_sentence(project: Project) -> None:
-    run = project.make("demo", missing="version_info")
-    assert run.status != 0
-    assert "Python 3.10 or newer is required" in run.output
-    assert "No module named" not in run.output
 
 
 COMMANDS = [

@@ -45,8 +45,8 @@ CHROMIUM_ARGUMENTS = [
     "--no-proxy-server",
     f"--disable-features={','.join(_FEATURES_OFF)}",
 ]
-# Mounts for every parameter of OSS that a caller may add, for links that expire in the middle of an upload, and for
-# strangers who upload to a bucket with a domain of ours; on a laptop, its links lead to the local OSS.
+# Mounts for versions, for links that expire in the middle of an upload, and for strangers who upload to a bucket with a
+# domain of ours; on a laptop, its links lead to the local OSS.
 MORE_MOUNTS = """
 [[mount]]
 path = "/exampledir/"
@@ -54,13 +54,7 @@ target = "oss://examplebucket/exampledir/"
 access = "anonymous"
 max_expires = "7d"
 max_share = "90d"
-query = [
-    "versionId",
-    "response-content-type",
-    "response-content-disposition",
-    "response-cache-control",
-    "x-oss-traffic-limit",
-]
+query = ["versionId"]
 
 [[mount]]
 path = "/brief/"

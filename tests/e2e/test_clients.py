@@ -40,14 +40,6 @@ def addresses(system: System) -> Mapping[str, str]:
     return {key: system.address(key) for key in KEYS}
 
 
-def expected_download(key: str) -> FinalResponse:
-    return FinalResponse(200, len(content_of(key)), content_of(key))
-
-
-def expected_head(key: str) -> FinalResponse:
-    return FinalResponse(200, len(content_of(key)), b"")
-
-
 @pytest.mark.parametrize("key", KEYS)
 def test_curl_downloads_and_requests_only_the_headers(
     addresses: Mapping[str, str], requires: Requires, key: str
@@ -72,15 +64,16 @@ def test_curl_resumes_a_download(addresses: Mapping[str, str], requires: Require
 
 
 def test_node_downloads(addresses: Mapping[str, str], requires: Requires) -> None:
-    node = requires("node")
-    assert node_fetch(node, "GET", [*addresses.values()]) == [expected_download(key) for key in KEYS]
-    assert node_fetch(node, "HEAD", [*addresses.values()]) == [expected_head(key) for key in KEYS]
+    downloads = [FinalResponse(200, len(content_of(key)), content_of(key)) for key in KEYS]
+    assert node_fetch(requires("node"), "GET", [*addresses.values()]) == downloads
+    heads = [download._replace(body=b"") for download in downloads]
+    assert node_fetch(requires("node"), "HEAD", [*addresses.values()]) == heads
 
 
 def test_java_downloads_with_httpurlconnection(addresses: Mapping[str, str], requires: Requires) -> None:
     requires("javac")  # a Java that runs source files
-    java = requires("java")
-    assert java_get(java, "GET", [*addresses.values()]) == [expected_download(key) for key in KEYS]
+    downloads = [FinalResponse(200, len(content_of(key)), content_of(key)) for key in KEYS]
+    assert java_get(requires("java"), "GET", [*addresses.values()]) == downloads
 
 
 def test_a_missing_tool_is_an_error_only_on_ci(requires: Requires, monkeypatch: pytest.MonkeyPatch) -> None:

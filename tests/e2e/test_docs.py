@@ -18,7 +18,11 @@ from tests.e2e.system import KEY, ROOT, TIMEOUT, Requires, System
 from tools import demo_picture, secret_search
 from tools.demo_picture import without_what_varies
 
-DOCS = Path(__file__).parents[2] / "docs"
+
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """The fenced blocks of a page with a language, or "" for those without one."""
+    content = (ROOT / page).read_text("utf-8")
+    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
 
 
 def run(system: System, requires: Requires, folder: Path, page: str) -> str:
@@ -26,11 +30,11 @@ def run(system: System, requires: Requires, folder: Path, page: str) -> str:
     shell = requires("bash")
     requires("curl")
     requires("jq")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) >= 4
+    scripts = blocks("sh", f"docs/{page}")
+    assert len(scripts) >= 4
     variables = {"PATH": os.environ["PATH"], "SERVICE": system.stack.http_url, "KEY": KEY, "no_proxy": "*"}
     process = subprocess.run(
-        [shell, "-euo", "pipefail", "-c", "\n".join(blocks)],
+        [shell, "-euo", "pipefail", "-c", "\n".join(scripts)],
         cwd=folder,
         env=variables,
         capture_output=True,
@@ -57,18 +61,6 @@ def test_the_commands_of_api_md(world: System, requires: Requires, tmp_path: Pat
     assert (tmp_path / "object.txt").read_bytes() == b"the object"
     assert '3600\nnull\n900\nnull\nnull\n"not_found"\n' in output
     assert "Allow: POST, OPTIONS" in output
-
-
-@pytest.mark.parametrize("page", ["api.md", "uploads.md"])
-def test_links_between_pages_exist(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text("utf-8")):
-        assert (DOCS / target).is_file(), target
-
-
-def blocks(language: str, page: str = "README.md") -> list[str]:
-    """The fenced blocks of a page with a language, or "" for those without one."""
-    content = (ROOT / page).read_text("utf-8")
-    return [code for name, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", content) if name == language]
 
 
 def commands(program: str) -> list[list[str]]:

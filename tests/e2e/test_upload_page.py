@@ -167,8 +167,7 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
             return
         failed.append(route)
         if after_arrival:
-            headers = {**route.request.headers, "content-length": ""}
-            del headers["content-length"]
+            headers = {name: value for name, value in route.request.headers.items() if name != "content-length"}
             response = requests.post(
                 route.request.url, data=route.request.post_data_buffer, headers=headers, timeout=TIMEOUT
             )

@@ -14,7 +14,6 @@ from unittest.mock import patch
 from urllib.parse import quote, unquote, urlsplit
 
 import alibabacloud_oss_v2 as oss
-import oss2
 from alibabacloud_oss_v2 import presigner
 from alibabacloud_oss_v2.signer import SignerV4, v4
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
@@ -119,12 +118,6 @@ def signed_headers_of_oss2(link_request: LinkRequest) -> Mapping[str, str]:
             request, link_request.bucket, link_request.key, set(link_request.signed_headers)
         )
     return {name: value for name, value in request.headers.items() if value is not None}
-
-
-def client_of_oss2(credentials: Credentials, bucket: str) -> oss2.Bucket:
-    """oss2's client for a bucket in cn-hangzhou."""
-    auth = oss2.StsAuth(*credentials[:3], auth_version=oss2.AUTH_VERSION_4)
-    return oss2.Bucket(auth, "https://oss-cn-hangzhou.aliyuncs.com", bucket, region="cn-hangzhou")
 
 
 def client_of_v2(credentials: Credentials) -> oss.Client:

@@ -84,7 +84,6 @@ def sign(method: str = "GET", bucket: str = BUCKET, key: str = KEY, **arguments:
 _UNICODE = st.characters(codec="utf-8", exclude_characters=[*map(chr, range(32)), "\x7f"])
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _LETTERS = string.ascii_letters + string.digits
-_LABEL = string.ascii_lowercase + string.digits
 # Characters that encoders treat differently are drawn often.
 _TRICKY = st.sampled_from(
     [*" +%&=#?;:@/~.*'()|\\\"<>[]{}!$,`^", "é", "报", "🙂", "\u00a0", "\u2028", "%20", "%2F", "&amp;"]

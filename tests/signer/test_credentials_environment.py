@@ -74,7 +74,3 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
 
     assert Credentials.from_environment() == SDK_KEYS
-
-
-def test_credentials_of_the_environment_have_no_expiry() -> None:
-    assert Credentials.from_environment({**FC, **FC_TOKEN}).expires_at is None

@@ -13,6 +13,7 @@ from signer.disposition import attachment
     [
         ("q3.pdf", "attachment; filename=\"q3.pdf\"; filename*=UTF-8''q3.pdf"),
         ("résumé.txt", "attachment; filename=\"r_sum_.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt"),
+        ("it's (1)*;c=,", "attachment; filename=\"it's (1)*;c=,\"; filename*=UTF-8''it%27s%20%281%29%2A%3Bc%3D%2C"),
         ('a "b" 100%', "attachment; filename=\"a _b_ 100_\"; filename*=UTF-8''a%20%22b%22%20100%25"),
     ],
 )

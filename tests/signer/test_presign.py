@@ -90,18 +90,6 @@ def test_without_a_clock_a_link_is_signed_now() -> None:
     assert verify("GET", link.url, credentials=KEYS).ok
 
 
-def test_headers_that_are_not_signed_are_not_in_the_link() -> None:
-    assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).headers == {}
-    assert sign(headers={"Range": "bytes=0-9", "Accept": "*/*"}).url == sign().url
-
-
-def test_an_additional_header_is_signed_and_in_the_link_as_it_was_written() -> None:
-    link = sign(headers={"Range": "bytes=0-9"}, signed_headers=["RANGE"])
-
-    assert link.headers == {"Range": "bytes=0-9"}
-    assert dict(query_pairs(link.url))["x-oss-additional-headers"] == "range"
-
-
 @pytest.mark.parametrize("always", ["Content-Type", "content-md5", "x-oss-meta-a"])
 def test_naming_a_header_that_is_always_signed_changes_nothing(always: str) -> None:
     named = sign(headers={always: "v"}, signed_headers=[always])

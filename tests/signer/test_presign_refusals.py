@@ -20,130 +20,91 @@ from tests.signer.signing import KEYS, MAX_EXPIRES_IN, NOW, RESERVED, sign
 Call = Callable[[], object]
 
 
-def error_of(call: Call) -> SignerError:
-    with pytest.raises(SignerError) as caught:
-        call()
-    return caught.value
-
-
+NO_ZONE, LAST = datetime(2026, 3, 1), datetime.max.replace(tzinfo=timezone.utc)
 Row = tuple[type[SignerError], str, dict[str, object], Call]
 
-RESERVED_PARAMETERS: list[Row] = [
-    (signer.InvalidQuery, "reserved_query", {"name": name}, partial(sign, query={name: "v"}))
-    for name in (*RESERVED, "X-Oss-Expires")
-]
-INVALID_EXPIRIES: list[Row] = [
-    (signer.InvalidExpiry, "invalid_expiry", {"expires_in": value}, partial(sign, expires_in=value))
-    for value in (0, -5, MAX_EXPIRES_IN + 1, 600.0, "600", True, None)
-]
+
+def row(kind: type[SignerError], code: str, attributes: dict[str, object], **arguments: Any) -> Row:
+    return kind, code, attributes, partial(sign, **arguments)
+
+
+def rows(kind: type[SignerError], code: str, argument: str, *values: object) -> list[Row]:
+    """A row for each value of an argument, which is also the attribute of the error."""
+    return [row(kind, code, {argument: value}, **{argument: value}) for value in values]
+
+
+UNSAFE_KEYS = ("a//b", "a//", ".", "..", "../a", "a/./b", "a/..", "a\nb", "a\x7f")
 TABLE: list[Row] = [
-    *RESERVED_PARAMETERS,
-    *INVALID_EXPIRIES,
-    (signer.InvalidMethod, "invalid_method", {"method": "get"}, lambda: sign("get")),
-    (signer.InvalidMethod, "invalid_method", {"method": "PATCH"}, lambda: sign("PATCH")),
-    (signer.InvalidMethod, "invalid_method", {"method": ""}, lambda: sign("")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "ab"}, lambda: sign(bucket="ab")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "a" * 64}, lambda: sign(bucket="a" * 64)),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "-abc"}, lambda: sign(bucket="-abc")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "abc-"}, lambda: sign(bucket="abc-")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "Bucket"}, lambda: sign(bucket="Bucket")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "a.b"}, lambda: sign(bucket="a.b")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "abc\n"}, lambda: sign(bucket="abc\n")),
-    (signer.InvalidBucket, "invalid_bucket", {"bucket": "bücket"}, lambda: sign(bucket="bücket")),
-    (signer.InvalidKey, "invalid_key", {"key": ""}, lambda: sign(key="")),
-    (signer.InvalidKey, "invalid_key", {"key": "/a"}, lambda: sign(key="/a")),
-    (signer.InvalidKey, "invalid_key", {"key": "\\a"}, lambda: sign(key="\\a")),
-    (signer.InvalidKey, "invalid_key", {"key": "a" * 1024}, lambda: sign(key="a" * 1024)),
-    (signer.InvalidKey, "invalid_key", {"key": "报" * 342}, lambda: sign(key="报" * 342)),
-    (signer.InvalidKey, "invalid_key", {"key": "a\ud800"}, lambda: sign(key="a\ud800")),
-    (signer.InvalidKey, "invalid_key", {"key": 7}, lambda: sign(key=7)),  # type: ignore[arg-type]
-    (signer.InvalidKey, "unsafe_key", {"key": "a//b"}, lambda: sign(key="a//b")),
-    (signer.InvalidKey, "unsafe_key", {"key": "a//"}, lambda: sign(key="a//")),
-    (signer.InvalidKey, "unsafe_key", {"key": "."}, lambda: sign(key=".")),
-    (signer.InvalidKey, "unsafe_key", {"key": ".."}, lambda: sign(key="..")),
-    (signer.InvalidKey, "unsafe_key", {"key": "../a"}, lambda: sign(key="../a")),
-    (signer.InvalidKey, "unsafe_key", {"key": "a/./b"}, lambda: sign(key="a/./b")),
-    (signer.InvalidKey, "unsafe_key", {"key": "a/.."}, lambda: sign(key="a/..")),
-    (signer.InvalidKey, "unsafe_key", {"key": "a\nb"}, lambda: sign(key="a\nb")),
-    (signer.InvalidKey, "unsafe_key", {"key": "a\x7f"}, lambda: sign(key="a\x7f")),
-    (signer.InvalidHeader, "invalid_header", {"name": "a b"}, lambda: sign(headers={"a b": "v"})),
-    (signer.InvalidHeader, "invalid_header", {"name": ""}, lambda: sign(headers={"": "v"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, lambda: sign(headers={"x-oss-a": "v\r\nb: c"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, lambda: sign(headers={"x-oss-a": " v"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, lambda: sign(headers={"x-oss-a": "v\t"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, lambda: sign(headers={"x-oss-a": "é"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, lambda: sign(headers={"x-oss-a": 1})),
-    (signer.InvalidHeader, "invalid_header", {"name": "host"}, lambda: sign(headers={"Host": "example.com"})),
-    (signer.InvalidHeader, "invalid_header", {"name": "host"}, lambda: sign(signed_headers="host")),
-    (signer.InvalidHeader, "missing_header", {"name": "range"}, lambda: sign(signed_headers=["Range"])),
-    (signer.InvalidHeader, "duplicate_header", {"name": "a"}, lambda: sign(headers={"A": "v", "a": "v"})),
-    (signer.InvalidQuery, "invalid_query", {"name": ""}, lambda: sign(query={"": "v"})),
-    (signer.InvalidQuery, "invalid_query", {"name": "a\n"}, lambda: sign(query={"a\n": "v"})),
-    (signer.InvalidQuery, "invalid_query", {"name": "a"}, lambda: sign(query={"a": "v\x00"})),
-    (signer.InvalidQuery, "invalid_query", {"name": "a"}, lambda: sign(query={"a": "\udc80"})),
-    (signer.InvalidQuery, "invalid_query", {"name": "a"}, lambda: sign(query={"a": 1})),
-    (signer.InvalidQuery, "invalid_query", {"name": "a"}, lambda: sign(query={"a": None})),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now=datetime(2026, 3, 1))),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now=-1)),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now=float("nan"))),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now=float("inf"))),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now="2026-03-01T06:41:11Z")),
-    (signer.InvalidTime, "invalid_time", {}, lambda: sign(now=datetime.max.replace(tzinfo=timezone.utc))),
-    (
-        signer.InvalidTime,
-        "invalid_time",
-        {},
-        lambda: sign(credentials=KEYS._replace(expires_at=datetime(2026, 3, 1))),
+    *(
+        row(signer.InvalidQuery, "reserved_query", {"name": name}, query={name: "v"})
+        for name in (*RESERVED, "X-Oss-Expires")
     ),
+    *rows(signer.InvalidExpiry, "invalid_expiry", "expires_in", 0, -5, MAX_EXPIRES_IN + 1, 600.0, "600", True, None),
+    *rows(signer.InvalidMethod, "invalid_method", "method", "get", "PATCH", ""),
+    *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "ab", "a" * 64, "-abc", "abc-"),
+    *rows(signer.InvalidBucket, "invalid_bucket", "bucket", "Bucket", "a.b", "abc\n", "bücket"),
+    *rows(signer.InvalidKey, "invalid_key", "key", "", "/a", "\\a", "a" * 1024, "报" * 342, "a\ud800", 7),
+    *rows(signer.InvalidKey, "unsafe_key", "key", *UNSAFE_KEYS),
+    row(signer.InvalidHeader, "invalid_header", {"name": "a b"}, headers={"a b": "v"}),
+    row(signer.InvalidHeader, "invalid_header", {"name": ""}, headers={"": "v"}),
+    *(
+        row(signer.InvalidHeader, "invalid_header", {"name": "x-oss-a"}, headers={"x-oss-a": value})
+        for value in ("v\r\nb: c", " v", "v\t", "é", 1)
+    ),
+    row(signer.InvalidHeader, "invalid_header", {"name": "host"}, headers={"Host": "example.com"}),
+    row(signer.InvalidHeader, "invalid_header", {"name": "host"}, signed_headers="host"),
+    row(signer.InvalidHeader, "missing_header", {"name": "range"}, signed_headers=["Range"]),
+    row(signer.InvalidHeader, "duplicate_header", {"name": "a"}, headers={"A": "v", "a": "v"}),
+    row(signer.InvalidQuery, "invalid_query", {"name": ""}, query={"": "v"}),
+    row(signer.InvalidQuery, "invalid_query", {"name": "a\n"}, query={"a\n": "v"}),
+    *(
+        row(signer.InvalidQuery, "invalid_query", {"name": "a"}, query={"a": value})
+        for value in ("v\x00", "\udc80", 1, None)
+    ),
+    *(
+        row(signer.InvalidTime, "invalid_time", {}, now=now)
+        for now in (NO_ZONE, -1, float("nan"), float("inf"), "2026-03-01T06:41:11Z", LAST)
+    ),
+    row(signer.InvalidTime, "invalid_time", {}, credentials=KEYS._replace(expires_at=NO_ZONE)),
     (signer.InvalidEndpoint, "invalid_endpoint", {"value": "oss-cn-a"}, lambda: Endpoint.public("oss-cn-a")),
     (signer.InvalidEndpoint, "invalid_endpoint", {"value": ""}, lambda: Endpoint.internal("")),
     (signer.InvalidLink, "invalid_link", {}, lambda: signer.verify("GET", "no link", credentials=KEYS)),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("", "secretEXAMPLE"))),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("LTAI5tEXAMPLE", ""))),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("LTAI\n", "secret"))),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("LTAI", "a b"))),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("LTAI", "s", "t\r\n"))),
-    (signer.InvalidCredentials, "invalid_credentials", {}, lambda: sign(credentials=Credentials("LTAI", "s", "é"))),
+    *(
+        row(signer.InvalidCredentials, "invalid_credentials", {}, credentials=Credentials(*strings))
+        for strings in (
+            ("", "s"),
+            ("LTAI", ""),
+            ("LTAI\n", "s"),
+            ("LTAI", "a b"),
+            ("LTAI", "s", "t\r\n"),
+            ("LTAI", "s", "é"),
+        )
+    ),
     (
         signer.MissingCredentials,
         "missing_credentials",
         {"variables": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")},
         lambda: Credentials.from_environment({"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE"}),
     ),
-    (
-        signer.CredentialsExpired,
-        "credentials_expired",
-        {"expires_at": NOW},
-        lambda: sign(credentials=KEYS._replace(expires_at=NOW)),
+    row(
+        signer.CredentialsExpired, "credentials_expired", {"expires_at": NOW}, credentials=KEYS._replace(expires_at=NOW)
     ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "code", "attributes", "call"), TABLE)
-def test_an_error_has_its_class_its_code_and_its_attributes(
+def test_an_error_has_its_code_its_attributes_and_a_message_of_one_line_and_can_be_pickled(
     kind: type[SignerError], code: str, attributes: dict[str, object], call: Call
 ) -> None:
-    error = error_of(call)
-
-    assert type(error) is kind
-    assert error.code == code
+    with pytest.raises(kind) as caught:
+        call()
+    error, message = caught.value, str(caught.value)
+    assert (type(error), error.code) == (kind, code)
     assert {name: value for name, value in vars(error).items() if name != "code"} == attributes
-
-
-@pytest.mark.parametrize("call", [row[3] for row in TABLE])
-def test_an_error_can_be_pickled(call: Call) -> None:
-    error = error_of(call)
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
-
-    assert (type(copy), str(copy), copy.code, vars(copy)) == (type(error), str(error), error.code, vars(error))
-
-
-@pytest.mark.parametrize("call", [row[3] for row in TABLE])
-def test_the_message_of_an_error_is_one_line_of_sentences(call: Call) -> None:
-    message = str(error_of(call))
-
     assert message.endswith(".")
     assert "\n" not in message
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copy), str(copy), copy.code, vars(copy)) == (kind, message, code, vars(error))
 
 
 def test_the_classes_are_those_of_the_tree() -> None:

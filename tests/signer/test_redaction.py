@@ -20,6 +20,7 @@ URL = presign(
     "GET", BUCKET, KEY, credentials=SECRETIVE, endpoint=HANGZHOU, expires_in=600, query={"versionId": "v1"}, now=NOW
 ).url
 SIGNATURE = URL.rpartition("=")[2]
+SECRETS = (SIGNATURE, "CAISBEGIN", "TOKENEND", "NUEXAMPLEID")
 
 
 def escaped(string: str) -> str:
@@ -58,10 +59,7 @@ def test_a_url_loses_its_secrets_and_keeps_its_object(where: str) -> None:
 
     redacted = redact(written)
 
-    assert SIGNATURE not in redacted
-    assert "CAISBEGIN" not in redacted
-    assert "TOKENEND" not in redacted
-    assert "NUEXAMPLEID" not in redacted
+    assert not [secret for secret in SECRETS if secret in redacted]
     assert "exampleobject.txt" in redacted
     assert "v1" in redacted
     assert redacted.count("REDACTED") == 3
@@ -216,6 +214,4 @@ def test_redacting_twice_is_redacting_once(string: str) -> None:
 def test_a_link_is_redacted_whatever_surrounds_it(before: str, after: str) -> None:
     redacted = redact(f"{before} {URL} {after}")
 
-    assert SIGNATURE not in redacted
-    assert "CAISBEGIN" not in redacted
-    assert "TOKENEND" not in redacted
+    assert not [secret for secret in SECRETS if secret in redacted]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.handler.client import ask, make_config, new_instance
-from tests.handler.upload_fixtures import WRITER, UploadService, upload_service_with_oss
+from tests.handler.upload_fixtures import WRITER, UploadService
 
 LINKS = """
 region = "cn-hangzhou"
@@ -91,17 +91,11 @@ def test_a_mount_with_active_content_accepts_them_and_still_downloads_them(servi
     assert ask("/site/a.html", config=listed).query == {"response-content-type": "text/html"}
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
-    """The service with an OSS, which upload shares require; /in/ accepts no active types."""
-    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
-        yield running.with_mount("/in/", inline=())
-
-
 class TestUploadShares:
     @pytest.fixture
-    def drop(self, running: UploadService) -> UploadService:
-        return running.restarted()
+    def drop(self, uploads: UploadService) -> UploadService:
+        """Where /in/ accepts no active types."""
+        return uploads.with_mount("/in/", inline=())
 
     def test_active_types_are_refused_and_take_no_place(self, drop: UploadService) -> None:
         url = drop.create_upload_share(max_files=1)

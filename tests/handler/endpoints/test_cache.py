@@ -17,7 +17,6 @@ from tests.handler.share_fixtures import MAKER, share_service
 WINDOW = 300
 START = 1_772_347_200  # a multiple of the window
 CACHED = mount(expires="15m", max_expires="1h", cache="5m", query=["versionId"])
-JSON = {"Accept": "application/json"}
 
 
 def request_at(now: float, config: Config = CACHED, /, **query: str) -> Answered:

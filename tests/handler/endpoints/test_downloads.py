@@ -34,19 +34,6 @@ def email_name(header: str) -> str | None:
     return message.get_filename()
 
 
-@pytest.mark.parametrize(
-    ("name", "header"),
-    [
-        ("q 3.pdf", "attachment; filename=\"q 3.pdf\"; filename*=UTF-8''q%203.pdf"),
-        ("报告.txt", "attachment; filename=\"__.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A.txt"),
-        ('a"b%41;c=,.txt', "attachment; filename=\"a_b_41;c=,.txt\"; filename*=UTF-8''a%22b%2541%3Bc%3D%2C.txt"),
-        ("it's (1)*.txt", "attachment; filename=\"it's (1)*.txt\"; filename*=UTF-8''it%27s%20%281%29%2A.txt"),
-    ],
-)
-def test_a_name_is_sent_in_ascii_and_in_full(name: str, header: str) -> None:
-    assert disposition(name) == header
-
-
 # A slash, a backslash and control characters are refused; every other character is allowed.
 NAMES = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=60

@@ -171,9 +171,8 @@ def test_signed_links(service: UploadService) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_shares(service: UploadService, method: str, accept: str) -> None:
     for name, shown in (("a.png", {TYPE: "image/png"}), ("a.html", DOWNLOAD)):
-        share = service.post("/-/shares", {"path": f"/site/{name}", "allow_missing": True}, WRITER).json["url"]
-        token = share.partition("?share=")[2]
-        response = service.request(f"/site/{name}", method, {"share": token}, {"Accept": accept})
+        share = service.create_share(key=WRITER, path=f"/site/{name}")
+        response = service.open(share, method, {"Accept": accept})
         if method == "HEAD" and accept == "application/json":
             assert response.status == 200
             continue
@@ -182,10 +181,8 @@ def test_shares(service: UploadService, method: str, accept: str) -> None:
 
 
 def test_a_share_with_a_file_name(service: UploadService) -> None:
-    share = service.post(
-        "/-/shares", {"path": "/site/a.html", "download": "b.html", "allow_missing": True}, WRITER
-    ).json["url"]
-    response = service.request("/site/a.html", "GET", {"share": share.partition("?share=")[2], DISPOSITION: "inline"})
+    share = service.create_share(key=WRITER, path="/site/a.html", download="b.html")
+    response = service.open(f"{share}&{DISPOSITION}=inline")
     assert query_of(response.headers["Location"])[DISPOSITION].startswith('attachment; filename="b.html"')
 
 

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.handler.upload_fixtures import WRITER, UploadService, follow_link, upload_service_with_oss
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[UploadService]:
-    with upload_service_with_oss(tmp_path) as running:
-        yield running
+from tests.handler.upload_fixtures import WRITER, UploadService, follow_link
 
 
 def test_overwriting_is_allowed_on_request(plain: UploadService) -> None:
@@ -39,11 +30,11 @@ def test_a_mount_may_forbid_overwriting_to_everyone(plain: UploadService) -> Non
     assert forbidding.sign_put(WRITER, path="/team/a", overwrite=True)["error"]["code"] == "not_signable"
 
 
-def test_overwriting_replaces_an_object(service: UploadService) -> None:
-    service.put("inbox/replaced.txt", b"older")
-    assert "error" in service.sign_put(path="/in/replaced.txt", overwrite=True)
-    assert follow_link(service.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
-    assert service.stored("inbox/replaced.txt") == b"older"
-    service = service.with_mount("/in/", overwrite=True)
-    assert follow_link(service.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
-    assert service.stored("inbox/replaced.txt") == b"newer"
+def test_overwriting_replaces_an_object(uploads: UploadService) -> None:
+    uploads.put("inbox/replaced.txt", b"older")
+    assert "error" in uploads.sign_put(path="/in/replaced.txt", overwrite=True)
+    assert follow_link(uploads.sign_put(path="/in/replaced.txt"), b"newer") == (409, "FileAlreadyExists")
+    assert uploads.stored("inbox/replaced.txt") == b"older"
+    uploads = uploads.with_mount("/in/", overwrite=True)
+    assert follow_link(uploads.sign_put(path="/in/replaced.txt", overwrite=True), b"newer").status == 200
+    assert uploads.stored("inbox/replaced.txt") == b"newer"

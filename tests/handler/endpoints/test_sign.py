@@ -24,23 +24,10 @@ from tests.handler.upload_fixtures import (
     UploadService,
     follow_link,
     query_of,
-    upload_service,
-    upload_service_with_oss,
 )
 
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 LINK = {"url", "method", "headers", "expires_at", "expires_in", "clamped_by"}
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> UploadService:
-    return upload_service(tmp_path_factory.mktemp("plain"))
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
-    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
-        yield running
 
 
 def is_valid(result: dict[str, Any], method: str) -> bool:
@@ -184,11 +171,6 @@ class TestAuthorization:
         (result,) = plain.sign({"path": path, "method": method, "size": 1 if method == "PUT" else None})
         assert (result["error"]["status"], result["error"]["code"]) == (400, "method_not_enabled")
 
-    @pytest.mark.parametrize("method", ["get", "", "PUT "])
-    def test_other_methods_are_not_signed(self, plain: UploadService, method: str) -> None:
-        (result,) = plain.sign({"path": "/both/a", "method": method, "size": 1})
-        assert result["error"]["code"] == "bad_body"
-
 
 class TestPut:
     def test_all_limits_of_an_upload_are_signed(self, plain: UploadService) -> None:
@@ -229,10 +211,6 @@ class TestPut:
     @pytest.mark.parametrize(
         ("header", "value", "code"),
         [
-            *(
-                ("Content-Type", value, "bad_content_type")
-                for value in ("", "text", "text/plain\r\nx-oss-object-acl: a")
-            ),
             *(("Content-MD5", value, "bad_content_md5") for value in ("0", "1B2M2Y8AsgTpgAmY7PhCfh==")),
             *(("x-oss-meta-a", value, "not_signable") for value in ("a\nb", "报告")),
             *((f"x-oss-meta-{name}", "a", "not_signable") for name in ("", "a b", "a\n")),
@@ -247,7 +225,13 @@ class TestPut:
         result = plain.sign_put(headers={"Content-Type": "text/plain", "content-type": "text/html"})
         assert result["error"]["code"] == "not_signable"
 
-    @pytest.mark.parametrize("params", [{"size": 5}, {"overwrite": False}, {"headers": {"Content-Type": "text/plain"}}])
+    @pytest.mark.parametrize(
+        "params",
+        [
+            *({"size": 5}, {"overwrite": False}),
+            *({"headers": {name: "a/b"}} for name in ("Content-Type", "Content-MD5", "x-oss-meta-a")),
+        ],
+    )
     def test_members_of_uploads_are_refused_for_downloads(
         self, plain: UploadService, params: dict[str, object]
     ) -> None:
@@ -261,31 +245,31 @@ class TestPut:
 
 
 class TestPutAtOss:
-    def test_exactly_the_headers_of_the_response_upload_once(self, service: UploadService) -> None:
-        link = service.sign_put(
+    def test_exactly_the_headers_of_the_response_upload_once(self, uploads: UploadService) -> None:
+        link = uploads.sign_put(
             path="/in/once.txt", headers={"Content-Type": "text/plain", "x-oss-meta-owner": "someone"}
         )
         assert follow_link(link, b"hello").status == 200
-        assert service.stored("inbox/once.txt") == b"hello"
-        assert service.stored_headers("inbox/once.txt")["content-type"] == "text/plain"
-        assert service.stored_headers("inbox/once.txt")["x-oss-meta-owner"] == "someone"
+        assert uploads.stored("inbox/once.txt") == b"hello"
+        assert uploads.stored_headers("inbox/once.txt")["content-type"] == "text/plain"
+        assert uploads.stored_headers("inbox/once.txt")["x-oss-meta-owner"] == "someone"
         assert follow_link(link, b"other") == (409, "FileAlreadyExists")
-        assert service.stored("inbox/once.txt") == b"hello"
+        assert uploads.stored("inbox/once.txt") == b"hello"
 
     @pytest.mark.parametrize("content", [b"", b"hell", b"hello!", b"x" * 100_000])
-    def test_another_length_is_refused(self, service: UploadService, content: bytes) -> None:
-        link = service.sign_put(path="/in/length.txt")
+    def test_another_length_is_refused(self, uploads: UploadService, content: bytes) -> None:
+        link = uploads.sign_put(path="/in/length.txt")
         assert follow_link(link, content, content_length=None) == (403, "SignatureDoesNotMatch")
-        assert service.stored("inbox/length.txt") is None
+        assert uploads.stored("inbox/length.txt") is None
 
-    def test_an_unknown_length_is_refused(self, service: UploadService) -> None:
-        link = service.sign_put(path="/in/chunked.txt")
+    def test_an_unknown_length_is_refused(self, uploads: UploadService) -> None:
+        link = uploads.sign_put(path="/in/chunked.txt")
 
         def chunks() -> Iterator[bytes]:
             yield b"hello"
 
         assert follow_link(link, chunks(), content_length=None) == (400, "AuthorizationQueryParametersError")
-        assert service.stored("inbox/chunked.txt") is None
+        assert uploads.stored("inbox/chunked.txt") is None
 
     @pytest.mark.parametrize(
         "header",
@@ -300,27 +284,27 @@ class TestPutAtOss:
         ],
     )
     def test_no_header_can_be_changed_or_removed_or_added(
-        self, service: UploadService, header: dict[str, str | None]
+        self, uploads: UploadService, header: dict[str, str | None]
     ) -> None:
-        link = service.sign_put(path="/in/header.txt")
+        link = uploads.sign_put(path="/in/header.txt")
         assert follow_link(link, b"hello", **header) == (403, "SignatureDoesNotMatch")
-        assert service.stored("inbox/header.txt") is None
+        assert uploads.stored("inbox/header.txt") is None
 
-    def test_a_requested_digest_fixes_the_content(self, service: UploadService) -> None:
+    def test_a_requested_digest_fixes_the_content(self, uploads: UploadService) -> None:
         digest = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
-        link = service.sign_put(path="/in/digest.txt", headers={"Content-MD5": digest})
+        link = uploads.sign_put(path="/in/digest.txt", headers={"Content-MD5": digest})
         assert follow_link(link, b"jello") == (400, "InvalidDigest")
         assert follow_link(link, b"hello", content_md5=None) == (403, "SignatureDoesNotMatch")
         assert follow_link(link, b"hello").status == 200
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-    def test_an_upload_link_does_nothing_but_upload(self, service: UploadService, method: str) -> None:
-        service.put("inbox/there.txt", b"secret")
-        link = service.with_mount("/in/", overwrite=True).sign_put(path="/in/there.txt", overwrite=True)
+    def test_an_upload_link_does_nothing_but_upload(self, uploads: UploadService, method: str) -> None:
+        uploads.put("inbox/there.txt", b"secret")
+        link = uploads.with_mount("/in/", overwrite=True).sign_put(path="/in/there.txt", overwrite=True)
         assert follow_link({**link, "method": method}).status == 403
-        assert service.stored("inbox/there.txt") == b"secret"
+        assert uploads.stored("inbox/there.txt") == b"secret"
 
     @pytest.mark.parametrize("extra", ["acl", "tagging", "append&position=0", "symlink", "uploadId=1&partNumber=1"])
-    def test_an_upload_link_is_invalid_with_a_sub_resource(self, service: UploadService, extra: str) -> None:
-        link = service.sign_put(path="/in/sub.txt")
+    def test_an_upload_link_is_invalid_with_a_sub_resource(self, uploads: UploadService, extra: str) -> None:
+        link = uploads.sign_put(path="/in/sub.txt")
         assert follow_link({**link, "url": f"{link['url']}&{extra}"}, b"hello").status == 403

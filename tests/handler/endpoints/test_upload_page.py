@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,11 @@ from tests.handler.upload_fixtures import (
     MEGABYTE,
     WRITER,
     UploadService,
-    claim_number,
     conditions,
     files_left,
     share_id,
     submit_form,
     upload_service,
-    upload_service_with_oss,
 )
 from tests.worlds import HTML, JSON
 
@@ -31,21 +27,10 @@ NONCE = "nonce-EXAMPLE-000000000"
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\$\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
-    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
-        yield running
-
-
-@pytest.fixture
-def service(running: UploadService) -> UploadService:
-    return running.restarted()
-
-
 class TestForm:
-    def test_a_file_gets_a_form_for_one_exact_key(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        response = service.request_form(url, name="季度 q3.txt")
+    def test_a_file_gets_a_form_for_one_exact_key(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        response = uploads.request_form(url, name="季度 q3.txt")
         assert response.status == 200
         assert set(response.json) == {"url", "fields", "expires_at", "number", "nonce"}
         key = f"inbox/{share_id(url)}/1-季度 q3.txt"
@@ -55,15 +40,8 @@ class TestForm:
         assert ["eq", "$x-oss-content-type", "text/plain"] in form_conditions
         assert {"x-oss-forbid-overwrite": "true"} in form_conditions
         assert submit_form(response.json, b"hello").status == 200
-        assert service.stored(key) == b"hello"
+        assert uploads.stored(key) == b"hello"
         assert (response.line["key"], response.line["share"]) == (key, share_id(url))
-
-    def test_nothing_is_overwritten(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        form = service.request_form(url).json
-        assert submit_form(form, b"first").status == 200
-        assert submit_form(form, b"other") == (409, "FileAlreadyExists")
-        assert service.stored(f"inbox/{share_id(url)}/1-a.txt") == b"first"
 
     @pytest.mark.parametrize(
         ("params", "code"),
@@ -86,12 +64,12 @@ class TestForm:
         ],
     )
     def test_an_invalid_request_does_not_count(
-        self, service: UploadService, params: dict[str, object], code: str
+        self, uploads: UploadService, params: dict[str, object], code: str
     ) -> None:
-        url = service.create_upload_share()
-        response = service.request_form(url, **params)
+        url = uploads.create_upload_share()
+        response = uploads.request_form(url, **params)
         assert (response.status, response.code) == (400, code)
-        assert files_left(service, url) == 3
+        assert files_left(uploads, url) == 3
 
     @pytest.mark.parametrize(
         ("allowed", "content_type", "accepted"),
@@ -108,10 +86,10 @@ class TestForm:
         ],
     )
     def test_the_type_is_enforced(
-        self, service: UploadService, allowed: str | None, content_type: str, accepted: bool
+        self, uploads: UploadService, allowed: str | None, content_type: str, accepted: bool
     ) -> None:
-        url = service.create_upload_share(content_type=allowed)
-        response = service.request_form(url, type=content_type)
+        url = uploads.create_upload_share(content_type=allowed)
+        response = uploads.request_form(url, type=content_type)
         assert response.status == (200 if accepted else 400)
         if not accepted:
             assert response.code == "wrong_type"
@@ -119,75 +97,57 @@ class TestForm:
         content_type = content_type or "application/octet-stream"
         assert submit_form(response.json, b"hello", x_oss_content_type="application/x-other") == (403, "AccessDenied")
         assert submit_form(response.json, b"hello").status == 200
-        assert service.stored_headers(f"inbox/{share_id(url)}/1-a.txt")["content-type"] == content_type
+        assert uploads.stored_headers(f"inbox/{share_id(url)}/1-a.txt")["content-type"] == content_type
 
 
 class TestNumbers:
-    def test_no_more_files_than_the_share_allows(self, service: UploadService) -> None:
-        url = service.create_upload_share(max_files=2)
-        assert [service.request_form(url, name=f"{n}.txt").status for n in range(3)] == [200, 200, 410]
-        assert service.request_form(url).code == "share_full"
-        assert files_left(service, url) == 0
-
-    def test_many_simultaneous_files_get_exactly_the_allowed_numbers(self, service: UploadService) -> None:
-        url = service.create_upload_share(max_files=5)
-        with ThreadPoolExecutor(8) as threads:
-            numbers = list(threads.map(lambda n: claim_number(service, url, n), range(20)))
-        assert sorted(number for number in numbers if number) == [1, 2, 3, 4, 5]
-
-    def test_a_retry_gets_the_same_number(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        service.request_form(url, name="other.txt")
-        first = service.request_form(url, nonce=NONCE).json
-        service.request_form(url, name="another.txt")
-        again = service.request_form(url, nonce=NONCE, again=True)
+    def test_a_retry_gets_the_same_number(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        uploads.request_form(url, name="other.txt")
+        first = uploads.request_form(url, nonce=NONCE).json
+        uploads.request_form(url, name="another.txt")
+        again = uploads.request_form(url, nonce=NONCE, again=True)
         assert (first["number"], again.json["number"]) == (2, 2)
         assert again.json["fields"]["key"] == first["fields"]["key"]
-        assert files_left(service, url) == 0
+        assert files_left(uploads, url) == 0
 
-    def test_a_retry_whose_first_try_never_arrived_gets_a_number(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        assert service.request_form(url, nonce=NONCE, again=True).json["number"] == 1
-        assert service.request_form(url, nonce=NONCE, again=True).json["number"] == 1
+    def test_a_retry_whose_first_try_never_arrived_gets_a_number(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 1
+        assert uploads.request_form(url, nonce=NONCE, again=True).json["number"] == 1
 
-    def test_a_number_is_for_one_name(self, service: UploadService) -> None:
+    def test_a_number_is_for_one_name(self, uploads: UploadService) -> None:
         """Otherwise one number would be valid for any number of keys."""
-        url = service.create_upload_share(max_files=3)
+        url = uploads.create_upload_share(max_files=3)
         numbers = [
-            service.request_form(url, nonce=NONCE, name=f"{n}.txt", again=True).json.get("number") for n in range(5)
+            uploads.request_form(url, nonce=NONCE, name=f"{n}.txt", again=True).json.get("number") for n in range(5)
         ]
         assert numbers == [1, 2, 3, None, None]
 
-    def test_a_full_share_still_accepts_the_retry_of_a_file(self, service: UploadService) -> None:
-        url = service.create_upload_share(max_files=1)
-        service.request_form(url, nonce=NONCE)
-        assert service.request_form(url).code == "share_full"
-        assert submit_form(service.request_form(url, nonce=NONCE, again=True).json, b"hello").status == 200
-
     def test_a_state_that_cannot_be_read_is_a_503(
-        self, service: UploadService, monkeypatch: pytest.MonkeyPatch
+        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        url = service.create_upload_share()
+        url = uploads.create_upload_share()
 
         def gone(*_: object, **__: object) -> oss.OssResponse:
             raise oss.OssUnavailable("OSS cannot be reached.")
 
         monkeypatch.setattr("handler.cloud.oss.OssClient.request", gone)
-        assert (service.request_form(url).status, service.request_form(url).code) == (503, "state_unavailable")
+        assert (uploads.request_form(url).status, uploads.request_form(url).code) == (503, "state_unavailable")
 
 
 class TestLimits:
-    def test_a_lower_limit_of_the_mount_holds_for_existing_shares(self, service: UploadService) -> None:
-        url = service.create_upload_share(max_size=1000)
-        narrower = service.with_mount("/in/", max_size=4)
-        assert service.request_form(url).status == 200
+    def test_a_lower_limit_of_the_mount_holds_for_existing_shares(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share(max_size=1000)
+        narrower = uploads.with_mount("/in/", max_size=4)
+        assert uploads.request_form(url).status == 200
         assert narrower.request_form(url).code == "too_large"
         assert narrower.open(url, headers=JSON).json["max_size"] == 4
         assert "4 B" in narrower.open(url, headers=HTML).body
 
-    def test_a_mount_without_post_closes_the_share(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        response = service.with_mount("/in/", methods=("PUT",)).request_form(url)
+    def test_a_mount_without_post_closes_the_share(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        response = uploads.with_mount("/in/", methods=("PUT",)).request_form(url)
         assert (response.status, response.code) == (410, "share_not_enabled")
 
     @pytest.mark.parametrize(
@@ -204,41 +164,39 @@ class TestLimits:
             {"more": 1},
         ],
     )
-    def test_invalid_limits_are_refused(self, service: UploadService, upload: dict[str, object]) -> None:
-        params = {"path": "/in/", "method": "POST", "upload": upload}
-        assert service.post("/-/shares", params, WRITER).status == 400
+    def test_invalid_limits_are_refused(self, uploads: UploadService, upload: dict[str, object]) -> None:
+        assert uploads.request_share(WRITER, path="/in/", method="POST", upload=upload).status == 400
 
     @pytest.mark.parametrize("path", ["/in/a.txt", "/both/", "/in/" + "a" * 800 + "/"])
-    def test_an_invalid_prefix_is_refused(self, service: UploadService, path: str) -> None:
-        params = {"path": path, "method": "POST", "upload": {"max_size": 5}}
-        assert service.post("/-/shares", params, WRITER).status == 400
+    def test_an_invalid_prefix_is_refused(self, uploads: UploadService, path: str) -> None:
+        assert uploads.request_share(WRITER, path=path, method="POST", upload={"max_size": 5}).status == 400
 
-    def test_a_form_does_not_outlive_its_share(self, service: UploadService) -> None:
+    def test_a_form_does_not_outlive_its_share(self, uploads: UploadService) -> None:
         params = {"path": "/in/", "method": "POST", "expires": "90", "upload": {"max_size": 5}}
-        url = service.post("/-/shares", params, WRITER).json["url"]
-        assert service.request_form(url).line["expires_in"] == 90
-        later = service._replace(now=service.now + 60)
+        url = uploads.post("/-/shares", params, WRITER).json["url"]
+        assert uploads.request_form(url).line["expires_in"] == 90
+        later = uploads._replace(now=uploads.now + 60)
         assert later.request_form(url, nonce=NONCE).code == "share_full"
-        assert later._replace(now=service.now + 90).request_form(url).code == "share_expired"
+        assert later._replace(now=uploads.now + 90).request_form(url).code == "share_expired"
 
-    def test_an_upload_share_reads_nothing(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        form = service.request_form(url).json
+    def test_an_upload_share_reads_nothing(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        form = uploads.request_form(url).json
         submit_form(form, b"hello")
         key = f"{share_id(url)}/1-a.txt"
-        assert service.request(f"/in/{key}", query={"share": url.partition("share=")[2]}).status == 404
-        assert service.request(f"/in/{key}").status == 405
+        assert uploads.request(f"/in/{key}", query={"share": url.partition("share=")[2]}).status == 404
+        assert uploads.request(f"/in/{key}").status == 405
 
-    def test_the_share_is_only_for_its_folder(self, service: UploadService) -> None:
-        token = service.create_upload_share().partition("share=")[2]
+    def test_the_share_is_only_for_its_folder(self, uploads: UploadService) -> None:
+        token = uploads.create_upload_share().partition("share=")[2]
         for path in ("/both/", "/in/sub/", "/in/a.txt", "/team/"):
-            response = service.post(path, {"name": "a", "size": 1}, query={"share": token})
+            response = uploads.post(path, {"name": "a", "size": 1}, query={"share": token})
             assert (response.status, response.code) == (404, "share_invalid")
 
-    def test_a_revoked_share_accepts_nothing(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        assert service.request(f"/-/shares/{share_id(url)}", "DELETE", key=WRITER).status == 204
-        assert service.request_form(url).code == "share_revoked"
+    def test_a_revoked_share_accepts_nothing(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        assert uploads.request(f"/-/shares/{share_id(url)}", "DELETE", key=WRITER).status == 204
+        assert uploads.request_form(url).code == "share_revoked"
 
 
 class TestNames:
@@ -272,43 +230,43 @@ class TestNames:
         assert safe_name(safe) == safe
 
     @pytest.mark.parametrize("name", ["${filename}", "../a", "a/b", "a\x00b", "\ud800", "<script>", "'\"&", "x" * 500])
-    def test_a_hostile_name_becomes_one_object_below_the_share(self, service: UploadService, name: str) -> None:
-        url = service.create_upload_share()
-        form = service.request_form(url, name=name).json
+    def test_a_hostile_name_becomes_one_object_below_the_share(self, uploads: UploadService, name: str) -> None:
+        url = uploads.create_upload_share()
+        form = uploads.request_form(url, name=name).json
         assert submit_form(form, b"hello", "../../other.txt").status == 200
-        assert service.stored(f"inbox/{share_id(url)}/1-{safe_name(name)}") == b"hello"
+        assert uploads.stored(f"inbox/{share_id(url)}/1-{safe_name(name)}") == b"hello"
 
 
 class TestPage:
-    def test_the_content_security_policy_allows_nothing_else(self, service: UploadService) -> None:
-        response = service.open(service.create_upload_share(), headers=HTML)
+    def test_the_content_security_policy_allows_nothing_else(self, uploads: UploadService) -> None:
+        response = uploads.open(uploads.create_upload_share(), headers=HTML)
         policy = response.headers["Content-Security-Policy"]
         directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
         nonce = re.search(r'<script nonce="([A-Za-z0-9_-]{22})">', response.body)
         assert nonce is not None
         assert directives["default-src"] == "'none'"
         assert directives["script-src"] == f"'nonce-{nonce[1]}'"
-        assert service.oss is not None
-        assert directives["connect-src"] == f"'self' {service.oss.url}"
+        assert uploads.oss is not None
+        assert directives["connect-src"] == f"'self' {uploads.oss.url}"
         assert directives["form-action"] == directives["base-uri"] == directives["frame-ancestors"] == "'none'"
         assert "unsafe" not in policy
         assert "*" not in policy
         assert not re.search(r'\son[a-z]+="|\sstyle="|javascript:', response.body)
 
-    def test_each_page_has_a_nonce_of_its_own(self, service: UploadService) -> None:
-        url = service.create_upload_share()
-        assert len({service.open(url, headers=HTML).headers["Content-Security-Policy"] for _ in range(3)}) == 3
+    def test_each_page_has_a_nonce_of_its_own(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
+        assert len({uploads.open(url, headers=HTML).headers["Content-Security-Policy"] for _ in range(3)}) == 3
 
-    def test_opening_the_page_takes_no_number(self, service: UploadService) -> None:
-        url = service.create_upload_share()
+    def test_opening_the_page_takes_no_number(self, uploads: UploadService) -> None:
+        url = uploads.create_upload_share()
         for accept in ("text/html", "application/json", "*/*"):
-            assert service.open(url, headers={"Accept": accept}).status == 200
-        assert files_left(service, url) == 3
+            assert uploads.open(url, headers={"Accept": accept}).status == 200
+        assert files_left(uploads, url) == 3
 
-    def test_names_are_escaped(self, service: UploadService) -> None:
+    def test_names_are_escaped(self, uploads: UploadService) -> None:
         params = {"path": "/in/<b>'\"&/", "method": "POST", "upload": {"max_size": 5, "content_type": "text/"}}
-        url = service.post("/-/shares", params, WRITER).json["url"]
-        body = service.open(url, headers=HTML).body
+        url = uploads.post("/-/shares", params, WRITER).json["url"]
+        body = uploads.open(url, headers=HTML).body
         assert "<b>" not in body
         assert "&lt;b&gt;" in body
 

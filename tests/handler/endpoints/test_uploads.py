@@ -6,7 +6,6 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,17 +24,10 @@ from tests.handler.upload_fixtures import (
     WRITER,
     UploadService,
     submit_form,
-    upload_service_with_oss,
 )
 
 NODE = Path(__file__).parents[2] / "node"
 FORM = {"url", "fields", "expires_at", "expires_in", "clamped_by"}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadService]:
-    with upload_service_with_oss(tmp_path_factory.mktemp("oss")) as running:
-        yield running
 
 
 def post_policy(form: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +93,6 @@ class TestForm:
             ({"max_size": True}, "bad_body"),
             ({"max_size": 5, "min_size": 6}, "bad_body"),
             ({"min_size": -1}, "bad_body"),
-            ({"content_type": ""}, "bad_content_type"),
-            ({"content_type": "text"}, "bad_content_type"),
-            ({"content_type": "text/plain\n"}, "bad_content_type"),
-            ({"content_type": "*/*/"}, "bad_content_type"),
-            ({"content_type": "/"}, "bad_content_type"),
-            ({"content_type": "text/plain; charset=utf-8; x=y"}, "bad_content_type"),
             ({"content_type": 7}, "bad_body"),
             ({"expires": "0"}, "bad_expires"),
             ({"expires": "soon"}, "bad_expires"),
@@ -128,7 +114,13 @@ class TestForm:
         assert (response.status, response.code) == (400, code), response
         assert "inbox" not in response.body
 
-    @pytest.mark.parametrize("content_type", ["text", "text/plain\r\n", "te xt/plain", "text/plain;", "*/*"])
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            *("", "text", "/", "te xt/plain", "text/plain;", "*/*", "*/*/", "text/plain\n"),
+            *("text/plain\r\nx-oss-object-acl: public-read", "text/plain; charset=utf-8; x=y"),
+        ],
+    )
     def test_an_invalid_type_has_one_code_at_every_route(self, plain: UploadService, content_type: str) -> None:
         wanted: dict[str, dict[str, Any]] = {
             "/-/form": {"path": "/in/a.txt", "content_type": content_type},
@@ -167,31 +159,31 @@ class TestForm:
 
 
 class TestAtOss:
-    def test_a_file_arrives_once(self, service: UploadService) -> None:
-        form = service.create_form(path="/in/季度 q3.txt", content_type="text/plain")
+    def test_a_file_arrives_once(self, uploads: UploadService) -> None:
+        form = uploads.create_form(path="/in/季度 q3.txt", content_type="text/plain")
         assert submit_form(form, b"hello").status == 200
-        assert service.stored("inbox/季度 q3.txt") == b"hello"
-        assert service.stored_headers("inbox/季度 q3.txt")["content-type"] == "text/plain"
+        assert uploads.stored("inbox/季度 q3.txt") == b"hello"
+        assert uploads.stored_headers("inbox/季度 q3.txt")["content-type"] == "text/plain"
         assert submit_form(form, b"other") == (409, "FileAlreadyExists")
-        assert service.stored("inbox/季度 q3.txt") == b"hello"
+        assert uploads.stored("inbox/季度 q3.txt") == b"hello"
 
-    def test_the_name_of_the_file_completes_the_key(self, service: UploadService) -> None:
-        assert submit_form(service.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
-        assert service.stored("inbox/named/报告.bin") == b"hello"
+    def test_the_name_of_the_file_completes_the_key(self, uploads: UploadService) -> None:
+        assert submit_form(uploads.create_form(path="/in/named/"), b"hello", "报告.bin").status == 200
+        assert uploads.stored("inbox/named/报告.bin") == b"hello"
 
     @pytest.mark.parametrize("rest", ["a/../b.txt", "a//b.txt", "a\r\nb.txt", "./b.txt"])
-    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, service: UploadService, rest: str) -> None:
-        form = service.create_form(path="/both/chosen/")
+    def test_no_link_leads_to_a_chosen_key_that_clients_rewrite(self, uploads: UploadService, rest: str) -> None:
+        form = uploads.create_form(path="/both/chosen/")
         assert submit_form(form, b"x", key=f"both/chosen/{rest}").status == 200
         path = f"/both/chosen/{rest}"
         for method in ("GET", "HEAD", "PUT"):
-            link = service.sign({"path": path, "method": method, **({"size": 1} if method == "PUT" else {})})[0]
+            link = uploads.sign({"path": path, "method": method, **({"size": 1} if method == "PUT" else {})})[0]
             assert "url" not in link
             assert link["error"]["status"] == 400
-        assert service.request(quote(path)).status == 400
+        assert uploads.request(quote(path)).status == 400
 
-    def test_a_form_expires(self, service: UploadService) -> None:
-        earlier = service._replace(now=service.now - 600)
+    def test_a_form_expires(self, uploads: UploadService) -> None:
+        earlier = uploads._replace(now=uploads.now - 600)
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="5m"), b"x") == (403, "AccessDenied")
         assert submit_form(earlier.create_form(path="/in/late.txt", expires="15m"), b"x").status == 200
 

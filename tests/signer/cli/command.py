@@ -67,4 +67,5 @@ def run_process(
         timeout=60,
         check=False,
         encoding="utf-8",
+        errors="surrogateescape",
     )

@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -21,11 +20,9 @@ import requests
 import signer
 from local import oss, ram, sts
 from local.server import listen, serve
-from signer.cli import run
 from signer.cli.assume_role import Objects, link_actions, open_session, session_policy
 from signer.cli.credentials import CONFIG
-from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
-from tests.signer.cli.command import KEYS
+from tests.signer.cli.command import BARE, ENVIRONMENT, KEYS, run, run_process
 
 ROLE = f"acs:ram::{ram.ACCOUNT}:role/links-signer"
 REGION = "cn-hangzhou"
@@ -86,34 +83,6 @@ def cloud(served: Cloud) -> Cloud:
     return served
 
 
-class Done(NamedTuple):
-    """What a command printed, and its status."""
-
-    status: int
-    output: str
-    notes: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Runs the command line in this process, with the credentials in its environment."""
-    for name in (*OFFICIAL_SDK, *FUNCTION_COMPUTE):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in zip(OFFICIAL_SDK, KEYS[:3], strict=True):
-        monkeypatch.setenv(name, str(value))
-    monkeypatch.setenv("OSS_REGION", REGION)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-    def run_command(*arguments: str) -> Done:
-        status = run(arguments)
-        return Done(status, *capfd.readouterr())
-
-    return run_command
-
-
 def statement(cloud: Cloud) -> dict[str, object]:
     """The only statement of the last session's policy."""
     (only,) = json.loads(cloud.calls[-1]["Policy"])["Statement"]
@@ -124,12 +93,12 @@ def statement(cloud: Cloud) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("key", ["2026/a.txt", "报告 3~.pdf"])
-def test_a_link_opens_its_object_with_a_session_for_nothing_else(cloud: Cloud, command: Command, key: str) -> None:
-    done = command("sign", f"oss://examplebucket/{key}", *cloud.options)
+def test_a_link_opens_its_object_with_a_session_for_nothing_else(cloud: Cloud, key: str) -> None:
+    done = run("sign", f"oss://examplebucket/{key}", *cloud.options)
 
-    assert done.status == 0
-    assert requests.get(done.output.strip(), timeout=10).content.decode() == key
-    assert re.fullmatch(r"GET, expires [0-9-]{10} [0-9:]{8} UTC, in 15 minutes\.\n", done.notes)
+    assert done.returncode == 0
+    assert requests.get(done.stdout.strip(), timeout=10).content.decode() == key
+    assert re.fullmatch(r"GET, expires [0-9-]{10} [0-9:]{8} UTC, in 15 minutes\.\n", done.stderr)
     assert cloud.calls[-1]["RoleSessionName"] == "fc-presign-cli"
     assert statement(cloud) == {
         "Effect": "Allow",
@@ -151,13 +120,13 @@ def test_a_session_for_a_prefix_gets_a_403_outside_of_it(cloud: Cloud) -> None:
         assert (refused.status_code, "0003-00000301" in refused.text) == (403, True)
 
 
-def test_policy_for_widens_the_session_to_a_prefix(cloud: Cloud, command: Command) -> None:
-    done = command(
+def test_policy_for_widens_the_session_to_a_prefix(cloud: Cloud) -> None:
+    done = run(
         *("sign", "oss://examplebucket/2026/a.txt", *cloud.options, "--policy-for", "oss://examplebucket/2026/"),
         *("--method", "PUT", "--json"),
     )
 
-    assert requests.put(json.loads(done.output)["url"], "a", timeout=10).status_code == 200
+    assert requests.put(json.loads(done.stdout)["url"], "a", timeout=10).status_code == 200
     assert (statement(cloud)["Action"], statement(cloud)["Resource"]) == (
         ["oss:PutObject"],
         ["acs:oss:*:*:examplebucket/2026/*"],
@@ -165,16 +134,16 @@ def test_policy_for_widens_the_session_to_a_prefix(cloud: Cloud, command: Comman
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_command_works(cloud: Cloud, command: Command, tmp_path: Path) -> None:
-    line = shlex.split(command("curl", "oss://examplebucket/2026/b.txt", *cloud.options).output)
+def test_the_curl_command_works(cloud: Cloud, tmp_path: Path) -> None:
+    line = shlex.split(run("curl", "oss://examplebucket/2026/b.txt", *cloud.options).stdout)
     subprocess.run(line, cwd=tmp_path, check=True, timeout=30)
 
     assert (tmp_path / "b.txt").read_text() == "2026/b.txt"
 
 
-def test_a_form_uploads_below_its_prefix(cloud: Cloud, command: Command) -> None:
-    done = command("form", "oss://examplebucket/in/", "--max-size", "1M", "--json", *cloud.options)
-    form = json.loads(done.output)
+def test_a_form_uploads_below_its_prefix(cloud: Cloud) -> None:
+    done = run("form", "oss://examplebucket/in/", "--max-size", "1M", "--json", *cloud.options)
+    form = json.loads(done.stdout)
 
     files = {"file": ("photo.png", b"x")}
     assert requests.post(form["url"], form["fields"], files=files, timeout=10).status_code == 200
@@ -186,50 +155,48 @@ def test_a_form_uploads_below_its_prefix(cloud: Cloud, command: Command) -> None
     }
 
 
-def test_bulk_opens_one_session_for_all_links(cloud: Cloud, command: Command) -> None:
-    done = command("bulk", "oss://examplebucket/2026/", "--format", "jsonl", "--json", *cloud.options)
-    urls = [json.loads(line)["url"] for line in done.output.splitlines()]
+def test_bulk_opens_one_session_for_all_links(cloud: Cloud) -> None:
+    done = run_process("bulk", "oss://examplebucket/2026/", "--format", "jsonl", "--json", *cloud.options)
+    urls = [json.loads(line)["url"] for line in done.stdout.splitlines()]
 
     assert [requests.get(url, timeout=10).status_code for url in urls] == [200, 200]
     assert (len(cloud.calls), statement(cloud)["Resource"]) == (1, ["acs:oss:*:*:examplebucket/2026/*"])
-    assert json.loads(done.notes)["may_end_early"] is False
+    assert json.loads(done.stderr)["may_end_early"] is False
 
 
-def test_bulk_refuses_the_keys_that_its_session_cannot_open(cloud: Cloud, command: Command, tmp_path: Path) -> None:
+def test_bulk_refuses_the_keys_that_its_session_cannot_open(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "keys.txt").write_text("2026/a.txt\n2025/c.txt\noss://otherbucket/2026/a.txt\n")
     bulk = ("bulk", str(tmp_path / "keys.txt"), "--bucket", "examplebucket", "--format", "jsonl", *cloud.options)
-    done = command(*bulk, "--policy-for", "oss://examplebucket/2026/")
+    done = run_process(*bulk, "--policy-for", "oss://examplebucket/2026/")
 
-    (record,) = done.output.splitlines()
+    (record,) = done.stdout.splitlines()
     assert requests.get(json.loads(record)["url"], timeout=10).status_code == 200
-    assert done.status == 1
-    assert done.notes.startswith(
+    assert done.returncode == 1
+    assert done.stderr.startswith(
         "line 2: The object is outside of --policy-for oss://examplebucket/2026/.\nline 3: The object is outside"
     )
-    missing = command(*bulk)
-    assert (missing.status, "Missing --policy-for" in missing.notes, len(cloud.calls)) == (2, True, 1)
+    missing = run_process(*bulk)
+    assert (missing.returncode, "Missing --policy-for" in missing.stderr, len(cloud.calls)) == (2, True, 1)
 
 
 # --- how long ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("expires", "seconds", "duration"), [("5m", 300, "900"), ("4h", 14_400, "14400")])
-def test_a_link_lives_as_long_as_requested(
-    cloud: Cloud, command: Command, expires: str, seconds: int, duration: str
-) -> None:
-    done = command("sign", "oss://examplebucket/2026/a.txt", "--expires", expires, "--json", *cloud.options)
-    link = json.loads(done.output)
+def test_a_link_lives_as_long_as_requested(cloud: Cloud, expires: str, seconds: int, duration: str) -> None:
+    done = run("sign", "oss://examplebucket/2026/a.txt", "--expires", expires, "--json", *cloud.options)
+    link = json.loads(done.stdout)
 
     assert (link["expires_in"], link["clamped"], link["may_end_early"]) == (seconds, False, False)
     assert cloud.calls[-1]["DurationSeconds"] == duration
     assert requests.get(link["url"], timeout=10).status_code == 200
 
 
-def test_a_link_ends_with_its_session(cloud: Cloud, command: Command) -> None:
+def test_a_link_ends_with_its_session(cloud: Cloud) -> None:
     cloud.clock = lambda: time.time() - 600
-    done = command("sign", "oss://examplebucket/2026/a.txt", *cloud.options)
+    done = run("sign", "oss://examplebucket/2026/a.txt", *cloud.options)
 
-    assert re.search(r"in (5 minutes|4 minutes 59 seconds), when the credentials expire\.", done.notes)
+    assert re.search(r"in (5 minutes|4 minutes 59 seconds), when the credentials expire\.", done.stderr)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -254,20 +221,20 @@ def test_a_link_ends_with_its_session(cloud: Cloud, command: Command) -> None:
     ],
 )
 def test_a_wrong_option_is_a_usage_error_without_a_call(
-    cloud: Cloud, command: Command, arguments: tuple[str, ...], sentence: str
+    cloud: Cloud, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    done = command("sign", "oss://examplebucket/2026/a.txt", *cloud.options, *arguments)
+    done = run("sign", "oss://examplebucket/2026/a.txt", *cloud.options, *arguments)
 
-    assert (done.status, done.output, cloud.calls) == (2, "", [])
-    assert sentence in done.notes
-    assert "sEXAMPLE" not in done.notes
+    assert (done.returncode, done.stdout, cloud.calls) == (2, "", [])
+    assert sentence in done.stderr
+    assert "sEXAMPLE" not in done.stderr
 
 
 @pytest.mark.parametrize("option", [("--policy-for", "oss://examplebucket/"), ("--sts-endpoint", "sts.aliyuncs.com")])
-def test_the_other_options_require_a_role(command: Command, option: tuple[str, str]) -> None:
-    done = command("sign", "oss://examplebucket/2026/a.txt", *option)
+def test_the_other_options_require_a_role(option: tuple[str, str]) -> None:
+    done = run("sign", "oss://examplebucket/2026/a.txt", *option)
 
-    assert (done.status, f"{option[0]} requires --assume-role." in done.notes) == (2, True)
+    assert (done.returncode, f"{option[0]} requires --assume-role." in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +245,10 @@ def test_the_other_options_require_a_role(command: Command, option: tuple[str, s
         ('"' * 1000, "bytes and exceeds STS's limit of 2048"),
     ],
 )
-def test_a_key_that_a_policy_cannot_hold_is_refused(cloud: Cloud, command: Command, key: str, sentence: str) -> None:
-    done = command("sign", f"oss://examplebucket/{key}", *cloud.options)
+def test_a_key_that_a_policy_cannot_hold_is_refused(cloud: Cloud, key: str, sentence: str) -> None:
+    done = run("sign", f"oss://examplebucket/{key}", *cloud.options)
 
-    assert (done.status, sentence in done.notes, cloud.calls) == (2, True, [])
+    assert (done.returncode, sentence in done.stderr, cloud.calls) == (2, True, [])
 
 
 def test_the_longest_keys_fit_into_a_policy() -> None:
@@ -328,46 +295,43 @@ def test_a_copy_requires_rights_on_another_object() -> None:
         (sts.StsError(407, "\n", TOKEN), "does not answer as STS does (status_407): correct --sts-endpoint"),
     ],
 )
-def test_each_error_of_sts_is_one_sentence(cloud: Cloud, command: Command, error: sts.StsError, sentence: str) -> None:
+def test_each_error_of_sts_is_one_sentence(cloud: Cloud, error: sts.StsError, sentence: str) -> None:
     cloud.error = error
-    done = command("sign", "oss://examplebucket/2026/a.txt", *cloud.options)
+    done = run("sign", "oss://examplebucket/2026/a.txt", *cloud.options)
 
-    assert (done.status, done.output, done.notes.count("\n")) == (2, "", 1)
-    assert done.notes.startswith("Error: ")
-    assert sentence in done.notes
-    assert not any(secret in done.notes for secret in (KEYS.access_key_secret, TOKEN[:9]))
-
-
-def test_a_session_longer_than_the_role_allows_is_refused(cloud: Cloud, command: Command) -> None:
-    done = command("sign", "oss://examplebucket/2026/a.txt", "--expires", "5h", *cloud.options)
-
-    assert (done.status, done.output) == (2, "")
-    assert "A session of 5 hours is not allowed: pass a shorter --expires, or raise the role's" in done.notes
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("Error: ")
+    assert sentence in done.stderr
+    assert not any(secret in done.stderr for secret in (KEYS.access_key_secret, TOKEN[:9]))
 
 
-def test_an_sts_that_cannot_be_reached_is_reported_with_its_address(cloud: Cloud, command: Command) -> None:
+def test_a_session_longer_than_the_role_allows_is_refused(cloud: Cloud) -> None:
+    done = run("sign", "oss://examplebucket/2026/a.txt", "--expires", "5h", *cloud.options)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "A session of 5 hours is not allowed: pass a shorter --expires, or raise the role's" in done.stderr
+
+
+def test_an_sts_that_cannot_be_reached_is_reported_with_its_address(cloud: Cloud) -> None:
     with listen(0) as unused:
         address = f"127.0.0.1:{unused.getsockname()[1]}"
-    done = command("sign", "oss://examplebucket/a", *cloud.options, "--sts-endpoint", f"http://{address}")
+    done = run("sign", "oss://examplebucket/a", *cloud.options, "--sts-endpoint", f"http://{address}")
 
-    assert (done.status, done.output) == (2, "")
-    assert done.notes == (
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
         f"Error: Cannot reach STS at {address}: Connection refused. Check the network, or pass another "
         "--sts-endpoint.\n"
     )
 
 
-def test_a_netrc_file_does_not_replace_the_signature(cloud: Cloud, command: Command, tmp_path: Path) -> None:
+def test_a_netrc_file_does_not_replace_the_signature(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("default login someone password secretEXAMPLE\n")
 
-    assert command("sign", "oss://examplebucket/2026/a.txt", *cloud.options).status == 0
+    done = run("sign", "oss://examplebucket/2026/a.txt", *cloud.options, env={**ENVIRONMENT, "HOME": str(tmp_path)})
+    assert done.returncode == 0
 
 
-def test_a_profile_may_assume_the_role(
-    cloud: Cloud, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in OFFICIAL_SDK:
-        monkeypatch.delenv(name)
+def test_a_profile_may_assume_the_role(cloud: Cloud, tmp_path: Path) -> None:
     profile = {
         "name": "laptop",
         "mode": "StsToken",
@@ -378,6 +342,13 @@ def test_a_profile_may_assume_the_role(
     config = tmp_path / CONFIG.removeprefix("~").lstrip("/")
     config.parent.mkdir()
     config.write_text(json.dumps({"current": "laptop", "profiles": [profile]}))
-    done = command("sign", "oss://examplebucket/2026/a.txt", "--profile", "laptop", *cloud.options)
+    done = run(
+        "sign",
+        "oss://examplebucket/2026/a.txt",
+        "--profile",
+        "laptop",
+        *cloud.options,
+        env={**BARE, "HOME": str(tmp_path)},
+    )
 
-    assert requests.get(done.output.strip(), timeout=10).status_code == 200
+    assert requests.get(done.stdout.strip(), timeout=10).status_code == 200

@@ -28,8 +28,8 @@ from signer.cli.listing import ListingFailed, objects
 from signer.files import keep_draft
 from signer.listing import ListedObject
 from signer.times import rfc3339
+from tests.signer.cli.command import ENVIRONMENT, KEYS, run_process
 
-KEYS = signer.Credentials("STS.EXAMPLE", "secretEXAMPLE", "CAIStoken+/EXAMPLE==")
 BUCKET = "examplebucket"
 HANGZHOU = signer.Endpoint.public("cn-hangzhou")
 EARLIER = "They expire at the latest 1 hour after they were signed; earlier if the security token does."
@@ -44,27 +44,10 @@ ODD = [
     "it's & more",
     "100%",
 ]
-ENVIRONMENT = {
-    "OSS_ACCESS_KEY_ID": KEYS.access_key_id,
-    "OSS_ACCESS_KEY_SECRET": KEYS.access_key_secret,
-    "OSS_SESSION_TOKEN": KEYS.security_token or "",
-    "OSS_REGION": "cn-hangzhou",
-    "PATH": os.environ["PATH"],
-    "HOME": "/nonexistent",
-    "PYTHONPATH": str(Path(signer.__file__).parents[1]),
-    "PYTHONIOENCODING": "utf-8",
-}
 
 
-def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "signer", "bulk", *arguments],
-        input=stdin,
-        capture_output=True,
-        env=ENVIRONMENT,
-        timeout=60,
-        check=False,
-    )
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return run_process("bulk", *arguments, stdin=stdin)
 
 
 def records(text: str, form: str) -> list[tuple[int, str, str]]:
@@ -133,9 +116,9 @@ def test_each_second_has_its_own_signing_time() -> None:
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_odd_keys_survive_each_format(form: str) -> None:
-    done = run("--bucket", BUCKET, "--format", form, stdin="\n".join(ODD).encode())
+    done = run("--bucket", BUCKET, "--format", form, stdin="\n".join(ODD))
     assert done.returncode == 0
-    links = records(done.stdout.decode(), form)
+    links = records(done.stdout, form)
     assert [(line, key) for line, key, _ in links] == list(enumerate(ODD, 1))
     for _, key, url in links:
         assert signer.verify("GET", url, credentials=KEYS).ok
@@ -143,17 +126,11 @@ def test_odd_keys_survive_each_format(form: str) -> None:
 
 
 def test_an_invalid_key_is_reported_with_its_line_and_skipped() -> None:
-    text = (
-        b"a.txt\n\n../b\nc.txt\n"
-        + b"\xff\xfe\n"
-        + b"oss://other-bucket/d.txt\noss://Bad_Bucket/e\n"
-        + b"x" * 1024
-        + b"\nlast"
-    )
-    done = run("--bucket", BUCKET, stdin=text)
+    lines = ["a.txt", "", "../b", "c.txt", "\udcff\udcfe", "oss://other-bucket/d.txt", "oss://Bad_Bucket/e", "x" * 1024]
+    done = run("--bucket", BUCKET, stdin="\n".join([*lines, "last"]))
     assert done.returncode == 1
-    assert [line for line, _, _ in records(done.stdout.decode(), "csv")] == [1, 4, 6, 9]
-    errors = done.stderr.decode().splitlines()
+    assert [line for line, _, _ in records(done.stdout, "csv")] == [1, 4, 6, 9]
+    errors = done.stderr.splitlines()
     assert [error.partition(":")[0] for error in errors[:-1]] == ["line 3", "line 5", "line 7", "line 8"]
     assert errors[-1] == f"4 links, 4 refused. {EARLIER}"
 
@@ -170,18 +147,18 @@ def test_a_csv_column_is_taken_by_name_or_by_number(tmp_path: Path) -> None:
     table = tmp_path / "orders.csv"
     table.write_text('id,invoice key\n1,"a, b.pdf"\n2,c.pdf\n', encoding="utf-8-sig")
     done = run(str(table), "--column", "invoice key", "--bucket", BUCKET)
-    assert [(line, key) for line, key, _ in records(done.stdout.decode(), "csv")] == [(2, "a, b.pdf"), (3, "c.pdf")]
+    assert [(line, key) for line, key, _ in records(done.stdout, "csv")] == [(2, "a, b.pdf"), (3, "c.pdf")]
     assert list(read_column(io.StringIO("x,a\ny,b\n"), "2", BUCKET)) == [Item(1, BUCKET, "a"), Item(2, BUCKET, "b")]
     assert run(str(table), "--bucket", BUCKET).returncode == 2
     unknown = run(str(table), "--column", "nothing", "--bucket", BUCKET)
     assert unknown.returncode == 2
-    assert b"invoice key" in unknown.stderr
+    assert "invoice key" in unknown.stderr
 
 
 def test_only_the_summary_is_printed_to_a_pipe() -> None:
-    done = run("--bucket", BUCKET, stdin=lines_of(2000).encode())
-    assert done.stderr.decode() == f"2000 links. {EARLIER}\n"
-    summary = run("--bucket", BUCKET, "--json", stdin=b"a\n").stderr
+    done = run("--bucket", BUCKET, stdin=lines_of(2000))
+    assert done.stderr == f"2000 links. {EARLIER}\n"
+    summary = run("--bucket", BUCKET, "--json", stdin="a\n").stderr
     assert json.loads(summary) == {
         "links": 1,
         "refused": 0,
@@ -194,9 +171,9 @@ def test_only_the_summary_is_printed_to_a_pipe() -> None:
 
 def test_links_do_not_outlive_the_expiry_of_the_credentials_that_is_passed() -> None:
     expiry = rfc3339(int(time.time()) + 600)
-    done = run("--bucket", BUCKET, "--format", "jsonl", "--credentials-expire-at", expiry, stdin=b"a\n")
+    done = run("--bucket", BUCKET, "--format", "jsonl", "--credentials-expire-at", expiry, stdin="a\n")
     assert json.loads(done.stdout)["expires_at"] == expiry
-    assert done.stderr == b"1 link.\n"
+    assert done.stderr == "1 link.\n"
 
 
 def test_a_terminal_shows_the_progress(tmp_path: Path) -> None:
@@ -231,7 +208,7 @@ def test_a_closed_pipe_ends_the_run_without_a_traceback() -> None:
 
 
 def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
-    run("--bucket", BUCKET, "--output", str(tmp_path / "links.csv"), stdin=b"a\n")
+    run("--bucket", BUCKET, "--output", str(tmp_path / "links.csv"), stdin="a\n")
     assert (tmp_path / "links.csv").stat().st_mode & 0o077 == 0
 
 
@@ -383,8 +360,8 @@ class TestExistingFiles:
 
     @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="the system has no /dev/stdout")
     def test_standard_output_has_a_name_too(self) -> None:
-        done = run("--bucket", BUCKET, "--output", "/dev/stdout", stdin=b"a\n")
-        assert len(records(done.stdout.decode(), "csv")) == 1
+        done = run("--bucket", BUCKET, "--output", "/dev/stdout", stdin="a\n")
+        assert len(records(done.stdout, "csv")) == 1
 
     @pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG])
     def test_a_file_is_written_directly_where_no_other_can_be_made(
@@ -478,7 +455,7 @@ def test_bulk_signs_all_objects_under_a_prefix_with_their_sizes(cloud: signer.En
     assert '<td class="size">22</td>' in page
     assert '<th scope="col">Expires at the latest</th>' in page
     everything = run(f"oss://{BUCKET}", "--endpoint", address)
-    assert len(records(everything.stdout.decode(), "csv")) == 23
+    assert len(records(everything.stdout, "csv")) == 23
 
 
 def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
@@ -498,15 +475,11 @@ def test_a_refused_listing_says_why(cloud: signer.Endpoint) -> None:
 def test_a_failed_list_names_host_and_reason_before_anything_is_written(cloud: signer.Endpoint, tmp_path: Path) -> None:
     output = tmp_path / "links.csv"
     output.write_text("precious")
-    cloud_address = f"{cloud.scheme}://{cloud.domain}"
-    for address, target, reason in (
-        (cloud_address, str(output), f"at {cloud.domain}: NoSuchBucket"),
-        (cloud_address, "-", f"at {cloud.domain}: NoSuchBucket"),
-    ):
-        done = run("oss://missing-bucket/in/", "--endpoint", address, "--output", target)
-        assert (done.returncode, done.stdout) == (2, b"")
-        assert reason in done.stderr.decode()
-        assert done.stderr.count(b"\n") == 1
+    for target in (str(output), "-"):
+        done = run("oss://missing-bucket/in/", "--endpoint", f"{cloud.scheme}://{cloud.domain}", "--output", target)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"at {cloud.domain}: NoSuchBucket" in done.stderr
+        assert done.stderr.count("\n") == 1
     assert output.read_text() == "precious"
 
 

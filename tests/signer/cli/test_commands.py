@@ -114,13 +114,6 @@ def test_a_failure_is_status_2_and_a_message(arguments: tuple[str, ...]) -> None
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
-def test_missing_credentials_are_reported_with_the_variables_to_set() -> None:
-    for command in (("sign", "oss://examplebucket/a"), ("verify", a_link())):
-        done = run(*command, env=BARE)
-        assert done.returncode == 2
-        assert "OSS_ACCESS_KEY_ID" in done.stderr
-
-
 def test_no_option_takes_a_secret() -> None:
     names = {name for command in commands.commands.values() for option in command.params for name in option.opts}
     assert not {name for name in names if "secret" in name and name != "--no-secret"}
@@ -274,12 +267,6 @@ def test_completion_offers_profiles(tmp_path: Path) -> None:
     words = f"fc-presign sign --config {config} --profile "
     env = {**BARE, "_FC_PRESIGN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
     assert {line.partition(",")[2] for line in run(env=env).stdout.splitlines()} == {"default", "job", "role"}
-
-
-def test_without_click_the_message_says_what_to_install() -> None:
-    done = run_process(env=BARE, missing=("click",))
-    assert done.returncode == 2
-    assert "fc-presign[cli]" in done.stderr
 
 
 def test_the_version_is_printed() -> None:

@@ -180,12 +180,7 @@ def uri() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path == "/moved":
-                self.send_response(500)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
-                return
-            self.send_response(200)
+            self.send_response(500 if self.path == "/moved" else 200)
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
