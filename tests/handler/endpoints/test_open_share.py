@@ -9,7 +9,7 @@ import pytest
 
 from handler.cloud import oss
 from handler.config import Location
-from handler.pages.qr_code import qr_code
+from handler.pages import qr_code
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.keys_fixtures import watch_requests
