@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint, SignerError
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts, NoticeRule, OssSink
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -152,15 +152,9 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         from .media_types import protect_domains
 
         mounts = protect_domains(mounts, domains)
-    sinks: tuple[OssSink, ...] = ()
-    notices: tuple[NoticeRule, ...] = ()
-    if not {"notice", "sink"}.isdisjoint(top.table):
-        from .notices import read_notices
-
-        sinks, notices = read_notices(top, mounts)
     config = Config(
         region=region,
-        mounts=Mounts(mounts, (*reserved, *(sink.target for sink in sinks))),
+        mounts=mounts,
         credential_life=credential_life,
         keys_document=keys_document,
         state=state,
@@ -168,20 +162,20 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
-        notices=notices,
-        sinks=sinks,
+        notices=(),
+        sinks=(),
         assume_role=assume_role,
     )
-    _check(config, top)
+    if not {"notice", "sink"}.isdisjoint(top.table):
+        from .notices import read_notices
+
+        config = read_notices(top, config)
+    _check(config)
     return config
 
 
-def _check(config: Config, top: TableReader) -> None:
+def _check(config: Config) -> None:
     """Whether the tables fit together. Raises `InvalidConfig`."""
-    if config.notices:
-        from .notices import check_notices
-
-        check_notices(top, config)
     if config.assume_role is not None or any(mount.role_arn for mount in config.mounts):
         from .assume_role import check_sessions
 
