@@ -66,7 +66,6 @@ class Store(NamedTuple):
     client: OssClient
     prefix: Location
     clock: OssClock
-    memory: OssMemory
 
     def __str__(self) -> str:
         return str(self.prefix)
@@ -160,7 +159,7 @@ class Store(NamedTuple):
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         # A negative difference means that our clock was set back.
-        if 0 <= now - self.memory.probed_at < PROBE_LIFETIME:
+        if 0 <= now - self.clock.memory.probed_at < PROBE_LIFETIME:
             return
         created, last = 0, StoreError("PutObject", 0, UNREACHABLE, "")
         started = self.clock.own.monotonic()
@@ -174,7 +173,7 @@ class Store(NamedTuple):
                 last = error
                 continue
             if response.code == "FileAlreadyExists":
-                self.memory.probed_at = now
+                self.clock.memory.probed_at = now
                 return
             if not response.ok:
                 last = self._refused("PutObject", response)
@@ -248,8 +247,7 @@ def state_for(invocation: Invocation) -> Store:
 
 
 def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None) -> Store:
-    memory = memory or OssMemory()
-    return Store(client, prefix, OssClock(clock, memory), memory)
+    return Store(client, prefix, OssClock(clock, memory or OssMemory()))
 
 
 def _age(response: OssResponse) -> float:

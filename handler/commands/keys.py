@@ -8,16 +8,15 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NamedTuple
 
-from signer import SignerError
 from signer.files import create_file
 from signer.times import format_duration, rfc3339
 
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
 from ..cloud.store import Store, store_at
 from ..config import Location
+from ..config.reader import TableReader
 from ..context import Clock
 from ..errors import HandlerError
 from ..keys import InvalidKeys, Keys
@@ -230,7 +229,9 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
 
     def remove(job: _Job) -> None:
         name = job.options.name
-        _change(job, lambda document: keys_edit.remove(document, kind, name))
+        with job.locked() as write:
+            document, _ = keys_edit.read(_read(job.store))
+            write(keys_edit.serialize(keys_edit.remove(document, kind, name)))
         write_lines(f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}.")
 
     return remove
@@ -238,31 +239,20 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
 
 def _rotate_share(job: _Job) -> None:
     retired = job.options.retire
-    added = []
-
-    def rotate(document: Document) -> Document:
-        document, key_id = keys_edit.rotate_share(document, retired)
-        added.append(key_id)
-        return document
-
-    _change(job, rotate)
+    with job.locked() as write:
+        document, added = keys_edit.rotate_share(keys_edit.read(_read(job.store))[0], retired)
+        write(keys_edit.serialize(document))
     lines = []
     if retired is not None:
         lines.append(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
-    if added[-1] is not None:
-        lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
+    if added is not None:
+        lines.append(f"Added the share key {added}. It signs all new shares.")
     write_lines(*lines, otherwise="The share keys were changed.")
 
 
 def _show(job: _Job) -> None:
     _, keys = keys_edit.read(_read(job.store))
     write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
-
-
-def _change(job: _Job, change: Callable[[Document], Document]) -> None:
-    with job.locked() as write:
-        document, _ = keys_edit.read(_read(job.store))
-        write(keys_edit.serialize(change(document)))
 
 
 def _read(store: FileStore | Store) -> bytes:
@@ -274,28 +264,18 @@ def _read(store: FileStore | Store) -> bytes:
 
 def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     """The store that --keys or links.toml names."""
-    document = config().keys_document if options.keys is None else _read_address(options.keys)
+    if options.keys is None:
+        document = config().keys_document
+    else:
+        from ..config.load import read_keys
+
+        reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
+        document = read_keys(reader, "--keys", os.getcwd())
     if document is None:
         raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     if isinstance(document, Location):
         return store_at(oss_client(options.endpoint), document, clock)
     return FileStore(str(document))
-
-
-def _read_address(option: str) -> Location | Path:
-    """The value of --keys; a path is relative to the working directory. Raises `InvalidUsage` and others."""
-    scheme, _, path = option.partition(":")
-    if scheme == "file" and path:
-        return Path(os.path.abspath(path))
-    if not option.startswith("oss://"):
-        raise InvalidUsage(f"Invalid --keys {option!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    try:
-        location = Location.parse(option)
-    except SignerError as error:
-        raise InvalidUsage(f"--keys: {error}") from None
-    if location.key[-1:] in ("", "/"):
-        raise InvalidUsage(f"{option} must name an object, such as oss://bucket/.links/keys.json.")
-    return location
 
 
 def _parser() -> argparse.ArgumentParser:

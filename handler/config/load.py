@@ -129,7 +129,7 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     public_url = top.string("public_url")
     if public_url is not None:
         read_origin(top, "public_url", public_url)
-    keys_document = _read_keys(top, folder)
+    keys_document = read_keys(top, "keys", folder)
     state = read_prefix(top, "state", top.table["state"], ".links/state/") if top.string("state") is not None else None
     reserved = tuple(location for location in (keys_document, state) if isinstance(location, Location))
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
@@ -190,15 +190,16 @@ def _check(config: Config) -> None:
         _check_reserved(mount, config)
 
 
-def _read_keys(top: TableReader, folder: str) -> Location | Path | None:
-    keys = top.string("keys")
+def read_keys(reader: TableReader, name: str, folder: str) -> Location | Path | None:
+    """The address of a keys document; a path is relative to `folder`. Raises `InvalidConfig`."""
+    keys = reader.string(name)
     if keys is not None and re.fullmatch(r"file:.+", keys):
         from pathlib import Path  # takes milliseconds
 
         return Path(os.path.normpath(os.path.join(folder, keys[len("file:") :])))
-    location = read_location(top, "keys", keys) if keys is not None else None
+    location = read_location(reader, name, keys) if keys is not None else None
     if location is not None and location.key[-1:] in ("", "/"):
-        top.refuse_value("keys", "must be oss://bucket/.links/keys.json or file:path")
+        reader.refuse_value(name, "must be oss://bucket/.links/keys.json or file:path")
     return location
 
 
@@ -355,13 +356,11 @@ def _check_reserved(mount: Mount, config: Config) -> None:
 
 def _check_regions(config: Config) -> None:
     """A bucket is in one region; the service's own documents are in that of the top level."""
-    regions: dict[str, set[str]] = {location.bucket: {config.region} for location in config.mounts.reserved}
-    for mount in config.mounts:
-        regions.setdefault(mount.target.bucket, set()).add(mount.region)
+    regions = {location.bucket: config.region for location in config.mounts.reserved}
     for mount in config.mounts:
         bucket = mount.target.bucket
-        if len(regions[bucket]) > 1:
+        both = sorted({mount.region, regions.setdefault(bucket, mount.region)})
+        if len(both) > 1:
             raise InvalidConfig(
-                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(sorted(regions[bucket]))}. "
-                "Correct region."
+                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(both)}. Correct region."
             )

@@ -13,7 +13,7 @@ from handler.cloud.credentials import mount_credentials
 from handler.cloud.sessions import MIN_LIFE, Sessions, session_name
 from handler.context import Clock, Invocation
 from handler.errors import Problem
-from tests.handler.client import new_instance
+from tests.handler.client import context, new_instance
 from tests.handler.sessions.opener import FUNCTION, HOUR, START, Opener, config, mount_at
 
 DOCS = config()
@@ -275,7 +275,7 @@ def test_every_name_is_valid_for_sts_and_different_for_each_path(paths: list[str
 def test_a_batch_that_takes_long_gets_no_link_of_an_ended_session(clock: float, key_id: str) -> None:
     """The time of an invocation is that of its begin; a clock behind it is not used."""
     instance = new_instance(DOCS, START, Sessions(Opener()))
-    invocation = Invocation(instance, object(), START, {})
-    assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == "STS.docs.1"
+    invocation = Invocation(instance, context(), START, {})
+    assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == "STS.docs.1"
     instance.clock = Clock(now=lambda: START + clock)
-    assert mount_credentials(invocation, mount_at(DOCS), FUNCTION).credentials.access_key_id == key_id
+    assert mount_credentials(invocation, mount_at(DOCS)).credentials.access_key_id == key_id
