@@ -16,18 +16,7 @@ from ..config import Location
 from ..context import Clock, Invocation
 from ..errors import Problem
 from . import oss
-from .oss import (
-    CANNOT_BE_REACHED,
-    REFUSED,
-    UNREACHABLE,
-    VERSIONED,
-    OssClient,
-    OssResponse,
-    OssUnavailable,
-    StoreError,
-    client_for,
-    refusal,
-)
+from .oss import REFUSED, UNREACHABLE, VERSIONED, OssClient, OssResponse, StoreError
 from .oss_clock import OssClock, OssMemory
 
 ATTEMPTS = 3
@@ -226,13 +215,13 @@ class Store(NamedTuple):
         sent = self.clock.own.monotonic()
         try:
             response = request()
-        except OssUnavailable:
-            raise StoreError("", 0, UNREACHABLE, CANNOT_BE_REACHED) from None
+        except oss.OssUnavailable:
+            raise StoreError("", 0, UNREACHABLE, oss.CANNOT_BE_REACHED) from None
         self.clock.observe(response, sent)
         return response
 
     def _refused(self, operation: str, response: OssResponse) -> StoreError:
-        return refusal(operation, response, self.clock.own.now())
+        return oss.refusal(operation, response, self.clock.own.now())
 
     def _at(self, name: str) -> Location:
         return Location(self.prefix.bucket, self.prefix.key + name)
@@ -243,7 +232,7 @@ def state_for(invocation: Invocation) -> Store:
     prefix, instance = invocation.config.state, invocation.instance
     if prefix is None:
         raise Problem("state_required")
-    return store_at(client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
+    return store_at(oss.client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
 
 
 def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None) -> Store:
