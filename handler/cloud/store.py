@@ -187,8 +187,7 @@ class Store(NamedTuple):
         return self.clock.earliest()
 
     def _claim(self, name: str, body: bytes) -> OssResponse:
-        put = self.client.put
-        return self._ask(lambda: put(self._at(name), body, content_type="text/plain", forbid_overwrite=True))
+        return self._ask(lambda: self.client.claim(self._at(name), body, content_type="text/plain"))
 
     def _pages(self, prefix: Location, after: str = "") -> Iterator[tuple[ListedPage, float | None]]:
         """The pages of a list, each with the time of its response. Source: the OSS page "ListObjectsV2"."""
