@@ -15,19 +15,9 @@ from ..cloud.store import PAGE, store_at
 from ..context import Clock
 from ..errors import HandlerError
 from ..notices.outbox import DEAD, WAITING, Entry, Outbox
-from .command_line import (
-    InvalidUsage,
-    Parser,
-    add_endpoint_option,
-    config,
-    identifier,
-    oss_client,
-    run,
-    write_lines,
-)
+from .command_line import InvalidUsage, Parser, add_endpoint_option, config, identifier, oss_client, run, write_lines
 
 NAME = "python -m handler.notices"
-
 SYSTEM_CLOCK = Clock()
 STEP = 100  # entries between two looks at the lease
 LEASE_TIMEOUT = 300  # seconds; a holder has the time of its invocation, and the slot after it
