@@ -16,8 +16,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from handler.config import InvalidConfig, rights
+from handler.config import InvalidConfig
 from local.fc import functions
+from local.ram import rights
 
 from . import account_script, statements
 from .check import check

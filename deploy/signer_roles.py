@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from handler.config.rights import signer_statements
 from local.account import MIN_MAX_DURATION
+from local.ram.rights import signer_statements
 
 from .checks.names import role_name
 from .errors import DeployError

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.config import Config
-from handler.config.rights import DONE, LEASES, compact_json
+from handler.config.rights import compact_json
+from local.ram.rights import DONE, LEASES
 
 from .errors import DeployError
 

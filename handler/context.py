@@ -75,14 +75,13 @@ class Access(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """An authenticated caller. `id` is for the audit log, `kind` is "api" or "jwt", `owner` owns the caller's shares.
+    """An authenticated caller. `id` is for the audit log, `owner` owns the caller's shares.
 
     `paths` and `methods` are what the API key or token allows; it expires at `expires_at` (Unix seconds, None: never).
     `max_share` is the maximum lifetime of the caller's shares in seconds, None where only the mount limits it.
     """
 
     id: str
-    kind: str
     owner: str
     paths: tuple[str, ...]
     methods: tuple[str, ...]

@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from handler.config import Config, InvalidConfig, rights
+from handler.config import Config, InvalidConfig
+from handler.config.rights import Statement, policy
 from signer import Credentials
 
 from .errors import LocalError
 from .fc.functions import Function
-from .ram import ACCOUNT, Principal, Principals, parse_policy
+from .ram import ACCOUNT, Principal, Principals, parse_policy, rights
 from .sts import Role, temporary_credentials
 from .sts.roles import session_arn
 
@@ -22,7 +23,7 @@ OPERATOR = f"acs:ram::{ACCOUNT}:role/operator"
 ROLE_LIFE = 36 * 3600  # seconds for which Function Compute's credentials of a role are valid
 MIN_LIFE = 3600  # seconds that are left when a function gets new ones
 MIN_MAX_DURATION = 3600  # seconds; RAM accepts no lower MaxSessionDuration
-EVERYTHING: rights.Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
+EVERYTHING: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
 
 
 class AccountError(LocalError):
@@ -97,19 +98,19 @@ def make_roles(functions: Iterable[tuple[Function, Config | None]]) -> dict[str,
     return roles
 
 
-def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[rights.Statement]) -> None:
+def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[Statement]) -> None:
     """Adds the role with these rights, or adds the rights to the role that is there."""
     known = roles.get(role.arn, role)
-    policy = rights.policy(statements)
+    document = policy(statements)
     policies = known.policies
-    if statements and policy not in policies:
-        parse_policy(policy, f"role {role.arn}")
-        policies = (*policies, policy)
+    if statements and document not in policies:
+        parse_policy(document, f"role {role.arn}")
+        policies = (*policies, document)
     duration = max(known.max_session_duration, role.max_session_duration)
     roles[role.arn] = Role(role.arn, known.trusted | role.trusted, duration, policies)
 
 
-def _statements(function: Function, config: Config | None) -> list[rights.Statement]:
+def _statements(function: Function, config: Config | None) -> list[Statement]:
     if config is None or not function.handler.startswith("handler.on_"):
         return [EVERYTHING]
     web, events = _kind(function)

@@ -336,7 +336,11 @@ MISSING = [
 def test_a_command_whose_packages_are_missing_names_the_target_that_installs_them(
     command: str, target: str, tmp_path: Path
 ) -> None:
-    arguments = ["--keys", "oss://examplebucket/keys.json", "show"] if command == "handler.keys" else []
+    arguments = {
+        "handler.keys": ["--keys", "oss://examplebucket/keys.json", "show"],
+        "handler.notices": ["retry"],
+    }.get(command, [])
+    (tmp_path / "links.toml").write_text('region = "cn-hangzhou"\nstate = "oss://examplebucket/.links/state/"\n')
     key = {"OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE", "LINK_REGION": "cn-hangzhou"}
     process = subprocess.run(
         [sys.executable, "-S", "-m", command, *arguments],

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from handler.config import rights
+from local.ram import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse

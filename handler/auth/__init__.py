@@ -101,5 +101,5 @@ def _api_caller(keys: Keys, credential: str, now: float) -> Caller:
         raise Problem("unknown_credential")
     if match.expires_at is not None and has_expired(match.expires_at, now):
         raise Problem("authorization_expired")
-    name = f"api:{match.id}"
-    return Caller(name, "api", match.owner, match.paths, match.methods, match.expires_at, match.max_share)
+    caller_id = f"api:{match.id}"
+    return Caller(caller_id, match.owner, match.paths, match.methods, match.expires_at, match.max_share)

@@ -52,7 +52,6 @@ def identify(token: str, keys: Keys, now: float) -> Caller:
         raise Problem("unknown_credential")
     return Caller(
         f"jwt:{issuer.iss}:{_subject(claims)}",
-        "jwt",
         issuer.owner,
         _paths(claims, issuer),
         _methods(claims, issuer),

@@ -6,20 +6,17 @@ from ..config import Mount
 from ..context import Invocation, RoleCredentials
 
 
-def mount_credentials(
-    invocation: Invocation, mount: Mount, credentials: RoleCredentials | None = None
-) -> RoleCredentials:
+def mount_credentials(invocation: Invocation, mount: Mount) -> RoleCredentials:
     """What signs for a mount: with `[assume_role]` a session of its own, otherwise the function's role.
 
-    `credentials` are the function's credentials, if they are known already. Raises the 503 `no_credentials`, and with
-    `[assume_role]` the 503 `credentials_unavailable`.
+    Raises the 503 `no_credentials`, and with `[assume_role]` the 503 `credentials_unavailable`.
     """
     if invocation.config.assume_role is None:
-        return credentials or invocation.credentials()
+        return invocation.credentials()
     from .sessions import Sessions  # few need it
 
     sessions = invocation.instance.memory(Sessions)
     # Not only the time of the invocation: a long batch must not get links of an ended session.
     now = max(invocation.instance.clock.now(), invocation.now)
     session = sessions.kept(mount, now)
-    return session or sessions.get(invocation.config, mount, credentials or invocation.credentials(), now)
+    return session or sessions.get(invocation.config, mount, invocation.credentials(), now)

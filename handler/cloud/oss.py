@@ -104,24 +104,18 @@ class OssClient(NamedTuple):
         return self.request("GET", location, headers={"If-None-Match": etag} if etag else None)
 
     def put(
-        self,
-        location: Location,
-        body: bytes,
-        *,
-        content_type: str,
-        forbid_overwrite: bool = False,
-        retry: bool = True,
-        issued_at: float | None = None,
+        self, location: Location, body: bytes, *, content_type: str, retry: bool = True, issued_at: float | None = None
     ) -> OssResponse:
-        """Writes an object; with `forbid_overwrite`, 409 FileAlreadyExists if it exists.
-
-        The latter is never retried: after a lost response, only reading the object shows who wrote it.
-        """
         headers = {"Content-Type": content_type}
-        if forbid_overwrite:
-            headers["x-oss-forbid-overwrite"] = "true"
-        retry = retry and not forbid_overwrite
         return self.request("PUT", location, headers=headers, body=body, retry=retry, issued_at=issued_at)
+
+    def claim(self, location: Location, body: bytes, *, content_type: str) -> OssResponse:
+        """Writes an object, or 409 FileAlreadyExists if it exists.
+
+        Never retried: after a lost response, only reading the object shows who wrote it.
+        """
+        headers = {"Content-Type": content_type, "x-oss-forbid-overwrite": "true"}
+        return self.request("PUT", location, headers=headers, body=body, retry=False)
 
     def delete(self, location: Location, *, retry: bool = True) -> OssResponse:
         """Deletes an object; 204 even if it did not exist."""

@@ -27,7 +27,7 @@ class OssClock:
     """
 
     def __init__(self, own: Clock, memory: OssMemory) -> None:
-        self.own, self._memory = own, memory
+        self.own, self.memory = own, memory
         self._bounds: tuple[float, float] | None = None  # minus `own.monotonic`
         self._sent = 0.0
 
@@ -37,7 +37,7 @@ class OssClock:
         if date is not None:
             self._sent, seen_at, now = sent, self.own.monotonic(), self.own.now()
             self._bounds = (date - seen_at, date + 1 - sent)
-            self._memory.ahead = (date - now, now - seen_at)
+            self.memory.ahead = (date - now, now - seen_at)
 
     def age(self) -> float:
         """Seconds since the request whose answer had the last date."""
@@ -58,7 +58,7 @@ class OssClock:
 
     def remembered(self) -> float | None:
         """The time now as this instance last saw it, None at first, and after our clock was corrected."""
-        seen, now = self._memory.ahead, self.own.now()
+        seen, now = self.memory.ahead, self.own.now()
         if seen is None or abs(now - self.own.monotonic() - seen[1]) > MAX_STEP:
             return None
         return now + seen[0]

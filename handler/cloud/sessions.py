@@ -132,7 +132,10 @@ class Sessions:
                     self._renew(slot, config, mount, credentials, now)
                 session = slot.session
             if session is None or not session.serves(now):
-                raise _unavailable(max(slot.not_before, self._not_before) - now, slot.reason or "no_answer")
+                pause = min(max(slot.not_before, self._not_before) - now, MAX_PAUSE)
+                headers = {"Retry-After": str(max(1, -int(-pause // 1)))}
+                cause = f"AssumeRole: {slot.reason or 'no_answer'}"
+                raise Problem("credentials_unavailable", headers=headers, cause=cause)
             return session.credentials
 
     def _pauses(self, slot: _Slot, now: float) -> bool:
@@ -159,8 +162,3 @@ class Sessions:
             return
         slot.session, slot.failures, slot.not_before = session, 0, 0.0
         slot.fresh_until = session.fresh_until(mount.max_expires)
-
-
-def _unavailable(pause: float, reason: str) -> Problem:
-    headers = {"Retry-After": str(max(1, -int(-min(pause, MAX_PAUSE) // 1)))}
-    return Problem("credentials_unavailable", headers=headers, cause=f"AssumeRole: {reason}")

@@ -10,24 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from signer.listing import PAGE as PAGE
-from signer.listing import listing_query, read_page
+from signer.listing import ListedPage, listing_query, read_page
 
 from ..config import Location
 from ..context import Clock, Invocation
 from ..errors import Problem
 from . import oss
-from .oss import (
-    CANNOT_BE_REACHED,
-    REFUSED,
-    UNREACHABLE,
-    VERSIONED,
-    OssClient,
-    OssResponse,
-    OssUnavailable,
-    StoreError,
-    client_for,
-    refusal,
-)
+from .oss import REFUSED, UNREACHABLE, VERSIONED, OssClient, OssResponse, StoreError
 from .oss_clock import OssClock, OssMemory
 
 ATTEMPTS = 3
@@ -66,7 +55,6 @@ class Store(NamedTuple):
     client: OssClient
     prefix: Location
     clock: OssClock
-    memory: OssMemory
 
     def __str__(self) -> str:
         return str(self.prefix)
@@ -143,7 +131,10 @@ class Store(NamedTuple):
 
         One request for each `PAGE` objects that are used.
         """
-        return (entry for page in self._pages(prefix, after) for entry in page.objects)
+        for page, responded in self._pages(prefix, after):
+            for entry in page.objects:
+                age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
+                yield ListedObject(entry.key[len(prefix.key) :], entry.etag, age, entry.size)
 
     def list_folder(self, name: str) -> Iterator[ListedObject]:
         """The objects of a folder, as `list_objects`."""
@@ -151,12 +142,13 @@ class Store(NamedTuple):
 
     def list_folders(self, name: str) -> Iterator[str]:
         """The names of the folders directly below a folder, in order; empty ones do not exist."""
-        return (folder for page in self._pages(self._at(name), "") for folder in page.folders)
+        prefix = self._at(name)
+        return (folder[len(prefix.key) :].rstrip("/") for page, _ in self._pages(prefix) for folder in page.prefixes)
 
     def probe(self, now: float) -> None:
         """Checks that claims work: the first PUT may create the object, a later one must be refused."""
         # A negative difference means that our clock was set back.
-        if 0 <= now - self.memory.probed_at < PROBE_LIFETIME:
+        if 0 <= now - self.clock.memory.probed_at < PROBE_LIFETIME:
             return
         created, last = 0, StoreError("PutObject", 0, UNREACHABLE, "")
         started = self.clock.own.monotonic()
@@ -170,7 +162,7 @@ class Store(NamedTuple):
                 last = error
                 continue
             if response.code == "FileAlreadyExists":
-                self.memory.probed_at = now
+                self.clock.memory.probed_at = now
                 return
             if not response.ok:
                 last = self._refused("PutObject", response)
@@ -195,11 +187,10 @@ class Store(NamedTuple):
         return self.clock.earliest()
 
     def _claim(self, name: str, body: bytes) -> OssResponse:
-        put = self.client.put
-        return self._ask(lambda: put(self._at(name), body, content_type="text/plain", forbid_overwrite=True))
+        return self._ask(lambda: self.client.claim(self._at(name), body, content_type="text/plain"))
 
-    def _pages(self, prefix: Location, after: str) -> Iterator[_Page]:
-        """Source: the OSS page "ListObjectsV2"."""
+    def _pages(self, prefix: Location, after: str = "") -> Iterator[tuple[ListedPage, float | None]]:
+        """The pages of a list, each with the time of its response. Source: the OSS page "ListObjectsV2"."""
         query = listing_query(prefix.key, delimiter="/")
         if after:
             query["start-after"] = prefix.key + after
@@ -208,8 +199,11 @@ class Store(NamedTuple):
             response = self._ask(lambda: self.client.request("GET", bucket, query=query))
             if not response.ok:
                 raise self._refused("ListObjects", response)
-            page = _read_page(response, len(prefix.key))
-            yield page
+            try:
+                page = read_page(response.body)
+            except ValueError:
+                raise StoreError("ListObjects", 0, REFUSED, "the answer is not XML") from None
+            yield page, response.time("date")
             if not page.token:
                 return
             if page.token == query.get("continuation-token"):
@@ -220,13 +214,13 @@ class Store(NamedTuple):
         sent = self.clock.own.monotonic()
         try:
             response = request()
-        except OssUnavailable:
-            raise StoreError("", 0, UNREACHABLE, CANNOT_BE_REACHED) from None
+        except oss.OssUnavailable:
+            raise StoreError("", 0, UNREACHABLE, oss.CANNOT_BE_REACHED) from None
         self.clock.observe(response, sent)
         return response
 
     def _refused(self, operation: str, response: OssResponse) -> StoreError:
-        return refusal(operation, response, self.clock.own.now())
+        return oss.refusal(operation, response, self.clock.own.now())
 
     def _at(self, name: str) -> Location:
         return Location(self.prefix.bucket, self.prefix.key + name)
@@ -237,33 +231,11 @@ def state_for(invocation: Invocation) -> Store:
     prefix, instance = invocation.config.state, invocation.instance
     if prefix is None:
         raise Problem("state_required")
-    return store_at(client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
+    return store_at(oss.client_for(invocation), prefix, instance.clock, instance.memory(OssMemory))
 
 
 def store_at(client: OssClient, prefix: Location, clock: Clock, memory: OssMemory | None = None) -> Store:
-    memory = memory or OssMemory()
-    return Store(client, prefix, OssClock(clock, memory), memory)
-
-
-class _Page(NamedTuple):
-    """One response of a list; `token` is for the next one, "" after the last."""
-
-    objects: list[ListedObject]
-    folders: list[str]
-    token: str
-
-
-def _read_page(response: OssResponse, prefix_length: int) -> _Page:
-    try:
-        page = read_page(response.body)
-    except ValueError:
-        raise StoreError("ListObjects", 0, REFUSED, "the answer is not XML") from None
-    responded = response.time("date")
-    objects = []
-    for entry in page.objects:
-        age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
-        objects.append(ListedObject(entry.key[prefix_length:], entry.etag, age, entry.size))
-    return _Page(objects, [prefix[prefix_length:].rstrip("/") for prefix in page.prefixes], page.token)
+    return Store(client, prefix, OssClock(clock, memory or OssMemory()))
 
 
 def _age(response: OssResponse) -> float:

@@ -63,21 +63,16 @@ def run(name: str, command: Callable[[], None]) -> int:
         warn(f"{name}: {error}")
         return FAILED
     except ModuleNotFoundError as error:
-        warn(missing_package(name, error))
+        target = name.rpartition(".")[2]
+        warn(
+            f"{name}: the Python package {error.name} is not installed. Run make {target} ARGS=…, which installs it "
+            "and runs this command."
+        )
         return FAILED
     except KeyboardInterrupt:
         warn(f"{name}: Interrupted.")
         return FAILED
     return 0
-
-
-def missing_package(name: str, error: ModuleNotFoundError) -> str:
-    """A sentence for the command `name` that cannot run without a package that is not installed."""
-    target = name.rpartition(".")[2]
-    return (
-        f"{name}: the Python package {error.name} is not installed. Run make {target} ARGS=…, which installs it and "
-        "runs this command."
-    )
 
 
 def config() -> Config:

@@ -8,22 +8,21 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NamedTuple
 
-from signer import SignerError
 from signer.files import create_file
-from signer.times import format_duration, rfc3339
+from signer.times import format_duration, parse_duration, rfc3339
 
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
 from ..cloud.store import Store, store_at
-from ..config import Location
+from ..config import MAX_SHARE, MIN_SHARE, Location
+from ..config.reader import TableReader, covered_path_fault
 from ..context import Clock
 from ..errors import HandlerError
-from ..keys import InvalidKeys, Keys
+from ..keys import ALGORITHMS, METHODS, InvalidKeys, Keys
 from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
-from . import keys_arguments, keys_edit
+from . import keys_edit
 from .command_line import (
     InvalidUsage,
     OutputFailed,
@@ -230,7 +229,9 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
 
     def remove(job: _Job) -> None:
         name = job.options.name
-        _change(job, lambda document: keys_edit.remove(document, kind, name))
+        with job.locked() as write:
+            document, _ = keys_edit.read(_read(job.store))
+            write(keys_edit.serialize(keys_edit.remove(document, kind, name)))
         write_lines(f"{done.capitalize()} the {kind} {name}. {effect}", otherwise=f"The {kind} was {done}.")
 
     return remove
@@ -238,31 +239,20 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[_Job], None]:
 
 def _rotate_share(job: _Job) -> None:
     retired = job.options.retire
-    added = []
-
-    def rotate(document: Document) -> Document:
-        document, key_id = keys_edit.rotate_share(document, retired)
-        added.append(key_id)
-        return document
-
-    _change(job, rotate)
+    with job.locked() as write:
+        document, added = keys_edit.rotate_share(keys_edit.read(_read(job.store))[0], retired)
+        write(keys_edit.serialize(document))
     lines = []
     if retired is not None:
         lines.append(f"Retired the share key {retired}. The shares that it signed stop working within a minute.")
-    if added[-1] is not None:
-        lines.append(f"Added the share key {added[-1]}. It signs all new shares.")
+    if added is not None:
+        lines.append(f"Added the share key {added}. It signs all new shares.")
     write_lines(*lines, otherwise="The share keys were changed.")
 
 
 def _show(job: _Job) -> None:
     _, keys = keys_edit.read(_read(job.store))
     write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
-
-
-def _change(job: _Job, change: Callable[[Document], Document]) -> None:
-    with job.locked() as write:
-        document, _ = keys_edit.read(_read(job.store))
-        write(keys_edit.serialize(change(document)))
 
 
 def _read(store: FileStore | Store) -> bytes:
@@ -274,28 +264,18 @@ def _read(store: FileStore | Store) -> bytes:
 
 def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     """The store that --keys or links.toml names."""
-    document = config().keys_document if options.keys is None else _read_address(options.keys)
+    if options.keys is None:
+        document = config().keys_document
+    else:
+        from ..config.load import read_keys
+
+        reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
+        document = read_keys(reader, "--keys", os.getcwd())
     if document is None:
         raise InvalidUsage("links.toml does not name a keys document. Add keys = … to it, or use --keys.")
     if isinstance(document, Location):
         return store_at(oss_client(options.endpoint), document, clock)
     return FileStore(str(document))
-
-
-def _read_address(option: str) -> Location | Path:
-    """The value of --keys; a path is relative to the working directory. Raises `InvalidUsage` and others."""
-    scheme, _, path = option.partition(":")
-    if scheme == "file" and path:
-        return Path(os.path.abspath(path))
-    if not option.startswith("oss://"):
-        raise InvalidUsage(f"Invalid --keys {option!r} (expected file:PATH or oss://bucket/.links/keys.json).")
-    try:
-        location = Location.parse(option)
-    except SignerError as error:
-        raise InvalidUsage(f"--keys: {error}") from None
-    if location.key[-1:] in ("", "/"):
-        raise InvalidUsage(f"{option} must name an object, such as oss://bucket/.links/keys.json.")
-    return location
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -324,19 +304,19 @@ def _parser() -> argparse.ArgumentParser:
     command("init", _init, "Create a document with a new share key. An existing document is not changed.")
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
-    keys_arguments.add_api_key_options(add)
+    _add_api_key_options(add)
     revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
     command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
     add = command(
         "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
     )
     add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
-    keys_arguments.add_issuer_options(add)
+    _add_issuer_options(add)
     remove = _remove("issuer", "removed", "Running functions stop accepting its tokens within a minute.")
     command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument("name", metavar="ISS")
     add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
-    keys_arguments.add_sink_options(add, tuple(KINDS))
+    _add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
@@ -345,6 +325,81 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("show", _show, "Show the document without its secrets.")
     return parser
+
+
+def _add_api_key_options(parser: argparse.ArgumentParser) -> None:
+    _add_limits(parser, required=True)
+    parser.add_argument(
+        "--expires", type=_duration, metavar="DURATION", help="lifetime, such as 12h or 90d (default: no expiry)"
+    )
+    _add_output(parser, "key")
+
+
+def _add_issuer_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--aud", required=True, help="the aud of its tokens, which stands for this service")
+    parser.add_argument("--alg", required=True, choices=ALGORITHMS, help="the algorithm that signs its tokens")
+    parser.add_argument("--secret", help="for HS256: the secret in base64url, or - for a line of standard input")
+    parser.add_argument("--jwks", metavar="FILE", help="for RS256 and ES256: the public keys, or - for standard input")
+    _add_limits(parser, required=False)
+    parser.add_argument(
+        "--leeway", type=int, metavar="SECONDS", help="tolerance for exp and nbf, up to 60 (default: 0)"
+    )
+    _add_output(parser, "secret")
+
+
+def _add_sink_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kind", required=True, choices=tuple(KINDS), help="what receives the notices")
+    parser.add_argument("--url", required=True, help="its address, which is a secret; - for a line of standard input")
+    parser.add_argument("--secret", help="the secret that signs its messages, or - for a line of standard input")
+    parser.add_argument("--retry-for", metavar="DURATION", help="how long a notice is retried, 1h to 30d (default: 3d)")
+    parser.add_argument("--allow-loopback", action="store_true", help="permit http://127.0.0.1, on a laptop")
+    _add_output(parser, "secret")
+
+
+def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    otherwise = "" if required else " (default: each token names its own)"
+    parser.add_argument(
+        "--path",
+        action="append",
+        required=required,
+        type=_path,
+        help=f"a prefix that ends with /, or one exact path; repeatable{otherwise}",
+    )
+    parser.add_argument("--method", action="append", required=required, choices=METHODS, help=f"repeatable{otherwise}")
+    parser.add_argument(
+        "--max-share",
+        type=_max_share,
+        metavar="DURATION",
+        help="maximum lifetime of the shares that it creates (default: only that of the mount)",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser, noun: str) -> None:
+    parser.add_argument("--output", metavar="FILE", help=f"write the new {noun} to this new file, with mode 600")
+
+
+def _path(value: str) -> str:
+    fault = covered_path_fault(value)
+    if fault:
+        raise argparse.ArgumentTypeError(f"invalid path {value!r}: {fault}")
+    return value
+
+
+def _duration(value: str) -> int:
+    """Seconds of a duration such as 90d."""
+    seconds = parse_duration(value)
+    if seconds is None or seconds > MAX_SHARE:
+        raise argparse.ArgumentTypeError(
+            f"invalid duration {value!r} (expected up to {MAX_SHARE // 86_400}d, such as 12h or 90d)"
+        )
+    return seconds
+
+
+def _max_share(value: str) -> str:
+    """The duration as it was written, which is how the document holds it."""
+    if _duration(value) < MIN_SHARE:
+        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected at least {MIN_SHARE} seconds)")
+    return value
 
 
 def _lines_of(keys: Keys, now: float) -> list[str]:

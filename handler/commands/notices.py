@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
+from ..cloud.lease import Lease
 from ..cloud.oss import StoreError, map_concurrently
 from ..cloud.store import PAGE, store_at
 from ..context import Clock
 from ..errors import HandlerError
-from .command_line import (
-    FAILED,
-    InvalidUsage,
-    Parser,
-    add_endpoint_option,
-    config,
-    identifier,
-    missing_package,
-    oss_client,
-    run,
-    warn,
-    write_lines,
-)
+from ..notices.outbox import DEAD, WAITING, Entry, Outbox
+from .command_line import InvalidUsage, Parser, add_endpoint_option, config, identifier, oss_client, run, write_lines
 
 NAME = "python -m handler.notices"
-
-try:
-    from ..cloud.lease import Lease
-    from ..notices.holding import sink_lease
-    from ..notices.outbox import DEAD, WAITING, Entry, Outbox
-except ModuleNotFoundError as error:
-    warn(missing_package(NAME, error))
-    sys.exit(FAILED)
-
 SYSTEM_CLOCK = Clock()
 STEP = 100  # entries between two looks at the lease
 LEASE_TIMEOUT = 300  # seconds; a holder has the time of its invocation, and the slot after it
@@ -130,6 +110,8 @@ def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased:
 
     Says for how many, also after a failure or an interrupt. What others add meanwhile is left, so that this ends.
     """
+    from ..notices.holding import sink_lease  # needs packages that may be missing
+
     kind = "dead" if job.folder == DEAD else "waiting"
     done: list[str] = []
 

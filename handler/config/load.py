@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from signer import Endpoint, SignerError
 from signer.link import MAX_EXPIRES_IN
 
-from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts, NoticeRule, OssSink
+from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts
 from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
@@ -129,7 +129,7 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     public_url = top.string("public_url")
     if public_url is not None:
         read_origin(top, "public_url", public_url)
-    keys_document = _read_keys(top, folder)
+    keys_document = read_keys(top, "keys", folder)
     state = read_prefix(top, "state", top.table["state"], ".links/state/") if top.string("state") is not None else None
     reserved = tuple(location for location in (keys_document, state) if isinstance(location, Location))
     credential_life = top.duration("credential_life", "1h", 60, 43_200)
@@ -152,15 +152,9 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         from .media_types import protect_domains
 
         mounts = protect_domains(mounts, domains)
-    sinks: tuple[OssSink, ...] = ()
-    notices: tuple[NoticeRule, ...] = ()
-    if not {"notice", "sink"}.isdisjoint(top.table):
-        from .notices import read_notices
-
-        sinks, notices = read_notices(top, mounts)
     config = Config(
         region=region,
-        mounts=Mounts(mounts, (*reserved, *(sink.target for sink in sinks))),
+        mounts=mounts,
         credential_life=credential_life,
         keys_document=keys_document,
         state=state,
@@ -168,20 +162,20 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
         public_url=public_url,
         cors=frozenset(read_origin(top, "cors", origin) for origin in top.strings("cors")),
         cors_by_function=top.choice("cors_allow_origin", ("platform", "function")) == "function",
-        notices=notices,
-        sinks=sinks,
+        notices=(),
+        sinks=(),
         assume_role=assume_role,
     )
-    _check(config, top)
+    if not {"notice", "sink"}.isdisjoint(top.table):
+        from .notices import read_notices
+
+        config = read_notices(top, config)
+    _check(config)
     return config
 
 
-def _check(config: Config, top: TableReader) -> None:
+def _check(config: Config) -> None:
     """Whether the tables fit together. Raises `InvalidConfig`."""
-    if config.notices:
-        from .notices import check_notices
-
-        check_notices(top, config)
     if config.assume_role is not None or any(mount.role_arn for mount in config.mounts):
         from .assume_role import check_sessions
 
@@ -196,15 +190,16 @@ def _check(config: Config, top: TableReader) -> None:
         _check_reserved(mount, config)
 
 
-def _read_keys(top: TableReader, folder: str) -> Location | Path | None:
-    keys = top.string("keys")
+def read_keys(reader: TableReader, name: str, folder: str) -> Location | Path | None:
+    """The address of a keys document; a path is relative to `folder`. Raises `InvalidConfig`."""
+    keys = reader.string(name)
     if keys is not None and re.fullmatch(r"file:.+", keys):
         from pathlib import Path  # takes milliseconds
 
         return Path(os.path.normpath(os.path.join(folder, keys[len("file:") :])))
-    location = read_location(top, "keys", keys) if keys is not None else None
+    location = read_location(reader, name, keys) if keys is not None else None
     if location is not None and location.key[-1:] in ("", "/"):
-        top.refuse_value("keys", "must be oss://bucket/.links/keys.json or file:path")
+        reader.refuse_value(name, "must be oss://bucket/.links/keys.json or file:path")
     return location
 
 
@@ -361,13 +356,11 @@ def _check_reserved(mount: Mount, config: Config) -> None:
 
 def _check_regions(config: Config) -> None:
     """A bucket is in one region; the service's own documents are in that of the top level."""
-    regions: dict[str, set[str]] = {location.bucket: {config.region} for location in config.mounts.reserved}
-    for mount in config.mounts:
-        regions.setdefault(mount.target.bucket, set()).add(mount.region)
+    regions = {location.bucket: config.region for location in config.mounts.reserved}
     for mount in config.mounts:
         bucket = mount.target.bucket
-        if len(regions[bucket]) > 1:
+        both = sorted({mount.region, regions.setdefault(bucket, mount.region)})
+        if len(both) > 1:
             raise InvalidConfig(
-                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(sorted(regions[bucket]))}. "
-                "Correct region."
+                f"mount {mount.path}: the bucket {bucket} cannot be in {' and in '.join(both)}. Correct region."
             )

@@ -28,8 +28,8 @@ SINK_KEYS: Mapping[str, str] = {
 }
 
 
-def read_notices(top: TableReader, mounts: Mounts) -> tuple[tuple[OssSink, ...], tuple[NoticeRule, ...]]:
-    """The sinks and the rules, which `check_notices` has yet to check. Raises `InvalidConfig`."""
+def read_notices(top: TableReader, config: Config) -> Config:
+    """The configuration, which is otherwise complete, with the sinks and notices. Raises `InvalidConfig`."""
     sinks: list[OssSink] = []
     for reader in top.tables("sink", SINK_KEYS):
         name = reader.required_string("name")
@@ -38,24 +38,21 @@ def read_notices(top: TableReader, mounts: Mounts) -> tuple[tuple[OssSink, ...],
         target = read_prefix(reader, "target", reader.required_string("target"), ".links/notices/")
         if any(other.name == name for other in sinks):
             reader.refuse_value("name", "must be different for each sink")
-        for location in mounts.reserved:
+        for location in config.mounts.reserved:
             if target.overlaps(location):
                 reader.refuse("target", f"overlaps {location}, which belongs to the service itself: choose another")
         sinks.append(OssSink(name, target))
+    mounts = Mounts(config.mounts, (*config.mounts.reserved, *(sink.target for sink in sinks)))
+    config = config._replace(mounts=mounts, sinks=tuple(sinks))
     rules: list[NoticeRule] = []
     for reader in top.tables("notice", NOTICE_KEYS):
         rule = _read_rule(reader, mounts)
         if any(other[:-1] == rule[:-1] for other in rules):  # all but `to`
             reader.refuse("to", "is the only difference from an earlier notice: add these sinks to that notice")
-        rules.append(rule)
-    return tuple(sinks), tuple(rules)
-
-
-def check_notices(top: TableReader, config: Config) -> None:
-    """Whether the rest of the file has what each notice requires. Raises `InvalidConfig`."""
-    for reader, rule in zip(top.tables("notice", NOTICE_KEYS), config.notices, strict=True):
         _check_requirements(reader, rule, config)
         _check_loop(reader, rule, config)
+        rules.append(rule)
+    return config._replace(notices=tuple(rules))
 
 
 def _read_rule(reader: TableReader, mounts: Mounts) -> NoticeRule:

@@ -139,18 +139,10 @@ class TableReader:
         """Readers of a list of tables or objects, named by their numbers."""
         value = self.table.get(name, [])
         if not isinstance(value, list):
-            self.refuse(
-                name, "must be a list of objects" if self.json else f"must be a list of tables: write [[{name}]]"
-            )
+            self.refuse(name, f"must be a list of {'objects' if self.json else f'tables: write [[{name}]]'}")
+        outer = () if self.json else self.known
         return [
-            TableReader(
-                f"{name} {number}",
-                item,
-                known,
-                error=self.error,
-                json=self.json,
-                outer=() if self.json else self.known,
-            )
+            TableReader(f"{name} {number}", item, known, error=self.error, json=self.json, outer=outer)
             for number, item in enumerate(value, 1)
         ]
 

@@ -66,12 +66,8 @@ def create(request: Request, invocation: Invocation) -> Response:
     links.resolve_expiry(invocation, access, params["expires"])
     oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
-    document = {
-        "upload_id": _seal(upload, target, invocation),
-        "part_count": upload.part_count,
-        **_links(upload, access, invocation, 1, MAX_LINKS, params["expires"]),
-    }
-    return json_response(document, 201)
+    upload_id = _seal(upload, target, invocation)
+    return json_response(_document(upload_id, upload, access, invocation, 1, MAX_LINKS, params["expires"]), 201)
 
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
@@ -85,12 +81,7 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     count = MAX_LINKS if params["count"] is None else params["count"]
     if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
         raise bad_body(f'"from" must be from 1 to {upload.part_count}, and "count" from 1 to {MAX_LINKS}')
-    document = {
-        "upload_id": upload_id,
-        "part_count": upload.part_count,
-        **_links(upload, access, invocation, first, count, params["expires"]),
-    }
-    return json_response(document)
+    return json_response(_document(upload_id, upload, access, invocation, first, count, params["expires"]))
 
 
 def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
@@ -112,28 +103,38 @@ def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:
     return match[1].decode("ascii", "replace")
 
 
-def _links(
-    upload: MultipartUpload, access: Access, invocation: Invocation, first: int, count: int, expires: str | None
+def _document(
+    upload_id: str,
+    upload: MultipartUpload,
+    access: Access,
+    invocation: Invocation,
+    first: int,
+    count: int,
+    expires: str | None,
 ) -> dict[str, object]:
-    """The links of `count` parts from number `first`, and those that complete and abort the upload."""
+    """The upload with the links of `count` parts from number `first`, and those that complete and abort it."""
 
-    def link(
-        method: str, query: dict[str, str], headers: dict[str, str], extra: tuple[str, ...] = ()
-    ) -> links.IssuedLink:
+    def link(method: str, query: dict[str, str], headers: dict[str, str], *extra: str) -> links.IssuedLink:
         signed = links.Signed({**query, "uploadId": upload.oss_id}, headers, extra)
         return links.create_link(invocation, access, method, expires=expires, signed=signed)
 
     parts = []
     for number in range(first, min(first + count, upload.part_count + 1)):
         headers = {"Content-Type": PART_TYPE, "Content-Length": str(upload.length(number))}
-        issued = link("PUT", {"partNumber": str(number)}, headers, ("content-length",))
+        issued = link("PUT", {"partNumber": str(number)}, headers, "content-length")
         parts.append({"part_number": number, "url": issued.link.url, "headers": issued.link.headers})
     complete = link("POST", {}, {"Content-Type": COMPLETE_TYPE, "x-oss-forbid-overwrite": "true"})
     abort = link("DELETE", {}, {})
     expires_in, clamped_by = complete.link.expires_in, complete.clamped_by
     note_link(invocation.facts, access.target, expires_in, clamped_by)
     invocation.facts["links"] = len(parts) + 2
-    return {"parts": parts, "complete": complete.document(), "abort": abort.document()}
+    return {
+        "upload_id": upload_id,
+        "part_count": upload.part_count,
+        "parts": parts,
+        "complete": complete.document(),
+        "abort": abort.document(),
+    }
 
 
 def _seal(upload: MultipartUpload, target: Target, invocation: Invocation) -> str:
@@ -147,10 +148,8 @@ def _unseal(upload_id: str, target: Target, invocation: Invocation) -> Multipart
     content, _, signature = upload_id.rpartition("~")
     signer = _signer(invocation)
     # Check the spelling first: base64 can write the same signature in several ways, and only one was issued.
-    valid = _SIGNATURE.fullmatch(signature) and signer.verify_signature(
-        _signed_content(content, target), signature.encode()
-    )
-    if not valid:
+    signed = _signed_content(content, target)
+    if not (_SIGNATURE.fullmatch(signature) and signer.verify_signature(signed, signature.encode())):
         raise Problem("not_found")
     oss_id, size, part_size = content.rsplit("~", 2)
     return MultipartUpload(oss_id, int(size, 16), int(part_size, 16))

@@ -55,7 +55,8 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
 def _answer_other(method: str, target: Target, caller: Caller | None) -> Response:
     """The response to a browser's preflight, which carries no key. Raises a `Problem` for all other methods."""
     mount = target.mount
-    allowed = methods(mount)
+    # POST is only for shares.
+    allowed = (*(each for each in READING if each in mount.methods), "OPTIONS")
     if method == "OPTIONS":
         return Response(204, {"Allow": ", ".join(allowed)})
     if mount.access != "anonymous" and caller is None:
@@ -65,11 +66,6 @@ def _answer_other(method: str, target: Target, caller: Caller | None) -> Respons
         raise Problem("not_found")
     permitted = mount.access == "anonymous" or (caller is not None and caller.allows(target.path, method))
     raise method_not_allowed(allowed, UPLOAD_ROUTES[method] if permitted and method in mount.methods else "")
-
-
-def methods(mount: Mount) -> tuple[str, ...]:
-    """The methods that an object's address allows; POST is only for shares."""
-    return (*(method for method in READING if method in mount.methods), "OPTIONS")
 
 
 def oss_params(mount: Mount, params: Mapping[str, str]) -> dict[str, str]:

@@ -127,9 +127,7 @@ def _qr_code(opened: OpenedShare) -> Response:
     has_page = opened.limited or opened.share.page
     if address is None or not has_page or opened.request.method not in ("GET", "HEAD"):
         raise Problem("bad_format")
-    from ..pages.qr_code import qr_code
-
-    return Response(200, {"Content-Type": "image/svg+xml"}, qr_code(address))
+    return Response(200, {"Content-Type": "image/svg+xml"}, pages.qr_code(address))
 
 
 def _address(opened: OpenedShare) -> str | None:

@@ -93,9 +93,11 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
     # The claim contains the name: otherwise one number would be valid for any number of keys.
     identity = sha256(f"{nonce}\n{name}".encode()).hexdigest()
     folder, max_files, again = _folder(opened, tracked), upload["max_files"], bool(params["again"])
-    claimed = uses.claim_file(tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again)
-    target = invocation.config.mounts.find(f"{opened.target.path}{tracked.id}/{claimed.number}-{name}")
-    limits = (*opened.limits(), ExpiryLimit("share", claimed.seconds_left))
+    number, seconds_left = uses.claim_file(
+        tracked.state, tracked.id, folder, max_files, identity, invocation.now, again=again
+    )
+    target = invocation.config.mounts.find(f"{opened.target.path}{tracked.id}/{number}-{name}")
+    limits = (*opened.limits(), ExpiryLimit("share", seconds_left))
     access = authorize(invocation, target, "POST", limits)
     form, clamped_by = sign_form(access, invocation, params["size"], 0, content_type, fixed=FIXED_FIELDS)
     note_link(invocation.facts, target, form.expires_in, clamped_by)
@@ -104,7 +106,7 @@ def _form(opened: OpenedShare, tracked: TrackedShare, upload: dict[str, Any]) ->
             "url": form.url,
             "fields": form.fields,
             "expires_at": rfc3339(form.expires_at.timestamp()),
-            "number": claimed.number,
+            "number": number,
             "nonce": nonce,
         }
     )

@@ -19,19 +19,8 @@ from hashlib import sha256
 from typing import Any, NamedTuple, NoReturn
 
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
-from .fields import (
-    METHODS,
-    InvalidKeys,
-    read_match,
-    read_max_share,
-    read_methods,
-    read_number_size,
-    read_object,
-    read_paths,
-    read_secret,
-    read_string,
-    read_time,
-)
+from . import fields
+from .fields import METHODS, InvalidKeys
 
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
 
@@ -128,12 +117,12 @@ class Keys(NamedTuple):
 
 def parse(document: bytes | str) -> Keys:
     """The keys of a document. Raises `InvalidKeys`."""
-    top = read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks"))
+    top = fields.read_object("keys document", load_json(document), ("version", "share", "api", "jwt", "sinks"))
     version = top.required("version")
     if type(version) is not int or version != VERSION:
         top.refuse("version", f"must be {VERSION}, the only one that this release supports")
     share = tuple(
-        ShareKey(read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), read_secret(reader, "secret"))
+        ShareKey(fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM), fields.read_secret(reader, "secret"))
         for reader in top.tables("share", ("id", "secret"))
     )
     api = tuple(_read_api_key(reader) for reader in top.tables("api", ApiKey._fields))
@@ -164,20 +153,20 @@ def load_json(document: bytes | str) -> Any:
 
 
 def _read_api_key(reader: TableReader) -> ApiKey:
-    name = read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
+    name = fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM)
     reader.where += f" ({name})"
     return ApiKey(
         name,
-        read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
-        read_paths(reader),
-        read_methods(reader),
-        read_time(reader, "expires_at"),
-        read_max_share(reader),
+        fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
+        fields.read_paths(reader),
+        fields.read_methods(reader),
+        fields.read_time(reader, "expires_at"),
+        fields.read_max_share(reader),
     )
 
 
 def _read_issuer(reader: TableReader) -> Issuer:
-    iss = read_string(reader, "iss")
+    iss = fields.read_string(reader, "iss")
     reader.where += f" ({iss})"
     alg = reader.choice("alg", ALGORITHMS, required=True)
     required, forbidden = ("secret", "jwks") if alg == "HS256" else ("jwks", "secret")
@@ -185,15 +174,15 @@ def _read_issuer(reader: TableReader) -> Issuer:
         reader.refuse(forbidden, f"is not allowed with {alg}, which requires {required}: remove it")
     return Issuer(
         iss=iss,
-        aud=read_string(reader, "aud"),
+        aud=fields.read_string(reader, "aud"),
         alg=alg,
-        secret=read_secret(reader, "secret") if required == "secret" else b"",
+        secret=fields.read_secret(reader, "secret") if required == "secret" else b"",
         jwks=_read_jwks(reader, alg) if required == "jwks" else (),
-        paths=read_paths(reader) if "paths" in reader.table else None,
-        methods=read_methods(reader) if "methods" in reader.table else None,
+        paths=fields.read_paths(reader) if "paths" in reader.table else None,
+        methods=fields.read_methods(reader) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
-        max_share=read_max_share(reader),
-        id=read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,
+        max_share=fields.read_max_share(reader),
+        id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,
     )
 
 
@@ -217,19 +206,19 @@ def _read_jwk(where: str, value: object, alg: str) -> Mapping[str, Any]:
     key = _read_known(where, value, _JWK)
     key.choice("kty", ("RSA",) if alg == "RS256" else ("EC",), required=True)
     if "kid" in key.table:
-        read_string(key, "kid")
+        fields.read_string(key, "kid")
     key.choice("alg", (alg,))
     key.choice("use", ("sig",))
     if "key_ops" in key.table and "verify" not in key.items("key_ops"):
         key.refuse("key_ops", "must contain verify")
     if alg == "RS256":
-        read_number_size(key, "e", 1, 8)
-        if read_number_size(key, "n", 1, 2048) < MIN_MODULUS:
+        fields.read_number_size(key, "e", 1, 8)
+        if fields.read_number_size(key, "n", 1, 2048) < MIN_MODULUS:
             key.refuse("n", "must have at least 2048 bits")
     else:
         key.choice("crv", ("P-256",), required=True)
-        read_number_size(key, "x", 32, 32)
-        read_number_size(key, "y", 32, 32)
+        fields.read_number_size(key, "x", 32, 32)
+        fields.read_number_size(key, "y", 32, 32)
     return key.table
 
 
@@ -237,7 +226,7 @@ def _read_known(where: str, value: object, known: tuple[str, ...]) -> TableReade
     """Ignores all other members, as RFC 7517 §4 and §5 require."""
     if isinstance(value, dict):
         value = {name: value[name] for name in known if name in value}
-    return read_object(where, value, known)
+    return fields.read_object(where, value, known)
 
 
 def _read_sinks(top: TableReader) -> Mapping[str, Mapping[str, object]]:

@@ -105,6 +105,19 @@ def upload_page(
     )
 
 
+def qr_code(address: str) -> str:
+    """The QR code of a page's address as an SVG document, dark on white."""
+    from io import BytesIO
+
+    import segno  # few readers open it
+
+    document = BytesIO()
+    segno.make(address, error="l", micro=False).save(
+        document, kind="svg", border=4, dark="#000000", light="#ffffff", omitsize=True, xmldecl=False, nl=False
+    )
+    return document.getvalue().decode()
+
+
 def problem_page(problem: Problem, request_id: str, accept_language: str) -> Response:
     """The page of an error: what a person can do, without the sentence for programs, and what support asks for."""
     lang = language(accept_language)

@@ -89,7 +89,11 @@ def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedSha
     if invocation.config.state is None:  # not 409: the recipient cannot change the configuration
         raise Problem("state_unavailable")
     state = state_for(invocation)
-    record = records.load_active(state, share.record)
+    record = records.load(state, share.record)
+    if record is None:
+        raise Problem("share_record_missing")
+    if record.revoked_at is not None:
+        raise Problem("share_revoked")
     if (record.path, record.target) != (target.path, str(target.mount.target)):
         raise Problem("share_invalid")
     return TrackedShare(share.record, state, record)

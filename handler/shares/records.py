@@ -63,15 +63,5 @@ def load(state: Store, record_id: str) -> Record | None:
         raise Problem("state_unavailable") from None
 
 
-def load_active(state: Store, record_id: str) -> Record:
-    """The record of a share that may be opened. Raises the 410 `share_record_missing` or `share_revoked`."""
-    record = load(state, record_id)
-    if record is None:
-        raise Problem("share_record_missing")
-    if record.revoked_at is not None:
-        raise Problem("share_revoked")
-    return record
-
-
 def _name(record_id: str) -> str:
     return f"shares/{record_id}.json"

@@ -42,13 +42,6 @@ class Claim(NamedTuple):
     age: float
 
 
-class ClaimedFile(NamedTuple):
-    """The number of a file in an upload share, and the seconds within which its form must expire."""
-
-    number: int
-    seconds_left: int
-
-
 def used(state: Store, record_id: str) -> int:
     """How many downloads are claimed."""
     return len(_claims(state, record_id))
@@ -105,8 +98,8 @@ def files_left(state: Store, record_id: str, folder: Folder, files: int) -> int:
 
 def claim_file(
     state: Store, record_id: str, folder: Folder, files: int, identity: str, now: float, *, again: bool
-) -> ClaimedFile:
-    """The next number for a file, or with `again` the one that the same `identity` holds.
+) -> tuple[int, int]:
+    """The next number for a file, or with `again` the one that the same `identity` holds, and the seconds for its form.
 
     Raises the 410 `share_full` if as many files arrived or can still arrive, and a 503 if the state is unavailable.
     """
@@ -123,13 +116,13 @@ def claim_file(
             left = FORMS - own.age
             # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
             if own.number in present or left >= MIN_FORM:
-                return ClaimedFile(own.number, int(max(left, MIN_FORM)))
+                return own.number, int(max(left, MIN_FORM))
         if _count(claims, present) >= files:
             raise Problem("share_full")
         number = max(newest, lost) + 1
         claimed = state.create(_name(record_id, number), body)
         if claimed.body == body:
-            return ClaimedFile(number, int(FORMS - claimed.age))
+            return number, int(FORMS - claimed.age)
         lost = number
 
 

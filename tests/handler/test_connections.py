@@ -322,11 +322,11 @@ def test_a_write_that_forbids_to_overwrite_is_sent_once_and_others_twice() -> No
             self.sent += 1
             raise ConnectionResetError
 
-    for forbid_overwrite, expected in ((True, 1), (False, 2)):
+    for write, expected in ((oss.OssClient.claim, 1), (oss.OssClient.put, 2)):
         broken = Broken()
         client = oss.OssClient(KEYS, Endpoint.public("cn-hangzhou"), broken)
         with pytest.raises(oss.OssUnavailable):
-            client.put(OBJECT, b"", content_type="text/plain", forbid_overwrite=forbid_overwrite)
+            write(client, OBJECT, b"", content_type="text/plain")
         assert broken.sent == expected
 
 

@@ -95,6 +95,6 @@ def test_what_expires_is_expired_when_no_second_is_left(expires_at: float, now: 
 
 @given(st.floats(0, 1e10), st.floats(-100, 100))
 def test_a_caller_has_expired_exactly_when_no_link_could_last_a_second(now: float, left: float) -> None:
-    caller = Caller("api:a", "api", "a", ("/",), ("GET",), now + left)
+    caller = Caller("api:a", "a", ("/",), ("GET",), now + left)
     (limit,) = caller.limits(now)
     assert has_expired(now + left, now) == (limit.seconds < 1)

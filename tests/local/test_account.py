@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from handler.cloud.sts import StsUnavailable, assume_role
-from handler.config import rights
+from handler.config.rights import policy, session_policy
 from local.account import OPERATOR, Account, AccountError, make_roles
 from local.fc.functions import Function, HttpTrigger
-from local.ram import ACCOUNT, Principal, parse_policy
+from local.ram import ACCOUNT, Principal, parse_policy, rights
 from local.stack import Stack
 from signer import Credentials, Endpoint, presign
 from signer.sts import MAX_POLICY
@@ -61,7 +61,7 @@ def test_a_function_has_the_policy_of_its_deployment() -> None:
     config = make_config(LINKS)
     roles = make_roles([(function(), config), (function("handler.on_event", role="events-role"), config)])
     web = rights.role_statements(config, web=True, events=False)
-    assert roles[f"acs:ram::{ACCOUNT}:role/links-role"].policies == (rights.policy(web),)
+    assert roles[f"acs:ram::{ACCOUNT}:role/links-role"].policies == (policy(web),)
     assert rights.role_statements(config, web=False, events=True) != web
     assert roles[SIGNER].max_session_duration == 7200
     # The event function has no notice, and so opens no session.
@@ -209,10 +209,10 @@ def test_a_redirect_with_the_longest_policy_fits_into_the_headers_of_function_co
     name = "z" * 60
     sinks = "".join(f'[[sink]]\nname = "s{n}"\ntarget = "oss://examplebucket/a/{name}{n:02}/"\n' for n in range(19))
     config = make_config(LINKS + sinks)
-    policy = rights.session_policy(config, config.mounts[0])
+    policy = session_policy(config, config.mounts[0])
     padding = "x" * (MAX_POLICY - len(policy))
     longest = LINKS + sinks.replace("00/", f"00{padding}/")
-    assert len(rights.session_policy(make_config(longest), make_config(longest).mounts[0])) == 2048
+    assert len(session_policy(make_config(longest), make_config(longest).mounts[0])) == 2048
     (folder / "links.toml").write_text(longest)
     stack.reload()
     try:

@@ -35,7 +35,7 @@ def write(client: OssClient, location: Location, notifications: Iterable[Notific
     code, was_lost = "oss_unavailable", False
     for _ in range(TRIES):
         try:
-            response = client.put(location, body, content_type="application/x-ndjson", forbid_overwrite=True)
+            response = client.claim(location, body, content_type="application/x-ndjson")
         except OssUnavailable:
             was_lost = True
             continue

@@ -194,7 +194,7 @@ def test_every_key_is_compared_in_constant_time(config: Config) -> None:
 
 
 def test_a_caller_needs_both_the_path_and_the_method() -> None:
-    caller = Caller("api:x", "api", "api:x:00", ("/reports/", "/plans/q3.pdf"), ("GET", "SHARE"), None)
+    caller = Caller("api:x", "api:x:00", ("/reports/", "/plans/q3.pdf"), ("GET", "SHARE"), None)
     assert caller.allows("/reports/a/b.pdf", "GET")
     assert caller.allows("/plans/q3.pdf", "SHARE")
     assert not caller.allows("/plans/q3.pdf", "PUT")

@@ -304,7 +304,7 @@ def test_a_token_is_refused_if_neither_it_nor_its_issuer_names_paths_or_methods(
 def test_the_id_of_a_caller_is_printable_and_unambiguous(sub: str | None, quoted: str) -> None:
     keys = parse(json.dumps(document()))
     caller = tokens.identify(token(sub=sub), keys, NOW)
-    assert (caller.id, caller.kind, caller.owner) == (f"jwt:{ISSUER}:{quoted}", "jwt", keys.jwt[0].owner)
+    assert (caller.id, caller.owner) == (f"jwt:{ISSUER}:{quoted}", keys.jwt[0].owner)
     assert caller.owner in keys.owners()
 
 

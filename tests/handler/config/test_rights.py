@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from handler.config import Config, InvalidConfig, Location, Mount
 from handler.config.load import read
-from handler.config.rights import policy, role_statements, session_policy, session_statements, signer_statements
+from handler.config.rights import policy, session_policy, session_statements
 from local.ram import Layers, evaluate, parse_policy
+from local.ram.rights import role_statements, signer_statements
 
 ROLE = "acs:ram::1000000000000001:role/links-signer"
 OTHER_ROLE = "acs:ram::1000000000000001:role/links-archive"

@@ -147,7 +147,7 @@ class TestVersionedBuckets:
 
     def test_a_failed_probe_grants_nothing(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
         url = service.create_share(max_uses=1)
-        monkeypatch.setattr(oss.OssClient, "put", lambda *args, **options: oss.OssResponse(500, {}, b"", ""))
+        monkeypatch.setattr(oss.OssClient, "claim", lambda *args, **options: oss.OssResponse(500, {}, b"", ""))
         assert service.restarted().use(url).code == "state_unavailable"
 
 

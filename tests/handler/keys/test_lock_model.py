@@ -279,12 +279,15 @@ class Writer:
         body: bytes,
         *,
         content_type: str,
-        forbid_overwrite: bool = False,
         retry: bool = True,
         issued_at: float | None = None,
     ) -> OssResponse:
-        assert forbid_overwrite is (location != PLACE)
-        return self._request("PUT", location, body, retry=retry and not forbid_overwrite, issued_at=issued_at)
+        assert location == PLACE
+        return self._request("PUT", location, body, retry=retry, issued_at=issued_at)
+
+    def claim(self, location: Location, body: bytes, *, content_type: str) -> OssResponse:
+        assert location != PLACE
+        return self._request("PUT", location, body, retry=False)
 
     def delete(self, location: Location, *, retry: bool = True) -> OssResponse:
         return self._request("DELETE", location, retry=retry)

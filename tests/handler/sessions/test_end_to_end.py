@@ -11,11 +11,12 @@ import pytest
 import requests
 
 from handler.cloud.sessions import session_name
-from handler.config.rights import policy, role_statements
+from handler.config.rights import policy
 from handler.context import Invocation
 from handler.notices.notice import LinkIssuer, Notice
 from local.oss import create_app
 from local.ram import Principal, Principals
+from local.ram.rights import role_statements
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
 from tests.handler.client import KEYS, context, make_config, new_instance

@@ -1,0 +1,121 @@
+"""What RAM must allow the roles of functions, as their links.toml requires it: of a deployment, and of a stack."""
+
+from __future__ import annotations
+
+from handler.config import Config, Location
+from handler.config.rights import (
+    Statement,
+    allow,
+    links_to_versions,
+    list_statement,
+    mount_statement,
+    object_arn,
+    session_statements,
+)
+
+# Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
+WAITING = ("outbox/", "dead/")
+DONE, LEASES = "done/", "lease/"
+SHARES = ("shares/", "uses/")
+_PROBE = "probe"  # an object
+
+
+def role_statements(config: Config, *, web: bool, events: bool) -> list[Statement]:
+    """What the role of a function may do, which answers requests, takes events, or both.
+
+    With `[assume_role]` the mounts are for their sessions, and the role may only open those.
+    """
+    allowed: list[Statement] = []
+    mounts = sorted(config.mounts, key=lambda mount: mount.path)
+    notified = {notice.mount.path for notice in config.notices}
+    if config.assume_role is not None:
+        roles = sorted(signer_statements(config, web=web, events=events))
+        allowed += [allow(["sts:AssumeRole"], *roles)] if roles else []
+    if web:
+        if config.assume_role is None:
+            allowed += [mount_statement(mount) for mount in mounts]
+        allowed += list_statements(config) + share_statements(config)
+    if events:
+        if config.assume_role is None:
+            allowed += [
+                mount_statement(mount, ("GET",), versions=links_to_versions(config, mount))
+                for mount in mounts
+                if mount.path in notified
+            ]
+        # A sink in OSS reads its objects to learn which notices it has already written.
+        allowed += [allow(["oss:GetObject", "oss:PutObject"], object_arn(sink.target)) for sink in config.sinks]
+        # A [[sink]] is written at once; what is for webhooks and robots waits.
+        allowed += outbox_statements(config) if config.keys_sinks else []
+    unique: list[Statement] = []
+    for statement in [*allowed, *keys_statements(config)]:
+        if statement not in unique:
+            unique.append(statement)
+    return unique
+
+
+def signer_statements(config: Config, *, web: bool, events: bool) -> dict[str, list[Statement]]:
+    """By the ARN of each role that a function assumes: what the sessions of its mounts need."""
+    statements: dict[str, list[Statement]] = {}
+    notified = {notice.mount.path for notice in config.notices}
+    for mount in sorted(config.mounts, key=lambda mount: mount.path):
+        if config.assume_role is not None and (web or (events and mount.path in notified)):
+            needed = statements.setdefault(mount.role_arn or config.assume_role.role, [])
+            # What a session denies is of no use here: each has a Deny of its own.
+            needed += [
+                statement
+                for statement in session_statements(config, mount)
+                if statement["Effect"] == "Allow" and statement not in needed
+            ]
+    return statements
+
+
+def keys_statements(config: Config) -> list[Statement]:
+    """The keys document may be read, and never written or deleted, whatever else is allowed."""
+    if not isinstance(config.keys_document, Location):
+        return []
+    keys = object_arn(config.keys_document, prefix=False)
+    return [
+        allow(["oss:GetObject"], keys),
+        {"Effect": "Deny", "Action": ["oss:DeleteObject", "oss:PutObject"], "Resource": [keys]},
+    ]
+
+
+def share_statements(config: Config) -> list[Statement]:
+    """The records and uses of shares in the state prefix."""
+    if config.state is None:
+        return []
+    return [allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *SHARES), _probe(config.state))]
+
+
+def outbox_statements(config: Config) -> list[Statement]:
+    """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
+    if config.state is None:
+        return []
+    return [
+        allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *WAITING, DONE, LEASES), _probe(config.state)),
+        allow(["oss:DeleteObject"], *below(config.state, *WAITING, LEASES)),
+        list_statement(config.state.bucket, [config.state.key + folder for folder in WAITING]),
+    ]
+
+
+def list_statements(config: Config) -> list[Statement]:
+    """The service counts uses, and files that arrived, with lists of exactly these prefixes.
+
+    With `[assume_role]` the files are counted by the session of their mount.
+    """
+    prefixes: dict[str, set[str]] = {}
+    if config.state and any(mount.max_share for mount in config.mounts):
+        prefixes.setdefault(config.state.bucket, set()).add(f"{config.state.key}uses/")
+        for mount in config.mounts if config.assume_role is None else ():
+            if mount.max_share and "POST" in mount.methods:
+                prefixes.setdefault(mount.target.bucket, set()).add(mount.target.key)
+    return [list_statement(bucket, sorted(keys)) for bucket, keys in sorted(prefixes.items())]
+
+
+def below(state: Location, *folders: str) -> list[str]:
+    """The ARNs of folders in the state prefix."""
+    return [object_arn(Location(state.bucket, state.key + folder)) for folder in folders]
+
+
+def _probe(state: Location) -> str:
+    return object_arn(Location(state.bucket, state.key + _PROBE), prefix=False)
