@@ -189,7 +189,7 @@ def dispatching(path: Path, log: IO[bytes], backoff: float = 1) -> Iterator[tupl
     """A dispatcher for the one function of an s.yaml."""
     (function,) = functions.read(path, {}).functions
     runtime = Runtime([function], credentials=lambda _: Credentials("id", "secret"), log=log)
-    dispatcher = Dispatcher(runtime, [function], log=log, backoff=backoff)
+    dispatcher = Dispatcher(runtime, (function,), log=log, backoff=backoff)
     try:
         yield dispatcher, function
     finally:
