@@ -203,16 +203,6 @@ def test_a_link_to_a_new_object_is_one_to_its_version(old: str, new: str, action
 
 
 CHANGES: dict[str, tuple[str, str, list[Document]]] = {
-    "versionId": (
-        'max_share = "90d"',
-        'max_share = "90d"\nquery = ["versionId"]',
-        [allow(["oss:GetObject", "oss:GetObjectVersion"], "acs:oss:*:*:examplebucket/reports/*")],
-    ),
-    "methods": (
-        '["PUT", "POST"]',
-        '["POST"]',
-        [allow(["oss:PutObject"], "acs:oss:*:*:other-bucket/in/*")],
-    ),
     "bucket": (
         "other-bucket",
         "third-bucket",
