@@ -104,7 +104,3 @@ def test_the_last_line_counts_what_is_missed() -> None:
     bound = Bound(0.2, 0.2)
     assert screen([figure(0.3, bound), figure(0.1, bound)], [], ORIGIN)[-1].startswith("1 of 2 figures MISSED.")
     assert "every requirement is reached" in screen([figure(0.1, bound)], [], ORIGIN)[-1]
-
-
-def test_every_measurement_of_one_run_is_a_module() -> None:
-    assert [name for name in MEASUREMENTS if not (BENCH / f"{name}.py").is_file()] == []

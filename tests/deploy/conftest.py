@@ -1,4 +1,4 @@
-"""The real Serverless Devs renders the same files once: it takes most of a second."""
+"""What several tests of deployments use, started once: a stack, an OSS, and the real Serverless Devs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,34 @@ import pytest
 
 from deploy import check, doctor, s_preview
 from local.fc import s_yaml
+from local.oss import create_app
+from local.server import listen, serve
+from local.stack import Stack
+from tests.deploy.deployments import KEYS, deployed_here
 
 render = s_preview.render
 
 
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A good deployment on this machine."""
+    with deployed_here(tmp_path_factory.mktemp("deployed")) as running:
+        yield running
+
+
+@pytest.fixture
+def oss(tmp_path: Path) -> Iterator[str]:
+    """The address of a local OSS with a bucket."""
+    server = serve(create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0))
+    try:
+        yield server.url
+    finally:
+        server.close()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def rendered_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Also for the other processes of pytest-xdist, which have folders beside this one's."""
+    """s takes most of a second. Also for the other processes of pytest-xdist, which have folders beside this one's."""
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if folder.name.startswith("popen-") else folder
 

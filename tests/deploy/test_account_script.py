@@ -58,6 +58,13 @@ def run(account: Account, documents: Document, **environment: str) -> subprocess
     )
 
 
+def answer_first(account: Account, case: str) -> None:
+    """Lets the CLI answer the commands of a case of the shell itself."""
+    command = account.folder / "aliyun"
+    real = command.read_text(encoding="utf-8")
+    command.write_text(real.replace("exec ", f'case "$*" in {case} esac\nexec '), encoding="utf-8")
+
+
 def with_rules(account: Account, bucket: str, rules: str) -> None:
     state = account.state
     state["lifecycle"][bucket] = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>"
@@ -136,10 +143,7 @@ def test_without_a_deployer_nothing_is_created(account: Account, documents: Docu
 
 @pytest.mark.parametrize("code", ["NoPermission", pytest.param("Throttling.User", marks=pytest.mark.long)])
 def test_an_error_ends_the_script_and_is_shown(code: str, account: Account, documents: Document) -> None:
-    command = account.folder / "aliyun"
-    real = command.read_text(encoding="utf-8")
-    failing = f'case "$*" in *AttachPolicyToUser*) echo "ErrorCode: {code}" >&2; exit 1;; esac\nexec '
-    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    answer_first(account, f'*AttachPolicyToUser*) echo "ErrorCode: {code}" >&2; exit 1;;')
     done = run(account, documents)
     assert done.returncode == 1
     assert done.stderr.strip() == f"ErrorCode: {code}"
@@ -198,10 +202,7 @@ def test_rules_of_another_application_or_without_a_name_are_those_of_others(
 def test_a_queue_that_is_refused_with_the_status_of_a_success_ends_the_script(
     account: Account, documents: Document
 ) -> None:
-    command = account.folder / "aliyun"
-    real = command.read_text(encoding="utf-8")
-    failing = 'case "$*" in *CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;; esac\nexec '
-    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    answer_first(account, '*CreateQueue*) echo \'{"Code": "AccessDenied", "Success": false}\'; exit 0;;')
     done = run(account, documents)
     assert (done.returncode, "AccessDenied" in done.stderr) == (1, True)
     assert "queue" not in done.stdout
@@ -215,9 +216,6 @@ def test_lifecycle_rules_are_asked_for_in_the_region_of_the_bucket(account: Acco
 
 
 def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(account: Account, rules_alone: Document) -> None:
-    command = account.folder / "aliyun"
-    real = command.read_text(encoding="utf-8")
-    failing = 'case "$*" in *lifecycle*) echo "ErrorCode=AccessDenied" >&2; exit 1;; esac\nexec '
-    command.write_text(real.replace("exec ", failing), encoding="utf-8")
+    answer_first(account, '*lifecycle*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')
     done = run(account, rules_alone)
     assert (done.returncode, done.stderr.strip()) == (1, "ErrorCode=AccessDenied")

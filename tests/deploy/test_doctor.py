@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from tests.deploy.deployments import (
     XML,
     ServerResponse,
     deployed,
-    deployed_here,
     faults,
     install_aliyun,
     levels,
@@ -39,12 +38,6 @@ ABOUT_THE_ACCOUNT = ("account", "role", "queue", "log")
 needs_s = pytest.mark.skipif(
     not s_preview.INSTALLED_FOR_TESTS.exists(), reason="s is not installed: npm ci in tests/node"
 )
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed_here(tmp_path_factory.mktemp("deployed")) as running:
-        yield running
 
 
 @needs_s

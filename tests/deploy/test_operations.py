@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
 
 import pytest
 
-from handler import app
-from handler.config import load
-from handler.context import Clock, Instance
-from handler.request import Request
-from signer import Credentials
 from tests.deploy.project_copy import ROOT
+from tests.deploy.test_operations_queries import PAGE, answered
 
-PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 # Only lines of the event function have these; `test_operations_queries.py` reads real ones.
 EVENT_MEMBERS = {"failed", "cause", "waiting", "notices", "oldest", "dead"}
-LINKS = {
-    "region": "cn-hangzhou",
-    "mount": [{"path": "/reports/", "target": "oss://examplebucket/reports/", "access": "anonymous"}],
-}
-
-
-class Context:
-    """The context of an invocation."""
-
-    credentials = Credentials("STS.EXAMPLE", "EXAMPLE", "EXAMPLE")
-
-
-def audit_line() -> dict[str, object]:
-    request = Request("GET", "/reports/q3.pdf", {}, {}, b"", "")
-    config = load.read(LINKS, {})
-    with contextlib.redirect_stdout(io.StringIO()) as written:
-        app.answer(lambda: request, lambda: Instance(config, Clock()), Context(), request_id="1")
-    line = json.loads(written.getvalue())
-    assert isinstance(line, dict)
-    return line
 
 
 def test_queries_read_members_of_the_audit_line() -> None:
     members = set(re.findall(r"'\$\.(\w+)'", PAGE))
     assert members >= {"code", "status", "key", "milliseconds", "client_ip", "mount", "caller"}
-    assert members - EVENT_MEMBERS <= set(audit_line())
+    assert members - EVENT_MEMBERS <= set(json.loads(answered("/reports/q3.pdf")))
 
 
 def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
     (example,) = re.findall(r"```json\n(.*)\n```", PAGE)
-    assert set(json.loads(example)) == set(audit_line())
+    assert set(json.loads(example)) == set(json.loads(answered("/reports/q3.pdf")))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -68,9 +69,14 @@ class Program:
 
 @contextmanager
 def started(
-    *arguments: str, folder: Path = ROOT, module: str = "local", ports: bool = True, quick: bool = False
+    *arguments: str,
+    folder: Path = ROOT,
+    module: str = "local",
+    ports: bool = True,
+    quick: bool = False,
+    errors: IO[bytes] | None = None,
 ) -> Iterator[Program]:
-    """A program on free ports, killed at the latest at the end of the block."""
+    """A program on free ports, killed at the latest at the end of the block. `errors` is for its standard error."""
     program_arguments = ["-c", QUICK] if quick else ["-m", module]
     command = [
         sys.executable,
@@ -83,7 +89,7 @@ def started(
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=errors or subprocess.STDOUT,
         text=True,
     )
     watchdog = threading.Timer(SECONDS, process.kill)

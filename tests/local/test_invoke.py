@@ -14,7 +14,7 @@ import pytest
 
 from local.invoke import main
 from local.stack import Stack
-from tests.local.fc.test_async_invoke import FUNCTIONS, ROOT, config, notes, put
+from tests.local.fc.test_async_invoke import ROOT, config, notes, put
 
 EVENTS = ROOT / "tests/data/events"
 OURS = ("OSS_", "LINK_", "ALIBABA_")
@@ -136,7 +136,3 @@ def test_what_cannot_be_invoked_is_reported_on_one_line_with_exit_status_2(
     assert (result.returncode, result.stdout) == (2, b"")
     assert sentence in result.stderr.decode()
     assert result.stderr.count(b"\n") == 1
-
-
-def test_the_functions_folder_exists() -> None:
-    assert (FUNCTIONS / "noted.py").is_file()

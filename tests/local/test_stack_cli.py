@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -23,54 +20,11 @@ import requests
 
 from local import command
 from local.demo import steps
-from tests.local.programs import started
+from tests.local.fc.test_runtime import read_within
+from tests.local.programs import Program, started
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "functions"
-SECONDS = 30
-
-
-@contextmanager
-def local(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m local` on free ports, killed at the latest at the end of the block."""
-    command = [sys.executable, "-m", "local", "--http-port", "0", "--oss-port", "0", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(SECONDS, process.kill)
-    watchdog.start()
-    try:
-        yield process
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-
-class Refused(Protocol):
-    def __call__(self, *arguments: str) -> str: ...
-
-
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refused:
-    """The message of a start that fails, in this process, which takes less time."""
-    monkeypatch.chdir(ROOT)
-
-    def start(*arguments: str) -> str:
-        with patch.object(command, "exit_on_signals"):
-            assert command.main(["--http-port", "0", "--oss-port", "0", *arguments]) == 2
-        out, error = capfd.readouterr()
-        assert out == ""
-        return error
-
-    return start
-
-
-def first_line(process: subprocess.Popen[str]) -> dict[str, str]:
-    assert process.stdout is not None
-    document: dict[str, str] = json.loads(process.stdout.readline())
-    return document
 
 
 S_YAML = """
@@ -106,11 +60,11 @@ def hanging_config(folder: Path) -> Path:
     return path
 
 
-def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs() -> None:
-    with local("--json") as process:
-        line = first_line(process)
+def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_needs(log: IO[bytes]) -> None:
+    with started("--json", errors=log) as program:
+        line = json.loads(program.wait_for("{"))
         assert list(line["samples"]) == ["object", "share_page", "upload_page", "api_key"]
-        assert all(line["samples"].values())  # type: ignore[attr-defined]
+        assert all(line["samples"].values())
         assert list(line) == [
             "http",
             "oss",
@@ -130,19 +84,18 @@ def test_json_is_one_line_with_working_addresses_and_everything_that_a_program_n
             assert address.hostname == "127.0.0.1"
             with pytest.raises(ConnectionRefusedError), socket.socket() as other:
                 other.connect(("127.0.0.2", address.port or 0))
-        process.send_signal(signal.SIGTERM)
-        out, error = process.communicate()
-    assert out == ""
-    assert process.returncode == 0
-    audit = [entry for entry in map(json.loads, error.splitlines()) if "event" not in entry]
+        program.process.send_signal(signal.SIGTERM)
+        assert program.end() == 0
+    assert len(program.lines) == 1
+    log.seek(0)
+    audit = [entry for entry in map(json.loads, log) if "event" not in entry]
     assert [entry["path"] for entry in audit] == ["/-/health"]
 
 
 def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(S_YAML.format(handler="shown.event_of", code=FUNCTIONS))
-    with local("--json", "--config", str(tmp_path / "s.yaml")) as process:
-        line = first_line(process)
-        assert set(line["samples"].values()) == {None}  # type: ignore[attr-defined]
+    with started("--json", "--config", str(tmp_path / "s.yaml")) as program:
+        assert set(json.loads(program.wait_for("{"))["samples"].values()) == {None}
 
 
 def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: Path) -> None:
@@ -201,52 +154,36 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
 
 @pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_stops_everything_cleanly_even_during_an_invocation(tmp_path: Path, name: signal.Signals) -> None:
-    with hanging(tmp_path) as (process, held):
-        process.send_signal(name)
-        _, error = process.communicate()
-        assert process.returncode == 0
-        assert "Traceback" not in error
+    with hanging(tmp_path) as (program, held):
+        program.process.send_signal(name)
+        assert program.end() == 0
+        assert "Traceback" not in program.output
         assert read_within(held) == b""
 
 
 def test_workers_end_even_if_the_stack_is_killed(tmp_path: Path) -> None:
-    with hanging(tmp_path) as (process, held):
-        process.kill()
+    with hanging(tmp_path) as (program, held):
+        program.process.kill()
         assert read_within(held) == b""
 
 
-def test_a_port_in_use_is_reported_on_one_line(refused: Refused) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def test_a_port_in_use_is_reported_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    with socket.create_server(("127.0.0.1", 0)) as taken, patch.object(command, "exit_on_signals"):
         number = str(taken.getsockname()[1])
         for option in ("--http-port", "--oss-port"):
-            assert re.fullmatch(
-                rf"python -m local: Port {number} is not available .*{option}.*\n", refused(option, number)
-            )
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (None, "does not exist"),
-        ("resources: [", "is not valid YAML"),
-        ("resources: {f: {component: fc3, props: {runtime: python3.10}}}", "handler is required"),
-    ],
-)
-def test_a_missing_or_invalid_config_is_reported_on_one_line(
-    tmp_path: Path, refused: Refused, content: str | None, sentence: str
-) -> None:
-    path = tmp_path / "s.yaml"
-    if content is not None:
-        path.write_text(content)
-    error = refused("--config", str(path))
-    assert error.startswith("python -m local: ")
-    assert sentence in error
-    assert error.count("\n") == 1
+            assert command.main(["--http-port", "0", "--oss-port", "0", option, number]) == 2
+            out, error = capfd.readouterr()
+            assert out == ""
+            assert re.fullmatch(rf"python -m local: Port {number} is not available .*{option}.*\n", error)
 
 
 MISTAKES = {
     "a key of links.toml": ("links.toml", "access", "acess", "unknown key 'acess' (did you mean 'access'?)"),
     "the syntax of links.toml": ("links.toml", "[[sink]]", "[[sink]", "links.toml is not valid TOML"),
+    "the syntax of s.yaml": ("s.yaml", "resources:", "resources: [", "is not valid YAML"),
     "a handler": ("s.yaml", "handler.on_http", "handler.on_htp", "Did you mean handler.on_http?"),
     "the handler of events": ("s.yaml", "handler.on_event", "handler.on_evnt", "Did you mean handler.on_event?"),
     "the module of a handler": ("s.yaml", "handler.on_http", "handlr.on_http", "Correct the handler 'handlr.on_http'"),
@@ -363,21 +300,16 @@ def test_an_invalid_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @contextmanager
-def hanging(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def hanging(folder: Path) -> Iterator[tuple[Program, int]]:
     """A stack during an invocation, and a FIFO that ends once the function and its child have ended."""
     os.mkfifo(folder / "held")
     held = os.open(folder / "held", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with local("--json", "--config", str(hanging_config(folder))) as process:
-            address = urlsplit(first_line(process)["http"])
+        with started("--json", "--config", str(hanging_config(folder))) as program:
+            address = urlsplit(json.loads(program.wait_for("{"))["http"])
             with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert read_within(held) == b"x"
-                yield process, held
+                yield program, held
     finally:
         os.close(held)
-
-
-def read_within(held: int) -> bytes:
-    assert select.select([held], [], [], SECONDS)[0], "nothing was written in time"
-    return os.read(held, 1)

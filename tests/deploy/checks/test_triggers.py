@@ -47,19 +47,14 @@ def test_a_custom_runtime_may_have_any_triggers() -> None:
 @pytest.mark.parametrize(
     ("expression", "sentence"),
     [
-        (
-            "* * * * *",
-            "trigger minute: cronExpression: Invalid schedule '* * * * *': expected @every 5m, or six fields",
-        ),
-        ("@every 5", "trigger minute: cronExpression: Invalid schedule '@every 5': expected"),
-        ("0 61 * * * *", "trigger minute: cronExpression: Invalid minute '61': expected"),
-        ("CRON_TZ=Asia/Shangai 0 0 9 * * *", "trigger minute: cronExpression: Invalid schedule 'CRON_TZ"),
+        ("* * * * *", "Invalid schedule '* * * * *': expected @every 5m, or six fields"),
+        ("0 61 * * * *", "Invalid minute '61': expected"),
     ],
 )
 def test_an_invalid_schedule_is_a_fault_of_every_function(expression: str, sentence: str) -> None:
     for props in (shipped.web(), shipped.custom()):
         (fault,) = faults({**props, "triggers": [*props["triggers"], timer(expression)]})
-        assert fault.startswith(sentence)
+        assert fault.startswith(f"trigger minute: cronExpression: {sentence}")
 
 
 @pytest.mark.parametrize(("kind", "service"), [("oss", "OSS"), ("mns_topic", "SMQ")])

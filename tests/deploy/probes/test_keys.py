@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +12,6 @@ from deploy.probes.findings import Finding
 from deploy.probes.keys import document_and_sinks
 from handler.commands import keys as command_line
 from handler.commands import keys_edit
-from local.oss import create_app
-from local.server import listen, serve
 from signer import presign
 from tests.deploy.deployments import KEYS, LINKS, XML, deployed, faults, levels, readable, serving
 
@@ -27,16 +23,6 @@ SHARES = LINKS.replace(
 )
 URL = "https://hooks.example.com/robot/EXAMPLE"
 SINK = {"kind": "slack", "url": URL}
-
-
-@pytest.fixture
-def oss(tmp_path: Path) -> Iterator[str]:
-    """The address of a local OSS with a bucket."""
-    server = serve(create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0))
-    try:
-        yield server.url
-    finally:
-        server.close()
 
 
 def new_document(*, api: bool = True, share: bool = True, **sinks: object) -> keys_edit.Document:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from deploy import account_script, statements
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
 from deploy.probes.lifecycle import state_rules
-from local.oss import create_app
-from local.server import listen, serve
 from signer import presign
 from tests.deploy.deployments import KEYS, LINKS, XML, deployed, levels, serving
 
@@ -32,13 +27,9 @@ TAG = "<Tag><Key>temporary</Key><Value>yes</Value></Tag>"
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    """A deployment with notices to a webhook, and a local OSS with its bucket."""
-    server = serve(create_app(tmp_path, region="cn-hangzhou", credentials=[KEYS], buckets=["examplebucket"]), listen(0))
-    try:
-        yield deployed(server.url, KEYS, WEBHOOK)
-    finally:
-        server.close()
+def deployment(oss: str) -> Deployment:
+    """A deployment with notices to a webhook."""
+    return deployed(oss, KEYS, WEBHOOK)
 
 
 def rule(actions: str, where: str = "<Prefix>.links/state/</Prefix>", status: str = "Enabled") -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,19 +18,12 @@ from tests.deploy.deployments import (
     XML,
     ServerResponse,
     deployed,
-    deployed_here,
     faults,
     levels,
     serving,
 )
 from tests.handler.client import LINKS as PLAIN
 from tests.handler.custom_runtime import instance
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed_here(tmp_path_factory.mktemp("deployed")) as running:
-        yield running
 
 
 def test_links_are_followed_as_visitors_follow_them(stack: Stack) -> None:
@@ -77,26 +70,24 @@ OSS = {
 @pytest.mark.parametrize("code", OSS)
 def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
     status, sentence = OSS[code]
-
-    def respond(method: str, path: str) -> ServerResponse:
-        if path.startswith("/exampledir/"):
-            return 200, {"Content-Type": "application/json"}, f'{{"url": "{url}/examplebucket/a?signature=0"}}'
-        return status, {"Content-Type": "application/xml"}, XML.format(code)
-
-    with serving(respond) as url:
-        sentences = faults(service.canaries(deployed(url, None), url, {}))
-    assert sentence in sentences[0]
+    assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
 
 
 def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
+    forged = "/exampledir/: OSS answered 200 to a forged link: make the bucket private."
+    assert forged in faults_of_links(200, {}, "public")
+
+
+def faults_of_links(*oss: Any) -> list[str]:
+    """Of a service whose links lead to this response of OSS."""
+
     def respond(method: str, path: str) -> ServerResponse:
         if path.startswith("/exampledir/"):
             return 200, {"Content-Type": "application/json"}, f'{{"url": "{url}/examplebucket/a?signature=0"}}'
-        return 200, {}, "public"
+        return oss
 
     with serving(respond) as url:
-        sentences = faults(service.canaries(deployed(url, None), url, {}))
-    assert "/exampledir/: OSS answered 200 to a forged link: make the bucket private." in sentences
+        return faults(service.canaries(deployed(url, None), url, {}))
 
 
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:

@@ -15,17 +15,11 @@ from werkzeug.formparser import parse_form_data
 
 from deploy.probes.uploads import uploads
 from local.stack import Stack
-from tests.deploy.deployments import KEYS, deployed, deployed_here, faults, levels
+from tests.deploy.deployments import KEYS, deployed, faults, levels
 
 LENGTH_HOLDS = "/in/: a PUT in chunks stores no more than its link's Content-Length."
 LEFT_OUT_REFUSED = "/in/: OSS refuses a form that leaves out a field which its policy names."
 FORBIDDEN = "/in/: a policy can forbid fields that the form does not have."
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed_here(tmp_path_factory.mktemp("deployed")) as running:
-        yield running
 
 
 class Oss(ThreadingHTTPServer):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,25 +162,6 @@ class TestStack:
         assert note["event"]["events"][0]["oss"]["object"]["key"] == "outbox/a.txt"
         assert note["event"]["events"][0]["eventName"] == "ObjectCreated:PutObject"
 
-    def test_a_completed_multipart_upload_is_one_event(self, tmp_path: Path, log: IO[bytes]) -> None:
-        import alibabacloud_oss_v2 as oss
-
-        with Stack.start(config(tmp_path), log=log) as stack:
-            settings = oss.config.load_default()
-            settings.credentials_provider = oss.credentials.StaticCredentialsProvider(
-                stack.credentials.access_key_id, stack.credentials.access_key_secret, stack.credentials.security_token
-            )
-            settings.region, settings.endpoint, settings.use_path_style = stack.region, stack.oss_url, True
-            large = tmp_path / "large"
-            large.write_bytes(b"x" * 300_000)
-            uploader = oss.Uploader(oss.Client(settings), part_size=102_400)
-            uploader.upload_file(oss.PutObjectRequest(bucket=stack.bucket, key="outbox/large.txt"), str(large))
-            assert stack.dispatcher.wait(SECONDS)
-        (note,) = notes(tmp_path)
-        record = note["event"]["events"][0]
-        assert record["eventName"] == "ObjectCreated:CompleteMultipartUpload"
-        assert record["oss"]["object"]["size"] == 300_000
-
     def test_the_projects_own_function_writes_its_notice(self, tmp_path: Path, log: IO[bytes]) -> None:
         with Stack.start(ROOT / "s.yaml", root=tmp_path / "oss", log=log) as stack:
             put(stack, "outbox/a.txt", b"the bytes")
@@ -202,18 +184,26 @@ class TestStack:
             Stack.start(path, log=log)
 
 
+@contextmanager
+def dispatching(path: Path, log: IO[bytes], backoff: float = 1) -> Iterator[tuple[Dispatcher, functions.Function]]:
+    """A dispatcher for the one function of an s.yaml."""
+    (function,) = functions.read(path, {}).functions
+    runtime = Runtime([function], credentials=lambda _: Credentials("id", "secret"), log=log)
+    dispatcher = Dispatcher(runtime, (function,), log=log, backoff=backoff)
+    try:
+        yield dispatcher, function
+    finally:
+        dispatcher.close()
+        runtime.close()
+
+
 class TestRetries:
     def run(self, folder: Path, log: IO[bytes], *, fails: int, retries: str = "") -> Dispatcher:
         """Runs one event until it has succeeded or its retries are exhausted."""
-        deployment = functions.read(config(folder, fails=fails, retries=retries, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
-        try:
-            dispatcher.submit(deployment.functions[0], b'{"n": 1}')
+        path = config(folder, fails=fails, retries=retries, web=False)
+        with dispatching(path, log, backoff=0) as (dispatcher, function):
+            dispatcher.submit(function, b'{"n": 1}')
             assert dispatcher.wait(SECONDS)
-        finally:
-            dispatcher.close()
-            runtime.close()
         return dispatcher
 
     def test_a_failed_event_is_retried_under_its_request_id(self, tmp_path: Path, log: IO[bytes]) -> None:
@@ -256,22 +246,16 @@ class TestRetries:
             return start(runtime, function)
 
         monkeypatch.setattr(Runtime, "_start", start_later)
-        deployment = functions.read(config(tmp_path, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log, backoff=0)
-        try:
+        with dispatching(config(tmp_path, web=False), log, backoff=0) as (dispatcher, function):
             for _ in range(2 * async_invoke.WORKERS):
-                dispatcher.submit(deployment.functions[0], b"{}")
+                dispatcher.submit(function, b"{}")
             assert dispatcher.wait(SECONDS)
             assert len(dispatcher.failures) == 2 * async_invoke.WORKERS
             assert {failure["requestContext"]["approximateInvokeCount"] for failure in dispatcher.failures} == {4}
             assert "Too many open files" in dispatcher.failures[0]["responsePayload"]
             refused = False
-            dispatcher.submit(deployment.functions[0], b"{}")
+            dispatcher.submit(function, b"{}")
             assert dispatcher.wait(SECONDS)
-        finally:
-            dispatcher.close()
-            runtime.close()
         assert len(notes(tmp_path)) == 1
 
     def test_after_three_retries_the_event_goes_to_the_failure_destination(
@@ -307,13 +291,9 @@ class TestRetries:
             function()
 
         monkeypatch.setattr(async_invoke, "call_later", call_at_once)
-        deployment = functions.read(config(tmp_path, fails=99, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        dispatcher.submit(deployment.functions[0], b"{}")
-        assert dispatcher.wait(SECONDS)
-        dispatcher.close()
-        runtime.close()
+        with dispatching(config(tmp_path, fails=99, web=False), log) as (dispatcher, function):
+            dispatcher.submit(function, b"{}")
+            assert dispatcher.wait(SECONDS)
         assert pauses == [1, 2, 4]
 
 
@@ -329,13 +309,9 @@ class TestTimers:
 
         monkeypatch.setattr(async_invoke, "time", SimpleNamespace(time=lambda: 0.0))
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: next_tick)
-        deployment = functions.read(config(tmp_path, TIMER, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        assert exhausted.wait(SECONDS)
-        assert dispatcher.wait(SECONDS)
-        dispatcher.close()
-        runtime.close()
+        with dispatching(config(tmp_path, TIMER, web=False), log) as (dispatcher, _):
+            assert exhausted.wait(SECONDS)
+            assert dispatcher.wait(SECONDS)
         (first, second) = (note["event"] for note in notes(tmp_path))
         assert first == second == {"triggerTime": "1970-01-01T00:00:00Z", "triggerName": "minute", "payload": "hello"}
 
@@ -376,20 +352,12 @@ class TestTimers:
         monkeypatch.setattr(async_invoke, "threading", SimpleNamespace(**{**vars(threading), "Event": Closed}))
         monkeypatch.setattr(async_invoke, "schedule", lambda expression: every_second)
         monkeypatch.setattr(Dispatcher, "submit", submit)
-        deployment = functions.read(config(tmp_path, TIMER, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        assert exhausted.wait(SECONDS)
-        dispatcher.close()
-        runtime.close()
+        with dispatching(config(tmp_path, TIMER, web=False), log):
+            assert exhausted.wait(SECONDS)
         assert events == [rfc3339(tick) for tick in sent]
 
     def test_a_disabled_timer_sends_nothing(self, tmp_path: Path, log: IO[bytes]) -> None:
         off = TIMER.replace("enable: true", "enable: false").replace("@every 1m", "not even a schedule")
-        deployment = functions.read(config(tmp_path, off, web=False), {})
-        runtime = Runtime(deployment.functions, credentials=lambda _: Credentials("id", "secret"), log=log)
-        dispatcher = Dispatcher(runtime, deployment.functions, log=log)
-        assert dispatcher.wait(1)
-        dispatcher.close()
-        runtime.close()
+        with dispatching(config(tmp_path, off, web=False), log) as (dispatcher, _):
+            assert dispatcher.wait(1)
         assert notes(tmp_path) == []

@@ -32,10 +32,5 @@ def hanging_with_a_child(event: bytes, context: object) -> None:
     threading.Event().wait(60)
 
 
-def hanging_over_http(event: bytes, context: object) -> int:
-    """Never answers a request whose path is /hang."""
-    return hanging(b"hang" if b'"rawPath": "/hang"' in event else b"", context)
-
-
 def hanging_with_a_child_over_http(event: bytes, context: object) -> None:
     hanging_with_a_child(os.environ["FIFO"].encode(), context)

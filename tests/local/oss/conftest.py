@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local.oss import CreatedObject, create_app
-from local.server import Server, listen, serve
+from local.server import listen, serve
+from tests.local.conftest import Application, SharedListener
 from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock
 
-Application = Callable[..., Iterable[bytes]]
 Start = Callable[[], Cloud]
-
-
-class SharedListener:
-    """One listener for all tests: each sets its own application."""
-
-    def __init__(self) -> None:
-        self.app: Application | None = None
-        self.server: Server = serve(self, listen(0))
-
-    def __call__(self, *request: Any) -> Iterable[bytes]:
-        assert self.app
-        return self.app(*request)
-
-
-@pytest.fixture(scope="session")
-def shared() -> Iterator[SharedListener]:
-    shared = SharedListener()
-    yield shared
-    shared.server.close()
 
 
 def application(root: Path, now: Callable[[], float], created: list[CreatedObject]) -> Application:

@@ -119,8 +119,8 @@ def test_the_form_can_redirect(cloud: Cloud) -> None:
 
 def test_the_file_name_can_be_part_of_the_key_and_is_checked_against_the_policy(cloud: Cloud) -> None:
     fields = fields_of(policy_of(["starts-with", "$key", "user/"]), key="user/${filename}")
-    assert post(cloud, fields).status == 204
-    assert cloud.get("user/photo.png").body == PNG
+    assert post(cloud, fields, name='name="file"; filename="größe 中.png"').status == 204
+    assert cloud.get("user/größe 中.png").body == PNG
     exact = fields_of(policy_of(["eq", "$key", "user/photo.png"]), key="user/${filename}")
     assert post(cloud, exact, name='name="file"; filename="other.png"').status == 403
 

@@ -74,14 +74,6 @@ def test_a_subresource_that_is_not_offered_is_a_501(level: str, method: str) -> 
             assert (name, other, caught.value.status) == (name, other, 501)
 
 
-def test_no_subresource_that_is_not_offered_writes_an_object(cloud: Cloud) -> None:
-    cloud.put(KEY, b"content")
-    for name in SUBRESOURCES:
-        refused = cloud.call("PUT", KEY, {name: ""}, body=b"forged")
-        assert refused.status >= 400, name
-        assert cloud.get(KEY).body == b"content"
-
-
 @pytest.mark.parametrize(
     ("method", "key", "query"),
     [

@@ -7,9 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import oss2
 import pytest
 import requests
 
@@ -17,8 +15,8 @@ from local.oss import create_app, operations
 from local.ram import Principal, Principals
 from signer import Credentials
 from signer.form import post_form
+from tests.local.conftest import SharedListener
 from tests.local.oss.cloud import BUCKET, KEYS, REGION, Cloud, FakeClock, OssResponse
-from tests.local.oss.conftest import SharedListener
 
 SESSION_KEYS = Credentials("STS.SESSION", "secret-SESSION", "CAIS+session/EXAMPLE==")
 SESSION = "acs:ram::1000000000000001:assumed-role/links-signer/fc-presign-files-0a1b2c"
@@ -215,26 +213,3 @@ def test_a_missing_object_is_a_404_and_a_missing_bucket_too(rights: Rights) -> N
     assert rights.session.call("GET", KEY, bucket="missing-bucket").code == "NoSuchBucket"
     created = rights.session.call("PUT", bucket="missing-bucket")
     assert denial(created)[2] == "oss:PutBucket"
-
-
-# --- the official SDKs ------------------------------------------------------------------------------------------------
-
-
-def test_oss2_receives_the_denial(rights: Rights) -> None:
-    rights.of(policy(allow("oss:*", on="*")), policy(allow("oss:GetObject", "oss:PutObject")))
-    provider = oss2.credentials.StaticCredentialsProvider(*SESSION_KEYS[:3])
-    bucket: Any = oss2.Bucket(oss2.ProviderAuthV4(provider), rights.account.url, BUCKET, region=REGION)
-    bucket.put_object(KEY, b"new")
-    assert bucket.get_object(KEY).read() == b"new"
-    for call, argument in (
-        (bucket.get_object, "otherdir/object.txt"),
-        (bucket.delete_object, KEY),
-        (bucket.list_objects_v2, "exampledir/"),
-    ):
-        with pytest.raises(oss2.exceptions.AccessDenied) as caught:
-            call(argument)
-        error: Any = caught.value
-        assert (error.status, error.details["EC"]) == (403, "0003-00000301")
-    detail = ElementTree.fromstring(error.body).find("AccessDeniedDetail")
-    assert detail is not None
-    assert detail.findtext("AuthAction") == "oss:ListObjects"

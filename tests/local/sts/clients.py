@@ -64,7 +64,7 @@ def with_sts_client(call: Call) -> Json:
     return result
 
 
-def with_core_sdk(call: Call, method: str = "GET", *, in_body: bool = False) -> Json:
+def with_core_sdk(call: Call) -> Json:
     """`aliyun-python-sdk-core`, signature version 1."""
     keys = call.credentials
     token = keys.security_token
@@ -79,21 +79,12 @@ def with_core_sdk(call: Call, method: str = "GET", *, in_body: bool = False) -> 
     request = CommonRequest(urlsplit(call.url).netloc, "2015-04-01", call.action)
     request.set_protocol_type("http")
     request.set_accept_format("json")
-    request.set_method(method)
     for name, value in call.params.items():
-        (request.add_body_params if in_body else request.add_query_param)(name, value)
+        request.add_query_param(name, value)
     try:
         return dict(json.loads(client.do_action_with_exception(request)))
     except ServerException as error:
         raise Failure(error.http_status, error.error_code, error.message) from None
-
-
-def with_core_sdk_by_post(call: Call) -> Json:
-    return with_core_sdk(call, "POST")
-
-
-def with_core_sdk_in_a_form(call: Call) -> Json:
-    return with_core_sdk(call, "POST", in_body=True)
 
 
 def with_signer(call: Call) -> Json:
@@ -117,8 +108,6 @@ def with_signer(call: Call) -> Json:
 
 CLIENTS = {
     "alibabacloud-sts20150401": with_sts_client,
-    "aliyun-python-sdk-core GET": with_core_sdk,
-    "aliyun-python-sdk-core POST": with_core_sdk_by_post,
-    "aliyun-python-sdk-core form": with_core_sdk_in_a_form,
+    "aliyun-python-sdk-core": with_core_sdk,
     "signer.acs3": with_signer,
 }

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from werkzeug.wrappers import Response
 
 from local.ram import ACCOUNT, Principal, Principals
-from local.server import Server, listen, serve
 from local.sts import Role, create_app
 from signer import Credentials
+from tests.local.conftest import SharedListener
 
 OPERATOR = f"acs:ram::{ACCOUNT}:user/operator"
 FUNCTION = f"acs:ram::{ACCOUNT}:role/links"
@@ -34,34 +33,15 @@ class Sts:
     principals: Principals = field(default_factory=Principals)
 
 
-class SharedListener:
-    """One listener for all tests: each sets its own application."""
-
-    def __init__(self) -> None:
-        self.app: Callable[..., Iterable[bytes]] | None = None
-        self.server: Server = serve(self, listen(0))
-
-    def __call__(self, *request: Any) -> Iterable[bytes]:
-        assert self.app
-        return self.app(*request)
-
-
-@pytest.fixture(scope="session")
-def listener() -> Iterator[SharedListener]:
-    listener = SharedListener()
-    yield listener
-    listener.server.close()
-
-
 @pytest.fixture
-def sts(listener: SharedListener) -> Sts:
+def sts(shared: SharedListener) -> Sts:
     """The function's role may assume the signer's; a user may too."""
-    sts = Sts(listener.server.url)
+    sts = Sts(shared.server.url)
     sts.principals.add(Principal.of(USER_KEYS, OPERATOR))
     sts.principals.add(Principal.of(FUNCTION_KEYS, f"acs:ram::{ACCOUNT}:assumed-role/links/fc-1"))
     trusted = frozenset({FUNCTION, OPERATOR})
     sts.roles[SIGNER] = Role(SIGNER, trusted, 43_200, (ROLE_POLICY,))
-    listener.app = create_app(
+    shared.app = create_app(
         sts.principals,
         lambda: sts.roles,
         now=lambda: sts.clock(),
