@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
-from handler.pages.qr_code import qr_code
-=======
-from handler.cloud import oss
-from handler.config import Location
 from handler.pages import qr_code
->>>>>>> cutD
 from signer import verify
 from tests.handler.client import KEYS, NOW
 from tests.handler.keys_fixtures import watch_requests

@@ -112,31 +112,6 @@ def test_when_a_writer_of_a_file_is_killed_another_one_goes_on_at_once(
 # --- creating a lock whose answer is lost -----------------------------------------------------------------------------
 
 
-<<<<<<< HEAD
-=======
-def test_if_the_answer_was_lost_the_content_of_the_lock_decides(oss: LocalOss) -> None:
-    request = OssClient.request
-
-    def lose(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
-        response = request(client, method, location, **options)
-        if method == "PUT":
-            raise OssUnavailable("No answer.")
-        return response
-
-    with patch.object(OssClient, "request", lose):
-        assert store(oss).create(".lock.1", b"mine").body == b"mine"
-        assert store(oss).create(".lock.1", b"another's").body == b"mine"
-
-
-@pytest.mark.parametrize("status", [409, 500, 503])
-def test_after_an_ambiguous_answer_the_content_of_the_lock_decides(status: int, oss: LocalOss) -> None:
-    oss.put(b"mine", PLACE._replace(key=f"{PLACE.key}.lock.1"))
-    with patch.object(OssClient, "claim", return_value=OssResponse(status, {}, b"", "")):
-        assert store(oss).create(".lock.1", b"mine").body == b"mine"
-        assert store(oss).create(".lock.1", b"another's").body == b"mine"
-
-
->>>>>>> cutD
 def test_a_lock_that_was_never_written_is_not_held(oss: LocalOss) -> None:
     with patch.object(OssClient, "claim", side_effect=OssUnavailable("No answer.")), pytest.raises(StoreError):
         store(oss).create(".lock.1", b"mine")
