@@ -151,11 +151,9 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
             get(roles, role, "EntityNotExist.Role")
         name = role or given["UserName"]
         return create(attached, f"{kind} {name} {policy}", True, f"EntityAlreadyExists.{kind}.Policy")
-    if action == "ListPoliciesForRole":
-        names = [key.split()[2] for key in attached if key.split()[:2] == ["Role", role]]
-        return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
-    if action == "ListPoliciesForUser":
-        names = [key.split()[2] for key in attached if key.split()[:2] == ["User", given["UserName"]]]
+    if action in ("ListPoliciesForRole", "ListPoliciesForUser"):
+        owner = [action.removeprefix("ListPoliciesFor"), role or given["UserName"]]
+        names = [key.split()[2] for key in attached if key.split()[:2] == owner]
         return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": "Custom"} for name in names]}}
     fail("InvalidAction.NotFound")
 

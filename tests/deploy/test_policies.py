@@ -337,26 +337,17 @@ def test_a_custom_runtime_with_an_oss_trigger_has_the_rights_of_both_functions(t
 
 
 @pytest.mark.parametrize(
-    ("arn", "statement"),
-    {
-        "acs:mns:cn-hangzhou::/topics/failed/messages": (
-            ["mns:PublishMessage"],
-            "acs:mns:cn-hangzhou:*:/topics/failed/messages",
-        ),
-        "acs:fc:cn-hangzhou:1000000000000001:functions/failed": (
-            ["fc:InvokeFunction"],
-            "acs:fc:cn-hangzhou:1000000000000001:functions/failed",
-        ),
-        "acs:eventbridge:cn-hangzhou:1000000000000001:eventbus/failed": (
-            ["eventbridge:PutEvents"],
-            "acs:eventbridge:cn-hangzhou:1000000000000001:eventbus/failed",
-        ),
-    }.items(),
+    ("arn", "action"),
+    [
+        ("acs:mns:cn-hangzhou::/topics/failed/messages", "mns:PublishMessage"),
+        ("acs:fc:cn-hangzhou:1000000000000001:functions/failed", "fc:InvokeFunction"),
+        ("acs:eventbridge:cn-hangzhou:1000000000000001:eventbus/failed", "eventbridge:PutEvents"),
+    ],
 )
-def test_the_role_may_send_to_the_destination(arn: str, statement: tuple[list[str], str], tmp_path: Path) -> None:
+def test_the_role_may_send_to_the_destination(arn: str, action: str, tmp_path: Path) -> None:
     sending = {**EVENTS, "asyncInvokeConfig": {"destinationConfig": {"onSuccess": {"destination": arn}}}}
     documents = policies_for(tmp_path, functions={"links_http": HTTP, "links_events": sending})
-    assert allow(statement[0], statement[1]) in statements_of(documents, "links-events")
+    assert allow([action], arn.replace("::", ":*:")) in statements_of(documents, "links-events")
     assert documents["queues"] == []
 
 

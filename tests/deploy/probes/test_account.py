@@ -72,6 +72,10 @@ def test_everything_that_the_functions_name_is_looked_up(deployment: Deployment,
 
 ROLE, CALLER = "ram GetRole --RoleName links-events-dev-role", "ram GetRole --RoleName links-events-dev-caller"
 POLICIES = "ram ListPoliciesForRole --RoleName links-events-dev-role"
+NO_POLICY = (
+    "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little: " + SCRIPT
+)
+NO_QUEUE = f"Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost: {SCRIPT}"
 FAULTS: Mapping[str, tuple[str, object, str, str]] = {
     "role": (ROLE, "EntityNotExist.Role", "role", f"Role links-events-dev-role not found: {SCRIPT}"),
     "trust": (
@@ -86,32 +90,10 @@ FAULTS: Mapping[str, tuple[str, object, str, str]] = {
         "role",
         f"links-events-dev-caller does not trust oss.aliyuncs.com: {SCRIPT}",
     ),
-    "policy": (
-        POLICIES,
-        {"Policies": {"Policy": []}},
-        "role",
-        "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little: "
-        f"{SCRIPT}",
-    ),
-    "system policy of that name": (
-        POLICIES,
-        policies("links-events-dev-role", "System"),
-        "role",
-        "links-events-dev-role does not have the custom policy links-events-dev-role, so it allows too little: "
-        f"{SCRIPT}",
-    ),
-    "queue": (
-        QUEUE,
-        "QueueNotExist",
-        "queue",
-        f"Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost: {SCRIPT}",
-    ),
-    "queue, with the status of a success": (
-        QUEUE,
-        {"Code": "QueueNotExist", "Success": False},
-        "queue",
-        f"Queue links-events-dev-failures not found in cn-hangzhou, so failed events would be lost: {SCRIPT}",
-    ),
+    "policy": (POLICIES, {"Policies": {"Policy": []}}, "role", NO_POLICY),
+    "system policy of that name": (POLICIES, policies("links-events-dev-role", "System"), "role", NO_POLICY),
+    "queue": (QUEUE, "QueueNotExist", "queue", NO_QUEUE),
+    "queue, with the status of a success": (QUEUE, {"Code": "QueueNotExist", "Success": False}, "queue", NO_QUEUE),
     "logstore": (
         LOGSTORE.format("links-events-dev-logs"),
         "LogStoreNotExist",
