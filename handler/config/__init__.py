@@ -165,7 +165,12 @@ class Mounts(tuple[Mount, ...]):
 
     def is_reserved(self, bucket: str, key: str) -> bool:
         """Whether an object belongs to the service itself (its keys document, its state, its sinks)."""
-        return any(bucket == location.bucket and key.startswith(location.key) for location in self.reserved)
+        return key.startswith(self._reserved_keys.get(bucket, ()))
+
+    @cached_property
+    def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
+        buckets = {location.bucket for location in self.reserved}
+        return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name in buckets}
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""
