@@ -169,8 +169,7 @@ class Mounts(tuple[Mount, ...]):
 
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
-        buckets = {location.bucket for location in self.reserved}
-        return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name in buckets}
+        return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name, _ in self.reserved}
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""
