@@ -81,11 +81,19 @@ async def exchange(raw: bytes, again: bytes = b"") -> bytes:
     )
     reader, writer = await asyncio.open_connection(sock=ours)
     writer.write(raw)
-    response = asyncio.ensure_future(reader.read())
+    received = bytearray()
+
+    async def receive() -> None:
+        # The end may be a reset: the server closes a connection on which more arrives.
+        with contextlib.suppress(ConnectionResetError):
+            while block := await reader.read(65_536):
+                received.extend(block)
+
+    response = asyncio.ensure_future(receive())
     while not (await asyncio.wait([response], timeout=0.01 if again else None))[0]:
         writer.write(again)
     writer.close()
-    return await response
+    return bytes(received)
 
 
 def served(raw: bytes, config: Config = CONFIG, variables: Mapping[str, str] = {}, again: bytes = b"") -> Answered:
