@@ -16,6 +16,8 @@ MAX_TIMER_MINUTES = 5
 _SAMPLES = range(0, 24 * 90_000, 90_000)
 # Their messages may contain the events of a bucket.
 _OTHER_SOURCES = frozenset({"eventbridge", "mns_topic"})
+# Calls besides one for each sink that hangs.
+_SPARE_CALLS = 2
 
 
 def faults(functions: Sequence[Function]) -> Iterator[tuple[str, str]]:
@@ -23,7 +25,7 @@ def faults(functions: Sequence[Function]) -> Iterator[tuple[str, str]]:
     events = [function for function in functions if function.takes_events]
     triggers = [trigger for function in events for trigger in function.triggers]
     for function in events:
-        for sentence in (*_created(function, triggers), *_timer(function, triggers)):
+        for sentence in (*_created(function, triggers), *_timer(function, triggers), *_instances(function)):
             yield function.resource, sentence
 
 
@@ -61,6 +63,18 @@ def _created(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:
                 f"an oss trigger is missing, so the created notice of {mount.path} in {function.file} is never sent: "
                 f"add one that watches {mount.target}."
             )
+
+
+def _instances(function: Function) -> Iterator[str]:
+    """A sink that hangs keeps one call busy, and must not delay the others."""
+    sinks = function.config.keys_sinks
+    needed = -(-(len(sinks) + _SPARE_CALLS) // function.concurrency)
+    if sinks and function.instances is not None and function.instances < needed:
+        yield (
+            f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {function.instances}): one call for "
+            f"each sink that {function.file} does not define itself, and {_SPARE_CALLS} more. A sink that hangs would "
+            "delay the others."
+        )
 
 
 def _timer(function: Function, triggers: Sequence[Trigger]) -> Iterator[str]:

@@ -148,6 +148,26 @@ def test_a_timer_that_is_too_rare_for_what_waits_is_a_fault(expression: str, tmp
     assert faults(tmp_path, TIMER, OUTBOX, timer(expression)) == []
 
 
+@pytest.mark.parametrize(
+    ("reserved", "concurrency", "needed"), [(3, 1, None), (2, 1, 3), (1, 2, 2), (2, 2, None), (1, 20, None)]
+)
+def test_a_sink_that_hangs_must_not_keep_all_calls_busy(
+    reserved: int, concurrency: int, needed: int | None, tmp_path: Path
+) -> None:
+    props = {
+        **shipped.events(),
+        "instanceConcurrency": concurrency,
+        "concurrencyConfig": {"reservedConcurrency": reserved},
+        "triggers": [OUTBOX, timer("@every 1m")],
+    }
+    sentences = [sentence for _, sentence in notices.faults([shipped.with_more(props, tmp_path, OPS)])]
+    if needed is None:
+        assert sentences == []
+    else:
+        (sentence,) = sentences
+        assert sentence.startswith(f"concurrencyConfig.reservedConcurrency must be at least {needed} (got {reserved}):")
+
+
 def test_notices_need_a_function_that_takes_events() -> None:
     functions = [shipped.configured(shipped.web())]
     assert list(notices.faults(functions)) == []
