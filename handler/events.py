@@ -115,7 +115,7 @@ def _process(
         summary["dead"] = [{"sink": sink, "code": code, "notices": n} for (sink, code), n in sorted(tally.dead.items())]
     if tally.causes:
         summary["cause"] = "; ".join(sorted(tally.causes))
-    if is_tick:
+    if is_tick and waiting is not None:
         summary["waiting"] = waiting
     return summary, _failure(tally, faults)
 

@@ -75,18 +75,24 @@ class NoticeSender:
             with self._noted("outbox"):
                 self._serve_all(outbox, immediate)
 
-    def send_due(self) -> dict[str, dict[str, object]]:
-        """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead."""
-        config, dead = self._invocation.config, dict[str, int]()
-        if not config.keys_sinks:
+    def send_due(self) -> dict[str, dict[str, object]] | None:
+        """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead.
+
+        None if that could not be read.
+        """
+        if not self._invocation.config.keys_sinks:
             return {}  # nothing waits, and the role has no rights to look
+        is_read, dead = False, None
         with self._noted("outbox"):
             outbox = Outbox(state_for(self._invocation))
             sinks = outbox.sinks()
-            dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
             due = oss.map_concurrently(lambda sink: self._due(outbox, sink), sinks)
+            is_read = True
             self._serve_all(outbox, dict(zip(sinks, due, strict=True)))
-        return self.tally.waiting(dead)
+        with self._noted("dead"):
+            outbox = Outbox(state_for(self._invocation))
+            dead = {sink: len(outbox.entries(sink, DEAD)) for sink in outbox.sinks(DEAD)}
+        return self.tally.waiting(dead) if is_read and dead is not None else None
 
     def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:
         """Writes one object with all notices; if it exists, they were written before."""

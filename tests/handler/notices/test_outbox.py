@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +14,8 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from handler.cloud.oss import OssClient, OssResponse
+from handler.cloud.oss import REFUSED, OssClient, OssResponse, StoreError
+from handler.cloud.store import Store
 from handler.config import Location
 from handler.context import Clock
 from handler.notices import outbox as outbox_module
@@ -636,3 +638,29 @@ class TestVersions:
         (request,) = hook.received
         assert "versionId" not in request.json["data"]["url"]
         assert request.json["data"]["version"] is None
+
+
+class TestTicksThatCannotRead:
+    """A tick says what waits only where it read that, so that its absence is an alarm."""
+
+    @pytest.mark.parametrize(("folder", "sent"), [("outbox/", 0), ("dead/", 1)])
+    def test_a_folder_that_cannot_be_listed_is_a_failure_and_stops_nothing_else(
+        self, function: EventFunction, hook: Receiver, folder: str, sent: int
+    ) -> None:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        write_for_later(function, created())
+        list_folders = Store.list_folders
+
+        def refuse(store: Store, name: str) -> Iterator[str]:
+            if name == folder:
+                raise StoreError("ListObjects", 403, REFUSED, "AccessDenied (a missing permission)")
+            return list_folders(store, name)
+
+        with patch.object(Store, "list_folders", refuse):
+            outcome = function.tick()
+        assert "waiting" not in outcome.line
+        assert outcome.summary["failed"] == [{"sink": folder.rstrip("/"), "code": "state_unavailable"}]
+        assert outcome.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
+        assert (outcome.summary["notices"], len(hook.received)) == (sent, sent)
+        assert set(function.tick().line["waiting"]) <= {"ops"}
