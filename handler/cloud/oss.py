@@ -183,8 +183,9 @@ def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
 def head_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
     """The headers of an object that can be downloaded; of the query, only `versionId` is used.
 
-    Raises the 404 `not_found`, the 409 `object_archived` for an object that must be restored first, the 503
-    `oss_unavailable`, and the 400 `bad_path` or `bad_query` for what cannot be signed.
+    Raises the 404 `not_found`, with a cause where OSS does not say that the object or version is gone, the 409
+    `object_archived` for an object that must be restored first, the 503 `oss_unavailable`, and the 400 `bad_path` or
+    `bad_query` for what cannot be signed.
     """
     version = {name: value for name, value in query.items() if name == "versionId"}
     try:
@@ -193,11 +194,15 @@ def head_object(target: Target, query: Mapping[str, str], invocation: Invocation
         raise invalid_key() from None
     except InvalidQuery as error:
         raise Problem("bad_query", str(error)) from None
-    # OSS answers 400 for an invalid version, and 405 for a delete marker.
-    if response.status == 404 or (version and response.status in (400, 405)):
+    is_gone = response.status == 404 and response.code in ("NoSuchKey", "NoSuchVersion")
+    if is_gone or (not response.ok and response.headers.get("x-oss-delete-marker") == "true"):
         raise Problem("not_found")
     if not response.ok:
-        raise Problem("oss_unavailable", cause=refusal("HeadObject", response, invocation.now).sentence)
+        cause = refusal("HeadObject", response, invocation.now).sentence
+        # OSS answers 400 for an invalid version. A response to HEAD has no body, and may have no code.
+        if (response.status == 404 and not response.code) or (version and response.status == 400):
+            raise Problem("not_found", cause=cause)
+        raise Problem("oss_unavailable", cause=cause)
     archived = response.headers.get("x-oss-storage-class") in _ARCHIVES
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")

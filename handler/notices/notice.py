@@ -161,6 +161,8 @@ class LinkIssuer:
             except Problem as problem:
                 if problem.status >= 500:
                     raise
+                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
+                    raise Problem("oss_unavailable", cause=problem.cause) from None
                 raise NotLinkable(problem.code) from None
             if len(self._issued) >= MAX_ISSUED:
                 self._issued.clear()

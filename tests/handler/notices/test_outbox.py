@@ -528,13 +528,29 @@ class TestObjectsThatAreDeleted:
         assert outcome.summary["reasons"] == {"unlinkable": 1}
         assert function.state_names("outbox/") == function.state_names("dead/") == []
 
-    def test_an_object_that_cannot_be_looked_at_waits(self, function: EventFunction, hook: Receiver) -> None:
+    @pytest.mark.parametrize(
+        ("status", "code", "version"),
+        [
+            (503, "ServiceUnavailable", None),
+            (404, "NoSuchBucket", None),
+            (404, "", None),
+            (400, "InvalidArgument", "CAEQ_EXAMPLE"),
+            (405, "MethodNotAllowed", "CAEQ_EXAMPLE"),
+        ],
+    )
+    def test_an_object_that_cannot_be_looked_at_waits(
+        self, function: EventFunction, hook: Receiver, status: int, code: str, version: str | None
+    ) -> None:
+        """Only NoSuchKey, NoSuchVersion and a delete marker say that it is gone."""
         function.add_sink("ops", hook)
         function.toml = self.CHECKED + notice(["ops"], mount="/drop/")
         function.put("wide/drop/a.txt")
-        unavailable = function.client.get(Location(BUCKET, "wide/drop/a.txt"))._replace(status=503)
+        event = record("wide/drop/a.txt")
+        if version is not None:
+            event["oss"]["object"]["versionId"] = version
+        unavailable = function.client.get(Location(BUCKET, "wide/drop/a.txt"))._replace(status=status, code=code)
         with patch.object(OssClient, "head", lambda *_: unavailable):
-            outcome = function.invoke(created("wide/drop/a.txt"))
+            outcome = function.invoke(json.dumps({"events": [event]}).encode())
         assert outcome.error is None
         assert outcome.summary["queued"] == 1
         assert hook.received == []
