@@ -11,18 +11,18 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from signer.files import create_file
-from signer.times import format_duration, parse_duration, rfc3339
+from signer.times import format_duration, rfc3339
 
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, VERSIONED, WRONG_CLOCK, StoreError
 from ..cloud.store import Store, store_at
-from ..config import MAX_SHARE, MIN_SHARE, Location
-from ..config.reader import TableReader, covered_path_fault
+from ..config import Location
+from ..config.reader import TableReader
 from ..context import Clock
 from ..errors import HandlerError
-from ..keys import ALGORITHMS, METHODS, InvalidKeys, Keys
+from ..keys import InvalidKeys, Keys
 from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
-from . import keys_edit
+from . import keys_arguments, keys_edit
 from .command_line import (
     InvalidUsage,
     OutputFailed,
@@ -304,19 +304,19 @@ def _parser() -> argparse.ArgumentParser:
     command("init", _init, "Create a document with a new share key. An existing document is not changed.")
     add = command("add-api-key", _add_api_key, "Add an API key and print it, once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, in logs and for revoke-api-key")
-    _add_api_key_options(add)
+    keys_arguments.add_api_key_options(add)
     revoke = _remove("API key", "revoked", "Running functions stop accepting it within a minute.")
     command("revoke-api-key", revoke, "Remove an API key.").add_argument("name", metavar="NAME")
     add = command(
         "add-issuer", _add_issuer, "Add an issuer of tokens; for HS256 without --secret, print a new one once."
     )
     add.add_argument("iss", metavar="ISS", help="the iss of its tokens, such as https://id.example.com")
-    _add_issuer_options(add)
+    keys_arguments.add_issuer_options(add)
     remove = _remove("issuer", "removed", "Running functions stop accepting its tokens within a minute.")
     command("remove-issuer", remove, "Remove an issuer of tokens.").add_argument("name", metavar="ISS")
     add = command("add-sink", _add_sink, "Add a sink of notices; for a webhook without --secret, print a new one once.")
     add.add_argument("name", metavar="NAME", type=identifier, help="its name, which to of a notice in links.toml uses")
-    _add_sink_options(add)
+    keys_arguments.add_sink_options(add)
     remove = _remove("sink", "removed", "Remove it from links.toml, too: notices that name it cannot be sent.")
     command("remove-sink", remove, "Remove a sink.").add_argument("name", metavar="NAME")
     rotate = command("rotate-share", _rotate_share, "Add a share key that signs from now on. Older keys still verify.")
@@ -325,81 +325,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("show", _show, "Show the document without its secrets.")
     return parser
-
-
-def _add_api_key_options(parser: argparse.ArgumentParser) -> None:
-    _add_limits(parser, required=True)
-    parser.add_argument(
-        "--expires", type=_duration, metavar="DURATION", help="lifetime, such as 12h or 90d (default: no expiry)"
-    )
-    _add_output(parser, "key")
-
-
-def _add_issuer_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--aud", required=True, help="the aud of its tokens, which stands for this service")
-    parser.add_argument("--alg", required=True, choices=ALGORITHMS, help="the algorithm that signs its tokens")
-    parser.add_argument("--secret", help="for HS256: the secret in base64url, or - for a line of standard input")
-    parser.add_argument("--jwks", metavar="FILE", help="for RS256 and ES256: the public keys, or - for standard input")
-    _add_limits(parser, required=False)
-    parser.add_argument(
-        "--leeway", type=int, metavar="SECONDS", help="tolerance for exp and nbf, up to 60 (default: 0)"
-    )
-    _add_output(parser, "secret")
-
-
-def _add_sink_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kind", required=True, choices=tuple(KINDS), help="what receives the notices")
-    parser.add_argument("--url", required=True, help="its address, which is a secret; - for a line of standard input")
-    parser.add_argument("--secret", help="the secret that signs its messages, or - for a line of standard input")
-    parser.add_argument("--retry-for", metavar="DURATION", help="how long a notice is retried, 1h to 30d (default: 3d)")
-    parser.add_argument("--allow-loopback", action="store_true", help="permit http://127.0.0.1, on a laptop")
-    _add_output(parser, "secret")
-
-
-def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    otherwise = "" if required else " (default: each token names its own)"
-    parser.add_argument(
-        "--path",
-        action="append",
-        required=required,
-        type=_path,
-        help=f"a prefix that ends with /, or one exact path; repeatable{otherwise}",
-    )
-    parser.add_argument("--method", action="append", required=required, choices=METHODS, help=f"repeatable{otherwise}")
-    parser.add_argument(
-        "--max-share",
-        type=_max_share,
-        metavar="DURATION",
-        help="maximum lifetime of the shares that it creates (default: only that of the mount)",
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser, noun: str) -> None:
-    parser.add_argument("--output", metavar="FILE", help=f"write the new {noun} to this new file, with mode 600")
-
-
-def _path(value: str) -> str:
-    fault = covered_path_fault(value)
-    if fault:
-        raise argparse.ArgumentTypeError(f"invalid path {value!r}: {fault}")
-    return value
-
-
-def _duration(value: str) -> int:
-    """Seconds of a duration such as 90d."""
-    seconds = parse_duration(value)
-    if seconds is None or seconds > MAX_SHARE:
-        raise argparse.ArgumentTypeError(
-            f"invalid duration {value!r} (expected up to {MAX_SHARE // 86_400}d, such as 12h or 90d)"
-        )
-    return seconds
-
-
-def _max_share(value: str) -> str:
-    """The duration as it was written, which is how the document holds it."""
-    if _duration(value) < MIN_SHARE:
-        raise argparse.ArgumentTypeError(f"invalid duration {value!r} (expected at least {MIN_SHARE} seconds)")
-    return value
 
 
 def _lines_of(keys: Keys, now: float) -> list[str]:
