@@ -72,6 +72,11 @@ BROKEN = {
         "fc3",
         "links_http: component must be pinned to a version, such as fc3@0.1.22 (got fc3).",
     ),
+    "component of another version": (
+        "fc3@0.1.22",
+        "fc3@0.1.22-beta",
+        "links_http: component must be pinned to a version, such as fc3@0.1.22 (got fc3@0.1.22-beta).",
+    ),
     "no role": (
         "      role: ${this.props.functionName}-role\n",
         "",
