@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import Config, Location, Mount, Mounts, NoticeRule, OssSink
+from . import Config, Mount, Mounts, NoticeRule, OssSink
 from .reader import IDENTIFIER, IDENTIFIER_FORM, TableReader, read_prefix
 
 ON = ("created", "timer", "message")
@@ -18,7 +18,7 @@ NOTICE_KEYS: Mapping[str, str] = {
     "give": "What the notice contains: link (default), or share, an address of this service that lasts longer.",
     "expires": "The lifetime of the link or share (default: expires of the mount; for shares 7d, or max_share if "
     "shorter).",
-    "to": "Required. The names of the sinks that receive the notice.",
+    "to": "Required. The names of its sinks. Two notices with the same on, mount and give must not name the same one.",
     "every": "Collects notices, and sends them as one digest after the end of each such interval in UTC (1h: on the "
     "hour), when a timer event arrives: 1m to 1d.",
 }
@@ -47,8 +47,13 @@ def read_notices(top: TableReader, config: Config) -> Config:
     rules: list[NoticeRule] = []
     for reader in top.tables("notice", NOTICE_KEYS):
         rule = _read_rule(reader, mounts)
-        if any(other[:-1] == rule[:-1] for other in rules):  # all but `to`
-            reader.refuse("to", "is the only difference from an earlier notice: add these sinks to that notice")
+        for number, other in enumerate(rules, 1):
+            shared = ", ".join(name for name in rule.to if name in other.to)
+            if shared and other[:3] == rule[:3]:  # all of a rule that an id of a notice has
+                repeat = f"{reader.where} repeats notice {number} for {shared} (same on, mount and give)"
+                raise reader.error(f"{repeat}: name a sink in only one of the two.")
+            if other[:-1] == rule[:-1]:  # all but `to`
+                reader.refuse("to", f"is the only difference from notice {number}: add these sinks to that notice")
         _check_requirements(reader, rule, config)
         _check_loop(reader, rule, config)
         rules.append(rule)
@@ -114,11 +119,9 @@ def _check_loop(reader: TableReader, rule: NoticeRule, config: Config) -> None:
     """What the function writes must never be an event that calls it."""
     if rule.on != "created":
         return
-    written: list[tuple[Location, str]] = [(sink.target, f"the sink {sink.name}") for sink in config.sinks]
-    if config.state is not None:
-        written.append((config.state, "the state prefix"))
-    for location, writer in written:
-        if rule.mount.target.overlaps(location):
+    sinks = [(sink.target, f"the sink {sink.name}") for sink in config.sinks]
+    for location, writer in [*sinks, (config.state, "the state prefix")]:
+        if location is not None and rule.mount.target.overlaps(location):
             reader.refuse(
                 "mount",
                 f"= {rule.mount.path!r} has the target {rule.mount.target}, which overlaps {location} of {writer}: "

@@ -176,8 +176,41 @@ def test_two_sinks_with_the_same_name_are_refused() -> None:
 
 
 def test_two_notices_must_differ_in_more_than_their_sinks() -> None:
-    assert "notice 2: to is the only difference from an earlier notice" in refusal(notice(), notice(to=["chat"]))
+    assert refusal(notice(), notice(give="share"), notice(to=["chat"])) == (
+        "notice 3: to is the only difference from notice 1: add these sinks to that notice."
+    )
     assert len(config_with(notice(), notice(to=["chat"], every="1m")).notices) == 2
+
+
+REPEATS: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "every": {"every": "1d"},
+    "expires": {"expires": "5m"},
+    "both": {"every": "1h", "expires": "5m"},
+}
+
+
+@pytest.mark.parametrize("changes", REPEATS.values(), ids=REPEATS)
+def test_two_notices_of_one_sink_must_differ_in_what_their_ids_contain(changes: dict[str, str]) -> None:
+    """A sink would take the notice of one for that of the other, and get only one of them."""
+    first, repeat = notice(to=["chat", "ops", "mail"]), notice(to=["mail", "pager", "ops"], **changes)
+    assert refusal(first, notice(on="message"), repeat) == (
+        "notice 3 repeats notice 1 for mail, ops (same on, mount and give): name a sink in only one of the two."
+    )
+    assert "notice 2 repeats notice 1 for ops" in refusal(notice(**changes), notice())
+
+
+@pytest.mark.parametrize("changes", [{"on": "message"}, {"mount": "/plain/"}, {"give": "share"}], ids=str)
+@pytest.mark.parametrize("also", REPEATS.values(), ids=REPEATS)
+def test_one_sink_may_have_notices_that_differ_in_what_their_ids_contain(
+    changes: dict[str, str], also: dict[str, str]
+) -> None:
+    assert len(config_with(notice(), notice(**changes, **also)).notices) == 2
+
+
+def test_two_notices_to_one_sink_in_oss_repeat_each_other_as_well() -> None:
+    repeats = refusal(notice(to=["manifest"]), notice(to=["manifest"], expires="5m"))
+    assert "notice 2 repeats notice 1 for manifest" in repeats
 
 
 @pytest.mark.parametrize("key", ["notice", "sink"])

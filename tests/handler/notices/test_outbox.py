@@ -97,7 +97,7 @@ class TestNames:
         assert [body["key"] for body in bodies] == keys
 
     def test_the_same_event_again_writes_the_same_names(self, function: EventFunction) -> None:
-        function.toml = notice(["ops"]) + notice(["ops"], every="1h")
+        function.toml = notice(["ops"]) + notice(["ops"], give="share", every="1h")
         event = created("outbox/a.txt", "outbox/b.txt")
         function.invoke(event)
         names = function.state_names("outbox/")
