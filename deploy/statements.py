@@ -11,7 +11,7 @@ from typing import Any
 
 from handler.config import Config
 from handler.config.rights import compact_json
-from local.ram.rights import DONE, LEASES
+from local.ram.rights import DONE, LEASES, PAUSES
 
 from .errors import DeployError
 
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 MAX_POLICY = 6144  # characters
 # Marks of notices that were sent, and records of shares, are kept for at least this long.
 STATE_DAYS = 31
-LEASE_DAYS = 1
+LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
 
 # By the service in an ARN; the check knows no other destination.
@@ -115,6 +115,7 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
             for rule, folder, days in (
                 ("notices-done", DONE, STATE_DAYS),
                 ("notices-leases", LEASES, LEASE_DAYS),
+                ("notices-pauses", PAUSES, LEASE_DAYS),
                 ("shares", "shares/", shares),
                 ("shares-uses", "uses/", shares),
             )

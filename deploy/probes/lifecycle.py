@@ -69,7 +69,7 @@ def state_rules(deployment: Deployment) -> Iterator[Finding]:
         return
     warnings: list[str] = []
     if notices:
-        growing = (rights.DONE, rights.LEASES)
+        growing = (rights.DONE, rights.LEASES, rights.PAUSES)
         warnings += [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, growing, rules)]
     if shares:
         warnings += _growing(bucket, state.key, rights.SHARES, rules)

@@ -13,9 +13,9 @@ from handler.config.rights import (
     session_statements,
 )
 
-# Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped.
+# Folders of the state prefix. Waiting and dead notices stay until they are sent or dropped. A failing sink has a pause.
 WAITING = ("outbox/", "dead/")
-DONE, LEASES = "done/", "lease/"
+DONE, LEASES, PAUSES = "done/", "lease/", "pause/"
 SHARES = ("shares/", "uses/")
 _PROBE = "probe"  # an object
 
@@ -91,9 +91,10 @@ def outbox_statements(config: Config) -> list[Statement]:
     """Notices that wait in the state prefix: writing, listing, sending and deleting them."""
     if config.state is None:
         return []
+    deleted = below(config.state, *WAITING, LEASES, PAUSES)
     return [
-        allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *WAITING, DONE, LEASES), _probe(config.state)),
-        allow(["oss:DeleteObject"], *below(config.state, *WAITING, LEASES)),
+        allow(["oss:GetObject", "oss:PutObject"], *deleted, *below(config.state, DONE), _probe(config.state)),
+        allow(["oss:DeleteObject"], *deleted),
         list_statement(config.state.bucket, [config.state.key + folder for folder in WAITING]),
     ]
 

@@ -108,9 +108,9 @@ SHARES = allow(
 OUTBOX = [
     allow(
         ["oss:GetObject", "oss:PutObject"],
-        *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "done/*", "lease/*", "probe")),
+        *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*", "done/*", "probe")),
     ),
-    allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*"))),
+    allow(["oss:DeleteObject"], *(f"{STATE_PREFIX}{name}" for name in ("outbox/*", "dead/*", "lease/*", "pause/*"))),
     list_below("examplebucket", *(f".links/state/{name}" for name in ("outbox/*", "dead/*"))),
 ]
 LIST_STATE = list_below("examplebucket", ".links/state/uses/*")
@@ -294,6 +294,7 @@ def test_lifecycle_rules_delete_records_and_abandoned_uploads_but_no_waiting_not
             for name, folder, days in (
                 ("links-notices-done", "done/", 31),
                 ("links-notices-leases", "lease/", 1),
+                ("links-notices-pauses", "pause/", 1),
                 ("links-shares", "shares/", 91),
                 ("links-shares-uses", "uses/", 91),
             )

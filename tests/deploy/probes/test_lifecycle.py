@@ -18,6 +18,8 @@ GOOD = (
     "<Expiration><Days>31</Days></Expiration></Rule>"
     "<Rule><ID>leases</ID><Prefix>.links/state/lease/</Prefix><Status>Enabled</Status>"
     "<Expiration><Days>1</Days></Expiration></Rule>"
+    "<Rule><ID>pauses</ID><Prefix>.links/state/pause/</Prefix><Status>Enabled</Status>"
+    "<Expiration><Days>1</Days></Expiration></Rule>"
 )
 OUTBOX, DEAD = ".links/state/outbox/", ".links/state/dead/"
 DAYS = "<Expiration><Days>7</Days></Expiration>"
@@ -141,13 +143,14 @@ def test_a_rule_that_archives_what_is_read_is_a_warning(storage_class: str, depl
     )
 
 
-def test_marks_and_leases_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
+def test_marks_leases_and_pauses_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
     advice = "run the script of make policies FORMAT=commands."
     nothing = [
-        f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}" for name in ("done/", "lease/")
+        f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}"
+        for name in ("done/", "lease/", "pause/")
     ]
     assert [finding.sentence for finding in state_rules(deployment)] == nothing
-    assert [finding.level for finding in state_rules(deployment)] == ["warning", "warning"]
+    assert [finding.level for finding in state_rules(deployment)] == ["warning"] * 3
     assert [finding.sentence for finding in examined(deployment, rule(DAYS, "<Prefix>exampledir/</Prefix>"))] == nothing
 
 
