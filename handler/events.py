@@ -11,12 +11,12 @@ from collections.abc import Callable
 from secrets import token_hex
 
 from . import audit, startup
-from .config import Config
+from .config import Config, NoticeRule
 from .context import Instance, Invocation
 from .errors import HandlerError
 from .notices import sources
-from .notices.notice import matching_notices
-from .notices.sender import MatchedNotice, NoticeSender
+from .notices.notice import Notice, matching_notices
+from .notices.sender import NoticeSender
 from .notices.sinks.client import Network
 from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
 from .notices.tally import Tally
@@ -75,7 +75,7 @@ def _process(
 ) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
     tally, faults = sender.tally, []
-    matches: list[MatchedNotice] = []
+    matches: list[tuple[NoticeRule, Notice]] = []
     items = 0
     for item in event.items:
         items += not isinstance(item, (TimerTick, InvalidEntry))

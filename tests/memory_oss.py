@@ -114,7 +114,7 @@ class MemoryOss:
         return self._respond(200)
 
     def _list(self, bucket: str, query: Mapping[str, str]) -> OssResponse:
-        """A page of a list, as ListObjectsV2 has it: with the delimiter "/"."""
+        """A page of a list, as ListObjectsV2 has it: with the delimiter "/", or with none."""
         prefix, limit = query.get("prefix", ""), int(query.get("max-keys", "100"))
         after = query.get("continuation-token", query.get("start-after", "") + "\0")
         position = bisect_left(self._places, Location(bucket, max(after, prefix)))
@@ -127,7 +127,7 @@ class MemoryOss:
                 token = key
                 break
             folder, is_below, _ = key[len(prefix) :].partition("/")
-            if is_below:
+            if is_below and "delimiter" in query:
                 folders[f"{prefix}{folder}/"] = None
                 # "0" follows "/".
                 position = bisect_left(self._places, Location(bucket, f"{prefix}{folder}0"))

@@ -36,14 +36,14 @@ class Lease:
         # The slot may have ended, because the time is known within a second or so.
         return self._left() > 0 or self._claim(int(self.ends_at // self._slot))
 
-    def has_time(self) -> bool:
+    def has_time(self, more: float = 0.0) -> bool:
         """Whether what begins now ends before the lease, which takes the next slot where necessary.
 
-        False also if the lease has ended, as after a pause of the entire instance: another one may have acted since.
-        Raises `StoreError`.
+        It needs `need`, and so many seconds `more`. False also if the lease has ended, as after a pause of the entire
+        instance: another one may have acted since. Raises `StoreError`.
         """
         with self._lock:
-            while self._left() < self._need:
+            while self._left() < self._need + more:
                 held_until = self.ends_at
                 is_next_ours = self._left() > 0 and self._claim(int(held_until // self._slot))
                 # If it was taken after this one had ended, another one may have held it, and released it, before.

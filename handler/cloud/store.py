@@ -123,19 +123,19 @@ class Store(NamedTuple):
             raise self._refused("CopyObject", response)
         return True
 
-    def list_objects(self, prefix: Location, *, after: str = "") -> Iterator[ListedObject]:
+    def list_objects(self, prefix: Location, *, after: str = "", deep: bool = False) -> Iterator[ListedObject]:
         """The objects directly below a prefix of any bucket in order of names, of which the first follow `after`.
 
-        One request for each `PAGE` objects that are used.
+        With `deep`, also those in folders there. One request for each `PAGE` objects that are used.
         """
-        for page, responded in self._pages(prefix, after):
+        for page, responded in self._pages(prefix, after, deep):
             for entry in page.objects:
                 age = 0.0 if responded is None or entry.modified is None else responded - entry.modified
                 yield ListedObject(entry.key[len(prefix.key) :], entry.etag, age, entry.size)
 
-    def list_folder(self, name: str) -> Iterator[ListedObject]:
+    def list_folder(self, name: str, *, deep: bool = False) -> Iterator[ListedObject]:
         """The objects of a folder, as `list_objects`."""
-        return self.list_objects(self._at(name))
+        return self.list_objects(self._at(name), deep=deep)
 
     def list_folders(self, name: str) -> Iterator[str]:
         """The names of the folders directly below a folder, in order; empty ones do not exist."""
@@ -186,9 +186,11 @@ class Store(NamedTuple):
     def _claim(self, name: str, body: bytes) -> OssResponse:
         return self._ask(lambda: self.client.claim(self._at(name), body, content_type="text/plain"))
 
-    def _pages(self, prefix: Location, after: str = "") -> Iterator[tuple[ListedPage, float | None]]:
+    def _pages(
+        self, prefix: Location, after: str = "", deep: bool = False
+    ) -> Iterator[tuple[ListedPage, float | None]]:
         """The pages of a list, each with the time of its response. Source: the OSS page "ListObjectsV2"."""
-        query = listing_query(prefix.key, delimiter="/")
+        query = listing_query(prefix.key, **({} if deep else {"delimiter": "/"}))
         if after:
             query["start-after"] = prefix.key + after
         bucket = Location(prefix.bucket, "")

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
 
-from ..cloud.lease import Lease
 from ..cloud.oss import StoreError, map_concurrently
 from ..cloud.store import PAGE, store_at
 from ..context import Clock
@@ -19,8 +18,6 @@ from .command_line import InvalidUsage, Parser, add_endpoint_option, config, ide
 
 NAME = "python -m handler.notices"
 SYSTEM_CLOCK = Clock()
-STEP = 100  # entries between two looks at the lease
-LEASE_TIMEOUT = 300  # seconds; a holder has the time of its invocation, and the slot after it
 MAX_REASON = 64  # characters of what may be the content of a foreign object
 
 
@@ -29,7 +26,6 @@ class _Job(NamedTuple):
 
     outbox: Outbox
     sink: str | None
-    clock: Clock
     folder: str
 
     def sinks(self, folder: str) -> list[str]:
@@ -53,7 +49,7 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
         raise InvalidUsage("links.toml does not name a state prefix. Add state = … to it.")
     outbox = Outbox(store_at(oss_client(options.endpoint), prefix, clock))
     try:
-        options.run(_Job(outbox, options.sink, clock, WAITING if options.waiting else DEAD))
+        options.run(_Job(outbox, options.sink, WAITING if options.waiting else DEAD))
     except StoreError as error:
         problem = error.reported()
         raise HandlerError(f"{prefix} cannot be used: {(problem.cause or problem.sentence).rstrip('.')}.") from None
@@ -63,6 +59,8 @@ def _list(job: _Job) -> None:
     lines = []
     for sink in sorted({*job.sinks(WAITING), *job.sinks(DEAD)}):
         facts = [*_waiting(job, sink), *_dead(job, sink)]
+        if facts:
+            facts += _paused(job, sink)
         lines += [f"{sink}:", *(f"  {fact}" for fact in facts)] if facts else []
     write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
@@ -70,11 +68,12 @@ def _list(job: _Job) -> None:
 def _waiting(job: _Job, sink: str) -> list[str]:
     entries = job.outbox.entries(sink)
     now = job.outbox.state.clock.earliest()
-    due, later = [entry for entry in entries if entry.due <= now], [entry for entry in entries if entry.due > now]
+    due = [entry for entry in entries if entry.due <= now or entry.tries]  # also what waits by itself after a failure
+    later = [entry for entry in entries if entry not in due]
     more = "+" if len(entries) >= PAGE else ""
     facts = []
     if due:
-        age = max(0, round(max(entry.overdue(now) for entry in due)))
+        age = max(0, round(max(now - entry.since for entry in due)))
         facts.append(f"waiting: {len(due)}{'' if later else more}, the oldest for {format_duration(age)}")
     if later:
         facts.append(f"not due yet: {len(later)}{more}, the first at {format_timestamp(later[0].due)}")
@@ -90,28 +89,28 @@ def _dead(job: _Job, sink: str) -> list[str]:
     return [f"dead: {len(entries)} ({counts})"] if entries else []
 
 
+def _paused(job: _Job, sink: str) -> list[str]:
+    pause = job.outbox.pause(sink)
+    if pause is None or pause.until <= job.outbox.state.clock.earliest():
+        return []
+    return [f"paused until {format_timestamp(pause.until)}, after {pause.failures} failures in a row"]
+
+
 def _retry(job: _Job) -> None:
-    outbox = job.outbox
-
-    def revive(entry: Entry) -> None:
-        # What waits as well is due already: whoever moves it to the dead may delete it from the outbox at any time.
-        if outbox.read(entry) is None:
-            outbox.revive(entry)
-
-    _for_each(job, revive, "due again", leased=True)
+    sinks = job.sinks(DEAD)
+    _for_each(job, job.outbox.revive, "due again")
+    map_concurrently(job.outbox.lift_pause, sinks)
 
 
 def _drop(job: _Job) -> None:
     _for_each(job, lambda entry: job.outbox.delete(entry, job.folder), "deleted")
 
 
-def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased: bool = False) -> None:
-    """Calls `func` once with every entry that exists now, `leased` under the lease of its sink.
+def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str) -> None:
+    """Calls `func` once with every entry that exists now. Says for how many, also after a failure or an interrupt.
 
-    Says for how many, also after a failure or an interrupt. What others add meanwhile is left, so that this ends.
+    What others add meanwhile is left, so that this ends.
     """
-    from ..notices.holding import sink_lease  # needs packages that may be missing
-
     kind = "dead" if job.folder == DEAD else "waiting"
     done: list[str] = []
 
@@ -121,15 +120,7 @@ def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased:
 
     try:
         for sink in job.sinks(job.folder):
-            entries = list(job.outbox.all_entries(sink, job.folder))
-            lease = sink_lease(job.outbox.state, sink)
-            try:
-                for start in range(0, len(entries), STEP):
-                    if leased:
-                        _hold(job, sink, lease)
-                    map_concurrently(call, entries[start : start + STEP])
-            finally:
-                lease.release()
+            map_concurrently(call, list(job.outbox.all_entries(sink, job.folder)))
     finally:
         counts = sorted(Counter(done).items())
         lines = [f"{sink}: {count} {kind} notice{'' if count == 1 else 's'} {outcome}." for sink, count in counts]
@@ -137,15 +128,6 @@ def _for_each(job: _Job, func: Callable[[Entry], None], outcome: str, *, leased:
             write_lines(*lines, otherwise=" ".join(lines))
     if not lines:
         write_lines(f"There are no {kind} notices{job.of_sink()}.")
-
-
-def _hold(job: _Job, sink: str, lease: Lease) -> None:
-    """Waits until no instance sends to the sink: one that buries a notice while it is revived would lose it."""
-    deadline = job.clock.monotonic() + LEASE_TIMEOUT
-    while not (lease.take() and lease.has_time()):
-        if job.clock.monotonic() >= deadline:
-            raise HandlerError(f"The function is sending notices to {sink} all the time. Try again later.")
-        job.clock.sleep(1)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,278 +1,246 @@
-"""Sends notices to one sink while its lease is held."""
+"""Sends what is due to one sink while its lease is held, and remembers each failure where it happened.
+
+A notice that fails alone waits by itself, and a sink that takes no message is paused. Nothing else is remembered.
+"""
 
 from __future__ import annotations
 
-import json
+import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
-from random import sample
 from secrets import token_hex
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from .. import audit
 from ..cloud.lease import Lease
-from ..cloud.oss import CANNOT_BE_REACHED, StoreError, map_concurrently
-from ..cloud.store import Store
-from ..context import Clock
-from ..errors import HandlerError, Problem
-from .notice import LinkIssuer, NotLinkable, read_notice
-from .outbox import MAX_BYTES, UNREADABLE, Entry, Outbox
-from .sinks import Kind, Notification, Sink, batches
+from ..cloud.oss import UNREACHABLE, StoreError, map_concurrently
+from ..cloud.store import PAGE, Store
+from ..errors import HandlerError
+from .issuer import LinkIssuer
+from .outbox import UNREADABLE, Entry, Outbox, Pause
+from .sinks import KINDS, Notification, Sink, batches
 from .sinks.client import TRY, Network
-from .sinks.delivery import DeliveryFailed, OutOfTime, deliver
+from .sinks.delivery import DeliveryFailed, deliver
 from .tally import Tally
 
 SLOT = 30  # seconds
 NEED = TRY + 2.0  # seconds of a slot that a try needs
-STEP = 100  # entries between two looks at the lease
-MAX_PROBES = 5  # notices with which a sink is asked whether it accepts any
+STEP = 100  # entries whose links are made before their messages are sent
+MARKS = 20  # that are written in a second, and between two looks at the lease
+MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
+REFUSALS, REFUSED_FOR = 3, 3600  # tries that failed, and seconds, after which a notice that is refused again is dead
+FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 30, 480, 3600  # seconds
 
-Item = TypeVar("Item")
-
-
-class Prepared(NamedTuple):
-    """An entry that is due and was not sent, with its link."""
-
-    entry: Entry
-    notification: Notification
-    digest: bool
+Message = tuple[Notification, ...]
 
 
-Message = Sequence[Prepared]
+class OutOfTime(HandlerError):
+    """There was no time, of the invocation or of the lease, for another message."""
+
+    code = "out_of_time"
 
 
 class Turn(NamedTuple):
-    """What a holder of any sink's lease uses in one invocation; `deadline` is of `clock.monotonic`."""
+    """What all sinks use in one invocation; `deadline` is of the clock's `monotonic`."""
 
     outbox: Outbox
     issuer: LinkIssuer
     network: Network
-    clock: Clock
     deadline: float
     tally: Tally
 
 
 class Holding:
-    """A sink and its lease. `accepted` counts messages; `end` is why the last `send` ended early, if it did."""
+    """A sink and its lease, for one turn.
 
-    def __init__(self, turn: Turn, lease: Lease, kind: Kind, sink: Sink) -> None:
-        self.retry_for = sink.retry_for
-        self.accepted = 0
-        self.end: HandlerError | None = None
-        self._turn = turn
-        self._lease = lease
-        self._kind = kind
-        self._sink = sink
-        self._pace = 0.0  # seconds from the answer to a message until the sink takes another one
-        self._refused: list[tuple[Entry, HandlerError]] = []
-        self._failed: list[tuple[Entry, HandlerError]] = []
+    `pause` is what the last failure of the sink left, None after a success. `seen` are the names of the entries, and
+    the ids of notices that failed: the next turn of the invocation leaves them alone.
+    """
+
+    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None) -> None:
+        self.pause = pause
+        self.seen: set[str | None] = set()
+        self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
+        self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
+        self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
+        self._entries: dict[str, Entry] = {}  # whose notices have links, by id
+        self._accepted = self._failures = 0  # messages, and notices that failed alone
+        self._end: HandlerError | None = None  # why no message is sent any more
+        self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
-        self._untried: dict[str, Entry] = {}  # by name
-        self._probed: set[str] = set()
-        self._has_probed = False
 
-    def send(self, entries: Sequence[Entry]) -> None:
-        """Sends what was not sent yet, and waits until the sink takes another message.
-
-        Raises `OutOfTime`, and the `HandlerError` of a sink or a notice that failed, after which the lease is kept.
-        """
-        self.end = None
-        self._failed.clear()
-        self._has_probed = False
-        try:
-            self._send(entries)
-        except HandlerError as error:
-            self.end = error
-        if self.accepted:  # it refuses only these
-            for entry, refusal in self._refused:
-                self._bury(entry, refusal.code)
-            self._refused.clear()
-        now = self._turn.outbox.state.clock.earliest()
-        for entry, failure in list(self._failed):
-            if entry.overdue(now) > self.retry_for:
-                self._bury(entry, failure.code)
-        self._wait(self._pace)
-        failures = [failure for _, failure in (*self._refused, *self._failed)]
-        if self.end is not None:
-            failures.append(self.end)
-        if failures:
-            raise failures[0]
-
-    def _send(self, entries: Sequence[Entry]) -> None:
+    def send(self, entries: Sequence[Entry]) -> bool:
+        """Sends what was not sent yet; False if no time was left for all. Raises why the sink takes nothing."""
         unique: dict[str, Entry] = {}
-        for entry in entries:  # the same notice twice, as from two events: the second is found done in the next turn
+        for entry in entries:  # a notice may wait twice, as after a kill: the second is left until the first is marked
             unique.setdefault(entry.id or entry.name, entry)
-        self._untried = {entry.name: entry for entry in unique.values()}
-        is_webhook = self._sink.kind == "webhook"
-        together: list[Prepared] = []
-        for step in steps(list(unique.values())):
-            if self._turn.clock.monotonic() + TRY > self._turn.deadline or not self._lease.has_time():
-                raise OutOfTime("There was no time to send the notices. They will be sent later.")
-            prepared = [item for item in map_concurrently(self._prepare, step) if item is not None]
-            alone = [[item] for item in prepared if is_webhook and not item.digest]
-            map_concurrently(self._send_message, alone)
-            together += [item for item in prepared if item.digest or not is_webhook]
-            *messages, together = self._messages(together)  # the last one has room for more
-            self._send_in_order(messages)
-        self._send_in_order([together])
-
-    def _messages(self, items: Sequence[Prepared]) -> list[list[Prepared]]:
-        """As few messages as the service takes, in order; one without notices for none."""
-        by_id = {item.notification.id: item for item in items}
-        messages = batches(self._kind, [item.notification for item in items])
-        return [[by_id[each.id] for each in message] for message in messages] or [[]]
-
-    def _prepare(self, entry: Entry) -> Prepared | None:
-        """The notice of an entry with its link, None where nothing is to be sent."""
-        if self.end is not None:
-            return None
-        outbox, tally = self._turn.outbox, self._turn.tally
+        self.seen |= {entry.name for entry in unique.values()}
         try:
-            if entry.id is not None and outbox.is_done(entry):
-                outbox.delete(entry)
-                tally.settle(entry, "repeated")
-                return None
-            body = outbox.read(entry) if entry.size <= MAX_BYTES else b""
-            if body is None:  # sent and deleted since it was listed
-                tally.settle(entry)
-                return None
-            entry = entry._replace(body=body)
-            notice = read_notice(body)
-            if notice is not None and entry.id is not None:
-                notification = self._turn.issuer.notification(notice, entry.id)
-                self._kind.encoded_size(notification)  # what cannot be shown is found here, and blocks no message
-                return Prepared(entry, notification, notice.digest)
-            code = UNREADABLE
-        except NotLinkable as error:
-            code = error.code
+            self._send(sorted(unique.values(), key=lambda entry: entry.tries > 0))
         except HandlerError as error:
-            self._fail(entry, error)
-            return None
+            self._end = self._end or error
+        self._settle(entries)
+        if self._end is not None and not (isinstance(self._end, OutOfTime) and self._accepted):
+            raise self._end
+        return self._end is None
+
+    @property
+    def _is_on_trial(self) -> bool:
+        """Whether the sink failed, and has taken no message since."""
+        return self.pause is not None and not self._accepted
+
+    def _send(self, entries: list[Entry]) -> None:
+        if self.pause is not None:
+            self._outbox.check_marks()
+            entries.insert(0, entries.pop(random.randrange(len(entries))))  # noqa: S311 - the first may all be refused
+        queue, together = deque(entries), list[Notification]()
+        while queue and self._end is None:
+            if not self._has_time(0):
+                raise OutOfTime("There was no time to send the notices. They will be sent later.")
+            # What failed before must not take the time of others, nor what is due for a sink that may be down.
+            is_again = queue[0].tries > 0
+            size = 1 if self._is_on_trial else MAX_FAILURES if is_again else STEP
+            step = [queue.popleft() for _ in range(min(size, len(queue)))]
+            linked = [item for item in map_concurrently(self._prepare, step) if item is not None]
+            if is_again and not linked:
+                queue.clear()
+            if self._sink.kind == "webhook":
+                alone = [(item,) for item in linked if not item.notice.digest]
+                map_concurrently(self._send_message, alone)
+                linked = [item for item in linked if item.notice.digest]
+            messages = deque(batches(self._kind, together + linked))
+            # The last one has room for more.
+            together = list(messages.pop()) if messages and queue and not self._is_on_trial else []
+            while messages and self._end is None:
+                message = messages.popleft()
+                if len(message) > self._maximum:
+                    messages.appendleft(message[self._maximum :])
+                messages.extendleft(reversed(self._send_message(message[: self._maximum])))
+                if self._kind.MIN_INTERVAL:  # also before another one may take the lease
+                    self._clock.own.sleep(self._kind.MIN_INTERVAL)
+
+    def _prepare(self, entry: Entry) -> Notification | None:
+        """The notice of an entry with its link, None where nothing is to be sent now."""
+        try:
+            if self._end is not None:
+                return None
+            found = self._outbox.read(entry)
+            if found is None:  # sent and deleted since it was listed
+                self._turn.tally.settle(entry)
+                return None
+            if found.notice is None or found.id is None:
+                raise HandlerError("The entry cannot be read.", code=UNREADABLE)
+            notification = self._turn.issuer.notification(found.notice, found.id)
+            self._kind.encoded_size(notification)  # what cannot be shown is found here, and blocks no message
+            if not self._outbox.is_done(entry):
+                self._entries[found.id] = found
+                return notification
+            self._outbox.delete(entry)
+            self._turn.tally.settle(entry, "repeated")
         except Exception as error:
-            audit.write({"sink": entry.sink, "fault": audit.fault(error)})
-            code = "internal_error"
-        self._bury(entry, code)
+            self._fail(entry, error)
         return None
 
-    def _send_in_order(self, messages: Sequence[Message]) -> None:
-        waiting = deque(messages)
-        while waiting:
-            waiting.extendleft(reversed(self._send_message(waiting.popleft())))
-        if self.end is not None:
-            raise self.end
-
     def _send_message(self, message: Message) -> list[Message]:
-        """Sends a message, unless the turn has ended. Returns the parts to try of one that was refused."""
-        with self._lock:  # and waits while the sink is probed
-            message = [item for item in message if item.entry.name not in self._probed]
-            if len(message) == 1:  # others may be on their way at the same time
-                self._untried.pop(message[0].entry.name, None)
-        if self.end is not None or not message:
+        """Sends a message, unless the turn has ended. Returns the halves to try of one that failed."""
+        if self._end is not None:
             return []
-        accepted = self.accepted
+        middle, failure = len(message) // 2, Exception()
         try:
             self._deliver(message)
+            return []
         except DeliveryFailed as error:
-            if error.is_refused:
-                self._probe(error)
-                if len(message) > 1:
-                    middle = len(message) // 2
-                    return [message[:middle], message[middle:]]
-                self._refused.append((message[0].entry, error))
-            elif self.accepted > accepted:  # others were accepted meanwhile
-                self._failed += [(item.entry, error) for item in message]
-            else:
-                self.end = error
-        except HandlerError as error:
-            self.end = error
+            failure = error
+            with self._lock:
+                self._maximum = middle or self._maximum
+                self._failures += not middle
+                is_down = self._failures >= MAX_FAILURES and not self._accepted
+                if error.is_down or self._is_on_trial or is_down:
+                    self._end = error
+            if error.is_down:
+                return []
+        except (OutOfTime, StoreError) as error:
+            self._end = error
+            return []
+        except Exception as error:
+            failure = error
+        if middle:
+            return [message[:middle], message[middle:]]
+        self._fail(self._entries[message[0].id], failure)
         return []
 
-    def _probe(self, error: DeliveryFailed) -> None:
-        """Asks a sink that refused a message, and accepted none yet, whether it accepts some notice.
-
-        It is asked with a few of all that are due, at random: those that it refuses may all be the first.
-        """
-        with self._lock:
-            if self.accepted or self._has_probed or self.end is not None or not self._untried:
-                return
-            self._has_probed = True
-            for entry in sample(list(self._untried.values()), min(MAX_PROBES, len(self._untried))):
-                self._probed.add(entry.name)
-                item = self._prepare(entry)
-                try:
-                    if item is not None:
-                        self._deliver([item])
-                        return
-                except DeliveryFailed as refusal:
-                    if not refusal.is_refused:
-                        self.end = refusal
-                        return
-                    self._refused.append((entry, refusal))
-                except HandlerError as other:
-                    self.end = other
-                    return
-            self.end = error
-
     def _deliver(self, message: Message) -> None:
-        """Sends one message and marks its notices. Raises `DeliveryFailed` and `OutOfTime`."""
-        notifications = tuple(item.notification for item in message)
-        message_id = message_id_of([notification.id for notification in notifications])
-        network, clock = self._turn.network, self._turn.clock
-        try:
-            deliver(
-                self._kind, self._sink, message_id, notifications, network=network, clock=clock, may_try=self._may_try
-            )
-        except HandlerError:
-            raise
-        except Exception as error:
-            audit.write({"sink": self._sink.name, "fault": audit.fault(error)})
-            raise DeliveryFailed("internal_error", is_refused=True) from None
-        self.accepted += 1
-        for step in steps(message):
-            map_concurrently(self._mark, step)
+        """Sends one message and marks its notices. Raises `DeliveryFailed`, `OutOfTime` and `StoreError`."""
+        if not self._has_time(len(message) / MARKS):
+            raise OutOfTime("The message was not sent: a try would not end in time. It will be sent later.")
+        now = self._clock.earliest()  # that of an instance may be wrong
+        deliver(self._kind, self._sink, message, self._turn.network, now)
+        with self._lock:
+            if self._accepted:
+                self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
+            self._accepted += 1
+        for start in range(0, len(message), MARKS):
             with suppress(StoreError):
-                self._lease.has_time()  # marks may take longer than a try
+                if not self._lease.has_time():  # another one may send now: this one only marks
+                    self._end = OutOfTime("The lease was lost.")
+            map_concurrently(self._mark, message[start : start + MARKS])
 
-    def _mark(self, item: Prepared) -> None:
-        tally = self._turn.tally
+    def _mark(self, item: Notification) -> None:
+        entry, tally = self._entries[item.id], self._turn.tally
         try:
-            self._turn.outbox.mark_done(item.entry)
+            self._outbox.mark_done(entry)
+            tally.settle(entry, "sent")
         except StoreError as error:
-            self._fail(item.entry, error)
             tally.add("not_marked")
             tally.add("sent")
-        else:
-            tally.settle(item.entry, "sent")
+            self._end = error
 
-    def _may_try(self, pause: float) -> bool:
-        """Waits for `pause` seconds and the sink's pace; whether a try then fits into the time and the lease."""
-        pause = max(pause, self._pace)
-        if self._turn.clock.monotonic() + pause + TRY > self._turn.deadline:
-            return False
-        self._wait(pause)
-        self._pace = self._kind.MIN_INTERVAL
-        return self._lease.has_time()
+    def _has_time(self, more: float) -> bool:
+        """Whether a try, and so many seconds `more`, fit into the time and the lease."""
+        is_in_time = self._clock.own.monotonic() + TRY + more <= self._turn.deadline
+        return is_in_time and self._lease.has_time(more)
 
-    def _wait(self, pause: float) -> None:
-        if pause > 0:
-            self._turn.clock.sleep(pause)
-
-    def _bury(self, entry: Entry, code: str) -> None:
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        """Lets a notice that failed alone wait by itself, or deletes it, or moves it to the dead."""
+        tally = self._turn.tally
+        self.seen.add(entry.id)
+        code = error.reported().code if isinstance(error, HandlerError) else "internal_error"
+        age = self._clock.earliest() - entry.since
         try:
-            bury(self._turn, entry, code)
-        except HandlerError as error:
-            self._fail(entry, error)
+            if code == "not_found":  # the object was deleted since
+                self._outbox.delete(entry)
+                tally.settle(entry)
+                tally.skip("unlinkable")
+            elif code == UNREADABLE:
+                bury(self._turn, entry, code)
+            else:
+                tally.fail(entry.sink, error)
+                if isinstance(error, StoreError):  # it stays where it is
+                    self._end = error if error.code == UNREACHABLE else self._end
+                elif age > self._sink.retry_for:
+                    bury(self._turn, entry, code)
+                elif getattr(error, "is_refused", False) and entry.tries >= REFUSALS and age >= REFUSED_FOR:
+                    self._refused.append((entry, code))
+                else:
+                    self._outbox.postpone(entry)
+        except StoreError as failure:
+            self._fail(entry, failure)
 
-    def _fail(self, entry: Entry, error: HandlerError) -> None:
-        """Notes a notice that failed; while OSS cannot be reached, no other is tried."""
-        self._failed.append((entry, error))
-        self._turn.tally.note(error)
-        reported = error.reported()
-        if isinstance(reported, Problem) and reported.cause == CANNOT_BE_REACHED:
-            self.end = error
+    def _settle(self, entries: Sequence[Entry]) -> None:
+        """Remembers whether the sink takes messages."""
+        for entry, code in self._refused:
+            bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
+        name, end = self._sink.name, self._end
+        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted):  # no marks
+            failures = 1 + (self.pause.failures if self.pause is not None and not self._accepted else 0)
+            retry_after = end.retry_after if isinstance(end, DeliveryFailed) else 0
+            seconds = max(min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE), min(int(retry_after), MAX_RETRY_AFTER))
+            self._outbox.put_pause(name, Pause(int(self._clock.latest()) + seconds, failures, self._maximum))
+            bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
+        elif self.pause is not None and self._accepted:
+            self._outbox.lift_pause(name)
+            self.pause = None
 
 
 def sink_lease(state: Store, name: str) -> Lease:
@@ -280,31 +248,19 @@ def sink_lease(state: Store, name: str) -> Lease:
 
 
 def bury(turn: Turn, entry: Entry, code: str) -> None:
-    """Moves an entry to the dead; one whose object does not exist any more is only deleted."""
-    if code == "not_found":
+    """Moves an entry to the dead, unless its notice was sent."""
+    if entry.id is not None and turn.outbox.is_done(entry):
         turn.outbox.delete(entry)
-        turn.tally.settle(entry)
-        turn.tally.skip("unlinkable")
+        turn.tally.settle(entry, "repeated")
     else:
-        turn.outbox.bury(entry, code)
-        turn.tally.settle(entry, dead=code)
+        is_buried = turn.outbox.bury(entry, code)
+        turn.tally.settle(entry, dead=code if is_buried else "")
 
 
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
-    """Moves what still waits after `retry_for` seconds of failures to the dead."""
-    now = turn.outbox.state.clock.earliest()
-    overdue = [entry for entry in entries if entry.overdue(now) > retry_for and not turn.tally.is_settled(entry)]
-    map_concurrently(lambda entry: bury(turn, entry, code), overdue)
-
-
-def message_id_of(ids: Sequence[str]) -> str:
-    """The id of a message: that of its only notice, or a hash of all ids."""
-    if len(ids) == 1:
-        return f"notice_{ids[0]}"
-    return f"digest_{sha256(json.dumps(ids).encode()).hexdigest()[:32]}"
-
-
-def steps(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """The items in parts, between which a holder looks at its lease."""
-    for start in range(0, len(items), STEP):
-        yield items[start : start + STEP]
+    """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
+    clock = turn.outbox.state.clock
+    overdue = [
+        each for each in entries if clock.earliest() - each.since > retry_for and not turn.tally.is_settled(each)
+    ]
+    map_concurrently(lambda entry: bury(turn, entry, code) if clock.own.monotonic() < turn.deadline else None, overdue)

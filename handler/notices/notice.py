@@ -1,38 +1,23 @@
-"""Notices: what rules make of an event's items, and the links or shares that they carry.
-
-A notice says what was matched and what to give. Its link is made when it is sent, by the mounts of that moment.
-"""
+"""Notices: what the rules of links.toml make of an event's items. A notice says what was matched and what to give."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import NamedTuple, get_args, get_type_hints
 
+from signer import InvalidKey
+from signer.names import check_key
 from signer.times import rfc3339
 
-from .. import links, shares
-from ..auth import authorize
-from ..cloud.oss import head_object
-from ..config import Config, Mount, NoticeRule, Target
-from ..context import Invocation
-from ..errors import HandlerError, Problem
-from ..keys import current
-from ..paths import check_path, path_fault
-from .outbox import MAX_BYTES, is_key
-from .sinks import Notification
+from .. import links
+from ..config import Config, Mount, NoticeRule
+from ..errors import HandlerError
+from ..paths import path_fault
 from .sources import CreatedObject, RequestedLink
 
-MAX_ISSUED = 1000  # links that are kept for further sinks
-
-
-class NotLinkable(HandlerError):
-    """No link can be made now for what a notice reports; `code` says why."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(f"The notice has no link ({code}).", code=code)
+MAX_BYTES = 16 * 1024  # of a notice; its key and file name are far smaller
 
 
 class Notice(NamedTuple):
@@ -50,14 +35,17 @@ class Notice(NamedTuple):
     give: str
     version: str | None = None
     size: int | None = None
-    happened_at: float | None = None
+    happened_at: float | int | None = None
     expires: int | None = None
     download: str | None = None
     digest: bool = False
 
-    def id(self, rule: NoticeRule, sink: str) -> str:
-        """The same whenever object, version, rule and sink are the same."""
-        facts = [self.bucket, self.key, self.mark, rule_id(rule), sink]
+    def id(self, sink: str) -> str:
+        """The same whenever object and version (or message), rule and sink are the same.
+
+        Of a rule, `every` and `expires` may change: what was sent is not sent again.
+        """
+        facts = [self.bucket, self.key, self.mark, self.on, self.mount, self.give, sink]
         return sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def body(self) -> bytes:
@@ -65,19 +53,7 @@ class Notice(NamedTuple):
         return json.dumps(self._asdict()).encode()
 
 
-def rule_id(rule: NoticeRule) -> str:
-    """Identifies a rule by everything but its sinks."""
-    facts = [rule.on, rule.mount.path, str(rule.mount.target), rule.give, rule.expires, rule.every]
-    return sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("on", "mount", "bucket", "key", "mark", "give"), (str,)),
-    **dict.fromkeys(("version", "download"), (str, type(None))),
-    **dict.fromkeys(("size", "expires"), (int, type(None))),
-    "happened_at": (int, float, type(None)),
-    "digest": (bool,),
-}
+_TYPES = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(Notice).items()}
 
 
 def read_notice(body: bytes) -> Notice | None:
@@ -98,40 +74,28 @@ def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Ite
 
     Raises the 400 `bad_expires` or `bad_download` of a message, and `bad_event` for an id that is too long.
     """
+    rules = config.notices
     if isinstance(item, CreatedObject):
-        mark, version, size, requested, download = item.mark, item.version, item.size, None, None
-        on, bucket, key = "created", item.bucket, item.key
-        rules = config.notices
+        notice = Notice("created", "", item.bucket, item.key, item.mark, "", item.version, item.size, item.happened_at)
     else:
-        mark, version, size, download = item.origin, None, None, item.download
         requested = links.read_expires(item.expires) if item.expires is not None else None
-        if download:
-            links.attachment(download, item.path)
+        if item.download:
+            links.attachment(item.download, item.path)
         target = config.mounts.get(item.path)
         if target is None:
             return
-        on, (bucket, key) = item.on, target.location
-        rules = tuple(rule for rule in config.notices if rule.mount == target.mount)
+        rules = tuple(rule for rule in rules if rule.mount == target.mount)
+        notice = Notice(item.on, "", *target.location, item.origin, "", expires=requested, download=item.download)
+        notice = notice._replace(happened_at=item.happened_at)
     for rule in rules:
-        if rule.on == on and config.mounts.target_of(rule.mount, bucket, key) is not None:
-            lifetimes = [seconds for seconds in (requested, rule.expires) if seconds is not None]
-            notice = Notice(
-                on=on,
-                mount=rule.mount.path,
-                bucket=bucket,
-                key=key,
-                mark=mark,
-                give=rule.give,
-                version=version,
-                size=size,
-                happened_at=item.happened_at,
-                expires=min(lifetimes, default=None),
-                download=download,
-                digest=rule.every is not None,
+        if rule.on == notice.on and config.mounts.target_of(rule.mount, notice.bucket, notice.key) is not None:
+            expires = min(filter(None, (notice.expires, rule.expires)), default=None)
+            matched = notice._replace(
+                mount=rule.mount.path, give=rule.give, expires=expires, digest=rule.every is not None
             )
-            if len(notice.body()) > MAX_BYTES:
+            if len(matched.body()) > MAX_BYTES:
                 raise HandlerError("Invalid event: the id of a message or object is too long.", code="bad_event")
-            yield rule, notice
+            yield rule, matched
 
 
 def is_linkable(mount: Mount, key: str) -> bool:
@@ -139,79 +103,10 @@ def is_linkable(mount: Mount, key: str) -> bool:
     return is_key(key) and path_fault(mount.path + key[len(mount.target.key) :]) is None
 
 
-class LinkIssuer:
-    """Issues the link or share of each notice, with the credentials and keys of one invocation; `count` counts them."""
-
-    def __init__(self, invocation: Invocation) -> None:
-        self.count = 0
-        self._invocation = invocation
-        self._issued: dict[Notice, tuple[str, str]] = {}  # the last ones, for further sinks
-
-    def notification(self, notice: Notice, notice_id: str) -> Notification:
-        """The notice with its link, by today's mount at its path. Raises `NotLinkable` and a 5xx `Problem`."""
-        mounts = self._invocation.config.mounts
-        mount = mounts.by_path.get(notice.mount)
-        target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
-        if target is None or "GET" not in target.mount.methods:
-            raise NotLinkable("mount_changed")
-        issued = self._issued.get(notice)
-        if issued is None:
-            try:
-                issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
-            except Problem as problem:
-                if problem.status >= 500:
-                    raise
-                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
-                    raise Problem("oss_unavailable", cause=problem.cause) from None
-                raise NotLinkable(problem.code) from None
-            if len(self._issued) >= MAX_ISSUED:
-                self._issued.clear()
-            self._issued[notice] = issued
-            self.count += 1
-        url, expires_at = issued
-        return Notification(
-            id=notice_id,
-            on=notice.on,
-            give=notice.give,
-            mount=target.mount.path,
-            path=target.path,
-            bucket=notice.bucket,
-            key=notice.key,
-            name=target.path[len(target.mount.path) :],
-            size=notice.size,
-            mark=notice.mark,
-            version=notice.version,
-            happened_at=rfc3339(notice.happened_at) if notice.happened_at is not None else None,
-            url=url,
-            expires_at=expires_at,
-        )
-
-    def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
-        """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
-        query = links.read_query(target, {}, notice.download)
-        if notice.version is not None:
-            query["versionId"] = notice.version
-        if target.mount.check:
-            head_object(target, query, self._invocation)
-        access = authorize(self._invocation, target, "GET", ())
-        expires = f"{notice.expires}s" if notice.expires else None
-        issued = links.create_link(self._invocation, access, "GET", expires=expires, signed=links.Signed(query))
-        return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
-
-    def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
-        """The URL of a share and its RFC 3339 expiry."""
-        config, mount = self._invocation.config, target.mount
-        if mount.max_share is None:
-            raise NotLinkable("mount_changed")
-        if mount.check:
-            head_object(target, {}, self._invocation)
-        path = check_path(target.path)
-        if config.public_url is None:
-            raise Problem("public_url_required")
-        keys = current.current_keys(self._invocation)
-        if not keys.share:
-            raise Problem("no_share_key")
-        expires_at = int(self._invocation.now) + min(notice.expires or shares.DEFAULT_EXPIRES, mount.max_share)
-        share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
-        token = shares.sign(share, target, keys.share)
-        return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)
+def is_key(name: str) -> bool:
+    """Whether a request can name the object; what others put there is left alone where none can."""
+    try:
+        check_key(name)
+    except InvalidKey:
+        return False
+    return True

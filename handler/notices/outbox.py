@@ -1,65 +1,76 @@
 """Notices that wait: one object for each in the state prefix, below `outbox/` until it was sent.
 
 `outbox/{sink}/{due}-{place}-{id}` waits until `due` (Unix seconds); `place` is that in its event, so that names sort in
-the order of events. `done/{id}` was sent, whatever else exists. `dead/{sink}/{same name}` is not sent until somebody
-makes it due again. Who sends is decided by a lease.
+the order of events. A notice that failed alone waits by itself: under `{due}-{place}-{id}-{since}-{tries}`, where
+`since` is when it was due or written first. `done/{id}` was sent, whatever else exists. `dead/{sink}/{same name}` is
+not sent until somebody makes it due again. No name has two lives, so a request that arrives late never deletes what
+came after it. Who sends is decided by a lease; `pause/{sink}` says how long a sink that failed is left alone.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from signer import InvalidKey
-from signer.names import check_key
-
 from ..cloud.oss import StoreError
 from ..cloud.store import PAGE, Store
 from ..config.reader import IDENTIFIER
+from .notice import MAX_BYTES, Notice, is_key, read_notice
 
-WAITING, DEAD, DONE = "outbox", "dead", "done"
+WAITING, DEAD, DONE, PAUSES = "outbox", "dead", "done", "pause"
 UNREADABLE = "unreadable"  # why an entry is dead that is not ours, or was damaged
-MAX_BYTES = 16 * 1024  # of an entry; its key and file name are far smaller
 MARK_PAUSES = (0.5, 1.0)  # seconds between the tries to mark what was sent: an outage may be short
+STEPS = (60, 120, 240, 480, 900)  # seconds that a notice waits by itself after each failure, the last for all others
 
-_NAME = re.compile(r"(?P<due>[0-9]{10})-[0-9]+-(?P<id>[0-9a-f]{32})")
+_NAME = re.compile(r"([0-9]{10})-([0-9]+)-([0-9a-f]{32})(?:-([0-9]{10})-([0-9]{1,9}))?")
 
 
 class Entry(NamedTuple):
-    """An object of the outbox of `size` bytes, written `age` seconds before it was listed.
+    """An object of the outbox of `size` bytes; times are in Unix seconds.
 
-    `body` is None until it is read.
+    It was due or written first at `since`, and has failed alone so many `tries`. One whose name cannot be read has no
+    `id`, and is due at once. `notice` is None until it is read, and for what cannot be read.
     """
 
     sink: str
     name: str
-    age: float = 0.0
+    due: int = 0
+    place: str = ""
+    id: str | None = None
+    since: float = 0.0
+    tries: int = 0
     size: int = 0
-    body: bytes | None = None
-
-    @property
-    def due(self) -> int:
-        """Unix seconds; a name that cannot be read is due at once."""
-        match = _NAME.fullmatch(self.name)
-        return int(match["due"]) if match else 0
-
-    @property
-    def id(self) -> str | None:
-        """The id of the notice, None if the name cannot be read."""
-        match = _NAME.fullmatch(self.name)
-        return match["id"] if match else None
-
-    def overdue(self, now: float) -> float:
-        """Seconds since it is due, or since it was written if that was later."""
-        return min(now - self.due, self.age)
+    notice: Notice | None = None
 
 
-def new_entry(sink: str, due: float, place: int, notice_id: str, body: bytes) -> Entry:
-    return Entry(sink, f"{int(due):010}-{place:06}-{notice_id}", body=body)
+def read_entry(sink: str, name: str, written: float, size: int = 0) -> Entry:
+    """The entry of this name that was written at a time of OSS (Unix seconds)."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return Entry(sink, name, since=written, size=size)
+    due, place, notice_id, since, tries = match.groups()
+    first = float(since or max(int(due), written))
+    return Entry(sink, name, int(due), place, notice_id, first, int(tries or 0), size)
+
+
+def new_entry(sink: str, due: float, place: int, notice: Notice, now: float) -> Entry:
+    return read_entry(sink, f"{int(due):010}-{place:06}-{notice.id(sink)}", now)._replace(notice=notice)
+
+
+class Pause(NamedTuple):
+    """A sink that failed so many times in a row, and gets no message before `until` (Unix seconds).
+
+    `maximum` is the number of notices in a message that it may be able to take.
+    """
+
+    until: int
+    failures: int
+    maximum: int
 
 
 class Outbox(NamedTuple):
@@ -79,20 +90,28 @@ class Outbox(NamedTuple):
         """All entries of a sink in the order of their names, with one request for each `PAGE` that are used."""
         for found in self.state.list_folder(f"{folder}/{sink}/"):
             if found.name and is_key(f"{folder}/{sink}/{found.name}"):
-                yield Entry(sink, found.name, found.age, found.size)
+                yield read_entry(sink, found.name, self.state.clock.earliest() - found.age, found.size)
 
-    def put(self, entry: Entry, folder: str = WAITING) -> None:
-        self.state.replace(f"{folder}/{entry.sink}/{entry.name}", entry.body or b"")
+    def dead(self) -> dict[str, int | str]:
+        """How many notices are dead, by sink, of the first `PAGE` of all, with one request: "600+" where it ends."""
+        names = [found.name for found in islice(self.state.list_folder(f"{DEAD}/", deep=True), PAGE)]
+        sinks = [name.partition("/")[0] for name in names if is_key(f"{DEAD}/{name}")]
+        counts = Counter(sink for sink in sinks if IDENTIFIER.fullmatch(sink))
+        is_cut = len(names) == PAGE
+        return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in counts.items()}
 
-    def read(self, entry: Entry, folder: str = WAITING) -> bytes | None:
-        """The content of an entry, None if it is gone."""
-        if entry.body is not None:
-            return entry.body
-        stored = self.state.read(f"{folder}/{entry.sink}/{entry.name}")
-        return None if stored is None else stored.body
+    def put(self, entry: Entry) -> None:
+        self.state.replace(_name(entry), entry.notice.body() if entry.notice else b"")
+
+    def read(self, entry: Entry) -> Entry | None:
+        """The entry with its notice, if that can be read; None if it is gone."""
+        if entry.notice is not None or entry.size > MAX_BYTES:
+            return entry
+        stored = self.state.read(_name(entry))
+        return None if stored is None else entry._replace(notice=read_notice(stored.body))
 
     def delete(self, entry: Entry, folder: str = WAITING) -> None:
-        self.state.delete(f"{folder}/{entry.sink}/{entry.name}")
+        self.state.delete(_name(entry, folder))
 
     def is_done(self, entry: Entry) -> bool:
         return self.state.read(f"{DONE}/{entry.id}") is not None
@@ -110,41 +129,61 @@ class Outbox(NamedTuple):
         with suppress(StoreError):
             self.delete(entry)
 
-    def bury(self, entry: Entry, reason: str) -> None:
-        """Moves an entry to the dead: with the reason, or as it is where it is unreadable."""
+    def check_marks(self) -> None:
+        """Raises `StoreError` where marks cannot be written."""
+        self.state.replace(f"{DONE}/probe", b"")
+
+    def postpone(self, entry: Entry) -> None:
+        """Makes an entry wait by itself, unread, longer after each failure."""
+        due = int(self.state.clock.earliest()) + STEPS[min(entry.tries, len(STEPS) - 1)]
+        name = f"{due:010}-{entry.place}-{entry.id}-{int(entry.since):010}-{entry.tries + 1}"
+        self._move(_name(entry), f"{WAITING}/{entry.sink}/{name}")
+
+    def bury(self, entry: Entry, reason: str) -> bool:
+        """Moves an entry to the dead: with the reason, or as it is where it is unreadable. False if it is gone."""
         if reason == UNREADABLE:
-            self._move(entry, WAITING, DEAD)
-            return
-        body = self.read(entry)
-        if body is not None:
-            document = {**(_object(body) or {}), "reason": reason}
-            self.put(entry._replace(body=json.dumps(document).encode()), DEAD)
+            return self._move(_name(entry), _name(entry, DEAD))
+        stored = self.state.read(_name(entry))
+        if stored is not None:
+            document = {**(_object(stored.body) or {}), "reason": reason}
+            self.state.replace(_name(entry, DEAD), json.dumps(document).encode())
             self.delete(entry)
+        return stored is not None
 
     def revive(self, entry: Entry) -> None:
-        """Makes a dead entry due again, under the same name; `retry_for` counts from now.
-
-        Only under the lease of its sink: otherwise a holder may bury it again before the dead copy is deleted.
-        """
-        self._move(entry, DEAD, WAITING)
+        """Makes a dead entry due, as if it had just been written."""
+        due = max(int(self.state.clock.earliest()), entry.due + 1)
+        name = f"{due:010}-{entry.place}-{entry.id}" if entry.id else entry.name
+        self._move(_name(entry, DEAD), f"{WAITING}/{entry.sink}/{name}")
 
     def reason(self, entry: Entry) -> str:
-        document = None if entry.size > MAX_BYTES else _object(self.read(entry, DEAD) or b"")
-        reason = None if document is None else document.get("reason")
+        """Why an entry is dead."""
+        stored = self.state.read(_name(entry, DEAD)) if entry.size <= MAX_BYTES else None
+        reason = (_object(stored.body) or {}).get("reason") if stored is not None else None
         return reason if isinstance(reason, str) else UNREADABLE
 
-    def _move(self, entry: Entry, source: str, target: str) -> None:
-        if self.state.copy(f"{source}/{entry.sink}/{entry.name}", f"{target}/{entry.sink}/{entry.name}"):
-            self.delete(entry, source)
+    def pause(self, sink: str) -> Pause | None:
+        """What the last failure of a sink left, None after a success, and where it cannot be read."""
+        stored = self.state.read(f"{PAUSES}/{sink}")
+        document = None if stored is None else _object(stored.body)
+        values = [value for name in Pause._fields if type(value := (document or {}).get(name)) is int]
+        return Pause(*values) if len(values) == len(Pause._fields) else None
+
+    def put_pause(self, sink: str, pause: Pause) -> None:
+        self.state.replace(f"{PAUSES}/{sink}", json.dumps(pause._asdict()).encode())
+
+    def lift_pause(self, sink: str) -> None:
+        self.state.delete(f"{PAUSES}/{sink}")
+
+    def _move(self, source: str, target: str) -> bool:
+        is_copied = self.state.copy(source, target)
+        if is_copied:
+            self.state.delete(source)
+        return is_copied
 
 
-def is_key(name: str) -> bool:
-    """Whether a request can name the object; what others put there is left alone where none can."""
-    try:
-        check_key(name)
-    except InvalidKey:
-        return False
-    return True
+def _name(entry: Entry, folder: str = WAITING) -> str:
+    return f"{folder}/{entry.sink}/{entry.name}"
 
 
 def _object(body: bytes) -> dict[str, object] | None:

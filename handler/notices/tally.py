@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from threading import Lock
 
+from .. import audit
 from ..cloud.store import PAGE
 from ..errors import HandlerError, Problem
 from .outbox import Entry
@@ -41,16 +43,14 @@ class Tally:
         with self._lock:
             self.skipped[reason] += count
 
-    def fail(self, sink: str, error: HandlerError, *, unwritten: bool = False) -> None:
+    def fail(self, sink: str, error: Exception, *, unwritten: bool = False) -> None:
+        """Notes what a sink did not take, and why; what is no `HandlerError` is a fault of ours."""
+        if not isinstance(error, HandlerError):
+            audit.write({"sink": sink, "fault": audit.fault(error)})
+        reported = error.reported() if isinstance(error, HandlerError) else HandlerError("", code="internal_error")
         with self._lock:
-            (self.unwritten if unwritten else self.failed).add((sink, error.reported().code))
-        self.note(error)
-
-    def note(self, error: HandlerError) -> None:
-        """Notes what OSS answered, for the audit line."""
-        reported = error.reported()
-        if isinstance(reported, Problem) and reported.cause:
-            with self._lock:
+            (self.unwritten if unwritten else self.failed).add((sink, reported.code))
+            if isinstance(reported, Problem) and reported.cause:  # what OSS answered
                 self.causes.add(reported.cause)
 
     def written(self, entry: Entry) -> None:
@@ -60,7 +60,7 @@ class Tally:
     def listed(self, sink: str, entries: list[Entry], now: float) -> None:
         """Notes what waits for a sink at `now`."""
         with self._lock:
-            self._waiting[sink] = {entry.name: entry.overdue(now) for entry in entries}
+            self._waiting[sink] = {entry.name: now - entry.since for entry in entries}
 
     def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
         """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""
@@ -71,23 +71,21 @@ class Tally:
             if dead:
                 self.dead[entry.sink, dead] += 1
 
+    def is_written(self, entry: Entry) -> bool:
+        return (entry.sink, entry.name) in self._written
+
     def is_settled(self, entry: Entry) -> bool:
         return (entry.sink, entry.name) in self._settled
 
-    def waiting(self, dead: dict[str, int]) -> dict[str, dict[str, object]]:
-        """By sink: the notices that wait, the seconds since the oldest was due, and the `dead`, each up to "1000+"."""
+    def waiting(self, dead: Mapping[str, int | str]) -> dict[str, dict[str, object]]:
+        """By sink: the notices that wait, up to "1000+", the seconds since the oldest was due, and the `dead`."""
         report: dict[str, dict[str, object]] = {}
         for sink in sorted({*self._waiting, *dead}):
             listed = self._waiting.get(sink, {})
             ages = [age for name, age in listed.items() if (sink, name) not in self._settled]
             report[sink] = {
-                "notices": up_to_page(len(ages)),
+                "notices": len(ages) if len(ages) < PAGE else f"{PAGE}+",
                 "oldest": max(0, round(max(ages, default=0))),
-                "dead": up_to_page(dead.get(sink, 0)),
+                "dead": dead.get(sink, 0),
             }
         return report
-
-
-def up_to_page(count: int) -> int | str:
-    """A count of what was listed once: "1000+" where there may be more."""
-    return count if count < PAGE else f"{PAGE}+"

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from ...config.reader import TableReader
-from ...errors import HandlerError
+from ...errors import HandlerError, Problem
 from .message import Notification
 
 RETRY_FOR = 3 * 86_400  # seconds, where the keys document does not say
@@ -58,11 +58,11 @@ class Post(NamedTuple):
 class Verdict(NamedTuple):
     """What the response to a message means.
 
-    `retry` is after a pause of seconds. After `message_refused` the sink may accept other messages, after
-    `sink_refused` none for a while. `code` is the sink's own, or ours; nothing else of a response is ever logged.
+    After `message_refused` the sink may accept other messages, after `sink_refused` none for a while. `code` is the
+    sink's own, or ours; nothing else of a response is ever logged.
     """
 
-    outcome: Literal["delivered", "retry", "message_refused", "sink_refused"]
+    outcome: Literal["delivered", "message_refused", "sink_refused"]
     code: str = ""
 
 
@@ -78,11 +78,11 @@ class Kind(Protocol):
     def encoded_size(self, notification: Notification) -> int:
         """Bytes that a notification adds to a body, at most."""
 
-    def post(self, sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+    def post(self, sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
         """One message with all of these. `now` (Unix seconds) is when it is sent."""
 
     def verdict(self, status: int, body: bytes) -> Verdict | None:
-        """What a response means whose status is neither a redirect nor one that is always retried.
+        """What a response means whose status does not say it for every kind of sink.
 
         `body` is empty where it is incomplete. None leaves the verdict to the status, which is then not a 2xx.
         """
@@ -96,14 +96,11 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
-def robot_verdict(
-    status: int, body: bytes, *members: str, retry: frozenset[int], sink_refused: frozenset[int]
-) -> Verdict | None:
+def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozenset[int]) -> Verdict | None:
     """The verdict by the first of these members of a robot's JSON, where 0 is success.
 
-    `retry` are the codes of a busy service, `sink_refused` those of a robot that takes no message at present; every
-    other code refuses this message. A 2xx without a code does not say what became of the message: if it was posted, a
-    quick retry would post it again.
+    `sink_refused` are the codes of a robot that takes no message at present; every other code refuses this message. A
+    2xx without a code does not say what became of the message: if it was posted, a quick retry would post it again.
     """
     try:
         document = json.loads(body)
@@ -112,8 +109,6 @@ def robot_verdict(
     code = next((document[name] for name in members if name in document), None) if isinstance(document, dict) else None
     if type(code) is not int or abs(code) > MAX_CODE:
         return Verdict("sink_refused", "no_code") if is_success(status) else None
-    if code in retry:
-        return Verdict("retry", str(code))
     if code in sink_refused:
         return Verdict("sink_refused", str(code))
     if not is_success(status):
@@ -121,8 +116,10 @@ def robot_verdict(
     return Verdict("message_refused", str(code)) if code else Verdict("delivered")
 
 
-def read_sink(name: str, entry: Mapping[str, object], kinds: Mapping[str, Kind]) -> Sink:
-    """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`."""
+def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, Kind]) -> Sink:
+    """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`, and `unknown_sink` where there is none."""
+    if entry is None:
+        raise Problem("unknown_sink")
     where = f"Invalid sink {name} in the keys document"
     reader = TableReader(where, entry, MEMBERS, error=InvalidSink, json=True)
     kind = reader.choice("kind", tuple(kinds), required=True)

@@ -42,7 +42,6 @@ class NoResponse(HandlerError):
 
     def __init__(self, code: str) -> None:
         super().__init__(f"The sink did not respond ({code}).", code=code)
-        self.is_temporary = code not in ("address_refused", "no_tls")
 
 
 class WebhookResponse(NamedTuple):

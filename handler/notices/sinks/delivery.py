@@ -1,29 +1,20 @@
-"""Delivers one message to a sink, with retries and backoff as long as there is time."""
+"""One try to deliver a message to a sink, and what its failure means for the messages that follow."""
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Callable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
-from ...context import Clock
 from ...errors import HandlerError
-from .base import Kind, Post, Sink, Verdict
+from .base import Kind, Sink, Verdict
 from .client import Network, NoResponse, send
 from .message import Notification
 
-TRIES = 5
-BACKOFF = 0.5  # seconds before the second try, doubled before each later one
-JITTER = 0.5  # seconds
-MAX_PAUSE = 15.0  # seconds; a sink that asks for more is left alone
-
-# Statuses of RFC 9110 and 6585 after which another try may succeed, and those of servers, of which every other may.
-RETRIED = frozenset({408, 425, 429})
-PERMANENT = frozenset({501, 505})
-# Statuses after which no message can succeed.
-SINK_REFUSED = frozenset({401, 403, 404, 410}) | PERMANENT
+# Statuses (RFC 9110 and 6585) after which no message can succeed for a while, and after which it may be the message or
+# not, as after all others of servers.
+SINK_REFUSED = frozenset({401, 403, 404, 410, 429, 501, 505})
+UNCERTAIN = frozenset({408, 425})
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -31,52 +22,29 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 class DeliveryFailed(HandlerError):
     """A message was not delivered; `code` says why, without anything that the sink sent but its own codes.
 
-    With `is_refused` the sink refused the message for its content, and may accept another one.
+    With `is_down` the sink takes no message for a while, for `retry_after` seconds if it said so. With `is_refused` it
+    refused this one for its content, and may accept another one. Otherwise nobody knows.
     """
 
-    def __init__(self, code: str, *, is_refused: bool = False) -> None:
+    def __init__(self, code: str, *, is_refused: bool = False, is_down: bool = False, retry_after: float = 0.0) -> None:
         super().__init__(f"Delivery failed ({code}).", code=code)
-        self.is_refused = is_refused
+        self.is_refused, self.is_down, self.retry_after = is_refused, is_down, retry_after
 
 
-class OutOfTime(HandlerError):
-    """There was no time for a single try, so the message was not sent."""
-
-    code = "out_of_time"
-
-
-def deliver(
-    kind: Kind,
-    sink: Sink,
-    message_id: str,
-    notifications: tuple[Notification, ...],
-    *,
-    network: Network,
-    clock: Clock,
-    may_try: Callable[[float], bool],
-) -> None:
-    """Sends one message until it is delivered. Raises `DeliveryFailed`, and `OutOfTime` where it was never sent.
-
-    `may_try` is called before each try: it pauses for so many seconds at least, and says whether a try then still ends
-    in time; without a pause if it does not.
-    """
-    code: str | None = None
-    pause = 0.0
-    for number in range(TRIES):
-        if pause > MAX_PAUSE or not may_try(pause):
-            break
-        post = kind.post(sink, message_id, notifications, clock.now())
-        verdict, retry_after = _try(kind, sink, post, network)
-        code = verdict.code
-        if verdict.outcome == "delivered":
-            return
-        if verdict.outcome != "retry":
-            raise DeliveryFailed(code, is_refused=verdict.outcome == "message_refused")
-        jitter = random.random() * JITTER  # noqa: S311 - spreads tries; nothing depends on its secrecy
-        pause = max(BACKOFF * 2**number + jitter, read_retry_after(retry_after, clock.now()))
-    if code is None:
-        raise OutOfTime("The message was not sent: a try would not end in time. It will be retried.")
-    raise DeliveryFailed(code)
+def deliver(kind: Kind, sink: Sink, notifications: tuple[Notification, ...], network: Network, now: float) -> None:
+    """Sends one message once, at `now` (Unix seconds). Raises `DeliveryFailed`."""
+    post = kind.post(sink, notifications, now)
+    try:
+        response = send(post, network, allow_loopback=sink.allow_loopback)
+    except NoResponse as error:
+        raise DeliveryFailed(error.code, is_down=True) from None
+    status, retry_after = response.status, read_retry_after(response.headers.get("retry-after"), now)
+    if status in UNCERTAIN or (status >= 500 and status not in SINK_REFUSED):
+        raise DeliveryFailed(f"status_{status}", is_down=retry_after > 0, retry_after=retry_after)
+    verdict = _verdict(kind, status, response.body if response.is_complete else b"")
+    if verdict.outcome != "delivered":
+        is_refused, is_down = verdict.outcome == "message_refused", verdict.outcome == "sink_refused" or retry_after > 0
+        raise DeliveryFailed(verdict.code, is_refused=is_refused, is_down=is_down, retry_after=retry_after)
 
 
 def read_retry_after(value: str | None, now: float) -> float:
@@ -92,20 +60,8 @@ def read_retry_after(value: str | None, now: float) -> float:
         return 0.0
 
 
-def _try(kind: Kind, sink: Sink, post: Post, network: Network) -> tuple[Verdict, str | None]:
-    """The verdict on one try, and its `Retry-After`."""
-    try:
-        response = send(post, network, allow_loopback=sink.allow_loopback)
-    except NoResponse as error:
-        return Verdict("retry" if error.is_temporary else "sink_refused", error.code), None
-    status, retry_after = response.status, response.headers.get("retry-after")
-    code = f"status_{status}"
-    if status in RETRIED or (status >= 500 and status not in PERMANENT):
-        return Verdict("retry", code), retry_after
+def _verdict(kind: Kind, status: int, body: bytes) -> Verdict:
     if 300 <= status < 400:
-        return Verdict("sink_refused", "redirect"), None
-    if status < 500:
-        verdict = kind.verdict(status, response.body if response.is_complete else b"")
-        if verdict is not None:
-            return verdict, retry_after
-    return Verdict("sink_refused" if status in SINK_REFUSED else "message_refused", code), None
+        return Verdict("sink_refused", "redirect")
+    verdict = kind.verdict(status, body) if status < 500 and status != 429 else None
+    return verdict or Verdict("sink_refused" if status in SINK_REFUSED else "message_refused", f"status_{status}")

@@ -22,16 +22,15 @@ ENVELOPE = 700
 MAX_NOTICES = 100
 MIN_INTERVAL = 3.0
 
-RETRY = frozenset({-1})
-# Sent too fast (two codes), no such token (three), the group was dissolved, the robot was stopped or removed.
-SINK_REFUSED = frozenset({130101, 410100, 300001, 300005, 400101, 400013, 400102, 400106})
+# Busy, sent too fast (two codes), no such token (three), the group was dissolved, the robot was stopped or removed.
+SINK_REFUSED = frozenset({-1, 130101, 410100, 300001, 300005, 400101, 400013, 400102, 400106})
 
 
 def encoded_size(notification: Notification) -> int:
     return len(json.dumps(_line(notification))) + 4
 
 
-def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
     heading = title(notifications)
     timestamp = str(int(now * 1000))
     digest = hmac.digest(sink.secret.encode(), f"{timestamp}\n{sink.secret}".encode(), "sha256")
@@ -47,7 +46,7 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
 
 
 def verdict(status: int, body: bytes) -> Verdict | None:
-    return robot_verdict(status, body, "errcode", retry=RETRY, sink_refused=SINK_REFUSED)
+    return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 
 def _line(notification: Notification) -> str:

@@ -22,16 +22,16 @@ ENVELOPE = 700
 MAX_NOTICES = 40
 MIN_INTERVAL = 0.6
 
-RETRY = frozenset({11232, 99991400})
-# No such token; the signature does not match; the address is not allowed. (19024 is a keyword that this message lacks.)
-SINK_REFUSED = frozenset({19001, 19021, 19022})
+# Sent too fast (two codes); no such token; the signature does not match; the address is not allowed. (19024 is a
+# keyword that this message lacks.)
+SINK_REFUSED = frozenset({11232, 99991400, 19001, 19021, 19022})
 
 
 def encoded_size(notification: Notification) -> int:
     return len(json.dumps(_element(notification))) + 2
 
 
-def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
     timestamp = str(int(now))
     digest = hmac.digest(f"{timestamp}\n{sink.secret}".encode(), b"", "sha256")
     return json_post(
@@ -50,7 +50,7 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
 
 
 def verdict(status: int, body: bytes) -> Verdict | None:
-    return robot_verdict(status, body, "code", "StatusCode", retry=RETRY, sink_refused=SINK_REFUSED)
+    return robot_verdict(status, body, "code", "StatusCode", sink_refused=SINK_REFUSED)
 
 
 def _element(notification: Notification) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import unicodedata
 from typing import NamedTuple
 
 from signer.sizes import format_size
+from signer.times import rfc3339
+
+from ..notice import Notice
 
 MAX_NAME = 160  # characters shown of a name
 
@@ -24,31 +27,41 @@ _LIST_MARKER = re.compile(r"^(?:[-+=]+|[0-9]+[.)])(?=\s|$)")
 
 
 class Notification(NamedTuple):
-    """One notice with its link; `id` is the notice's.
+    """A notice with its link, to the `path` of its mount; `id` is the notice's.
 
-    Times are RFC 3339 in UTC, `size` is in bytes, `version` is the object's where the bucket has versions, and None
-    means unknown. Whoever uploads chooses `bucket`, `key` and `name`: programs get them as they are, people only
-    through `escape_markup`.
+    Whoever uploads chooses the bucket, the key and so the `name`: programs get them as they are, people only through
+    `escape_markup`.
     """
 
     id: str
-    on: str
-    give: str
-    mount: str
+    notice: Notice
     path: str
-    bucket: str
-    key: str
-    name: str
-    size: int | None
-    mark: str
-    happened_at: str | None
     url: str
-    expires_at: str
-    version: str | None = None
+    expires_at: str  # RFC 3339 in UTC
+
+    @property
+    def name(self) -> str:
+        """The path below the mount."""
+        return self.path[len(self.notice.mount) :]
 
     def document(self) -> dict[str, object]:
-        """The notification as programs get it."""
-        return {name: value for name, value in self._asdict().items() if name != "name"}
+        """The notification as programs get it: times are RFC 3339 in UTC, `size` is in bytes, None means unknown."""
+        notice = self.notice
+        return {
+            "id": self.id,
+            "on": notice.on,
+            "give": notice.give,
+            "mount": notice.mount,
+            "path": self.path,
+            "bucket": notice.bucket,
+            "key": notice.key,
+            "size": notice.size,
+            "mark": notice.mark,
+            "happened_at": None if notice.happened_at is None else rfc3339(notice.happened_at),
+            "url": self.url,
+            "expires_at": self.expires_at,
+            "version": notice.version,
+        }
 
 
 def display_name(name: str) -> str:
@@ -74,7 +87,8 @@ def escape_markup(name: str) -> str:
 def details(notification: Notification) -> str:
     """`1.4 MB, until 2026-03-08 06:41 UTC`, without an unknown size."""
     until = f"until {notification.expires_at[:10]} {notification.expires_at[11:16]} UTC"
-    return until if notification.size is None else f"{format_size(notification.size)}, {until}"
+    size = notification.notice.size
+    return until if size is None else f"{format_size(size)}, {until}"
 
 
 def title(notifications: tuple[Notification, ...]) -> str:

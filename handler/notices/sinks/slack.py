@@ -51,7 +51,7 @@ def encoded_size(notification: Notification) -> int:
     return len(json.dumps(_section(notification))) + 2
 
 
-def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
     elements = [_section(notification) for notification in notifications]
     return json_post(
         sink.url,

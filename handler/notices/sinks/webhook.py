@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64encode
+from hashlib import sha256
 
 from signer.times import rfc3339
 
@@ -17,7 +18,7 @@ from .message import Notification
 NEEDS_SECRET = True
 MAX_BYTES = 512 * 1024
 ENVELOPE = 700
-MAX_NOTICES = 1000
+MAX_NOTICES = 200
 MIN_INTERVAL = 0.0
 
 
@@ -25,12 +26,13 @@ def encoded_size(notification: Notification) -> int:
     return len(json.dumps(notification.document())) + 2
 
 
-def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
     """One notice as `notice.{on}`, several as `notice.digest`; a message that is sent again has the same id."""
     if len(notifications) == 1:
-        event_type, data = f"notice.{notifications[0].on}", notifications[0].document()
+        event_type, data = f"notice.{notifications[0].notice.on}", notifications[0].document()
     else:
         event_type, data = "notice.digest", {"notices": [item.document() for item in notifications]}
+    message_id = _message_id([item.id for item in notifications])
     body = json.dumps({"type": event_type, "timestamp": rfc3339(now), "data": data}).encode()
     timestamp = str(int(now))
     content = f"{message_id}.{timestamp}.".encode() + body
@@ -47,3 +49,8 @@ def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], n
 def verdict(status: int, body: bytes) -> Verdict | None:
     """The specification: any 2xx is success, whatever its body."""
     return Verdict("delivered") if is_success(status) else None
+
+
+def _message_id(ids: list[str]) -> str:
+    """That of the only notice, or a hash of all ids."""
+    return f"notice_{ids[0]}" if len(ids) == 1 else f"digest_{sha256(json.dumps(ids).encode()).hexdigest()[:32]}"

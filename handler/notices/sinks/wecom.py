@@ -17,22 +17,21 @@ MAX_NOTICES = 50
 MIN_INTERVAL = 3.0
 MAX_LINE = MAX_BYTES - 100
 
-RETRY = frozenset({-1})
-# Sent too fast, too many at once; no such robot, or it was removed from the group; it was stopped; it left the group.
-SINK_REFUSED = frozenset({45009, 45033, 93000, 93004, 93008})
+# Busy, sent too fast, too many at once; no such robot, or it was removed from the group; it was stopped, or left.
+SINK_REFUSED = frozenset({-1, 45009, 45033, 93000, 93004, 93008})
 
 
 def encoded_size(notification: Notification) -> int:
     return len(_line(notification).encode()) + 1
 
 
-def post(sink: Sink, message_id: str, notifications: tuple[Notification, ...], now: float) -> Post:
+def post(sink: Sink, notifications: tuple[Notification, ...], now: float) -> Post:
     content = "\n".join((f"**{title(notifications)}**", *map(_line, notifications)))
     return json_post(sink.url, {"msgtype": "markdown", "markdown": {"content": content}})
 
 
 def verdict(status: int, body: bytes) -> Verdict | None:
-    return robot_verdict(status, body, "errcode", retry=RETRY, sink_refused=SINK_REFUSED)
+    return robot_verdict(status, body, "errcode", sink_refused=SINK_REFUSED)
 
 
 def _line(notification: Notification) -> str:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from handler.notices.notice import Notice
 from handler.notices.sinks import KINDS, InvalidSink, Notification, Sink, batches, read_sink
 from handler.notices.sinks.message import display_name, escape_markup, safe_url
 from tests.handler.notice_fixtures import WHSEC
@@ -32,30 +33,17 @@ SECRETS = {"webhook": WHSEC, "dingtalk": "SECexample", "feishu": "feishu-secret"
 
 
 def notification(name: str = "a.txt", *, size: int | None = 1_234_567, url: str = URL, number: int = 0) -> Notification:
-    return Notification(
-        id=f"{number:032x}",
-        on="created",
-        give="link",
-        mount="/outbox/",
-        path=f"/outbox/{name}",
-        bucket="examplebucket",
-        key=f"outbox/{name}",
-        name=name,
-        size=size,
-        mark="ETAG",
-        happened_at="2026-03-01T06:45:43Z",
-        url=url,
-        expires_at="2026-03-08T06:45:43Z",
-    )
+    notice = Notice("created", "/outbox/", "examplebucket", f"outbox/{name}", "ETAG", "link", None, size, 1772347543.0)
+    return Notification(f"{number:032x}", notice, f"/outbox/{name}", url, "2026-03-08T06:45:43Z")
 
 
 def sink(kind: str) -> Sink:
     return Sink("ops", kind, f"https://robot.example.com/{kind}?key=EXAMPLE", SECRETS[kind], False)
 
 
-def message(kind: str, *notifications: Notification, message_id: str = "notice_EXAMPLE") -> Any:
+def message(kind: str, *notifications: Notification) -> Any:
     """The JSON of a message."""
-    return json.loads(KINDS[kind].post(sink(kind), message_id, notifications, NOW).body)
+    return json.loads(KINDS[kind].post(sink(kind), notifications, NOW).body)
 
 
 def visible_text(value: Any) -> str:
@@ -97,7 +85,7 @@ class TestSignatures:
         assert [entry["key"] for entry in digest["data"]["notices"]] == ["outbox/a", "outbox/b"]
 
     def test_each_notice_of_a_digest_has_its_own_id(self) -> None:
-        digest = message("webhook", notification("a", number=1), notification("b", number=2), message_id="digest_X")
+        digest = message("webhook", notification("a", number=1), notification("b", number=2))
         assert [entry["id"] for entry in digest["data"]["notices"]] == [f"{1:032x}", f"{2:032x}"]
 
     def test_a_program_is_told_the_version(self) -> None:

@@ -1,0 +1,92 @@
+"""Makes the link or share of a notice when it is sent, by the mounts and keys of that moment."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from signer.times import rfc3339
+
+from .. import links, shares
+from ..auth import authorize
+from ..cloud.oss import CANNOT_BE_REACHED, head_object
+from ..config import Target
+from ..context import Invocation
+from ..errors import HandlerError, Problem
+from ..keys import current
+from ..paths import check_path
+from .notice import Notice
+from .sinks import Notification
+
+MAX_ISSUED = 1000  # links that are kept for further sinks
+MAX_FAILURES = 5  # of a mount, without a success, after which it is asked for no more links in the invocation
+
+
+class LinkIssuer:
+    """Issues the link or share of each notice, with the credentials and keys of one invocation; `count` counts them."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.count = 0
+        self._invocation = invocation
+        self._issued: dict[Notice, tuple[str, str]] = {}  # the last ones, for further sinks
+        self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
+
+    def notification(self, notice: Notice, notice_id: str) -> Notification:
+        """The notice with its link, by today's mount at its path.
+
+        Raises the 404 `not_found` only if the object or version is gone, and for every other reason why no link can be
+        made now another `Problem`, or `mount_changed`.
+        """
+        mounts = self._invocation.config.mounts
+        mount = mounts.by_path.get(notice.mount)
+        target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
+        can_share = target is not None and target.mount.max_share is not None
+        if target is None or "GET" not in target.mount.methods or (notice.give == "share" and not can_share):
+            raise HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
+        issued = self._issued.get(notice)
+        if issued is None:
+            failures = self._failures.setdefault(notice.mount, [])
+            if len(failures) >= MAX_FAILURES:
+                raise Problem(failures[-1].code, cause=failures[-1].cause)
+            try:
+                issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
+            except Problem as problem:
+                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
+                    problem = Problem("oss_unavailable", cause=problem.cause)
+                if problem.status >= 500:
+                    failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
+                raise problem from None
+            failures.clear()
+            if len(self._issued) >= MAX_ISSUED:
+                self._issued.clear()
+            self._issued[notice] = issued
+            self.count += 1
+        return Notification(notice_id, notice, target.path, *issued)
+
+    def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
+        """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
+        query = links.read_query(target, {}, notice.download)
+        if notice.version is not None:
+            query["versionId"] = notice.version
+        if target.mount.check:
+            head_object(target, query, self._invocation)
+        access = authorize(self._invocation, target, "GET", ())
+        expires = f"{notice.expires}s" if notice.expires else None
+        issued = links.create_link(self._invocation, access, "GET", expires=expires, signed=links.Signed(query))
+        return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
+
+    def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
+        """The URL of a share and its RFC 3339 expiry."""
+        config, mount = self._invocation.config, target.mount
+        if mount.check:
+            head_object(target, {}, self._invocation)
+        path = check_path(target.path)
+        if config.public_url is None:
+            raise Problem("public_url_required")
+        keys = current.current_keys(self._invocation)
+        if not keys.share:
+            raise Problem("no_share_key")
+        expires = notice.expires or shares.DEFAULT_EXPIRES
+        expires_at = int(self._invocation.now) + min(expires, mount.max_share or expires)
+        share = shares.Share(expires_at, "GET", False, None, notice.download, shares.owner_tag(shares.NOTICES))
+        token = shares.sign(share, target, keys.share)
+        return f"{config.public_url}{quote(path, safe='/')}?share={token}", rfc3339(expires_at)
