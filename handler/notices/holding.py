@@ -54,18 +54,20 @@ class Turn(NamedTuple):
 class Holding:
     """A sink and its lease, for one turn.
 
-    `pause` is what the last failure of the sink left, None after a success. `seen` are the names of the entries, and
-    the ids of notices that failed: the next turn of the invocation leaves them alone.
+    `pause` is what the last failure of the sink left, None after a success. `accepted` counts messages, also those of
+    earlier turns of the invocation. `seen` are the names of the entries, and the ids of notices that failed: a later
+    turn leaves them alone.
     """
 
-    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None) -> None:
+    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None, accepted: int = 0) -> None:
         self.pause = pause
+        self.accepted = accepted
         self.seen: set[str | None] = set()
         self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
         self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
         self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
-        self._accepted = self._failures = 0  # messages, and notices that failed alone
+        self._failures = 0  # notices that failed alone
         self._end: HandlerError | None = None  # why no message is sent any more
         self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
@@ -81,37 +83,39 @@ class Holding:
         except HandlerError as error:
             self._end = self._end or error
         self._settle(entries)
-        if self._end is not None and not (isinstance(self._end, OutOfTime) and self._accepted):
+        if self._end is not None and not (isinstance(self._end, OutOfTime) and self.accepted):
             raise self._end
         return self._end is None
 
     @property
     def _is_on_trial(self) -> bool:
         """Whether the sink failed, and has taken no message since."""
-        return self.pause is not None and not self._accepted
+        return self.pause is not None and not self.accepted
 
     def _send(self, entries: list[Entry]) -> None:
         if self.pause is not None:
             self._outbox.check_marks()
-            entries.insert(0, entries.pop(random.randrange(len(entries))))  # noqa: S311 - the first may all be refused
+            candidates = sum(not entry.tries for entry in entries) or len(entries)
+            entries.insert(0, entries.pop(random.randrange(candidates)))  # noqa: S311 - the first may all be refused
         queue, together = deque(entries), list[Notification]()
         while queue and self._end is None:
-            if not self._has_time(0):
-                raise OutOfTime("There was no time to send the notices. They will be sent later.")
-            # What failed before must not take the time of others, nor what is due for a sink that may be down.
-            is_again = queue[0].tries > 0
-            size = 1 if self._is_on_trial else MAX_FAILURES if is_again else STEP
-            step = [queue.popleft() for _ in range(min(size, len(queue)))]
+            is_again = queue[0].tries > 0  # what failed before must not take the time of others
+            size = 1 if self._is_on_trial and len(queue) == len(entries) else MAX_FAILURES if is_again else STEP
+            step = list[Entry]()
+            while queue and len(step) < size and (queue[0].tries > 0) == is_again:
+                step.append(queue.popleft())
             linked = [item for item in map_concurrently(self._prepare, step) if item is not None]
             if is_again and not linked:
                 queue.clear()
+            while self._is_on_trial and linked and self._end is None:
+                self._send_message((linked.pop(0),))
             if self._sink.kind == "webhook":
                 alone = [(item,) for item in linked if not item.notice.digest]
                 map_concurrently(self._send_message, alone)
                 linked = [item for item in linked if item.notice.digest]
             messages = deque(batches(self._kind, together + linked))
             # The last one has room for more.
-            together = list(messages.pop()) if messages and queue and not self._is_on_trial else []
+            together = list(messages.pop()) if messages and queue else []
             while messages and self._end is None:
                 message = messages.popleft()
                 if len(message) > self._maximum:
@@ -122,9 +126,11 @@ class Holding:
 
     def _prepare(self, entry: Entry) -> Notification | None:
         """The notice of an entry with its link, None where nothing is to be sent now."""
+        if self._end is None and not self._has_time(0):
+            self._end = OutOfTime("There was no time to send the notices. They will be sent later.")
+        if self._end is not None:
+            return None
         try:
-            if self._end is not None:
-                return None
             found = self._outbox.read(entry)
             if found is None:  # sent and deleted since it was listed
                 self._turn.tally.settle(entry)
@@ -155,7 +161,7 @@ class Holding:
             with self._lock:
                 self._maximum = middle or self._maximum
                 self._failures += not middle
-                is_down = self._failures >= MAX_FAILURES and not self._accepted
+                is_down = self._failures >= MAX_FAILURES and not self.accepted
                 if error.is_down or self._is_on_trial or is_down:
                     self._end = error
             if error.is_down:
@@ -177,9 +183,9 @@ class Holding:
         now = self._clock.earliest()  # that of an instance may be wrong
         deliver(self._kind, self._sink, message, self._turn.network, now)
         with self._lock:
-            if self._accepted:
+            if self.accepted:
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
-            self._accepted += 1
+            self.accepted += 1
         for start in range(0, len(message), MARKS):
             with suppress(StoreError):
                 if not self._lease.has_time():  # another one may send now: this one only marks
@@ -230,15 +236,15 @@ class Holding:
     def _settle(self, entries: Sequence[Entry]) -> None:
         """Remembers whether the sink takes messages."""
         for entry, code in self._refused:
-            bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
+            bury(self._turn, entry, code) if self.accepted else self._outbox.postpone(entry)
         name, end = self._sink.name, self._end
-        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted):  # no marks
-            failures = 1 + (self.pause.failures if self.pause is not None and not self._accepted else 0)
+        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self.accepted):  # no marks
+            failures = 1 + (self.pause.failures if self.pause is not None and not self.accepted else 0)
             retry_after = end.retry_after if isinstance(end, DeliveryFailed) else 0
             seconds = max(min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE), min(int(retry_after), MAX_RETRY_AFTER))
             self._outbox.put_pause(name, Pause(int(self._clock.latest()) + seconds, failures, self._maximum))
             bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
-        elif self.pause is not None and self._accepted:
+        elif self.pause is not None and self.accepted:
             self._outbox.lift_pause(name)
             self.pause = None
 

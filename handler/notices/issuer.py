@@ -49,11 +49,13 @@ class LinkIssuer:
                 raise Problem(failures[-1].code, cause=failures[-1].cause)
             try:
                 issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
-            except Problem as problem:
-                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
-                    problem = Problem("oss_unavailable", cause=problem.cause)
-                if problem.status >= 500:
-                    failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
+            except HandlerError as error:
+                problem = error.reported()
+                if isinstance(problem, Problem):
+                    if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
+                        problem = Problem("oss_unavailable", cause=problem.cause)
+                    if problem.status >= 500:
+                        failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
                 raise problem from None
             failures.clear()
             if len(self._issued) >= MAX_ISSUED:

@@ -1,0 +1,242 @@
+"""A failure is remembered where it happened: a sink or a notice that fails keeps no other waiting, and costs little."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.cloud.oss import OssUnavailable
+from handler.notices.sinks import Post
+from handler.notices.sinks.client import NoResponse, WebhookResponse
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
+from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, Trouble, files_in, simulation
+
+IDLE_TICK = 2  # requests to OSS
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[Simulation]:
+    with simulation(tmp_path) as started:
+        started.toml = notice(["ops"], give="share")
+        yield started
+
+
+def refuse(inbox: Inbox, post: Post) -> WebhookResponse:
+    raise NoResponse("no_connection")
+
+
+def fail(inbox: Inbox, post: Post) -> WebhookResponse:
+    return WebhookResponse(500, {}, b"", True)
+
+
+def dead(function: Simulation) -> list[str]:
+    return function.state_names("dead/")
+
+
+class TestReceivers:
+    def test_a_digest_of_1000_reaches_a_receiver_that_takes_20_ms_a_notice(self, function: Simulation) -> None:
+        function.toml = notice(["ops"], every="1m")
+        inbox = function.inbox("ops", "webhook")
+
+        def slowly(inbox: Inbox, post: Post) -> None:
+            seconds = 0.02 * len(files_in(post.body))
+            function.pass_time(min(seconds, 15))
+            if seconds > 15:
+                raise NoResponse("too_slow")
+
+        inbox.trouble = slowly
+        config = function.config()
+        function.succeed(function.upload(1000), config)
+        function.pass_minutes(10, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+        assert dead(function) == []
+
+    @pytest.mark.parametrize("seconds", [0.1, 1.0, 6.0])
+    def test_a_message_that_takes_too_long_is_made_smaller(self, function: Simulation, seconds: float) -> None:
+        function.toml = notice(["ops"], every="1m")
+        inbox = function.inbox("ops", "webhook")
+
+        def slowly(inbox: Inbox, post: Post) -> None:
+            taken = seconds * len(files_in(post.body))
+            function.pass_time(min(taken, 15))
+            if taken > 15:
+                raise NoResponse("too_slow")
+
+        inbox.trouble = slowly
+        config = function.config()
+        function.succeed(function.upload(200), config)
+        function.pass_minutes(240, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    @pytest.mark.parametrize("every", [None, "1m"])
+    @pytest.mark.parametrize("status", [500, 422])
+    def test_one_name_that_makes_it_fail_keeps_no_other_waiting(
+        self, function: Simulation, every: str | None, status: int
+    ) -> None:
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
+        inbox = function.inbox("ops", "webhook")
+        bad = "f000007.txt"
+
+        def fail_for_one(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            return WebhookResponse(status, {}, b"", True) if bad in files_in(post.body) else None
+
+        inbox.trouble = fail_for_one
+        config = function.config()
+        function.succeed(function.upload(20), config)
+        function.pass_minutes(2, config, uploads=False)
+        assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
+        function.pass_minutes(20, config)
+        assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
+        (waiting,) = function.state_names("outbox/")
+        due, _, _, since, tries = waiting.rpartition("/")[2].split("-")
+        assert int(since) < time.time() - 20 * MINUTE < int(due) - 20 * MINUTE
+        assert int(tries) == 5  # after 1, 3, 7 and 15 minutes
+        assert dead(function) == []
+
+    def test_ten_seconds_of_400_of_one_of_two_pods_kill_nothing(self, function: Simulation) -> None:
+        inbox = function.inbox("ops", "webhook")
+        config = function.config()
+        began = time.time()
+
+        def deployed(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            is_old = 250 <= time.time() - began < 260 and len(inbox.tries) % 2
+            return WebhookResponse(400, {}, b"", True) if is_old else None
+
+        inbox.trouble = deployed
+        for second in range(0, 600, 3):
+            function.wait_until(began + second)
+            function.succeed(function.upload(), config)
+            if second % MINUTE == 30:
+                function.succeed(TIMER_EVENT, config)
+        assert len(inbox.tries) > 200
+        function.pass_minutes(2, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+        assert dead(function) == []
+
+    def test_what_is_refused_for_an_hour_while_others_are_taken_is_dead(self, function: Simulation) -> None:
+        function.toml = notice(["ops"], every="1m")
+        inbox = function.inbox("ops", "webhook")
+        bad = "f000000.txt"
+
+        def refuse_one(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            return WebhookResponse(422, {}, b"", True) if bad in files_in(post.body) else None
+
+        inbox.trouble = refuse_one
+        config = function.config()
+        function.pass_minutes(60, config)
+        assert dead(function) == []
+        function.pass_minutes(17, config)
+        assert len(dead(function)) == 1
+        assert json.loads(function.read(STATE + dead(function)[0]))["reason"] == "status_422"
+
+    @pytest.mark.parametrize("hours", [6, pytest.param(72, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("trouble", [refuse, fail])
+    def test_a_sink_that_is_down_gets_few_messages(self, function: Simulation, trouble: Trouble, hours: int) -> None:
+        """At most 1,000 in three days."""
+        inbox = function.inbox("ops", "webhook")
+        inbox.trouble = trouble
+        config = function.config()
+        for _ in range(hours):
+            function.pass_minutes(5, config)
+            function.pass_minutes(55, config, uploads=False)
+        assert len(inbox.tries) <= 30 + 970 * hours // 72
+        inbox.trouble = None
+        function.pass_minutes(30, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+
+class TestRequests:
+    @pytest.mark.parametrize(("uploads", "at_most"), [(False, 200), (True, 320)])
+    @pytest.mark.parametrize("trouble", [refuse, fail])
+    def test_a_sink_that_is_down_costs_few_requests_an_hour(
+        self, function: Simulation, uploads: bool, at_most: int, trouble: Trouble
+    ) -> None:
+        inbox = function.inbox("ops", "webhook")
+        inbox.trouble = trouble
+        config = function.config()
+        function.pass_minutes(HOUR // MINUTE, config)
+        function.oss.calls.clear()
+        function.pass_minutes(HOUR // MINUTE, config, uploads=uploads)
+        print(function.oss.calls, function.oss.calls.total())
+        assert function.oss.calls.total() <= at_most + IDLE_TICK * 60
+
+    def test_dead_notices_of_50_sinks_are_listed_once(self, function: Simulation) -> None:
+        function.inbox("ops", "webhook")
+        names = {f"{STATE}dead/sink-{number // 5:02}/1700000000-000000-{number:032x}": b"{}" for number in range(250)}
+        function.fill(names)
+        function.oss.calls.clear()
+        outcome = function.succeed(TIMER_EVENT, function.config())
+        assert function.oss.calls.total() == IDLE_TICK
+        assert outcome.summary["waiting"]["sink-49"]["dead"] == 5
+
+    def test_where_more_than_a_page_is_dead_the_count_says_so(self, function: Simulation) -> None:
+        function.inbox("ops", "webhook")
+        sizes = {"a": 400, "b": 900, "c": 3}
+        function.fill(
+            {
+                f"{STATE}dead/{sink}/1700000000-000000-{number:032x}": b"{}"
+                for sink, size in sizes.items()
+                for number in range(size)
+            }
+        )
+        waiting = function.succeed(TIMER_EVENT, function.config()).summary["waiting"]
+        assert {sink: facts["dead"] for sink, facts in waiting.items()} == {"a": 400, "b": "600+"}
+
+
+class TestMounts:
+    @pytest.mark.parametrize("number", [1, 2500])
+    def test_a_region_that_cannot_be_reached_hides_nothing(self, function: Simulation, number: int) -> None:
+        function.toml = (
+            '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\n'
+            + notice(["ops"], mount="/far/")
+            + notice(["ops"])
+        )
+        inbox = function.inbox("ops", "webhook")
+        config = function.config()
+        answer = function.oss.answer
+
+        def unreachable(method: str, place: Any, *arguments: Any) -> Any:
+            if place.key.startswith("far/"):
+                function.oss.calls["far"] += 1
+                raise OssUnavailable("")
+            return answer(method, place, *arguments)
+
+        function.oss.answer = unreachable  # type: ignore[method-assign,assignment]
+        events = [record(f"far/{number}") for number in range(number)]
+        pause = {"until": int(time.time()) + 30, "failures": 1, "maximum": 200}  # while they arrive
+        function.put(f"{STATE}pause/ops", json.dumps(pause).encode())
+        function.succeed(json.dumps({"events": events}).encode(), config)
+        function.succeed(function.upload(5), config)
+        function.oss.calls.clear()
+        function.pass_minutes(2, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+        function.pass_minutes(13, config, uploads=False)
+        print(function.oss.calls)
+        assert function.oss.calls.total() <= 8000
+        assert len(function.state_names("outbox/")) == number
+        function.oss.answer = answer  # type: ignore[method-assign]
+        for place in range(number):
+            function.put(f"far/{place}")
+        function.pass_minutes(60, config, uploads=False)
+        assert function.state_names("outbox/") == []
+        assert dead(function) == []
+
+
+class TestLargeEvents:
+    def test_an_event_that_cannot_be_written_in_time_says_so_before_the_function_is_killed(
+        self, function: Simulation
+    ) -> None:
+        function.inbox("ops", "webhook")
+        function.toml = notice(["ops"], every="1m")
+        function.oss.latency = 0.1
+        began = time.time()
+        outcome = function.invoke(function.upload(20_000), config=function.config())
+        assert outcome.error is not None
+        assert outcome.error.code == "event_too_large"
+        assert time.time() - began < 120
+        assert len(function.state_names("outbox/")) > 5000
