@@ -9,26 +9,17 @@ from .fields import optional_string, optional_timestamp, required_string
 from .items import Item, TimerTick, requested_links
 
 
-class TimerTrigger:
+def timer(document: object, origin: str) -> Iterator[Item]:
     """`{"triggerTime", "triggerName", "payload"}`; the payload is any string."""
-
-    name = "timer"
-
-    @staticmethod
-    def recognise(document: object) -> bool:
-        return isinstance(document, dict) and {"triggerTime", "triggerName"} <= set(document)
-
-    @staticmethod
-    def items(document: object, origin: str) -> Iterator[Item]:
-        name = required_string(document, "triggerName")
-        # Whatever else is invalid, a timer has fired.
-        yield TimerTick(name)
-        time = required_string(document, "triggerTime")
-        fired_at = optional_timestamp(document, "triggerTime")
-        payload = optional_string(document, "payload")
-        try:
-            message = json.loads(payload or "null")
-        except (ValueError, RecursionError):
-            message = None
-        if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
-            yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)
+    name = required_string(document, "triggerName")
+    # Whatever else is invalid, a timer has fired.
+    yield TimerTick(name)
+    time = required_string(document, "triggerTime")
+    fired_at = optional_timestamp(document, "triggerTime")
+    payload = optional_string(document, "payload")
+    try:
+        message = json.loads(payload or "null")
+    except (ValueError, RecursionError):
+        message = None
+    if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
+        yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)
