@@ -85,12 +85,12 @@ ACTIONS: Mapping[str, Callable[[Service, Principal, Mapping[str, str]], Elements
 def _role_for(service: Service, caller: Principal, arn: str) -> Role:
     """The role, if both its trust policy and the caller's own policies allow the caller to assume it."""
     if caller.arn.endswith(":root"):
-        raise errors.root_account()
+        raise errors.StsError("NoPermission", "Roles may not be assumed by root accounts.")
     role = service.roles().get(arn)
     if role is None:
-        raise errors.role_not_found()
+        raise errors.StsError("EntityNotExist.Role")
     if not role.trusts(caller.arn) or not evaluate(caller.layers, "sts:AssumeRole", arn).allowed:
-        raise errors.no_permission()
+        raise errors.StsError("NoPermission")
     return role
 
 
