@@ -228,7 +228,7 @@ def test_the_old_session_signs_while_a_new_one_cannot_be_opened(
     sessions = Sessions(open_session)
 
     def key_id(seconds: float) -> str:
-        return sessions.get(loaded, mount_at(loaded), FUNCTION, NOW + seconds).credentials.access_key_id
+        return sessions.get(loaded, mount_at(loaded), lambda: FUNCTION, NOW + seconds).credentials.access_key_id
 
     first = key_id(0)
     sts.now = lambda: NOW + 1000
