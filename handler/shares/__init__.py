@@ -30,7 +30,7 @@ NOTICES = "notice"  # the owner of shares in notices; only retiring the share ke
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{59,1200}")
-_RECORD_ID = re.compile(r"[A-Za-z0-9_-]{12}")
+RECORD_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
 
 
@@ -89,10 +89,6 @@ def owner_tag(owner: str) -> bytes:
 
 def key_tag(key_id: str) -> bytes:
     return sha256(key_id.encode()).digest()[:2]
-
-
-def is_record_id(string: str) -> bool:
-    return _RECORD_ID.fullmatch(string) is not None
 
 
 def _signer(keys: Sequence[ShareKey]) -> Signer:
