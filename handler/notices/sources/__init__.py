@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import messages, oss, timer
+from . import messages, oss
 from .fields import InvalidEvent, describe, has_members, is_cloud_event, member
 from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
 
@@ -42,7 +42,7 @@ SOURCES = (
     Source("kafka", lambda document: is_cloud_event(document, "alikafka:"), messages.kafka),
     Source("rocketmq", lambda document: is_cloud_event(document, "mq:"), messages.rocketmq),
     Source("mns-topic", lambda document: has_members(document, "TopicName", "Message"), messages.mns_topic),
-    Source("timer", lambda document: has_members(document, "triggerTime", "triggerName"), timer.timer),
+    Source("timer", lambda document: has_members(document, "triggerTime", "triggerName"), messages.timer),
     Source("mns-topic-stream", messages.is_mns_stream, messages.mns_stream),
     Source("invocation", messages.is_direct, messages.direct),
 )

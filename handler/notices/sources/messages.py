@@ -1,10 +1,11 @@
-"""Sources whose messages request links: Simple Message Queue (MNS), Kafka, RocketMQ, and a direct invocation.
+"""Sources that request links: Simple Message Queue (MNS), Kafka, RocketMQ, timers, and a direct invocation.
 
 `origin` identifies the invocation, for messages that have no id of their own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from .fields import (
@@ -16,7 +17,7 @@ from .fields import (
     optional_timestamp,
     required_string,
 )
-from .items import Item, links_in_message, requested_links
+from .items import Item, TimerTick, links_in_message, requested_links
 
 
 def mns_topic(document: object, origin: str) -> Iterator[Item]:
@@ -78,6 +79,22 @@ def rocketmq(document: object, origin: str) -> Iterator[Item]:
     )
     body = required_string(document, "data", "body")
     return links_in_message(body, _message_id("rocketmq", *facts), optional_timestamp(document, "time"))
+
+
+def timer(document: object, origin: str) -> Iterator[Item]:
+    """`{"triggerTime", "triggerName", "payload"}`; the payload is any string."""
+    name = required_string(document, "triggerName")
+    # Whatever else is invalid, a timer has fired.
+    yield TimerTick(name)
+    time = required_string(document, "triggerTime")
+    fired_at = optional_timestamp(document, "triggerTime")
+    payload = optional_string(document, "payload")
+    try:
+        message = json.loads(payload or "null")
+    except (ValueError, RecursionError):
+        message = None
+    if isinstance(message, dict) and not {"path", "links"}.isdisjoint(message):
+        yield from requested_links(message, "timer", f"timer:{name}:{time}", fired_at)
 
 
 def is_direct(document: object) -> bool:
