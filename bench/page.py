@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .figures import Figure, Spread
-from .table import number, quantity, verdict
+from .figures import Figure
+from .table import cells, verdict
 
 BEGIN, END = "<!-- begin: table -->\n", "<!-- end: table -->"
 
@@ -30,20 +30,10 @@ def table_section(figures: Sequence[Figure], notes: Sequence[str], origin: str) 
 
 
 def _row(figure: Figure) -> str:
-    ratio, peer = figure.ratio, figure.peer
-    cells = (
-        f"**{number(ratio.median)}**" if ratio is not None else "",
-        _range(ratio or figure.ours),
-        figure.name,
-        quantity(figure.ours, figure.unit),
-        f"{quantity(peer, figure.unit)}, {figure.peer_name}" if peer is not None else figure.peer_name,
-        _requirement(figure),
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _range(spread: Spread) -> str:
-    return f"{number(spread.low)}-{number(spread.high)}" if spread.low != spread.high else ""
+    ratio, spread, name, ours, peer, peer_name, *_ = cells(figure)
+    peer = ", ".join(filter(None, (peer, peer_name)))
+    columns = (f"**{ratio}**" if ratio else "", spread, name.strip(), ours, peer, _requirement(figure))
+    return f"| {' | '.join(columns)} |"
 
 
 def _requirement(figure: Figure) -> str:

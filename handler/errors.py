@@ -6,19 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-TITLES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    409: "Conflict",
-    410: "Gone",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+_PHRASES = {413: "Content Too Large"}  # older versions of Python have another
 
 
 class ErrorEntry(NamedTuple):
@@ -204,9 +192,11 @@ class Problem(HandlerError):
 
     def document(self, request_id: str) -> dict[str, object]:
         """The problem document. `type` is about:blank, so `title` is the phrase of the status (RFC 9457 §4.2.1)."""
+        from http import HTTPStatus  # links need none
+
         return {
             "type": "about:blank",
-            "title": TITLES[self.status],
+            "title": _PHRASES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.sentence,
             "code": self.code,

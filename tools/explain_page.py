@@ -84,7 +84,8 @@ def examples() -> dict[str, Example]:
         "AccessDenied",
         "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all "
         "future requests to this endpoint.",
-        details=(("Bucket", BUCKET), ("Endpoint", "oss-cn-shanghai.aliyuncs.com")),
+        Bucket=BUCKET,
+        Endpoint="oss-cn-shanghai.aliyuncs.com",
     )
     return {
         "expired": Example(link(), now=ISSUED + 7200),

@@ -18,5 +18,4 @@ def mount_credentials(invocation: Invocation, mount: Mount) -> RoleCredentials:
     sessions = invocation.instance.memory(Sessions)
     # Not only the time of the invocation: a long batch must not get links of an ended session.
     now = max(invocation.instance.clock.now(), invocation.now)
-    session = sessions.kept(mount, now)
-    return session or sessions.get(invocation.config, mount, invocation.credentials(), now)
+    return sessions.get(invocation.config, mount, invocation.credentials, now)

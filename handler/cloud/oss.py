@@ -25,10 +25,7 @@ CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
 # Codes of `StoreError`
 MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, VERSIONED = "missing", "refused", "unreachable", "wrong_clock", "versioned"
 
-_REASONS = {
-    "AccessDenied": "a missing permission",
-    "NoSuchBucket": "no such bucket",
-}
+_REASONS = {"AccessDenied": "a missing permission", "NoSuchBucket": "no such bucket"}
 _ARCHIVES = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 
 Item = TypeVar("Item")

@@ -102,41 +102,35 @@ class Sessions:
         self._slots: dict[str, _Slot] = {}
         self._not_before = 0.0  # of all mounts
 
-    def kept(self, mount: Mount, now: float) -> RoleCredentials | None:
-        """What `get` would return, if it would neither open nor renew a session: most requests are answered by this."""
-        slot = self._slots.get(mount.path)
-        # In this order, since `_renew` writes them in the other one.
-        if slot is None or now >= slot.fresh_until or slot.session is None:
-            return None
-        return slot.session.credentials
+    def get(self, config: Config, mount: Mount, own: Callable[[], RoleCredentials], now: float) -> RoleCredentials:
+        """The credentials of a mount's session; `own` returns those that open one.
 
-    def get(self, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> RoleCredentials:
-        """Raises the 503 `credentials_unavailable` without a session that serves."""
+        Raises the 503 `credentials_unavailable` without a session that serves.
+        """
         slot = self._slots.get(mount.path) or self._slots.setdefault(mount.path, _Slot())
+        # Most requests end here. In this order, since `_renew` writes them in the other one.
+        if now < slot.fresh_until and slot.session is not None:
+            return slot.session.credentials
         session = slot.session
-        if session is not None and session.serves(now):
-            # All links of one window of `cache` must be equal, so their session is replaced between two windows.
-            issued_at = now - now % mount.cache if mount.cache else now
-            if session.is_due(mount.max_expires, issued_at) and slot.lock.acquire(blocking=False):
-                try:
-                    # Another request may have renewed it, or failed, before this one had the lock.
-                    if slot.session is session and not self._pauses(slot, now):
-                        self._renew(slot, config, mount, credentials, now)
-                finally:
-                    slot.lock.release()
-            return (slot.session or session).credentials
-        with slot.lock:
-            session = slot.session
-            if session is None or not session.serves(now):
-                if not self._pauses(slot, now):
-                    self._renew(slot, config, mount, credentials, now)
-                session = slot.session
-            if session is None or not session.serves(now):
-                pause = min(max(slot.not_before, self._not_before) - now, MAX_PAUSE)
-                headers = {"Retry-After": str(max(1, -int(-pause // 1)))}
-                cause = f"AssumeRole: {slot.reason or 'no_answer'}"
-                raise Problem("credentials_unavailable", headers=headers, cause=cause)
+        serves = session is not None and session.serves(now)
+        # All links of one window of `cache` must be equal, so their session is replaced between two windows.
+        issued_at = now - now % mount.cache if mount.cache else now
+        if session is not None and serves and not session.is_due(mount.max_expires, issued_at):
             return session.credentials
+        if slot.lock.acquire(blocking=not serves):
+            try:
+                # Another request may have renewed it, or failed, before this one had the lock.
+                if slot.session is session and not self._pauses(slot, now):
+                    self._renew(slot, config, mount, own(), now)
+            finally:
+                slot.lock.release()
+        session = slot.session
+        if session is None or not session.serves(now):
+            pause = min(max(slot.not_before, self._not_before) - now, MAX_PAUSE)
+            headers = {"Retry-After": str(max(1, -int(-pause // 1)))}
+            cause = f"AssumeRole: {slot.reason or 'no_answer'}"
+            raise Problem("credentials_unavailable", headers=headers, cause=cause)
+        return session.credentials
 
     def _pauses(self, slot: _Slot, now: float) -> bool:
         """Whether to leave STS alone. A pause that is too long is one of a clock that was corrected since."""

@@ -111,7 +111,7 @@ def _add_api_key(job: _Job) -> None:
             document, options.name, options.path, options.method, expires_at, options.max_share
         )
 
-    _add(job, "API key", options.name, add, undo="revoke-api-key")
+    _add(job, "API key", options.name, add)
 
 
 def _add_issuer(job: _Job) -> None:
@@ -141,9 +141,7 @@ def _add_issuer(job: _Job) -> None:
         leeway=options.leeway,
         max_share=options.max_share,
     )
-    _add(
-        job, "issuer", options.iss, lambda document: (keys_edit.add_issuer(document, entry), made), undo="remove-issuer"
-    )
+    _add(job, "issuer", options.iss, lambda document: (keys_edit.add_issuer(document, entry), made))
 
 
 def _add_sink(job: _Job) -> None:
@@ -159,17 +157,11 @@ def _add_sink(job: _Job) -> None:
         read_sink(options.name, entry, KINDS)
     except InvalidSink as error:
         raise InvalidUsage(f"{error.sentence} Nothing was added.") from None
-    _add(
-        job,
-        "sink",
-        options.name,
-        lambda document: (keys_edit.add_sink(document, options.name, entry), made),
-        undo="remove-sink",
-    )
+    _add(job, "sink", options.name, lambda document: (keys_edit.add_sink(document, options.name, entry), made))
 
 
-def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]], *, undo: str) -> None:
-    """Adds what `add` adds, and shows the secret that it made, if any, once. `undo` is the command that removes it."""
+def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Document, str | None]]) -> None:
+    """Adds what `add` adds, and shows the secret that it made, if any, once."""
     output = job.options.output
     with job.locked() as write:
         content = _read(job.store)
@@ -189,6 +181,7 @@ def _add(job: _Job, kind: str, name: str, add: Callable[[Document], tuple[Docume
             try:
                 write(content)
             except HandlerError as error:
+                undo = "revoke-api-key" if kind == "API key" else f"remove-{kind}"
                 raise OutputFailed(
                     f"The {kind} {name} was added, but its secret was not shown, and it could not be removed again. "
                     f"Remove it: {NAME} {undo} {name} ({error})"

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from signer import Endpoint, SignerError
+from signer import Endpoint
 from signer.link import MAX_EXPIRES_IN
 
 from . import MAX_SHARE, MIN_SHARE, Config, InvalidConfig, Location, Mount, Mounts
-from .reader import Table, TableReader, covered_path_fault, read_location, read_origin, read_prefix
+from .reader import Table, TableReader, covered_path_fault, read_origin, read_prefix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -125,7 +125,7 @@ def read(document: Table, environ: Mapping[str, str], folder: str = "") -> Confi
     """
     top = TableReader("top level", _fill(document, environ, ""), TOP_KEYS)
     region = top.required_string("region")
-    own_endpoint = _endpoint(top, "region", Endpoint.internal, region)
+    own_endpoint = top.parsed("region", Endpoint.internal, region)
     public_url = top.string("public_url")
     if public_url is not None:
         read_origin(top, "public_url", public_url)
@@ -197,7 +197,7 @@ def read_keys(reader: TableReader, name: str, folder: str) -> Location | Path | 
         from pathlib import Path  # takes milliseconds
 
         return Path(os.path.normpath(os.path.join(folder, keys[len("file:") :])))
-    location = read_location(reader, name, keys) if keys is not None else None
+    location = reader.parsed(name, Location.parse, keys) if keys is not None else None
     if location is not None and location.key[-1:] in ("", "/"):
         reader.refuse_value(name, "must be oss://bucket/.links/keys.json or file:path")
     return location
@@ -209,7 +209,7 @@ def _read_mount(
     """A mount, and the endpoint that it names, which on a laptop is not that of its links; `home` is our own region."""
     region = home if reader.string("region") is None else reader.table["region"]
     # An internal endpoint can be reached in its own region only.
-    own_endpoint = _endpoint(reader, "region", Endpoint.internal if region == home else Endpoint.public, region)
+    own_endpoint = reader.parsed("region", Endpoint.internal if region == home else Endpoint.public, region)
     path = reader.required_string("path")
     if not (path.startswith("/") and path.endswith("/")):
         reader.refuse_value("path", "must begin and end with /: otherwise /pub would also cover /public-secret")
@@ -285,14 +285,7 @@ def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
     if not value.startswith(("https://", "http://")):
         expected = f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
         reader.refuse_value("endpoint", expected)
-    return _endpoint(reader, "endpoint", lambda url: Endpoint.custom_domain(url, region), value)
-
-
-def _endpoint(reader: TableReader, name: str, create: Callable[[str], Endpoint], value: str) -> Endpoint:
-    try:
-        return create(value)
-    except SignerError as error:
-        raise InvalidConfig(f"{reader.where}: {name}: {error}") from None
+    return reader.parsed("endpoint", lambda url: Endpoint.custom_domain(url, region), value)
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:

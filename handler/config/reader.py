@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NoReturn, TypeVar
 
 from signer import SignerError
 from signer.endpoint import is_loopback, parse_origin
@@ -18,6 +18,7 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTIFIER_FORM = "1 to 64 letters, digits, ., _ and -, beginning with a letter or digit"
 
 Table = Mapping[str, Any]
+Result = TypeVar("Result")
 
 
 class TableReader:
@@ -66,6 +67,13 @@ class TableReader:
         if value is not None and not isinstance(value, str):
             self.refuse_value(name, "must be a string")
         return value
+
+    def parsed(self, name: str, parse: Callable[[str], Result], value: str) -> Result:
+        """What the signer makes of a value, which its own sentence refuses."""
+        try:
+            return parse(value)
+        except SignerError as error:
+            raise self.error(f"{self.where}: {name}: {error}") from None
 
     def required_string(self, name: str) -> str:
         """A string that is not empty."""
@@ -171,16 +179,9 @@ def read_origin(reader: TableReader, name: str, value: str) -> str:
     return value
 
 
-def read_location(reader: TableReader, name: str, value: str) -> Location:
-    try:
-        return Location.parse(value)
-    except SignerError as error:
-        raise reader.error(f"{reader.where}: {name}: {error}") from None
-
-
 def read_prefix(reader: TableReader, name: str, value: str, example: str = "") -> Location:
     """A location whose key ends in "/", or without an `example` of a key may be empty."""
-    location = read_location(reader, name, value)
+    location = reader.parsed(name, Location.parse, value)
     if location.key and not location.key.endswith("/"):
         reader.refuse(name, f"must end in / (got {value!r})")
     if example and not location.key:

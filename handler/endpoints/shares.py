@@ -224,7 +224,7 @@ def _find(share_id: str, invocation: Invocation) -> tuple[Store, records.Record]
                 f"everything else that this key signed: python -m handler.keys rotate-share --retire {key_id}",
             )
         raise Problem("not_found")
-    if not shares.is_record_id(share_id) or invocation.config.state is None:
+    if not shares.RECORD_ID.fullmatch(share_id) or invocation.config.state is None:
         raise Problem("not_found")
     state = state_for(invocation)
     record = records.load(state, share_id)

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 from . import fields
-from .fields import METHODS, InvalidKeys
+from .fields import InvalidKeys
 
 __all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
 
 VERSION = 1
+METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 ALGORITHMS = ("HS256", "RS256", "ES256")
 MAX_LEEWAY = 60  # seconds
 MIN_MODULUS = 256  # bytes; RFC 7518 §3.3 requires 2048 bits
@@ -159,7 +160,7 @@ def _read_api_key(reader: TableReader) -> ApiKey:
         name,
         fields.read_match(reader, "sha256", _SHA256, "the SHA-256 of the key: 64 lower-case hexadecimal digits"),
         fields.read_paths(reader),
-        fields.read_methods(reader),
+        reader.strings("methods", choices=METHODS, required=True),
         fields.read_time(reader, "expires_at"),
         fields.read_max_share(reader),
     )
@@ -179,7 +180,7 @@ def _read_issuer(reader: TableReader) -> Issuer:
         secret=fields.read_secret(reader, "secret") if required == "secret" else b"",
         jwks=_read_jwks(reader, alg) if required == "jwks" else (),
         paths=fields.read_paths(reader) if "paths" in reader.table else None,
-        methods=fields.read_methods(reader) if "methods" in reader.table else None,
+        methods=reader.strings("methods", choices=METHODS, required=True) if "methods" in reader.table else None,
         leeway=reader.integer("leeway", 0, 0, MAX_LEEWAY),
         max_share=fields.read_max_share(reader),
         id=fields.read_match(reader, "id", IDENTIFIER, IDENTIFIER_FORM) if "id" in reader.table else None,

@@ -11,7 +11,6 @@ from ..config import MAX_SHARE, MIN_SHARE
 from ..config.reader import TableReader, covered_path_fault
 from ..errors import HandlerError
 
-METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
 MIN_SECRET, MAX_SECRET = 32, 1024  # bytes
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
@@ -58,10 +57,6 @@ def read_paths(reader: TableReader) -> tuple[str, ...]:
         if fault:
             reader.refuse(f"paths, entry {number},", f"is invalid: {fault}")
     return paths
-
-
-def read_methods(reader: TableReader) -> tuple[str, ...]:
-    return reader.strings("methods", choices=METHODS, required=True)
 
 
 def read_time(reader: TableReader, name: str) -> float | None:

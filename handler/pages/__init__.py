@@ -136,18 +136,20 @@ def problem_page(problem: Problem, request_id: str, accept_language: str) -> Res
     )
 
 
-def _page(template: str, status: int, lang: str, *, form_action: str, more_csp: str = "", **values: object) -> Response:
+def _page(name: str, status: int, lang: str, *, form_action: str, more_csp: str = "", **values: object) -> Response:
     style_nonce = token_urlsafe(16)
+    lang = "zh-CN" if lang == "zh" else lang
     headers = {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Language": SHARE[lang]["lang"],
+        "Content-Language": lang,
         "Vary": "Accept, Accept-Language, Authorization, X-Api-Key",
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'nonce-{style_nonce}'; img-src 'self' data:; base-uri 'none'; "
             f"frame-ancestors 'none'; form-action {form_action}{more_csp}"
         ),
     }
-    return Response(status, headers, _environment().get_template(template).render(style_nonce=style_nonce, **values))
+    template = _environment().get_template(name)
+    return Response(status, headers, template.render(style_nonce=style_nonce, lang=lang, **values))
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 SHARE: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "lang": "en",
         "size": "Size",
         "type": "Type",
         "expires": "Available until",
@@ -21,7 +20,6 @@ SHARE: Mapping[str, Mapping[str, str]] = {
         "qr_title": "QR code of this page's address",
     },
     "zh": {
-        "lang": "zh-CN",
         "size": "大小",
         "type": "类型",
         "expires": "有效期至",
@@ -36,7 +34,6 @@ SHARE: Mapping[str, Mapping[str, str]] = {
 
 UPLOAD: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "lang": "en",
         "title": "Send files to {folder}",
         "drop": "Drop files here, or choose them",
         "choose": "Choose files",
@@ -60,7 +57,6 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
         "no_script": "To send files here, allow JavaScript in your browser.",
     },
     "zh": {
-        "lang": "zh-CN",
         "title": "上传文件到 {folder}",
         "drop": "将文件拖到此处，或选择文件",
         "choose": "选择文件",
@@ -85,16 +81,16 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_WITHDRAWN = ("share_retired", "share_owner_removed", "share_record_missing")
+
 # A title and a sentence for each code, otherwise for each status. What a program reads of an error is for developers;
 # these sentences only ask of people what they can do: copy the link again, or ask its sender for another one.
 PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
     "en": {
         "share_invalid": ("Invalid link", "The link is incomplete or was modified. Copy the full link again."),
         "share_expired": ("This link has expired", "Ask the sender for a new link."),
-        "share_retired": ("This link was withdrawn", "Ask the sender for a new link."),
+        **dict.fromkeys(_WITHDRAWN, ("This link was withdrawn", "Ask the sender for a new link.")),
         "share_revoked": ("This link was withdrawn", "The sender withdrew it. Ask the sender for a new link."),
-        "share_owner_removed": ("This link was withdrawn", "Ask the sender for a new link."),
-        "share_record_missing": ("This link was withdrawn", "Ask the sender for a new link."),
         "share_not_enabled": ("This link is no longer available", "Ask the sender for a new link."),
         "share_used_up": ("Download limit reached", "Ask the sender for a new link."),
         "share_full": ("Upload limit reached", "Ask the sender for a new link."),
@@ -108,21 +104,18 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         ),
         403: ("Not allowed", "Ask the sender for a link that allows this."),
         404: ("Page not found", "Check that the link is complete, or ask the sender for a new one."),
-        405: ("Not possible here", "Open the link again, or ask the sender for a new one."),
+        **dict.fromkeys((405, 415), ("Not possible here", "Open the link again, or ask the sender for a new one.")),
         409: ("Not possible", "Ask the sender for another link."),
         410: ("This link is no longer valid", "Ask the sender for a new link."),
         413: ("Too large", "Send less at once."),
-        415: ("Not possible here", "Open the link again, or ask the sender for a new one."),
         500: ("Something went wrong", "Try again later. If it happens again, send the sender the number below."),
         503: ("Temporarily unavailable", "Try again in a few minutes."),
     },
     "zh": {
         "share_invalid": ("链接无效", "链接不完整或被改动过，请重新复制完整链接。"),
         "share_expired": ("链接已过期", "请向发送者索取新的链接。"),
-        "share_retired": ("链接已撤销", "请向发送者索取新的链接。"),
+        **dict.fromkeys(_WITHDRAWN, ("链接已撤销", "请向发送者索取新的链接。")),
         "share_revoked": ("链接已撤销", "发送者撤销了此链接，请索取新的链接。"),
-        "share_owner_removed": ("链接已撤销", "请向发送者索取新的链接。"),
-        "share_record_missing": ("链接已撤销", "请向发送者索取新的链接。"),
         "share_not_enabled": ("链接已停用", "请向发送者索取新的链接。"),
         "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
         "share_full": ("文件数量已达上限", "请向发送者索取新的链接。"),
@@ -133,11 +126,10 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         401: ("此链接不对所有人开放", "请向发送者索取此文件的分享链接，用任何浏览器都能打开，无需密码。"),
         403: ("没有权限", "请向发送者索取允许此操作的链接。"),
         404: ("页面不存在", "请检查链接是否完整，或向发送者索取新的链接。"),
-        405: ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。"),
+        **dict.fromkeys((405, 415), ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。")),
         409: ("无法完成操作", "请向发送者索取其他链接。"),
         410: ("链接已失效", "请向发送者索取新的链接。"),
         413: ("内容过大", "请减小内容后重试。"),
-        415: ("不支持的操作", "请重新打开链接，或向发送者索取新的链接。"),
         500: ("服务出错", "请稍后重试。如果仍然出错，请将下方的编号告知发送者。"),
         503: ("服务暂不可用", "请过几分钟再试。"),
     },

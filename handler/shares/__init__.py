@@ -12,13 +12,12 @@ The check is not secret: it only separates a modified token from one that a reti
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import crc_hqx
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from itsdangerous import Signer
+from itsdangerous import BadData, Signer, base64_decode, base64_encode
 
 from ..config import Target
 from ..errors import Problem
@@ -31,7 +30,7 @@ NOTICES = "notice"  # the owner of shares in notices; only retiring the share ke
 
 _HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{59,1200}")
-_RECORD_ID = re.compile(r"[A-Za-z0-9_-]{12}")
+RECORD_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
 
 
@@ -53,9 +52,9 @@ class Share(NamedTuple):
 def sign(share: Share, target: Target, keys: Sequence[ShareKey]) -> str:
     """The token of a share of a target, signed with the newest key."""
     claims = _claims(share, key_tag(keys[-1].id))
-    tail = (share.record or "") + _encode((share.download or "").encode())
+    tail = (share.record or "") + base64_encode(share.download or "").decode()
     signature = _signer(keys).get_signature(_signed(claims, tail, share.method, target)).decode()
-    return _encode(claims + _check(claims, tail, signature)) + tail + signature
+    return base64_encode(claims + _check(claims, tail, signature)).decode() + tail + signature
 
 
 def read(token: str, target: Target, keys: Keys, now: float) -> Share:
@@ -75,7 +74,7 @@ def read(token: str, target: Target, keys: Keys, now: float) -> Share:
         raise Problem("share_invalid")
     valid = _signer(keys.share).verify_signature(_signed(claims, tail, share.method, target), signature.encode())
     # The last character can be spelled in several ways that decode to the same bytes; only one was issued.
-    if not valid or _encode(_decode(signature)) != signature or check != _check(claims, tail, signature):
+    if not valid or base64_encode(_decode(signature)) != signature.encode() or check != _check(claims, tail, signature):
         raise Problem("share_invalid")
     if now >= share.expires_at:
         raise Problem("share_expired")
@@ -90,10 +89,6 @@ def owner_tag(owner: str) -> bytes:
 
 def key_tag(key_id: str) -> bytes:
     return sha256(key_id.encode()).digest()[:2]
-
-
-def is_record_id(string: str) -> bool:
-    return _RECORD_ID.fullmatch(string) is not None
 
 
 def _signer(keys: Sequence[ShareKey]) -> Signer:
@@ -144,12 +139,8 @@ def _check(claims: bytes, tail: str, signature: str) -> bytes:
     return crc_hqx((tail + signature).encode() + claims, 0).to_bytes(2, "big")
 
 
-def _encode(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
 def _decode(string: str) -> bytes:
     try:
-        return urlsafe_b64decode(string + "=" * (-len(string) % 4))
-    except ValueError:
+        return base64_decode(string)
+    except BadData:
         raise Problem("share_invalid") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ..cloud.store import Store, state_for
@@ -13,7 +14,7 @@ from ..request import Request
 from . import Share, records, uses
 from . import read as read_share
 
-_NONCE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 class TrackedShare(NamedTuple):
@@ -101,4 +102,4 @@ def _tracked(share: Share, invocation: Invocation, target: Target) -> TrackedSha
 
 def is_nonce(value: object) -> bool:
     """Whether a value has the form of a page's nonce."""
-    return isinstance(value, str) and 16 <= len(value) <= 64 and _NONCE_CHARACTERS.issuperset(value)
+    return isinstance(value, str) and _NONCE.fullmatch(value) is not None

@@ -10,14 +10,9 @@ from ..cloud.store import Store
 from ..errors import Problem
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "path": str,
-    "target": str,
-    "method": str,
-    "uses": (int, type(None)),
-    "expires_at": int,
-    "owner": str,
-    "created_at": int,
-    "revoked_at": (int, type(None)),
+    **dict.fromkeys(("path", "target", "method", "owner"), str),
+    **dict.fromkeys(("expires_at", "created_at"), int),
+    **dict.fromkeys(("uses", "revoked_at"), (int, type(None))),
     "upload": (dict, type(None)),
 }
 

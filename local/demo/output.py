@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import requests
 
@@ -10,15 +11,21 @@ import signer
 
 from ..errors import LocalError
 
+TIMEOUT = 30  # seconds
+
 
 class DemoError(LocalError):
     """A step did not have the expected result."""
 
 
-def step(title: str, method: str, url: str) -> None:
-    """Announces a request."""
-    title = f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title
-    say(f"{title}\n  {method} {signer.redact(url)}")
+def send(method: str, url: str, status: int, title: str = "", **options: Any) -> requests.Response:
+    """Sends a request, which is announced if it has a title. Raises `DemoError` for another status."""
+    if title:
+        title = f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title
+        say(f"{title}\n  {method} {signer.redact(url)}")
+    response = requests.request(method, url, timeout=TIMEOUT, **{"allow_redirects": False, **options})
+    expect(response.status_code == status, f"{method} {signer.redact(url)}", response)
+    return response
 
 
 def say(line: str) -> None:

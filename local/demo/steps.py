@@ -25,9 +25,8 @@ from ..errors import LocalError
 from ..interrupts import exit_on_signals
 from ..server import listen, serve
 from ..stack import Stack
-from .output import DemoError, error_code, expect, say, step
+from .output import TIMEOUT, DemoError, error_code, expect, say, send
 
-TIMEOUT = 30  # seconds
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
 PATH = "/exampledir/reports/2026%20q3%20%E6%8A%A5%E5%91%8A.txt"
@@ -101,50 +100,35 @@ def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:
 def show_redirect(stack: Stack) -> None:
     """Uploads with a presigned PUT and downloads through the redirect."""
     upload = presign(stack, "PUT", KEY, expires_in=60, headers={"Content-Type": "text/plain; charset=utf-8"})
-    step("A program uploads a file with a presigned PUT", "PUT", upload.url)
-    response = requests.put(upload.url, data=CONTENT, headers=upload.headers, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The upload", response)
-    say(f"  {response.status_code}, {len(CONTENT)} bytes stored\n")
+    title = "A program uploads a file with a presigned PUT"
+    send("PUT", upload.url, 200, title, data=CONTENT, headers=upload.headers)
+    say(f"  200, {len(CONTENT)} bytes stored\n")
 
     unsigned = f"{stack.oss_url}/{stack.bucket}{PATH}"
-    step("The object is private: a request without a signature is refused", "GET", unsigned)
-    response = requests.get(unsigned, timeout=TIMEOUT)
-    expect(response.status_code == 403, "The unsigned request", response)
-    say(f"  {response.status_code} {error_code(response)}\n")
+    response = send("GET", unsigned, 403, "The object is private: a request without a signature is refused")
+    say(f"  403 {error_code(response)}\n")
 
-    step("A person opens the link", "GET", stack.http_url + PATH)
-    response = requests.get(stack.http_url + PATH, allow_redirects=False, timeout=TIMEOUT)
-    expect(response.status_code == 302, "The redirect", response)
-    location = response.headers["Location"]
-    say(f"  {response.status_code}, Location: {signer.redact(location)}")
+    location = send("GET", stack.http_url + PATH, 302, "A person opens the link").headers["Location"]
+    say(f"  302, Location: {signer.redact(location)}")
     download(location)
 
-    step("A program asks for JSON", "GET", stack.http_url + PATH + "?format=json&expires=2h")
-    response = requests.get(stack.http_url + PATH, params={"format": "json", "expires": "2h"}, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The request for JSON", response)
-    link = response.json()
+    link = send("GET", f"{stack.http_url}{PATH}?format=json&expires=2h", 200, "A program asks for JSON").json()
     link["url"] = signer.redact(link["url"])
     say("  " + json.dumps(link, indent=2).replace("\n", "\n  ") + "\n")
 
     forged = location.replace("q3", "q4", 1)
-    step("Somebody changes the link", "GET", forged)
-    response = requests.get(forged, timeout=TIMEOUT)
-    expect(response.status_code == 403, "The changed link", response)
-    say(f"  {response.status_code} {error_code(response)}")
-    response = requests.head(location, timeout=TIMEOUT)
-    expect(response.status_code == 403, "HEAD on a link for GET", response)
-    say(f"  {response.status_code} for HEAD on the link, which was signed for GET\n")
+    response = send("GET", forged, 403, "Somebody changes the link")
+    say(f"  403 {error_code(response)}")
+    send("HEAD", location, 403)
+    say("  403 for HEAD on the link, which was signed for GET\n")
 
 
 def show_session(stack: Stack) -> None:
     """Asks for a link that outlives the session of its mount, and tries the session's credentials elsewhere."""
-    upload = presign(stack, "PUT", SESSION_KEY)
-    response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The upload", response)
+    send("PUT", presign(stack, "PUT", SESSION_KEY).url, 200, data=CONTENT)
     address = f"{stack.http_url}/minutes/2026%20q3.txt?format=json&expires=12h"
-    step("A program asks for a link of 12 hours, which a session of AssumeRole signs", "GET", address)
-    response = requests.get(address, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The request for JSON", response)
+    title = "A program asks for a link of 12 hours, which a session of AssumeRole signs"
+    response = send("GET", address, 200, title)
     link = response.json()
     key_id = parse_qs(urlsplit(link["url"]).query)["x-oss-credential"][0].partition("/")[0]
     session = stack.account.principals.find(key_id)
@@ -152,14 +136,12 @@ def show_session(stack: Stack) -> None:
         raise DemoError("The link is not signed by a session.")
     ends_with_session = (rfc3339(session.expires_at), "credentials") == (link["expires_at"], link["clamped_by"])
     expect(ends_with_session, "A link that ends with its session", response)
-    say(f"  {response.status_code}, the link expires with the session of its mount, at {link['expires_at']}")
+    say(f"  200, the link expires with the session of its mount, at {link['expires_at']}")
     download(link["url"])
 
     outside = presign(stack, "GET", KEY, credentials=session.credentials, expires_in=60)
-    step("The credentials of this session are used outside the mount", "GET", outside.url)
-    response = requests.get(outside.url, timeout=TIMEOUT)
-    expect(response.status_code == 403, "The request outside the mount", response)
-    say(f"  {response.status_code} {error_code(response)}\n")
+    response = send("GET", outside.url, 403, "The credentials of this session are used outside the mount")
+    say(f"  403 {error_code(response)}\n")
 
 
 def show_share(stack: Stack) -> None:
@@ -167,41 +149,29 @@ def show_share(stack: Stack) -> None:
     document, key = keys_edit.add_api_key(keys_edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
     title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
     put_keys(stack, title, keys_edit.serialize(document))
-    upload = presign(stack, "PUT", SHARED_KEY)
-    response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The upload", response)
+    send("PUT", presign(stack, "PUT", SHARED_KEY).url, 200, data=CONTENT)
 
     shares, headers = f"{stack.http_url}/-/shares", {"Authorization": f"Bearer {key}"}
     params = {"path": f"/{SHARED_KEY}", "expires": "30d", "max_uses": 1}
-    step("A colleague with the key shares a file for 30 days and one download", "POST", shares)
-    response = requests.post(shares, json=params, headers=headers, timeout=TIMEOUT)
-    expect(response.status_code == 201, "The share", response)
-    share = response.json()
-    say(f"  {response.status_code}, {signer.redact(json.dumps(share))}\n")
+    title = "A colleague with the key shares a file for 30 days and one download"
+    share = send("POST", shares, 201, title, json=params, headers=headers).json()
+    say(f"  201, {signer.redact(json.dumps(share))}\n")
 
-    step("A chat program previews the link, which does not count as a download", "GET", share["url"])
-    response = requests.get(share["url"], headers={"Accept": "application/json"}, timeout=TIMEOUT)
-    expect(response.status_code == 200 and response.json()["uses_left"] == 1, "The preview", response)
-    say(f"  {response.status_code}, {response.text}\n")
+    title = "A chat program previews the link, which does not count as a download"
+    response = send("GET", share["url"], 200, title, headers={"Accept": "application/json"})
+    expect(response.json()["uses_left"] == 1, "The preview", response)
+    say(f"  200, {response.text}\n")
 
-    step("The recipient presses the download button of the page", "POST", share["url"])
-    response = requests.post(share["url"], allow_redirects=False, timeout=TIMEOUT)
-    expect(response.status_code == 303, "The download button", response)
-    say(f"  {response.status_code}, Location: {signer.redact(response.headers['Location'])}")
+    response = send("POST", share["url"], 303, "The recipient presses the download button of the page")
+    say(f"  303, Location: {signer.redact(response.headers['Location'])}")
     download(response.headers["Location"])
 
-    step("Somebody else tries the same share", "POST", share["url"])
-    refuse_share(share["url"])
+    refuse_share(share["url"], "Somebody else tries the same share")
 
-    response = requests.post(shares, json={**params, "max_uses": 5}, headers=headers, timeout=TIMEOUT)
-    expect(response.status_code == 201, "The second share", response)
-    share = response.json()
-    step("The colleague revokes a second share", "DELETE", f"{shares}/{share['id']}")
-    response = requests.delete(f"{shares}/{share['id']}", headers=headers, timeout=TIMEOUT)
-    expect(response.status_code == 204, "The revocation", response)
-    say(f"  {response.status_code}\n")
-    step("Its recipient tries it afterwards", "POST", share["url"])
-    refuse_share(share["url"])
+    share = send("POST", shares, 201, json={**params, "max_uses": 5}, headers=headers).json()
+    send("DELETE", f"{shares}/{share['id']}", 204, "The colleague revokes a second share", headers=headers)
+    say("  204\n")
+    refuse_share(share["url"], "Its recipient tries it afterwards")
 
 
 def show_notice(stack: Stack) -> None:
@@ -209,17 +179,13 @@ def show_notice(stack: Stack) -> None:
     webhook = Webhook()
     server = serve(webhook, listen(0))
     try:
-        read = presign(stack, "GET", KEYS_DOCUMENT)
-        document = requests.get(read.url, timeout=TIMEOUT).json()
+        document = send("GET", presign(stack, "GET", KEYS_DOCUMENT).url, 200).json()
         secret = "whsec_" + base64.b64encode(webhook.secret).decode()
         url = f"{server.url}/hook"
         document["sinks"] = {"ops": {"kind": "webhook", "url": url, "secret": secret, "allow_loopback": True}}
         put_keys(stack, f"An operator adds the webhook {url} to the keys document", json.dumps(document))
-        upload = presign(stack, "PUT", NOTICE_KEY)
-        step("Somebody uploads a file to outbox/", "PUT", upload.url)
-        response = requests.put(upload.url, data=CONTENT, timeout=TIMEOUT)
-        expect(response.status_code == 200, "The upload", response)
-        say(f"  {response.status_code}, and the OSS trigger calls the events function")
+        send("PUT", presign(stack, "PUT", NOTICE_KEY).url, 200, "Somebody uploads a file to outbox/", data=CONTENT)
+        say("  200, and the OSS trigger calls the events function")
         try:
             notice = webhook.received.get(timeout=TIMEOUT)
         except queue.Empty:
@@ -229,8 +195,7 @@ def show_notice(stack: Stack) -> None:
     data = notice["data"]
     say(f"  the webhook receives a signed notice, {notice['id']}:")
     say(f"  {data['key']}, {data['size']} bytes, until {data['expires_at']}: {signer.redact(data['url'])}\n")
-    step("A reader of the notice opens its share", "GET", data["url"])
-    download(data["url"])
+    download(data["url"], "A reader of the notice opens its share")
 
 
 class Webhook:
@@ -252,24 +217,19 @@ class Webhook:
 
 
 def put_keys(stack: Stack, title: str, document: str | bytes) -> None:
-    link = presign(stack, "PUT", KEYS_DOCUMENT)
-    step(title, "PUT", link.url)
-    response = requests.put(link.url, data=document, timeout=TIMEOUT)
-    expect(response.status_code == 200, "The keys document", response)
-    say(f"  {response.status_code}\n")
+    send("PUT", presign(stack, "PUT", KEYS_DOCUMENT).url, 200, title, data=document)
+    say("  200\n")
 
 
-def download(url: str) -> None:
-    response = requests.get(url, timeout=TIMEOUT)
-    expect(response.status_code == 200 and response.content == CONTENT, "The download", response)
-    say(f"  {response.status_code}, {len(response.content)} bytes, identical to the upload\n")
+def download(url: str, title: str = "") -> None:
+    response = send("GET", url, 200, title, allow_redirects=True)
+    expect(response.content == CONTENT, "The download", response)
+    say(f"  200, {len(response.content)} bytes, identical to the upload\n")
 
 
-def refuse_share(url: str) -> None:
-    response = requests.post(url, allow_redirects=False, timeout=TIMEOUT)
-    expect(response.status_code == 410, "The refusal of the share", response)
-    error = response.json()
-    say(f"  {response.status_code} {error['code']}: {error['detail']}\n")
+def refuse_share(url: str, title: str) -> None:
+    error = send("POST", url, 410, title).json()
+    say(f"  410 {error['code']}: {error['detail']}\n")
 
 
 def show_log(descriptor: int) -> None:

@@ -15,8 +15,7 @@ from .functions import Function, Trigger
 
 def matches(trigger: Trigger, created: CreatedObject) -> bool:
     """Whether a trigger's bucket, filter and events cover a new object."""
-    bucket = trigger.source.rpartition(":")[2]
-    if trigger.kind != "oss" or (bucket and bucket != created.bucket):
+    if trigger.kind != "oss" or trigger.bucket not in ("", created.bucket):
         return False
     key = trigger.config.get("filter", {}).get("key", {})
     if not created.key.startswith(key.get("prefix") or "") or not created.key.endswith(key.get("suffix") or ""):

@@ -13,7 +13,7 @@ from signer.signed_request import REQUIRED
 from signer.verification import Verification, verify_request
 
 from ..ram import Principal
-from .errors import Details, OssError, invalid_argument, not_implemented
+from .errors import OssError, invalid_argument, not_implemented
 from .incoming import OssRequest, Resource
 from .responses import iso_date
 from .service import Service
@@ -129,8 +129,8 @@ def refusal(verification: Verification, request: OssRequest, now: float) -> OssE
         case "skewed":
             return skewed(verification.issued_at, now)
         case "expired":
-            times = (("Expires", iso_date(verification.expires_at)), ("ServerTime", iso_date(now)))
-            return _denied("AccessDenied", "Request has expired.", "0002-00000069", times)
+            expires, time = iso_date(verification.expires_at), iso_date(now)
+            return _denied("AccessDenied", "Request has expired.", "0002-00000069", Expires=expires, ServerTime=time)
         case _:
             return mismatch(
                 key_id,
@@ -149,17 +149,17 @@ def invalid_access_key(key_id: str, *, is_temporary: bool = False) -> OssError:
     """For an unknown key, and for a temporary one without its token."""
     message = "The OSS Access Key Id you provided does not exist in our records."
     ec = "0002-00000002" if is_temporary else "0002-00000902"
-    return _denied("InvalidAccessKeyId", message, ec, (("OSSAccessKeyId", key_id),))
+    return _denied("InvalidAccessKeyId", message, ec, OSSAccessKeyId=key_id)
 
 
 def invalid_token(key_id: str) -> OssError:
     message = "The security token you provided is invalid."
-    return _denied("InvalidSecurityToken", message, "0002-00000006", (("OSSAccessKeyId", key_id),))
+    return _denied("InvalidSecurityToken", message, "0002-00000006", OSSAccessKeyId=key_id)
 
 
 def token_expired(key_id: str) -> OssError:
     message = "The security token you provided has expired."
-    return _denied("SecurityTokenExpired", message, "0002-00000007", (("OSSAccessKeyId", key_id),))
+    return _denied("SecurityTokenExpired", message, "0002-00000007", OSSAccessKeyId=key_id)
 
 
 def skewed(issued_at: datetime | float | None, now: float) -> OssError:
@@ -168,49 +168,42 @@ def skewed(issued_at: datetime | float | None, now: float) -> OssError:
         "RequestTimeTooSkewed",
         "The difference between the request time and the current time is too large.",
         "0002-00000504",
-        (
-            ("MaxAllowedSkewMilliseconds", "900000"),
-            ("RequestTime", iso_date(issued_at)),
-            ("ServerTime", iso_date(now)),
-        ),
+        MaxAllowedSkewMilliseconds="900000",
+        RequestTime=iso_date(issued_at),
+        ServerTime=iso_date(now),
     )
 
 
 def mismatch(key_id: str, provided: str, string_to_sign: str, canonical_request: str = "") -> OssError:
     """SignatureDoesNotMatch, with what the server signed; a form has no canonical request."""
-    details = [
-        ("OSSAccessKeyId", key_id),
-        ("SignatureProvided", provided),
-        ("StringToSign", string_to_sign),
-        ("StringToSignBytes", string_to_sign.encode().hex(" ").upper()),
-    ]
+    signed = {"StringToSign": string_to_sign}
     if canonical_request:
-        details += [
-            ("CanonicalRequest", canonical_request),
-            ("CanonicalRequestBytes", canonical_request.encode().hex(" ").upper()),
-        ]
+        signed["CanonicalRequest"] = canonical_request
+    details = {"OSSAccessKeyId": key_id, "SignatureProvided": provided}
+    for name, string in signed.items():
+        details |= {name: string, f"{name}Bytes": string.encode().hex(" ").upper()}
     return _denied(
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
         "method.",
         "0002-00000040" if canonical_request else "0002-00000705",
-        tuple(details),
+        **details,
     )
 
 
-def _denied(code: str, message: str, ec: str = "", details: Details = ()) -> OssError:
-    return OssError(403, code, message, ec=ec, details=details)
+def _denied(code: str, message: str, ec: str = "", **details: str) -> OssError:
+    return OssError(403, code, message, ec=ec, headers=None, **details)
 
 
 def _invalid_argument(name: str, message: str, ec: str) -> OssError:
     """Without the value, which may be secret."""
-    return OssError(400, "InvalidArgument", message, ec=ec, details=(("ArgumentName", name),))
+    return OssError(400, "InvalidArgument", message, ec=ec, ArgumentName=name)
 
 
 def _invalid_parameter(request: OssRequest, name: str, message: str, ec: str = "") -> OssError:
     in_query = any(parameter in REQUIRED for parameter, _ in request.query)
     code = "AuthorizationQueryParametersError" if in_query else "InvalidArgument"
-    return OssError(400, code, message, ec=ec if in_query else "", details=(("ArgumentName", name),))
+    return OssError(400, code, message, ec=ec if in_query else "", ArgumentName=name)
 
 
 def _check_source_ip(request: OssRequest) -> None:

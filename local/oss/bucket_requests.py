@@ -29,12 +29,8 @@ def create(service: Service, request: OssRequest) -> Response:
     try:
         service.buckets.create(request.bucket, service.now())
     except ValueError:
-        raise OssError(
-            400,
-            "InvalidBucketName",
-            "The specified bucket is not valid.",
-            details=(("BucketName", request.bucket),),
-        ) from None
+        message = "The specified bucket is not valid."
+        raise OssError(400, "InvalidBucketName", message, BucketName=request.bucket) from None
     except BucketExists:
         pass  # for the owner of the bucket, OSS takes it as a change of nothing
     return respond(200, headers={"Location": f"/{request.bucket}"})
@@ -45,12 +41,8 @@ def delete(service: Service, request: OssRequest) -> Response:
     try:
         service.buckets.delete(bucket)
     except BucketNotEmpty:
-        raise OssError(
-            409,
-            "BucketNotEmpty",
-            "The bucket has objects. Please delete them first.",
-            details=(("BucketName", bucket.name),),
-        ) from None
+        message = "The bucket has objects. Please delete them first."
+        raise OssError(409, "BucketNotEmpty", message, BucketName=bucket.name) from None
     return respond(204)
 
 

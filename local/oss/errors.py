@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-# Elements of XML: names, and what they contain.
-Details = tuple[tuple[str, "str | Details"], ...]
+# Elements of XML by their names, each with what it contains.
+Details = Mapping[str, "str | Details"]
 
 
 def escape_xml(string: str) -> str:
@@ -30,8 +30,8 @@ class OssError(Exception):
         message: str,
         *,
         ec: str = "",
-        details: Details = (),
         headers: Mapping[str, str] | None = None,
+        **details: str | Details,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
@@ -43,17 +43,16 @@ class OssError(Exception):
 
     def xml(self, request_id: str, host: str) -> bytes:
         """The `<Error>` document."""
-        elements: Details = (
-            *(("Code", self.code), ("Message", self.message), ("RequestId", request_id), ("HostId", host)),
-            *self.details,
-            *((("EC", self.ec),) if self.ec else ()),
-        )
+        elements: dict[str, str | Details] = {"Code": self.code, "Message": self.message}
+        elements |= {"RequestId": request_id, "HostId": host, **self.details}
+        if self.ec:
+            elements["EC"] = self.ec
         return f"{XML_DECLARATION}<Error>\n{_render(elements, '  ')}</Error>\n".encode()
 
 
 def _render(elements: Details, indent: str) -> str:
     lines = []
-    for name, content in elements:
+    for name, content in elements.items():
         if isinstance(content, str):
             lines.append(f"{indent}<{name}>{escape_xml(content)}</{name}>\n")
         else:
@@ -62,24 +61,12 @@ def _render(elements: Details, indent: str) -> str:
 
 
 def no_such_bucket(bucket: str) -> OssError:
-    return OssError(
-        404,
-        "NoSuchBucket",
-        "The specified bucket does not exist.",
-        ec="0015-00000101",
-        details=(("BucketName", bucket),),
-    )
+    return OssError(404, "NoSuchBucket", "The specified bucket does not exist.", ec="0015-00000101", BucketName=bucket)
 
 
 def no_such_key(key: str, headers: Mapping[str, str] | None = None) -> OssError:
-    return OssError(
-        404,
-        "NoSuchKey",
-        "The specified key does not exist.",
-        ec="0026-00000001",
-        details=(("Key", key),),
-        headers=headers,
-    )
+    message = "The specified key does not exist."
+    return OssError(404, "NoSuchKey", message, ec="0026-00000001", headers=headers, Key=key)
 
 
 def no_such_upload(upload_id: str, *, ec: str = "0042-00000002") -> OssError:
@@ -89,25 +76,17 @@ def no_such_upload(upload_id: str, *, ec: str = "0042-00000002") -> OssError:
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
         "completed.",
         ec=ec,
-        details=(("UploadId", upload_id),),
+        UploadId=upload_id,
     )
 
 
 def file_already_exists(key: str) -> OssError:
-    return OssError(
-        409,
-        "FileAlreadyExists",
-        "The object you specified already exists and can not be overwritten.",
-        details=(("Key", key),),
-    )
+    message = "The object you specified already exists and can not be overwritten."
+    return OssError(409, "FileAlreadyExists", message, Key=key)
 
 
 def invalid_argument(name: str, value: str, message: str, *, ec: str = "") -> OssError:
-    return OssError(400, "InvalidArgument", message, ec=ec, details=(("ArgumentName", name), ("ArgumentValue", value)))
-
-
-def invalid_digest(details: Details = ()) -> OssError:
-    return OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.", details=details)
+    return OssError(400, "InvalidArgument", message, ec=ec, ArgumentName=name, ArgumentValue=value)
 
 
 def too_large() -> OssError:
@@ -116,22 +95,13 @@ def too_large() -> OssError:
 
 def not_implemented(feature: str) -> OssError:
     """501 for what OSS implements and the local OSS does not."""
-    return OssError(
-        501,
-        "NotImplemented",
-        f"The local OSS does not implement {feature}. Use OSS itself to test it.",
-        details=(("Header", feature),),
-    )
+    message = f"The local OSS does not implement {feature}. Use OSS itself to test it."
+    return OssError(501, "NotImplemented", message, Header=feature)
 
 
 def method_not_allowed(method: str, headers: Mapping[str, str] | None = None) -> OssError:
-    return OssError(
-        405,
-        "MethodNotAllowed",
-        "The specified method is not allowed against this resource.",
-        details=(("Method", method),),
-        headers=headers,
-    )
+    message = "The specified method is not allowed against this resource."
+    return OssError(405, "MethodNotAllowed", message, headers=headers, Method=method)
 
 
 def malformed_xml() -> OssError:

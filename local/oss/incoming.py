@@ -114,7 +114,7 @@ def read_request(environ: WSGIEnvironment) -> OssRequest:
     if "transfer-encoding" in headers and "content-length" in headers:
         # RFC 9112 section 6.1: one of the two lengths is wrong, and a link may have signed the other.
         message = "A request must not have both Content-Length and Transfer-Encoding."
-        raise OssError(400, "InvalidArgument", message, details=(("ArgumentName", "Content-Length"),))
+        raise OssError(400, "InvalidArgument", message, ArgumentName="Content-Length")
     chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in headers
     return OssRequest(
         method=environ["REQUEST_METHOD"],
@@ -132,12 +132,8 @@ def check_key(key: str) -> None:
     Source: the OSS page "Object naming conventions".
     """
     if not key or key[0] in "/\\" or "\x00" in key or len(key.encode()) > MAX_KEY_BYTES:
-        raise OssError(
-            400,
-            "InvalidObjectName",
-            "The specified object is not valid.",
-            details=(("ObjectName", key.replace("\x00", "")),),
-        )
+        message = "The specified object is not valid."
+        raise OssError(400, "InvalidObjectName", message, ObjectName=key.replace("\x00", ""))
 
 
 def parse_xml(body: bytes) -> ElementTree.Element:

@@ -77,7 +77,7 @@ def refuse_conditions(headers: Mapping[str, str]) -> None:
     for name in ("If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"):
         if name.lower() in headers:
             message = "A header you provided implies functionality that is not implemented."
-            raise OssError(400, "NotImplemented", message, ec="0017-00000245", details=(("Header", name),))
+            raise OssError(400, "NotImplemented", message, ec="0017-00000245", Header=name)
 
 
 def check_bucket_headers(headers: Mapping[str, str]) -> None:
@@ -111,7 +111,8 @@ def _check_encryption(headers: Mapping[str, str]) -> None:
             "InvalidEncryptionAlgorithmError",
             f"{_ENCRYPTION} must be AES256, SM4 or KMS.",
             ec="0005-00000003",
-            details=(("ArgumentName", _ENCRYPTION), ("ArgumentValue", encryption)),
+            ArgumentName=_ENCRYPTION,
+            ArgumentValue=encryption,
         )
     for name in (_ENCRYPTION_KEY, _DATA_ENCRYPTION):
         if headers.get(name) and encryption != "KMS":

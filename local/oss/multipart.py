@@ -113,12 +113,10 @@ def complete(service: Service, request: OssRequest) -> Response:
                 400,
                 "EntityTooSmall",
                 "Your proposed upload smaller than the minimum allowed size.",
-                details=(
-                    ("ProposedSize", str(part.record.size)),
-                    ("MinSizeAllowed", str(_MIN_PART)),
-                    ("PartNumber", str(part.number)),
-                    ("ETag", part.record.etag),
-                ),
+                ProposedSize=str(part.record.size),
+                MinSizeAllowed=str(_MIN_PART),
+                PartNumber=str(part.number),
+                ETag=part.record.etag,
             )
     try:
         record = uploads.complete(upload, parts, service.now(), forbid_overwrite=forbids_overwrite(request.headers))
@@ -191,6 +189,7 @@ def _select_parts(parts: Sequence[UploadedPart], requested: Sequence[tuple[int, 
                 "InvalidPart",
                 "One or more of the specified parts could not be found or the specified entity tag might not have "
                 "matched the part's entity tag.",
-                details=(("PartNumber", str(number)), ("ETag", etag)),
+                PartNumber=str(number),
+                ETag=etag,
             )
     return [by_number[number] for number in numbers]

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Response
 
-from .errors import OssError, file_already_exists, invalid_argument, invalid_digest, method_not_allowed, no_such_key
+from .errors import OssError, file_already_exists, invalid_argument, method_not_allowed, no_such_key
 from .incoming import OssRequest
 from .metadata import STORED, encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
 from .preconditions import is_unmodified, requested_range
@@ -112,12 +112,8 @@ def _requested_version(request: OssRequest) -> str | None:
 def _check_readable(record: ObjectRecord) -> None:
     """Raises `OssError` InvalidObjectState for an archived object that was not restored."""
     if record.is_archived:
-        raise OssError(
-            403,
-            "InvalidObjectState",
-            "The operation is not valid for the object's state.",
-            details=(("ObjectName", record.key),),
-        )
+        message = "The operation is not valid for the object's state."
+        raise OssError(403, "InvalidObjectState", message, ObjectName=record.key)
 
 
 def _overrides(request: OssRequest) -> dict[str, str]:
@@ -255,7 +251,8 @@ def check_digest(content_md5: str | None, draft: Draft) -> None:
     except (binascii.Error, ValueError):
         matches = False
     if not matches:
-        raise invalid_digest((("Content-MD5", content_md5),))
+        message = "The Content-MD5 you specified was invalid."
+        raise OssError(400, "InvalidDigest", message, headers=None, **{"Content-MD5": content_md5})
 
 
 # --- deleting -----------------------------------------------------------------------------------------------------
@@ -274,9 +271,4 @@ def delete(service: Service, request: OssRequest) -> Response:
 
 
 def _no_such_version(key: str, version_id: str) -> OssError:
-    return OssError(
-        404,
-        "NoSuchVersion",
-        "The specified version does not exist.",
-        details=(("Key", key), ("VersionId", version_id)),
-    )
+    return OssError(404, "NoSuchVersion", "The specified version does not exist.", Key=key, VersionId=version_id)

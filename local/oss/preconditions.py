@@ -100,19 +100,10 @@ def _parse_date(date: str | None) -> int | None:
 
 
 def _failed(condition: str) -> OssError:
-    return OssError(
-        412,
-        "PreconditionFailed",
-        "At least one of the pre-conditions you specified did not hold.",
-        details=(("Condition", condition),),
-    )
+    message = "At least one of the pre-conditions you specified did not hold."
+    return OssError(412, "PreconditionFailed", message, Condition=condition)
 
 
 def _unsatisfiable(record: ObjectRecord) -> OssError:
-    return OssError(
-        416,
-        "InvalidRange",
-        "The requested range cannot be satisfied.",
-        details=(("ActualObjectSize", str(record.size)),),
-        headers={"Content-Range": f"bytes */{record.size}"},
-    )
+    message, headers = "The requested range cannot be satisfied.", {"Content-Range": f"bytes */{record.size}"}
+    return OssError(416, "InvalidRange", message, headers=headers, ActualObjectSize=str(record.size))

@@ -65,15 +65,15 @@ def _handle(service: Service, nonces: Nonces, before: Callable[[str], Response |
     except Exception as error:
         # Without the message, which may hold a credential.
         print(f"sts: request {request_id} failed with {type(error).__name__}", file=sys.stderr)
-        refusal = errors.internal_error()
+        refusal = StsError("InternalError")
     return responses.failure(refusal, request_id, flask.request.host, as_json=as_json)
 
 
 def _dispatch(service: Service, nonces: Nonces, request: StsRequest) -> responses.Elements:
     if request.method not in ("GET", "POST"):
-        raise errors.method_not_allowed()
+        raise StsError("UnsupportedHTTPMethod")
     if request.path != "/":
-        raise errors.action_not_found()
+        raise StsError("InvalidAction.NotFound")
     for name, value in (("Action", request.action), ("Version", request.version)):
         if not value:
             raise errors.missing(name)
@@ -81,6 +81,6 @@ def _dispatch(service: Service, nonces: Nonces, request: StsRequest) -> response
         raise errors.not_valid("Version")
     action = ACTIONS.get(request.action)
     if action is None:
-        raise errors.action_not_found()
+        raise StsError("InvalidAction.NotFound")
     caller = authenticate(request, service.principals, nonces, service.now())
     return action(service, caller, request.parameters)

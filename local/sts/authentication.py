@@ -41,13 +41,13 @@ def authenticate(request: StsRequest, principals: Principals, nonces: Nonces, no
     _check_time(signature.timestamp, now)
     principal = principals.find(signature.access_key_id)
     if principal is None:
-        raise errors.access_key_not_found()
+        raise errors.StsError("InvalidAccessKeyId.NotFound")
     _check_token(signature.security_token, principal, now)
     expected = signature.sign(principal.credentials.access_key_secret, signature.string_to_sign)
     if not hmac.compare_digest(expected.encode(), signature.provided.encode()):
         raise errors.signature_mismatch(signature.string_to_sign)
     if not nonces.use(signature.access_key_id, signature.nonce, now):
-        raise errors.nonce_used()
+        raise errors.StsError("SignatureNonceUsed")
     return principal
 
 
@@ -77,11 +77,11 @@ def _read_v3(request: StsRequest) -> _Signature:
     authorization = acs3.Authorization.parse(headers["authorization"])
     # Every header that matters must be signed, or it could be changed on the way.
     if authorization is None or {name for name in headers if acs3.is_signed(name)} - {*authorization.signed_headers}:
-        raise errors.incomplete_signature()
+        raise errors.StsError("IncompleteSignature")
     names = set(authorization.signed_headers)
     payload = acs3.payload_hash(request.body)
     if names - headers.keys() or headers["x-acs-content-sha256"] != payload:
-        raise errors.incomplete_signature()
+        raise errors.StsError("IncompleteSignature")
     canonical_request = acs3.canonical_request(
         request.method,
         request.path,
@@ -104,9 +104,9 @@ def _read_v3(request: StsRequest) -> _Signature:
 def _check_time(timestamp: str, now: float) -> None:
     issued = parse_rfc3339(timestamp)
     if issued is None or rfc3339(issued) != timestamp:
-        raise errors.timestamp_malformed()
+        raise errors.StsError("InvalidTimeStamp.Format")
     if abs(now - issued) > MAX_SKEW:
-        raise errors.timestamp_expired()
+        raise errors.StsError("InvalidTimeStamp.Expired")
 
 
 def _check_token(token: str, principal: Principal, now: float) -> None:
@@ -114,6 +114,6 @@ def _check_token(token: str, principal: Principal, now: float) -> None:
     if expected and not token:
         raise errors.missing("SecurityToken")
     if not hmac.compare_digest(expected.encode(), token.encode()):
-        raise errors.token_mismatch()
+        raise errors.StsError("InvalidSecurityToken.MismatchWithAccessKey")
     if principal.expires_at is not None and now >= principal.expires_at:
-        raise errors.token_expired()
+        raise errors.StsError("InvalidSecurityToken.Expired")

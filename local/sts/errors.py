@@ -5,92 +5,52 @@ Sources: the error codes of the RAM page "AssumeRole", and the public error code
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+# The status and the message of a code.
+ERRORS: Mapping[str, tuple[int, str]] = {
+    "InvalidAction.NotFound": (404, "Specified api is not found, please check your url and method."),
+    "UnsupportedHTTPMethod": (405, "This http method is not supported."),
+    "InvalidAccessKeyId.NotFound": (404, "Specified access key is not found."),
+    "InvalidSecurityToken.MismatchWithAccessKey": (400, "Specified SecurityToken mismatch with the AccessKey."),
+    "InvalidSecurityToken.Expired": (400, "Specified SecurityToken is expired."),
+    "IncompleteSignature": (400, "The request signature does not conform to Aliyun standards."),
+    "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
+    "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
+    "SignatureNonceUsed": (400, "Specified signature nonce was used already."),
+    "EntityNotExist.Role": (404, "The specified Role not exists ."),
+    "NoPermission": (403, "You are not authorized to do this action. You should be authorized by RAM."),
+    "Throttling.User": (400, "Request was denied due to user flow control."),
+    "InternalError": (500, "STS Server Internal Error happened, please send the RequestId to us."),
+}
+
 
 class StsError(Exception):
-    """An error response of STS."""
+    """An error response of STS. The default of its status and message is that of the code."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.status = status
+    def __init__(self, code: str, message: str = "", *, status: int | None = None) -> None:
+        default_status, default_message = ERRORS.get(code, (400, ""))
+        self.status = status or default_status
         self.code = code
-        self.message = message
+        self.message = message or default_message
+        super().__init__(f"{code}: {self.message}")
 
 
 def missing(name: str) -> StsError:
-    return StsError(400, f"Missing{name}", f"{name} is mandatory for this action.")
+    return StsError(f"Missing{name}", f"{name} is mandatory for this action.")
 
 
 def not_valid(name: str) -> StsError:
     """For a common parameter; those of an action have `invalid_parameter`."""
-    return StsError(400, f"Invalid{name}", f"Specified parameter {name} is not valid.")
+    return StsError(f"Invalid{name}", f"Specified parameter {name} is not valid.")
 
 
 def invalid_parameter(name: str, message: str = "") -> StsError:
     """For a parameter of an action; `name` may be a finer code, such as PolicySize."""
-    return StsError(400, f"InvalidParameter.{name}", message or f"The parameter {name} is wrongly formed.")
-
-
-def action_not_found() -> StsError:
-    return StsError(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.")
-
-
-def method_not_allowed() -> StsError:
-    return StsError(405, "UnsupportedHTTPMethod", "This http method is not supported.")
-
-
-def access_key_not_found() -> StsError:
-    return StsError(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
-
-
-def token_mismatch() -> StsError:
-    message = "Specified SecurityToken mismatch with the AccessKey."
-    return StsError(400, "InvalidSecurityToken.MismatchWithAccessKey", message)
-
-
-def token_expired() -> StsError:
-    return StsError(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
-
-
-def incomplete_signature() -> StsError:
-    message = "The request signature does not conform to Aliyun standards."
-    return StsError(400, "IncompleteSignature", message)
+    return StsError(f"InvalidParameter.{name}", message or f"The parameter {name} is wrongly formed.")
 
 
 def signature_mismatch(string_to_sign: str) -> StsError:
     # SDKs compare what follows the colon with what they signed: if it is the same, the secret is wrong.
     message = f"Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"
-    return StsError(400, "SignatureDoesNotMatch", message)
-
-
-def timestamp_malformed() -> StsError:
-    return StsError(400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted.")
-
-
-def timestamp_expired() -> StsError:
-    return StsError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
-
-
-def nonce_used() -> StsError:
-    return StsError(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
-
-
-def role_not_found() -> StsError:
-    return StsError(404, "EntityNotExist.Role", "The specified Role not exists .")
-
-
-def no_permission() -> StsError:
-    message = "You are not authorized to do this action. You should be authorized by RAM."
-    return StsError(403, "NoPermission", message)
-
-
-def root_account() -> StsError:
-    return StsError(403, "NoPermission", "Roles may not be assumed by root accounts.")
-
-
-def throttled() -> StsError:
-    return StsError(400, "Throttling.User", "Request was denied due to user flow control.")
-
-
-def internal_error() -> StsError:
-    message = "STS Server Internal Error happened, please send the RequestId to us."
-    return StsError(500, "InternalError", message)
+    return StsError("SignatureDoesNotMatch", message)

@@ -69,5 +69,5 @@ def read_request(environ: WSGIEnvironment, body: bytes) -> StsRequest:
         query = tuple(parse_query(raw_query))
         form = tuple(parse_query(body.decode())) if is_form else ()
     except UnicodeDecodeError:
-        raise StsError(400, "InvalidParameter", "The specified parameter is not valid: it must be UTF-8.") from None
+        raise StsError("InvalidParameter", "The specified parameter is not valid: it must be UTF-8.") from None
     return StsRequest(environ["REQUEST_METHOD"], path, query, form, headers, body)

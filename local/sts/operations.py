@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from signer.sts import MIN_DURATION
+from signer.sts import MIN_DURATION, ROLE_ARN
 from signer.times import rfc3339
 
 from ..ram import Principal, Principals, evaluate
 from . import errors
 from .credentials import temporary_credentials
 from .responses import Elements
-from .roles import Role, account_of, entity_id, identity_of, is_role_arn, session_arn
+from .roles import Role, account_of, entity_id, identity_of, session_arn
 from .session_policy import read_policy
 
 DEFAULT_DURATION = 3600
@@ -39,7 +39,7 @@ def assume_role(service: Service, caller: Principal, params: Mapping[str, str]) 
         if not params.get(name):
             raise errors.missing(name)
     role_arn, session_name, policy = params["RoleArn"], params["RoleSessionName"], params.get("Policy", "")
-    if not is_role_arn(role_arn):
+    if not ROLE_ARN.fullmatch(role_arn):
         raise errors.invalid_parameter("RoleArn")
     if not _SESSION_NAME.fullmatch(session_name):
         raise errors.invalid_parameter("RoleSessionName")
@@ -85,12 +85,12 @@ ACTIONS: Mapping[str, Callable[[Service, Principal, Mapping[str, str]], Elements
 def _role_for(service: Service, caller: Principal, arn: str) -> Role:
     """The role, if both its trust policy and the caller's own policies allow the caller to assume it."""
     if caller.arn.endswith(":root"):
-        raise errors.root_account()
+        raise errors.StsError("NoPermission", "Roles may not be assumed by root accounts.")
     role = service.roles().get(arn)
     if role is None:
-        raise errors.role_not_found()
+        raise errors.StsError("EntityNotExist.Role")
     if not role.trusts(caller.arn) or not evaluate(caller.layers, "sts:AssumeRole", arn).allowed:
-        raise errors.no_permission()
+        raise errors.StsError("NoPermission")
     return role
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from signer.sts import ROLE_ARN
-
 
 class Role(NamedTuple):
     """A RAM role.
@@ -23,10 +21,6 @@ class Role(NamedTuple):
     def trusts(self, arn: str) -> bool:
         """Whether the trust policy lets this principal assume the role."""
         return not self.trusted.isdisjoint(("*", arn, identity_of(arn), f"acs:ram::{account_of(arn)}:root"))
-
-
-def is_role_arn(string: str) -> bool:
-    return ROLE_ARN.fullmatch(string) is not None
 
 
 def account_of(arn: str) -> str:

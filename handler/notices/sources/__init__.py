@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from .fields import InvalidEvent, describe
+from . import messages, oss
+from .fields import InvalidEvent, describe, has_members, is_cloud_event, member
 from .items import CreatedObject, InvalidEntry, Item, RequestedLink, SkippedRecord, TimerTick
-from .messages import DirectInvocation, Kafka, MnsQueue, MnsStream, MnsTopic, RocketMq
-from .oss import OssCloudEvent, OssTrigger
-from .timer import TimerTrigger
 
 __all__ = [
     "SOURCES",
@@ -25,29 +23,28 @@ __all__ = [
 ]
 
 
-class Source(Protocol):
+class Source(NamedTuple):
+    """`recognise` says whether a document is an event of this source, valid or not.
+
+    `items` also gets what identifies the invocation, for events that have no id. It raises `InvalidEvent`.
+    """
+
     name: str
-
-    @staticmethod
-    def recognise(document: object) -> bool:
-        """Whether it is an event of this source, valid or not."""
-
-    @staticmethod
-    def items(document: object, origin: str) -> Iterator[Item]:
-        """`origin` identifies the invocation, for events that have no id. Raises `InvalidEvent`."""
+    recognise: Callable[[object], bool]
+    items: Callable[[object, str], Iterator[Item]]
 
 
 # The first source that recognises an event reads it.
-SOURCES: tuple[type[Source], ...] = (
-    OssTrigger,
-    OssCloudEvent,
-    MnsQueue,
-    Kafka,
-    RocketMq,
-    MnsTopic,
-    TimerTrigger,
-    MnsStream,
-    DirectInvocation,
+SOURCES = (
+    Source("oss", lambda document: member(document, "events") is not None, oss.trigger),
+    Source("eventbridge", oss.is_event_of_bus, oss.event_of_bus),
+    Source("mns-queue", lambda document: is_cloud_event(document, "mns:Queue:"), messages.mns_queue),
+    Source("kafka", lambda document: is_cloud_event(document, "alikafka:"), messages.kafka),
+    Source("rocketmq", lambda document: is_cloud_event(document, "mq:"), messages.rocketmq),
+    Source("mns-topic", lambda document: has_members(document, "TopicName", "Message"), messages.mns_topic),
+    Source("timer", lambda document: has_members(document, "triggerTime", "triggerName"), messages.timer),
+    Source("mns-topic-stream", messages.is_mns_stream, messages.mns_stream),
+    Source("invocation", messages.is_direct, messages.direct),
 )
 
 
@@ -90,7 +87,7 @@ def read(event: bytes | str, request_id: str) -> ParsedEvent:
     return ParsedEvent(tuple(names), tuple(items))
 
 
-def _invalid(source: type[Source], entry: str, sentence: str) -> InvalidEntry:
+def _invalid(source: Source, entry: str, sentence: str) -> InvalidEntry:
     return InvalidEntry(f"Invalid {source.name} event{entry}: {sentence}.")
 
 

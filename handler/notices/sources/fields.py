@@ -90,6 +90,10 @@ def is_unicode(string: str) -> bool:
     return not _SURROGATE.search(string)
 
 
+def has_members(document: object, *names: str) -> bool:
+    return isinstance(document, dict) and document.keys() >= {*names}
+
+
 def is_cloud_event(document: object, type_prefix: str) -> bool:
     event_type = member(document, "type")
     is_versioned = member(document, "specversion") is not None

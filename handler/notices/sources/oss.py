@@ -21,41 +21,27 @@ CREATED = frozenset(
 UNVERSIONED = "null"
 
 
-class OssTrigger:
+def trigger(document: object, origin: str) -> Iterator[Item]:
     """`{"events": [record, …]}`."""
-
-    name = "oss"
-
-    @staticmethod
-    def recognise(document: object) -> bool:
-        return member(document, "events") is not None
-
-    @staticmethod
-    def items(document: object, origin: str) -> Iterator[Item]:
-        records = member(document, "events")
-        if not isinstance(records, list) or not records:
-            raise InvalidEvent("events must be a list with at least one record")
-        for number, record in enumerate(records, 1):
-            try:
-                yield _read_record(record)
-            except InvalidEvent as error:
-                yield InvalidEntry(f"record {number}: {error.sentence}")
+    records = member(document, "events")
+    if not isinstance(records, list) or not records:
+        raise InvalidEvent("events must be a list with at least one record")
+    for number, record in enumerate(records, 1):
+        try:
+            yield _read_record(record)
+        except InvalidEvent as error:
+            yield InvalidEntry(f"record {number}: {error.sentence}")
 
 
-class OssCloudEvent:
+def is_event_of_bus(document: object) -> bool:
+    return is_cloud_event(document, "oss:") or (
+        member(document, "source") == "acs.oss" and member(document, "data", "oss") is not None
+    )
+
+
+def event_of_bus(document: object, origin: str) -> Iterator[Item]:
     """The record under `data`; the event's own type has the prefix oss:."""
-
-    name = "eventbridge"
-
-    @staticmethod
-    def recognise(document: object) -> bool:
-        return is_cloud_event(document, "oss:") or (
-            member(document, "source") == "acs.oss" and member(document, "data", "oss") is not None
-        )
-
-    @staticmethod
-    def items(document: object, origin: str) -> Iterator[Item]:
-        yield _skipped(required(document, "type")) or _read_record(member(document, "data"))
+    yield _skipped(required(document, "type")) or _read_record(member(document, "data"))
 
 
 def _read_record(record: object) -> CreatedObject | SkippedRecord:

@@ -63,15 +63,13 @@ class FormPolicy:
         """Raises `OssError` EntityTooLarge."""
         if self.max_size is not None and size > self.max_size:
             message = "Your proposed upload exceeds the maximum allowed size."
-            details = (("ProposedSize", str(size)), ("MaxSizeAllowed", str(self.max_size)))
-            raise OssError(400, "EntityTooLarge", message, details=details)
+            raise OssError(400, "EntityTooLarge", message, ProposedSize=str(size), MaxSizeAllowed=str(self.max_size))
 
     def check_min_size(self, size: int) -> None:
         """Raises `OssError` EntityTooSmall."""
         if size < self.min_size:
             message = "Your proposed upload is smaller than the minimum allowed size."
-            details = (("ProposedSize", str(size)), ("MinSizeAllowed", str(self.min_size)))
-            raise OssError(400, "EntityTooSmall", message, details=details)
+            raise OssError(400, "EntityTooSmall", message, ProposedSize=str(size), MinSizeAllowed=str(self.min_size))
 
 
 def parse_policy(encoded: str) -> FormPolicy:

@@ -152,7 +152,7 @@ def test_a_session_that_reads_outside_its_mount_is_a_fault(cloud: Cloud) -> None
 
 def test_sts_that_refuses_for_another_reason_leaves_the_session_unknown(cloud: Cloud) -> None:
     def throttled(action: str) -> Response | None:
-        raise sts.StsError(400, "Throttling.User", "Request was denied due to user flow control.")
+        raise sts.StsError("Throttling.User")
 
     cloud.before = throttled
     assert readable(sessions(cloud.deployment()))[0] == Finding(

@@ -21,7 +21,7 @@ TIMEOUT = 30  # seconds
 
 
 def key_id(sessions: Sessions, now: float, path: str = "/docs/") -> str:
-    return sessions.get(CONFIG, mount_at(CONFIG, path), FUNCTION, now).credentials.access_key_id
+    return sessions.get(CONFIG, mount_at(CONFIG, path), lambda: FUNCTION, now).credentials.access_key_id
 
 
 def in_threads(request: Callable[[int], Any], while_they_run: Callable[[], object] = lambda: None) -> list[Any]:
@@ -117,7 +117,7 @@ def test_sessions_of_mounts_are_never_mixed() -> None:
     def request(number: int) -> None:
         for step in range(40):
             mount: Mount = mounts[(number + step) % 2]
-            role: RoleCredentials = sessions.get(CONFIG, mount, FUNCTION, START + step * 100)
+            role: RoleCredentials = sessions.get(CONFIG, mount, lambda: FUNCTION, START + step * 100)
             name = mount.path.strip("/")
             for value in role.credentials[:3]:
                 assert f".{name}." in str(value)

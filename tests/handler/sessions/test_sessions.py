@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -31,11 +32,7 @@ class Clocked:
     def at(self, seconds: float, path: str = "/docs/") -> str:
         """The access key ID that signs."""
         mount = mount_at(self.config, path)
-        kept = self.sessions.kept(mount, START + seconds)
-        calls = len(self.opener.calls)
-        role = self.sessions.get(self.config, mount, FUNCTION, START + seconds)
-        # What is kept is what `get` returns, without a call of STS.
-        assert kept is None or (kept, calls) == (role, len(self.opener.calls))
+        role = self.sessions.get(self.config, mount, lambda: FUNCTION, START + seconds)
         assert role.is_session
         return role.credentials.access_key_id
 
@@ -83,11 +80,13 @@ def test_a_session_is_renewed_when_max_expires_no_longer_fits_but_not_too_young(
 
 def test_a_kept_session_is_known_without_the_functions_own_credentials() -> None:
     clocked = Clocked(Opener(), max_expires="15m")
-    mount = mount_at(clocked.config)
-    kept = [clocked.sessions.kept(mount, START)]
-    clocked.at(0)
-    kept += [clocked.sessions.kept(mount, START + seconds) for seconds in (0, 2699, 2701, HOUR)]
-    assert [role is not None for role in kept] == [False, True, True, False, False]
+    key_id, mount, own = clocked.at(0), mount_at(clocked.config), Mock(side_effect=Problem("no_credentials"))
+    for seconds in (0, 2699):
+        assert clocked.sessions.get(clocked.config, mount, own, START + seconds).credentials.access_key_id == key_id
+    for seconds in (2701, HOUR):
+        with pytest.raises(Problem, match="no credentials"):
+            clocked.sessions.get(clocked.config, mount, own, START + seconds)
+    assert own.call_count == 2
 
 
 def test_all_links_of_a_window_of_cache_have_one_session() -> None:

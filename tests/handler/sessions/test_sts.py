@@ -19,7 +19,7 @@ from handler.cloud.sessions import Sessions, open_session
 from handler.cloud.sts import StsUnavailable, assume_role
 from handler.config import Config
 from local.ram import parse_policy
-from local.sts import errors
+from local.sts import StsError
 from signer.times import rfc3339
 from tests.handler.client import KEYS, NOW, Answered, ask
 from tests.handler.sessions.local_sts import LocalSts
@@ -110,10 +110,10 @@ def answering_with(changes: dict[str, Any], **removed: None) -> Break:
     return answering(lambda: Response(json.dumps({"Credentials": members}), 200))
 
 
-def refusing(error: Callable[[], Exception]) -> Break:
+def refusing(code: str) -> Break:
     def apply(sts: LocalSts, over: threading.Event) -> None:
         def before(action: str) -> None:
-            raise error()
+            raise StsError(code)
 
         sts.before = before
 
@@ -162,8 +162,8 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a body that never ends": (never_ending, "TimeoutError"),
     "a body that is too long": (answering(lambda: Response(b" " * (1 << 17), 200)), "ValueError"),
     "down": (down, "ConnectionRefusedError"),
-    "throttled": (refusing(errors.throttled), "Throttling.User"),
-    "an internal error": (refusing(errors.internal_error), "InternalError"),
+    "throttled": (refusing("Throttling.User"), "Throttling.User"),
+    "an internal error": (refusing("InternalError"), "InternalError"),
     "a proxy's error": (answering(lambda: Response("<html>", 502)), "status_502"),
     "an error without a code": (answering(lambda: Response("[]", 500)), "status_500"),
     "an error with a strange code": (
@@ -220,7 +220,7 @@ def test_without_a_session_the_response_is_a_503_and_the_log_says_why(
         assert str(secret) not in response.printed + response.body + repr(response.headers)
 
 
-@pytest.mark.parametrize("fault", [down, never_ending, refusing(errors.throttled)])
+@pytest.mark.parametrize("fault", [down, never_ending, refusing("Throttling.User")])
 def test_the_old_session_signs_while_a_new_one_cannot_be_opened(
     fault: Break, sts: LocalSts, over: threading.Event
 ) -> None:
@@ -228,7 +228,7 @@ def test_the_old_session_signs_while_a_new_one_cannot_be_opened(
     sessions = Sessions(open_session)
 
     def key_id(seconds: float) -> str:
-        return sessions.get(loaded, mount_at(loaded), FUNCTION, NOW + seconds).credentials.access_key_id
+        return sessions.get(loaded, mount_at(loaded), lambda: FUNCTION, NOW + seconds).credentials.access_key_id
 
     first = key_id(0)
     sts.now = lambda: NOW + 1000

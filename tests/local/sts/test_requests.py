@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from local.ram import ACCOUNT, Principal, Principals
-from local.sts import Role, StsError, create_app, errors, temporary_credentials
+from local.sts import Role, StsError, create_app, temporary_credentials
 from local.sts.nonces import Nonces
 from local.sts.session_policy import read_policy
 from local.sts.signature_v1 import signature, string_to_sign
@@ -363,4 +363,4 @@ def test_the_error_says_which_durations_are_allowed(maximum: int, longest: str, 
 
 
 def test_throttling_is_a_400_as_at_the_gateway() -> None:
-    assert (errors.throttled().status, errors.throttled().code) == (400, "Throttling.User")
+    assert StsError("Throttling.User").status == 400

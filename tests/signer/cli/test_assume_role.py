@@ -283,16 +283,22 @@ def test_a_copy_requires_rights_on_another_object() -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (sts.errors.role_not_found(), f"Role {ROLE} not found: correct --assume-role."),
-        (sts.errors.no_permission(), f"Not allowed to assume {ROLE}: the RAM user or role that asks"),
-        (sts.errors.throttled(), "STS has too many calls (Throttling.User): wait a few seconds"),
-        (sts.errors.access_key_not_found(), "STS refuses the credentials (InvalidAccessKeyId.NotFound): get new ones"),
+        (sts.StsError("EntityNotExist.Role"), f"Role {ROLE} not found: correct --assume-role."),
+        (sts.StsError("NoPermission"), f"Not allowed to assume {ROLE}: the RAM user or role that asks"),
+        (sts.StsError("Throttling.User"), "STS has too many calls (Throttling.User): wait a few seconds"),
+        (
+            sts.StsError("InvalidAccessKeyId.NotFound"),
+            "STS refuses the credentials (InvalidAccessKeyId.NotFound): get new ones",
+        ),
         (sts.errors.signature_mismatch(TOKEN), "STS refuses the credentials (SignatureDoesNotMatch)"),
-        (sts.errors.token_expired(), "STS refuses the credentials (InvalidSecurityToken.Expired)"),
-        (sts.errors.timestamp_expired(), "STS refuses the time of this machine (InvalidTimeStamp.Expired): set its"),
-        (sts.errors.internal_error(), "STS has failed (InternalError): run the command again later."),
+        (sts.StsError("InvalidSecurityToken.Expired"), "STS refuses the credentials (InvalidSecurityToken.Expired)"),
+        (
+            sts.StsError("InvalidTimeStamp.Expired"),
+            "STS refuses the time of this machine (InvalidTimeStamp.Expired): set its",
+        ),
+        (sts.StsError("InternalError"), "STS has failed (InternalError): run the command again later."),
         (sts.errors.invalid_parameter("PolicyGrammar"), "STS refused the session (InvalidParameter.PolicyGrammar)"),
-        (sts.StsError(407, "\n", TOKEN), "does not answer as STS does (status_407): correct --sts-endpoint"),
+        (sts.StsError("\n", TOKEN, status=407), "does not answer as STS does (status_407): correct --sts-endpoint"),
     ],
 )
 def test_each_error_of_sts_is_one_sentence(cloud: Cloud, error: sts.StsError, sentence: str) -> None:
