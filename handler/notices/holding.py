@@ -28,6 +28,7 @@ SLOT = 30  # seconds
 NEED = TRY + 2.0  # seconds of a slot that a try needs
 STEP = 100  # entries whose links are made before their messages are sent
 MARKS = 20  # that are written in a second, and between two looks at the lease
+AGAIN = 3  # of what failed before, until a link was made for one: it must not take the time of others
 MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
 REFUSALS, REFUSED_FOR = 3, 3600  # tries that failed, and seconds, after which a notice that is refused again is dead
 FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 30, 480, 3600  # seconds
@@ -97,16 +98,16 @@ class Holding:
             self._outbox.check_marks()
             candidates = sum(not entry.tries for entry in entries) or len(entries)
             entries.insert(0, entries.pop(random.randrange(candidates)))  # noqa: S311 - the first may all be refused
-        queue, together = deque(entries), list[Notification]()
+        queue, together, size, again = deque(entries), list[Notification](), 1 if self.pause else STEP, AGAIN
         while queue and self._end is None:
-            is_again = queue[0].tries > 0  # what failed before must not take the time of others
-            size = 1 if self._is_on_trial and len(queue) == len(entries) else MAX_FAILURES if is_again else STEP
-            step = list[Entry]()
+            is_again, step = queue[0].tries > 0, list[Entry]()
+            size = again if is_again and size > 1 else size
             while queue and len(step) < size and (queue[0].tries > 0) == is_again:
                 step.append(queue.popleft())
             linked = [item for item in map_concurrently(self._prepare, step) if item is not None]
             if is_again and not linked:
                 queue.clear()
+            size, again = STEP, STEP if is_again else again
             while self._is_on_trial and linked and self._end is None:
                 self._send_message((linked.pop(0),))
             if self._sink.kind == "webhook":
@@ -244,6 +245,8 @@ class Holding:
             seconds = max(min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE), min(int(retry_after), MAX_RETRY_AFTER))
             self._outbox.put_pause(name, Pause(int(self._clock.latest()) + seconds, failures, self._maximum))
             bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
+        elif self.pause is None and self._failures and not self.accepted:  # another turn of this kind is a pause
+            self._outbox.put_pause(name, Pause(int(self._clock.earliest()), 0, self._maximum))
         elif self.pause is not None and self.accepted:
             self._outbox.lift_pause(name)
             self.pause = None

@@ -91,6 +91,7 @@ class TestReceivers:
         function.pass_minutes(2, config, uploads=False)
         assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
         function.pass_minutes(20, config)
+        function.pass_minutes(1, config, uploads=False)
         assert sorted(inbox.files().elements()) == [name for name in function.uploaded if name != bad]
         (waiting,) = function.state_names("outbox/")
         due, _, _, since, tries = waiting.rpartition("/")[2].split("-")
