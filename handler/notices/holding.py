@@ -39,7 +39,8 @@ Message = tuple[Notification, ...]
 class OutOfTime(HandlerError):
     """There was no time, of the invocation or of the lease, for another message."""
 
-    code = "out_of_time"
+    def __init__(self) -> None:
+        super().__init__("There was no time for a message. It will be sent later.", code="out_of_time")
 
 
 class Turn(NamedTuple):
@@ -122,13 +123,11 @@ class Holding:
                 if len(message) > self._maximum:
                     messages.appendleft(message[self._maximum :])
                 messages.extendleft(reversed(self._send_message(message[: self._maximum])))
-                if self._kind.MIN_INTERVAL:  # also before another one may take the lease
-                    self._clock.own.sleep(self._kind.MIN_INTERVAL)
 
     def _prepare(self, entry: Entry) -> Notification | None:
         """The notice of an entry with its link, None where nothing is to be sent now."""
         if self._end is None and not self._has_time(0):
-            self._end = OutOfTime("There was no time to send the notices. They will be sent later.")
+            self._end = OutOfTime()
         if self._end is not None:
             return None
         try:
@@ -151,38 +150,39 @@ class Holding:
 
     def _send_message(self, message: Message) -> list[Message]:
         """Sends a message, unless the turn has ended. Returns the halves to try of one that failed."""
-        if self._end is not None:
-            return []
-        middle, failure = len(message) // 2, Exception()
+        failure, middle = self._deliver(message) if self._end is None else None, len(message) // 2
+        if failure is not None and middle:
+            return [message[:middle], message[middle:]]
+        if failure is not None:
+            self._fail(self._entries[message[0].id], failure)
+        return []
+
+    def _deliver(self, message: Message) -> Exception | None:
+        """Sends one message and marks its notices. Returns what may be the fault of one of them."""
+        failure: Exception | None = None
         try:
-            self._deliver(message)
-            return []
+            if not self._has_time(len(message) / MARKS):
+                raise OutOfTime
+            deliver(self._kind, self._sink, message, self._turn.network, self._clock.earliest())
         except DeliveryFailed as error:
-            failure = error
+            failure = None if error.is_down else error
             with self._lock:
-                self._maximum = middle or self._maximum
-                self._failures += not middle
+                self._maximum = len(message) // 2 or self._maximum
+                self._failures += len(message) == 1
                 is_down = self._failures >= MAX_FAILURES and not self.accepted
                 if error.is_down or self._is_on_trial or is_down:
                     self._end = error
-            if error.is_down:
-                return []
-        except (OutOfTime, StoreError) as error:
+        except HandlerError as error:
             self._end = error
-            return []
         except Exception as error:
             failure = error
-        if middle:
-            return [message[:middle], message[middle:]]
-        self._fail(self._entries[message[0].id], failure)
-        return []
+        else:
+            self._accept(message)
+        if self._kind.MIN_INTERVAL:  # also before another one may take the lease
+            self._clock.own.sleep(self._kind.MIN_INTERVAL)
+        return failure
 
-    def _deliver(self, message: Message) -> None:
-        """Sends one message and marks its notices. Raises `DeliveryFailed`, `OutOfTime` and `StoreError`."""
-        if not self._has_time(len(message) / MARKS):
-            raise OutOfTime("The message was not sent: a try would not end in time. It will be sent later.")
-        now = self._clock.earliest()  # that of an instance may be wrong
-        deliver(self._kind, self._sink, message, self._turn.network, now)
+    def _accept(self, message: Message) -> None:
         with self._lock:
             if self.accepted:
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
@@ -190,7 +190,7 @@ class Holding:
         for start in range(0, len(message), MARKS):
             with suppress(StoreError):
                 if not self._lease.has_time():  # another one may send now: this one only marks
-                    self._end = OutOfTime("The lease was lost.")
+                    self._end = OutOfTime()
             map_concurrently(self._mark, message[start : start + MARKS])
 
     def _mark(self, item: Notification) -> None:
