@@ -11,10 +11,11 @@ from collections.abc import Callable
 from secrets import token_hex
 
 from . import audit, startup
-from .config import Config, NoticeRule
+from .config import NoticeRule
 from .context import Instance, Invocation
 from .errors import HandlerError
 from .notices import sources
+from .notices.holding import Turn
 from .notices.notice import Notice, matching_notices
 from .notices.sender import NoticeSender
 from .notices.sinks.client import Network
@@ -54,7 +55,7 @@ def answer(
         parsed = sources.read(event, request_id)
         facts["event"] = "+".join(parsed.sources) or None
         invocation = Invocation(instance, context, instance.clock.now(), facts)
-        summary, failure = _process(parsed, NoticeSender(invocation, network, deadline), instance.config)
+        summary, failure = _process(parsed, Turn(invocation, network, deadline))
     except HandlerError as error:
         failure = error
     except Exception as error:
@@ -70,11 +71,9 @@ def answer(
     return summary
 
 
-def _process(
-    event: ParsedEvent, sender: NoticeSender, config: Config
-) -> tuple[dict[str, object], InvocationFailed | None]:
+def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
-    tally, faults = sender.tally, []
+    config, sender, tally, faults = turn.invocation.config, NoticeSender(turn), turn.tally, list[str]()
     matches: list[tuple[NoticeRule, Notice]] = []
     items = 0
     for item in event.items:
@@ -99,7 +98,7 @@ def _process(
     waiting = sender.send_due() if is_tick else {}
     summary: dict[str, object] = {
         "items": items,
-        "links": sender.issuer.count,
+        "links": turn.issuer.count,
         "notices": tally.counts["sent"],
         "skipped": sum(tally.skipped.values()),
         "reasons": dict(tally.skipped),

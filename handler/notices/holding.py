@@ -9,13 +9,14 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from secrets import token_hex
 from threading import Lock
-from typing import NamedTuple
 
 from ..cloud.lease import Lease
 from ..cloud.oss import UNREACHABLE, StoreError, map_concurrently
-from ..cloud.store import PAGE, Store
+from ..cloud.store import PAGE, Store, state_for
+from ..context import Invocation
 from ..errors import HandlerError
 from .issuer import LinkIssuer
 from .outbox import UNREADABLE, Entry, Outbox, Pause
@@ -43,14 +44,17 @@ class OutOfTime(HandlerError):
         super().__init__("There was no time for a message. It will be sent later.", code="out_of_time")
 
 
-class Turn(NamedTuple):
-    """What all sinks use in one invocation; `deadline` is of the clock's `monotonic`."""
+class Turn:
+    """What all sinks share in one invocation; `deadline` is of the instance's `clock.monotonic`."""
 
-    outbox: Outbox
-    issuer: LinkIssuer
-    network: Network
-    deadline: float
-    tally: Tally
+    def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
+        self.invocation, self.network, self.deadline = invocation, network, deadline
+        self.issuer, self.tally = LinkIssuer(invocation), Tally()
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Raises `state_required`, `no_credentials` and the like."""
+        return Outbox(state_for(self.invocation))
 
 
 class Holding:
@@ -269,7 +273,10 @@ def bury(turn: Turn, entry: Entry, code: str) -> None:
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
     """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
     clock = turn.outbox.state.clock
-    overdue = [
-        each for each in entries if clock.earliest() - each.since > retry_for and not turn.tally.is_settled(each)
-    ]
-    map_concurrently(lambda entry: bury(turn, entry, code) if clock.own.monotonic() < turn.deadline else None, overdue)
+    waiting = [entry for entry in entries if entry.path not in turn.tally.settled]
+
+    def bury_in_time(entry: Entry) -> None:
+        if clock.earliest() - entry.since > retry_for and clock.own.monotonic() < turn.deadline:
+            bury(turn, entry, code)
+
+    map_concurrently(bury_in_time, waiting)

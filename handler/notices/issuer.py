@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from signer.times import rfc3339
@@ -27,7 +28,7 @@ class LinkIssuer:
     def __init__(self, invocation: Invocation) -> None:
         self.count = 0
         self._invocation = invocation
-        self._issued: dict[Notice, tuple[str, str]] = {}  # the last ones, for further sinks
+        self._issued = lru_cache(MAX_ISSUED)(self._issue)
         self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
 
     def notification(self, notice: Notice, notice_id: str) -> Notification:
@@ -36,36 +37,35 @@ class LinkIssuer:
         Raises the 404 `not_found` only if the object or version is gone, and for every other reason why no link can be
         made now another `Problem`, or `mount_changed`.
         """
+        return Notification(notice_id, notice, *self._issued(notice))
+
+    def _issue(self, notice: Notice) -> tuple[str, str, str]:
+        """The path, and the URL of a link or share with its RFC 3339 expiry."""
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
         target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
         can_share = target is not None and target.mount.max_share is not None
         if target is None or "GET" not in target.mount.methods or (notice.give == "share" and not can_share):
             raise HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
-        issued = self._issued.get(notice)
-        if issued is None:
-            failures = self._failures.setdefault(notice.mount, [])
-            if len(failures) >= MAX_FAILURES:
-                raise Problem(failures[-1].code, cause=failures[-1].cause)
-            try:
-                issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
-            except HandlerError as error:
-                problem = error.reported()
-                if isinstance(problem, Problem):
-                    if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
-                        problem = Problem("oss_unavailable", cause=problem.cause)
-                    if problem.status >= 500:
-                        failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
-                raise problem from None
-            failures.clear()
-            if len(self._issued) >= MAX_ISSUED:
-                self._issued.clear()
-            self._issued[notice] = issued
-            self.count += 1
-        return Notification(notice_id, notice, target.path, *issued)
+        failures = self._failures.setdefault(notice.mount, [])
+        if len(failures) >= MAX_FAILURES:
+            raise Problem(failures[-1].code, cause=failures[-1].cause)
+        try:
+            issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
+        except HandlerError as error:
+            problem = error.reported()
+            if isinstance(problem, Problem):
+                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
+                    problem = Problem("oss_unavailable", cause=problem.cause)
+                if problem.status >= 500:
+                    failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)
+            raise problem from None
+        failures.clear()
+        self.count += 1
+        return target.path, *issued
 
     def _link(self, target: Target, notice: Notice) -> tuple[str, str]:
-        """A presigned URL to the version that is reported, and its RFC 3339 expiry."""
+        """A presigned URL to the version that is reported, and its expiry."""
         query = links.read_query(target, {}, notice.download)
         if notice.version is not None:
             query["versionId"] = notice.version
@@ -77,7 +77,7 @@ class LinkIssuer:
         return issued.link.url, rfc3339(issued.link.expires_at.timestamp())
 
     def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
-        """The URL of a share and its RFC 3339 expiry."""
+        """The URL of a share, and its expiry."""
         config, mount = self._invocation.config, target.mount
         if mount.check:
             head_object(target, {}, self._invocation)

@@ -47,6 +47,11 @@ class Entry(NamedTuple):
     size: int = 0
     notice: Notice | None = None
 
+    @property
+    def path(self) -> str:
+        """Its place below each folder."""
+        return f"{self.sink}/{self.name}"
+
 
 def read_entry(sink: str, name: str, written: float, size: int = 0) -> Entry:
     """The entry of this name that was written at a time of OSS (Unix seconds)."""
@@ -101,17 +106,17 @@ class Outbox(NamedTuple):
         return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in counts.items()}
 
     def put(self, entry: Entry) -> None:
-        self.state.replace(_name(entry), entry.notice.body() if entry.notice else b"")
+        self.state.replace(f"{WAITING}/{entry.path}", entry.notice.body() if entry.notice else b"")
 
     def read(self, entry: Entry) -> Entry | None:
         """The entry with its notice, if that can be read; None if it is gone."""
         if entry.notice is not None or entry.size > MAX_BYTES:
             return entry
-        stored = self.state.read(_name(entry))
+        stored = self.state.read(f"{WAITING}/{entry.path}")
         return None if stored is None else entry._replace(notice=read_notice(stored.body))
 
     def delete(self, entry: Entry, folder: str = WAITING) -> None:
-        self.state.delete(_name(entry, folder))
+        self.state.delete(f"{folder}/{entry.path}")
 
     def is_done(self, entry: Entry) -> bool:
         return self.state.read(f"{DONE}/{entry.id}") is not None
@@ -137,16 +142,16 @@ class Outbox(NamedTuple):
         """Makes an entry wait by itself, unread, longer after each failure."""
         due = int(self.state.clock.earliest()) + STEPS[min(entry.tries, len(STEPS) - 1)]
         name = f"{due:010}-{entry.place}-{entry.id}-{int(entry.since):010}-{entry.tries + 1}"
-        self._move(_name(entry), f"{WAITING}/{entry.sink}/{name}")
+        self._move(f"{WAITING}/{entry.path}", f"{WAITING}/{entry.sink}/{name}")
 
     def bury(self, entry: Entry, reason: str) -> bool:
         """Moves an entry to the dead: with the reason, or as it is where it is unreadable. False if it is gone."""
         if reason == UNREADABLE:
-            return self._move(_name(entry), _name(entry, DEAD))
-        stored = self.state.read(_name(entry))
+            return self._move(f"{WAITING}/{entry.path}", f"{DEAD}/{entry.path}")
+        stored = self.state.read(f"{WAITING}/{entry.path}")
         if stored is not None:
             document = {**(_object(stored.body) or {}), "reason": reason}
-            self.state.replace(_name(entry, DEAD), json.dumps(document).encode())
+            self.state.replace(f"{DEAD}/{entry.path}", json.dumps(document).encode())
             self.delete(entry)
         return stored is not None
 
@@ -154,11 +159,11 @@ class Outbox(NamedTuple):
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), entry.due + 1)
         name = f"{due:010}-{entry.place}-{entry.id}" if entry.id else entry.name
-        self._move(_name(entry, DEAD), f"{WAITING}/{entry.sink}/{name}")
+        self._move(f"{DEAD}/{entry.path}", f"{WAITING}/{entry.sink}/{name}")
 
     def reason(self, entry: Entry) -> str:
         """Why an entry is dead."""
-        stored = self.state.read(_name(entry, DEAD)) if entry.size <= MAX_BYTES else None
+        stored = self.state.read(f"{DEAD}/{entry.path}") if entry.size <= MAX_BYTES else None
         reason = (_object(stored.body) or {}).get("reason") if stored is not None else None
         return reason if isinstance(reason, str) else UNREADABLE
 
@@ -180,10 +185,6 @@ class Outbox(NamedTuple):
         if is_copied:
             self.state.delete(source)
         return is_copied
-
-
-def _name(entry: Entry, folder: str = WAITING) -> str:
-    return f"{folder}/{entry.sink}/{entry.name}"
 
 
 def _object(body: bytes) -> dict[str, object] | None:

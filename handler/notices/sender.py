@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 
 from ..cloud import oss
-from ..cloud.store import PAGE, state_for
+from ..cloud.store import PAGE
 from ..config import NoticeRule, OssSink
-from ..context import Invocation
 from ..errors import HandlerError, Problem
 from ..keys import Keys, current
 from .holding import Holding, Turn, bury_overdue, sink_lease
-from .issuer import LinkIssuer
 from .notice import Notice, is_linkable
-from .outbox import Entry, Outbox, Pause, new_entry
+from .outbox import Entry, Pause, new_entry
 from .sinks import KINDS, Notification, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
-from .sinks.client import Network
-from .tally import Tally
 
 MAX_SINKS = 64  # that are served at the same time
 
@@ -31,27 +27,18 @@ Matches = Sequence[tuple[NoticeRule, Notice]]
 
 
 class NoticeSender:
-    """Sends the notices of one invocation; `deadline` is of the instance's `clock.monotonic`."""
+    """Sends the notices of one invocation."""
 
-    def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
-        self.tally = Tally()
-        self.issuer = LinkIssuer(invocation)
-        self._invocation = invocation
-        self._network = network
-        self._deadline = deadline
+    def __init__(self, turn: Turn) -> None:
+        self._turn, self._invocation, self._tally = turn, turn.invocation, turn.tally
         self._pauses: dict[str, Pause | None] = {}  # of the sinks that may be served
         self._write_failed = False
-
-    @cached_property
-    def _turn(self) -> Turn:
-        outbox = Outbox(state_for(self._invocation))
-        return Turn(outbox, self.issuer, self._network, self._deadline, self.tally)
 
     def send(self, matches: Matches) -> None:
         """Writes each notice for each of its sinks, then sends those that wait for no digest."""
         linkable = [(rule, notice) for rule, notice in matches if is_linkable(rule.mount, notice.key)]
         if len(linkable) < len(matches):
-            self.tally.skip("unlinkable", len(matches) - len(linkable))
+            self._tally.skip("unlinkable", len(matches) - len(linkable))
         names = {name for rule, _ in linkable for name in rule.to}
         for sink in self._invocation.config.sinks:
             notices = {notice.id(sink.name): notice for rule, notice in linkable if sink.name in rule.to}
@@ -59,13 +46,13 @@ class NoticeSender:
                 names.remove(sink.name)
                 with self._noted(sink.name, unwritten=True):
                     self._write_object(sink, notices)
-        immediate: dict[str, list[Entry]] = {}
+        immediate: list[Entry] = []
         if names:
             with self._noted(min(names), unwritten=True):
                 immediate = self._write(linkable, names)
         if immediate:
             with self._noted("outbox"):
-                self._serve_all(immediate)
+                self._serve_all({name: [each for each in immediate if each.sink == name] for name in self._pauses})
 
     def send_due(self) -> dict[str, dict[str, object]] | None:
         """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead.
@@ -83,27 +70,25 @@ class NoticeSender:
             self._serve_all(due)
         with self._noted("dead"):
             dead = self._turn.outbox.dead()
-        return self.tally.waiting(dead) if is_read and dead is not None else None
+        return self._tally.waiting(dead) if is_read and dead is not None else None
 
     def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:
         """Writes one object with all notices; if it exists, they were written before."""
         notifications: list[Notification] = []
         for notice_id, notice in notices.items():
             try:
-                notifications.append(self.issuer.notification(notice, notice_id))
+                notifications.append(self._turn.issuer.notification(notice, notice_id))
             except Problem as problem:
                 if problem.code != "not_found":
                     raise
-                self.tally.skip("unlinkable")
+                self._tally.skip("unlinkable")
         if notifications:
-            now = self._invocation.now
-            happened_at = min((n.happened_at for n in notices.values() if n.happened_at is not None), default=now)
-            location = oss_sink.location_of(sink, notices, happened_at)
+            location = oss_sink.location_of(sink, notices, self._invocation.now)
             is_written = oss_sink.write(oss.client_for(self._invocation), location, notifications)
-            self.tally.add("sent" if is_written else "repeated", len(notifications))
+            self._tally.add("sent" if is_written else "repeated", len(notifications))
 
-    def _write(self, matches: Matches, names: set[str]) -> dict[str, list[Entry]]:
-        """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once, by sink.
+    def _write(self, matches: Matches, names: set[str]) -> list[Entry]:
+        """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once.
 
         A notice is due when it happened, or at the end (in UTC) of its interval of `every`.
         """
@@ -120,21 +105,18 @@ class NoticeSender:
         calls = [partial(self._put, entry) for entry in entries.values()]
         calls += [partial(self._read_pause, name) for name in {entry.sink for entry in immediate}]
         oss.map_concurrently(lambda call: call(), calls)
-        by_sink: dict[str, list[Entry]] = {}
-        for entry in filter(self.tally.is_written, immediate):
-            by_sink.setdefault(entry.sink, []).append(entry)
-        return by_sink
+        return [entry for entry in immediate if entry.path in self._tally.written]
 
     def _put(self, entry: Entry) -> None:
         """Writes an entry. After one failed, no other is tried: the event comes again, with the same names."""
         if self._write_failed:
             return
         with self._noted(entry.sink, unwritten=True):
-            if self._invocation.instance.clock.monotonic() >= self._deadline:
+            if self._invocation.instance.clock.monotonic() >= self._turn.deadline:
                 raise HandlerError("The event has more notices than can be written.", code="event_too_large")
             self._turn.outbox.put(entry)
-            self.tally.written(entry)
-        self._write_failed |= not self.tally.is_written(entry)
+            self._tally.written.add(entry.path)
+        self._write_failed |= entry.path not in self._tally.written
 
     def _read_pause(self, sink: str) -> None:
         """Looks whether a sink is paused: if that is not known, it is not served."""
@@ -153,7 +135,7 @@ class NoticeSender:
             self._turn.outbox.state.probe(self._invocation.now)
         except HandlerError as error:
             for name in names:
-                self.tally.fail(name, error)
+                self._tally.fail(name, error)
             return
         oss.map_concurrently(lambda name: self._serve(keys, name, due[name]), names, MAX_SINKS)
 
@@ -191,7 +173,7 @@ class NoticeSender:
             if len(listed) >= PAGE and (not is_due or fresh >= PAGE):  # names are in the order of `due`
                 break
         now = outbox.state.clock.earliest()
-        self.tally.listed(name, listed, now)
+        self._tally.listed(name, listed, now)
         return [entry for entry in listed if entry.due <= now]
 
     @contextmanager
@@ -200,4 +182,4 @@ class NoticeSender:
         try:
             yield
         except Exception as error:
-            self.tally.fail(sink, error, unwritten=unwritten)
+            self._tally.fail(sink, error, unwritten=unwritten)

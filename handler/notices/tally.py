@@ -15,7 +15,8 @@ from .outbox import Entry
 class Tally:
     """Counts of notices: sent, repeated and not_marked; `skipped` by reason, `dead` by sink and code.
 
-    `failed` are sinks that did not take a notice, `unwritten` those for which one could not be written, with codes.
+    `failed` are sinks that did not take a notice, `unwritten` those for which one could not be written, with codes;
+    `written` and `settled` paths of entries: those of this invocation, and those that wait no more under these names.
     """
 
     def __init__(self) -> None:
@@ -26,14 +27,14 @@ class Tally:
         self.failed: set[tuple[str, str]] = set()
         self.unwritten: set[tuple[str, str]] = set()
         self.causes: set[str] = set()
-        self._written: set[tuple[str, str]] = set()
-        self._settled: set[tuple[str, str]] = set()
+        self.written: set[str] = set()
+        self.settled: set[str] = set()
         self._waiting: dict[str, dict[str, float]] = {}
 
     @property
     def queued(self) -> int:
         """How many notices were written and wait for a later invocation."""
-        return len(self._written - self._settled)
+        return len(self.written - self.settled)
 
     def add(self, outcome: str, count: int = 1) -> None:
         with self._lock:
@@ -53,36 +54,26 @@ class Tally:
             if isinstance(reported, Problem) and reported.cause:  # what OSS answered
                 self.causes.add(reported.cause)
 
-    def written(self, entry: Entry) -> None:
-        with self._lock:
-            self._written.add((entry.sink, entry.name))
-
     def listed(self, sink: str, entries: list[Entry], now: float) -> None:
         """Notes what waits for a sink at `now`."""
         with self._lock:
-            self._waiting[sink] = {entry.name: now - entry.since for entry in entries}
+            self._waiting[sink] = {entry.path: now - entry.since for entry in entries}
 
     def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
         """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""
         with self._lock:
-            self._settled.add((entry.sink, entry.name))
+            self.settled.add(entry.path)
             if outcome:
                 self.counts[outcome] += 1
             if dead:
                 self.dead[entry.sink, dead] += 1
-
-    def is_written(self, entry: Entry) -> bool:
-        return (entry.sink, entry.name) in self._written
-
-    def is_settled(self, entry: Entry) -> bool:
-        return (entry.sink, entry.name) in self._settled
 
     def waiting(self, dead: Mapping[str, int | str]) -> dict[str, dict[str, object]]:
         """By sink: the notices that wait, up to "1000+", the seconds since the oldest was due, and the `dead`."""
         report: dict[str, dict[str, object]] = {}
         for sink in sorted({*self._waiting, *dead}):
             listed = self._waiting.get(sink, {})
-            ages = [age for name, age in listed.items() if (sink, name) not in self._settled]
+            ages = [age for path, age in listed.items() if path not in self.settled]
             report[sink] = {
                 "notices": len(ages) if len(ages) < PAGE else f"{PAGE}+",
                 "oldest": max(0, round(max(ages, default=0))),

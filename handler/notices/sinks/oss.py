@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from ...cloud.oss import OssClient, OssUnavailable
 from ...config import Location, OssSink
+from ..notice import Notice
 from .delivery import DeliveryFailed
 from .message import Notification
 
 TRIES = 3
 
 
-def location_of(sink: OssSink, ids: Iterable[str], happened_at: float) -> Location:
-    """Where the notices with these ids are written, for an event at `happened_at` (Unix seconds)."""
-    name = sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
+def location_of(sink: OssSink, notices: Mapping[str, Notice], now: float) -> Location:
+    """Where notices (by id) are written: below the day of the event, or at `now` (Unix seconds) without its time."""
+    name = sha256("\n".join(sorted(notices)).encode()).hexdigest()[:32]
+    happened_at = min((each.happened_at for each in notices.values() if each.happened_at is not None), default=now)
     day = time.strftime("%Y/%m/%d", time.gmtime(happened_at))
     return Location(sink.target.bucket, f"{sink.target.key}{day}/{name}.jsonl")
 
