@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from signer.times import format_duration, format_timestamp
@@ -58,42 +58,31 @@ def _run(options: argparse.Namespace, clock: Clock) -> None:
 def _list(job: _Job) -> None:
     lines = []
     for sink in sorted({*job.sinks(WAITING), *job.sinks(DEAD)}):
-        facts = [*_waiting(job, sink), *_dead(job, sink)]
-        if facts:
-            facts += _paused(job, sink)
-        lines += [f"{sink}:", *(f"  {fact}" for fact in facts)] if facts else []
+        facts = [f"  {fact}" for fact in _facts(job.outbox, sink)]
+        lines += [f"{sink}:", *facts] if facts else []
     write_lines(*(lines or [f"No notices{job.of_sink()} wait, and none are dead."]))
 
 
-def _waiting(job: _Job, sink: str) -> list[str]:
-    entries = job.outbox.entries(sink)
-    now = job.outbox.state.clock.earliest()
+def _facts(outbox: Outbox, sink: str) -> Iterator[str]:
+    """What waits and is dead for a sink, if anything."""
+    entries = outbox.entries(sink)
+    now = outbox.state.clock.earliest()
     due = [entry for entry in entries if entry.due <= now or entry.tries]  # also what waits by itself after a failure
-    later = [entry for entry in entries if entry not in due]
+    later = [entry for entry in entries if entry.due > now and not entry.tries]
     more = "+" if len(entries) >= PAGE else ""
-    facts = []
     if due:
         age = max(0, round(max(now - entry.since for entry in due)))
-        facts.append(f"waiting: {len(due)}{'' if later else more}, the oldest for {format_duration(age)}")
+        yield f"waiting: {len(due)}{'' if later else more}, the oldest for {format_duration(age)}"
     if later:
-        facts.append(f"not due yet: {len(later)}{more}, the first at {format_timestamp(later[0].due)}")
-    return facts
-
-
-def _dead(job: _Job, sink: str) -> list[str]:
-    entries = job.outbox.entries(sink, DEAD)
-    reasons = map_concurrently(lambda entry: job.outbox.reason(entry)[:MAX_REASON], entries)
+        yield f"not due yet: {len(later)}{more}, the first at {format_timestamp(later[0].due)}"
+    dead = outbox.entries(sink, DEAD)
+    reasons = map_concurrently(lambda entry: outbox.reason(entry)[:MAX_REASON], dead)
     counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(sorted(reasons)).most_common())
-    if len(entries) >= PAGE:
-        return [f"dead: {PAGE}+ (of the first {PAGE}, {counts})"]
-    return [f"dead: {len(entries)} ({counts})"] if entries else []
-
-
-def _paused(job: _Job, sink: str) -> list[str]:
-    pause = job.outbox.pause(sink)
-    if pause is None or pause.until <= job.outbox.state.clock.earliest():
-        return []
-    return [f"paused until {format_timestamp(pause.until)}, after {pause.failures} failures in a row"]
+    if dead:
+        yield f"dead: {PAGE}+ (of the first {PAGE}, {counts})" if len(dead) >= PAGE else f"dead: {len(dead)} ({counts})"
+    pause = outbox.pause(sink) if entries or dead else None
+    if pause is not None and pause.until > now:
+        yield f"paused until {format_timestamp(pause.until)}, after {pause.failures} failures in a row"
 
 
 def _retry(job: _Job) -> None:

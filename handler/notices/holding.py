@@ -60,20 +60,18 @@ class Turn:
 class Holding:
     """A sink and its lease, for one turn.
 
-    `pause` is what the last failure of the sink left, None after a success. `accepted` counts messages, also those of
-    earlier turns of the invocation. `seen` are the names of the entries, and the ids of notices that failed: a later
-    turn leaves them alone.
+    `pause` is what the last failure of the sink left, None after a success. `seen` are the names of the entries, and
+    the ids of notices that failed: a later turn of the invocation leaves them alone.
     """
 
-    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None, accepted: int = 0) -> None:
+    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None) -> None:
         self.pause = pause
-        self.accepted = accepted
         self.seen: set[str | None] = set()
         self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
         self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
         self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
-        self._failures = 0  # notices that failed alone
+        self._accepted = self._failures = 0  # messages, and notices that failed alone
         self._end: HandlerError | None = None  # why no message is sent any more
         self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
@@ -89,14 +87,14 @@ class Holding:
         except HandlerError as error:
             self._end = self._end or error
         self._settle(entries)
-        if self._end is not None and not (isinstance(self._end, OutOfTime) and self.accepted):
+        if self._end is not None and not (isinstance(self._end, OutOfTime) and self._accepted):
             raise self._end
         return self._end is None
 
     @property
     def _is_on_trial(self) -> bool:
         """Whether the sink failed, and has taken no message since."""
-        return self.pause is not None and not self.accepted
+        return self.pause is not None and not self._accepted
 
     def _send(self, entries: list[Entry]) -> None:
         if self.pause is not None:
@@ -143,11 +141,9 @@ class Holding:
                 raise HandlerError("The entry cannot be read.", code=UNREADABLE)
             notification = self._turn.issuer.notification(found.notice, found.id)
             self._kind.encoded_size(notification)  # what cannot be shown is found here, and blocks no message
-            if not self._outbox.is_done(entry):
+            if not is_repeated(self._turn, entry):
                 self._entries[found.id] = found
                 return notification
-            self._outbox.delete(entry)
-            self._turn.tally.settle(entry, "repeated")
         except Exception as error:
             self._fail(entry, error)
         return None
@@ -173,7 +169,7 @@ class Holding:
             with self._lock:
                 self._maximum = len(message) // 2 or self._maximum
                 self._failures += len(message) == 1
-                is_down = self._failures >= MAX_FAILURES and not self.accepted
+                is_down = self._failures >= MAX_FAILURES and not self._accepted
                 if error.is_down or self._is_on_trial or is_down:
                     self._end = error
         except HandlerError as error:
@@ -188,9 +184,9 @@ class Holding:
 
     def _accept(self, message: Message) -> None:
         with self._lock:
-            if self.accepted:
+            if self._accepted:
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
-            self.accepted += 1
+            self._accepted += 1
         for start in range(0, len(message), MARKS):
             with suppress(StoreError):
                 if not self._lease.has_time():  # another one may send now: this one only marks
@@ -241,17 +237,17 @@ class Holding:
     def _settle(self, entries: Sequence[Entry]) -> None:
         """Remembers whether the sink takes messages."""
         for entry, code in self._refused:
-            bury(self._turn, entry, code) if self.accepted else self._outbox.postpone(entry)
+            bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
         name, end = self._sink.name, self._end
-        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self.accepted):  # no marks
-            failures = 1 + (self.pause.failures if self.pause is not None and not self.accepted else 0)
+        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted):  # no marks
+            failures = 1 + (self.pause.failures if self.pause is not None and not self._accepted else 0)
             retry_after = end.retry_after if isinstance(end, DeliveryFailed) else 0
             seconds = max(min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE), min(int(retry_after), MAX_RETRY_AFTER))
             self._outbox.put_pause(name, Pause(int(self._clock.latest()) + seconds, failures, self._maximum))
             bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
-        elif self.pause is None and self._failures and not self.accepted:  # another turn of this kind is a pause
+        elif self.pause is None and self._failures and not self._accepted:  # another turn of this kind is a pause
             self._outbox.put_pause(name, Pause(int(self._clock.earliest()), 0, self._maximum))
-        elif self.pause is not None and self.accepted:
+        elif self.pause is not None and self._accepted:
             self._outbox.lift_pause(name)
             self.pause = None
 
@@ -260,14 +256,19 @@ def sink_lease(state: Store, name: str) -> Lease:
     return Lease(state, f"lease/{name}/", SLOT, NEED, token_hex(12).encode())
 
 
-def bury(turn: Turn, entry: Entry, code: str) -> None:
-    """Moves an entry to the dead, unless its notice was sent."""
-    if entry.id is not None and turn.outbox.is_done(entry):
+def is_repeated(turn: Turn, entry: Entry) -> bool:
+    """Whether the notice was sent; then the entry is deleted."""
+    is_done = entry.id is not None and turn.outbox.is_done(entry)
+    if is_done:
         turn.outbox.delete(entry)
         turn.tally.settle(entry, "repeated")
-    else:
-        is_buried = turn.outbox.bury(entry, code)
-        turn.tally.settle(entry, dead=code if is_buried else "")
+    return is_done
+
+
+def bury(turn: Turn, entry: Entry, code: str) -> None:
+    """Moves an entry to the dead, unless its notice was sent."""
+    if not is_repeated(turn, entry):
+        turn.tally.settle(entry, dead=code if turn.outbox.bury(entry, code) else "")
 
 
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple, get_args, get_type_hints
 
@@ -105,8 +106,7 @@ def is_linkable(mount: Mount, key: str) -> bool:
 
 def is_key(name: str) -> bool:
     """Whether a request can name the object; what others put there is left alone where none can."""
-    try:
+    with suppress(InvalidKey):
         check_key(name)
-    except InvalidKey:
-        return False
-    return True
+        return True
+    return False

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..cloud.oss import StoreError
-from ..cloud.store import PAGE, Store
+from ..cloud.store import PAGE, Store, StoredObject
 from ..config.reader import IDENTIFIER
 from .notice import MAX_BYTES, Notice, is_key, read_notice
 
@@ -150,8 +150,8 @@ class Outbox(NamedTuple):
             return self._move(f"{WAITING}/{entry.path}", f"{DEAD}/{entry.path}")
         stored = self.state.read(f"{WAITING}/{entry.path}")
         if stored is not None:
-            document = {**(_object(stored.body) or {}), "reason": reason}
-            self.state.replace(f"{DEAD}/{entry.path}", json.dumps(document).encode())
+            body = json.dumps({**_object(stored), "reason": reason}).encode()
+            self.state.replace(f"{DEAD}/{entry.path}", body)
             self.delete(entry)
         return stored is not None
 
@@ -164,14 +164,13 @@ class Outbox(NamedTuple):
     def reason(self, entry: Entry) -> str:
         """Why an entry is dead."""
         stored = self.state.read(f"{DEAD}/{entry.path}") if entry.size <= MAX_BYTES else None
-        reason = (_object(stored.body) or {}).get("reason") if stored is not None else None
+        reason = _object(stored).get("reason")
         return reason if isinstance(reason, str) else UNREADABLE
 
     def pause(self, sink: str) -> Pause | None:
         """What the last failure of a sink left, None after a success, and where it cannot be read."""
-        stored = self.state.read(f"{PAUSES}/{sink}")
-        document = None if stored is None else _object(stored.body)
-        values = [value for name in Pause._fields if type(value := (document or {}).get(name)) is int]
+        document = _object(self.state.read(f"{PAUSES}/{sink}"))
+        values = [value for name in Pause._fields if type(value := document.get(name)) is int]
         return Pause(*values) if len(values) == len(Pause._fields) else None
 
     def put_pause(self, sink: str, pause: Pause) -> None:
@@ -187,10 +186,10 @@ class Outbox(NamedTuple):
         return is_copied
 
 
-def _object(body: bytes) -> dict[str, object] | None:
-    """The JSON object in a body, None for anything else."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+def _object(stored: StoredObject | None) -> dict[str, object]:
+    """The JSON object that is stored, an empty one for anything else."""
+    with suppress(ValueError, RecursionError):
+        document = json.loads(stored.body if stored is not None else b"")
+        if isinstance(document, dict):
+            return document
+    return {}

@@ -147,19 +147,19 @@ class NoticeSender:
             except HandlerError as error:
                 bury_overdue(self._turn, entries, RETRY_FOR, error.reported().code)
                 raise
-            pause, accepted, seen = self._pauses[name], 0, set[str | None]()
+            pause, seen = self._pauses[name], set[str | None]()
             while entries:
                 lease = sink_lease(self._turn.outbox.state, name)
                 if not lease.take():
                     return  # the holder lists again
-                holding = Holding(self._turn, lease, sink, pause, accepted)
+                holding = Holding(self._turn, lease, sink, pause)
                 try:
                     is_all = holding.send(entries)
                 except Exception:
                     lease.release()
                     raise
                 lease.release()
-                pause, accepted, seen = holding.pause, holding.accepted, seen | holding.seen
+                pause, seen = holding.pause, seen | holding.seen
                 due = self._due(name) if is_all else []
                 entries = [entry for entry in due if entry.name not in seen and entry.id not in seen]
 
