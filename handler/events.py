@@ -14,10 +14,9 @@ from . import audit, startup
 from .config import NoticeRule
 from .context import Instance, Invocation
 from .errors import HandlerError
-from .notices import sources
+from .notices import sender, sources
 from .notices.holding import Turn
 from .notices.notice import Notice, matching_notices
-from .notices.sender import NoticeSender
 from .notices.sinks.client import Network
 from .notices.sources import CreatedObject, InvalidEntry, ParsedEvent, SkippedRecord, TimerTick
 from .notices.tally import Tally
@@ -73,7 +72,7 @@ def answer(
 
 def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], InvocationFailed | None]:
     """The summary, and the failure to raise."""
-    config, sender, tally, faults = turn.invocation.config, NoticeSender(turn), turn.tally, list[str]()
+    config, tally, faults = turn.invocation.config, turn.tally, list[str]()
     matches: list[tuple[NoticeRule, Notice]] = []
     items = 0
     for item in event.items:
@@ -93,9 +92,9 @@ def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], Invocat
             matches += matched
             if not matched:
                 tally.skip("no_notice")
-    sender.send(matches)
+    sender.send(turn, matches)
     is_tick = any(isinstance(item, TimerTick) for item in event.items)
-    waiting = sender.send_due() if is_tick else {}
+    waiting = sender.send_due(turn) if is_tick else {}
     summary: dict[str, object] = {
         "items": items,
         "links": turn.issuer.count,
@@ -103,7 +102,7 @@ def _process(event: ParsedEvent, turn: Turn) -> tuple[dict[str, object], Invocat
         "skipped": sum(tally.skipped.values()),
         "reasons": dict(tally.skipped),
         "repeated": tally.counts["repeated"],
-        "queued": tally.queued,
+        "queued": len(tally.written - tally.settled),
     }
     if tally.counts["not_marked"]:
         summary["not_marked"] = tally.counts["not_marked"]

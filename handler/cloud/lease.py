@@ -52,11 +52,6 @@ class Lease:
                     return False
             return True
 
-    def blocked_until(self) -> int:
-        """When the lease of another ends at most (Unix seconds), unless it takes more slots. Raises `StoreError`."""
-        slot = int(self._store.clock.latest() // self._slot)
-        return (slot + (2 if self._store.read(f"{self._name}{slot + 1}") else 1)) * self._slot
-
     def release(self) -> bool:
         """Lets others take the lease, the latest slot first; False if some of it may remain.
 

@@ -21,7 +21,7 @@ from ..context import Clock
 from ..errors import HandlerError
 from ..keys.file_store import FileStore
 
-SLOT = 120  # seconds
+LOCK, SLOT = ".lock.", 120  # its objects, by slot of so many seconds
 NEED = EXPIRES_IN + 20.0  # seconds: OSS accepts a change so long, and its servers' clocks differ
 FRESH = 10.0  # seconds in which the time of an answer of OSS counts
 LOCK_TIMEOUT, LONG_TIMEOUT = 15.0, 360.0  # seconds; the second with --wait
@@ -59,7 +59,7 @@ def locked(
         with _locked_file(f"{os.path.realpath(store.path)}.lock", ours, timeout, clock):
             yield store.replace
         return
-    lease = Lease(store, ".lock.", SLOT, NEED, ours)
+    lease = Lease(store, LOCK, SLOT, NEED, ours)
     is_settled = True
 
     def write(document: bytes) -> None:
@@ -104,7 +104,8 @@ def _take(store: Store, lease: Lease, timeout: float, clock: Clock) -> None:
     store.ask_time("")
     while not (lease.take() and lease.has_time()):
         if clock.monotonic() >= deadline:
-            until = rfc3339(lease.blocked_until())
+            slot = int(store.clock.latest() // SLOT)
+            until = rfc3339((slot + (2 if store.read(f"{LOCK}{slot + 1}") else 1)) * SLOT)
             raise KeysLocked(
                 f"The keys document is locked by {_holder(lease.holder)}, until {until} at most unless that command "
                 "goes on. Try again, or use --wait to wait for up to six minutes."

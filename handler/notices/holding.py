@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from secrets import token_hex
 from threading import Lock
@@ -27,21 +26,14 @@ from .tally import Tally
 
 SLOT = 30  # seconds
 NEED = TRY + 2.0  # seconds of a slot that a try needs
-STEP = 100  # entries whose links are made before their messages are sent
+STEP = 500  # entries of one turn: their links are made before their messages are sent
 MARKS = 20  # that are written in a second, and between two looks at the lease
 AGAIN = 3  # of what failed before, until a link was made for one: it must not take the time of others
 MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
 REFUSALS, REFUSED_FOR = 3, 3600  # tries that failed, and seconds, after which a notice that is refused again is dead
 FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 30, 480, 3600  # seconds
 
-Message = tuple[Notification, ...]
-
-
-class OutOfTime(HandlerError):
-    """There was no time, of the invocation or of the lease, for another message."""
-
-    def __init__(self) -> None:
-        super().__init__("There was no time for a message. It will be sent later.", code="out_of_time")
+OUT_OF_TIME = "out_of_time"  # a code: of the invocation or of the lease
 
 
 class Turn:
@@ -50,6 +42,7 @@ class Turn:
     def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
         self.invocation, self.network, self.deadline = invocation, network, deadline
         self.issuer, self.tally = LinkIssuer(invocation), Tally()
+        self.pauses: dict[str, Pause | None] = {}  # of the sinks for which they were read
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -77,17 +70,17 @@ class Holding:
         self._lock = Lock()
 
     def send(self, entries: Sequence[Entry]) -> bool:
-        """Sends what was not sent yet; False if no time was left for all. Raises why the sink takes nothing."""
+        """Sends the first that were not sent yet; False if no time was left. Raises why the sink takes nothing."""
         unique: dict[str, Entry] = {}
         for entry in entries:  # a notice may wait twice, as after a kill: the second is left until the first is marked
             unique.setdefault(entry.id or entry.name, entry)
-        self.seen |= {entry.name for entry in unique.values()}
+        fresh = [entry for entry in unique.values() if not entry.tries][:STEP]
         try:
-            self._send(sorted(unique.values(), key=lambda entry: entry.tries > 0))
+            self._send(fresh, [entry for entry in unique.values() if entry.tries])
         except HandlerError as error:
             self._end = self._end or error
         self._settle(entries)
-        if self._end is not None and not (isinstance(self._end, OutOfTime) and self._accepted):
+        if self._end is not None and not (self._end.code == OUT_OF_TIME and self._accepted):
             raise self._end
         return self._end is None
 
@@ -96,42 +89,36 @@ class Holding:
         """Whether the sink failed, and has taken no message since."""
         return self.pause is not None and not self._accepted
 
-    def _send(self, entries: list[Entry]) -> None:
+    def _send(self, fresh: list[Entry], again: list[Entry]) -> None:
+        """Sends what is due, and what failed before if a link can be made for the first of it."""
+        self.seen |= {entry.name for entry in (*fresh, *again)}
         if self.pause is not None:
             self._outbox.check_marks()
-            candidates = sum(not entry.tries for entry in entries) or len(entries)
-            entries.insert(0, entries.pop(random.randrange(candidates)))  # noqa: S311 - the first may all be refused
-        queue, together, size, again = deque(entries), list[Notification](), 1 if self.pause else STEP, AGAIN
-        while queue and self._end is None:
-            is_again, step = queue[0].tries > 0, list[Entry]()
-            size = again if is_again and size > 1 else size
-            while queue and len(step) < size and (queue[0].tries > 0) == is_again:
-                step.append(queue.popleft())
-            linked = [item for item in map_concurrently(self._prepare, step) if item is not None]
-            if is_again and not linked:
-                queue.clear()
-            size, again = STEP, STEP if is_again else again
-            while self._is_on_trial and linked and self._end is None:
-                self._send_message((linked.pop(0),))
-            if self._sink.kind == "webhook":
-                alone = [(item,) for item in linked if not item.notice.digest]
-                map_concurrently(self._send_message, alone)
-                linked = [item for item in linked if item.notice.digest]
-            messages = deque(batches(self._kind, together + linked))
-            # The last one has room for more.
-            together = list(messages.pop()) if messages and queue else []
-            while messages and self._end is None:
-                message = messages.popleft()
-                if len(message) > self._maximum:
-                    messages.appendleft(message[self._maximum :])
-                messages.extendleft(reversed(self._send_message(message[: self._maximum])))
+        # One alone, at random: those that the sink does not take may all be the first.
+        for entry in random.sample(fresh, len(fresh)) + random.sample(again, min(AGAIN, len(again))):
+            if self._is_on_trial and self._end is None:
+                (again if entry.tries else fresh).remove(entry)
+                self._send_each(self._linked([entry]))
+        linked, first = self._linked(fresh), self._linked(again[:AGAIN])
+        linked += first + (self._linked(again[AGAIN:STEP]) if first else [])
+        if self._sink.kind == "webhook":
+            map_concurrently(self._send_message, [(item,) for item in linked if not item.notice.digest])
+            linked = [item for item in linked if item.notice.digest]
+        messages = deque(batches(self._kind, linked))
+        while messages and self._end is None:
+            message = messages.popleft()
+            if len(message) > self._maximum:
+                messages.appendleft(message[self._maximum :])
+            messages.extendleft(reversed(self._send_message(message[: self._maximum])))
+
+    def _linked(self, entries: Sequence[Entry]) -> list[Notification]:
+        return [item for item in map_concurrently(self._prepare, entries) if item is not None]
 
     def _prepare(self, entry: Entry) -> Notification | None:
         """The notice of an entry with its link, None where nothing is to be sent now."""
-        if self._end is None and not self._has_time(0):
-            self._end = OutOfTime()
         if self._end is not None:
             return None
+        self._check_time(0)
         try:
             found = self._outbox.read(entry)
             if found is None:  # sent and deleted since it was listed
@@ -140,6 +127,11 @@ class Holding:
             if found.notice is None or found.id is None:
                 raise HandlerError("The entry cannot be read.", code=UNREADABLE)
             notification = self._turn.issuer.notification(found.notice, found.id)
+            if notification is None:  # the object was deleted since
+                self._outbox.delete(entry)
+                self._turn.tally.settle(entry)
+                self._turn.tally.skip("unlinkable")
+                return None
             self._kind.encoded_size(notification)  # what cannot be shown is found here, and blocks no message
             if not is_repeated(self._turn, entry):
                 self._entries[found.id] = found
@@ -148,21 +140,13 @@ class Holding:
             self._fail(entry, error)
         return None
 
-    def _send_message(self, message: Message) -> list[Message]:
+    def _send_message(self, message: tuple[Notification, ...]) -> list[tuple[Notification, ...]]:
         """Sends a message, unless the turn has ended. Returns the halves to try of one that failed."""
-        failure, middle = self._deliver(message) if self._end is None else None, len(message) // 2
-        if failure is not None and middle:
-            return [message[:middle], message[middle:]]
+        failure: Exception | None = self._end
         if failure is not None:
-            self._fail(self._entries[message[0].id], failure)
-        return []
-
-    def _deliver(self, message: Message) -> Exception | None:
-        """Sends one message and marks its notices. Returns what may be the fault of one of them."""
-        failure: Exception | None = None
+            return []
         try:
-            if not self._has_time(len(message) / MARKS):
-                raise OutOfTime
+            self._check_time(len(message) / MARKS)
             deliver(self._kind, self._sink, message, self._turn.network, self._clock.earliest())
         except DeliveryFailed as error:
             failure = None if error.is_down else error
@@ -180,17 +164,21 @@ class Holding:
             self._accept(message)
         if self._kind.MIN_INTERVAL:  # also before another one may take the lease
             self._clock.own.sleep(self._kind.MIN_INTERVAL)
-        return failure
+        if failure is not None and len(message) == 1:
+            self._fail(self._entries[message[0].id], failure)
+        middle = len(message) // 2
+        return [message[:middle], message[middle:]] if failure is not None and middle else []
 
-    def _accept(self, message: Message) -> None:
+    def _accept(self, message: tuple[Notification, ...]) -> None:
         with self._lock:
             if self._accepted:
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
             self._accepted += 1
         for start in range(0, len(message), MARKS):
-            with suppress(StoreError):
-                if not self._lease.has_time():  # another one may send now: this one only marks
-                    self._end = OutOfTime()
+            try:
+                self._check_time(0)
+            except HandlerError as error:  # another one may send now: this one only marks
+                self._end = error
             map_concurrently(self._mark, message[start : start + MARKS])
 
     def _mark(self, item: Notification) -> None:
@@ -203,10 +191,11 @@ class Holding:
             tally.add("sent")
             self._end = error
 
-    def _has_time(self, more: float) -> bool:
-        """Whether a try, and so many seconds `more`, fit into the time and the lease."""
-        is_in_time = self._clock.own.monotonic() + TRY + more <= self._turn.deadline
-        return is_in_time and self._lease.has_time(more)
+    def _check_time(self, more: float) -> None:
+        """Raises `out_of_time` unless a try, and so many seconds `more`, fit into the time and the lease."""
+        is_late = self._clock.own.monotonic() + TRY + more > self._turn.deadline
+        if is_late or not self._lease.has_time(more):
+            raise HandlerError("There was no time for a message. It will be sent later.", code=OUT_OF_TIME)
 
     def _fail(self, entry: Entry, error: Exception) -> None:
         """Lets a notice that failed alone wait by itself, or deletes it, or moves it to the dead."""
@@ -215,11 +204,7 @@ class Holding:
         code = error.reported().code if isinstance(error, HandlerError) else "internal_error"
         age = self._clock.earliest() - entry.since
         try:
-            if code == "not_found":  # the object was deleted since
-                self._outbox.delete(entry)
-                tally.settle(entry)
-                tally.skip("unlinkable")
-            elif code == UNREADABLE:
+            if code == UNREADABLE:
                 bury(self._turn, entry, code)
             else:
                 tally.fail(entry.sink, error)
@@ -239,17 +224,18 @@ class Holding:
         for entry, code in self._refused:
             bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
         name, end = self._sink.name, self._end
-        if isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted):  # no marks
-            failures = 1 + (self.pause.failures if self.pause is not None and not self._accepted else 0)
-            retry_after = end.retry_after if isinstance(end, DeliveryFailed) else 0
-            seconds = max(min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE), min(int(retry_after), MAX_RETRY_AFTER))
-            self._outbox.put_pause(name, Pause(int(self._clock.latest()) + seconds, failures, self._maximum))
-            bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
-        elif self.pause is None and self._failures and not self._accepted:  # another turn of this kind is a pause
-            self._outbox.put_pause(name, Pause(int(self._clock.earliest()), 0, self._maximum))
+        is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted > 0)  # no marks
+        if is_down or (self._failures and not self._accepted):  # a second turn of the latter kind is a pause
+            before = self.pause.failures if self.pause is not None and not self._accepted else 0
+            failures = before + 1 if is_down else 0
+            seconds = min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE) if is_down else 0
+            seconds = max(seconds, min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER))
+            self._outbox.put_pause(name, Pause(int(self._clock.earliest()) + seconds, failures, self._maximum))
         elif self.pause is not None and self._accepted:
             self._outbox.lift_pause(name)
             self.pause = None
+        if is_down and end is not None:
+            bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
 
 
 def sink_lease(state: Store, name: str) -> Lease:

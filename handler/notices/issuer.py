@@ -31,21 +31,21 @@ class LinkIssuer:
         self._issued = lru_cache(MAX_ISSUED)(self._issue)
         self._failures: dict[str, list[Problem]] = {}  # of each mount since its last success: those of the service
 
-    def notification(self, notice: Notice, notice_id: str) -> Notification:
-        """The notice with its link, by today's mount at its path.
+    def notification(self, notice: Notice, notice_id: str) -> Notification | None:
+        """The notice with its link, by today's mount at its path; None if OSS says that the object or version is gone.
 
-        Raises the 404 `not_found` only if the object or version is gone, and for every other reason why no link can be
-        made now another `Problem`, or `mount_changed`.
+        Raises a `Problem` or `mount_changed` for every other reason why no link can be made now.
         """
-        return Notification(notice_id, notice, *self._issued(notice))
+        issued = self._issued(notice)
+        return None if issued is None else Notification(notice_id, notice, *issued)
 
-    def _issue(self, notice: Notice) -> tuple[str, str, str]:
+    def _issue(self, notice: Notice) -> tuple[str, str, str] | None:
         """The path, and the URL of a link or share with its RFC 3339 expiry."""
         mounts = self._invocation.config.mounts
         mount = mounts.by_path.get(notice.mount)
         target = mounts.target_of(mount, notice.bucket, notice.key) if mount is not None else None
-        can_share = target is not None and target.mount.max_share is not None
-        if target is None or "GET" not in target.mount.methods or (notice.give == "share" and not can_share):
+        is_given = target is not None and (notice.give == "link" or target.mount.max_share is not None)
+        if target is None or not is_given or "GET" not in target.mount.methods:
             raise HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
         failures = self._failures.setdefault(notice.mount, [])
         if len(failures) >= MAX_FAILURES:
@@ -55,7 +55,9 @@ class LinkIssuer:
         except HandlerError as error:
             problem = error.reported()
             if isinstance(problem, Problem):
-                if problem.code == "not_found" and problem.cause:  # it is not certain that the object is gone
+                if problem.code == "not_found" and not problem.cause:
+                    return None
+                if problem.code == "not_found":  # it is not certain that the object is gone
                     problem = Problem("oss_unavailable", cause=problem.cause)
                 if problem.status >= 500:
                     failures += [problem] * (MAX_FAILURES if problem.cause == CANNOT_BE_REACHED else 1)

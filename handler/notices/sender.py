@@ -12,12 +12,12 @@ from functools import partial
 from ..cloud import oss
 from ..cloud.store import PAGE
 from ..config import NoticeRule, OssSink
-from ..errors import HandlerError, Problem
+from ..errors import HandlerError
 from ..keys import Keys, current
 from .holding import Holding, Turn, bury_overdue, sink_lease
 from .notice import Notice, is_linkable
-from .outbox import Entry, Pause, new_entry
-from .sinks import KINDS, Notification, read_sink
+from .outbox import Entry, new_entry
+from .sinks import KINDS, read_sink
 from .sinks import oss as oss_sink
 from .sinks.base import RETRY_FOR
 
@@ -26,160 +26,158 @@ MAX_SINKS = 64  # that are served at the same time
 Matches = Sequence[tuple[NoticeRule, Notice]]
 
 
-class NoticeSender:
-    """Sends the notices of one invocation."""
+def send(turn: Turn, matches: Matches) -> None:
+    """Writes each notice for each of its sinks, then sends those that wait for no digest."""
+    linkable = [(rule, notice) for rule, notice in matches if is_linkable(rule.mount, notice.key)]
+    if len(linkable) < len(matches):
+        turn.tally.skip("unlinkable", len(matches) - len(linkable))
+    names = {name for rule, _ in linkable for name in rule.to}
+    for sink in turn.invocation.config.sinks:
+        notices = {notice.id(sink.name): notice for rule, notice in linkable if sink.name in rule.to}
+        if notices:
+            names.remove(sink.name)
+            with _noted(turn, sink.name, unwritten=True):
+                _write_object(turn, sink, notices)
+    immediate: list[Entry] = []
+    if names:
+        with _noted(turn, min(names), unwritten=True):
+            immediate = _write(turn, linkable, names)
+    if immediate:
+        with _noted(turn, "outbox"):
+            _serve_all(turn, {name: [each for each in immediate if each.sink == name] for name in turn.pauses})
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn, self._invocation, self._tally = turn, turn.invocation, turn.tally
-        self._pauses: dict[str, Pause | None] = {}  # of the sinks that may be served
-        self._write_failed = False
 
-    def send(self, matches: Matches) -> None:
-        """Writes each notice for each of its sinks, then sends those that wait for no digest."""
-        linkable = [(rule, notice) for rule, notice in matches if is_linkable(rule.mount, notice.key)]
-        if len(linkable) < len(matches):
-            self._tally.skip("unlinkable", len(matches) - len(linkable))
-        names = {name for rule, _ in linkable for name in rule.to}
-        for sink in self._invocation.config.sinks:
-            notices = {notice.id(sink.name): notice for rule, notice in linkable if sink.name in rule.to}
-            if notices:
-                names.remove(sink.name)
-                with self._noted(sink.name, unwritten=True):
-                    self._write_object(sink, notices)
-        immediate: list[Entry] = []
-        if names:
-            with self._noted(min(names), unwritten=True):
-                immediate = self._write(linkable, names)
-        if immediate:
-            with self._noted("outbox"):
-                self._serve_all({name: [each for each in immediate if each.sink == name] for name in self._pauses})
+def send_due(turn: Turn) -> dict[str, dict[str, object]] | None:
+    """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead.
 
-    def send_due(self) -> dict[str, dict[str, object]] | None:
-        """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead.
+    None if that could not be read.
+    """
+    if not turn.invocation.config.keys_sinks:
+        return {}  # nothing waits, and the role has no rights to look
+    is_read, dead = False, None
+    with _noted(turn, "outbox"):
+        sinks = turn.outbox.sinks()
+        due = dict(zip(sinks, oss.map_concurrently(partial(_due, turn), sinks), strict=True))
+        is_read = True
+        oss.map_concurrently(partial(_read_pause, turn), [sink for sink in sinks if due[sink]])
+        _serve_all(turn, due)
+    with _noted(turn, "dead"):
+        dead = turn.outbox.dead()
+    return turn.tally.waiting(dead) if is_read and dead is not None else None
 
-        None if that could not be read.
-        """
-        if not self._invocation.config.keys_sinks:
-            return {}  # nothing waits, and the role has no rights to look
-        is_read, dead = False, None
-        with self._noted("outbox"):
-            sinks = self._turn.outbox.sinks()
-            due = dict(zip(sinks, oss.map_concurrently(self._due, sinks), strict=True))
-            is_read = True
-            oss.map_concurrently(self._read_pause, [sink for sink in sinks if due[sink]])
-            self._serve_all(due)
-        with self._noted("dead"):
-            dead = self._turn.outbox.dead()
-        return self._tally.waiting(dead) if is_read and dead is not None else None
 
-    def _write_object(self, sink: OssSink, notices: Mapping[str, Notice]) -> None:
-        """Writes one object with all notices; if it exists, they were written before."""
-        notifications: list[Notification] = []
-        for notice_id, notice in notices.items():
-            try:
-                notifications.append(self._turn.issuer.notification(notice, notice_id))
-            except Problem as problem:
-                if problem.code != "not_found":
-                    raise
-                self._tally.skip("unlinkable")
-        if notifications:
-            location = oss_sink.location_of(sink, notices, self._invocation.now)
-            is_written = oss_sink.write(oss.client_for(self._invocation), location, notifications)
-            self._tally.add("sent" if is_written else "repeated", len(notifications))
+def _write_object(turn: Turn, sink: OssSink, notices: Mapping[str, Notice]) -> None:
+    """Writes one object with all notices; if it exists, they were written before."""
+    linked = [turn.issuer.notification(notice, notice_id) for notice_id, notice in notices.items()]
+    notifications = [item for item in linked if item is not None]
+    if len(notifications) < len(notices):
+        turn.tally.skip("unlinkable", len(notices) - len(notifications))
+    if notifications:
+        location = oss_sink.location_of(sink, notices, turn.invocation.now)
+        is_written = oss_sink.write(oss.client_for(turn.invocation), location, notifications)
+        turn.tally.add("sent" if is_written else "repeated", len(notifications))
 
-    def _write(self, matches: Matches, names: set[str]) -> list[Entry]:
-        """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once.
 
-        A notice is due when it happened, or at the end (in UTC) of its interval of `every`.
-        """
-        now = self._turn.outbox.state.now()  # the clock of an instance may be wrong
-        entries: dict[str | None, Entry] = {}
-        for place, (rule, notice) in enumerate(matches):
-            due = now if notice.happened_at is None else min(notice.happened_at, now)
-            if rule.every is not None:
-                due = (due // rule.every + 1) * rule.every
-            for name in names.intersection(rule.to):
-                entry = new_entry(name, due, place, notice, now)
-                entries.setdefault(entry.id, entry)
-        immediate = [entry for entry in entries.values() if entry.notice is not None and not entry.notice.digest]
-        calls = [partial(self._put, entry) for entry in entries.values()]
-        calls += [partial(self._read_pause, name) for name in {entry.sink for entry in immediate}]
-        oss.map_concurrently(lambda call: call(), calls)
-        return [entry for entry in immediate if entry.path in self._tally.written]
+def _write(turn: Turn, matches: Matches, names: set[str]) -> list[Entry]:
+    """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once.
 
-    def _put(self, entry: Entry) -> None:
-        """Writes an entry. After one failed, no other is tried: the event comes again, with the same names."""
-        if self._write_failed:
-            return
-        with self._noted(entry.sink, unwritten=True):
-            if self._invocation.instance.clock.monotonic() >= self._turn.deadline:
-                raise HandlerError("The event has more notices than can be written.", code="event_too_large")
-            self._turn.outbox.put(entry)
-            self._tally.written.add(entry.path)
-        self._write_failed |= entry.path not in self._tally.written
+    A notice is due when it happened, or at the end (in UTC) of its interval of `every`.
+    """
+    now = turn.outbox.state.now()  # the clock of an instance may be wrong
+    entries: dict[str | None, Entry] = {}
+    for place, (rule, notice) in enumerate(matches):
+        due = now if notice.happened_at is None else min(notice.happened_at, now)
+        if rule.every is not None:
+            due = (due // rule.every + 1) * rule.every
+        for name in names.intersection(rule.to):
+            entry = new_entry(name, due, place, notice, now)
+            entries.setdefault(entry.id, entry)
+    failed: list[Entry] = []
 
-    def _read_pause(self, sink: str) -> None:
-        """Looks whether a sink is paused: if that is not known, it is not served."""
-        with self._noted(sink):
-            self._pauses[sink] = self._turn.outbox.pause(sink)
+    def put(entry: Entry) -> None:
+        """After one failed, no other is tried: the event comes again, with the same names."""
+        if not failed:
+            with _noted(turn, entry.sink, unwritten=True):
+                if turn.invocation.instance.clock.monotonic() >= turn.deadline:
+                    raise HandlerError("The event has more notices than can be written.", code="event_too_large")
+                turn.outbox.put(entry)
+                turn.tally.written.add(entry.path)
+                return
+            failed.append(entry)
 
-    def _serve_all(self, due: Mapping[str, Sequence[Entry]]) -> None:
-        """Serves the sinks that are not paused side by side, so that none waits for one that hangs."""
-        now = self._turn.outbox.state.clock.earliest()
-        unpaused = {name for name, pause in self._pauses.items() if pause is None or pause.until <= now}
-        names = [name for name in due if due[name] and name in unpaused]
-        if not names:
-            return
+    immediate = [entry for entry in entries.values() if entry.notice is not None and not entry.notice.digest]
+    calls = [partial(put, entry) for entry in entries.values()]
+    calls += [partial(_read_pause, turn, name) for name in {entry.sink for entry in immediate}]
+    oss.map_concurrently(lambda call: call(), calls)
+    return [entry for entry in immediate if entry.path in turn.tally.written]
+
+
+def _read_pause(turn: Turn, sink: str) -> None:
+    """Looks whether a sink is paused: if that is not known, it is not served."""
+    with _noted(turn, sink):
+        turn.pauses[sink] = turn.outbox.pause(sink)
+
+
+def _serve_all(turn: Turn, due: Mapping[str, Sequence[Entry]]) -> None:
+    """Serves the sinks that are not paused side by side, so that none waits for one that hangs."""
+    now = turn.outbox.state.clock.earliest()
+    unpaused = {name for name, pause in turn.pauses.items() if pause is None or pause.until <= now}
+    names = [name for name in due if due[name] and name in unpaused]
+    if not names:
+        return
+    try:
+        keys = current.current_keys(turn.invocation)
+        turn.outbox.state.probe(turn.invocation.now)
+    except HandlerError as error:
+        for name in names:
+            turn.tally.fail(name, error)
+        return
+    oss.map_concurrently(lambda name: _serve(turn, keys, name, due[name]), names, MAX_SINKS)
+
+
+def _serve(turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
+    """Sends what is due while nobody else does, and what became due meanwhile."""
+    with _noted(turn, name):
         try:
-            keys = current.current_keys(self._invocation)
-            self._turn.outbox.state.probe(self._invocation.now)
+            sink = read_sink(name, keys.sinks.get(name), KINDS)
         except HandlerError as error:
-            for name in names:
-                self._tally.fail(name, error)
-            return
-        oss.map_concurrently(lambda name: self._serve(keys, name, due[name]), names, MAX_SINKS)
-
-    def _serve(self, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
-        """Sends what is due while nobody else does, and what became due meanwhile."""
-        with self._noted(name):
+            bury_overdue(turn, entries, RETRY_FOR, error.reported().code)
+            raise
+        pause, seen = turn.pauses[name], set[str | None]()
+        while entries:
+            lease = sink_lease(turn.outbox.state, name)
+            if not lease.take():
+                return  # the holder lists again
+            holding = Holding(turn, lease, sink, pause)
             try:
-                sink = read_sink(name, keys.sinks.get(name), KINDS)
-            except HandlerError as error:
-                bury_overdue(self._turn, entries, RETRY_FOR, error.reported().code)
-                raise
-            pause, seen = self._pauses[name], set[str | None]()
-            while entries:
-                lease = sink_lease(self._turn.outbox.state, name)
-                if not lease.take():
-                    return  # the holder lists again
-                holding = Holding(self._turn, lease, sink, pause)
-                try:
-                    is_all = holding.send(entries)
-                except Exception:
-                    lease.release()
-                    raise
+                is_all = holding.send(entries)
+            except Exception:
                 lease.release()
-                pause, seen = holding.pause, seen | holding.seen
-                due = self._due(name) if is_all else []
-                entries = [entry for entry in due if entry.name not in seen and entry.id not in seen]
+                raise
+            lease.release()
+            pause, seen = holding.pause, seen | holding.seen
+            due = _due(turn, name) if is_all else []
+            entries = [entry for entry in due if entry.name not in seen and entry.id not in seen]
 
-    def _due(self, name: str) -> list[Entry]:
-        """The first entries of a sink that are due, and as many of those that failed before as come before them."""
-        outbox, listed, fresh = self._turn.outbox, list[Entry](), 0
-        for entry in outbox.all_entries(name):
-            listed.append(entry)
-            is_due = entry.due <= outbox.state.clock.earliest()
-            fresh += is_due and not entry.tries
-            if len(listed) >= PAGE and (not is_due or fresh >= PAGE):  # names are in the order of `due`
-                break
-        now = outbox.state.clock.earliest()
-        self._tally.listed(name, listed, now)
-        return [entry for entry in listed if entry.due <= now]
 
-    @contextmanager
-    def _noted(self, sink: str, *, unwritten: bool = False) -> Iterator[None]:
-        """Notes a failure of the block for the sink, so that others are served."""
-        try:
-            yield
-        except Exception as error:
-            self._tally.fail(sink, error, unwritten=unwritten)
+def _due(turn: Turn, name: str) -> list[Entry]:
+    """The first entries of a sink that are due, and as many of those that failed before as come before them."""
+    outbox, listed, fresh = turn.outbox, list[Entry](), 0
+    for entry in outbox.all_entries(name):
+        listed.append(entry)
+        is_due = entry.due <= outbox.state.clock.earliest()
+        fresh += is_due and not entry.tries
+        if len(listed) >= PAGE and (not is_due or fresh >= PAGE):  # names are in the order of `due`
+            break
+    now = outbox.state.clock.earliest()
+    turn.tally.listed(name, listed, now)
+    return [entry for entry in listed if entry.due <= now]
+
+
+@contextmanager
+def _noted(turn: Turn, sink: str, *, unwritten: bool = False) -> Iterator[None]:
+    """Notes a failure of the block for the sink, so that others are served."""
+    try:
+        yield
+    except Exception as error:
+        turn.tally.fail(sink, error, unwritten=unwritten)

@@ -31,11 +31,6 @@ class Tally:
         self.settled: set[str] = set()
         self._waiting: dict[str, dict[str, float]] = {}
 
-    @property
-    def queued(self) -> int:
-        """How many notices were written and wait for a later invocation."""
-        return len(self.written - self.settled)
-
     def add(self, outcome: str, count: int = 1) -> None:
         with self._lock:
             self.counts[outcome] += count
