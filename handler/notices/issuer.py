@@ -45,8 +45,8 @@ class LinkIssuer:
         issued = self._issued.get(notice)
         if issued is None:
             failures = self._failures.setdefault(notice.mount, [])
-            if len(failures) >= MAX_FAILURES:
-                raise Problem(failures[-1].code, cause=failures[-1].cause)
+            for failure in failures[MAX_FAILURES - 1 :]:  # a copy: another thread may clear them
+                raise failure.with_traceback(None)
             try:
                 issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
             except Problem as problem:
