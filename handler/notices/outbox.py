@@ -167,7 +167,7 @@ class Outbox(NamedTuple):
         stored = self.state.read(f"{PAUSES}/{sink}")
         document = None if stored is None else _object(stored.body)
         values = [value for name in Pause._fields if type(value := (document or {}).get(name)) is int]
-        return Pause(*values) if len(values) == len(Pause._fields) else None
+        return Pause(*values) if len(values) == len(Pause._fields) and min(values) > 0 else None
 
     def put_pause(self, sink: str, pause: Pause) -> None:
         self.state.replace(f"{PAUSES}/{sink}", json.dumps(pause._asdict()).encode())
