@@ -93,7 +93,9 @@ class Holding:
     def _send(self, entries: list[Entry]) -> None:
         if self.pause is not None:
             self._outbox.check_marks()
-            entries.insert(0, entries.pop(random.randrange(len(entries))))  # noqa: S311 - the first may all be refused
+            # The first may all be refused, and what failed before may have no link either.
+            fresh = sum(entry.tries == 0 for entry in entries)
+            entries.insert(0, entries.pop(random.randrange(fresh or len(entries))))  # noqa: S311 - any will do
         queue, together = deque(entries), list[Notification]()
         while queue and self._end is None:
             if not self._has_time(0):
