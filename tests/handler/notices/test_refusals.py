@@ -189,62 +189,36 @@ class TestOneBadNotice:
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
             assert (posts, sink.waiting, sink.dead, sink.pause) == (1, {FILES[0]: failures}, {}, {})
 
-    def test_a_server_error_is_dead_after_retry_for_and_not_before(self, function: EventFunction, picky: Picky) -> None:
-        sink = picky(ERROR, [FILES[0]])
+    @pytest.mark.parametrize(("refusal", "hours"), [("WeCom", 2), ("a 500", 23)], indirect=["refusal"])
+    def test_neither_an_hour_without_three_tries_nor_a_server_error_before_retry_for_is_enough(
+        self, function: EventFunction, picky: Picky, refusal: Refusal, hours: int
+    ) -> None:
+        sink = picky(refusal, [FILES[0]])
         function.invoke(EVENT)
         for failures in range(1, 4):
-            sink.hold(23 * 3600)
+            sink.hold(hours * 3600)
             assert (sink.waiting, sink.dead, sink.pause) == ({FILES[0]: failures}, {}, {})
             function.invoke(created(f"outbox/{FILES[1]}", etag=f"ETAG{failures + 1}"))
-        sink.hold(23 * 3600)
-        assert (sink.waiting, sink.dead) == ({}, {FILES[0]: "status_500"})
-
-    def test_an_hour_without_three_tries_is_not_enough(self, function: EventFunction, picky: Picky) -> None:
-        sink = picky(REFUSALS["WeCom"], [FILES[0]])
-        function.invoke(EVENT)
-        for failures in range(1, 4):
-            sink.hold(7200)
-            assert (sink.waiting, sink.dead) == ({FILES[0]: failures}, {})
-            function.invoke(created("outbox/file20.txt", etag=f"ETAG{failures}"))
-        sink.hold(7200)
-        assert sink.dead == {FILES[0]: "40058"}
+        sink.hold(hours * 3600)
+        assert (sink.waiting, sink.dead) == ({}, {FILES[0]: refusal.code})
 
 
-class TestSeveralBadNotices:
-    @typical
-    @pytest.mark.parametrize(
-        "bad", [FILES[5:7], FILES[::5], FILES[:5], FILES[-5:]], ids=["two", "apart", "first", "last"]
-    )
-    def test_all_others_are_told_once(
-        self, function: EventFunction, picky: Picky, refusal: Refusal, bad: list[str]
-    ) -> None:
-        sink = picky(refusal, bad)
-        function.invoke(EVENT)
-        posts = sink.hold_until_told([name for name in FILES if name not in bad], at_most=2)
-        assert (set(sink.waiting), sink.dead) == (set(bad), {})
-        assert posts <= 60
-
-    @pytest.mark.parametrize("kind", ["WeCom", "a webhook's 422"])
-    def test_a_few_good_notices_among_many_bad_ones_are_found(
-        self, function: EventFunction, picky: Picky, kind: str
-    ) -> None:
-        sink = picky(REFUSALS[kind], FILES[:15])
-        function.invoke(EVENT)
-        sink.hold_until_told(FILES[15:], at_most=30, seconds=480)
-        assert (set(sink.waiting), sink.dead) == (set(FILES[:15]), {})
-
-    @pytest.mark.parametrize("bad", [1, 5, 15])
-    @pytest.mark.parametrize("first", [True, False])
-    def test_notices_that_a_webhook_gets_one_by_one(
-        self, function: EventFunction, picky: Picky, bad: int, first: bool
-    ) -> None:
-        """However many bad ones come before a good one."""
-        names = FILES[:bad] if first else FILES[-bad:]
-        sink = picky(REFUSALS["a webhook's 422"], names)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        sink.hold_until_told([name for name in FILES if name not in names], at_most=10, seconds=480)
-        assert (set(sink.waiting), sink.dead) == (set(names), {})
+@typical
+@pytest.mark.parametrize("every", [{"every": "1m"}, {}], ids=["digest", "at once"])
+@pytest.mark.parametrize(
+    ("bad", "ticks"),
+    [(FILES[5:7], 1), (FILES[::5], 1), (FILES[:5], 2), (FILES[-5:], 1), (FILES[:15], 20), (FILES[-15:], 20)],
+    ids=["two", "apart", "first", "last", "most", "most and last"],
+)
+def test_all_others_among_several_bad_notices_are_told_once(
+    function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str], bad: list[str], ticks: int
+) -> None:
+    sink = picky(refusal, bad)
+    function.toml = notice(["ops"], give="share", **every)
+    function.invoke(EVENT)
+    posts = sink.hold_until_told([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
+    assert (set(sink.waiting), sink.dead) == (set(bad), {})
+    assert posts <= 60
 
 
 class TestASinkThatRefusesEverything:
