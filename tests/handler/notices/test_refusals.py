@@ -126,7 +126,7 @@ class PickySink:
 
     @property
     def pause(self) -> dict[str, int]:
-        """What the sink's pause says, but for its end; {} where there is none."""
+        """What the sink's pause says, but for its end; {} without one."""
         pause = Outbox(self.function.state()).pause("ops")
         return {} if pause is None else {"failures": pause.failures, "maximum": pause.maximum}
 
