@@ -62,7 +62,7 @@ class Holding:
         self.seen: set[str | None] = set()
         self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
         self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
-        self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
+        self._maximum = max(1, min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES))  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
         self._accepted = self._failures = 0  # messages, and notices that failed alone
         self._end: HandlerError | None = None  # why no message is sent any more
@@ -98,9 +98,14 @@ class Holding:
         for entry in random.sample(fresh, len(fresh)) + random.sample(again, min(AGAIN, len(again))):
             if self._is_on_trial and self._end is None:
                 (again if entry.tries else fresh).remove(entry)
-                self._send_each(self._linked([entry]))
+                self._send_linked(self._linked([entry]))
         linked, first = self._linked(fresh), self._linked(again[:AGAIN])
-        linked += first + (self._linked(again[AGAIN:STEP]) if first else [])
+        self._send_linked(linked + first + (self._linked(again[AGAIN:STEP]) if first else []))
+
+    def _linked(self, entries: Sequence[Entry]) -> list[Notification]:
+        return [item for item in map_concurrently(self._prepare, entries) if item is not None]
+
+    def _send_linked(self, linked: list[Notification]) -> None:
         if self._sink.kind == "webhook":
             map_concurrently(self._send_message, [(item,) for item in linked if not item.notice.digest])
             linked = [item for item in linked if item.notice.digest]
@@ -110,9 +115,6 @@ class Holding:
             if len(message) > self._maximum:
                 messages.appendleft(message[self._maximum :])
             messages.extendleft(reversed(self._send_message(message[: self._maximum])))
-
-    def _linked(self, entries: Sequence[Entry]) -> list[Notification]:
-        return [item for item in map_concurrently(self._prepare, entries) if item is not None]
 
     def _prepare(self, entry: Entry) -> Notification | None:
         """The notice of an entry with its link, None where nothing is to be sent now."""

@@ -48,8 +48,8 @@ class LinkIssuer:
         if target is None or not is_given or "GET" not in target.mount.methods:
             raise HandlerError("The mount of the notice gives no such link now.", code="mount_changed")
         failures = self._failures.setdefault(notice.mount, [])
-        if len(failures) >= MAX_FAILURES:
-            raise Problem(failures[-1].code, cause=failures[-1].cause)
+        for failure in failures[MAX_FAILURES - 1 :]:  # a copy: another thread may clear them
+            raise failure.with_traceback(None)
         try:
             issued = self._share(target, notice) if notice.give == "share" else self._link(target, notice)
         except HandlerError as error:

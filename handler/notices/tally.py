@@ -40,7 +40,7 @@ class Tally:
             self.skipped[reason] += count
 
     def fail(self, sink: str, error: Exception, *, unwritten: bool = False) -> None:
-        """Notes what a sink did not take, and why; what is no `HandlerError` is a fault of ours."""
+        """Notes what a sink did not take, and why; any other error than a `HandlerError` is a fault of ours."""
         if not isinstance(error, HandlerError):
             audit.write({"sink": sink, "fault": audit.fault(error)})
         reported = error.reported() if isinstance(error, HandlerError) else HandlerError("", code="internal_error")

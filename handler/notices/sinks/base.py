@@ -117,7 +117,7 @@ def robot_verdict(status: int, body: bytes, *members: str, sink_refused: frozens
 
 
 def read_sink(name: str, entry: Mapping[str, object] | None, kinds: Mapping[str, Kind]) -> Sink:
-    """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`, and `unknown_sink` where there is none."""
+    """Checks an entry of the keys document's `sinks`. Raises `InvalidSink`, and `unknown_sink` for None."""
     if entry is None:
         raise Problem("unknown_sink")
     where = f"Invalid sink {name} in the keys document"

@@ -27,7 +27,7 @@ from signer import Endpoint
 from tests.fuzz.laws import SECRETS, Run, check_no_fault, check_no_secret, check_refused, check_response
 from tests.fuzz.raw_server import RawServer, raw_server
 from tests.fuzz.targets.requests import create_share
-from tests.handler.client import EVENTS, KEYS, context, event, invoke, make_config
+from tests.handler.client import EVENTS, KEYS, NOW, context, event, invoke, make_config
 from tests.handler.keys_fixtures import SHARER, api, document
 from tests.handler.notice_fixtures import HEAD, notice
 from tests.handler.notices.test_delivery import sink_at
@@ -51,7 +51,7 @@ _CODE = re.compile(r"-?[0-9]{1,9}|[a-z0-9_]{1,40}|[A-Za-z0-9]{1,100}")
 @contextmanager
 def sink_answers() -> Iterator[Run]:
     """Every answer is a delivery or a failure with a short code, within the time of one try."""
-    network, message = Network(connect_timeout=TRY, try_timeout=TRY), (notification(),)
+    network = Network(connect_timeout=TRY, try_timeout=TRY)
     with raw_server() as server:
 
         def run(data: bytes) -> None:
@@ -59,22 +59,19 @@ def sink_answers() -> Iterator[Run]:
             name, _, mode = first.decode("latin-1").partition(" ")
             kind = name if name in KINDS else "webhook"
             server.endless, server.limit = ENDLESS if mode == "endless" else 0, 1
-            sink, tries, started = sink_at(server.url, kind), list[float](), time.monotonic()
-
-            def may_try(pause: float) -> bool:
-                tries.append(pause)
-                return len(tries) == 1
-
+            sink, started, failure = sink_at(server.url, kind), time.monotonic(), None
             try:
-                deliver(KINDS[kind], sink, "notice_EXAMPLE", message, network=network, clock=Clock(), may_try=may_try)
-            except DeliveryFailed as failure:
-                code = failure.code
-                assert _CODE.fullmatch(code), code
-                assert code != "no_connection"
-            else:
-                assert re.match(rb"HTTP/1\.[01] 2[0-9][0-9]", server.answer[server.answer.find(b" 2") - 8 :])
+                deliver(KINDS[kind], sink, (notification(),), network, NOW)
+            except DeliveryFailed as error:
+                failure = error
             assert time.monotonic() - started < TRY + 1
-            assert all(0 <= pause <= 1e10 for pause in tries)
+            if failure is None:
+                assert re.match(rb"HTTP/1\.[01] 2[0-9][0-9]", server.answer[server.answer.find(b" 2") - 8 :])
+                return
+            assert _CODE.fullmatch(failure.code), failure.code
+            assert failure.code != "no_connection"
+            assert 0 <= failure.retry_after <= 1e12
+            assert failure.is_down or not failure.retry_after
 
         yield run
 

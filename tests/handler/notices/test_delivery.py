@@ -1,53 +1,38 @@
-"""Deliveries to sinks that fail: what is tried again, when, and when no more."""
+"""Deliveries to sinks that fail: what each failure says of the message, and of the sink."""
 
 from __future__ import annotations
 
-import datetime
 import socket
 import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.context import Clock
 from handler.notices.sinks import KINDS, Sink
 from handler.notices.sinks.client import CONNECT_TIMEOUT, TRY, Network
-from handler.notices.sinks.delivery import MAX_PAUSE, DeliveryFailed, OutOfTime, deliver, read_retry_after
+from handler.notices.sinks.delivery import DeliveryFailed, deliver, read_retry_after
 from tests.handler.notice_fixtures import WHSEC, Receiver, Responder, receiver, respond
-from tests.handler.notices.test_messages import notification
+from tests.handler.notices.test_messages import NOW, notification
 
 
 def sink_at(url: str, kind: str = "webhook", *, allow_loopback: bool = True) -> Sink:
     return Sink("ops", kind, url, WHSEC if kind == "webhook" else "secret", allow_loopback)
 
 
-def attempt(
-    url: str, network: Network | None = None, *, kind: str = "webhook", loopback: bool = True, tries: int = 100
-) -> tuple[str, list[float]]:
-    """The code of a delivery ("delivered" for success, with " refused" for a refused message), and the pauses that it
-    asked for before each of its tries but the first. It may try so many times.
+def attempt(url: str, network: Network | None = None, *, kind: str = "webhook", loopback: bool = True) -> str:
+    """What one delivery says: "delivered", or the code of its failure, with " refused" where it refuses the message,
+    and " down" where the sink takes no other either, with the seconds that it asked for.
     """
-    pauses: list[float] = []
-
-    def may_try(pause: float) -> bool:
-        pauses.append(pause)
-        return len(pauses) <= tries
-
+    sink = sink_at(url, kind, allow_loopback=loopback)
     try:
-        deliver(
-            KINDS[kind],
-            sink_at(url, kind, allow_loopback=loopback),
-            "notice_EXAMPLE",
-            (notification(),),
-            network=network or Network(),
-            clock=Clock(),
-            may_try=may_try,
-        )
+        deliver(KINDS[kind], sink, (notification(),), network or Network(), NOW)
     except DeliveryFailed as error:
-        return error.code + " refused" * error.is_refused, pauses[1:]
-    return "delivered", pauses[1:]
+        after = f" for {error.retry_after:.0f} s" if error.retry_after else ""
+        return error.code + " refused" * error.is_refused + f" down{after}" * error.is_down
+    return "delivered"
 
 
 def raw(response: bytes, size: int = 100_000) -> Responder:
@@ -68,83 +53,55 @@ def closed_port() -> int:
     return port
 
 
-class TestBackoff:
-    def test_a_refused_connection_is_retried_with_backoff(self, closed_port: int) -> None:
-        code, pauses = attempt(f"http://127.0.0.1:{closed_port}/")
-        assert code == "no_connection"
-        assert len(pauses) == 4
-        assert all(minimum <= pause <= minimum + 0.5 for minimum, pause in zip((0.5, 1, 2, 4), pauses, strict=True))
-
-    def test_backoff_has_jitter(self, closed_port: int) -> None:
-        assert len({attempt(f"http://127.0.0.1:{closed_port}/")[1][0] for _ in range(5)}) > 1
-
-    @pytest.mark.parametrize("tries", [1, 2, 4])
-    def test_a_try_that_would_not_end_in_time_is_not_begun(self, hook: Receiver, tries: int) -> None:
-        hook.default = respond(500)
-        code, pauses = attempt(hook.url, tries=tries)
-        assert (code, len(pauses), len(hook.received)) == ("status_500", tries, tries)
-
-    def test_without_time_for_a_single_try_the_sink_has_not_failed(self, hook: Receiver) -> None:
-        with pytest.raises(OutOfTime) as stopped:
-            attempt(hook.url, tries=0)
-        assert stopped.value.code == "out_of_time"
-        assert not isinstance(stopped.value, DeliveryFailed)
-        assert hook.received == []
-
-
 class TestStatuses:
-    def test_500_and_then_200_is_delivered(self, hook: Receiver) -> None:
-        hook.responses = [respond(500)]
-        code, pauses = attempt(hook.url)
-        assert (code, len(hook.received), len(pauses)) == ("delivered", 2, 1)
-        assert len({request.headers["webhook-id"] for request in hook.received}) == 1
+    def test_a_refused_connection_says_that_the_sink_is_down(self, closed_port: int) -> None:
+        assert attempt(f"http://127.0.0.1:{closed_port}/") == "no_connection down"
 
     @pytest.mark.parametrize("kind", ["webhook", "feishu"])
-    @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 506, 507, 520, 522, 530, 599])
-    def test_a_temporary_status_is_retried(self, hook: Receiver, kind: str, status: int) -> None:
-        hook.responses = [respond(status, b'{"code": 19021}')]
-        hook.default = respond(200, b'{"code": 0}')
-        code, pauses = attempt(hook.url, kind=kind)
-        assert (code, len(pauses)) == ("delivered", 1)
+    @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 506, 507, 520, 522, 530, 599])
+    def test_a_status_that_may_be_of_the_message_or_of_the_sink_says_neither(
+        self, hook: Receiver, kind: str, status: int
+    ) -> None:
+        hook.default = respond(status, b'{"code": 19021}')
+        assert attempt(hook.url, kind=kind) == f"status_{status}"
+        assert len(hook.received) == 1
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 410, 501, 505])
-    def test_a_status_of_the_sink_is_not_retried(self, hook: Receiver, status: int) -> None:
-        hook.default = respond(status)
-        assert attempt(hook.url) == (f"status_{status}", [])
+    @pytest.mark.parametrize("kind", ["webhook", "dingtalk"])
+    @pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 501, 505])
+    def test_a_status_of_the_sink_says_that_it_is_down(self, hook: Receiver, kind: str, status: int) -> None:
+        hook.default = respond(status, b'{"errcode": 0}')
+        assert attempt(hook.url, kind=kind) == f"status_{status} down"
         assert len(hook.received) == 1
 
     @pytest.mark.parametrize("kind", ["webhook", "dingtalk", "slack"])
     @pytest.mark.parametrize("status", [400, 405, 413, 422])
     def test_a_status_of_the_message_refuses_it(self, hook: Receiver, kind: str, status: int) -> None:
         hook.default = respond(status, b"<h1>Bad</h1>")
-        assert attempt(hook.url, kind=kind) == (f"status_{status} refused", [])
+        assert attempt(hook.url, kind=kind) == f"status_{status} refused"
         assert len(hook.received) == 1
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_is_not_followed(self, hook: Receiver, status: int) -> None:
         with receiver() as other:
             hook.default = respond(status, Location=f"{other.url}/metadata")
-            assert attempt(hook.url) == ("redirect", [])
+            assert attempt(hook.url) == "redirect down"
             assert (len(hook.received), other.received) == (1, [])
 
 
 class TestRetryAfter:
-    @pytest.mark.parametrize("after", ["7", "date"])
-    def test_429_is_retried_after_its_retry_after(self, hook: Receiver, after: str) -> None:
-        if after == "date":
-            date = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)
-            after = date.strftime("%a, %d %b %Y %H:%M:%S GMT")
-        hook.responses = [respond(429, Retry_After=after)]
-        code, pauses = attempt(hook.url)
-        assert (code, len(hook.received)) == ("delivered", 2)
-        assert 6 <= pauses[0] <= 8
-
-    @pytest.mark.parametrize("after", ["16", "3600", "Fri, 31 Dec 9999 23:59:59 GMT"])
-    def test_a_longer_pause_than_fifteen_seconds_is_left_to_the_lease(self, hook: Receiver, after: str) -> None:
-        assert MAX_PAUSE == 15
-        hook.default = respond(429, Retry_After=after)
-        assert attempt(hook.url) == ("status_429", [])
-        assert len(hook.received) == 1
+    @pytest.mark.parametrize(
+        ("status", "code"), [(429, "status_429"), (503, "status_503"), (400, "status_400 refused")]
+    )
+    @pytest.mark.parametrize(
+        ("after", "seconds"),
+        [("7", 7), ("999999999", 999_999_999), (formatdate(int(NOW) + 61, usegmt=True), 60)],
+        ids=["seconds", "many seconds", "date"],
+    )
+    def test_a_sink_that_asks_for_a_pause_is_down_for_so_long(
+        self, hook: Receiver, status: int, code: str, after: str, seconds: int
+    ) -> None:
+        hook.default = respond(status, Retry_After=after)
+        assert attempt(hook.url) == f"{code} down for {seconds} s"
 
     BROKEN = (
         "soon",
@@ -165,11 +122,8 @@ class TestRetryAfter:
 
     @pytest.mark.parametrize("after", BROKEN, ids=range(len(BROKEN)))
     def test_a_broken_retry_after_is_as_if_there_was_none(self, hook: Receiver, after: str) -> None:
-        hook.responses = [raw(b"HTTP/1.1 503 Busy\r\nRetry-After: " + after.encode() + b"\r\n\r\n")]
-        code, pauses = attempt(hook.url)
-        assert code == "delivered"
-        assert len(pauses) == 1
-        assert 0.5 <= pauses[0] <= 1
+        hook.default = raw(b"HTTP/1.1 503 Busy\r\nRetry-After: " + after.encode() + b"\r\n\r\n")
+        assert attempt(hook.url) == "status_503"
 
     @given(
         st.text(max_size=60)
@@ -181,31 +135,26 @@ class TestRetryAfter:
         assert read_retry_after(value, 1_772_347_271.0) >= 0
 
 
-class TestRobots:
-    @pytest.mark.parametrize("status", [200, 400])
-    def test_a_robot_that_is_busy_is_tried_again(self, hook: Receiver, status: int) -> None:
-        hook.responses = [respond(status, b'{"code": 11232}')]
-        hook.default = respond(200, b'{"code": 0}')
-        code, pauses = attempt(hook.url, kind="feishu")
-        assert (code, len(pauses)) == ("delivered", 1)
-
-    @pytest.mark.parametrize(
-        ("kind", "status", "body", "code"),
-        [
-            ("slack", 200, b"<!DOCTYPE html><title>Gateway</title>", "no_answer"),
-            ("wecom", 200, b'{"errcode": 0', "no_answer"),
-            # Quick retries would prolong the limit.
-            ("dingtalk", 200, b'{"errcode": 130101, "errmsg": "send too fast"}', "130101"),
-            ("dingtalk", 200, b'{"errcode": %s}' % (b"9" * 4299), "no_code"),
-            ("dingtalk", 403, b'{"errcode": 0}', "status_403"),
-        ],
-    )
-    def test_what_is_no_success_is_posted_once(
-        self, hook: Receiver, kind: str, status: int, body: bytes, code: str
-    ) -> None:
-        hook.default = respond(status, body)
-        assert attempt(hook.url, kind=kind) == (code, [])
-        assert len(hook.received) == 1
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "says"),
+    [
+        ("feishu", 200, b'{"code": 11232}', "11232 down"),
+        ("feishu", 400, b'{"code": 11232}', "11232 down"),
+        ("feishu", 429, b'{"code": 99991400}', "status_429 down"),
+        ("slack", 200, b"<!DOCTYPE html><title>Gateway</title>", "no_answer down"),
+        ("wecom", 200, b'{"errcode": 0', "no_answer down"),
+        ("wecom", 200, b'{"errcode": 40058}', "40058 refused"),
+        # A quick try would prolong the limit.
+        ("dingtalk", 200, b'{"errcode": 130101, "errmsg": "send too fast"}', "130101 down"),
+        ("dingtalk", 200, b'{"errcode": %s}' % (b"9" * 4299), "no_code down"),
+    ],
+)
+def test_what_is_no_success_of_a_robot_is_posted_once(
+    hook: Receiver, kind: str, status: int, body: bytes, says: str
+) -> None:
+    hook.default = respond(status, body)
+    assert attempt(hook.url, kind=kind) == says
+    assert len(hook.received) == 1
 
 
 class TestSlow:
@@ -218,8 +167,8 @@ class TestSlow:
     def test_a_response_that_does_not_arrive_is_not_waited_for(self, hook: Receiver) -> None:
         hook.default = lambda request: time.sleep(0.5)
         started = time.monotonic()
-        assert attempt(hook.url, self.NETWORK, tries=2)[0] == "too_slow"
-        assert time.monotonic() - started < 1.5
+        assert attempt(hook.url, self.NETWORK) == "too_slow down"
+        assert time.monotonic() - started < 1
 
     def test_a_dripping_head_is_cut_at_the_end_of_the_try(self, hook: Receiver) -> None:
         def drip(request: BaseHTTPRequestHandler) -> None:
@@ -231,7 +180,7 @@ class TestSlow:
 
         hook.default = drip
         started = time.monotonic()
-        assert attempt(hook.url, self.NETWORK, tries=1)[0] == "too_slow"
+        assert attempt(hook.url, self.NETWORK) == "too_slow down"
         assert time.monotonic() - started < 1
 
     def test_a_dripping_body_is_cut_and_success_for_a_webhook(self, hook: Receiver) -> None:
@@ -246,22 +195,15 @@ class TestSlow:
 
         hook.default = drip
         started = time.monotonic()
-        assert attempt(hook.url, self.NETWORK) == ("delivered", [])
+        assert attempt(hook.url, self.NETWORK) == "delivered"
         assert time.monotonic() - started < 1
 
 
 class TestSecrecy:
     def test_a_failure_shows_nothing_of_the_url(self) -> None:
+        sink = sink_at("https://localhost/services/SECRET-PATH-EXAMPLE", "slack")
         with pytest.raises(DeliveryFailed) as failed:
-            deliver(
-                KINDS["slack"],
-                sink_at("https://localhost/services/SECRET-PATH-EXAMPLE", "slack"),
-                "notice_EXAMPLE",
-                (notification(),),
-                network=Network(),
-                clock=Clock(),
-                may_try=lambda pause: True,
-            )
+            deliver(KINDS["slack"], sink, (notification(),), Network(), NOW)
         assert failed.value.code == "address_refused"
         assert "SECRET-PATH" not in repr(failed.value)
         assert "localhost" not in repr(failed.value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import requests
@@ -22,13 +24,16 @@ from handler.notices.sinks.client import Network
 from tests.handler.client import KEYS, context, event, invoke
 from tests.handler.notice_fixtures import (
     EVENTS,
+    STATE,
     EventFunction,
     Killed,
     Receiver,
+    Responder,
     created,
     kill,
     links,
     notice,
+    received_keys,
     receiver,
     record,
     respond,
@@ -99,6 +104,25 @@ class TestOneObject:
             "1200",
             "300&",
         ]
+
+    @pytest.mark.parametrize("kind", ["webhook", "dingtalk", "feishu"])
+    @pytest.mark.parametrize("ahead", [3600, -3600])
+    def test_it_is_signed_at_the_time_of_oss(
+        self, function: EventFunction, hook: Receiver, kind: str, ahead: float
+    ) -> None:
+        function.add_sink("ops", hook, kind)
+        function.toml = notice(["ops"])
+        clock, now = (
+            Clock(lambda: time.time() + ahead, function.clock.clock().monotonic, function.clock.sleep),
+            time.time(),
+        )
+        function.with_clock(clock).invoke(created())
+        (request,) = hook.received
+        if kind == "dingtalk":
+            timestamp = int(parse_qs(urlsplit(request.path).query)["timestamp"][0]) / 1000
+        else:
+            timestamp = int(request.headers["webhook-timestamp"] if kind == "webhook" else request.json["timestamp"])
+        assert abs(timestamp - now) < 3
 
 
 class TestWhichObjects:
@@ -210,6 +234,17 @@ class TestOnce:
             ids |= {request.headers["webhook-id"] for request in hook.received}
         assert (len(hook.received), len(ids)) == (2, 2)
 
+    @pytest.mark.parametrize("after", [{"every": "1h"}, {"expires": "30m"}, {"every": "1m", "expires": "1h"}])
+    def test_a_rule_with_another_every_or_expires_repeats_nothing(
+        self, notified: EventFunction, hook: Receiver, after: dict[str, str]
+    ) -> None:
+        notified.invoke(created())
+        notified.toml = notice(["ops"], **after)
+        notified.invoke(created())
+        notified.pass_time(3600)
+        assert notified.tick().summary["repeated"] + len(hook.received) == 1 + ("every" in after)
+        assert len(hook.received) == 1
+
     def test_a_notice_whose_sender_was_killed_is_sent_again_with_the_same_id(
         self, notified: EventFunction, hook: Receiver
     ) -> None:
@@ -285,26 +320,96 @@ class TestFailures:
             assert (first.summary["notices"], first.summary["queued"]) == (2, 1)
             assert (len(hook.received), len(function.manifest_lines())) == (1, 1)
             broken.default = respond(204, b"")
-            # The lease of the failed try is the pause before the next one.
+            # The pause of the sink lasts.
             assert function.tick().summary["notices"] == 0
             function.pass_time(60)
             assert function.tick().summary["notices"] == 1
             assert (len(hook.received), len(broken.received)) == (1, 2)
             assert len({request.headers["webhook-id"] for request in broken.received}) == 1
 
-    def test_a_sink_that_refuses_everything_is_not_called_for_each_object(
+    @pytest.mark.parametrize(
+        ("response", "seconds"),
+        [
+            (respond(410), 30),
+            (respond(503, Retry_After="20"), 30),
+            (respond(503, Retry_After="300"), 300),
+            (respond(429, Retry_After="99999"), 3600),
+        ],
+    )
+    def test_a_sink_that_is_down_gets_nothing_for_a_while_and_then_all(
+        self, notified: EventFunction, hook: Receiver, response: Responder, seconds: int
+    ) -> None:
+        hook.default = response
+        keys = [f"outbox/{number}" for number in range(60)]
+        outcome = notified.invoke(created(*keys[:58]))
+        assert [entry["sink"] for entry in outcome.summary["failed"]] == ["ops"]
+        posts = len(hook.received)
+        assert 0 < posts <= THREADS
+        for key in keys[58:]:
+            notified.pass_time((seconds - 3) / 2)
+            assert "failed" not in notified.tick().summary
+            assert notified.invoke(created(key)).summary["queued"] == 1
+        assert len(hook.received) == posts
+        hook.received.clear()
+        hook.default = respond()
+        notified.pass_time(5)
+        notified.tick()
+        assert received_keys(hook) == dict.fromkeys(keys, 1)
+        assert notified.state_names("pause/") + notified.state_names("dead/") == []
+
+    @pytest.mark.parametrize(
+        "damage",
+        [{"maximum": 0}, {"maximum": -1}, {"failures": -5}, {"failures": True}, {"until": 0.5}, {"until": None}, None],
+    )
+    def test_a_pause_that_was_damaged_is_none(
+        self, notified: EventFunction, hook: Receiver, damage: dict[str, object] | None
+    ) -> None:
+        body = damage and {"until": 1, "failures": 1, "maximum": 1, **damage}
+        notified.fill({f"{STATE}pause/ops": json.dumps(body).encode()})
+        notified.toml = notice(["ops"], every="1m")
+        hook.responses = [respond(410)]
+        notified.invoke(created("outbox/a.txt", "outbox/b.txt"))
+        for _ in range(2):
+            notified.pass_time(60)
+            notified.tick()
+        assert len(hook.received) == 3
+        assert (received_keys(hook), notified.state_names("outbox/")) == ({"outbox/a.txt": 2, "outbox/b.txt": 2}, [])
+
+    def test_what_fails_by_itself_delays_no_other_after_a_pause(self, notified: EventFunction, hook: Receiver) -> None:
+        config = notified.config()
+        notified.toml += '[[mount]]\npath = "/gone/"\ntarget = "oss://examplebucket/gone/"\n'
+        notified.toml += notice(["ops"], mount="/gone/", every="1m")
+        notified.invoke(created(*(f"gone/{number}.txt" for number in range(40))))
+        notified.pass_time(60)
+        assert notified.tick(config=config).summary["failed"] == [{"sink": "ops", "code": "mount_changed"}]
+        hook.responses = [respond(410)]
+        notified.invoke(created(), config=config)
+        for _ in range(2):
+            notified.pass_time(300)
+            notified.tick(config=config)
+        assert received_keys(hook) == {"outbox/a.txt": 2}
+
+    def test_while_marks_are_refused_a_sink_gets_no_more_than_was_under_way(
         self, notified: EventFunction, hook: Receiver
     ) -> None:
-        for status in (410, 400):
-            hook.received.clear()
-            hook.default = respond(status)
-            outcome = notified.invoke(created(*(f"outbox/{number}" for number in range(60))))
-            assert outcome.summary["failed"] == [{"sink": "ops", "code": f"status_{status}"}]
-            assert 0 < len(hook.received) <= 16
-            notified.pass_time(60)
-        hook.default = respond()
-        assert notified.tick().summary["notices"] == 60
-        assert notified.state_names("dead/") == []
+        write, keys = Store.replace, [f"outbox/{number}" for number in range(60)]
+
+        def refused(state: Store, name: str, body: bytes, **options: Any) -> None:
+            if name.startswith("done/"):
+                raise StoreError("PutObject", 403, REFUSED, "AccessDenied")
+            write(state, name, body, **options)
+
+        with patch.object(Store, "replace", refused):
+            notified.invoke(created(*keys))
+            sent = received_keys(hook)
+            for _ in range(5):
+                notified.pass_time(600)
+                assert notified.tick().summary["failed"] == [{"sink": "ops", "code": "state_unavailable"}]
+        assert received_keys(hook) == sent
+        assert len(sent) <= 2 * THREADS
+        notified.pass_time(600)
+        notified.tick()
+        assert received_keys(hook) == Counter(keys) + sent
 
     @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
     def test_in_a_versioned_bucket_notices_wait(self, wired: EventFunction, hook: Receiver, status: str) -> None:

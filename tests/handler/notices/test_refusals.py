@@ -1,4 +1,4 @@
-"""A message that a sink refuses for its content is split until the one notice is found; the others are told."""
+"""A message that a sink refuses is halved until the notice is found, which waits by itself; the others are told."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 
 from handler.cloud.oss import THREADS
 from handler.notices import holding
-from handler.notices.holding import MAX_PROBES
+from handler.notices.holding import MAX_FAILURES
 from handler.notices.outbox import DEAD, Outbox
 from handler.notices.sinks import delivery
 from tests.handler.notice_fixtures import (
+    STATE,
     EventFunction,
     Outcome,
     Receiver,
@@ -56,6 +57,7 @@ REFUSALS = {
     "a webhook's 422": Refusal("webhook", respond(422), respond(), "status_422"),
     "a webhook's 413": Refusal("webhook", respond(413), respond(), "status_413"),
 }
+ERROR = Refusal("webhook", respond(500), respond(), "status_500")  # that may be the sink's, and not the message's
 
 
 # One robot that says so in a 200, one in a 400, and a webhook; the others differ in their first test.
@@ -64,55 +66,69 @@ typical = pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhoo
 
 @pytest.fixture(params=REFUSALS)
 def refusal(request: pytest.FixtureRequest) -> Refusal:
-    return REFUSALS[request.param]
+    return REFUSALS.get(request.param, ERROR)
 
 
 class PickySink:
-    """A sink that refuses each message that contains a `bad` name. `told` counts the names that it accepted."""
+    """A sink that refuses each message that contains a `bad` name, or more names than `limit`.
+
+    `told` counts the names that it accepted.
+    """
 
     def __init__(self, function: EventFunction, hook: Receiver, refusal: Refusal, bad: list[str]) -> None:
-        self.function, self.hook, self.refusal, self.bad = function, hook, refusal, bad
+        self.function, self.hook, self.refusal, self.bad, self.limit = function, hook, refusal, bad, 100
         self.told: Counter[str] = Counter()
         hook.default = self._answer
         function.add_sink("ops", hook, refusal.kind)
         function.toml = notice(["ops"], give="share", every="1m")  # at a webhook, a digest
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        # The signature among the headers tells requests of the same time apart.
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        body = next(each.body.decode() for each in reversed(self.hook.received) if each.headers == headers)
+        body = request.body.decode()  # type: ignore[attr-defined]
         names = [name for name in FILES if name in body]
-        if set(names) & set(self.bad):
+        if set(names) & set(self.bad) or len(names) > self.limit:
             self.refusal.refused(request)
         else:
             self.told.update(names)
             self.refusal.accepted(request)
 
-    def hold(self) -> tuple[Outcome, int]:
-        """The timer fires when no lease is left; its outcome and the posts that it took."""
-        self.function.pass_time(60)
+    def hold(self, seconds: float = 60) -> tuple[Outcome, int]:
+        """The timer fires after so much time; its outcome and the posts that it took."""
+        self.function.pass_time(seconds)
         before = len(self.hook.received)
         outcome = self.function.tick()
         assert outcome.error is None
         return outcome, len(self.hook.received) - before
 
-    def hold_until_done(self, at_most: int) -> int:
-        """Fires the timer until nothing waits. Returns the number of posts."""
+    def hold_until_told(self, names: list[str], at_most: int, seconds: float = 60) -> int:
+        """Fires the timer until all of these, and no others, are told once. Returns the number of posts."""
         posts = 0
         for _ in range(at_most):
-            if not self.function.state_names("outbox/"):
+            posts += self.hold(seconds)[1]
+            if len(self.told) == len(names):
                 break
-            posts += self.hold()[1]
-        assert self.function.state_names("outbox/") == []
+        assert self.told == Counter(names)
         return posts
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """The names of the notices that wait, with the number of their failures."""
+        outbox = Outbox(self.function.state())
+        entries = [outbox.read(entry) for entry in outbox.entries("ops")]
+        return {each.notice.key.removeprefix("outbox/"): each.tries for each in entries if each and each.notice}
 
     @property
     def dead(self) -> dict[str, str]:
         """The names of the dead notices, with their reasons."""
         outbox = Outbox(self.function.state())
         entries = outbox.entries("ops", DEAD)
-        keys = [json.loads(outbox.read(entry, DEAD) or b"{}")["key"] for entry in entries]
+        keys = [json.loads(self.function.read(f"{STATE}dead/ops/{entry.name}"))["key"] for entry in entries]
         return {key.removeprefix("outbox/"): outbox.reason(entry) for key, entry in zip(keys, entries, strict=True)}
+
+    @property
+    def pause(self) -> dict[str, int]:
+        """What the sink's pause says, but for its end; {} without one."""
+        pause = Outbox(self.function.state()).pause("ops")
+        return {} if pause is None else {"failures": pause.failures, "maximum": pause.maximum}
 
 
 Picky = Callable[[Refusal, list[str]], PickySink]
@@ -125,166 +141,153 @@ def picky(function: EventFunction, hook: Receiver) -> Picky:
 
 @pytest.fixture(autouse=True)
 def dice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which notices a sink is asked with is the same in each run."""
-    monkeypatch.setattr(holding, "sample", random.Random(1).sample)
-
-
-@pytest.fixture
-def chosen(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Decides which notice a sink is asked with first."""
-
-    def choose(place: int) -> None:
-        monkeypatch.setattr(holding, "sample", lambda items, count: [*items[place:], *items[:place]][:count])
-
-    return choose
+    """Which notice a sink gets first after a pause is the same in each run."""
+    monkeypatch.setattr(holding, "random", random.Random(1))
 
 
 class TestOneBadNotice:
-    def test_the_others_are_told_once_and_it_is_dead_with_the_code(
+    def test_the_others_are_told_once_at_once_and_it_waits_by_itself(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
         sink = picky(refusal, [FILES[10]])
         function.invoke(EVENT)
-        _, posts = sink.hold()
+        outcome, posts = sink.hold()
         assert sink.told == Counter(name for name in FILES if name != FILES[10])
-        assert sink.dead == {FILES[10]: refusal.code}
-        assert function.state_names("outbox/") == []
+        assert (sink.waiting, sink.dead, sink.pause) == ({FILES[10]: 1}, {}, {})
+        assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
         assert posts <= 16
-        assert sink.hold()[1] == 0
-
-    @typical
-    def test_that_it_is_chosen_first_changes_nothing(
-        self, function: EventFunction, picky: Picky, refusal: Refusal, chosen: Callable[[int], None]
-    ) -> None:
-        sink = picky(refusal, [FILES[0]])
-        chosen(0)
+        assert sink.hold(0)[1] == 0
         function.invoke(EVENT)
-        sink.hold()
-        assert sink.told == Counter(FILES[1:])
-        assert sink.dead == {FILES[0]: refusal.code}
+        assert sink.hold()[0].summary["notices"] == 0
+        assert set(sink.told.values()) == {1}
+        sink.bad = []
+        sink.hold_until_told(FILES, at_most=2, seconds=120)
 
-    @typical
-    def test_alone_it_waits_until_the_sink_takes_another(
+    def test_it_is_dead_with_the_code_after_an_hour_if_the_sink_takes_another(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
         sink = picky(refusal, ["file00.txt"])
         function.invoke(created("outbox/file00.txt"))
-        for _ in range(3):
-            outcome, posts = sink.hold()
-            assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
-            assert posts == 1
-        assert sink.dead == {}
-        function.invoke(created("outbox/file01.txt"))
-        sink.hold()
-        assert (dict(sink.told), sink.dead) == ({"file01.txt": 1}, {"file00.txt": refusal.code})
+        for minutes in range(1, 59, 10):
+            function.invoke(created("outbox/file01.txt", etag=f"ETAG{minutes}"))
+            sink.hold(600 if minutes > 1 else 60)
+            assert sink.dead == {}
+        assert (sink.waiting["file00.txt"], sink.told["file01.txt"]) == (5, 6)
+        function.invoke(created("outbox/file01.txt", etag="ETAG60"))
+        outcome, _ = sink.hold(900)
+        assert (sink.waiting, sink.dead) == ({}, {"file00.txt": refusal.code})
+        assert outcome.summary["dead"] == [{"sink": "ops", "code": refusal.code, "notices": 1}]
 
     @typical
-    def test_the_same_event_again_tells_nobody_twice(
+    def test_alone_it_waits_for_days_and_pauses_nothing(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
-        sink = picky(refusal, [FILES[3]])
-        function.invoke(EVENT)
-        sink.hold()
-        function.invoke(EVENT)
-        for _ in range(3):
-            sink.hold()
-        assert set(sink.told.values()) == {1}
+        sink = picky(refusal, [FILES[0]])
+        function.invoke(created(f"outbox/{FILES[0]}"))
+        for failures in range(1, 20):
+            outcome, posts = sink.hold(3600)
+            assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
+            assert (posts, sink.waiting, sink.dead, sink.pause) == (1, {FILES[0]: failures}, {}, {})
 
-
-class TestSeveralBadNotices:
-    @typical
-    @pytest.mark.parametrize(
-        "bad", [FILES[5:7], FILES[::5], FILES[:5], FILES[-5:]], ids=["two", "apart", "first", "last"]
-    )
-    def test_all_others_are_told_once(
-        self, function: EventFunction, picky: Picky, refusal: Refusal, bad: list[str]
+    @pytest.mark.parametrize(("refusal", "hours"), [("WeCom", 2), ("a 500", 23)], indirect=["refusal"])
+    def test_neither_an_hour_without_three_tries_nor_a_server_error_before_retry_for_is_enough(
+        self, function: EventFunction, picky: Picky, refusal: Refusal, hours: int
     ) -> None:
-        sink = picky(refusal, bad)
+        sink = picky(refusal, [FILES[0]])
         function.invoke(EVENT)
-        posts = sink.hold_until_done(4)
-        assert sink.told == Counter(name for name in FILES if name not in bad)
-        assert sink.dead == dict.fromkeys(bad, refusal.code)
-        assert posts <= 60
+        for failures in range(1, 4):
+            sink.hold(hours * 3600)
+            assert (sink.waiting, sink.dead, sink.pause) == ({FILES[0]: failures}, {}, {})
+            function.invoke(created(f"outbox/{FILES[1]}", etag=f"ETAG{failures + 1}"))
+        sink.hold(hours * 3600)
+        assert (sink.waiting, sink.dead) == ({}, {FILES[0]: refusal.code})
 
-    @pytest.mark.parametrize("kind", ["WeCom", "a webhook's 422"])
-    def test_a_few_good_notices_among_many_bad_ones_are_found(
-        self, function: EventFunction, picky: Picky, kind: str
-    ) -> None:
-        sink = picky(REFUSALS[kind], FILES[:15])
-        function.invoke(EVENT)
-        sink.hold_until_done(30)
-        assert sink.told == Counter(FILES[15:])
-        assert sink.dead == dict.fromkeys(FILES[:15], REFUSALS[kind].code)
 
-    @pytest.mark.parametrize("bad", [1, 5, 15])
-    @pytest.mark.parametrize("first", [True, False])
-    def test_notices_that_a_webhook_gets_one_by_one(
-        self, function: EventFunction, picky: Picky, bad: int, first: bool
-    ) -> None:
-        """However many bad ones come before a good one."""
-        names = FILES[:bad] if first else FILES[-bad:]
-        sink = picky(REFUSALS["a webhook's 422"], names)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        sink.hold_until_done(10)
-        assert sink.told == Counter(name for name in FILES if name not in names)
-        assert sink.dead == dict.fromkeys(names, "status_422")
+@typical
+@pytest.mark.parametrize("every", [{"every": "1m"}, {}], ids=["digest", "at once"])
+@pytest.mark.parametrize(
+    ("bad", "ticks"),
+    [(FILES[5:7], 1), (FILES[::5], 1), (FILES[:5], 2), (FILES[-5:], 1), (FILES[:15], 20), (FILES[-15:], 20)],
+    ids=["two", "apart", "first", "last", "most", "most and last"],
+)
+def test_all_others_among_several_bad_notices_are_told_once(
+    function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str], bad: list[str], ticks: int
+) -> None:
+    sink = picky(refusal, bad)
+    function.toml = notice(["ops"], give="share", **every)
+    function.invoke(EVENT)
+    posts = sink.hold_until_told([name for name in FILES if name not in bad], at_most=ticks, seconds=490)
+    assert (set(sink.waiting), sink.dead) == (set(bad), {})
+    assert posts <= 60
 
 
 class TestASinkThatRefusesEverything:
-    @typical
+    @pytest.mark.parametrize("refusal", ["WeCom", "Feishu's 400", "a webhook's 422", "a 500"], indirect=True)
+    @pytest.mark.parametrize("every", [{"every": "1m"}, {}], ids=["digest", "at once"])
     def test_nothing_is_dead_few_messages_are_tried_and_all_arrive_once_it_is_mended(
-        self, function: EventFunction, picky: Picky, refusal: Refusal
+        self, function: EventFunction, picky: Picky, refusal: Refusal, every: dict[str, str]
     ) -> None:
         sink = picky(refusal, FILES)
+        function.toml = notice(["ops"], **every)
         function.invoke(EVENT)
-        for _ in range(3):
-            outcome, posts = sink.hold()
+        sink.hold(60)
+        assert len(sink.hook.received) < THREADS + 2 * MAX_FAILURES
+        assert sink.pause["maximum"] == 1 or not every
+        for failures in range(sink.pause["failures"] + 1, 30):
+            outcome, posts = sink.hold(490)
             assert outcome.summary["failed"] == [{"sink": "ops", "code": refusal.code}]
-            assert 0 < posts <= 12
-        assert sink.dead == {}
-        assert len(function.state_names("outbox/")) == 21
+            assert (posts, sink.pause["failures"], sink.dead, len(sink.waiting)) == (1, failures, {}, 21)
         sink.bad = []
-        _, posts = sink.hold()
-        assert sink.told == Counter(FILES)
-        assert posts <= 3
-        assert function.state_names("dead/") == []
-
-    def test_a_webhook_that_gets_them_one_by_one(self, function: EventFunction, picky: Picky) -> None:
-        sink = picky(REFUSALS["a webhook's 422"], FILES)
-        function.toml = notice(["ops"])
-        function.invoke(EVENT)
-        for _ in range(3):
-            assert 0 < sink.hold()[1] <= THREADS + MAX_PROBES
-        assert sink.dead == {}
-        sink.bad = []
-        sink.hold()
-        assert sink.told == Counter(FILES)
+        assert sink.hold_until_told(FILES, at_most=3, seconds=490) <= 21
+        assert (function.state_names("dead/"), sink.pause) == ([], {})
 
     @typical
-    def test_its_lease_is_the_pause_before_the_next_try(
+    def test_its_pause_lasts_from_half_a_minute_to_eight(
         self, function: EventFunction, picky: Picky, refusal: Refusal
     ) -> None:
         sink = picky(refusal, FILES)
         function.invoke(EVENT)
         sink.hold()
-        before = len(sink.hook.received)
-        function.tick()
-        function.invoke(created("outbox/file00.txt", etag="ETAG2"))
-        assert len(sink.hook.received) == before
+        for seconds in (30, 60, 120, 240, 480, 480):
+            before = len(sink.hook.received)
+            function.pass_time(seconds - 3)
+            assert function.tick().error is None
+            function.invoke(created("outbox/file00.txt", etag=f"ETAG{before}"))
+            assert len(sink.hook.received) == before
+            function.pass_time(5)
+            function.tick()
+            assert len(sink.hook.received) == before + 1
 
-    def test_a_notice_whose_message_cannot_be_made_is_dead_like_one_that_is_refused(
-        self, function: EventFunction, picky: Picky
+
+@pytest.mark.parametrize("refused", [respond(500), respond(422), respond(429)], ids=[500, 422, 429])
+def test_a_sink_that_takes_only_few_at_once_gets_messages_as_large_as_it_takes(
+    function: EventFunction, picky: Picky, refused: Responder
+) -> None:
+    sink = picky(REFUSALS["a webhook's 422"]._replace(refused=refused), [])
+    sink.limit = 4
+    function.invoke(EVENT)
+    posts = sink.hold_until_told(FILES, at_most=6)
+    assert posts <= 20
+    assert sink.dead == {}
+
+
+class TestAMessageThatCannotBeMade:
+    @pytest.mark.parametrize("bad", [[FILES[4]], FILES[:8]], ids=["one", "several"])
+    @pytest.mark.parametrize("kind", ["WeCom", "a webhook's 422"])
+    def test_its_notices_wait_by_themselves_and_pause_nothing(
+        self, function: EventFunction, picky: Picky, kind: str, bad: list[str]
     ) -> None:
-        sink = picky(REFUSALS["WeCom"], [])
+        sink = picky(REFUSALS[kind], [])
         function.invoke(EVENT)
 
-        def fails(kind: Any, receiver: Any, message_id: str, notifications: Any, **options: Any) -> None:
-            if any(each.name == FILES[4] for each in notifications):
+        def fails(kind: Any, receiver: Any, message: Any, *others: Any) -> None:
+            if any(each.name in bad for each in message):
                 raise ZeroDivisionError
-            delivery.deliver(kind, receiver, message_id, notifications, **options)
+            delivery.deliver(kind, receiver, message, *others)
 
         with patch.object(holding, "deliver", fails):
-            sink.hold()
-        assert sink.dead == {FILES[4]: "internal_error"}
-        assert sink.told == Counter(name for name in FILES if name != FILES[4])
+            outcome, _ = sink.hold()
+        assert outcome.summary["failed"] == [{"sink": "ops", "code": "internal_error"}]
+        assert sink.told == Counter(name for name in FILES if name not in bad)
+        assert (sink.waiting, sink.dead, sink.pause) == (dict.fromkeys(bad, 1), {}, {})
+        sink.hold_until_told(FILES, at_most=1, seconds=120)

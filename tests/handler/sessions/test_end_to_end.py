@@ -13,7 +13,8 @@ import requests
 from handler.cloud.sessions import session_name
 from handler.config.rights import policy
 from handler.context import Invocation
-from handler.notices.notice import LinkIssuer, Notice
+from handler.notices.issuer import LinkIssuer
+from handler.notices.notice import Notice
 from local.oss import create_app
 from local.ram import Principal, Principals
 from local.ram.rights import role_statements
