@@ -62,9 +62,10 @@ class Holding:
         self.seen: set[str | None] = set()
         self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
         self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
-        self._maximum = max(1, min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES))  # of a message
+        self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
         self._accepted = self._failures = 0  # messages, and notices that failed alone
+        self._is_suspect = False  # some of those may have failed because of the sink
         self._end: HandlerError | None = None  # why no message is sent any more
         self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
@@ -155,6 +156,7 @@ class Holding:
             with self._lock:
                 self._maximum = len(message) // 2 or self._maximum
                 self._failures += len(message) == 1
+                self._is_suspect |= len(message) == 1 and not error.is_refused
                 is_down = self._failures >= MAX_FAILURES and not self._accepted
                 if error.is_down or self._is_on_trial or is_down:
                     self._end = error
@@ -227,7 +229,7 @@ class Holding:
             bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
         name, end = self._sink.name, self._end
         is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted > 0)  # no marks
-        if is_down or (self._failures and not self._accepted):  # a second turn of the latter kind is a pause
+        if is_down or (self._is_suspect and not self._accepted):  # a second turn of the latter kind is a pause
             before = self.pause.failures if self.pause is not None and not self._accepted else 0
             failures = before + 1 if is_down else 0
             seconds = min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE) if is_down else 0

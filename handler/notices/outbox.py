@@ -170,8 +170,8 @@ class Outbox(NamedTuple):
     def pause(self, sink: str) -> Pause | None:
         """What the last failure of a sink left, None after a success, and where it cannot be read."""
         document = _object(self.state.read(f"{PAUSES}/{sink}"))
-        values = [value for name in Pause._fields if type(value := document.get(name)) is int]
-        return Pause(*values) if len(values) == len(Pause._fields) and min(values) >= 0 else None
+        values = [value for name in Pause._fields if type(value := document.get(name)) is int and value >= 0]
+        return Pause(*values) if len(values) == len(Pause._fields) and values[-1] > 0 else None
 
     def put_pause(self, sink: str, pause: Pause) -> None:
         self.state.replace(f"{PAUSES}/{sink}", json.dumps(pause._asdict()).encode())
