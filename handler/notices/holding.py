@@ -31,7 +31,7 @@ MARKS = 20  # that are written in a second, and between two looks at the lease
 AGAIN = 3  # of what failed before, until a link was made for one: it must not take the time of others
 MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
 REFUSALS, REFUSED_FOR = 3, 3600  # tries that failed, and seconds, after which a notice that is refused again is dead
-FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 30, 480, 3600  # seconds
+PAUSES, MAX_RETRY_AFTER = (0, 30, 60, 120, 240, 480), 3600  # seconds: by failures in a row, and that a sink may ask for
 
 OUT_OF_TIME = "out_of_time"  # a code: of the invocation or of the lease
 
@@ -128,7 +128,8 @@ class Holding:
                 self._turn.tally.settle(entry)
                 return None
             if found.notice is None or found.id is None:
-                raise HandlerError("The entry cannot be read.", code=UNREADABLE)
+                bury(self._turn, entry, UNREADABLE)
+                return None
             notification = self._turn.issuer.notification(found.notice, found.id)
             if notification is None:  # the object was deleted since
                 self._outbox.delete(entry)
@@ -202,24 +203,18 @@ class Holding:
             raise HandlerError("There was no time for a message. It will be sent later.", code=OUT_OF_TIME)
 
     def _fail(self, entry: Entry, error: Exception) -> None:
-        """Lets a notice that failed alone wait by itself, or deletes it, or moves it to the dead."""
-        tally = self._turn.tally
+        """Lets a notice that failed alone wait by itself, or moves it to the dead."""
         self.seen.add(entry.id)
-        code = error.reported().code if isinstance(error, HandlerError) else "internal_error"
-        age = self._clock.earliest() - entry.since
+        code, age = self._turn.tally.fail(entry.sink, error), self._clock.earliest() - entry.since
         try:
-            if code == UNREADABLE:
+            if isinstance(error, StoreError):  # it stays where it is
+                self._end = error if error.code == UNREACHABLE else self._end
+            elif age > self._sink.retry_for:
                 bury(self._turn, entry, code)
+            elif getattr(error, "is_refused", False) and entry.tries >= REFUSALS and age >= REFUSED_FOR:
+                self._refused.append((entry, code))
             else:
-                tally.fail(entry.sink, error)
-                if isinstance(error, StoreError):  # it stays where it is
-                    self._end = error if error.code == UNREACHABLE else self._end
-                elif age > self._sink.retry_for:
-                    bury(self._turn, entry, code)
-                elif getattr(error, "is_refused", False) and entry.tries >= REFUSALS and age >= REFUSED_FOR:
-                    self._refused.append((entry, code))
-                else:
-                    self._outbox.postpone(entry)
+                self._outbox.postpone(entry)
         except StoreError as failure:
             self._fail(entry, failure)
 
@@ -232,8 +227,8 @@ class Holding:
         if is_down or (self._is_suspect and not self._accepted):  # a second turn of the latter kind is a pause
             before = self.pause.failures if self.pause is not None and not self._accepted else 0
             failures = before + 1 if is_down else 0
-            seconds = min(FIRST_PAUSE << min(failures, 9) - 1, MAX_PAUSE) if is_down else 0
-            seconds = max(seconds, min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER))
+            asked = min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER)
+            seconds = max(asked, PAUSES[min(failures, len(PAUSES) - 1)])
             self._outbox.put_pause(name, Pause(int(self._clock.earliest()) + seconds, failures, self._maximum))
         elif self.pause is not None and self._accepted:
             self._outbox.lift_pause(name)

@@ -66,8 +66,8 @@ def read_notice(body: bytes) -> Notice | None:
         rfc3339(notice.happened_at or 0)
     except (ValueError, TypeError, RecursionError, OverflowError, OSError):
         return None
-    is_valid = all(type(value) in _TYPES[name] for name, value in notice._asdict().items())
-    return notice if is_valid and notice.give in ("link", "share") else None
+    is_valid = notice.give in ("link", "share") and all(type(getattr(notice, name)) in _TYPES[name] for name in _TYPES)
+    return notice if is_valid else None
 
 
 def matching_notices(config: Config, item: CreatedObject | RequestedLink) -> Iterator[tuple[NoticeRule, Notice]]:

@@ -54,16 +54,15 @@ def send_due(turn: Turn) -> dict[str, dict[str, object]] | None:
     """
     if not turn.invocation.config.keys_sinks:
         return {}  # nothing waits, and the role has no rights to look
-    is_read, dead = False, None
+    due = dead = None
     with _noted(turn, "outbox"):
         sinks = turn.outbox.sinks()
         due = dict(zip(sinks, oss.map_concurrently(partial(_due, turn), sinks), strict=True))
-        is_read = True
         oss.map_concurrently(partial(_read_pause, turn), [sink for sink in sinks if due[sink]])
         _serve_all(turn, due)
     with _noted(turn, "dead"):
         dead = turn.outbox.dead()
-    return turn.tally.waiting(dead) if is_read and dead is not None else None
+    return turn.tally.waiting(dead) if due is not None and dead is not None else None
 
 
 def _write_object(turn: Turn, sink: OssSink, notices: Mapping[str, Notice]) -> None:

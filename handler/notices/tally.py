@@ -39,8 +39,8 @@ class Tally:
         with self._lock:
             self.skipped[reason] += count
 
-    def fail(self, sink: str, error: Exception, *, unwritten: bool = False) -> None:
-        """Notes what a sink did not take, and why; any other error than a `HandlerError` is a fault of ours."""
+    def fail(self, sink: str, error: Exception, *, unwritten: bool = False) -> str:
+        """Notes that a sink did not take something, and why. Returns the code: of a fault of ours, `internal_error`."""
         if not isinstance(error, HandlerError):
             audit.write({"sink": sink, "fault": audit.fault(error)})
         reported = error.reported() if isinstance(error, HandlerError) else HandlerError("", code="internal_error")
@@ -48,6 +48,7 @@ class Tally:
             (self.unwritten if unwritten else self.failed).add((sink, reported.code))
             if isinstance(reported, Problem) and reported.cause:  # what OSS answered
                 self.causes.add(reported.cause)
+        return reported.code
 
     def listed(self, sink: str, entries: list[Entry], now: float) -> None:
         """Notes what waits for a sink at `now`."""
