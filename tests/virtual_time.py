@@ -1,0 +1,425 @@
+"""Worlds in virtual time: processes run the real code, while clocks, OSS and the network between them are simulated.
+
+One thread at a time runs, the one whose event is due first, and time passes only while all of them wait. So a world is
+the same each time, by its seed, and an hour in it takes no time. Requests arrive late, answers are lost, clocks are
+wrong, and processes stall, sleep and die at any point.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import random
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
+from handler.config import Location
+from handler.context import Clock
+from handler.notices.sinks import Post, delivery
+from handler.notices.sinks.client import Network, WebhookResponse
+from tests.memory_oss import MemoryOss
+
+START = 1_800_000_000.0
+AHEAD = 900  # seconds that a signature may be dated in the future
+FAULTS = ("503", "500 after", "dropped", "lost", "late", "never", "never after", "slow")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Killed(BaseException):
+    """Ends a process, which sends nothing more: nothing catches it."""
+
+
+class Fault(NamedTuple):
+    """What a process met: a fault of a request about an object, or "stalled", until when, or "killed"."""
+
+    at: float
+    kind: str
+    key: str = ""
+
+
+class Request(NamedTuple):
+    """A request to OSS, `job` is what its process did when it was sent."""
+
+    process: Process
+    job: object
+    method: str
+    location: Location
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    signed_at: int
+
+
+class World:
+    """The time and what happens in it.
+
+    Its threads are those that are `idle`. `fault_rate` is the share of requests that meet one of the `faults`,
+    `latency` (seconds) what each way of the others takes at most. `watch` is called before OSS carries out a request.
+    `sinks` answer messages, by the host of their URL.
+    """
+
+    def __init__(self, seed: int, idle: list[Thread]) -> None:
+        self.dice = random.Random(seed)
+        self.now = START
+        self.fault_rate, self.faults, self.latency = 0.0, list(FAULTS), 0.0
+        self.stall_rate = 0.0  # of looks at a clock, and of requests before and after them
+        self.server_skew = 0.0  # seconds that a server of OSS may be off, either way
+        self.oss = MemoryOss({}, lambda: self.now + (self.dice.random() * 2 - 1) * self.server_skew)
+        self.watch: Callable[[Request], None] = lambda request: None
+        self.sinks: dict[str, Callable[[Post], WebhookResponse]] = {}
+        self.errors: list[BaseException] = []
+        self.running: Thread | None = None
+        self._seed = seed
+        self._events: list[tuple[float, int, Thread | Callable[[], None], int]] = []
+        self._number = count()
+        self._idle = idle
+        self._ended = threading.Semaphore(0)
+        self._ends = ExitStack()
+
+    def __enter__(self) -> World:
+        """Until the end, requests to OSS, messages, thread pools and locks are those of this world."""
+        enter, state, network = self._ends.enter_context, random.getstate(), _Network(self)
+        self._ends.callback(random.setstate, state)
+        random.seed(self._seed)
+        enter(patch.object(OssClient, "request", lambda client, *asked, **options: network.request(*asked, **options)))
+        enter(patch.object(delivery, "send", self._deliver))
+        enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(Pool, self)))
+        for name, module in list(sys.modules.items()):
+            if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
+                enter(patch.object(module, "Lock", partial(Lock, self)))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends.close()
+
+    def run(self) -> None:
+        """Lets everything happen. Fails if a process fails otherwise than by `Killed` and `KeyboardInterrupt`."""
+        self._go_on(None)
+        assert self._ended.acquire(timeout=60), "the world does not end"
+        if self.errors:
+            raise AssertionError(f"world {self._seed}") from self.errors[0]
+
+    def at(self, time: float, event: Callable[[], None]) -> None:
+        """Calls a function then, which may not wait."""
+        heappush(self._events, (time, next(self._number), event, 0))
+
+    def start(self, process: Process, func: Callable[[], object], *, after: float = 0.0) -> None:
+        """Calls a function in a thread of a process."""
+        thread = self._idle.pop() if self._idle else Thread()
+        thread.process, thread.func = process, func
+        process.threads.append(thread)
+        self._wake_at(self.now + after, thread, thread.turn)
+
+    def wait(self, seconds: float) -> None:
+        """Makes the running thread wait."""
+        thread = self.thread()
+        if not thread.process.is_alive:
+            raise Killed
+        self._wake_at(self.now + seconds, thread, thread.turn)
+        self.park()
+
+    def park(self) -> None:
+        """Makes the running thread wait until another one wakes it by its `ticket`."""
+        thread = self.thread()
+        self._go_on(thread)
+        thread.process.woke(thread)
+
+    def ticket(self) -> tuple[Thread, int]:
+        """What ends the next wait of the running thread, but no later one."""
+        return self.thread(), self.thread().turn
+
+    def wake(self, ticket: tuple[Thread, int]) -> None:
+        self._wake_at(self.now, *ticket)
+
+    def thread(self) -> Thread:
+        assert self.running is not None, "this is no thread of the world"
+        return self.running
+
+    def leave(self, thread: Thread) -> None:
+        thread.process.threads.remove(thread)
+        self._idle.append(thread)
+        self._go_on(None)
+
+    def _wake_at(self, time: float, thread: Thread, turn: int) -> None:
+        heappush(self._events, (time, next(self._number), thread, turn))
+
+    def _go_on(self, thread: Thread | None) -> None:
+        """Lets happen what is due, until it is this thread's turn again; None for one that needs no turn."""
+        while self._events:
+            time, _, event, turn = heappop(self._events)
+            if isinstance(event, Thread):
+                if event.turn != turn:
+                    continue  # something else woke it before
+                if event.process.stalled_until > time:
+                    self._wake_at(event.process.stalled_until, event, turn)
+                    continue
+                self.now, self.running = time, event
+                event.turn += 1
+                if event is not thread:
+                    event.gate.release()
+                    if thread is not None:
+                        thread.gate.acquire()
+                return
+            self.now, self.running = time, None
+            event()
+        self.running = None
+        self._ended.release()
+        if thread is not None:
+            self.errors.append(AssertionError("a thread waits for ever"))
+            thread.gate.acquire()
+
+    def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
+        return self.sinks[urlsplit(post.url).hostname or ""](post)
+
+
+class Thread:
+    """A thread, which waits at its gate. `turn` counts how often it went on."""
+
+    def __init__(self) -> None:
+        self.process: Process
+        self.func: Callable[[], object] | None = None
+        self.turn = 0
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        """Runs one function after the other."""
+        while True:
+            self.gate.acquire()
+            if self.func is None:
+                return
+            try:
+                self.process.woke(self)
+                self.func()
+            except (Killed, KeyboardInterrupt):
+                pass
+            except BaseException as error:
+                self.process.world.errors.append(error)
+            self.process.world.leave(self)
+
+
+@contextmanager
+def threads() -> Iterator[list[Thread]]:
+    """What the worlds in a block use one after the other: a new thread would take longer than what runs in it."""
+    idle: list[Thread] = []
+    try:
+        yield idle
+    finally:
+        for thread in idle:
+            thread.func = None
+            thread.gate.release()
+
+
+class Process:
+    """A process and its machine, whose clock is `skew` seconds ahead. One that is reliable meets no fault.
+
+    `job` is what it does, and `faults` what it met. A pause takes one of the `pauses` times as long. It ends at the
+    `dies_in`-th wait, and is interrupted at the `interrupted_in`-th; 0 is never.
+    """
+
+    def __init__(self, world: World, *, skew: float = 0.0, is_reliable: bool = False) -> None:
+        self.world, self.is_reliable = world, is_reliable
+        self.job: object = None
+        self.faults: list[Fault] = []
+        self.pauses: tuple[float, ...] = (1,)
+        self.dies_in = self.interrupted_in = 0
+        self.is_alive = True
+        self.stalled_until = 0.0
+        self.threads: list[Thread] = []
+        self._suspended = 0.0
+        self.clock = Clock(lambda: world.now + skew, self._monotonic, self._sleep)
+
+    def kill(self) -> None:
+        """Ends it now, also while it stalls."""
+        self.is_alive, self.stalled_until = False, 0.0
+        self.meet("killed")
+        for thread in self.threads:
+            if thread is not self.world.running:
+                self.world.wake((thread, thread.turn))
+
+    def meet(self, kind: str, key: str = "") -> None:
+        self.faults.append(Fault(max(self.world.now, self.stalled_until), kind, key))
+
+    def stall(self) -> None:
+        """A pause of the process at times, or of its entire machine, whose clock then does not count it."""
+        dice = self.world.dice
+        if self.is_reliable or not self.world.stall_rate or dice.random() >= self.world.stall_rate:
+            return
+        seconds = dice.choice((dice.uniform(0, 10), dice.uniform(10, 90), dice.uniform(60, 400)))
+        self.stalled_until = self.world.now + seconds
+        self.meet("stalled")
+        if dice.random() < 0.3:
+            self._suspended += seconds
+        self.world.wait(0.0)
+
+    def woke(self, thread: Thread) -> None:
+        """What may happen to it while it waits."""
+        if not self.is_alive:
+            raise Killed
+        self.dies_in -= 1
+        if self.dies_in == 0:
+            self.kill()
+            raise Killed
+        if thread is self.threads[0]:
+            self.interrupted_in -= 1
+            if self.interrupted_in == 0:
+                raise KeyboardInterrupt
+
+    def _monotonic(self) -> float:
+        value = self.world.now - self._suspended
+        self.stall()
+        return value
+
+    def _sleep(self, seconds: float) -> None:
+        self.world.wait(seconds * self.world.dice.choice(self.pauses))
+
+
+class Lock:
+    """Stands for `threading.Lock`, for threads of the world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._waiting: deque[tuple[Thread, int]] = deque()
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        while self._is_held:
+            self._waiting.append(self._world.ticket())
+            self._world.park()
+        self._is_held = True
+
+    def __exit__(self, *exception: object) -> None:
+        self._is_held = False
+        if self._waiting:
+            self._world.wake(self._waiting.popleft())
+
+
+class Pool:
+    """Stands for `ThreadPoolExecutor`, with threads of the process that uses it."""
+
+    def __init__(self, world: World, threads: int) -> None:
+        self._world, self._threads = world, threads
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def map(self, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
+        world = self._world
+        waiting, results, errors = deque(enumerate(items)), dict[int, Result](), dict[int, BaseException]()
+        parent, working = world.ticket(), min(self._threads, len(waiting))
+
+        def work() -> None:
+            nonlocal working
+            while waiting and not errors:
+                place, item = waiting.popleft()
+                try:
+                    results[place] = func(item)
+                except Killed:
+                    raise  # the parent is killed, too
+                except BaseException as error:
+                    errors[place] = error
+            working -= 1
+            if not working:
+                world.wake(parent)
+
+        for _ in range(working):
+            world.start(parent[0].process, work)
+        world.park()
+        if errors:
+            raise errors[min(errors)]
+        return [results[place] for place in sorted(results)]
+
+
+class _Network:
+    """What is between the processes and OSS."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def request(
+        self, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
+    ) -> OssResponse:
+        """Stands for `OssClient.request`."""
+        process = self._world.thread().process
+        signed_at = int(process.clock.now() if issued_at is None else issued_at)
+        query, headers, body = (parts.get(name) for name in ("query", "headers", "body"))
+        request = Request(process, process.job, method, location, query or {}, headers or {}, body or b"", signed_at)
+        for _ in range(2 if retry else 1):
+            try:
+                return self._send(request)
+            except ConnectionError:
+                continue
+            except TimeoutError:
+                break
+        raise OssUnavailable("OSS cannot be reached.")
+
+    def _send(self, request: Request) -> OssResponse:
+        """Sends a request once, with its fault."""
+        world, dice, process = self._world, self._world.dice, request.process
+        is_met = not process.is_reliable and dice.random() < world.fault_rate
+        fault = dice.choice(world.faults) if is_met else ""
+        process.stall()
+        answers: list[OssResponse] = []
+        travel, work, back = (world.latency * dice.random() for _ in range(3))
+        if fault == "slow":
+            travel, work, back = (dice.choice((0.1, dice.uniform(0, limit))) for limit in (9, 15, 9))
+        elif fault in ("late", "never after", "interrupted"):
+            travel = dice.choice((dice.uniform(0, 3), dice.uniform(0, 100), dice.uniform(50, EXPIRES_IN)))
+            work = dice.choice((work, dice.uniform(0, 15)))
+        if fault not in ("503", "dropped", "never"):
+            world.at(world.now + travel, lambda: self._receive(request, work, answers))
+        if fault:
+            self._disturb(process, fault, request.location.key, travel + work + back)
+        world.wait(travel + work + back + 1e-6)  # sums of floats differ
+        process.stall()
+        if fault in ("dropped", "lost"):
+            raise ConnectionError
+        if fault.startswith("50"):
+            response = world.oss.respond(int(fault[:3]), code="InternalError")
+            return response if dice.random() < 0.5 else response._replace(headers={})
+        return answers[0]
+
+    def _disturb(self, process: Process, fault: str, key: str, seconds: float) -> None:
+        """What becomes of a request that takes so long, if no answer to it is waited for."""
+        world = self._world
+        is_too_slow = fault == "slow" and seconds > TIMEOUT[1]
+        process.meet("too slow" if is_too_slow else fault, key)
+        if fault == "late":
+            world.wait(0.0)
+            raise ConnectionError
+        if fault == "interrupted":
+            world.wait(world.dice.uniform(0, 3))
+            raise KeyboardInterrupt
+        if fault.startswith("never") or is_too_slow:
+            world.wait(TIMEOUT[1])
+            raise TimeoutError
+
+    def _receive(self, request: Request, seconds: float, answers: list[OssResponse]) -> None:
+        """Refuses a request, or carries it out so many seconds later."""
+        time = self._world.oss.now()
+        if request.signed_at > time + AHEAD:
+            answers.append(self._world.oss.respond(403, code="RequestTimeTooSkewed"))
+        elif time > request.signed_at + EXPIRES_IN:
+            answers.append(self._world.oss.respond(403, code="AccessDenied"))
+        else:
+            self._world.at(self._world.now + seconds, lambda: answers.append(self._carry_out(request)))
+
+    def _carry_out(self, request: Request) -> OssResponse:
+        self._world.watch(request)
+        return self._world.oss.answer(request.method, request.location, request.query, request.headers, request.body)
