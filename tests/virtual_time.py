@@ -12,8 +12,8 @@ import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -36,12 +36,24 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> None:
+    """Makes a world for each seed. Fails with the first one in which there are violations."""
+    idle: list[Thread] = []  # a new one would take longer than what runs in it
+    try:
+        for seed in seeds:
+            with World(seed, idle) as world:
+                assert list(live(world)) == [], f"world {seed}"
+    finally:
+        for thread in idle:
+            thread.end()
+
+
 class Killed(BaseException):
     """Ends a process, which sends nothing more: nothing catches it."""
 
 
 class Fault(NamedTuple):
-    """What a process met: a fault of a request about an object, or "stalled", until when, or "killed"."""
+    """What a process met: a fault of a request about an object, or "killed", or "stalled", until when."""
 
     at: float
     kind: str
@@ -49,10 +61,10 @@ class Fault(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request to OSS, `job` is what its process did when it was sent."""
+    """A request to OSS; `job` is what its process did when it was sent."""
 
     process: Process
-    job: object
+    job: Any
     method: str
     location: Location
     query: Mapping[str, str]
@@ -78,19 +90,18 @@ class World:
         self.oss = MemoryOss({}, lambda: self.now + (self.dice.random() * 2 - 1) * self.server_skew)
         self.watch: Callable[[Request], None] = lambda request: None
         self.sinks: dict[str, Callable[[Post], WebhookResponse]] = {}
-        self.errors: list[BaseException] = []
         self.running: Thread | None = None
-        self._seed = seed
-        self._events: list[tuple[float, int, Thread | Callable[[], None], int]] = []
+        self.errors: list[BaseException] = []
+        self._events: list[tuple[float, int, Thread | Callable[[], object], int]] = []
         self._number = count()
-        self._idle = idle
+        self._seed, self._idle = seed, idle
         self._ended = threading.Semaphore(0)
         self._ends = ExitStack()
 
     def __enter__(self) -> World:
         """Until the end, requests to OSS, messages, thread pools and locks are those of this world."""
-        enter, state, network = self._ends.enter_context, random.getstate(), _Network(self)
-        self._ends.callback(random.setstate, state)
+        enter, network = self._ends.enter_context, _Network(self)
+        self._ends.callback(random.setstate, random.getstate())
         random.seed(self._seed)
         enter(patch.object(OssClient, "request", lambda client, *asked, **options: network.request(*asked, **options)))
         enter(patch.object(delivery, "send", self._deliver))
@@ -106,77 +117,70 @@ class World:
     def run(self) -> None:
         """Lets everything happen. Fails if a process fails otherwise than by `Killed` and `KeyboardInterrupt`."""
         self._go_on(None)
-        assert self._ended.acquire(timeout=60), "the world does not end"
+        assert self._ended.acquire(timeout=60), f"world {self._seed} does not end"
         if self.errors:
             raise AssertionError(f"world {self._seed}") from self.errors[0]
 
-    def at(self, time: float, event: Callable[[], None]) -> None:
-        """Calls a function then, which may not wait."""
-        heappush(self._events, (time, next(self._number), event, 0))
+    def at(self, time: float, event: Thread | Callable[[], object], turn: int = 0) -> None:
+        """Calls a function then, which may not wait, or wakes a thread."""
+        heappush(self._events, (time, next(self._number), event, turn))
 
     def start(self, process: Process, func: Callable[[], object], *, after: float = 0.0) -> None:
         """Calls a function in a thread of a process."""
         thread = self._idle.pop() if self._idle else Thread()
         thread.process, thread.func = process, func
         process.threads.append(thread)
-        self._wake_at(self.now + after, thread, thread.turn)
+        self.at(self.now + after, thread, thread.turn)
+
+    def thread(self) -> Thread:
+        """The one that runs."""
+        assert self.running is not None, "this is no thread of the world"
+        return self.running
 
     def wait(self, seconds: float) -> None:
-        """Makes the running thread wait."""
         thread = self.thread()
         if not thread.process.is_alive:
             raise Killed
-        self._wake_at(self.now + seconds, thread, thread.turn)
+        self.at(self.now + seconds, thread, thread.turn)
         self.park()
 
     def park(self) -> None:
-        """Makes the running thread wait until another one wakes it by its `ticket`."""
+        """Waits until another one wakes the thread."""
         thread = self.thread()
         self._go_on(thread)
         thread.process.woke(thread)
-
-    def ticket(self) -> tuple[Thread, int]:
-        """What ends the next wait of the running thread, but no later one."""
-        return self.thread(), self.thread().turn
-
-    def wake(self, ticket: tuple[Thread, int]) -> None:
-        self._wake_at(self.now, *ticket)
-
-    def thread(self) -> Thread:
-        assert self.running is not None, "this is no thread of the world"
-        return self.running
 
     def leave(self, thread: Thread) -> None:
         thread.process.threads.remove(thread)
         self._idle.append(thread)
         self._go_on(None)
 
-    def _wake_at(self, time: float, thread: Thread, turn: int) -> None:
-        heappush(self._events, (time, next(self._number), thread, turn))
-
     def _go_on(self, thread: Thread | None) -> None:
         """Lets happen what is due, until it is this thread's turn again; None for one that needs no turn."""
         while self._events:
-            time, _, event, turn = heappop(self._events)
-            if isinstance(event, Thread):
-                if event.turn != turn:
-                    continue  # something else woke it before
-                if event.process.stalled_until > time:
-                    self._wake_at(event.process.stalled_until, event, turn)
+            self.now, _, event, turn = heappop(self._events)
+            if not isinstance(event, Thread):
+                self.running = None
+                try:
+                    event()
+                except Exception as error:
+                    self.errors.append(error)
+            elif event.turn == turn:  # otherwise something else woke it before
+                if event.process.stalled_until > self.now:
+                    self.at(event.process.stalled_until, event, turn)
                     continue
-                self.now, self.running = time, event
+                self.running = event
                 event.turn += 1
                 if event is not thread:
                     event.gate.release()
                     if thread is not None:
                         thread.gate.acquire()
                 return
-            self.now, self.running = time, None
-            event()
         self.running = None
-        self._ended.release()
         if thread is not None:
             self.errors.append(AssertionError("a thread waits for ever"))
+        self._ended.release()
+        if thread is not None:
             thread.gate.acquire()
 
     def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
@@ -194,6 +198,10 @@ class Thread:
         self.gate.acquire()
         threading.Thread(target=self._live, daemon=True).start()
 
+    def end(self) -> None:
+        self.func = None
+        self.gate.release()
+
     def _live(self) -> None:
         """Runs one function after the other."""
         while True:
@@ -210,18 +218,6 @@ class Thread:
             self.process.world.leave(self)
 
 
-@contextmanager
-def threads() -> Iterator[list[Thread]]:
-    """What the worlds in a block use one after the other: a new thread would take longer than what runs in it."""
-    idle: list[Thread] = []
-    try:
-        yield idle
-    finally:
-        for thread in idle:
-            thread.func = None
-            thread.gate.release()
-
-
 class Process:
     """A process and its machine, whose clock is `skew` seconds ahead. One that is reliable meets no fault.
 
@@ -231,7 +227,7 @@ class Process:
 
     def __init__(self, world: World, *, skew: float = 0.0, is_reliable: bool = False) -> None:
         self.world, self.is_reliable = world, is_reliable
-        self.job: object = None
+        self.job: Any = None
         self.faults: list[Fault] = []
         self.pauses: tuple[float, ...] = (1,)
         self.dies_in = self.interrupted_in = 0
@@ -247,7 +243,7 @@ class Process:
         self.meet("killed")
         for thread in self.threads:
             if thread is not self.world.running:
-                self.world.wake((thread, thread.turn))
+                self.world.at(self.world.now, thread, thread.turn)
 
     def meet(self, kind: str, key: str = "") -> None:
         self.faults.append(Fault(max(self.world.now, self.stalled_until), kind, key))
@@ -266,11 +262,10 @@ class Process:
 
     def woke(self, thread: Thread) -> None:
         """What may happen to it while it waits."""
-        if not self.is_alive:
-            raise Killed
         self.dies_in -= 1
         if self.dies_in == 0:
             self.kill()
+        if not self.is_alive:
             raise Killed
         if thread is self.threads[0]:
             self.interrupted_in -= 1
@@ -296,14 +291,14 @@ class Lock:
 
     def __enter__(self) -> None:
         while self._is_held:
-            self._waiting.append(self._world.ticket())
+            self._waiting.append((self._world.thread(), self._world.thread().turn))
             self._world.park()
         self._is_held = True
 
     def __exit__(self, *exception: object) -> None:
         self._is_held = False
         if self._waiting:
-            self._world.wake(self._waiting.popleft())
+            self._world.at(self._world.now, *self._waiting.popleft())
 
 
 class Pool:
@@ -320,9 +315,9 @@ class Pool:
 
     def map(self, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
-        world = self._world
+        world, parent = self._world, self._world.thread()
         waiting, results, errors = deque(enumerate(items)), dict[int, Result](), dict[int, BaseException]()
-        parent, working = world.ticket(), min(self._threads, len(waiting))
+        turn, working = parent.turn, min(self._threads, len(waiting))
 
         def work() -> None:
             nonlocal working
@@ -336,10 +331,10 @@ class Pool:
                     errors[place] = error
             working -= 1
             if not working:
-                world.wake(parent)
+                world.at(world.now, parent, turn)
 
         for _ in range(working):
-            world.start(parent[0].process, work)
+            world.start(parent.process, work)
         world.park()
         if errors:
             raise errors[min(errors)]
@@ -396,7 +391,7 @@ class _Network:
         return answers[0]
 
     def _disturb(self, process: Process, fault: str, key: str, seconds: float) -> None:
-        """What becomes of a request that takes so long, if no answer to it is waited for."""
+        """What becomes of a request that takes so long, if its answer is not waited for."""
         world = self._world
         is_too_slow = fault == "slow" and seconds > TIMEOUT[1]
         process.meet("too slow" if is_too_slow else fault, key)
