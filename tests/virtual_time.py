@@ -12,8 +12,8 @@ import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -36,16 +36,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> None:
-    """Makes a world for each seed. Fails with the first one in which there are violations."""
-    idle: list[Thread] = []  # a new one would take longer than what runs in it
+@contextmanager
+def threads() -> Iterator[list[Thread]]:
+    """What the worlds in a block use one after the other: a new one would take longer than what runs in it."""
+    idle: list[Thread] = []
     try:
-        for seed in seeds:
-            with World(seed, idle) as world:
-                assert list(live(world)) == [], f"world {seed}"
+        yield idle
     finally:
         for thread in idle:
             thread.end()
+
+
+def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> None:
+    """Makes a world for each seed. Fails with the first one in which there are violations."""
+    with threads() as idle:
+        for seed in seeds:
+            with World(seed, idle) as world:
+                assert list(live(world)) == [], f"world {seed}"
 
 
 class Killed(BaseException):
@@ -350,11 +357,13 @@ class _Network:
     def request(
         self, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
     ) -> OssResponse:
-        """Stands for `OssClient.request`."""
-        process = self._world.thread().process
+        """Stands for `OssClient.request`. Outside of the world's threads nothing is in between."""
+        query, headers, body = parts.get("query") or {}, parts.get("headers") or {}, parts.get("body") or b""
+        if self._world.running is None:
+            return self._world.oss.answer(method, location, query, headers, body)
+        process = self._world.running.process
         signed_at = int(process.clock.now() if issued_at is None else issued_at)
-        query, headers, body = (parts.get(name) for name in ("query", "headers", "body"))
-        request = Request(process, process.job, method, location, query or {}, headers or {}, body or b"", signed_at)
+        request = Request(process, process.job, method, location, query, headers, body, signed_at)
         for _ in range(2 if retry else 1):
             try:
                 return self._send(request)
