@@ -12,11 +12,12 @@ import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -25,12 +26,18 @@ from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUn
 from handler.config import Location
 from handler.context import Clock
 from handler.notices.sinks import Post, delivery
-from handler.notices.sinks.client import Network, WebhookResponse
+from handler.notices.sinks.client import WebhookResponse
 from tests.memory_oss import MemoryOss
 
 START = 1_800_000_000.0
 AHEAD = 900  # seconds that a signature may be dated in the future
 FAULTS = ("503", "500 after", "dropped", "lost", "late", "never", "never after", "slow")
+LATE = ("late", "never after", "interrupted", "too slow")  # after which a request may still be carried out
+ERRORS: dict[str, type[BaseException]] = {  # that a fault is for the client
+    **dict.fromkeys(("dropped", "lost", "late"), ConnectionError),
+    **dict.fromkeys(("never", "never after", "too slow"), TimeoutError),
+    "interrupted": KeyboardInterrupt,
+}
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +51,8 @@ def threads() -> Iterator[list[Thread]]:
         yield idle
     finally:
         for thread in idle:
-            thread.end()
+            thread.func = None
+            thread.gate.release()
 
 
 def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> None:
@@ -67,25 +75,12 @@ class Fault(NamedTuple):
     key: str = ""
 
 
-class Request(NamedTuple):
-    """A request to OSS; `job` is what its process did when it was sent."""
-
-    process: Process
-    job: Any
-    method: str
-    location: Location
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    signed_at: int
-
-
 class World:
     """The time and what happens in it.
 
     Its threads are those that are `idle`. `fault_rate` is the share of requests that meet one of the `faults`,
-    `latency` (seconds) what each way of the others takes at most. `watch` is called before OSS carries out a request.
-    `sinks` answer messages, by the host of their URL.
+    `latency` (seconds) what each way of the others takes at most. `watch` is called before OSS carries out a
+    request, with the job of its sender then. `sinks` answer messages, by the host of their URL.
     """
 
     def __init__(self, seed: int, idle: list[Thread]) -> None:
@@ -95,7 +90,7 @@ class World:
         self.stall_rate = 0.0  # of looks at a clock, and of requests before and after them
         self.server_skew = 0.0  # seconds that a server of OSS may be off, either way
         self.oss = MemoryOss({}, lambda: self.now + (self.dice.random() * 2 - 1) * self.server_skew)
-        self.watch: Callable[[Request], None] = lambda request: None
+        self.watch: Callable[[Any, str, Location, bytes], None] = lambda job, method, location, body: None
         self.sinks: dict[str, Callable[[Post], WebhookResponse]] = {}
         self.running: Thread | None = None
         self.errors: list[BaseException] = []
@@ -107,12 +102,14 @@ class World:
 
     def __enter__(self) -> World:
         """Until the end, requests to OSS, messages, thread pools and locks are those of this world."""
-        enter, network = self._ends.enter_context, _Network(self)
+        enter = self._ends.enter_context
         self._ends.callback(random.setstate, random.getstate())
         random.seed(self._seed)
-        enter(patch.object(OssClient, "request", lambda client, *asked, **options: network.request(*asked, **options)))
-        enter(patch.object(delivery, "send", self._deliver))
-        enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(Pool, self)))
+        enter(patch.object(OssClient, "request", lambda client, *asked, **options: _request(self, *asked, **options)))
+        enter(
+            patch.object(delivery, "send", lambda post, *_, **__: self.sinks[urlsplit(post.url).hostname or ""](post))
+        )
+        enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
@@ -145,14 +142,18 @@ class World:
         return self.running
 
     def wait(self, seconds: float) -> None:
-        thread = self.thread()
-        if not thread.process.is_alive:
+        """Makes the running thread wait; outside of the world's threads time just passes."""
+        thread = self.running
+        if thread is None:
+            self.now += seconds
+        elif thread.process.is_alive:
+            self.at(self.now + seconds, thread, thread.turn)
+            self.park()
+        else:
             raise Killed
-        self.at(self.now + seconds, thread, thread.turn)
-        self.park()
 
     def park(self) -> None:
-        """Waits until another one wakes the thread."""
+        """Makes the running thread wait until another one wakes it."""
         thread = self.thread()
         self._go_on(thread)
         thread.process.woke(thread)
@@ -186,12 +187,9 @@ class World:
         self.running = None
         if thread is not None:
             self.errors.append(AssertionError("a thread waits for ever"))
+            thread.turn += 1
+            raise Killed
         self._ended.release()
-        if thread is not None:
-            thread.gate.acquire()
-
-    def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-        return self.sinks[urlsplit(post.url).hostname or ""](post)
 
 
 class Thread:
@@ -204,10 +202,6 @@ class Thread:
         self.gate = threading.Lock()
         self.gate.acquire()
         threading.Thread(target=self._live, daemon=True).start()
-
-    def end(self) -> None:
-        self.func = None
-        self.gate.release()
 
     def _live(self) -> None:
         """Runs one function after the other."""
@@ -308,122 +302,100 @@ class Lock:
             self._world.at(self._world.now, *self._waiting.popleft())
 
 
-class Pool:
+@contextmanager
+def _pool(world: World, threads: int) -> Iterator[SimpleNamespace]:
     """Stands for `ThreadPoolExecutor`, with threads of the process that uses it."""
-
-    def __init__(self, world: World, threads: int) -> None:
-        self._world, self._threads = world, threads
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def map(self, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
-        world, parent = self._world, self._world.thread()
-        waiting, results, errors = deque(enumerate(items)), dict[int, Result](), dict[int, BaseException]()
-        turn, working = parent.turn, min(self._threads, len(waiting))
-
-        def work() -> None:
-            nonlocal working
-            while waiting and not errors:
-                place, item = waiting.popleft()
-                try:
-                    results[place] = func(item)
-                except Killed:
-                    raise  # the parent is killed, too
-                except BaseException as error:
-                    errors[place] = error
-            working -= 1
-            if not working:
-                world.at(world.now, parent, turn)
-
-        for _ in range(working):
-            world.start(parent.process, work)
-        world.park()
-        if errors:
-            raise errors[min(errors)]
-        return [results[place] for place in sorted(results)]
+    yield SimpleNamespace(map=partial(_map, world, threads))
 
 
-class _Network:
-    """What is between the processes and OSS."""
+def _map(world: World, threads: int, func: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results in order. After a call failed, none begins; the first failure in order is raised at the end."""
+    waiting, results, errors = deque(enumerate(items)), dict[int, Result](), dict[int, BaseException]()
+    parent, working = world.thread(), min(threads, len(waiting))
+    turn = parent.turn
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def request(
-        self, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
-    ) -> OssResponse:
-        """Stands for `OssClient.request`. Outside of the world's threads nothing is in between."""
-        query, headers, body = parts.get("query") or {}, parts.get("headers") or {}, parts.get("body") or b""
-        if self._world.running is None:
-            return self._world.oss.answer(method, location, query, headers, body)
-        process = self._world.running.process
-        signed_at = int(process.clock.now() if issued_at is None else issued_at)
-        request = Request(process, process.job, method, location, query, headers, body, signed_at)
-        for _ in range(2 if retry else 1):
+    def work() -> None:
+        nonlocal working
+        while waiting and not errors:
+            place, item = waiting.popleft()
             try:
-                return self._send(request)
-            except ConnectionError:
-                continue
-            except TimeoutError:
-                break
-        raise OssUnavailable("OSS cannot be reached.")
+                results[place] = func(item)
+            except Killed:
+                raise  # the parent is killed, too
+            except BaseException as error:
+                errors[place] = error
+        working -= 1
+        if not working:
+            world.at(world.now, parent, turn)
 
-    def _send(self, request: Request) -> OssResponse:
-        """Sends a request once, with its fault."""
-        world, dice, process = self._world, self._world.dice, request.process
-        is_met = not process.is_reliable and dice.random() < world.fault_rate
-        fault = dice.choice(world.faults) if is_met else ""
-        process.stall()
-        answers: list[OssResponse] = []
-        travel, work, back = (world.latency * dice.random() for _ in range(3))
-        if fault == "slow":
-            travel, work, back = (dice.choice((0.1, dice.uniform(0, limit))) for limit in (9, 15, 9))
-        elif fault in ("late", "never after", "interrupted"):
-            travel = dice.choice((dice.uniform(0, 3), dice.uniform(0, 100), dice.uniform(50, EXPIRES_IN)))
-            work = dice.choice((work, dice.uniform(0, 15)))
-        if fault not in ("503", "dropped", "never"):
-            world.at(world.now + travel, lambda: self._receive(request, work, answers))
-        if fault:
-            self._disturb(process, fault, request.location.key, travel + work + back)
-        world.wait(travel + work + back + 1e-6)  # sums of floats differ
-        process.stall()
-        if fault in ("dropped", "lost"):
-            raise ConnectionError
-        if fault.startswith("50"):
-            response = world.oss.respond(int(fault[:3]), code="InternalError")
-            return response if dice.random() < 0.5 else response._replace(headers={})
-        return answers[0]
+    for _ in range(working):
+        world.start(parent.process, work)
+    world.park()
+    if errors:
+        raise errors[min(errors)]
+    return [results[place] for place in sorted(results)]
 
-    def _disturb(self, process: Process, fault: str, key: str, seconds: float) -> None:
-        """What becomes of a request that takes so long, if its answer is not waited for."""
-        world = self._world
-        is_too_slow = fault == "slow" and seconds > TIMEOUT[1]
-        process.meet("too slow" if is_too_slow else fault, key)
-        if fault == "late":
-            world.wait(0.0)
-            raise ConnectionError
-        if fault == "interrupted":
-            world.wait(world.dice.uniform(0, 3))
-            raise KeyboardInterrupt
-        if fault.startswith("never") or is_too_slow:
-            world.wait(TIMEOUT[1])
-            raise TimeoutError
 
-    def _receive(self, request: Request, seconds: float, answers: list[OssResponse]) -> None:
-        """Refuses a request, or carries it out so many seconds later."""
-        time = self._world.oss.now()
-        if request.signed_at > time + AHEAD:
-            answers.append(self._world.oss.respond(403, code="RequestTimeTooSkewed"))
-        elif time > request.signed_at + EXPIRES_IN:
-            answers.append(self._world.oss.respond(403, code="AccessDenied"))
+def _request(
+    world: World, method: str, location: Location, *, retry: bool = True, issued_at: float | None = None, **parts: Any
+) -> OssResponse:
+    """Stands for `OssClient.request`. Outside of the world's threads nothing is in between."""
+    query, headers, body = parts.get("query") or {}, parts.get("headers") or {}, parts.get("body") or b""
+    if world.running is None:
+        return world.oss.answer(method, location, query, headers, body)
+    process, job = world.running.process, world.running.process.job
+    signed_at = int(process.clock.now() if issued_at is None else issued_at)
+
+    def carry_out() -> OssResponse:
+        world.watch(job, method, location, body)
+        return world.oss.answer(method, location, query, headers, body)
+
+    for _ in range(2 if retry else 1):
+        try:
+            return _send(process, location.key, signed_at, carry_out)
+        except ConnectionError:
+            continue
+        except TimeoutError:
+            break
+    raise OssUnavailable("OSS cannot be reached.")
+
+
+def _send(process: Process, key: str, signed_at: int, carry_out: Callable[[], OssResponse]) -> OssResponse:
+    """Sends a request about an object once, with its fault."""
+    world, dice, answers = process.world, process.world.dice, list[OssResponse]()
+    is_met = not process.is_reliable and dice.random() < world.fault_rate
+    fault = dice.choice(world.faults) if is_met else ""
+    travel, work, back = (world.latency * dice.random() for _ in range(3))
+    if fault == "slow":
+        travel, work, back = (dice.choice((0.1, dice.uniform(0, limit))) for limit in (9, 15, 9))
+        fault = "too slow" if travel + work + back > TIMEOUT[1] else fault
+    elif fault in LATE:
+        travel = dice.choice((dice.uniform(0, 3), dice.uniform(0, 100), dice.uniform(50, EXPIRES_IN)))
+        work = dice.choice((work, dice.uniform(0, 15)))
+
+    def receive() -> None:
+        time = world.oss.now()
+        if time < signed_at - AHEAD or time > signed_at + EXPIRES_IN:
+            code = "RequestTimeTooSkewed" if time < signed_at else "AccessDenied"
+            answers.append(world.oss.respond(403, code=code))
         else:
-            self._world.at(self._world.now + seconds, lambda: answers.append(self._carry_out(request)))
+            world.at(world.now + work, lambda: answers.append(carry_out()))
 
-    def _carry_out(self, request: Request) -> OssResponse:
-        self._world.watch(request)
-        return self._world.oss.answer(request.method, request.location, request.query, request.headers, request.body)
+    process.stall()
+    if fault not in ("503", "dropped", "never"):
+        world.at(world.now + travel, receive)
+    if fault:
+        process.meet(fault, key)
+    error, seconds = ERRORS.get(fault), travel + work + back + 1e-6  # sums of floats differ
+    if error is TimeoutError:
+        seconds = TIMEOUT[1]
+    elif fault in LATE:
+        seconds = dice.uniform(0, 3)
+    world.wait(seconds)
+    process.stall()
+    if error is not None:
+        raise error
+    if fault.startswith("50"):
+        response = world.oss.respond(int(fault[:3]), code="InternalError")
+        return response if dice.random() < 0.5 else response._replace(headers={})
+    return answers[0]

@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -17,7 +16,6 @@ from unittest.mock import patch
 
 from handler.config import Config
 from handler.context import Clock
-from handler.errors import HandlerError
 from handler.notices.holding import SLOT
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
@@ -32,18 +30,15 @@ _SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/
 
 
 class WorldClock(FakeClock):
-    """The time of a world, where a pause outside of its threads only moves it."""
+    """The time of a world."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
-        self._clock = Clock(lambda: world.now, lambda: world.now, self.sleep)
+        self._clock = Clock(lambda: world.now, lambda: world.now, world.wait)
 
     def sleep(self, seconds: float) -> None:
-        if self._world.running:
-            self._world.wait(seconds)
-        else:
-            self._world.now += seconds
+        self._world.wait(seconds)
 
     @contextmanager
     def everywhere(self) -> Iterator[None]:
@@ -81,18 +76,16 @@ class Inbox:
         self.accepted: list[Message] = []
         self.tries: list[float] = []  # their times
         self.delays: list[float] = []  # seconds until each of the next messages arrives; later ones arrive at once
-        self.work = 0.0  # seconds that a message takes
 
     def receive(self, post: Post) -> WebhookResponse:
         if self.delays:
             self.clock.sleep(self.delays.pop(0))
         self.tries.append(time.time())
         response = self.trouble(self, post) if self.trouble else None
-        if response is None:
-            self.accepted.append(Message(time.time(), post.body))
-            self.clock.sleep(self.work)
-            response = WebhookResponse(200, {}, self.answer, True)
-        return response
+        if response is not None:
+            return response
+        self.accepted.append(Message(time.time(), post.body))
+        return WebhookResponse(200, {}, self.answer, True)
 
     def files(self) -> Counter[str]:
         """How often each file was shown."""
@@ -139,20 +132,10 @@ class Simulation(EventFunction):
         return summaries[0]
 
     def at_once(self, calls: Sequence[Callable[[], object]]) -> None:
-        """Runs calls that begin at the same time, each in a process of its own. Raises a failure of one."""
-        failures: list[HandlerError] = []
-
-        def run(call: Callable[[], object]) -> None:
-            try:
-                call()
-            except HandlerError as error:
-                failures.append(error)
-
+        """Runs calls that begin at the same time, each in a process of its own."""
         for call in calls:
-            self.world.start(Process(self.world), partial(run, call))
+            self.world.start(Process(self.world), call)
         self.world.run()
-        if failures:
-            raise failures[0]
 
     def upload(self, number: int = 1) -> bytes:
         """The event of so many new objects."""
@@ -162,22 +145,17 @@ class Simulation(EventFunction):
         records = [record(f"outbox/{name}", eventTime=now) for name in names]
         return json.dumps({"events": records}).encode()
 
-    def pass_minutes(
-        self, number: int, config: Config, *, uploads: bool = True, tick_every: int = 1, **options: Any
-    ) -> Outcome:
-        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds of every so many.
+    def pass_minutes(self, number: int, config: Config, *, uploads: bool = True) -> Outcome:
+        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds.
 
         An invocation that takes longer delays what follows; none may fail. Returns the outcome of the last tick.
         """
-        outcome = Outcome({}, None, "")
-        end = time.time()
-        for minute in range(1, number + 1):
-            end += MINUTE
+        outcome, start = Outcome({}, None, ""), time.time()
+        for end in (start + MINUTE * minute for minute in range(1, number + 1)):
             if uploads:
-                self.succeed(self.upload(), config, **options)
+                self.succeed(self.upload(), config)
             self.wait_until(end - 25)
-            if minute % tick_every == 0:
-                outcome = self.succeed(TIMER_EVENT, config, **options)
+            outcome = self.succeed(TIMER_EVENT, config)
             self.wait_until(end)
         return outcome
 

@@ -14,14 +14,13 @@ from handler.commands.keys_lock import KeysLocked, NotConfirmed, locked
 from handler.config import Location
 from signer import Endpoint
 from tests.handler.client import KEYS
-from tests.virtual_time import FAULTS, START, Killed, Process, Request, World, each_world
+from tests.virtual_time import FAULTS, LATE, START, Killed, Process, World, each_world
 
 PLACE = Location("examplebucket", ".links/keys.json")
 CLIENT = OssClient(KEYS, Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou"), Connections())
 SLOT = 120  # seconds
 BLOCKED = 200  # seconds that a crash may keep others out
 SKEWS = (0.0, 0.0, 0.7, -3.0, -50.0, 200.0, 850.0, -61.0, 950.0)  # seconds
-LATE = ("late", "never after", "interrupted", "too slow")  # faults after which a request may still be carried out
 
 
 class Command:
@@ -86,21 +85,19 @@ class Contest:
         """When the last slot of a command ends."""
         return SLOT * (1 + max(map(_slot, self.left_by(command)), default=0))
 
-    def _watch(self, request: Request) -> None:
-        world, key = self.world, request.location.key
-        command: Command = request.job
-        stored = world.oss.objects.get(request.location)
-        if request.method == "PUT" and request.location != PLACE:
+    def _watch(self, command: Command, method: str, location: Location, body: bytes) -> None:
+        world, key, stored = self.world, location.key, self.world.oss.objects.get(location)
+        if method == "PUT" and location != PLACE:
             if stored is None:
                 self._owners[key] = command
-        elif request.method == "PUT":
+        elif method == "PUT":
             if stored is None or stored.body != command.base:
                 self.violate(f"{command.name} replaces {stored!r}, but it read {command.base!r}")
             slots = {int((world.now + skew) // SLOT) for skew in (-world.server_skew, world.server_skew)}
             if not any(self._owners.get(f"{PLACE.key}.lock.{slot}") is command for slot in slots):
                 self.violate(f"{command.name} writes, but does not hold the lock")
-            self.history.append(request.body)
-        elif request.method == "DELETE":
+            self.history.append(body)
+        elif method == "DELETE":
             owner = self._owners.pop(key, command)
             if owner is not command:
                 self.violate(f"{command.name} deletes the lock of {owner.name}")

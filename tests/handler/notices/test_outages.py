@@ -243,7 +243,7 @@ class TestSlowWebhook:
         self, function: Simulation, files: int, timeout: float
     ) -> None:
         inbox = function.inbox("ops", "webhook")
-        inbox.work = 1.0
+        inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
         function.world.latency = OSS_LATENCY
         config = function.config()
         event = function.upload(files)

@@ -20,6 +20,7 @@ import pytest
 
 from handler import events
 from handler.commands import notices
+from handler.config import Location
 from handler.context import Instance
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
@@ -28,7 +29,7 @@ from tests.handler.client import KEYS, context, make_config
 from tests.handler.keys_fixtures import base64url
 from tests.handler.notice_fixtures import HEAD, STATE, TIMER_EVENT, WHSEC, notice, record
 from tests.handler.simulation import DELIVERED, files_in
-from tests.virtual_time import FAULTS, START, Process, Request, World, each_world
+from tests.virtual_time import FAULTS, START, Process, World, each_world
 
 MINUTE, HOUR = 60, 3600  # seconds
 TIMEOUT = 120  # seconds of the function
@@ -44,7 +45,7 @@ AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
 OUTAGES = ("503", "no_connection", "too_slow")
 SINK_FAULTS = (*OUTAGES, "400", "429", "accepted late", *AMBIGUOUS)
 REASONS = ("status_503", "status_429", "status_500", "no_connection", "too_slow", "no_answer")
-OSS_REASONS = ("unreachable", "oss_unavailable", "state_unavailable")
+OSS_REASONS = ("unreachable", "refused", "wrong_clock", "oss_unavailable", "state_unavailable")
 
 
 class Delivery(NamedTuple):
@@ -232,11 +233,11 @@ class Service:
         process.job, process.dies_in = job, dice.randint(2, 80) if dice.random() < self.kill_rate else 0
         return process
 
-    def _watch(self, request: Request) -> None:
-        key, found = request.location.key, ID.search(request.location.key)
-        if found and request.method == "PUT" and key.startswith(WAITING) and request.body:
-            self.ids[key.split("/")[3], json.loads(request.body)["key"].removeprefix("outbox/")] = found[0]
-        if found and request.method == "DELETE" and request.job == "drop":
+    def _watch(self, job: str, method: str, location: Location, body: bytes) -> None:
+        key, found = location.key, ID.search(location.key)
+        if found and method == "PUT" and key.startswith(WAITING) and body:
+            self.ids[key.split("/")[3], json.loads(body)["key"].removeprefix("outbox/")] = found[0]
+        if found and method == "DELETE" and job == "drop":
             self.dropped.add(found[0])
 
     def violations(self) -> Iterator[str]:
