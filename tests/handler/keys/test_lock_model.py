@@ -5,6 +5,8 @@ The writers run the real lock. They meet faults, and stall, sleep and die at any
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from handler.cloud.http_client import Connections
@@ -23,12 +25,12 @@ BLOCKED = 200  # seconds that a crash may keep others out
 SKEWS = (0.0, 0.0, 0.7, -3.0, -50.0, 200.0, 850.0, -61.0, 950.0)  # seconds
 
 
+@dataclass
 class Command:
     """One run of a command. `base` is the document that its next change replaces."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.base = b""
+    name: str
+    base: bytes = b""
 
 
 class Contest:

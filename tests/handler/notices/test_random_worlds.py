@@ -230,7 +230,8 @@ class Service:
 
     def _process(self, job: str, skew: float) -> Process:
         process, dice = Process(self.world, skew=skew), self.world.dice
-        process.job, process.dies_in = job, dice.randint(2, 80) if dice.random() < self.kill_rate else 0
+        process.job, waits = job, 80 if job == "event" else 25
+        process.dies_in = dice.randint(2, waits) if dice.random() < self.kill_rate else 0
         return process
 
     def _watch(self, job: str, method: str, location: Location, body: bytes) -> None:
