@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -126,6 +126,7 @@ class Service:
         self.unacknowledged = 0
         self.ids: dict[tuple[str, str], str] = {}  # by sink and file
         self.dropped: set[str] = set()  # ids
+        self.lost: Counter[str] = Counter()  # marks by id, and leases by sink
         self._idle: list[tuple[float, Instance]] = []  # with the skews of their clocks
         self._running: set[Process] = set()
 
@@ -134,7 +135,13 @@ class Service:
         self.write_keys(self.sinks)
         if dice.random() < 0.2:  # somebody takes a sink out by mistake
             world.at(START + dice.uniform(0, self.seconds), lambda: self.write_keys(self.sinks[1:]))
-        planned = ((self.upload, (2, 3, 4, 5)), (self._idle.clear, (0, 1, 2)), (self.operate, (0, 1, 2, 5)))
+        deploy = self._idle.clear
+        planned = (
+            (self.upload, (2, 3, 4, 5)),
+            (deploy, (0, 1, 2)),
+            (self.operate, (0, 1, 2, 5)),
+            (self.lose, (0, 0, 0, 2)),
+        )
         for event, numbers in planned:
             for _ in range(dice.choice(numbers)):
                 world.at(START + dice.uniform(0, self.seconds), event)
@@ -154,6 +161,13 @@ class Service:
             entry |= {"retry_for": "1h"} | ({"secret": WHSEC} if entry["kind"] == "webhook" else {})
         document = {"version": 1, "share": [{"id": "k1", "secret": base64url(b"s" * 32)}], "api": [], "jwt": []}
         self.world.oss.fill({KEYS_KEY: json.dumps({**document, "sinks": entries}).encode()})
+
+    def lose(self) -> None:
+        """Marks and leases are gone."""
+        for key in (*self.world.oss.keys(DONE), *self.world.oss.keys(LEASE)):
+            if self.world.dice.random() < 0.3:
+                self.world.oss.answer("DELETE", Location("examplebucket", key), {}, {})
+                self.lost[key.split("/")[3]] += 1
 
     def upload(self) -> None:
         """Some new objects, of which the event may come twice."""
@@ -254,7 +268,8 @@ class Service:
                 deliveries, notice_id = sink.accepted[file], self.ids.get((sink.name, file))
                 if not deliveries and notice_id not in dead and notice_id not in self.dropped:
                     yield f"{file} is lost for {sink.name}"
-                if sum(not delivery.is_explained() for delivery in deliveries) > 1:
+                lost = self.lost[notice_id or ""] + self.lost[sink.name]
+                if sum(not delivery.is_explained() for delivery in deliveries) > 1 + lost:
                     yield f"{file} came {len(deliveries)} times to {sink.name}"
 
 
