@@ -27,6 +27,7 @@ from handler.config import Location
 from handler.context import Clock
 from handler.notices.sinks import Post, delivery
 from handler.notices.sinks.client import WebhookResponse
+from tests.handler.notice_fixtures import Killed
 from tests.memory_oss import MemoryOss
 
 START = 1_800_000_000.0
@@ -61,10 +62,6 @@ def each_world(seeds: Iterable[int], live: Callable[[World], Iterable[str]]) -> 
         for seed in seeds:
             with World(seed, idle) as world:
                 assert list(live(world)) == [], f"world {seed}"
-
-
-class Killed(BaseException):
-    """Ends a process, which sends nothing more: nothing catches it."""
 
 
 class Fault(NamedTuple):

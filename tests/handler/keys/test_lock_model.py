@@ -16,7 +16,8 @@ from handler.commands.keys_lock import KeysLocked, NotConfirmed, locked
 from handler.config import Location
 from signer import Endpoint
 from tests.handler.client import KEYS
-from tests.virtual_time import FAULTS, LATE, START, Killed, Process, World, each_world
+from tests.handler.notice_fixtures import Killed
+from tests.virtual_time import FAULTS, LATE, START, Process, World, each_world
 
 PLACE = Location("examplebucket", ".links/keys.json")
 CLIENT = OssClient(KEYS, Endpoint.path_style("http://127.0.0.1:9", "cn-hangzhou"), Connections())
