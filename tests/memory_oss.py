@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
+from functools import lru_cache
 from hashlib import md5
 from typing import NamedTuple
 from unittest.mock import patch
@@ -43,7 +44,7 @@ class MemoryOss:
     ) -> None:
         self.calls: Counter[str] = Counter()
         self.latency = 0.0
-        self._first, self._now, self._work = objects, now, work
+        self._first, self.now, self._work = objects, now, work
         self._lock = threading.Lock()
         self.forget()
 
@@ -56,7 +57,7 @@ class MemoryOss:
 
     def fill(self, objects: Mapping[str, bytes], bucket: str = BUCKET) -> None:
         """Adds many objects by their keys."""
-        now = self._now()
+        now = self.now()
         with self._lock:
             self.objects |= {Location(bucket, key): StoredObject(body, now) for key, body in objects.items()}
             self._places = sorted(self.objects)
@@ -87,31 +88,31 @@ class MemoryOss:
             if method == "PUT":
                 return self._put(place, stored, headers, body)
             if method == "POST":
-                return self._respond(200, b"<R><UploadId>0004B9894A22E5B1888A1E29F823</UploadId></R>")
+                return self.respond(200, b"<R><UploadId>0004B9894A22E5B1888A1E29F823</UploadId></R>")
             if method == "DELETE":
                 if self.objects.pop(place, None) is not None:
                     del self._places[bisect_left(self._places, place)]
-                return self._respond(204)
+                return self.respond(204)
             if stored is None:
-                return self._respond(404, code="NoSuchKey")
-            response = self._respond(200, stored.body, modified=stored.modified)
+                return self.respond(404, code="NoSuchKey")
+            response = self.respond(200, stored.body, modified=stored.modified)
             return response if method == "GET" else response._replace(body=b"")
 
     def _put(
         self, place: Location, stored: StoredObject | None, headers: Mapping[str, str], body: bytes
     ) -> OssResponse:
         if stored is not None and "x-oss-forbid-overwrite" in headers:
-            return self._respond(409, code="FileAlreadyExists")
+            return self.respond(409, code="FileAlreadyExists")
         source = unquote(headers.get("x-oss-copy-source", ""))
         if source:
             copied = self.objects.get(Location(*source.lstrip("/").split("/", 1)))
             if copied is None:
-                return self._respond(404, code="NoSuchKey")
+                return self.respond(404, code="NoSuchKey")
             body = copied.body
         if stored is None:
             insort(self._places, place)
-        self.objects[place] = StoredObject(body, self._now())
-        return self._respond(200)
+        self.objects[place] = StoredObject(body, self.now())
+        return self.respond(200)
 
     def _list(self, bucket: str, query: Mapping[str, str]) -> OssResponse:
         """A page of a list, as ListObjectsV2 has it: with the delimiter "/", or with none."""
@@ -142,15 +143,21 @@ class MemoryOss:
         entries.append(f"<IsTruncated>{'true' if token else 'false'}</IsTruncated>")
         if token:
             entries.append(f"<NextContinuationToken>{escape(token)}</NextContinuationToken>")
-        return self._respond(200, f"<ListBucketResult>{''.join(entries)}</ListBucketResult>".encode())
+        return self.respond(200, f"<ListBucketResult>{''.join(entries)}</ListBucketResult>".encode())
 
-    def _respond(self, status: int, body: bytes = b"", code: str = "", *, modified: float | None = None) -> OssResponse:
-        date = formatdate(self._now(), usegmt=True)
-        written = date if modified is None else formatdate(modified, usegmt=True)
+    def respond(self, status: int, body: bytes = b"", code: str = "", *, modified: float | None = None) -> OssResponse:
+        date = _date(int(self.now()))
+        written = date if modified is None else _date(int(modified))
         headers = {"date": date, "last-modified": written, "etag": _etag(body), "content-length": str(len(body))}
         return OssResponse(status, headers, body, code)
 
 
+@lru_cache(maxsize=1024)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+@lru_cache(maxsize=1024)
 def _etag(body: bytes) -> str:
     return f'"{md5(body, usedforsecurity=False).hexdigest().upper()}"'
 

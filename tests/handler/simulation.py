@@ -1,4 +1,4 @@
-"""Days of notices in seconds: the event function with OSS and sinks in memory, and pauses in which nobody waits."""
+"""Days of notices in seconds: the event function in a world of virtual time, with sinks in memory."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
-from urllib.parse import urlsplit
 
 from handler.config import Config
+from handler.context import Clock
 from handler.notices.holding import SLOT
-from handler.notices.sinks import Post, client, delivery
-from handler.notices.sinks.client import Network, WebhookResponse
+from handler.notices.sinks import Post
+from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
 from signer.times import rfc3339
 from tests.handler.notice_fixtures import TIMER_EVENT, EventFunction, FakeClock, Outcome, Receiver, record
+from tests.virtual_time import Process, World, threads
 
-THREADS = 8  # that wait for OSS and for webhooks at the same time
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 DELIVERED = b'{"errcode": 0, "code": 0}'
 # What stands for a notice in a message: the key for programs; for people the name, which in a link follows a slash.
 _SHOWN = re.compile(rb'"key": "outbox/(?:[^"]*/)?(f[0-9]{6}\.txt)"|(?:\\n|(?<![/\w]))(f[0-9]{6}\.txt)')
 
 
-class ParallelClock(FakeClock):
-    """Pauses that begin at about the same time pass together, as those of threads do."""
+class WorldClock(FakeClock):
+    """The time of a world."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._clock = Clock(lambda: world.now, lambda: world.now, world.wait)
 
     def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.pauses.append(seconds)
-            until = self.moved + seconds
-        time.sleep(0.001)
-        with self._lock:
-            self.moved = max(self.moved, until)
+        self._world.wait(seconds)
 
-    def work(self, seconds: float) -> None:
-        """What takes so long in each of `THREADS` threads at the same time."""
-        with self._lock:
-            self.moved += seconds / THREADS
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        with patch.object(time, "time", lambda: self._world.now):
+            yield
 
 
 class Message(NamedTuple):
@@ -68,7 +68,7 @@ Trouble = Callable[["Inbox", Post], WebhookResponse | None]
 class Inbox:
     """A sink in memory. `trouble` answers in its place, unless it returns None; `accepted` are the messages it took."""
 
-    def __init__(self, url: str, clock: ParallelClock, answer: bytes) -> None:
+    def __init__(self, url: str, clock: FakeClock, answer: bytes) -> None:
         self.url = url
         self.clock = clock
         self.answer = answer
@@ -76,19 +76,15 @@ class Inbox:
         self.accepted: list[Message] = []
         self.tries: list[float] = []  # their times
         self.delays: list[float] = []  # seconds until each of the next messages arrives; later ones arrive at once
-        self.work = 0.0  # seconds that a message takes, beside those of other threads
 
     def receive(self, post: Post) -> WebhookResponse:
         if self.delays:
             self.clock.sleep(self.delays.pop(0))
         self.tries.append(time.time())
-        if self.trouble is not None:
-            response = self.trouble(self, post)
-            if response is not None:
-                return response
+        response = self.trouble(self, post) if self.trouble else None
+        if response is not None:
+            return response
         self.accepted.append(Message(time.time(), post.body))
-        if self.work:
-            self.clock.work(self.work)
         return WebhookResponse(200, {}, self.answer, True)
 
     def files(self) -> Counter[str]:
@@ -100,25 +96,46 @@ def fails(inbox: Inbox, post: Post) -> WebhookResponse:
     return WebhookResponse(500, {}, b"", True)
 
 
+def refuses(inbox: Inbox, post: Post) -> WebhookResponse:
+    raise NoResponse("no_connection")
+
+
+def hangs(inbox: Inbox, post: Post) -> WebhookResponse:
+    inbox.clock.sleep(TRY)
+    raise NoResponse("too_slow")
+
+
 class Simulation(EventFunction):
-    """The event function whose OSS is in memory; `inbox` adds sinks that are."""
+    """The event function in a world of its own; `inbox` adds sinks."""
 
     def __init__(self, folder: Path, ends: ExitStack) -> None:
-        self.parallel_clock = ParallelClock()
-        super().__init__(folder, ends, clock=self.parallel_clock)
-        self.inboxes: dict[str, Inbox] = {}
-        self._send = client.send
-        ends.enter_context(patch.object(delivery, "send", self._deliver))
+        self.world = World(0, ends.enter_context(threads()))
+        super().__init__(folder, ends, clock=WorldClock(self.world))
+        ends.enter_context(self.world)
+        self.oss = self.world.oss
         self._numbers = count()
         self.uploaded: list[str] = []
 
     def inbox(self, name: str, kind: str, **more: object) -> Inbox:
         """A sink of this kind in the keys document, with more members."""
-        inbox = Inbox(f"https://{name}.invalid", self.parallel_clock, b"ok" if kind == "slack" else DELIVERED)
+        inbox = Inbox(f"https://{name}.invalid", self.clock, b"ok" if kind == "slack" else DELIVERED)
         self.add_sink(name, cast(Receiver, inbox), kind)
         self.sinks[name] |= more
-        self.inboxes[f"{name}.invalid"] = inbox
+        self.world.sinks[f"{name}.invalid"] = inbox.receive
         return inbox
+
+    def answer(self, event: bytes, config: Config, **options: Any) -> dict[str, Any]:
+        if self.world.running:
+            return super().answer(event, config, **options)
+        summaries: list[dict[str, Any]] = []
+        self.at_once([lambda: summaries.append(self.answer(event, config, **options))])
+        return summaries[0]
+
+    def at_once(self, calls: Sequence[Callable[[], object]]) -> None:
+        """Runs calls that begin at the same time, each in a process of its own."""
+        for call in calls:
+            self.world.start(Process(self.world), call)
+        self.world.run()
 
     def upload(self, number: int = 1) -> bytes:
         """The event of so many new objects."""
@@ -128,22 +145,17 @@ class Simulation(EventFunction):
         records = [record(f"outbox/{name}", eventTime=now) for name in names]
         return json.dumps({"events": records}).encode()
 
-    def pass_minutes(
-        self, number: int, config: Config, *, uploads: bool = True, tick_every: int = 1, **options: Any
-    ) -> Outcome:
-        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds of every so many.
+    def pass_minutes(self, number: int, config: Config, *, uploads: bool = True) -> Outcome:
+        """So many minutes, with an upload at the beginning of each, and a tick after 35 seconds.
 
         An invocation that takes longer delays what follows; none may fail. Returns the outcome of the last tick.
         """
-        outcome = Outcome({}, None, "")
-        end = time.time()
-        for minute in range(1, number + 1):
-            end += MINUTE
+        outcome, start = Outcome({}, None, ""), time.time()
+        for end in (start + MINUTE * minute for minute in range(1, number + 1)):
             if uploads:
-                self.succeed(self.upload(), config, **options)
+                self.succeed(self.upload(), config)
             self.wait_until(end - 25)
-            if minute % tick_every == 0:
-                outcome = self.succeed(TIMER_EVENT, config, **options)
+            outcome = self.succeed(TIMER_EVENT, config)
             self.wait_until(end)
         return outcome
 
@@ -157,11 +169,7 @@ class Simulation(EventFunction):
         self.wait_until((time.time() // SLOT + 1) * SLOT + second)
 
     def wait_until(self, moment: float) -> None:
-        self.clock.moved += max(0.0, moment - time.time())
-
-    def _deliver(self, post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-        inbox = self.inboxes.get(urlsplit(post.url).hostname or "")
-        return inbox.receive(post) if inbox else self._send(post, network, allow_loopback=allow_loopback)
+        self.world.now = max(self.world.now, moment)
 
 
 @contextmanager

@@ -5,13 +5,9 @@ All arrive once, in few messages, at the pace and in the time that there is; wha
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler
 from math import ceil
 from pathlib import Path
 
@@ -20,18 +16,19 @@ import pytest
 from handler.notices.outbox import DEAD, Outbox
 from handler.notices.sinks import KINDS as SINK_KINDS
 from handler.notices.sinks import Post
-from handler.notices.sinks.client import Network, WebhookResponse
-from tests.handler.notice_fixtures import TIMER_EVENT, at_once, notice, receiver, respond
+from handler.notices.sinks.client import WebhookResponse
+from tests.handler.notice_fixtures import TIMER_EVENT, notice
 from tests.handler.simulation import (
     DAY,
-    DELIVERED,
     HOUR,
     MINUTE,
     Inbox,
     Simulation,
     fails,
     files_in,
+    hangs,
     most_within,
+    refuses,
     simulation,
 )
 
@@ -45,7 +42,7 @@ LIMITS = {
     "slack": [(1, 1.0)],
 }
 OSS_LATENCY = 0.02  # seconds of a call
-JITTER = 0.5  # seconds by which the ways of two messages differ at most, on a busy machine
+ROUNDED = 0.001  # seconds
 
 
 @pytest.fixture
@@ -57,25 +54,13 @@ def function(tmp_path: Path) -> Iterator[Simulation]:
 
 def assert_pace(kind: str, times: Sequence[float]) -> None:
     for limit, seconds in LIMITS[kind]:
-        assert most_within(seconds - JITTER, times) <= limit
+        assert most_within(seconds - ROUNDED, times) <= limit
 
 
 def assert_all_arrived_once(function: Simulation, files: Sequence[str]) -> None:
     assert sorted(files) == function.uploaded
     assert function.state_names("outbox/") == []
     assert function.state_names("dead/") == []
-
-
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A port that refuses connections, and that nobody else gets."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        yield unused.getsockname()[1]
-
-
-def hang(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(0.1)
 
 
 class TestOutage:
@@ -86,23 +71,17 @@ class TestOutage:
     def test_after_50_minutes_without_its_server_a_sink_has_everything_once(
         self, function: Simulation, kind: str
     ) -> None:
-        with receiver(respond(500)) as server, receiver(hang) as silent_server, closed_port() as port:
-            function.start_at(1)
-            function.add_sink("ops", server, kind)
-            function.pass_minutes(10, function.config())
-            assert_pace(kind, [request.at for request in server.received])
-            server.received.clear()
-            sink = function.sinks["ops"]
-            function.sinks["ops"] = sink | {"url": f"http://127.0.0.1:{port}/hook"}
-            function.pass_minutes(35, function.config())
-            function.sinks["ops"] = sink | {"url": silent_server.url}
-            function.pass_minutes(5, function.config(), network=Network(try_timeout=0.02))
-            assert len(function.state_names("outbox/")) == 50
-            function.sinks["ops"] = sink
-            server.default = respond(200, b"ok" if kind == "slack" else DELIVERED)
-            function.pass_minutes(10, function.config())
-            assert_pace(kind, [request.at for request in server.received])
-            assert_all_arrived_once(function, [name for request in server.received for name in files_in(request.body)])
+        inbox = function.inbox("ops", kind)
+        config = function.config()
+        function.start_at(1)
+        for minutes, trouble in ((10, fails), (35, refuses), (5, hangs)):
+            inbox.trouble = trouble
+            function.pass_minutes(minutes, config)
+        assert len(function.state_names("outbox/")) == 50
+        inbox.trouble = None
+        function.pass_minutes(10, config)
+        assert_pace(kind, inbox.tries)
+        assert_all_arrived_once(function, list(inbox.files().elements()))
 
 
 class TestTheEndOfRetries:
@@ -183,26 +162,14 @@ class TestNeighbours:
             function.succeed(event, function.config())
             function.pass_time(60)
             event = TIMER_EVENT
-        arrived = threading.Event()
-        healthy_first: list[bool] = []
-
-        def answer(request: BaseHTTPRequestHandler) -> None:
-            arrived.set()
-            respond()(request)
-
-        def wait_for_it(request: BaseHTTPRequestHandler) -> None:
-            healthy_first.append(arrived.wait(4))
-
-        with ExitStack() as ends:
-            servers = {name: ends.enter_context(receiver(wait_for_it)) for name in names}
-            servers["ops"].default = answer
-            for name, server in servers.items():
-                function.add_sink(name, server)
-            outcome = function.succeed(event, function.config(), network=Network(try_timeout=3.0))
+        inboxes = {name: function.inbox(name, "webhook") for name in names}
+        for name in {*names} - {"ops"}:
+            inboxes[name].trouble = hangs
+        began = time.time()
+        outcome = function.succeed(event, function.config())
         assert outcome.summary["notices"] == 1
         assert [failure["sink"] for failure in outcome.summary["failed"]] == ["a", "b", "z"]
-        assert len(servers["ops"].received) == 1
-        assert all(healthy_first)
+        assert [message.at - began < 1 for message in inboxes["ops"].accepted] == [True]
 
 
 class TestPace:
@@ -276,8 +243,8 @@ class TestSlowWebhook:
         self, function: Simulation, files: int, timeout: float
     ) -> None:
         inbox = function.inbox("ops", "webhook")
-        inbox.work = 1.0
-        function.oss.latency = OSS_LATENCY
+        inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
+        function.world.latency = OSS_LATENCY
         config = function.config()
         event = function.upload(files)
         started = time.time()
@@ -321,7 +288,7 @@ class TestPacedRobots:
             for event in events[number::4]:
                 function.answer(event, config)
 
-        at_once([partial(instance, number) for number in range(4)])
+        function.at_once([partial(instance, number) for number in range(4)])
         function.pass_minutes(1, config, uploads=False)
         assert_all_arrived_once(function, list(inbox.files().elements()))
         assert_pace(kind, inbox.tries)

@@ -1,0 +1,298 @@
+"""Random worlds in which notices must arrive: faults at any request, kills, stalls, deployments and operators.
+
+The worlds run the real function and commands in virtual time. After a while all faults end; soon after, nothing waits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from handler import events
+from handler.commands import notices
+from handler.config import Location
+from handler.context import Instance
+from handler.notices.sinks import Post
+from handler.notices.sinks.client import TRY, Network, NoResponse, WebhookResponse
+from signer.times import rfc3339
+from tests.handler.client import KEYS, context, make_config
+from tests.handler.keys_fixtures import base64url
+from tests.handler.notice_fixtures import HEAD, STATE, TIMER_EVENT, WHSEC, notice, record
+from tests.handler.simulation import DELIVERED, files_in
+from tests.virtual_time import FAULTS, START, Process, World, each_world
+
+MINUTE, HOUR = 60, 3600  # seconds
+TIMEOUT = 120  # seconds of the function
+LONGEST = 45 * MINUTE  # until everything was sent that waited when the last fault ended
+SKEWS = (0.0, 0.0, 0.7, -50.0, 200.0)  # seconds
+SINKS = {"hook": "webhook", "chat": "wecom", "digest": "webhook"}
+KEYS_KEY = ".links/keys.json"
+LINKS = HEAD.replace("file:{keys}", f"oss://examplebucket/{KEYS_KEY}").replace('max_share = "30d"', "check = true")
+DONE, LEASE, WAITING, DEAD = (f"{STATE}{folder}/" for folder in ("done", "lease", "outbox", "dead"))
+ID = re.compile(r"[0-9a-f]{32}")
+# What a sink does with a message: after the last ones it has it. Some notices may be dead after an hour of the others.
+AMBIGUOUS = ("accepted 500", "accepted too_slow", "accepted no_answer")
+OUTAGES = ("503", "no_connection", "too_slow")
+SINK_FAULTS = (*OUTAGES, "400", "429", "accepted late", *AMBIGUOUS)
+REASONS = ("status_503", "status_429", "status_500", "no_connection", "too_slow", "no_answer")
+OSS_REASONS = ("unreachable", "refused", "wrong_clock", "oss_unavailable", "state_unavailable")
+
+
+class Delivery(NamedTuple):
+    """A message that a sink accepted, from a process; `fault` is what it saw instead of success."""
+
+    at: float
+    process: Process
+    fault: str
+
+    def is_explained(self) -> bool:
+        """Whether it may come again: the sender did not learn that it arrived, or could not mark it in time."""
+        return self.fault in AMBIGUOUS or any(
+            kind in ("killed", "stalled") or (at >= self.at and key.startswith((DONE, LEASE)))
+            for at, kind, key in self.process.faults
+        )
+
+
+class Sink:
+    """What answers the messages to a sink. It refuses files whose number ends with one of the digits `refused`."""
+
+    def __init__(self, world: World, name: str) -> None:
+        dice = world.dice
+        self._world, self.name = world, name
+        self._rate = dice.choice((0.0, 0.1, 0.5))  # of messages with one of the faults
+        self._faults = dice.sample(SINK_FAULTS, dice.randint(1, 3))
+        self._refused = dice.choice(("", "", "37", "024"))
+        self._outage = world.now + dice.uniform(0, 20) * MINUTE, dice.choice((0.0, 2.0, 10.0, 70.0)) * MINUTE
+        self._outage_fault = dice.choice(OUTAGES)
+        self.accepted: defaultdict[str, list[Delivery]] = defaultdict(list)  # by file
+        world.sinks[f"{name}.invalid"] = self.receive
+
+    def heal(self) -> None:
+        self._rate, self._refused, self._outage = 0.0, "", (0.0, 0.0)
+
+    def receive(self, post: Post) -> WebhookResponse:
+        world, dice, process = self._world, self._world.dice, self._world.thread().process
+        files, fault = files_in(post.body), dice.choice(self._faults) if dice.random() < self._rate else ""
+        if 0 <= world.now - self._outage[0] < self._outage[1]:
+            fault = self._outage_fault
+        elif any(file[6] in self._refused for file in files):
+            fault = "400"
+        process.stall()
+        seconds = dice.uniform(0, TRY - 1 if fault == "accepted late" else 0.3)
+        if not fault or fault.startswith("accepted"):
+            delivery = Delivery(world.now, process, fault)
+            world.at(world.now + seconds, lambda: self._accept(files, delivery))
+        code = fault.removeprefix("accepted ")
+        world.wait(TRY if code == "too_slow" else seconds + 1e-6)
+        process.stall()
+        if code.startswith(("no_", "too_")):
+            raise NoResponse(code)
+        return WebhookResponse(int(code) if code.isdigit() else 200, {}, DELIVERED, True)
+
+    def _accept(self, files: Iterable[str], delivery: Delivery) -> None:
+        for file in files:
+            self.accepted[file].append(delivery)
+
+
+class Service:
+    """The function in several instances, its triggers, its operator, and everything that may fail."""
+
+    def __init__(self, world: World) -> None:
+        dice = world.dice
+        self.world = world
+        world.latency = dice.choice((0.02, 0.2))
+        world.fault_rate, world.faults = dice.choice((0.0, 0.05, 0.1, 0.3)), dice.sample(FAULTS, dice.randint(1, 3))
+        world.stall_rate, world.server_skew = dice.choice((0.0, 0.0, 0.001, 0.004)), dice.choice((0.0, 0.5))
+        world.watch = self._watch
+        self.kill_rate = dice.choice((0.0, 0.1, 0.4))  # of invocations and commands
+        self.limit = dice.choice((2, 3, 10))  # of instances
+        self.sinks = [Sink(world, name) for name in sorted(dice.sample(sorted(SINKS), dice.randint(1, 3)))]
+        at_once = [sink.name for sink in self.sinks if sink.name != "digest"]
+        self.toml = LINKS if dice.random() < 0.3 else LINKS.replace("check = true", "")
+        self.toml += notice(at_once) if at_once else ""
+        self.toml += notice(["digest"], every="1m") if len(at_once) < len(self.sinks) else ""
+        self.seconds = dice.choice((5, 15, 80)) * MINUTE  # with faults
+        self.uploaded: list[str] = []
+        self.unacknowledged = 0
+        self.ids: dict[tuple[str, str], str] = {}  # by sink and file
+        self.dropped: set[str] = set()  # ids
+        self.lost: Counter[str] = Counter()  # marks by id, and leases by sink
+        self._idle: list[tuple[float, Instance]] = []  # with the skews of their clocks
+        self._running: set[Process] = set()
+
+    def run(self) -> None:
+        world, dice = self.world, self.world.dice
+        self.write_keys(self.sinks)
+        if dice.random() < 0.2:  # somebody takes a sink out by mistake
+            world.at(START + dice.uniform(0, self.seconds), lambda: self.write_keys(self.sinks[1:]))
+        deploy = self._idle.clear
+        planned = (
+            (self.upload, (2, 3, 4, 5)),
+            (deploy, (0, 1, 2)),
+            (self.operate, (0, 1, 2, 5)),
+            (self.lose, (0, 0, 0, 2)),
+        )
+        for event, numbers in planned:
+            for _ in range(dice.choice(numbers)):
+                world.at(START + dice.uniform(0, self.seconds), event)
+        world.at(START + self.seconds, self.end_faults)
+        world.at(START + dice.uniform(0, MINUTE), self.tick)
+        world.run()
+
+    def end_faults(self) -> None:
+        self.world.fault_rate = self.world.stall_rate = self.kill_rate = 0.0
+        self.write_keys(self.sinks)
+        for sink in self.sinks:
+            sink.heal()
+
+    def write_keys(self, sinks: Iterable[Sink]) -> None:
+        entries = {sink.name: {"kind": SINKS[sink.name], "url": f"https://{sink.name}.invalid/hook"} for sink in sinks}
+        for entry in entries.values():
+            entry |= {"retry_for": "1h"} | ({"secret": WHSEC} if entry["kind"] == "webhook" else {})
+        document = {"version": 1, "share": [{"id": "k1", "secret": base64url(b"s" * 32)}], "api": [], "jwt": []}
+        self.world.oss.fill({KEYS_KEY: json.dumps({**document, "sinks": entries}).encode()})
+
+    def lose(self) -> None:
+        """Marks and leases are gone."""
+        for key in (*self.world.oss.keys(DONE), *self.world.oss.keys(LEASE)):
+            if self.world.dice.random() < 0.3:
+                self.world.oss.answer("DELETE", Location("examplebucket", key), {}, {})
+                self.lost[key.split("/")[3]] += 1
+
+    def upload(self) -> None:
+        """Some new objects, of which the event may come twice."""
+        world, dice, number = self.world, self.world.dice, len(self.uploaded)
+        names = [f"f{number + place:06}.txt" for place in range(dice.choice((1, 1, 2, 3, 10, 20)))]
+        self.uploaded += names
+        world.oss.fill({f"outbox/{name}": b"content" for name in names})
+        records = [record(f"outbox/{name}", eventTime=rfc3339(world.now)) for name in names]
+        for _ in range(dice.choice((1, 1, 1, 2))):
+            self.unacknowledged += 1
+            world.at(
+                world.now + dice.choice((0, 0, 100)), lambda: self.invoke(json.dumps({"events": records}).encode())
+            )
+
+    def tick(self) -> None:
+        """A few are missed, and of those that find nothing, most are left out."""
+        if self.world.dice.random() < (0.95 if self.world.oss.keys(WAITING) else 0.05):
+            self.invoke(TIMER_EVENT)
+        if self.world.now < START + self.seconds + LONGEST:
+            self.world.at(self.world.now + MINUTE, self.tick)
+
+    def invoke(self, event: bytes) -> None:
+        """An invocation, later if too many run."""
+        world, dice = self.world, self.world.dice
+        if len(self._running) >= self.limit:
+            world.at(world.now + dice.uniform(0.5, 30), lambda: self.invoke(event))
+            return
+        skew, instance = self._idle.pop() if self._idle else (dice.choice(SKEWS), None)
+        process = self._process("event", skew)
+        if instance is None:
+            instance = Instance(make_config(self.toml), process.clock)
+        instance.clock = process.clock
+        self._running.add(process)
+        world.start(process, lambda: self._run(process, skew, instance, event))
+        world.at(world.now + TIMEOUT, lambda: self._time_out(process, event))
+
+    def _run(self, process: Process, skew: float, instance: Instance, event: bytes) -> None:
+        call, is_done = context(KEYS), False
+        call.function = SimpleNamespace(timeout=TIMEOUT)
+        try:
+            events.answer(event, call, lambda: instance, network=Network())
+            is_done = True
+            if process in self._running:
+                self._idle.append((skew, instance))
+        except events.InvocationFailed:
+            pass
+        finally:
+            self._end(process, event, is_done)
+
+    def _time_out(self, process: Process, event: bytes) -> None:
+        if process in self._running and self.world.dice.random() < 0.7:
+            process.kill()  # otherwise it goes on, although it counts as failed
+        self._end(process, event, False)
+
+    def _end(self, process: Process, event: bytes, is_done: bool) -> None:
+        """An event comes again until its invocation succeeds."""
+        if process in self._running:
+            self._running.remove(process)
+            if event != TIMER_EVENT and not is_done:
+                self.world.at(self.world.now + self.world.dice.choice((1, 60, 300)), lambda: self.invoke(event))
+            self.unacknowledged -= is_done and event != TIMER_EVENT
+
+    def operate(self) -> None:
+        """Runs a command, once something is dead."""
+        world, dice = self.world, self.world.dice
+        if not world.oss.keys(DEAD) and world.now < START + self.seconds:
+            world.at(world.now + dice.uniform(0, MINUTE), self.operate)
+            return
+        sink = ("--sink", dice.choice(self.sinks).name)
+        command = dice.choice((("retry",), ("retry",), ("retry", *sink), ("drop",), ("drop", "--waiting", *sink)))
+        process = self._process(command[0], dice.choice(SKEWS))
+        process.interrupted_in = dice.randint(2, 40) if dice.random() < 0.1 else 0
+        world.start(process, lambda: notices.main([*command, "--endpoint", "internal"], clock=process.clock))
+
+    def _process(self, job: str, skew: float) -> Process:
+        process, dice = Process(self.world, skew=skew), self.world.dice
+        process.job, waits = job, 80 if job == "event" else 25
+        process.dies_in = dice.randint(2, waits) if dice.random() < self.kill_rate else 0
+        return process
+
+    def _watch(self, job: str, method: str, location: Location, body: bytes) -> None:
+        key, found = location.key, ID.search(location.key)
+        if found and method == "PUT" and key.startswith(WAITING) and body:
+            self.ids[key.split("/")[3], json.loads(body)["key"].removeprefix("outbox/")] = found[0]
+        if found and method == "DELETE" and job == "drop":
+            self.dropped.add(found[0])
+
+    def violations(self) -> Iterator[str]:
+        oss = self.world.oss
+        yield from (f"waits: {key}" for key in oss.keys(WAITING))
+        if self.unacknowledged:
+            yield f"{self.unacknowledged} events failed to the end"
+        allowed = ("status_400", *((*REASONS, *OSS_REASONS) if self.seconds > HOUR else ()))
+        dead = {found[0]: json.loads(oss.read(key))["reason"] for key in oss.keys(DEAD) if (found := ID.search(key))}
+        yield from (f"{reason} made {notice_id} dead" for notice_id, reason in dead.items() if reason not in allowed)
+        for sink in self.sinks:
+            for file in self.uploaded:
+                deliveries, notice_id = sink.accepted[file], self.ids.get((sink.name, file))
+                if not deliveries and notice_id not in dead and notice_id not in self.dropped:
+                    yield f"{file} is lost for {sink.name}"
+                lost = self.lost[notice_id or ""] + self.lost[sink.name]
+                if sum(not delivery.is_explained() for delivery in deliveries) > 1 + lost:
+                    yield f"{file} came {len(deliveries)} times to {sink.name}"
+
+
+def check(seeds: Iterable[int], folder: Path) -> None:
+    links = folder / "links.toml"
+    environ = {"LINK_CONFIG": str(links), "OSS_ACCESS_KEY_ID": "LTAI5tEXAMPLE", "OSS_ACCESS_KEY_SECRET": "EXAMPLE"}
+
+    def live(world: World) -> Iterable[str]:
+        service = Service(world)
+        links.write_text(service.toml)
+        service.run()
+        return service.violations()
+
+    with patch.dict("os.environ", environ), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        each_world(seeds, live)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_every_notice_arrives_and_repeats_have_a_reason(first: int, tmp_path: Path) -> None:
+    check(range(first, first + 20), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(60, 4060, 200))
+def test_in_many_more_worlds_every_notice_arrives(first: int, tmp_path: Path) -> None:
+    check(range(first, first + 200), tmp_path)
