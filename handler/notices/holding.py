@@ -26,7 +26,7 @@ from .tally import Tally
 
 SLOT = 30  # seconds
 NEED = TRY + 2.0  # seconds of a slot that a try needs
-STEP = 500  # entries of one turn: their links are made before their messages are sent
+STEP = 500  # entries whose links are made before their messages are sent
 MARKS = 20  # that are written in a second, and between two looks at the lease
 AGAIN = 3  # of what failed before, until a link was made for one: it must not take the time of others
 MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
@@ -71,37 +71,44 @@ class Holding:
         self._lock = Lock()
 
     def send(self, entries: Sequence[Entry]) -> bool:
-        """Sends the first that were not sent yet; False if no time was left. Raises why the sink takes nothing."""
+        """Sends what was not sent yet. Returns whether to look for more. Raises why the sink takes nothing."""
         unique: dict[str, Entry] = {}
         for entry in entries:  # a notice may wait twice, as after a kill: the second is left until the first is marked
             unique.setdefault(entry.id or entry.name, entry)
-        fresh = [entry for entry in unique.values() if not entry.tries][:STEP]
         try:
-            self._send(fresh, [entry for entry in unique.values() if entry.tries])
+            self._send(list(unique.values()))
         except HandlerError as error:
             self._end = self._end or error
         self._settle(entries)
         if self._end is not None and not (self._end.code == OUT_OF_TIME and self._accepted):
             raise self._end
-        return self._end is None
+        is_changed = any(not entry.tries or entry.path in self._turn.tally.settled for entry in entries)
+        return self._end is None and is_changed
 
     @property
     def _is_on_trial(self) -> bool:
         """Whether the sink failed, and has taken no message since."""
         return self.pause is not None and not self._accepted
 
-    def _send(self, fresh: list[Entry], again: list[Entry]) -> None:
-        """Sends what is due, and what failed before if a link can be made for the first of it."""
-        self.seen |= {entry.name for entry in (*fresh, *again)}
+    def _send(self, entries: list[Entry]) -> None:
+        """Sends what is due, and what failed before if a link can be made for some of it."""
+        self.seen |= {entry.name for entry in entries}
         if self.pause is not None:
             self._outbox.check_marks()
-        # One alone, at random: those that the sink does not take may all be the first.
-        for entry in random.sample(fresh, len(fresh)) + random.sample(again, min(AGAIN, len(again))):
-            if self._is_on_trial and self._end is None:
+        random.shuffle(entries)  # what cannot be sent may all come first
+        again = [entry for entry in entries if entry.tries]
+        fresh = [entry for entry in entries if not entry.tries]
+        for entry in fresh + again[:AGAIN]:
+            if self._is_on_trial and self._end is None:  # one alone
                 (again if entry.tries else fresh).remove(entry)
                 self._send_linked(self._linked([entry]))
-        linked, first = self._linked(fresh), self._linked(again[:AGAIN])
-        self._send_linked(linked + first + (self._linked(again[AGAIN:STEP]) if first else []))
+        linked = list[Notification]()
+        fresh.sort(key=lambda entry: entry.name)
+        for start in range(0, len(fresh), STEP):
+            self._send_linked(linked)
+            linked = self._linked(fresh[start : start + STEP])
+        first = self._linked(again[:AGAIN])
+        self._send_linked(linked + first + (self._linked(again[AGAIN:]) if first else []))
 
     def _linked(self, entries: Sequence[Entry]) -> list[Notification]:
         return [item for item in map_concurrently(self._prepare, entries) if item is not None]

@@ -149,14 +149,14 @@ def _serve(turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
                 return  # the holder lists again
             holding = Holding(turn, lease, sink, pause)
             try:
-                is_all = holding.send(entries)
+                is_changed = holding.send(entries)
             except Exception:
                 lease.release()
                 raise
             lease.release()
             pause, seen = holding.pause, seen | holding.seen
-            due = _due(turn, name) if is_all else []
-            entries = [entry for entry in due if entry.name not in seen and entry.id not in seen]
+            due = _due(turn, name) if is_changed else []
+            entries = [entry for entry in due if seen.isdisjoint((entry.name, entry.id))]
 
 
 def _due(turn: Turn, name: str) -> list[Entry]:

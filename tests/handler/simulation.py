@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from handler.config import Config
 from handler.context import Clock
+from handler.errors import HandlerError
 from handler.notices.holding import SLOT
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
@@ -127,9 +128,18 @@ class Simulation(EventFunction):
     def answer(self, event: bytes, config: Config, **options: Any) -> dict[str, Any]:
         if self.world.running:
             return super().answer(event, config, **options)
-        summaries: list[dict[str, Any]] = []
-        self.at_once([lambda: summaries.append(self.answer(event, config, **options))])
-        return summaries[0]
+        results: list[dict[str, Any] | HandlerError] = []
+
+        def call() -> None:
+            try:
+                results.append(self.answer(event, config, **options))
+            except HandlerError as error:
+                results.append(error)
+
+        self.at_once([call])
+        if isinstance(results[0], HandlerError):
+            raise results[0]
+        return results[0]
 
     def at_once(self, calls: Sequence[Callable[[], object]]) -> None:
         """Runs calls that begin at the same time, each in a process of its own."""

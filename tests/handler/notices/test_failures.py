@@ -5,16 +5,31 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
-from handler.cloud.oss import OssUnavailable
+from handler.cloud.oss import OssClient, OssResponse, OssUnavailable
+from handler.config import Location
 from handler.notices.sinks import Post
-from handler.notices.sinks.client import NoResponse, WebhookResponse
+from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
-from tests.handler.simulation import HOUR, MINUTE, Inbox, Simulation, Trouble, files_in, simulation
+from tests.handler.simulation import (
+    HOUR,
+    MINUTE,
+    Inbox,
+    Simulation,
+    Trouble,
+    fails,
+    files_in,
+    hangs,
+    refuses,
+    simulation,
+)
+from tests.virtual_time import Process
 
 IDLE_TICK = 2  # requests to OSS
 
@@ -26,12 +41,7 @@ def function(tmp_path: Path) -> Iterator[Simulation]:
         yield started
 
 
-def refuse(inbox: Inbox, post: Post) -> WebhookResponse:
-    raise NoResponse("no_connection")
-
-
-def fail(inbox: Inbox, post: Post) -> WebhookResponse:
-    return WebhookResponse(500, {}, b"", True)
+DOWN = pytest.mark.parametrize("trouble", [refuses, fails])
 
 
 def dead(function: Simulation) -> list[str]:
@@ -39,39 +49,63 @@ def dead(function: Simulation) -> list[str]:
 
 
 class TestReceivers:
-    def test_a_digest_of_1000_reaches_a_receiver_that_takes_20_ms_a_notice(self, function: Simulation) -> None:
-        function.toml = notice(["ops"], every="1m")
-        inbox = function.inbox("ops", "webhook")
-
-        def slowly(inbox: Inbox, post: Post) -> None:
-            seconds = 0.02 * len(files_in(post.body))
-            function.pass_time(min(seconds, 15))
-            if seconds > 15:
-                raise NoResponse("too_slow")
-
-        inbox.trouble = slowly
-        config = function.config()
-        function.succeed(function.upload(1000), config)
-        function.pass_minutes(10, config, uploads=False)
-        assert sorted(inbox.files().elements()) == function.uploaded
-        assert dead(function) == []
-
-    @pytest.mark.parametrize("seconds", [0.1, 1.0, 6.0])
-    def test_a_message_that_takes_too_long_is_made_smaller(self, function: Simulation, seconds: float) -> None:
+    @pytest.mark.parametrize(("number", "seconds", "minutes"), [(1000, 0.02, 10), (200, 1, 60), (99, 6, 120)])
+    def test_a_digest_reaches_a_receiver_that_takes_so_long_for_each_notice(
+        self, function: Simulation, number: int, seconds: float, minutes: int
+    ) -> None:
         function.toml = notice(["ops"], every="1m")
         inbox = function.inbox("ops", "webhook")
 
         def slowly(inbox: Inbox, post: Post) -> None:
             taken = seconds * len(files_in(post.body))
-            function.pass_time(min(taken, 15))
-            if taken > 15:
+            function.pass_time(min(taken, TRY))
+            if taken > TRY:
                 raise NoResponse("too_slow")
 
         inbox.trouble = slowly
         config = function.config()
-        function.succeed(function.upload(200), config)
-        function.pass_minutes(240, config, uploads=False)
+        function.succeed(function.upload(number), config)
+        function.pass_minutes(minutes, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
+        assert dead(function) == []
+
+    @pytest.mark.parametrize("number", [1000, pytest.param(5000, marks=pytest.mark.long)])
+    def test_the_marks_of_a_large_digest_outlive_no_lease(self, function: Simulation, number: int) -> None:
+        """OSS takes 100 ms, the receiver 14 s, and a tick begins each minute while others work."""
+        function.toml = notice(["ops"], every="1m")
+        inbox = function.inbox("ops", "webhook")
+        inbox.trouble = lambda inbox, post: function.pass_time(14)
+        config, world = function.config(), function.world
+        world.latency = 0.067  # of each of three ways, at most
+        function.succeed(function.upload(number), config)
+        for minute in range(3 + number // 200):
+            world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 1))
+        world.run()
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    def test_two_sinks_that_hang_delay_no_third(self, function: Simulation) -> None:
+        """With the fewest instances that a deployment may have."""
+        function.toml = notice(["one", "two"]) + notice(["ops"], give="share")
+        inboxes = [function.inbox(name, "webhook") for name in ("one", "two", "ops")]
+        inboxes[0].trouble = inboxes[1].trouble = hangs
+        config, world = function.config(), function.world
+        began, working = time.time(), list[bytes]()
+
+        def invoke(event: bytes) -> None:
+            while len(working) >= len(inboxes) + 2:
+                world.wait(0.5)
+            working.append(event)
+            function.answer(event, config)
+            working.remove(event)
+
+        for number in range(48):
+            world.start(Process(world), partial(invoke, function.upload()), after=5 * number)
+        for minute in range(5):
+            world.start(Process(world), partial(invoke, TIMER_EVENT), after=MINUTE * minute)
+        world.run()
+        delays = [message.at - began - 5 * int(name[1:7]) for message in inboxes[2].accepted for name in message.files]
+        assert len(delays) == 48
+        assert median(delays) < 2
 
     @pytest.mark.parametrize("every", [None, "1m"])
     @pytest.mark.parametrize("status", [500, 422])
@@ -136,7 +170,7 @@ class TestReceivers:
         assert json.loads(function.read(STATE + dead(function)[0]))["reason"] == "status_422"
 
     @pytest.mark.parametrize("hours", [6, pytest.param(72, marks=pytest.mark.long)])
-    @pytest.mark.parametrize("trouble", [refuse, fail])
+    @DOWN
     def test_a_sink_that_is_down_gets_few_messages(self, function: Simulation, trouble: Trouble, hours: int) -> None:
         """At most 1,000 in three days."""
         inbox = function.inbox("ops", "webhook")
@@ -153,7 +187,7 @@ class TestReceivers:
 
 class TestRequests:
     @pytest.mark.parametrize(("uploads", "at_most"), [(False, 200), (True, 320)])
-    @pytest.mark.parametrize("trouble", [refuse, fail])
+    @DOWN
     def test_a_sink_that_is_down_costs_few_requests_an_hour(
         self, function: Simulation, uploads: bool, at_most: int, trouble: Trouble
     ) -> None:
@@ -163,7 +197,6 @@ class TestRequests:
         function.pass_minutes(HOUR // MINUTE, config)
         function.oss.calls.clear()
         function.pass_minutes(HOUR // MINUTE, config, uploads=uploads)
-        print(function.oss.calls, function.oss.calls.total())
         assert function.oss.calls.total() <= at_most + IDLE_TICK * 60
 
     def test_dead_notices_of_50_sinks_are_listed_once(self, function: Simulation) -> None:
@@ -191,7 +224,9 @@ class TestRequests:
 
 class TestMounts:
     @pytest.mark.parametrize("number", [1, 2500])
-    def test_a_region_that_cannot_be_reached_hides_nothing(self, function: Simulation, number: int) -> None:
+    def test_a_region_that_cannot_be_reached_hides_nothing(
+        self, function: Simulation, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
         function.toml = (
             '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\n'
             + notice(["ops"], mount="/far/")
@@ -199,15 +234,16 @@ class TestMounts:
         )
         inbox = function.inbox("ops", "webhook")
         config = function.config()
-        answer = function.oss.answer
+        request = OssClient.request
 
-        def unreachable(method: str, place: Any, *arguments: Any) -> Any:
-            if place.key.startswith("far/"):
+        def unreachable(client: OssClient, method: str, location: Location, **options: Any) -> OssResponse:
+            if location.key.startswith("far/"):
                 function.oss.calls["far"] += 1
+                function.pass_time(3)
                 raise OssUnavailable("")
-            return answer(method, place, *arguments)
+            return request(client, method, location, **options)
 
-        function.oss.answer = unreachable  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(OssClient, "request", unreachable)
         events = [record(f"far/{number}") for number in range(number)]
         pause = {"until": int(time.time()) + 30, "failures": 1, "maximum": 200}  # while they arrive
         function.put(f"{STATE}pause/ops", json.dumps(pause).encode())
@@ -217,10 +253,9 @@ class TestMounts:
         function.pass_minutes(2, config, uploads=False)
         assert sorted(inbox.files().elements()) == function.uploaded
         function.pass_minutes(13, config, uploads=False)
-        print(function.oss.calls)
         assert function.oss.calls.total() <= 8000
         assert len(function.state_names("outbox/")) == number
-        function.oss.answer = answer  # type: ignore[method-assign]
+        monkeypatch.setattr(OssClient, "request", request)
         for place in range(number):
             function.put(f"far/{place}")
         function.pass_minutes(60, config, uploads=False)
@@ -234,7 +269,7 @@ class TestLargeEvents:
     ) -> None:
         function.inbox("ops", "webhook")
         function.toml = notice(["ops"], every="1m")
-        function.oss.latency = 0.1
+        function.world.latency = 0.067  # of each of three ways, at most
         began = time.time()
         outcome = function.invoke(function.upload(20_000), config=function.config())
         assert outcome.error is not None
