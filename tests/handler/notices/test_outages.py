@@ -5,6 +5,7 @@ All arrive once, in few messages, at the pace and in the time that there is; wha
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from handler.notices.outbox import DEAD, Outbox
 from handler.notices.sinks import KINDS as SINK_KINDS
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import WebhookResponse
-from tests.handler.notice_fixtures import TIMER_EVENT, notice
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice
 from tests.handler.simulation import (
     DAY,
     HOUR,
@@ -85,25 +86,19 @@ class TestOutage:
 
 
 class TestTheEndOfRetries:
-    @pytest.mark.parametrize("second", [pytest.param(1, marks=pytest.mark.long), 18])
-    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(
-        self, function: Simulation, second: int
-    ) -> None:
-        """The uploads begin at this second of a slot: from 18 on, each holds the lease until after the next tick."""
-        function.start_at(second)
+    def test_what_failed_for_longer_than_retry_for_is_dead_and_the_younger_arrives(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook", retry_for="1h")
         config = function.config()
         inbox.trouble = fails
         function.pass_minutes(75, config)
-        outbox = Outbox(function.state())
-        dead = outbox.entries("ops", DEAD)
-        assert {outbox.reason(entry) for entry in dead} == {"status_500"}
-        assert 13 <= len(dead) <= 16
-        assert len(function.state_names("outbox/")) == 75 - len(dead)
+        assert 7 <= len(function.state_names("dead/")) <= 15  # the sink is asked each eight minutes
         inbox.trouble = None
-        function.pass_minutes(2, config)
-        assert sorted(inbox.files().elements()) == function.uploaded[len(dead) :]
-        assert len(outbox.entries("ops", DEAD)) == len(dead)
+        function.pass_minutes(30, config)
+        dead = [json.loads(function.read(STATE + name)) for name in function.state_names("dead/")]
+        assert {entry["reason"] for entry in dead} == {"status_500"}
+        names = [entry["key"].removeprefix("outbox/") for entry in dead]
+        assert set(names) <= set(function.uploaded[:20])
+        assert sorted([*names, *inbox.files().elements()]) == function.uploaded
 
     def test_what_waits_for_a_sink_that_is_added_hours_later_arrives(self, function: Simulation) -> None:
         config = function.config()
@@ -131,10 +126,7 @@ class TestTheEndOfRetries:
 
 
 class TestNeighbours:
-    @pytest.mark.parametrize("second", [1, 18])
-    def test_a_refused_notice_each_minute_does_not_keep_others_waiting(self, function: Simulation, second: int) -> None:
-        """At this second of a slot a notice is refused, and one that would be accepted follows; then comes the tick."""
-        function.start_at(second)
+    def test_a_refused_notice_each_minute_does_not_keep_others_waiting(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
         config = function.config()
         refused: list[str] = []
@@ -149,9 +141,8 @@ class TestNeighbours:
             function.succeed(event, config)
             function.pass_minutes(1, config)
         accepted = [name for name in function.uploaded if name not in refused]
-        # Those of the last minutes may wait for the next tick.
-        assert sorted(inbox.files())[:8] == accepted[:8]
-        assert len(function.state_names("dead/")) >= 8
+        assert sorted(inbox.files().elements()) == accepted
+        assert len(function.state_names("outbox/")) == len(refused)
 
     @pytest.mark.parametrize("by_timer", [False, True])
     def test_a_healthy_sink_is_notified_while_three_others_hang(self, function: Simulation, by_timer: bool) -> None:
