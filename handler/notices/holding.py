@@ -65,6 +65,7 @@ class Holding:
         self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
         self._accepted = self._failures = 0  # messages, and notices that failed alone
+        self._is_on_trial = pause is not None  # it failed, and has taken no message since
         self._is_suspect = False  # some of those may have failed because of the sink
         self._end: HandlerError | None = None  # why no message is sent any more
         self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
@@ -84,11 +85,6 @@ class Holding:
             raise self._end
         is_changed = any(not entry.tries or entry.path in self._turn.tally.settled for entry in entries)
         return self._end is None and is_changed
-
-    @property
-    def _is_on_trial(self) -> bool:
-        """Whether the sink failed, and has taken no message since."""
-        return self.pause is not None and not self._accepted
 
     def _send(self, entries: list[Entry]) -> None:
         """Sends what is due, and what failed before if a link can be made for some of it."""
@@ -186,6 +182,7 @@ class Holding:
             if self._accepted:
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
             self._accepted += 1
+            self._is_on_trial = False
         for start in range(0, len(message), MARKS):
             try:
                 self._check_time(0)
@@ -232,7 +229,7 @@ class Holding:
         name, end = self._sink.name, self._end
         is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted > 0)  # no marks
         if is_down or (self._is_suspect and not self._accepted):  # a second turn of the latter kind is a pause
-            before = self.pause.failures if self.pause is not None and not self._accepted else 0
+            before = self.pause.failures if self.pause is not None and self._is_on_trial else 0
             failures = before + 1 if is_down else 0
             asked = min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER)
             seconds = max(asked, PAUSES[min(failures, len(PAUSES) - 1)])
@@ -266,10 +263,10 @@ def bury(turn: Turn, entry: Entry, code: str) -> None:
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
     """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
     clock = turn.outbox.state.clock
-    waiting = [entry for entry in entries if entry.path not in turn.tally.settled]
 
     def bury_in_time(entry: Entry) -> None:
-        if clock.earliest() - entry.since > retry_for and clock.own.monotonic() < turn.deadline:
+        is_overdue = clock.earliest() - entry.since > retry_for and entry.path not in turn.tally.settled
+        if is_overdue and clock.own.monotonic() < turn.deadline:
             bury(turn, entry, code)
 
-    map_concurrently(bury_in_time, waiting)
+    map_concurrently(bury_in_time, entries)
