@@ -95,10 +95,10 @@ class Outbox(NamedTuple):
     def dead(self) -> dict[str, int | str]:
         """How many notices are dead, by sink, of the first `PAGE` of all, with one request: "600+" where it ends."""
         names = [found.name for found in islice(self.state.list_folder(f"{DEAD}/", deep=True), PAGE)]
-        sinks = [name.partition("/")[0] for name in names if is_key(f"{DEAD}/{name}")]
-        counts = Counter(sink for sink in sinks if IDENTIFIER.fullmatch(sink))
+        parts = [name.split("/") for name in names if is_key(f"{DEAD}/{name}")]
+        sinks = [part[0] for part in parts if len(part) == 2 and part[1] and IDENTIFIER.fullmatch(part[0])]
         is_cut = len(names) == PAGE
-        return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in counts.items()}
+        return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in Counter(sinks).items()}
 
     def put(self, entry: Entry) -> None:
         self.state.replace(_name(entry), entry.notice.body() if entry.notice else b"")
