@@ -101,7 +101,9 @@ class Holding:
             # What failed before must not take the time of others, nor what is due for a sink that may be down.
             is_again = queue[0].tries > 0
             size = 1 if self._is_on_trial else MAX_FAILURES if is_again else STEP
-            step = [queue.popleft() for _ in range(min(size, len(queue)))]
+            step = [queue.popleft()]
+            while queue and len(step) < size and (queue[0].tries > 0) == is_again:
+                step.append(queue.popleft())
             linked = [item for item in map_concurrently(self._prepare, step) if item is not None]
             if is_again and not linked:
                 queue.clear()
