@@ -93,7 +93,8 @@ class Holding:
     def _send(self, entries: list[Entry]) -> None:
         if self.pause is not None:
             self._outbox.check_marks()
-            entries.insert(0, entries.pop(random.randrange(len(entries))))  # noqa: S311 - the first may all be refused
+            fresh = sum(not entry.tries for entry in entries) or len(entries)
+            entries.insert(0, entries.pop(random.randrange(fresh)))  # noqa: S311 - the first may all be refused
         queue, together = deque(entries), list[Notification]()
         while queue and self._end is None:
             if not self._has_time(0):
