@@ -12,7 +12,7 @@ import pytest
 from handler.cloud.oss import REFUSED, StoreError
 from handler.cloud.store import Store
 from handler.keys import current
-from handler.notices.outbox import Outbox
+from handler.notices.outbox import Outbox, Pause
 from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
@@ -45,6 +45,7 @@ def test_refused_notices_before_all_others_delay_none_and_die_after_an_hour(
     good = [f"outbox/good-{number:03}.txt" for number in range(80)]
     for number, key in enumerate(good):
         write(key)
+        outbox.put_pause("ops", Pause(0, 1, 200))  # the sink was down: one notice is tried alone
         notified.tick()
         told = received_keys(hook)
         assert [told[each] for each in good] == [1] * (number + 1) + [0] * (79 - number)
