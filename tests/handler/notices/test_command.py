@@ -225,6 +225,19 @@ class TestTheDead:
         assert cli.run(command, "--sink", "ops").out == f"ops: 1 dead notice {done}.\n"
         assert cli.names(DEAD) == [f"dead/team/{team.name}"]
 
+    def test_of_all_sinks(self, cli: NoticesCli, command: str, done: str) -> None:
+        cli.add("ops", 2, DEAD)
+        cli.add("team", 1, DEAD)
+        waiting = f"outbox/team/{cli.add('team', 1, due=4_102_444_800)[0].name}"
+        result = cli.run(command)
+        assert result == (0, f"ops: 2 dead notices {done}.\nteam: 1 dead notice {done}.\n", "")
+        assert cli.names(DEAD) == []
+        names = cli.names()
+        assert (waiting in names, len(names)) == (True, 4 if command == "retry" else 1)
+        assert cli.run(command) == (0, "There are no dead notices.\n", "")
+        assert cli.run(command, "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
+        assert cli.names() == names
+
     def test_of_more_than_one_page(
         self, cli: NoticesCli, command: str, done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -246,15 +259,6 @@ class TestTheDead:
 
 
 class TestRetry:
-    def test_it_makes_the_dead_of_all_sinks_due_again(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        cli.add("team", 1, DEAD)
-        cli.add("team", 1, due=4_102_444_800)
-        result = cli.run("retry")
-        assert result == (0, "ops: 2 dead notices due again.\nteam: 1 dead notice due again.\n", "")
-        assert cli.names(DEAD) == []
-        assert len(cli.names(WAITING)) == 4
-
     def test_each_begins_anew_under_a_name_that_is_never_used_again(self, cli: NoticesCli) -> None:
         """Also if it dies again within the same second."""
         names = [f"1772000000-000007-{'a' * 32}-1771000000-30"]
@@ -267,12 +271,6 @@ class TestRetry:
             names.append(entry.name)
             assert cli.outbox.bury(entry, "status_500")
         assert len(set(names)) == 4
-
-    def test_without_dead_notices_it_says_so(self, cli: NoticesCli) -> None:
-        waiting = cli.add("ops")
-        assert cli.run("retry") == (0, "There are no dead notices.\n", "")
-        assert cli.run("retry", "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
-        assert cli.names() == [f"outbox/ops/{waiting[0].name}"]
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
@@ -391,15 +389,6 @@ class TestRetry:
 
 
 class TestDrop:
-    def test_it_deletes_the_dead_of_all_sinks_and_nothing_that_waits(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        cli.add("team", 1, DEAD)
-        (waiting,) = cli.add("ops")
-        result = cli.run("drop")
-        assert result == (0, "ops: 2 dead notices deleted.\nteam: 1 dead notice deleted.\n", "")
-        assert cli.names() == [f"outbox/ops/{waiting.name}"]
-        assert cli.run("drop").out == "There are no dead notices.\n"
-
     def test_it_deletes_what_waits_for_one_sink_digests_included(self, cli: NoticesCli) -> None:
         cli.add("ops", 2)
         cli.add("ops", 1, due=4_102_444_800)

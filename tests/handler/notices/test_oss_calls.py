@@ -79,8 +79,9 @@ def sinks(function: EventFunction, kind: str = "webhook", count: int = 1, **rule
 
 
 def add_history(function: EventFunction, objects: int) -> None:
-    """Marks of earlier notices, and one in ten objects a dead notice of a sink that is gone."""
-    folders = ["done/" if number % 10 else f"dead/gone/{1_700_000_000 + number}-000000-" for number in range(objects)]
+    """Marks of earlier notices, and one in ten objects a dead notice of one of 50 sinks that are gone."""
+    dead = (f"dead/gone-{number % 500}/{1_700_000_000 + number}-000000-" for number in range(objects))
+    folders = ["done/" if number % 10 else name for number, name in enumerate(dead)]
     function.fill({f"{STATE}{folder}{number:032x}": b"{}" for number, folder in enumerate(folders)})
 
 

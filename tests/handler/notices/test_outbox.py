@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import requests
@@ -97,6 +97,22 @@ class TestNames:
         bodies = [json.loads(function.read(f".links/state/{name}")) for name in names]
         assert [body["key"] for body in bodies] == keys
 
+    def test_one_that_failed_alone_says_also_since_when_and_how_often(
+        self, notified: EventFunction, hook: Receiver
+    ) -> None:
+        hook.default = respond(500)
+        began = time.time()
+        (name,) = write_for_later(notified, created())
+        body = notified.read(f".links/state/outbox/ops/{name}")
+        for tries in (1, 2, 3):
+            notified.tick()
+            (waiting,) = notified.state_names("outbox/ops/")
+            match = re.fullmatch(f"outbox/ops/[0-9]{{10}}-{name[11:]}-([0-9]{{10}})-{tries}", waiting)
+            assert match
+            assert abs(int(match[1]) - began) < 3
+            assert notified.read(f".links/state/{waiting}") == body
+            notified.pass_time(300)
+
     def test_the_same_event_again_writes_the_same_names(self, function: EventFunction) -> None:
         function.toml = notice(["ops"]) + notice(["ops"], give="share", every="1h")
         event = created("outbox/a.txt", "outbox/b.txt")
@@ -116,34 +132,31 @@ class TestNames:
         assert before - 1 <= dues(function)[0] <= time.time()
 
     @pytest.mark.parametrize(
-        ("every", "happened", "due"),
+        ("every", "windows"),
         [
-            ("1m", "2026-03-01T06:45:43Z", "2026-03-01T06:46:00Z"),
-            ("1m", "2026-03-01T06:45:00Z", "2026-03-01T06:46:00Z"),
-            ("5m", "2026-03-01T06:45:43Z", "2026-03-01T06:50:00Z"),
-            ("1h", "2026-03-01T06:59:59Z", "2026-03-01T07:00:00Z"),
-            ("1d", "2026-03-01T06:45:43Z", "2026-03-02T00:00:00Z"),
-            ("1d", "2026-03-01T06:45:43+08:00", "2026-03-01T00:00:00Z"),
-            ("1d", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+            ("1m", {"2026-03-01T06:45:00Z": "2026-03-01T06:46:00Z", "2026-03-01T06:45:43Z": "2026-03-01T06:46:00Z"}),
+            ("5m", {"2026-03-01T06:45:43Z": "2026-03-01T06:50:00Z"}),
+            ("1h", {"2026-03-01T06:59:59Z": "2026-03-01T07:00:00Z"}),
+            (
+                "1d",
+                {
+                    "2026-03-01T06:45:43+08:00": "2026-03-01T00:00:00Z",
+                    "2026-03-01T23:59:59Z": "2026-03-02T00:00:00Z",
+                    "2026-03-02T00:00:00Z": "2026-03-03T00:00:00Z",
+                    "2026-12-31T23:59:59Z": "2027-01-01T00:00:00Z",
+                },
+            ),
         ],
     )
     def test_a_digest_is_due_at_the_end_of_its_window_in_utc(
-        self, function: EventFunction, every: str, happened: str, due: str
+        self, function: EventFunction, every: str, windows: dict[str, str]
     ) -> None:
+        """Of events of several windows in one invocation, each at the end of its own."""
         function.toml = notice(["ops"], every=every)
-        function.pass_time(90 * 86_400)  # beyond the last of these times
-        function.invoke(json.dumps({"events": [record(eventTime=happened)]}).encode())
-        assert dues(function) == [parse_rfc3339(due)]
-
-    def test_events_of_several_days_in_one_invocation_are_due_each_on_its_own_day(
-        self, function: EventFunction
-    ) -> None:
-        function.toml = notice(["ops"], every="1d")
-        days = ["2026-03-01T23:59:59Z", "2026-03-02T00:00:00Z", "2026-03-03T12:00:00Z"]
-        records = [record(f"outbox/{number}", eventTime=day) for number, day in enumerate(days)]
+        function.pass_time(90 * DAY)  # beyond the last of these times
+        records = [record(f"outbox/{number}", eventTime=happened) for number, happened in enumerate(windows)]
         function.invoke(json.dumps({"events": records}).encode())
-        expected = [parse_rfc3339(f"2026-03-0{day}T00:00:00Z") for day in (2, 3, 4)]
-        assert dues(function) == expected
+        assert dues(function) == [parse_rfc3339(due) for due in windows.values()]
 
 
 def wrong_clock(function: EventFunction, ahead: float) -> Clock:
@@ -396,30 +409,6 @@ DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\
 CHECKED = DROP + "check = true\n"
 
 
-def patch_head(monkeypatch: pytest.MonkeyPatch, answer: OssResponse | Exception) -> None:
-    """What OSS says of the objects of the mount /drop/."""
-    head = OssClient.head
-
-    def look(client: OssClient, location: Location, query: Any = None) -> OssResponse:
-        if not location.key.startswith("wide/drop/"):
-            return head(client, location, query)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(OssClient, "head", look)
-
-
-def withdraw_share_key(function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = current.current_keys
-    monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
-
-
-def withdraw_public_url(function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = function.config
-    monkeypatch.setattr(function, "config", lambda: read()._replace(public_url=None))
-
-
 MOUNTS = {
     "removed": "",
     "moved": DROP.replace("wide/drop/", "elsewhere/"),
@@ -428,15 +417,33 @@ MOUNTS = {
     "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
     "shares withdrawn": DROP.replace('max_share = "30d"', ""),
 }
-HEADS: dict[str, tuple[str, OssResponse | Exception]] = {
-    "forbidden": ("oss_unavailable", OssResponse(403, {}, b"", "AccessDenied")),
-    "archived": ("object_archived", OssResponse(200, {"x-oss-storage-class": "ColdArchive"}, b"", "")),
-    "unreachable": ("oss_unavailable", OssUnavailable("OSS cannot be reached.")),
+HEADS: dict[str, tuple[str, dict[str, Any]]] = {
+    "forbidden": ("oss_unavailable", {"return_value": OssResponse(403, {}, b"", "AccessDenied")}),
+    "archived": ("object_archived", {"return_value": OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", "")}),
+    "unreachable": ("oss_unavailable", {"side_effect": OssUnavailable("OSS cannot be reached.")}),
 }
-WITHDRAWN = {"no_share_key": withdraw_share_key, "public_url_required": withdraw_public_url}
-ONLY_SHARES = ("shares withdrawn", *WITHDRAWN)
-NO_LINK = [(case, "share") for case in (*MOUNTS, *HEADS, *WITHDRAWN)]
-NO_LINK += [(case, "link") for case in (*MOUNTS, *HEADS) if case not in ONLY_SHARES]
+NO_LINK = [(case, "share") for case in (*MOUNTS, *HEADS, "no_share_key", "public_url_required")]
+NO_LINK += [(case, "link") for case in (*MOUNTS, *HEADS) if case != "shares withdrawn"]
+
+
+def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> str:
+    """From now on, the mount /drop/ gives no link. Returns the reason."""
+    if case in MOUNTS:
+        function.toml = MOUNTS[case] + ELSEWHERE
+        return "mount_changed"
+    if case in HEADS:
+        look, head = Mock(**HEADS[case][1]), OssClient.head
+        monkeypatch.setattr(
+            OssClient, "head", lambda self, at, *query: (look if at.key[0] == "w" else head)(self, at, *query)
+        )
+        return HEADS[case][0]
+    if case == "no_share_key":
+        read = current.current_keys
+        monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
+    else:
+        config = function.config()._replace(public_url=None)
+        monkeypatch.setattr(function, "config", lambda: config)
+    return case
 
 
 class TestNoticesThatGetNoLink:
@@ -448,13 +455,6 @@ class TestNoticesThatGetNoLink:
     def sink(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
 
-    @pytest.fixture
-    def stuck(self, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-        """The role may not look at the objects of a mount with `check`, until this is undone."""
-        function.toml = CHECKED + notice(["ops"], mount="/drop/") + notice(["ops"])
-        patch_head(monkeypatch, HEADS["forbidden"][1])
-        return monkeypatch
-
     @pytest.mark.parametrize(("case", "give"), NO_LINK)
     def test_each_reason_lets_a_notice_wait_longer_and_longer_and_others_be_told(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, case: str, give: str
@@ -462,15 +462,7 @@ class TestNoticesThatGetNoLink:
         function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give) + notice(["ops"])
         function.put("wide/drop/a/b.txt")
         write_for_later(function, created("wide/drop/a/b.txt", "outbox/a.txt"))
-        reason = "mount_changed"
-        if case in MOUNTS:
-            function.toml = MOUNTS[case] + ELSEWHERE
-        elif case in HEADS:
-            reason, answer = HEADS[case]
-            patch_head(monkeypatch, answer)
-        else:
-            reason = case
-            WITHDRAWN[case](function, monkeypatch)
+        reason = break_links(case, function, monkeypatch)
         began = time.time() - 60
         for wait in (60, 120, 240, 480, 900, 900):
             summary = function.tick().summary
@@ -490,14 +482,15 @@ class TestNoticesThatGetNoLink:
 
     @pytest.mark.parametrize("every", [None, "1m"])
     def test_it_is_told_once_that_is_repaired_with_what_is_due_then(
-        self, function: EventFunction, hook: Receiver, stuck: pytest.MonkeyPatch, every: str | None
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, every: str | None
     ) -> None:
         digest = {"every": every} if every else {}
         function.toml = CHECKED + notice(["ops"], mount="/drop/", **digest) + notice(["ops"], every="1m")
         function.put(self.STUCK[0])
+        break_links("forbidden", function, monkeypatch)
         function.invoke(created(self.STUCK[0]))
         function.tick()
-        stuck.undo()
+        monkeypatch.undo()
         function.invoke(created("outbox/a.txt"))
         function.pass_time(62)
         function.tick()
@@ -505,12 +498,13 @@ class TestNoticesThatGetNoLink:
         assert len(hook.received) == (1 if every else 2)
         assert function.state_names("outbox/") == []
 
-    @pytest.mark.usefixtures("stuck")
     def test_others_behind_a_page_of_them_are_told_first(
         self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of what failed before, five are tried, so that the rest costs nothing."""
         monkeypatch.setattr(sender, "PAGE", 10)
+        break_links("forbidden", function, monkeypatch)
+        function.toml = CHECKED + notice(["ops"], mount="/drop/") + notice(["ops"])
         function.invoke(created(*self.STUCK))
         function.pass_time(90)
         write_for_later(function, created_at(time.time(), "outbox/a.txt"))
@@ -756,7 +750,7 @@ class TestTicksThatCannotRead:
     def test_the_dead_of_all_sinks_are_counted_in_one_page(
         self, function: EventFunction, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is no entry of a sink is not counted, as a folder that a console made."""
+        """Only entries of a sink are counted: no folder that a console made, and nothing below one."""
         function.toml = notice(["ops"])
         names = ["", "chat/", "file", "ops/folder/file", *(f"{sink}/{n}" for sink in ("chat", "ops") for n in range(3))]
         function.fill({f".links/state/dead/{name}": b"{}" for name in names})
