@@ -153,8 +153,10 @@ class Outbox(NamedTuple):
     def revive(self, entry: Entry) -> None:
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), entry.due + 1)
-        name = f"{due:010}-{entry.place}-{entry.id}" if entry.id else entry.name
-        self._move(_name(entry, DEAD), f"{WAITING}/{entry.sink}/{name}")
+        if entry.id is None:  # it keeps its name, and so its dead copy: another one may bury it again meanwhile
+            self.state.copy(_name(entry, DEAD), _name(entry))
+        else:
+            self._move(_name(entry, DEAD), f"{WAITING}/{entry.sink}/{due:010}-{entry.place}-{entry.id}")
 
     def reason(self, entry: Entry) -> str:
         """Why an entry is dead."""

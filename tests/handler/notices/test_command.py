@@ -321,10 +321,21 @@ class TestRetry:
     @pytest.mark.parametrize("name", ["odd", f"1772000000-000000-{'a' * 32}"])
     def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli, name: str) -> None:
         cli.put(b"not JSON", f"dead/ops/{name}")
+        copy = Store.copy
+
+        def copy_while_the_timer_fires(state: Store, source: str, target: str) -> bool:
+            is_copied = copy(state, source, target)
+            if target.startswith(WAITING):
+                cli.function.tick()
+            return is_copied
+
         with receiver() as hook:
             cli.function.add_sink("ops", hook)
             cli.function.toml = notice(["ops"])
-            assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+            for call in (copy_while_the_timer_fires, copy):
+                with patch.object(Store, "copy", call):
+                    assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+            cli.function.pass_time(2)  # what is due again within the same second is due in the next one
             cli.function.tick()
         assert cli.names(WAITING) == []
         assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"
