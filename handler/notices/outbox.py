@@ -168,7 +168,7 @@ class Outbox(NamedTuple):
         """What the last failure of a sink left, None after a success, and where it cannot be read."""
         stored = self.state.read(f"{PAUSES}/{sink}")
         document = None if stored is None else _object(stored.body)
-        values = [value for name in Pause._fields if type(value := (document or {}).get(name)) is int]
+        values = [value for name in Pause._fields if type(value := (document or {}).get(name)) is int and value > 0]
         return Pause(*values) if len(values) == len(Pause._fields) else None
 
     def put_pause(self, sink: str, pause: Pause) -> None:

@@ -45,7 +45,7 @@ def test_refused_notices_before_all_others_delay_none_and_die_after_an_hour(
     good = [f"outbox/good-{number:03}.txt" for number in range(80)]
     for number, key in enumerate(good):
         write(key)
-        outbox.put_pause("ops", Pause(0, 1, 200))  # the sink was down: one notice is tried alone
+        outbox.put_pause("ops", Pause(1, 1, 200))  # the sink was down: one notice is tried alone
         notified.tick()
         told = received_keys(hook)
         assert [told[each] for each in good] == [1] * (number + 1) + [0] * (79 - number)
@@ -151,3 +151,15 @@ def test_folders_that_are_no_names_of_sinks_are_left_alone(notified: EventFuncti
     notified.invoke(created("outbox/a.txt"))
     assert list(notified.tick().summary["waiting"]) == []
     assert len(hook.received) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, "soon", {"until": 9.5}, {"failures": -1}, {"maximum": 0}, {"maximum": True}])
+def test_a_pause_that_cannot_be_read_is_none(notified: EventFunction, hook: Receiver, wrong: object) -> None:
+    pause = {"until": 4_102_444_800, "failures": 1, "maximum": 1}
+    document = {**pause, **wrong} if isinstance(wrong, dict) else wrong
+    notified.state().replace("pause/ops", json.dumps(document).encode())
+    hook.responses = [respond(429)]
+    assert notified.invoke(created()).summary["failed"] == [{"sink": "ops", "code": "status_429"}]
+    assert json.loads(notified.read(".links/state/pause/ops"))["failures"] == 1
+    notified.pass_time(60)
+    assert notified.tick().summary["notices"] == 1
