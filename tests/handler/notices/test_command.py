@@ -202,8 +202,9 @@ class TestList:
     def test_it_shows_until_when_a_sink_is_paused(self, cli: NoticesCli) -> None:
         cli.pause("ops", 300)
         cli.add("ops", 1, DEAD, reason="status_500")
-        until = format_timestamp(int(cli.function.oss_now()) + 300)
-        paused = f"  paused until {until}, after 3 failures in a row\n"
+        pause = cli.outbox.pause("ops")
+        assert pause
+        paused = f"  paused until {format_timestamp(pause.until)}, after 3 failures in a row\n"
         dead = "ops:\n  dead: 1 (status_500: 1)\n"
         assert cli.run("list").out == dead + paused
         cli.function.pass_time(302)

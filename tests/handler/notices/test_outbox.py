@@ -109,7 +109,7 @@ class TestNames:
             (waiting,) = notified.state_names("outbox/ops/")
             match = re.fullmatch(f"outbox/ops/[0-9]{{10}}-{name[11:]}-([0-9]{{10}})-{tries}", waiting)
             assert match
-            assert abs(int(match[1]) - began) < 3
+            assert abs(int(match[1]) - began) < 10
             assert notified.read(f".links/state/{waiting}") == body
             notified.pass_time(300)
 
@@ -460,12 +460,12 @@ class TestNoticesThatGetNoLink:
             summary = function.tick().summary
             assert summary["failed"] == [{"sink": "ops", "code": reason}]
             assert summary["waiting"]["ops"]["notices"] == 1
-            assert abs(summary["waiting"]["ops"]["oldest"] - (time.time() - began)) < 3
+            assert abs(summary["waiting"]["ops"]["oldest"] - (time.time() - began)) < 10
             (due,) = dues(function)
-            assert abs(due - time.time() - wait) < 3
-            function.pass_time(wait - 4)
+            assert abs(due - time.time() - wait) < 10
+            function.pass_time(wait - 20)
             assert "failed" not in function.tick().summary
-            function.pass_time(6)
+            function.pass_time(30)
         assert received_keys(hook) == Counter(["outbox/a.txt"])
         function.pass_time(3 * DAY)
         assert function.tick().summary["dead"] == [{"sink": "ops", "code": reason, "notices": 1}]
