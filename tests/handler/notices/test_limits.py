@@ -163,3 +163,15 @@ def test_a_pause_that_cannot_be_read_is_none(notified: EventFunction, hook: Rece
     assert json.loads(notified.read(".links/state/pause/ops"))["failures"] == 1
     notified.pass_time(60)
     assert notified.tick().summary["notices"] == 1
+
+
+def test_notices_of_a_sink_that_refuses_all_wait_until_retry_for(notified: EventFunction, hook: Receiver) -> None:
+    hook.default = respond(422)
+    notified.invoke(created("outbox/a.txt", "outbox/b.txt", "outbox/c.txt"))
+    for _ in range(20):
+        notified.pass_time(900)
+        notified.tick()
+    assert notified.state_names("dead/") == []
+    notified.pass_time(3 * 86_400)
+    assert notified.tick().summary["dead"] == [{"sink": "ops", "code": "status_422", "notices": 3}]
+    assert notified.state_names("outbox/") == []
