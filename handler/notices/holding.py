@@ -42,7 +42,7 @@ class Turn:
     def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
         self.invocation, self.network, self.deadline = invocation, network, deadline
         self.issuer, self.tally = LinkIssuer(invocation), Tally()
-        self.pauses: dict[str, Pause | None] = {}  # of the sinks for which they were read
+        self._pauses: dict[str, Pause | None] = {}  # of the sinks for which they were read
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -51,16 +51,16 @@ class Turn:
 
 
 class Holding:
-    """A sink and its lease, for one turn.
+    """A sink in one invocation.
 
-    `pause` is what the last failure of the sink left, None after a success. `seen` are the names of the entries, and
-    the ids of notices that failed: a later turn of the invocation leaves them alone.
+    `pause` is what the last failure of the sink left, None after a success. `seen` are the names of entries, and the
+    ids of notices that failed: they are left alone for the rest of the invocation.
     """
 
-    def __init__(self, turn: Turn, lease: Lease, sink: Sink, pause: Pause | None) -> None:
-        self.pause = pause
+    def __init__(self, turn: Turn, sink: Sink, pause: Pause | None) -> None:
         self.seen: set[str | None] = set()
-        self._turn, self._lease, self._sink, self._kind = turn, lease, sink, KINDS[sink.kind]
+        self._lease: Lease
+        self._turn, self._sink, self._kind, self._pause = turn, sink, KINDS[sink.kind], pause
         self._outbox, self._clock = turn.outbox, turn.outbox.state.clock
         self._maximum = min(pause.maximum if pause else PAGE, self._kind.MAX_NOTICES)  # of a message
         self._entries: dict[str, Entry] = {}  # whose notices have links, by id
@@ -71,8 +71,9 @@ class Holding:
         self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
 
-    def send(self, entries: Sequence[Entry]) -> bool:
+    def send(self, lease: Lease, entries: Sequence[Entry]) -> bool:
         """Sends what was not sent yet. Returns whether to look for more. Raises why the sink takes nothing."""
+        self._lease, self._end = lease, None
         unique: dict[str, Entry] = {}
         for entry in entries:  # a notice may wait twice, as after a kill: the second is left until the first is marked
             unique.setdefault(entry.id or entry.name, entry)
@@ -89,7 +90,7 @@ class Holding:
     def _send(self, entries: list[Entry]) -> None:
         """Sends what is due, and what failed before if a link can be made for some of it."""
         self.seen |= {entry.name for entry in entries}
-        if self.pause is not None:
+        if self._pause is not None:
             self._outbox.check_marks()
         random.shuffle(entries)  # what cannot be sent may all come first
         again = [entry for entry in entries if entry.tries]
@@ -224,19 +225,20 @@ class Holding:
 
     def _settle(self, entries: Sequence[Entry]) -> None:
         """Remembers whether the sink takes messages."""
-        for entry, code in self._refused:
+        while self._refused:
+            entry, code = self._refused.pop()
             bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
         name, end = self._sink.name, self._end
         is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted > 0)  # no marks
         if is_down or (self._is_suspect and not self._accepted):  # a second turn of the latter kind is a pause
-            before = self.pause.failures if self.pause is not None and self._is_on_trial else 0
+            before = self._pause.failures if self._pause is not None and self._is_on_trial else 0
             failures = before + 1 if is_down else 0
             asked = min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER)
             seconds = max(asked, PAUSES[min(failures, len(PAUSES) - 1)])
             self._outbox.put_pause(name, Pause(int(self._clock.earliest()) + seconds, failures, self._maximum))
-        elif self.pause is not None and self._accepted:
+        elif self._pause is not None and self._accepted:
             self._outbox.lift_pause(name)
-            self.pause = None
+            self._pause = None
         if is_down and end is not None:
             bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
 

@@ -100,10 +100,10 @@ class Outbox(NamedTuple):
     def dead(self) -> dict[str, int | str]:
         """How many notices are dead, by sink, of the first `PAGE` of all, with one request: "600+" where it ends."""
         names = [found.name for found in islice(self.state.list_folder(f"{DEAD}/", deep=True), PAGE)]
-        sinks = [name.partition("/")[0] for name in names if is_key(f"{DEAD}/{name}")]
-        counts = Counter(sink for sink in sinks if IDENTIFIER.fullmatch(sink))
+        parts = [name.split("/") for name in names if is_key(f"{DEAD}/{name}")]
+        sinks = [part[0] for part in parts if len(part) == 2 and part[1] and IDENTIFIER.fullmatch(part[0])]
         is_cut = len(names) == PAGE
-        return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in counts.items()}
+        return {sink: f"{count}+" if is_cut and sink == sinks[-1] else count for sink, count in Counter(sinks).items()}
 
     def put(self, entry: Entry) -> None:
         self.state.replace(f"{WAITING}/{entry.path}", entry.notice.body() if entry.notice else b"")
@@ -159,7 +159,8 @@ class Outbox(NamedTuple):
         """Makes a dead entry due, as if it had just been written."""
         due = max(int(self.state.clock.earliest()), entry.due + 1)
         name = f"{due:010}-{entry.place}-{entry.id}" if entry.id else entry.name
-        self._move(f"{DEAD}/{entry.path}", f"{WAITING}/{entry.sink}/{name}")
+        if self.state.copy(f"{DEAD}/{entry.path}", f"{WAITING}/{entry.sink}/{name}") and entry.id:
+            self.delete(entry, DEAD)  # under the same name, another one may have buried it again meanwhile
 
     def reason(self, entry: Entry) -> str:
         """Why an entry is dead."""

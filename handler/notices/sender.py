@@ -142,21 +142,19 @@ def _serve(turn: Turn, keys: Keys, name: str, entries: Sequence[Entry]) -> None:
         except HandlerError as error:
             bury_overdue(turn, entries, RETRY_FOR, error.reported().code)
             raise
-        pause, seen = turn.pauses[name], set[str | None]()
+        holding = Holding(turn, sink, turn.pauses[name])
         while entries:
             lease = sink_lease(turn.outbox.state, name)
             if not lease.take():
                 return  # the holder lists again
-            holding = Holding(turn, lease, sink, pause)
             try:
-                is_changed = holding.send(entries)
+                is_changed = holding.send(lease, entries)
             except Exception:
                 lease.release()
                 raise
             lease.release()
-            pause, seen = holding.pause, seen | holding.seen
             due = _due(turn, name) if is_changed else []
-            entries = [entry for entry in due if seen.isdisjoint((entry.name, entry.id))]
+            entries = [entry for entry in due if holding.seen.isdisjoint((entry.name, entry.id))]
 
 
 def _due(turn: Turn, name: str) -> list[Entry]:

@@ -1,6 +1,7 @@
-"""Whenever an instance is killed, the next one goes on: nothing is lost, half written or counted twice.
+"""Whenever an instance is killed or stopped, the next one goes on: nothing is lost, half written or counted twice.
 
-An instance is killed once OSS has carried out a call of it: that is also before the next call.
+An instance is killed once OSS has carried out a call of it: that is also before the next call. One that was stopped
+goes on later, as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
@@ -21,7 +22,7 @@ import pytest
 
 from handler.cloud.oss import THREADS
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.faults.instances import KILLED, Instances, Run, Work, instances
+from tests.faults.instances import KILLED, Instances, Run, SharedClock, Work, instances
 from tests.faults.paths import PATHS, errors_of
 from tests.faults.service import Service
 from tests.handler.notice_fixtures import (
@@ -29,7 +30,6 @@ from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
     created,
-    event_function,
     notice,
     receiver,
     respond,
@@ -53,7 +53,7 @@ def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instanc
     path = PATHS[name]
     for number in count():
         work = Work(shared_service.config, name, path.prepare(shared_service))
-        shared_service.faults.arm(AFTER, number, act=running.kill_running)
+        shared_service.faults.arm(AFTER, number, act=running.interrupt_running)
         first = running.answer(work)
         shared_service.faults.disarm()
         last = running.answer(work)
@@ -62,11 +62,6 @@ def test_a_request_at_each_call_of_oss(shared_service: Service, running: Instanc
         if first != KILLED:
             assert number, "OSS is not called"
             return
-
-
-def kill_after(run: Run, seconds: float) -> None:
-    time.sleep(max(0.0, run.began + seconds - time.monotonic()))
-    run.kill()
 
 
 # The sink, the rule, and how many notices are on their way at a time, at most: messages of one, or one message of all.
@@ -78,11 +73,14 @@ class TestNotices:
     """An event whose instance was killed is run again, and later the timer fires."""
 
     parallel: int
+    clock: SharedClock
 
     @pytest.fixture(params=["webhook", *(pytest.param(how, marks=pytest.mark.long) for how in ("digest", "robot"))])
     def function(self, request: pytest.FixtureRequest, tmp_path: Path, hook: Receiver) -> Iterator[EventFunction]:
         kind, rule, self.parallel = HOW[request.param]
-        with event_function(tmp_path, is_wired=True) as started:
+        self.clock = SharedClock(tmp_path / "clock")
+        with ExitStack() as ends:
+            started = EventFunction(tmp_path, ends, is_wired=True, clock=self.clock)
             started.add_sink("ops", hook, kind)
             started.toml = notice(["ops"], **rule)
             yield started
@@ -99,75 +97,101 @@ class TestNotices:
 
     @staticmethod
     def recover(function: EventFunction) -> None:
-        """The timer fires a few times, after the leases of the killed have ended."""
-        for _ in range(3):
+        """The timer fires twice, after the leases of the killed have ended."""
+        for _ in range(2):
             function.pass_time(60)
             assert function.tick().error is None
         assert function.state_names("outbox/") == []
         assert function.state_names("dead/") == []
 
     @pytest.mark.parametrize("at", ["call", "message"])
+    @pytest.mark.parametrize("how", ["killed", "stopped"])
     def test_at_each_request_nothing_is_lost_and_each_notice_is_repeated_once_at_most(
-        self, function: EventFunction, faults: FaultProxy, hook: Receiver, running: Instances, at: str
+        self, function: EventFunction, faults: FaultProxy, hook: Receiver, running: Instances, at: str, how: str
     ) -> None:
-        """An event of three notices and a tick, killed at each call of OSS or each message."""
+        """An event of three notices and a tick, killed or stopped at each call of OSS or each message.
+
+        While it is stopped, its lease ends, and another instance sends what is due.
+        """
         respond_usually = hook.default
-        config = function.config(faults.url)
+        config, interrupted = function.config(faults.url), list[int]()
         for number in count():
             event = created(*FILES, etag=f"ETAG{number}")
-            received = len(hook.received)
+            received, sent = len(hook.received), list[int]()  # `sent` when an instance was interrupted
 
-            def kill_at_message(request: BaseHTTPRequestHandler, last: int = received + number + 1) -> None:
-                running.kill_running() if len(hook.received) == last else respond_usually(request)
+            def tick_meanwhile(sent: list[int] = sent) -> None:
+                while any(call.ended > time.monotonic() for call in faults.calls):
+                    time.sleep(0.005)
+                sent.append(len(hook.received))
+                function.pass_time(60)
+                assert function.tick().error is None
+
+            def interrupt(number: int = number) -> None:
+                interrupted.append(number)
+                running.interrupt_running(tick_meanwhile if how == "stopped" else None)
+
+            def interrupt_at_message(request: BaseHTTPRequestHandler, place: int = received + number) -> None:
+                if hook.received[place : place + 1] and hook.received[place].body is request.body:  # type: ignore[attr-defined]
+                    interrupt()
+                respond_usually(request)
 
             if at == "message":
-                hook.default = kill_at_message
+                hook.default = interrupt_at_message
                 faults.disarm()
             else:
-                faults.arm(AFTER, number, act=running.kill_running)
-            results = [
-                running.run(Work(config, "", each, function.clock.moved)) for each in (event.decode(), TIMER_EVENT)
-            ]
-            at_kill = len(hook.received)
+                faults.arm(AFTER if how == "killed" else "slow", number, act=interrupt)
+            results = [running.run(Work(config, "", each, self.clock.file)) for each in (event.decode(), TIMER_EVENT)]
+            sent.append(len(hook.received))
             hook.default = respond_usually
             faults.disarm()
-            if None not in results:
+            if number not in interrupted:
+                assert None not in results
                 assert number > (0 if at == "message" else 18)  # three notices of four requests, a lease, a tick
                 return
-            assert function.invoke(event).error is None  # Function Compute runs it again
+            if None in results:
+                assert function.invoke(event).error is None  # Function Compute runs it again
             self.recover(function)
             told = told_files(hook, received)
             assert set(told) == set(FILES)
-            assert set(told.values()) <= ({1, 2} if at_kill > received else {1})
-            assert len(function.state_names("done/")) == 3 * (number + 1)
+            assert set(told.values()) <= ({1, 2} if sent[0] > received else {1})
+            marks = [name for name in function.state_names("done/") if name != "done/probe"]
+            assert len(marks) == 3 * (number + 1)
 
     @pytest.mark.long
     @pytest.mark.parametrize("function", HOW, indirect=True)
     def test_at_random_moments_while_others_are_at_work(
         self, function: EventFunction, faults: FaultProxy, hook: Receiver
     ) -> None:
-        """Four instances at a time; OSS fails at random too."""
+        """Four instances at a time, of which some are killed and some stopped for a minute. OSS fails at random."""
         print(f"KILLS_SEED={SEED}")
-        chance, work, killed = random.Random(SEED), SimpleQueue[bytes](), list[int]()
+        chance, work, faulty = random.Random(SEED), SimpleQueue[bytes](), list[int]()
         files = [f"outbox/{number:03}.txt" for number in range(48)]
         for first in range(0, 48, 4):
             work.put(created(*files[first : first + 4]))
             work.put(TIMER_EVENT)
-        config = function.config(faults.url)
+        config, direct = function.config(faults.url), function.config()
         faults.shuffle(SEED)
+
+        def tick_meanwhile() -> None:
+            function.pass_time(60)
+            function.answer(TIMER_EVENT, direct)
 
         def serve(instance: Instances) -> None:
             while not work.empty():
                 event = work.get()
-                seconds = chance.choice([chance.uniform(0, 0.3), 60.0])
-                result = instance.run(Work(config, "", event.decode(), function.clock.moved), timed(seconds))
-                if result is None or "failed" in result or "not_marked" in result:
-                    killed.append(1)
-                    if len(killed) < 40:
-                        work.put(event)
+                how, seconds = chance.choice(["", "killed", "stopped"]), chance.uniform(0, 0.3)
 
-        def timed(seconds: float) -> Callable[[Run], None]:
-            return lambda run: kill_after(run, seconds) if seconds < 1 else None
+                def act(run: Run, how: str = how, seconds: float = seconds) -> None:
+                    if how:
+                        time.sleep(max(0.0, run.began + seconds - time.monotonic()))
+                        run.interrupt(tick_meanwhile if how == "stopped" else None)
+
+                result = instance.run(Work(config, "", event.decode(), self.clock.file), act)
+                is_incomplete = result is None or "failed" in result or "not_marked" in result
+                if is_incomplete or how == "stopped":
+                    faulty.append(1)
+                if is_incomplete and len(faulty) < 40:
+                    work.put(event)
 
         with ExitStack() as ends, ThreadPoolExecutor(4) as pool:
             for done in [pool.submit(serve, ends.enter_context(instances())) for _ in range(4)]:
@@ -178,8 +202,8 @@ class TestNotices:
         self.recover(function)
         told = told_files(hook, 0, files)
         assert set(told) == set(files)
-        assert len(killed) > 5
-        assert sum(told.values()) - len(told) <= self.parallel * len(killed)
+        assert len(faulty) > 5
+        assert sum(told.values()) - len(told) <= self.parallel * len(faulty)
 
 
 def told_files(hook: Receiver, first: int, files: list[str] = FILES) -> Counter[str]:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +16,15 @@ from unittest.mock import patch
 import pytest
 
 from handler.cloud import oss, store
-from handler.cloud.lease import Lease
 from handler.cloud.oss import OssClient, OssResponse
+from handler.cloud.store import Store
 from handler.commands import notices as command
 from handler.config import Location
 from handler.context import Clock
 from handler.notices import outbox
 from handler.notices.holding import SLOT, sink_lease
-from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, new_entry
+from handler.notices.outbox import DEAD, WAITING, Entry, Outbox, Pause, read_entry
+from signer.times import format_timestamp
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import KEYS
 from tests.handler.keys_fixtures import BUCKET, REGION
@@ -30,11 +32,10 @@ from tests.handler.notice_fixtures import (
     HEAD,
     STATE,
     EventFunction,
-    Killed,
     created,
     event_function,
-    kill,
     notice,
+    received_keys,
     receiver,
     respond,
 )
@@ -85,9 +86,17 @@ class NoticesCli:
     ) -> list[Entry]:
         """Writes entries, which are read only where their content matters."""
         body = json.dumps({"reason": reason} if reason else {}).encode()
-        entries = [new_entry(sink, due, place, f"{place:032x}", body) for place in range(count)]
-        self.function.fill({f"{STATE}{folder}/{sink}/{entry.name}": body for entry in entries})
+        entries = [read_entry(sink, f"{due:010}-{place:06}-{place:032x}", due) for place in range(count)]
+        self.put(body, *(f"{folder}/{sink}/{entry.name}" for entry in entries))
         return entries
+
+    def put(self, body: bytes, *names: str) -> None:
+        self.function.fill({STATE + name: body for name in names})
+
+    def pause(self, sink: str, seconds: int = 300) -> str:
+        """Pauses a sink from now on. The name of the object."""
+        self.outbox.put_pause(sink, Pause(int(self.function.oss_now()) + seconds, 3, 1))
+        return f"pause/{sink}"
 
     def names(self, folder: str = "") -> list[str]:
         return self.function.state_names(folder)
@@ -158,16 +167,15 @@ class TestList:
         assert re.search(r"the oldest for \d seconds?\n", cli.run("list").out)
 
     def test_what_cannot_be_read_is_counted(self, cli: NoticesCli) -> None:
-        outbox = cli.outbox
         for number, body in enumerate((b"not JSON", b"[1]", b'{"reason": 5}', b"")):
-            outbox.put(Entry("ops", f"odd name {number}", body=body), DEAD)
-        outbox.put(Entry("ops", "odd name", body=b"not JSON"))
+            cli.put(body, f"dead/ops/odd name {number}")
+        cli.put(b"not JSON", "outbox/ops/odd name")
         lines = cli.run("list").out.splitlines()
         assert lines[1].startswith("  waiting: 1, the oldest for ")
         assert lines[2:] == ["  dead: 4 (unreadable: 4)"]
 
     def test_the_reason_of_a_foreign_object_cannot_control_a_terminal_or_fill_it(self, cli: NoticesCli) -> None:
-        cli.outbox.put(Entry("ops", "1", body=json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode()), DEAD)
+        cli.put(json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode(), "dead/ops/1")
         result = cli.run("list")
         assert all(line.isprintable() and len(line) < 100 for line in result.out.splitlines())
         assert result.out.startswith("ops:\n  dead: 1 (\\x1b[2Jxxx")
@@ -191,6 +199,17 @@ class TestList:
             "  dead: 10+ (of the first 10, status_500: 10)",
         ]
 
+    def test_it_shows_until_when_a_sink_is_paused(self, cli: NoticesCli) -> None:
+        cli.pause("ops", 300)
+        cli.add("ops", 1, DEAD, reason="status_500")
+        pause = cli.outbox.pause("ops")
+        assert pause
+        paused = f"  paused until {format_timestamp(pause.until)}, after 3 failures in a row\n"
+        dead = "ops:\n  dead: 1 (status_500: 1)\n"
+        assert cli.run("list").out == dead + paused
+        cli.function.pass_time(302)
+        assert cli.run("list").out == dead
+
     def test_it_changes_nothing(self, cli: NoticesCli) -> None:
         cli.add("ops", 3)
         cli.add("ops", 3, DEAD, reason="status_500")
@@ -207,6 +226,19 @@ class TestTheDead:
         assert cli.run(command, "--sink", "ops").out == f"ops: 1 dead notice {done}.\n"
         assert cli.names(DEAD) == [f"dead/team/{team.name}"]
 
+    def test_of_all_sinks(self, cli: NoticesCli, command: str, done: str) -> None:
+        cli.add("ops", 2, DEAD)
+        cli.add("team", 1, DEAD)
+        waiting = f"outbox/team/{cli.add('team', 1, due=4_102_444_800)[0].name}"
+        result = cli.run(command)
+        assert result == (0, f"ops: 2 dead notices {done}.\nteam: 1 dead notice {done}.\n", "")
+        assert cli.names(DEAD) == []
+        names = cli.names()
+        assert (waiting in names, len(names)) == (True, 4 if command == "retry" else 1)
+        assert cli.run(command) == (0, "There are no dead notices.\n", "")
+        assert cli.run(command, "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
+        assert cli.names() == names
+
     def test_of_more_than_one_page(
         self, cli: NoticesCli, command: str, done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -215,23 +247,31 @@ class TestTheDead:
         assert cli.run(command).out == f"ops: 123 dead notices {done}.\n"
         assert (len(cli.names(WAITING)), cli.names(DEAD)) == (123 if command == "retry" else 0, [])
 
+    def test_it_neither_waits_for_those_who_send_nor_stops_them(self, cli: NoticesCli, command: str, done: str) -> None:
+        cli.add("ops", 1, DEAD)
+        state = cli.function.state()
+        state.now()
+        holder = sink_lease(state, "ops")
+        assert holder.take()
+        leases = cli.names("lease/")
+        assert cli.run(command).out == f"ops: 1 dead notice {done}.\n"
+        assert (cli.names("lease/"), cli.function.clock.moved) == (leases, 0)
+        assert holder.has_time()
+
 
 class TestRetry:
-    def test_it_makes_the_dead_of_all_sinks_due_again(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        cli.add("team", 1, DEAD)
-        cli.add("team", 1, due=4_102_444_800)
-        result = cli.run("retry")
-        assert result == (0, "ops: 2 dead notices due again.\nteam: 1 dead notice due again.\n", "")
-        assert cli.names(DEAD) == []
-        assert len(cli.names(WAITING)) == 4
-        assert cli.names("lease/") == []
-
-    def test_without_dead_notices_it_says_so(self, cli: NoticesCli) -> None:
-        waiting = cli.add("ops")
-        assert cli.run("retry") == (0, "There are no dead notices.\n", "")
-        assert cli.run("retry", "--sink", "ops") == (0, "There are no dead notices of ops.\n", "")
-        assert cli.names() == [f"outbox/ops/{waiting[0].name}"]
+    def test_each_begins_anew_under_a_name_that_is_never_used_again(self, cli: NoticesCli) -> None:
+        """Also if it dies again within the same second."""
+        names = [f"1772000000-000007-{'a' * 32}-1771000000-30"]
+        cli.put(b"{}", f"dead/ops/{names[0]}")
+        for _ in range(3):
+            assert cli.run("retry").status == 0
+            (entry,) = cli.outbox.entries("ops")
+            assert (entry.place, entry.id, entry.tries) == ("000007", "a" * 32, 0)
+            assert abs(entry.since - cli.function.oss_now()) < 10
+            names.append(entry.name)
+            assert cli.outbox.bury(entry, "status_500")
+        assert len(set(names)) == 4
 
     def test_it_ends_although_others_die_meanwhile(self, cli: NoticesCli) -> None:
         cli.add("ops", 3, DEAD)
@@ -239,8 +279,7 @@ class TestRetry:
 
         def revive_and_die(outbox: Outbox, entry: Entry) -> None:
             revive(outbox, entry)
-            outbox.put(entry._replace(body=b"{}"), DEAD)
-            outbox.put(new_entry("ops", 2_000_000_000, 0, entry.id or "", b"{}"), DEAD)
+            cli.put(b"{}", f"dead/ops/{entry.name}", f"dead/ops/2000000000-000000-{entry.id}")
 
         with patch.object(Outbox, "revive", revive_and_die):
             assert cli.run("retry").out == "ops: 3 dead notices due again.\n"
@@ -280,44 +319,65 @@ class TestRetry:
             function.tick()
             assert cli.run("list").out == "ops:\n  dead: 1 (status_500: 1)\n"
 
-    def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli) -> None:
-        cli.outbox.put(Entry("ops", "odd", body=b"not JSON"), DEAD)
+    @pytest.mark.parametrize("name", ["odd", f"1772000000-000000-{'a' * 32}"])
+    def test_what_cannot_be_read_is_dead_again_and_never_lost(self, cli: NoticesCli, name: str) -> None:
+        cli.put(b"not JSON", f"dead/ops/{name}")
+        copy = Store.copy
+
+        def copy_while_the_timer_fires(state: Store, source: str, target: str) -> bool:
+            is_copied = copy(state, source, target)
+            if target.startswith(WAITING):
+                cli.function.tick()
+            return is_copied
+
         with receiver() as hook:
             cli.function.add_sink("ops", hook)
             cli.function.toml = notice(["ops"])
-            revive = Outbox.put
-
-            def put_while_the_timer_fires(outbox: Outbox, entry: Entry, folder: str = WAITING) -> None:
-                revive(outbox, entry, folder)
-                if folder == WAITING:
-                    with patch.object(Outbox, "put", revive):
-                        cli.function.tick()
-
-            with patch.object(Outbox, "put", put_while_the_timer_fires):
-                assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-            assert cli.names(WAITING) == ["outbox/ops/odd"]
+            for call in (copy_while_the_timer_fires, copy):
+                with patch.object(Store, "copy", call):
+                    assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+            cli.function.pass_time(2)  # what is due again within the same second is due in the next one
             cli.function.tick()
         assert cli.names(WAITING) == []
         assert cli.run("list").out == "ops:\n  dead: 1 (unreadable: 1)\n"
 
-    def test_an_instance_that_stalled_while_it_moved_one_to_the_dead_deletes_nothing_that_is_due_again(
-        self, cli: NoticesCli
-    ) -> None:
-        (entry,) = cli.add("ops")
-        outbox = cli.outbox
-        with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
-            outbox.bury(entry, "status_500")
-        assert cli.run("retry").status == 0
-        outbox.delete(entry)  # it goes on
-        assert cli.names("dead/") == [f"dead/ops/{entry.name}"]
-        assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-        assert cli.names() == [f"outbox/ops/{entry.name}"]
+    @pytest.mark.parametrize("folder", [WAITING, DEAD])
+    def test_a_deletion_that_arrives_after_a_second_burial_loses_nothing(self, cli: NoticesCli, folder: str) -> None:
+        """Of the entry when it dies, or of the dead one when it is due again."""
+        function, delete, late = cli.function, Store.delete, list[str]()
+
+        def delay(state: Store, name: str, *, retry: bool = True) -> None:
+            if name.startswith(folder) and not late:
+                late.append(name)
+            else:
+                delete(state, name, retry=retry)
+
+        def bury() -> None:
+            function.pass_time(4 * DAY)
+            assert function.tick().summary["dead"] == [{"sink": "ops", "code": "unknown_sink", "notices": 1}]
+
+        function.toml = notice(["ops"])
+        function.invoke(created())
+        with patch.object(Store, "delete", delay):
+            bury()
+            if folder == WAITING:
+                bury()
+            assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
+            if folder == DEAD:
+                bury()
+        delete(function.state(), *late)
+        with receiver() as hook:
+            function.add_sink("ops", hook)
+            cli.run("retry")
+            function.tick()
+            assert received_keys(hook) == Counter(["outbox/a.txt"])
+        assert cli.names(WAITING) == cli.names(DEAD) == []
 
     @pytest.mark.parametrize("seed", range(2))
     def test_requests_that_fail_and_arrive_late_lose_nothing(
         self, wired: NoticesCli, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
-        names = {entry.name for entry in wired.add("ops", 20, DEAD)}
+        ids = {entry.id for entry in wired.add("ops", 20, DEAD)}
         monkeypatch.setattr(oss, "TIMEOUT", (5.0, 0.2))
         with fault_proxy(wired.function.url) as proxy:
             proxy.shuffle(seed)
@@ -327,47 +387,20 @@ class TestRetry:
             proxy.disarm()
             wired.environment["LINK_OSS_ENDPOINT"] = wired.function.url
         monkeypatch.undo()
-        wired.function.pass_time(SLOT * 2)
         assert wired.run("retry").status == 0
-        assert {name.rpartition("/")[2] for name in wired.names(WAITING)} == names
+        assert {entry.id for entry in wired.outbox.entries("ops")} == ids
+        assert wired.names(DEAD) == []
 
-    def test_it_waits_while_notices_are_sent(self, cli: NoticesCli) -> None:
+    def test_a_sink_that_was_paused_is_tried_at_once(self, cli: NoticesCli) -> None:
+        pauses = [cli.pause(sink) for sink in ("ops", "team")]
         cli.add("ops", 1, DEAD)
-        state = cli.function.state()
-        state.now()
-        holder = sink_lease(state, "ops")
-        assert holder.take()
         assert cli.run("retry").out == "ops: 1 dead notice due again.\n"
-        assert 0 < cli.function.clock.moved <= SLOT + 2
-
-    def test_it_gives_up_if_notices_are_sent_all_the_time(self, cli: NoticesCli) -> None:
-        cli.add("ops", 1, DEAD)
-        with patch.object(Lease, "take", lambda lease: False):
-            result = cli.run("retry")
-        assert (result.status, result.out) == (1, "")
-        assert result.err == (
-            "python -m handler.notices: The function is sending notices to ops all the time. Try again later.\n"
-        )
-        assert len(cli.names(DEAD)) == 1
-
-    def test_a_bucket_with_versioning_is_refused(self, wired: NoticesCli) -> None:
-        wired.add("ops", 1, DEAD)
-        wired.function.bucket().change(versioning="Enabled")
-        result = wired.run("retry")
-        assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-        assert "versioning" in result.err
+        assert cli.names("pause/") == pauses[1:]
+        assert cli.run("retry", "--sink", "team").out == "There are no dead notices of team.\n"
+        assert cli.names("pause/") == []
 
 
 class TestDrop:
-    def test_it_deletes_the_dead_of_all_sinks_and_nothing_that_waits(self, cli: NoticesCli) -> None:
-        cli.add("ops", 2, DEAD)
-        cli.add("team", 1, DEAD)
-        (waiting,) = cli.add("ops")
-        result = cli.run("drop")
-        assert result == (0, "ops: 2 dead notices deleted.\nteam: 1 dead notice deleted.\n", "")
-        assert cli.names() == [f"outbox/ops/{waiting.name}"]
-        assert cli.run("drop").out == "There are no dead notices.\n"
-
     def test_it_deletes_what_waits_for_one_sink_digests_included(self, cli: NoticesCli) -> None:
         cli.add("ops", 2)
         cli.add("ops", 1, due=4_102_444_800)
@@ -385,10 +418,13 @@ class TestDrop:
         assert "--waiting requires --sink" in result.err
         assert len(cli.names()) == 1
 
-    def test_it_does_not_wait_for_those_who_send(self, cli: NoticesCli) -> None:
+    def test_a_pause_stays(self, cli: NoticesCli) -> None:
+        pause = cli.pause("ops")
+        cli.add("ops")
         cli.add("ops", 1, DEAD)
-        with patch.object(Lease, "take", kill):
-            assert cli.run("drop").out == "ops: 1 dead notice deleted.\n"
+        cli.run("drop")
+        cli.run("drop", "--waiting", "--sink", "ops")
+        assert cli.names() == [pause]
 
 
 class TestFaults:
@@ -447,7 +483,7 @@ class TestFaults:
         ("arguments", "method", "operation"),
         [
             (("list",), "GET", "ListObjects"),
-            (("retry",), "PUT", "PutObject"),
+            (("retry",), "PUT", "CopyObject"),
             (("retry",), "DELETE", "DeleteObject"),
             (("drop",), "DELETE", "DeleteObject"),
             (("drop", "--waiting", "--sink", "ops"), "DELETE", "DeleteObject"),
@@ -476,17 +512,17 @@ class TestFaults:
 
     def test_after_an_interrupt_it_says_what_was_done_before(self, cli: NoticesCli) -> None:
         cli.add("ops", 150, DEAD)
-        held = []
+        cli.add("team", 1, DEAD)
+        entries = Outbox.all_entries
 
-        def hold(job: object, sink: str, lease: Lease) -> None:
-            held.append(lease.take())
-            if len(held) == 2:
+        def interrupt(outbox: Outbox, sink: str, folder: str) -> Iterator[Entry]:
+            if sink == "team":
                 raise KeyboardInterrupt
+            return entries(outbox, sink, folder)
 
-        with patch.object(command, "_hold", hold):
+        with patch.object(Outbox, "all_entries", interrupt):
             result = cli.run("retry")
-        assert result == (1, "ops: 100 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
-        assert cli.names("lease/") == []
+        assert result == (1, "ops: 150 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
 
 
 class TestOutput:

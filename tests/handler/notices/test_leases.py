@@ -292,56 +292,21 @@ class TestKilledWhileHolding:
 class TestAHolderThatStalls:
     """Its time jumps by a minute between its look at the lease and its message, and another instance takes over."""
 
-    @pytest.fixture
-    def stalled(self, function: EventFunction) -> Iterator[list[Lease]]:
-        """Stalls the first message. The leases in the order in which they were made."""
-        made: list[Lease] = []
-        original_init = Lease.__init__
-        is_first = threading.Lock()
-        config = function.config
-
-        def init(self: Lease, *arguments: Any) -> None:
-            original_init(self, *arguments)
-            made.append(self)
-
-        def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
-            if is_first.acquire(blocking=False):
-                function.pass_time(60)
-                function.answer(TIMER_EVENT, config())
-            return client.send(post, network, allow_loopback=allow_loopback)
-
-        with patch.object(Lease, "__init__", init), patch.object(delivery, "send", stall):
-            yield made
-
-    @pytest.mark.parametrize("every", [None, "1m"])
-    def test_each_notice_is_sent_twice_at_most(
-        self, function: EventFunction, hook: Receiver, stalled: list[Lease], every: str | None
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], **({"every": every} if every else {}))
-        keys = [f"outbox/{number:02}" for number in range(40)]
-        function.invoke(created(*keys))
-        if every:
-            function.tick()
-        told = received_keys(hook)
-        for _ in range(2):
-            function.pass_time(60)
-            function.tick()
-        assert received_keys(hook) == told
-        assert set(told) == set(keys)
-        assert set(told.values()) <= {1, 2}
-        assert 2 in told.values()
-        assert function.state_names("outbox/") == []
-        assert not stalled[0].has_time()
-
-    def test_a_robot_repeats_only_the_message_that_stalled(
-        self, function: EventFunction, hook: Receiver, stalled: list[Lease]
-    ) -> None:
+    def test_a_robot_repeats_only_the_message_that_stalled(self, function: EventFunction, hook: Receiver) -> None:
         hook.default = respond(200, b'{"errcode": 0}')
         function.add_sink("ops", hook, "wecom")
         function.toml = notice(["ops"], give="share")
         names = [f"{number:02}.txt" for number in range(60)]
-        function.invoke(created(*(f"outbox/{name}" for name in names)))
+        config, is_first = function.config(), threading.Lock()
+
+        def stall(post: Post, network: Network, *, allow_loopback: bool) -> WebhookResponse:
+            if is_first.acquire(blocking=False):
+                function.pass_time(60)
+                function.answer(TIMER_EVENT, config)
+            return client.send(post, network, allow_loopback=allow_loopback)
+
+        with patch.object(delivery, "send", stall):
+            function.invoke(created(*(f"outbox/{name}" for name in names)))
         function.pass_time(60)
         function.tick()
         texts = [request.json["markdown"]["content"] for request in hook.received]
@@ -351,24 +316,6 @@ class TestAHolderThatStalls:
         assert set(told.values()) == {1, 2}
         assert sum(1 for times in told.values() if times == 2) < len(names) / 2
         assert function.state_names("outbox/") == []
-        assert not stalled[0].has_time()
-
-    def test_while_it_only_prepares_nothing_is_repeated(self, notified: EventFunction, hook: Receiver) -> None:
-        """It looks at its lease again before each message."""
-        config, is_done, is_first = notified.config(), Outbox.is_done, threading.Lock()
-
-        def stall(outbox: Outbox, entry: Any) -> bool:
-            found = is_done(outbox, entry)
-            if is_first.acquire(blocking=False):
-                notified.pass_time(60)
-                notified.answer(TIMER_EVENT, config)
-            return found
-
-        with patch.object(Outbox, "is_done", stall):
-            notified.invoke(created(), config=config)
-        notified.pass_time(60)
-        notified.tick()
-        assert received_keys(hook) == Counter(["outbox/a.txt"])
 
 
 class TestClocksAnHourApart:
@@ -452,29 +399,25 @@ class TestNothingWaitsForTheNextMinute:
         assert function.state_names("outbox/") == []
         assert function.state_names("lease/") == []
 
-    def test_a_notice_that_arrives_before_the_lease_is_deleted(self, notified: EventFunction) -> None:
-        config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
-
-        def arrive(self: Lease) -> None:
-            if arrivals:
-                assert notified.answer(arrivals.pop(), config)["queued"] == 1
-            release(self)
-
-        with patch.object(Lease, "release", arrive):
-            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 2
-
-    def test_a_notice_that_arrives_after_the_lease_was_deleted_is_sent_by_its_own_instance(
-        self, notified: EventFunction, hook: Receiver
+    @pytest.mark.parametrize("is_released", [False, True])
+    def test_a_notice_that_arrives_while_the_lease_is_deleted(
+        self, notified: EventFunction, hook: Receiver, is_released: bool
     ) -> None:
+        """After that, its own instance sends it."""
         config, release, arrivals = notified.config(), Lease.release, [created("outbox/b.txt")]
 
         def arrive(self: Lease) -> None:
-            release(self)
+            if is_released:
+                release(self)
             if arrivals:
-                assert notified.answer(arrivals.pop(), config)["notices"] == 1
+                summary = notified.answer(arrivals.pop(), config)
+                assert (summary["notices"], summary["queued"]) == ((1, 0) if is_released else (0, 1))
+            if not is_released:
+                release(self)
 
         with patch.object(Lease, "release", arrive):
-            assert notified.invoke(created("outbox/a.txt"), config=config).summary["notices"] == 1
+            outcome = notified.invoke(created("outbox/a.txt"), config=config)
+        assert outcome.summary["notices"] == (1 if is_released else 2)
         assert received_keys(hook) == Counter(["outbox/a.txt", "outbox/b.txt"])
 
 

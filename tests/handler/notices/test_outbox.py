@@ -6,20 +6,21 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import requests
 from standardwebhooks import Webhook
 
-from handler.cloud.oss import REFUSED, OssClient, OssResponse, StoreError
+from handler.cloud.oss import REFUSED, OssClient, OssResponse, OssUnavailable, StoreError
 from handler.cloud.store import Store
 from handler.config import Location
 from handler.context import Clock
+from handler.keys import current
 from handler.notices import outbox as outbox_module
-from handler.notices.outbox import DEAD, Entry, Outbox
+from handler.notices import sender
+from handler.notices.outbox import DEAD, Outbox
 from signer.times import parse_rfc3339
 from tests.handler.keys_fixtures import BUCKET
 from tests.handler.notice_fixtures import (
@@ -35,7 +36,8 @@ from tests.handler.notice_fixtures import (
     respond,
 )
 
-NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-(?P<place>[0-9]+)-(?P<id>[0-9a-f]{32})")
+NAME = re.compile(r"outbox/ops/(?P<due>[0-9]{10})-[0-9]+-[0-9a-f]{32}(-[0-9]{10}-[0-9]+)?")
+DAY = 86_400
 HAPPENED = 1772347543  # when the recorded event happened: 2026-03-01T06:45:43Z
 ELSEWHERE = notice(["ops"], mount="/exampledir/")  # a rule that has nothing to do with the notices that wait
 
@@ -91,10 +93,25 @@ class TestNames:
         keys = [f"outbox/{number}.txt" for number in range(12)]
         function.invoke(created(*keys))
         names = function.state_names("outbox/")
-        assert all(NAME.fullmatch(name) for name in names)
         assert dues(function) == [HAPPENED] * 12
         bodies = [json.loads(function.read(f".links/state/{name}")) for name in names]
         assert [body["key"] for body in bodies] == keys
+
+    def test_one_that_failed_alone_says_also_since_when_and_how_often(
+        self, notified: EventFunction, hook: Receiver
+    ) -> None:
+        hook.default = respond(500)
+        began = time.time()
+        (name,) = write_for_later(notified, created())
+        body = notified.read(f".links/state/outbox/ops/{name}")
+        for tries in (1, 2, 3):
+            notified.tick()
+            (waiting,) = notified.state_names("outbox/ops/")
+            match = re.fullmatch(f"outbox/ops/[0-9]{{10}}-{name[11:]}-([0-9]{{10}})-{tries}", waiting)
+            assert match
+            assert abs(int(match[1]) - began) < 10
+            assert notified.read(f".links/state/{waiting}") == body
+            notified.pass_time(300)
 
     def test_the_same_event_again_writes_the_same_names(self, function: EventFunction) -> None:
         function.toml = notice(["ops"]) + notice(["ops"], give="share", every="1h")
@@ -115,34 +132,31 @@ class TestNames:
         assert before - 1 <= dues(function)[0] <= time.time()
 
     @pytest.mark.parametrize(
-        ("every", "happened", "due"),
+        ("every", "windows"),
         [
-            ("1m", "2026-03-01T06:45:43Z", "2026-03-01T06:46:00Z"),
-            ("1m", "2026-03-01T06:45:00Z", "2026-03-01T06:46:00Z"),
-            ("5m", "2026-03-01T06:45:43Z", "2026-03-01T06:50:00Z"),
-            ("1h", "2026-03-01T06:59:59Z", "2026-03-01T07:00:00Z"),
-            ("1d", "2026-03-01T06:45:43Z", "2026-03-02T00:00:00Z"),
-            ("1d", "2026-03-01T06:45:43+08:00", "2026-03-01T00:00:00Z"),
-            ("1d", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+            ("1m", {"2026-03-01T06:45:00Z": "2026-03-01T06:46:00Z", "2026-03-01T06:45:43Z": "2026-03-01T06:46:00Z"}),
+            ("5m", {"2026-03-01T06:45:43Z": "2026-03-01T06:50:00Z"}),
+            ("1h", {"2026-03-01T06:59:59Z": "2026-03-01T07:00:00Z"}),
+            (
+                "1d",
+                {
+                    "2026-03-01T06:45:43+08:00": "2026-03-01T00:00:00Z",
+                    "2026-03-01T23:59:59Z": "2026-03-02T00:00:00Z",
+                    "2026-03-02T00:00:00Z": "2026-03-03T00:00:00Z",
+                    "2026-12-31T23:59:59Z": "2027-01-01T00:00:00Z",
+                },
+            ),
         ],
     )
     def test_a_digest_is_due_at_the_end_of_its_window_in_utc(
-        self, function: EventFunction, every: str, happened: str, due: str
+        self, function: EventFunction, every: str, windows: dict[str, str]
     ) -> None:
+        """Of events of several windows in one invocation, each at the end of its own."""
         function.toml = notice(["ops"], every=every)
-        function.pass_time(90 * 86_400)  # beyond the last of these times
-        function.invoke(json.dumps({"events": [record(eventTime=happened)]}).encode())
-        assert dues(function) == [parse_rfc3339(due)]
-
-    def test_events_of_several_days_in_one_invocation_are_due_each_on_its_own_day(
-        self, function: EventFunction
-    ) -> None:
-        function.toml = notice(["ops"], every="1d")
-        days = ["2026-03-01T23:59:59Z", "2026-03-02T00:00:00Z", "2026-03-03T12:00:00Z"]
-        records = [record(f"outbox/{number}", eventTime=day) for number, day in enumerate(days)]
+        function.pass_time(90 * DAY)  # beyond the last of these times
+        records = [record(f"outbox/{number}", eventTime=happened) for number, happened in enumerate(windows)]
         function.invoke(json.dumps({"events": records}).encode())
-        expected = [parse_rfc3339(f"2026-03-0{day}T00:00:00Z") for day in (2, 3, 4)]
-        assert dues(function) == expected
+        assert dues(function) == [parse_rfc3339(due) for due in windows.values()]
 
 
 def wrong_clock(function: EventFunction, ahead: float) -> Clock:
@@ -183,18 +197,6 @@ class TestDigests:
         assert any("/outbox/" in key for key in keys)
         assert not [key for key in keys if re.search(b"x-oss-signature|share=|https?:", function.read(key))]
 
-    def test_an_event_that_is_repeated_after_its_digest_is_not_sent_again(
-        self, function: EventFunction, hook: Receiver
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = notice(["ops"], every="1m")
-        function.invoke(created())
-        function.tick()
-        function.invoke(created())
-        assert function.tick().summary["repeated"] == 1
-        assert received_keys(hook) == Counter(["outbox/a.txt"])
-        assert function.state_names("outbox/") == []
-
     def test_each_sink_has_its_own_digest(self, function: EventFunction, hook: Receiver) -> None:
         with receiver(respond(500)) as broken:
             function.add_sink("ops", hook)
@@ -228,7 +230,7 @@ class TestDigests:
             texts = [request.json["markdown"]["content"] for request in robot.received]
             assert all(len(text.encode()) <= 4096 for text in texts)
             delivered = [name for text in (texts[0], *texts[2:]) for name in names if f"{name} (" in text]
-            assert delivered == names
+            assert Counter(delivered) == Counter(names)
 
 
 WRONG_TYPES: dict[str, list[Any]] = {
@@ -334,9 +336,10 @@ class TestWhatCannotBeRead:
         self.prepare(function, hook, kind)
         name = f"{HAPPENED}-000000-{'a' * 32}"
         put_entry(function, name, json.dumps(waiting_notice(**ODD[case])).encode())
-        for _ in range(2):
-            function.tick()
-            function.pass_time(60)
+        function.tick()
+        assert self.names_told(hook) == Counter(GOOD)
+        function.pass_time(4 * DAY)
+        function.tick()
         assert self.names_told(hook) == Counter(GOOD)
         assert function.state_names("outbox/") == []
 
@@ -379,50 +382,131 @@ class TestWhatCannotBeRead:
         put_entry(function, buried, json.dumps(waiting_notice(mount="/gone/", colour={"is": "red"})).encode())
         assert function.tick().summary["notices"] == 4
         assert received_keys(hook)["outbox/a.txt"] == 1
-        document = json.loads(function.read(f".links/state/dead/ops/{buried}"))
-        assert document == {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
-        Outbox(function.state()).revive(Entry("ops", buried, 0.0))
-        assert json.loads(function.read(f".links/state/outbox/ops/{buried}"))["colour"] == {"is": "red"}
+        function.pass_time(4 * DAY)
+        function.tick()
+        document = {**waiting_notice(mount="/gone/"), "colour": {"is": "red"}, "reason": "mount_changed"}
+        assert json.loads(function.read(f".links/state/{function.state_names('dead/')[0]}")) == document
+        outbox = Outbox(function.state())
+        outbox.revive(*outbox.entries("ops", DEAD))
+        assert json.loads(function.read(f".links/state/{function.state_names('outbox/')[0]}")) == document
 
 
 DROP = '\n[[mount]]\npath = "/drop/"\ntarget = "oss://examplebucket/wide/drop/"\nmax_share = "30d"\n'
+CHECKED = DROP + "check = true\n"
+MOUNTS = {
+    "removed": "",
+    "moved": DROP.replace("wide/drop/", "elsewhere/"),
+    "narrowed": DROP.replace("wide/drop/", "wide/drop/in/"),
+    "GET withdrawn": DROP + 'methods = ["HEAD"]\n',
+    "hidden by a longer path": DROP + DROP.replace("/drop/", "/drop/a/"),
+    "shares withdrawn": DROP.replace('max_share = "30d"', ""),
+}
+LOOKS: dict[str, OssResponse | Exception] = {  # only NoSuchKey, NoSuchVersion and a delete marker say that it is gone
+    "forbidden": OssResponse(403, {}, b"", "AccessDenied"),
+    "unavailable": OssResponse(503, {}, b"", "ServiceUnavailable"),
+    "no bucket": OssResponse(404, {}, b"", "NoSuchBucket"),
+    "no code": OssResponse(404, {}, b"", ""),
+    "invalid version": OssResponse(400, {}, b"", "InvalidArgument"),
+    "no marker": OssResponse(405, {}, b"", "MethodNotAllowed"),
+    "archived": OssResponse(200, {"x-oss-storage-class": "Archive"}, b"", ""),
+    "unreachable": OssUnavailable("OSS cannot be reached."),
+}
+NO_LINK = [(case, "share") for case in (*MOUNTS, *LOOKS, "no_share_key", "public_url_required")]
+NO_LINK += [(case, "link") for case in (*MOUNTS, *LOOKS) if case != "shares withdrawn"]
+
+
+def break_links(case: str, function: EventFunction, monkeypatch: pytest.MonkeyPatch) -> str:
+    """From now on, the mount /drop/ gives no link. Returns the reason."""
+    if case in MOUNTS:
+        function.toml = MOUNTS[case] + ELSEWHERE
+        return "mount_changed"
+    if case in LOOKS:
+        look, head = Mock(side_effect=[LOOKS[case]] * 100), OssClient.head
+        monkeypatch.setattr(
+            OssClient, "head", lambda self, at, *query: (look if at.key[0] == "w" else head)(self, at, *query)
+        )
+        return "object_archived" if case == "archived" else "oss_unavailable"
+    if case == "no_share_key":
+        read = current.current_keys
+        monkeypatch.setattr(current, "current_keys", lambda invocation: read(invocation)._replace(share=()))
+    else:
+        config = function.config()._replace(public_url=None)
+        monkeypatch.setattr(function, "config", lambda: config)
+    return case
+
+
+class TestNoticesThatGetNoLink:
+    """Whatever the reason is, such a notice waits by itself until `retry_for`, since it may be repaired."""
+
+    STUCK = tuple(f"wide/drop/{number:02}.txt" for number in range(25))
+
+    @pytest.fixture(autouse=True)
+    def sink(self, function: EventFunction, hook: Receiver) -> None:
+        function.add_sink("ops", hook)
+
+    @pytest.mark.parametrize(("case", "give"), NO_LINK)
+    def test_each_reason_lets_a_notice_wait_longer_and_longer_and_others_be_told(
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, case: str, give: str
+    ) -> None:
+        function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give) + notice(["ops"])
+        function.put("wide/drop/a/b.txt")
+        records = [record("wide/drop/a/b.txt"), record("outbox/a.txt")]
+        if give == "link":
+            records[0]["oss"]["object"]["versionId"] = "CAEQ_EXAMPLE"
+        write_for_later(function, json.dumps({"events": records}).encode())
+        reason = break_links(case, function, monkeypatch)
+        began = time.time() - 60
+        for wait in (60, 120, 240, 480, 900, 900):
+            summary = function.tick().summary
+            assert summary["failed"] == [{"sink": "ops", "code": reason}]
+            assert summary["waiting"]["ops"]["notices"] == 1
+            assert abs(summary["waiting"]["ops"]["oldest"] - (time.time() - began)) < 10
+            (due,) = dues(function)
+            assert abs(due - time.time() - wait) < 10
+            function.pass_time(wait - 20)
+            assert "failed" not in function.tick().summary
+            function.pass_time(30)
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+        function.pass_time(3 * DAY)
+        assert function.tick().summary["dead"] == [{"sink": "ops", "code": reason, "notices": 1}]
+        assert function.state_names("outbox/") == []
+        assert list(dead_reasons(function).values()) == [reason]
+
+    @pytest.mark.parametrize("every", [None, "1m"])
+    def test_it_is_told_once_that_is_repaired_with_what_is_due_then(
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch, every: str | None
+    ) -> None:
+        digest = {"every": every} if every else {}
+        function.toml = CHECKED + notice(["ops"], mount="/drop/", **digest) + notice(["ops"], every="1m")
+        function.put(self.STUCK[0])
+        break_links("forbidden", function, monkeypatch)
+        function.invoke(created(self.STUCK[0]))
+        function.tick()
+        monkeypatch.undo()
+        function.invoke(created("outbox/a.txt"))
+        function.pass_time(62)
+        function.tick()
+        assert received_keys(hook) == Counter([self.STUCK[0], "outbox/a.txt"])
+        assert len(hook.received) == (1 if every else 2)
+        assert function.state_names("outbox/") == []
+
+    def test_others_behind_a_page_of_them_are_told_first(
+        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of what failed before, five are tried, so that the rest costs nothing."""
+        monkeypatch.setattr(sender, "PAGE", 10)
+        break_links("forbidden", function, monkeypatch)
+        function.toml = CHECKED + notice(["ops"], mount="/drop/") + notice(["ops"])
+        function.invoke(created(*self.STUCK))
+        function.pass_time(90)
+        write_for_later(function, created_at(time.time(), "outbox/a.txt"))
+        function.tick()
+        assert received_keys(hook) == Counter(["outbox/a.txt"])
+        tries = [entry.tries for entry in Outbox(function.state()).entries("ops")]
+        assert Counter(tries) == {1: len(self.STUCK) - 5, 2: 5}
 
 
 class TestMountsThatChange:
-    @pytest.mark.parametrize("give", ["link", "share"])
-    @pytest.mark.parametrize(
-        "mount",
-        [
-            "",
-            DROP.replace("wide/drop/", "elsewhere/"),
-            DROP.replace("wide/drop/", "wide/drop/in/"),
-            DROP + 'methods = ["HEAD"]\n',
-            DROP + DROP.replace("/drop/", "/drop/a/"),
-        ],
-        ids=["removed", "moved", "narrowed", "GET withdrawn", "hidden by a longer path"],
-    )
-    def test_a_notice_whose_mount_gives_no_link_any_more_is_dead(
-        self, function: EventFunction, hook: Receiver, mount: str, give: str
-    ) -> None:
-        function.add_sink("ops", hook)
-        function.toml = DROP + notice(["ops"], mount="/drop/", give=give)
-        (name,) = write_for_later(function, created("wide/drop/a/b.txt"))
-        function.toml = mount + ELSEWHERE
-        outcome = function.tick()
-        assert outcome.summary["dead"] == [{"sink": "ops", "code": "mount_changed", "notices": 1}]
-        assert hook.received == []
-        assert function.state_names("outbox/") == []
-        assert dead_reasons(function) == {name: "mount_changed"}
-
-    def test_a_share_is_dead_once_the_mount_has_none(self, function: EventFunction, hook: Receiver) -> None:
-        function.add_sink("ops", hook)
-        function.toml = DROP + notice(["ops"], mount="/drop/") + notice(["ops"], mount="/drop/", give="share")
-        write_for_later(function, created("wide/drop/a.txt"))
-        function.toml = DROP.replace('max_share = "30d"', "") + ELSEWHERE
-        assert function.tick().summary["notices"] == 1
-        assert [request.json["data"]["give"] for request in hook.received] == ["link"]
-        assert list(dead_reasons(function).values()) == ["mount_changed"]
-
     def test_a_share_lasts_no_longer_than_the_mount_allows_now(self, function: EventFunction, hook: Receiver) -> None:
         function.add_sink("ops", hook)
         function.toml = DROP + notice(["ops"], mount="/drop/", give="share", expires="20d")
@@ -468,6 +552,26 @@ class TestRulesThatChange:
         function.toml = notice(["ops"], expires="5m")
         assert "x-oss-expires=1200" in self.send(function, hook)["url"]
 
+    @pytest.mark.parametrize("is_sent", [True, False])
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ({}, {"every": "1m"}),
+            ({"every": "1m"}, {}),
+            ({"every": "1m"}, {"every": "1m"}),
+            ({"expires": "20m"}, {"expires": "5m"}),
+        ],
+    )
+    def test_every_or_expires_of_an_event_that_comes_again(
+        self, function: EventFunction, hook: Receiver, before: dict[str, str], after: dict[str, str], is_sent: bool
+    ) -> None:
+        self.wait(function, hook, **before)
+        if is_sent:
+            function.tick()
+        function.toml = notice(["ops"], **after)
+        function.invoke(created())
+        self.send(function, hook)
+
     @pytest.mark.parametrize(("before", "after"), [("link", "share"), ("share", "link")])
     def test_give(self, function: EventFunction, hook: Receiver, before: str, after: str) -> None:
         self.wait(function, hook, give=before)
@@ -511,14 +615,12 @@ class TestRulesThatChange:
 
 
 class TestObjectsThatAreDeleted:
-    CHECKED = DROP + "check = true\n"
-
     @pytest.mark.parametrize("give", ["link", "share"])
     def test_an_object_that_was_deleted_is_not_told_where_the_mount_checks(
         self, function: EventFunction, hook: Receiver, give: str
     ) -> None:
         function.add_sink("ops", hook)
-        function.toml = self.CHECKED + notice(["ops"], mount="/drop/", give=give)
+        function.toml = CHECKED + notice(["ops"], mount="/drop/", give=give)
         for name in ("a", "b"):
             function.put(f"wide/drop/{name}.txt")
         write_for_later(function, created("wide/drop/a.txt", "wide/drop/b.txt"))
@@ -527,74 +629,6 @@ class TestObjectsThatAreDeleted:
         assert received_keys(hook) == Counter(["wide/drop/b.txt"])
         assert outcome.summary["reasons"] == {"unlinkable": 1}
         assert function.state_names("outbox/") == function.state_names("dead/") == []
-
-    @pytest.mark.parametrize(
-        ("status", "code", "version"),
-        [
-            (503, "ServiceUnavailable", None),
-            (404, "NoSuchBucket", None),
-            (404, "", None),
-            (400, "InvalidArgument", "CAEQ_EXAMPLE"),
-            (405, "MethodNotAllowed", "CAEQ_EXAMPLE"),
-        ],
-    )
-    def test_an_object_that_cannot_be_looked_at_waits(
-        self, function: EventFunction, hook: Receiver, status: int, code: str, version: str | None
-    ) -> None:
-        """Only NoSuchKey, NoSuchVersion and a delete marker say that it is gone."""
-        function.add_sink("ops", hook)
-        function.toml = self.CHECKED + notice(["ops"], mount="/drop/")
-        function.put("wide/drop/a.txt")
-        event = record("wide/drop/a.txt")
-        if version is not None:
-            event["oss"]["object"]["versionId"] = version
-        unavailable = function.client.get(Location(BUCKET, "wide/drop/a.txt"))._replace(status=status, code=code)
-        with patch.object(OssClient, "head", lambda *_: unavailable):
-            outcome = function.invoke(json.dumps({"events": [event]}).encode())
-        assert outcome.error is None
-        assert outcome.summary["queued"] == 1
-        assert hook.received == []
-        function.pass_time(60)
-        function.tick()
-        assert received_keys(hook) == Counter(["wide/drop/a.txt"])
-
-
-class TestNoticesThatGetNoLink:
-    """As where the role may not look at the objects of a mount with `check`: that is repaired, or not."""
-
-    STUCK = tuple(f"wide/drop/{number}.txt" for number in range(6))
-
-    @pytest.fixture(autouse=True)
-    def stuck(self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-        function.add_sink("ops", hook)
-        function.toml = DROP + "check = true\n" + notice(["ops"], mount="/drop/") + notice(["ops"])
-        forbidden = function.client.get(Location(BUCKET, "none"))._replace(status=403)
-        head = OssClient.head
-
-        def look(client: OssClient, location: Location, query: Any = None) -> OssResponse:
-            return forbidden if location.key.startswith("wide/drop/") else head(client, location, query)
-
-        monkeypatch.setattr(OssClient, "head", look)
-
-    def test_others_behind_a_page_of_them_are_told(
-        self, function: EventFunction, hook: Receiver, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(outbox_module, "PAGE", 5)
-        hook.default = respond(503)
-        function.invoke(created(*self.STUCK, "outbox/a.txt"))
-        hook.default, hook.received = respond(), []
-        for _ in range(3):
-            function.pass_time(60)
-            function.tick()
-        assert received_keys(hook) == Counter(["outbox/a.txt"])
-
-    def test_after_retry_for_they_are_dead_with_the_reason(self, function: EventFunction, hook: Receiver) -> None:
-        function.invoke(created(*self.STUCK))
-        for _ in range(5):
-            function.pass_time(86_400)
-            function.tick()
-        assert len(function.state_names("dead/")) == 6
-        assert set(dead_reasons(function).values()) == {"oss_unavailable"}
 
 
 class TestVersions:
@@ -666,17 +700,32 @@ class TestTicksThatCannotRead:
         function.add_sink("ops", hook)
         function.toml = notice(["ops"])
         write_for_later(function, created())
-        list_folders = Store.list_folders
+        pages = Store._pages
 
-        def refuse(store: Store, name: str) -> Iterator[str]:
-            if name == folder:
+        def refuse(store: Store, prefix: Location, *options: Any) -> Any:
+            if prefix.key == f".links/state/{folder}":
                 raise StoreError("ListObjects", 403, REFUSED, "AccessDenied (a missing permission)")
-            return list_folders(store, name)
+            return pages(store, prefix, *options)
 
-        with patch.object(Store, "list_folders", refuse):
+        with patch.object(Store, "_pages", refuse):
             outcome = function.tick()
         assert "waiting" not in outcome.line
         assert outcome.summary["failed"] == [{"sink": folder.rstrip("/"), "code": "state_unavailable"}]
         assert outcome.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
         assert (outcome.summary["notices"], len(hook.received)) == (sent, sent)
         assert set(function.tick().line["waiting"]) <= {"ops"}
+
+    def test_the_dead_of_all_sinks_are_counted_in_one_page(
+        self, function: EventFunction, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only entries of a sink are counted: no folder that a console made, and nothing below one."""
+        function.toml = notice(["ops"])
+        names = ["", "chat/", "file", "ops/folder/file", *(f"{sink}/{n}" for sink in ("chat", "ops") for n in range(3))]
+        function.fill({f".links/state/dead/{name}": b"{}" for name in names})
+        report: dict[str, dict[str, object]] = {
+            sink: {"notices": 0, "oldest": 0, "dead": 3} for sink in ("chat", "ops")
+        }
+        assert function.tick().summary["waiting"] == report
+        monkeypatch.setattr(outbox_module, "PAGE", 8)
+        report["ops"] = {"notices": 0, "oldest": 0, "dead": "2+"}
+        assert function.tick().summary["waiting"] == report

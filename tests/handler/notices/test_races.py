@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from handler.config import Config, Mounts
+from handler.cloud.store import Store
+from handler.config import Config
 from handler.notices.outbox import DEAD, Outbox
 from tests.handler.notice_fixtures import (
     TIMER_EVENT,
@@ -20,7 +23,6 @@ from tests.handler.notice_fixtures import (
     Receiver,
     at_once,
     created,
-    kill,
     notice,
     received_ids,
     received_keys,
@@ -45,6 +47,20 @@ def told_files(hook: Receiver) -> Counter[str]:
     return Counter(key for body in bodies for key in KEYS_OF_EVENT if f"{key[7:]}?" in body)
 
 
+@contextmanager
+def killed_before(method: str, folder: str) -> Iterator[None]:
+    """The instance is killed before OSS gets its first call of this method of `Store` for an object in a folder."""
+    call = getattr(Store, method)
+
+    def call_or_die(state: Store, name: str, *arguments: Any, **options: Any) -> Any:
+        if name.startswith(folder):
+            raise Killed
+        return call(state, name, *arguments, **options)
+
+    with patch.object(Store, method, call_or_die), pytest.raises(Killed):
+        yield
+
+
 class TestCrashPoints:
     """The table of the guarantee, row by row."""
 
@@ -54,7 +70,7 @@ class TestCrashPoints:
         function.toml = notice(["ops"])
 
     def test_marked_and_not_deleted(self, function: EventFunction, hook: Receiver) -> None:
-        with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
+        with killed_before("delete", "outbox/"):
             function.invoke(created())
         assert (len(function.state_names("outbox/")), len(function.state_names("done/"))) == (1, 1)
         recover(function)
@@ -62,13 +78,13 @@ class TestCrashPoints:
 
     def test_a_late_put_of_the_entry(self, function: EventFunction, hook: Receiver) -> None:
         entries: list[tuple[str, bytes]] = []
-        delete = Outbox.delete
+        write = Store.replace
 
-        def note(outbox: Outbox, entry: Any, folder: str = "outbox") -> None:
-            entries.append((f"outbox/ops/{entry.name}", outbox.read(entry) or b""))
-            delete(outbox, entry, folder)
+        def note(state: Store, name: str, body: bytes) -> None:
+            entries.append((name, body))
+            write(state, name, body)
 
-        with patch.object(Outbox, "delete", note):
+        with patch.object(Store, "replace", note):
             function.invoke(created())
         assert function.state_names("outbox/") == []
         function.state().replace(*entries[0])
@@ -77,25 +93,54 @@ class TestCrashPoints:
         assert received_keys(hook) == Counter(["outbox/a.txt"])
         assert function.state_names("outbox/") == []
 
+    @pytest.mark.parametrize("every", [None, "1m"])
+    @pytest.mark.parametrize("failures", [1, 2, 3])
+    def test_moved_to_a_later_name_and_not_deleted(
+        self, function: EventFunction, hook: Receiver, failures: int, every: str | None
+    ) -> None:
+        """Of the two names, the first one alone is tried; once it is sent, the other one is found done."""
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
+        hook.responses = [respond(500)] * failures
+        with killed_before("delete", "outbox/"):
+            function.invoke(created())
+            function.tick()
+        first, later = Outbox(function.state()).entries("ops")
+        assert (first.id, first.place, first.tries + 1) == (later.id, later.place, later.tries)
+        function.pass_time(120)
+        outcome = function.tick()
+        assert len(hook.received) == 2
+        if failures == 1:
+            assert (outcome.summary["notices"], outcome.summary["repeated"]) == (1, 1)
+        recover(function)
+        assert received_keys(hook) == Counter({"outbox/a.txt": failures + 1})
+
+    def test_paused_and_not_released(self, function: EventFunction, hook: Receiver) -> None:
+        hook.responses = [respond(429)]
+        function.go_to(1)
+        with killed_before("delete", "lease/"):
+            function.invoke(created())
+        assert (function.state_names("pause/"), len(function.state_names("lease/"))) == (["pause/ops"], 1)
+        assert function.tick().summary["notices"] == 0
+        function.pass_time(48)
+        assert function.tick().summary["notices"] == 1
+        assert (len(hook.received), function.state_names("pause/")) == (2, [])
+
     def test_moved_to_the_dead_and_not_deleted(self, function: EventFunction, hook: Receiver) -> None:
-        function.sinks.pop("ops")
+        sink = function.sinks.pop("ops")
         function.invoke(created())
-        function.toml = notice(["ops"], mount="/exampledir/")
-        function.add_sink("ops", hook)
-        config = function.config()
-        mounts = [mount for mount in config.mounts if mount.path != "/outbox/"]
-        config = config._replace(mounts=Mounts(mounts, config.mounts.reserved))
-        function.pass_time(60)
-        with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
-            function.tick(config=config)
+        function.pass_time(4 * 86_400)
+        with killed_before("delete", "outbox/"):
+            function.tick()
         (waiting,), (dead,) = function.state_names("outbox/"), function.state_names("dead/")
         body = function.read(f".links/state/{dead}")
         function.pass_time(60)
-        function.tick(config=config)
+        function.tick()
         assert function.state_names("outbox/") == []
         assert function.state_names("dead/") == [dead]
         assert dead.rpartition("/")[2] == waiting.rpartition("/")[2]
         assert function.read(f".links/state/{dead}") == body
+        function.sinks["ops"] = sink
+        recover(function)
         assert hook.received == []
 
     def test_made_due_again_and_not_deleted_among_the_dead(self, function: EventFunction, hook: Receiver) -> None:
@@ -104,12 +149,15 @@ class TestCrashPoints:
         outbox = Outbox(function.state())
         (entry,) = outbox.entries("ops")
         outbox.bury(entry, "status_422")
-        with patch.object(Outbox, "delete", kill), pytest.raises(Killed):
+        with killed_before("delete", "dead/"):
             outbox.revive(entry)
         assert (len(outbox.entries("ops")), len(outbox.entries("ops", DEAD))) == (1, 1)
         function.add_sink("ops", hook)
         recover(function)
+        outbox.revive(entry)
+        recover(function)
         assert received_keys(hook) == Counter(["outbox/a.txt"])
+        assert outbox.entries("ops", DEAD) == []
 
 
 class TestMarksAndLeasesThatAreGone:
