@@ -42,7 +42,7 @@ class Turn:
     def __init__(self, invocation: Invocation, network: Network, deadline: float) -> None:
         self.invocation, self.network, self.deadline = invocation, network, deadline
         self.issuer, self.tally = LinkIssuer(invocation), Tally()
-        self._pauses: dict[str, Pause | None] = {}  # of the sinks for which they were read
+        self.pauses: dict[str, Pause | None] = {}  # of the sinks for which they were read
 
     @cached_property
     def outbox(self) -> Outbox:

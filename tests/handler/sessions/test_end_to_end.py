@@ -224,9 +224,10 @@ def test_the_link_of_a_notice_is_signed_by_the_session(path: str, running: Runni
     mount = path.removesuffix("a.txt")
     issuer = LinkIssuer(Invocation(running.service.instance, context(), running.service.now, {}))
     notice = Notice("created", mount, BUCKET, path[1:], "ETAG1", "link")
-    url = issuer.notification(notice, "0" * 32).url
-    assert f"x-oss-credential={running.key_id(mount)}%2F" in url
-    assert requests.get(url, timeout=30).content == b"hello"
+    linked = issuer.notification(notice, "0" * 32)
+    assert linked is not None
+    assert f"x-oss-credential={running.key_id(mount)}%2F" in linked.url
+    assert requests.get(linked.url, timeout=30).content == b"hello"
 
 
 def test_a_batch_of_links_to_two_mounts_has_the_session_of_each(running: Running) -> None:
