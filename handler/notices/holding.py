@@ -84,8 +84,7 @@ class Holding:
         self._settle(entries)
         if self._end is not None and not (self._end.code == OUT_OF_TIME and self._accepted):
             raise self._end
-        is_changed = any(not entry.tries or entry.path in self._turn.tally.settled for entry in entries)
-        return self._end is None and is_changed
+        return self._end is None and any(not each.tries or each.path in self._turn.tally.settled for each in entries)
 
     def _send(self, entries: list[Entry]) -> None:
         """Sends what is due, and what failed before if a link can be made for some of it."""
@@ -93,8 +92,7 @@ class Holding:
         if self._pause is not None:
             self._outbox.check_marks()
         random.shuffle(entries)  # what cannot be sent may all come first
-        again = [entry for entry in entries if entry.tries]
-        fresh = [entry for entry in entries if not entry.tries]
+        again, fresh = ([entry for entry in entries if (entry.tries > 0) is is_again] for is_again in (True, False))
         for entry in fresh + again[:AGAIN]:
             if self._is_on_trial and self._end is None:  # one alone
                 (again if entry.tries else fresh).remove(entry)
@@ -203,8 +201,7 @@ class Holding:
 
     def _check_time(self, more: float) -> None:
         """Raises `out_of_time` unless a try, and so many seconds `more`, fit into the time and the lease."""
-        is_late = self._clock.own.monotonic() + TRY + more > self._turn.deadline
-        if is_late or not self._lease.has_time(more):
+        if self._clock.own.monotonic() + TRY + more > self._turn.deadline or not self._lease.has_time(more):
             raise HandlerError("There was no time for a message. It will be sent later.", code=OUT_OF_TIME)
 
     def _fail(self, entry: Entry, error: Exception) -> None:
@@ -228,13 +225,14 @@ class Holding:
         while self._refused:
             entry, code = self._refused.pop()
             bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
+        if not self._lease.has_time(1.0 - NEED):  # another one may know better
+            return
         name, end = self._sink.name, self._end
         is_down = isinstance(end, DeliveryFailed) or (isinstance(end, StoreError) and self._accepted > 0)  # no marks
         if is_down or (self._is_suspect and not self._accepted):  # a second turn of the latter kind is a pause
             before = self._pause.failures if self._pause is not None and self._is_on_trial else 0
             failures = before + 1 if is_down else 0
-            asked = min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER)
-            seconds = max(asked, PAUSES[min(failures, len(PAUSES) - 1)])
+            seconds = max(PAUSES[: failures + 1][-1], min(int(getattr(end, "retry_after", 0)), MAX_RETRY_AFTER))
             self._outbox.put_pause(name, Pause(int(self._clock.earliest()) + seconds, failures, self._maximum))
         elif self._pause is not None and self._accepted:
             self._outbox.lift_pause(name)
@@ -264,11 +262,6 @@ def bury(turn: Turn, entry: Entry, code: str) -> None:
 
 def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: str) -> None:
     """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
-    clock = turn.outbox.state.clock
-
-    def bury_in_time(entry: Entry) -> None:
-        is_overdue = clock.earliest() - entry.since > retry_for and entry.path not in turn.tally.settled
-        if is_overdue and clock.own.monotonic() < turn.deadline:
-            bury(turn, entry, code)
-
-    map_concurrently(bury_in_time, entries)
+    clock, settled = turn.outbox.state.clock, turn.tally.settled
+    overdue = [each for each in entries if clock.earliest() - each.since > retry_for and each.path not in settled]
+    map_concurrently(lambda entry: bury(turn, entry, code) if clock.own.monotonic() < turn.deadline else None, overdue)

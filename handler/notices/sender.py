@@ -23,10 +23,8 @@ from .sinks.base import RETRY_FOR
 
 MAX_SINKS = 64  # that are served at the same time
 
-Matches = Sequence[tuple[NoticeRule, Notice]]
 
-
-def send(turn: Turn, matches: Matches) -> None:
+def send(turn: Turn, matches: Sequence[tuple[NoticeRule, Notice]]) -> None:
     """Writes each notice for each of its sinks, then sends those that wait for no digest."""
     linkable = [(rule, notice) for rule, notice in matches if is_linkable(rule.mount, notice.key)]
     if len(linkable) < len(matches):
@@ -48,10 +46,7 @@ def send(turn: Turn, matches: Matches) -> None:
 
 
 def send_due(turn: Turn) -> dict[str, dict[str, object]] | None:
-    """Sends what is due to every sink for which notices wait. Returns what still waits, and what is dead.
-
-    None if that could not be read.
-    """
+    """Sends what is due to every sink. Returns what still waits and what is dead, None if that could not be read."""
     if not turn.invocation.config.keys_sinks:
         return {}  # nothing waits, and the role has no rights to look
     due = dead = None
@@ -77,7 +72,7 @@ def _write_object(turn: Turn, sink: OssSink, notices: Mapping[str, Notice]) -> N
         turn.tally.add("sent" if is_written else "repeated", len(notifications))
 
 
-def _write(turn: Turn, matches: Matches, names: set[str]) -> list[Entry]:
+def _write(turn: Turn, matches: Sequence[tuple[NoticeRule, Notice]], names: set[str]) -> list[Entry]:
     """Writes an entry for each notice, and looks which sinks are paused. Returns what is due at once.
 
     A notice is due when it happened, or at the end (in UTC) of its interval of `every`.

@@ -52,8 +52,7 @@ class Tally:
 
     def listed(self, sink: str, entries: list[Entry], now: float) -> None:
         """Notes what waits for a sink at `now`."""
-        with self._lock:
-            self._waiting[sink] = {entry.path: now - entry.since for entry in entries}
+        self._waiting[sink] = {entry.path: now - entry.since for entry in entries}
 
     def settle(self, entry: Entry, outcome: str = "", *, dead: str = "") -> None:
         """Notes that an entry does not wait any more; `dead` is the code of why it is dead."""

@@ -169,6 +169,21 @@ class TestReceivers:
         assert len(dead(function)) == 1
         assert json.loads(function.read(STATE + dead(function)[0]))["reason"] == "status_422"
 
+    def test_a_holder_that_stalled_past_its_lease_pauses_no_sink(self, function: Simulation) -> None:
+        inbox = function.inbox("ops", "webhook")
+        config = function.config()
+
+        def stall(inbox: Inbox, post: Post) -> WebhookResponse:
+            inbox.trouble = None
+            function.pass_time(MINUTE)
+            function.answer(TIMER_EVENT, config)
+            raise NoResponse("too_slow")
+
+        inbox.trouble = stall
+        function.invoke(function.upload(), config=config)
+        assert list(inbox.files().elements()) == function.uploaded
+        assert function.state_names("pause/") == []
+
     @pytest.mark.parametrize("hours", [6, pytest.param(72, marks=pytest.mark.long)])
     @DOWN
     def test_a_sink_that_is_down_gets_few_messages(self, function: Simulation, trouble: Trouble, hours: int) -> None:
