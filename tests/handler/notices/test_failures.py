@@ -16,7 +16,7 @@ from handler.cloud.oss import OssClient, OssResponse, OssUnavailable
 from handler.config import Location
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
-from tests.handler.notice_fixtures import STATE, TIMER_EVENT, notice, record
+from tests.handler.notice_fixtures import STATE, TIMER_EVENT, created, notice, record
 from tests.handler.simulation import (
     HOUR,
     MINUTE,
@@ -69,41 +69,53 @@ class TestReceivers:
         assert sorted(inbox.files().elements()) == function.uploaded
         assert dead(function) == []
 
-    @pytest.mark.parametrize("number", [1000, pytest.param(5000, marks=pytest.mark.long)])
-    def test_the_marks_of_a_large_digest_outlive_no_lease(self, function: Simulation, number: int) -> None:
-        """OSS takes 100 ms, the receiver 14 s, and a tick begins each minute while others work."""
+    @pytest.mark.parametrize("number", [1500, pytest.param(5000, marks=pytest.mark.long)])
+    def test_the_marks_of_a_large_digest_outlive_neither_lease_nor_function(
+        self, function: Simulation, number: int
+    ) -> None:
+        """OSS takes 100 ms, the receiver 14 s, and ticks begin while others work."""
         function.toml = notice(["ops"], every="1m")
         inbox = function.inbox("ops", "webhook")
         inbox.trouble = lambda inbox, post: function.pass_time(14)
         config, world = function.config(), function.world
-        world.latency = 0.067  # of each of three ways, at most
         function.succeed(function.upload(number), config)
-        for minute in range(3 + number // 200):
-            world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 1))
+        world.latency = 0.067  # of each of three ways, at most
+        function.start_at(14)
+
+        def tick() -> None:
+            began = time.time()
+            function.answer(TIMER_EVENT, config)
+            assert time.time() - began < 120
+
+        for place in range(20 + number // 10):
+            world.start(Process(world), tick, after=MINUTE + 5 * place)
         world.run()
         assert sorted(inbox.files().elements()) == function.uploaded
 
     def test_two_sinks_that_hang_delay_no_third(self, function: Simulation) -> None:
-        """With the fewest instances that a deployment may have."""
-        function.toml = notice(["one", "two"]) + notice(["ops"], give="share")
-        inboxes = [function.inbox(name, "webhook") for name in ("one", "two", "ops")]
-        inboxes[0].trouble = inboxes[1].trouble = hangs
-        config, world = function.config(), function.world
-        began, working = time.time(), list[bytes]()
+        """Even with two instances."""
+        function.toml = '\n[[mount]]\npath = "/two/"\ntarget = "oss://examplebucket/two/"\n'
+        mounts = {"one": "exampledir", "two": "two", "ops": "outbox"}
+        inboxes = {name: function.inbox(name, "webhook") for name in mounts}
+        function.toml += "".join(notice([name], mount=f"/{mount}/") for name, mount in mounts.items())
+        inboxes["one"].trouble = inboxes["two"].trouble = hangs
+        config, world, working = function.config(), function.world, list[bytes]()
+        began = time.time()
 
         def invoke(event: bytes) -> None:
-            while len(working) >= len(inboxes) + 2:
+            while len(working) >= 2:
                 world.wait(0.5)
             working.append(event)
             function.answer(event, config)
             working.remove(event)
 
         for number in range(48):
-            world.start(Process(world), partial(invoke, function.upload()), after=5 * number)
-        for minute in range(5):
-            world.start(Process(world), partial(invoke, TIMER_EVENT), after=MINUTE * minute)
+            keys = [f"{mounts[name]}/f{number:06}.txt" for name in mounts]
+            for event in (*(created(key) for key in keys), *([TIMER_EVENT] if number % 12 == 6 else [])):
+                world.start(Process(world), partial(invoke, event), after=5 * number)
         world.run()
-        delays = [message.at - began - 5 * int(name[1:7]) for message in inboxes[2].accepted for name in message.files]
+        accepted = inboxes["ops"].accepted
+        delays = [message.at - began - 5 * int(name[1:7]) for message in accepted for name in message.files]
         assert len(delays) == 48
         assert median(delays) < 2
 
@@ -145,7 +157,7 @@ class TestReceivers:
         inbox.trouble = deployed
         for second in range(0, 600, 3):
             function.wait_until(began + second)
-            function.succeed(function.upload(), config)
+            function.succeed(function.upload(2), config)
             if second % MINUTE == 30:
                 function.succeed(TIMER_EVENT, config)
         assert len(inbox.tries) > 200
