@@ -82,8 +82,7 @@ def _facts(outbox: Outbox, sink: str) -> Iterator[str]:
         yield f"dead: {PAGE}+ (of the first {PAGE}, {counts})" if len(dead) >= PAGE else f"dead: {len(dead)} ({counts})"
     pause = outbox.pause(sink) if entries or dead else None
     if pause is not None and pause.until > now:
-        failures = f"{pause.failures} failure{'' if pause.failures == 1 else 's'}"
-        yield f"paused until {format_timestamp(pause.until)}, after {failures} in a row"
+        yield f"paused until {format_timestamp(pause.until)} (failures in a row: {pause.failures})"
 
 
 def _retry(job: _Job) -> None:

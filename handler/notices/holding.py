@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from secrets import token_hex
 from threading import Lock
@@ -32,8 +32,6 @@ AGAIN = 3  # of what failed before, until a link was made for one: it must not t
 MAX_FAILURES = 5  # notices that fail alone, without a success, after which the others are left alone
 REFUSALS, REFUSED_FOR = 3, 3600  # tries that failed, and seconds, after which a notice that is refused again is dead
 PAUSES, MAX_RETRY_AFTER = (0, 30, 60, 120, 240, 480), 3600  # seconds: by failures in a row, and that a sink may ask for
-
-OUT_OF_TIME = "out_of_time"  # a code: of the invocation or of the lease
 
 
 class Turn:
@@ -68,7 +66,6 @@ class Holding:
         self._is_on_trial = pause is not None  # it failed, and has taken no message since
         self._is_suspect = False  # some of those may have failed because of the sink
         self._end: HandlerError | None = None  # why no message is sent any more
-        self._refused: list[tuple[Entry, str]] = []  # with codes: dead if the sink takes others
         self._lock = Lock()
 
     def send(self, lease: Lease, entries: Sequence[Entry]) -> bool:
@@ -82,7 +79,7 @@ class Holding:
         except HandlerError as error:
             self._end = self._end or error
         self._settle(entries)
-        if self._end is not None and not (self._end.code == OUT_OF_TIME and self._accepted):
+        if self._end is not None and not (self._end.code == "out_of_time" and self._accepted):
             raise self._end
         return self._end is None and any(not each.tries or each.path in self._turn.tally.settled for each in entries)
 
@@ -91,19 +88,20 @@ class Holding:
         self.seen |= {entry.name for entry in entries}
         if self._pause is not None:
             self._outbox.check_marks()
-        random.shuffle(entries)  # what cannot be sent may all come first
         again, fresh = ([entry for entry in entries if (entry.tries > 0) is is_again] for is_again in (True, False))
-        for entry in fresh + again[:AGAIN]:
-            if self._is_on_trial and self._end is None:  # one alone
+        again.sort(key=lambda entry: -entry.since)  # what cannot be linked for long must not take the time of others
+        for entry in random.sample(fresh, len(fresh)) + again[:AGAIN]:  # what it does not take may all come first
+            if self._is_on_trial and self._end is None:
                 (again if entry.tries else fresh).remove(entry)
                 self._send_linked(self._linked([entry]))
         linked = list[Notification]()
-        fresh.sort(key=lambda entry: entry.name)
         for start in range(0, len(fresh), STEP):
             self._send_linked(linked)
             linked = self._linked(fresh[start : start + STEP])
         first = self._linked(again[:AGAIN])
-        self._send_linked(linked + first + (self._linked(again[AGAIN:]) if first else []))
+        self._send_linked(linked + first)
+        for start in range(AGAIN, len(again) if first else 0, STEP):
+            self._send_linked(self._linked(again[start : start + STEP]))
 
     def _linked(self, entries: Sequence[Entry]) -> list[Notification]:
         return [item for item in map_concurrently(self._prepare, entries) if item is not None]
@@ -155,7 +153,7 @@ class Holding:
             self._check_time(len(message) / MARKS)
             deliver(self._kind, self._sink, message, self._turn.network, self._clock.earliest())
         except DeliveryFailed as error:
-            failure = None if error.is_down else error
+            failure = None if error.is_down and not self._accepted else error
             with self._lock:
                 self._maximum = len(message) // 2 or self._maximum
                 self._failures += len(message) == 1
@@ -178,7 +176,7 @@ class Holding:
 
     def _accept(self, message: tuple[Notification, ...]) -> None:
         with self._lock:
-            if self._accepted:
+            if self._accepted and self._pause is None:  # otherwise twice as many were too many
                 self._maximum = min(2 * self._maximum, self._kind.MAX_NOTICES)
             self._accepted += 1
             self._is_on_trial = False
@@ -202,19 +200,18 @@ class Holding:
     def _check_time(self, more: float) -> None:
         """Raises `out_of_time` unless a try, and so many seconds `more`, fit into the time and the lease."""
         if self._clock.own.monotonic() + TRY + more > self._turn.deadline or not self._lease.has_time(more):
-            raise HandlerError("There was no time for a message. It will be sent later.", code=OUT_OF_TIME)
+            raise HandlerError("There was no time for a message. It will be sent later.", code="out_of_time")
 
     def _fail(self, entry: Entry, error: Exception) -> None:
         """Lets a notice that failed alone wait by itself, or moves it to the dead."""
         self.seen.add(entry.id)
         code, age = self._turn.tally.fail(entry.sink, error), self._clock.earliest() - entry.since
+        is_refused = isinstance(error, DeliveryFailed) and error.is_refused and entry.tries >= REFUSALS
         try:
             if isinstance(error, StoreError):  # it stays where it is
                 self._end = error if error.code == UNREACHABLE else self._end
-            elif age > self._sink.retry_for:
+            elif age > self._sink.retry_for or (is_refused and self._accepted and age >= REFUSED_FOR):
                 bury(self._turn, entry, code)
-            elif getattr(error, "is_refused", False) and entry.tries >= REFUSALS and age >= REFUSED_FOR:
-                self._refused.append((entry, code))
             else:
                 self._outbox.postpone(entry)
         except StoreError as failure:
@@ -222,9 +219,6 @@ class Holding:
 
     def _settle(self, entries: Sequence[Entry]) -> None:
         """Remembers whether the sink takes messages."""
-        while self._refused:
-            entry, code = self._refused.pop()
-            bury(self._turn, entry, code) if self._accepted else self._outbox.postpone(entry)
         if not self._lease.has_time(1.0 - NEED):  # another one may know better
             return
         name, end = self._sink.name, self._end
@@ -237,8 +231,11 @@ class Holding:
         elif self._pause is not None and self._accepted:
             self._outbox.lift_pause(name)
             self._pause = None
-        if is_down and end is not None:
-            bury_overdue(self._turn, entries, self._sink.retry_for, end.reported().code)
+        if isinstance(end, DeliveryFailed):
+            bury_overdue(self._turn, entries, self._sink.retry_for, end.code)
+            # What it takes may come after them.
+            others = [each for each in entries if not each.tries and each.id not in self.seen]
+            move_in_time(self._turn, self._outbox.postpone, others if end.is_refused else [])
 
 
 def sink_lease(state: Store, name: str) -> Lease:
@@ -264,4 +261,9 @@ def bury_overdue(turn: Turn, entries: Sequence[Entry], retry_for: float, code: s
     """Moves what still waits after `retry_for` seconds to the dead, as long as there is time."""
     clock, settled = turn.outbox.state.clock, turn.tally.settled
     overdue = [each for each in entries if clock.earliest() - each.since > retry_for and each.path not in settled]
-    map_concurrently(lambda entry: bury(turn, entry, code) if clock.own.monotonic() < turn.deadline else None, overdue)
+    move_in_time(turn, lambda entry: bury(turn, entry, code), overdue)
+
+
+def move_in_time(turn: Turn, move: Callable[[Entry], None], entries: Iterable[Entry]) -> None:
+    clock = turn.outbox.state.clock.own
+    map_concurrently(lambda entry: move(entry) if clock.monotonic() < turn.deadline else None, entries)

@@ -83,7 +83,7 @@ def _write(turn: Turn, matches: Sequence[tuple[NoticeRule, Notice]], names: set[
         due = now if notice.happened_at is None else min(notice.happened_at, now)
         if rule.every is not None:
             due = (due // rule.every + 1) * rule.every
-        for name in names.intersection(rule.to):
+        for name in (name for name in rule.to if name in names):
             entry = new_entry(name, due, place, notice, now)
             entries.setdefault(entry.id, entry)
     failed: list[Entry] = []
@@ -101,7 +101,7 @@ def _write(turn: Turn, matches: Sequence[tuple[NoticeRule, Notice]], names: set[
 
     immediate = [entry for entry in entries.values() if entry.notice is not None and not entry.notice.digest]
     calls = [partial(put, entry) for entry in entries.values()]
-    calls += [partial(_read_pause, turn, name) for name in {entry.sink for entry in immediate}]
+    calls += [partial(_read_pause, turn, name) for name in dict.fromkeys(entry.sink for entry in immediate)]
     oss.map_concurrently(lambda call: call(), calls)
     return [entry for entry in immediate if entry.path in turn.tally.written]
 

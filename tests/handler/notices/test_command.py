@@ -204,7 +204,7 @@ class TestList:
         cli.add("ops", 1, DEAD, reason="status_500")
         pause = cli.outbox.pause("ops")
         assert pause
-        paused = f"  paused until {format_timestamp(pause.until)}, after 3 failures in a row\n"
+        paused = f"  paused until {format_timestamp(pause.until)} (failures in a row: 3)\n"
         dead = "ops:\n  dead: 1 (status_500: 1)\n"
         assert cli.run("list").out == dead + paused
         cli.function.pass_time(302)
