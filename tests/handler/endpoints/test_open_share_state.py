@@ -32,16 +32,6 @@ class TestMissingRecords:
         shown = [service.open(url, method, headers) for method in ("GET", "POST") for headers in (HTML, JSON, {})]
         return {response.status for response in (*shown, service.open(url, "HEAD"), service.use(url, NONCE))}
 
-    def test_without_its_record_a_share_is_a_410(self, service: ShareService, url: str) -> None:
-        other = service.create_share(max_uses=1)
-        assert service.oss is not None
-        assert service.config.state is not None
-        location = service.config.state._replace(key=f".links/state/shares/{token(url)[16:28]}.json")
-        assert service.oss.store.delete(location).status == 204
-        assert self.statuses(service, url) == {410}
-        assert service.open(url).code == "share_record_missing"
-        assert service.open(other).status == 200
-
     @pytest.mark.parametrize(
         "record",
         [
