@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from handler.config import Config
@@ -104,6 +104,7 @@ SECONDS = st.integers(1, 6).map(lambda step: step * 60)
 
 
 @given(SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.integers(60, 400), st.booleans())
+@example(360, 360, 360, 360, 60, 400, True)
 def test_no_link_outlives_a_limit_and_of_equal_limits_the_first_is_named(
     requested: int, maximum: int, share: int, caller: int, credential_life: int, left: int | None, is_session: bool
 ) -> None:
