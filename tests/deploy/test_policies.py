@@ -202,35 +202,6 @@ def test_a_link_to_a_new_object_is_one_to_its_version(old: str, new: str, action
     assert statements_of(policies_for(tmp_path, links), "links-events")[0] == allow(actions, *REPORTS["Resource"])
 
 
-CHANGES: dict[str, tuple[str, str, list[Document]]] = {
-    "bucket": (
-        "other-bucket",
-        "third-bucket",
-        [allow(IN["Action"], "acs:oss:*:*:third-bucket/in/*"), list_below("third-bucket", "in/*")],
-    ),
-    "prefix": (
-        "BUCKET}/reports/",
-        "BUCKET}/reports/2026/",
-        [allow(["oss:GetObject"], "acs:oss:*:*:examplebucket/reports/2026/*")],
-    ),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_mount_changes_only_its_statements(change: str, tmp_path: Path) -> None:
-    old, new, expected = CHANGES[change]
-    before, after = policies_for(tmp_path), policies_for(tmp_path, LINKS.replace(old, new))
-    assert old in LINKS
-    changed = [
-        pair
-        for pair in zip(statements_of(before, "links-http"), statements_of(after, "links-http"), strict=True)
-        if pair[0] != pair[1]
-    ]
-    assert [pair[1] for pair in changed] == expected
-    assert before["deployer"] == after["deployer"]
-    assert statements_of(before, "links-events") == statements_of(after, "links-events")
-
-
 def test_no_role_may_access_everything_or_list_a_whole_bucket(tmp_path: Path) -> None:
     documents = policies_for(tmp_path, LINKS + NOTICES + OPS.replace("created", "timer"))
     policy_documents = [documents["operator"], *(role["policy"] for role in documents["roles"].values())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,32 +101,10 @@ class System:
         """The address of an object at the service."""
         return f"{self.stack.http_url}/{quote(key)}{'?' if query else ''}{query}"
 
-    def link(
-        self,
-        method: str,
-        key: str,
-        *,
-        expires_in: int = 600,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        signed_headers: Iterable[str] = (),
-        endpoint: Endpoint | None = None,
-        credentials: Credentials | None = None,
-        now: float | None = None,
-    ) -> Link:
-        """A link that the library signs, by default to the local OSS."""
-        return presign(
-            method,
-            self.stack.bucket,
-            key,
-            credentials=credentials or self.stack.credentials,
-            endpoint=endpoint or self.endpoint,
-            expires_in=expires_in,
-            query=query,
-            headers=headers,
-            signed_headers=signed_headers,
-            now=now,
-        )
+    def link(self, method: str, key: str, **options: Any) -> Link:
+        """A link that the library signs with these options, by default for ten minutes at the local OSS."""
+        defaults = {"credentials": self.stack.credentials, "endpoint": self.endpoint, "expires_in": 600}
+        return presign(method, self.stack.bucket, key, **{**defaults, **options})
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str] | None = None) -> requests.Response:
         """Stores an object with a presigned PUT, which must succeed."""

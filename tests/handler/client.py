@@ -248,16 +248,10 @@ def ask(
     method: str = "GET",
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-    *,
-    config: Config = CONFIG,
-    invocation: object = None,
-    now: float | None = None,
-    environ: Mapping[str, str] | None = None,
-    instance: Instance | None = None,
+    **options: Any,
 ) -> Answered:
-    """The response to a request for a percent-encoded path."""
-    raw = json.dumps(event(path, method, query, headers)).encode()
-    return invoke(raw, config=config, invocation=invocation, now=now, environ=environ, instance=instance)
+    """The response to a request for a percent-encoded path; the options are those of `invoke`."""
+    return invoke(json.dumps(event(path, method, query, headers)).encode(), **options)
 
 
 def raw_path(path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pprint
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from handler.shares.opening import OpenedShare, TrackedShare
 from handler.shares.records import Record
 from signer import Credentials, Endpoint
 from tests.handler.client import CONFIG, NOW, context
+from tests.signer.test_secrecy import FORMATTERS
 
 MARK = "SECRETIVE"
 KEYS = Credentials(f"STS.{MARK}", f"secret{MARK}", f"CAIS{MARK}")
@@ -61,15 +61,6 @@ VALUES: dict[str, tuple[object, tuple[str, ...]]] = {
     "an invocation": (INVOCATION, ("Invocation", str(NOW))),
     "an opened share": (OPENED, ("/exampledir/a.txt", "GET")),
     "the context of a custom runtime": (asgi.Context("req-EXAMPLE", KEYS), ("req-EXAMPLE",)),
-}
-
-FORMATTERS: dict[str, Callable[[object], str]] = {
-    "repr": repr,
-    "str": str,
-    "format": lambda value: f"{value}",
-    "percent": lambda value: "%s %r" % (value, value),  # noqa: UP031
-    "within a list": lambda value: repr([value]),
-    "pprint": pprint.pformat,
 }
 
 

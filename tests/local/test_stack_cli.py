@@ -264,22 +264,16 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(
     assert program.output == ""
 
 
-def test_ctrl_c_while_a_function_starts_leaves_no_traceback(tmp_path: Path) -> None:
-    blocking_project(tmp_path)
-    with started(folder=tmp_path) as program:
-        assert (tmp_path / "fifo").read_text() == "x"
-        program.process.send_signal(signal.SIGINT)
-        assert program.end() == 0
-    assert program.output == ""
-
-
-def test_ctrl_c_during_a_single_invocation_leaves_no_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arguments", "status"), [((), 0), (("invoke", "f", "--event", "event"), 130)])
+def test_ctrl_c_while_a_function_starts_leaves_no_traceback(
+    arguments: tuple[str, ...], status: int, tmp_path: Path
+) -> None:
     blocking_project(tmp_path)
     (tmp_path / "event").write_text("{}")
-    with started("invoke", "f", "--event", "event", folder=tmp_path, ports=False) as program:
+    with started(*arguments, folder=tmp_path, ports=not arguments) as program:
         assert (tmp_path / "fifo").read_text() == "x"
         program.process.send_signal(signal.SIGINT)
-        assert program.end() == 130
+        assert program.end() == status
     assert program.output == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from signer import Credentials, Endpoint, InvalidLink, Verification, verify
-from tests.signer.sdks import query_pairs
+from tests.signer.sdks import query_pairs, url_of_v2
 from tests.signer.signing import (
     BUCKET,
     HANGZHOU,
@@ -90,6 +91,7 @@ def test_every_link_is_valid_from_fifteen_minutes_before_its_signing_time_until_
     assert result.expires_at == link.expires_at
 
 
+PAYLOAD = "x-oss-content-sha256"
 MISMATCH, BAD_SCOPE = ("signature_mismatch", "x-oss-signature"), ("bad_parameter", "x-oss-credential")
 ALTERED: list[tuple[str, str, str | None, Verification]] = [
     ("the object", *MISMATCH, verified(replaced(LINK.url, path=f"/{KEY}2"))),
@@ -175,6 +177,24 @@ ALTERED: list[tuple[str, str, str | None, Verification]] = [
 def test_an_altered_part_has_its_own_fault(fault: str, parameter: str | None, result: Verification) -> None:
     assert not result.ok
     assert (result.fault, result.parameter) == (fault, parameter)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault", "parameter"),
+    [
+        *(({"product": product}, "wrong_product", "x-oss-credential") for product in ("oss2", "s3", "OSS")),
+        ({"region": "us-west-1"}, "wrong_scope", "x-oss-credential"),
+        *(({"headers": {PAYLOAD: value}}, "bad_parameter", PAYLOAD) for value in ("0" * 64, "unsigned-payload")),
+    ],
+)
+def test_a_link_that_is_signed_for_what_oss_refuses_has_this_fault_alone(
+    changes: dict[str, Any], fault: str, parameter: str
+) -> None:
+    link_request = LinkRequest("PUT", BUCKET, KEY, KEYS, "cn-hangzhou", "oss", 600, {}, {}, (), NOW)._replace(**changes)
+    url = url_of_v2(link_request).replace("oss-us-west-1", "oss-cn-hangzhou")
+    result = verify("PUT", url, credentials=KEYS, headers=link_request.headers, now=NOW, endpoint=HANGZHOU)
+
+    assert [(found.code, found.parameter) for found in result.faults] == [(fault, parameter)]
 
 
 @settings(max_examples=50, deadline=None)

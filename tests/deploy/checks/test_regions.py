@@ -11,11 +11,6 @@ from handler.config import InvalidConfig
 from tests.deploy.checks import shipped
 
 
-def test_the_shipped_functions_are_in_one_region() -> None:
-    for props in shipped.functions().values():
-        assert [*regions.faults(shipped.read(props)), *regions.config_faults(shipped.configured(props))] == []
-
-
 def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     props = shipped.events()
     props["region"] = "cn-shanghai"

@@ -32,16 +32,6 @@ class TestMissingRecords:
         shown = [service.open(url, method, headers) for method in ("GET", "POST") for headers in (HTML, JSON, {})]
         return {response.status for response in (*shown, service.open(url, "HEAD"), service.use(url, NONCE))}
 
-    def test_without_its_record_a_share_is_a_410(self, service: ShareService, url: str) -> None:
-        other = service.create_share(max_uses=1)
-        assert service.oss is not None
-        assert service.config.state is not None
-        location = service.config.state._replace(key=f".links/state/shares/{token(url)[16:28]}.json")
-        assert service.oss.store.delete(location).status == 204
-        assert self.statuses(service, url) == {410}
-        assert service.open(url).code == "share_record_missing"
-        assert service.open(other).status == 200
-
     @pytest.mark.parametrize(
         "record",
         [
@@ -71,21 +61,17 @@ class TestMissingRecords:
             service.put(name, json.dumps(record).encode())
             assert (service.open(url).status, service.use(url).status) == (503, 503)
 
-    def test_a_missing_state_bucket_is_a_503(self, service: ShareService, url: str) -> None:
+    def test_a_state_that_is_missing_or_does_not_answer_or_refuses_access_is_a_503(
+        self, service: ShareService, url: str
+    ) -> None:
         assert service.oss is not None
+        refused = service.at(service.oss.url, "cn-beijing")  # signed for another region
+        assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
+        for without in (refused, service.at("http://127.0.0.1:1"), service.with_config(state=None)):
+            assert self.statuses(without, url) == {503}
         service.oss.remove_bucket()
         assert self.statuses(service, url) == {503}
         assert service.open(url).headers["Retry-After"]
-
-    def test_a_state_without_a_response_is_a_503(self, service: ShareService, url: str) -> None:
-        assert self.statuses(service.at("http://127.0.0.1:1"), url) == {503}
-
-    def test_a_state_that_refuses_access_is_a_503(self, service: ShareService, url: str) -> None:
-        assert service.oss is not None
-        # Signed for another region, so OSS refuses it.
-        refused = service.at(service.oss.url, "cn-beijing")
-        assert self.statuses(refused, url) == {503}
-        assert refused.open(url).line["cause"] == "GetObject: 400 AuthorizationQueryParametersError"
 
     def test_a_role_that_may_not_list_is_named_in_the_log(
         self, service: ShareService, monkeypatch: pytest.MonkeyPatch
@@ -103,9 +89,6 @@ class TestMissingRecords:
             assert (response.status, response.code) == (503, "state_unavailable")
             assert response.line["cause"] == "ListObjects: 403 AccessDenied (a missing permission)"
             assert "AccessDenied" not in response.body
-
-    def test_a_configuration_without_state_is_a_503(self, service: ShareService, url: str) -> None:
-        assert self.statuses(service.with_config(state=None), url) == {503}
 
     def test_another_state_prefix_has_no_record(self, service: ShareService, url: str) -> None:
         assert service.config.state is not None

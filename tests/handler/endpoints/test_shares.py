@@ -252,30 +252,6 @@ def test_a_share_is_shown_with_its_uses(service: ShareService) -> None:
         "uses": 0,
         "revoked": False,
     }
-    for uses in (1, 2, 3):
-        assert service.use(created["url"]).status == 303
-        assert service.request(f"/-/shares/{created['id']}", key=MAKER).json["uses"] == uses
-    revocable = service.request_share(revocable=True).json
-    shown = service.request(f"/-/shares/{revocable['id']}", key=MAKER)
-    assert (shown.json["max_uses"], shown.json["uses"], shown.json["revoked"]) == (None, None, False)
-
-
-@pytest.mark.parametrize("params", [{"revocable": True}, {"max_uses": 2}])
-def test_revoking_works_at_once_and_can_be_repeated(service: ShareService, params: dict[str, Any]) -> None:
-    created = service.request_share(**params).json
-    service.put("reports/q3.pdf")
-    assert service.open(created["url"]).status in (200, 302)
-    for _ in range(2):
-        response = service.request(f"/-/shares/{created['id']}", "DELETE", key=MAKER)
-        assert (response.status, response.body) == (204, "")
-    assert service.request(f"/-/shares/{created['id']}", key=MAKER).json["revoked"] is True
-    for response in (
-        service.open(created["url"]),
-        service.open(created["url"], "POST"),
-        service.open(created["url"], "HEAD"),
-    ):
-        assert response.status == 410
-    assert service.open(created["url"]).code == "share_revoked"
 
 
 def test_a_plain_share_is_withdrawn_with_its_key_and_the_error_says_how(plain: ShareService) -> None:
@@ -315,12 +291,6 @@ def test_a_share_is_not_a_credential_for_the_routes_of_the_service(service: Shar
     signed = service.request("/-/sign", "POST", share, body='{"links": [{"path": "/reports/q3.pdf"}]}')
     assert signed.json["links"][0]["error"]["status"] == 401
     assert service.uses_left(created["url"]) == 1
-
-
-def test_an_anonymous_mount_is_shared_as_well(plain: ShareService) -> None:
-    response = plain.open(plain.create_share(path="/open/a.txt"))
-    assert response.signs()
-    assert response.key == "open/a.txt"
 
 
 class TestMissingObject:

@@ -201,30 +201,6 @@ def test_a_writer_that_held_the_lock_for_too_long_writes_nothing(is_noticed: boo
     assert len(operator.cli.document["share"]) == 2
 
 
-def test_a_writer_that_took_the_next_slot_too_late_writes_nothing(operator: Operator) -> None:
-    """Another one may have held it in between."""
-    send, results = Network.send, list[int]()
-
-    def send_late(network: Network, method: str, url: str, *arguments: Any, **options: Any) -> HttpResponse:
-        if not results and during and method == "PUT" and ".lock." in url:
-            results.append(0)
-            operator.pass_time(15)
-            results.append(operator.run(*REVOKE)[0])
-        return send(network, method, url, *arguments, **options)
-
-    during: list[bool] = []
-
-    def work() -> None:
-        operator.pass_time(80)  # ten seconds before the slot ends
-        during.append(True)
-
-    with patch.object(Network, "send", send_late), operator.slow(work):
-        status, _, err, _ = operator.run("rotate-share")
-    assert (status, results) == (1, [0, 0])
-    assert "held for too long" in err
-    assert operator.api_keys() == ["sharer", "ended"]
-
-
 def test_a_lost_response_shows_no_link(operator: Operator) -> None:
     for fate in ("lost", "dropped", "late", "500 after"):
         operator.network.lose("PUT", CHANGE, fate)

@@ -21,7 +21,7 @@ from local.ram.rights import role_statements
 from local.server import listen, serve
 from signer import Credentials, Endpoint, presign
 from tests.handler.client import KEYS, context, make_config, new_instance
-from tests.handler.keys_fixtures import BUCKET, REGION, api
+from tests.handler.keys_fixtures import BUCKET, REGION
 from tests.handler.sessions.local_sts import ACCOUNT, LocalSts, local_sts
 from tests.handler.sessions.opener import ROLE
 from tests.handler.upload_fixtures import (
@@ -78,11 +78,6 @@ class Running(NamedTuple):
             if sent.method == method and (sent.key or sent.query.get("prefix", [""])[0]).startswith(prefix)
         }
 
-    def get(self, key: str, keys: Credentials) -> requests.Response:
-        endpoint = Endpoint.path_style(self.oss_url, REGION)
-        link = presign("GET", BUCKET, key, credentials=keys, endpoint=endpoint, expires_in=60)
-        return requests.get(link.url, timeout=30)
-
     def put(self, key: str, content: bytes) -> None:
         endpoint = Endpoint.path_style(self.oss_url, REGION)
         link = presign("PUT", BUCKET, key, credentials=OPERATOR, endpoint=endpoint, expires_in=60)
@@ -131,40 +126,12 @@ def running(started: Running) -> Running:
     return started._replace(service=started.service.restarted()._replace(now=time.time()))
 
 
-def refusal(response: requests.Response) -> tuple[int, str]:
-    return response.status_code, response.headers.get("x-oss-ec", "")
-
-
 def test_a_redirect_is_signed_by_the_session_and_opens_its_object(running: Running) -> None:
     running.put("both/a.txt", b"hello")
     response = running.service.request("/both/a.txt")
     assert response.status == 302
     assert response.parameters["x-oss-credential"].startswith(f"{running.key_id('/both/')}/")
     assert requests.get(response.url, timeout=30).content == b"hello"
-
-
-def test_the_sessions_credentials_open_nothing_outside_the_mount(running: Running) -> None:
-    running.put("team/secret.txt", b"secret")
-    assert running.service.request("/both/a.txt").status == 302
-    session = running.session("/both/")
-    assert refusal(running.get("team/secret.txt", session)) == (403, "0003-00000301")
-    assert refusal(running.get("both", session)) == (403, "0003-00000301")
-
-
-def test_the_session_of_a_whole_bucket_does_not_open_the_services_own_objects(running: Running) -> None:
-    for key in (".links/keys.json", ".links/keys.json.lock", ".links/state/shares/x"):
-        running.put(key, b"{}")
-    reader = running.service.with_keys(api=[api("writer", WRITER, paths=["/all/"])])
-    assert reader.request("/all/team/a.txt", key=WRITER).status == 200
-    session = running.session("/all/")
-    assert running.get("team/a.txt", session).status_code in (200, 404)
-    for key in (".links/keys.json", ".links/keys.json.lock", ".links/state/shares/x"):
-        assert refusal(running.get(key, session)) == (403, "0003-00000201")
-
-
-def test_the_functions_own_credentials_open_no_object_of_a_mount(running: Running) -> None:
-    running.put("both/a.txt", b"hello")
-    assert refusal(running.get("both/a.txt", KEYS)) == (403, "0003-00000202")
 
 
 def test_a_check_is_made_with_the_session(running: Running) -> None:

@@ -9,21 +9,19 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
 from local.fc import http_trigger
-from local.fc.functions import Function, HttpTrigger
+from local.fc.functions import HttpTrigger
 from local.fc.http_trigger import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_TARGET_BYTES
 from local.fc.runtime import Runtime
 from local.server import listen, serve
-from signer import Credentials
+from tests.local.fc.test_runtime import KEYS
+from tests.local.fc.test_runtime import function as function_of
 
-FUNCTIONS = Path(__file__).parents[1] / "functions"
-KEYS = Credentials("STS.EXAMPLE", "secret-EXAMPLE", "token-EXAMPLE")
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
 
@@ -69,16 +67,8 @@ def serving() -> Iterator[Serving]:
     def start(
         handler: str, methods: tuple[str, ...] = METHODS, auth_type: str = "anonymous", timeout: int = 20
     ) -> Client:
-        function = Function(
-            resource="links",
-            name="links",
-            region="cn-hangzhou",
-            runtime="python3.10",
-            handler=handler,
-            code=FUNCTIONS,
-            timeout=timeout,
-            http=HttpTrigger("web", methods, auth_type),
-        )
+        http = HttpTrigger("web", methods, auth_type)
+        function = function_of(handler, timeout=timeout, http=http)
         runtime = Runtime([function], credentials=lambda _: KEYS, log=silence)
         cleanup.callback(runtime.close)
         server = serve(http_trigger.create_app(runtime, function), listen(0))

@@ -7,6 +7,7 @@ import http.client
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
@@ -92,31 +93,10 @@ class Cloud:
         finally:
             connection.close()
 
-    def link(
-        self,
-        method: str,
-        key: str,
-        *,
-        expires_in: int = 600,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        signed_headers: Iterable[str] = (),
-        credentials: Credentials | None = None,
-    ) -> str:
-        """The request target of a presigned URL."""
-        link = sign_link(
-            method,
-            BUCKET,
-            key,
-            credentials=credentials or self.credentials,
-            endpoint=self.endpoint,
-            expires_in=expires_in,
-            query=dict(query or {}),
-            headers=dict(headers or {}),
-            signed_headers=list(signed_headers),
-            now=self.clock(),
-        )
-        return link.url.removeprefix(self.url)
+    def link(self, method: str, key: str, **options: Any) -> str:
+        """The request target of a URL that is presigned with these options, by default for ten minutes."""
+        defaults = {"credentials": self.credentials, "endpoint": self.endpoint, "expires_in": 600, "now": self.clock()}
+        return sign_link(method, BUCKET, key, **{**defaults, **options}).url.removeprefix(self.url)
 
     def call(
         self,

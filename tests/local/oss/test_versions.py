@@ -18,15 +18,6 @@ def version_of(cloud: Cloud, body: bytes) -> str:
     return cloud.put("object", body).headers["x-oss-version-id"]
 
 
-def test_every_version_can_be_read_and_the_last_is_current(versioned: Cloud) -> None:
-    first, second = version_of(versioned, b"first"), version_of(versioned, b"second")
-    assert versioned.get("object").body == b"second"
-    assert versioned.get("object").headers["x-oss-version-id"] == second
-    assert versioned.get("object", versionId=first).body == b"first"
-    assert versioned.get("object", versionId="null").body == b"before"
-    assert versioned.call("HEAD", "object", {"versionId": first}).headers["content-length"] == "5"
-
-
 def test_unknown_and_invalid_versions_are_refused(versioned: Cloud) -> None:
     absent = versioned.get("object", versionId="0" * 32)
     assert (absent.status, absent.code) == (404, "NoSuchVersion")

@@ -149,15 +149,6 @@ def test_a_wrong_secret_is_an_error_of_the_client(client: Client, sts: Sts) -> N
 
 
 @with_every_client
-@pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_is_an_hour_off_is_an_error_of_the_client(client: Client, hours: int, sts: Sts) -> None:
-    sts.clock = lambda: time.time() + hours * 3600
-    failure = refusal(client, Call(sts.url, USER_KEYS, "GetCallerIdentity", {}))
-
-    assert (failure.status, failure.code) == (400, "InvalidTimeStamp.Expired")
-
-
-@with_every_client
 def test_a_session_that_has_ended_may_not_call(client: Client, sts: Sts) -> None:
     sts.principals.add(Principal.of(FUNCTION_KEYS, SIGNER, expires_at=time.time() - 1))
     failure = refusal(client, Call(sts.url, FUNCTION_KEYS, "GetCallerIdentity", {}))
