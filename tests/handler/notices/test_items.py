@@ -144,29 +144,28 @@ FAULTS = {
 }
 
 
+# Where each documented event has its message.
+CARRIERS: dict[str, list[str]] = {
+    "": [],
+    "kafka.json": ["data", "value"],
+    "mns-topic.json": ["Message"],
+    "mns-queue.json": ["data", "messageBody"],
+    "rocketmq.json": ["data", "body"],
+    "timer.json": ["payload"],
+    "mns-topic-stream-attributes.json": ["body"],
+}
+
+
 def carried(name: str, links: object) -> Any:
     """A documented event whose message requests these links."""
-    document = load(name) if name else {}
-    body = json.dumps({"links": links})
-    if name == "kafka.json":
-        document["data"]["value"] = body
-    elif name == "mns-topic.json":
-        document["Message"] = body
-    elif name == "mns-queue.json":
-        document["data"]["messageBody"] = body
-    elif name == "rocketmq.json":
-        document["data"]["body"] = body
-    elif name == "timer.json":
-        document["payload"] = body
-    elif name == "mns-topic-stream-attributes.json":
-        document["body"] = body
-    else:
-        document = {"links": links}
+    if not name:
+        return {"links": links}
+    document = part = load(name)
+    *parents, last = CARRIERS[name]
+    for parent in parents:
+        part = part[parent]
+    part[last] = json.dumps({"links": links})
     return document
-
-
-NAMES = ("kafka", "mns-topic", "mns-queue", "rocketmq", "timer", "mns-topic-stream-attributes")
-CARRIERS = ["", *(f"{name}.json" for name in NAMES)]
 
 
 class TestLinks:
