@@ -60,25 +60,22 @@ def assert_all_arrived_once(function: Simulation, files: Sequence[str]) -> None:
     assert function.state_names("dead/") == []
 
 
-class TestOutage:
-    @pytest.mark.parametrize(
-        "kind",
-        ["dingtalk", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS if kind != "dingtalk")],
-    )
-    def test_after_50_minutes_without_its_server_a_sink_has_everything_once(
-        self, function: Simulation, kind: str
-    ) -> None:
-        inbox = function.inbox("ops", kind)
-        config = function.config()
-        function.start_at(1)
-        for minutes, trouble in ((10, fails), (35, refuses), (5, hangs)):
-            inbox.trouble = trouble
-            function.pass_minutes(minutes, config)
-        assert len(function.state_names("outbox/")) == 50
-        inbox.trouble = None
-        function.pass_minutes(10, config)
-        assert_pace(kind, inbox.tries)
-        assert_all_arrived_once(function, list(inbox.files().elements()))
+@pytest.mark.parametrize(
+    "kind",
+    ["dingtalk", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS if kind != "dingtalk")],
+)
+def test_after_50_minutes_without_its_server_a_sink_has_everything_once(function: Simulation, kind: str) -> None:
+    inbox = function.inbox("ops", kind)
+    config = function.config()
+    function.start_at(1)
+    for minutes, trouble in ((10, fails), (35, refuses), (5, hangs)):
+        inbox.trouble = trouble
+        function.pass_minutes(minutes, config)
+    assert len(function.state_names("outbox/")) == 50
+    inbox.trouble = None
+    function.pass_minutes(10, config)
+    assert_pace(kind, inbox.tries)
+    assert_all_arrived_once(function, list(inbox.files().elements()))
 
 
 class TestTheEndOfRetries:
@@ -142,28 +139,25 @@ def test_450_uploads_arrive_at_the_end_of_the_day_in_few_messages(function: Simu
     assert inbox.accepted == messages
 
 
-class TestSlowWebhook:
-    @pytest.mark.parametrize(("files", "timeout"), [pytest.param(3000, 120, marks=pytest.mark.long), (300, 70)])
-    def test_a_webhook_that_takes_a_second_has_everything(
-        self, function: Simulation, files: int, timeout: float
-    ) -> None:
-        inbox = function.inbox("ops", "webhook")
-        inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
-        function.world.latency = OSS_LATENCY
-        config = function.config()
-        event = function.upload(files)
-        started = time.time()
-        function.succeed(event, config, timeout=timeout)
-        assert time.time() - started < timeout
-        while function.state_names("outbox/"):
-            function.wait_until(time.time() // MINUTE * MINUTE + MINUTE)
-            began = time.time()
-            outcome = function.succeed(TIMER_EVENT, config, timeout=timeout)
-            assert outcome.summary["notices"]
-            assert time.time() - began < timeout
-        # Eight at a time, what OSS takes, and what is left of the minutes until the next tick.
-        assert time.time() - started < files / 8 * 1.5 + MINUTE
-        assert_all_arrived_once(function, list(inbox.files().elements()))
+@pytest.mark.parametrize(("files", "timeout"), [pytest.param(3000, 120, marks=pytest.mark.long), (300, 70)])
+def test_a_webhook_that_takes_a_second_has_everything(function: Simulation, files: int, timeout: float) -> None:
+    inbox = function.inbox("ops", "webhook")
+    inbox.trouble = lambda inbox, post: inbox.clock.sleep(1.0)
+    function.world.latency = OSS_LATENCY
+    config = function.config()
+    event = function.upload(files)
+    started = time.time()
+    function.succeed(event, config, timeout=timeout)
+    assert time.time() - started < timeout
+    while function.state_names("outbox/"):
+        function.wait_until(time.time() // MINUTE * MINUTE + MINUTE)
+        began = time.time()
+        outcome = function.succeed(TIMER_EVENT, config, timeout=timeout)
+        assert outcome.summary["notices"]
+        assert time.time() - began < timeout
+    # Eight at a time, what OSS takes, and what is left of the minutes until the next tick.
+    assert time.time() - started < files / 8 * 1.5 + MINUTE
+    assert_all_arrived_once(function, list(inbox.files().elements()))
 
 
 class TestPacedRobots:
