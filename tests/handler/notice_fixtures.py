@@ -151,12 +151,6 @@ def received_keys(hook: Receiver) -> Counter[str]:
     return Counter(entry["key"] for data in messages for entry in data.get("notices", [data]))
 
 
-def received_ids(hook: Receiver) -> Counter[str]:
-    """How often a webhook received each notice, by its id."""
-    messages = [request.json["data"] for request in hook.received]
-    return Counter(entry["id"] for data in messages for entry in data.get("notices", [data]))
-
-
 @contextmanager
 def receiver(default: Responder | None = None, address: str = "127.0.0.1") -> Iterator[Receiver]:
     """Listens on a free port until the block ends."""
@@ -213,25 +207,6 @@ class FakeClock:
         real = time.time
         with patch.object(time, "time", lambda: real() + self.moved):
             yield
-
-
-def at_once(calls: list[Callable[[], object]]) -> None:
-    """Runs the calls in threads that begin at the same time. Fails if one of them does."""
-    gate, failures = threading.Barrier(len(calls)), list[BaseException]()
-
-    def run(call: Callable[[], object]) -> None:
-        gate.wait(20)
-        try:
-            call()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failures == []
 
 
 class Killed(BaseException):

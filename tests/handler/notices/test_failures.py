@@ -119,6 +119,17 @@ class TestReceivers:
         assert len(delays) == 48
         assert median(delays) < 2
 
+    def test_a_healthy_sink_is_notified_while_three_others_hang(self, function: Simulation) -> None:
+        names = ["a", "b", "ops", "z"]
+        function.toml = notice(names)
+        inboxes = {name: function.inbox(name, "webhook") for name in names}
+        for name in {*names} - {"ops"}:
+            inboxes[name].trouble = hangs
+        began = time.time()
+        outcome = function.succeed(function.upload(), function.config())
+        assert [failure["sink"] for failure in outcome.summary["failed"]] == ["a", "b", "z"]
+        assert [message.at - began < 1 for message in inboxes["ops"].accepted] == [True]
+
     @pytest.mark.parametrize("every", [None, "1m"])
     @pytest.mark.parametrize("status", [500, 422])
     def test_one_name_that_makes_it_fail_keeps_no_other_waiting(

@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from http.server import BaseHTTPRequestHandler
 from unittest.mock import patch
-
-import pytest
 
 from handler.cloud.oss import REFUSED, StoreError
 from handler.cloud.store import Store
 from handler.keys import current
-from handler.notices.outbox import Outbox, Pause
 from tests.handler.notice_fixtures import (
     EventFunction,
     Receiver,
     created,
     notice,
-    received_keys,
     respond,
 )
-
-
-@pytest.mark.parametrize("bad", [20, pytest.param(130, marks=pytest.mark.long)])  # more than one step
-def test_refused_notices_before_all_others_delay_none_and_die_after_an_hour(
-    notified: EventFunction, hook: Receiver, bad: int
-) -> None:
-    def by_key(request: BaseHTTPRequestHandler) -> None:
-        key = json.loads(request.body)["data"]["key"]  # type: ignore[attr-defined]
-        respond(422 if "/bad-" in key else 200)(request)
-
-    def write(*keys: str) -> None:
-        notified.sinks = {}
-        notified.invoke(created(*keys))
-        notified.sinks = sinks
-        notified.pass_time(60)
-
-    hook.default, sinks = by_key, notified.sinks
-    write(*(f"outbox/bad-{number:03}.txt" for number in range(bad)))
-    outbox = Outbox(notified.state())
-    for entry in outbox.entries("ops"):
-        outbox.postpone(entry)
-    good = [f"outbox/good-{number:03}.txt" for number in range(80)]
-    for number, key in enumerate(good):
-        write(key)
-        outbox.put_pause("ops", Pause(1, 1, 200))  # the sink was down: one notice is tried alone
-        notified.tick()
-        told = received_keys(hook)
-        assert [told[each] for each in good] == [1] * (number + 1) + [0] * (79 - number)
-        if number < 55:
-            assert notified.state_names("dead/") == []
-    assert len(notified.state_names("dead/")) == bad
-    assert notified.state_names("outbox/") == []
 
 
 def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
@@ -79,30 +42,6 @@ def test_what_was_sent_before_takes_no_more_than_the_time_of_the_function(
         notified.tick()
     assert notified.state_names("outbox/") == []
     assert hook.received == []
-
-
-def test_while_marks_fail_one_message_is_sent_and_everything_waits(notified: EventFunction, hook: Receiver) -> None:
-    notified.sinks["ops"]["retry_for"] = "1h"
-    write = Store.replace
-
-    def refuse(state: Store, name: str, body: bytes, *, retry: bool = True) -> None:
-        if name.startswith("done/"):
-            raise StoreError("PutObject", 403, REFUSED, "AccessDenied (a missing permission)")
-        write(state, name, body, retry=retry)
-
-    with patch.object(Store, "replace", refuse):
-        notified.invoke(created("outbox/a.txt"))
-        notified.pass_time(60)
-        outcome = notified.tick()
-        assert outcome.summary["waiting"]["ops"]["notices"] == 1
-        assert outcome.summary["failed"] == [{"sink": "ops", "code": "state_unavailable"}]
-        for _ in range(70):
-            notified.pass_time(60)
-            notified.tick()
-    assert (len(hook.received), notified.state_names("dead/")) == (1, [])
-    notified.tick()
-    assert len(hook.received) == 2
-    assert notified.state_names("outbox/") == notified.state_names("pause/") == []
 
 
 def test_a_notice_whose_entry_cannot_be_deleted_was_sent_and_marked(notified: EventFunction, hook: Receiver) -> None:
@@ -151,18 +90,6 @@ def test_folders_that_are_no_names_of_sinks_are_left_alone(notified: EventFuncti
     notified.invoke(created("outbox/a.txt"))
     assert list(notified.tick().summary["waiting"]) == []
     assert len(hook.received) == 1
-
-
-@pytest.mark.parametrize("wrong", [None, "soon", {"until": 9.5}, {"failures": -1}, {"maximum": 0}, {"maximum": True}])
-def test_a_pause_that_cannot_be_read_is_none(notified: EventFunction, hook: Receiver, wrong: object) -> None:
-    pause = {"until": 4_102_444_800, "failures": 1, "maximum": 1}
-    document = {**pause, **wrong} if isinstance(wrong, dict) else wrong
-    notified.state().replace("pause/ops", json.dumps(document).encode())
-    hook.responses = [respond(429)]
-    assert notified.invoke(created()).summary["failed"] == [{"sink": "ops", "code": "status_429"}]
-    assert json.loads(notified.read(".links/state/pause/ops"))["failures"] == 1
-    notified.pass_time(60)
-    assert notified.tick().summary["notices"] == 1
 
 
 def test_notices_of_a_sink_that_refuses_all_wait_until_retry_for(notified: EventFunction, hook: Receiver) -> None:

@@ -26,11 +26,9 @@ from tests.handler.notice_fixtures import (
     EVENTS,
     STATE,
     EventFunction,
-    Killed,
     Receiver,
     Responder,
     created,
-    kill,
     links,
     notice,
     received_keys,
@@ -233,33 +231,6 @@ class TestOnce:
             notified.invoke(created(etag=etag))
             ids |= {request.headers["webhook-id"] for request in hook.received}
         assert (len(hook.received), len(ids)) == (2, 2)
-
-    @pytest.mark.parametrize("after", [{"every": "1h"}, {"expires": "30m"}, {"every": "1m", "expires": "1h"}])
-    def test_a_rule_with_another_every_or_expires_repeats_nothing(
-        self, notified: EventFunction, hook: Receiver, after: dict[str, str]
-    ) -> None:
-        notified.invoke(created())
-        notified.toml = notice(["ops"], **after)
-        notified.invoke(created())
-        notified.pass_time(3600)
-        assert notified.tick().summary["repeated"] + len(hook.received) == 1 + ("every" in after)
-        assert len(hook.received) == 1
-
-    def test_a_notice_whose_sender_was_killed_is_sent_again_with_the_same_id(
-        self, notified: EventFunction, hook: Receiver
-    ) -> None:
-        with patch.object(Outbox, "mark_done", kill), pytest.raises(Killed):
-            notified.invoke(created())
-        assert len(hook.received) == 1
-        # Its lease still lasts.
-        notified.tick()
-        assert len(hook.received) == 1
-        notified.pass_time(48)
-        assert notified.tick().summary["notices"] == 1
-        assert len({request.headers["webhook-id"] for request in hook.received}) == 1
-        assert len(hook.received) == 2
-        assert notified.invoke(created()).summary["repeated"] == 1
-        assert len(hook.received) == 2
 
 
 class TestRobots:

@@ -1,0 +1,133 @@
+"""Wherever an instance is killed: the table of the guarantee, row by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from handler.cloud.store import Store
+from handler.notices.outbox import DEAD, Outbox
+from tests.handler.notice_fixtures import EventFunction, Killed, Receiver, created, notice, received_keys, respond
+
+
+def recover(function: EventFunction) -> None:
+    """The timer fires a few times, after the leases of the killed have ended."""
+    for _ in range(3):
+        function.pass_time(60)
+        assert function.tick().error is None
+    assert function.state_names("outbox/") == []
+
+
+@contextmanager
+def killed_before(method: str, folder: str) -> Iterator[None]:
+    """The instance is killed before OSS gets its first call of this method of `Store` for an object in a folder."""
+    call = getattr(Store, method)
+
+    def call_or_die(state: Store, name: str, *arguments: Any, **options: Any) -> Any:
+        if name.startswith(folder):
+            raise Killed
+        return call(state, name, *arguments, **options)
+
+    with patch.object(Store, method, call_or_die), pytest.raises(Killed):
+        yield
+
+
+def test_marked_and_not_deleted(notified: EventFunction, hook: Receiver) -> None:
+    with killed_before("delete", "outbox/"):
+        notified.invoke(created())
+    assert (len(notified.state_names("outbox/")), len(notified.state_names("done/"))) == (1, 1)
+    recover(notified)
+    assert received_keys(hook) == Counter(["outbox/a.txt"])
+
+
+def test_a_late_put_of_the_entry(notified: EventFunction, hook: Receiver) -> None:
+    entries: list[tuple[str, bytes]] = []
+    write = Store.replace
+
+    def note(state: Store, name: str, body: bytes) -> None:
+        entries.append((name, body))
+        write(state, name, body)
+
+    with patch.object(Store, "replace", note):
+        notified.invoke(created())
+    assert notified.state_names("outbox/") == []
+    notified.state().replace(*entries[0])
+    notified.pass_time(60)
+    assert notified.tick().summary["repeated"] == 1
+    assert received_keys(hook) == Counter(["outbox/a.txt"])
+    assert notified.state_names("outbox/") == []
+
+
+@pytest.mark.parametrize("every", [None, "1m"])
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_moved_to_a_later_name_and_not_deleted(
+    notified: EventFunction, hook: Receiver, failures: int, every: str | None
+) -> None:
+    """Of the two names, the first one alone is tried; once it is sent, the other one is found done."""
+    notified.toml = notice(["ops"], **({"every": every} if every else {}))
+    hook.responses = [respond(500)] * failures
+    with killed_before("delete", "outbox/"):
+        notified.invoke(created())
+        notified.tick()
+    first, later = Outbox(notified.state()).entries("ops")
+    assert (first.id, first.place, first.tries + 1) == (later.id, later.place, later.tries)
+    notified.pass_time(120)
+    outcome = notified.tick()
+    assert len(hook.received) == 2
+    if failures == 1:
+        assert (outcome.summary["notices"], outcome.summary["repeated"]) == (1, 1)
+    recover(notified)
+    assert received_keys(hook) == Counter({"outbox/a.txt": failures + 1})
+
+
+def test_paused_and_not_released(notified: EventFunction, hook: Receiver) -> None:
+    hook.responses = [respond(429)]
+    notified.go_to(1)
+    with killed_before("delete", "lease/"):
+        notified.invoke(created())
+    assert (notified.state_names("pause/"), len(notified.state_names("lease/"))) == (["pause/ops"], 1)
+    assert notified.tick().summary["notices"] == 0
+    notified.pass_time(48)
+    assert notified.tick().summary["notices"] == 1
+    assert (len(hook.received), notified.state_names("pause/")) == (2, [])
+
+
+def test_moved_to_the_dead_and_not_deleted(notified: EventFunction, hook: Receiver) -> None:
+    sink = notified.sinks.pop("ops")
+    notified.invoke(created())
+    notified.pass_time(4 * 86_400)
+    with killed_before("delete", "outbox/"):
+        notified.tick()
+    (waiting,), (dead,) = notified.state_names("outbox/"), notified.state_names("dead/")
+    body = notified.read(f".links/state/{dead}")
+    notified.pass_time(60)
+    notified.tick()
+    assert notified.state_names("outbox/") == []
+    assert notified.state_names("dead/") == [dead]
+    assert dead.rpartition("/")[2] == waiting.rpartition("/")[2]
+    assert notified.read(f".links/state/{dead}") == body
+    notified.sinks["ops"] = sink
+    recover(notified)
+    assert hook.received == []
+
+
+def test_made_due_again_and_not_deleted_among_the_dead(notified: EventFunction, hook: Receiver) -> None:
+    notified.sinks.pop("ops")
+    notified.invoke(created())
+    outbox = Outbox(notified.state())
+    (entry,) = outbox.entries("ops")
+    outbox.bury(entry, "status_422")
+    with killed_before("delete", "dead/"):
+        outbox.revive(entry)
+    assert (len(outbox.entries("ops")), len(outbox.entries("ops", DEAD))) == (1, 1)
+    notified.add_sink("ops", hook)
+    recover(notified)
+    outbox.revive(entry)
+    recover(notified)
+    assert received_keys(hook) == Counter(["outbox/a.txt"])
+    assert outbox.entries("ops", DEAD) == []
