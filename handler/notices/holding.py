@@ -233,9 +233,10 @@ class Holding:
             self._pause = None
         if isinstance(end, DeliveryFailed):
             bury_overdue(self._turn, entries, self._sink.retry_for, end.code)
-            # What it takes may come after them.
-            others = [each for each in entries if not each.tries and each.id not in self.seen]
-            move_in_time(self._turn, self._outbox.postpone, others if end.is_refused else [])
+            # What it takes may wait behind the page.
+            others = entries if end.is_refused and len(entries) >= PAGE else []
+            fresh = [each for each in others if not each.tries and each.id not in self.seen]
+            move_in_time(self._turn, self._outbox.postpone, fresh)
 
 
 def sink_lease(state: Store, name: str) -> Lease:

@@ -67,10 +67,9 @@ class Tally:
         """By sink: the notices that wait, up to "1000+", the seconds since the oldest was due, and the `dead`."""
         report: dict[str, dict[str, object]] = {}
         for sink in sorted({*self._waiting, *dead}):
-            listed = self._waiting.get(sink, {})
-            ages = [age for path, age in listed.items() if path not in self.settled]
+            ages = [age for path, age in self._waiting.get(sink, {}).items() if path not in self.settled]
             report[sink] = {
-                "notices": len(ages) if len(listed) < PAGE else f"{PAGE}+",
+                "notices": len(ages) if len(self._waiting.get(sink, {})) < PAGE else f"{PAGE}+",
                 "oldest": max(0, round(max(ages, default=0))),
                 "dead": dead.get(sink, 0),
             }
