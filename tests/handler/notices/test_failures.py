@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.oss import OssClient, OssResponse, OssUnavailable
-from handler.config import Location
+from handler.cloud.oss import UNREACHABLE, OssClient, OssResponse, OssUnavailable, StoreError
+from handler.cloud.store import Store
+from handler.config import Config, Location
 from handler.notices.sinks import Post
 from handler.notices.sinks.client import TRY, NoResponse, WebhookResponse
 from tests.handler.notice_fixtures import STATE, TIMER_EVENT, created, notice, record
@@ -32,6 +33,7 @@ from tests.handler.simulation import (
 from tests.virtual_time import Process
 
 IDLE_TICK = 2  # requests to OSS
+FAR = '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\n'
 
 
 @pytest.fixture
@@ -156,6 +158,53 @@ class TestReceivers:
         assert int(tries) == 5  # after 1, 3, 7 and 15 minutes
         assert dead(function) == []
 
+    @pytest.mark.parametrize("every", [None, "1m"])
+    def test_one_name_at_which_it_goes_down_keeps_the_others_waiting_for_minutes_only(
+        self, function: Simulation, every: str | None
+    ) -> None:
+        function.toml = notice(["ops"], **({"every": every} if every else {}))
+        inbox = function.inbox("ops", "webhook")
+
+        def break_off(inbox: Inbox, post: Post) -> None:
+            if "f000000.txt" in files_in(post.body):
+                raise NoResponse("no_answer")
+
+        inbox.trouble = break_off
+        config = function.config()
+        function.succeed(function.upload(200), config)
+        function.pass_minutes(12, config, uploads=False)
+        assert sorted(inbox.files()) == function.uploaded[1:]
+
+    def test_a_page_of_notices_that_it_refuses_hides_no_other(self, function: Simulation) -> None:
+        inbox = function.inbox("ops", "webhook")
+
+        def refuse_the_first(inbox: Inbox, post: Post) -> WebhookResponse | None:
+            return WebhookResponse(422, {}, b"", True) if files_in(post.body)[0] < "f001100.txt" else None
+
+        inbox.trouble = refuse_the_first
+        config = function.config()
+        function.succeed(function.upload(1100), config)
+        function.pass_minutes(10, config)
+        assert sorted(inbox.files().elements()) == function.uploaded[1100:]
+
+    def test_a_slow_one_gets_digests_of_the_size_that_it_takes(self, function: Simulation) -> None:
+        """It takes 15 notices in time, and more of them arrive each minute."""
+        function.toml = notice(["ops"], every="1m")
+        inbox = function.inbox("ops", "webhook")
+
+        def slowly(inbox: Inbox, post: Post) -> None:
+            function.pass_time(min(float(len(files_in(post.body))), TRY))
+            if len(files_in(post.body)) > TRY:
+                raise NoResponse("too_slow")
+
+        inbox.trouble = slowly
+        config = function.config()
+        for _ in range(60):
+            function.succeed(function.upload(20), config)
+            function.pass_minutes(1, config, uploads=False)
+        function.pass_minutes(5, config, uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+
     def test_ten_seconds_of_400_of_one_of_two_pods_kill_nothing(self, function: Simulation) -> None:
         inbox = function.inbox("ops", "webhook")
         config = function.config()
@@ -265,11 +314,7 @@ class TestMounts:
     def test_a_region_that_cannot_be_reached_hides_nothing(
         self, function: Simulation, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
-        function.toml = (
-            '\n[[mount]]\npath = "/far/"\ntarget = "oss://examplebucket/far/"\ncheck = true\n'
-            + notice(["ops"], mount="/far/")
-            + notice(["ops"])
-        )
+        function.toml = FAR + notice(["ops"], mount="/far/") + notice(["ops"])
         inbox = function.inbox("ops", "webhook")
         config = function.config()
         request = OssClient.request
@@ -299,6 +344,59 @@ class TestMounts:
         function.pass_minutes(60, config, uploads=False)
         assert function.state_names("outbox/") == []
         assert dead(function) == []
+
+    @pytest.fixture
+    def without_mount(self, function: Simulation) -> Config:
+        """A deployment whose mount is missing by mistake. Some notices of it wait."""
+        function.inbox("ops", "webhook")
+        function.toml = FAR + notice(["ops"], mount="/far/", every="1m")
+        function.fill({f"far/{number}": b"content" for number in range(1500)})
+        records = [record(f"far/{number}") for number in range(1500)]
+        function.succeed(json.dumps({"events": records}).encode(), function.config())
+        function.toml = notice(["ops"])
+        config = function.config()
+        function.pass_minutes(2, config, uploads=False)
+        return config
+
+    def test_what_waited_for_it_is_sent_once_it_is_back(self, function: Simulation, without_mount: Config) -> None:
+        """Although to make the links of all takes longer than an invocation."""
+        inbox = function.inbox("ops", "webhook")
+        function.toml = FAR + notice(["ops"])
+        config, world = function.config(), function.world
+        world.latency = 0.13  # of each of three ways, at most
+        for minute in range(20):
+            world.start(Process(world), partial(function.answer, TIMER_EVENT, config), after=MINUTE * (minute + 2))
+        world.run()
+        assert sum(message.body.count(b'"key"') for message in inbox.accepted) == 1500
+
+    def test_what_failed_once_is_not_hidden_by_what_always_fails(
+        self, function: Simulation, without_mount: Config
+    ) -> None:
+        inbox = function.inbox("ops", "webhook")
+        inbox.trouble = fails
+        function.succeed(function.upload(5), without_mount)
+        inbox.trouble = None
+        function.pass_minutes(3, function.config(), uploads=False)
+        assert sorted(inbox.files().elements()) == function.uploaded
+
+    def test_marks_that_fail_for_seconds_kill_nothing_that_waited_for_days(
+        self, function: Simulation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inbox = function.inbox("ops", "webhook", retry_for="1h")
+        inbox.trouble = refuses
+        config = function.config()
+        function.succeed(function.upload(50), config)
+        function.pass_time(HOUR * 2)
+        inbox.trouble, until, replace = None, time.time() + 40, Store.replace
+
+        def refuse_marks(store: Store, name: str, body: bytes) -> None:
+            if name.startswith("done/") and name != "done/probe" and time.time() < until:
+                raise StoreError("PutObject", 503, UNREACHABLE, "")
+            replace(store, name, body)
+
+        monkeypatch.setattr(Store, "replace", refuse_marks)
+        function.pass_minutes(5, config, uploads=False)
+        assert (sorted(inbox.files()), dead(function)) == (function.uploaded, [])
 
 
 class TestLargeEvents:
