@@ -287,16 +287,23 @@ class Lock:
         self._waiting: deque[tuple[Thread, int]] = deque()
         self._is_held = False
 
-    def __enter__(self) -> None:
-        while self._is_held:
+    def acquire(self, blocking: bool = True) -> bool:
+        while self._is_held and blocking:
             self._waiting.append((self._world.thread(), self._world.thread().turn))
             self._world.park()
-        self._is_held = True
+        is_free, self._is_held = not self._is_held, True
+        return is_free
 
-    def __exit__(self, *exception: object) -> None:
+    def release(self) -> None:
         self._is_held = False
         if self._waiting:
             self._world.at(self._world.now, *self._waiting.popleft())
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
 
 @contextmanager
