@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from handler.cloud import http_client
 from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
 from handler.config import Location
 from handler.context import Clock
@@ -107,6 +108,7 @@ class World:
             patch.object(delivery, "send", lambda post, *_, **__: self.sinks[urlsplit(post.url).hostname or ""](post))
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
+        enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
