@@ -29,7 +29,7 @@ def token(url: str) -> str:
 
 def share_id(url: str) -> str:
     """The id of the record in a token that has one."""
-    return token(url)[16:28]
+    return token(url)[20:32]
 
 
 def path(url: str) -> str:

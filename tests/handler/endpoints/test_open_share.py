@@ -368,7 +368,7 @@ class TestQrCode:
         start = len("https://links.example.com/reports/?share=")
         for size, status in ((1000, 200), (1001, 400)):
             plain = service.create_share(path="/reports/a", page=True)
-            name = ("a" * 99 + "/") * 9
+            name = ("a" * 99 + "/") * 8
             name += "a" * (size - start - len(token(plain)) - len(name))
             service.put(f"reports/{name}")
             url = service.create_share(path=f"/reports/{name}", page=True)
