@@ -177,8 +177,6 @@ class HandlerError(Exception):
 class CredentialsRefused(HandlerError):
     """OSS or STS refused credentials that may be a client's: the request is tried with those of the environment."""
 
-    code = "credentials_refused"
-
 
 class Problem(HandlerError):
     """An error response of the HTTP service, by a code of `ERRORS`.
