@@ -222,7 +222,7 @@ def test_while_oss_hangs_nobody_waits_for_longer_than_two_seconds(oss: LocalOss)
 
         with ThreadPoolExecutor(8) as pool:
             *others, reader = sorted(pool.map(use, range(8)))
-        assert 1.9 < reader < 2.5
+        assert 1.9 < reader < 3  # the rest is for a busy machine
         assert max(others) < 1
         assert use(0) < 1
         assert len(proxy.calls) == 1
