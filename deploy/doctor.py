@@ -107,6 +107,7 @@ def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
     if deployment.is_unreachable(url):
         return
     yield from service.control_path(deployment, url)
+    yield from service.credentials_headers(deployment, url)
     yield from service.canaries(deployment, url, os.environ)
     yield from service.notices(deployment, options.config.resolve(), options.environment, options.alias)
 

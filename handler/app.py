@@ -9,7 +9,7 @@ from contextlib import suppress
 from . import audit, endpoints
 from .config import Config, InvalidConfig
 from .context import Instance, Invocation
-from .errors import HandlerError, Problem
+from .errors import CredentialsRefused, HandlerError, Problem
 from .paths import read_path
 from .request import MAX_BYTES, Request
 from .response import Response
@@ -74,7 +74,10 @@ def _answer(
             raise Problem("body_too_large")
         instance = load_instance()
         invocation = Invocation(instance, context, instance.clock.now(), facts)
-        response = route(request, invocation, path)
+        try:
+            response = route(request, invocation, path)
+        except CredentialsRefused:
+            response = route(request, invocation._replace(context=None), path)
     except Exception as error:
         reported = error.reported() if isinstance(error, HandlerError) else None
         problem = reported if isinstance(reported, Problem) else Problem("internal_error")

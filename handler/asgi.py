@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signer import Credentials
+from signer.credentials import FUNCTION_COMPUTE
 
 from . import app as service
 from . import audit, startup
@@ -44,10 +45,14 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Context(NamedTuple):
-    """The `context` of an invocation; without `credentials`, those of the environment are used."""
+    """The `context` of an invocation; without `credentials`, or if OSS or STS refuses them, the environment's are used.
+
+    They `may_be_forged` in the headers of a request that a client sent; without others, they are the only ones.
+    """
 
     request_id: str
     credentials: Credentials | None
+    may_be_forged: bool = False
 
 
 class Protocol(HttpToolsProtocol):
@@ -92,8 +97,8 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         return
     method, path, query = scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
     headers = join(scope["headers"])
-    context = context_of(headers)
     is_control = is_control_call(method, path, headers)
+    context = context_of(headers, is_control)
     body, is_unread = await _read(receive, headers, MAX_EVENT if is_control else MAX_BYTES)
 
     def read() -> Request:
@@ -171,7 +176,7 @@ def is_control_call(method: str, path: str, headers: Mapping[str, str]) -> bool:
     return is_named and _TRIGGER_HEADERS.isdisjoint(headers)
 
 
-def context_of(headers: Mapping[str, str]) -> Context:
+def context_of(headers: Mapping[str, str], is_control: bool) -> Context:
     """The context from the platform's headers.
 
     Since Debian 11, the header of the security token is missing: credentials without it are not used.
@@ -179,7 +184,8 @@ def context_of(headers: Mapping[str, str]) -> Context:
     names = ("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token")
     key_id, secret, token = map(headers.get, names)
     credentials = Credentials(key_id, secret, token) if key_id and secret and token else None
-    return Context(headers.get("x-fc-request-id", ""), credentials)
+    may_be_forged = not is_control and bool(os.environ.get(FUNCTION_COMPUTE[0]))
+    return Context(headers.get("x-fc-request-id", ""), credentials, may_be_forged)
 
 
 def client_ip(headers: Mapping[str, str]) -> str:

@@ -55,12 +55,14 @@ class ExpiryLimit(NamedTuple):
 class RoleCredentials(NamedTuple):
     """The credentials of the function's role, or of a mount's session.
 
-    They expire no later than `expires_at` (Unix seconds, None: unknown), a session exactly then.
+    They expire no later than `expires_at` (Unix seconds, None: unknown), a session exactly then. Where they may be a
+    client's, OSS's or STS's refusal is a `CredentialsRefused`.
     """
 
     credentials: Credentials
     expires_at: float | None
     is_session: bool = False
+    may_be_forged: bool = False
 
 
 class Access(NamedTuple):
@@ -128,7 +130,8 @@ class Invocation(NamedTuple):
         secret = getattr(provided, "access_key_secret", None)
         token = getattr(provided, "security_token", None) or ""
         if key_id and secret and isinstance(key_id, str) and isinstance(secret, str) and isinstance(token, str):
-            return RoleCredentials(Credentials(key_id, secret, token or None), None)
+            may_be_forged = getattr(self.context, "may_be_forged", False)
+            return RoleCredentials(Credentials(key_id, secret, token or None), None, may_be_forged=may_be_forged)
         try:
             credentials = Credentials.from_environment(families=(FUNCTION_COMPUTE, OFFICIAL_SDK))
         except SignerError:

@@ -174,6 +174,10 @@ class HandlerError(Exception):
         return self
 
 
+class CredentialsRefused(HandlerError):
+    """OSS or STS refused credentials that may be a client's: the request is tried with those of the environment."""
+
+
 class Problem(HandlerError):
     """An error response of the HTTP service, by a code of `ERRORS`.
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from .errors import MissingCredentials
 
+# What STS issues is valid no longer (RAM page "AssumeRole"); Function Compute gives its functions tokens for 36 hours.
+MAX_SESSION = 43_200  # seconds
+
 # The ID of one family does not match the secret of another, so they are never mixed.
 OFFICIAL_SDK = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
 FUNCTION_COMPUTE = (
@@ -22,7 +25,8 @@ class Credentials(NamedTuple):
     """An access key.
 
     `security_token` comes with temporary keys and is None or "" for permanent ones. `expires_at` is when the
-    credentials expire (a datetime with a time zone, or Unix seconds), None if unknown; no link outlives it.
+    credentials expire (a datetime with a time zone, or Unix seconds), None if unknown; no link outlives it. If it is
+    unknown when the security token expires, links are valid for at most `MAX_SESSION` seconds.
     """
 
     access_key_id: str

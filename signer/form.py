@@ -35,8 +35,8 @@ _FIXED_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*")
 class Form(NamedTuple):
     """A form that uploads one file: post `fields`, then the file as the last field `file`, to `url`.
 
-    `expires_at` (UTC) is when OSS stops accepting the form and `expires_in` the seconds until then; `clamped` is true
-    if the credentials expire before the requested expiry. The fields are secrets, so `repr` leaves out their values.
+    `expires_at` (UTC) is when OSS stops accepting the form and `expires_in` the seconds until then; `clamped` as
+    of a link. The fields are secrets, so `repr` leaves out their values.
     """
 
     url: str

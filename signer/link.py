@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from . import names, v4
-from .credentials import Credentials
+from .credentials import MAX_SESSION, Credentials
 from .endpoint import Endpoint, check_product
 from .errors import CredentialsExpired, InvalidCredentials, InvalidExpiry, InvalidHeader, InvalidQuery, InvalidTime
 
@@ -34,8 +34,8 @@ class Link(NamedTuple):
     """A presigned URL and how to use it.
 
     The client must send exactly `headers`, besides `Host`. `expires_at` (UTC) is when OSS stops accepting the link and
-    `expires_in` the seconds until then; `clamped` is true if the credentials expire before the requested expiry. The
-    URL is a secret, so `repr` redacts it.
+    `expires_in` the seconds until then; `clamped` is true if the requested expiry was shortened, because the
+    credentials expire before it, or may do so. The URL is a secret, so `repr` redacts it.
     """
 
     url: str
@@ -72,7 +72,8 @@ def presign(
     `key` is None for a request to the bucket itself, such as a list of its objects. `expires_in` is in seconds, 1 to
     604800. `headers` are those that the request will carry: Content-Type, Content-MD5 and x-oss-* are always signed,
     others only if `signed_headers` names them; `host` is filled in from the endpoint. `now` (a datetime with a time
-    zone, or Unix seconds) is the clock, rounded down to a second. The link does not outlive `credentials.expires_at`.
+    zone, or Unix seconds) is the clock, rounded down to a second. The link does not outlive `credentials.expires_at`;
+    with a security token and without that time, it is valid for 43200 seconds at most.
 
     Raises a subclass of `SignerError` for whatever OSS would refuse and clients would change.
     Source: the OSS page "Include a V4 signature in a URL".
@@ -139,6 +140,8 @@ def signing_context(credentials: Credentials, endpoint: Endpoint, issued: int, e
                 "The credentials have expired. Get new ones and sign again.", credentials.expires_at
             )
         expires_in = min(expires_in, remaining)
+    elif credentials.security_token:
+        expires_in = min(expires_in, MAX_SESSION)
     timestamp = v4.timestamp(issued)
     date = timestamp[:8]
     scope = v4.scope(date, endpoint.region, endpoint.product)

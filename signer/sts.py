@@ -12,12 +12,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .acs3 import SignedCall, sign_call
-from .credentials import Credentials
+from .credentials import MAX_SESSION, Credentials
 from .errors import SignerError
 from .link import check_credentials
 from .times import parse_rfc3339
 
-MIN_DURATION, MAX_DURATION = 900, 43_200  # seconds
+MIN_DURATION, MAX_DURATION = 900, MAX_SESSION  # seconds
 MAX_POLICY = 2048  # characters
 # Source: the RAM page "CreateRole" (2015-05-01).
 ROLE_ARN = re.compile(r"acs:ram::[0-9]+:role/[A-Za-z0-9.-]{1,64}")

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from handler.cloud import http_client
 from handler.cloud.oss import EXPIRES_IN, TIMEOUT, OssClient, OssResponse, OssUnavailable
 from handler.config import Location
 from handler.context import Clock
@@ -107,6 +108,7 @@ class World:
             patch.object(delivery, "send", lambda post, *_, **__: self.sinks[urlsplit(post.url).hostname or ""](post))
         )
         enter(patch.object(concurrent.futures, "ThreadPoolExecutor", partial(_pool, self)))
+        enter(patch.object(http_client, "within", lambda seconds, call: call(None)))
         for name, module in list(sys.modules.items()):
             if name.startswith("handler.") and getattr(module, "Lock", None) is threading.Lock:
                 enter(patch.object(module, "Lock", partial(Lock, self)))
@@ -287,16 +289,23 @@ class Lock:
         self._waiting: deque[tuple[Thread, int]] = deque()
         self._is_held = False
 
-    def __enter__(self) -> None:
-        while self._is_held:
+    def acquire(self, blocking: bool = True) -> bool:
+        while self._is_held and blocking:
             self._waiting.append((self._world.thread(), self._world.thread().turn))
             self._world.park()
-        self._is_held = True
+        is_free, self._is_held = not self._is_held, True
+        return is_free
 
-    def __exit__(self, *exception: object) -> None:
+    def release(self) -> None:
         self._is_held = False
         if self._waiting:
             self._world.at(self._world.now, *self._waiting.popleft())
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
 
 @contextmanager

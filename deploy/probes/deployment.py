@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from handler.config import Config, InvalidConfig, Mount
+from handler.config import Config, InvalidConfig, Location, Mount
 from signer import Credentials, Endpoint, MissingCredentials, SignerError, presign
 from signer.link import check_credentials
 
@@ -99,15 +99,15 @@ class Deployment:
 
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
-        link = presign(
-            "GET",
-            bucket,
-            None,
-            credentials=self.signer,
-            endpoint=self.bucket_endpoint(bucket),
-            expires_in=LIFE,
-            query={subresource: ""},
-        )
+        return self._get(bucket, None, {subresource: ""})
+
+    def get_object(self, location: Location) -> ProbeResponse:
+        """A signed GET of a small object."""
+        return self._get(location.bucket, location.key)
+
+    def _get(self, bucket: str, key: str | None, query: Mapping[str, str] | None = None) -> ProbeResponse:
+        endpoint = self.bucket_endpoint(bucket)
+        link = presign("GET", bucket, key, credentials=self.signer, endpoint=endpoint, expires_in=LIFE, query=query)
         return self.request("GET", link.url)
 
     def link_to(self, mount: Mount, key: str, credentials: Credentials) -> str:

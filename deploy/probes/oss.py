@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from hashlib import md5
 
-from handler.config import Mount
+from handler.config import Location, Mount
 from signer.verification import SKEW
 
 from .deployment import CANARY, Deployment, ProbeResponse
@@ -98,6 +99,18 @@ def state(deployment: Deployment) -> Iterator[Finding]:
         )
     else:
         yield ok("state", f"{location.bucket} never had versioning, so limited shares and notices are safe.")
+        yield from _etags(deployment, location)
+
+
+def _etags(deployment: Deployment, location: Location) -> Iterator[Finding]:
+    """Whether ETags show whose a claim is. The function's probe is empty; it exists once a limited share was used."""
+    probe = deployment.get_object(Location(location.bucket, f"{location.key}probe"))
+    if probe.status == 200 and probe.header("etag").strip('"').lower() != md5(b"", usedforsecurity=False).hexdigest():
+        yield warning(
+            "state",
+            f"The ETags of {location.bucket} are not MD5, as with SSE-KMS, so only the newest download or upload of a "
+            "share can be repeated without another use: put state in a bucket without SSE-KMS.",
+        )
 
 
 def mounts(deployment: Deployment) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from .findings import Finding, fault, ok, unknown, warning
 from .oss import public_endpoint_forbidden, unreachable
 
 ORIGIN = "https://another-site.example.com"
+FORGED = "STS.EXAMPLE-of-the-doctor"
 TIMEOUT = 120  # seconds
 PROJECT = Path(__file__).parents[2]
 
@@ -69,6 +70,23 @@ def control_path(deployment: Deployment, url: str) -> Iterator[Finding]:
         yield ok("events", "Visitors cannot send events: the header x-fc-control-path has no effect in their requests.")
     else:
         yield unknown("events", f"{url}/invoke answered {response.status} {response.code}: try again.")
+
+
+def credentials_headers(deployment: Deployment, url: str) -> Iterator[Finding]:
+    """Whether visitors can choose the credentials of their requests, which Function Compute passes in such headers."""
+    mount = next((m for m in deployment.config.mounts if m.access == "anonymous" and "GET" in m.methods), None)
+    if mount is None:
+        return
+    headers = dict.fromkeys(("x-fc-access-key-id", "x-fc-access-key-secret", "x-fc-security-token"), FORGED)
+    response = deployment.request("GET", f"{url}{quote(mount.path)}{CANARY}?format=json", headers)
+    if FORGED in (_link_in(response) or ""):
+        yield warning(
+            "headers",
+            f"{url} signs with the credentials in a visitor's x-fc-access-key-* headers, so that visitor's links are "
+            "invalid: remove these headers at your CDN.",
+        )
+    elif response.status:
+        yield ok("headers", "A visitor's x-fc-access-key-* headers sign no link.")
 
 
 def canaries(deployment: Deployment, url: str, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from signer import Credentials, Endpoint, InvalidKey, InvalidQuery, presign
 
 from ..config import Location, Mount, Target
-from ..context import Invocation
-from ..errors import HandlerError, Problem
+from ..context import Invocation, RoleCredentials
+from ..errors import CredentialsRefused, HandlerError, Problem
 from ..links import invalid_key
 from .credentials import mount_credentials
 
@@ -92,6 +92,7 @@ class OssClient(NamedTuple):
     credentials: Credentials
     endpoint: Endpoint
     connections: Connections
+    may_be_forged: bool = False  # the credentials
 
     def head(self, location: Location, query: Mapping[str, str] | None = None) -> OssResponse:
         return self.request("HEAD", location, query=query)
@@ -134,6 +135,7 @@ class OssClient(NamedTuple):
         A DELETE without `retry` opens its connection, which cannot be stale: sent again, it could delete what another
         one created since. A location with an empty key is the bucket itself. `headers` are sent, and signed where OSS
         signs them. OSS accepts the request until `EXPIRES_IN` seconds after `issued_at` (Unix seconds, None: now).
+        Raises `CredentialsRefused` where credentials that may be forged are refused.
         """
         from http.client import HTTPException
 
@@ -163,18 +165,20 @@ class OssClient(NamedTuple):
             else:
                 if len(response.body) > MAX_BODY:
                     raise OssUnavailable(f"{location} exceeds {MAX_BODY} bytes: the service did not write this object.")
+                if self.may_be_forged and response.status in (400, 403):
+                    raise CredentialsRefused("OSS refused the credentials in the headers of the request.")
                 return OssResponse(*response, code=_error_code(*response))
         raise OssUnavailable("OSS cannot be reached. Check the endpoint and the network.")
 
 
 def client_for(invocation: Invocation) -> OssClient:
     """OSS for the service's own documents. Raises the 503 `no_credentials`."""
-    return OssClient(invocation.credentials().credentials, invocation.config.own_endpoint, _connections(invocation))
+    return _client(invocation, invocation.credentials(), invocation.config.own_endpoint)
 
 
 def mount_client(invocation: Invocation, mount: Mount) -> OssClient:
     """OSS for the objects of a mount, with its own credentials."""
-    return OssClient(mount_credentials(invocation, mount).credentials, mount.own_endpoint, _connections(invocation))
+    return _client(invocation, mount_credentials(invocation, mount), mount.own_endpoint)
 
 
 def head_object(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
@@ -229,10 +233,11 @@ def map_concurrently(func: Callable[[Item], Result], items: Iterable[Item], thre
         return list(pool.map(func, arguments))
 
 
-def _connections(invocation: Invocation) -> Connections:
+def _client(invocation: Invocation, credentials: RoleCredentials, endpoint: Endpoint) -> OssClient:
     from .http_client import Connections
 
-    return invocation.instance.memory(Connections)
+    connections = invocation.instance.memory(Connections)
+    return OssClient(credentials.credentials, endpoint, connections, credentials.may_be_forged)
 
 
 def _error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:

@@ -16,7 +16,7 @@ from .. import audit
 from ..config import Config, Mount
 from ..config.rights import session_policy
 from ..context import RoleCredentials
-from ..errors import Problem
+from ..errors import CredentialsRefused, Problem
 from .sts import TIMEOUT, StsUnavailable, assume_role
 
 MIN_LIFE = 60  # seconds that a session must still be valid, so that its links are of use
@@ -105,7 +105,7 @@ class Sessions:
     def get(self, config: Config, mount: Mount, own: Callable[[], RoleCredentials], now: float) -> RoleCredentials:
         """The credentials of a mount's session; `own` returns those that open one.
 
-        Raises the 503 `credentials_unavailable` without a session that serves.
+        Raises the 503 `credentials_unavailable` without a session that serves, and `CredentialsRefused`.
         """
         slot = self._slots.get(mount.path) or self._slots.setdefault(mount.path, _Slot())
         # Most requests end here. In this order, since `_renew` writes them in the other one.
@@ -137,13 +137,15 @@ class Sessions:
         return any(0 < not_before - now <= MAX_PAUSE + TIMEOUT for not_before in (slot.not_before, self._not_before))
 
     def _renew(self, slot: _Slot, config: Config, mount: Mount, credentials: RoleCredentials, now: float) -> None:
-        """Replaces the session, or says when to try again."""
+        """Replaces the session, or says when to try again. Raises `CredentialsRefused` for what may be forged."""
         started = self._monotonic()
         try:
             session = self._open(config, mount, credentials, now)
             if not session.serves(now):
                 raise StsUnavailable("The session that STS answered has already expired.", "ended_session")
         except StsUnavailable as error:
+            if credentials.may_be_forged:  # a client must not pause the mount for others
+                raise CredentialsRefused("STS refused the credentials in the headers of the request.") from None
             pause = min(MAX_PAUSE, 2.0 ** min(slot.failures, 6))
             slot.failures, slot.reason = slot.failures + 1, error.reason
             # The call itself may have taken longer than the pause. Instances that STS throttled together must not come

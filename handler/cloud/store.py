@@ -70,8 +70,11 @@ class Store(NamedTuple):
             return None
         raise self._refused("GetObject", response)
 
-    def create(self, name: str, body: bytes) -> StoredObject:
-        """Creates an object if it does not exist, and returns the one that exists: with `body` if it is ours."""
+    def create(self, name: str, body: bytes, *, is_known: bool = False) -> StoredObject:
+        """Creates an object if it does not exist, and returns the one that exists: with `body` if it is ours.
+
+        With `is_known`, it was just read with `body`, so it is not read again.
+        """
         last = StoreError("PutObject", 0, UNREACHABLE, "")
         for _ in range(ATTEMPTS):
             try:
@@ -82,6 +85,8 @@ class Store(NamedTuple):
                 if response.ok:
                     if "x-oss-version-id" in response.headers:
                         raise StoreError("PutObject", response.status, VERSIONED, "the bucket has versioning")
+                    return StoredObject(body, 0.0)
+                if is_known and response.code == "FileAlreadyExists":
                     return StoredObject(body, 0.0)
                 last = self._refused("PutObject", response)
                 if response.status not in (409, 408, 429) and response.status < 500:

@@ -22,7 +22,7 @@ from ..config.reader import IDENTIFIER, IDENTIFIER_FORM, TableReader
 from . import fields
 from .fields import InvalidKeys
 
-__all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "parse"]
+__all__ = ["METHODS", "ApiKey", "InvalidKeys", "Issuer", "Keys", "ShareKey", "load_json", "owner_tag", "parse"]
 
 VERSION = 1
 METHODS = ("GET", "HEAD", "PUT", "POST", "SHARE")
@@ -100,12 +100,16 @@ class Issuer(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """The keys document. Share keys are oldest first: the newest signs, all verify."""
+    """The keys document. Share keys are oldest first: the newest signs, all verify.
+
+    `owner_tags` are those of `owners`, made once, since an opened share has the tag of its owner.
+    """
 
     share: tuple[ShareKey, ...]
     api: tuple[ApiKey, ...]
     jwt: tuple[Issuer, ...]
     sinks: Mapping[str, Mapping[str, object]]
+    owner_tags: frozenset[bytes] = frozenset()
 
     def owners(self) -> frozenset[str]:
         """Every owner that a share may have: each API key and each issuer of the document."""
@@ -134,7 +138,13 @@ def parse(document: bytes | str) -> Keys:
     _check_unique("api", "sha256", [key.sha256 for key in api])
     _check_unique("jwt", "iss", [issuer.iss for issuer in jwt])
     _check_unique("jwt", "id", [issuer.id for issuer in jwt if issuer.id is not None])
-    return Keys(share, api, jwt, _read_sinks(top))
+    keys = Keys(share, api, jwt, _read_sinks(top))
+    return keys._replace(owner_tags=frozenset(map(owner_tag, keys.owners())))
+
+
+def owner_tag(owner: str) -> bytes:
+    """What a share says of its owner."""
+    return sha256(owner.encode()).digest()[:6]
 
 
 def load_json(document: bytes | str) -> Any:

@@ -1,25 +1,32 @@
 """The keys of an invocation: read at most once a minute, and kept for ten minutes more while they cannot be read.
 
-A revoked key is accepted for `FRESH` seconds at most, or `FRESH + GRACE` while the document cannot be read.
+A revoked key is accepted for `FRESH` seconds at most, or `FRESH + GRACE` while the document cannot be read. One request
+reads at a time; meanwhile, the others use the keys that there are.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import closing
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import audit
 from ..cloud import oss
 from ..cloud.oss import MISSING, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
-from ..cloud.store import Store, store_at
+from ..cloud.store import StoredObject, store_at
 from ..config import Location
 from ..context import Invocation
 from ..errors import Problem
 from . import InvalidKeys, Keys, parse
 from .file_store import FileStore
 
+if TYPE_CHECKING:
+    from ..cloud.http_client import Bound
+
 FRESH = 60  # seconds in which the keys are not read again
 GRACE = 600  # seconds after these in which the last valid keys are used if no others can be read
-PAUSE = 10  # seconds between two attempts that fail
+PAUSE = 10  # seconds after an attempt that failed
+TIMEOUT = 2.0  # seconds for an attempt while there are keys to use instead
 
 _REASONS = {
     MISSING: "it does not exist",
@@ -34,48 +41,88 @@ class _Cached(NamedTuple):
     keys: Keys
     version: str
     read_at: float
-    failed_at: float | None
 
 
 class KeysMemory:
-    """What an instance remembers of the keys document."""
+    """What an instance remembers: the last valid keys, and why and until when it leaves the document alone.
+
+    The pause ends by our clock or by the monotonic one, whichever is first: one can be set back, and the other may
+    stand still while the instance is frozen.
+    """
 
     def __init__(self) -> None:
+        self.lock = Lock()
         self.cached: _Cached | None = None
+        self.reason = ""
+        self.paused_until = (0.0, 0.0)
 
 
 def current_keys(invocation: Invocation) -> Keys:
     """The keys of an invocation. Raises the 503 `keys_unavailable` without valid keys."""
-    config, now = invocation.config, invocation.now
-    if config.keys_document is None:
+    if invocation.config.keys_document is None:
         raise _unavailable("links.toml does not name one", "Add keys = … to it.")
     memory = invocation.instance.memory(KeysMemory)
     cached = memory.cached
-    if cached is not None:
-        age = now - cached.read_at
-        paused = cached.failed_at is not None and 0 <= now - cached.failed_at < PAUSE
-        if 0 <= age < FRESH or (paused and 0 <= age < FRESH + GRACE):
-            return cached.keys
+    age = invocation.now - cached.read_at if cached is not None else -1.0
+    if cached is not None and 0 <= age < FRESH:
+        return cached.keys
+    is_usable = 0 <= age < FRESH + GRACE
+    if memory.lock.acquire(blocking=not is_usable):
+        try:
+            # Another request may have read the document, or failed to, before this one had the lock.
+            if memory.cached is cached and not _pauses(memory, invocation):
+                _renew(memory, invocation, is_usable)
+        finally:
+            memory.lock.release()
+    latest = memory.cached
+    if latest is None or (latest is cached and not is_usable):
+        raise _unavailable(memory.reason)
+    return latest.keys
+
+
+def _pauses(memory: KeysMemory, invocation: Invocation) -> bool:
+    until, monotonic_until = memory.paused_until
+    return invocation.now < until and invocation.instance.clock.monotonic() < monotonic_until
+
+
+def _renew(memory: KeysMemory, invocation: Invocation, is_usable: bool) -> None:
+    """Reads the document, or notes that it cannot be read; `is_usable` says whether there are keys to use instead."""
+    cached, clock = memory.cached, invocation.instance.clock
+    known, started = cached.version if cached is not None else "", clock.monotonic()
     try:
-        store: FileStore | Store
-        if isinstance(config.keys_document, Location):
-            store = store_at(oss.client_for(invocation), config.keys_document, invocation.instance.clock)
-        else:
-            store = FileStore(str(config.keys_document))
-        stored = store.read("", cached.version if cached is not None else "")
+        stored = _read_in_time(invocation, known) if is_usable else _read(invocation, known)
         if stored is None:
             raise StoreError("GetObject", 404, MISSING, "")
-        if cached is None or stored.etag != cached.version:
-            cached = _Cached(parse(stored.body), stored.etag, now, None)
+        keys = cached.keys if cached is not None and stored.etag == known else parse(stored.body)
     except (StoreError, InvalidKeys) as error:
-        reason = _REASONS[error.code]
-        if cached is None or not 0 <= now - cached.read_at < FRESH + GRACE:
-            raise _unavailable(reason) from None
-        memory.cached = cached._replace(failed_at=now)
-        audit.write({"warning": "keys_not_renewed", "why": reason, "age": round(now - cached.read_at)})
-        return cached.keys
-    memory.cached = cached._replace(read_at=now, failed_at=None)
-    return cached.keys
+        ended = clock.monotonic()
+        memory.reason = _REASONS[error.code]
+        memory.paused_until = (invocation.now + ended - started + PAUSE, ended + PAUSE)
+        if cached is not None and is_usable:
+            age = round(invocation.now - cached.read_at)
+            audit.write({"warning": "keys_not_renewed", "why": memory.reason, "age": age})
+        return
+    memory.cached = _Cached(keys, stored.etag, invocation.now)
+
+
+def _read_in_time(invocation: Invocation, known: str) -> StoredObject | None:
+    from ..cloud.http_client import within
+
+    try:
+        return within(TIMEOUT, lambda bound: _read(invocation, known, bound))
+    except (TimeoutError, RuntimeError):  # RuntimeError: no further thread can be started
+        raise StoreError("GetObject", 0, UNREACHABLE, oss.CANNOT_BE_REACHED) from None
+
+
+def _read(invocation: Invocation, known: str, bound: Bound | None = None) -> StoredObject | None:
+    document = invocation.config.keys_document
+    if not isinstance(document, Location):
+        return FileStore(str(document)).read("", known)
+    client = oss.client_for(invocation)
+    if bound is None:
+        return store_at(client, document, invocation.instance.clock).read("", known)
+    with closing(type(client.connections)(bound)) as connections:
+        return store_at(client._replace(connections=connections), document, invocation.instance.clock).read("", known)
 
 
 def _unavailable(reason: str, action: str = "Run python -m handler.keys show, and fix what it reports.") -> Problem:

@@ -1,10 +1,10 @@
 """The token of a share: the address of an object at this service, with the token, opens the object.
 
-A token is a head (12 bytes), the record's id (9 bytes) if there is one, a file name if one was chosen, and the
+A token is a head (15 bytes), the record's id (9 bytes) if there is one, a file name if one was chosen, and the
 signature, all in base64url without padding. The method, the path, and the mount's path and target are signed but not
 included, since the address contains them.
 
-head = expiry (4 bytes, Unix seconds) | options (1) | owner's tag (3) | key's tag (2) | check (2)
+head = expiry (4 bytes, Unix seconds) | options (1) | owner's tag (6) | key's tag (2) | check (2)
 
 The check is not secret: it only separates a modified token from one that a retired key signed.
 """
@@ -22,16 +22,18 @@ from itsdangerous import BadData, Signer, base64_decode, base64_encode
 from ..config import Target
 from ..errors import Problem
 from ..keys import Keys, ShareKey
+from ..keys import owner_tag as owner_tag
 
 SALT = b"fc-presign.share.v1"
 MAX_USES = 20
 DEFAULT_EXPIRES = 7 * 86_400  # seconds
 NOTICES = "notice"  # the owner of shares in notices; only retiring the share key withdraws them
 
-_HEAD, _ID, _SIGNATURE = 16, 12, 43  # characters
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{59,1200}")
+_HEAD, _ID, _SIGNATURE = 20, 12, 43  # characters
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{63,1200}")
 RECORD_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
+_RESERVED = 32 | 64 | 128  # 32 is for folders, 64 for "a password was given"
 
 
 class Share(NamedTuple):
@@ -78,13 +80,9 @@ def read(token: str, target: Target, keys: Keys, now: float) -> Share:
         raise Problem("share_invalid")
     if now >= share.expires_at:
         raise Problem("share_expired")
-    if share.owner not in {owner_tag(owner) for owner in (NOTICES, *keys.owners())}:
+    if share.owner not in keys.owner_tags and share.owner != owner_tag(NOTICES):
         raise Problem("share_owner_removed")
     return share
-
-
-def owner_tag(owner: str) -> bytes:
-    return sha256(owner.encode()).digest()[:3]
 
 
 def key_tag(key_id: str) -> bytes:
@@ -122,7 +120,7 @@ def _share(claims: bytes, tail: str) -> Share:
             download = _decode(name).decode()
         except ValueError:
             raise Problem("share_invalid") from None
-    if bool(name) != bool(options & _NAME) or (record is not None and len(record) != _ID):
+    if options & _RESERVED or bool(name) != bool(options & _NAME) or (record is not None and len(record) != _ID):
         raise Problem("share_invalid")
     return Share(
         int.from_bytes(claims[:4], "big"),
@@ -130,7 +128,7 @@ def _share(claims: bytes, tail: str) -> Share:
         bool(options & _PAGE),
         record,
         download,
-        claims[5:8],
+        claims[5:11],
     )
 
 

@@ -4,7 +4,8 @@ A download takes the next number up to the limit, for good. A file of an upload 
 an end; what counts are the files that arrived, and the claims for which one can still arrive.
 
 One list shows all that matters, so a request costs the same whatever the limit. Which claim is a caller's own is in
-its ETag, the MD5 of the content (OSS page "PutObject").
+its ETag, the MD5 of the content (OSS page "PutObject"). In encrypted buckets it may be something else: there, only the
+newest claim can be known as the caller's own.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ def claim_use(state: Store, record_id: str, uses: int, nonce: str, now: float) -
     while True:
         claims = _claims(state, record_id)
         own = _own(state, record_id, [claim for claim in claims if claim.age <= REUSE], body)
-        # Claimed again, because only a claim notices that versioning was enabled meanwhile.
-        if own is not None and state.create(_name(record_id, own.number), body).body == body:
+        if own is not None:
             return own.number
         taken = lost | {claim.number for claim in claims}
         free = next((number for number in range(1, uses + 1) if number not in taken), None)
@@ -111,12 +111,11 @@ def claim_file(
         claims = _claims(state, record_id)
         present = arrived(folder)
         newest = max((claim.number for claim in claims), default=0)
-        own = _own(state, record_id, claims, body) if again else None
-        if own is not None and state.create(_name(record_id, own.number), body).body == body:
-            left = FORMS - own.age
-            # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
-            if own.number in present or left >= MIN_FORM:
-                return own.number, int(max(left, MIN_FORM))
+        # OSS refuses a second file for the number of one that arrived, so that its sender is notified.
+        usable = [claim for claim in claims if claim.number in present or FORMS - claim.age >= MIN_FORM]
+        own = _own(state, record_id, usable, body) if again else None
+        if own is not None:
+            return own.number, int(max(FORMS - own.age, MIN_FORM))
         if _count(claims, present) >= files:
             raise Problem("share_full")
         number = max(newest, lost) + 1
@@ -132,22 +131,19 @@ def _count(claims: Sequence[Claim], present: frozenset[int]) -> int:
 
 
 def _own(state: Store, record_id: str, claims: Sequence[Claim], body: bytes) -> Claim | None:
-    """The newest of these claims with this content."""
-    newest_first = sorted(claims, reverse=True)
-    etag = md5(body, usedforsecurity=False).hexdigest()
-    for claim in newest_first:
-        if claim.etag == etag:
-            return claim
-    # ETags of encrypted buckets may differ: compare the content. One claim shows which kind of bucket it is.
-    for claim in newest_first:
-        stored = state.read(_name(record_id, claim.number))
-        if stored is None:
-            continue
-        if stored.body == body:
-            return claim
-        if claim.etag == md5(stored.body, usedforsecurity=False).hexdigest():
-            break
-    return None
+    """The newest of these claims with this content, which is claimed again."""
+    etag, is_read = md5(body, usedforsecurity=False).hexdigest(), False
+    own = max((claim for claim in claims if claim.etag == etag), default=None)
+    if own is None and claims:
+        # Only one is read, so that any number of them costs the same.
+        newest = max(claims)
+        stored = state.read(_name(record_id, newest.number))
+        is_read = stored is not None and stored.body == body
+        own = newest if is_read else None
+    # Only a claim notices that versioning was enabled meanwhile.
+    if own is None or state.create(_name(record_id, own.number), body, is_known=is_read).body != body:
+        return None
+    return own
 
 
 def _claims(state: Store, record_id: str) -> list[Claim]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..credentials import MAX_SESSION
 from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
@@ -125,7 +126,8 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
         raise ListingFailed(f"{error} {out.outcome}") from None
     except KeyboardInterrupt:
         pass
-    summary = Summary(links, refused, out.is_complete, output, params["expires"], signing.may_end_early)
+    expires_in = min(params["expires"], MAX_SESSION) if signing.may_end_early else params["expires"]
+    summary = Summary(links, refused, out.is_complete, output, expires_in, signing.may_end_early)
     click.echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
     return 0 if out.is_complete and not refused else 1
 

@@ -317,7 +317,9 @@ def _check_region(region: str, *, is_certain: bool) -> None:
 def describe_expiry(expires_at: datetime, expires_in: int, *, may_end_early: bool, clamped: bool = False) -> str:
     """`expires 2026-11-25 00:29:48 UTC, in 10 minutes`, and what else is known of it."""
     latest, reason = (" at the latest", "; earlier if the security token does") if may_end_early else ("", "")
-    if clamped:
+    if clamped and may_end_early:
+        reason += " (12 hours is the longest session of STS: pass --credentials-expire-at if the token lives longer)"
+    elif clamped:
         reason = ", when the credentials expire"
     return f"expires{latest} {format_time(expires_at)}, in {format_duration(expires_in)}{reason}"
 

@@ -240,6 +240,22 @@ def test_a_state_bucket_that_has_or_had_versioning_is_a_fault(stack: Stack) -> N
         assert levels(oss_probes.state(deployed(oss, KEYS))) == [("unknown", "state")]
 
 
+@pytest.mark.parametrize(
+    ("status", "etag", "expected"),
+    [
+        (200, '"D41D8CD98F00B204E9800998ECF8427E"', ["ok"]),
+        (200, '"5B3C1A2E053D763E1B002CC607C5A0FE"', ["ok", "warning"]),
+        (404, "", ["ok"]),  # no limited share was used yet
+    ],
+)
+def test_a_state_bucket_whose_etags_are_no_md5_is_a_warning(status: int, etag: str, expected: list[str]) -> None:
+    def respond(method: str, path: str) -> ServerResponse:
+        return (status, {"ETag": etag}, "") if "/.links/state/probe?" in path else (200, {}, "")
+
+    with serving(respond) as oss:
+        assert levels(oss_probes.state(deployed(oss, KEYS))) == [(level, "state") for level in expected]
+
+
 def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Stack) -> None:
     assert levels(oss_probes.mounts(deployed(stack.oss_url, stack.credentials))) == [
         ("ok", "endpoint"),

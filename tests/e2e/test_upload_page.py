@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -14,6 +13,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.system import TIMEOUT, System
 from tests.e2e.test_error_pages import violations
+from tests.handler.share_fixtures import share_id
 
 MEGABYTE = 1024 * 1024
 DONE = "All files have been sent. You can close this page."
@@ -76,8 +76,7 @@ def expect_outcome(page: Page, number: int, outcome: str) -> None:
 
 def arrived(system: System, page: Page) -> dict[str, bytes]:
     """The files of the page's share, by the rest of their keys."""
-    share_id = parse_qs(urlsplit(page.url).query)["share"][0][16:28]
-    prefix = f"inbox/{share_id}/"
+    prefix = f"inbox/{share_id(page.url)}/"
     return {key[len(prefix) :]: content for key, content in system.stored_objects().items() if key.startswith(prefix)}
 
 
@@ -179,8 +178,7 @@ def interrupt_once(page: Page, address: str, *, after_arrival: bool) -> None:
 
 def test_a_share_that_was_revoked_in_the_meantime(world: System, open_upload_page: OpenPage) -> None:
     page = open_upload_page()
-    share_id = parse_qs(urlsplit(page.url).query)["share"][0][16:28]
-    world.revoke_share(share_id)
+    world.revoke_share(share_id(page.url))
     choose(page, file("a.txt", b"a"))
     expect_outcome(page, 1, "expired")
     expect(row(page, 1).locator(".state")).to_have_text("Not sent: this link is no longer valid.")

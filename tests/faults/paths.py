@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from shutil import rmtree
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import requests
 
@@ -17,7 +16,7 @@ from handler.config import Location
 from tests.faults.service import CALLER, HTML, JSON, Service
 from tests.handler.client import Answered
 from tests.handler.keys_fixtures import BUCKET
-from tests.handler.upload_fixtures import PART, follow_link, submit_form
+from tests.handler.upload_fixtures import PART, follow_link, share_id, submit_form
 
 NONCE = "nonce-EXAMPLE-000000000"
 UNAVAILABLE = ("state_unavailable", "keys_unavailable", "oss_unavailable")
@@ -117,14 +116,10 @@ def shared(**params: Any) -> Callable[[Service], str]:
     return prepare
 
 
-def record_id(url: str) -> str:
-    return urlsplit(url).query.removeprefix("share=")[16:28]
-
-
 def _looked_at(**headers: str) -> Path:
     def check(service: Service, url: str, first: Answered, last: Answered) -> None:
         assert last.status == 200
-        assert service.names(f"uses/{record_id(url)}/") == []
+        assert service.names(f"uses/{share_id(url)}/") == []
         assert get_share(service, url) == b"content"
 
     return Path(
@@ -145,7 +140,7 @@ def _used(headers: dict[str, str], *, is_repeat: bool = False, **body: str) -> P
 
     def check(service: Service, url: str, first: Answered, last: Answered) -> None:
         opens(service, url, first, last)
-        uses = len(service.names(f"uses/{record_id(url)}/"))
+        uses = len(service.names(f"uses/{share_id(url)}/"))
         if "nonce" in body:
             assert uses == 1, "the same nonce counts once"
         else:
@@ -164,7 +159,7 @@ def _used(headers: dict[str, str], *, is_repeat: bool = False, **body: str) -> P
 
 def _check_last_use(service: Service, url: str, first: Answered, last: Answered) -> None:
     """It is granted once at most, and used up if nobody got it."""
-    assert len(service.names(f"uses/{record_id(url)}/")) == 1
+    assert len(service.names(f"uses/{share_id(url)}/")) == 1
     assert [response.status for response in (first, last)].count(200) <= 1
     assert last.status == 200 or first.status != 200 or last.code == "share_used_up"
 
@@ -180,7 +175,7 @@ def _opened(headers: dict[str, str], **params: Any) -> Path:
 
 
 def _shown(service: Service, url: str) -> Answered:
-    return service.request(f"/-/shares/{record_id(url)}", key=CALLER)
+    return service.request(f"/-/shares/{share_id(url)}", key=CALLER)
 
 
 def _check_shown(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -190,7 +185,7 @@ def _check_shown(service: Service, url: str, first: Answered, last: Answered) ->
 
 
 def _revoked(service: Service, url: str) -> Answered:
-    return service.request(f"/-/shares/{record_id(url)}", "DELETE", key=CALLER)
+    return service.request(f"/-/shares/{share_id(url)}", "DELETE", key=CALLER)
 
 
 def _check_revoked(service: Service, url: str, first: Answered, last: Answered) -> None:
@@ -293,7 +288,7 @@ def _page_with_form(service: Service) -> str:
 
 def _check_form_of_page(service: Service, url: str, first: Answered, last: Answered) -> None:
     assert last.json["number"] == 1, "the same nonce has the same number"
-    assert len(service.names(f"uses/{record_id(url)}/")) == 1
+    assert len(service.names(f"uses/{share_id(url)}/")) == 1
     forms = [response.json for response in (first, last) if response.status == 200]
     assert [submit_form(form, b"12345").status for form in forms] == [200, 409][: len(forms)]
     assert service.share(url, "GET", JSON).json["files_left"] == 1

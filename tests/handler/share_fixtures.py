@@ -27,6 +27,11 @@ def token(url: str) -> str:
     return urlsplit(url).query.removeprefix("share=")
 
 
+def share_id(url: str) -> str:
+    """The id of the record in a token that has one."""
+    return token(url)[20:32]
+
+
 def path(url: str) -> str:
     """The decoded path of an address."""
     return unquote(urlsplit(url).path)

@@ -314,7 +314,7 @@ def test_an_event_reaches_the_event_function_unchanged() -> None:
     assert "X-Fc-Status" not in response.headers
     ((event, context),) = [call.args for call in on_event.call_args_list]
     assert event == b"\xff{}"
-    assert context == (REQUEST_ID, Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN))
+    assert context == (REQUEST_ID, Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN), False)
 
 
 @pytest.mark.parametrize("result", [ValueError(TOKEN), KeyError(KEYS.access_key_secret), [{"a": b"bytes"}], [object()]])

@@ -156,6 +156,9 @@ def test_clients_that_do_not_read_large_responses_delay_nobody_and_are_not_kept_
             stack.enter_context(running.open(SIGN + head + body))
             while not running.lines(f"unread-{number}"):
                 time.sleep(0.01)
+        started = time.monotonic()
+        assert running.ask("/-/health").status == 200
+        assert time.monotonic() - started < 1
         assert is_quick(running)
         after = int(re.findall(r"VmRSS:\s*(\d+)", status.read_text())[0])  # KB
         assert after - before < 1.5 * 26 * size / 1024

@@ -12,10 +12,12 @@ from handler.config import Config
 from handler.context import ENVIRONMENT_LIFETIME, Access, ExpiryLimit, Invocation, RoleCredentials
 from handler.errors import Problem
 from handler.links import IssuedLink, create_link
+from signer import Credentials
 from signer.times import parse_duration
 from tests.handler.client import KEYS, NOW, Answered, ask, context, mount, new_instance
 
 WEEK = 604_800
+PERMANENT = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
 LONG = mount(expires="15m", max_expires="7d")._replace(credential_life=WEEK)
 
 FROM_ENVIRONMENT = {
@@ -25,9 +27,9 @@ FROM_ENVIRONMENT = {
 }
 
 
-def ask_json(expires: str | None, config: Config = LONG) -> Answered:
+def ask_json(expires: str | None, config: Config = LONG, keys: Credentials = KEYS) -> Answered:
     query = {"format": "json"} if expires is None else {"format": "json", "expires": expires}
-    return ask(query=query, config=config)
+    return ask(query=query, config=config, invocation=context(keys))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def ask_json(expires: str | None, config: Config = LONG) -> Answered:
     ],
 )
 def test_a_link_is_valid_for_the_requested_seconds(written: str, seconds: int) -> None:
-    response = ask_json(written)
+    response = ask_json(written, keys=PERMANENT)
     assert response.json["expires_in"] == response.expires_in == seconds
     assert response.json["clamped_by"] is None
 

@@ -19,6 +19,7 @@ from handler.errors import Problem
 from handler.request import Request
 from handler.shares.opening import open_share
 from tests.handler.client import context
+from tests.handler.share_fixtures import share_id as share_id
 from tests.worlds import ALICE as ALICE
 from tests.worlds import EXPIRING as EXPIRING
 from tests.worlds import LINKS as LINKS
@@ -72,10 +73,6 @@ def query_of(url: str) -> dict[str, str]:
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
-
-
-def share_id(url: str) -> str:
-    return urlsplit(url).query.removeprefix("share=")[16:28]
 
 
 def conditions(form: dict[str, Any]) -> list[Any]:

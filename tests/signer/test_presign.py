@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 
-from signer import CredentialsExpired, InvalidHeader, Link, presign, verify
+from signer import CredentialsExpired, InvalidHeader, Link, post_form, presign, verify
 from tests.signer.sdks import query_pairs
 from tests.signer.signing import BUCKET, HANGZHOU, KEY, KEYS, NOW, TEMPORARY, LinkRequest, link_requests, sign
 
@@ -53,6 +53,16 @@ def test_credentials_that_expire_later_do_not_clamp(remaining: int) -> None:
     link = sign(credentials=KEYS._replace(expires_at=NOW + remaining), expires_in=900)
 
     assert expiry(link) == (900, 900, False, 900)
+
+
+def test_a_token_whose_end_is_unknown_lasts_as_long_as_the_longest_session() -> None:
+    for requested, expected in ((43_200, False), (43_201, True), (604_800, True)):
+        assert expiry(sign(credentials=TEMPORARY, expires_in=requested)) == (43_200, 43_200, expected, 43_200)
+    form = post_form(BUCKET, KEY, credentials=TEMPORARY, endpoint=HANGZHOU, max_size=1, expires_in=86_400, now=NOW)
+    assert (form.expires_in, form.clamped) == (43_200, True)
+    # A known end lifts it, and a key without a token has none.
+    for credentials in (TEMPORARY._replace(expires_at=NOW + 129_600), KEYS, KEYS._replace(security_token="")):
+        assert sign(credentials=credentials, expires_in=129_600).expires_in == 129_600
 
 
 def test_the_remaining_time_of_credentials_is_rounded_down() -> None:

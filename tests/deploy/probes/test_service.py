@@ -138,6 +138,15 @@ def test_a_platform_that_passes_the_header_on_is_found(tmp_path: Path) -> None:
     assert sentence.startswith(f"{address}/invoke took an event from a visitor")
 
 
+def test_a_service_that_signs_with_a_visitors_credentials_is_a_warning(stack: Stack, tmp_path: Path) -> None:
+    assert levels(service.credentials_headers(deployed(stack.oss_url, None), stack.http_url)) == [("ok", "headers")]
+    with instance(tmp_path / "instance", PLAIN) as running:
+        address = f"http://127.0.0.1:{running.port}"
+        assert levels(service.credentials_headers(deployed(address, None, PLAIN), address)) == [("warning", "headers")]
+    with serving(lambda method, path: (400, {}, "")) as url:
+        assert levels(service.credentials_headers(deployed(url, None), url)) == [("ok", "headers")]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "level"),
     [

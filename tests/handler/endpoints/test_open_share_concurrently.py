@@ -19,7 +19,7 @@ from handler.response import Response
 from signer import verify
 from tests.fault_proxy import DECK, fault_proxy
 from tests.handler.client import KEYS, NOW, context
-from tests.handler.share_fixtures import FORM, ShareService, token
+from tests.handler.share_fixtures import FORM, ShareService, share_id, token
 
 NONCES = [f"nonce-EXAMPLE-{number:08}" for number in range(12)]
 
@@ -65,8 +65,7 @@ class TestUnreliableOss:
             winners = {nonce for nonce, status in responses if status == 303}
             assert Counter(status for _, status in responses) == {303: max_uses, 410: len(NONCES) - max_uses}
             assert granted <= winners
-        share_id = token(url)[16:28]
-        claims = [service.stored(f".links/state/uses/{share_id}/{number}") for number in range(1, max_uses + 2)]
+        claims = [service.stored(f".links/state/uses/{share_id(url)}/{number}") for number in range(1, max_uses + 2)]
         assert {claim.decode() for claim in claims if claim is not None} == winners
         assert len([claim for claim in claims if claim is not None]) == max_uses
 

@@ -12,7 +12,7 @@ from handler.config import Location
 from tests.fault_proxy import LATE, fault_proxy
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import watch_requests
-from tests.handler.share_fixtures import MAKER, ShareService, token
+from tests.handler.share_fixtures import MAKER, ShareService, share_id
 from tests.worlds import HTML, JSON
 
 NONCE = "nonce-EXAMPLE-000000000"
@@ -47,7 +47,7 @@ class TestMissingRecords:
         ],
     )
     def test_an_invalid_record_is_a_503(self, service: ShareService, url: str, record: bytes) -> None:
-        service.put(f".links/state/shares/{token(url)[16:28]}.json", record)
+        service.put(f".links/state/shares/{share_id(url)}.json", record)
         assert self.statuses(service, url) == {503}
         assert service.open(url).code == "state_unavailable"
 
@@ -55,7 +55,7 @@ class TestMissingRecords:
     def test_a_record_with_a_missing_or_invalid_member_is_a_503(
         self, service: ShareService, url: str, member: str
     ) -> None:
-        name = f".links/state/shares/{token(url)[16:28]}.json"
+        name = f".links/state/shares/{share_id(url)}.json"
         valid = json.loads(service.stored(name) or b"")
         for record in ({**valid, member: [1]}, {key: value for key, value in valid.items() if key != member}):
             service.put(name, json.dumps(record).encode())
@@ -144,7 +144,7 @@ def test_a_claim_that_is_read_incompletely_is_not_mistaken_for_another(service: 
         proxy.play("", "", "", "", *["half of the body"] * times)
         flaky = service.at(proxy.url)
         assert flaky.use(url, NONCE).status == (303 if times == 1 else 503)
-    assert service.stored(f".links/state/uses/{token(url)[16:28]}/2") is None
+    assert service.stored(f".links/state/uses/{share_id(url)}/2") is None
 
 
 def test_a_first_record_that_arrives_late_does_not_undo_a_revocation(service: ShareService) -> None:

@@ -51,9 +51,9 @@ def test_a_share_is_the_address_of_its_object_with_a_token(plain: ShareService) 
     assert plain.open(response.json["url"]).signs()
 
 
-def test_a_plain_token_is_about_55_characters(plain: ShareService) -> None:
-    assert 50 <= len(token(plain.create_share())) <= 60
-    assert 50 <= len(token(plain.create_share(page=True, download=""))) <= 60
+def test_a_plain_token_has_63_characters(plain: ShareService) -> None:
+    assert len(token(plain.create_share())) == 63
+    assert len(token(plain.create_share(page=True, download=""))) == 63
 
 
 def test_a_share_is_valid_for_a_week_by_default(plain: ShareService) -> None:

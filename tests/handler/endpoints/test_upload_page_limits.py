@@ -196,14 +196,22 @@ class TestArrivals:
         assert uploads.request_form(url).json["number"] == 2
         assert uploads.request_form(url).code == "share_full"
 
-    def test_where_etags_are_no_md5_the_content_tells_whose_a_number_is(self, uploads: UploadService) -> None:
-        url = uploads.create_upload_share(max_files=3)
+    def test_where_etags_are_no_md5_the_content_of_the_newest_number_tells_whose_it_is(
+        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = uploads.create_upload_share(max_files=50)
         assert uploads.oss is not None
-        for number in (1, 2):
+        for number in range(1, 41):
             uploads.request_form(url, nonce=f"{NONCE}{number}")
             uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
-        for number in (1, 2, 3):
-            assert uploads.request_form(url, nonce=f"{NONCE}{number}", again=True).json["number"] == number
+        requests = watch_requests(monkeypatch)
+        # An older number counts as another's.
+        for repeated, number in ((40, 40), (39, 41), (0, 42)):
+            requests.clear()
+            response = uploads.restarted().request_form(url, nonce=f"{NONCE}{repeated}", again=True)
+            assert response.json["number"] == number
+            assert len(requests) <= 6, requests
+            uploads.oss.change(f".links/state/uses/{share_id(url)}/{number}", etag=f"{number:032X}")
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])

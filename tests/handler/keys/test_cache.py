@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
+from typing import NoReturn
 from unittest.mock import patch
 
 import pytest
 
-from handler.cloud.oss import REFUSED, StoreError
+from handler.cloud.oss import REFUSED, UNREACHABLE, StoreError
 from handler.cloud.store import Store, StoredObject
 from handler.config import load
-from handler.context import Instance, Invocation
+from handler.context import Clock, Instance, Invocation
 from handler.errors import Problem
-from handler.keys import Keys, current
+from handler.keys import Keys, current, parse
 from handler.keys.file_store import FileStore
-from tests.handler.client import KEYS, NOW, ask, context, mount, new_instance
-from tests.handler.keys_fixtures import PLACE, READER, STRANGER, LocalOss, api, config_with, document, local_oss
+from tests.fault_proxy import fault_proxy
+from tests.handler.client import KEYS, NOW, ask, context, event, invoke, make_config, mount, new_instance
+from tests.handler.keys_fixtures import (
+    LINKS,
+    PLACE,
+    READER,
+    STRANGER,
+    LocalOss,
+    api,
+    config_with,
+    document,
+    local_oss,
+    watch_requests,
+)
 
 FIRST = document()
 SECOND = document(api=[api("stranger", STRANGER)])
@@ -116,18 +133,99 @@ def test_a_corrected_document_is_used_again(tmp_path: Path) -> None:
     assert names(instance, NOW + 60) == valid
     write(instance, json.dumps(SECOND).encode(), at=2000)
     assert names(instance, NOW + 69.9) == valid
-    assert names(instance, NOW + 70) == ["stranger"]
+    assert names(instance, NOW + 75) == ["stranger"]
     write(instance, b"{", at=3000)
-    assert names(instance, NOW + 729) == ["stranger"]
+    assert names(instance, NOW + 734) == ["stranger"]
 
 
 def test_after_a_failed_read_the_next_is_ten_seconds_later(tmp_path: Path) -> None:
     instance = new_instance(config_with(FIRST, tmp_path))
     names(instance, NOW)
     with patch.object(FileStore, "read", side_effect=StoreError("read", 0, REFUSED, "no")) as read:
-        for second in (60, 61, 69, 70, 79):
+        for second in (60, 61, 69, 75, 84):
             names(instance, NOW + second)
     assert read.call_count == 2
+
+
+@pytest.mark.parametrize("first", [NOW, NOW + 60], ids=["first read", "renewal"])
+def test_the_pause_begins_when_a_read_has_failed(first: float, tmp_path: Path) -> None:
+    seconds = [0.0]
+    instance = Instance(config_with(FIRST, tmp_path), Clock(monotonic=lambda: seconds[0]))
+    if first != NOW:
+        names(instance, NOW)
+
+    def fail(*_: object) -> NoReturn:
+        seconds[0] += 10
+        raise StoreError("read", 0, UNREACHABLE, "")
+
+    with patch.object(FileStore, "read", side_effect=fail) as read:
+        for second in (0, 10, 19.9):
+            seconds[0] = max(seconds[0], second)
+            with suppress(Problem):
+                names(instance, first + second)
+        assert read.call_count == 1
+        seconds[0] = 20
+        with suppress(Problem):
+            names(instance, first + 20)
+        assert read.call_count == 2
+        # A clock that was set back does not prolong the pause.
+        seconds[0] = 40
+        with suppress(Problem):
+            names(instance, first - 86_400)
+        assert read.call_count == 3
+
+
+def test_fifty_strangers_without_a_keys_document_cost_one_request(
+    oss: LocalOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = new_instance(oss.config)
+    requests = watch_requests(monkeypatch)
+    for _ in range(50):
+        answered = invoke(json.dumps(event("/open/a.txt", query={"share": "x"})), instance=instance)
+        assert (answered.status, answered.code) == (503, "keys_unavailable")
+    assert requests == [PLACE.key]
+
+
+def test_one_of_many_reads_first_and_the_others_wait_for_it(tmp_path: Path) -> None:
+    instance, started = new_instance(config_with(FIRST, tmp_path)), Barrier(8)
+
+    def use(_: int) -> Keys:
+        started.wait(30)
+        return keys_at(instance, NOW)
+
+    read = FileStore.read
+
+    def slow(store: FileStore, name: str, known: str = "") -> StoredObject | None:
+        time.sleep(0.1)
+        return read(store, name, known)
+
+    with (
+        ThreadPoolExecutor(8) as pool,
+        patch.object(FileStore, "read", slow),
+        patch.object(current, "parse", wraps=parse) as parsed,
+    ):
+        assert len({id(keys) for keys in pool.map(use, range(8))}) == 1
+    assert parsed.call_count == 1
+
+
+def test_while_oss_hangs_nobody_waits_for_longer_than_two_seconds(oss: LocalOss) -> None:
+    oss.put(FIRST)
+    with fault_proxy(oss.url) as proxy:
+        instance = new_instance(make_config(LINKS, {"LINK_OSS_ENDPOINT": proxy.url}))
+        valid = names(instance, NOW)
+        proxy.arm("never", 0, is_lasting=True)
+
+        def use(_: int) -> float:
+            started = time.monotonic()
+            assert names(instance, NOW + 60) == valid
+            return time.monotonic() - started
+
+        with ThreadPoolExecutor(8) as pool:
+            *others, reader = sorted(pool.map(use, range(8)))
+        assert 1.9 < reader < 3  # the rest is for a busy machine
+        assert max(others) < 1
+        assert use(0) < 1
+        assert len(proxy.calls) == 1
 
 
 def test_a_failed_read_is_logged_without_the_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +263,9 @@ def test_a_missing_file_is_a_503_until_it_exists(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="it does not exist"):
         names(instance, NOW)
     path.write_bytes(content)
-    assert "reader" in names(instance, NOW)
+    with pytest.raises(Problem, match="it does not exist"):
+        names(instance, NOW + 9)
+    assert "reader" in names(instance, NOW + 11)
 
 
 def test_an_authenticated_mount_without_keys_is_a_503_that_says_what_to_add() -> None:

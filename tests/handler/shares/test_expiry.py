@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from handler.keys import Keys
 from tests.handler.client import NOW
 from tests.handler.keys_fixtures import api, base64url, issuer
 from tests.handler.keys_fixtures import token as jwt
@@ -90,6 +92,28 @@ def test_another_secret_with_the_id_of_a_retired_key_opens_nothing(plain: ShareS
     url = plain.with_keys(share=[share_key("one")]).create_share()
     forged = plain.with_keys(share=[{"id": "one", "secret": share_key("two")["secret"]}])
     assert (forged.open(url).status, forged.open(url).code) == (404, "share_invalid")
+
+
+def test_a_share_of_a_removed_owner_is_not_opened_by_another_whose_hash_begins_alike(plain: ShareService) -> None:
+    """Of ten thousand keys, two have owners whose hashes are equal in the first 24 bits."""
+    by_hash: dict[str, str] = {}
+    for number in range(50_000):
+        secret = f"fcp_{number:05}_EXAMPLE_00000000000000000000000000000"
+        start = sha256(f"api:maker:{sha256(secret.encode()).hexdigest()}".encode()).hexdigest()[:6]
+        other = by_hash.setdefault(start, secret)
+        if other != secret:
+            break
+    owned = plain.with_keys(api=[api("maker", other, **ENTRY)])
+    url = owned.create_share(key=other)
+    assert owned.open(url).status == 302
+    assert plain.with_keys(api=[api("maker", secret, **ENTRY)]).open(url).code == "share_owner_removed"
+
+
+def test_the_owners_of_a_keys_document_are_hashed_once(plain: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = plain.create_share()
+    assert plain.open(url).status == 302
+    monkeypatch.setattr(Keys, "owners", None)
+    assert plain.open(url).status == 302
 
 
 @pytest.mark.parametrize("name", [None, "3f1c9a0b7d2e4586"])

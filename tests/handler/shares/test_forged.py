@@ -88,7 +88,7 @@ def test_a_token_with_one_character_changed_is_a_404(service: ShareService, para
 
 @pytest.mark.parametrize(
     "share",
-    ["", "x", "null", "A" * 59, "A" * 71, "_" * 59, "A" * 1200, "A" * 5000, "é" * 59, "A" * 58 + "=", "A" * 58 + "\n"],
+    ["", "x", "null", "A" * 63, "A" * 75, "_" * 63, "A" * 1200, "A" * 5000, "é" * 63, "A" * 62 + "=", "A" * 62 + "\n"],
 )
 def test_an_invalid_token_is_a_404(plain: ShareService, share: str) -> None:
     response = plain.open(plain.create_share(), share=share)
@@ -101,7 +101,7 @@ def test_a_token_with_extra_characters_is_a_404(plain: ShareService, change: str
     assert plain.open(url, share=change.format(token(url), token(url))).status == 404
 
 
-@given(share=st.text(ALPHABET, min_size=59, max_size=120))
+@given(share=st.text(ALPHABET, min_size=63, max_size=124))
 @settings(max_examples=200, deadline=None)
 def test_invented_tokens_open_and_break_nothing(module_service: ShareService, share: str) -> None:
     refused = refusal(module_service, share)
@@ -140,10 +140,10 @@ def test_a_share_is_only_for_its_method(plain: ShareService) -> None:
     """A share for downloads cannot become one for uploads: its options and its method are signed."""
     both = plain.with_mount("/reports/", methods=("GET", "HEAD", "POST"), max_size=1000)
     share = token(both.create_share())
-    claims = bytearray(urlsafe_b64decode(share[:16]))
+    claims = bytearray(urlsafe_b64decode(share[:20]))
     claims[4] |= 1
-    claims[10:] = shares._check(bytes(claims[:10]), "", share[16:])
-    assert refusal(both, urlsafe_b64encode(claims).decode() + share[16:]) == (404, "share_invalid")
+    claims[13:] = shares._check(bytes(claims[:13]), "", share[20:])
+    assert refusal(both, urlsafe_b64encode(claims).decode() + share[20:]) == (404, "share_invalid")
     response = both.open(both.create_share(), "POST")
     assert response.status == 303
     assert verify("GET", response.headers["Location"], credentials=KEYS, now=NOW).ok
@@ -191,9 +191,21 @@ def test_a_record_of_another_path_opens_nothing(service: ShareService) -> None:
     assert service.open(first["url"]).status == 404
 
 
+@pytest.mark.parametrize("option", [32, 64, 128])
+def test_a_token_with_a_reserved_option_opens_nothing(
+    plain: ShareService, option: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is signed by a later version of the service."""
+    with monkeypatch.context() as later:
+        later.setattr(shares, "_PAGE", option)
+        share = token(plain.create_share(page=True))
+    assert urlsafe_b64decode(share[:20])[4] == option
+    assert refusal(plain, share) == (404, "share_invalid")
+
+
 def test_a_signature_with_another_salt_is_refused(plain: ShareService) -> None:
     share = token(plain.create_share())
-    claims = urlsafe_b64decode(share[:16])[:10]
+    claims = urlsafe_b64decode(share[:20])[:13]
     [*_, newest] = current.current_keys(Invocation(plain.instance, None, NOW, {})).share
     signed = ("share", "GET", "/reports/q3.pdf", "/reports/", "oss://examplebucket/reports/", claims.hex(), "")
     message = "\n".join(signed)
@@ -237,7 +249,7 @@ def test_an_invalid_format_is_reported_only_for_a_valid_share(plain: ShareServic
 def test_an_invalid_share_is_the_same_404_on_every_path(plain: ShareService) -> None:
     """An invalid share does not show whether a mount exists, or of which kind it is."""
     responses = [
-        plain.request(f"/{mount}/a.txt", query={"share": "A" * 59}).json
+        plain.request(f"/{mount}/a.txt", query={"share": "A" * 63}).json
         for mount in ("reports", "open", "unshared", "nowhere")
     ]
     assert responses == [responses[0]] * 4

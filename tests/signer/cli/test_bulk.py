@@ -169,6 +169,12 @@ def test_only_the_summary_is_printed_to_a_pipe() -> None:
     }
 
 
+def test_the_summary_names_the_longest_lifetime_that_a_link_has() -> None:
+    done = run("--bucket", BUCKET, "--expires", "7d", "--json", "--format", "jsonl", stdin="a\n")
+    assert json.loads(done.stderr)["expires_in"] == 43_200
+    assert "&x-oss-expires=43200&" in json.loads(done.stdout)["url"]
+
+
 def test_links_do_not_outlive_the_expiry_of_the_credentials_that_is_passed() -> None:
     expiry = rfc3339(int(time.time()) + 600)
     done = run("--bucket", BUCKET, "--format", "jsonl", "--credentials-expire-at", expiry, stdin="a\n")

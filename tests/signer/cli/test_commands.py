@@ -43,14 +43,14 @@ def test_sign_prints_only_the_url_on_standard_output() -> None:
 
 def test_sign_has_an_option_for_everything_that_a_link_can_have() -> None:
     done = run(
-        *("sign", "oss://examplebucket/a.txt", "--method", "get", "--expires", "7d", "--json"),
+        *("sign", "oss://examplebucket/a.txt", "--method", "get", "--expires", "12h", "--json"),
         *("--header", "Content-Type: text/plain", "--header", "X-Color:green", "--sign-header", "x-color"),
         *("--query", "x-oss-traffic-limit=819200", "--version-id", "v1", "--download", "résumé.txt"),
         *("--endpoint", "https://static.example.com"),
     )
     output = json.loads(done.stdout)
     assert output["headers"] == {"Content-Type": "text/plain", "X-Color": "green"}
-    assert (output["method"], output["expires_in"], output["clamped"]) == ("GET", 604800, False)
+    assert (output["method"], output["expires_in"], output["clamped"]) == ("GET", 43200, False)
     assert output["url"].startswith("https://static.example.com/a.txt?")
     assert signer.explain(output["url"], bucket="examplebucket").ok
     assert "versionId=v1" in output["url"]
@@ -397,14 +397,28 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_link_with_a_token_expires_at_the_latest_at_its_expiry(command: tuple[str, ...]) -> None:
-    temporary = run(*command, "--expires", "7d")
+    temporary = run(*command, "--expires", "12h")
     assert "expires at the latest" in temporary.stderr
-    assert temporary.stderr.endswith(f"in 7 days{EARLIER}\n")
+    assert temporary.stderr.endswith(f"in 12 hours{EARLIER}\n")
     permanent = run(*command, "--expires", "7d", env=PERMANENT)
     assert permanent.stderr.endswith("in 7 days.\n")
     assert "at the latest" not in permanent.stderr
     assert json.loads(run(*command, "--json").stdout)["may_end_early"] is True
     assert json.loads(run(*command, "--json", env=PERMANENT).stdout)["may_end_early"] is False
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_link_outlives_the_longest_session_if_nothing_says_when_its_token_expires(command: tuple[str, ...]) -> None:
+    output = json.loads(run(*command, "--expires", "7d", "--json").stdout)
+    assert (output["expires_in"], output["clamped"], output["may_end_early"]) == (43_200, True, True)
+    done = run(*command, "--expires", "7d")
+    assert done.stderr.endswith(
+        "in 12 hours; earlier if the security token does (12 hours is the longest session of STS: "
+        "pass --credentials-expire-at if the token lives longer).\n"
+    )
+    known = rfc3339(int(time.time()) + 129_600)
+    output = json.loads(run(*command, "--expires", "7d", "--credentials-expire-at", known, "--json").stdout)
+    assert (output["expires_at"], output["clamped"], output["may_end_early"]) == (known, True, False)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -177,7 +177,7 @@ def working_link(
         signed_headers=signed_headers,
         now=issued,
     )
-    now = issued + random.randint(-899, expires_in - 1)
+    now = issued + random.randint(-899, link.expires_in - 1)
     inside = ".oss-" in link.url and "-internal." in link.url
     return Use(link.url, method, dict(link.headers), credentials, now, bucket, key, endpoint, inside)
 

@@ -1,0 +1,74 @@
+"""A visitor of a custom runtime who sends the headers in which the platform sends credentials harms nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from handler import app, asgi
+from handler.cloud.sessions import Session, Sessions
+from handler.cloud.sts import StsUnavailable
+from handler.config import Config, Mount
+from handler.context import RoleCredentials
+from handler.request import Request
+from signer import Credentials
+from tests.handler.client import KEYS, OTHER_KEYS, new_instance
+from tests.handler.custom_runtime import platform
+from tests.handler.keys_fixtures import READER, LocalOss, document, local_oss
+from tests.handler.sessions.opener import START, config
+from tests.handler.test_adapters import Row, served
+
+ENVIRONMENT = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS.access_key_id,
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS.access_key_secret,
+    "ALIBABA_CLOUD_SECURITY_TOKEN": str(KEYS.security_token),
+}
+FORGED = Credentials("STS.FORGEDEXAMPLE", "forgedEXAMPLE", "CAIS+forged/EXAMPLE==")
+
+
+@pytest.fixture
+def oss(tmp_path: Path) -> Iterator[LocalOss]:
+    with local_oss(tmp_path) as started:
+        started.put(document())
+        yield started
+
+
+@pytest.mark.parametrize("keys", [FORGED, KEYS._replace(access_key_secret="forgedEXAMPLE")])
+def test_a_request_whose_key_oss_refuses_is_answered_with_the_environments(keys: Credentials, oss: LocalOss) -> None:
+    raw = Row("/reports/a.pdf").head("", {**platform(keys=keys), "X-Api-Key": READER})
+    response = served(raw, oss.config, ENVIRONMENT)
+    assert response.signs(keys=KEYS)
+    assert response.line["code"] is None
+    # Without others, they are the only ones, and the problem is the one that they have.
+    assert served(raw, oss.config).code == "keys_unavailable"
+
+
+def test_a_complete_set_is_used_and_one_without_a_token_is_not(oss: LocalOss) -> None:
+    for keys, used in ((OTHER_KEYS, OTHER_KEYS), (OTHER_KEYS._replace(security_token=""), KEYS)):
+        response = served(Row("/open/a.pdf").head("", platform(keys=keys)), oss.config, ENVIRONMENT)
+        assert f"x-oss-credential={used.access_key_id}%2F" in response.url
+
+
+@pytest.mark.parametrize("reason", ["InvalidAccessKeyId.NotFound", "NoPermission", "Throttling.User", "TimeoutError"])
+def test_a_key_that_sts_refuses_pauses_no_mount(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    callers = []
+
+    def open_session(loaded: Config, mount: Mount, role: RoleCredentials, now: float) -> Session:
+        callers.append((mount.path, role.credentials.access_key_id))
+        if role.credentials != KEYS:
+            raise StsUnavailable("STS refused the session.", reason, is_general=True)
+        return Session(RoleCredentials(OTHER_KEYS, now + 3600, is_session=True), now, now + 3600)
+
+    instance = new_instance(config(), START, Sessions(open_session))
+    context = asgi.context_of(platform(keys=FORGED), is_control=False)
+    for path in ("/docs/a.txt", "/images/a.png", "/docs/a.txt"):
+        request = partial(Request, "GET", path, {}, {}, b"", "")
+        response = app.answer(request, lambda: instance, context, request_id="req-EXAMPLE")
+        assert response.status == 302
+    assert callers == [(path, keys.access_key_id) for path in ("/docs/", "/images/") for keys in (FORGED, KEYS)]
+    assert asgi.context_of(platform("/invoke"), is_control=True).may_be_forged is False
