@@ -13,9 +13,9 @@ from ..link import check_credentials, seconds
 from ..redaction import redact
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
-from .checks import Finding, rank
+from .facts import Finding, overrule, rank
 from .lenient_url import V4, LenientUrl, as_unicode, parse_lenient_url
-from .oss_error import Difference, ServerError, printable_name, read_error
+from .oss_error import Difference, ServerError, parse_canonical_request, printable_name, read_error
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
@@ -116,27 +116,21 @@ def explain(
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
-    findings = [*checks.check_text(link)]
-    if not any(finding.code in ("truncated", "unsigned") for finding in findings):
-        findings += checks.check_parameters(link)
-    findings += checks.check_times(link, clock)
-    findings += [f for f in checks.check_address(link) if not (inside and f.code == "internal_host")]
-    if headers is not None:
-        findings += checks.check_headers(link, sent)
-
-    if other_link is not None:
-        findings.insert(0, other_link)
-    received = answers.received_request(request, link, error) if error is not None else None
-    proof = proofs.prove([request, received] if received else [request], link, credentials)
-    request = proof.request if proof else request
+    facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
+    is_cut = any(fact.code == "truncated" for fact in facts)
+    requests, received = [request], parse_canonical_request(error.canonical_request) if error is not None else None
+    if received is not None:
+        requests.append(request._replace(method=received.method, headers={"host": link.host, **received.headers}))
+    proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)
     answer = None
     if error is not None:
-        knows_headers = headers is not None or proof is not None
-        differences = answers.find_differences(request, link, error, knows_headers=knows_headers)
-        findings, answer = answers.apply_server_error(
-            error, findings, differences, link, method, knows_headers=knows_headers
-        )
-    signature, findings, notes = proofs.check_with_secret(request, link, credentials, clock, findings, proof, answer)
+        knows_headers = headers is not None or bool(proof.signature or proof.repairs)
+        answer = answers.read_answer(error, facts, link, proof.request, proof.signature, knows_headers=knows_headers)
+        facts = [*overrule(facts, answer.verdict), *answer.facts]
+    elif other_link is not None:
+        facts.append(other_link)
+    proof, proved = proofs.weigh(proof, link, credentials, overrule(facts, proof.verdict), answer)
+    findings = rank(overrule([*facts, *proved], proof.verdict))
 
     additional = [name for name in link.additional_headers if name != "host"]
     return Explanation(
@@ -158,10 +152,10 @@ def explain(
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         has_token=bool(link.token),
         headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
-        signature=signature,
-        findings=rank(findings),
+        signature=proof.signature,
+        findings=findings,
         differences=(answer.differences if answer else None) or (),
-        notes=(*_notes(link, method, is_fine=not findings), *notes),
+        notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
 
 

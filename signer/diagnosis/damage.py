@@ -25,18 +25,11 @@ class Damage(NamedTuple):
     evidence: str
 
 
-class CleanedUrl(NamedTuple):
-    """A link with all damage undone that can be undone."""
-
-    url: str
-    damages: tuple[Damage, ...]
-
-
 _Step = tuple[str, Damage | None]
 
 
-def undo_transport_damage(string: str) -> CleanedUrl:
-    """The URL in a string, as it was before it was damaged."""
+def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
+    """The URL in a string, with all damage undone that can be undone, and what that was."""
     url, damages = _extract_url(string.strip()), []
     for step in (
         _join_lines,
@@ -50,7 +43,7 @@ def undo_transport_damage(string: str) -> CleanedUrl:
         url, damage = step(url)
         if damage is not None:
             damages.append(damage)
-    return CleanedUrl(url, tuple(damages))
+    return url, tuple(damages)
 
 
 def _extract_url(string: str) -> str:

@@ -104,7 +104,9 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     if raw_query != pairs:
         damages += (Damage("case_changed", "The parameters of the signature are in the wrong case."),)
     query = tuple((unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query)
-    kind, host_region, owner = _classify_host(hostname)
+    oss = parse_oss_host(hostname)
+    kind = oss.kind if oss else "address" if is_address(hostname) else "custom"
+    owner = oss.bucket if oss else None
     path = parts.path[1:]
     if kind == "address" and bucket is not None and not path.startswith(bucket + "/"):
         owner = bucket
@@ -117,7 +119,7 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         scheme=parts.scheme.lower(),
         host=host,
         host_kind=kind,
-        host_region=host_region,
+        host_region=oss.region if oss else None,
         path=path,
         bucket=unquote(owner) if owner else bucket,
         key=unquote(path, errors="replace"),
@@ -159,14 +161,6 @@ def _version(query: _Pairs) -> str | None:
         return V1
     # Cut within its first parameters: x-oss-ac-* and the like have no use without a signature.
     return V4 if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values) else None
-
-
-def _classify_host(hostname: str) -> tuple[str, str | None, str | None]:
-    """Kind, region and bucket."""
-    host = parse_oss_host(hostname)
-    if host is None:
-        return ("address" if is_address(hostname) else "custom"), None, None
-    return host.kind, host.region, host.bucket
 
 
 def _signature_parts(
