@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 REDACTED = "REDACTED"
+RUN = 16  # characters in a row that show too much of a secret
 
 # A name begins where no word continues, or directly after an escape: %26, %2526, \u0026.
 _START = r"(?:(?<![a-z0-9_-])|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\u[0-9A-F]{4}))"
@@ -27,9 +29,9 @@ _VALUE = r"""(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)[ \t]+)?
 _PAIR = re.compile(
     f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE
 )
-_BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
-# Recognised by themselves, also in the middle of a word.
-_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}")
+_BEARER = re.compile(r"\b(Bearer\s+|share[:\uFF1A]\s*)[\w.~+/=-]{16,}", re.IGNORECASE)
+# Recognised by themselves, also in the middle of a word; the last is a security token.
+_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}|CAIS(?:[\w+/=-]|%(?:25)*(?:2B|2F|3D)){56,}")
 # A JWT begins with {" in base64url, and its header has at least {"alg":"none"}. The lookahead keeps the search linear.
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"
@@ -46,3 +48,31 @@ def redact(string: str) -> str:
     string = _OWN_KEY.sub(REDACTED, string)
     string = _JWT.sub(rf"\1{REDACTED}", string)
     return _PAIR.sub(rf"\g<name>\g<sign>{REDACTED}", string)
+
+
+# The same in any case, and what a link has without its name: a signature, an access key with its scope, or without.
+_NAMELESS = re.compile(
+    r"[0-9a-f]{64}|cais[\w+/=%-]{56,}|(?<![\w.])[\w.]+(?:/|%2F)[0-9]{8}(?:(?:/|%2F)[\w-]+){2}(?:/|%2F)aliyun_v4_request"
+    r"|(?:LTAI|STS\.)[0-9a-z]{12,}",
+    re.IGNORECASE,
+)
+
+
+def pieces_of(secrets: Iterable[str]) -> frozenset[str]:
+    """Every run of 16 characters of the secrets, in small letters."""
+    return frozenset(secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1))
+
+
+def redact_pieces(string: str, pieces: frozenset[str] = frozenset()) -> str:
+    """As `redact`, and replaces these pieces, and what looks like a part of a link that is secret, without its name."""
+    string = _NAMELESS.sub(REDACTED, redact(string))
+    spans: list[list[int]] = []
+    for start in range(len(string) - RUN + 1 if pieces else 0):
+        if string[start : start + RUN].lower() in pieces:
+            if spans and start <= spans[-1][1]:
+                spans[-1][1] = start + RUN
+            else:
+                spans.append([start, start + RUN])
+    for start, end in reversed(spans):
+        string = string[:start] + REDACTED + string[end:]
+    return string

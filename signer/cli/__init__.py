@@ -10,7 +10,7 @@ import click
 
 from .. import __version__
 from ..errors import SignerError
-from ..redaction import redact
+from ..redaction import redact_pieces
 from . import check, create
 from .bulk import bulk
 from .options import NAME, Group
@@ -64,7 +64,7 @@ def _discard_output() -> bool:
 
 def _print_error(message: str) -> int:
     # An argument in the wrong place may be a link.
-    click.echo(f"Error: {redact(message)}", err=True)
+    click.echo(f"Error: {redact_pieces(message)}", err=True)
     return 2
 
 

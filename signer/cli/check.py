@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .. import verification
-from ..redaction import redact
+from ..diagnosis.oss_error import printable_name
 from ..times import format_time, rfc3339
 from . import options
 from .credentials import load_credentials, load_optional_credentials
@@ -41,16 +41,17 @@ def verify(
     url = options.read_argument(url, "the link").strip()
     result = verification.verify(method.upper(), url, credentials=credentials, headers=dict(headers), bucket=bucket)
     parts = {name: getattr(result, name) for name in ("signature", "expiry", "skew", "token", "headers")}
+    faults = [(code, printable_name(parameter) if parameter else None) for code, parameter in result.faults]
     if as_json:
         expires_at = rfc3339(result.expires_at.timestamp()) if result.expires_at else None
-        faults = [fault._asdict() for fault in result.faults]
-        options.print_json({"ok": result.ok, **parts, "faults": faults, "expires_at": expires_at})
+        objects = [{"code": code, "parameter": parameter} for code, parameter in faults]
+        options.print_json({"ok": result.ok, **parts, "faults": objects, "expires_at": expires_at})
     else:
         click.echo("The link is valid." if result.ok else "The link is not valid.")
         for name, is_valid in parts.items():
             click.echo(f"  {name:<10} {'yes' if is_valid else 'no'}")
-        for fault in result.faults:
-            click.echo(f"  fault      {fault.code}" + (f" ({redact(fault.parameter)})" if fault.parameter else ""))
+        for code, parameter in faults:
+            click.echo(f"  fault      {code}" + (f" ({parameter})" if parameter else ""))
         if result.expires_at:
             click.echo(f"  expires at {format_time(result.expires_at)}")
         if not result.ok:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from textwrap import wrap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
 from ..credentials import Credentials
 from ..link import check_credentials, seconds
-from ..redaction import redact
+from ..redaction import pieces_of, redact_pieces
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .facts import Finding, overrule, rank
@@ -20,6 +21,11 @@ from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
 
+T = TypeVar("T")
+
+# What does not look like one is not shown: it may be a piece of something else.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}")
 _HOST_KINDS = {
     "public": "public",
     "internal": "internal, works only inside its region",
@@ -132,18 +138,17 @@ def explain(
     proof, proved = proofs.weigh(proof, link, credentials, overrule(facts, proof.verdict), answer)
     findings = rank(overrule([*facts, *proved], proof.verdict))
 
-    additional = [name for name in link.additional_headers if name != "host"]
-    return Explanation(
+    additional = [printable_name(name) for name in link.additional_headers if name != "host"]
+    explanation = Explanation(
         version=link.version,
         method=printable_name(method),
         scheme=link.scheme,
-        host=redact(link.host),
+        host=link.host,
         host_kind=link.host_kind,
         host_region=link.host_region,
-        bucket=link.bucket,
-        # Of a link that lost its "?", the host or the path holds everything.
-        key=redact(link.key),
-        region=link.region,
+        bucket=link.bucket if _BUCKET.fullmatch(link.bucket or "") else None,
+        key=link.key,
+        region=link.region if _REGION.fullmatch(link.region or "") else None,
         issued_at=utc(link.issued_at),
         expires_at=utc(link.expires_at),
         age=clock - link.issued_at if link.issued_at is not None else None,
@@ -157,6 +162,19 @@ def explain(
         differences=(answer.differences if answer else None) or (),
         notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
+    # Of a damaged link, any part may hold its secrets.
+    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret))
+    return _without(explanation, pieces_of(secrets))
+
+
+def _without(value: T, pieces: frozenset[str]) -> T:
+    """The value without any piece of a secret in any of its strings."""
+    if isinstance(value, str):
+        return cast(T, redact_pieces(value, pieces))
+    if isinstance(value, tuple):
+        parts = [_without(part, pieces) for part in value]
+        return cast(T, value._make(parts) if hasattr(value, "_make") else tuple(parts))
+    return value
 
 
 def _bucket_of(error: ServerError | None) -> str | None:

@@ -10,6 +10,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Copy the full link again. In a shell, put it in single quotes, or the shell stops at the first &. In a "
         "database or a log, look for a limit on the length of a column or a line.",
     ),
+    "missing_question_mark": (
+        "The question mark between the key and the parameters is missing.",
+        "Copy the full link again, and do not encode or filter it on the way: its first parameter must follow a ?.",
+    ),
     "line_broken": (
         "The link was split into lines, as mail programs do.",
         "Join the lines without spaces. To avoid it, send the link in HTML mail (<a href>), or send a short address "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from ..redaction import redact
 from .advice import ADVICE
 
 PROVED, CERTAIN, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "certain", "likely", "possible")
@@ -90,7 +89,7 @@ def overrule(facts: Iterable[Fact], verdict: Verdict | None) -> list[Fact]:
 
 
 def rank(facts: Iterable[Fact]) -> tuple[Finding, ...]:
-    """Most probable first, each code once, and nothing secret in any."""
+    """Most probable first, each code once."""
 
     def position(fact: Fact) -> tuple[int, bool, int]:
         # Most clients encode a raw space themselves, so "decoded" comes last among equals.
@@ -101,5 +100,5 @@ def rank(facts: Iterable[Fact]) -> tuple[Finding, ...]:
         ordered = [fact for fact in ordered if fact.source != GUESS]
     first: dict[str, Finding] = {}
     for code, _, certainty, evidence in ordered:
-        first.setdefault(code, Finding(code, certainty, redact(evidence)))
+        first.setdefault(code, Finding(code, certainty, evidence))
     return tuple(first.values())

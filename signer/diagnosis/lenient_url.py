@@ -27,6 +27,7 @@ REQUIRED_PARAMETERS = {
 MAX_LENGTH = 1 << 15  # characters
 
 _TOKENS = ("x-oss-security-token", "security-token", "X-Amz-Security-Token")
+_SECRET = re.compile(r"signature$|credential|token|access-?key-?id|policy|share|auth_key|secret", re.IGNORECASE)
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -71,6 +72,12 @@ class LenientUrl(NamedTuple):
     def token(self) -> str:
         """The security token, by the name of any version."""
         return next((self.value(name) for name in _TOKENS if self.value(name)), "")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of its secret parameters; of a credential, only the key's ID."""
+        pairs = (pair for pair in (*self.query, *self.raw_query) if _SECRET.search(pair[0]))
+        return (self.access_key_id, *(value for name, value in pairs if "credential" not in name.lower()))
 
     @property
     def lifetime(self) -> int | None:

@@ -254,6 +254,12 @@ changed_url(
     lambda url, random: url[: somewhere(url, random)] + random.choice(("...", "…")),
 )
 changed_url("truncated/not_quoted_in_a_shell", ALL, lambda url, _: url.partition("&")[0], query={})
+changed_url(
+    "missing_question_mark/without_its_question_mark",
+    ALL,
+    lambda url, random: url.replace("?", random.choice(("", "&", "%3F", "/", "\uff1f")), 1),
+    query={},
+)
 changed_url("line_broken/with_invisible_characters", NO_ANSWER, with_invisible_character)
 changed_url("trailing_text/with_punctuation_after_it", ALL, lambda url, random: url + random.choice(PUNCTUATION))
 changed_url("trailing_text/with_the_next_paragraph", NO_ANSWER, lambda url, _: url + "\n\nRegards, somebody")
