@@ -24,6 +24,7 @@ _CONTENT_TYPES = (
     "text/html", "text/csv", "image/jpeg", "image/png", "image/gif", "image/webp", "image/svg+xml", "video/mp4",
     "audio/mpeg", "multipart/form-data",
 )  # fmt: skip
+_MAX_SPACES = 8  # of a key, that are tried one by one
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
 
@@ -175,6 +176,15 @@ def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
 
 def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     key = request.key
+    spaces = [at for at, letter in enumerate(key) if letter == " "]
+    yield from (
+        Repair("plus_decoded", f"with a plus sign instead of {space} in the key", request._replace(key=repaired))
+        for space, repaired in (
+            ("each space", key.replace(" ", "+")),
+            *((f"space {number}", f"{key[:at]}+{key[at + 1 :]}") for number, at in enumerate(spaces[:_MAX_SPACES], 1)),
+        )
+        if repaired != key
+    )
     for code, change, repaired in (
         ("double_encoded", "with the key decoded once more", unquote(key)),
         ("decoded", "with the key decoded once less", link.path),

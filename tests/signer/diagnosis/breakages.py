@@ -347,6 +347,16 @@ def token_decoded_in_transit(random: Random) -> Use:
 
 
 @breakage("plus_decoded", "secret", "both")
+def key_decoded(random: Random) -> Use:
+    """The key has spaces too, so that either all of its plus signs or one of them became a space."""
+    name = random_key(random, LETTERS)
+    key = random.choice((f"a+{name}+b", f"a+{name} b"))
+    use = working_link(random, key=key)
+    path, mark, query = use.url.partition("?")
+    return use._replace(url=path.replace("%2B", "%20") + mark + query)
+
+
+@breakage("plus_decoded", "secret", "both")
 def parameter_decoded(random: Random) -> Use:
     use = working_link(random, query={"response-content-disposition": "attachment; filename=a+b.txt"})
     path, mark, query = use.url.partition("?")
