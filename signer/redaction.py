@@ -1,4 +1,4 @@
-"""Removes secrets from strings, such as log lines."""
+"""Removes from strings, such as log lines, what must not be shown: secrets, and what a terminal obeys."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"
     r"eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+"
 )
+# C0 and C1, line and paragraph separators, and what changes the direction of writing (Unicode UAX 9), as JSON escapes.
+_CONTROLS = (*range(32), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {control: f"\\u{control:04x}" for control in _CONTROLS}
+
+
+def printable(line: str) -> str:
+    """The line with escapes such as `\\u001b` for control characters, line breaks and marks of direction."""
+    return line.translate(_ESCAPES)
 
 
 def redact(string: str) -> str:
@@ -66,13 +74,7 @@ def pieces_of(secrets: Iterable[str]) -> frozenset[str]:
 def redact_pieces(string: str, pieces: frozenset[str] = frozenset()) -> str:
     """As `redact`, and replaces these pieces, and what looks like a part of a link that is secret, without its name."""
     string = _NAMELESS.sub(REDACTED, redact(string))
-    spans: list[list[int]] = []
-    for start in range(len(string) - RUN + 1 if pieces else 0):
-        if string[start : start + RUN].lower() in pieces:
-            if spans and start <= spans[-1][1]:
-                spans[-1][1] = start + RUN
-            else:
-                spans.append([start, start + RUN])
-    for start, end in reversed(spans):
-        string = string[:start] + REDACTED + string[end:]
-    return string
+    starts = (at for at in range(len(string) - RUN + 1 if pieces else 0) if string[at : at + RUN].lower() in pieces)
+    hidden = {at for start in starts for at in range(start, start + RUN)}
+    marked = "".join("\ufdd0" if at in hidden else letter for at, letter in enumerate(string))
+    return re.sub("\ufdd0+", REDACTED, marked)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar, cast
 from .. import v4
 from ..credentials import Credentials
 from ..link import check_credentials, seconds
-from ..redaction import pieces_of, redact_pieces
+from ..redaction import pieces_of, printable, redact_pieces
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .facts import Finding, overrule, rank
@@ -75,7 +75,7 @@ class Explanation(NamedTuple):
         return not self.findings
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(map(printable, _lines(self)))
 
     def __repr__(self) -> str:
         return f"Explanation(version={self.version!r}, findings={[finding.code for finding in self.findings]!r})"

@@ -177,14 +177,10 @@ def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
 def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     key = request.key
     spaces = [at for at, letter in enumerate(key) if letter == " "]
-    yield from (
-        Repair("plus_decoded", f"with a plus sign instead of {space} in the key", request._replace(key=repaired))
-        for space, repaired in (
-            ("each space", key.replace(" ", "+")),
-            *((f"space {number}", f"{key[:at]}+{key[at + 1 :]}") for number, at in enumerate(spaces[:_MAX_SPACES], 1)),
-        )
-        if repaired != key
-    )
+    signs = [(f"space {number}", f"{key[:at]}+{key[at + 1 :]}") for number, at in enumerate(spaces[:_MAX_SPACES], 1)]
+    for space, repaired in (("each space", key.replace(" ", "+")), *signs) if spaces else ():
+        change = f"with a plus sign instead of {space} in the key"
+        yield Repair("plus_decoded", change, request._replace(key=repaired))
     for code, change, repaired in (
         ("double_encoded", "with the key decoded once more", unquote(key)),
         ("decoded", "with the key decoded once less", link.path),
