@@ -186,11 +186,15 @@ def _bucket_of(error: ServerError | None) -> str | None:
 def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
     if link.version in checks.VERSION_NOTES:
         yield checks.VERSION_NOTES[link.version]
-    if link.bucket is None:
+    if link.bucket is None and link.version is not None:
         yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
     region = link.host_region or ""
     if is_fine and link.host_kind == "public" and region.startswith("cn-") and region != "cn-hongkong":
         yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
+    if is_fine and link.host_kind in ("public", "accelerate") and link.key.lower().endswith((".apk", ".ipa")):
+        yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
+    if is_fine and (link.lifetime or 0) > 43_200 and (link.token or link.access_key_id.startswith("STS.")):
+        yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
     if link.version == V4 and method == "HEAD":
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
     if link.version == V4 and method in ("PUT", "POST"):

@@ -16,7 +16,7 @@ from .repairs import CandidateRequest
 # What OSS says about a link that it cannot read because the link was damaged.
 _SAID_OF_DAMAGED_LINKS = frozenset({"access_denied", "unknown_access_key", "wrong_token"})
 # Where OSS says these, what the link shows says more exactly what OSS could not read.
-_UNREADABLE = frozenset({"malformed_parameter", "truncated", "missing_header"})
+_UNREADABLE = frozenset({"malformed_parameter", "missing_parameter", "truncated", "missing_header"})
 # Where OSS says these, the rest of what the link shows stays as certain as it was.
 _ONE_OF_MORE = frozenset({"expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"})
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
