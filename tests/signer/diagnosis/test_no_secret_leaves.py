@@ -48,6 +48,15 @@ def printed_by(url: str, **options: object) -> str:
     return f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
 
 
+def environment_of(credentials: signer.Credentials) -> dict[str, str]:
+    return {
+        **ENVIRONMENT,
+        "OSS_ACCESS_KEY_ID": credentials.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": credentials.access_key_secret,
+        "OSS_SESSION_TOKEN": credentials.security_token or "",
+    }
+
+
 CRAFTED = {
     "the bucket has the query": f"https://{OSS}/examplebucket&{QUERY}",
     "the bucket of an address has the query": f"http://127.0.0.1:9000/examplebucket&{QUERY}",
@@ -73,13 +82,7 @@ def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
 @pytest.mark.parametrize("command", ["explain", "verify"])
 def test_a_command_prints_none_of_its_secrets(command: str, options: tuple[str, ...], url: str) -> None:
-    environment = {
-        **ENVIRONMENT,
-        "OSS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
-        "OSS_ACCESS_KEY_SECRET": CREDENTIALS.access_key_secret,
-        "OSS_SESSION_TOKEN": CREDENTIALS.security_token or "",
-    }
-    done = run(command, url, *options, env=environment)
+    done = run(command, url, *options, env=environment_of(CREDENTIALS))
     assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10), done.stdout + done.stderr)
 
 
@@ -118,7 +121,7 @@ DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_i
 
 @pytest.mark.parametrize("numbers", [range(400), pytest.param(range(400, 4000), marks=pytest.mark.long)])
 def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
-    leaks = {}
+    leaks: dict[tuple[int, str], str] = {}
     for number in numbers:
         random = Random(f"damage {number}")
         use = working_link(random, credentials=random_credentials(random, temporary=random.random() < 0.8))
@@ -129,6 +132,9 @@ def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range)
             pieces = leaked(secrets_of(use.credentials, use.url), printed)
             if pieces:
                 leaks[number, damage.__name__] = min(pieces)
+        done = run("verify", url, *(("--json",) if number % 2 else ()), env=environment_of(use.credentials))
+        if leaked(secrets_of(use.credentials, use.url), done.stdout + done.stderr):
+            leaks[number, "verify"] = done.stdout + done.stderr
     assert not leaks
 
 
