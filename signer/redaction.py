@@ -1,12 +1,10 @@
-"""Removes from strings, such as log lines, what must not be shown: secrets, and what a terminal obeys."""
+"""Removes secrets from strings, such as log lines."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 REDACTED = "REDACTED"
-RUN = 16  # characters in a row that show too much of a secret
 
 # A name begins where no word continues, or directly after an escape: %26, %2526, \u0026.
 _START = r"(?:(?<![a-z0-9_-])|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\u[0-9A-F]{4}))"
@@ -37,14 +35,6 @@ _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"
     r"eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+"
 )
-# C0 and C1, line and paragraph separators, and what changes the direction of writing (Unicode UAX 9), as JSON escapes.
-_CONTROLS = (*range(32), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {control: f"\\u{control:04x}" for control in _CONTROLS}
-
-
-def printable(line: str) -> str:
-    """The line with escapes such as `\\u001b` for control characters, line breaks and marks of direction."""
-    return line.translate(_ESCAPES)
 
 
 def redact(string: str) -> str:
@@ -56,25 +46,3 @@ def redact(string: str) -> str:
     string = _OWN_KEY.sub(REDACTED, string)
     string = _JWT.sub(rf"\1{REDACTED}", string)
     return _PAIR.sub(rf"\g<name>\g<sign>{REDACTED}", string)
-
-
-# The same in any case, and what a link has without its name: a signature, an access key with its scope, or without.
-_NAMELESS = re.compile(
-    r"[0-9a-f]{64}|cais[\w+/=%-]{56,}|(?<![\w.])[\w.]+(?:/|%2F)[0-9]{8}(?:(?:/|%2F)[\w-]+){2}(?:/|%2F)aliyun_v4_request"
-    r"|(?:LTAI|STS\.)[0-9a-z]{12,}",
-    re.IGNORECASE,
-)
-
-
-def pieces_of(secrets: Iterable[str]) -> frozenset[str]:
-    """Every run of 16 characters of the secrets, in small letters."""
-    return frozenset(secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1))
-
-
-def redact_pieces(string: str, pieces: frozenset[str] = frozenset()) -> str:
-    """As `redact`, and replaces these pieces, and what looks like a part of a link that is secret, without its name."""
-    string = _NAMELESS.sub(REDACTED, redact(string))
-    starts = (at for at in range(len(string) - RUN + 1 if pieces else 0) if string[at : at + RUN].lower() in pieces)
-    hidden = {at for start in starts for at in range(start, start + RUN)}
-    marked = "".join("\ufdd0" if at in hidden else letter for at, letter in enumerate(string))
-    return re.sub("\ufdd0+", REDACTED, marked)

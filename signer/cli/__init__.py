@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
+from ..display import printable, redact_pieces
 from ..errors import SignerError
-from ..redaction import printable, redact_pieces
 from . import check, create
 from .bulk import bulk
 from .options import NAME, Group

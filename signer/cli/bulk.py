@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..display import printable
 from ..errors import InvalidKey
 from ..names import parse_oss_url
-from ..redaction import printable
 from ..times import format_duration
 from . import options
 from .assume_role import Objects, link_actions

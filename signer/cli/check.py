@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from .. import verification
-from ..diagnosis.oss_error import printable_name
 from ..times import format_time, rfc3339
 from . import options
 from .credentials import load_credentials, load_optional_credentials
@@ -30,6 +29,8 @@ def verify(url: str, **params: Any) -> int:
       fc-presign verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
       pbpaste | fc-presign verify - --method PUT --header 'Content-Type: image/png'
     """
+    from ..diagnosis.oss_error import printable_name
+
     credentials = load_credentials(params["profile"], params["config"]).credentials
     method, headers = params["method"].upper(), dict(params["headers"])
     url = options.read_argument(url, "the link").strip()

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from ..redaction import printable
+from ..display import printable
 
 
 def echo(lines: str, *, err: bool = False) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
 from ..credentials import Credentials
+from ..display import pieces_of, printable, redact_pieces
 from ..link import check_credentials, seconds
-from ..redaction import pieces_of, printable, redact_pieces
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .facts import Finding, overrule, rank

@@ -17,8 +17,8 @@ _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _TAIL = re.compile(r"x-oss-signature=[0-9a-f]{64}([^&#].*)", re.DOTALL)
 # Where the query begins that lost its question mark: after a sign that may stand for it, or at a name that OSS knows.
 _LOST_MARK = re.compile(
-    r"(?:[&;\uff1f]|%(?:25)*3F)(?=[\w%.-]{1,64}[=&])|[&;/]?(?=(?:x-oss-[a-z-]+|x-amz-[a-z-]+|response-[a-z-]+|versionId"
-    r"|OSSAccessKeyId|security-token|Signature|Expires)=)",
+    r"(?:[&;\uff1f]|%(?:25)*3F)(?=(?:(?!x-oss-)[\w%.-]){1,64}=)|(?:[&;/\uff1f]|%(?:25)*3F)?(?=(?:x-oss-[a-z-]+|x-amz-[a-z-]+"
+    r"|response-[a-z-]+|versionId|OSSAccessKeyId|security-token|Signature|Expires)=)",
     re.IGNORECASE,
 )
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
