@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """Runs the command line. The exit status is 0, 1 (a link is not valid) or 2 (the command failed)."""
+    """Runs the command line. The exit status is 0, 1 (a link is not valid), 2 (the command failed) or 130 (Ctrl-C)."""
     try:
         import click  # noqa: F401
     except ImportError:

@@ -27,9 +27,9 @@ _VALUE = r"""(?:(?:Bearer|Basic|OSS4?|OSS4-HMAC-SHA256)[ \t]+)?
 _PAIR = re.compile(
     f"{_START}(?P<name>(?:{_NAME}|{_WORD}){_INDEX})(?P<sign>{_SIGN}){_VALUE}", re.IGNORECASE | re.VERBOSE
 )
-_BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
-# Recognised by themselves, also in the middle of a word.
-_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}")
+_BEARER = re.compile(r"\b(Bearer\s+|share[:\uFF1A]\s*)[\w.~+/=-]{16,}", re.IGNORECASE)
+# Recognised by themselves, also in the middle of a word; the last is a security token.
+_OWN_KEY = re.compile(r"fcp_[\w-]{16,}|whsec_[\w+/=-]{16,}|CAIS(?:[\w+/=-]|%(?:25)*(?:2B|2F|3D)){56,}")
 # A JWT begins with {" in base64url, and its header has at least {"alg":"none"}. The lookahead keeps the search linear.
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.)([A-Za-z0-9_-]*?)"

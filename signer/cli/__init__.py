@@ -9,18 +9,19 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
+from ..display import printable, redact_pieces
 from ..errors import SignerError
-from ..redaction import redact
 from . import check, create
 from .bulk import bulk
 from .options import NAME, Group
+from .output import echo
 
 MODULE = f"python -m {(__package__ or '').partition('.')[0]}"
 COMPLETION = "_FC_PRESIGN_COMPLETE"
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. The exit status is 0, 1 (a link is not valid) or 2 (the command failed)."""
+    """Runs a command. The exit status is 0, 1 (a link is not valid), 2 (the command failed) or 130 (Ctrl-C)."""
     try:
         status = commands.main(
             arguments,
@@ -30,15 +31,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
     except click.Abort:
-        click.echo("Interrupted.", err=True)
-        return 1
+        echo("Interrupted.", err=True)
+        return 130
     except click.exceptions.NoArgsIsHelpError as error:
         # The message is the help, which begins with the usage.
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return 2
     except click.UsageError as error:
         if error.ctx is not None:
-            click.echo(error.ctx.get_usage(), err=True)
+            echo(error.ctx.get_usage(), err=True)
         return _print_error(error.format_message())
     except click.ClickException as error:
         return _print_error(error.format_message())
@@ -64,7 +65,7 @@ def _discard_output() -> bool:
 
 def _print_error(message: str) -> int:
     # An argument in the wrong place may be a link.
-    click.echo(f"Error: {redact(message)}", err=True)
+    echo(f"Error: {printable(redact_pieces(message))}", err=True)
     return 2
 
 
@@ -77,7 +78,7 @@ def commands() -> None:
     ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN, from a --profile (or
     the current one) of the aliyun CLI, from ~/.alibabacloud/credentials.ini, from ALIBABA_CLOUD_CREDENTIALS_URI, or,
     with ALIBABA_CLOUD_ECS_METADATA set, from the ECS instance; never from arguments.
-    The exit status is 0, 1 (a link is not valid) or 2 (the command failed).
+    The exit status is 0, 1 (a link is not valid), 2 (the command failed) or 130 (Ctrl-C).
 
     \b
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 import click
 
 from ..credentials import MAX_SESSION
+from ..display import printable
+from ..errors import InvalidKey
 from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
@@ -22,6 +25,7 @@ from .assume_role import Objects, link_actions
 from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
+from .output import echo
 
 
 class Summary(NamedTuple):
@@ -71,8 +75,8 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     """Create links for a list of keys (a file, standard input, a CSV column) or for all objects under a prefix.
 
     An invalid key is reported with its line number and skipped (status 1). The file is written when all links are
-    there: after Ctrl-C (status 1) or an error (status 2), the previous one is still there. Standard output ends with a
-    complete record. The output holds secrets: only its owner may read a new file.
+    there: after Ctrl-C (status 130) or an error (status 2), the previous one is still there. Standard output ends with
+    a complete record. The output holds secrets: only its owner may read a new file.
 
     \b
     Examples:
@@ -93,8 +97,8 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
         if listed
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
-    # Unless the links are on the same terminal.
-    shows_progress = sys.stderr.isatty() and not (output == "-" and sys.stdout.isatty())
+    is_terminal = output == "-" and sys.stdout.isatty()
+    shows_progress = sys.stderr.isatty() and not is_terminal
     links = refused = 0
     out = Output(output, record_format)
     try:
@@ -110,12 +114,14 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
             ):
                 refusals = [entry for entry in batch if isinstance(entry, Refusal)]
                 records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
+                if is_terminal:
+                    records = [printable(record.removesuffix("\n")) + "\n" for record in records]
                 with out.uninterrupted():
                     out.write("".join(records))
                     links += len(records)
                     refused += len(refusals)
                     for refusal in refusals:
-                        click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
+                        echo(f"line {refusal.line}: {refusal.reason}", err=True)
                 if shows_progress:
                     click.echo(f"{links} links\r", nl=False, err=True)
     except BrokenPipeError:
@@ -125,11 +131,13 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     except ListingFailed as error:
         raise ListingFailed(f"{error} {out.outcome}") from None
     except KeyboardInterrupt:
-        pass
+        status = 128 + out.stopped_by
+    else:
+        status = 1 if refused else 0
     expires_in = min(params["expires"], MAX_SESSION) if signing.may_end_early else params["expires"]
     summary = Summary(links, refused, out.is_complete, output, expires_in, signing.may_end_early)
-    click.echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
-    return 0 if out.is_complete and not refused else 1
+    echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
+    return status
 
 
 def _parse_source(source: str) -> Objects:
@@ -139,7 +147,7 @@ def _parse_source(source: str) -> Objects:
 def _list_items(source: Objects, signing: options.Signing) -> Iterator[Item]:
     """The objects under a prefix; the first page is requested at once. Raises `ListingFailed`."""
     bucket, prefix, _ = source
-    report = partial(click.echo, err=True) if sys.stderr.isatty() else None
+    report = partial(echo, err=True) if sys.stderr.isatty() else None
     listed = objects(bucket, prefix, credentials=signing.caller, endpoint=signing.endpoint, report=report)
     first = list(islice(listed, 1))
     return (Item(number, bucket, entry.key, entry.size) for number, entry in enumerate(chain(first, listed), 1))
@@ -156,7 +164,12 @@ def _within(allowed: Objects, items: Iterable[Item | Refusal]) -> Iterator[Item 
 
 def _read_items(lines: io.TextIOWrapper, column: str | None, bucket: str | None) -> Iterator[Item | Refusal]:
     with lines:
-        yield from read_column(lines, column, bucket) if column is not None else read_lines(lines, bucket)
+        try:
+            yield from read_column(lines, column, bucket) if column is not None else read_lines(lines, bucket)
+        except csv.Error as error:
+            raise InvalidKey(
+                f"Invalid CSV: {error}. Look for a quotation mark that is not closed.", column or ""
+            ) from None
 
 
 def _open_source(source: str) -> io.TextIOWrapper:

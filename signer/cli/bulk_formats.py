@@ -64,7 +64,7 @@ def read_column(file: TextIO, column: str, bucket: str | None) -> Iterator[Item 
     Raises `InvalidKey` if the column does not exist.
     """
     rows = csv.reader(file)
-    if column.isascii() and column.isdigit():
+    if column.isascii() and column.isdigit() and len(column) < 10:
         index = int(column) - 1
     else:
         header = next(rows, [])

@@ -31,7 +31,8 @@ class OutputFailed(SignerError):
 class Output:
     """The output of a run. Ctrl-C and SIGTERM raise `KeyboardInterrupt`, but only after `uninterrupted` is done.
 
-    If `is_complete` is false after the run, `outcome` is a sentence that says what there is instead.
+    If `is_complete` is false after the run, `outcome` is a sentence that says what there is instead, and `stopped_by`
+    the signal.
     """
 
     def __init__(self, path: str, record_format: Format) -> None:
@@ -44,6 +45,7 @@ class Output:
         self._mode = 0o600
         self._is_busy = False
         self._is_interrupted = False
+        self.stopped_by = signal.SIGINT
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -92,6 +94,7 @@ class Output:
 
     def _interrupt(self, number: int, frame: object) -> None:
         """Handles a signal. A second one is not delayed: the reader of a pipe may have stopped."""
+        self.stopped_by = signal.Signals(number)
         if self._is_busy and not self._is_interrupted:
             self._is_interrupted = True
         else:

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from .. import verification
-from ..redaction import redact
 from ..times import format_time, rfc3339
 from . import options
 from .credentials import load_credentials, load_optional_credentials
 from .options import HEADER, METHOD
+from .output import echo, print_json
 
 
 @click.command(cls=options.Command)
@@ -21,15 +21,7 @@ from .options import HEADER, METHOD
 @click.option("--bucket", help="The bucket of a custom domain.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
-def verify(
-    url: str,
-    method: str,
-    headers: tuple[tuple[str, str], ...],
-    bucket: str | None,
-    as_json: bool,
-    profile: str | None,
-    config: str,
-) -> int:
+def verify(url: str, **params: Any) -> int:
     """Check a link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
 
     \b
@@ -37,24 +29,30 @@ def verify(
       fc-presign verify 'https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a.txt?x-oss-…'
       pbpaste | fc-presign verify - --method PUT --header 'Content-Type: image/png'
     """
-    credentials = load_credentials(profile, config).credentials
+    from ..diagnosis.oss_error import printable_name
+
+    credentials = load_credentials(params["profile"], params["config"]).credentials
+    method, headers = params["method"].upper(), dict(params["headers"])
     url = options.read_argument(url, "the link").strip()
-    result = verification.verify(method.upper(), url, credentials=credentials, headers=dict(headers), bucket=bucket)
+    result = verification.verify(method, url, credentials=credentials, headers=headers, bucket=params["bucket"])
+    if any(fault.code == "unknown_access_key" for fault in result.faults):
+        options.fail("The link cannot be checked: it was signed with another access key. Use the credentials of that.")
     parts = {name: getattr(result, name) for name in ("signature", "expiry", "skew", "token", "headers")}
-    if as_json:
+    faults = [(code, printable_name(parameter) if parameter else None) for code, parameter in result.faults]
+    if params["as_json"]:
         expires_at = rfc3339(result.expires_at.timestamp()) if result.expires_at else None
-        faults = [fault._asdict() for fault in result.faults]
-        options.print_json({"ok": result.ok, **parts, "faults": faults, "expires_at": expires_at})
+        objects = [{"code": code, "parameter": parameter} for code, parameter in faults]
+        print_json({"ok": result.ok, **parts, "faults": objects, "expires_at": expires_at})
     else:
-        click.echo("The link is valid." if result.ok else "The link is not valid.")
+        echo("The link is valid." if result.ok else "The link is not valid.")
         for name, is_valid in parts.items():
-            click.echo(f"  {name:<10} {'yes' if is_valid else 'no'}")
-        for fault in result.faults:
-            click.echo(f"  fault      {fault.code}" + (f" ({redact(fault.parameter)})" if fault.parameter else ""))
+            echo(f"  {name:<10} {'yes' if is_valid else 'no'}")
+        for code, parameter in faults:
+            echo(f"  fault      {code}" + (f" ({parameter})" if parameter else ""))
         if result.expires_at:
-            click.echo(f"  expires at {format_time(result.expires_at)}")
+            echo(f"  expires at {format_time(result.expires_at)}")
         if not result.ok:
-            click.echo(f"Run {options.program_name()} explain to see why, and what to do.", err=True)
+            echo(f"Run {options.program_name()} explain to see why, and what to do.", err=True)
     return 0 if result.ok else 1
 
 
@@ -104,7 +102,7 @@ def explain(url: str, **params: Any) -> int:
         inside=params["inside"],
     )
     if params["as_json"]:
-        options.print_json(explanation.to_json())
+        print_json(explanation.to_json())
     else:
-        click.echo(str(explanation))
+        echo(str(explanation))
     return 0 if explanation.ok else 1

@@ -14,6 +14,7 @@ from ..times import rfc3339
 from . import options
 from .assume_role import Objects, link_actions
 from .options import DURATION, HEADER, METHOD, QUERY, SIZE, ObjectAddress, OssUrl
+from .output import echo, print_json
 
 _link_options = options.add(
     options.signing_options,
@@ -82,9 +83,9 @@ def _print_notes(link: Link, may_end_early: bool) -> None:
     expiry = options.describe_expiry(
         link.expires_at, link.expires_in, may_end_early=may_end_early, clamped=link.clamped
     )
-    click.echo(f"{link.method}, {expiry}.", err=True)
+    echo(f"{link.method}, {expiry}.", err=True)
     for name, value in link.headers.items():
-        click.echo(f"Send the header {name}: {value}", err=True)
+        echo(f"Send the header {name}: {value}", err=True)
 
 
 @click.command(cls=options.Command)
@@ -104,9 +105,9 @@ def sign(as_json: bool, **params: Any) -> None:
     """
     link, may_end_early = _create_link(params)
     if as_json:
-        options.print_json(_to_json(link, may_end_early))
+        print_json(_to_json(link, may_end_early))
         return
-    click.echo(link.url)
+    echo(link.url)
     _print_notes(link, may_end_early)
 
 
@@ -134,9 +135,9 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     headers = [part for pair in link.headers.items() for part in ("-H", f"{pair[0]}: {pair[1]}")]
     command = shlex.join(["curl", "-fgsS", *method, *headers, link.url])
     if as_json:
-        options.print_json({**_to_json(link, may_end_early), "command": command})
+        print_json({**_to_json(link, may_end_early), "command": command})
         return
-    click.echo(command)
+    echo(command)
     _print_notes(link, may_end_early)
 
 
@@ -175,14 +176,14 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
     )
     if as_json:
         expires_at = rfc3339(upload.expires_at.timestamp())
-        options.print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
+        print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
         return
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
-    click.echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
+    echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
     expiry = options.describe_expiry(
         upload.expires_at,
         upload.expires_in,
         may_end_early=signing.may_end_early,
         clamped=upload.clamped,
     )
-    click.echo(f"POST, {expiry}.", err=True)
+    echo(f"POST, {expiry}.", err=True)

@@ -18,12 +18,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-import click
-
 from ..credentials import FUNCTION_COMPUTE, OFFICIAL_SDK, Credentials
 from ..errors import MissingCredentials
 from ..redaction import redact
 from .network import failure_reason
+from .output import echo
 
 CONFIG = os.path.join("~", ".aliyun", "config.json")
 INI = os.path.join("~", ".alibabacloud", "credentials.ini")
@@ -92,7 +91,7 @@ def load_credentials(profile: str | None, config: str) -> Profile:
 def load_optional_credentials(profile: str | None, config: str) -> Credentials | None:
     """The credentials of a profile, else of the environment, None if it has none. No profile is read unasked.
 
-    Half a pair of variables and a bad profile still raise `MissingCredentials`.
+    Half a pair of variables is as none, with a warning. A bad profile still raises `MissingCredentials`.
     """
     if profile:
         return load_credentials(profile, config).credentials
@@ -100,7 +99,7 @@ def load_optional_credentials(profile: str | None, config: str) -> Credentials |
         return Credentials.from_environment()
     except MissingCredentials as error:
         if any(os.environ.get(name) for name in error.variables):
-            raise
+            echo(f"Warning: {error} Going on without the secret.", err=True)
         return None
 
 
@@ -178,7 +177,7 @@ def _fetch(source: str, create: Callable[[Any], Any], *, is_offline: bool = Fals
     # The package prints failures with a traceback and with the addresses that it asked.
     logging.getLogger("credentials").disabled = True
     if not is_offline and sys.stderr.isatty():
-        click.echo(f"Getting credentials from {source}...", err=True)
+        echo(f"Getting credentials from {source}...", err=True)
     try:
         keys = create(providers).get_credentials()
         key_id, secret, token = keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token()

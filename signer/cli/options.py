@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
 from .assume_role import Objects, open_session, session_policy
 from .credentials import CONFIG, load_credentials, profile_names
+from .output import echo
 from .regions import KNOWN_REGIONS, closest_region
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -311,7 +311,7 @@ def _check_region(region: str, *, is_certain: bool) -> None:
             f"Unknown region {region!r}: did you mean {closest}? If {region} is a new region, pass --new-region.",
             region,
         )
-    click.echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
+    echo(f"Warning: unknown region {region!r}: OSS refuses the link unless it exists.", err=True)
 
 
 def describe_expiry(expires_at: datetime, expires_in: int, *, may_end_early: bool, clamped: bool = False) -> str:
@@ -332,13 +332,8 @@ def read_argument(argument: str, description: str) -> str:
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        click.echo(f"Paste {description}, then press Ctrl-D (Windows: Ctrl-Z, Enter):", err=True)
+        echo(f"Paste {description}, then press Ctrl-D (Windows: Ctrl-Z, Enter):", err=True)
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
-
-
-def print_json(document: object) -> None:
-    """Prints JSON: indented on a terminal, on one line for programs."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
 def fail(message: str) -> NoReturn:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from textwrap import wrap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from .. import v4
 from ..credentials import Credentials
+from ..display import pieces_of, printable, redact_pieces
 from ..link import check_credentials, seconds
-from ..redaction import redact
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
-from .checks import Finding, rank
+from .facts import Finding, overrule, rank
 from .lenient_url import V4, LenientUrl, as_unicode, parse_lenient_url
-from .oss_error import Difference, ServerError, printable_name, read_error
+from .oss_error import Difference, ServerError, parse_canonical_request, printable_name, read_error
 from .repairs import CandidateRequest
 
 __all__ = ["Explanation", "Finding", "explain"]
 
+T = TypeVar("T")
+
+# What does not look like one is not shown: it may be a piece of something else.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"(?!.*[0-9a-f]{16})[a-z]{2}-[a-z0-9-]{1,30}")
 _HOST_KINDS = {
     "public": "public",
     "internal": "internal, works only inside its region",
@@ -69,7 +75,7 @@ class Explanation(NamedTuple):
         return not self.findings
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(map(printable, _lines(self)))
 
     def __repr__(self) -> str:
         return f"Explanation(version={self.version!r}, findings={[finding.code for finding in self.findings]!r})"
@@ -116,40 +122,33 @@ def explain(
     sent = {as_unicode(name).lower(): as_unicode(value) for name, value in (headers or {}).items()}
     request = CandidateRequest(method, link.bucket or "", link.key, link.query, {"host": link.host, **sent})
 
-    findings = [*checks.check_text(link)]
-    if not any(finding.code in ("truncated", "unsigned") for finding in findings):
-        findings += checks.check_parameters(link)
-    findings += checks.check_times(link, clock)
-    findings += [f for f in checks.check_address(link) if not (inside and f.code == "internal_host")]
-    if headers is not None:
-        findings += checks.check_headers(link, sent)
-
-    if other_link is not None:
-        findings.insert(0, other_link)
-    received = answers.received_request(request, link, error) if error is not None else None
-    proof = proofs.prove([request, received] if received else [request], link, credentials)
-    request = proof.request if proof else request
+    facts = checks.link_facts(link, clock, sent if headers is not None else None, inside=inside)
+    is_cut = any(fact.code == "truncated" for fact in facts)
+    requests, received = [request], parse_canonical_request(error.canonical_request) if error is not None else None
+    if received is not None:
+        requests.append(request._replace(method=received.method, headers={"host": link.host, **received.headers}))
+    proof = proofs.prove(requests, link, credentials, clock, is_cut=is_cut)
     answer = None
     if error is not None:
-        knows_headers = headers is not None or proof is not None
-        differences = answers.find_differences(request, link, error, knows_headers=knows_headers)
-        findings, answer = answers.apply_server_error(
-            error, findings, differences, link, method, knows_headers=knows_headers
-        )
-    signature, findings, notes = proofs.check_with_secret(request, link, credentials, clock, findings, proof, answer)
+        knows_headers = headers is not None or bool(proof.signature or proof.repairs)
+        answer = answers.read_answer(error, facts, link, proof.request, proof.signature, knows_headers=knows_headers)
+        facts = [*overrule(facts, answer.verdict), *answer.facts]
+    elif other_link is not None:
+        facts.append(other_link)
+    proof, proved = proofs.weigh(proof, link, credentials, overrule(facts, proof.verdict), answer)
+    findings = rank(overrule([*facts, *proved], proof.verdict))
 
-    additional = [name for name in link.additional_headers if name != "host"]
-    return Explanation(
+    additional = [printable_name(name) for name in link.additional_headers if name != "host"]
+    explanation = Explanation(
         version=link.version,
         method=printable_name(method),
         scheme=link.scheme,
-        host=redact(link.host),
+        host=link.host,
         host_kind=link.host_kind,
         host_region=link.host_region,
-        bucket=link.bucket,
-        # Of a link that lost its "?", the host or the path holds everything.
-        key=redact(link.key),
-        region=link.region,
+        bucket=link.bucket if _BUCKET.fullmatch(link.bucket or "") else None,
+        key=link.key,
+        region=link.region if _REGION.fullmatch(link.region or "") else None,
         issued_at=utc(link.issued_at),
         expires_at=utc(link.expires_at),
         age=clock - link.issued_at if link.issued_at is not None else None,
@@ -158,11 +157,24 @@ def explain(
         temporary=link.access_key_id.startswith("STS.") or bool(link.token),
         has_token=bool(link.token),
         headers=tuple(dict.fromkeys((*additional, *filter(v4.is_always_signed, sent)))),
-        signature=signature,
-        findings=rank(findings),
+        signature=proof.signature,
+        findings=findings,
         differences=(answer.differences if answer else None) or (),
-        notes=(*_notes(link, method, is_fine=not findings), *notes),
+        notes=(*_notes(link, method, is_fine=not findings), *filter(None, [proof.note])),
     )
+    # Of a damaged link, any part may hold its secrets.
+    secrets = (*link.secrets, *(secret for secret in (credentials or ())[:3] if secret))
+    return _without(explanation, pieces_of(secrets))
+
+
+def _without(value: T, pieces: frozenset[str]) -> T:
+    """The value without any piece of a secret in any of its strings."""
+    if isinstance(value, str):
+        return cast(T, redact_pieces(value, pieces))
+    if isinstance(value, tuple):
+        parts = [_without(part, pieces) for part in value]
+        return cast(T, value._make(parts) if hasattr(value, "_make") else tuple(parts))
+    return value
 
 
 def _bucket_of(error: ServerError | None) -> str | None:
@@ -174,11 +186,15 @@ def _bucket_of(error: ServerError | None) -> str | None:
 def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
     if link.version in checks.VERSION_NOTES:
         yield checks.VERSION_NOTES[link.version]
-    if link.bucket is None:
+    if link.bucket is None and link.version is not None:
         yield "The host is a custom domain, which does not show its bucket. The bucket is part of what is signed."
     region = link.host_region or ""
     if is_fine and link.host_kind == "public" and region.startswith("cn-") and region != "cn-hongkong":
         yield "In mainland China, accounts new to OSS since 2025-03-20 need a custom domain (PublicEndpointForbidden)."
+    if is_fine and link.host_kind in ("public", "accelerate") and link.key.lower().endswith((".apk", ".ipa")):
+        yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
+    if is_fine and (link.lifetime or 0) > 43_200 and (link.token or link.access_key_id.startswith("STS.")):
+        yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
     if link.version == V4 and method == "HEAD":
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
     if link.version == V4 and method in ("PUT", "POST"):

@@ -10,6 +10,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Copy the full link again. In a shell, put it in single quotes, or the shell stops at the first &. In a "
         "database or a log, look for a limit on the length of a column or a line.",
     ),
+    "missing_question_mark": (
+        "The question mark between the key and the parameters is missing.",
+        "Copy the full link again, and do not encode or filter it on the way: its first parameter must follow a ?.",
+    ),
     "line_broken": (
         "The link was split into lines, as mail programs do.",
         "Join the lines without spaces. To avoid it, send the link in HTML mail (<a href>), or send a short address "
@@ -126,7 +130,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "unknown_access_key": (
         "OSS does not know the access key, or expected another one.",
-        "Check that the key exists, is enabled, and belongs to this site and account. A temporary key needs its token.",
+        "Check that the key exists, is enabled, and belongs to this site and account. A temporary key needs its token. "
+        "Look for a network policy of the key, too.",
     ),
     "wrong_secret": (
         "The link was not signed with this secret, its path or a parameter was changed afterwards, or its signature "
@@ -153,6 +158,31 @@ ADVICE: dict[str, tuple[str, str]] = {
         "The link has no signature.",
         "Copy the link with everything after the question mark. Without it, OSS answers AccessDenied for a private "
         "object.",
+    ),
+    "share_address": (
+        "This is the address of a share of fc-presign, not a presigned URL.",
+        "Open it in a browser, which says what is wrong. Programs: curl -H 'Accept: application/json', and look up the "
+        "code in docs/errors.md. A share that has expired or was used up is replaced by its sender.",
+    ),
+    "cdn_address": (
+        "This looks like an address that a CDN's own key signed (URL signing), not OSS.",
+        "Ask the CDN, not OSS: compare its key, its type of signing and its validity, and its clock, with those of the "
+        "program that signed. OSS never sees this signature.",
+    ),
+    "two_signatures": (
+        "OSS received an Authorization header besides the signature in the link.",
+        "If a CDN with private-bucket origin is before the bucket, it adds the header: turn that off for presigned "
+        "links, or use the CDN's own signing. Otherwise do not send the header: clients take it from a session, a "
+        ".netrc file or the request before a redirect.",
+    ),
+    "v1_forbidden": (
+        "The link is signed with V1, which this account or bucket may not use.",
+        "Sign with V4: it requires the bucket's region (oss2: AuthV4 and region=). A newer SDK alone is not enough.",
+    ),
+    "network_policy": (
+        "The access key may not be used from this network.",
+        "The key has a network policy in RAM: add the address from which the link is opened, or sign with a key that "
+        "has none. A link carries the restriction of its key to whoever opens it.",
     ),
     # --- times
     "expired": (
@@ -191,6 +221,11 @@ ADVICE: dict[str, tuple[str, str]] = {
         "This account is not allowed to serve objects from OSS's default domain.",
         "Bind a custom domain to the bucket and sign with it. Accounts new to OSS since 2025-03-20 need one for "
         "regions in mainland China.",
+    ),
+    "app_package_domain": (
+        "OSS does not serve app packages (.apk, .ipa) from its own domains.",
+        "Bind a custom domain to the bucket and sign with it. This is so for buckets since 2023-08-15, and for the "
+        "content types of app packages since 2024-08-05.",
     ),
     "redirect_forbidden": (
         "The bucket's redirect rules do not work on OSS's default domain.",

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .. import v4
 from ..signed_request import read_timestamp
-from .checks import CERTAIN, LIKELY, POSSIBLE, SIGNATURE_CODES, Finding
+from .facts import ANSWER, CERTAIN, DAMAGE, GUESS, LIKELY, SIGNATURE_CODES, Fact, Verdict
 from .lenient_url import V4, LenientUrl
 from .oss_error import Difference, ServerError, compare_canonical_requests, parse_canonical_request, printable_name
 from .repairs import CandidateRequest
 
-# OSS checks these before the signature, so none of them holds where OSS complains about the signature.
-_CHECKED_BEFORE_SIGNATURE = frozenset(
-    {"bucket_not_in_host", "date_in_future", "expired", "internal_host", "missing_token", "wrong_region"}
-)
 # What OSS says about a link that it cannot read because the link was damaged.
 _SAID_OF_DAMAGED_LINKS = frozenset({"access_denied", "unknown_access_key", "wrong_token"})
 # Where OSS says these, what the link shows says more exactly what OSS could not read.
-_UNREADABLE = frozenset({"malformed_parameter", "truncated", "missing_header"})
+_UNREADABLE = frozenset({"malformed_parameter", "missing_parameter", "truncated", "missing_header"})
+# Where OSS says these, the rest of what the link shows stays as certain as it was.
+_ONE_OF_MORE = frozenset({"expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"})
 # Complete values: not what a mask such as LTAI**** or 0000… leaves of them.
 _KEY_ID = re.compile(r"(?:ltai|sts\.|tmp\.)[a-z0-9]+")
 _SIGNATURE = re.compile(r"(?!(.)\1+$)[0-9a-f]{64}")
@@ -30,52 +28,34 @@ class Answer(NamedTuple):
     """OSS's answer, and what it says about the link.
 
     `code` is the finding that it stands for, and `sentence` the start of its evidence, without a full stop.
-    `differences` is None where OSS's canonical request is missing or cannot be read. `codes` are the findings that OSS
-    itself states: a right signature does not refute them.
+    `differences` is None where OSS's canonical request is missing or cannot be read. `verdict` says what it overrules.
     """
 
     error: ServerError
     code: str
     sentence: str
     differences: tuple[Difference, ...] | None
-    codes: frozenset[str] = frozenset()
-
-    @property
-    def is_mismatch(self) -> bool:
-        """Whether OSS says that the signature does not match."""
-        return self.code == "signature_mismatch"
+    verdict: Verdict | None
+    facts: tuple[Fact, ...]
 
 
-def find_other_link(link: LenientUrl, error: ServerError) -> Finding | None:
-    """The finding that the answer belongs to another link, where its key, time or signature shows it."""
-    parts = list(_foreign_parts(link, error))
-    if not parts:
+def find_other_link(link: LenientUrl, error: ServerError) -> Fact | None:
+    """The fact that the answer belongs to another link, where its key, time or signature shows it.
+
+    Compares complete values only: links are cut, and people mask secrets in answers.
+    """
+    key_id, issued_at = error.access_key_id.casefold(), read_timestamp(error.timestamp)
+    signature, own = error.provided_signature, link.value("x-oss-signature").lower()
+    foreign = {
+        "access key": link.region and _KEY_ID.fullmatch(key_id) and key_id != link.access_key_id.casefold(),
+        "signing time": None not in (issued_at, link.issued_at) and issued_at != link.issued_at,
+        "signature": _SIGNATURE.fullmatch(signature) and _SIGNATURE.fullmatch(own) and signature != own,
+    }
+    parts = [name for name, is_foreign in foreign.items() if is_foreign]
+    if link.version != V4 or not parts:
         return None
     names = ", ".join(parts[:-1]) + " and " + parts[-1] + " are" if len(parts) > 1 else f"{parts[0]} is"
-    return Finding("other_link", CERTAIN, f"The {names} not the same in OSS's answer and in the link.")
-
-
-def _foreign_parts(link: LenientUrl, error: ServerError) -> Iterator[str]:
-    """Compares complete values only: links are cut, and people mask secrets in answers."""
-    if link.version != V4:
-        return
-    key_id, signature = error.access_key_id.casefold(), error.provided_signature
-    if link.region and _KEY_ID.fullmatch(key_id) and key_id != link.access_key_id.casefold():
-        yield "access key"
-    issued_at = read_timestamp(error.timestamp)
-    if issued_at is not None and link.issued_at is not None and issued_at != link.issued_at:
-        yield "signing time"
-    own = link.value("x-oss-signature").lower()
-    if _SIGNATURE.fullmatch(signature) and _SIGNATURE.fullmatch(own) and signature != own:
-        yield "signature"
-
-
-def received_request(request: CandidateRequest, link: LenientUrl, error: ServerError) -> CandidateRequest | None:
-    """The link's request with the method and the headers that OSS received, None if the answer does not show them."""
-    received = parse_canonical_request(error.canonical_request)
-    if received is None:
-        return None
-    return request._replace(method=received.method, headers={"host": link.host, **received.headers})
+    return Fact("other_link", ANSWER, CERTAIN, f"The {names} not the same in OSS's answer and in the link.")
 
 
 def find_differences(
@@ -100,63 +80,60 @@ def find_differences(
     )
 
 
-def apply_server_error(
+def read_answer(
     error: ServerError,
-    findings: list[Finding],
-    differences: tuple[Difference, ...] | None,
+    facts: Sequence[Fact],
     link: LenientUrl,
-    method: str,
+    request: CandidateRequest,
+    signature: bool | None,
     *,
     knows_headers: bool,
-) -> tuple[list[Finding], Answer]:
-    """The findings, given what OSS answered, and the answer."""
+) -> Answer:
+    """What OSS answered, given what the link shows, and the request with its signature as the secret judges it."""
+    differences = find_differences(request, link, error, knows_headers=knows_headers)
     code = error.finding
     said = f"OSS answered {error.code or 'an error'}" + (f" (EC {error.ec})" if error.ec else "")
     if code == "other_error" and error.message:
         said += f": {error.message[:160]}"
     if code == "signature_mismatch":
-        return _apply_mismatch(Answer(error, code, said, differences), findings, link, method, knows_headers)
-    codes = {finding.code for finding in findings}
+        # The link does not show whether an extra header was signed.
+        unsure = () if knows_headers else ("extra_header",)
+        stated = tuple(
+            Fact(code, ANSWER, LIKELY if code in unsure else CERTAIN, sentence)
+            for _, code, sentence in (() if link.damages else differences or ())
+        )
+        stated = stated or (_guess(said, differences, signature, request.method),)
+        return Answer(error, code, said, differences, "mismatch", stated)
+    codes = {fact.code for fact in facts}
     if code == "unknown_access_key" and "missing_token" in codes:
         code = "missing_token"
     elif code == "missing_token" and link.token:
         code = "unknown_access_key"
     elif code == "no_such_key" and "bucket_twice" in codes:
         code = "bucket_twice"
-    answer = Answer(error, code, said, differences)
-    if code in _SAID_OF_DAMAGED_LINKS and (
-        link.damages or codes & {"unsigned", "truncated", "plus_decoded", "token_not_signed"}
-    ):
-        return findings, answer
-    damages = {damage.code for damage in link.damages}
-    if code in _UNREADABLE and codes - {"expired", "internal_host"} - (SIGNATURE_CODES - damages):
-        return findings, answer
+    damages = {fact.code for fact in facts if fact.source == DAMAGE}
+    if (
+        code in _SAID_OF_DAMAGED_LINKS
+        and damages | codes & {"unsigned", "truncated", "plus_decoded", "token_not_signed"}
+    ) or (code in _UNREADABLE and codes - {"expired", "internal_host"} - (SIGNATURE_CODES - damages)):
+        return Answer(error, code, said, differences, None, (Fact(code, GUESS, CERTAIN, f"{said}."),))
     if code in ("malformed_parameter", "truncated") and error.elements.get("ArgumentName"):
         said += f" about {printable_name(error.elements['ArgumentName'])}"
-    evidence = next((finding.evidence for finding in findings if finding.code == code), "")
-    others = [finding for finding in findings if finding.code != code]
-    if code not in ("expires_out_of_range", "malformed_parameter", "missing_token", "unknown_access_key"):
-        others = [finding._replace(certainty=POSSIBLE) for finding in others if finding.code not in SIGNATURE_CODES]
-    findings = [Finding(code, CERTAIN, f"{said}. {evidence}".strip()), *others]
-    return findings, answer._replace(codes=frozenset({code}))
+    evidence = next((fact.evidence for fact in facts if fact.code == code), "")
+    fact = Fact(code, ANSWER, CERTAIN, f"{said}. {evidence}".strip())
+    return Answer(error, code, said, differences, None if code in _ONE_OF_MORE else "refused", (fact,))
 
 
-def _apply_mismatch(
-    answer: Answer, findings: list[Finding], link: LenientUrl, method: str, knows_headers: bool
-) -> tuple[list[Finding], Answer]:
-    findings = [f._replace(certainty=POSSIBLE) if f.code in _CHECKED_BEFORE_SIGNATURE else f for f in findings]
-    if answer.differences and not link.damages:
-        unsure = () if knows_headers else ("extra_header",)  # the link does not show whether it was signed
-        differing = [
-            Finding(code, LIKELY if code in unsure else CERTAIN, sentence) for _, code, sentence in answer.differences
-        ]
-        return [*differing, *findings], answer._replace(codes=frozenset(finding.code for finding in differing))
-    if any(finding.certainty != POSSIBLE for finding in findings):
-        return findings, answer
-    evidence = answer.sentence
-    if answer.differences == ():
-        evidence += ", and its canonical request is the same as the link's"
-    if method != "GET":
-        evidence += f". The link looks complete, and it was used with {printable_name(method)}"
-        return [Finding("wrong_method", LIKELY, f"{evidence}."), *findings], answer
-    return [Finding("signature_mismatch", LIKELY, f"{evidence}."), *findings], answer
+def _guess(said: str, differences: tuple[Difference, ...] | None, signature: bool | None, method: str) -> Fact:
+    """What a refused signature may mean where nothing shows a reason."""
+    if signature:
+        said += (
+            ", but the signature matches with the given secret. Either the request was changed on its way, or OSS "
+            "knows another secret for this access key. Give the full answer, with its CanonicalRequest"
+        )
+    elif differences == ():
+        said += ", and its canonical request is the same as the link's"
+    if signature is None and method != "GET":
+        used = f"The link looks complete, and it was used with {printable_name(method)}"
+        return Fact("wrong_method", GUESS, LIKELY, f"{said}. {used}.")
+    return Fact("signature_mismatch", GUESS, LIKELY, f"{said}.")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Container, Iterator
 
 from ..link import MAX_EXPIRES_IN
-from ..redaction import redact
 from ..signed_request import REQUIRED, read_timestamp
 from ..times import format_duration, format_timestamp
+from ..v4 import ALGORITHM
 from ..verification import SKEW
-from .advice import ADVICE
+from .facts import CERTAIN, DAMAGE, LIKELY, LINK, Fact
 from .lenient_url import REQUIRED_PARAMETERS, S3_V4, V1, V2, V4, LenientUrl
 from .oss_error import join_names, printable_name
 
-PROVED, CERTAIN, LIKELY, POSSIBLE = "proved", "certain", "likely", "possible"
 VERSION_NOTES = {
     V1: "OSS is phasing out signature V1: new accounts and buckets cannot use it. Sign with V4.",
     V2: "Signature V2 is no longer developed. Sign with V4.",
@@ -26,92 +24,86 @@ _TRACKERS = re.compile(
     r"(?:utm_|mc_|pk_|hsa_|spm)[a-z_]*|fbclid|gclid|dclid|msclkid|yclid|igshid|twclid|nsukey|isappinstalled|wxshare_count"
     r"|from|scene|clicktime|enterid|sharer_\w+|_|_t|_ts|_r|t|ts|v|rand|random|nocache|timestamp|cachebuster|nonce|ref"
 )
-# These make a signature wrong, so none of them holds where OSS, or the secret, says that it is right.
-SIGNATURE_CODES = frozenset(
-    {
-        "added_parameters", "altered_parameter", "bucket_twice", "case_changed", "changed_header", "changed_path",
-        "changed_query", "decoded", "double_encoded", "extra_header", "missing_header", "plus_decoded", "rewritten_key",
-        "signature_mismatch", "token_not_signed", "wrong_host", "wrong_method", "wrong_secret",
-    }
-)  # fmt: skip
-_RANK = {PROVED: 0, CERTAIN: 1, LIKELY: 2, POSSIBLE: 3}
+# A CDN's types B and C: a time in minutes and an MD5, or an MD5 and a time in hexadecimal digits.
+_CDN_PATH = re.compile(r"[0-9]{12}/[0-9a-f]{32}/|[0-9a-f]{32}/[0-9a-f]{8}/", re.IGNORECASE)
 _SIGNATURE_PARAMETERS = (*REQUIRED, "x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
-class Finding(NamedTuple):
-    """One thing that is wrong: what it is, the evidence, and what to do.
-
-    `certainty` is "proved" (with the secret), "certain", "likely" or "possible".
-    """
-
-    code: str
-    certainty: str
-    evidence: str
-
-    @property
-    def title(self) -> str:
-        """What is wrong, in a sentence."""
-        return ADVICE[self.code][0]
-
-    @property
-    def advice(self) -> str:
-        """What to do."""
-        return ADVICE[self.code][1]
+def link_facts(link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool) -> list[Fact]:
+    """What the link shows at `now`, in Unix seconds; `sent` are lower-case names of headers, None if not known."""
+    facts = [*check_text(link)]
+    if not any(fact.code in ("truncated", "unsigned") for fact in facts):
+        facts += check_parameters(link)
+    facts += check_times(link, now)
+    facts += [fact for fact in check_address(link) if not (inside and fact.code == "internal_host")]
+    return facts if sent is None else [*facts, *check_headers(link, sent)]
 
 
-def check_text(link: LenientUrl) -> Iterator[Finding]:
+def check_text(link: LenientUrl) -> Iterator[Fact]:
     """Damage on the way, and parts of the signature that are missing or invalid."""
     for code, evidence in link.damages:
-        yield Finding(code, CERTAIN, evidence)
+        yield Fact(code, DAMAGE, CERTAIN, evidence)
     if link.version is None:
-        yield Finding("unsigned", CERTAIN, "The query has none of the parameters of a signature.")
+        yield _unsigned(link)
         return
     signature = link.value("x-oss-signature")
     if link.version == V4 and signature and not re.fullmatch("[0-9a-f]{64}", signature):
         if link.names[-1] == "x-oss-signature" and re.fullmatch("[0-9a-f]{1,63}", signature):
-            yield Finding("truncated", CERTAIN, f"The signature has {len(signature)} of its 64 digits.")
+            yield Fact("truncated", LINK, CERTAIN, f"The signature has {len(signature)} of its 64 digits.")
         else:
-            yield Finding("malformed_parameter", CERTAIN, "x-oss-signature must be 64 hexadecimal digits.")
+            yield Fact("malformed_parameter", LINK, CERTAIN, "x-oss-signature must be 64 hexadecimal digits.")
     yield from _check_required(link, link.version)
     if link.version == V4:
         yield from _check_values(link)
 
 
-def _check_required(link: LenientUrl, version: str) -> Iterator[Finding]:
+def _unsigned(link: LenientUrl) -> Fact:
+    names, is_oss = set(link.names), link.host_kind not in ("custom", "address")
+    if "share" in names and not is_oss:
+        return Fact("share_address", LINK, CERTAIN, "It has the parameter share, and none of a signature.")
+    if not is_oss and ("auth_key" in names or {"sign", "time"} <= names or _CDN_PATH.match(link.path)):
+        return Fact("cdn_address", LINK, LIKELY, "It has the time and the MD5 of a CDN, and no signature of OSS.")
+    return Fact("unsigned", LINK, CERTAIN, "The query has none of the parameters of a signature.")
+
+
+def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
     missing = [name for name in REQUIRED_PARAMETERS[version] if not link.value(name)]
     if not missing:
         return
     names = ", ".join(missing)
     if not missing[-1].lower().endswith("signature"):
-        yield Finding("missing_parameter", CERTAIN, f"The link has a signature, but not {names}.")
+        yield Fact("missing_parameter", LINK, CERTAIN, f"The link has a signature, but not {names}.")
     elif not any(damage.code == "truncated" for damage in link.damages):
         shell = "; only the first parameter is left, as when a shell stops at &" if len(link.query) <= 1 else ""
-        yield Finding("truncated", CERTAIN, f"The link does not have {names}{shell}.")
+        yield Fact("truncated", LINK, CERTAIN, f"The link does not have {names}{shell}.")
 
 
-def _check_values(link: LenientUrl) -> Iterator[Finding]:
+def _check_values(link: LenientUrl) -> Iterator[Fact]:
     repeated = sorted(name for name in _SIGNATURE_PARAMETERS if link.names.count(name) > 1)
-    if repeated:
-        yield Finding("malformed_parameter", CERTAIN, f"The link contains {', '.join(repeated)} more than once.")
-    if link.value("x-oss-signature"):
-        date = link.value("x-oss-date")
-        if date and read_timestamp(date) is None:
-            yield Finding("malformed_parameter", CERTAIN, "x-oss-date must have the form YYYYMMDDThhmmssZ.")
-        credential = link.value("x-oss-credential")
-        parts = credential.split("/")
-        if credential and (len(parts) != 5 or parts[4] != "aliyun_v4_request" or not all(parts)):
-            form = "access key/date/region/product/aliyun_v4_request"
-            yield Finding("malformed_parameter", CERTAIN, f"x-oss-credential must have the form {form}.")
-        elif credential and link.issued_at is not None and parts[1] != date[:8]:
-            yield Finding("malformed_parameter", CERTAIN, "x-oss-credential and x-oss-date must have the same date.")
-        if link.value("x-oss-signature-version") not in ("", "OSS4-HMAC-SHA256"):
-            yield Finding("malformed_parameter", CERTAIN, "x-oss-signature-version must be OSS4-HMAC-SHA256.")
-    if "x-oss-additional-headers" in link.names and not link.additional_headers:
-        evidence = "x-oss-additional-headers must not be empty (EC 0002-00000076)."
-        yield Finding("malformed_parameter", CERTAIN, evidence)
+    date, credential, version = map(link.value, ("x-oss-date", "x-oss-credential", "x-oss-signature-version"))
+    parts = credential.split("/")
+    is_credential = len(parts) == 5 and parts[4] == "aliyun_v4_request" and all(parts)
+    form = "access key/date/region/product/aliyun_v4_request"
+    is_signed, no_names = bool(link.value("x-oss-signature")), not link.additional_headers
+    for is_malformed, evidence in (
+        (repeated, f"The link contains {', '.join(repeated)} more than once."),
+        (is_signed and date and read_timestamp(date) is None, "x-oss-date must have the form YYYYMMDDThhmmssZ."),
+        (is_signed and credential and not is_credential, f"x-oss-credential must have the form {form}."),
+        (
+            is_signed and is_credential and link.issued_at is not None and parts[1] != date[:8],
+            "x-oss-credential and x-oss-date must have the same date.",
+        ),
+        (is_signed and version not in ("", ALGORITHM), f"x-oss-signature-version must be {ALGORITHM}."),
+        (
+            "x-oss-additional-headers" in link.names and no_names,
+            "x-oss-additional-headers must not be empty (EC 0002-00000076).",
+        ),
+    ):
+        if is_malformed:
+            yield Fact("malformed_parameter", LINK, CERTAIN, evidence)
 
 
-def check_parameters(link: LenientUrl) -> Iterator[Finding]:
+def check_parameters(link: LenientUrl) -> Iterator[Fact]:
     """Parameters that were added after signing, and the security token."""
     if link.version == V4:
         added = added_after_signing(link)
@@ -120,20 +112,20 @@ def check_parameters(link: LenientUrl) -> Iterator[Finding]:
         if others:
             certainty = CERTAIN if set(others) <= set(_after_signature(link)) else LIKELY
             evidence = f"Not signed, judging by place or name: {join_names(others)}."
-            yield Finding("added_parameters", certainty, evidence)
+            yield Fact("added_parameters", LINK, certainty, evidence)
         if tokens:
-            yield Finding("token_not_signed", CERTAIN, f"{tokens[0]} comes after the signature.")
+            yield Fact("token_not_signed", LINK, CERTAIN, f"{tokens[0]} comes after the signature.")
         elif "security-token" in link.names and not link.value("x-oss-security-token"):
             evidence = "Its name is security-token, which for V4 is a parameter like any other."
-            yield Finding("token_not_signed", CERTAIN, evidence)
+            yield Fact("token_not_signed", LINK, CERTAIN, evidence)
     spaces = link.token.count(" ")
     if spaces:
         count = "a space" if spaces == 1 else f"{spaces} spaces"
-        yield Finding("plus_decoded", CERTAIN, f"The security token contains {count} where base64 has plus signs.")
+        yield Fact("plus_decoded", LINK, CERTAIN, f"The security token contains {count} where base64 has plus signs.")
     signature = link.value("x-oss-signature" if link.version in (V4, V2) else "Signature")
     if link.access_key_id.startswith("STS.") and not link.token and signature:
         evidence = "The access key starts with STS., but the link has no security token."
-        yield Finding("missing_token", CERTAIN, evidence)
+        yield Fact("missing_token", LINK, CERTAIN, evidence)
 
 
 def _after_signature(link: LenientUrl) -> tuple[str, ...]:
@@ -158,65 +150,55 @@ def added_after_signing(link: LenientUrl) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_after_signature(link), *trackers)))
 
 
-def check_times(link: LenientUrl, now: int) -> Iterator[Finding]:
+def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
     """Expiry and clocks; `now` in Unix seconds."""
     if link.version in (V4, S3_V4) and link.expires:
         if not re.fullmatch(r"-?[0-9]{1,18}", link.expires):
             if link.value("x-oss-signature") or link.version == S3_V4:
-                yield Finding("malformed_parameter", CERTAIN, "The expiry must be an integer, in seconds.")
+                yield Fact("malformed_parameter", LINK, CERTAIN, "The expiry must be an integer, in seconds.")
         elif not 1 <= int(link.expires) <= MAX_EXPIRES_IN:
             seconds = int(link.expires)
             unix = " This looks like a Unix time, as V1 uses it." if seconds > 10**9 else ""
-            yield Finding("expires_out_of_range", CERTAIN, f"The expiry is {seconds} seconds.{unix}")
+            yield Fact("expires_out_of_range", LINK, CERTAIN, f"The expiry is {seconds} seconds.{unix}")
             return
     if link.issued_at is not None and link.issued_at > now + SKEW:
         ahead = format_duration(link.issued_at - now)
         evidence = (
             f"It is dated {format_timestamp(link.issued_at)}. That is {ahead} after now, {format_timestamp(now)}."
         )
-        yield Finding("date_in_future", CERTAIN, evidence)
+        yield Fact("date_in_future", LINK, CERTAIN, evidence)
     if link.expires_at is not None and link.expires_at <= now:
         lifetime = f" It was valid for {format_duration(link.lifetime)}." if link.lifetime else ""
         expired = f"{format_timestamp(link.expires_at)}, {format_duration(now - link.expires_at)} ago"
-        yield Finding("expired", CERTAIN, f"It expired at {expired}.{lifetime}")
+        yield Fact("expired", LINK, CERTAIN, f"It expired at {expired}.{lifetime}")
 
 
-def check_address(link: LenientUrl) -> Iterator[Finding]:
+def check_address(link: LenientUrl) -> Iterator[Fact]:
     """Host, bucket, region and key."""
     if link.region and link.host_region and link.region != link.host_region:
         regions = f"{printable_name(link.region)}, but the host is in {printable_name(link.host_region)}"
-        yield Finding("wrong_region", CERTAIN, f"The link is signed for {regions}.")
+        yield Fact("wrong_region", LINK, CERTAIN, f"The link is signed for {regions}.")
     in_host = link.host.startswith(f"{link.bucket}.")
     if not in_host and link.host_kind in ("public", "internal", "accelerate", "dual-stack"):
-        yield Finding("bucket_not_in_host", CERTAIN, f"The host is {link.host}, without the bucket.")
+        yield Fact("bucket_not_in_host", LINK, CERTAIN, f"The host is {link.host}, without the bucket.")
     if in_host and link.path.startswith(f"{link.bucket}/"):
-        yield Finding("bucket_twice", LIKELY, f"The host and the path both start with {link.bucket}.")
+        yield Fact("bucket_twice", LINK, LIKELY, f"The host and the path both start with {link.bucket}.")
     if link.host_kind == "internal":
-        yield Finding("internal_host", LIKELY, f"{link.host.partition(':')[0]} is an internal host.")
+        yield Fact("internal_host", LINK, LIKELY, f"{link.host.partition(':')[0]} is an internal host.")
     segments = link.key.split("/")
     odd = [name for name in ("", ".", "..") if name in (segments[:-1] if name == "" else segments)]
     if odd:
-        yield Finding(
-            "rewritten_key", CERTAIN, "The key has the segment " + ", ".join(f'"{name}"' for name in odd) + "."
+        yield Fact(
+            "rewritten_key", LINK, CERTAIN, "The key has the segment " + ", ".join(f'"{name}"' for name in odd) + "."
         )
     elif link.key.startswith("\\"):
-        yield Finding("rewritten_key", CERTAIN, "The key starts with a backslash.")
+        yield Fact("rewritten_key", LINK, CERTAIN, "The key starts with a backslash.")
     elif re.search(r"[\x00-\x1f\x7f]", link.key):
-        yield Finding("rewritten_key", LIKELY, "The key contains a control character, which many clients reject.")
+        yield Fact("rewritten_key", LINK, LIKELY, "The key contains a control character, which many clients reject.")
 
 
-def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Finding]:
+def check_headers(link: LenientUrl, sent: Container[str]) -> Iterator[Fact]:
     """Signed headers that are not among those sent (lower-case names)."""
     missing = [name for name in link.additional_headers if name not in sent and name != "host"]
     if missing:
-        yield Finding("missing_header", CERTAIN, f"Signed, but not among the headers sent: {join_names(missing)}.")
-
-
-def rank(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Most probable first, each code once, and nothing secret in any."""
-    # Most clients encode a raw space themselves, so "decoded" comes last among equals.
-    ordered = sorted(findings, key=lambda finding: (_RANK[finding.certainty], finding.code == "decoded"))
-    first: dict[str, Finding] = {}
-    for finding in ordered:
-        first.setdefault(finding.code, finding._replace(evidence=redact(finding.evidence)))
-    return tuple(first.values())
+        yield Fact("missing_header", LINK, CERTAIN, f"Signed, but not among the headers sent: {join_names(missing)}.")

@@ -15,6 +15,12 @@ _LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _TAIL = re.compile(r"x-oss-signature=[0-9a-f]{64}([^&#].*)", re.DOTALL)
+# Where the query begins that lost its question mark: after a sign that may stand for it, or at a name that OSS knows.
+_LOST_MARK = re.compile(
+    r"(?:[&;\uff1f]|%(?:25)*3F)(?=(?:(?!x-oss-)[\w%.-]){1,64}=)|(?:[&;/\uff1f]|%(?:25)*3F)?(?=(?:x-oss-[a-z-]+|x-amz-[a-z-]+"
+    r"|response-[a-z-]+|versionId|OSSAccessKeyId|security-token|Signature|Expires)=)",
+    re.IGNORECASE,
+)
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 
 
@@ -25,23 +31,17 @@ class Damage(NamedTuple):
     evidence: str
 
 
-class CleanedUrl(NamedTuple):
-    """A link with all damage undone that can be undone."""
-
-    url: str
-    damages: tuple[Damage, ...]
-
-
 _Step = tuple[str, Damage | None]
 
 
-def undo_transport_damage(string: str) -> CleanedUrl:
-    """The URL in a string, as it was before it was damaged."""
+def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
+    """The URL in a string, with all damage undone that can be undone, and what that was."""
     url, damages = _extract_url(string.strip()), []
     for step in (
         _join_lines,
         _unescape,
         _decode_url,
+        _restore_question_mark,
         _encode_spaces,
         _encode_delimiters,
         _decode_query,
@@ -50,7 +50,7 @@ def undo_transport_damage(string: str) -> CleanedUrl:
         url, damage = step(url)
         if damage is not None:
             damages.append(damage)
-    return CleanedUrl(url, tuple(damages))
+    return url, tuple(damages)
 
 
 def _extract_url(string: str) -> str:
@@ -111,6 +111,15 @@ def _decode_url(url: str) -> _Step:
             "double_encoded", "The entire link is percent-encoded: it starts with http…%3A%2F%2F."
         )
     return url, None
+
+
+def _restore_question_mark(url: str) -> _Step:
+    mark = None if "?" in url else _LOST_MARK.search(url)
+    if mark is None:
+        return url, None
+    return f"{url[: mark.start()]}?{url[mark.end() :]}", Damage(
+        "missing_question_mark", "The first parameter follows the key without a question mark."
+    )
 
 
 def _encode_spaces(url: str) -> _Step:

@@ -27,6 +27,7 @@ REQUIRED_PARAMETERS = {
 MAX_LENGTH = 1 << 15  # characters
 
 _TOKENS = ("x-oss-security-token", "security-token", "X-Amz-Security-Token")
+_SECRET = re.compile(r"signature$|credential|token|access-?key-?id|policy|share|auth_key|secret", re.IGNORECASE)
 _UNSIGNED_TOO = frozenset({"x-oss-process", "x-oss-traffic-limit"})
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -73,6 +74,12 @@ class LenientUrl(NamedTuple):
         return next((self.value(name) for name in _TOKENS if self.value(name)), "")
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of its secret parameters; of a credential, only the key's ID."""
+        pairs = (pair for pair in (*self.query, *self.raw_query) if _SECRET.search(pair[0]))
+        return (self.access_key_id, *(value for name, value in pairs if "credential" not in name.lower()))
+
+    @property
     def lifetime(self) -> int | None:
         """Seconds from signing to expiry."""
         return self.expires_at - self.issued_at if self.expires_at is not None and self.issued_at is not None else None
@@ -104,7 +111,9 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     if raw_query != pairs:
         damages += (Damage("case_changed", "The parameters of the signature are in the wrong case."),)
     query = tuple((unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query)
-    kind, host_region, owner = _classify_host(hostname)
+    oss = parse_oss_host(hostname)
+    kind = oss.kind if oss else "address" if is_address(hostname) else "custom"
+    owner = oss.bucket if oss else None
     path = parts.path[1:]
     if kind == "address" and bucket is not None and not path.startswith(bucket + "/"):
         owner = bucket
@@ -117,7 +126,7 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
         scheme=parts.scheme.lower(),
         host=host,
         host_kind=kind,
-        host_region=host_region,
+        host_region=oss.region if oss else None,
         path=path,
         bucket=unquote(owner) if owner else bucket,
         key=unquote(path, errors="replace"),
@@ -159,14 +168,6 @@ def _version(query: _Pairs) -> str | None:
         return V1
     # Cut within its first parameters: x-oss-ac-* and the like have no use without a signature.
     return V4 if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values) else None
-
-
-def _classify_host(hostname: str) -> tuple[str, str | None, str | None]:
-    """Kind, region and bucket."""
-    host = parse_oss_host(hostname)
-    if host is None:
-        return ("address" if is_address(hostname) else "custom"), None, None
-    return host.kind, host.region, host.bucket
 
 
 def _signature_parts(

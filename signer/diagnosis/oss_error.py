@@ -25,6 +25,7 @@ FINDING_BY_EC = {
     "0002-00000040": "signature_mismatch",
     "0002-00000069": "expired",
     "0002-00000232": "expires_out_of_range",
+    "0002-00000216": "missing_parameter",
     "0002-00000219": "truncated",
     "0002-00000226": "wrong_region",
     "0002-00000227": "malformed_parameter",
@@ -32,9 +33,10 @@ FINDING_BY_EC = {
     "0002-00000715": "wrong_region",
     "0002-00000716": "malformed_parameter",
     "0002-00000214": "extra_header",
-    "0002-00000039": "extra_header",
+    "0002-00000039": "two_signatures",
     "0002-00000076": "missing_header",
     "0002-00000902": "unknown_access_key",
+    "0002-00000904": "network_policy",
     "0002-00000002": "missing_token",
     "0002-00000006": "wrong_token",
     "0002-00000007": "token_expired",
@@ -42,6 +44,7 @@ FINDING_BY_EC = {
     "0003-00000001": "access_denied",
     "0015-00000101": "no_such_bucket",
     "0026-00000001": "no_such_key",
+    "0048-00000203": "app_package_domain",
     "0048-00000300": "redirect_forbidden",
     "0048-00000401": "public_endpoint_forbidden",
 }
@@ -51,6 +54,8 @@ FINDING_BY_CODE = {
     "SecurityTokenExpired": "token_expired",
     "InvalidSecurityToken": "wrong_token",
     "RequestTimeTooSkewed": "date_in_future",
+    "AuthorizationHeaderMalformed": "wrong_region",
+    "ApkDownloadForbidden": "app_package_domain",
     "PublicEndpointForbidden": "public_endpoint_forbidden",
     "ExternalRedirectForbidden": "redirect_forbidden",
     "SecondLevelDomainForbidden": "bucket_not_in_host",
@@ -106,6 +111,8 @@ class ServerError(NamedTuple):
     def finding(self) -> str:
         """The code of the finding that the error stands for."""
         message = self.message.lower()
+        if "v1 signature" in message:
+            return "v1_forbidden"
         if self.code == "AccessDenied":
             if "has expired" in message:
                 return "expired"

@@ -24,6 +24,7 @@ _CONTENT_TYPES = (
     "text/html", "text/csv", "image/jpeg", "image/png", "image/gif", "image/webp", "image/svg+xml", "video/mp4",
     "audio/mpeg", "multipart/form-data",
 )  # fmt: skip
+_MAX_SPACES = 8  # of a key, that are tried one by one
 _TOKEN = "x-oss-security-token"  # noqa: S105 - a name
 _NEVER_ADDED = frozenset((*REQUIRED, _TOKEN))
 
@@ -99,7 +100,10 @@ def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Crede
             return (first,)
     for first in common:
         for second in _common_repairs(first.request, link, credentials):
-            if second.code != first.code and signature_matches(second.request, credentials):
+            # Plus signs may be lost in the token and in the key.
+            if (second.code != first.code or first.code == "plus_decoded") and signature_matches(
+                second.request, credentials
+            ):
                 return (first, second)
     return ()
 
@@ -175,6 +179,11 @@ def _repair_headers(request: CandidateRequest) -> Iterator[Repair]:
 
 def _repair_key(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
     key = request.key
+    spaces = [at for at, letter in enumerate(key) if letter == " "]
+    signs = [(f"space {number}", f"{key[:at]}+{key[at + 1 :]}") for number, at in enumerate(spaces[:_MAX_SPACES], 1)]
+    for space, repaired in (("each space", key.replace(" ", "+")), *signs) if spaces else ():
+        change = f"with a plus sign instead of {space} in the key"
+        yield Repair("plus_decoded", change, request._replace(key=repaired))
     for code, change, repaired in (
         ("double_encoded", "with the key decoded once more", unquote(key)),
         ("decoded", "with the key decoded once less", link.path),

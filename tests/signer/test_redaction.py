@@ -141,6 +141,12 @@ def test_no_secret_survives_wherever_the_url_is_written(where: str, link_request
         ("%3Dfcp_0123456789abcdef%26", "%3DREDACTED%26"),
         ("钥匙fcp_0123456789abcdef。", "钥匙REDACTED。"),
         ("xwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "xREDACTED"),
+        ("the share:axN_0123456789-abcdef is used up", "the share:REDACTED is used up"),
+        ("分享：share：axN_0123456789-abcdef。", "分享：share：REDACTED。"),
+        ("they share: nothing else", "they share: nothing else"),
+        (f"the token CAIS{'aB3+/%2B' * 12} has expired", "the token REDACTED has expired"),
+        (f"/CAIS{'aB3%2F' * 20}%26a=b", "/REDACTED%26a=b"),
+        ("CAISSON-foundations-of-bridges.pdf", "CAISSON-foundations-of-bridges.pdf"),
         # A link that lost the beginning of a name.
         ("http://e/esecurity-token=CAIStokenEXAMPLE%2B", "http://e/esecurity-token=REDACTED"),
         ("the token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x has expired", "the token REDACTED has expired"),

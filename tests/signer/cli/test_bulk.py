@@ -236,7 +236,7 @@ def test_an_interrupted_run_prints_complete_records_and_says_that_they_are_incom
         process.send_signal(number)
         printed += process.stdout.read()
         errors = process.stderr.read().decode()
-        assert process.wait(30) == 1
+        assert process.wait(30) == 128 + number
     written = records(printed.decode(), form)
     assert [line for line, _, _ in written] == list(range(1, len(written) + 1))
     assert len(written) < 1200
@@ -265,7 +265,7 @@ def test_an_interrupted_run_leaves_the_file_as_it_was(before: str | None, number
         assert (output.read_text() if output.exists() else None) == before
         process.send_signal(number)
         errors = process.stderr.read().decode()
-        assert process.wait(30) == 1
+        assert process.wait(30) == 128 + number
     assert [path.name for path in tmp_path.iterdir()] == ([] if before is None else ["links.csv"])
     assert (output.read_text() if output.exists() else None) == before
     outcome = "Nothing was written." if before is None else "The previous file was kept."

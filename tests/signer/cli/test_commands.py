@@ -7,6 +7,7 @@ import re
 import shlex
 import time
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -131,6 +132,28 @@ def test_verify_has_three_statuses() -> None:
     assert expired.returncode == 1
     assert json.loads(expired.stdout)["faults"] == [{"code": "expired", "parameter": "x-oss-expires"}]
     assert run_process("verify", a_link(), env=BARE).returncode == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_verify_cannot_check_a_link_of_another_access_key(options: tuple[str, ...]) -> None:
+    other = {**ENVIRONMENT, "OSS_ACCESS_KEY_ID": "STS.ANOTHEREXAMPLE"}
+    done = run("verify", a_link(), *options, env=other)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be checked: it was signed with another access key" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sign", "curl", "form", "verify", "explain", "bulk"])
+def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
+    arguments = {
+        "form": ("oss://examplebucket/a", "--max-size", "1M"),
+        "verify": (a_link(),),
+        "explain": (a_link(),),
+        "bulk": ("oss://examplebucket/",),
+    }.get(command, ("oss://examplebucket/a",))
+    with patch("signer.credentials.Credentials.from_environment", side_effect=KeyboardInterrupt):
+        done = run(command, *arguments)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "Interrupted."
 
 
 def test_verify_has_options_for_the_method_and_the_headers() -> None:

@@ -110,6 +110,13 @@ def test_half_a_pair_in_the_environment_is_refused_also_with_a_profile_beside_it
     assert (done.returncode, "OSS_ACCESS_KEY_SECRET is not" in done.stderr) == (2, True)
 
 
+def test_explain_goes_on_without_the_secret_where_half_a_pair_is_set(home: Path) -> None:
+    url = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/a?x-oss-signature=1&amp;a"
+    done = run("explain", url, env=environment(home, OSS_ACCESS_KEY_ID="LTAI5tEXAMPLE"))
+    assert (done.returncode, "[html_escaped, certain]" in done.stdout) == (1, True)
+    assert "OSS_ACCESS_KEY_SECRET is not: set both, or neither. Going on without the secret." in done.stderr
+
+
 def test_without_the_package_the_message_says_which_command_installs_it(home: Path) -> None:
     write_profiles(home, default=AK)
     done = run_process(*SIGN, env=environment(home), missing=("alibabacloud_credentials",))

@@ -254,6 +254,12 @@ changed_url(
     lambda url, random: url[: somewhere(url, random)] + random.choice(("...", "…")),
 )
 changed_url("truncated/not_quoted_in_a_shell", ALL, lambda url, _: url.partition("&")[0], query={})
+changed_url(
+    "missing_question_mark/without_its_question_mark",
+    ALL,
+    lambda url, random: url.replace("?", random.choice(("", "&", "%3F", "/", "\uff1f")), 1),
+    query={},
+)
 changed_url("line_broken/with_invisible_characters", NO_ANSWER, with_invisible_character)
 changed_url("trailing_text/with_punctuation_after_it", ALL, lambda url, random: url + random.choice(PUNCTUATION))
 changed_url("trailing_text/with_the_next_paragraph", NO_ANSWER, lambda url, _: url + "\n\nRegards, somebody")
@@ -338,6 +344,16 @@ def token_decoded_in_transit(random: Random) -> Use:
     path, mark, query = use.url.partition("?")
     # OSS checks the token before the signature, so some answers are about the token and some about the signature.
     return use._replace(url=path + mark + query.replace("%2B", "+"))
+
+
+@breakage("plus_decoded", "secret", "both")
+def key_decoded(random: Random) -> Use:
+    """The key has spaces too, so that either all of its plus signs or one of them became a space."""
+    name = random_key(random, LETTERS)
+    key = random.choice((f"a+{name}+b", f"a+{name} b"))
+    use = working_link(random, key=key)
+    path, mark, query = use.url.partition("?")
+    return use._replace(url=path.replace("%2B", "%20") + mark + query)
 
 
 @breakage("plus_decoded", "secret", "both")

@@ -308,7 +308,8 @@ def test_no_answer_of_oss_is_overruled_by_a_right_signature(code: str) -> None:
 @pytest.mark.parametrize(
     ("ec", "code"),
     [
-        ("0002-00000039", "extra_header"),
+        ("0002-00000039", "two_signatures"),
+        ("0002-00000216", "missing_parameter"),
         ("0002-00000214", "extra_header"),
         ("0002-00000076", "missing_header"),
         ("0002-00000219", "truncated"),

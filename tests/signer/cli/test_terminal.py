@@ -1,0 +1,112 @@
+"""No line that a command writes holds what a terminal obeys, or what changes the order of what people read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+import signer
+from tests.signer.cli.command import ENVIRONMENT, KEYS, run, run_process
+
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u0085\u202efdp.exe\u2028\u2066\x7f"
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+OSS = "https://examplebucket.oss-cn-hangzhou.aliyuncs.com"
+BIDI = "q3\u202efdp\x9b.exe"  # a key that can be signed
+
+
+def presign(key: str = BIDI) -> str:
+    endpoint = signer.Endpoint.public("cn-hangzhou")
+    return signer.presign("GET", "examplebucket", key, credentials=KEYS, endpoint=endpoint).url
+
+
+LINKS = {
+    "key": f"{OSS}/{quote(HOSTILE)}?x-oss-signature=1",
+    "bucket": f"https://oss-cn-hangzhou.aliyuncs.com/{quote(HOSTILE)}/a?x-oss-signature=1",
+    "region": f"{OSS}/a?x-oss-credential=a%2F20251128%2Fcn{quote(HOSTILE)}%2Foss%2Faliyun_v4_request&x-oss-signature=1",
+    "header": f"{presign('a')}&x-oss-additional-headers={quote(HOSTILE)}",
+    "name": f"{presign('a')}&{quote(HOSTILE)}=1",
+    "host": f"https://a{HOSTILE}.example.com/a?x-oss-signature=1",
+    "signed key": presign(),
+}
+ANSWER = f"<Error><Code>Some{HOSTILE}</Code><Message>No{HOSTILE}</Message><EC>1{HOSTILE}</EC></Error>"
+
+
+@pytest.mark.parametrize("url", LINKS.values(), ids=LINKS)
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
+@pytest.mark.parametrize("command", ["explain", "verify"])
+def test_a_stranger_s_link_is_shown_without_controls(command: str, options: tuple[str, ...], url: str) -> None:
+    done = run(command, url, *options)
+    assert not UNSAFE.search(done.stdout + done.stderr)
+    if options and done.stdout:
+        json.loads(done.stdout)
+
+
+def test_a_line_break_in_a_key_makes_no_line_of_its_own() -> None:
+    done = run("explain", f"{OSS}/a%0ANothing%20wrong?x-oss-signature=1")
+    assert "oss://examplebucket/a\\u000aNothing wrong\n" in done.stdout
+    assert json.loads(run("explain", f"{OSS}/a%0Ab?x-oss-signature=1", "--json").stdout)["key"] == "a\nb"
+
+
+def test_what_oss_answered_is_shown_without_controls(tmp_path: Path) -> None:
+    (tmp_path / "answer.xml").write_text(ANSWER)
+    for options in ((), ("--json",)):
+        done = run("explain", presign("a"), "--error-xml", str(tmp_path / "answer.xml"), *options)
+        assert "other_error" in done.stdout
+        assert not UNSAFE.search(done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bulk", "-", "--bucket", "examplebucket", "--column", "nope"),
+        ("bulk", "-", "--bucket", f"b{HOSTILE}"),
+        ("sign", f"oss://examplebucket/{HOSTILE}"),
+        ("curl", f"oss://examplebucket/{BIDI}"),
+        ("curl", "oss://examplebucket/a", "--method", "PUT", "--file", HOSTILE),
+        ("sign", f"oss://examplebucket/{BIDI}", "--json"),
+        ("sign", "oss://examplebucket/a", "--region", f"cn-{HOSTILE}"),
+        ("sign", "oss://examplebucket/a", "--profile", HOSTILE),
+        ("explain", "-", "--error-xml", f"/nonexistent{HOSTILE}"),
+        (f"no{HOSTILE}",),
+    ],
+)
+def test_neither_results_nor_errors_hold_controls(arguments: tuple[str, ...]) -> None:
+    done = run_process(*arguments, stdin=f"a{HOSTILE}\n")
+    assert done.stdout + done.stderr
+    assert not UNSAFE.search(done.stderr)
+    assert not UNSAFE.search(done.stdout)
+
+
+def test_records_are_shown_without_controls_on_a_terminal_and_exact_in_a_pipe() -> None:
+    command = [sys.executable, "-m", "signer", "bulk", "--bucket", "examplebucket"]
+    options = {"input": f"{BIDI}\n".encode(), "env": ENVIRONMENT, "timeout": 60, "check": True}
+    screen, terminal = pty.openpty()
+    try:
+        subprocess.run(command, stdout=terminal, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+        shown = os.read(screen, 1 << 16).decode().replace("\r\n", "\n")
+    finally:
+        os.close(terminal)
+        os.close(screen)
+    assert not UNSAFE.search(shown)
+    assert "q3\\u202efdp\\u009b.exe" in shown
+    piped = subprocess.run(command, capture_output=True, **options)  # type: ignore[call-overload]
+    assert BIDI in piped.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("column", "content"),
+    [("key", "key\n" + "a" * 140_000), ("1", '"' + "a" * 140_000), ("1", "a\rb\n"), ("9" * 5000, "a\n")],
+)
+def test_an_invalid_csv_or_column_is_refused_with_a_sentence(column: str, content: str) -> None:
+    done = run_process("bulk", "-", "--bucket", "examplebucket", "--column", column, stdin=content)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1

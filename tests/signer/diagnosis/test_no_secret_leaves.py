@@ -1,0 +1,142 @@
+"""Whatever became of a link, neither words nor JSON of `explain` and `verify` hold a piece of its secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from random import Random
+from urllib.parse import quote, unquote
+
+import pytest
+
+import signer
+from tests.signer.cli.command import ENVIRONMENT, run
+from tests.signer.diagnosis.breakages import LETTERS, random_credentials, working_link
+
+RUN = 16  # characters in a row
+ISSUED = 1_764_000_000
+CREDENTIALS = signer.Credentials(
+    "STS.NTuExAmPleExAmPLeExAmPle", "secretEXAMPLEsecretEXAMPLE", "CAIS" + "aB3+/dE5fG7hJ9kL" * 6 + "Qw=="
+)
+LINK = signer.presign(
+    "GET", "examplebucket", "a.txt", credentials=CREDENTIALS, endpoint=signer.Endpoint.public("cn-hangzhou"), now=ISSUED
+).url
+QUERY = LINK.partition("?")[2]
+TOKEN, SIGNATURE = quote(CREDENTIALS.security_token or "", safe=""), QUERY.rpartition("=")[2]
+SCOPE = "x-oss-credential=STS.x%2F20251128%2F"
+OSS = "oss-cn-hangzhou.aliyuncs.com"
+
+
+def secrets_of(credentials: signer.Credentials, url: str) -> tuple[str, ...]:
+    token = credentials.security_token or ""
+    signature = url.partition("x-oss-signature=")[2][:64]
+    return credentials.access_key_id, credentials.access_key_secret, token, quote(token, safe=""), signature
+
+
+def leaked(secrets: tuple[str, ...], printed: str) -> set[str]:
+    """Pieces of the secrets, in any case: a host is written in lower case."""
+    pieces = {secret[i : i + RUN].lower() for secret in secrets for i in range(len(secret) - RUN + 1)}
+    printed = printed.lower()
+    return {piece for piece in pieces if piece in printed or piece in unquote(printed)}
+
+
+def printed_by(url: str, **options: object) -> str:
+    try:
+        explanation = signer.explain(url, **options)  # type: ignore[arg-type]
+    except signer.InvalidLink as error:
+        return str(error)
+    return f"{explanation}\n{explanation!r}\n{json.dumps(explanation.to_json(), ensure_ascii=False)}"
+
+
+def environment_of(credentials: signer.Credentials) -> dict[str, str]:
+    return {
+        **ENVIRONMENT,
+        "OSS_ACCESS_KEY_ID": credentials.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": credentials.access_key_secret,
+        "OSS_SESSION_TOKEN": credentials.security_token or "",
+    }
+
+
+CRAFTED = {
+    "the bucket has the query": f"https://{OSS}/examplebucket&{QUERY}",
+    "the bucket of an address has the query": f"http://127.0.0.1:9000/examplebucket&{QUERY}",
+    "a slash was lost too": f"https://{OSS}/examplebuckettoken={TOKEN}&signature-{SIGNATURE}",
+    "the host has the query": f"https://examplebucket.{OSS}&{QUERY}",
+    "the region has the token": f"https://examplebucket.{OSS}/a?{SCOPE}cn-hang{TOKEN}&x-oss-date=20251124T160000Z",
+    "the region has the signature": f"https://examplebucket.{OSS}/a?{SCOPE}cn-{SIGNATURE}%2Foss%2Faliyun_v4_request",
+    "a header has the token": f"{LINK}&x-oss-additional-headers=host%26x-oss-security-token={TOKEN}",
+    "the key has a token alone": f"https://examplebucket.{OSS}/{CREDENTIALS.security_token}",
+    "the key has a signature alone": f"https://examplebucket.{OSS}/{SIGNATURE}/a.txt",
+    "the key has a share": f"https://links.example.com/share:{'axN_' * 10}",
+}
+
+
+@pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
+@pytest.mark.parametrize("credentials", [None, CREDENTIALS], ids=["", "with the secret"])
+def test_a_crafted_link_shows_none_of_its_secrets(url: str, credentials: signer.Credentials | None) -> None:
+    secrets = (*secrets_of(CREDENTIALS, LINK), "axN_" * 10)
+    assert not leaked(secrets, printed_by(url, credentials=credentials, now=ISSUED + 60, headers={}))
+
+
+@pytest.mark.parametrize("url", CRAFTED.values(), ids=CRAFTED)
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
+@pytest.mark.parametrize("command", ["explain", "verify"])
+def test_a_command_prints_none_of_its_secrets(command: str, options: tuple[str, ...], url: str) -> None:
+    done = run(command, url, *options, env=environment_of(CREDENTIALS))
+    assert not leaked((*secrets_of(CREDENTIALS, LINK), "axN_" * 10), done.stdout + done.stderr)
+
+
+def lose(url: str, random: Random) -> str:
+    at = random.randrange(8, len(url))
+    return url[:at] + url[at + random.choice((1, 1, 1, 2, 5, 20, 100)) :]
+
+
+def lose_delimiter(url: str, random: Random) -> str:
+    at = random.choice([i for i, letter in enumerate(url) if letter in "?&=/%:." and i > 6])
+    return url[:at] + url[at + 1 :]
+
+
+def put_in(url: str, random: Random) -> str:
+    at = random.randrange(8, len(url))
+    return url[:at] + random.choice(("/", "?", "&", "#", "@", ":", ";", "%", "%2F", "%26", " ", "\n", "x")) + url[at:]
+
+
+def replace_one(url: str, random: Random) -> str:
+    at = random.randrange(8, len(url))
+    return url[:at] + random.choice("/?&#@:;%=+ .-" + LETTERS) + url[at + 1 :]
+
+
+def repeat(url: str, random: Random) -> str:
+    at = random.randrange(8, len(url))
+    return url[: at + random.randrange(60)] + url[at:]
+
+
+def decode(url: str, random: Random) -> str:
+    at = random.randrange(8, len(url))
+    return url[:at] + unquote(url[at:])
+
+
+DAMAGES: tuple[Callable[[str, Random], str], ...] = (lose, lose_delimiter, put_in, replace_one, repeat, decode)
+
+
+@pytest.mark.parametrize("numbers", [range(400), pytest.param(range(400, 4000), marks=pytest.mark.long)])
+def test_a_link_with_one_random_damage_shows_none_of_its_secrets(numbers: range) -> None:
+    leaks: dict[tuple[int, str], str] = {}
+    for number in numbers:
+        random = Random(f"damage {number}")
+        use = working_link(random, credentials=random_credentials(random, temporary=random.random() < 0.8))
+        damage = random.choice(DAMAGES)
+        url = damage(use.url, random)
+        for credentials in (None, use.credentials):
+            printed = printed_by(url, credentials=credentials, now=use.now, method=use.method, headers={})
+            pieces = leaked(secrets_of(use.credentials, use.url), printed)
+            if pieces:
+                leaks[number, damage.__name__] = min(pieces)
+        done = run("verify", url, *(("--json",) if number % 2 else ()), env=environment_of(use.credentials))
+        if leaked(secrets_of(use.credentials, use.url), done.stdout + done.stderr):
+            leaks[number, "verify"] = done.stdout + done.stderr
+    assert not leaks
+
+
+def test_a_leak_is_detected() -> None:
+    assert leaked(secrets_of(CREDENTIALS, LINK), f"it is {LINK}")
