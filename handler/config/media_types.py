@@ -50,10 +50,10 @@ EXTENSIONS: Mapping[str, str] = {
 _TYPES = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions.split()}
 _LISTED = re.compile(r"[^;]+(?:; charset=[A-Za-z0-9-]+)?")
 _WORD = re.compile(r"[a-z]+")
-# Words of the types that run, as a page or in one. The last two are for types that browsers replace by what they find
-# in the content. Source: the WHATWG's MIME Sniffing Standard.
-_ACTIVE_WORDS = frozenset(
-    ("html", "xhtml", "svg", "xml", "xsl", "javascript", "ecmascript", "jscript", "livescript", "multipart", "unknown")
+# Words of the types that run, as a page or in one. Browsers replace "multipart" and "unknown" by what they find in the
+# content. Source: the WHATWG's MIME Sniffing Standard, and "rdf" as Firefox reads it.
+_ACTIVE_WORDS = frozenset(("html", "xhtml", "svg", "xml", "xsl", "rdf", "multipart", "unknown")).union(
+    ("javascript", "ecmascript", "jscript", "livescript")
 )
 
 
