@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,6 +170,10 @@ class Mounts(tuple[Mount, ...]):
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name, _ in self.reserved}
+
+    def one_for_each_target(self, matches: Callable[[Mount], bool]) -> Mounts:
+        """Of all that match, one for each target: to compare many mounts of one target with each other takes long."""
+        return Mounts({mount.target: mount for mount in reversed(self) if matches(mount)}.values(), ())
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""

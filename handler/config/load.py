@@ -184,9 +184,11 @@ def _check(config: Config) -> None:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
     _check_regions(config)
+    authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
+    uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
     for mount in config.mounts:
-        _check_anonymous_access(mount, config)
-        _check_content_type(mount, config)
+        _check_anonymous_access(mount, config, authenticated)
+        _check_content_type(mount, uploads)
         _check_reserved(mount, config)
 
 
@@ -308,33 +310,32 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     return value
 
 
-def _check_anonymous_access(mount: Mount, config: Config) -> None:
+def _check_anonymous_access(mount: Mount, config: Config, authenticated: Mounts) -> None:
     """An anonymous mount must not give everyone what an authenticated mount is for: all of its objects.
 
     A narrower target, such as public/ in an authenticated bucket, is how a part of the objects is published.
     """
-    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods) or config.mounts.all_anonymous:
+    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods):
         return
-    for other in config.mounts.within(mount.target):
+    for other in authenticated.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
         shared = mount.path + other.target.key[len(mount.target.key) :]
-        if other.access != "anonymous" and config.mounts.covering(shared) is mount:
+        if config.mounts.covering(shared) is mount:
             raise InvalidConfig(
                 f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
                 "anyone could then reach. Use a narrower target, or make both mounts authenticated."
             )
 
 
-def _check_content_type(mount: Mount, config: Config) -> None:
+def _check_content_type(mount: Mount, uploads: Mounts) -> None:
     """Whoever may upload a file and choose its type in a link could show their own page on your domain."""
     if "response-content-type" not in mount.query:
         return
-    for other in config.mounts.overlapping(mount.target):
-        if other.allows_uploads:
-            raise InvalidConfig(
-                f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
-                "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
-            )
+    for other in uploads.overlapping(mount.target):
+        raise InvalidConfig(
+            f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
+            "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
+        )
 
 
 def _check_reserved(mount: Mount, config: Config) -> None:
