@@ -61,6 +61,7 @@ class Mount(NamedTuple):
 
     `endpoint` is that of links, `own_endpoint` that of the service's own requests. `region` is that of the bucket;
     `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
+    `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
     `active_content`, uploads may have a type that browsers run.
     """
@@ -79,6 +80,7 @@ class Mount(NamedTuple):
     max_size: int | None
     max_share: int | None
     check: bool
+    check_pages: bool
     cache: int | None
     overwrite: bool
     inline: tuple[str, ...] | None

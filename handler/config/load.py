@@ -80,7 +80,9 @@ MOUNT_KEYS: Mapping[str, str] = {
     "parameters to your links.",
     "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
     "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
-    "check": "true checks that the object exists before a link is issued.",
+    "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
+    "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
+    "others).",
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
@@ -242,6 +244,9 @@ def _read_mount(
 
         inline = read_inline(reader)
     endpoint = _read_endpoint(reader, region)
+    check = reader.table.get("check", "pages" if access == "anonymous" else False)
+    if not isinstance(check, bool) and check != "pages":
+        reader.refuse_value("check", "must be true, false or pages")
     mount = Mount(
         path=path,
         target=target,
@@ -256,7 +261,8 @@ def _read_mount(
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
         max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
-        check=reader.boolean("check"),
+        check=check is True,
+        check_pages=check == "pages",
         cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,

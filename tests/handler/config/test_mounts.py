@@ -49,6 +49,7 @@ VALUES: dict[str, list[Any]] = {
     ],
     "process": [["image/info"]],
     "unknown_query": ["drop", True],
+    "check": ["true", "page", "", 1, 0, ["pages"]],
     "region": ["oss-cn-hangzhou"],
     "whole_bucket": ["true", 1],
 }
@@ -90,6 +91,19 @@ def test_an_invalid_value_at_the_top_level_is_refused_by_name(name: str, value: 
 
 def test_the_region_is_required() -> None:
     assert "region" in refusal({"mount": [dict(A_MOUNT)]})
+
+
+@pytest.mark.parametrize("access", ["anonymous", "authenticated"])
+def test_browsers_get_pages_of_anonymous_mounts_unless_the_mount_says_otherwise(access: str) -> None:
+    default = {"anonymous": (False, True), "authenticated": (False, False)}[access]
+    for table, expected in (
+        ({}, default),
+        ({"check": True}, (True, False)),
+        ({"check": "pages"}, (False, True)),
+        ({"check": False}, (False, False)),
+    ):
+        (mount,) = read(document({**A_MOUNT, "access": access, **table}), {}).mounts
+        assert (mount.check, mount.check_pages) == expected
 
 
 def test_durations_and_sizes_are_read_in_every_form() -> None:
