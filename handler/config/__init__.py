@@ -63,7 +63,7 @@ class Mount(NamedTuple):
     `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
     `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
-    `active_content`, uploads may have a type that browsers run.
+    `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa.
     """
 
     path: str
@@ -85,6 +85,7 @@ class Mount(NamedTuple):
     overwrite: bool
     inline: tuple[str, ...] | None
     active_content: bool
+    app_packages: bool
     region: str
     role_arn: str
 

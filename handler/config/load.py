@@ -94,6 +94,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
     "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
     "default. Set it on every mount that reaches the objects.",
+    "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
+    "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -246,7 +248,7 @@ def _read_mount(
     endpoint = _read_endpoint(reader, region)
     check = reader.table.get("check", "pages" if access == "anonymous" else False)
     if not isinstance(check, bool) and check != "pages":
-        reader.refuse_value("check", "must be true, false or pages")
+        reader.refuse_value("check", 'must be true, false or "pages"')
     mount = Mount(
         path=path,
         target=target,
@@ -267,6 +269,7 @@ def _read_mount(
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
         active_content=reader.boolean("active_content"),
+        app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",
     )
@@ -292,6 +295,11 @@ def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
         expected = f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
         reader.refuse_value("endpoint", expected)
     return reader.parsed("endpoint", lambda url: Endpoint.custom_domain(url, region), value)
+
+
+def _is_own_public_domain(endpoint: Endpoint) -> bool:
+    """Whether it is one of OSS's own that the internet reaches, where OSS answers ApkDownloadForbidden."""
+    return endpoint.addressing == "virtual" and not endpoint.domain.endswith("-internal.aliyuncs.com")
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote
 
 from signer.times import rfc3339
 
-from .. import links, pages
+from .. import links, pages, shares
 from ..auth import authorize
 from ..cloud.oss import head_for_page
 from ..context import Invocation
@@ -61,6 +61,8 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     query = links.read_query(target, {}, share.download or "" if attach else share.download)
     access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
+    if opened.request.wants_page():
+        shares.check_app_package(target)
     if target.mount.check or opened.request.wants_page():
         head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
@@ -91,6 +93,7 @@ def _nonce(request: Request) -> str | None:
 
 def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
+    shares.check_app_package(opened.target)
     uses_left = opened.tracked.uses_left() if opened.tracked is not None else None
     headers = head_for_page(opened.target, {}, opened.invocation).headers
     request = opened.request

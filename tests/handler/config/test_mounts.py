@@ -50,6 +50,7 @@ VALUES: dict[str, list[Any]] = {
     "process": [["image/info"]],
     "unknown_query": ["drop", True],
     "check": ["true", "page", "", 1, 0, ["pages"]],
+    "app_packages": ["true", 1],
     "region": ["oss-cn-hangzhou"],
     "whole_bucket": ["true", 1],
 }
@@ -104,6 +105,23 @@ def test_browsers_get_pages_of_anonymous_mounts_unless_the_mount_says_otherwise(
     ):
         (mount,) = read(document({**A_MOUNT, "access": access, **table}), {}).mounts
         assert (mount.check, mount.check_pages) == expected
+
+
+@pytest.mark.parametrize("environ", [{}, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}], ids=["deployed", "laptop"])
+def test_app_packages_are_served_where_the_endpoint_is_not_one_of_oss_on_the_internet(environ: dict[str, str]) -> None:
+    own = (
+        "public",
+        "accelerate",
+        "dual-stack",
+        "https://oss-cn-hangzhou.aliyuncs.com",
+        "https://oss-accelerate.aliyuncs.com",
+    )
+    others = ("internal", "https://oss-cn-hangzhou-internal.aliyuncs.com", "https://static.example.com")
+    for endpoint in (*own, *others):
+        (mount,) = read(document({**A_MOUNT, "endpoint": endpoint}), environ).mounts
+        assert mount.app_packages is (endpoint in others), endpoint
+    (mount,) = read(document({**A_MOUNT, "app_packages": True}), environ).mounts
+    assert mount.app_packages
 
 
 def test_durations_and_sizes_are_read_in_every_form() -> None:
