@@ -80,7 +80,9 @@ MOUNT_KEYS: Mapping[str, str] = {
     "parameters to your links.",
     "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
     "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
-    "check": "true checks that the object exists before a link is issued.",
+    "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
+    "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
+    "others).",
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
@@ -92,6 +94,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
     "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
     "default. Set it on every mount that reaches the objects.",
+    "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
+    "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -244,6 +248,9 @@ def _read_mount(
 
         inline = read_inline(reader)
     endpoint = _read_endpoint(reader, region)
+    check = reader.table.get("check", "pages" if access == "anonymous" else False)
+    if not isinstance(check, bool) and check != "pages":
+        reader.refuse_value("check", 'must be true, false or "pages"')
     mount = Mount(
         path=path,
         target=target,
@@ -258,11 +265,13 @@ def _read_mount(
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
         max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
-        check=reader.boolean("check"),
+        check=check is True,
+        check_pages=check == "pages",
         cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
         active_content=reader.boolean("active_content"),
+        app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",
     )
@@ -288,6 +297,11 @@ def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
         expected = f"must be {', '.join(ENDPOINTS)}, or an address such as https://static.example.com"
         reader.refuse_value("endpoint", expected)
     return reader.parsed("endpoint", lambda url: Endpoint.custom_domain(url, region), value)
+
+
+def _is_own_public_domain(endpoint: Endpoint) -> bool:
+    """Whether it is one of OSS's own that the internet reaches, where OSS answers ApkDownloadForbidden."""
+    return endpoint.addressing == "virtual" and not endpoint.domain.endswith("-internal.aliyuncs.com")
 
 
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
