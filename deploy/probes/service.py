@@ -119,7 +119,7 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
             "cdn",
             f"{mount.path}: a CDN or proxy answers for {host} (it adds {', '.join(added)}): links fail if it has "
             "private-bucket origin (400) or adds x-oss-* headers (403), HEAD may become GET, and copies outlive "
-            "links: see docs/scale.md.",
+            "links: see docs/operations.md.",
         )
     if fetched.status in (200, 404):
         forged = deployment.request("GET", link[:-1] + ("0" if link[-1] != "0" else "1"))
