@@ -66,7 +66,7 @@ class Summary(NamedTuple):
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
 )
-@click.option("--expires", type=options.DURATION, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--expires", type=options.EXPIRY, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
 @click.option("--method", type=options.METHOD, default="GET", show_default=True)
 @click.option("--query", "queries", multiple=True, type=options.QUERY, help="A query parameter to sign; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary, on standard error, as JSON.")
