@@ -53,7 +53,7 @@ class Summary(NamedTuple):
         return f"{count}.{expiry}"
 
 
-@click.command(cls=options.Command)
+@click.command(cls=options.Command, short_help="Create links for a list of keys, or for a prefix.")
 @click.argument("source", default="-", metavar="[FILE|-|oss://BUCKET/PREFIX/]")
 @click.option("--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links.")
 @click.option(

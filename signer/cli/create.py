@@ -111,7 +111,7 @@ def sign(as_json: bool, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command(cls=options.Command)
+@click.command(cls=options.Command, short_help="Print a curl command that uses a new link.")
 @click.option("--file", default="FILE", show_default=True, help="The file that a PUT uploads.")
 @_link_options
 def curl(as_json: bool, file: str, **params: Any) -> None:
@@ -141,7 +141,7 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command(cls=options.Command)
+@click.command(cls=options.Command, short_help="Print a form upload with a limited size and type.")
 @click.argument("target", type=oss_url, metavar="oss://BUCKET/KEY")
 @click.option("--max-size", type=SIZE, required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
 @click.option("--min-size", type=SIZE, default="0", show_default=True, help="Minimum size.")
