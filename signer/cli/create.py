@@ -179,7 +179,8 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
         print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
         return
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
-    echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
+    quoted = file.replace("\\", "\\\\").replace('"', '\\"')  # curl splits a bare name at commas and semicolons
+    echo(shlex.join(["curl", "-fsS", *fields, "-F", f'file=@"{quoted}"', upload.url]))
     expiry = options.describe_expiry(
         upload.expires_at,
         upload.expires_in,

@@ -260,7 +260,7 @@ def test_the_form_is_that_of_post_form() -> None:
     assert output["fields"]["key"] == "in/${filename}"
     assert output["expires_in"] == 300
     line = shlex.split(run("form", *arguments, "--file", "photo.png").stdout)
-    assert line[-3:] == ["-F", "file=@photo.png", output["url"]]
+    assert line[-3:] == ["-F", 'file=@"photo.png"', output["url"]]
     assert "key=in/${filename}" in line
 
 
