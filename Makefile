@@ -28,7 +28,7 @@
 ##
 ## ARGS="…" passes more arguments to a command; ARGS=--help lists them. Each target installs what it needs into .venv.
 ## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
-## demo and run need nothing but Python 3.10 or newer and make; check, policies and doctor also Serverless Devs (s).
+## demo and run need Python 3.10 or newer, make, and at first the package index; check, policies, doctor also Serverless Devs (s).
 PYTHON ?= python3
 # These are taken from the command line only: others use the same names in the environment.
 VENV   := .venv
@@ -65,7 +65,7 @@ sign bulk curl form verify: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp
-	@$(BIN)/python -m signer explain $(or $(ARGS),-) || [ $$? = 1 ] # 1: it found what is wrong
+	@$(BIN)/python -m signer explain $(ARGS) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
@@ -137,11 +137,13 @@ reference: $(VENV)/local.stamp
 clean:
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
 	  { echo "$(VENV) is not a virtual environment: delete it yourself." >&2; exit 1; }
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build fc_presign.egg-info
 
 # Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
 # dependency groups of pyproject.toml since 25.1. A virtual environment without pip is unfinished: it is created again.
 $(VENV)/%.stamp: pyproject.toml requirements.txt
+	@command -v '$(PYTHON)' >/dev/null || \
+	  { echo "$(PYTHON) was not found. Name a Python: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -150,18 +152,21 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 	  { echo "$(VENV) exists and is not a virtual environment. Delete it, or name another folder (VENV=…)." >&2; exit 1; }
 	@echo "Installing the packages for $* into $(VENV) …" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$($(PYTHON) -m venv $(VENV) 2>&1) || \
-	  { echo "$$output" | tail -n 1 >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
+	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; exit 1; }
+	@$(call INSTALL,'pip>=25.1')
+	@$(call INSTALL,$(PACKAGES_$*))
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
+
+INSTALL = output=$$($(BIN)/python -m pip install --quiet --disable-pip-version-check $(1) 2>&1) || \
+  { echo "$$output" | tail -n 1 >&2; echo "pip could not install the packages: check that it reaches the package index (PIP_INDEX_URL), and the free space." >&2; exit 1; }
 
 INCLUDED_IN_deploy := local
 INCLUDED_IN_dev    := cli local deploy
 
-PACKAGES_cli    := '.[cli]'
+PACKAGES_cli    := '.[cli,profiles]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
-PACKAGES_dev    := -r requirements.txt --group dev '.[cli]'
+PACKAGES_dev    := -r requirements.txt --group dev '.[cli,profiles]'
 
 # What tests use of npm. Where npm is missing or fails, they are skipped and say so.
 $(NODE): tests/node/package-lock.json

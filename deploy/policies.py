@@ -224,4 +224,4 @@ def deployed(functions: Sequence[Function]) -> list[Function]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("python -m deploy.policies", main))
+    sys.exit(run("python -m deploy.policies", main, unread=0))

@@ -26,13 +26,15 @@ esac
 case "$1 $2" in
 "-m venv")
   mkdir -p "$3/bin"
+  [ "$venv" != full ] || { echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
   cp "$0" "$3/bin/python"
   touch "$3/pyvenv.cfg"
   [ "$venv" != interrupted ] || kill -KILL 0
   [ "$venv" != failed ] || { echo "Traceback"; echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
   touch "$3/bin/pip" ;;
 "-m pip")
-  [ -e "$(dirname "$0")/pip" ] || { echo "No module named pip" >&2; exit 1; } ;;
+  [ -e "$(dirname "$0")/pip" ] || { echo "No module named pip" >&2; exit 1; }
+  [ "$pip $3" != "offline install" ] || { echo "ERROR: No matching distribution found" >&2; exit 1; } ;;
 esac
 """
 
@@ -133,6 +135,8 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
     ("fault", "sentence"),
     [
         ({"venv": "failed"}, "No space left on device"),
+        ({"venv": "full"}, "No space left on device"),
+        ({"pip": "offline"}, "check that it reaches the package index"),
         ({"missing": "version_info"}, "Python 3.10 or newer is required"),
     ],
 )
@@ -145,6 +149,13 @@ def test_a_python_that_does_not_work_is_said_in_one_sentence(
     assert "No module named" not in run.output
     assert "Traceback" not in run.output
     assert project.make("demo").status == 0
+
+
+def test_a_python_that_does_not_exist_is_named(project: Project) -> None:
+    (project.folder / "python3").unlink()
+    run = project.make("demo")
+    assert run.status != 0
+    assert f"{project.folder}/python3 was not found. Name a Python: make demo PYTHON=…" in run.output
 
 
 @pytest.mark.parametrize("missing", ["ensurepip", "venv"])
@@ -221,7 +232,8 @@ COMMANDS = [
     (("keys",), "-m handler.keys --help"),
     (("notices",), "-m handler.notices list"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
-    (("explain",), "-m signer explain -"),
+    (("explain",), "-m signer explain"),
+    (("explain", "ARGS=--method HEAD"), "-m signer explain --method HEAD"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
     (("template",), "-m deploy.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),

@@ -154,10 +154,13 @@ def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(dist
     assert own >= SOURCES
 
 
-def test_the_library_has_no_dependency_and_the_command_is_the_only_extra(distributions: Distributions) -> None:
+def test_the_library_has_no_dependency_and_the_command_and_its_profiles_are_the_only_extras(
+    distributions: Distributions,
+) -> None:
     headers = metadata(distributions.wheel)
-    assert headers.get_all("Provides-Extra") == ["cli"]
-    assert all(re.search(r"extra == ['\"]cli['\"]", line) for line in headers.get_all("Requires-Dist", []))
+    assert headers.get_all("Provides-Extra") == ["cli", "profiles"]
+    assert all(re.search(r"extra == ['\"](cli|profiles)['\"]", line) for line in headers.get_all("Requires-Dist", []))
+    assert headers["Author"] == "The fc-presign authors"
 
 
 def test_what_the_command_imports_is_in_its_extra() -> None:

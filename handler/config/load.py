@@ -107,7 +107,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     name = path.rsplit("/", 1)[-1]
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            document = tomllib.loads(file.read().decode("utf-8-sig"))  # Notepad writes a mark at the start
     except FileNotFoundError:
         raise InvalidConfig(f"File {path} not found. Create it, or set LINK_CONFIG to another file.") from None
     except OSError as error:

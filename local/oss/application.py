@@ -137,9 +137,10 @@ def _error_response(error: OssError, environ: WSGIEnvironment, request_id: str) 
 
 
 def _location(error: Exception) -> str:
-    """Type, file and line, without the message, which may hold a link."""
+    """Type, file and line, and what the system says, without the message, which may hold a link."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     location = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return type(error).__name__ + location
+    reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    return type(error).__name__ + reason + location

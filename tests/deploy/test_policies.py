@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -568,3 +570,21 @@ def test_a_faulty_file_has_no_policies(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "status", "said"), [(True, 130, "make policies: Interrupted.\n"), (False, 0, "")]
+)
+def test_who_stops_the_command_or_its_reader_gets_no_traceback(interrupted: bool, status: int, said: str) -> None:
+    code = (
+        "import sys\nfrom deploy.command import run\n"
+        f"def main():\n    if {interrupted}: raise KeyboardInterrupt\n    print('x' * 1_000_000)\n    return 0\n"
+        "sys.exit(run('make policies', main, unread=0))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (status, said)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
 from local.oss import create_app
+from local.oss.storage import Bucket
 from signer import Credentials, Endpoint
 from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
 
@@ -245,3 +250,16 @@ def test_no_part_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixtur
     filled.send("GET", filled.link("GET", KEY))
     filled.send("GET", change(filled.link("GET", KEY), x_oss_expires="601"))
     assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_a_request_that_the_disk_refuses_names_the_reason_and_no_link(
+    filled: Cloud, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Bucket) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Bucket, "draft", full)
+    assert filled.send("PUT", filled.link("PUT", KEY), body=b"content").code == "InternalError"
+    assert re.fullmatch(
+        r"oss: request \w+ failed with OSError \(No space left on device\) at \w+\.py:\d+\n", capfd.readouterr().err
+    )
