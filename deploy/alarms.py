@@ -35,7 +35,7 @@ set -eu
 # PROJECT REGION LOGSTORE NAME TITLE MINUTES CONDITION NODATA QUERY: the query is a JSON string.
 alarm() {
   body=$(cat <<END
-"displayName":"$5","schedule":{"type":"FixedRate","interval":"5m"},"configuration":{"version":"2.0","type":"default",
+"displayName":"$5","schedule":{"type":"FixedRate","interval":"1m"},"configuration":{"version":"2.0","type":"default",
 "dashboard":"internal-alert-analysis","queryList":[{"storeType":"log","region":"$2","project":"$1","store":"$3",
 "query":$9,"timeSpanType":"Relative","start":"-$6m","end":"now","powerSqlMode":"auto"}],
 "groupConfiguration":{"type":"no_group","fields":[]},
@@ -71,7 +71,7 @@ def _calls(function: Function) -> Iterator[str]:
     for title, (minutes, condition) in alarms.items() if function.log else ():
         project, logstore = function.log or ("", "")
         condition, _, no_data = condition.partition(" or ")
-        name = re.sub("[^a-z0-9]+", "-", f"{logstore}-{title}".lower())
+        name = "-".join([logstore, *title.lower().split()[:2]])
         query = json.dumps(" ".join(queries()[title].split()))
         fires = (str(minutes), condition, "true" if no_data else "false")
         yield shlex.join(["alarm", project, function.region, logstore, name, title, *fires, query])

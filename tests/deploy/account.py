@@ -56,6 +56,7 @@ PARAMETERS = {
     "sls CreateIndex": "body logstore project",
     "sls CreateLogStore": "body project",
     "sls CreateProject": "body",
+    "sls DeleteAlert": "alertName project",
     "sls GetAlert": "alertName project",
     "sls GetIndex": "logstore project",
     "sls GetLogStore": "logstore project",
@@ -266,6 +267,9 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
         name = f"{project} {given.get('alertName') or body['name']}"
         if action == "GetAlert":
             return get(state["alerts"], name, "JobNotExist")
+        if action == "DeleteAlert":
+            del state["alerts"][name]
+            return {}
         body_of(given["body"], {*ALERT, *(["name"] if action == "CreateAlert" else [])})
         assert set(body["configuration"]) == CONFIGURATION
         if action == "CreateAlert":

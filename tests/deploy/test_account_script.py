@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from deploy import account_script
+from deploy import account_script, alarms
 from tests.deploy.account import Account, State
-from tests.deploy.test_policies import ASSUME_ROLE, LINKS, OPS, Document, policies_for
+from tests.deploy.project_copy import ROOT
+from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
 
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
 ABORT = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
@@ -326,3 +327,32 @@ def test_queues_that_may_have_messages_are_kept(account: Account, rules_alone: D
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall("Queue (.*) is kept", done.stdout) == [*queues][1:]
     assert list(account.state["queues"]) == [f"cn-hangzhou {name}" for name in queues][1:]
+
+
+def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) -> None:
+    log = {"project": "my-logs", "logstore": "links-logs"}
+    functions = {name: {**props, "logConfig": log} for name, props in FUNCTIONS.items()}
+    (tmp_path / "links.toml").write_text(LINKS + OPS, encoding="utf-8")
+    # The rest takes a second.
+    script = re.sub(
+        "(?m)^alarm .*(percentile|failed|waiting|dead).*\n", "", alarms.script(configured(tmp_path, functions))
+    )
+    account.write({**account.state, "projects": {"my-logs": {}}})
+    for policy in ("", "o'ps"):
+        done = run_script(account, script, **({"ACTION_POLICY": policy} if policy else {}))
+        assert (done.returncode, done.stderr) == (0, "")
+        created = account.state["alerts"]
+        assert list(created) == [
+            f"my-logs links-logs-{name}" for name in ("no-links", "server-errors", "guessed-shares", "ticks")
+        ]
+        for alert in created.values():
+            assert alert["configuration"]["policyConfiguration"]["actionPolicyId"] == (policy or "sls.builtin")
+    configuration = created["my-logs links-logs-no-links"]["configuration"]
+    (query,) = configuration["queryList"]
+    assert (query["project"], query["store"], query["region"]) == ("my-logs", "links-logs", "cn-hangzhou")
+    assert query["query"] == " ".join(alarms.queries()["No links"].split())
+    assert (query["start"], configuration["noDataFire"]) == ("-60m", True)
+    assert configuration["severityConfigurations"][0]["evalCondition"]["condition"] == "links == 0"
+    (delete,) = re.findall("`(aliyun sls DeleteAlert .*)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8"))
+    assert run_script(account, delete.replace("example-logs", "my-logs").replace("links-http", "links")).returncode == 0
+    assert len(account.state["alerts"]) == 3

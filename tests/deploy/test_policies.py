@@ -577,6 +577,12 @@ def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.Captur
     ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
     assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--remove"]) == 0
+    removed = re.findall(r"(?m)^once aliyun ram DeletePolicy --PolicyName (\S+)", capsys.readouterr().out)
+    assert removed == [*documents["roles"], "links-deployer-dev"]
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms"]) == 0
+    created = re.findall(r"(?m)^alarm example-logs cn-hangzhou (\S+) ", capsys.readouterr().out)
+    assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
 
 
 def test_a_faulty_file_has_no_policies(
