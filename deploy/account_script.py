@@ -74,27 +74,23 @@ put_rules() {
 """
 
 _CREATE = r"""
-# MEMBERS ANSWER WANTED: the document at this place of an answer, in one line, if it is not the one that is wanted.
-other() {
-  "${PYTHON:-python3}" -ISc '
+# WHAT ANSWER MEMBER DOCUMENT WANTED: says what is replaced, if a document in an answer is not the one that is wanted.
+differs() {
+  old=$("${PYTHON:-python3}" -ISc '
 import json, sys
-found, wanted = json.loads(sys.argv[2]), json.loads(sys.argv[3])
-for member in sys.argv[1].split("."):
-    found = found[member]
-found = json.loads(found)
-if found != wanted:
-    print(json.dumps(found))' "$@"
+_, what, answer, member, document, wanted = sys.argv
+found = json.loads(json.loads(answer)[member][document])
+if found != json.loads(wanted):
+    print(what, "is replaced. It was", json.dumps(found))' "$@")
+  [ -z "$old" ] || printf '%s\n' "$old"
 }
 
 # NAME DOCUMENT
 policy() {
   if answer=$(aliyun ram GetPolicy --PolicyType Custom --PolicyName "$1" 2>/dev/null); then
-    old=$(other DefaultPolicyVersion.PolicyDocument "$answer" "$2")
-    if [ -n "$old" ]; then
-      printf '%s\n' "policy    $1 is replaced. It was $old"
-      aliyun ram CreatePolicyVersion --PolicyName "$1" --PolicyDocument "$2" --SetAsDefault true \
-        --RotateStrategy DeleteOldestNonDefaultVersionWhenLimitExceeded >/dev/null
-    fi
+    differs "policy    $1" "$answer" DefaultPolicyVersion PolicyDocument "$2"
+    [ -z "$old" ] || aliyun ram CreatePolicyVersion --PolicyName "$1" --PolicyDocument "$2" --SetAsDefault true \
+      --RotateStrategy DeleteOldestNonDefaultVersionWhenLimitExceeded >/dev/null
   else
     aliyun ram CreatePolicy --PolicyName "$1" --PolicyDocument "$2" >/dev/null
   fi
@@ -104,8 +100,7 @@ policy() {
 # NAME TRUST POLICY [SECONDS]: the last is the longest session.
 role() {
   if answer=$(aliyun ram GetRole --RoleName "$1" 2>/dev/null); then
-    old=$(other Role.AssumeRolePolicyDocument "$answer" "$2")
-    [ -z "$old" ] || printf '%s\n' "role      $1: its trust is replaced. It was $old"
+    differs "trust     $1" "$answer" Role AssumeRolePolicyDocument "$2"
     aliyun ram UpdateRole --RoleName "$1" --NewAssumeRolePolicyDocument "$2" \
       ${4:+--NewMaxSessionDuration "$4"} >/dev/null
   else
@@ -214,7 +209,8 @@ name, data = sys.argv[1], json.loads(sys.argv[3])["Data"]
 counts = [data[state + "Messages"] for state in ("Active", "Inactive", "Delay")]
 for answer in sys.argv[4:]:
     points = json.loads(json.loads(answer)["Datapoints"])
-    counts += [point["Maximum"] for point in points if name in point.values()] or [None]
+    points = [point for point in points if name in point.values()]
+    counts += [point[kind] for point in points for kind in ("Maximum", "Value") if kind in point] or [None]
 sys.exit(counts != [0] * len(counts))' "$@" 2>/dev/null; then
     once aliyun mns-open DeleteQueue --force --region "$2" --QueueName "$1"
   else
@@ -237,16 +233,14 @@ lifecycle() {
 
 def script(documents: Document) -> str:
     """Creates or updates everything. It needs `DEPLOYER`, and stops where a bucket has lifecycle rules of others."""
-    purpose = (
-        "Creates what s deploy needs: roles, policies, queues, logs, lifecycle rules. Run it again after a change."
-    )
-    return "\n".join([f"#!/bin/sh\n# {purpose}\nharmless=AlreadyExist", _COMMON + _CREATE, *_calls(documents)])
+    start = "#!/bin/sh\n# Creates what s deploy needs, or updates it: roles, policies, queues, logs, lifecycle rules."
+    return "\n".join([start, "harmless=AlreadyExist", _COMMON + _CREATE, *_calls(documents)])
 
 
 def removal(documents: Document, kept: Sequence[Document]) -> str:
     """Removes what `script` creates and the documents in `kept` do not need, but no logstore, bucket or message."""
-    purpose = "Removes roles, policies, empty queues and lifecycle rules, after s remove. Logs and buckets stay."
-    return "\n".join([f"#!/bin/sh\n# {purpose}\nharmless=NotExist", _COMMON + _REMOVE, *_removals(documents, kept)])
+    start = "#!/bin/sh\n# Removes what the script of make policies created, but no log and no message."
+    return "\n".join([start, "harmless=NotExist", _COMMON + _REMOVE, *_removals(documents, kept)])
 
 
 def _calls(documents: Document) -> Iterator[str]:
@@ -291,7 +285,6 @@ def _removals(documents: Document, kept: Sequence[Document]) -> Iterator[str]:
         yield f'{_ram("DetachPolicyFromUser", shared[0])} --UserName "$DEPLOYER"'
     for name in (*roles, *(f"{prefix}-deployer-{environment}" for environment in documents["deployers"]), *shared):
         yield f"once aliyun ram DeletePolicy --PolicyName {name} --CascadingDelete true"
-    yield 'echo "Everything is removed but what is named above."'
 
 
 def _ram(operation: str, policy: str) -> str:

@@ -132,17 +132,15 @@ def test_the_script_can_be_run_again_and_changes_what_changed(
     assert (replaced[0], json.loads(replaced[1])["Statement"][0]) == ("links-http", old)
 
 
-def test_a_trust_that_is_replaced_is_printed_first(account: Account, tmp_path: Path) -> None:
-    changed = {**policies_for(tmp_path), "queues": [], "lifecycle": {}}
-    assert run(account, changed).returncode == 0
+def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: Document) -> None:
     trust = {"Version": "1", "Statement": [{"Principal": {"Service": ["ecs.aliyuncs.com"]}, "Condition": "\n\u202e"}]}
     state = account.state
-    state["roles"]["links-http"] = json.dumps(trust, indent=1)
+    state["roles"]["links-http"], state["longest_sessions"]["links-http"] = json.dumps(trust, indent=1), 3600
     account.write(state)
     answer_first(account, '*UpdateRole*links-http*) echo "stopped" >&2; exit 1;;')
-    done = run(account, changed)
+    done = run(account, documents)
     assert (done.returncode, done.stderr) == (1, "stopped\n")
-    assert done.stdout == f"role      links-http: its trust is replaced. It was {json.dumps(trust)}\n"
+    assert done.stdout == f"trust     links-http is replaced. It was {json.dumps(trust)}\n"
 
 
 def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set(
