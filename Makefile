@@ -10,7 +10,9 @@
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
-##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script)
+##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; ARGS=--remove: its
+##                   opposite)
+##   make alarms     print a script that creates the alarms on the logs
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
@@ -44,7 +46,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies alarms check build doctor template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -73,9 +75,12 @@ keys: $(VENV)/local.stamp
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
-policies: $(VENV)/deploy.stamp
-	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
-	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) $(ARGS)
+# Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
+policies alarms:
+	@{ $(if $(filter-out json commands,$(FORMAT)),echo "FORMAT must be json or commands." >&2; false &&) \
+	  $(MAKE) -s $(VENV)/deploy.stamp && $(BIN)/python -m deploy.policies $(DEPLOY) \
+	  $(if $(filter alarms,$@),--alarms,$(if $(filter commands,$(FORMAT)),--commands)) $(ARGS); } || \
+	  { test -t 1 || echo 'echo "make $@ failed: run it again." >&2; exit 1'; exit 1; }
 
 check: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)

@@ -99,7 +99,7 @@ def _check_environment(project: Project, environment: Environment) -> tuple[list
             try:
                 function = project.read(resource)
                 faults += (sentence for each in _CHECKS for sentence in each(function))
-                functions.append(project.with_config(function, environment.name))
+                functions.append(project.with_config(function, environment.name, environment.log_days))
                 faults += (sentence for each in _CONFIG_CHECKS for sentence in each(functions[-1]))
             except DeployError as error:
                 faults.append(str(error))

@@ -227,6 +227,7 @@ COMMANDS = [
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
+    (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
     (("keys",), "-m handler.keys --help"),
@@ -263,6 +264,15 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
     assert run.status != 0
     assert "FORMAT must be json or commands" in run.output
     assert run.calls == []
+
+
+@pytest.mark.parametrize("missing", ["pip install", "deploy.policies", "version_info"])
+@pytest.mark.parametrize("goal", ["policies", "alarms"])
+def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project: Project) -> None:
+    run = project.make(goal, "FORMAT=commands", missing=missing)
+    assert run.status != 0
+    script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, check=False)
+    assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 
 def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(installed: Project) -> None:

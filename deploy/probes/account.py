@@ -87,7 +87,7 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
     for region, name in dict.fromkeys(needed):
         try:
             # The CLI knows the product, but not its operations.
-            command = ("mns-open", "GetQueueAttributes", "--version", "2022-01-19", "--force", "--region", region)
+            command = ("mns-open", "GetQueueAttributes", "--force", "--region", region)
             aliyun.call(*command, "--QueueName", name, permission="mns:GetQueueAttributes")
         except aliyun.NotFound:
             yield fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")

@@ -19,10 +19,7 @@ ROLES = {
     "links-events-dev-role": "fc.aliyuncs.com",
     "links-events-dev-caller": "oss.aliyuncs.com",
 }
-QUEUE = (
-    "mns-open GetQueueAttributes --version 2022-01-19 --force --region cn-hangzhou "
-    "--QueueName links-events-dev-failures"
-)
+QUEUE = "mns-open GetQueueAttributes --force --region cn-hangzhou --QueueName links-events-dev-failures"
 PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
 LOGSTORE = "sls GetLogStore --project example-logs --logstore {} --region cn-hangzhou"
 
