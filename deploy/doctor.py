@@ -96,6 +96,7 @@ def _account(deployment: Deployment) -> Iterator[Finding]:
         yield from account.roles(deployment)
         yield from account.queues(deployment)
         yield from account.logs(deployment)
+        yield from account.domains(deployment)
     except aliyun.Unusable as error:
         yield unknown("account", f"{NOT_CHECKED}: {error}")
 

@@ -1,19 +1,25 @@
 """What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
 
-Sources: the RAM pages "GetRole" and "ListPoliciesForRole" (2015-05-01), the SMQ page "GetQueueAttributes" (2022-01-19),
-and the Simple Log Service pages "GetProject" and "GetLogStore" (2020-12-30).
+And where a custom domain leads. Sources: the RAM pages "GetRole", "ListPoliciesForRole" and "GetPolicy" (2015-05-01),
+the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject" and "GetLogStore"
+(2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..checks.names import role_name
-from ..policies import FUNCTION_COMPUTE, caller_roles
+from handler.config.rights import compact_json
+from local.fc.functions import Domain
+
+from ..errors import DeployError
+from ..model import Function
+from ..policies import policies
 from ..policies import queues as queues_for
-from ..signer_roles import signer_roles
+from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
@@ -22,63 +28,125 @@ SCRIPT = "run the script of make policies FORMAT=commands"
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
-    """Whether each role exists, trusts those who assume it, and has its policy.
+    """Whether each role exists, trusts only those who assume it, and has only its policy, as links.toml needs it.
 
     This and the other probes raise `aliyun.Unusable`.
     """
-    services: dict[str, set[str]] = {}
-    for function in deployment.functions:
-        services.setdefault(role_name(function.role), set()).add(FUNCTION_COMPUTE)
-        for caller, service in caller_roles(function).items():
-            services.setdefault(caller, set()).add(service)
-    services.pop("", None)  # the check says that it is missing
-    for name, trusted in services.items():
-        yield _role(name, trusted)
-    for name, signer in signer_roles(function for function in deployment.functions if function.role).items():
-        yield _role(name, set(signer.trusted), signer.max_session_duration)
-
-
-def _role(name: str, principals: set[str], longest: int | None = None) -> Finding:
-    """`longest` is the session that a role of `[assume_role]` must allow, in seconds."""
     try:
-        role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
-        attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
-    except aliyun.NotFound:
-        return fault("role", f"Role {name} not found: {SCRIPT}.")
-    except aliyun.Refused as error:
-        return unknown("role", f"{name} was not checked: {error}")
-    trusted = _trusted(role)
+        # Of a function without a role, the check says so.
+        needed = policies([function for function in deployment.functions if function.role])["roles"]
+    except DeployError as error:
+        yield fault("role", str(error))
+        return
+    for name, documents in needed.items():
+        try:
+            findings = list(_role(name, documents))
+        except aliyun.NotFound:
+            findings = [fault("role", f"Role {name} not found: {SCRIPT}.")]
+        except aliyun.Refused as error:
+            findings = [unknown("role", f"{name} was not checked: {error}")]
+        principals = " and ".join(_principals(documents["trust"]))
+        yield from findings or [ok("role", f"{name} trusts {principals} and has its policy.")]
+
+
+def _role(name: str, needed: Document) -> Iterator[Finding]:
+    """What is wrong with it. `needed` is its entry in the documents of `policies`."""
+    # Other environments may use a role of [assume_role], with statements and functions of their own.
+    longest = needed.get("max_session_duration")
+    role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
+    listed = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
+    role = aliyun.mapping(role.get("Role"))
+    principals = _principals(needed["trust"])
+    trusted = _principals(_parsed(role.get("AssumeRolePolicyDocument")))
     # RAM does not distinguish capital letters in the names of roles.
-    missing = sorted(name for name in principals if name.lower() not in trusted)
+    missing = _without(principals, trusted)
     if missing:
-        return fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
-    policies = aliyun.mapping(attached.get("Policies")).get("Policy") or []
-    if not any((policy.get("PolicyName"), policy.get("PolicyType")) == (name, "Custom") for policy in policies):
-        return fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
-    if longest is not None:
-        found = aliyun.mapping(role.get("Role")).get("MaxSessionDuration")
-        if isinstance(found, int) and found < longest:
-            return fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
-        # Other environments may use the role, but nobody who is not a function.
-        others = sorted(principal for principal in trusted if ":role/" not in principal)
-        if others:
-            return warning("role", f"{name} also trusts {' and '.join(others)}, who may read every mount: {SCRIPT}.")
-    return ok("role", f"{name} trusts {' and '.join(sorted(principals))} and has its policy.")
+        yield fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
+        return
+    attached = {
+        (policy.get("PolicyName"), policy.get("PolicyType"))
+        for policy in aliyun.mapping(listed.get("Policies")).get("Policy") or []
+    }
+    if (name, "Custom") not in attached:
+        yield fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
+        return
+    command = ("ram", "GetPolicy", "--PolicyType", "Custom", "--PolicyName", name)
+    version = aliyun.mapping(aliyun.call(*command, permission="ram:GetPolicy").get("DefaultPolicyVersion"))
+    allowed = [*(_parsed(version.get("PolicyDocument")).get("Statement") or ())]
+    statements = needed["policy"]["Statement"]
+    lacks = any(statement not in allowed for statement in statements)
+    if lacks or (longest is None and len(allowed) > len(statements)):
+        yield (fault if lacks else warning)("role", f"The policy {name} is not what links.toml needs: {SCRIPT}.")
+    found = role.get("MaxSessionDuration")
+    if longest is not None and isinstance(found, int) and found < longest:
+        yield fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
+    others = [each for each in _without(trusted, principals) if longest is None or ":role/" not in each]
+    if others:
+        yield warning("role", f"{name} also trusts {' and '.join(others)}, who may do all that it may: {SCRIPT}.")
+    for policy, kind in sorted(attached - {(name, "Custom")}):
+        detach = f"--PolicyType {kind} --PolicyName {policy} --RoleName {name}"
+        yield warning(
+            "role", f"{name} also has the policy {policy}: run aliyun ram DetachPolicyFromRole {detach} to remove it."
+        )
 
 
-def _trusted(role: Mapping[str, Any]) -> set[str]:
-    """Services and ARNs, in lower case."""
-    trusted: set[str] = set()
+def _principals(trust: Mapping[str, Any]) -> list[str]:
+    """Who may assume a role, such as services and ARNs; nobody if its policy is malformed."""
+    names: set[str] = set()
     try:
-        for statement in json.loads(role["Role"]["AssumeRolePolicyDocument"])["Statement"]:
-            if statement["Effect"] != "Allow":
-                continue
-            for kind in ("Service", "RAM"):
-                names = statement["Principal"].get(kind, [])
-                trusted.update(name.lower() for name in ([names] if isinstance(names, str) else names))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
-    return trusted
+        for statement in trust["Statement"]:
+            if statement["Effect"] == "Allow":
+                for principals in statement["Principal"].values():
+                    names.update([principals] if isinstance(principals, str) else principals)
+    except (KeyError, TypeError, AttributeError):
+        return []
+    return sorted(names)
+
+
+def _without(names: list[str], others: list[str]) -> list[str]:
+    known = {name.lower() for name in others}
+    return [name for name in names if name.lower() not in known]
+
+
+def _parsed(document: object) -> Mapping[str, Any]:
+    try:
+        return aliyun.mapping(json.loads(str(document)))
+    except ValueError:
+        return {}
+
+
+def domains(deployment: Deployment) -> Iterator[Finding]:
+    """Whether custom domains lead where env.yaml says. The component fc3 does not change a route that exists."""
+    for function in deployment.functions:
+        domain = function.domain
+        if domain is None:
+            continue
+        command = ("fc", "GetCustomDomain", "--domainName", domain.name, "--region", function.region)
+        try:
+            yield _route(function, domain, aliyun.call(*command, permission="fc:GetCustomDomain"))
+        except aliyun.NotFound:
+            yield ok("domain", f"{domain.name} does not exist yet: s deploy creates it.")
+        except aliyun.Refused as error:
+            yield unknown("domain", f"{domain.name} was not checked: {error}")
+
+
+def _route(function: Function, domain: Domain, online: Mapping[str, Any]) -> Finding:
+    routes = [*map(aliyun.mapping, aliyun.mapping(online.get("routeConfig")).get("routes") or [])]
+    wanted = {"path": domain.path, "functionName": function.name, "qualifier": domain.qualifier}
+    current = next((route for route in routes if route.get("path") == domain.path), {})
+    qualifier = current.get("qualifier") or "LATEST"
+    if current and (current.get("functionName"), qualifier) == (function.name, domain.qualifier):
+        return ok("domain", f"{domain.name} leads to {function.name}, {qualifier}.")
+    if not current:
+        return warning("domain", f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.")
+    body = {"routeConfig": {"routes": [wanted if route is current else route for route in routes]}}
+    command = ("aliyun", "fc", "UpdateCustomDomain", "--domainName", domain.name, "--region", function.region)
+    return fault(
+        "domain",
+        f"{domain.name} leads to {current.get('functionName')}, {qualifier}, and not to {function.name}, "
+        f"{domain.qualifier}, as in s.yaml or env.yaml, and s deploy does not change that: correct the file, or run "
+        f"{shlex.join([*command, '--body', compact_json(body)])}",
+    )
 
 
 def queues(deployment: Deployment) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """An account behind a stand-in of the `aliyun` CLI: what its commands create is kept in a file beside it.
 
-It knows the operations that the documentation of RAM, SMQ, SLS and OSS names, with their parameters and their errors,
-and refuses every other command.
+It knows the operations that the documentation of RAM, SMQ, SLS, FC and OSS names, with their parameters and their
+errors, and refuses every other command.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ KINDS = (
     "indexes",
     "lifecycle",
     "buckets",
+    "domains",
+    "identity_providers",
 )
 
 
@@ -134,7 +136,8 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         state["longest_sessions"][role] = longest_session(given.get("NewMaxSessionDuration", "3600"))
         return {}
     if action == "GetPolicy":
-        return get(policies, policy, "EntityNotExist.Policy")
+        versions = get(policies, policy, "EntityNotExist.Policy")
+        return {"DefaultPolicyVersion": {"PolicyDocument": json.dumps(versions[-1]), "IsDefaultVersion": True}}
     if action == "CreatePolicy":
         return create(policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy")
     if action == "CreatePolicyVersion":
@@ -186,6 +189,27 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
     if action == "CreateIndex":
         return create(state["indexes"], store, body, "IndexAlreadyExist")
     fail("InvalidAction.NotFound")
+
+
+def domains(state: State, action: str, given: dict[str, str]) -> object:
+    """Function Compute 3.0. Members of the body that are missing stay as they are."""
+    name = f"{given['region']} {given['domainName']}"
+    domain = get(state["domains"], name, "DomainNameNotFound")
+    if action == "UpdateCustomDomain" and set(given) == {"region", "domainName", "body"}:
+        body = json.loads(given["body"])
+        assert set(body) == {"routeConfig"}
+        domain.update(body["routeConfig"])
+    elif action != "GetCustomDomain" or set(given) != {"region", "domainName"}:
+        fail("InvalidArgument")
+    return {"domainName": given["domainName"], "routeConfig": domain}
+
+
+def identities(state: State, action: str, given: dict[str, str]) -> object:
+    if action != "CreateOIDCProvider":
+        fail("InvalidAction.NotFound")
+    # The identity provider is part of RAM, but its operations are those of the product IMS.
+    assert set(given) == {"OIDCProviderName", "IssuerUrl", "ClientIds", "Fingerprints"}
+    return create(state["identity_providers"], given["OIDCProviderName"], given, "EntityAlreadyExists.OIDCProvider")
 
 
 def oss(state: State, words: list[str]) -> str:
@@ -252,6 +276,8 @@ def main(folder: str, *arguments: str) -> None:
             "ram": ram,
             "mns-open": queues,
             "sls": logs,
+            "fc": domains,
+            "ims": identities,
         }
         if words[0] not in products:
             fail(f"InvalidProduct: {words[0]}")

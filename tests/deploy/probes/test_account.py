@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.policies import policies as documents
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, install_aliyun, readable
+from tests.deploy.account import Account
+from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, install_aliyun, levels, readable
 
 SCRIPT = "run the script of make policies FORMAT=commands."
 ROLES = {
@@ -32,13 +36,32 @@ def role(service: str) -> Mapping[str, object]:
     return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust)}}
 
 
+def attached(name: str, kind: str = "Custom") -> Mapping[str, str]:
+    return {"PolicyName": name, "PolicyType": kind}
+
+
 def policies(name: str, kind: str = "Custom") -> Mapping[str, object]:
-    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": kind}]}}
+    return {"Policies": {"Policy": [attached(name, kind)]}}
 
 
+def needed(links: str = LINKS) -> Mapping[str, Any]:
+    """The roles, as `make policies` prints them."""
+    roles: Mapping[str, Any] = documents(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS).functions)[
+        "roles"
+    ]
+    return roles
+
+
+def document(policy: object) -> Mapping[str, object]:
+    """An answer of GetPolicy."""
+    return {"Policy": {"DefaultVersion": "v2"}, "DefaultPolicyVersion": {"PolicyDocument": json.dumps(policy)}}
+
+
+GET_POLICY = "ram GetPolicy --PolicyType Custom --PolicyName {}"
 GOOD: Mapping[str, object] = {
     **{f"ram GetRole --RoleName {name}": role(service) for name, service in ROLES.items()},
     **{f"ram ListPoliciesForRole --RoleName {name}": policies(name) for name in ROLES},
+    **{GET_POLICY.format(name): document(documents["policy"]) for name, documents in needed().items()},
     QUEUE: {"Code": 200, "Success": True, "Data": {"QueueName": "links-events-dev-failures"}},
     PROJECT: {"projectName": "example-logs", "status": "Normal"},
     LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs"},
@@ -145,7 +168,7 @@ def signer(*trusted: str, longest: int = 7200) -> Mapping[str, object]:
         (
             signer(*FUNCTIONS, "acs:ram::1000000000000001:root"),
             "warning",
-            f"links-signer also trusts acs:ram::1000000000000001:root, who may read every mount: {SCRIPT}",
+            f"links-signer also trusts acs:ram::1000000000000001:root, who may do all that it may: {SCRIPT}",
         ),
         ("EntityNotExist.Role", "fault", f"Role links-signer not found: {SCRIPT}"),
     ],
@@ -155,9 +178,13 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
+    # Another environment may have statements of its own in the same policy.
+    policy = needed(links)["links-signer"]["policy"]
+    policy["Statement"].append({"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:prod/*"]})
     answers = {
         "ram GetRole --RoleName links-signer": answer,
         "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
+        GET_POLICY.format("links-signer"): document(policy),
     }
     install_aliyun(tmp_path, {**GOOD, **answers})
     *_, finding = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
@@ -169,6 +196,7 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
     [
         (ROLE, "ram:GetRole"),
         (POLICIES, "ram:ListPoliciesForRole"),
+        (GET_POLICY.format("links-http-dev-role"), "ram:GetPolicy"),
         (QUEUE, "mns:GetQueueAttributes"),
         (PROJECT, "log:GetProject"),
         (LOGSTORE.format("links-http-dev-logs"), "log:GetLogStore"),
@@ -204,8 +232,116 @@ def test_a_key_that_is_not_accepted_ends_the_probe(code: str, deployment: Deploy
         examined(deployment)
 
 
-def test_a_command_that_does_not_say_why_it_failed_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "aliyun").write_text("#!/bin/sh\necho 'ERROR: default is not configured' >&2\nexit 1\n")
     (tmp_path / "aliyun").chmod(0o755)
     with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
         examined(deployment)
+
+
+def test_an_error_that_is_not_known_ends_one_probe_and_not_the_others(deployment: Deployment, tmp_path: Path) -> None:
+    install_aliyun(tmp_path, {**GOOD, QUEUE: "unchecked version 2022-01-19"})
+    (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
+    assert (finding.level, finding.subject) == ("unknown", "queue")
+    assert finding.sentence.endswith(f"aliyun {QUEUE} failed: run it to see why.")
+
+
+FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
+POLICY = needed()["links-events-dev-role"]["policy"]
+OTHERS = {"Service": ["fc.aliyuncs.com"], "RAM": ["acs:ram::1000000000000009:root"], "Federated": ["acs:ram::1:oidc/x"]}
+FOREIGN: Mapping[str, tuple[str, object, str, str]] = {
+    "trust": (
+        ROLE,
+        {"Role": {"AssumeRolePolicyDocument": json.dumps({"Statement": [{"Effect": "Allow", "Principal": OTHERS}]})}},
+        "warning",
+        "links-events-dev-role also trusts acs:ram::1000000000000009:root and acs:ram::1:oidc/x, who may do all that "
+        f"it may: {SCRIPT}",
+    ),
+    "another policy": (
+        POLICIES,
+        {"Policies": {"Policy": [attached("links-events-dev-role"), attached("AliyunOSSFullAccess", "System")]}},
+        "warning",
+        "links-events-dev-role also has the policy AliyunOSSFullAccess: run aliyun ram DetachPolicyFromRole "
+        "--PolicyType System --PolicyName AliyunOSSFullAccess --RoleName links-events-dev-role to remove it.",
+    ),
+    "a policy before a mount was added": (
+        GET_POLICY.format("links-events-dev-role"),
+        document({**POLICY, "Statement": POLICY["Statement"][1:]}),
+        "fault",
+        f"The policy links-events-dev-role is not what links.toml needs: {SCRIPT}",
+    ),
+    "a policy that allows more": (
+        GET_POLICY.format("links-events-dev-role"),
+        document({**POLICY, "Statement": [*POLICY["Statement"], FULL]}),
+        "warning",
+        f"The policy links-events-dev-role is not what links.toml needs: {SCRIPT}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_a_role_has_of_others_is_found(name: str, deployment: Deployment, tmp_path: Path) -> None:
+    command, answer, level, sentence = FOREIGN[name]
+    install_aliyun(tmp_path, {**GOOD, command: answer})
+    assert [f for f in examined(deployment) if f.level != "ok"] == [(level, "role", sentence)]
+
+
+DOMAIN = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*", "qualifier": "prod"}}
+OTHER = {"path": "/other/*", "functionName": "other", "methods": ["GET"]}
+
+
+def route(function: str, qualifier: str) -> Mapping[str, str]:
+    return {"path": "/*", "functionName": function, "qualifier": qualifier}
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "sentence"),
+    [
+        ({"routeConfig": {"routes": [route("links-http-dev", "prod")]}}, "ok", "leads to links-http-dev, prod."),
+        ("DomainNameNotFound", "ok", "does not exist yet: s deploy creates it."),
+        (
+            {"routeConfig": {"routes": [OTHER]}},
+            "warning",
+            "does not lead to links-http-dev yet: s deploy adds the route.",
+        ),
+        ("AccessDenied", "unknown", "failed (AccessDenied): allow fc:GetCustomDomain"),
+        (
+            {"routeConfig": {"routes": [route("links-http-dev", "LATEST")]}},
+            "fault",
+            "leads to links-http-dev, LATEST, and",
+        ),
+        (
+            {"routeConfig": {"routes": [route("links-traffic-dev", "prod")]}},
+            "fault",
+            "leads to links-traffic-dev, prod, and",
+        ),
+    ],
+)
+def test_a_domain_that_leads_elsewhere_is_found(
+    answer: object, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    install_aliyun(tmp_path, {"fc GetCustomDomain --domainName links.example.com --region cn-hangzhou": answer})
+    deployment = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": DOMAIN}, EVENTS)
+    (finding,) = readable(account.domains(deployment))
+    assert (finding.level, finding.subject) == (level, "domain")
+    assert sentence in finding.sentence
+
+
+def test_the_command_that_moves_a_domain_keeps_its_other_routes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checked by the stand-in of the command, which knows its parameters."""
+    cli = Account(tmp_path)
+    cli.write(
+        {
+            **cli.state,
+            "domains": {"cn-hangzhou links.example.com": {"routes": [OTHER, route("links-http-dev", "LATEST")]}},
+        }
+    )
+    monkeypatch.setenv("PATH", cli.path)
+    deployment = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": DOMAIN})
+    (finding,) = account.domains(deployment)
+    subprocess.run(["sh", "-ec", finding.sentence.partition("or run ")[2]], check=True, capture_output=True)
+    assert cli.state["domains"]["cn-hangzhou links.example.com"]["routes"] == [OTHER, route("links-http-dev", "prod")]
+    assert levels(account.domains(deployment)) == [("ok", "domain")]
