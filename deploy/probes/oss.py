@@ -14,6 +14,7 @@ from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
 
 MAX_SKEW = 60  # seconds; more is a clock that is not synchronized
+FORBIDDEN = "PublicEndpointForbidden"  # EC 0048-00000401
 _CREDENTIAL_ERRORS = {
     "InvalidAccessKeyId": "the access key is unknown to OSS, or its security token is missing: set both again",
     "SignatureDoesNotMatch": "the secret does not belong to this access key: set it again",
@@ -59,7 +60,16 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
         return ok("bucket", f"{bucket} is in {region}, and OSS accepts the credentials.")
     if response.code == "AccessDenied":
         return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
+    if response.code == FORBIDDEN:
+        return public_endpoint_forbidden(deployment.bucket_endpoint(bucket).host(bucket))
+    if _is_wrong_region(response):
+        return fault("region", f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.")
     return unknown("bucket", f"{bucket} answered {response.status} {response.code}: try again.")
+
+
+def _is_wrong_region(response: ProbeResponse) -> bool:
+    """Whether the endpoint does not accept the region of the signature."""
+    return response.status == 400 and b"signing region" in response.body
 
 
 def _clock(response: ProbeResponse) -> Iterator[Finding]:
@@ -85,6 +95,8 @@ def state(deployment: Deployment) -> Iterator[Finding]:
     status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
     if response.status == 0:
         yield unreachable(deployment.bucket_endpoint(location.bucket).host(location.bucket), response)
+    elif response.code == FORBIDDEN:
+        yield public_endpoint_forbidden(deployment.bucket_endpoint(location.bucket).host(location.bucket))
     elif response.status != 200:
         yield unknown(
             "state",
@@ -128,8 +140,12 @@ def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     response = deployment.request("GET", link)
     if response.status == 0:
         return unreachable(host, response)
-    if response.code == "PublicEndpointForbidden":
-        return public_endpoint_forbidden(mount, host)
+    if response.code == FORBIDDEN:
+        return public_endpoint_forbidden(host)
+    if _is_wrong_region(response):
+        return fault(
+            "endpoint", f"{mount.path}: {host} is not in {mount.region}: set the mount's region in links.toml."
+        )
     if response.status in (200, 404) or response.code == "AccessDenied":
         return ok("endpoint", f"{mount.path}: {host} serves objects.")
     return fault(
@@ -149,12 +165,13 @@ def unreachable(host: str, response: ProbeResponse) -> Finding:
     )
 
 
-def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
-    """OSS refuses its public endpoints to accounts that first used it after March 2025."""
+def public_endpoint_forbidden(host: str) -> Finding:
+    """OSS refuses its public endpoints in mainland China to accounts new since 2025-03-20; the same for every probe."""
     return fault(
         "endpoint",
-        f"{mount.path}: {host} serves no objects of new accounts (PublicEndpointForbidden): bind a domain to the "
-        'bucket and write endpoint = "https://static.example.com" in links.toml.',
+        f"{host} serves no objects of new accounts in mainland China ({FORBIDDEN}): bind a domain to the bucket, write "
+        'endpoint = "https://static.example.com" in links.toml, and use --endpoint https://static.example.com in '
+        "ARGS of make keys and make doctor; or choose a region outside the mainland.",
     )
 
 

@@ -142,8 +142,8 @@ def _no_answer(deployment: Deployment, mount: Mount, response: ProbeResponse) ->
     host = mount.endpoint.host(mount.target.bucket)
     if response.status == 0:
         yield oss.unreachable(host, response)
-    elif response.code == "PublicEndpointForbidden":
-        yield oss.public_endpoint_forbidden(mount, host)
+    elif response.code == oss.FORBIDDEN:
+        yield oss.public_endpoint_forbidden(host)
     else:
         yield unknown("session", f"{mount.path}: {host} answered {response.status} {response.code}: try again.")
 

@@ -130,7 +130,7 @@ def deployed(
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
-    """An aliyun CLI that answers commands with JSON, or fails with a code or a sentence; those it does not know, too."""
+    """An aliyun CLI that answers commands with JSON, or fails with a code or words; those it does not know, too."""
     cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
     script = f'#!/bin/sh\ncase "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac\n'
     (folder / "aliyun").write_text(script, encoding="utf-8")
