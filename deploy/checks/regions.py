@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from local.fc import functions
+from signer.endpoint import parse_oss_host
 
 from ..model import Function
 
@@ -37,6 +38,23 @@ def config_faults(function: Function) -> Iterator[str]:
             f"{function.file}: region is {function.config.region}, but the function is in {region}: write "
             "${LINK_REGION}."
         )
+
+
+def warnings(function: Function) -> Iterator[str]:
+    """A sentence if OSS refuses links of mounts where the account is new, which only OSS knows."""
+    hosts = {mount.path: parse_oss_host(mount.endpoint.domain) for mount in function.config.mounts}
+    public = [path for path, host in hosts.items() if host and host.kind == "public" and _is_mainland(host.region)]
+    if public:
+        yield (
+            f'{function.file}: {", ".join(sorted(public))}: in mainland China, OSS refuses endpoint = "public" to '
+            "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain "
+            'to the bucket and write endpoint = "https://static.example.com", or choose another region, such as '
+            "cn-hongkong."
+        )
+
+
+def _is_mainland(region: str | None) -> bool:
+    return region is not None and region.startswith("cn-") and region != "cn-hongkong"
 
 
 def across(functions: Iterable[Function]) -> Iterator[str]:

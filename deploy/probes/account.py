@@ -63,10 +63,8 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
     if missing:
         yield fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
         return
-    attached = {
-        (policy.get("PolicyName"), policy.get("PolicyType"))
-        for policy in aliyun.mapping(listed.get("Policies")).get("Policy") or []
-    }
+    policies_of = aliyun.mapping(listed.get("Policies")).get("Policy") or []
+    attached = {(policy.get("PolicyName"), policy.get("PolicyType")) for policy in policies_of}
     if (name, "Custom") not in attached:
         yield fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
         return
@@ -84,10 +82,8 @@ def _role(name: str, needed: Document) -> Iterator[Finding]:
     if others:
         yield warning("role", f"{name} also trusts {' and '.join(others)}, who may do all that it may: {SCRIPT}.")
     for policy, kind in sorted(attached - {(name, "Custom")}):
-        detach = f"--PolicyType {kind} --PolicyName {policy} --RoleName {name}"
-        yield warning(
-            "role", f"{name} also has the policy {policy}: run aliyun ram DetachPolicyFromRole {detach} to remove it."
-        )
+        detach = f"aliyun ram DetachPolicyFromRole --PolicyType {kind} --PolicyName {policy} --RoleName {name}"
+        yield warning("role", f"{name} also has the policy {policy}: run {detach} to remove it.")
 
 
 def _principals(trust: Mapping[str, Any]) -> list[str]:
@@ -116,36 +112,34 @@ def _parsed(document: object) -> Mapping[str, Any]:
 
 
 def domains(deployment: Deployment) -> Iterator[Finding]:
-    """Whether custom domains lead where env.yaml says. The component fc3 does not change a route that exists."""
+    """Whether custom domains lead where the files say. The component fc3 does not change a route that exists."""
     for function in deployment.functions:
-        domain = function.domain
-        if domain is None:
-            continue
-        command = ("fc", "GetCustomDomain", "--domainName", domain.name, "--region", function.region)
-        try:
-            yield _route(function, domain, aliyun.call(*command, permission="fc:GetCustomDomain"))
-        except aliyun.NotFound:
-            yield ok("domain", f"{domain.name} does not exist yet: s deploy creates it.")
-        except aliyun.Refused as error:
-            yield unknown("domain", f"{domain.name} was not checked: {error}")
+        if function.domain:
+            yield _domain(function, function.domain)
 
 
-def _route(function: Function, domain: Domain, online: Mapping[str, Any]) -> Finding:
+def _domain(function: Function, domain: Domain) -> Finding:
+    command = ("--domainName", domain.name, "--region", function.region)
+    try:
+        online = aliyun.call("fc", "GetCustomDomain", *command, permission="fc:GetCustomDomain")
+    except aliyun.NotFound:
+        online = {}
+    except aliyun.Refused as error:
+        return unknown("domain", f"{domain.name} was not checked: {error}")
     routes = [*map(aliyun.mapping, aliyun.mapping(online.get("routeConfig")).get("routes") or [])]
+    current = next((route for route in routes if route.get("path") == domain.path), None)
+    if current is None:
+        return ok("domain", f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.")
+    leads = f"{domain.name} leads to {current.get('functionName')}, {current.get('qualifier') or 'LATEST'}"
     wanted = {"path": domain.path, "functionName": function.name, "qualifier": domain.qualifier}
-    current = next((route for route in routes if route.get("path") == domain.path), {})
-    qualifier = current.get("qualifier") or "LATEST"
-    if current and (current.get("functionName"), qualifier) == (function.name, domain.qualifier):
-        return ok("domain", f"{domain.name} leads to {function.name}, {qualifier}.")
-    if not current:
-        return warning("domain", f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.")
-    body = {"routeConfig": {"routes": [wanted if route is current else route for route in routes]}}
-    command = ("aliyun", "fc", "UpdateCustomDomain", "--domainName", domain.name, "--region", function.region)
+    if leads == f"{domain.name} leads to {function.name}, {domain.qualifier}":
+        return ok("domain", f"{leads}.")
+    body = compact_json({"routeConfig": {"routes": [wanted if route is current else route for route in routes]}})
+    update = shlex.join(["aliyun", "fc", "UpdateCustomDomain", *command, "--body", body])
     return fault(
         "domain",
-        f"{domain.name} leads to {current.get('functionName')}, {qualifier}, and not to {function.name}, "
-        f"{domain.qualifier}, as in s.yaml or env.yaml, and s deploy does not change that: correct the file, or run "
-        f"{shlex.join([*command, '--body', compact_json(body)])}",
+        f"{leads}, and not to {function.name}, {domain.qualifier}, as in s.yaml or env.yaml, and s deploy does not "
+        f"change that: correct the file, or run {update}",
     )
 
 

@@ -13,9 +13,9 @@ from handler.errors import HandlerError
 from handler.keys import Keys, parse
 from handler.notices.sinks import KINDS, read_sink
 
-from .deployment import Deployment
+from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import FORBIDDEN, public_endpoint_forbidden
+from .oss import unusable
 
 
 def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
@@ -49,8 +49,10 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
     address = deployment.config.keys_document
     if error.code == MISSING:
         return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
-    if isinstance(error, StoreError) and isinstance(address, Location) and FORBIDDEN in error.reason:
-        return public_endpoint_forbidden(deployment.object_endpoint(address.bucket).host(address.bucket))
+    if isinstance(error, StoreError) and isinstance(address, Location):
+        host = deployment.object_endpoint(address.bucket).host(address.bucket)
+        if problem := unusable(host, ProbeResponse(error.status or 503, error.reason, {}, b"")):
+            return problem
     if error.code == REFUSED:
         return unknown("keys", f"{address}: {error.sentence}: allow oss:GetObject on it.")
     if isinstance(error, StoreError):

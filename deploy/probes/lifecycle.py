@@ -15,7 +15,7 @@ from local.ram import rights
 from .. import statements
 from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import FORBIDDEN, public_endpoint_forbidden, unreachable
+from .oss import unusable
 
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
 # No object of the service is as large, and none has a tag.
@@ -76,11 +76,9 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
-    response, host = deployment.get_bucket(bucket, "lifecycle"), deployment.bucket_endpoint(bucket).host(bucket)
-    if response.status == 0:
-        return unreachable(host, response)
-    if response.code == FORBIDDEN:
-        return public_endpoint_forbidden(host)
+    response = deployment.get_bucket(bucket, "lifecycle")
+    if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+        return problem
     try:
         return _read(response)
     except (ElementTree.ParseError, ValueError):

@@ -17,7 +17,7 @@ from handler.config import Mount
 from ..s_preview import s_command
 from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import FORBIDDEN, public_endpoint_forbidden, unreachable
+from .oss import unusable
 
 ORIGIN = "https://another-site.example.com"
 FORGED = "STS.EXAMPLE-of-the-doctor"
@@ -116,8 +116,8 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
     if link is None:
         yield _no_link(deployment, mount, response)
         return
-    if not link.startswith(mount.endpoint.url(mount.target.bucket, "")):
-        yield _elsewhere(mount, link)
+    if elsewhere := _elsewhere(mount, link):
+        yield elsewhere
         return
     fetched = deployment.request("GET", link)
     yield _fetched(mount, fetched)
@@ -144,14 +144,13 @@ def _member(response: ProbeResponse, name: str) -> object:
         return None
 
 
-def _elsewhere(mount: Mount, link: str) -> Finding:
-    parts = urlsplit(link)
-    return fault(
-        "canary",
-        f"{mount.path}: the link is for {parts.netloc}{parts.path}, and not below "
-        f"{mount.endpoint.url(mount.target.bucket, '')}, as in links.toml and s.yaml: deploy, or check the address and "
-        "the environment.",
-    )
+def _elsewhere(mount: Mount, link: str) -> Finding | None:
+    """A fault if the link is not for the bucket that the files name. What follows is about that host."""
+    expected, parts = mount.endpoint.url(mount.target.bucket, ""), urlsplit(link)
+    if link.startswith(expected):
+        return None
+    where = f"the link is for {parts.netloc}{parts.path}, and not below {expected}, as in links.toml and s.yaml"
+    return fault("canary", f"{mount.path}: {where}: deploy, or check the address and the environment.")
 
 
 def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
@@ -184,16 +183,14 @@ def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
     if response.status in (200, 404):
         missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
         return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
-    if response.code == FORBIDDEN:
-        return public_endpoint_forbidden(host)
+    if problem := unusable(host, response):
+        return problem
     if response.code == "AccessDenied":
         return fault(
             "canary",
             f"{mount.path}: the function's role may not read {mount.target}: run the script of "
             "make policies FORMAT=commands.",
         )
-    if response.status == 0:
-        return unreachable(host, response)
     return fault(
         "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
     )
@@ -203,13 +200,13 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
     response = deployment.request("HEAD", address, headers)
     if response.status == 302:
         link = response.header("location")
-        if not link.startswith(mount.endpoint.url(mount.target.bucket, "")):
-            return _elsewhere(mount, link)
+        if elsewhere := _elsewhere(mount, link):
+            return elsewhere
         fetched = deployment.request("HEAD", link)
         if fetched.status in (200, 404):
             return ok("head", f"{mount.path}: HEAD works like GET.")
-        if fetched.status == 0:
-            return unreachable(mount.endpoint.host(mount.target.bucket), fetched)
+        if problem := unusable(mount.endpoint.host(mount.target.bucket), fetched):
+            return problem
         return fault(
             "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
         )

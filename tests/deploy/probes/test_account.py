@@ -298,10 +298,10 @@ def route(function: str, qualifier: str) -> Mapping[str, str]:
     ("answer", "level", "sentence"),
     [
         ({"routeConfig": {"routes": [route("links-http-dev", "prod")]}}, "ok", "leads to links-http-dev, prod."),
-        ("DomainNameNotFound", "ok", "does not exist yet: s deploy creates it."),
+        ("DomainNameNotFound", "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
         (
             {"routeConfig": {"routes": [OTHER]}},
-            "warning",
+            "ok",
             "does not lead to links-http-dev yet: s deploy adds the route.",
         ),
         ("AccessDenied", "unknown", "failed (AccessDenied): allow fc:GetCustomDomain"),
