@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from local.fc import functions
-from signer.endpoint import parse_oss_host
 
 from ..model import Function
 
+# Public endpoints. cn-hongkong is not on the mainland.
+_MAINLAND = re.compile(r"oss-cn-(?!hongkong)[a-z0-9-]*(?<!-internal)\.aliyuncs\.com")
 _ARN_REGION = re.compile(r"acs:[a-z]+:([a-z0-9-]+):")
 
 
@@ -42,19 +43,13 @@ def config_faults(function: Function) -> Iterator[str]:
 
 def warnings(function: Function) -> Iterator[str]:
     """A sentence if OSS refuses links of mounts where the account is new, which only OSS knows."""
-    hosts = {mount.path: parse_oss_host(mount.endpoint.domain) for mount in function.config.mounts}
-    public = [path for path, host in hosts.items() if host and host.kind == "public" and _is_mainland(host.region)]
+    public = sorted(mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain))
     if public:
         yield (
-            f'{function.file}: {", ".join(sorted(public))}: in mainland China, OSS refuses endpoint = "public" to '
-            "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain "
-            'to the bucket and write endpoint = "https://static.example.com", or choose another region, such as '
-            "cn-hongkong."
+            f'{function.file}: {", ".join(public)}: in mainland China, OSS refuses endpoint = "public" to accounts '
+            "that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to the "
+            'bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
         )
-
-
-def _is_mainland(region: str | None) -> bool:
-    return region is not None and region.startswith("cn-") and region != "cn-hongkong"
 
 
 def across(functions: Iterable[Function]) -> Iterator[str]:

@@ -59,14 +59,9 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
         return ok("bucket", f"{bucket} is in {region}, and OSS accepts the credentials.")
     if response.code == "AccessDenied":
         return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
-    if _is_wrong_region(response):
+    if b"signing region" in response.body:
         return fault("region", f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.")
     return unknown("bucket", f"{bucket} answered {response.status} {response.code}: try again.")
-
-
-def _is_wrong_region(response: ProbeResponse) -> bool:
-    """Whether the endpoint does not accept the region of the signature."""
-    return response.status == 400 and b"signing region" in response.body
 
 
 def _clock(response: ProbeResponse) -> Iterator[Finding]:
@@ -135,10 +130,6 @@ def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     response = deployment.request("GET", link)
     if problem := unusable(host, response):
         return problem
-    if _is_wrong_region(response):
-        return fault(
-            "endpoint", f"{mount.path}: {host} is not in {mount.region}: set the mount's region in links.toml."
-        )
     if response.status in (200, 404) or response.code == "AccessDenied":
         return ok("endpoint", f"{mount.path}: {host} serves objects.")
     return fault(

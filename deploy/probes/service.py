@@ -32,8 +32,8 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
         yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
         return
     if response.status not in (200, 404) or response.code:
-        answer = f"{response.status} {response.code}".rstrip()
-        yield fault("service", f"{url}/-/health answered {answer}: {deployment.log_of(deployment.web)}.")
+        answer = f"answered {response.status} {response.code}".rstrip()
+        yield fault("service", f"{url}/-/health {answer}: {deployment.log_of(deployment.web)}.")
         return
     if _member(response, "status") != "ok":
         yield fault(
@@ -162,13 +162,13 @@ def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
         )
     if response.code == "keys_unavailable":
         return fault("canary", f"{mount.path}: {answer}: check the keys document.")
-    if response.status == 401:
-        advice = f"LINK_API_KEY is not accepted ({answer}): set it to a key of this service that has not expired."
-        return fault("canary", f"{mount.path}: {advice}")
     if response.status == 404 and mount.check:
         return _needs_canary("canary", mount)
-    if response.status == 404 and mount.access != "anonymous":
-        return fault("canary", f"{mount.path}: LINK_API_KEY does not cover it ({answer}): set it to a key that does.")
+    if response.status in (401, 404) and mount.access != "anonymous":
+        advice = (
+            f"LINK_API_KEY is not accepted ({answer}): set it to a valid key of this service that covers the mount."
+        )
+        return fault("canary", f"{mount.path}: {advice}")
     return fault("canary", f"{mount.path}: no link ({answer}): {deployment.log_of(deployment.web)}.")
 
 

@@ -46,7 +46,6 @@ LOG = "read the log of the function with s links_http logs."
 SERVICE = {
     "no role": (503, "no_credentials", "the function has no credentials"),
     "no keys": (503, "keys_unavailable", "check the keys document"),
-    "a wrong key": (401, "unknown_credential", "LINK_API_KEY is not accepted (401 unknown_credential): set it"),
     "other": (500, "internal_error", f"no link (500 internal_error): {LOG}"),
 }
 
@@ -60,10 +59,15 @@ def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> No
     assert sentence in sentences[0]
 
 
-def test_a_key_that_does_not_cover_a_mount_is_named() -> None:
-    with serving(lambda method, path: (404, {}, "")) as url:
+@pytest.mark.parametrize("answer", [(404, ""), (401, "unknown_credential")])
+def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(answer: tuple[int, str]) -> None:
+    headers = {"Content-Type": "application/problem+json"}
+    with serving(lambda method, path: (answer[0], headers, f'{{"code": "{answer[1]}"}}')) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"}))
-    assert "/outbox/: LINK_API_KEY does not cover it (404): set it to a key that does." in sentences
+    words = f"{answer[0]} {answer[1]}".rstrip()
+    assert [s.partition(" set it to a valid key")[0] for s in sentences if s.startswith("/outbox/")][:1] == [
+        f"/outbox/: LINK_API_KEY is not accepted ({words}):"
+    ]
 
 
 def test_a_link_to_another_host_or_bucket_than_the_files_name_is_a_fault(stack: Stack) -> None:
