@@ -121,7 +121,7 @@ lock: $(VENV)/dev.stamp
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
-	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
+	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock) .github/release.txt) $(ARGS)
 	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 

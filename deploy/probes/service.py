@@ -121,6 +121,15 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
         return
     fetched = deployment.request("GET", link)
     yield _fetched(mount, fetched)
+    added = sorted(name for name in fetched.headers if name in ("via", "x-cache") or name.startswith("x-swift-"))
+    if added:
+        host = mount.endpoint.host(mount.target.bucket)
+        yield warning(
+            "cdn",
+            f"{mount.path}: a CDN or proxy answers for {host} (it adds {', '.join(added)}): links fail if it has "
+            "private-bucket origin (400) or adds x-oss-* headers (403), HEAD may become GET, and copies outlive "
+            "links: see docs/operations.md.",
+        )
     if fetched.status in (200, 404):
         forged = deployment.request("GET", link[:-1] + ("0" if link[-1] != "0" else "1"))
         if forged.code == "SignatureDoesNotMatch":

@@ -22,7 +22,7 @@ from .output import echo, print_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
 def verify(url: str, **params: Any) -> int:
-    """Check a link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
+    """Check a V4 or V1 link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
 
     \b
     Examples:

@@ -150,6 +150,12 @@ def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> 
     ]
 
 
+def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_shares(tmp_path: Path) -> None:
+    for changed, expected in ((LINKS, [SHARES]), (re.sub(r"max_share.*\n", "", LINKS), [])):
+        http = statements_of(policies_for(tmp_path, changed), "links-http")
+        assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
+
+
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
     for changed, lists in (
         (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),

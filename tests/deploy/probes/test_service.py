@@ -10,7 +10,7 @@ import pytest
 
 from deploy.probes import service
 from deploy.probes.deployment import CANARY
-from deploy.probes.findings import fault
+from deploy.probes.findings import Finding, fault
 from local.stack import Stack
 from tests.deploy.deployments import (
     EVENTS,
@@ -100,12 +100,25 @@ def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
     assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("names", [("Via", "X-Cache", "X-Swift-SaveTime"), ("x-swift-cachetime",), ()])
+def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...], status: int) -> None:
+    headers = {"X-Oss-Request-Id": "6743A0F1", "X-Cached": "no", "Server": "AliyunOSS", **dict.fromkeys(names, "HIT")}
+    found = [finding for finding in findings_of_links(status, headers, "") if finding.subject == "cdn"]
+    assert [finding.level for finding in found] == ["warning"] * bool(names)
+    assert all(f"(it adds {', '.join(names).lower()}): links fail" in finding.sentence for finding in found)
+
+
 def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
     forged = "/exampledir/: OSS answered 200 to a forged link: make the bucket private."
     assert forged in faults_of_links(200, {}, "public")
 
 
 def faults_of_links(*oss: Any) -> list[str]:
+    return faults(iter(findings_of_links(*oss)))
+
+
+def findings_of_links(*oss: Any) -> list[Finding]:
     """Of a service whose links lead to this response of OSS."""
 
     def respond(method: str, path: str) -> ServerResponse:
@@ -114,7 +127,7 @@ def faults_of_links(*oss: Any) -> list[str]:
         return oss
 
     with serving(respond) as url:
-        return faults(service.canaries(deployed(url, None), url, {}))
+        return list(service.canaries(deployed(url, None), url, {}))
 
 
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from local.oss import create_app
-from signer import Credentials
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, Cloud
+from signer import Credentials, Endpoint
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
 
 KEY = "exampledir/exampleobject.txt"
 PARAMETER = "AuthorizationQueryParametersError"
@@ -49,6 +49,26 @@ def test_a_link_opens_the_object_until_it_expires(filled: Cloud) -> None:
     assert (expired.status, expired.code, expired.text("Message")) == (403, "AccessDenied", "Request has expired.")
     assert expired.text("Expires") == "2025-11-24T16:10:00.000Z"
     assert expired.text("ServerTime") == "2025-11-24T16:10:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("key", "content_type"),
+    [("a.apk", ""), ("A.IPA", "application/zip"), ("a", "application/vnd.android.package-archive")],
+)
+def test_an_app_package_is_refused_to_links_on_the_internet(cloud: Cloud, key: str, content_type: str) -> None:
+    cloud.put(key, headers={"Content-Type": content_type} if content_type else {})
+    refused = cloud.send("GET", cloud.link("GET", key))
+    assert (refused.status, refused.code) == (400, "ApkDownloadForbidden")
+    assert "use CNAME" in refused.text("Message")
+    for endpoint, status in (
+        (Endpoint.public(REGION), 400),
+        (Endpoint.accelerate(REGION), 400),
+        (Endpoint.internal(REGION), 200),
+    ):
+        target = cloud.link("GET", key, endpoint=endpoint).partition(".com")[2]
+        assert cloud.send("GET", target, {"Host": endpoint.host(BUCKET)}).status == status
+    assert cloud.send("HEAD", cloud.link("HEAD", key)).status == cloud.get(key).status == 200
+    assert cloud.send("GET", cloud.link("GET", "none.apk")).code == "NoSuchKey"
 
 
 # One for each kind of fault; tests/signer/test_verification.py has all faults of each kind.
