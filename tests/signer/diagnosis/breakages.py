@@ -551,7 +551,8 @@ def with_the_answer_to_another_link(random: Random) -> Use:
         use.method,
         use.bucket,
         random_key(random),
-        credentials=signing,
+        # A token whose end is unknown would shorten it to twelve hours.
+        credentials=signing._replace(expires_at=use.now + 604_800),
         endpoint=use.endpoint,
         expires_in=604_800,
         now=random.choice((signer.explain(use.url).issued_at, use.now)),
