@@ -65,12 +65,11 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
         findings: list[Finding] = []
         if keys and keys.bucket == bucket:
             findings += (fault("lifecycle", sentence) for sentence in _lost_keys(keys, rules))
-        if state and state.bucket == bucket and config.keys_sinks:
-            growing = (rights.DONE, rights.LEASES, rights.PAUSES)
-            sentences = (*_lost(bucket, state.key, rules), *_growing(bucket, state.key, growing, rules))
+        if state and state.bucket == bucket:
+            waits = (rights.DONE, rights.LEASES, rights.PAUSES) if config.keys_sinks else ()
+            sentences = [*(_lost(bucket, state.key, rules) if waits else ())]
+            sentences += _growing(bucket, state.key, (*waits, *(rights.SHARES if shares else ())), rules)
             findings += (warning("lifecycle", sentence) for sentence in sentences)
-        if state and state.bucket == bucket and shares:
-            findings += (warning("lifecycle", each) for each in _growing(bucket, state.key, rights.SHARES, rules))
         sentence = f"The lifecycle rules of {bucket} keep what is needed and delete what is not."
         yield from findings or [ok("lifecycle", sentence)]
 

@@ -211,11 +211,17 @@ def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
     assert f"aliyun {command} failed (NoPermission): allow {permission}" in finding.sentence
 
 
-def test_only_a_command_that_is_not_allowed_asks_for_a_permission(deployment: Deployment, tmp_path: Path) -> None:
-    install_aliyun(tmp_path, {**GOOD, QUEUE: "Throttling.User"})
+@pytest.mark.parametrize(
+    ("error", "shown"), [("Throttling.User", "failed (Throttling.User)"), ("unchecked version 2022-01-19", "failed")]
+)
+def test_another_error_ends_one_probe_and_asks_for_no_permission(
+    error: str, shown: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    """Also an error without a code, of the CLI itself."""
+    install_aliyun(tmp_path, {**GOOD, QUEUE: error})
     (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
     assert finding.level == "unknown"
-    assert finding.sentence.endswith(f"aliyun {QUEUE} failed (Throttling.User): run it to see why.")
+    assert finding.sentence.endswith(f"aliyun {QUEUE} {shown}: run it to see why.")
 
 
 def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tmp_path: Path) -> None:
@@ -237,13 +243,6 @@ def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Dep
     (tmp_path / "aliyun").chmod(0o755)
     with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
         examined(deployment)
-
-
-def test_an_error_that_is_not_known_ends_one_probe_and_not_the_others(deployment: Deployment, tmp_path: Path) -> None:
-    install_aliyun(tmp_path, {**GOOD, QUEUE: "unchecked version 2022-01-19"})
-    (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
-    assert (finding.level, finding.subject) == ("unknown", "queue")
-    assert finding.sentence.endswith(f"aliyun {QUEUE} failed: run it to see why.")
 
 
 FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
