@@ -79,7 +79,9 @@ def report(project: Project) -> Report:
         (*sharing.across(functions, testing), *sharing.signers(functions), *regions.across(functions))
     )
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
-    warnings = dict.fromkeys(sentence for function in functions for sentence in notices.warnings(function))
+    warnings = dict.fromkeys(
+        sentence for function in functions for each in (regions, notices) for sentence in each.warnings(function)
+    )
     return Report(list(faults), list(examples), list(warnings), functions)
 
 

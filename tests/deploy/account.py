@@ -1,7 +1,7 @@
 """An account behind a stand-in of the `aliyun` CLI: what its commands create is kept in a file beside it.
 
-It knows the operations that the documentation of RAM, SMQ, SLS, CloudMonitor and OSS names, with the parameters in the
-CLI's metadata (of April 2026) and their errors, and refuses every other command.
+It knows the operations that the documentation of RAM, SMQ, SLS, CloudMonitor, FC and OSS names, with the parameters in
+the CLI's metadata (of April 2026) and their errors, and refuses every other command.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ KINDS = (
     "alerts",
     "lifecycle",
     "buckets",
+    "domains",
+    "identity_providers",
 )
 # The versions that the CLI knows; of mns-open it knows the product and the address alone, so it needs --force.
 VERSIONS = {"ram": ["2015-05-01"], "cms": ["2019-01-01"], "mns-open": [], "sls": []}
 PARAMETERS = {
     "cms DescribeMetricLast": "Dimensions EndTime Express Length MetricName Namespace NextToken Period StartTime",
+    "fc GetCustomDomain": "domainName",
+    "fc UpdateCustomDomain": "body domainName",
+    "ims CreateOIDCProvider": "ClientIds Description Fingerprints IssuanceLimitTime IssuerUrl OIDCProviderName",
     "mns-open CreateQueue": "QueueName",
     "mns-open DeleteQueue": "QueueName",
     "mns-open GetQueueAttributes": "QueueName",
@@ -294,6 +299,27 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
     fail("InvalidAction.NotFound")
 
 
+def domains(state: State, action: str, given: dict[str, str]) -> object:
+    """Function Compute 3.0. Members of the body that are missing stay as they are."""
+    name = f"{given['region']} {given['domainName']}"
+    domain = get(state["domains"], name, "DomainNameNotFound")
+    if action == "UpdateCustomDomain" and set(given) == {"region", "domainName", "body"}:
+        body = json.loads(given["body"])
+        assert set(body) == {"routeConfig"}
+        domain.update(body["routeConfig"])
+    elif action != "GetCustomDomain" or set(given) != {"region", "domainName"}:
+        fail("InvalidArgument")
+    return {"domainName": given["domainName"], "routeConfig": domain}
+
+
+def identities(state: State, action: str, given: dict[str, str]) -> object:
+    if action != "CreateOIDCProvider":
+        fail("InvalidAction.NotFound")
+    # The identity provider is part of RAM, but its operations are those of the product IMS.
+    assert set(given) == {"OIDCProviderName", "IssuerUrl", "ClientIds", "Fingerprints"}
+    return create(state["identity_providers"], given["OIDCProviderName"], given, "EntityAlreadyExists.OIDCProvider")
+
+
 def oss(state: State, words: list[str]) -> str:
     """`mb`, `stat`, `ls` and `lifecycle` of a bucket, and `cp` of a file; in any region."""
     if "--region" in words and words[0] != "mb":
@@ -362,6 +388,8 @@ def main(folder: str, *arguments: str) -> None:
             "mns-open": queues,
             "sls": logs,
             "cms": metrics,
+            "fc": domains,
+            "ims": identities,
         }
         if words[0] not in products:
             fail(f"InvalidProduct: {words[0]}")
