@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.checks import regions
+from deploy.checks import functions, regions
+from deploy.runtimes import PYTHON_3_12_REGIONS
 from handler.config import InvalidConfig
 from tests.deploy.checks import shipped
 
@@ -28,6 +29,27 @@ def test_each_region_that_is_not_the_functions_own_is_a_fault() -> None:
     ]
     # Both sentences would have one cause.
     assert list(regions.config_faults(shipped.configured(props))) == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "region", "is_offered"),
+    [
+        ("python3.12", "cn-hangzhou", True),
+        ("python3.12", "us-west-1", True),
+        ("python3.12", "ap-southeast-1", False),
+        ("python3.10", "ap-southeast-1", True),
+    ],
+)
+def test_python_3_12_is_refused_where_the_vendors_page_does_not_list_the_region(
+    runtime: str, region: str, is_offered: bool
+) -> None:
+    sentence = (
+        "runtime python3.12 is not offered in ap-southeast-1, says Function Compute's page of 2026-10-26: choose "
+        "python3.10."
+    )
+    function = shipped.read({**shipped.web(), "runtime": runtime, "region": region})
+    assert list(functions.faults(function)) == ([] if is_offered else [sentence])
+    assert len(set(PYTHON_3_12_REGIONS)) == 16
 
 
 def test_a_bucket_and_a_log_project_are_in_one_region() -> None:
