@@ -116,7 +116,8 @@ lock: $(VENV)/dev.stamp
 	  $(LOCK) requirements.txt --python-version $$python --output-file deploy/requirements/$$python.lock && \
 	  $(LOCK) deploy/requirements/custom.txt --python-version $$python \
 	    --output-file deploy/requirements/custom-$$python.lock || exit 1; \
-	done
+	done; \
+	$(LOCK) deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock
 
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp

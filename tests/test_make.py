@@ -279,7 +279,7 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
         f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
         for python in ("3.10", "3.12")
         for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
-    ]
+    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
     assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
 
 
