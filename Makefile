@@ -121,12 +121,13 @@ lock: $(VENV)/dev.stamp
 	  $(LOCK) requirements.txt --python-version $$python --output-file deploy/requirements/$$python.lock && \
 	  $(LOCK) deploy/requirements/custom.txt --python-version $$python \
 	    --output-file deploy/requirements/custom-$$python.lock || exit 1; \
-	done
+	done; \
+	$(LOCK) deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock
 
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
-	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock) .github/release.txt) $(ARGS)
+	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
 	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 

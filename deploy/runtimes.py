@@ -12,13 +12,27 @@ APP = "handler.asgi:app"  # of uvicorn, in a custom runtime
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
+# Where the page on Python runtimes offers python3.12, in its order, and calls it no preview since that date: 9 regions
+# of China, Tokyo, Bangkok, Seoul, Frankfurt, London, Virginia and Silicon Valley.
+PAGE_DATE = "2026-10-26"
+PYTHON_3_12_REGIONS = (
+    *("cn-hangzhou", "cn-shanghai", "cn-qingdao", "cn-beijing", "cn-zhangjiakou", "cn-huhehaote", "cn-shenzhen"),
+    *("cn-chengdu", "cn-hongkong", "ap-northeast-1", "ap-southeast-7", "ap-northeast-2", "eu-central-1", "eu-west-1"),
+    *("us-east-1", "us-west-1"),
+)
+
+
 @dataclass(frozen=True)
 class Runtime:
-    """`name` is as in `s.yaml`; `python` is its version, such as 3.10. A custom runtime brings its own server."""
+    """`name` is as in `s.yaml`; `python` is its version, such as 3.10. A custom runtime brings its own server.
+
+    `regions` are all that have it, empty for every region.
+    """
 
     name: str
     python: str
     custom: bool = False
+    regions: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -33,7 +47,7 @@ RUNTIMES = {
     runtime.name: runtime
     for runtime in (
         Runtime("python3.10", "3.10"),
-        Runtime("python3.12", "3.12"),
+        Runtime("python3.12", "3.12", regions=PYTHON_3_12_REGIONS),
         Runtime("custom.debian10", "3.10", custom=True),
         Runtime("custom.debian11", "3.12", custom=True),
     )

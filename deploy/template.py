@@ -33,6 +33,7 @@ LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
     *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
 )
+SUFFIXES = (".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml")
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
@@ -70,11 +71,18 @@ def _assemble(target: Path, root: Path, home_page: str | None) -> None:
     for name, change in (("s.yaml", s_yaml), ("links.toml", links_toml)):
         content = (source / name).read_text(encoding="utf-8")
         (source / name).write_text(change(content), encoding="utf-8")
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and path.suffix in (".py", ".toml", ".yaml", ".json", ".md"):
-            secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
-            if secret:
-                raise DeployError(f"{path.relative_to(source)} contains what looks like {secret}: remove it.")
+    check_files(target, source)
+
+
+def check_files(target: Path, source: Path) -> None:
+    """Raises `DeployError` for a file of another kind than a template has, and for one that has a secret."""
+    for path in filter(Path.is_file, sorted(target.rglob("*"))):
+        shown = path.relative_to(source if source in path.parents else target)
+        if (path.suffix or path.name) not in (*SUFFIXES, *SHIPPED):
+            raise DeployError(f"{shown} is not one of the files that a template has, {', '.join(SUFFIXES)}: remove it.")
+        secret = secret_in(path.read_text(encoding="utf-8", errors="replace"))
+        if secret:
+            raise DeployError(f"{shown} contains what looks like {secret}: remove it.")
 
 
 def publish_yaml(content: str, home_page: str) -> str:

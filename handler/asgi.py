@@ -140,9 +140,11 @@ def _answer_platform(path: str, body: bytes | None, context: Context) -> Respons
         if path == "/initialize":
             startup.on_initialize(context)
             return Response(200, {}, "")
-        from .events import on_event
+        from . import events
+        from .notices.sinks.client import Network
 
-        summary = json.dumps(on_event(body or b"", context))  # an incomplete event is as invalid as an empty one
+        # An incomplete event is as invalid as an empty one.
+        summary = json.dumps(events.answer(body or b"", context, startup.instance, network=Network()))
         return Response(200, {"Content-Type": "application/json"}, summary)
     except HandlerError as error:
         code, sentence = error.code, error.sentence

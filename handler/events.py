@@ -34,7 +34,10 @@ class InvocationFailed(HandlerError):
 
 def on_event(event: bytes | str, context: object) -> dict[str, object]:
     """The event function: the summary of what became of the event. Raises `InvocationFailed`."""
-    return answer(event, context, startup.instance, network=Network())
+    try:
+        return answer(event, context, startup.instance, network=Network())
+    finally:
+        startup.end_after_answer(context)
 
 
 def answer(

@@ -27,6 +27,7 @@ def on_http(event: bytes | str, context: object) -> dict[str, object]:
         request_id=request_id if isinstance(request_id, str) else "",
         client_ip=client_ip if isinstance(client_ip, str) else "",
     )
+    startup.end_after_answer(context)
     return {"statusCode": response.status, "headers": response.headers, "isBase64Encoded": False, "body": response.body}
 
 

@@ -301,7 +301,7 @@ def test_make_lock_resolves_both_requirements_for_both_versions(installed: Proje
         f"{requirements} --python-version {python} --output-file deploy/requirements/{prefix}{python}.lock"
         for python in ("3.10", "3.12")
         for requirements, prefix in (("requirements.txt", ""), ("deploy/requirements/custom.txt", "custom-"))
-    ]
+    ] + ["deploy/requirements/release.txt --python-version 3.12 --output-file deploy/requirements/release.lock"]
     assert all(call.startswith("-m uv pip compile ") and " --generate-hashes " in call for call in resolved)
 
 
@@ -315,7 +315,7 @@ def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project
         0,
         [
             "-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/3.10.lock "
-            "-r deploy/requirements/new.lock -r .github/release.txt --dry-run",
+            "-r deploy/requirements/new.lock --dry-run",
             "-m pip freeze --all --exclude fc-presign",
             "-m pip_audit --strict --disable-pip --no-deps -r build/installed.txt --dry-run",
         ],

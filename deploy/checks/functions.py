@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import handler
 from local.fc.functions import DEFAULT_TIMEOUT, Function
 
-from ..runtimes import RUNTIMES
+from ..runtimes import PAGE_DATE, RUNTIMES
 from .secrets import secret_in_variable
 
 # One try takes up to 15 s; what precedes it, its marks and the response need the rest.
@@ -37,6 +37,11 @@ def _handler(function: Function) -> Iterator[str]:
     if runtime is None:
         yield f"runtime {function.runtime} is not supported: choose one of {', '.join(RUNTIMES)}."
         return
+    if runtime.regions and function.region not in runtime.regions:
+        yield (
+            f"runtime {runtime.name} is not offered in {function.region}, says Function Compute's page of {PAGE_DATE}: "
+            "choose python3.10."
+        )
     if runtime.custom:
         return
     if function.handler not in HANDLERS:

@@ -48,6 +48,10 @@ def across(functions: Sequence[Function], testing: Collection[str]) -> Iterator[
             )
         elif sharing:
             yield f"env.yaml: {_join(sharing)} deploy the same function, {name}: each needs its own functionName."
+    for package, users in _by(functions, lambda function: [function.package]).items():
+        runtimes = sorted({user.runtime for user in users})
+        if len(runtimes) > 1:
+            yield f"{package} is built for one runtime, not for {_join(runtimes)}: set vars.runtime in s.yaml."
     roles = _by(functions, lambda function: [_role(function.role)])
     for users in roles.values():
         sharing = _sharing(users, testing)

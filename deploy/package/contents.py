@@ -33,7 +33,8 @@ _DEVELOPMENT = re.compile(
 )
 _TEST = re.compile(r"(^|/)(tests?(/.*)?/[^/]*|test_[^/]*|[^/]*_test\.py|conftest\.py|testdata|fixtures)(/|$)")
 _LICENSE = re.compile(r"LICEN[CS]E|NOTICE|COPYING")
-_TEXT_SUFFIXES = (".py", ".toml", ".json", ".html", ".js", ".css", ".txt", ".yaml", ".yml", ".jinja", ".j2", "")
+# All that our packages consist of. What a locked package has is known by its hash.
+_SUFFIXES = (".html", ".js", ".json", ".py", ".toml", ".typed")
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,19 @@ def _stray(folder: Path) -> Iterator[str]:
     advice = f"move it out of {' and '.join(OURS)}"
     for path in files(folder):
         name = path.as_posix()
-        if path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name):
+        is_ours = path.parts[0] in OURS
+        if not is_ours and (path.parts[0].endswith(".dist-info") or _LICENSE.search(path.name)):
             continue
         elif _TEST.search(name):
             yield f"{name} is a test: {advice}."
         elif _DEVELOPMENT.search(name):
             yield f"{name} is a development file: {advice}."
+        elif is_ours and path.suffix not in _SUFFIXES:
+            yield f"{name} is not one of the files that are deployed, {', '.join(_SUFFIXES)}: {advice}."
 
 
 def _secrets(folder: Path) -> Iterator[str]:
     for path in files(folder):
-        if path.suffix not in _TEXT_SUFFIXES:
-            continue
         secret = secret_in((folder / path).read_text(encoding="utf-8", errors="replace"))
         if secret:
             yield f"{path.as_posix()} contains what looks like {secret}: move it to the keys document."

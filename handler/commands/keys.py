@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
+import stat
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from signer.files import create_file
@@ -206,8 +209,13 @@ def _show_once(secret: str, output: str | None, otherwise: str) -> None:
     if output is None:
         write_lines(secret, otherwise=otherwise)
         return
+    _create(output, f"{secret}\n".encode(), otherwise)
+
+
+def _create(output: str, content: bytes, otherwise: str) -> None:
+    """Writes a new file that only its owner can read. Raises `OutputFailed`, whose sentence ends with `otherwise`."""
     try:
-        create_file(output, f"{secret}\n".encode())
+        create_file(output, content)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid path"
         raise OutputFailed(f"{output} cannot be written ({reason}). Name a new file. {otherwise}") from None
@@ -251,6 +259,47 @@ def _rotate_share(job: _Job) -> None:
 def _show(job: _Job) -> None:
     _, keys = keys_edit.read(_read(job.store))
     write_lines(str(job.store), *_lines_of(keys, job.clock.now()))
+
+
+def _backup(job: _Job) -> None:
+    content, file = _read(job.store), job.options.file
+    document, _ = keys_edit.read(content)
+    if file != "-":
+        _create(file, content, "Nothing was saved.")
+        warn(f"Saved {job.store} in {file}. It contains every secret: keep it encrypted.")
+    elif sys.stdout is None or not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        raise InvalidUsage("backup - writes every secret, so it requires a pipe to a program that encrypts them.")
+    else:
+        write_lines(*json.dumps(document, indent=2).split("\n"), otherwise="Nothing was saved.")
+
+
+def _restore(job: _Job) -> None:
+    file, store = job.options.file, job.store
+    try:
+        with open(0 if file == "-" else file, "rb", closefd=file != "-") as copy:
+            restored = copy.read()
+        document, _ = keys_edit.read(restored)
+    except (OSError, InvalidKeys) as error:
+        reason = error.sentence if isinstance(error, InvalidKeys) else f"It cannot be read ({error.strerror})."
+        raise InvalidUsage(f"{file}: {reason} Nothing was restored.") from None
+    stored, current = store.read(""), None
+    with suppress(InvalidKeys):  # it may be what is wrong
+        current = None if stored is None else keys_edit.read(stored.body)[0]
+    state = "is missing" if stored is None else "is invalid" if current is None else "exists"
+    write_lines(f"{store} {state}. With {file}:", *(f"  {line}" for line in keys_edit.changes(current, document)))
+    if not job.options.yes:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise InvalidUsage("restore asks on a terminal. To restore without a question: --yes")
+        print("Restore it? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise HandlerError("Nothing was restored.")
+    with job.locked() as write:
+        latest = store.read("")
+        if (latest and latest.body) != (stored and stored.body):
+            raise keys_edit.InvalidChange("Another writer changed the document. Nothing was restored: try again.")
+        if (stored and stored.body) != restored:
+            write(restored)
+    write_lines(f"Restored {store}. Running functions use it within a minute.", otherwise="The document was restored.")
 
 
 def _read(store: FileStore | Store) -> bytes:
@@ -321,6 +370,11 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument(
         "--retire", metavar="ID", help="remove this share key instead, which withdraws every share that it signed"
     )
+    backup = command("backup", _backup, "Save the document, with every secret, in a new file with mode 600.")
+    backup.add_argument("file", metavar="FILE", help="a new file, or - for a pipe")
+    restore = command("restore", _restore, "Replace the document by a backup, after a list of what changes.")
+    restore.add_argument("file", metavar="FILE", help="the backup, or - for standard input")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     command("show", _show, "Show the document without its secrets.")
     return parser
 

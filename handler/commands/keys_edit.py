@@ -113,6 +113,31 @@ def rotate_share(document: Document, retired: str | None = None) -> tuple[Docume
     return {**document, "share": [*remaining, {"id": added, "secret": secrets.token_urlsafe(32)}]}, added
 
 
+def changes(current: Document | None, restored: Document) -> list[str]:
+    """A line for each entry that comes, goes or changes if `restored` replaces a document; None if that is unknown.
+
+    A document has no list of what was revoked: what the current one lacks was removed since the other was saved.
+    """
+    before, after = _entries(current or {}), _entries(restored)
+    comes = "Comes" if current is None else "Works again, although it was revoked, retired or removed"
+    lines = [f"{comes}: {kind} {name}" for kind, name, _ in [key for key in after if key not in before]]
+    lines += [f"Goes: {kind} {name}" for kind, name, _ in [key for key in before if key not in after]]
+    for (kind, name, secret), entry in after.items():
+        other = before.get((kind, name, secret), entry)
+        members = [member for member in {**other, **entry} if other.get(member) != entry.get(member)]
+        lines += [f"Changes: {kind} {name} ({', '.join(members)})"] if members else []
+    return lines
+
+
+def _entries(document: Document) -> dict[tuple[str, str, str], Document]:
+    """Every entry by its kind, its name, and what is secret in it, which tells it from another of the same name."""
+    lists = (("share key", "id", "share"), ("API key", "id", "api"), ("issuer", "iss", "jwt"))
+    entries = [(kind, entry[name], entry) for kind, name, member in lists for entry in document.get(member, [])]
+    entries += [("sink", name, sink) for name, sink in document.get("sinks", {}).items()]
+    secret = ("sha256", "secret", "jwks", "url")
+    return {(kind, name, json.dumps([entry.get(part) for part in secret])): entry for kind, name, entry in entries}
+
+
 def _without(entries: Sequence[Document], member: str, name: str, kind: str) -> list[Document]:
     remaining = [entry for entry in entries if entry[member] != name]
     if len(remaining) == len(entries):

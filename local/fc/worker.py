@@ -168,15 +168,29 @@ class _Worker:
         self.runtime = ""
         self.handler: Callable[..., object] | None = None
 
-    def handle(self, header: dict[str, Any], body: bytes) -> bytes:
+    def handle(self, header: dict[str, Any], body: bytes, answers: IO[bytes]) -> None:
+        """Answers a frame. Like the runtime's loop, it holds the context until the answer was sent."""
         if header["kind"] == "load":
             self.runtime = header["runtime"]
+        context = make_context(self.runtime, header["context"])
+        try:
+            answer, ok = self._call(header, body, context), True
+        except Exception as error:
+            if header["kind"] != "load" or not _says_it_all(error):
+                traceback.print_exception(type(error), error, error.__traceback__)
+            answer, ok = describe_error(error), False
+        sys.stdout.flush()
+        sys.stderr.flush()
+        write_frame(answers, {"ok": ok}, answer)
+
+    def _call(self, header: dict[str, Any], body: bytes, context: object) -> bytes:
+        if header["kind"] == "load":
             self.handler = find_handler(header["handler"])
             if header["initializer"]:
-                find_handler(header["initializer"])(make_context(self.runtime, header["context"]))
+                find_handler(header["initializer"])(context)
             return b""
         assert self.handler is not None, "the first frame must be load"  # noqa: S101 - our own protocol, on a laptop
-        return encode_result(self.handler(body, make_context(self.runtime, header["context"])))
+        return encode_result(self.handler(body, context))
 
 
 def main() -> None:
@@ -195,16 +209,7 @@ def main() -> None:
     threading.Thread(target=_receive, args=(requests, frames), daemon=True).start()
     worker = _Worker()
     while True:
-        header, body = frames.get()
-        try:
-            answer, ok = worker.handle(header, body), True
-        except Exception as error:
-            if header["kind"] != "load" or not _says_it_all(error):
-                traceback.print_exception(type(error), error, error.__traceback__)
-            answer, ok = describe_error(error), False
-        sys.stdout.flush()
-        sys.stderr.flush()
-        write_frame(answers, {"ok": ok}, answer)
+        worker.handle(*frames.get(), answers)
 
 
 def _says_it_all(error: Exception) -> bool:

@@ -141,6 +141,15 @@ def custom_package(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
     return built(project(tmp_path_factory.mktemp("custom") / "project", "custom.debian10"))
 
 
+@pytest.fixture(scope="module")
+def package_3_12(tmp_path_factory: pytest.TempPathFactory) -> build.Package:
+    """One build for Python 3.12, which tests must not change."""
+    return built(project(tmp_path_factory.mktemp("built") / "project", "python3.12"))
+
+
+BUILT_IN = [("package", "python3.10"), pytest.param("package_3_12", "python3.12", marks=pytest.mark.long)]
+
+
 @pytest.fixture
 def installed(package: build.Package, monkeypatch: pytest.MonkeyPatch) -> None:
     """What pip installs for Python 3.10 is copied from the build above."""
@@ -206,14 +215,13 @@ def test_a_changed_file_gives_other_bytes(package: build.Package, tmp_path: Path
     assert sha256(tmp_path / "other.zip") != package.sha256
 
 
-@pytest.mark.parametrize("runtime", ["python3.10", pytest.param("python3.12", marks=pytest.mark.long)])
+@pytest.mark.parametrize(("name", "runtime"), BUILT_IN)
 def test_unpacked_alone_it_serves_a_redirect_a_share_and_an_event_in_its_own_runtime(
-    runtime: str, package: build.Package, tmp_path: Path
+    name: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     interpreter = interpreter_of(runtime)
-    zip_file = package.zip if runtime == "python3.10" else built(project(tmp_path / "project", runtime)).zip
     folder = tmp_path / "empty"
-    with zipfile.ZipFile(zip_file) as file:
+    with zipfile.ZipFile(request.getfixturevalue(name).zip) as file:
         file.extractall(folder)
     (tmp_path / "oss").mkdir()
     oss = serve(
@@ -278,7 +286,7 @@ def test_no_function_gets_a_command_line_or_the_diagnosis(name: str, request: py
     assert all((ROOT / left_out).exists() for left_out in contents.COMMANDS)
 
 
-@pytest.mark.parametrize(("name", "runtime"), [("package", "python3.10"), ("custom_package", "custom.debian10")])
+@pytest.mark.parametrize(("name", "runtime"), [*BUILT_IN, ("custom_package", "custom.debian10")])
 def test_every_module_of_ours_can_be_imported_from_the_package_alone(
     name: str, runtime: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -289,18 +297,22 @@ def test_every_module_of_ours_can_be_imported_from_the_package_alone(
     assert len(imported) > 50
 
 
-def test_every_module_is_compiled_for_its_place_in_the_cloud(package: build.Package) -> None:
-    if package.interpreter is None:
-        pytest.skip("Python 3.10 is not installed")
+@pytest.mark.parametrize(("name", "runtime"), BUILT_IN)
+def test_every_module_is_compiled_for_its_place_in_the_cloud(
+    name: str, runtime: str, request: pytest.FixtureRequest
+) -> None:
+    python, package = interpreter_of(runtime), request.getfixturevalue(name)
     modules = [path for path in contents.files(package.code) if path.suffix == ".py"]
     compiled = [path for path in contents.files(package.code) if path.suffix == ".pyc"]
     assert len(modules) == len(compiled) > 100
+    assert package.interpreter == python
     for path in compiled:
         data = (package.code / path).read_bytes()
         # PEP 552: it names its source by a hash, which is never checked.
         assert data[4:8] == b"\x01\x00\x00\x00"
         assert str(package.code).encode() not in data
-    app = package.code / "handler/__pycache__/app.cpython-310.pyc"
+    tag = runtimes.RUNTIMES[runtime].python.replace(".", "")
+    app = package.code / f"handler/__pycache__/app.cpython-{tag}.pyc"
     assert f"{archive.CODE_FOLDER}/handler/app.py".encode() in app.read_bytes()
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.errors import DeployError
 from deploy.package import contents, vendor
@@ -35,6 +36,20 @@ STRAY = {
         '"https://hooks.slack.com/services/T0"',
         "handler/robot.py contains what looks like a chat robot's",
     ),
+    **{
+        name: ("", f"{name} is not one of the files that are deployed, .html, .js, .json, .py, .toml, .typed: move it")
+        for name in (
+            "handler/ci.key",
+            "handler/LICENSE.pem",
+            "signer/prod.env",
+            "signer/robot.cfg",
+            "handler/n.csv",
+            "handler/k",
+        )
+    },
+    "click/data.bin": ("\0whsec_" + "a" * 40, "click/data.bin contains what looks like a webhook secret"),
+    "_cffi_backend.cpython-310-x86_64-linux-gnu.so": ("", ""),
+    "certifi/cacert.pem": ("-----BEGIN CERTIFICATE-----\n" + "A" * 64, ""),
     "click-8.0.dist-info/METADATA": ("Name: click\n", ""),
     "boto3-1.0.dist-info/METADATA": ("Name: boto3\n", "boto3 is locked, but not required by anything: run make lock."),
 }
@@ -67,13 +82,28 @@ def test_a_zip_file_over_the_maximum_is_refused_except_for_cryptography(tmp_path
     contents.check_size(contents.MAX_ZIP + 1, tmp_path)
 
 
+def locked(lock: Path) -> set[str]:
+    """The packages of a lock that is pinned, hashed, and free of markers and addresses."""
+    lines = re.sub(r" \\\n\s*", " ", lock.read_text(encoding="utf-8")).splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+]+( --hash=sha256:[0-9a-f]{64})+", pin)] == []
+    return {pin.partition("==")[0] for pin in pins}
+
+
+def test_a_release_is_built_with_what_its_lock_pins() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    runs = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+    assert runs[1:] == [
+        "python -m pip install --require-hashes --only-binary=:all: -r deploy/requirements/release.lock",
+        "python -m build --no-isolation",
+    ]
+    assert locked(ROOT / "deploy/requirements/release.lock") >= {"build", "setuptools"}
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=str)
 def test_a_lock_is_current_pinned_hashed_and_free_of_markers_and_addresses(runtime: Runtime) -> None:
     vendor.require_lock(ROOT, runtime)
-    lines = re.sub(r" \\\n\s*", " ", (ROOT / runtime.lock).read_text(encoding="utf-8")).splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+]+( --hash=sha256:[0-9a-f]{64})+", pin)] == []
-    names = {pin.partition("==")[0] for pin in pins}
+    names = locked(ROOT / runtime.lock)
     assert "certifi" in names
     assert ("tomli" in names) == (runtime.python == "3.10")
 

@@ -327,6 +327,24 @@ def test_the_template_needs_an_empty_folder(tmp_path: Path) -> None:
     assert template.main([str(tmp_path)]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        *((f"src/{name}", "", f"{name} is not one of") for name in ("handler/ci.key", "docs/.env", "deploy/id.pem")),
+        ("hook/robot.cfg", "", "hook/robot.cfg is not one of the files that a template has, .html, .js, .json, "),
+        ("src/docs/a.js", "LTAI5tEXAMPLEEXAMPLE00", "docs/a.js contains what looks like an access key id: remove it."),
+        ("hook/a.js", "LTAI5tEXAMPLEEXAMPLE00", "hook/a.js contains what looks like an access key id: remove it."),
+    ],
+)
+def test_only_files_of_known_kinds_without_a_secret_are_published(
+    name: str, content: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DeployError, match=f"^{re.escape(sentence)}"):
+        template.check_files(tmp_path, tmp_path / "src")
+
+
 def test_an_s_yaml_without_the_variable_of_a_parameter_is_refused() -> None:
     content = (ROOT / "s.yaml").read_text(encoding="utf-8")
     with pytest.raises(DeployError, match=r"s\.yaml: vars\.log_project is missing"):

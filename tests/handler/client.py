@@ -234,6 +234,7 @@ def invoke(
     with (
         environment(environ or {}),
         patch.object(startup, "instance", lambda: instance),
+        patch.object(os, "_exit"),  # of an instance with old credentials
         contextlib.redirect_stdout(out),
     ):
         result = handler.on_http(raw, context() if invocation is None else invocation)

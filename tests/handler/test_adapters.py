@@ -288,7 +288,7 @@ def test_a_clients_call_is_a_request_like_any_other(forged: str, path: str, othe
     kept = {name: value for name, value in PLATFORM.items() if name != "x-fc-control-path"}
     last = "".join(f"{field}\r\n" for field in "".join(fields).split(" | ") if field)
     never = Mock(side_effect=AssertionError("a client called the platform's own route"))
-    with patch.object(events, "on_event", never), patch.object(startup, "on_initialize", never):
+    with patch.object(events, "answer", never), patch.object(startup, "on_initialize", never):
         for response in (
             served(row.head(f"{last}Content-Length: {len(row.body)}\r\n", kept) + row.body),
             row.asgi_chunked(f"x-fc-control-path: {path}"),
@@ -301,7 +301,7 @@ def test_a_clients_call_is_a_request_like_any_other(forged: str, path: str, othe
 
 def control(path: str, body: bytes = b"", function: Callable[..., object] | None = None) -> Answered:
     """The response to a call of the platform; `function` replaces what it runs."""
-    module, name = (events, "on_event") if path == "/invoke" else (startup, "on_initialize")
+    module, name = (events, "answer") if path == "/invoke" else (startup, "on_initialize")
     raw = Row(path, "POST").head(f"Content-Length: {len(body)}\r\n", {**PLATFORM, "x-fc-control-path": path}) + body
     with patch.object(module, name, function or getattr(module, name)):
         return served(raw)
@@ -312,7 +312,7 @@ def test_an_event_reaches_the_event_function_unchanged() -> None:
     response = control("/invoke", b"\xff{}", on_event)
     assert (response.status, response.body) == (200, '{"items": 1}')
     assert "X-Fc-Status" not in response.headers
-    ((event, context),) = [call.args for call in on_event.call_args_list]
+    ((event, context, _),) = [call.args for call in on_event.call_args_list]
     assert event == b"\xff{}"
     assert context == (REQUEST_ID, Credentials(KEYS.access_key_id, KEYS.access_key_secret, TOKEN), False)
 

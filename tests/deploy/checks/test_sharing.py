@@ -47,6 +47,12 @@ def test_functions_in_different_regions_may_have_one_name_but_not_one_role() -> 
     ]
 
 
+def test_environments_with_one_package_have_one_runtime() -> None:
+    assert across({"dev": named("dev"), "prod": {**named("prod"), "runtime": "python3.12"}}) == [
+        "./build/code is built for one runtime, not for python3.10 and python3.12: set vars.runtime in s.yaml."
+    ]
+
+
 def test_a_base_that_would_overwrite_production_is_a_fault() -> None:
     prod = named("links-http")
     assert across({None: prod, "dev": named("links-http-dev"), "prod": prod}) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -113,10 +114,15 @@ def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
         network.close()
 
 
-def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(operator: Operator) -> None:
+@pytest.mark.parametrize("command", [ADD, ("restore", "copy", "--yes")])
+def test_a_change_that_arrives_late_does_not_bring_a_revoked_key_back(
+    command: tuple[str, ...], operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "copy").write_text(json.dumps(document(sinks={})))
     operator.network.lose("PUT", CHANGE, "late")
-    status, out, err, waited = operator.run(*ADD)
-    assert (status, out, waited) == (1, "", 0)
+    status, out, err, waited = operator.run(*command)
+    assert (status, "Goes: sink team" in out, waited) == (1, command != ADD, 0)
     assert "The change was not confirmed, and may still be made within a minute. Then check" in err
     assert BLOCKED in err
     assert operator.run(*REVOKE)[0] == 1
