@@ -209,7 +209,6 @@ MISUSES = [
     ("add-api-key", "ci", "--path", "/reports/../", "--method", "GET"),
     ("add-api-key", "ci", "--path", "/-/shares", "--method", "GET"),
     ("add-api-key", "ci", "--path", "", "--method", "GET"),
-    ("add-api-key", "ci", "--path", "/reports/", "--method", "get"),
     ("add-api-key", "ci", "--path", "/reports/", "--method", "DELETE"),
     (*ADD, "--expires", "0"),
     (*ADD, "--expires", "soon"),
