@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from signer.display import show
+
 
 def run(name: str, main: Callable[[], int]) -> int:
     """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written."""
@@ -15,7 +17,7 @@ def run(name: str, main: Callable[[], int]) -> int:
     except OSError as error:
         # Python would write what is left again at its exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
+        show(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
         return 1
     return status
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from handler.commands.arguments import Parser
+from signer.display import show
+
 from . import check
 from .command import run
 from .errors import DeployError
@@ -126,9 +129,7 @@ def _address(value: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.doctor", description="Find what is wrong with a deployment."
-    )
+    parser = Parser(prog="python -m deploy.doctor", description="Find what is wrong with a deployment.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
     parser.add_argument("--env", help="an environment of env.yaml")
     parser.add_argument(
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for finding in findings(Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads)):
         has_fault = has_fault or finding.level == "fault"
         try:
-            print(finding, flush=True)
+            show(str(finding))
         except BrokenPipeError:
             # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,7 +8,6 @@ policy is always over all.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,9 +15,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from handler.commands.arguments import Parser
 from handler.config import InvalidConfig
 from local.fc import functions
 from local.ram import rights
+from signer.display import printable, show
 
 from . import account_script, statements
 from .check import check
@@ -187,7 +188,7 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
+    parser = Parser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
         "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
     )
@@ -210,11 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         documents = policies(everything, options.env)
     except DeployError as error:
-        print(f"python -m deploy.policies: {error}", file=sys.stderr)
+        show(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
     for sentence in examples:
-        print(f"warning: {sentence}", file=sys.stderr)
-    print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
+        show(f"warning: {sentence}", file=sys.stderr)
+    output = account_script.script(documents) if options.commands else json.dumps(documents, indent=2)
+    # A shell gets what it is to run.
+    print("\n".join(map(printable, output.split("\n"))) if sys.stdout.isatty() else output)
     return 0
 
 

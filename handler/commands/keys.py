@@ -23,10 +23,10 @@ from ..keys import InvalidKeys, Keys
 from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
+from .arguments import Parser
 from .command_line import (
     InvalidUsage,
     OutputFailed,
-    Parser,
     add_endpoint_option,
     config,
     identifier,

@@ -6,17 +6,20 @@ So canonical mode, in which a terminal collects and edits lines, is off meanwhil
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
+import select
 import signal
 import sys
 import termios
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ..display import printable
 
+# Seconds. Python handles a signal that comes just before a call only after it, and `fg` may send none.
+TICK = 0.5
 _STDERR = 2
 _END = "\x04"  # Ctrl-D
 # What Backspace (two codes), Ctrl-U and Ctrl-W leave of a line.
@@ -35,11 +38,10 @@ def read(prompt: str, limit: int) -> str:
     Whatever ends it, also SIGTERM, SIGHUP and SIGQUIT, the terminal is as before.
     """
     terminal = _Terminal(prompt)
-    handlers: dict[signal.Signals, Callable[[int, Any], object]] = {
-        **dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT), lambda number, _: sys.exit(128 + number)),
-        signal.SIGTSTP: terminal.suspend,
-        signal.SIGCONT: terminal.enter,
-    }
+    handlers: dict[signal.Signals, Callable[[int, Any], object]] = dict.fromkeys(
+        (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT), lambda number, _: sys.exit(128 + number)
+    )
+    handlers |= {signal.SIGTSTP: terminal.suspend, signal.SIGCONT: terminal.enter}
     unhandled = [number for number in handlers if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in unhandled:
@@ -51,12 +53,6 @@ def read(prompt: str, limit: int) -> str:
         for number in unhandled:
             signal.signal(number, signal.SIG_DFL)
     return terminal.typed
-
-
-def _show(string: str) -> None:
-    """Not through `sys.stderr`, which fails in a handler of a signal that came while it was used."""
-    with suppress(OSError):
-        os.write(_STDERR, string.encode())
 
 
 class _Terminal:
@@ -76,16 +72,20 @@ class _Terminal:
             mode[3] = mode[3] & ~termios.ICANON | termios.ECHOCTL  # it shows controls as ^U, and obeys none
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
-        elif self._before:
-            return
-        _show("\n".join(map(printable, (self._prompt, *self.typed.split("\n")))))
+            # Not through sys.stderr, which fails in a handler of a signal that came while it was used.
+            os.write(_STDERR, "\n".join(map(printable, (self._prompt, *self.typed.split("\n")))).encode())
 
     def read(self, limit: int) -> None:
         decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-        while len(self.typed) < limit and (received := os.read(self._descriptor, limit)):
+        while len(self.typed) < limit:
+            while not select.select([self._descriptor], [], [], TICK)[0]:
+                self.enter()
+            received = os.read(self._descriptor, limit)
+            if not received:  # the terminal is gone
+                return
             for part in _KEYS.split(decoder.decode(received)):
                 if part == _END:
-                    self._erase(0, "\n" if self.typed[-1:].strip("\n") else "")
+                    self._erase(0, b"\n" if self.typed[-1:].strip("\n") else b"")
                     return
                 if part in _EDITS:
                     line = self.typed[self.typed.rfind("\n") + 1 :]
@@ -108,13 +108,13 @@ class _Terminal:
         signal.signal(signal.SIGTSTP, self.suspend)
         self.enter()  # without job control, it has not stopped, and no SIGCONT comes
 
-    def _erase(self, columns: int, then: str = "") -> None:
+    def _erase(self, columns: int, then: bytes = b"") -> None:
         """Removes the last columns that the terminal shows, and the two of a key such as ^U."""
         if self._before and self._before[3] & termios.ECHO and os.isatty(_STDERR):
-            _show("\b \b" * (columns + 2) + then)
+            os.write(_STDERR, b"\b \b" * (columns + 2) + then)
 
     def _is_ours(self) -> bool:
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
-        except OSError:  # not the terminal of this session, so no shell shares it
-            return True
+        except OSError as error:
+            return error.errno == errno.ENOTTY  # not the terminal of this session, so no shell shares it

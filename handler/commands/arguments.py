@@ -1,0 +1,28 @@
+"""How the commands for operators refuse arguments, also those that start a local service or deploy."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import NoReturn
+
+from signer import redact
+from signer.display import printable
+
+_OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
+# What argparse says, then the value, and what may follow it.
+_VALUE = re.compile(
+    r"(invalid choice(?=:)|invalid int value(?=:)|ignored explicit argument|ambiguous option: [a-z-]+(?==))"
+    r".*?(?= \(choose from [^()]*\)$| could match [a-z, -]*$|$)",
+    re.DOTALL,
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Its errors name the options, but repeat no value: that of a misspelt option may be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
+        if unrecognized:
+            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
+        super().error(printable(redact(_VALUE.sub(r"\1", sentence))))
