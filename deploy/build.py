@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handler.commands.arguments import Parser
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
-from signer.display import show
 
 from .command import reason, run
 from .errors import DeployError

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from handler.commands.arguments import Parser
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
-from signer.display import show
 
 from .checks import (
     custom_runtime,

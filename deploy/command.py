@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from signer.display import show
+from handler.commands.printing import show
 
 
 def run(name: str, main: Callable[[], int]) -> int:

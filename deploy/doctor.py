@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from handler.commands.arguments import Parser
-from signer.display import show
+from handler.commands.printing import Parser, show
 
 from . import check
 from .command import run

@@ -15,11 +15,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from handler.commands.arguments import Parser
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
 from local.fc import functions
 from local.ram import rights
-from signer.display import printable, show
+from signer.display import printable
 
 from . import account_script, statements
 from .check import check

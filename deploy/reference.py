@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from handler import errors
-from handler.commands.arguments import Parser
+from handler.commands.printing import Parser, show
 from handler.config import assume_role, load, media_types, notices
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
-from signer.display import show
 from signer.files import replace_file
 
 from .command import run

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from handler.commands.arguments import Parser
-from signer.display import show
+from handler.commands.printing import Parser, show
 
 from .checks.secrets import secret_in
 from .command import reason, run

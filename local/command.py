@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from handler.commands.arguments import Parser
-from signer.display import show
+from handler.commands.printing import Parser, show
 
 from . import invoke, samples
 from .errors import LocalError

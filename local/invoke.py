@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handler.cloud.sts import StsUnavailable, assume_role
-from handler.commands.arguments import Parser
+from handler.commands.printing import Parser, show
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
-from signer.display import show
 
 from .account import role_arn
 from .errors import LocalError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TextIO
 from unicodedata import category
 
 from .redaction import REDACTED, redact
@@ -34,11 +33,6 @@ def _escape(letter: str) -> str:
         return letter
     units = letter.encode("utf-16-be", "surrogatepass").hex(" ", 2)  # JSON writes U+E0001 as two
     return "".join(f"\\u{unit}" for unit in units.split())
-
-
-def show(*lines: str, file: TextIO | None = None) -> None:
-    """Prints each string as one line, at once. Raises `OSError` and `ValueError`."""
-    print("\n".join(map(printable, lines)), file=file, flush=True)
 
 
 def pieces_of(secrets: Iterable[str]) -> frozenset[str]:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from signer import Credentials, Endpoint, SignerError
-from signer.display import show
 from signer.endpoint import is_loopback
 
 from ..cloud import oss
@@ -19,6 +18,7 @@ from ..cloud.http_client import Connections
 from ..config import Config, InvalidConfig
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..errors import HandlerError
+from .printing import show
 
 FAILED, INVALID = 1, 2
 

@@ -23,7 +23,6 @@ from ..keys import InvalidKeys, Keys
 from ..keys.file_store import FileStore
 from ..notices.sinks import KINDS, InvalidSink, read_sink
 from . import keys_arguments, keys_edit
-from .arguments import Parser
 from .command_line import (
     InvalidUsage,
     OutputFailed,
@@ -39,6 +38,7 @@ from .command_line import (
 )
 from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
+from .printing import Parser
 
 NAME = "python -m handler.keys"
 # What to do about a code of `StoreError`

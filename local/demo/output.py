@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 import signer
-from signer.display import show
+from handler.commands.printing import show
 
 from ..errors import LocalError
 

@@ -19,7 +19,7 @@ import requests
 
 import signer
 from handler.commands import keys_edit
-from signer.display import show
+from handler.commands.printing import show
 from signer.times import rfc3339
 
 from ..errors import LocalError

@@ -33,30 +33,23 @@ class Terminal:
         self.screen, self.terminal = pty.openpty()
         self.before = self.mode
         self.shown = ""
-        self.pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, *arguments],
-            {**ENVIRONMENT, "OSS_SESSION_TOKEN": LONG.security_token or ""},
-            file_actions=[(os.POSIX_SPAWN_DUP2, self.terminal, descriptor) for descriptor in range(3)],
-            setpgroup=0,
-        )
+        environment = {**ENVIRONMENT, "OSS_SESSION_TOKEN": LONG.security_token or ""}
+        files = [(os.POSIX_SPAWN_DUP2, self.terminal, descriptor) for descriptor in range(3)]
+        command = [sys.executable, *arguments]
+        self.pid = os.posix_spawn(command[0], command, environment, file_actions=files, setpgroup=0)
 
     @property
     def mode(self) -> list[Any]:
         return termios.tcgetattr(self.terminal)
 
-    def wait_for(self, string: str) -> str:
-        """What is shown until then, without what was before."""
+    def wait_for(self, string: str) -> None:
         while string not in self.shown:
             assert select.select([self.screen], [], [], SECONDS)[0], self.shown
             self.shown += os.read(self.screen, 1 << 16).decode(errors="replace").replace("\r\n", "\n")
-        shown, _, self.shown = self.shown.partition(string)
-        return shown
+        self.shown = self.shown.partition(string)[2]
 
     def paste(self, string: str) -> None:
-        content = string.encode()
-        while content:
-            content = content[os.write(self.screen, content) :]
+        assert os.write(self.screen, string.encode()) == len(string.encode())
 
     def signal(self, number: int) -> int:
         """The state after the signal, for `os.WIFSTOPPED` and its like."""

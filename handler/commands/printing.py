@@ -1,10 +1,10 @@
-"""How the commands for operators refuse arguments, also those that start a local service or deploy."""
+"""What commands print, also those that start a local service or deploy: every line is safe for a terminal."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from signer import redact
 from signer.display import printable
@@ -26,3 +26,8 @@ class Parser(argparse.ArgumentParser):
         if unrecognized:
             sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
         super().error(printable(redact(_VALUE.sub(r"\1", sentence))))
+
+
+def show(*lines: str, file: TextIO | None = None) -> None:
+    """Prints each string as one line, at once. Raises `OSError` and `ValueError`."""
+    print("\n".join(map(printable, lines)), file=file, flush=True)
