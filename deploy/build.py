@@ -6,7 +6,6 @@ its `code:` (`build/code`) and into a zip file beside it.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
 from local.errors import LocalError
 from local.fc import s_yaml
@@ -127,19 +127,19 @@ def report(planned: Plan, package: Package) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.build", description="Build the package that is deployed.")
+    parser = Parser(prog="python -m deploy.build", description="Build the package that is deployed.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to build for")
     options = parser.parse_args(arguments)
     try:
         planned = plan(options.config)
         package = build(planned)
     except DeployError as error:
-        print(f"make build: {error}", file=sys.stderr)
+        show(f"make build: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"make build: The package cannot be written ({reason(error)}).", file=sys.stderr)
+        show(f"make build: The package cannot be written ({reason(error)}).", file=sys.stderr)
         return 1
-    print(report(planned, package))
+    show(*report(planned, package).split("\n"))
     return 0
 
 

@@ -7,13 +7,13 @@ another.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
 
 from .checks import (
@@ -128,7 +128,7 @@ def _by_sentence(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.check", description="Say what would fail once deployed.")
+    parser = Parser(prog="python -m deploy.check", description="Say what would fail once deployed.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to check")
     parser.add_argument("--env", help="check only this environment of env.yaml")
     parser.add_argument(
@@ -141,9 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = Report([str(error)])
     faults = [*result.faults, *(() if options.allow_placeholders else result.placeholders)]
     for sentence in (*faults, *(f"warning: {sentence}" for sentence in result.warnings)):
-        print(sentence)
+        show(sentence)
     if not faults:
-        print(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
+        show(f"{options.config} can be deployed{f' to {options.env}' if options.env else ''}.")
     return 1 if faults else 0
 
 

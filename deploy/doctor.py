@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from handler.commands.printing import Parser, show
+
 from . import check
 from .command import run
 from .errors import DeployError
@@ -131,9 +133,7 @@ def _address(value: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.doctor", description="Find what is wrong with a deployment."
-    )
+    parser = Parser(prog="python -m deploy.doctor", description="Find what is wrong with a deployment.")
     parser.add_argument("config", nargs="?", type=Path, default=Path("s.yaml"), help="the s.yaml to deploy")
     parser.add_argument("--env", help="an environment of env.yaml")
     parser.add_argument(
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for finding in findings(options):
         has_failed = has_failed or finding.level in failing
         try:
-            print(finding, flush=True)
+            show(str(finding))
         except BrokenPipeError:
             # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

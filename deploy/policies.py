@@ -8,7 +8,6 @@ environments of all files, or for one environment: the deployer's policy is alwa
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,9 +15,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from handler.commands.printing import Parser, show
 from handler.config import InvalidConfig
 from local.fc import functions
 from local.ram import rights
+from signer.display import printable
 
 from . import account_script, alarms, statements
 from .check import check
@@ -191,7 +192,7 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
+    parser = Parser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
         "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
     )
@@ -218,16 +219,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         documents = policies(everything, options.env)
         kept = [policies(everything, name) for name in environments if options.env and name != options.env]
     except DeployError as error:
-        print(f"python -m deploy.policies: {error}", file=sys.stderr)
+        show(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
     for sentence in examples:
-        print(f"warning: {sentence}", file=sys.stderr)
+        show(f"warning: {sentence}", file=sys.stderr)
     if options.alarms:
-        print(alarms.script(function for function in everything if options.env in (None, function.environment_name)))
+        output = alarms.script(f for f in everything if options.env in (None, f.environment_name))
     elif options.remove:
-        print(account_script.removal(documents, kept))
+        output = account_script.removal(documents, kept)
     else:
-        print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
+        output = account_script.script(documents) if options.commands else json.dumps(documents, indent=2)
+    # A shell gets what it is to run.
+    print("\n".join(map(printable, output.split("\n"))) if sys.stdout.isatty() else output)
     return 0
 
 

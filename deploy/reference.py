@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from handler import errors
+from handler.commands.printing import Parser, show
 from handler.config import assume_role, load, media_types, notices
 from local.fc.functions import MAX_ENVIRONMENT_BYTES
 from signer.files import replace_file
@@ -176,9 +176,7 @@ def _list(names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.reference", description="Write the reference pages in docs."
-    )
+    parser = Parser(prog="python -m deploy.reference", description="Write the reference pages in docs.")
     parser.add_argument("--check", action="store_true", help="only check that the pages are current")
     options = parser.parse_args(arguments)
     stale = False
@@ -187,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.check:
             replace_file(str(path), page().encode())
         elif not path.is_file() or path.read_text(encoding="utf-8") != page():
-            print(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
+            show(f"docs/{name} is not current: run python -m deploy.reference.", file=sys.stderr)
             stale = True
     return 1 if stale else 0
 

@@ -10,7 +10,6 @@ it, the registry shows the site of Serverless Devs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -18,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from handler.commands.printing import Parser, show
 
 from .checks.secrets import secret_in
 from .command import reason, run
@@ -117,16 +118,16 @@ def links_toml(content: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.template", description="Make the application template.")
+    parser = Parser(prog="python -m deploy.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
     parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
     options = parser.parse_args(arguments)
     try:
         assemble(options.target, home_page=options.home_page)
     except DeployError as error:
-        print(f"make template: {error}", file=sys.stderr)
+        show(f"make template: {error}", file=sys.stderr)
         return 1
-    print(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
+    show(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
     return 0
 
 

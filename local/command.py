@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from handler.commands.printing import Parser, show
+
 from . import invoke, samples
 from .errors import LocalError
 from .interrupts import exit_on_signals
@@ -48,10 +50,10 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
     _say(files.take_in())
     prepared = _prepare(stack)
     if options.json:
-        print(_as_json(stack, prepared), flush=True)
+        show(_as_json(stack, prepared))
     else:
         stack.dispatcher.wait(EVENTS_TIMEOUT)
-        print(_banner(stack, prepared, options.root), flush=True)
+        show(*_banner(stack, prepared, options.root).split("\n"))
     while True:
         time.sleep(POLL_INTERVAL)
         _say(files.take_in(SETTLED))
@@ -65,7 +67,7 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
         _say(["links.toml changed and was read again."])
         prepared = _prepare(stack)
         if not options.json:
-            print(_rows(_to_try(prepared)), flush=True)
+            show(*_rows(_to_try(prepared)).split("\n"))
 
 
 def _prepare(stack: Stack) -> samples.Samples:
@@ -79,11 +81,11 @@ def _prepare(stack: Stack) -> samples.Samples:
 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        show(line, file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m local",
         description="Runs the functions of s.yaml and a local OSS on 127.0.0.1, for development.",
         epilog="To run one function once: python -m local invoke FUNCTION --event FILE",

@@ -6,7 +6,6 @@ STS is among them, the function runs with the rights of its own role.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handler.cloud.sts import StsUnavailable, assume_role
+from handler.commands.printing import Parser, show
 from signer import Credentials, SignerError
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         event = _read_event(options.event)
         credentials = _credentials(function)
     except LocalError as error:
-        print(f"python -m local invoke: {error}", file=sys.stderr)
+        show(f"python -m local invoke: {error}", file=sys.stderr)
         return REFUSED
     runtime = Runtime(
         [function],
@@ -56,9 +56,9 @@ def main(arguments: Sequence[str]) -> int:
         runtime.close()
     if outcome.error_type is not None:
         error_type = json.loads(outcome.payload).get("errorType", outcome.error_type)
-        print(f"{function.name} failed: {error_type}: {outcome.error_message}", file=sys.stderr)
+        show(f"{function.name} failed: {error_type}: {outcome.error_message}", file=sys.stderr)
         return FAILED
-    print(outcome.payload.decode("utf-8", "replace"))
+    show(*outcome.payload.decode("utf-8", "replace").split("\n"))
     return 0
 
 
@@ -100,8 +100,8 @@ def _credentials(function: Function) -> Credentials:
     return role.credentials
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m local invoke",
         description="Runs one function of s.yaml once with an event, and prints its result.",
     )

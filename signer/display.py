@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from unicodedata import category
 
 from .redaction import REDACTED, redact
 
@@ -15,14 +16,23 @@ _NAMELESS = re.compile(
     r"|(?:LTAI|STS\.)[0-9a-z]{12,}",
     re.IGNORECASE,
 )
-# C0 and C1, line and paragraph separators, and what changes the direction of writing (Unicode UAX 9), as JSON escapes.
-_CONTROLS = (*range(32), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {control: f"\\u{control:04x}" for control in _CONTROLS}
+# Controls (C0, C1), what is invisible or changes the direction of writing (UAX 9), separators of lines and paragraphs,
+# and surrogates, which no output can encode. Not all that `str.isprintable` refuses: U+3000 and U+202F are spaces in
+# people's file names, private use has glyphs, and what this Python's Unicode does not know may be next year's letter.
+_UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"  # Persian, Hindi and emoji are spelt with them
 
 
 def printable(line: str) -> str:
-    """The line with escapes such as `\\u001b` for control characters, line breaks and marks of direction."""
-    return line.translate(_ESCAPES)
+    """The line with JSON's escapes, such as `\\u001b`, for what a terminal obeys and for what people cannot see."""
+    return line if line.isprintable() else "".join(map(_escape, line))
+
+
+def _escape(letter: str) -> str:
+    if letter in _JOINERS or category(letter) not in _UNSAFE:
+        return letter
+    units = letter.encode("utf-16-be", "surrogatepass").hex(" ", 2)  # JSON writes U+E0001 as two
+    return "".join(f"\\u{unit}" for unit in units.split())
 
 
 def pieces_of(secrets: Iterable[str]) -> frozenset[str]:

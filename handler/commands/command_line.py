@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
-from signer import Credentials, Endpoint, SignerError, redact
+from signer import Credentials, Endpoint, SignerError
 from signer.endpoint import is_loopback
 
 from ..cloud import oss
@@ -19,16 +18,9 @@ from ..cloud.http_client import Connections
 from ..config import Config, InvalidConfig
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..errors import HandlerError
+from .printing import show
 
 FAILED, INVALID, INTERRUPTED = 1, 2, 130
-
-_OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
-# What argparse says, then the value, and what may follow it.
-_VALUE = re.compile(
-    r"(invalid choice(?=:)|invalid int value(?=:)|ignored explicit argument|ambiguous option: [a-z-]+(?==))"
-    r".*?(?= \(choose from [^()]*\)$| could match [a-z, -]*$|$)",
-    re.DOTALL,
-)
 
 
 class InvalidUsage(HandlerError):
@@ -37,18 +29,6 @@ class InvalidUsage(HandlerError):
 
 class OutputFailed(HandlerError):
     """Standard output is closed, full or broken."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Its errors name the options, but repeat no value: that of a misspelt option may be a secret."""
-
-    def error(self, message: str) -> NoReturn:
-        sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
-        if unrecognized:
-            sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
-        # The choices are ours, and `redact` would take `revoke-api-key` for the name of a secret.
-        problem, choose, choices = _VALUE.sub(r"\1", sentence).partition(" (choose from ")
-        super().error(redact(problem) + choose + choices)
 
 
 def run(name: str, command: Callable[[], None]) -> int:
@@ -116,7 +96,7 @@ def write_lines(*lines: str, otherwise: str = "") -> None:
     if sys.stdout is None:  # it was closed before the start
         raise OutputFailed(f"The output is closed. {otherwise}".strip())
     try:
-        print("\n".join(map(_printable, lines)), flush=True)
+        show(*lines)
     except (OSError, ValueError) as error:
         _discard(sys.stdout)
         reason = getattr(error, "strerror", None) or "closed, or of another encoding"
@@ -142,7 +122,7 @@ def warn(line: str) -> None:
     if sys.stderr is None:  # it was closed before the start
         return
     try:
-        print(_printable(line), file=sys.stderr, flush=True)
+        show(line, file=sys.stderr)
     except (OSError, ValueError):
         _discard(sys.stderr)
 
@@ -191,10 +171,3 @@ def _discard(stream: TextIO) -> None:
     """Discards what is left of an output that failed: Python would write it again at its exit, and fail again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _printable(line: str) -> str:
-    """A line without characters that control a terminal or change the direction of writing."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in line
-    )

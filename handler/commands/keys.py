@@ -29,7 +29,6 @@ from . import keys_arguments, keys_edit
 from .command_line import (
     InvalidUsage,
     OutputFailed,
-    Parser,
     add_endpoint_option,
     config,
     identifier,
@@ -42,6 +41,7 @@ from .command_line import (
 )
 from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
+from .printing import Parser
 
 NAME = "python -m handler.keys"
 # OSS's own code, EC 0048-00000401

@@ -165,7 +165,7 @@ def _holder(content: bytes) -> str:
         holder = f"{document['owner']} since {document['at']}"
     except (ValueError, TypeError, KeyError, RecursionError):
         return "another writer"
-    return "".join(character for character in holder if character.isprintable())[:130]
+    return holder[:130]
 
 
 def _this_process() -> str:

@@ -14,7 +14,8 @@ from ..cloud.store import PAGE, store_at
 from ..context import Clock
 from ..errors import HandlerError
 from ..notices.outbox import DEAD, WAITING, Entry, Outbox
-from .command_line import InvalidUsage, Parser, add_endpoint_option, config, identifier, oss_client, run, write_lines
+from .command_line import InvalidUsage, add_endpoint_option, config, identifier, oss_client, run, write_lines
+from .printing import Parser
 
 NAME = "python -m handler.notices"
 SYSTEM_CLOCK = Clock()

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 import signer
+from handler.commands.printing import show
 
 from ..errors import LocalError
 
@@ -21,16 +22,16 @@ class DemoError(LocalError):
 def send(method: str, url: str, status: int, title: str = "", **options: Any) -> requests.Response:
     """Sends a request, which is announced if it has a title. Raises `DemoError` for another status."""
     if title:
-        title = f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title
-        say(f"{title}\n  {method} {signer.redact(url)}")
+        print(f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title, flush=True)
+        say(f"  {method} {signer.redact(url)}")
     response = requests.request(method, url, timeout=TIMEOUT, **{"allow_redirects": False, **options})
     expect(response.status_code == status, f"{method} {signer.redact(url)}", response)
     return response
 
 
-def say(line: str) -> None:
+def say(lines: str) -> None:
     """Prints at once, so that progress is visible."""
-    print(line, flush=True)
+    show(*lines.split("\n"))
 
 
 def error_code(response: requests.Response) -> str:

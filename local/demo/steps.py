@@ -19,6 +19,7 @@ import requests
 
 import signer
 from handler.commands import keys_edit
+from handler.commands.printing import show
 from signer.times import rfc3339
 
 from ..errors import LocalError
@@ -77,7 +78,7 @@ def main() -> int:
             show_notice(stack)
             show_log(log.fileno())
     except (LocalError, requests.RequestException) as error:
-        print(f"make demo: {signer.redact(str(error))}", file=sys.stderr)
+        show(f"make demo: {signer.redact(str(error))}", file=sys.stderr)
         return 1
     say("\nEvery step succeeded.")
     return 0

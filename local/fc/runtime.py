@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from signer import Credentials
+from signer.display import printable
 
 from ..errors import LocalError
 from . import invocation
@@ -167,7 +168,7 @@ def write_line(log: IO[Any] | int | None, line: str) -> None:
     """Adds a line to what functions print (None: this process's stderr)."""
     log = sys.stderr if log is None else log
     with suppress(OSError, ValueError):
-        os.write(log if isinstance(log, int) else log.fileno(), f"{line}\n".encode())
+        os.write(log if isinstance(log, int) else log.fileno(), f"{printable(line)}\n".encode())
 
 
 def _payload_of(error: Exception) -> bytes:

@@ -327,7 +327,13 @@ def read_argument(argument: str, description: str) -> str:
     if argument != "-":
         return argument
     if sys.stdin.isatty():
-        echo(f"Paste {description}, then press Ctrl-D (Windows: Ctrl-Z, Enter):", err=True)
+        try:
+            from . import terminal
+        except ImportError:  # Windows has no termios
+            file = f"longer than 1,000 characters: {program_name()} {click.get_current_context().info_name} - < file"
+            echo(f"Paste {description} ({file}), then press Ctrl-Z and Enter:", err=True)
+        else:
+            return terminal.read(f"Paste {description}, then press Ctrl-D:", MAX_INPUT)
     return sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", errors="replace")
 
 

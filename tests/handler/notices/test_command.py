@@ -178,7 +178,7 @@ class TestList:
         cli.put(json.dumps({"reason": "\x1b[2J" + "x" * 1000}).encode(), "dead/ops/1")
         result = cli.run("list")
         assert all(line.isprintable() and len(line) < 100 for line in result.out.splitlines())
-        assert result.out.startswith("ops:\n  dead: 1 (\\x1b[2Jxxx")
+        assert result.out.startswith("ops:\n  dead: 1 (\\u001b[2Jxxx")
 
     def test_what_waits_is_counted_up_to_1000(self, cli: NoticesCli) -> None:
         cli.add("ops", 1001)
