@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import click
 
 from ..credentials import MAX_SESSION
-from ..display import printable
 from ..errors import InvalidKey
 from ..names import parse_oss_url
 from ..times import format_duration
@@ -99,8 +98,7 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
         if listed
         else _read_items(_open_source(source), params["column"], params["bucket"])
     )
-    is_terminal = output == "-" and sys.stdout.isatty()
-    shows_progress = sys.stderr.isatty() and not is_terminal
+    shows_progress = sys.stderr.isatty() and not (output == "-" and sys.stdout.isatty())
     links = refused = 0
     out = Output(output, record_format)
     try:
@@ -116,8 +114,6 @@ def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
             ):
                 refusals = [entry for entry in batch if isinstance(entry, Refusal)]
                 records = [record_format.record(*entry) for entry in batch if not isinstance(entry, Refusal)]
-                if is_terminal:
-                    records = [printable(record.removesuffix("\n")) + "\n" for record in records]
                 with out.uninterrupted():
                     out.write("".join(records))
                     links += len(records)
