@@ -10,6 +10,7 @@ with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from .fc.runtime import Runtime
 from .server import listen, serve, url_of
 
 DEFAULT_BUCKET = "examplebucket"
+_ROOT = '--root, or ARGS="--root …" of make run'
 
 
 class StackError(LocalError):
@@ -253,8 +255,16 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
         return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="oss-")))
     try:
         root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY)
     except OSError as error:
         raise _unusable(root, error) from None
+    cleanup.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+    except BlockingIOError:
+        raise StackError(f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}.") from None
+    except OSError:  # a file system without locks
+        pass
     return root.resolve()
 
 
@@ -269,4 +279,4 @@ def _create_buckets(folder: Path, names: list[str]) -> None:
 
 
 def _unusable(folder: Path, error: OSError) -> StackError:
-    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with --root.")
+    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}.")

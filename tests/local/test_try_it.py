@@ -91,7 +91,7 @@ def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert output.startswith(f"{stack.http}/inbox/?share=")
+    assert output.startswith(f"{stack.http}/in/?share=")
     assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
 
 
