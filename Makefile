@@ -56,7 +56,7 @@ demo: $(VENV)/local.stamp
 	@$(BIN)/python -m local.demo $(ARGS)
 
 run: $(VENV)/local.stamp
-	@$(BIN)/python -m local --root samples $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
+	@$(BIN)/python -m local --root samples --config $(CONFIG) $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
 
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from . import invoke, samples
+from . import invoke, samples, start_page
 from .errors import LocalError
 from .interrupts import exit_on_signals
 from .plain_files import PlainFiles
@@ -19,7 +23,6 @@ from .stack import Stack
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
 SETTLED = 1.0  # seconds after which a file that was written counts as complete
-EVENTS_TIMEOUT = 5  # seconds that the first lines wait for the events of the samples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,27 +34,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     exit_on_signals(0)
     try:
-        with Stack.start(
-            options.config, root=options.root, http_port=options.http_port, oss_port=options.oss_port
-        ) as stack:
-            _run(stack, options)
+        with (
+            _function_log() as (log, show_log),
+            Stack.start(
+                options.config, root=options.root, http_port=options.http_port, oss_port=options.oss_port, log=log
+            ) as stack,
+        ):
+            _run(stack, options, show_log)
     except LocalError as error:
         _say([f"python -m local: {error}"])
     return REFUSED
 
 
-def _run(stack: Stack, options: argparse.Namespace) -> None:
+@contextmanager
+def _function_log() -> Iterator[tuple[int, Callable[[], None]]]:
+    """A pipe for what functions print, and what shows it from then on, so that the banner is first."""
+    readable, log = os.pipe()
+    begun = threading.Event()
+
+    def copy() -> None:
+        begun.wait()
+        with suppress(OSError, ValueError), open(readable, "rb") as lines:
+            for line in lines:
+                if not _is_idle_tick(line):
+                    sys.stderr.buffer.write(line)
+                    sys.stderr.flush()
+
+    copier = threading.Thread(target=copy, daemon=True)
+    copier.start()
+    try:
+        yield log, begun.set
+    finally:
+        os.close(log)
+        begun.set()
+        copier.join(1)
+
+
+def _is_idle_tick(line: bytes) -> bool:
+    """Whether it is the audit line of a timer that found nothing to do."""
+    if b'"event":"timer"' not in line:
+        return False
+    try:
+        facts = json.loads(line)
+        return not any(facts[name] for name in facts.keys() - {"request_id", "event", "milliseconds"})
+    except ValueError:
+        return False
+
+
+def _run(stack: Stack, options: argparse.Namespace, show_log: Callable[[], None]) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
-    _say(stack.notes)
     files = PlainFiles(stack)
-    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in files.ignored_folders())
-    _say(files.take_in())
-    prepared = _prepare(stack)
-    if options.json:
-        print(_as_json(stack, prepared), flush=True)
-    else:
-        stack.dispatcher.wait(EVENTS_TIMEOUT)
-        print(_banner(stack, prepared, options.root), flush=True)
+    folders = files.ignored_folders()
+    taken_in = list(files.take_in())
+    prepared = _prepare(stack, options.root)
+    print(_as_json(stack, prepared) if options.json else _banner(stack, prepared, options.root), flush=True)
+    _say(stack.notes)
+    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders)
+    _say(taken_in)
+    show_log()
     while True:
         time.sleep(POLL_INTERVAL)
         _say(files.take_in(SETTLED))
@@ -63,13 +103,14 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
             _say([f"links.toml changed, and requests fail until it is corrected. {error}"])
             continue
         _say(["links.toml changed and was read again."])
-        prepared = _prepare(stack)
+        prepared = _prepare(stack, options.root)
         if not options.json:
-            print(_rows(_to_try(prepared)), flush=True)
+            print(_rows(_to_try(prepared, _shell(stack, options.root))), flush=True)
 
 
-def _prepare(stack: Stack) -> samples.Samples:
+def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     prepared = samples.prepare(stack)
+    stack.start_page.content = start_page.render(stack, prepared, _shell(stack, root))
     try:
         samples.write_environment(stack, prepared.api_key)
     except LocalError as error:
@@ -122,11 +163,13 @@ def _as_json(stack: Stack, prepared: samples.Samples) -> str:
 
 
 def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
+    folder = root or stack.root
     rows = {
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
-        "objects": str(root or "a temporary folder, removed at the end"),
-        "for your shell": f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}",
+        "STS": stack.sts_url,
+        "events": f"put files into {folder}/{start_page.watched(stack)}{'' if root else ' (removed at the end)'}",
+        "for your shell": _shell(stack, root),
     }
     return "\n".join(
         [
@@ -134,18 +177,26 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
             "",
             _rows(rows),
             "",
-            "Try it:",
+            f"Try it, also in a browser at {stack.http_url}/:",
             "",
-            _rows(_to_try(prepared)),
+            _rows(_to_try(prepared, _shell(stack, root))),
         ]
     )
 
 
-def _to_try(prepared: samples.Samples) -> dict[str, str]:
-    return {
+def _shell(stack: Stack, root: Path | None) -> str:
+    return f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}"
+
+
+def _to_try(prepared: samples.Samples, shell: str) -> dict[str, str]:
+    rows = {
         name.replace("_", " ").replace("api", "API"): sample.value or f"none: {sample.advice}"
         for name, sample in prepared._asdict().items()
     }
+    if prepared.share_page.value:
+        path = urlsplit(prepared.share_page.value).path
+        rows["with the key"] = f'{shell}; curl -H "X-Api-Key: $KEY" "$SERVICE{path}"'
+    return rows
 
 
 def _rows(rows: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .server import listen, serve, url_of
+from .server import StartPage, listen, serve, url_of
 
 DEFAULT_BUCKET = "examplebucket"
 _ROOT = '--root, or ARGS="--root …" of make run'
@@ -47,7 +47,7 @@ class Stack:
     `function` is the first http function and `http_url` its address; `urls` are the addresses of all http functions by
     name, and `environment` the variables that every function gets besides its own. `notes` are sentences about what
     `s.yaml` holds and cannot run here. `account` has the operator and the roles of the functions.
-    `dispatcher` turns new objects and timers into events.
+    `dispatcher` turns new objects and timers into events. `start_page` has no content until it is set.
     """
 
     http_url: str
@@ -64,6 +64,7 @@ class Stack:
     account: Account
     runtime: Runtime
     dispatcher: Dispatcher
+    start_page: StartPage
     _stamps: dict[Path, tuple[int, int] | None]
     _cleanup: ExitStack
 
@@ -130,8 +131,10 @@ class Stack:
                 if warm and function.runs_locally and (failure := runtime.warm(function.name)):
                     raise StackError(f"Function {function.name} failed to start: {failure.error_message}")
             urls = {}
+            start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
-                server = serve(http_trigger.create_app(runtime, function), listener)
+                app = start_page if function is first else http_trigger.create_app(runtime, function)
+                server = serve(app, listener)
                 cleanup.callback(server.close)
                 urls[function.name] = server.url
             return cls(
@@ -149,6 +152,7 @@ class Stack:
                 account=account,
                 runtime=runtime,
                 dispatcher=dispatcher,
+                start_page=start_page,
                 _stamps=stamps,
                 _cleanup=cleanup.pop_all(),
             )

@@ -105,7 +105,7 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
         protocol=flask.request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
     )
     event = http_event(request, request_id, time.time())
-    return _response(runtime.invoke(function.name, event, request_id=request_id))
+    return _response(runtime.invoke(function.name, event, request_id=request_id, request=request))
 
 
 def _response(outcome: Outcome) -> HttpResponse:

@@ -9,6 +9,7 @@ A frame is two unsigned 32-bit lengths (big endian), a JSON object and raw bytes
 | kind | object | bytes |
 |---|---|---|
 | load | `handler`, `initializer` (or null), `runtime`, `context` | none |
+| serve | `command`, `port`: of the server of a custom runtime | none |
 | invoke | `context` | the event |
 
 and each answer is `{"ok": true}` with the function's result, or `{"ok": false}` with the error as JSON.
@@ -20,11 +21,15 @@ import json
 import os
 import queue
 import signal
+import socket
 import struct
+import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
@@ -161,6 +166,16 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
 
 
+def serve(command: list[str], port: int) -> None:
+    """Starts a server and waits for its port; this process ends with it. Raises `OSError` if it cannot start."""
+    server = subprocess.Popen(command)
+    threading.Thread(target=lambda: os._exit(server.wait() or 1), daemon=True).start()
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+
+
 class _Worker:
     """The runtime of one instance; its handler comes with the first frame, `load`."""
 
@@ -169,6 +184,9 @@ class _Worker:
         self.handler: Callable[..., object] | None = None
 
     def handle(self, header: dict[str, Any], body: bytes) -> bytes:
+        if header["kind"] == "serve":
+            serve(header["command"], header["port"])
+            return b""
         if header["kind"] == "load":
             self.runtime = header["runtime"]
             self.handler = find_handler(header["handler"])
