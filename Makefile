@@ -1,5 +1,5 @@
 ## Try it
-##   make demo       see the service work, on a local Function Compute and OSS
+##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##

@@ -221,7 +221,7 @@ def test_a_mistake_is_one_sentence(
     else:  # in this process, which takes less time
         monkeypatch.chdir(tmp_path)
         with patch.object(command, "exit_on_signals"), patch.object(steps, "exit_on_signals"):
-            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else steps.main()
+            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else steps.main([])
         assert ended == status
         out, error = capfd.readouterr()
         [line] = (out + error).splitlines()
@@ -234,6 +234,12 @@ def test_a_demonstration_outside_of_the_project_is_one_sentence(tmp_path: Path) 
     assert program.lines == [
         "make demo: links.toml cannot be read (No such file or directory). Run this in the folder of the project.\n"
     ]
+
+
+def test_an_unknown_argument_of_the_demonstration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        steps.main(["--foo"])
+    assert "unrecognized arguments: --foo" in capsys.readouterr().err
 
 
 # Ctrl-C
