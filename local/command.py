@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import invoke, samples, start_page
+from .account import role_arn
 from .errors import LocalError
 from .interrupts import exit_on_signals
 from .plain_files import PlainFiles
@@ -22,6 +24,10 @@ from .stack import Stack
 
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
+# The audit line of a tick: everything is null, 0 or empty.
+IDLE_TICK = re.compile(
+    rb'{"request_id":"[^"]*","event":"timer","code":null,(?:"\w+":(?:0|{}),)*"milliseconds":[0-9.]+}\n'
+).fullmatch
 SETTLED = 1.0  # seconds after which a file that was written counts as complete
 
 
@@ -33,55 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return invoke.main(arguments[1:])
     options = _parser().parse_args(arguments)
     exit_on_signals(0)
+    log, output = os.pipe()
+    begun = threading.Event()
+    copier = threading.Thread(target=_show_log, args=(log, begun), daemon=True)
+    copier.start()
+    ports = {"http_port": options.http_port, "oss_port": options.oss_port}
+    refusal = ""
     try:
-        with (
-            _function_log() as (log, show_log),
-            Stack.start(
-                options.config, root=options.root, http_port=options.http_port, oss_port=options.oss_port, log=log
-            ) as stack,
-        ):
-            _run(stack, options, show_log)
+        with Stack.start(options.config, root=options.root, **ports, log=output) as stack:
+            _run(stack, options, begun)
     except LocalError as error:
-        _say([f"python -m local: {error}"])
+        refusal = str(error)
+    finally:
+        begun.set()
+        os.close(output)
+        copier.join(1)
+    _say([f"python -m local: {refusal}"])
     return REFUSED
 
 
-@contextmanager
-def _function_log() -> Iterator[tuple[int, Callable[[], None]]]:
-    """A pipe for what functions print, and what shows it from then on, so that the banner is first."""
-    readable, log = os.pipe()
-    begun = threading.Event()
-
-    def copy() -> None:
-        begun.wait()
-        with suppress(OSError, ValueError), open(readable, "rb") as lines:
-            for line in lines:
-                if not _is_idle_tick(line):
-                    sys.stderr.buffer.write(line)
-                    sys.stderr.flush()
-
-    copier = threading.Thread(target=copy, daemon=True)
-    copier.start()
-    try:
-        yield log, begun.set
-    finally:
-        os.close(log)
-        begun.set()
-        copier.join(1)
+def _show_log(log: int, begun: threading.Event) -> None:
+    """Copies what functions print, once the banner is there; a timer that found nothing to do is not worth a line."""
+    begun.wait()
+    with suppress(OSError, ValueError), open(log, "rb") as lines:
+        for line in lines:
+            if not IDLE_TICK(line):
+                sys.stderr.buffer.write(line)
+                sys.stderr.flush()
 
 
-def _is_idle_tick(line: bytes) -> bool:
-    """Whether it is the audit line of a timer that found nothing to do."""
-    if b'"event":"timer"' not in line:
-        return False
-    try:
-        facts = json.loads(line)
-        return not any(facts[name] for name in facts.keys() - {"request_id", "event", "milliseconds"})
-    except ValueError:
-        return False
-
-
-def _run(stack: Stack, options: argparse.Namespace, show_log: Callable[[], None]) -> None:
+def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
     files = PlainFiles(stack)
     folders = files.ignored_folders()
@@ -91,7 +78,7 @@ def _run(stack: Stack, options: argparse.Namespace, show_log: Callable[[], None]
     _say(stack.notes)
     _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders)
     _say(taken_in)
-    show_log()
+    begun.set()
     while True:
         time.sleep(POLL_INTERVAL)
         _say(files.take_in(SETTLED))
@@ -110,7 +97,11 @@ def _run(stack: Stack, options: argparse.Namespace, show_log: Callable[[], None]
 
 def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     prepared = samples.prepare(stack)
-    stack.start_page.content = start_page.render(stack, prepared, _shell(stack, root))
+    config = stack.links_toml()
+    stack.start_page.content = ""
+    if config is not None and config.mounts.covering("/") is None:  # else / is theirs
+        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
+        stack.start_page.content = start_page.render(**values, shell=_shell(stack, root), folder=_watched(stack, root))
     try:
         samples.write_environment(stack, prepared.api_key)
     except LocalError as error:
@@ -163,12 +154,11 @@ def _as_json(stack: Stack, prepared: samples.Samples) -> str:
 
 
 def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
-    folder = root or stack.root
     rows = {
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
         "STS": stack.sts_url,
-        "events": f"put files into {folder}/{start_page.watched(stack)}{'' if root else ' (removed at the end)'}",
+        "events": f"put files into {_watched(stack, root)}{'' if root else ' (removed at the end)'}",
         "for your shell": _shell(stack, root),
     }
     return "\n".join(
@@ -186,6 +176,14 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
 
 def _shell(stack: Stack, root: Path | None) -> str:
     return f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}"
+
+
+def _watched(stack: Stack, root: Path | None) -> str:
+    """The folder of the first oss trigger, or else of all objects, with a slash."""
+    triggers = (trigger for function in stack.deployment.functions for trigger in function.triggers)
+    trigger = next((trigger for trigger in triggers if trigger.kind == "oss"), None)
+    key = trigger.config.get("filter", {}).get("key", {}) if trigger else {}
+    return f"{root or stack.root}/{trigger.bucket if trigger else stack.bucket}/{key.get('prefix', '')}"
 
 
 def _to_try(prepared: samples.Samples, shell: str) -> dict[str, str]:

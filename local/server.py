@@ -218,24 +218,6 @@ class _RequestHandler(WSGIRequestHandler):
         """Nothing is logged: a request line may hold a complete link."""
 
 
-@dataclass
-class StartPage:
-    """Answers browsers at /, and requests for its icon, before `app` is asked: once it has `content`, which is HTML."""
-
-    app: Callable[..., Iterable[bytes]]
-    content: str = ""
-
-    def __call__(self, environ: WSGIEnvironment, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path, is_get = environ["RAW_URI"], environ["REQUEST_METHOD"] == "GET"
-        if self.content and is_get and path == "/favicon.ico":
-            start_response("204 No Content", [])
-            return []
-        if self.content and is_get and path == "/" and "text/html" in environ.get("HTTP_ACCEPT", ""):
-            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
-            return [self.content.encode()]
-        return self.app(environ, start_response)
-
-
 @dataclass(frozen=True)
 class Server:
     """A running server; `url` has no slash at its end."""
@@ -267,12 +249,6 @@ def listen(port: int, option: str = "--http-port") -> socket.socket:
             f"Stop the program that uses it, or choose another port with {option} (0: any free one)."
         ) from None
     return listener
-
-
-def free_port() -> int:
-    """A port that nothing uses now."""
-    with listen(0) as listener:
-        return int(listener.getsockname()[1])
 
 
 def url_of(listener: socket.socket) -> str:

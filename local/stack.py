@@ -30,7 +30,8 @@ from .fc import functions, http_trigger
 from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
-from .server import StartPage, listen, serve, url_of
+from .server import listen, serve, url_of
+from .start_page import StartPage
 
 DEFAULT_BUCKET = "examplebucket"
 _ROOT = '--root, or ARGS="--root …" of make run'

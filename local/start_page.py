@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-from jinja2 import Environment, FileSystemLoader
+from typing import Any
 
 import handler
-
-from .account import role_arn
-from .errors import LocalError
-from .samples import NAME, Samples
-from .stack import Stack
 
 TEMPLATES = (Path(__file__).parent, Path(handler.__file__).parent / "templates")
 
 
-def watched(stack: Stack) -> str:
-    """The bucket and the prefix of the first oss trigger, or the bucket, with a slash."""
-    for function in stack.deployment.functions:
-        for trigger in function.triggers:
-            if trigger.kind == "oss":
-                return f"{trigger.bucket}/{trigger.config.get('filter', {}).get('key', {}).get('prefix', '')}"
-    return f"{stack.bucket}/"
+@dataclass
+class StartPage:
+    """Answers browsers at /, and requests for its icon, before `app` is asked: once it has `content`, which is HTML."""
+
+    app: Callable[..., Iterable[bytes]]
+    content: str = ""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        request = environ["REQUEST_METHOD"], environ["RAW_URI"]
+        if self.content and request == ("GET", "/favicon.ico"):
+            start_response("204 No Content", [])
+            return []
+        if self.content and request == ("GET", "/") and "text/html" in environ.get("HTTP_ACCEPT", ""):
+            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
+            return [self.content.encode()]
+        return self.app(environ, start_response)
 
 
-def render(stack: Stack, prepared: Samples, shell: str) -> str:
-    """HTML; "" if the function has no links.toml, an invalid one, or one with a mount at /."""
-    try:
-        config = stack.links_toml()
-    except LocalError:
-        return ""
-    if config is None or config.mounts.covering("/") is not None:
-        return ""
-    path = urlsplit(prepared.share_page.value or prepared.object.value or "").path
-    mount = config.mounts.covering(unquote(path)) if path else None
-    return (
-        Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        .get_template("start_page.html")
-        .render(
-            lang="en",
-            title="fc-presign on this machine",
-            stack=stack,
-            samples=prepared._asdict(),
-            shell=shell,
-            path=path,
-            name=unquote(path),
-            object=f"oss://{mount.target.bucket}/{mount.target.key}{NAME}" if mount else None,
-            role=role_arn(stack.function) if stack.function.role else None,
-            folder=stack.root / watched(stack),
-        )
-    )
+def render(**values: object) -> str:
+    from jinja2 import Environment, FileSystemLoader  # only `make run` has the page
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("start_page.html").render(lang="en", title="fc-presign on this machine", **values)

@@ -27,9 +27,7 @@ class InstanceExited(LocalError):
 
 
 class Instance:
-    """A worker process. Not thread-safe: a pool leases it. `port` is that of the server of a custom runtime."""
-
-    port = 0
+    """A worker process. Not thread-safe: a pool leases it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], log: IO[Any] | int | None = None) -> None:
         """Starts the process; `log` receives what the function prints (default: this process's stderr)."""

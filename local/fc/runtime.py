@@ -2,8 +2,8 @@
 
 HTTP triggers (`http_trigger.py`) and all other sources of events call `Runtime.invoke`. Workers run on the
 interpreter that runs this, whatever runtime `s.yaml` names; python3.10 and python3.12 differ in the context that a
-function receives. The server of a custom runtime handles all requests, and a change of links.toml ends those under way.
-Not emulated: memory limits, `preStop`, and the 429 of a function that has no free instance (further requests wait).
+function receives. Not emulated: memory limits, `preStop`, the requests that an instance of a custom runtime handles at
+the same time, and the 429 of a function that has no free instance (further requests wait).
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from typing import IO, Any
 from signer import Credentials
 
 from ..errors import LocalError
-from ..server import free_port
-from . import custom_runtime, invocation
-from .functions import CustomRuntime, Function
+from . import invocation
+from .functions import Function
 from .instances import Instance, InstanceExited, InstanceTimedOut, Pool
-from .invocation import HttpRequest
 
 # The limit of instances of one function where `reservedConcurrency` allows more: a laptop has few cores.
 INSTANCES = 4
@@ -89,18 +87,9 @@ class Runtime:
         }
 
     def invoke(
-        self,
-        function_name: str,
-        event: bytes,
-        *,
-        request_id: str | None = None,
-        retry_count: int = 0,
-        request: HttpRequest | None = None,
+        self, function_name: str, event: bytes, *, request_id: str | None = None, retry_count: int = 0
     ) -> Outcome:
-        """Runs the function on `event` and waits for its outcome. Raises `UnknownFunction`.
-
-        A custom runtime gets the `request` of its HTTP trigger instead.
-        """
+        """Runs the function on `event` and waits for its outcome. Raises `UnknownFunction`."""
         function = self._functions.get(function_name)
         if function is None:
             raise UnknownFunction(function_name, self._functions)
@@ -108,12 +97,7 @@ class Runtime:
         try:
             with self._pools[function.name].lease() as instance:
                 context = invocation.context(function, request_id, self._credentials_for(function), retry_count)
-                if function.is_built_in:
-                    ok, payload = instance.call({"kind": "invoke", "context": context}, event, function.timeout)
-            if not function.is_built_in and request is not None:
-                ok, payload = custom_runtime.forward(instance.port, context, request, function.timeout)
-            elif not function.is_built_in:
-                ok, payload = custom_runtime.control(instance.port, "/invoke", context, event, function.timeout)
+                ok, payload = instance.call({"kind": "invoke", "context": context}, event, function.timeout)
         except InstanceTimedOut:
             message = f"Function time out after {function.timeout} seconds"
             return Outcome(request_id, _error(message, "FunctionTimeout"), UNHANDLED)
@@ -159,22 +143,18 @@ class Runtime:
         environment = invocation.environment(function, credentials, os.environ, self._extra)
         instance = Instance(function.code, environment, self._log)
         initializer = function.initializer
-        context = invocation.context(function, invocation.new_request_id(), credentials, 0)
-        header: dict[str, Any] = {
+        header = {
             "kind": "load",
             "handler": function.handler,
             "initializer": initializer.handler if initializer else None,
             "runtime": function.runtime,
-            "context": context,
+            "server": [*function.custom.command, *function.custom.args, function.custom.port]
+            if function.custom
+            else None,
+            "context": invocation.context(function, invocation.new_request_id(), credentials, 0),
         }
-        if not function.is_built_in:
-            instance.port = free_port()
-            line = custom_runtime.start_line(function.custom or CustomRuntime(), instance.port)
-            header = {"kind": "serve", "command": line, "port": instance.port}
         try:
             ok, payload = instance.call(header, b"", LOAD_TIMEOUT + (initializer.timeout if initializer else 0))
-            if initializer and not function.is_built_in:
-                ok, payload = custom_runtime.control(instance.port, "/initialize", context, b"", initializer.timeout)
         except InstanceTimedOut:
             raise _LoadFailed(_error("The function did not load in time", "FunctionTimeout")) from None
         if not ok:

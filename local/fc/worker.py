@@ -8,18 +8,19 @@ A frame is two unsigned 32-bit lengths (big endian), a JSON object and raw bytes
 
 | kind | object | bytes |
 |---|---|---|
-| load | `handler`, `initializer` (or null), `runtime`, `context` | none |
-| serve | `command`, `port`: of the server of a custom runtime | none |
-| invoke | `context` | the event |
+| load | `handler`, `initializer` (or null), `runtime`, `context`, and for a custom runtime `server` | none |
+| invoke | `context` | the event, or after `HTTP_REQUEST` a client's request for a custom runtime |
 
 and each answer is `{"ok": true}` with the function's result, or `{"ok": false}` with the error as JSON.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import struct
@@ -31,11 +32,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
+from http.client import HTTPConnection
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import IO, Any
 
+HOST = "127.0.0.1"
+HTTP_REQUEST = b"\0"
 _LENGTHS = struct.Struct(">II")
 
 Frame = tuple[dict[str, Any], bytes]
@@ -166,14 +170,48 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
 
 
-def serve(command: list[str], port: int) -> None:
-    """Starts a server and waits for its port; this process ends with it. Raises `OSError` if it cannot start."""
-    server = subprocess.Popen(command)
-    threading.Thread(target=lambda: os._exit(server.wait() or 1), daemon=True).start()
-    while True:
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
+class Server:
+    """The server of a custom runtime, at a port of the loopback alone. This process ends with it."""
+
+    def __init__(self, line: list[Any]) -> None:
+        *command, port = line
+        with socket.create_server((HOST, 0)) as listener:
+            self.port = listener.getsockname()[1]
+        command = [re.sub(rf"(^|:){port}$", rf"\g<1>{self.port}", word) for word in command]
+        command = [word.replace("0.0.0.0", HOST) for word in command]  # noqa: S104 - it replaces that
+        if re.search(r"(^|/)python[0-9.]*$", command[0]):
+            command[0] = sys.executable
+        process = subprocess.Popen(command)
+        threading.Thread(target=lambda: os._exit(process.wait() or 1), daemon=True).start()
+        while True:
+            with suppress(ConnectionRefusedError), socket.create_connection((HOST, self.port)):
+                return
+            time.sleep(0.05)
+
+    def invoke(self, context: dict[str, Any], event: bytes, path: str = "/invoke") -> bytes:
+        """The result of an event, or the response to a client's request in the form of a built-in runtime's.
+
+        Raises `RuntimeError` with the server's own error.
+        """
+        is_request, method, target, headers, body = event.startswith(HTTP_REQUEST), "POST", path, list[Any](), event
+        if is_request:
+            method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
+            path, body = "/http-invoke", base64.b64decode(encoded)
+        connection = HTTPConnection(HOST, self.port)
+        connection.putrequest(method, target, skip_host=is_request, skip_accept_encoding=True)
+        keys = {f"x-fc-{name.replace('_', '-')}": value for name, value in context["credentials"].items()}
+        own = {"x-fc-request-id": context["request_id"], "x-fc-control-path": path, "Content-Length": str(len(body))}
+        for name, value in [*headers, *keys.items(), *own.items()]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        with connection.getresponse() as response:
+            status, answered, result = response.status, dict(response.getheaders()), response.read()
+        if is_request:
+            content = base64.b64encode(result).decode()
+            return encode_result({"statusCode": status, "headers": answered, "isBase64Encoded": True, "body": content})
+        if "x-fc-status" in map(str.lower, answered):
+            raise RuntimeError(result.decode("utf-8", "replace"))
+        return result
 
 
 class _Worker:
@@ -182,11 +220,14 @@ class _Worker:
     def __init__(self) -> None:
         self.runtime = ""
         self.handler: Callable[..., object] | None = None
+        self.server: Server | None = None
 
     def handle(self, header: dict[str, Any], body: bytes) -> bytes:
-        if header["kind"] == "serve":
-            serve(header["command"], header["port"])
-            return b""
+        if self.server:
+            return self.server.invoke(header["context"], body)
+        if header["kind"] == "load" and header["server"]:
+            self.server = Server(header["server"])
+            return self.server.invoke(header["context"], b"", "/initialize") if header["initializer"] else b""
         if header["kind"] == "load":
             self.runtime = header["runtime"]
             self.handler = find_handler(header["handler"])

@@ -189,5 +189,5 @@ def test_the_preparation_ignores_proxies_and_logs_no_requests(log: IO[bytes], mo
     log.seek(0)
     created, idle = log
     assert b'"path"' not in created
-    assert [command._is_idle_tick(line) for line in (created, idle, b'["event":"timer"]\n')] == [False, True, False]
-    assert not command._is_idle_tick(idle.replace(b'"notices":0', b'"notices":1'))
+    assert [bool(command.IDLE_TICK(line)) for line in (created, idle)] == [False, True]
+    assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))
