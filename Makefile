@@ -10,7 +10,9 @@
 ## Operate
 ##   make keys       create and change the keys document (ARGS="init")
 ##   make notices    show notices that were not sent (ARGS="retry --sink ops": send the dead again)
-##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script)
+##   make policies   print the RAM policies that the deployment needs (FORMAT=commands: a script; ARGS=--remove: its
+##                   opposite)
+##   make alarms     print a script that creates the alarms on the logs
 ##   make check      say what would fail once deployed
 ##   make build      build the package that s deploy deploys
 ##   make doctor     find what is wrong with a deployment (URL=https://…)
@@ -28,7 +30,7 @@
 ##
 ## ARGS="…" passes more arguments to a command; ARGS=--help lists them. Each target installs what it needs into .venv.
 ## CONFIG=deploy/custom-runtime/s.yaml selects another s.yaml, ENV=prod an environment of env.yaml.
-## demo and run need nothing but Python 3.10 or newer and make; check, policies and doctor also Serverless Devs (s).
+## demo and run need Python 3.10 or newer, make, and at first the package index; check, policies, doctor also Serverless Devs (s).
 PYTHON ?= python3
 # These are taken from the command line only: others use the same names in the environment.
 VENV   := .venv
@@ -44,7 +46,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
 
-.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies check build doctor template \
+.PHONY: help demo run invoke sign bulk curl form verify explain keys notices policies alarms check build doctor template \
 	test test-long lint bench lock audit docs reference clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -65,7 +67,7 @@ sign bulk curl form verify: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer $@ $(or $(ARGS),--help)
 
 explain: $(VENV)/cli.stamp
-	@$(BIN)/python -m signer explain $(or $(ARGS),-) || [ $$? = 1 ] # 1: it found what is wrong
+	@$(BIN)/python -m signer explain $(ARGS) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.keys $(or $(ARGS),--help)
@@ -73,9 +75,12 @@ keys: $(VENV)/local.stamp
 notices: $(VENV)/local.stamp
 	@$(BIN)/python -m handler.notices $(or $(ARGS),list)
 
-policies: $(VENV)/deploy.stamp
-	$(if $(filter-out json commands,$(FORMAT)),$(error FORMAT must be json or commands))
-	@$(BIN)/python -m deploy.policies $(DEPLOY) $(if $(filter commands,$(FORMAT)),--commands) $(ARGS)
+# Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
+policies alarms:
+	@{ $(if $(filter-out json commands,$(FORMAT)),echo "FORMAT must be json or commands." >&2; false &&) \
+	  $(MAKE) -s $(VENV)/deploy.stamp && $(BIN)/python -m deploy.policies $(DEPLOY) \
+	  $(if $(filter alarms,$@),--alarms,$(if $(filter commands,$(FORMAT)),--commands)) $(ARGS); } || \
+	  { test -t 1 || echo 'echo "make $@ failed: run it again." >&2; exit 1'; exit 1; }
 
 check: $(VENV)/deploy.stamp
 	@$(BIN)/python -m deploy.check $(DEPLOY) $(ARGS)
@@ -121,7 +126,7 @@ lock: $(VENV)/dev.stamp
 # A package whose vulnerabilities cannot be looked up fails it too.
 audit: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes \
-	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock)) $(ARGS)
+	  $(addprefix -r ,$(wildcard deploy/requirements/*.lock) .github/release.txt) $(ARGS)
 	@mkdir -p build && $(BIN)/python -m pip freeze --all --exclude fc-presign > build/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r build/installed.txt $(ARGS)
 
@@ -137,11 +142,13 @@ reference: $(VENV)/local.stamp
 clean:
 	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || \
 	  { echo "$(VENV) is not a virtual environment: delete it yourself." >&2; exit 1; }
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build fc_presign.egg-info
 
 # Each set of packages is installed once, and again when its files change; dev includes the others. pip knows the
 # dependency groups of pyproject.toml since 25.1. A virtual environment without pip is unfinished: it is created again.
 $(VENV)/%.stamp: pyproject.toml requirements.txt
+	@command -v '$(PYTHON)' >/dev/null || \
+	  { echo "$(PYTHON) was not found. Name a Python: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "Python 3.10 or newer is required. Name one: make $(MAKECMDGOALS) PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -150,18 +157,21 @@ $(VENV)/%.stamp: pyproject.toml requirements.txt
 	  { echo "$(VENV) exists and is not a virtual environment. Delete it, or name another folder (VENV=…)." >&2; exit 1; }
 	@echo "Installing the packages for $* into $(VENV) …" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || output=$$($(PYTHON) -m venv $(VENV) 2>&1) || \
-	  { echo "$$output" | tail -n 1 >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES_$*)
+	  { rm -rf $(VENV); echo "$$output" | tail -n 1 >&2; exit 1; }
+	@$(call INSTALL,'pip>=25.1')
+	@$(call INSTALL,$(PACKAGES_$*))
 	@touch $@ $(patsubst %,$(VENV)/%.stamp,$(INCLUDED_IN_$*))
+
+INSTALL = output=$$($(BIN)/python -m pip install --quiet --disable-pip-version-check $(1) 2>&1) || \
+  { echo "$$output" | tail -n 1 >&2; echo "pip could not install the packages: check that it reaches the package index (PIP_INDEX_URL), and the free space." >&2; exit 1; }
 
 INCLUDED_IN_deploy := local
 INCLUDED_IN_dev    := cli local deploy
 
-PACKAGES_cli    := '.[cli]'
+PACKAGES_cli    := '.[cli,profiles]'
 PACKAGES_local  := -r requirements.txt --group local
 PACKAGES_deploy := -r requirements.txt --group deploy
-PACKAGES_dev    := -r requirements.txt --group dev '.[cli]'
+PACKAGES_dev    := -r requirements.txt --group dev '.[cli,profiles]'
 
 # What tests use of npm. Where npm is missing or fails, they are skipped and say so.
 $(NODE): tests/node/package-lock.json

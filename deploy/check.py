@@ -79,7 +79,9 @@ def report(project: Project) -> Report:
         (*sharing.across(functions, testing), *sharing.signers(functions), *regions.across(functions))
     )
     examples = dict.fromkeys(placeholders.faults(functions, project.source, project.known))
-    warnings = dict.fromkeys(sentence for function in functions for sentence in notices.warnings(function))
+    warnings = dict.fromkeys(
+        sentence for function in functions for each in (regions, notices) for sentence in each.warnings(function)
+    )
     return Report(list(faults), list(examples), list(warnings), functions)
 
 
@@ -99,7 +101,7 @@ def _check_environment(project: Project, environment: Environment) -> tuple[list
             try:
                 function = project.read(resource)
                 faults += (sentence for each in _CHECKS for sentence in each(function))
-                functions.append(project.with_config(function, environment.name))
+                functions.append(project.with_config(function, environment.name, environment.log_days))
                 faults += (sentence for each in _CONFIG_CHECKS for sentence in each(functions[-1]))
             except DeployError as error:
                 faults.append(str(error))

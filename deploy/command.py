@@ -7,14 +7,22 @@ import sys
 from collections.abc import Callable
 
 
-def run(name: str, main: Callable[[], int]) -> int:
-    """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written."""
+def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
+    """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written.
+
+    130 after Ctrl-C. `unread` is the status, without a sentence, if the reader of the output has read enough.
+    """
     try:
         status = main()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{name}: Interrupted.", file=sys.stderr)
+        return 130
     except OSError as error:
         # Python would write what is left again at its exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # such as `| head`
+            return unread
         print(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
         return 1
     return status

@@ -3,7 +3,8 @@
 Without `--url` it examines what will be deployed: tools, files, the key of s, roles, queue and logs, OSS, the keys
 document, and with `[assume_role]` a session of each mount. With the address of the service it also follows links as a
 visitor does. With `--uploads` it also uploads small objects, which it deletes again. It uses the credentials in the
-environment, the aliyun CLI, and the API key in `LINK_API_KEY` for mounts that require one.
+environment, the aliyun CLI, and the API key in `LINK_API_KEY` for mounts that require one. It ends with 0 if it found
+no fault, and could examine everything or was told that it need not.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Options(NamedTuple):
     alias: str | None
     url: str | None
     uploads: bool
+    endpoint: str = ""
 
 
 def findings(options: Options) -> Iterator[Finding]:
@@ -50,7 +52,7 @@ def findings(options: Options) -> Iterator[Finding]:
         if len(functions) < len(project.environments[0].resources):
             yield from (fault("s.yaml", sentence) for sentence in faults)
             return
-        deployment = open_deployment(project, functions, os.environ)
+        deployment = open_deployment(project, functions, os.environ, options.endpoint)
     except DeployError as error:
         yield fault("s.yaml", str(error))
         return
@@ -79,7 +81,7 @@ def _before(deployment: Deployment, faults: Sequence[str], *, uploads: bool) -> 
     yield from _account(deployment)
     yield from oss.credentials(deployment)
     yield from oss.state(deployment)
-    yield from lifecycle.state_rules(deployment)
+    yield from lifecycle.bucket_rules(deployment)
     yield from keys.document_and_sinks(deployment)
     yield from oss.mounts(deployment)
     yield from sessions.sessions(deployment)
@@ -96,6 +98,7 @@ def _account(deployment: Deployment) -> Iterator[Finding]:
         yield from account.roles(deployment)
         yield from account.queues(deployment)
         yield from account.logs(deployment)
+        yield from account.domains(deployment)
     except aliyun.Unusable as error:
         yield unknown("account", f"{NOT_CHECKED}: {error}")
 
@@ -103,8 +106,9 @@ def _account(deployment: Deployment) -> Iterator[Finding]:
 def _after(deployment: Deployment, options: Options) -> Iterator[Finding]:
     """What the deployed service does."""
     url = options.url or ""
-    yield from service.health(deployment, url)
-    if deployment.is_unreachable(url):
+    findings = list(service.health(deployment, url))
+    yield from findings
+    if any(finding.subject == "service" and finding.level == "fault" for finding in findings):
         return
     yield from service.control_path(deployment, url)
     yield from service.credentials_headers(deployment, url)
@@ -118,6 +122,7 @@ def _address(value: str) -> str:
         parts = urlsplit(value)
         # The attribute port raises ValueError, too.
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = valid and parts.path in ("", "/") and not parts.query
     except ValueError:
         valid = False
     if not valid:
@@ -138,17 +143,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--uploads", action="store_true", help="upload a few objects to mounts with PUT or POST, and delete them"
     )
+    parser.add_argument(
+        "--endpoint", type=_address, metavar="URL", help="a domain that is bound to the bucket of the keys document"
+    )
+    parser.add_argument("--allow-unknown", action="store_true", help="do not fail over what could not be examined")
     parsed = parser.parse_args(arguments)
-    has_fault = False
-    for finding in findings(Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads)):
-        has_fault = has_fault or finding.level == "fault"
+    failing = {"fault"} if parsed.allow_unknown else {"fault", "unknown"}
+    has_failed = False
+    options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads, parsed.endpoint or "")
+    for finding in findings(options):
+        has_failed = has_failed or finding.level in failing
         try:
             print(finding, flush=True)
         except BrokenPipeError:
             # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             break
-    return 1 if has_fault else 0
+    return 1 if has_failed else 0
 
 
 if __name__ == "__main__":

@@ -15,12 +15,15 @@ from handler.config import Config, Location, load
 from local.fc import functions, s_yaml
 from local.fc.functions import Trigger
 from local.fc.s_yaml import TemplateError
+from local.ram import rights
 
 from .errors import DeployError
 from .runtimes import APP
 
 # Serverless Devs reads this file if s.yaml does not name one.
 ENVIRONMENTS = "env.yaml"
+# For how long logs are kept if vars.log_days does not say it; Simple Log Service keeps those of 3650 days for ever.
+LOG_DAYS, MAX_LOG_DAYS = 190, 3650
 
 Render = Callable[[Path, "str | None"], Mapping[str, Any]]
 
@@ -29,13 +32,19 @@ Render = Callable[[Path, "str | None"], Mapping[str, Any]]
 class Function(functions.Function):
     """A function of this project in an environment, and the content of `file`, its links.toml, as it reads it there.
 
-    `environment_name` is None for s.yaml alone. `variables` are those that the file uses.
+    `environment_name` is None for s.yaml alone. `variables` are those that the file uses. Logs are kept `log_days`.
     """
 
     environment_name: str | None
     file: str
     config: Config
     variables: frozenset[str]
+    log_days: int = LOG_DAYS
+
+    @property
+    def statements(self) -> list[dict[str, Any]]:
+        """What its role must allow; a custom runtime may be both web and event function. Raises `InvalidConfig`."""
+        return rights.role_statements(self.config, web=self.http is not None, events=self.takes_events)
 
     @property
     def signer_arns(self) -> list[str]:
@@ -74,6 +83,7 @@ class Environment(NamedTuple):
     name: str | None
     names: tuple[str, ...]
     resources: tuple[Resource, ...]
+    log_days: int = LOG_DAYS
 
 
 @dataclass(frozen=True)
@@ -116,13 +126,13 @@ class Project:
         except TemplateError as error:
             raise DeployError(str(error)) from None
 
-    def with_config(self, function: functions.Function, environment: str | None) -> Function:
+    def with_config(self, function: functions.Function, environment: str | None, log_days: int = LOG_DAYS) -> Function:
         """With links.toml, as the function reads it. Raises `InvalidConfig`."""
         file = function.environment.get("LINK_CONFIG") or "links.toml"
         config = load.load(str(self.root / file), function.environment)
         variables = frozenset(re.findall(r"\$\{([^}]*)\}", (self.root / file).read_text(encoding="utf-8")))
         own = {"environment_name": environment, "file": file, "config": config, "variables": variables}
-        return Function(**{**vars(function), **own})
+        return Function(**{**vars(function), **own, "log_days": log_days})
 
     def is_built(self, package: object) -> bool:
         """Whether code is in a folder that the build makes."""
@@ -160,8 +170,10 @@ def read_environments(config: Path, source: Mapping[str, Any]) -> dict[str, Mapp
         raise DeployError(f"{path.name}: environments must be a list, and each environment must have a name.")
     known: dict[str, Mapping[str, Any]] = {}
     for environment in environments:
-        if known.setdefault(str(environment["name"]), environment) is not environment:
-            name = environment["name"]
+        name = str(environment["name"])
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise DeployError(f"{path.name}: an environment is named {name!r}: use only letters, digits, - and _.")
+        if known.setdefault(name, environment) is not environment:
             raise DeployError(f"{path.name}: more than one environment is named {name}: each needs its own name.")
     return known
 
@@ -181,7 +193,10 @@ def _environment(config: Path, root: Path, name: str | None, document: Mapping[s
             f"{config.name} has no function with code below build/, such as code: ./build/code: add a resource with "
             "component: fc3@0.1.22 and props."
         )
-    return Environment(name, tuple(document["resources"]), resources)
+    days = (document.get("vars") or {}).get("log_days", LOG_DAYS)
+    if not re.fullmatch("[0-9]{1,4}", str(days)) or not 1 <= int(days) <= MAX_LOG_DAYS:
+        raise DeployError(f"{config.name}: vars.log_days must be 1 to {MAX_LOG_DAYS} (got {days!r}): set it to 190.")
+    return Environment(name, tuple(document["resources"]), resources, int(days))
 
 
 def _is_own(root: Path, config: Path, props: Mapping[str, Any]) -> bool:

@@ -2,8 +2,8 @@
 
 One role per function, as its mounts need; one role for each service that calls a function; the roles of
 `[assume_role]`; the policies of the deployer and of those who repair notices; the queues, logs and lifecycle rules. As
-JSON, or as commands of the `aliyun` CLI. For all environments of all files, or for one environment: the deployer's
-policy is always over all.
+JSON, or as commands of the `aliyun` CLI, which create it, remove it (`--remove`) or create alarms (`--alarms`). For all
+environments of all files, or for one environment: the deployer's policy is always over all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handler.config import InvalidConfig
 from local.fc import functions
 from local.ram import rights
 
-from . import account_script, statements
+from . import account_script, alarms, statements
 from .check import check
 from .checks import regions, sharing
 from .checks.names import role_name
@@ -39,7 +39,7 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
     """What must exist for the functions of one environment, or for all.
 
     `{"prefix", "roles": {name: {"trust", "policy"}}, "deployer": policy, "deployers": {environment: policy},
-    "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region"}], "lifecycle": {bucket: [rule]},
+    "queues": [{"name", "region"}], "logs": [{"project", "logstore", "region", "days"}], "lifecycle": {bucket: [rule]},
     "bucket_regions": {bucket: region}}`. A role of `[assume_role]` also has "max_session_duration"; it is the same for
     each environment, and comes after the roles that it trusts. The prefix is what the names of the functions begin
     with. The policy of the deployer covers all that is rendered, those in `deployers` one environment each. Where
@@ -68,7 +68,11 @@ def policies(everything: Sequence[Function], environment: str | None = None) -> 
         "queues": _unique(
             {"name": name, "region": function.region} for function in selected for name in queues(function)
         ),
-        "logs": _unique({**function.log._asdict(), "region": function.region} for function in selected if function.log),
+        "logs": _unique(
+            {**function.log._asdict(), "region": function.region, "days": function.log_days}
+            for function in selected
+            if function.log
+        ),
         "lifecycle": {bucket: rules for bucket, (_, rules) in buckets.items() if bucket in used},
         "bucket_regions": {bucket: region for bucket, (region, _) in buckets.items() if bucket in used},
     }
@@ -128,9 +132,9 @@ def caller_roles(function: functions.Function) -> dict[str, str]:
 
 
 def function_statements(function: Function) -> list[Statement]:
-    """What a function may do. A custom runtime may be both web and event function. Raises `DeployError`."""
+    """What a function may do. Raises `DeployError`."""
     try:
-        allowed = rights.role_statements(function.config, web=function.http is not None, events=function.takes_events)
+        allowed = function.statements
     except InvalidConfig as error:
         raise DeployError(error.sentence) from None
     return _unique([*allowed, *map(statements.destination_statement, function.destinations.values())])
@@ -192,7 +196,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
     )
     parser.add_argument("--env", help="an environment of env.yaml; without it, all")
-    parser.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--commands", action="store_true", help="print commands of the aliyun CLI instead of JSON")
+    form.add_argument("--remove", action="store_true", help="print commands that remove what --commands creates")
+    form.add_argument("--alarms", action="store_true", help="print commands that create the alarms on the logs")
     options = parser.parse_args(arguments)
     everything: list[Function] = []
     examples: dict[str, None] = {}
@@ -209,12 +216,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}."
             )
         documents = policies(everything, options.env)
+        kept = [policies(everything, name) for name in environments if options.env and name != options.env]
     except DeployError as error:
         print(f"python -m deploy.policies: {error}", file=sys.stderr)
         return 1
     for sentence in examples:
         print(f"warning: {sentence}", file=sys.stderr)
-    print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
+    if options.alarms:
+        print(alarms.script(function for function in everything if options.env in (None, function.environment_name)))
+    elif options.remove:
+        print(account_script.removal(documents, kept))
+    else:
+        print(account_script.script(documents) if options.commands else json.dumps(documents, indent=2))
     return 0
 
 
@@ -224,4 +237,4 @@ def deployed(functions: Sequence[Function]) -> list[Function]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("python -m deploy.policies", main))
+    sys.exit(run("python -m deploy.policies", main, unread=0))

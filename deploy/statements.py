@@ -24,6 +24,14 @@ MAX_POLICY = 6144  # characters
 STATE_DAYS = 31
 LEASE_DAYS = 1  # and of pauses, which are written again while a sink fails
 UPLOAD_DAYS = 7
+# The names of the rules of a state prefix, and the folders that they clean up.
+_STATE_RULES = {
+    "notices-done": DONE,
+    "notices-leases": LEASES,
+    "notices-pauses": PAUSES,
+    "shares": "shares/",
+    "shares-uses": "uses/",
+}
 
 # By the service in an ARN; the check knows no other destination.
 _DESTINATIONS = {"fc": "fc:InvokeFunction", "eventbridge": "eventbridge:PutEvents"}
@@ -104,21 +112,16 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
     if config.state:
         longest = max((mount.max_share or 0 for mount in config.mounts), default=0)
         shares = max(STATE_DAYS, -(-longest // 86_400) + 1)
+        days = {DONE: STATE_DAYS, LEASES: LEASE_DAYS, PAUSES: LEASE_DAYS}
         # None covers waiting or dead notices.
         rules[config.state.bucket] = [
             {
                 "ID": f"{name}-{rule}",
                 "Prefix": config.state.key + folder,
                 "Status": "Enabled",
-                "Expiration": {"Days": days},
+                "Expiration": {"Days": days.get(folder, shares)},
             }
-            for rule, folder, days in (
-                ("notices-done", DONE, STATE_DAYS),
-                ("notices-leases", LEASES, LEASE_DAYS),
-                ("notices-pauses", PAUSES, LEASE_DAYS),
-                ("shares", "shares/", shares),
-                ("shares-uses", "uses/", shares),
-            )
+            for rule, folder in _STATE_RULES.items()
         ]
     for mount in sorted(config.mounts, key=lambda mount: mount.path):
         if "PUT" in mount.methods:
@@ -131,6 +134,14 @@ def lifecycle(config: Config, name: str) -> dict[str, list[Document]]:
                 }
             )
     return rules
+
+
+def own_rules(name: str) -> str:
+    """A regular expression (POSIX, extended) for rules as `lifecycle` writes them, also those of earlier mounts."""
+    own = f"<ID>{name}-{{}}</ID><Prefix>[^<]*</Prefix><Status>Enabled</Status><{{0}}><Days>{{}}</Days></{{0}}>"
+    state = own.replace("{0}", "Expiration").format(f"({'|'.join(_STATE_RULES)})", "[0-9]+")
+    uploads = own.replace("{0}", "AbortMultipartUpload").format("uploads[^<]*", UPLOAD_DAYS)
+    return f"<Rule>({state}|{uploads})</Rule>"
 
 
 def _with_any_account(arn: str) -> str:

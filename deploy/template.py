@@ -36,6 +36,7 @@ LEFT_OUT = (
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
 PARAMETERS = {"region": "region", "bucket": "bucket", "log_project": "logProject"}
+VARIABLES = {"LINK_FOLDER": "folder", "LINK_ENDPOINT": "endpoint"}
 
 
 def assemble(target: Path, root: Path = ROOT, home_page: str | None = None) -> None:
@@ -94,17 +95,17 @@ def s_yaml(content: str) -> str:
     head = re.sub(r"(?m)^(#.*\n)*env: .*\n", "", head)
     head = head.replace("access: default", 'access: "{{ access }}"')
     functions = re.sub(r"functionName: links-(\w+)-dev", r'functionName: "{{ functionPrefix }}-\1"', functions)
-    functions = re.sub(
-        r"(?m)^( +)LINK_BUCKET: .*$", lambda match: f'{match[0]}\n{match[1]}LINK_FOLDER: "{{{{ folder }}}}"', functions
-    )
+    for name, parameter in VARIABLES.items():
+        functions = re.sub(r"(?m)^( +)LINK_BUCKET: .*$", rf'\g<0>\n\1{name}: "{{{{ {parameter} }}}}"', functions)
     return head + resources + functions
 
 
 def links_toml(content: str) -> str:
-    """The project's `links.toml` with the chosen folder in place of the example."""
+    """The project's `links.toml` with the chosen folder in place of the example, and the chosen endpoint."""
     if f"/{EXAMPLE}/" not in content:
         raise DeployError(f"links.toml: no mount of /{EXAMPLE}/, which the template replaces by the chosen folder.")
-    return content.replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
+    content = re.sub(r"(?m)^endpoint +=.*\n", "", content).replace(f"/{EXAMPLE}/", "/${LINK_FOLDER}/")
+    return content.replace("[[mount]]\n", '[[mount]]\nendpoint = "${LINK_ENDPOINT}"\n')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

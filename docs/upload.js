@@ -23,7 +23,14 @@ export async function uploadFile(service, key, path, file, upload, onProgress = 
     Object.assign(upload, { id: started.upload_id, count: started.part_count, partSize, etags: {} });
     for (const part of started.parts) links[part.part_number] = part;
   }
-  const newLinks = (from) => post(`/-/uploads/${upload.id}/parts`, { from, count: 1 });
+  const newLinks = (from, count) => post(`/-/uploads/${upload.id}/parts`, { from, count });
+  let batch = null; // of links that were requested: one request at a time, for a hundred parts
+  const linkOf = async (number) => {
+    if (!links[number]) await (batch ??= newLinks(number, 100).finally(() => { batch = null; })).then(({ parts }) => {
+      for (const part of parts) links[part.part_number] = part;
+    });
+    return links[number] ??= (await newLinks(number, 1)).parts[0]; // another part's batch may not have it
+  };
   const slice = (number) => file.slice((number - 1) * upload.partSize, number * upload.partSize);
   const numbers = Array.from({ length: upload.count }, (_, index) => index + 1), sent = {};
   const report = (number, bytes) => {
@@ -32,8 +39,7 @@ export async function uploadFile(service, key, path, file, upload, onProgress = 
   };
   const sendPart = async (number, triesLeft = tries) => {
     try {
-      links[number] ??= (await newLinks(number)).parts[0];
-      const response = await send("PUT", links[number], slice(number), (bytes) => report(number, bytes));
+      const response = await send("PUT", await linkOf(number), slice(number), (bytes) => report(number, bytes));
       upload.etags[number] = response.getResponseHeader("ETag");
       report(number, slice(number).size);
     } catch (error) {
@@ -48,5 +54,5 @@ export async function uploadFile(service, key, path, file, upload, onProgress = 
   for (const result of results) if (result.reason) throw result.reason;
   const parts = numbers.map((n) => `<Part><PartNumber>${n}</PartNumber><ETag>${upload.etags[n]}</ETag></Part>`);
   const body = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
-  await send("POST", (await newLinks(1)).complete, body, () => {});
+  await send("POST", (await newLinks(1, 1)).complete, body, () => {});
 }

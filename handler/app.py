@@ -22,8 +22,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-# What every audit line says, in this order; null is what is not known, or not for the caller.
-FACTS = ("request_id", "method", "path", "mount", "caller", "expires_in", "clamped_by", "code", "status", "client_ip")
+# What every audit line says, in this order; null is what is not known, or not for the caller. What alarms read comes
+# before the path, since a log's index may cut long lines.
+FACTS = ("request_id", "method", "code", "status", "client_ip", "path", "mount", "caller", "expires_in", "clamped_by")
 CORS_ALLOWED_HEADERS = "Authorization, Content-Type, X-Api-Key"
 CORS_EXPOSED_HEADERS = "Retry-After, X-Fc-Request-Id"
 CORS_MAX_AGE = "600"  # seconds

@@ -97,6 +97,11 @@ ERRORS: Mapping[str, ErrorEntry] = {
         "A plain share has no record of its own.",
         "To revoke it, retire the share key that signed it. This revokes everything else that the key signed, too.",
     ),
+    "app_package_domain": ErrorEntry(
+        409,
+        "OSS does not serve app packages (.apk, .ipa) from its own domains.",
+        "Ask the operator to set a custom domain as endpoint, or app_packages if the bucket is older than 2023-08-15.",
+    ),
     "state_required": ErrorEntry(409, "This requires a state prefix.", "Ask the operator to set state in links.toml."),
     "object_exists": ErrorEntry(409, "An object exists at this path and is not overwritten.", "Use another path."),
     "object_archived": ErrorEntry(409, "This file is in cold storage.", "Ask its owner to restore it first."),

@@ -54,7 +54,10 @@ class Request(NamedTuple):
 
     def wants_page(self) -> bool:
         """Whether the Accept header names HTML, and with at least the weight of JSON: the problem is then a page."""
-        weights = read_weights(self.headers.get("accept", ""))
+        accept = self.headers.get("accept", "")
+        if "text/html" not in accept.lower():  # most programs, and reading the weights takes longer
+            return False
+        weights = read_weights(accept)
         html = weights.get("text/html", 0.0)
         as_json = max(_quality(weights, "application/json"), _quality(weights, "application/problem+json"))
         return html > 0 and html >= as_json

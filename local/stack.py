@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from handler.config import Config, InvalidConfig, load
+from handler.config import Config, InvalidConfig, Location, load
 from signer import Credentials
 
 from . import oss, sts
@@ -118,6 +118,11 @@ class Stack:
                 region=first.region,
                 credentials=account.principals,
                 on_created=lambda created: dispatcher.created(created),
+                serves_packages=lambda bucket, key: any(
+                    mount.app_packages and mount.target.contains(Location(bucket, key))
+                    for _, links_toml in _configs(deployment, extra)
+                    for mount in (links_toml.mounts if links_toml else ())
+                ),
             )
             oss_server = serve(oss_app, oss_listener)
             cleanup.callback(oss_server.close)

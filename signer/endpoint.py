@@ -40,7 +40,8 @@ class Endpoint(NamedTuple):
 
     `addressing` says where the bucket is: "virtual" (before the domain), "path" (first in the path) or "custom" (not in
     the URL: the domain belongs to one bucket). The signature is the same for all three; only the URL and `host(bucket)`
-    differ. For a cloud box, `product` is "oss-cloudbox" and `region` is its ID.
+    differ. For a cloud box, `product` is "oss-cloudbox" and `region` is its ID. A region is not looked up: OSS
+    refuses links to one that does not exist.
     """
 
     scheme: str

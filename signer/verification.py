@@ -1,23 +1,24 @@
 """Verifies a signed request with the steps of signing, in the order in which OSS checks them.
 
-Sources: the OSS pages "Include a V4 signature in a URL" and "Include a V4 signature in the Authorization header".
+Sources: the OSS pages "Include a V4 signature in a URL", "Include a V4 signature in the Authorization header" and
+"Include a V1 signature in a URL".
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from . import v4
+from . import v1, v4
 from .credentials import Credentials
 from .endpoint import PRODUCTS, Endpoint
 from .link import MAX_EXPIRES_IN, seconds
 from .signed_request import (
     REQUIRED,
     Fault,
-    ParsedSignature,
     parse_header_signature,
     parse_query_signature,
     parse_url,
@@ -31,7 +32,7 @@ class Verification(NamedTuple):
     """The result for a signed request; `faults` are in the order in which OSS reports them.
 
     `canonical_request` and `string_to_sign` are those that a server computes, empty if a part of the signature cannot
-    be read. They contain the token, so `repr` leaves them out.
+    be read. They contain the token, so `repr` leaves them out. V1 has no canonical request and no signing time.
     """
 
     faults: tuple[Fault, ...]
@@ -58,7 +59,7 @@ class Verification(NamedTuple):
         return self.faults[0].parameter if self.faults else None
 
     def _has_none_of(self, *codes: str) -> bool:
-        return bool(self.canonical_request) and not any(fault.code in codes for fault in self.faults)
+        return bool(self.string_to_sign) and not any(fault.code in codes for fault in self.faults)
 
     @property
     def signature(self) -> bool:
@@ -99,7 +100,7 @@ def verify(
     endpoint: Endpoint | None = None,
     bucket: str | None = None,
 ) -> Verification:
-    """Verifies a presigned URL with the credentials that signed it.
+    """Verifies a presigned URL, signed with V4 or V1, with the credentials that signed it.
 
     `headers` are those that the request will carry besides `Host`. `endpoint` says where the bucket is in the URL;
     without it, the host does. A custom domain does not contain its bucket, so `bucket` is required.
@@ -135,6 +136,7 @@ def verify_request(
     `key` is decoded once, "" for a request to the bucket; `bucket` is "" for a request to the service. `query` holds
     decoded pairs, `headers` names in any case. With `region`, a signature for another region is a fault. OSS does not
     check the body: x-oss-content-sha256 can only be UNSIGNED-PAYLOAD, and a request signed in its header requires it.
+    Of V1, only signatures in the query are verified.
     """
     sent = {name.lower(): value for name, value in headers.items()}
     clock = seconds(now)
@@ -148,6 +150,8 @@ def verify_request(
     elif sent.get("authorization", "").startswith(v4.ALGORITHM + " "):
         parts = parse_header_signature(sent)
         signed_query = list(query)
+    elif "OSSAccessKeyId" in parameters or {"Expires", "Signature"} <= parameters.keys():
+        return _verify_v1(method, bucket, key, query, sent, credentials, clock)
     else:
         return Verification((Fault("unsigned"),))
     if sent.get("x-oss-content-sha256", v4.UNSIGNED_PAYLOAD if parts.in_query else "") != v4.UNSIGNED_PAYLOAD:
@@ -165,7 +169,7 @@ def verify_request(
     if not _is_equal(parts.access_key_id, credentials.access_key_id):
         faults.append(Fault("unknown_access_key", parts.location("credential")))
     else:
-        faults.extend(_token_faults(parts, credentials, clock))
+        faults.extend(_token_faults("x-oss-security-token", parts.token, credentials, clock))
     expires_at = parts.issued + parts.expires if parts.expires is not None else None
     if parts.issued > clock + SKEW or (expires_at is None and parts.issued < clock - SKEW):
         faults.append(Fault("skewed", "x-oss-date"))
@@ -199,13 +203,43 @@ def verify_request(
     )
 
 
-def _token_faults(parts: ParsedSignature, credentials: Credentials, clock: int) -> Iterable[Fault]:
-    if credentials.security_token and not parts.token:
-        yield Fault("missing_token", "x-oss-security-token")
-    elif not _is_equal(parts.token, credentials.security_token or ""):
-        yield Fault("wrong_token", "x-oss-security-token")
+def _verify_v1(
+    method: str,
+    bucket: str,
+    key: str,
+    query: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+    credentials: Credentials,
+    clock: int,
+) -> Verification:
+    """The result for a URL signed with V1."""
+    parameters, names = dict(query), [name for name, _ in query]
+    key_id, expires, signature = (parameters.get(name, "") for name in v1.REQUIRED)
+    is_time = re.fullmatch("[0-9]{1,11}", expires)
+    bad = [n for n in v1.REQUIRED if not parameters.get(n) or names.count(n) > 1 or (n == "Expires" and not is_time)]
+    if bad:
+        faults = [Fault("bad_parameter", name) for name in bad]
+        return Verification(tuple(faults), access_key_id=key_id, provided_signature=signature)
+    if not _is_equal(key_id, credentials.access_key_id):
+        faults = [Fault("unknown_access_key", "OSSAccessKeyId")]
+    else:
+        faults = list(_token_faults(v1.TOKEN, parameters.get(v1.TOKEN, ""), credentials, clock))
+    if clock >= int(expires):
+        faults.append(Fault("expired", "Expires"))
+    resource = v1.canonicalized_resource(bucket, key, query)
+    string_to_sign = v1.string_to_sign(method, headers, expires, resource)
+    if not _is_equal(v1.signature(credentials.access_key_secret, string_to_sign), signature):
+        faults.append(Fault("signature_mismatch", "Signature"))
+    return Verification(tuple(faults), "", string_to_sign, key_id, signature, expires_at=utc(int(expires)))
+
+
+def _token_faults(parameter: str, token: str, credentials: Credentials, clock: int) -> Iterable[Fault]:
+    if credentials.security_token and not token:
+        yield Fault("missing_token", parameter)
+    elif not _is_equal(token, credentials.security_token or ""):
+        yield Fault("wrong_token", parameter)
     elif credentials.expires_at is not None and clock >= seconds(credentials.expires_at):
-        yield Fault("token_expired", "x-oss-security-token")
+        yield Fault("token_expired", parameter)
 
 
 def _is_equal(one: str, other: str) -> bool:

@@ -26,13 +26,15 @@ esac
 case "$1 $2" in
 "-m venv")
   mkdir -p "$3/bin"
+  [ "$venv" != full ] || { echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
   cp "$0" "$3/bin/python"
   touch "$3/pyvenv.cfg"
   [ "$venv" != interrupted ] || kill -KILL 0
   [ "$venv" != failed ] || { echo "Traceback"; echo "Error: [Errno 28] No space left on device" >&2; exit 1; }
   touch "$3/bin/pip" ;;
 "-m pip")
-  [ -e "$(dirname "$0")/pip" ] || { echo "No module named pip" >&2; exit 1; } ;;
+  [ -e "$(dirname "$0")/pip" ] || { echo "No module named pip" >&2; exit 1; }
+  [ "$pip $3" != "offline install" ] || { echo "ERROR: No matching distribution found" >&2; exit 1; } ;;
 esac
 """
 
@@ -133,6 +135,8 @@ def test_an_installation_that_was_interrupted_is_made_again(interrupted: dict[st
     ("fault", "sentence"),
     [
         ({"venv": "failed"}, "No space left on device"),
+        ({"venv": "full"}, "No space left on device"),
+        ({"pip": "offline"}, "check that it reaches the package index"),
         ({"missing": "version_info"}, "Python 3.10 or newer is required"),
     ],
 )
@@ -145,6 +149,13 @@ def test_a_python_that_does_not_work_is_said_in_one_sentence(
     assert "No module named" not in run.output
     assert "Traceback" not in run.output
     assert project.make("demo").status == 0
+
+
+def test_a_python_that_does_not_exist_is_named(project: Project) -> None:
+    (project.folder / "python3").unlink()
+    run = project.make("demo")
+    assert run.status != 0
+    assert f"{project.folder}/python3 was not found. Name a Python: make demo PYTHON=…" in run.output
 
 
 @pytest.mark.parametrize("missing", ["ensurepip", "venv"])
@@ -217,12 +228,14 @@ COMMANDS = [
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
+    (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (("doctor", "URL=https://links.example.com/?a&b"), "-m deploy.doctor s.yaml --url https://links.example.com/?a&b"),
     (("doctor", "ENV=dev", "ARGS=--uploads"), "-m deploy.doctor s.yaml --env dev --uploads"),
     (("keys",), "-m handler.keys --help"),
     (("notices",), "-m handler.notices list"),
     (("sign", "ARGS=oss://examplebucket/a.txt"), "-m signer sign oss://examplebucket/a.txt"),
-    (("explain",), "-m signer explain -"),
+    (("explain",), "-m signer explain"),
+    (("explain", "ARGS=--method HEAD"), "-m signer explain --method HEAD"),
     (("verify", "ARGS='https://example.com/a?b&c'"), "-m signer verify https://example.com/a?b&c"),
     (("template",), "-m deploy.template build/template"),
     (("bench", "ARGS=signing"), "-m bench signing"),
@@ -252,6 +265,15 @@ def test_an_unknown_format_is_refused(installed: Project) -> None:
     assert run.status != 0
     assert "FORMAT must be json or commands" in run.output
     assert run.calls == []
+
+
+@pytest.mark.parametrize("missing", ["pip install", "deploy.policies", "version_info"])
+@pytest.mark.parametrize("goal", ["policies", "alarms"])
+def test_a_script_that_could_not_be_made_fails(goal: str, missing: str, project: Project) -> None:
+    run = project.make(goal, "FORMAT=commands", missing=missing)
+    assert run.status != 0
+    script = subprocess.run(["sh", "-c", run.out], capture_output=True, text=True, check=False)
+    assert (script.returncode, script.stderr) == (1, f"make {goal} failed: run it again.\n")
 
 
 def test_make_docs_writes_pages_and_pictures_and_with_check_compares_the_pages(installed: Project) -> None:
@@ -294,7 +316,7 @@ def test_make_audit_looks_up_every_lock_and_what_is_installed(installed: Project
         0,
         [
             "-m pip_audit --strict --disable-pip --require-hashes -r deploy/requirements/3.10.lock "
-            "-r deploy/requirements/new.lock --dry-run",
+            "-r deploy/requirements/new.lock -r .github/release.txt --dry-run",
             "-m pip freeze --all --exclude fc-presign",
             "-m pip_audit --strict --disable-pip --no-deps -r build/installed.txt --dry-run",
         ],

@@ -154,10 +154,13 @@ def test_the_source_distribution_has_what_builds_the_wheel_and_nothing_else(dist
     assert own >= SOURCES
 
 
-def test_the_library_has_no_dependency_and_the_command_is_the_only_extra(distributions: Distributions) -> None:
+def test_the_library_has_no_dependency_and_the_command_and_its_profiles_are_the_only_extras(
+    distributions: Distributions,
+) -> None:
     headers = metadata(distributions.wheel)
-    assert headers.get_all("Provides-Extra") == ["cli"]
-    assert all(re.search(r"extra == ['\"]cli['\"]", line) for line in headers.get_all("Requires-Dist", []))
+    assert headers.get_all("Provides-Extra") == ["cli", "profiles"]
+    assert all(re.search(r"extra == ['\"](cli|profiles)['\"]", line) for line in headers.get_all("Requires-Dist", []))
+    assert headers["Author"] == "The fc-presign authors"
 
 
 def test_what_the_command_imports_is_in_its_extra() -> None:
@@ -283,3 +286,14 @@ def test_a_release_is_published_after_the_tests_by_the_only_job_with_an_identity
     assert {name for name, job in jobs.items() if "permissions" in job} == {"publish"}
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert jobs["publish"]["environment"]
+
+
+def test_a_release_is_made_by_tools_whose_files_are_pinned() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))["jobs"]
+    commands = [step.get("run", "") for step in jobs["build"]["steps"]]
+    assert "python -m pip install --require-hashes --only-binary :all: -r .github/release.txt" in commands
+    assert [command for command in commands if "-m build" in command] == ["python -m build --no-isolation"]
+    pins = re.findall(
+        r"(?m)^([\w-]+)==[\w.]+ \\\n    --hash=sha256:[0-9a-f]{64}$", (ROOT / ".github/release.txt").read_text()
+    )
+    assert {"build", "setuptools"} < set(pins)

@@ -17,7 +17,10 @@ _OWN_VARIABLES = ("LINK_CONFIG", "LINK_REGION")
 
 
 def faults(function: Function) -> Iterator[str]:
-    """A sentence for each setting that works on a laptop, but not once deployed."""
+    """A sentence for each setting that works on a laptop, but not once deployed.
+
+    Raises `InvalidConfig` for a target that no role can name.
+    """
     file, config, variables = function.file, function.config, function.variables
     for name in function.environment:
         if name.startswith("LINK_") and name not in (*variables, *_OWN_VARIABLES, *LOCAL_VARIABLES):
@@ -40,6 +43,7 @@ def faults(function: Function) -> Iterator[str]:
         if trigger.kind == "oss":
             for sentence in _oss_trigger(trigger, config):
                 yield f"trigger {trigger.name}: {sentence}"
+    _ = function.statements
 
 
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:

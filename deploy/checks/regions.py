@@ -12,6 +12,8 @@ from local.fc import functions
 
 from ..model import Function
 
+# Public endpoints. cn-hongkong is not on the mainland.
+_MAINLAND = re.compile(r"oss-cn-(?!hongkong)[a-z0-9-]*(?<!-internal)\.aliyuncs\.com")
 _ARN_REGION = re.compile(r"acs:[a-z]+:([a-z0-9-]+):")
 
 
@@ -36,6 +38,17 @@ def config_faults(function: Function) -> Iterator[str]:
         yield (
             f"{function.file}: region is {function.config.region}, but the function is in {region}: write "
             "${LINK_REGION}."
+        )
+
+
+def warnings(function: Function) -> Iterator[str]:
+    """A sentence if OSS refuses links of mounts where the account is new, which only OSS knows."""
+    public = sorted(mount.path for mount in function.config.mounts if _MAINLAND.fullmatch(mount.endpoint.domain))
+    if public:
+        yield (
+            f'{function.file}: {", ".join(public)}: in mainland China, OSS refuses endpoint = "public" to accounts '
+            "that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to the "
+            'bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
         )
 
 

@@ -1,19 +1,25 @@
 """What must exist in the account before a deployment: the roles, the queue for failed events, and the logs.
 
-Sources: the RAM pages "GetRole" and "ListPoliciesForRole" (2015-05-01), the SMQ page "GetQueueAttributes" (2022-01-19),
-and the Simple Log Service pages "GetProject" and "GetLogStore" (2020-12-30).
+And where a custom domain leads. Sources: the RAM pages "GetRole", "ListPoliciesForRole" and "GetPolicy" (2015-05-01),
+the SMQ page "GetQueueAttributes" (2022-01-19), the Simple Log Service pages "GetProject" and "GetLogStore"
+(2020-12-30), and the Function Compute pages "GetCustomDomain" and "UpdateCustomDomain" (2023-03-30).
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..checks.names import role_name
-from ..policies import FUNCTION_COMPUTE, caller_roles
+from handler.config.rights import compact_json
+from local.fc.functions import Domain
+
+from ..errors import DeployError
+from ..model import Function
+from ..policies import policies
 from ..policies import queues as queues_for
-from ..signer_roles import signer_roles
+from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
 from .findings import Finding, fault, ok, unknown, warning
@@ -22,63 +28,106 @@ SCRIPT = "run the script of make policies FORMAT=commands"
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:
-    """Whether each role exists, trusts those who assume it, and has its policy.
+    """Whether each role exists, trusts only those who assume it, and has only its policy, as links.toml needs it.
 
     This and the other probes raise `aliyun.Unusable`.
     """
-    services: dict[str, set[str]] = {}
-    for function in deployment.functions:
-        services.setdefault(role_name(function.role), set()).add(FUNCTION_COMPUTE)
-        for caller, service in caller_roles(function).items():
-            services.setdefault(caller, set()).add(service)
-    services.pop("", None)  # the check says that it is missing
-    for name, trusted in services.items():
-        yield _role(name, trusted)
-    for name, signer in signer_roles(function for function in deployment.functions if function.role).items():
-        yield _role(name, set(signer.trusted), signer.max_session_duration)
-
-
-def _role(name: str, principals: set[str], longest: int | None = None) -> Finding:
-    """`longest` is the session that a role of `[assume_role]` must allow, in seconds."""
     try:
-        role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")
-        attached = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
-    except aliyun.NotFound:
-        return fault("role", f"Role {name} not found: {SCRIPT}.")
-    except aliyun.Refused as error:
-        return unknown("role", f"{name} was not checked: {error}")
-    trusted = _trusted(role)
+        # Of a function without a role, the check says so.
+        needed = policies([function for function in deployment.functions if function.role])["roles"]
+    except DeployError as error:
+        yield fault("role", str(error))
+        return
+    for name, documents in needed.items():
+        try:
+            findings = list(_role(name, documents))
+        except aliyun.NotFound:
+            findings = [fault("role", f"Role {name} not found: {SCRIPT}.")]
+        except aliyun.Refused as error:
+            findings = [unknown("role", f"{name} was not checked: {error}")]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            findings = [unknown("role", f"{name} was not checked: the answers of aliyun ram are not understood.")]
+        principals = " and ".join(_principals(documents["trust"]))
+        yield from findings or [ok("role", f"{name} trusts {principals} and has its policy.")]
+
+
+def _role(name: str, needed: Document) -> Iterator[Finding]:
+    """What is wrong with it. `needed` is its entry in the documents of `policies`."""
+    role = aliyun.call("ram", "GetRole", "--RoleName", name, permission="ram:GetRole")["Role"]
+    listed = aliyun.call("ram", "ListPoliciesForRole", "--RoleName", name, permission="ram:ListPoliciesForRole")
     # RAM does not distinguish capital letters in the names of roles.
-    missing = sorted(name for name in principals if name.lower() not in trusted)
+    trusted = {principal.lower() for principal in _principals(json.loads(role["AssumeRolePolicyDocument"]))}
+    principals = _principals(needed["trust"])
+    missing = [principal for principal in principals if principal.lower() not in trusted]
     if missing:
-        return fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
-    policies = aliyun.mapping(attached.get("Policies")).get("Policy") or []
-    if not any((policy.get("PolicyName"), policy.get("PolicyType")) == (name, "Custom") for policy in policies):
-        return fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
+        yield fault("role", f"{name} does not trust {' and '.join(missing)}: {SCRIPT}.")
+        return
+    attached = {(policy["PolicyName"], policy["PolicyType"]) for policy in listed["Policies"]["Policy"]}
+    if (name, "Custom") not in attached:
+        yield fault("role", f"{name} does not have the custom policy {name}, so it allows too little: {SCRIPT}.")
+        return
+    policy = aliyun.call("ram", "GetPolicy", "--PolicyType", "Custom", "--PolicyName", name, permission="ram:GetPolicy")
+    allowed = json.loads(policy["DefaultPolicyVersion"]["PolicyDocument"])["Statement"]
+    statements = needed["policy"]["Statement"]
+    others = trusted - {principal.lower() for principal in principals}
+    longest, found = needed.get("max_session_duration"), role.get("MaxSessionDuration")
+    lacks = any(statement not in allowed for statement in statements)
+    if lacks or (longest is None and len(allowed) > len(statements)):
+        yield (fault if lacks else warning)("role", f"The policy {name} is not what links.toml needs: {SCRIPT}.")
     if longest is not None:
-        found = aliyun.mapping(role.get("Role")).get("MaxSessionDuration")
+        # Other environments may use a role of [assume_role], with statements and functions of their own.
+        own = principals[0].lower().rpartition("/")[0]
+        others = {principal for principal in others if not principal.startswith(f"{own}/")}
         if isinstance(found, int) and found < longest:
-            return fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
-        # Other environments may use the role, but nobody who is not a function.
-        others = sorted(principal for principal in trusted if ":role/" not in principal)
-        if others:
-            return warning("role", f"{name} also trusts {' and '.join(others)}, who may read every mount: {SCRIPT}.")
-    return ok("role", f"{name} trusts {' and '.join(sorted(principals))} and has its policy.")
+            yield fault("role", f"{name} allows sessions of {found} s, shorter than the {longest} s needed: {SCRIPT}.")
+    if others:
+        names = " and ".join(sorted(others))
+        yield warning("role", f"{name} also trusts {names}, who may do all that it may: {SCRIPT}.")
+    for other, kind in sorted(attached - {(name, "Custom")}):
+        detach = f"aliyun ram DetachPolicyFromRole --PolicyType {kind} --PolicyName {other} --RoleName {name}"
+        yield warning("role", f"{name} also has the policy {other}: run {detach} to remove it.")
 
 
-def _trusted(role: Mapping[str, Any]) -> set[str]:
-    """Services and ARNs, in lower case."""
-    trusted: set[str] = set()
+def _principals(trust: Mapping[str, Any]) -> list[str]:
+    """Who may assume a role: services, ARNs, identity providers."""
+    names: set[str] = set()
+    for statement in trust["Statement"]:
+        if statement["Effect"] == "Allow":
+            for principals in statement["Principal"].values():
+                names.update([principals] if isinstance(principals, str) else principals)
+    return sorted(names)
+
+
+def domains(deployment: Deployment) -> Iterator[Finding]:
+    """Whether custom domains lead where the files say. The component fc3 does not change a route that exists."""
+    for function in deployment.functions:
+        if function.domain:
+            yield _domain(function, function.domain)
+
+
+def _domain(function: Function, domain: Domain) -> Finding:
+    command = ("--domainName", domain.name, "--region", function.region)
     try:
-        for statement in json.loads(role["Role"]["AssumeRolePolicyDocument"])["Statement"]:
-            if statement["Effect"] != "Allow":
-                continue
-            for kind in ("Service", "RAM"):
-                names = statement["Principal"].get(kind, [])
-                trusted.update(name.lower() for name in ([names] if isinstance(names, str) else names))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
-    return trusted
+        online = aliyun.call("fc", "GetCustomDomain", *command, permission="fc:GetCustomDomain")
+    except aliyun.NotFound:
+        online = {}
+    except aliyun.Refused as error:
+        return unknown("domain", f"{domain.name} was not checked: {error}")
+    routes = [*map(aliyun.mapping, aliyun.mapping(online.get("routeConfig")).get("routes") or [])]
+    current = next((route for route in routes if route.get("path") == domain.path), None)
+    if current is None:
+        return ok("domain", f"{domain.name} does not lead to {function.name} yet: s deploy adds the route.")
+    leads = f"{domain.name} leads to {current.get('functionName')}, {current.get('qualifier') or 'LATEST'}"
+    wanted = {"path": domain.path, "functionName": function.name, "qualifier": domain.qualifier}
+    if leads == f"{domain.name} leads to {function.name}, {domain.qualifier}":
+        return ok("domain", f"{leads}.")
+    body = compact_json({"routeConfig": {"routes": [wanted if route is current else route for route in routes]}})
+    update = shlex.join(["aliyun", "fc", "UpdateCustomDomain", *command, "--body", body])
+    return fault(
+        "domain",
+        f"{leads}, and not to {function.name}, {domain.qualifier}, as in s.yaml or env.yaml, and s deploy does not "
+        f"change that: correct the file, or run {update}",
+    )
 
 
 def queues(deployment: Deployment) -> Iterator[Finding]:
@@ -87,7 +136,7 @@ def queues(deployment: Deployment) -> Iterator[Finding]:
     for region, name in dict.fromkeys(needed):
         try:
             # The CLI knows the product, but not its operations.
-            command = ("mns-open", "GetQueueAttributes", "--version", "2022-01-19", "--force", "--region", region)
+            command = ("mns-open", "GetQueueAttributes", "--force", "--region", region)
             aliyun.call(*command, "--QueueName", name, permission="mns:GetQueueAttributes")
         except aliyun.NotFound:
             yield fault("queue", f"Queue {name} not found in {region}, so failed events would be lost: {SCRIPT}.")

@@ -1,4 +1,4 @@
-"""Runs the aliyun CLI, which shows what OSS's credentials do not: roles, queues, logs and functions."""
+"""Runs the aliyun CLI, which shows what OSS's credentials do not: roles, queues, logs and domains."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..errors import DeployError
 
 TIMEOUT = 30  # seconds
 _ERROR_CODE = re.compile(r'\b(?:Error)?Code"?:\s*"?([A-Za-z][\w.]*)')
-# Of RAM, SMQ and Simple Log Service.
-_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist", re.IGNORECASE)
+# Of RAM, SMQ, Simple Log Service and Function Compute.
+_NOT_FOUND = re.compile(r"EntityNotExist|(?:Queue|Project|Logstore)NotExist|DomainNameNotFound", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(r"NoPermission|Denied|Forbidden|Unauthori[sz]ed|NotAuthori[sz]ed", re.IGNORECASE)
 _INVALID_KEY = re.compile(
     r"(?:Invalid|Missing)(?:AccessKeyId|SecurityToken)|(?:Signature|Incomplete)\w*|Unauthenticated"
@@ -27,11 +27,11 @@ class NotFound(DeployError):
 
 
 class Refused(DeployError):
-    """The service answered, but did not do what the command asks."""
+    """The command failed; others may succeed."""
 
 
 class Unusable(DeployError):
-    """The CLI cannot sign in or reach the service, so other commands fail, too."""
+    """The CLI cannot start, sign in or answer in time, so other commands fail, too."""
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -45,7 +45,7 @@ def is_installed() -> bool:
 
 def call(*command: str, permission: str) -> Mapping[str, Any]:
     """The JSON that a command prints. Raises `NotFound`, `Refused` and `Unusable`, with the command and what to do."""
-    output, document = "", None
+    output, document, unusable = "", None, False
     try:
         done = subprocess.run(
             # The operator's PATH says which aliyun, as in their shell.
@@ -58,8 +58,10 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
         )
         output = done.stdout + done.stderr
         document = json.loads(done.stdout) if done.returncode == 0 else None
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    except ValueError:
         pass
+    except (OSError, subprocess.TimeoutExpired):
+        unusable = True
     # SMQ can report an error with the status of a success.
     if isinstance(document, dict) and document.get("Success") is not False:
         return document
@@ -68,6 +70,7 @@ def call(*command: str, permission: str) -> Mapping[str, Any]:
     failed = f"{shlex.join(['aliyun', *command])} failed{f' ({code})' if code else ''}"
     if _NOT_FOUND.match(code):
         raise NotFound(f"{failed}: create it.")
-    if not code or _INVALID_KEY.match(code):
+    # What the CLI says of its configuration has no code.
+    if unusable or _INVALID_KEY.match(code) or (not code and "configur" in output.lower()):
         raise Unusable(f"{failed}: run aliyun configure, and check the network.")
     raise Refused(f"{failed}: {f'allow {permission}' if _NOT_ALLOWED.search(code) else 'run it to see why'}.")

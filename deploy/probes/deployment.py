@@ -47,12 +47,17 @@ class ProbeResponse:
 
 @dataclass(frozen=True)
 class Deployment:
-    """At least one of `functions` has an HTTP trigger. `unreachable` are the responses of hosts that never answered."""
+    """At least one of `functions` has an HTTP trigger. `unreachable` are the responses of hosts that never answered.
+
+    `own_domain` is a domain of the bucket with the keys document, "" without one. `template` is the s.yaml for `s`.
+    """
 
     root: Path
     functions: tuple[Function, ...]
     credentials: Credentials | None
     session: requests.Session
+    own_domain: str = ""
+    template: str = "s.yaml"
     unreachable: dict[str, ProbeResponse] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
 
@@ -97,16 +102,30 @@ class Deployment:
         """How this machine reaches a bucket: over the internet, or in the local OSS."""
         return self.config.own_endpoint if self.is_local else Endpoint.public(self.region_of(bucket))
 
+    def object_endpoint(self, bucket: str) -> Endpoint:
+        """How this machine reaches the service's own objects, which OSS may not serve at its public endpoints."""
+        document = self.config.keys_document
+        if self.own_domain and isinstance(document, Location) and bucket == document.bucket:
+            return Endpoint.custom_domain(self.own_domain, self.region_of(bucket))
+        return self.bucket_endpoint(bucket)
+
+    def log_of(self, function: Function) -> str:
+        """What to read, with the command."""
+        template = "" if self.template == "s.yaml" else f" -t {self.template}"
+        environment = f" --env {function.environment_name}" if function.environment_name else ""
+        return f"read the log of the function with s {function.resource} logs{template}{environment}"
+
     def get_bucket(self, bucket: str, subresource: str) -> ProbeResponse:
         """A signed `GET ?subresource` of a bucket."""
-        return self._get(bucket, None, {subresource: ""})
+        return self._get(self.bucket_endpoint(bucket), bucket, None, {subresource: ""})
 
     def get_object(self, location: Location) -> ProbeResponse:
         """A signed GET of a small object."""
-        return self._get(location.bucket, location.key)
+        return self._get(self.object_endpoint(location.bucket), *location)
 
-    def _get(self, bucket: str, key: str | None, query: Mapping[str, str] | None = None) -> ProbeResponse:
-        endpoint = self.bucket_endpoint(bucket)
+    def _get(
+        self, endpoint: Endpoint, bucket: str, key: str | None, query: Mapping[str, str] | None = None
+    ) -> ProbeResponse:
         link = presign("GET", bucket, key, credentials=self.signer, endpoint=endpoint, expires_in=LIFE, query=query)
         return self.request("GET", link.url)
 
@@ -147,7 +166,9 @@ class Deployment:
         return urlsplit(url).netloc in self.unreachable
 
 
-def open_deployment(project: Project, functions: Sequence[Function], environ: Mapping[str, str]) -> Deployment:
+def open_deployment(
+    project: Project, functions: Sequence[Function], environ: Mapping[str, str], own_domain: str = ""
+) -> Deployment:
     """Raises `DeployError` if there is nothing to examine."""
     local = {name: environ[name] for name in LOCAL_ENDPOINTS if environ.get(name)}
     try:
@@ -167,7 +188,8 @@ def open_deployment(project: Project, functions: Sequence[Function], environ: Ma
         raise DeployError(str(error)) from None
     if not any(function.http for function in opened):
         raise DeployError(f"{project.config.name} has no function with an http trigger: add one.")
-    return Deployment(project.root, opened, credentials, _new_session())
+    template = project.config.resolve().relative_to(project.root).as_posix()
+    return Deployment(project.root, opened, credentials, _new_session(), own_domain, template)
 
 
 def _new_session() -> requests.Session:

@@ -13,8 +13,9 @@ from handler.errors import HandlerError
 from handler.keys import Keys, parse
 from handler.notices.sinks import KINDS, read_sink
 
-from .deployment import Deployment
+from .deployment import Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
+from .oss import unusable
 
 
 def document_and_sinks(deployment: Deployment) -> Iterator[Finding]:
@@ -38,7 +39,7 @@ def _store(deployment: Deployment) -> Store | None:
     location, credentials = deployment.config.keys_document, deployment.credentials
     if not isinstance(location, Location) or credentials is None:
         return None
-    endpoint = deployment.bucket_endpoint(location.bucket)
+    endpoint = deployment.object_endpoint(location.bucket)
     if deployment.is_unreachable(endpoint.url(location.bucket, "")):
         return None
     return store_at(OssClient(credentials, endpoint, Connections()), location, Clock())
@@ -48,6 +49,10 @@ def _unusable(deployment: Deployment, error: HandlerError) -> Finding:
     address = deployment.config.keys_document
     if error.code == MISSING:
         return fault("keys", f"{address} not found: create it with {_command(deployment, 'init')}")
+    if isinstance(error, StoreError) and isinstance(address, Location):
+        host = deployment.object_endpoint(address.bucket).host(address.bucket)
+        if problem := unusable(host, ProbeResponse(error.status or 503, error.reason, {}, b"")):
+            return problem
     if error.code == REFUSED:
         return unknown("keys", f"{address}: {error.sentence}: allow oss:GetObject on it.")
     if isinstance(error, StoreError):

@@ -1,4 +1,4 @@
-"""Whether the bucket's real lifecycle rules spare the notices that wait, and delete what is no longer needed.
+"""Whether a bucket's real lifecycle rules spare keys and waiting notices, and delete what is no longer needed.
 
 Sources: the OSS pages "GetBucketLifecycle" and "Lifecycle configuration elements".
 """
@@ -9,21 +9,22 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from handler.config import Location
 from local.ram import rights
 
 from .. import statements
 from .deployment import Deployment, ProbeResponse
-from .findings import Finding, ok, unknown, warning
-from .oss import unreachable
+from .findings import Finding, fault, ok, unknown, warning
+from .oss import unusable
 
 ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
-# No object of the state is as large, and none has a tag.
+# No object of the service is as large, and none has a tag.
 MAX_SIZE = 65_536  # bytes
 ADVICE = "run the script of make policies FORMAT=commands"
 
 
 class Rule(NamedTuple):
-    """An enabled rule that can match objects of the state.
+    """An enabled rule that can match objects of the service.
 
     `prefix` is what it covers, without the prefixes in `spared`. `deletes` is "", or when it deletes; `days` is None if
     it does not, or by a date. `archive` is "", or the storage class to which it moves objects.
@@ -48,34 +49,55 @@ class Rule(NamedTuple):
         )
 
 
-def state_rules(deployment: Deployment) -> Iterator[Finding]:
-    """What the rules of the state bucket do to notices for webhooks and robots, and to the records of shares."""
-    state, notices = deployment.config.state, bool(deployment.config.keys_sinks)
-    shares = any(mount.max_share for mount in deployment.config.mounts)
-    if state is None or deployment.credentials is None or not (notices or shares):
+def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
+    """What rules do to the keys document, to notices for webhooks and robots, and to the records of shares."""
+    config = deployment.config
+    if deployment.credentials is None:
         return
-    bucket, response = state.bucket, deployment.get_bucket(state.bucket, "lifecycle")
-    if response.status == 0:
-        yield unreachable(deployment.bucket_endpoint(bucket).host(bucket), response)
-        return
+    shares = any(mount.max_share for mount in config.mounts)
+    state = config.state if config.keys_sinks or shares else None
+    keys = config.keys_document if isinstance(config.keys_document, Location) else None
+    for bucket in dict.fromkeys(location.bucket for location in (state, keys) if location):
+        rules = _rules_of(deployment, bucket)
+        if isinstance(rules, Finding):
+            yield rules
+            continue
+        findings: list[Finding] = []
+        if keys and keys.bucket == bucket:
+            findings += (fault("lifecycle", sentence) for sentence in _lost_keys(keys, rules))
+        if state and state.bucket == bucket:
+            waits = (rights.DONE, rights.LEASES, rights.PAUSES) if config.keys_sinks else ()
+            sentences = [*(_lost(bucket, state.key, rules) if waits else ())]
+            sentences += _growing(bucket, state.key, (*waits, *(rights.SHARES if shares else ())), rules)
+            findings += (warning("lifecycle", sentence) for sentence in sentences)
+        sentence = f"The lifecycle rules of {bucket} keep what is needed and delete what is not."
+        yield from findings or [ok("lifecycle", sentence)]
+
+
+def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
+    response = deployment.get_bucket(bucket, "lifecycle")
+    if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+        return problem
     try:
-        rules = _read(response)
+        return _read(response)
     except (ElementTree.ParseError, ValueError):
-        yield unknown(
+        return unknown(
             "lifecycle",
             f"The lifecycle rules of {bucket} could not be checked ({response.code or response.status}): "
             "allow oss:GetBucketLifecycle, or look in the console.",
         )
-        return
-    warnings: list[str] = []
-    if notices:
-        growing = (rights.DONE, rights.LEASES, rights.PAUSES)
-        warnings += [*_lost(bucket, state.key, rules), *_growing(bucket, state.key, growing, rules)]
-    if shares:
-        warnings += _growing(bucket, state.key, rights.SHARES, rules)
-    yield from (warning("lifecycle", sentence) for sentence in warnings)
-    if not warnings:
-        yield ok("lifecycle", f"The lifecycle rules of {bucket} keep what waits and delete what is no longer needed.")
+
+
+def _lost_keys(keys: Location, rules: list[Rule]) -> Iterator[str]:
+    """What happens to the keys document, which nobody can make again."""
+    for rule in rules:
+        covered = keys.key.startswith(rule.prefix) and not keys.key.startswith(rule.spared)
+        if covered and (rule.deletes or rule.archive):
+            done = f"deletes {keys} {rule.deletes}" if rule.deletes else f"moves {keys} to {rule.archive}"
+            yield (
+                f"Rule {rule.id} of {keys.bucket} {done}, and no key and no share works without it: delete the rule or "
+                "change its prefix."
+            )
 
 
 def _lost(bucket: str, state: str, rules: list[Rule]) -> Iterator[str]:

@@ -35,8 +35,8 @@ def credentials(deployment: Deployment) -> Iterator[Finding]:
         return
     for bucket in deployment.buckets:
         response = deployment.get_bucket(bucket, "location")
-        if response.status == 0:
-            yield unreachable(deployment.bucket_endpoint(bucket).host(bucket), response)
+        if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+            yield problem
         elif response.code in _CREDENTIAL_ERRORS:
             yield fault("credentials", f"{response.code}: {_CREDENTIAL_ERRORS[response.code]}.")
             return
@@ -59,6 +59,8 @@ def _location(deployment: Deployment, bucket: str, response: ProbeResponse) -> F
         return ok("bucket", f"{bucket} is in {region}, and OSS accepts the credentials.")
     if response.code == "AccessDenied":
         return ok("bucket", f"{bucket} accepts the credentials, but they may not read its location.")
+    if b"signing region" in response.body:
+        return fault("region", f"{bucket} is not in {region} ({response.code}): set region in s.yaml to its region.")
     return unknown("bucket", f"{bucket} answered {response.status} {response.code}: try again.")
 
 
@@ -83,8 +85,8 @@ def state(deployment: Deployment) -> Iterator[Finding]:
         return
     response = deployment.get_bucket(location.bucket, "versioning")
     status = response.body.partition(b"<Status>")[2].partition(b"</Status>")[0].decode("ascii", "replace")
-    if response.status == 0:
-        yield unreachable(deployment.bucket_endpoint(location.bucket).host(location.bucket), response)
+    if problem := unusable(deployment.bucket_endpoint(location.bucket).host(location.bucket), response):
+        yield problem
     elif response.status != 200:
         yield unknown(
             "state",
@@ -126,10 +128,8 @@ def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     host = mount.endpoint.host(mount.target.bucket)
     link = deployment.link_to(mount, mount.target.key + CANARY, deployment.signer)
     response = deployment.request("GET", link)
-    if response.status == 0:
-        return unreachable(host, response)
-    if response.code == "PublicEndpointForbidden":
-        return public_endpoint_forbidden(mount, host)
+    if problem := unusable(host, response):
+        return problem
     if response.status in (200, 404) or response.code == "AccessDenied":
         return ok("endpoint", f"{mount.path}: {host} serves objects.")
     return fault(
@@ -138,23 +138,24 @@ def _endpoint(deployment: Deployment, mount: Mount) -> Finding:
     )
 
 
-def unreachable(host: str, response: ProbeResponse) -> Finding:
-    """The same for every probe that needs the host, so that the doctor says it once."""
+def unusable(host: str, response: ProbeResponse) -> Finding | None:
+    """Why a host answers nothing; the same for every probe that needs it, so that the doctor says it once."""
+    if response.code == "PublicEndpointForbidden":
+        # EC 0048-00000401, for accounts that first used OSS since 2025-03-20.
+        return fault(
+            "endpoint",
+            f"{host} serves no objects of new accounts in mainland China ({response.code}): bind a domain to the "
+            'bucket, write endpoint = "https://static.example.com" in links.toml, and use --endpoint '
+            "https://static.example.com in ARGS of make keys and make doctor; or choose a region outside the mainland.",
+        )
+    if response.status:
+        return None
     if "-internal." in host:
         return warning("endpoint", f"{host} and its links can only be reached from inside its region.")
     return fault(
         "endpoint",
         f"{host} cannot be reached ({response.code}): check the network, the bucket and the region in s.yaml, and "
         "endpoint in links.toml.",
-    )
-
-
-def public_endpoint_forbidden(mount: Mount, host: str) -> Finding:
-    """OSS refuses its public endpoints to accounts that first used it after March 2025."""
-    return fault(
-        "endpoint",
-        f"{mount.path}: {host} serves no objects of new accounts (PublicEndpointForbidden): bind a domain to the "
-        'bucket and write endpoint = "https://static.example.com" in links.toml.',
     )
 
 
@@ -172,8 +173,8 @@ def _cors(deployment: Deployment, mount: Mount) -> Iterator[Finding]:
             if method == "PUT":
                 headers["Access-Control-Request-Headers"] = "content-type,x-oss-forbid-overwrite"
             response = deployment.request("OPTIONS", url, headers)
-            if response.status == 0:
-                yield unreachable(mount.endpoint.host(bucket), response)
+            if problem := unusable(mount.endpoint.host(bucket), response):
+                yield problem
             elif response.status == 200 and response.header("access-control-allow-origin") in ("*", origin):
                 yield ok("cors", f"{mount.path}: pages of {origin} may {method} to {bucket}.")
             else:

@@ -10,14 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from handler.config import Mount
 
 from ..s_preview import s_command
 from .deployment import CANARY, Deployment, ProbeResponse
 from .findings import Finding, fault, ok, unknown, warning
-from .oss import public_endpoint_forbidden, unreachable
+from .oss import unusable
 
 ORIGIN = "https://another-site.example.com"
 FORGED = "STS.EXAMPLE-of-the-doctor"
@@ -31,8 +31,14 @@ def health(deployment: Deployment, url: str) -> Iterator[Finding]:
     if response.status == 0:
         yield fault("service", f"{url} cannot be reached ({response.code}): check the address, or deploy.")
         return
-    if response.status != 200:
-        yield fault("service", f"{url}/-/health answered {response.status} {response.code}: read the function's log.")
+    if response.status not in (200, 404) or response.code:
+        answer = f"answered {response.status} {response.code}".rstrip()
+        yield fault("service", f"{url}/-/health {answer}: {deployment.log_of(deployment.web)}.")
+        return
+    if _member(response, "status") != "ok":
+        yield fault(
+            "service", f"{url} is another program: /-/health does not answer as this service. Check the address."
+        )
         return
     yield ok("service", f"{url} answers.")
     yield _allowed_origin(response)
@@ -108,10 +114,22 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
     response = deployment.request("GET", address, headers)
     link = _link_in(response)
     if link is None:
-        yield _no_link(mount, response)
+        yield _no_link(deployment, mount, response)
+        return
+    if elsewhere := _elsewhere(mount, link):
+        yield elsewhere
         return
     fetched = deployment.request("GET", link)
-    yield _fetched(deployment, mount, fetched)
+    yield _fetched(mount, fetched)
+    added = sorted(name for name in fetched.headers if name in ("via", "x-cache") or name.startswith("x-swift-"))
+    if added:
+        host = mount.endpoint.host(mount.target.bucket)
+        yield warning(
+            "cdn",
+            f"{mount.path}: a CDN or proxy answers for {host} (it adds {', '.join(added)}): links fail if it has "
+            "private-bucket origin (400) or adds x-oss-* headers (403), HEAD may become GET, and copies outlive "
+            "links: see docs/operations.md.",
+        )
     if fetched.status in (200, 404):
         forged = deployment.request("GET", link[:-1] + ("0" if link[-1] != "0" else "1"))
         if forged.code == "SignatureDoesNotMatch":
@@ -123,25 +141,44 @@ def _get(deployment: Deployment, mount: Mount, address: str, headers: Mapping[st
 
 
 def _link_in(response: ProbeResponse) -> str | None:
-    try:
-        link = json.loads(response.body)["url"] if response.status == 200 else None
-    except (ValueError, KeyError, TypeError):
-        return None
+    link = _member(response, "url") if response.status == 200 else None
     return link if isinstance(link, str) else None
 
 
-def _no_link(mount: Mount, response: ProbeResponse) -> Finding:
-    answer = f"{response.status} {response.code}"
+def _member(response: ProbeResponse, name: str) -> object:
+    """A member of a response's JSON; None without one."""
+    try:
+        return json.loads(response.body)[name]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _elsewhere(mount: Mount, link: str) -> Finding | None:
+    """A fault if the link is not for the bucket that the files name. What follows is about that host."""
+    expected, parts = mount.endpoint.url(mount.target.bucket, ""), urlsplit(link)
+    if link.startswith(expected):
+        return None
+    where = f"the link is for {parts.netloc}{parts.path}, and not below {expected}, as in links.toml and s.yaml"
+    return fault("canary", f"{mount.path}: {where}: deploy, or check the address and the environment.")
+
+
+def _no_link(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
+    answer = f"{response.status} {response.code}".rstrip()
     if response.code == "no_credentials":
         return fault(
             "role",
             f"{mount.path}: the function has no credentials: set role in s.yaml to a role that trusts fc.aliyuncs.com.",
         )
-    if response.code in ("unauthorized", "keys_unavailable"):
-        return fault("canary", f"{mount.path}: {answer}: check the keys document and LINK_API_KEY.")
+    if response.code == "keys_unavailable":
+        return fault("canary", f"{mount.path}: {answer}: check the keys document.")
     if response.status == 404 and mount.check:
         return _needs_canary("canary", mount)
-    return fault("canary", f"{mount.path}: the service did not return a link ({answer}): read the function's log.")
+    if response.status in (401, 404) and mount.access != "anonymous":
+        advice = (
+            f"LINK_API_KEY is not accepted ({answer}): set it to a valid key of this service that covers the mount."
+        )
+        return fault("canary", f"{mount.path}: {advice}")
+    return fault("canary", f"{mount.path}: no link ({answer}): {deployment.log_of(deployment.web)}.")
 
 
 def _needs_canary(subject: str, mount: Mount) -> Finding:
@@ -150,21 +187,19 @@ def _needs_canary(subject: str, mount: Mount) -> Finding:
     )
 
 
-def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Finding:
+def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
     host = mount.endpoint.host(mount.target.bucket)
     if response.status in (200, 404):
         missing = "" if response.status == 200 else f" ({CANARY} does not exist; OSS says so only for valid links)"
         return ok("canary", f"{mount.path}: a link was signed, and {host} accepted it{missing}.")
-    if response.code == "PublicEndpointForbidden":
-        return public_endpoint_forbidden(mount, host)
+    if problem := unusable(host, response):
+        return problem
     if response.code == "AccessDenied":
         return fault(
             "canary",
             f"{mount.path}: the function's role may not read {mount.target}: run the script of "
             "make policies FORMAT=commands.",
         )
-    if response.status == 0:
-        return unreachable(host, response)
     return fault(
         "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
     )
@@ -173,11 +208,14 @@ def _fetched(deployment: Deployment, mount: Mount, response: ProbeResponse) -> F
 def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[str, str]) -> Finding:
     response = deployment.request("HEAD", address, headers)
     if response.status == 302:
-        fetched = deployment.request("HEAD", response.header("location"))
+        link = response.header("location")
+        if elsewhere := _elsewhere(mount, link):
+            return elsewhere
+        fetched = deployment.request("HEAD", link)
         if fetched.status in (200, 404):
             return ok("head", f"{mount.path}: HEAD works like GET.")
-        if fetched.status == 0:
-            return unreachable(mount.endpoint.host(mount.target.bucket), fetched)
+        if problem := unusable(mount.endpoint.host(mount.target.bucket), fetched):
+            return problem
         return fault(
             "head", f"{mount.path}: OSS answered {fetched.status} to a HEAD link: check methods in links.toml."
         )
@@ -187,7 +225,8 @@ def _head(deployment: Deployment, mount: Mount, address: str, headers: Mapping[s
         )
     if response.status == 404 and mount.check:
         return _needs_canary("head", mount)
-    return fault("head", f"{mount.path}: HEAD was answered {response.status} {response.code}: read the function's log.")
+    answer = f"{response.status} {response.code}".rstrip()
+    return fault("head", f"{mount.path}: HEAD was answered {answer}: {deployment.log_of(deployment.web)}.")
 
 
 def notices(
@@ -219,10 +258,11 @@ def notices(
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: read its log.")
+            log = deployment.log_of(deployment.events)
+            yield fault("notices", f"{resource} did not answer an invocation within {TIMEOUT} s: {log}.")
             return
     output = done.stdout + done.stderr
     if done.returncode == 0 and "errorMessage" not in output and re.search(r"""\blinks["']?\s*:""", output):
         yield ok("notices", f"{resource} answers an invocation.")
     else:
-        yield fault("notices", f"{resource} did not answer an invocation: run s {resource} invoke, and read its log.")
+        yield fault("notices", f"{resource} did not answer an invocation: {deployment.log_of(deployment.events)}.")

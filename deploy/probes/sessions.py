@@ -140,10 +140,8 @@ def _object_outside(deployment: Deployment, mount: Mount) -> Location | None:
 def _no_answer(deployment: Deployment, mount: Mount, response: ProbeResponse) -> Iterator[Finding]:
     """Nothing is known about the session's rights."""
     host = mount.endpoint.host(mount.target.bucket)
-    if response.status == 0:
-        yield oss.unreachable(host, response)
-    elif response.code == "PublicEndpointForbidden":
-        yield oss.public_endpoint_forbidden(mount, host)
+    if problem := oss.unusable(host, response):
+        yield problem
     else:
         yield unknown("session", f"{mount.path}: {host} answered {response.status} {response.code}: try again.")
 

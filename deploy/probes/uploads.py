@@ -135,16 +135,14 @@ def _conditions(trials: _Trials) -> Iterator[Finding]:
             "objects: enable PUT instead of POST in links.toml.",
         )
     if trials.post("", VALUE) is not None:
-        yield warning(
-            "uploads",
-            f"{path}: OSS accepts a field whose condition says that it is empty: a policy cannot forbid fields that "
-            "the form does not have. Give the addresses of upload pages only to people whom you trust.",
-        )
+        problem = "accepts a field whose condition says that it is empty"
     elif trials.post("", None) is None:
-        yield warning(
-            "uploads",
-            f"{path}: OSS refuses a form without a field whose condition says that it is empty: a policy cannot forbid "
-            "fields that the form does not have. Give the addresses of upload pages only to people whom you trust.",
-        )
+        problem = "refuses a form without a field whose condition says that it is empty"
     else:
         yield ok("uploads", f"{path}: a policy can forbid fields that the form does not have.")
+        return
+    yield warning(
+        "uploads",
+        f"{path}: OSS {problem}: a policy cannot forbid fields that the form does not have. Give the addresses of "
+        "upload pages only to people whom you trust.",
+    )

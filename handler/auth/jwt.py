@@ -14,11 +14,14 @@ from urllib.parse import quote
 from ..config.reader import covered_path_fault
 from ..context import Caller, has_expired
 from ..errors import Problem, malformed_credential
-from ..keys import METHODS, Issuer, Keys
+from ..keys import Issuer, Keys
 from ..keys.fields import base64url
 from ..paths import covers
 
 MAX_SUBJECT = 120  # characters
+# What a token may name if its issuer's entry names none. It does not grow with the methods of the keys document:
+# whoever wrote an entry without methods did not know of those that came later.
+CLAIMABLE = ("GET", "HEAD", "PUT", "POST", "SHARE")
 MAX_TIMESTAMP = 2**53  # Unix seconds; larger integers are not exact in JSON
 
 _CHECKS = {
@@ -162,7 +165,8 @@ def _paths(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
 def _methods(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
     claimed = _strings(claims, "methods")
     if claimed is None or issuer.methods is None:
-        return tuple(method for method in _either(claimed, issuer.methods, "methods") if method in METHODS)
+        allowed = issuer.methods or CLAIMABLE
+        return tuple(method for method in _either(claimed, issuer.methods, "methods") if method in allowed)
     return tuple(method for method in issuer.methods if method in claimed)
 
 

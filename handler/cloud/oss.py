@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for more bytes
 MAX_BODY = 4 * 1024 * 1024  # bytes; the documents and records read here are far smaller
 EXPIRES_IN = 60  # seconds
+PAGE_TIMEOUT = 2.0  # seconds that a browser waits to learn whether it gets a page
 THREADS = 8  # that wait for OSS and for webhooks at the same time
 
 CANNOT_BE_REACHED = "OSS cannot be reached"  # a cause
@@ -208,6 +209,33 @@ def head_object(target: Target, query: Mapping[str, str], invocation: Invocation
     if archived and 'ongoing-request="false"' not in response.headers.get("x-oss-restore", ""):
         raise Problem("object_archived")
     return response
+
+
+def head_for_page(target: Target, query: Mapping[str, str], invocation: Invocation) -> OssResponse:
+    """What `head_object` returns and raises, except that a missing object is the 404 `no_such_object`."""
+    try:
+        return head_object(target, query, invocation)
+    except Problem as problem:
+        if problem.code == "not_found":
+            raise Problem("no_such_object", "The file is not available. Ask the sender of the link for it.") from None
+        raise
+
+
+def check_for_page(target: Target, query: Mapping[str, str], invocation: Invocation) -> None:
+    """Raises the 404 `no_such_object` and the 409 `object_archived`, of which a browser would see OSS's XML.
+
+    Nothing else keeps it from its link, nor does an OSS that says nothing within `PAGE_TIMEOUT`.
+    """
+    from .http_client import within
+
+    try:
+        # The connections outlive the call, so they are not those of its bound: the client's own timeouts end them.
+        within(PAGE_TIMEOUT, lambda bound: head_for_page(target, query, invocation))
+    except CredentialsRefused:
+        raise
+    except (HandlerError, TimeoutError, RuntimeError) as error:  # RuntimeError: no further thread can be started
+        if isinstance(error, Problem) and error.code in ("no_such_object", "object_archived"):
+            raise
 
 
 def refusal(operation: str, response: OssResponse, now: float) -> StoreError:

@@ -20,7 +20,7 @@ from ..config import Config, InvalidConfig
 from ..config.reader import IDENTIFIER, IDENTIFIER_FORM
 from ..errors import HandlerError
 
-FAILED, INVALID = 1, 2
+FAILED, INVALID, INTERRUPTED = 1, 2, 130
 
 _OPTION = re.compile(r"(?<!\S)(?:--[a-z-]+|-[a-z])(?![^\s=])")
 # What argparse says, then the value, and what may follow it.
@@ -46,13 +46,15 @@ class Parser(argparse.ArgumentParser):
         sentence, unrecognized, arguments = message.partition("unrecognized arguments: ")
         if unrecognized:
             sentence = " ".join(["unrecognized arguments:", *_OPTION.findall(arguments)]).rstrip(":")
-        super().error(redact(_VALUE.sub(r"\1", sentence)))
+        # The choices are ours, and `redact` would take `revoke-api-key` for the name of a secret.
+        problem, choose, choices = _VALUE.sub(r"\1", sentence).partition(" (choose from ")
+        super().error(redact(problem) + choose + choices)
 
 
 def run(name: str, command: Callable[[], None]) -> int:
-    """The status of a command: 0, or 1 if it failed, 2 if its usage or the configuration is invalid.
+    """The status of a command: 0, or 1 if it failed, 2 if its usage or the configuration is invalid, 130 after Ctrl-C.
 
-    Both are one sentence on standard error, which begins with the `name` of the command.
+    Each is one sentence on standard error, which begins with the `name` of the command.
     """
     try:
         command()
@@ -71,7 +73,7 @@ def run(name: str, command: Callable[[], None]) -> int:
         return FAILED
     except KeyboardInterrupt:
         warn(f"{name}: Interrupted.")
-        return FAILED
+        return INTERRUPTED
     return 0
 
 

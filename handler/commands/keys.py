@@ -41,6 +41,8 @@ from .keys_edit import Document
 from .keys_lock import LOCK_TIMEOUT, LONG_TIMEOUT, Write, locked
 
 NAME = "python -m handler.keys"
+# OSS's own code, EC 0048-00000401
+FORBIDDEN = "PublicEndpointForbidden"
 # What to do about a code of `StoreError`
 ADVICE = {
     MISSING: "Check the bucket and the region.",
@@ -48,6 +50,8 @@ ADVICE = {
     "oss:DeleteObject, too, to change.",
     UNREACHABLE: "Check the endpoint and the network, and try again.",
     WRONG_CLOCK: "Set the clock of this machine, and try again.",
+    FORBIDDEN: "At its public endpoints in mainland China, OSS serves no objects of accounts that first used it since "
+    "2025-03-20. Bind a domain to the bucket, and use --endpoint https://static.example.com.",
     VERSIONED: "With versioning, a lock does not keep other writers out. Use a bucket that never had versioning.",
 }
 SYSTEM_CLOCK = Clock()
@@ -82,7 +86,8 @@ def main(
         try:
             options.run(_Job(store, options, lock_timeout, clock))
         except StoreError as error:
-            advice = "Check the path and its permissions." if isinstance(store, FileStore) else ADVICE[error.code]
+            code = FORBIDDEN if error.reason == FORBIDDEN else error.code
+            advice = "Check the path and its permissions." if isinstance(store, FileStore) else ADVICE[code]
             raise HandlerError(f"{store}: {error.sentence}. {advice}") from None
 
     return run(NAME, run_command)

@@ -50,7 +50,14 @@ def _add_limits(parser: argparse.ArgumentParser, *, required: bool) -> None:
         type=_path,
         help=f"a prefix that ends with /, or one exact path; repeatable{otherwise}",
     )
-    parser.add_argument("--method", action="append", required=required, choices=METHODS, help=f"repeatable{otherwise}")
+    parser.add_argument(
+        "--method",
+        action="append",
+        required=required,
+        type=str.upper,
+        choices=METHODS,
+        help=f"repeatable{otherwise}",
+    )
     parser.add_argument(
         "--max-share",
         type=_max_share,

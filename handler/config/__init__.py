@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,8 +61,9 @@ class Mount(NamedTuple):
 
     `endpoint` is that of links, `own_endpoint` that of the service's own requests. `region` is that of the bucket;
     `role_arn` the ARN of the role of its sessions, "" for that of `[assume_role]`.
+    `check` asks OSS for the object before each link, `check_pages` only before a browser is redirected.
     `inline` are the media types that links show, None if the object's own type decides. Then, or with
-    `active_content`, uploads may have a type that browsers run.
+    `active_content`, uploads may have a type that browsers run. `app_packages` says whether OSS serves .apk and .ipa.
     """
 
     path: str
@@ -79,10 +80,12 @@ class Mount(NamedTuple):
     max_size: int | None
     max_share: int | None
     check: bool
+    check_pages: bool
     cache: int | None
     overwrite: bool
     inline: tuple[str, ...] | None
     active_content: bool
+    app_packages: bool
     region: str
     role_arn: str
 
@@ -170,6 +173,10 @@ class Mounts(tuple[Mount, ...]):
     @cached_property
     def _reserved_keys(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(key for bucket, key in self.reserved if bucket == name) for name, _ in self.reserved}
+
+    def one_for_each_target(self, matches: Callable[[Mount], bool]) -> Mounts:
+        """Of all that match, one for each target: to compare many mounts of one target with each other takes long."""
+        return Mounts({mount.target: mount for mount in reversed(self) if matches(mount)}.values(), ())
 
     def within(self, prefix: Location) -> list[Mount]:
         """Those whose target is this prefix (in "/" or empty), or below it."""

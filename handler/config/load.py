@@ -80,7 +80,9 @@ MOUNT_KEYS: Mapping[str, str] = {
     "parameters to your links.",
     "whole_bucket": "true allows an anonymous mount whose target is a bucket without a prefix.",
     "max_share": "The maximum lifetime of a share, up to 3660d. Without it, shares are not enabled for this mount.",
-    "check": "true checks that the object exists before a link is issued.",
+    "check": "true checks that the object exists before a link is issued. pages does so only before a browser is "
+    "redirected, and shows a page for a missing object (default of anonymous mounts). false never does (default of "
+    "others).",
     "cache": "For anonymous mounts: all links that are issued within this time are identical, so that browsers and "
     "CDNs can cache.",
     "max_size": "The maximum size of an upload, in bytes or as 10MB. PUT and POST require it.",
@@ -92,6 +94,8 @@ MOUNT_KEYS: Mapping[str, str] = {
     "active_content": "true accepts uploads of types that browsers run (HTML, XHTML, SVG, XML, JavaScript), and allows "
     "them in inline. Without it, such uploads are refused on mounts that have inline, or for which inline is empty by "
     "default. Set it on every mount that reaches the objects.",
+    "app_packages": "true allows shares of app packages (.apk, .ipa) at the public endpoints of OSS, which serve them "
+    "only if the bucket was created before 15 August 2023. At a custom domain, and at internal, they are allowed.",
 }
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
@@ -103,7 +107,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     name = path.rsplit("/", 1)[-1]
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            document = tomllib.loads(file.read().decode("utf-8-sig"))  # Notepad writes a mark at the start
     except FileNotFoundError:
         raise InvalidConfig(f"File {path} not found. Create it, or set LINK_CONFIG to another file.") from None
     except OSError as error:
@@ -184,9 +188,11 @@ def _check(config: Config) -> None:
         if config.mounts.by_path[mount.path] is not mount:
             raise InvalidConfig(f"mount {mount.path}: two mounts have this path. Remove one.")
     _check_regions(config)
+    authenticated = config.mounts.one_for_each_target(lambda mount: mount.access != "anonymous")
+    uploads = config.mounts.one_for_each_target(lambda mount: mount.allows_uploads)
     for mount in config.mounts:
-        _check_anonymous_access(mount, config)
-        _check_content_type(mount, config)
+        _check_anonymous_access(mount, config, authenticated)
+        _check_content_type(mount, uploads)
         _check_reserved(mount, config)
 
 
@@ -242,6 +248,9 @@ def _read_mount(
 
         inline = read_inline(reader)
     endpoint = _read_endpoint(reader, region)
+    check = reader.table.get("check", "pages" if access == "anonymous" else False)
+    if not isinstance(check, bool) and check != "pages":
+        reader.refuse_value("check", 'must be true, false or "pages"')
     mount = Mount(
         path=path,
         target=target,
@@ -256,11 +265,13 @@ def _read_mount(
         unknown_query=reader.choice("unknown_query", ("refuse", "ignore")),
         max_size=max_size,
         max_share=reader.duration("max_share", "1h", MIN_SHARE, MAX_SHARE) if "max_share" in reader.table else None,
-        check=reader.boolean("check"),
+        check=check is True,
+        check_pages=check == "pages",
         cache=_read_cache(reader, access, min(max_expires, max_life)),
         overwrite=reader.boolean("overwrite") if "overwrite" in reader.table else access != "anonymous",
         inline=inline,
         active_content=reader.boolean("active_content"),
+        app_packages=reader.boolean("app_packages") or not _is_own_public_domain(endpoint),
         region=region,
         role_arn=reader.string("role") or "",
     )
@@ -288,6 +299,11 @@ def _read_endpoint(reader: TableReader, region: str) -> Endpoint:
     return reader.parsed("endpoint", lambda url: Endpoint.custom_domain(url, region), value)
 
 
+def _is_own_public_domain(endpoint: Endpoint) -> bool:
+    """Whether it is one of OSS's own that the internet reaches, where OSS answers ApkDownloadForbidden."""
+    return endpoint.addressing == "virtual" and not endpoint.domain.endswith("-internal.aliyuncs.com")
+
+
 def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     """The value with `${NAME}` replaced in every string; an empty variable counts as missing."""
     if isinstance(value, str):
@@ -308,33 +324,32 @@ def _fill(value: Any, environ: Mapping[str, str], where: str) -> Any:
     return value
 
 
-def _check_anonymous_access(mount: Mount, config: Config) -> None:
+def _check_anonymous_access(mount: Mount, config: Config, authenticated: Mounts) -> None:
     """An anonymous mount must not give everyone what an authenticated mount is for: all of its objects.
 
     A narrower target, such as public/ in an authenticated bucket, is how a part of the objects is published.
     """
-    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods) or config.mounts.all_anonymous:
+    if mount.access != "anonymous" or {"GET", "HEAD"}.isdisjoint(mount.methods):
         return
-    for other in config.mounts.within(mount.target):
+    for other in authenticated.within(mount.target):
         # The path of what both contain, through the anonymous mount; a mount with a longer path there takes precedence.
         shared = mount.path + other.target.key[len(mount.target.key) :]
-        if other.access != "anonymous" and config.mounts.covering(shared) is mount:
+        if config.mounts.covering(shared) is mount:
             raise InvalidConfig(
                 f"mount {mount.path}: its target contains all objects of the authenticated mount {other.path}, which "
                 "anyone could then reach. Use a narrower target, or make both mounts authenticated."
             )
 
 
-def _check_content_type(mount: Mount, config: Config) -> None:
+def _check_content_type(mount: Mount, uploads: Mounts) -> None:
     """Whoever may upload a file and choose its type in a link could show their own page on your domain."""
     if "response-content-type" not in mount.query:
         return
-    for other in config.mounts.overlapping(mount.target):
-        if other.allows_uploads:
-            raise InvalidConfig(
-                f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
-                "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
-            )
+    for other in uploads.overlapping(mount.target):
+        raise InvalidConfig(
+            f"mount {mount.path}: query contains response-content-type, and uploads to the mount {other.path} "
+            "reach the same objects: a stranger's HTML could be shown on your domain. Remove one of the two."
+        )
 
 
 def _check_reserved(mount: Mount, config: Config) -> None:

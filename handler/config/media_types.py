@@ -50,10 +50,10 @@ EXTENSIONS: Mapping[str, str] = {
 _TYPES = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions.split()}
 _LISTED = re.compile(r"[^;]+(?:; charset=[A-Za-z0-9-]+)?")
 _WORD = re.compile(r"[a-z]+")
-# Words of the types that run, as a page or in one. The last two are for types that browsers replace by what they find
-# in the content. Source: the WHATWG's MIME Sniffing Standard.
-_ACTIVE_WORDS = frozenset(
-    ("html", "xhtml", "svg", "xml", "xsl", "javascript", "ecmascript", "jscript", "livescript", "multipart", "unknown")
+# Words of the types that run, as a page or in one. Browsers replace "multipart" and "unknown" by what they find in the
+# content. Source: the WHATWG's MIME Sniffing Standard, and "rdf" as Firefox reads it.
+_ACTIVE_WORDS = frozenset(("html", "xhtml", "svg", "xml", "xsl", "rdf", "multipart", "unknown")).union(
+    ("javascript", "ecmascript", "jscript", "livescript")
 )
 
 
@@ -90,20 +90,20 @@ def protect_domains(mounts: Mounts, buckets: Collection[str]) -> Mounts:
     The signature of a link does not contain its host, so a domain concerns all mounts of its bucket; `buckets` are
     those with a domain. Raises `InvalidConfig`.
     """
-    protected = (_protect(mount, mounts) if mount.target.bucket in buckets else mount for mount in mounts)
-    return Mounts(protected, mounts.reserved)
+    uploads = mounts.one_for_each_target(lambda mount: mount.allows_uploads)
+    without_active = mounts.one_for_each_target(lambda mount: not mount.active_content)
+    passive_uploads = mounts.one_for_each_target(lambda mount: mount.allows_uploads and not mount.active_content)
 
-
-def _protect(mount: Mount, mounts: Mounts) -> Mount:
-    reached = mounts.overlapping(mount.target)
-    if not any(other.allows_uploads for other in reached):
-        return mount
-    for other in reached:
+    def protect(mount: Mount) -> Mount:
+        if mount.target.bucket not in buckets or not uploads.overlapping(mount.target):
+            return mount
         active = next(filter(is_active, mount.inline or ()), None)
-        if active is not None and other.allows_uploads and not other.active_content:
+        for other in passive_uploads.overlapping(mount.target) if active is not None else ():
             raise InvalidConfig(
                 f"mount {mount.path}: inline contains {active}, and uploads to the mount {other.path} reach the same "
                 "objects: a stranger's page could run on your domain. Remove it, or set active_content = true on both."
             )
-    active_content = all(other.active_content for other in reached)
-    return mount._replace(inline=mount.inline or (), active_content=active_content)
+        active_content = not without_active.overlapping(mount.target)
+        return mount._replace(inline=mount.inline or (), active_content=active_content)
+
+    return Mounts(map(protect, mounts), mounts.reserved)

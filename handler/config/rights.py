@@ -43,9 +43,10 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
 def session_policy(config: Config, mount: Mount) -> str:
     """The session policy of a mount as JSON. Raises `InvalidConfig` if it exceeds STS's limit."""
     document = compact_json(policy(session_statements(config, mount)))
-    if len(document) > MAX_POLICY:
+    size = len(document.encode())
+    if size > MAX_POLICY:
         raise InvalidConfig(
-            f"mount {mount.path}: the session policy has {len(document)} characters and exceeds STS's limit of "
+            f"mount {mount.path}: the session policy has {size} bytes and exceeds STS's limit of "
             f"{MAX_POLICY}: use a shorter target, or put keys, state and sinks into another bucket."
         )
     return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from ..context import Invocation
 from ..request import Request
@@ -17,5 +18,11 @@ def health(request: Request, invocation: Invocation) -> Response:
 
 
 def describe(request: Request, invocation: Invocation) -> Response:
+    headers = {"Content-Type": "application/json", "Cache-Control": "public, max-age=3600"}
+    return Response(200, headers, _openapi())
+
+
+@cache
+def _openapi() -> str:
     with open(_OPENAPI, encoding="utf-8") as file:
-        return Response(200, {"Content-Type": "application/json"}, file.read())
+        return file.read()

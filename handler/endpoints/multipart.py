@@ -27,9 +27,10 @@ MAX_PARTS = 10_000
 MIN_PART = 100 * 1024  # bytes; only the last part may be smaller
 DEFAULT_PART = 8 * 1024**2
 MAX_LINKS = 1000
+FIRST_LINKS = 100  # of a new upload, so that a small request gets no huge response unless it requests one
 PART_TYPE, COMPLETE_TYPE = "application/octet-stream", "application/xml"
 SALT = b"fc-presign.upload.v1"
-MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "expires": str}
+MEMBERS = {"path": str, "size": int, "part_size": int, "content_type": str, "count": int, "expires": str}
 PARTS_MEMBERS = {"path": str, "from": int, "count": int, "expires": str}
 
 _ID = re.compile(rb"<UploadId>([^<&]{1,200})</UploadId>")
@@ -54,7 +55,7 @@ class MultipartUpload(NamedTuple):
 
 
 def create(request: Request, invocation: Invocation) -> Response:
-    """`POST /-/uploads`: 201 with the links of the first 1,000 parts, and those that complete and abort it."""
+    """`POST /-/uploads`: 201 with the links of the first parts, and those that complete and abort it."""
     params = request.json(MEMBERS, required=("path", "size"))
     target = invocation.config.mounts.find(check_path(params["path"]))
     access = authorize(invocation, target, "PUT")
@@ -62,12 +63,13 @@ def create(request: Request, invocation: Invocation) -> Response:
     part_size = max(DEFAULT_PART, -(-size // MAX_PARTS)) if params["part_size"] is None else params["part_size"]
     if not MIN_PART <= part_size <= MAX_PUT or -(-size // part_size) > MAX_PARTS:
         raise bad_body(f'"part_size" must be from {MIN_PART} to {MAX_PUT}, and give at most {MAX_PARTS} parts')
+    count = _count(params["count"], FIRST_LINKS)
     # First, so that a request that cannot get links leaves no upload behind.
     links.resolve_expiry(invocation, access, params["expires"])
     oss_id = _initiate(target, check_type(params["content_type"], target.mount), invocation)
     upload = MultipartUpload(oss_id, size, part_size)
     upload_id = _seal(upload, target, invocation)
-    return json_response(_document(upload_id, upload, access, invocation, 1, MAX_LINKS, params["expires"]), 201)
+    return json_response(_document(upload_id, upload, access, invocation, 1, count, params["expires"]), 201)
 
 
 def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Response:
@@ -78,10 +80,18 @@ def sign_parts(request: Request, invocation: Invocation, upload_id: str) -> Resp
     upload = _unseal(upload_id, target, invocation)
     check_size(upload.size, target.mount, MAX_PARTS * MAX_PUT)
     first = 1 if params["from"] is None else params["from"]
-    count = MAX_LINKS if params["count"] is None else params["count"]
-    if not 1 <= first <= upload.part_count or not 1 <= count <= MAX_LINKS:
-        raise bad_body(f'"from" must be from 1 to {upload.part_count}, and "count" from 1 to {MAX_LINKS}')
+    count = _count(params["count"], MAX_LINKS)
+    if not 1 <= first <= upload.part_count:
+        raise bad_body(f'"from" must be from 1 to {upload.part_count}')
     return json_response(_document(upload_id, upload, access, invocation, first, count, params["expires"]))
+
+
+def _count(requested: int | None, default: int) -> int:
+    """How many parts get a link. Raises the 400 `bad_body`."""
+    count = default if requested is None else requested
+    if not 1 <= count <= MAX_LINKS:
+        raise bad_body(f'"count" must be from 1 to {MAX_LINKS}')
+    return count
 
 
 def _initiate(target: Target, content_type: str, invocation: Invocation) -> str:

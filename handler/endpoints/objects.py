@@ -40,6 +40,10 @@ def answer(request: Request, invocation: Invocation, path: str) -> Response:
         from ..cloud.oss import head_object
 
         head_object(target, query, invocation)
+    elif mount.check_pages and not as_json and request.wants_page():
+        from ..cloud.oss import check_for_page
+
+        check_for_page(target, query, invocation)
     signed = links.Signed(query, window=mount.cache) if mount.cache and caller is None else links.Signed(query)
     issued = links.create_link(invocation, access, request.method, expires=params.get("expires"), signed=signed)
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, quote
 
 from signer.times import rfc3339
 
-from .. import links, pages
+from .. import links, pages, shares
 from ..auth import authorize
-from ..cloud.oss import OssResponse, head_object
+from ..cloud.oss import head_for_page
 from ..context import Invocation
 from ..errors import Problem, method_not_allowed
 from ..request import Request
@@ -61,21 +61,13 @@ def _create_link(opened: OpenedShare, method: str, *, attach: bool = False) -> l
     query = links.read_query(target, {}, share.download or "" if attach else share.download)
     access = authorize(invocation, target, method, opened.limits())
     # A browser would show OSS's XML; a program reads the status of OSS itself.
+    if opened.request.wants_page():
+        shares.check_app_package(target)
     if target.mount.check or opened.request.wants_page():
-        _head_object(opened)
+        head_for_page(target, {}, invocation)
     issued = links.create_link(invocation, access, method, signed=links.Signed(query))
     note_link(invocation.facts, target, issued.link.expires_in, issued.clamped_by)
     return issued
-
-
-def _head_object(opened: OpenedShare) -> OssResponse:
-    """What `head_object` returns and raises, except that a missing object is the 404 `no_such_object`."""
-    try:
-        return head_object(opened.target, {}, opened.invocation)
-    except Problem as problem:
-        if problem.code == "not_found":
-            raise Problem("no_such_object", "The file is not available. Ask the sender of the link for it.") from None
-        raise
 
 
 def _nonce(request: Request) -> str | None:
@@ -101,8 +93,9 @@ def _nonce(request: Request) -> str | None:
 
 def _page(opened: OpenedShare) -> Response:
     """The page of a share. Raises a `Problem` if the object does not exist or cannot be downloaded."""
+    shares.check_app_package(opened.target)
     uses_left = opened.tracked.uses_left() if opened.tracked is not None else None
-    headers = _head_object(opened).headers
+    headers = head_for_page(opened.target, {}, opened.invocation).headers
     request = opened.request
     length = headers.get("content-length", "")
     file = pages.SharedFile(

@@ -58,6 +58,7 @@ def create(request: Request, invocation: Invocation) -> Response:
         raise bad_body('"method" must be GET or POST')
     if method not in mount.methods:
         raise bad_body(f"{method} is not enabled for this mount (enabled: {', '.join(mount.methods)})")
+    shares.check_app_package(target)
     upload = _upload(params, target, invocation) if method == "POST" else None
     if method == "GET" and params["upload"] is not None:
         raise bad_body('"upload" requires "method": "POST"')

@@ -81,6 +81,7 @@ class LinkIssuer:
     def _share(self, target: Target, notice: Notice) -> tuple[str, str]:
         """The URL of a share, and its expiry."""
         config, mount = self._invocation.config, target.mount
+        shares.check_app_package(target)
         if mount.check:
             head_object(target, {}, self._invocation)
         path = check_path(target.path)

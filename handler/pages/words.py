@@ -95,6 +95,10 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "share_used_up": ("Download limit reached", "Ask the sender for a new link."),
         "share_full": ("Upload limit reached", "Ask the sender for a new link."),
         "object_archived": ("This file is in cold storage", "Ask the sender to restore the file first."),
+        "app_package_domain": (
+            "This app cannot be downloaded here",
+            "The storage service does not serve apps (.apk, .ipa) at this address. Ask the sender for another way.",
+        ),
         "no_such_object": ("File not found", "It was removed, or it is not there yet. Ask the sender for the file."),
         "bad_nonce": ("The download did not start", "Open the link again, and press the button."),
         400: ("This link does not work", "It may be incomplete. Copy the full link again, or ask the sender for it."),
@@ -120,6 +124,10 @@ PROBLEMS: Mapping[str, Mapping[str | int, tuple[str, str]]] = {
         "share_used_up": ("下载次数已用完", "请向发送者索取新的链接。"),
         "share_full": ("文件数量已达上限", "请向发送者索取新的链接。"),
         "object_archived": ("文件处于归档状态", "请联系发送者先恢复此文件。"),
+        "app_package_domain": (
+            "无法在此下载应用",
+            "存储服务不在此地址提供应用安装包（.apk、.ipa），请向发送者索取其他下载方式。",
+        ),
         "no_such_object": ("文件不存在", "文件已被移除或尚未上传，请联系发送者。"),
         "bad_nonce": ("下载未开始", "请重新打开链接，再点击按钮。"),
         400: ("链接无法使用", "链接可能不完整，请重新复制完整链接，或向发送者索取。"),

@@ -36,6 +36,16 @@ _UPLOAD, _PAGE, _RECORD, _DOWNLOAD, _NAME = 1, 2, 4, 8, 16
 _RESERVED = 32 | 64 | 128  # 32 is for folders, 64 for "a password was given"
 
 
+def check_app_package(target: Target) -> None:
+    """Raises the 409 `app_package_domain` for an object that OSS does not serve from the mount's endpoint.
+
+    Source: the OSS page "What do I do if the ApkDownloadForbidden error code is returned?". OSS refuses the media types
+    of app packages too; only the key is looked at, so that nothing is read.
+    """
+    if not target.mount.app_packages and target.key.lower().endswith((".apk", ".ipa")):
+        raise Problem("app_package_domain")
+
+
 class Share(NamedTuple):
     """The content of a token: `expires_at` in Unix seconds, `record` the id of its record in the state prefix.
 

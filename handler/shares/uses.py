@@ -85,8 +85,8 @@ class Folder(NamedTuple):
 
 def arrived(folder: Folder) -> frozenset[int]:
     """The numbers of the files in the folder of an upload share."""
-    # The numbers follow "0" and precede letters, so one page has them all, whatever else is in the folder.
-    matches = (_FILE.match(file.name) for file in islice(folder.state.list_objects(folder.location, after="0"), PAGE))
+    # The first is "1-", and letters follow the last: one page has them all, unless others also begin with 1 to 9.
+    matches = (_FILE.match(file.name) for file in islice(folder.state.list_objects(folder.location, after="1"), PAGE))
     return frozenset(int(match[1]) for match in matches if match)
 
 

@@ -64,12 +64,13 @@ class Log(NamedTuple):
 
 
 class Domain(NamedTuple):
-    """`customDomain`: its certificate is `certConfig`, `path` that of its route."""
+    """`customDomain`: its certificate is `certConfig`, `path` and `qualifier` are those of its route."""
 
     name: str
     protocol: str
     certificate: Mapping[str, str]
     path: str
+    qualifier: str
 
 
 class CustomRuntime(NamedTuple):
@@ -238,8 +239,9 @@ def _domain(config: Mapping[str, Any]) -> Domain | None:
     if not config:
         return None
     certificate = mapping(config.get("certConfig"), "customDomain.certConfig")
-    path = str(mapping(config.get("route"), "customDomain.route").get("path") or "")
-    return Domain(_string(config, "domainName"), _string(config, "protocol"), certificate, path)
+    route = mapping(config.get("route"), "customDomain.route")
+    path, qualifier = str(route.get("path") or ""), str(route.get("qualifier") or "LATEST")
+    return Domain(_string(config, "domainName"), _string(config, "protocol"), certificate, path, qualifier)
 
 
 def _custom_runtime(config: Mapping[str, Any]) -> CustomRuntime | None:

@@ -117,6 +117,8 @@ def _to_string(value: object, placeholder: str) -> str:
         return str(value).lower()
     if isinstance(value, (str, int, float)):
         return str(value)
+    if value is None:
+        raise TemplateError(f"{placeholder} is empty: give it a value.")
     raise TemplateError(f"{placeholder} is a list or a mapping and must be the entire value.")
 
 

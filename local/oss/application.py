@@ -40,17 +40,18 @@ def create_app(
     buckets: Sequence[str] = (),
     now: Callable[[], float] = time.time,
     on_created: Callable[[CreatedObject], None] | None = None,
+    serves_packages: Callable[[str, str], bool] = lambda bucket, key: False,
 ) -> flask.Flask:
     """OSS with its objects under `root`, for requests that are signed with one of `credentials`.
 
     A sequence of access keys may do everything; of `Principals`, each may do what its policies allow, also those that
     are added later. `buckets` are created if they are missing; `now` is the clock, in Unix seconds; `on_created` is
-    called with every object written, in the thread of its request. Raises `ValueError` for an invalid bucket name,
-    `OSError` for a root that cannot be written.
+    called with every object written, in the thread of its request; `serves_packages` is that of `Service`. Raises
+    `ValueError` for an invalid bucket name, `OSError` for a root that cannot be written.
     """
     create_buckets(root, buckets, now())
     principals = credentials if isinstance(credentials, Principals) else Principals.of_account(credentials)
-    service = Service(Buckets(root), region, principals.find, now, on_created)
+    service = Service(Buckets(root), region, principals.find, now, on_created, serves_packages)
     app = flask.Flask(__name__, static_folder=None)
 
     # Flask's own routing would decode, merge and redirect paths, but the signature is over the path as it was sent.
@@ -136,9 +137,10 @@ def _error_response(error: OssError, environ: WSGIEnvironment, request_id: str) 
 
 
 def _location(error: Exception) -> str:
-    """Type, file and line, without the message, which may hold a link."""
+    """Type, file and line, and what the system says, without the message, which may hold a link."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     location = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return type(error).__name__ + location
+    reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    return type(error).__name__ + reason + location

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Response
 
+from signer.endpoint import parse_oss_host
+
 from .errors import OssError, file_already_exists, invalid_argument, method_not_allowed, no_such_key
 from .incoming import OssRequest
 from .metadata import STORED, encryption_headers, has_control, metadata_of, refuse_conditions, refuse_encryption
@@ -38,6 +40,7 @@ _COPY_HEADERS = frozenset(
         *(f"x-oss-copy-source-if-{name}" for name in ("match", "none-match", "modified-since", "unmodified-since")),
     }
 )
+_APP_TYPES = ("application/vnd.android.package-archive", "application/iphone")
 OVERRIDES = {f"response-{name}": name.title() for name in STORED}
 # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -58,6 +61,7 @@ def get(service: Service, request: OssRequest) -> Response:
             return respond(304, headers={name: headers[name] for name in names if name in headers})
         if request.method == "GET":
             _check_readable(record)
+            _check_app_package(service, request, record)
         byte_range = requested_range(record, request.headers) if request.method == "GET" else None
     except BaseException:
         opened.close()
@@ -114,6 +118,22 @@ def _check_readable(record: ObjectRecord) -> None:
     if record.is_archived:
         message = "The operation is not valid for the object's state."
         raise OssError(403, "InvalidObjectState", message, ObjectName=record.key)
+
+
+def _check_app_package(service: Service, request: OssRequest, record: ObjectRecord) -> None:
+    """Raises `OssError` ApkDownloadForbidden for a link to an app package at one of OSS's own public domains.
+
+    This machine's address stands for one of them, but where the service says that the object has another. Source: the
+    OSS page "What do I do if the ApkDownloadForbidden error code is returned?".
+    """
+    is_package = record.key.lower().endswith((".apk", ".ipa")) or record.headers.get("content-type") in _APP_TYPES
+    if not is_package or "x-oss-signature" not in request.params:  # a request signed in its header is answered
+        return
+    host = parse_oss_host(request.host.partition(":")[0].lower())
+    is_public = not service.serves_packages(request.bucket, record.key) if host is None else host.kind != "internal"
+    if is_public:
+        message = "The APK file is not allowed to be distributed in a public network using the OSS endpoint, please "
+        raise OssError(400, "ApkDownloadForbidden", f"{message}use CNAME instead.")
 
 
 def _overrides(request: OssRequest) -> dict[str, str]:

@@ -25,7 +25,8 @@ class CreatedObject:
 @dataclass(frozen=True)
 class Service:
     """`principals` finds who signs with an access key ID; `now` is the clock, in Unix seconds; `on_created` is called
-    with every object that was written.
+    with every object that was written; `serves_packages` says of a bucket and key whether the address of this machine
+    stands for an endpoint that serves app packages.
     """
 
     buckets: Buckets
@@ -33,6 +34,7 @@ class Service:
     principals: Callable[[str], Principal | None]
     now: Callable[[], float]
     on_created: Callable[[CreatedObject], None] | None = None
+    serves_packages: Callable[[str, str], bool] = lambda bucket, key: False
 
     def bucket(self, name: str) -> Bucket:
         """Raises `OssError` NoSuchBucket."""

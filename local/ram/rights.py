@@ -81,8 +81,8 @@ def keys_statements(config: Config) -> list[Statement]:
 
 
 def share_statements(config: Config) -> list[Statement]:
-    """The records and uses of shares in the state prefix."""
-    if config.state is None:
+    """The records and uses of shares in the state prefix, where any mount enables shares."""
+    if config.state is None or not any(mount.max_share for mount in config.mounts):
         return []
     return [allow(["oss:GetObject", "oss:PutObject"], *below(config.state, *SHARES), _probe(config.state))]
 

@@ -12,7 +12,7 @@ from .errors import invalid_parameter
 
 def read_policy(string: str) -> object:
     """The policy in JSON. Raises `StsError` for one that is too long, or that the local RAM does not evaluate."""
-    if len(string) > MAX_POLICY:
+    if len(string.encode()) > MAX_POLICY:
         raise invalid_parameter("PolicySize", f"The size of Policy must be smaller than {MAX_POLICY} bytes.")
     try:
         policy = json.loads(string)

@@ -22,7 +22,7 @@ from ..names import parse_oss_url
 from ..times import format_duration
 from . import options
 from .assume_role import Objects, link_actions
-from .bulk_formats import FORMATS, Item, Refusal, read_column, read_lines, sign
+from .bulk_formats import FORMATS, SAFE_CSV, Format, Item, Refusal, read_column, read_lines, sign
 from .bulk_output import Output
 from .listing import ListingFailed, objects
 from .output import echo
@@ -53,7 +53,7 @@ class Summary(NamedTuple):
         return f"{count}.{expiry}"
 
 
-@click.command(cls=options.Command)
+@click.command(cls=options.Command, short_help="Create links for a list of keys, or for a prefix.")
 @click.argument("source", default="-", metavar="[FILE|-|oss://BUCKET/PREFIX/]")
 @click.option("--output", default="-", show_default=True, metavar="FILE|-", help="The file for the links.")
 @click.option(
@@ -62,16 +62,19 @@ class Summary(NamedTuple):
     type=click.Choice(list(FORMATS)),
     help="The output format. Default: the output's file extension, or csv.",
 )
+@click.option(
+    "--safe-csv", is_flag=True, help="For tables: an apostrophe before keys that begin with = + - @ or a tab."
+)
 @click.option("--bucket", help="The bucket of keys that are not written as oss://bucket/key.")
 @click.option(
     "--column", help="SOURCE is CSV: the column with the keys, by name, or by number if the first row holds no names."
 )
-@click.option("--expires", type=options.DURATION, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--expires", type=options.EXPIRY, default="1h", show_default=True, help="90, 90s, 15m, 2h or 7d.")
 @click.option("--method", type=options.METHOD, default="GET", show_default=True)
 @click.option("--query", "queries", multiple=True, type=options.QUERY, help="A query parameter to sign; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary, on standard error, as JSON.")
 @options.signing_options
-def bulk(source: str, output: str, format_name: str | None, as_json: bool, **params: Any) -> int:
+def bulk(source: str, output: str, as_json: bool, **params: Any) -> int:
     """Create links for a list of keys (a file, standard input, a CSV column) or for all objects under a prefix.
 
     An invalid key is reported with its line number and skipped (status 1). The file is written when all links are
@@ -89,8 +92,7 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     method, query = params["method"].upper(), dict(params["queries"])
     listed = _parse_source(source) if source.startswith("oss://") else None
     signing = options.load_signing(params, listed, lambda: link_actions(method, query))
-    extension = os.path.splitext(output)[1].lstrip(".").lower()
-    record_format = FORMATS[format_name or (extension if extension in FORMATS else "csv")]
+    record_format = _choose_format(output, params["format_name"], is_safe=params["safe_csv"])
     # The source is opened first, so that neither a missing one nor a refused list changes the output.
     items = (
         _list_items(listed, signing)
@@ -138,6 +140,18 @@ def bulk(source: str, output: str, format_name: str | None, as_json: bool, **par
     summary = Summary(links, refused, out.is_complete, output, expires_in, signing.may_end_early)
     echo(json.dumps(summary._asdict()) if as_json else summary.describe(out.outcome), err=True)
     return status
+
+
+def _choose_format(output: str, name: str | None, *, is_safe: bool) -> Format:
+    extension = os.path.splitext(output)[1].lstrip(".").lower()
+    if name is None and extension == "json":
+        options.fail(
+            "--output: links are not one JSON document; name the file .jsonl for JSON Lines, or pass --format."
+        )
+    name = name or (extension if extension in FORMATS else "csv")
+    if is_safe and name != "csv":
+        options.fail(f"--safe-csv is for CSV, and the output is {name}.")
+    return SAFE_CSV if is_safe else FORMATS[name]
 
 
 def _parse_source(source: str) -> Objects:

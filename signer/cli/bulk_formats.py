@@ -1,6 +1,6 @@
 """Links for many objects, in constant memory: reads keys, signs them, and formats CSV, JSON Lines and HTML.
 
-A record is one line in all three formats.
+A record is one line in all three formats. JSON Lines has keys as they are; CSV and HTML have escapes for controls.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ import csv
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from json.encoder import encode_basestring_ascii as json_string
+from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from ..credentials import Credentials
+from ..display import printable
 from ..endpoint import Endpoint
 from ..errors import InvalidBucket, InvalidKey, SignerError
 from ..link import Link, presign
 from ..names import parse_oss_url
+from ..sizes import format_size
 from ..times import rfc3339
 
 BATCH = 512  # records that have the same signing time and are written at once
 _NEEDS_QUOTES = re.compile(r'[",\s;\'=+@-]')
+_FORMULA = ("=", "+", "-", "@", "\\u0009")  # what programs for tables evaluate (OWASP, CSV injection)
 
 
 class Item(NamedTuple):
@@ -143,9 +148,11 @@ class Format(NamedTuple):
     record: Callable[[Item, Link], str]
 
 
-def _csv_record(item: Item, link: Link) -> str:
+def _csv_record(item: Item, link: Link, *, is_safe: bool = False) -> str:
     # Only the key can need quotes: a URL is percent-encoded.
-    key = item.key
+    key = printable(item.key)
+    if is_safe and key.startswith(_FORMULA):
+        key = "'" + key
     if _NEEDS_QUOTES.search(key):
         key = '"' + key.replace('"', '""') + '"'
     size = "" if item.size is None else item.size
@@ -161,44 +168,21 @@ def _json_record(item: Item, link: Link) -> str:
 
 
 def _html_record(item: Item, link: Link) -> str:
-    key = html.escape(item.key)
-    size = "" if item.size is None else f"{item.size:,}"
+    key = html.escape(printable(item.key))
+    folder, _, name = key.rpartition("/")
+    size = "" if item.size is None else format_size(item.size)
     expires_at = rfc3339(link.expires_at.timestamp())
     return (
-        f'<tr data-line="{item.line}"><td><a href="{link.url.replace("&", "&amp;")}">{key}</a></td>'
+        f'<tr data-line="{item.line}"><td><a title="{key}" href="{link.url.replace("&", "&amp;")}">{name}</a>'
+        f"{f'<small>{folder}/</small>' if folder else ''}</td>"
         f'<td class="size">{size}</td><td><time datetime="{expires_at}">{expires_at}</time></td></tr>\n'
     )
 
 
-_HTML_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="robots" content="noindex">
-<title>Links</title>
-<style>
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid #8884; padding: .3rem .6rem; text-align: left; }
-td:first-child { overflow-wrap: anywhere; }
-.size { text-align: right; white-space: nowrap; }
-@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } a { color: #8cf; } }
-</style>
-</head>
-<body>
-<h1>Links</h1>
-<p>Anyone with this page can open the files until the links expire (UTC). Links that were signed with
-a security token expire earlier if the token does.</p>
-<table>
-<thead><tr><th scope="col">Name</th><th scope="col" class="size">Bytes</th>
-<th scope="col">Expires at the latest</th></tr></thead>
-<tbody>
-"""
-
+_HTML_HEAD, _, _HTML_TAIL = Path(__file__).with_name("bulk_page.html").read_text("utf-8").partition("<!-- rows -->\n")
 FORMATS = {
     "csv": Format("line,bucket,key,size,expires_at,url\n", "", _csv_record),
     "jsonl": Format("", "", _json_record),
-    "html": Format(_HTML_HEAD, "</tbody>\n</table>\n</body>\n</html>\n", _html_record),
+    "html": Format(_HTML_HEAD, _HTML_TAIL, _html_record),
 }
+SAFE_CSV = FORMATS["csv"]._replace(record=partial(_csv_record, is_safe=True))

@@ -15,14 +15,14 @@ from .output import echo, print_json
 
 
 @click.command(cls=options.Command)
-@click.argument("url", metavar="URL|-")
+@click.argument("url", metavar="[URL|-]", default="-")
 @click.option("--method", type=METHOD, default="GET", show_default=True)
 @click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client sends; repeatable.")
 @click.option("--bucket", help="The bucket of a custom domain.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.credentials_options
 def verify(url: str, **params: Any) -> int:
-    """Check a link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
+    """Check a V4 or V1 link with the credentials that signed it. Status 0: valid, 1: not valid, 2: cannot be checked.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def verify(url: str, **params: Any) -> int:
 
 
 @click.command(cls=options.Command)
-@click.argument("url", metavar="URL|-")
+@click.argument("url", metavar="[URL|-]", default="-")
 @click.option("--error-xml", type=click.Path(), help="A file with the response of OSS, or - for standard input.")
 @click.option("--method", type=METHOD, default="GET", show_default=True, help="The method that was used.")
 @click.option("--header", "headers", multiple=True, type=HEADER, help="A header that was sent; repeatable.")
@@ -70,8 +70,8 @@ def verify(url: str, **params: Any) -> int:
 def explain(url: str, **params: Any) -> int:
     """Find out why a link fails and what to do. Status 0: no fault found, 1: fault found, 2: cannot be checked.
 
-    With "-", the link is read from standard input; the error document of OSS may follow it. With credentials in the
-    environment (or --profile), the fault is proved. Nothing secret is printed.
+    Without a link, or with "-", it is read from standard input; the error document of OSS may follow it. With
+    credentials in the environment (or --profile), the fault is proved. Nothing secret is printed.
 
     \b
     Examples:

@@ -13,13 +13,13 @@ from ..link import Link, presign
 from ..times import rfc3339
 from . import options
 from .assume_role import Objects, link_actions
-from .options import DURATION, HEADER, METHOD, QUERY, SIZE, ObjectAddress, OssUrl
+from .options import EXPIRY, HEADER, METHOD, QUERY, SIZE, ObjectAddress, oss_url
 from .output import echo, print_json
 
 _link_options = options.add(
     options.signing_options,
-    click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY"),
-    click.option("--expires", type=DURATION, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
+    click.argument("target", type=oss_url, metavar="oss://BUCKET/KEY"),
+    click.option("--expires", type=EXPIRY, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d."),
     click.option("--method", type=METHOD, default="GET", show_default=True),
     click.option("--header", "headers", multiple=True, type=HEADER, help="A header the client will send; repeatable."),
     click.option("--sign-header", "signed", multiple=True, help="Sign this header too, such as host; repeatable."),
@@ -111,7 +111,7 @@ def sign(as_json: bool, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command(cls=options.Command)
+@click.command(cls=options.Command, short_help="Print a curl command that uses a new link.")
 @click.option("--file", default="FILE", show_default=True, help="The file that a PUT uploads.")
 @_link_options
 def curl(as_json: bool, file: str, **params: Any) -> None:
@@ -141,13 +141,13 @@ def curl(as_json: bool, file: str, **params: Any) -> None:
     _print_notes(link, may_end_early)
 
 
-@click.command(cls=options.Command)
-@click.argument("target", type=OssUrl(), metavar="oss://BUCKET/KEY")
+@click.command(cls=options.Command, short_help="Print a form upload with a limited size and type.")
+@click.argument("target", type=oss_url, metavar="oss://BUCKET/KEY")
 @click.option("--max-size", type=SIZE, required=True, help="Maximum size: 1000, 512K, 10MB, 5G (K is 1024).")
-@click.option("--min-size", type=SIZE, default=0, show_default=True, help="Minimum size.")
+@click.option("--min-size", type=SIZE, default="0", show_default=True, help="Minimum size.")
 @click.option("--content-type", help="The file's type, or a prefix such as image/.")
 @click.option("--overwrite", is_flag=True, help="Allow an existing object to be replaced.")
-@click.option("--expires", type=DURATION, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
+@click.option("--expires", type=EXPIRY, default="15m", show_default=True, help="90, 90s, 15m, 2h or 7d.")
 @click.option("--file", default="FILE", show_default=True, help="The file that the printed command uploads.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: url, fields, expires_at.")
 @options.signing_options
@@ -179,7 +179,8 @@ def form(target: ObjectAddress, as_json: bool, file: str, **params: Any) -> None
         print_json({**upload._asdict(), "expires_at": expires_at, "may_end_early": signing.may_end_early})
         return
     fields = [part for name, value in upload.fields.items() for part in ("--form-string", f"{name}={value}")]
-    echo(shlex.join(["curl", "-fsS", *fields, "-F", f"file=@{file}", upload.url]))
+    quoted = file.replace("\\", "\\\\").replace('"', '\\"')  # curl splits a bare name at commas and semicolons
+    echo(shlex.join(["curl", "-fsS", *fields, "-F", f'file=@"{quoted}"', upload.url]))
     expiry = options.describe_expiry(
         upload.expires_at,
         upload.expires_in,

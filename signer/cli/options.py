@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 from ..credentials import Credentials
 from ..endpoint import Endpoint, is_address, parse_oss_host
 from ..errors import InvalidEndpoint, MissingCredentials, SignerError
+from ..link import MAX_EXPIRES_IN
 from ..names import METHODS, parse_oss_url
 from ..sizes import parse_size
 from ..times import format_duration, format_time, parse_duration, parse_rfc3339
@@ -25,7 +26,7 @@ from .output import echo
 from .regions import KNOWN_REGIONS, closest_region
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T", int, float)
+T = TypeVar("T")
 KINDS: dict[str, Callable[[str], Endpoint]] = {
     "public": Endpoint.public,
     "internal": Endpoint.internal,
@@ -66,59 +67,53 @@ class ObjectAddress(NamedTuple):
     key: str
 
 
-class Parsed(click.ParamType[T]):
+def _type(name: str, parse: Callable[[str], T | None], expected: str) -> Callable[[str], T]:
     """What `parse` makes of an argument; it returns None for one that is not what was `expected`."""
 
-    def __init__(self, name: str, parse: Callable[[str], T | None], expected: str) -> None:
-        self.name = name
-        self._parse: Callable[[str], T | None] = parse
-        self._expected = expected
-
-    def convert(self, value: T | str, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        parsed = self._parse(value) if isinstance(value, str) else value
+    def convert(value: str) -> T:
+        parsed = parse(value)
         if parsed is None:
-            self.fail(f"expected a {self._expected}, not {value!r}.", param, ctx)
+            raise click.BadParameter(f"expected a {expected}, not {value!r}.")
         return parsed
 
-
-DURATION = Parsed("duration", parse_duration, "duration such as 90, 90s, 15m, 2h or 7d")
-TIME = Parsed("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
-SIZE = Parsed("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
+    convert.__name__ = name
+    return convert
 
 
-class OssUrl(click.ParamType[ObjectAddress]):
-    """oss://bucket/key."""
-
-    name = "oss://bucket/key"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ObjectAddress:
-        try:
-            return value if isinstance(value, ObjectAddress) else ObjectAddress(*parse_oss_url(str(value)))
-        except SignerError as error:
-            self.fail(str(error), param, ctx)
+def _parse_expiry(value: str) -> int | None:
+    seconds = parse_duration(value)
+    return seconds if seconds and seconds <= MAX_EXPIRES_IN else None
 
 
-class Pair(click.ParamType[tuple[str, str]]):
-    """A name and a value, which may be empty."""
+EXPIRY = _type("duration", _parse_expiry, "duration of at most 7d, of one unit, such as 90, 90s, 15m, 2h or 7d")
+TIME = _type("time", parse_rfc3339, "time such as 2026-11-25T08:30:00Z")
+SIZE = _type("size", parse_size, "size such as 1000, 512K, 10MB or 5G (K is 1024)")
 
-    def __init__(self, separator: str, example: str) -> None:
-        self._separator = separator
-        self._example = example
-        self.name = example
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        name, separator, rest = str(value).partition(self._separator)
-        if not name.strip() or (not separator and self._separator == ":"):
+def oss_url(value: str) -> ObjectAddress:
+    try:
+        return ObjectAddress(*parse_oss_url(value))
+    except SignerError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _pair(separator: str, example: str) -> Callable[[str], tuple[str, str]]:
+    """The type of a name and a value, which may be empty."""
+
+    def convert(value: str) -> tuple[str, str]:
+        name, found, rest = value.partition(separator)
+        if not name.strip() or (not found and separator == ":"):
             # The value is not repeated: a header may hold a secret.
-            self.fail(f"expected {self._example!r}.", param, ctx)
-        return name.strip(), rest.strip() if self._separator == ":" else rest
+            raise click.BadParameter(f"expected {example!r}.")
+        return name.strip(), rest.strip() if separator == ":" else rest
+
+    convert.__name__ = example
+    return convert
 
 
 METHOD = click.Choice(sorted(METHODS), case_sensitive=False)
-HEADER = Pair(":", "Name: value")
-QUERY = Pair("=", "name=value")
+HEADER = _pair(":", "Name: value")
+QUERY = _pair("=", "name=value")
 
 
 # --- options --------------------------------------------------------------------------------------------------
@@ -192,7 +187,7 @@ signing_options = add(
     ),
     click.option(
         "--policy-for",
-        type=OssUrl(),
+        type=oss_url,
         metavar="oss://BUCKET/PREFIX/",
         help="What the session may be used for instead of the object itself: an object, or a prefix that ends with /.",
     ),

@@ -15,7 +15,7 @@ from ..link import check_credentials, seconds
 from ..times import format_duration, format_relative, format_time, rfc3339, utc
 from . import answers, checks, proofs
 from .facts import Finding, overrule, rank
-from .lenient_url import V4, LenientUrl, as_unicode, parse_lenient_url
+from .lenient_url import SIGNATURES, LenientUrl, as_unicode, parse_lenient_url
 from .oss_error import Difference, ServerError, parse_canonical_request, printable_name, read_error
 from .repairs import CandidateRequest
 
@@ -195,9 +195,9 @@ def _notes(link: LenientUrl, method: str, *, is_fine: bool) -> Iterator[str]:
         yield "OSS does not serve .apk and .ipa from its own domains, unless the bucket is older than 2023-08-15."
     if is_fine and (link.lifetime or 0) > 43_200 and (link.token or link.access_key_id.startswith("STS.")):
         yield "STS credentials live 12 hours at most, Function Compute's 36: the link ends with them, if not before."
-    if link.version == V4 and method == "HEAD":
+    if link.version in SIGNATURES and method == "HEAD":
         yield "GET and HEAD have different signatures: OSS refuses HEAD on a link that was signed for GET."
-    if link.version == V4 and method in ("PUT", "POST"):
+    if link.version in SIGNATURES and method in ("PUT", "POST"):
         yield "If a Content-Type was signed, send the same one. The link does not show whether it was."
 
 

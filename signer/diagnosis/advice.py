@@ -21,7 +21,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "trailing_text": (
         "Text after the link was copied with it.",
-        "End the link after the 64 hexadecimal digits of x-oss-signature. In a sentence, put the link on its own line.",
+        "End the link after its signature: 64 hexadecimal digits, or 28 characters of V1. In a sentence, put the link "
+        "on its own line.",
     ),
     "html_escaped": (
         "The link is HTML source: & is written as &amp;.",
@@ -43,9 +44,9 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "plus_decoded": (
         "A plus sign became a space: %2B was decoded on the way.",
-        "Pass the link on without decoding it. Security tokens are base64 and contain plus signs, and in a query a "
-        "plus sign means a space. Look for decodeURI, urldecode or a framework's query parser between signer and "
-        "client.",
+        "Pass the link on without decoding it. Security tokens and signatures of V1 are base64 and contain plus "
+        "signs, and in a query a plus sign means a space. Look for decodeURI, urldecode or a framework's query parser "
+        "between signer and client.",
     ),
     "decoded": (
         "A part of the link was percent-decoded.",

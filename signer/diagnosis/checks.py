@@ -11,7 +11,7 @@ from ..times import format_duration, format_timestamp
 from ..v4 import ALGORITHM
 from ..verification import SKEW
 from .facts import CERTAIN, DAMAGE, LIKELY, LINK, Fact
-from .lenient_url import REQUIRED_PARAMETERS, S3_V4, V1, V2, V4, LenientUrl
+from .lenient_url import REQUIRED_PARAMETERS, S3_V4, SIGNATURES, V1, V2, V4, LenientUrl
 from .oss_error import join_names, printable_name
 
 VERSION_NOTES = {
@@ -26,7 +26,7 @@ _TRACKERS = re.compile(
 )
 # A CDN's types B and C: a time in minutes and an MD5, or an MD5 and a time in hexadecimal digits.
 _CDN_PATH = re.compile(r"[0-9]{12}/[0-9a-f]{32}/|[0-9a-f]{32}/[0-9a-f]{8}/", re.IGNORECASE)
-_SIGNATURE_PARAMETERS = (*REQUIRED, "x-oss-security-token", "x-oss-additional-headers", "security-token")
+_OPTIONAL = ("x-oss-security-token", "x-oss-additional-headers", "security-token")
 
 
 def link_facts(link: LenientUrl, now: int, sent: Container[str] | None, *, inside: bool) -> list[Fact]:
@@ -46,13 +46,19 @@ def check_text(link: LenientUrl) -> Iterator[Fact]:
     if link.version is None:
         yield _unsigned(link)
         return
-    signature = link.value("x-oss-signature")
-    if link.version == V4 and signature and not re.fullmatch("[0-9a-f]{64}", signature):
-        if link.names[-1] == "x-oss-signature" and re.fullmatch("[0-9a-f]{1,63}", signature):
-            yield Fact("truncated", LINK, CERTAIN, f"The signature has {len(signature)} of its 64 digits.")
+    complete, beginning, form = SIGNATURES.get(link.version, ("", "", ""))
+    signature = link.signature.replace(" ", "+")
+    if form and signature and not re.fullmatch(complete, signature):
+        if link.names[-1] == link.signature_name and re.fullmatch(beginning, signature):
+            length = len(signature.partition("%")[0])
+            yield Fact("truncated", LINK, CERTAIN, f"The signature has {length} of its {form}.")
         else:
-            yield Fact("malformed_parameter", LINK, CERTAIN, "x-oss-signature must be 64 hexadecimal digits.")
+            yield Fact("malformed_parameter", LINK, CERTAIN, f"{link.signature_name} must be {form}.")
     yield from _check_required(link, link.version)
+    own = (*REQUIRED_PARAMETERS[link.version], *_OPTIONAL) if form else ()
+    repeated = sorted(name for name in own if link.names.count(name) > 1)
+    if repeated:
+        yield Fact("malformed_parameter", LINK, CERTAIN, f"The link contains {', '.join(repeated)} more than once.")
     if link.version == V4:
         yield from _check_values(link)
 
@@ -79,14 +85,12 @@ def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:
 
 
 def _check_values(link: LenientUrl) -> Iterator[Fact]:
-    repeated = sorted(name for name in _SIGNATURE_PARAMETERS if link.names.count(name) > 1)
     date, credential, version = map(link.value, ("x-oss-date", "x-oss-credential", "x-oss-signature-version"))
     parts = credential.split("/")
     is_credential = len(parts) == 5 and parts[4] == "aliyun_v4_request" and all(parts)
     form = "access key/date/region/product/aliyun_v4_request"
     is_signed, no_names = bool(link.value("x-oss-signature")), not link.additional_headers
     for is_malformed, evidence in (
-        (repeated, f"The link contains {', '.join(repeated)} more than once."),
         (is_signed and date and read_timestamp(date) is None, "x-oss-date must have the form YYYYMMDDThhmmssZ."),
         (is_signed and credential and not is_credential, f"x-oss-credential must have the form {form}."),
         (
@@ -118,12 +122,12 @@ def check_parameters(link: LenientUrl) -> Iterator[Fact]:
         elif "security-token" in link.names and not link.value("x-oss-security-token"):
             evidence = "Its name is security-token, which for V4 is a parameter like any other."
             yield Fact("token_not_signed", LINK, CERTAIN, evidence)
-    spaces = link.token.count(" ")
-    if spaces:
-        count = "a space" if spaces == 1 else f"{spaces} spaces"
-        yield Fact("plus_decoded", LINK, CERTAIN, f"The security token contains {count} where base64 has plus signs.")
-    signature = link.value("x-oss-signature" if link.version in (V4, V2) else "Signature")
-    if link.access_key_id.startswith("STS.") and not link.token and signature:
+    for what, value in (("security token", link.token), ("signature", link.signature if link.version == V1 else "")):
+        spaces = value.count(" ")
+        if spaces:
+            count = "a space" if spaces == 1 else f"{spaces} spaces"
+            yield Fact("plus_decoded", LINK, CERTAIN, f"The {what} contains {count} where base64 has plus signs.")
+    if link.access_key_id.startswith("STS.") and not link.token and link.signature:
         evidence = "The access key starts with STS., but the link has no security token."
         yield Fact("missing_token", LINK, CERTAIN, evidence)
 
@@ -161,6 +165,8 @@ def check_times(link: LenientUrl, now: int) -> Iterator[Fact]:
             unix = " This looks like a Unix time, as V1 uses it." if seconds > 10**9 else ""
             yield Fact("expires_out_of_range", LINK, CERTAIN, f"The expiry is {seconds} seconds.{unix}")
             return
+    if link.version == V1 and link.expires and link.expires_at is None and link.signature:
+        yield Fact("malformed_parameter", LINK, CERTAIN, "Expires must be a Unix time, in seconds.")
     if link.issued_at is not None and link.issued_at > now + SKEW:
         ahead = format_duration(link.issued_at - now)
         evidence = (

@@ -7,14 +7,20 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from .. import v1
+
 _URL_START = re.compile(r"https?(?::|%3a)(?:\\?/|%2f){2}", re.IGNORECASE)
 _CLOSING = {"<": ">", '"': '"', "'": "'", "(": ")", "[": "]", "`": "`", "“": "”", "«": "»"}
-_COMPLETE = re.compile(r"x-oss-signature=[0-9a-f]{64}(?![0-9a-f])")
+_SIGNATURE = r"(?:x-oss-signature=[0-9a-f]{64}|[?&]Signature=(?:[A-Za-z0-9+/]|%2[BF]){27}(?:=|%3D))"
+_COMPLETE = re.compile(_SIGNATURE + "(?![0-9a-f])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*[\r\n]+[ \t>|]*")
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|[a-z]+)(?:;|%3b)", re.IGNORECASE)
 _ENCODED_TWICE = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
-_TAIL = re.compile(r"x-oss-signature=[0-9a-f]{64}([^&#].*)", re.DOTALL)
+_TAIL = re.compile(_SIGNATURE + "([^&#].*)", re.DOTALL)
+# What only the query of a signed URL has.
+_SIGNED = "(?:x-oss-(?:signature|credential|date)|OSSAccessKeyId)"
+_BASE64 = ("security-token", "Signature")
 # Where the query begins that lost its question mark: after a sign that may stand for it, or at a name that OSS knows.
 _LOST_MARK = re.compile(
     r"(?:[&;\uff1f]|%(?:25)*3F)(?=(?:(?!x-oss-)[\w%.-]){1,64}=)|(?:[&;/\uff1f]|%(?:25)*3F)?(?=(?:x-oss-[a-z-]+|x-amz-[a-z-]+"
@@ -68,7 +74,7 @@ def _join_lines(url: str) -> _Step:
     first, newline, _ = url.partition("\n")
     if newline and _COMPLETE.search(first):
         return first.rstrip(), Damage("trailing_text", "Another line follows the link.")
-    if re.search(r"=\r?\n", url) or re.search(r"x-oss-(?:credential|date|expires)=3D", url):
+    if re.search(r"=\r?\n", url) or re.search(r"(?:x-oss-(?:credential|date|expires)|OSSAccessKeyId)=3D", url):
         return re.sub(r"=\r?\n", "", url).replace("=3D", "="), Damage(
             "line_broken", "The link is quoted-printable, the source of an e-mail: = at line ends, or =3D for =."
         )
@@ -134,22 +140,21 @@ def _encode_spaces(url: str) -> _Step:
     if _COMPLETE.search(query.partition(" ")[0]):
         return path + mark + query.partition(" ")[0], Damage("trailing_text", "More text follows the link.")
     names = [parameter.partition("=")[0] for parameter in query.split("&") if " " in parameter]
-    token = next((name for name in names if name.endswith("security-token")), None)
-    if token is not None:
-        # OSS reads a plus sign as a space too, so check_parameters still reports the token.
-        head, _, rest = query.partition(token + "=")
-        value, ampersand, tail = rest.partition("&")
-        free = head.replace(" ", "%20") + f"{token}={value.replace(' ', '+')}" + ampersand + tail.replace(" ", "%20")
-        return path + mark + free, None
-    if names[0].startswith("x-oss-") and names[0] != "x-oss-process":
+    if any(name.endswith(_BASE64) for name in names):
+        # OSS reads a plus sign as a space too, so check_parameters still reports the value.
+        parts = [
+            part.replace(" ", "+" if part.partition("=")[0].endswith(_BASE64) else "%20") for part in query.split("&")
+        ]
+        return path + mark + "&".join(parts), None
+    if names[0] in v1.REQUIRED or (names[0].startswith("x-oss-") and names[0] != "x-oss-process"):
         return url.replace(" ", ""), Damage("line_broken", "A parameter of the signature contains a space.")
     return url.replace(" ", "%20"), Damage("decoded", "The query contains a raw space: %20 was decoded.")
 
 
 def _encode_delimiters(url: str) -> _Step:
     """Undoes a raw # or ? in the key, where the path would end."""
-    query_start = re.search(r"\?(?=[^?#]*x-oss-(?:signature|credential|date))", url)
-    if query_start is None or re.search(r"\?[^?#]*x-oss-(?:signature|credential|date)[^?]*\?", url):
+    query_start = re.search(rf"\?(?=[^?#]*{_SIGNED})", url)
+    if query_start is None or re.search(rf"\?[^?#]*{_SIGNED}[^?]*\?", url):
         return url, None
     start = url.find("/", url.find("://") + 3)
     path, query = url[start : query_start.start()], url[query_start.start() :]
@@ -167,7 +172,8 @@ def _decode_query(url: str) -> _Step:
     path, mark, query = url.partition("?")
     if "=" not in query and re.search("%3D", query, re.IGNORECASE):
         return path + mark + unquote(query), Damage("double_encoded", "The = and & of the query are percent-encoded.")
-    match = re.search(r"(x-oss-(?:credential|security-token|date|additional-headers))=[^&]*%25[0-9A-Fa-f]{2}", query)
+    names = r"x-oss-(?:credential|security-token|date|additional-headers)|\b(?:security-token|Signature)"
+    match = re.search(rf"({names})=[^&]*%25[0-9A-Fa-f]{{2}}", query)
     if match is None:
         return url, None
     once = _ENCODED_TWICE.sub("%", path) + mark + _ENCODED_TWICE.sub("%", query)
@@ -181,5 +187,5 @@ def _remove_tail(url: str) -> _Step:
         )
     match = _TAIL.search(url)
     if match:
-        return url[: match.start(1)], Damage("trailing_text", "More text follows the 64 digits of the signature.")
+        return url[: match.start(1)], Damage("trailing_text", "More text follows the signature.")
     return url, None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
+from .. import v1
 from ..endpoint import is_address, parse_oss_host
 from ..errors import InvalidLink
 from ..signed_request import REQUIRED, read_timestamp
@@ -19,10 +20,15 @@ S3_V4 = "S3-compatible V4"
 S3_V2 = "S3-compatible V2"
 REQUIRED_PARAMETERS = {
     V4: REQUIRED,
-    V1: ("OSSAccessKeyId", "Expires", "Signature"),
+    V1: v1.REQUIRED,
     V2: ("x-oss-signature-version", "x-oss-access-key-id", "x-oss-expires", "x-oss-signature"),
     S3_V4: ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature"),
     S3_V2: ("AWSAccessKeyId", "Expires", "Signature"),
+}
+# Of the versions that a secret can prove: a complete signature, the beginning of one, and what it is in words.
+SIGNATURES = {
+    V4: ("[0-9a-f]{64}", "[0-9a-f]{1,63}", "64 hexadecimal digits"),
+    V1: ("[A-Za-z0-9+/]{27}=", "[A-Za-z0-9+/]{1,27}(?:%[0-9A-F]?)?", "28 characters of base64"),
 }
 MAX_LENGTH = 1 << 15  # characters
 
@@ -74,6 +80,21 @@ class LenientUrl(NamedTuple):
         return next((self.value(name) for name in _TOKENS if self.value(name)), "")
 
     @property
+    def token_name(self) -> str:
+        """The parameter of the security token that the version reads."""
+        return v1.TOKEN if self.version == V1 else "x-oss-security-token"
+
+    @property
+    def signature_name(self) -> str:
+        """The parameter of the signature, "" without a version."""
+        return REQUIRED_PARAMETERS[self.version][-1] if self.version else ""
+
+    @property
+    def signature(self) -> str:
+        """The signature, "" if it is missing. In base64, a space is a plus sign that was decoded."""
+        return self.value(self.signature_name)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The values of its secret parameters; of a credential, only the key's ID."""
         pairs = (pair for pair in (*self.query, *self.raw_query) if _SECRET.search(pair[0]))
@@ -107,7 +128,8 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     if parts.scheme.lower() not in ("http", "https") or not hostname:
         raise InvalidLink("Invalid link: it must start with https:// or http://.")
     pairs = tuple(part.partition("=")[::2] for part in parts.query.split("&") if part)
-    raw_query = tuple(_restore_case(name, value) for name, value in pairs)
+    is_v1 = any(name.lower() == "ossaccesskeyid" for name, _ in pairs)
+    raw_query = tuple(_restore_case(name, value, is_v1=is_v1) for name, value in pairs)
     if raw_query != pairs:
         damages += (Damage("case_changed", "The parameters of the signature are in the wrong case."),)
     query = tuple((unquote_plus(n, errors="replace"), unquote_plus(v, errors="replace")) for n, v in raw_query)
@@ -141,9 +163,11 @@ def parse_lenient_url(string: str, bucket: str | None = None) -> LenientUrl:
     )
 
 
-def _restore_case(name: str, value: str) -> tuple[str, str]:
-    """A parameter with V4's own names and fixed values in their case."""
+def _restore_case(name: str, value: str, *, is_v1: bool) -> tuple[str, str]:
+    """A parameter with the names and fixed values of V4, or the names of V1, in their case."""
     lower = name.lower()
+    if is_v1:
+        return next((own for own in (*v1.REQUIRED, v1.TOKEN) if own.lower() == lower), name), value
     if lower == "x-oss-date" or (lower == "x-oss-signature-version" and value.upper() == "OSS4-HMAC-SHA256"):
         return lower, value.upper()
     return (lower if lower in REQUIRED or lower == "x-oss-security-token" else name), value
@@ -164,9 +188,9 @@ def _version(query: _Pairs) -> str | None:
         return V2
     if any(name in values for name in REQUIRED):
         return V4
-    if "ossaccesskeyid" in values or {"signature", "expires"} <= set(values):
+    # Cut within its first parameters: a token, x-oss-ac-* and the like have no use without a signature.
+    if "ossaccesskeyid" in values or {"signature", "expires"} <= set(values) or v1.TOKEN in values:
         return V1
-    # Cut within its first parameters: x-oss-ac-* and the like have no use without a signature.
     return V4 if any(name.startswith("x-oss-") and name not in _UNSIGNED_TOO for name in values) else None
 
 

@@ -23,7 +23,16 @@ _ELEMENT = re.compile(r"<([A-Za-z]{2,40})>([^<]*)</\1>")
 # The finding for each of OSS's codes; EC is the finer code.
 FINDING_BY_EC = {
     "0002-00000040": "signature_mismatch",
+    "0002-00000066": "malformed_parameter",
+    "0002-00000067": "missing_parameter",
+    "0002-00000068": "missing_parameter",
     "0002-00000069": "expired",
+    "0002-00000070": "malformed_parameter",
+    "0002-00000071": "missing_parameter",
+    "0002-00000072": "missing_parameter",
+    "0002-00000073": "malformed_parameter",
+    "0002-00000074": "truncated",
+    "0002-00000075": "truncated",
     "0002-00000232": "expires_out_of_range",
     "0002-00000216": "missing_parameter",
     "0002-00000219": "truncated",

@@ -11,7 +11,7 @@ from ..verification import Verification, verify_request
 from . import repairs
 from .answers import Answer
 from .facts import ANSWER, CERTAIN, GUESS, LIKELY, OWNER, PROVED, SECRET, SIGNATURE_CODES, Fact, Verdict
-from .lenient_url import V4, LenientUrl
+from .lenient_url import SIGNATURES, LenientUrl
 from .oss_error import printable_name
 
 # OSS says these only after it has accepted the signature.
@@ -56,7 +56,7 @@ def prove(
     known. The first that is right is proved; if none is, the last that can be repaired, as OSS knows what was sent.
     """
     proof = Proof(requests[0])
-    if credentials is None or link.version != V4:
+    if credentials is None or link.version not in SIGNATURES:
         return proof
     if not link.bucket:
         return proof._replace(note="The signature was not checked: it requires the bucket. Give its name.")
@@ -64,16 +64,16 @@ def prove(
         reason = "the credentials are those of another access key than the link's."
         return proof._replace(note=f"The signature was not checked: {reason}")
     if is_cut:
-        return proof._replace(verdict="cut" if repairs.signature_is_cut(proof.request, credentials) else None)
+        return proof._replace(verdict="cut" if repairs.signature_is_cut(proof.request, link, credentials) else None)
     proofs = [
         Proof(request, verification=verify_request(*request, credentials=credentials, now=now)) for request in requests
     ]
     for proof in proofs:
         if proof.verification.signature:
             return proof._replace(signature=True, verdict="right")
-    if not proofs[0].verification.canonical_request:
+    if not proofs[0].verification.string_to_sign:
         return proofs[0]
-    if re.fullmatch("[0-9a-f]{64}", link.value("x-oss-signature")):
+    if re.fullmatch(SIGNATURES[link.version][0], link.signature.replace(" ", "+")):
         for proof in reversed(proofs):
             applied = repairs.find_repairs(proof.request, link, credentials)
             if applied:

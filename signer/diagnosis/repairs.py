@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-from .. import v4
+from .. import v1, v4
 from ..credentials import Credentials
 from ..signed_request import REQUIRED
 from ..verification import verify_request
 from .checks import added_after_signing
-from .lenient_url import LenientUrl
+from .lenient_url import V1, LenientUrl
 from .oss_error import join_names, printable_name
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
@@ -69,17 +69,17 @@ def signature_matches(request: CandidateRequest, credentials: Credentials) -> bo
     return verify_request(*request, credentials=credentials, now=0).signature
 
 
-def signature_is_cut(request: CandidateRequest, credentials: Credentials) -> bool:
+def signature_is_cut(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> bool:
     """Whether the signature is the beginning of the right one."""
-    parsable = request.with_parameter("x-oss-signature", "0")
+    parsable = request.with_parameter(link.signature_name, "0")
     string_to_sign = verify_request(*parsable, credentials=credentials, now=0).string_to_sign
-    return bool(string_to_sign) and _sign(string_to_sign, credentials).startswith(request.value("x-oss-signature"))
+    return bool(string_to_sign) and _sign(string_to_sign, credentials).startswith(link.signature.partition("%")[0])
 
 
 def is_signed(canonical_request: str, request: CandidateRequest, credentials: Credentials) -> bool:
     """Whether the signature of a request is right for this canonical request instead of its own."""
     string_to_sign = verify_request(*request, credentials=credentials, now=0).string_to_sign
-    if not string_to_sign or not canonical_request:
+    if not string_to_sign.startswith(v4.ALGORITHM) or not canonical_request:
         return False
     timestamp, scope = string_to_sign.split("\n")[1:3]
     received = v4.string_to_sign(timestamp, scope, canonical_request)
@@ -87,6 +87,8 @@ def is_signed(canonical_request: str, request: CandidateRequest, credentials: Cr
 
 
 def _sign(string_to_sign: str, credentials: Credentials) -> str:
+    if not string_to_sign.startswith(v4.ALGORITHM):
+        return v1.signature(credentials.access_key_secret, string_to_sign)
     date, region, product, _ = string_to_sign.split("\n")[2].split("/")
     key = v4.signing_key(credentials.access_key_secret, date, region, product)
     return v4.signature(key, string_to_sign)
@@ -111,7 +113,7 @@ def find_repairs(request: CandidateRequest, link: LenientUrl, credentials: Crede
 def _common_repairs(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> Iterator[Repair]:
     """What happens often, and so may happen together."""
     yield from _repair_method(request)
-    yield from _repair_token(request, credentials)
+    yield from _repair_token(request, link, credentials)
     yield from _repair_query(request, link)
     yield from _repair_headers(request)
     yield from _repair_key(request, link)
@@ -131,33 +133,35 @@ def _repair_method(request: CandidateRequest) -> Iterator[Repair]:
             yield Repair("wrong_method", change, request._replace(method=method))
 
 
-def _repair_token(request: CandidateRequest, credentials: Credentials) -> Iterator[Repair]:
-    token = request.value(_TOKEN)
-    if " " in token:
-        repaired = request.with_parameter(_TOKEN, token.replace(" ", "+"))
-        yield Repair("plus_decoded", "with plus signs instead of spaces in the security token", repaired)
+def _repair_token(request: CandidateRequest, link: LenientUrl, credentials: Credentials) -> Iterator[Repair]:
+    token = request.value(link.token_name)
+    for what, name in (("security token", link.token_name), ("signature", link.signature_name)):
+        if " " in request.value(name):
+            repaired = request.with_parameter(name, request.value(name).replace(" ", "+"))
+            yield Repair("plus_decoded", f"with plus signs instead of spaces in the {what}", repaired)
     if token:
-        yield Repair("token_not_signed", "without the security token", request.without_parameters(_TOKEN))
-    repaired = request.without_parameters("security-token")
-    if repaired != request:
+        yield Repair("token_not_signed", "without the security token", request.without_parameters(link.token_name))
+    repaired = request.without_parameters(v1.TOKEN)
+    if repaired != request and link.version != V1:
         yield Repair("token_not_signed", "without security-token, its name in V1", repaired)
     if _TOKEN in request.headers:
         yield Repair("token_not_signed", f"without the header {_TOKEN}", request.without_headers(_TOKEN))
     if credentials.security_token and token != credentials.security_token:
         code, place = ("wrong_token", " instead of this one") if token else ("missing_token", "")
-        repaired = request.with_parameter(_TOKEN, credentials.security_token)
+        repaired = request.with_parameter(link.token_name, credentials.security_token)
         yield Repair(code, f"with the security token of the credentials{place}", repaired)
 
 
 def _repair_query(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
-    removable = [name for name, _ in request.query if name not in _NEVER_ADDED]
+    never = _NEVER_ADDED | {link.token_name}
+    removable = [n for n, _ in request.query if n not in never and (link.version != V1 or n in v1.SUB_RESOURCES)]
     likely = [name for name in added_after_signing(link) if name in removable]
     for names in [[name] for name in dict.fromkeys((*likely, *removable))] + [likely, removable]:
         if names:
             yield Repair("added_parameters", f"without {join_names(names)}", request.without_parameters(*names))
-    raw = [pair for pair in link.raw_query if pair[0] != "x-oss-signature"]
-    decoded = request.without_parameters("x-oss-signature").query
-    signature = ("x-oss-signature", request.value("x-oss-signature"))
+    raw = [pair for pair in link.raw_query if pair[0] != link.signature_name]
+    decoded = request.without_parameters(link.signature_name).query
+    signature = (link.signature_name, request.value(link.signature_name))
     for code, change, pairs in (
         ("plus_decoded", "with plus signs instead of spaces in the query", raw),
         ("double_encoded", "with the query decoded once more", decoded),
@@ -232,6 +236,8 @@ def _guess_host(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]
 
 
 def _guess_parameters(request: CandidateRequest, link: LenientUrl) -> Iterator[Repair]:
+    if link.version == V1:
+        return  # Its expiry is a point in time, and it has no region.
     for lifetime in map(str, _LIFETIMES):
         if lifetime != request.value("x-oss-expires"):
             repaired = request.with_parameter("x-oss-expires", lifetime)

@@ -1,7 +1,7 @@
 """An account behind a stand-in of the `aliyun` CLI: what its commands create is kept in a file beside it.
 
-It knows the operations that the documentation of RAM, SMQ, SLS and OSS names, with their parameters and their errors,
-and refuses every other command.
+It knows the operations that the documentation of RAM, SMQ, SLS, CloudMonitor, FC and OSS names, with the parameters in
+the CLI's metadata (of April 2026) and their errors, and refuses every other command.
 """
 
 from __future__ import annotations
@@ -27,9 +27,57 @@ KINDS = (
     "projects",
     "logstores",
     "indexes",
+    "alerts",
     "lifecycle",
     "buckets",
+    "domains",
+    "identity_providers",
 )
+# The versions that the CLI knows; of mns-open it knows the product and the address alone, so it needs --force.
+VERSIONS = {"ram": ["2015-05-01"], "cms": ["2019-01-01"], "mns-open": [], "sls": []}
+PARAMETERS = {
+    "cms DescribeMetricLast": "Dimensions EndTime Express Length MetricName Namespace NextToken Period StartTime",
+    "fc GetCustomDomain": "domainName",
+    "fc UpdateCustomDomain": "body domainName",
+    "ims CreateOIDCProvider": "ClientIds Description Fingerprints IssuanceLimitTime IssuerUrl OIDCProviderName",
+    "mns-open CreateQueue": "QueueName",
+    "mns-open DeleteQueue": "QueueName",
+    "mns-open GetQueueAttributes": "QueueName",
+    "ram AttachPolicyToRole": "PolicyName PolicyType RoleName",
+    "ram AttachPolicyToUser": "PolicyName PolicyType UserName",
+    "ram CreatePolicy": "Description PolicyDocument PolicyName Tag",
+    "ram CreatePolicyVersion": "PolicyDocument PolicyName RotateStrategy SetAsDefault",
+    "ram CreateRole": "AssumeRolePolicyDocument Description MaxSessionDuration RoleName Tag",
+    "ram DeletePolicy": "CascadingDelete PolicyName",
+    "ram DeleteRole": "RoleName",
+    "ram DetachPolicyFromRole": "PolicyName PolicyType RoleName",
+    "ram DetachPolicyFromUser": "PolicyName PolicyType UserName",
+    "ram GetPolicy": "PolicyName PolicyType",
+    "ram GetRole": "RoleName",
+    "ram ListPoliciesForRole": "RoleName",
+    "ram ListPoliciesForUser": "UserName",
+    "ram UpdateRole": "NewAssumeRolePolicyDocument NewDescription NewMaxSessionDuration RoleName",
+    "sls CreateAlert": "body project",
+    "sls CreateIndex": "body logstore project",
+    "sls CreateLogStore": "body project",
+    "sls CreateProject": "body",
+    "sls DeleteAlert": "alertName project",
+    "sls GetAlert": "alertName project",
+    "sls GetIndex": "logstore project",
+    "sls GetLogStore": "logstore project",
+    "sls GetProject": "project",
+    "sls UpdateAlert": "alertName body project",
+    "sls UpdateIndex": "body logstore project",
+    "sls UpdateLogStore": "body logstore project",
+}
+# What the pages of the operations name in the body of a request, and of its parts.
+ALERT = {"displayName", "description", "schedule", "configuration"}
+CONFIGURATION = {
+    *("version", "type", "dashboard", "threshold", "queryList", "groupConfiguration", "severityConfigurations"),
+    *("annotations", "autoAnnotation", "sendResolved", "noDataFire", "noDataSeverity", "policyConfiguration"),
+}
+INDEX = {"keys", "line", "log_reduce", "log_reduce_black_list", "log_reduce_white_list", "max_text_len", "ttl"}
+FIELD = {"type", "doc_value", "token", "alias", "caseSensitive", "chn", "index_all", "max_depth", "json_keys"}
 
 
 class Account:
@@ -134,7 +182,23 @@ def ram(state: State, action: str, given: dict[str, str]) -> object:
         state["longest_sessions"][role] = longest_session(given.get("NewMaxSessionDuration", "3600"))
         return {}
     if action == "GetPolicy":
-        return get(policies, policy, "EntityNotExist.Policy")
+        default = json.dumps(get(policies, policy, "EntityNotExist.Policy")[-1], indent=2)
+        return {"Policy": {"PolicyName": policy}, "DefaultPolicyVersion": {"PolicyDocument": default}}
+    if action in ("DeleteRole", "DeletePolicy"):
+        records, name = (roles, role) if action == "DeleteRole" else (policies, policy)
+        if any(name in key.split()[1:] for key in attached):
+            fail("DeleteConflict.Policy")
+        versions = get(records, name, f"EntityNotExist.{action.removeprefix('Delete')}")
+        if action == "DeletePolicy" and len(versions) > 1 and given.get("CascadingDelete") != "true":
+            fail("DeleteConflict.Policy.Version")
+        del records[name]
+        return {}
+    if action in ("DetachPolicyFromRole", "DetachPolicyFromUser"):
+        kind = action.removeprefix("DetachPolicyFrom")
+        key = f"{kind} {role or given['UserName']} {policy}"
+        get(attached, key, f"EntityNotExist.{kind}.Policy")
+        del attached[key]
+        return {}
     if action == "CreatePolicy":
         return create(policies, policy, [json.loads(given["PolicyDocument"])], "EntityAlreadyExists.Policy")
     if action == "CreatePolicyVersion":
@@ -162,11 +226,33 @@ def queues(state: State, action: str, given: dict[str, str]) -> object:
     # The CLI has a region of its own.
     name = f"{given.get('region', 'cn-hangzhou')} {given['QueueName']}"
     if action == "CreateQueue":
-        return create(state["queues"], name, True, "QueueAlreadyExist")
+        return create(state["queues"], name, {"ActiveMessages": 0, "visible": 0}, "QueueAlreadyExist")
+    queue = get(state["queues"], name, "QueueNotExist")
     if action == "GetQueueAttributes":
-        get(state["queues"], name, "QueueNotExist")
-        return {"Data": {"QueueName": given["QueueName"]}}
+        return {"Data": {"QueueName": given["QueueName"], "InactiveMessages": 0, "DelayMessages": 0, **queue}}
+    if action == "DeleteQueue":
+        del state["queues"][name]
+        return {}
     fail("InvalidAction.NotFound")
+
+
+def metrics(state: State, action: str, given: dict[str, str]) -> object:
+    """Of queues, `visible` of each; None if there is no count."""
+    assert given["Namespace"] == "acs_smq"
+    visible = given["MetricName"] == "NumberOfMessagesVisible"
+    points = [
+        {"timestamp": 1772347260000, "userId": "1", "queueName": name.split()[1], "Maximum": queue["visible"] * visible}
+        for name, queue in state["queues"].items()
+        if name.split()[0] == given["region"] and queue["visible"] is not None
+    ]
+    return {"Code": "200", "Datapoints": json.dumps(points)}
+
+
+def body_of(text: str, allowed: set[str]) -> Any:
+    body = json.loads(text)
+    if not set(body) <= allowed:
+        fail(f"ParameterInvalid: {sorted(set(body) - allowed)}")
+    return body
 
 
 def logs(state: State, action: str, given: dict[str, str]) -> object:
@@ -182,10 +268,56 @@ def logs(state: State, action: str, given: dict[str, str]) -> object:
         return get(state["logstores"], store, "LogStoreNotExist")
     if action == "CreateLogStore":
         return create(state["logstores"], store, body, "LogStoreAlreadyExist")
-    get(state["logstores"], store, "LogStoreNotExist")
+    if action.endswith("Alert"):
+        name = f"{project} {given.get('alertName') or body['name']}"
+        if action == "GetAlert":
+            return get(state["alerts"], name, "JobNotExist")
+        if action == "DeleteAlert":
+            del state["alerts"][name]
+            return {}
+        body_of(given["body"], {*ALERT, *(["name"] if action == "CreateAlert" else [])})
+        assert set(body["configuration"]) == CONFIGURATION
+        if action == "CreateAlert":
+            return create(state["alerts"], name, body, "JobAlreadyExist")
+        get(state["alerts"], name, "JobNotExist").update(body)
+        return {}
+    found = get(state["logstores"], store, "LogStoreNotExist")
+    if action == "UpdateLogStore":
+        found.update(body)
+        return {}
+    if action == "GetIndex":
+        return {"index_mode": "v2", "storage": "pg", "lastModifyTime": 1, **state["indexes"][store]}
+    for field in body_of(given["body"], INDEX)["keys"].values():
+        body_of(json.dumps(field), FIELD)
     if action == "CreateIndex":
         return create(state["indexes"], store, body, "IndexAlreadyExist")
+    if action == "UpdateIndex":
+        # The service adds what is not given.
+        keys = {name: {"alias": "", **field} for name, field in body["keys"].items()}
+        state["indexes"][store] = {**body, "keys": keys}
+        return {}
     fail("InvalidAction.NotFound")
+
+
+def domains(state: State, action: str, given: dict[str, str]) -> object:
+    """Function Compute 3.0. Members of the body that are missing stay as they are."""
+    name = f"{given['region']} {given['domainName']}"
+    domain = get(state["domains"], name, "DomainNameNotFound")
+    if action == "UpdateCustomDomain" and set(given) == {"region", "domainName", "body"}:
+        body = json.loads(given["body"])
+        assert set(body) == {"routeConfig"}
+        domain.update(body["routeConfig"])
+    elif action != "GetCustomDomain" or set(given) != {"region", "domainName"}:
+        fail("InvalidArgument")
+    return {"domainName": given["domainName"], "routeConfig": domain}
+
+
+def identities(state: State, action: str, given: dict[str, str]) -> object:
+    if action != "CreateOIDCProvider":
+        fail("InvalidAction.NotFound")
+    # The identity provider is part of RAM, but its operations are those of the product IMS.
+    assert set(given) == {"OIDCProviderName", "IssuerUrl", "ClientIds", "Fingerprints"}
+    return create(state["identity_providers"], given["OIDCProviderName"], given, "EntityAlreadyExists.OIDCProvider")
 
 
 def oss(state: State, words: list[str]) -> str:
@@ -205,6 +337,9 @@ def oss(state: State, words: list[str]) -> str:
     if words[:2] != ["lifecycle", "--method"]:
         fail("InvalidArgument")
     bucket = words[3].removeprefix("oss://")
+    if words[2] == "delete":
+        del state["lifecycle"][bucket]
+        return ""
     if words[2] == "put":
         with open(words[4], encoding="utf-8") as rules_file:
             state["lifecycle"][bucket] = rules_file.read()
@@ -252,9 +387,21 @@ def main(folder: str, *arguments: str) -> None:
             "ram": ram,
             "mns-open": queues,
             "sls": logs,
+            "cms": metrics,
+            "fc": domains,
+            "ims": identities,
         }
         if words[0] not in products:
             fail(f"InvalidProduct: {words[0]}")
         given = {name.removeprefix("--"): value for name, value in options(words[2:]).items()}
+        version = given.pop("version", None)
+        if version is not None and version not in VERSIONS[words[0]]:
+            sys.exit(f"ERROR: unchecked version {version}")
+        known = PARAMETERS.get(f"{words[0]} {words[1]}", "").split()
+        if not known or (words[0] == "mns-open" and "--force" not in words):
+            sys.exit(f"ERROR: '{words[1]}' is not a valid api")
+        for name in given:
+            if name not in (*known, "region"):
+                sys.exit(f"ERROR: '--{name}' is not a valid parameter or flag")
         print(json.dumps(products[words[0]](state, words[1], given)))
     write(folder, state)

@@ -130,7 +130,7 @@ def deployed(
 
 
 def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
-    """An aliyun CLI that answers commands with JSON, or fails with an error code; those that it does not know, too."""
+    """An aliyun CLI that answers commands with JSON, or fails with a code or words; those it does not know, too."""
     cases = "".join(f"  {shlex.quote(command)}) {_shell(answer)} ;;\n" for command, answer in answers.items())
     script = f'#!/bin/sh\ncase "$*" in\n{cases}  *) {_shell("NoPermission")} ;;\nesac\n'
     (folder / "aliyun").write_text(script, encoding="utf-8")
@@ -139,7 +139,8 @@ def install_aliyun(folder: Path, answers: Mapping[str, object]) -> None:
 
 def _shell(answer: object) -> str:
     if isinstance(answer, str):
-        return f"echo {shlex.quote(f'ERROR: SDK.ServerError ErrorCode: {answer} RequestId: 1')} >&2; exit 1"
+        error = f"ERROR: {answer}" if " " in answer else f"ERROR: SDK.ServerError ErrorCode: {answer} RequestId: 1"
+        return f"echo {shlex.quote(error)} >&2; exit 1"
     return f"printf %s {shlex.quote(json.dumps(answer))}"
 
 

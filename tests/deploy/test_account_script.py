@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy import account_script
+from deploy import account_script, alarms
 from tests.deploy.account import Account, State
-from tests.deploy.test_policies import ASSUME_ROLE, LINKS, OPS, Document, policies_for
+from tests.deploy.project_copy import ROOT
+from tests.deploy.test_policies import ASSUME_ROLE, FUNCTIONS, LINKS, OPS, Document, configured, policies_for
 
 OTHER = "<Rule><ID>old</ID><Prefix>a/</Prefix><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
-OLD_UPLOADS = "<Rule><ID>links-uploads-old</ID><AbortMultipartUpload><Days>7</Days></AbortMultipartUpload></Rule>"
+ABORT = "<AbortMultipartUpload><Days>7</Days></AbortMultipartUpload>"
+OLD_UPLOADS = f"<Rule><ID>links-uploads-old</ID><Prefix>old/</Prefix><Status>Enabled</Status>{ABORT}</Rule>"
+LOGS = [{"project": "my-logs", "logstore": "links-http-logs", "region": "cn-hangzhou", "days": 190}]
 
 
 @pytest.fixture
@@ -28,10 +33,7 @@ def documents(tmp_path: Path) -> Document:
 
 
 def documents_in(folder: Path) -> Document:
-    return {
-        **policies_for(folder, LINKS + OPS),
-        "logs": [{"project": "my-logs", "logstore": "links-http-logs", "region": "cn-hangzhou"}],
-    }
+    return {**policies_for(folder, LINKS + OPS), "logs": LOGS}
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +50,17 @@ def rules_alone(documents: Document) -> Document:
 
 
 def run(account: Account, documents: Document, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run_script(account, account_script.script(documents), **environment)
+
+
+def remove(account: Account, documents: Document, *kept: Document) -> subprocess.CompletedProcess[str]:
+    return run_script(account, account_script.removal(documents, kept))
+
+
+def run_script(account: Account, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", "-c", account_script.script(documents)],
-        env={"PATH": account.path, "DEPLOYER": "ops", **environment},
+        ["sh", "-c", script],
+        env={"PATH": account.path, "PYTHON": sys.executable, "DEPLOYER": "ops", **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -108,14 +118,60 @@ def test_the_script_can_be_run_again_and_changes_what_changed(
     created: tuple[subprocess.CompletedProcess[str], State], account: Account, documents: Document
 ) -> None:
     _, first = created
-    # RAM keeps five versions of a policy.
-    account.write({**first, "policies": {name: versions * 5 for name, versions in first["policies"].items()}})
-    documents["roles"]["links-http"]["policy"]["Statement"].pop(0)
+    # RAM keeps five versions of a policy. Those that are as they should be get no new one.
+    account.write({**first, "policies": {name: [{}, *versions] * 2 for name, versions in first["policies"].items()}})
+    before = {name: len(versions) for name, versions in account.state["policies"].items()}
+    old = documents["roles"]["links-http"]["policy"]["Statement"].pop(0)
     done = run(account, documents)
     assert (done.returncode, done.stderr) == (0, "")
     changed = account.state["policies"]["links-http"]
     assert (len(changed), changed[-1]) == (5, documents["roles"]["links-http"]["policy"])
     assert without_versions(account.state, but="links-http") == without_versions(first, but="links-http")
+    assert {name: len(versions) for name, versions in account.state["policies"].items()} == {**before, "links-http": 5}
+    (replaced,) = re.findall("policy    (.*) is replaced. It was (.*)\npolicy    links-http\n", done.stdout)
+    assert (replaced[0], json.loads(replaced[1])["Statement"][0]) == ("links-http", old)
+
+
+def test_a_trust_that_is_replaced_is_printed_first(account: Account, documents: Document) -> None:
+    trust = {"Version": "1", "Statement": [{"Principal": {"Service": ["ecs.aliyuncs.com"]}, "Condition": "\n\u202e"}]}
+    state = account.state
+    state["roles"]["links-http"], state["longest_sessions"]["links-http"] = json.dumps(trust, indent=1), 3600
+    account.write(state)
+    answer_first(account, '*UpdateRole*links-http*) echo "stopped" >&2; exit 1;;')
+    done = run(account, documents)
+    assert (done.returncode, done.stderr) == (1, "stopped\n")
+    assert done.stdout == f"trust     links-http is replaced. It was {json.dumps(trust)}\n"
+
+
+def test_a_logstore_and_its_index_get_what_is_needed_and_keep_what_operators_set(
+    account: Account, rules_alone: Document
+) -> None:
+    logs = {**rules_alone, "logs": LOGS, "lifecycle": {}}
+    theirs = {"type": "text", "doc_value": True, "alias": "path", "token": ["/"]}
+    index = {"ttl": 90, "max_text_len": 2048, "line": {"token": [","]}, "keys": {"path": theirs, "message": theirs}}
+    state = account.state
+    state["projects"]["my-logs"] = {}
+    state["logstores"]["my-logs links-http-logs"] = {"logstoreName": "links-http-logs", "ttl": 90, "hot_ttl": 30}
+    state["indexes"]["my-logs links-http-logs"] = index
+    account.write(state)
+    done = run(account, logs)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nlogstore  links-http-logs: UpdateLogStore for all lines: ttl 190\n" in done.stdout
+    assert "\nlogstore  links-http-logs: UpdateIndex for new lines: max_text_len 16384, message, err" in done.stdout
+    changed = account.state
+    (store,) = changed["logstores"].values()
+    assert store == {"logstoreName": "links-http-logs", "ttl": 190, "hot_ttl": 30}
+    (merged,) = changed["indexes"].values()
+    assert (merged["ttl"], merged["line"], merged["max_text_len"]) == (90, index["line"], 16384)
+    ours = account_script.INDEX["keys"]
+    assert merged["keys"]["path"] == theirs
+    assert merged["keys"]["message"] == {**theirs, **ours["message"]}
+    assert {field["type"] for field in merged["keys"].values()} == {"text", "long", "double", "json"}
+    assert set(merged["keys"]) == {*ours, "path"}
+    again = run(account, {**logs, "logs": [{**LOGS[0], "days": 30}]})
+    assert again.stdout.splitlines()[-2:] == ["project   my-logs", "logstore  links-http-logs"]
+    assert again.stderr == "ttl stays 190 days: a shorter one deletes lines, so set it in the console.\n"
+    assert account.state == changed
 
 
 def test_the_role_of_sessions_is_made_after_those_it_trusts_and_lasts_as_long_as_they_do(
@@ -185,6 +241,10 @@ def test_the_rule_of_a_mount_that_was_removed_goes(account: Account, rules_alone
 @pytest.mark.parametrize(
     "rule",
     [
+        "<Rule><ID>links-uploads-legal-hold</ID><Prefix>contracts/</Prefix><Status>Enabled</Status><Transition><Days>30"
+        f"</Days><StorageClass>IA</StorageClass></Transition>{ABORT}</Rule>",
+        f"<Rule><ID>links-uploads-a</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT.replace('7', '1')}</Rule>",
+        f"<Rule><ID>links-shares</ID><Prefix>a/</Prefix><Status>Enabled</Status>{ABORT}</Rule>",
         "<Rule><ID>photos-state</ID><Prefix>.photos/</Prefix></Rule>",
         "<Rule><ID>links-uploads-notices-done</ID><Prefix>.l/done/</Prefix><Expiration><Days>1</Days></Expiration></Rule>",
         "<Rule><ID/><Prefix>a/</Prefix></Rule>",
@@ -219,3 +279,78 @@ def test_lifecycle_rules_that_cannot_be_read_are_not_replaced(account: Account, 
     answer_first(account, '*lifecycle*) echo "ErrorCode=AccessDenied" >&2; exit 1;;')
     done = run(account, rules_alone)
     assert (done.returncode, done.stderr.strip()) == (1, "ErrorCode=AccessDenied")
+
+
+def test_what_the_script_created_is_removed_but_no_log_bucket_message_or_rule_of_others(
+    created: tuple[subprocess.CompletedProcess[str], State], account: Account, documents: Document
+) -> None:
+    state = created[1] | {"users": {"ops": {}}, "buckets": {"examplebucket": {}}}
+    state["attached"] = {**state["attached"], "User ci links-deployer": True}
+    state["policies"] = {name: versions * 2 for name, versions in state["policies"].items()}
+    account.write(state)
+    rule = account_script.rule_xml(documents["lifecycle"]["other-bucket"][0])
+    with_rules(account, "examplebucket", OTHER + rule)
+    done = remove(account, documents)
+    # A policy that somebody else has stays.
+    assert (done.returncode, "DeleteConflict" in done.stderr) == (1, True)
+    assert list(account.state["policies"]) == ["links-deployer", "links-operator"]
+    account.write({**account.state, "attached": {}})
+    done = remove(account, documents)
+    assert (done.returncode, done.stderr) == (0, "")
+    left = {kind: records for kind, records in account.state.items() if records}
+    assert set(left) == {"longest_sessions", "users", "buckets", "projects", "logstores", "indexes", "lifecycle"}
+    assert left["lifecycle"] == {"examplebucket": f"<LifecycleConfiguration>{OTHER}</LifecycleConfiguration>"}
+
+
+def test_what_another_environment_needs_is_not_removed(documents: Document) -> None:
+    other = {**documents, "roles": {"links-http": {}}, "lifecycle": {"other-bucket": []}}
+    removed = account_script.removal({**documents, "deployers": {"dev": {}}}, [other]).partition("\nonce")[2]
+    assert re.findall(r"(?:RoleName|PolicyName|queue|lifecycle) (\S+)(?: --Casc| cn-|$)", removed, re.MULTILINE) == [
+        *("links-events", "links-events", "oss-calls-links", "oss-calls-links", "examplebucket"),
+        *("links-events", "oss-calls-links", "links-deployer-dev"),
+    ]
+
+
+def test_queues_that_may_have_messages_are_kept(account: Account, rules_alone: Document) -> None:
+    queues = {
+        "gone": {"ActiveMessages": 0, "visible": 0},
+        "full": {"ActiveMessages": 1, "visible": 0},
+        "full-with-a-count-of-0": {"ActiveMessages": 0, "visible": 1},  # as SMQ announced
+        "uncounted": {"ActiveMessages": 0, "visible": None},
+        "in-use": {"ActiveMessages": 0, "InactiveMessages": 2, "visible": 0},
+    }
+    account.write({**account.state, "queues": {f"cn-hangzhou {name}": counts for name, counts in queues.items()}})
+    named = [{"name": name, "region": "cn-hangzhou"} for name in (*queues, "never-made")]
+    done = remove(account, {**rules_alone, "lifecycle": {}, "bucket_regions": {}, "queues": named})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall("Queue (.*) is kept", done.stdout) == [*queues][1:]
+    assert list(account.state["queues"]) == [f"cn-hangzhou {name}" for name in queues][1:]
+
+
+def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) -> None:
+    log = {"project": "my-logs", "logstore": "links-logs"}
+    functions = {name: {**props, "logConfig": log} for name, props in FUNCTIONS.items()}
+    (tmp_path / "links.toml").write_text(LINKS + OPS, encoding="utf-8")
+    # The rest takes a second.
+    script = re.sub(
+        "(?m)^alarm .*(percentile|failed|waiting|dead).*\n", "", alarms.script(configured(tmp_path, functions))
+    )
+    account.write({**account.state, "projects": {"my-logs": {}}})
+    for policy in ("", "o'ps"):
+        done = run_script(account, script, **({"ACTION_POLICY": policy} if policy else {}))
+        assert (done.returncode, done.stderr) == (0, "")
+        created = account.state["alerts"]
+        assert list(created) == [
+            f"my-logs links-logs-{name}" for name in ("no-links", "server-errors", "guessed-shares", "ticks")
+        ]
+        for alert in created.values():
+            assert alert["configuration"]["policyConfiguration"]["actionPolicyId"] == (policy or "sls.builtin")
+    configuration = created["my-logs links-logs-no-links"]["configuration"]
+    (query,) = configuration["queryList"]
+    assert (query["project"], query["store"], query["region"]) == ("my-logs", "links-logs", "cn-hangzhou")
+    assert query["query"] == " ".join(alarms.queries()["No links"].split())
+    assert (query["start"], configuration["noDataFire"]) == ("-60m", True)
+    assert configuration["severityConfigurations"][0]["evalCondition"]["condition"] == "links == 0"
+    (delete,) = re.findall("`(aliyun sls DeleteAlert .*)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8"))
+    assert run_script(account, delete.replace("example-logs", "my-logs").replace("links-http", "links")).returncode == 0
+    assert len(account.state["alerts"]) == 3

@@ -126,6 +126,11 @@ BROKEN |= {
 }
 
 CUSTOM = "deploy/custom-runtime/s.yaml"
+NEW_ACCOUNTS = (
+    'warning: links.toml: /exampledir/, /inbox/, /outbox/: in mainland China, OSS refuses endpoint = "public" to '
+    "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to "
+    'the bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
+)
 
 
 def overlaid(value: Any, overlay: Any) -> Any:
@@ -208,7 +213,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", ["s.yaml", CUSTOM])
 def test_the_files_in_the_repository_can_be_deployed_in_every_environment(name: str, run: Run) -> None:
-    assert run(name, "--allow-placeholders") == ([f"{name} can be deployed."], 0)
+    assert run(name, "--allow-placeholders") == ([NEW_ACCOUNTS, f"{name} can be deployed."], 0)
 
 
 @pytest.mark.parametrize("name", ["s.yaml", CUSTOM])
@@ -224,6 +229,7 @@ def test_a_fresh_clone_names_what_to_change(run: Run) -> None:
             "vars.log_project is example-logs, a placeholder: write the name of your log project.",
             "env.yaml: prod: overlays.resources.links_http.environmentVariables.LINK_BUCKET is examplebucket-prod, a "
             "placeholder: write the name of your bucket.",
+            NEW_ACCOUNTS,
         ],
         1,
     )
@@ -247,15 +253,27 @@ def test_the_command_prints_one_line_per_fault_and_fails(project: ProjectCopy) -
             "dev: links_http: cpu must be at most 16 (got 20).",
             "dev: links_http: trigger http: triggerConfig.methods[0] is 'get': "
             "choose one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
+            NEW_ACCOUNTS,
         ],
         1,
     )
+
+
+@pytest.mark.usefixtures("quick")
+def test_new_accounts_are_warned_of_the_public_endpoint_in_mainland_china_alone(project: ProjectCopy, run: Run) -> None:
+    config = project.edit("region: cn-hangzhou", "region: cn-hongkong")
+    assert run(config, "--allow-placeholders") == ([f"{config} can be deployed."], 0)
+    project.edit("cn-hongkong", "cn-shanghai")
+    project.edit("[[mount]]\n", '[[mount]]\nendpoint = "https://static.example.com"\n', "links.toml", everywhere=True)
+    project.edit('endpoint    = "public"\n', "", "links.toml")
+    assert run(config, "--allow-placeholders") == ([f"{config} can be deployed."], 0)
 
 
 def test_a_sink_that_is_not_in_links_toml_is_a_warning_once_and_no_fault(project: ProjectCopy, run: Run) -> None:
     config = project.edit('["manifest"]', '["manifest", "ops"]', "links.toml").parent / "s.yaml"
     assert run(config, "--allow-placeholders") == (
         [
+            NEW_ACCOUNTS,
             "warning: links.toml: a notice goes to ops, which is not a [[sink]] there: run make doctor, which reads "
             "the keys document.",
             f"{config} can be deployed.",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from deploy import doctor, s_preview
 from deploy.probes import aliyun, machine
 from deploy.probes import oss as oss_probes
 from deploy.probes.deployment import Deployment
+from deploy.probes.findings import Finding
 from local.fc import s_yaml
 from local.stack import Stack
 from signer import Credentials
@@ -95,7 +97,7 @@ def test_a_runtime_that_is_not_supported_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://[::1", "ftp://links.example.com", "https://", "links.example.com", "http://a:x", ""]
+    "url", ["https://[::1", "ftp://links.example.com", "https://", "links.example.com", "http://a:x", "", "https://a/b"]
 )
 def test_an_address_that_is_not_of_a_service_is_a_usage_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -200,6 +202,12 @@ def test_a_bucket_that_does_not_exist_is_named(stack: Stack) -> None:
     assert sentences == ["Bucket nosuchbucket not found: create it, or name another in s.yaml."]
 
 
+def test_a_region_that_the_endpoint_does_not_accept_is_named(stack: Stack) -> None:
+    deployment = deployed(stack.oss_url, stack.credentials, LINKS.replace("cn-hangzhou", "cn-shanghai"))
+    (sentence,) = faults(oss_probes.credentials(deployment))
+    assert sentence.startswith("examplebucket is not in cn-shanghai (AuthorizationQueryParametersError): set region in")
+
+
 @pytest.mark.parametrize("body", ["<LocationConstraint>oss-cn-shanghai</LocationConstraint>", None])
 def test_a_bucket_in_another_region_is_named(body: str | None) -> None:
     error = "<Error><Code>AccessDenied</Code><Endpoint>oss-cn-shanghai.aliyuncs.com</Endpoint></Error>"
@@ -270,11 +278,39 @@ def test_a_bucket_whose_cors_rules_allow_no_page_to_upload_is_a_fault(stack: Sta
     ]
 
 
-def test_an_account_that_needs_a_custom_domain_is_advised_to_use_one() -> None:
+def test_every_probe_advises_an_account_that_needs_a_domain_of_its_own_to_use_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says it once."""
     with serving(lambda method, path: (400, {}, XML.format("PublicEndpointForbidden"))) as oss:
-        deployment = deployed(oss, KEYS)
-        sentences = faults(oss_probes.mounts(deployment))
-    assert 'write endpoint = "https://static.example.com" in links.toml' in sentences[0]
+        examine(deployed(oss, KEYS), monkeypatch)
+        monkeypatch.setattr(aliyun, "is_installed", lambda: False)
+        assert doctor.main([]) == 1
+        host = oss.removeprefix("http://")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.split()[1] not in ("access", "account")]
+    assert [line.split()[:2] for line in lines] == [["ok", "domain"], ["fault", "endpoint"]]
+    assert f"{host} serves no objects of new accounts in mainland China (PublicEndpointForbidden)" in lines[1]
+    assert "use --endpoint https://static.example.com in ARGS of make keys and make doctor" in lines[1]
+
+
+def test_only_the_objects_of_the_service_are_read_through_the_domain_of_endpoint() -> None:
+    deployment = replace(deployed("http://127.0.0.1:9", KEYS), own_domain="https://static.example.com")
+    assert deployment.object_endpoint("examplebucket").url("examplebucket", "") == "https://static.example.com/"
+    for endpoint in (deployment.object_endpoint("other"), deployment.bucket_endpoint("examplebucket")):
+        assert endpoint.domain == "127.0.0.1:9"
+
+
+@pytest.mark.parametrize("options", [[], ["--allow-unknown"]])
+def test_what_could_not_be_examined_is_no_success_unless_that_is_allowed(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings: list[Finding] = []
+    monkeypatch.setattr(doctor, "findings", lambda _: iter(findings))
+    assert doctor.main(options) == 0
+    findings.append(Finding("unknown", "queue", "links-events-failures was not checked."))
+    assert doctor.main(options) == (0 if options else 1)
+    findings.append(Finding("fault", "queue", "Queue links-events-failures not found."))
+    assert doctor.main(options) == 1
 
 
 def test_the_fcapp_domain_is_a_warning() -> None:

@@ -122,7 +122,7 @@ def test_the_doctor_gets_environment_address_and_key(environment: str, tmp_path:
     (tmp_path / "Makefile").write_text("doctor:\n\t@echo '$(ENV)' '$(URL)' '$(ARGS)'\n")
     url = "https://links.example.com"
     done = run(command, tmp_path, ENVIRONMENT=environment, SERVICE_URL=url)
-    assert done.stdout == f"{environment} {url} --access links_serverless_devs_key\n", done.stderr
+    assert done.stdout == f"{environment} {url} --access links_serverless_devs_key --allow-unknown\n", done.stderr
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.deploy.project_copy import ROOT
+from deploy import check
+from tests.deploy.account import Account
+from tests.deploy.project_copy import ROOT, ProjectCopy
+from tests.deploy.test_check import rendered_here
 from tests.deploy.test_operations_queries import PAGE, answered
 
 # Only lines of the event function have these; `test_operations_queries.py` reads real ones.
@@ -43,3 +49,63 @@ def test_the_price_of_a_million_links_is_calculated_correctly() -> None:
     units = [float(row[0].replace(",", "")) for row in rows]
     assert units == [*map(round, parts), round(sum(parts))]
     assert [float(row[1]) for row in rows] == [pytest.approx(unit * 0.00002) for unit in units]
+
+
+def commands(name: str, page: str = PAGE) -> list[str]:
+    blocks = [block for language, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", page) if not language]
+    return re.findall(rf"(?m)^{name} .*$", "".join(blocks))
+
+
+def test_every_aliyun_command_is_one_that_the_stand_in_knows(tmp_path: Path) -> None:
+    account, domain = Account(tmp_path), "cn-hangzhou links.example.com"
+    old = {"routes": [{"path": "/*", "functionName": "links-http", "qualifier": "LATEST"}]}
+    account.write({**account.state, "policies": {"links-deployer-dev": [{}]}, "domains": {domain: old}})
+    moving = commands("aliyun fc UpdateCustomDomain", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
+    assert (len(moving), len(commands("aliyun"))) == (1, 5)
+    for command in [*moving, *commands("aliyun")]:
+        environment = {"PATH": account.path}
+        subprocess.run(["sh", "-ec", command], env=environment, check=True, capture_output=True, timeout=30)
+        if command in moving:
+            assert account.state["domains"][domain]["routes"][0]["functionName"] == "links-traffic"
+    assert account.state["domains"][domain] == {"routes": [{**old["routes"][0], "qualifier": "prod"}]}
+    assert "Role links-deploy-dev links-deployer-dev" in account.state["attached"]
+    assert "repo:OWNER/REPOSITORY:environment:dev" in account.state["roles"]["links-deploy-dev"]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> None:
+    """`mnscmd` prints what that of aliyun-mns-sdk 1.3.0 prints."""
+    message = json.dumps({"requestPayload": '{"events": [{"a": "\\u00e9"}]}', "requestContext": {}})
+    (tmp_path / "mnscmd/bin").mkdir(parents=True)
+    scripts = {"mnscmd/bin/mnscmd": "cat message.txt", "s": 'echo "$@"; cat event.json'}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    lines = ["peekmessage succeed!", "", f"MessageBody                   :{message}", "MessageID    :M1", ""]
+    (tmp_path / "message.txt").write_text("\n".join(lines))
+    (block,) = re.findall(r"(?ms)^```\n([^`]*?peekmessage.*?)^```$", PAGE)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["sh", "-ec", block], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    arguments, event = done.stdout.splitlines()
+    assert arguments == "links_events invoke --env prod --event-file event.json"
+    assert json.loads(event) == {"events": [{"a": "\u00e9"}]}
+
+
+def test_files_of_ones_own_beside_the_originals_can_be_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = ProjectCopy.of(tmp_path)
+    for name, own in (("s.yaml", "mine.s.yaml"), ("env.yaml", "mine.env.yaml"), ("links.toml", "mine.toml")):
+        shutil.copy(tmp_path / name, tmp_path / own)
+    copy.edit("./env.yaml", "./mine.env.yaml", "mine.s.yaml")
+    for target in ("check", "build"):
+        copy.edit(f"run: make {target}", f"run: make {target} CONFIG=mine.s.yaml", "mine.s.yaml")
+    region = "LINK_REGION: ${this.props.region}\n"
+    copy.edit(region, f"{region}        LINK_CONFIG: mine.toml\n", "mine.s.yaml", everywhere=True)
+    (tmp_path / "links.toml").write_text("broken", encoding="utf-8")
+    monkeypatch.setattr(check, "render", rendered_here)
+    report = check.check(tmp_path / "mine.s.yaml")
+    assert list(report.faults) == []
+    assert {function.file for function in report.functions} == {"mine.toml"}

@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
+from deploy.alarms import EVENTS, HTTP, NOTICES, queries
 from handler import app
 from handler.cloud.oss import REFUSED, StoreError
 from handler.config import Config, load
@@ -61,11 +62,6 @@ class Percentile:
 
     def finalize(self) -> float | None:
         return sorted(self.values)[int(self.fraction * (len(self.values) - 1))] if self.values else None
-
-
-def queries() -> dict[str, str]:
-    """The queries of the page by title."""
-    return dict(re.findall(r"(?m)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", PAGE, re.DOTALL))
 
 
 def member(line: str, path: str) -> Any:
@@ -171,6 +167,17 @@ def test_links_per_minute(lines: list[tuple[int, str]]) -> None:
     assert run("Links per minute", lines) == [(SECONDS, 5), (SECONDS + 60, 1)]
 
 
+def test_no_links(lines: list[tuple[int, str]]) -> None:
+    assert run("No links", lines) == [(6,)]
+    assert run("No links", [(SECONDS, answered("/nothing"))]) == [(0,)]
+
+
+def test_server_errors(lines: list[tuple[int, str]]) -> None:
+    assert run("Server errors", lines) == [(0,)]
+    error = answered("/nothing").replace('"status":404', '"status":503')
+    assert run("Server errors", [*lines, (SECONDS, error), (SECONDS, error)]) == [(2,)]
+
+
 def test_the_percentile_is_per_minute_and_excludes_health_checks(lines: list[tuple[int, str]]) -> None:
     rows = run("99th percentile of the function's own time", lines)
     assert [minute for minute, _ in rows] == [SECONDS, SECONDS + 60]
@@ -239,3 +246,16 @@ def test_every_query_of_the_page_is_run_here() -> None:
     tested = re.findall(r'run\("([^"]+)"', Path(__file__).read_text("utf-8"))
     assert set(queries()) == set(tested)
     assert PAGE.count("```sql") == len(queries())
+
+
+def test_each_alarm_reads_a_column_of_its_query_and_the_page_says_when_it_fires() -> None:
+    alarms = HTTP | EVENTS | NOTICES
+    for title, (_, condition) in alarms.items():
+        column, _, limit, *no_data = condition.split(maxsplit=3)
+        assert f" as {column} " in queries()[title].replace("\n", " ")
+        (said,) = re.findall(rf"\*\*{title}\.?\*\*(.*?)```", PAGE, re.DOTALL)
+        numbers = {"0": "Alarm on one|is 0", "3": "below 3", "5": "on five"}.get(limit, f"above {limit}")
+        assert re.search(numbers, said), title
+        assert bool(no_data) == (" line" in said)
+    said = re.findall(r"\*\*([^*]+?)\.?\*\*[^*]*?[Aa]larm (?:if|on|above|below|fires)[^*]*?```sql", PAGE)
+    assert set(said) == set(alarms)

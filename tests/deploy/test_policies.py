@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 
 from deploy import check, policies, s_preview
 from deploy.errors import DeployError
-from deploy.model import Function
+from deploy.model import Function, Project
 from handler.config import InvalidConfig, Location, rights
 from local.fc import s_yaml
 from tests.deploy.checks import shipped
@@ -150,6 +153,12 @@ def test_the_http_role_has_its_mounts_its_state_and_its_keys(tmp_path: Path) -> 
     ]
 
 
+def test_a_role_has_rights_to_records_of_shares_only_where_a_mount_enables_shares(tmp_path: Path) -> None:
+    for changed, expected in ((LINKS, [SHARES]), (re.sub(r"max_share.*\n", "", LINKS), [])):
+        http = statements_of(policies_for(tmp_path, changed), "links-http")
+        assert [statement for statement in http if STATE_PREFIX in str(statement["Resource"])] == expected
+
+
 def test_a_role_lists_only_what_limited_shares_and_upload_pages_count(tmp_path: Path) -> None:
     for changed, lists in (
         (LINKS.replace('max_share = "30d"\n', ""), [LIST_STATE]),
@@ -223,6 +232,11 @@ def test_a_prefix_with_a_wildcard_of_ram_is_refused(key: str, tmp_path: Path) ->
         rights.object_arn(Location("examplebucket", key))
     with pytest.raises(DeployError, match="for RAM they are wildcards"):
         policies_for(tmp_path, LINKS.replace("reports/", key))
+    config = ProjectCopy.of(tmp_path).edit(
+        "oss://${LINK_BUCKET}/exampledir/", f"oss://examplebucket/{key}", "links.toml"
+    )
+    with pytest.raises(pytest.fail.Exception, match=r"must not contain \* or \?: for RAM they are wildcards"):
+        functions_of(config)
 
 
 def test_each_role_trusts_only_the_service_that_assumes_it(tmp_path: Path) -> None:
@@ -364,6 +378,27 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["lifecycle"] == {**dev["lifecycle"], **prod["lifecycle"]}
     assert (dev["logs"], prod["logs"]) == ([], documents["logs"])
     assert documents["queues"] == dev["queues"] == prod["queues"] == [{"name": "links-failed", "region": "cn-hangzhou"}]
+
+
+def functions_of(config: Path) -> Sequence[Function]:
+    """Those of s.yaml alone, rendered without s."""
+    project = Project.load(config, lambda path, _: s_yaml.load(path, {}), base=True)
+    result = check.report(project)
+    return result.functions if result.faults == [] else pytest.fail(result.faults[0])
+
+
+@pytest.mark.parametrize("line", ["", "log_days: 190", "log_days: 7", 'log_days: "365"'])
+def test_logs_are_kept_for_as_long_as_the_variable_says(line: str, tmp_path: Path) -> None:
+    config = ProjectCopy.of(tmp_path).edit("log_days: 190", line)
+    (http, events) = policies.policies(functions_of(config))["logs"]
+    assert http["days"] == events["days"] == int(re.sub(r"\D", "", line) or 190)
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "190d", "[190]"])
+def test_a_time_for_which_no_log_can_be_kept_is_refused(days: str, tmp_path: Path) -> None:
+    config = ProjectCopy.of(tmp_path).edit("log_days: 190", f"log_days: {days}")
+    with pytest.raises(DeployError, match=r"s\.yaml: vars\.log_days must be 1 to 3650"):
+        functions_of(config)
 
 
 def test_the_deployer_may_deploy_every_environment_whichever_is_asked_for(tmp_path: Path) -> None:
@@ -550,6 +585,12 @@ def test_the_command_prints_the_policies_of_an_environment(capsys: pytest.Captur
     ]
     assert mount["Resource"] == ["acs:oss:*:*:examplebucket/exampledir/*"]
     assert documents["queues"] == [{"name": "links-events-dev-failures", "region": "cn-hangzhou"}]
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--remove"]) == 0
+    removed = re.findall(r"(?m)^once aliyun ram DeletePolicy --PolicyName (\S+)", capsys.readouterr().out)
+    assert removed == [*documents["roles"], "links-deployer-dev"]
+    assert policies.main([str(ROOT / "s.yaml"), "--env", "dev", "--alarms"]) == 0
+    created = re.findall(r"(?m)^alarm example-logs cn-hangzhou (\S+) ", capsys.readouterr().out)
+    assert created == ["links-http-dev-logs"] * 4 + ["links-events-dev-logs"]
 
 
 def test_a_faulty_file_has_no_policies(
@@ -562,3 +603,21 @@ def test_a_faulty_file_has_no_policies(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "status", "said"), [(True, 130, "make policies: Interrupted.\n"), (False, 0, "")]
+)
+def test_who_stops_the_command_or_its_reader_gets_no_traceback(interrupted: bool, status: int, said: str) -> None:
+    code = (
+        "import sys\nfrom deploy.command import run\n"
+        f"def main():\n    if {interrupted}: raise KeyboardInterrupt\n    print('x' * 1_000_000)\n    return 0\n"
+        "sys.exit(run('make policies', main, unread=0))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (status, said)

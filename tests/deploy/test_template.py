@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 VALUES = {
     "region": "cn-shanghai",
     "bucket": "my-private-bucket",
+    "endpoint": "https://static.example.com",
     "folder": "press/2026",
     "functionPrefix": "links-x1",
     "logProject": "my-logs",

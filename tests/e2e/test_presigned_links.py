@@ -38,6 +38,13 @@ def test_a_link_opens_the_version_that_it_names(tmp_path: Path) -> None:
             assert (response.content, response.headers["x-oss-version-id"]) == (content, version)
 
 
+def test_an_app_package_is_downloaded_from_a_mount_with_a_domain_only(world: System) -> None:
+    for key, status, code in (("exampledir/app.apk", 400, "ApkDownloadForbidden"), ("site/app.apk", 200, "")):
+        world.put(key, CONTENT)
+        response = requests.get(world.address(key), timeout=TIMEOUT)
+        assert (response.status_code, error_code(response.content)) == (status, code)
+
+
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.12"])
 def test_the_service_gets_its_credentials_in_every_runtime(tmp_path: Path, runtime: str) -> None:
     document = yaml.safe_load((ROOT / "s.yaml").read_text(encoding="utf-8"))

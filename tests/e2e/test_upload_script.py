@@ -60,10 +60,10 @@ def number_of(url: str) -> int:
 
 
 def upload(
-    system: System, page: Page, path: str, state: dict[str, Any] | None = None, tries: int = 5
+    system: System, page: Page, path: str, state: dict[str, Any] | None = None, tries: int = 5, size: int = SIZE
 ) -> dict[str, Any]:
     """Runs the script, and returns its state, its progress and its error."""
-    params = [system.stack.http_url, KEY, path, SIZE, state or {"partSize": PART}, tries]
+    params = [system.stack.http_url, KEY, path, size, state or {"partSize": PART}, tries]
     result: dict[str, Any] = page.evaluate(UPLOAD, params)
     return result
 
@@ -80,6 +80,17 @@ def test_a_file_is_sent_in_parallel_with_progress(world: System, page: Page) -> 
     assert all(0 <= value <= 1 for value in result["progress"])
     head = world.bucket_client().head_object("inbox/script/季度 big.txt")
     assert head.headers["Content-Type"] == "text/plain"
+
+
+def test_links_beyond_the_first_hundred_come_a_hundred_at_a_time(world: System, page: Page) -> None:
+    asked: list[object] = []
+    routes = ("/-/uploads", "/parts")
+    page.on("request", lambda request: asked.append(request.post_data_json) if request.url.endswith(routes) else None)
+    result = upload(world, page, "/in/script/many.txt", size=102 * PART)
+    assert result["error"] is None
+    assert len(world.stored_objects()["inbox/script/many.txt"]) == 102 * PART
+    counts = [params.get("count") for params in asked if isinstance(params, dict)]
+    assert counts == [None, 100, 1]  # the last is for the link that completes the upload
 
 
 def test_a_part_that_fails_once_is_sent_again(world: System, page: Page) -> None:

@@ -79,7 +79,7 @@ target = "oss://examplebucket/a/"
 def diagnose(operator: Operator) -> int:
     """Prints what the doctor finds; a fault is a finding like others."""
     deployment = deployed(operator.faults.url, KEYS)
-    probes = (oss_probes.credentials, oss_probes.state, lifecycle.state_rules, oss_probes.mounts)
+    probes = (oss_probes.credentials, oss_probes.state, lifecycle.bucket_rules, oss_probes.mounts)
     found = [str(finding) for probe in probes for finding in probe(deployment)]
     found += map(str, keys_probes.document_and_sinks(deployment))
     print("\n".join(found), file=sys.stderr)

@@ -53,17 +53,20 @@ state = "oss://examplebucket/.links/state/"
 path = "/exampledir/"
 target = "oss://examplebucket/exampledir/"
 access = "anonymous"
+check = false
 
 [[mount]]
 path = "/whole/"
 target = "oss://examplebucket/"
 access = "anonymous"
+check = false
 whole_bucket = true
 
 [[mount]]
 path = "/get-only/"
 target = "oss://examplebucket/get-only/"
 access = "anonymous"
+check = false
 methods = ["GET"]
 
 [[mount]]
@@ -157,6 +160,7 @@ def mount(**keys: object) -> Config:
         "path": "/exampledir/",
         "target": "oss://examplebucket/exampledir/",
         "access": "anonymous",
+        "check": False,
         **keys,
     }
     return load.read({"region": "cn-hangzhou", "mount": [table]}, {})

@@ -28,6 +28,8 @@ def test_the_line_of_an_issued_link_names_everything_about_it() -> None:
     response = ask("/exampledir/%E4%BD%A0%20a.txt", query={"expires": "2h"})
     line = response.line
     assert line.pop("milliseconds") >= 0
+    # What alarms read comes first: a log's index may cut a long line, and the path may be long.
+    assert list(line)[:6] == ["request_id", "method", "code", "status", "client_ip", "path"]
     assert line == {
         "request_id": "req-EXAMPLE",
         "method": "GET",

@@ -124,6 +124,19 @@ def test_links_toml_is_read_with_work_in_proportion_to_its_mounts(
     assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
 
 
+@pytest.mark.parametrize(
+    "keys", [{}, CONTENT_TYPE, {**UPLOADS, "endpoint": "https://a.example.com"}], ids=["plain", "types", "domain"]
+)
+def test_so_is_one_whose_mounts_all_have_the_same_target(keys: dict[str, object]) -> None:
+    sizes = (20, 60, 100)
+    elsewhere = {"path": "/else/", "target": "oss://examplebucket/else/"}
+    documents = [
+        sized_requests.document(size, target="oss://examplebucket/all/", access="anonymous", **keys) for size in sizes
+    ]
+    documents = [{**document, "mount": [*document["mount"], elsewhere]} for document in documents]
+    assert_in_proportion(sizes, [work(partial(load.read, document, {})) for document in documents])
+
+
 def test_no_share_event_or_tick_asks_oss_more_often_with_a_long_history() -> None:
     for name, counts in state_history.requests((0, 1000, 100_000)).items():
         assert len(set(counts)) == 1, f"{name}: {counts}"

@@ -1,9 +1,10 @@
-"""Where a mount says `check = true`, what cannot be downloaded is told by us and not by OSS's XML."""
+"""What cannot be downloaded is told by us and not by OSS's XML: with `check = true` to all, otherwise to browsers."""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,7 +17,7 @@ from handler.config import Location
 from handler.endpoints import sign
 from tests.fault_proxy import fault_proxy
 from tests.handler.client import Answered
-from tests.handler.keys_fixtures import BUCKET
+from tests.handler.keys_fixtures import BUCKET, watch_requests
 from tests.handler.share_fixtures import ShareService, share_service, share_service_with_oss
 
 HTML = {"Accept": "text/html"}
@@ -180,6 +181,68 @@ def test_it_is_checked_through_the_internal_endpoint(monkeypatch: pytest.MonkeyP
     answer: Answered = share_service(tmp_path).with_mount("/open/", check=True).request("/open/a.txt")
     assert hosts == ["examplebucket.oss-cn-hangzhou-internal.aliyuncs.com"]
     assert answer.url.startswith("https://examplebucket.oss-cn-hangzhou.aliyuncs.com/")
+
+
+class TestPages:
+    """An anonymous mount, whose `check` is "pages" by default: /open/ also has a `cache`."""
+
+    @pytest.fixture
+    def service(self, tmp_path: Path) -> Iterator[ShareService]:
+        with share_service_with_oss(tmp_path) as service:
+            service.put("open/a.txt")
+            archived(service, "open/cold.txt", "Archive")
+            yield service
+
+    def test_a_browser_gets_a_page_for_what_it_cannot_download(self, service: ShareService) -> None:
+        for path, method, status, title in (
+            ("/open/none.txt", "GET", 404, "File not found"),
+            ("/open/cold.txt", "GET", 409, "This file is in cold storage"),
+            ("/open/none.txt", "HEAD", 404, ""),
+        ):
+            page = service.request(path, method, headers=HTML)
+            assert (page.status, page.headers["Cache-Control"]) == (status, "no-store")
+            assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert title in page.body
+        assert service.request("/open/none.txt", query={"versionId": "none"}, headers=HTML).status == 404
+
+    def test_what_can_be_downloaded_is_redirected_as_without_it(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        requests = watch_requests(monkeypatch)
+        without = service.with_mount("/open/", check_pages=False).request("/open/a.txt", headers=HTML)
+        assert requests == []
+        answer = service.request("/open/a.txt", headers=HTML)
+        assert requests == ["open/a.txt"]
+        assert (answer.status, answer.headers) == (302, without.headers)
+        assert answer.headers["Cache-Control"].startswith("private, max-age=")
+
+    def test_everything_else_is_not_checked(self, service: ShareService, monkeypatch: pytest.MonkeyPatch) -> None:
+        requests = watch_requests(monkeypatch)
+        assert service.request("/open/none.txt").status == 302
+        assert service.request("/open/none.txt", query={"format": "json"}, headers=HTML).status == 200
+        assert [link["method"] for link in service.sign({"path": "/open/none.txt"})] == ["GET"]
+        assert service.request("/open/none.txt", query={"expires": "soon"}).status == 400
+        assert requests == []
+
+    @pytest.mark.parametrize("fault", ["503", "never after", "half of the headers", "reset"])
+    def test_an_oss_that_says_nothing_of_the_object_keeps_nobody_from_the_link(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch, fault: str
+    ) -> None:
+        assert service.oss is not None
+        monkeypatch.setattr(oss, "PAGE_TIMEOUT", 0.3)
+        with fault_proxy(service.oss.url) as proxy:
+            proxy.play(fault, fault)
+            started = time.monotonic()
+            assert service.at(proxy.url).request("/open/none.txt", headers=HTML).status == 302
+            assert time.monotonic() - started < 1.5
+        for other in (service.at(service.oss.url, "cn-beijing"), service.at("http://127.0.0.1:1")):
+            assert other.request("/open/none.txt", headers=HTML).status == 302
+
+    def test_a_role_that_may_not_read_the_object_keeps_nobody_from_the_link(
+        self, service: ShareService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(oss.OssClient, "head", lambda *args: oss.OssResponse(403, {}, b"", "AccessDenied"))
+        assert service.request("/open/none.txt", headers=HTML).status == 302
 
 
 class TestManyLinks:

@@ -102,6 +102,7 @@ def test_no_error_speaks_to_developers(code: str, lang: str) -> None:
         ("state_unavailable", "Temporarily unavailable", "服务暂不可用"),
         ("object_archived", "This file is in cold storage", "文件处于归档状态"),
         ("no_such_object", "File not found", "文件不存在"),
+        ("app_package_domain", "This app cannot be downloaded here", "无法在此下载应用"),
         ("not_found", "Page not found", "页面不存在"),
         ("unauthorized", "This link is not open to everyone", "此链接不对所有人开放"),
         ("bad_path", "This link does not work", "链接无法使用"),

@@ -205,7 +205,7 @@ def test_a_function_may_not_what_only_its_sessions_may(stack: Stack) -> None:
 def test_a_redirect_with_the_longest_policy_fits_into_the_headers_of_function_compute(
     folder: Path, stack: Stack
 ) -> None:
-    """What is reserved makes the policy longer, up to STS's 2,048 characters."""
+    """What is reserved makes the policy longer, up to STS's 2,048 bytes."""
     name = "z" * 60
     sinks = "".join(f'[[sink]]\nname = "s{n}"\ntarget = "oss://examplebucket/a/{name}{n:02}/"\n' for n in range(19))
     config = make_config(LINKS + sinks)

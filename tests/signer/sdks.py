@@ -17,7 +17,7 @@ import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2 import presigner
 from alibabacloud_oss_v2.signer import SignerV4, v4
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
-from oss2.auth import ProviderAuthV4
+from oss2.auth import ProviderAuth, ProviderAuthV4
 from oss2.credentials import StaticCredentialsProvider
 from oss2.http import Request
 
@@ -79,6 +79,16 @@ def signed_headers_of_v2(link_request: LinkRequest) -> Mapping[str, str]:
     SignerV4().sign(context)
     assert context.request is not None
     return dict(context.request.headers)
+
+
+def v1_url_of_oss2(link_request: LinkRequest) -> str:
+    """The presigned URL of oss2's V1 signer, which is its default."""
+    provider = StaticCredentialsProvider(*link_request.credentials[:2], link_request.credentials.security_token or "")
+    seconds = SimpleNamespace(time=lambda: link_request.now)
+    with _oss2_request(link_request) as request, patch("oss2.auth.time", seconds):
+        return str(
+            ProviderAuth(provider)._sign_url(request, link_request.bucket, link_request.key, link_request.expires_in)
+        )
 
 
 @contextmanager

@@ -132,3 +132,12 @@ def test_environments_that_s_would_confuse_are_refused(
     with pytest.raises(DeployError) as error:
         read_environments(config, load_yaml(config))
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("name", ['"prod\\necho PWNED #"', "pr.od", '"prod "', "生产", "[1]"])
+def test_the_name_of_an_environment_is_a_word(name: str, tmp_path: Path) -> None:
+    config = ProjectCopy.of(tmp_path).edit("name: prod", f"name: {name}", "env.yaml")
+    with pytest.raises(
+        DeployError, match=r"^env\.yaml: an environment is named '.*': use only letters, digits, - and _"
+    ):
+        read_environments(config, load_yaml(config))

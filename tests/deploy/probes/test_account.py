@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.policies import policies as documents
 from deploy.probes import account, aliyun
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
+from tests.deploy.account import Account
 from tests.deploy.deployments import EVENTS, HTTP, LINKS, deployed, install_aliyun, readable
 
 SCRIPT = "run the script of make policies FORMAT=commands."
@@ -19,10 +23,7 @@ ROLES = {
     "links-events-dev-role": "fc.aliyuncs.com",
     "links-events-dev-caller": "oss.aliyuncs.com",
 }
-QUEUE = (
-    "mns-open GetQueueAttributes --version 2022-01-19 --force --region cn-hangzhou "
-    "--QueueName links-events-dev-failures"
-)
+QUEUE = "mns-open GetQueueAttributes --force --region cn-hangzhou --QueueName links-events-dev-failures"
 PROJECT = "sls GetProject --project example-logs --region cn-hangzhou"
 LOGSTORE = "sls GetLogStore --project example-logs --logstore {} --region cn-hangzhou"
 
@@ -32,13 +33,32 @@ def role(service: str) -> Mapping[str, object]:
     return {"Role": {"AssumeRolePolicyDocument": json.dumps(trust)}}
 
 
+def attached(name: str, kind: str = "Custom") -> Mapping[str, str]:
+    return {"PolicyName": name, "PolicyType": kind}
+
+
 def policies(name: str, kind: str = "Custom") -> Mapping[str, object]:
-    return {"Policies": {"Policy": [{"PolicyName": name, "PolicyType": kind}]}}
+    return {"Policies": {"Policy": [attached(name, kind)]}}
 
 
+def needed(links: str = LINKS) -> Mapping[str, Any]:
+    """The roles, as `make policies` prints them."""
+    roles: Mapping[str, Any] = documents(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS).functions)[
+        "roles"
+    ]
+    return roles
+
+
+def document(policy: object) -> Mapping[str, object]:
+    """An answer of GetPolicy."""
+    return {"Policy": {"DefaultVersion": "v2"}, "DefaultPolicyVersion": {"PolicyDocument": json.dumps(policy)}}
+
+
+GET_POLICY = "ram GetPolicy --PolicyType Custom --PolicyName {}"
 GOOD: Mapping[str, object] = {
     **{f"ram GetRole --RoleName {name}": role(service) for name, service in ROLES.items()},
     **{f"ram ListPoliciesForRole --RoleName {name}": policies(name) for name in ROLES},
+    **{GET_POLICY.format(name): document(documents["policy"]) for name, documents in needed().items()},
     QUEUE: {"Code": 200, "Success": True, "Data": {"QueueName": "links-events-dev-failures"}},
     PROJECT: {"projectName": "example-logs", "status": "Normal"},
     LOGSTORE.format("links-http-dev-logs"): {"logstoreName": "links-http-dev-logs"},
@@ -145,7 +165,7 @@ def signer(*trusted: str, longest: int = 7200) -> Mapping[str, object]:
         (
             signer(*FUNCTIONS, "acs:ram::1000000000000001:root"),
             "warning",
-            f"links-signer also trusts acs:ram::1000000000000001:root, who may read every mount: {SCRIPT}",
+            f"links-signer also trusts acs:ram::1000000000000001:root, who may do all that it may: {SCRIPT}",
         ),
         ("EntityNotExist.Role", "fault", f"Role links-signer not found: {SCRIPT}"),
     ],
@@ -155,9 +175,13 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     links = f'{LINKS}[assume_role]\nrole = "{SIGNER}"\nduration = "2h"\n'
+    # Another environment may have statements of its own in the same policy.
+    policy = needed(links)["links-signer"]["policy"]
+    policy["Statement"].append({"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:prod/*"]})
     answers = {
         "ram GetRole --RoleName links-signer": answer,
         "ram ListPoliciesForRole --RoleName links-signer": policies("links-signer"),
+        GET_POLICY.format("links-signer"): document(policy),
     }
     install_aliyun(tmp_path, {**GOOD, **answers})
     *_, finding = account.roles(deployed("http://127.0.0.1:9", None, links, "", HTTP, EVENTS))
@@ -169,6 +193,7 @@ def test_a_role_of_sessions_trusts_the_functions_and_allows_long_sessions(
     [
         (ROLE, "ram:GetRole"),
         (POLICIES, "ram:ListPoliciesForRole"),
+        (GET_POLICY.format("links-http-dev-role"), "ram:GetPolicy"),
         (QUEUE, "mns:GetQueueAttributes"),
         (PROJECT, "log:GetProject"),
         (LOGSTORE.format("links-http-dev-logs"), "log:GetLogStore"),
@@ -183,11 +208,17 @@ def test_a_command_that_is_refused_is_unknown_and_names_the_permission(
     assert f"aliyun {command} failed (NoPermission): allow {permission}" in finding.sentence
 
 
-def test_only_a_command_that_is_not_allowed_asks_for_a_permission(deployment: Deployment, tmp_path: Path) -> None:
-    install_aliyun(tmp_path, {**GOOD, QUEUE: "Throttling.User"})
+@pytest.mark.parametrize(
+    ("error", "shown"), [("Throttling.User", "failed (Throttling.User)"), ("unchecked version 2022-01-19", "failed")]
+)
+def test_another_error_ends_one_probe_and_asks_for_no_permission(
+    error: str, shown: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    """Also an error without a code, of the CLI itself."""
+    install_aliyun(tmp_path, {**GOOD, QUEUE: error})
     (finding,) = [finding for finding in examined(deployment) if finding.level != "ok"]
     assert finding.level == "unknown"
-    assert finding.sentence.endswith(f"aliyun {QUEUE} failed (Throttling.User): run it to see why.")
+    assert finding.sentence.endswith(f"aliyun {QUEUE} {shown}: run it to see why.")
 
 
 def test_an_answer_that_is_not_understood_is_never_ok(deployment: Deployment, tmp_path: Path) -> None:
@@ -204,8 +235,79 @@ def test_a_key_that_is_not_accepted_ends_the_probe(code: str, deployment: Deploy
         examined(deployment)
 
 
-def test_a_command_that_does_not_say_why_it_failed_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_aliyun_command_that_is_not_configured_ends_the_probe(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "aliyun").write_text("#!/bin/sh\necho 'ERROR: default is not configured' >&2\nexit 1\n")
     (tmp_path / "aliyun").chmod(0o755)
     with pytest.raises(aliyun.Unusable, match="GetRole --RoleName links-http-dev-role failed: run aliyun configure"):
         examined(deployment)
+
+
+FULL = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
+NAME = "links-events-dev-role"
+POLICY = needed()[NAME]["policy"]["Statement"]
+OTHERS = {"Service": ["fc.aliyuncs.com"], "RAM": ["acs:ram::9:root"], "Federated": ["acs:ram::1:oidc/x"]}
+DIFFERS = f"The policy {NAME} is not what links.toml needs: {SCRIPT}"
+FOREIGN: Mapping[str, tuple[str, object, str, str]] = {
+    "trust": (
+        ROLE,
+        {"Role": {"AssumeRolePolicyDocument": json.dumps({"Statement": [{"Effect": "Allow", "Principal": OTHERS}]})}},
+        "warning",
+        f"{NAME} also trusts acs:ram::1:oidc/x and acs:ram::9:root, who may do all that it may: {SCRIPT}",
+    ),
+    "another policy": (
+        POLICIES,
+        {"Policies": {"Policy": [attached(NAME), attached("AliyunOSSFullAccess", "System")]}},
+        "warning",
+        f"{NAME} also has the policy AliyunOSSFullAccess: run aliyun ram DetachPolicyFromRole --PolicyType System "
+        f"--PolicyName AliyunOSSFullAccess --RoleName {NAME} to remove it.",
+    ),
+    "a policy before a mount was added": (
+        GET_POLICY.format(NAME), document({"Statement": POLICY[1:]}), "fault", DIFFERS,
+    ),
+    "a policy that allows more": (
+        GET_POLICY.format(NAME), document({"Statement": [*POLICY, FULL]}), "warning", DIFFERS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_a_role_has_of_others_is_found(name: str, deployment: Deployment, tmp_path: Path) -> None:
+    command, answer, level, sentence = FOREIGN[name]
+    install_aliyun(tmp_path, {**GOOD, command: answer})
+    assert [f for f in examined(deployment) if f.level != "ok"] == [(level, "role", sentence)]
+
+
+OTHER = {"path": "/other/*", "functionName": "other", "methods": ["GET"]}
+
+
+def route(function: str, qualifier: str) -> Mapping[str, str]:
+    return {"path": "/*", "functionName": function, "qualifier": qualifier}
+
+
+@pytest.mark.parametrize(
+    ("routes", "level", "sentence"),
+    [
+        ([OTHER, route("links-http-dev", "prod")], "ok", "leads to links-http-dev, prod."),
+        (None, "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
+        ([OTHER], "ok", "does not lead to links-http-dev yet: s deploy adds the route."),
+        ([OTHER, route("links-http-dev", "LATEST")], "fault", "leads to links-http-dev, LATEST, and not to"),
+        ([route("links-traffic-dev", "prod"), OTHER], "fault", "leads to links-traffic-dev, prod, and not to"),
+    ],
+)
+def test_a_domain_that_leads_elsewhere_is_found_with_the_command_that_moves_it(
+    routes: list[object] | None, level: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in of the command knows its parameters."""
+    cli, name = Account(tmp_path), "cn-hangzhou links.example.com"
+    cli.write({**cli.state, "domains": {name: {"routes": routes}} if routes else {}})
+    monkeypatch.setenv("PATH", cli.path)
+    domain = {"domainName": "links.example.com", "protocol": "HTTP", "route": {"path": "/*", "qualifier": "prod"}}
+    deployment = deployed("http://127.0.0.1:9", None, LINKS, "", {**HTTP, "customDomain": domain})
+    (finding,) = readable(account.domains(deployment))
+    assert (finding.level, finding.subject) == (level, "domain")
+    assert sentence in finding.sentence
+    if level == "fault":
+        subprocess.run(["sh", "-ec", finding.sentence.partition("or run ")[2]], check=True, capture_output=True)
+        moved = cli.state["domains"][name]["routes"]
+        assert moved in ([OTHER, route("links-http-dev", "prod")], [route("links-http-dev", "prod"), OTHER])
+        assert [finding.level for finding in account.domains(deployment)] == ["ok"]

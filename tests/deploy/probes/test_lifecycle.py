@@ -7,7 +7,7 @@ import pytest
 from deploy import account_script, statements
 from deploy.probes.deployment import Deployment
 from deploy.probes.findings import Finding
-from deploy.probes.lifecycle import state_rules
+from deploy.probes.lifecycle import bucket_rules
 from signer import presign
 from tests.deploy.deployments import KEYS, LINKS, XML, deployed, levels, serving
 
@@ -25,6 +25,7 @@ OUTBOX, DEAD = ".links/state/outbox/", ".links/state/dead/"
 DAYS = "<Expiration><Days>7</Days></Expiration>"
 BY_DATE = "<Expiration><{0}>2026-12-31T00:00:00.000Z</{0}></Expiration>"
 ARCHIVE = "<Transition><Days>60</Days><StorageClass>{}</StorageClass></Transition>"
+DOCUMENT = "oss://examplebucket/.links/keys.json"
 TAG = "<Tag><Key>temporary</Key><Value>yes</Value></Tag>"
 
 
@@ -54,7 +55,7 @@ def set_rules(deployment: Deployment, rules: str) -> None:
 
 def examined(deployment: Deployment, rules: str) -> list[Finding]:
     set_rules(deployment, rules)
-    return list(state_rules(deployment))
+    return list(bucket_rules(deployment))
 
 
 def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None:
@@ -63,7 +64,7 @@ def test_the_rules_that_policies_prints_are_good(deployment: Deployment) -> None
     assert (finding.level, finding.subject, finding.sentence) == (
         "ok",
         "lifecycle",
-        "The lifecycle rules of examplebucket keep what waits and delete what is no longer needed.",
+        "The lifecycle rules of examplebucket keep what is needed and delete what is not.",
     )
 
 
@@ -149,14 +150,14 @@ def test_marks_leases_and_pauses_that_no_rule_deletes_are_a_warning(deployment: 
         f"No rule of examplebucket deletes .links/state/{name}, which grows: {advice}"
         for name in ("done/", "lease/", "pause/")
     ]
-    assert [finding.sentence for finding in state_rules(deployment)] == nothing
-    assert [finding.level for finding in state_rules(deployment)] == ["warning"] * 3
+    assert [finding.sentence for finding in bucket_rules(deployment)] == nothing
+    assert [finding.level for finding in bucket_rules(deployment)] == ["warning"] * 3
     assert [finding.sentence for finding in examined(deployment, rule(DAYS, "<Prefix>exampledir/</Prefix>"))] == nothing
 
 
 def test_records_of_shares_that_no_rule_deletes_are_a_warning(deployment: Deployment) -> None:
     shares = deployed(f"http://{deployment.bucket_endpoint('examplebucket').host('examplebucket')}", KEYS, SHARES)
-    assert [finding.sentence for finding in state_rules(shares)] == [
+    assert [finding.sentence for finding in bucket_rules(shares)] == [
         f"No rule of examplebucket deletes .links/state/{name}, which grows: run the script of make policies "
         "FORMAT=commands."
         for name in ("shares/", "uses/")
@@ -185,7 +186,7 @@ def test_marks_that_are_deleted_too_early_are_a_warning(actions: str, deployment
 )
 def test_rules_that_cannot_be_read_are_unknown(status: int, body: str) -> None:
     with serving(lambda method, path: (status, {}, body)) as oss:
-        (finding,) = state_rules(deployed(oss, KEYS, WEBHOOK))
+        (finding,) = bucket_rules(deployed(oss, KEYS, WEBHOOK))
     assert (finding.level, finding.subject) == ("unknown", "lifecycle")
     assert finding.sentence.startswith("The lifecycle rules of examplebucket could not be checked (")
     assert finding.sentence.endswith("allow oss:GetBucketLifecycle, or look in the console.")
@@ -196,6 +197,27 @@ def test_a_thousand_rules_are_read(deployment: Deployment) -> None:
     assert [finding.level for finding in examined(deployment, many + GOOD)] == ["ok"]
 
 
-def test_without_waiting_notices_shares_or_credentials_no_rule_is_read() -> None:
-    assert list(state_rules(deployed("http://127.0.0.1:9", KEYS))) == []
-    assert levels(state_rules(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []
+@pytest.mark.parametrize(
+    ("rules", "done"),
+    [
+        (rule(DAYS, ""), f"deletes {DOCUMENT} after 7 days"),
+        (rule(DAYS, "<Prefix>.links/</Prefix>"), f"deletes {DOCUMENT} after 7 days"),
+        (rule(BY_DATE.format("Date"), "<Prefix>.links/keys.json</Prefix>"), f"deletes {DOCUMENT} by date"),
+        (rule(ARCHIVE.format("ColdArchive"), "<Prefix></Prefix>"), f"moves {DOCUMENT} to ColdArchive"),
+        (rule(DAYS, "<Filter><Prefix>.links/</Prefix><Not><Prefix>.links/keys.json</Prefix></Not></Filter>"), ""),
+        (rule(DAYS, "<Prefix>.links/keys.json.lock</Prefix>"), ""),
+        (rule(ARCHIVE.format("IA"), ""), ""),
+    ],
+)
+def test_a_rule_that_deletes_or_archives_the_keys_document_is_a_fault(rules: str, done: str, oss: str) -> None:
+    """Also where no notice waits and nothing is shared."""
+    (finding,) = examined(deployed(oss, KEYS), rules)
+    lost = f"Rule mine of examplebucket {done}, and no key and no share works without it: delete the rule or change its"
+    assert finding.level == ("fault" if done else "ok")
+    assert not done or finding.sentence == f"{lost} prefix."
+
+
+def test_without_the_services_own_objects_or_credentials_no_rule_is_read() -> None:
+    without = LINKS.replace('keys       = "oss://examplebucket/.links/keys.json"', "")
+    assert list(bucket_rules(deployed("http://127.0.0.1:9", KEYS, without))) == []
+    assert levels(bucket_rules(deployed("http://127.0.0.1:9", None, WEBHOOK))) == []

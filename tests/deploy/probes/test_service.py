@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from deploy.probes import service
 from deploy.probes.deployment import CANARY
-from deploy.probes.findings import fault
+from deploy.probes.findings import Finding, fault
 from local.stack import Stack
 from tests.deploy.deployments import (
     EVENTS,
@@ -40,10 +41,12 @@ def test_links_are_followed_as_visitors_follow_them(stack: Stack) -> None:
     assert "LINK_API_KEY" in findings[3].sentence
 
 
+HEALTHY = '{"status": "ok"}'
+LOG = "read the log of the function with s links_http logs."
 SERVICE = {
     "no role": (503, "no_credentials", "the function has no credentials"),
     "no keys": (503, "keys_unavailable", "check the keys document"),
-    "other": (500, "internal_error", "the service did not return a link (500 internal_error)"),
+    "other": (500, "internal_error", f"no link (500 internal_error): {LOG}"),
 }
 
 
@@ -54,6 +57,30 @@ def test_a_service_that_returns_no_link_is_reported_by_its_code(name: str) -> No
     with serving(lambda method, path: (status, {"Content-Type": "application/problem+json"}, body)) as url:
         sentences = faults(service.canaries(deployed(url, None), url, {}))
     assert sentence in sentences[0]
+
+
+@pytest.mark.parametrize("answer", [(404, ""), (401, "unknown_credential")])
+def test_a_key_that_is_wrong_or_does_not_cover_a_mount_is_named(answer: tuple[int, str]) -> None:
+    headers = {"Content-Type": "application/problem+json"}
+    with serving(lambda method, path: (answer[0], headers, f'{{"code": "{answer[1]}"}}')) as url:
+        sentences = faults(service.canaries(deployed(url, None), url, {"LINK_API_KEY": "fcp_EXAMPLE"}))
+    words = f"{answer[0]} {answer[1]}".rstrip()
+    assert [s.partition(" set it to a valid key")[0] for s in sentences if s.startswith("/outbox/")][:1] == [
+        f"/outbox/: LINK_API_KEY is not accepted ({words}):"
+    ]
+
+
+def test_a_link_to_another_host_or_bucket_than_the_files_name_is_a_fault(stack: Stack) -> None:
+    """The address may be that of another environment."""
+    other = LINKS.replace("oss://examplebucket/", "oss://examplebucket-prod/")
+    for oss, links in (("http://127.0.0.1:9", LINKS), (stack.oss_url, other)):
+        sentences = faults(service.canaries(deployed(oss, None, links), stack.http_url, {}))
+        assert len(sentences) == 2
+        for sentence in sentences:
+            shown = (
+                f"the link is for {stack.oss_url.removeprefix('http://')}/examplebucket/exampledir/{CANARY}, and not"
+            )
+            assert sentence.startswith(f"/exampledir/: {shown} below {oss}/examplebucket")
 
 
 OSS = {
@@ -73,12 +100,25 @@ def test_a_link_that_oss_refuses_is_reported_by_its_code(code: str) -> None:
     assert sentence in faults_of_links(status, {"Content-Type": "application/xml"}, XML.format(code))[0]
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("names", [("Via", "X-Cache", "X-Swift-SaveTime"), ("x-swift-cachetime",), ()])
+def test_a_cdn_between_the_visitor_and_oss_is_a_warning(names: tuple[str, ...], status: int) -> None:
+    headers = {"X-Oss-Request-Id": "6743A0F1", "X-Cached": "no", "Server": "AliyunOSS", **dict.fromkeys(names, "HIT")}
+    found = [finding for finding in findings_of_links(status, headers, "") if finding.subject == "cdn"]
+    assert [finding.level for finding in found] == ["warning"] * bool(names)
+    assert all(f"(it adds {', '.join(names).lower()}): links fail" in finding.sentence for finding in found)
+
+
 def test_a_bucket_that_accepts_forged_links_is_a_fault() -> None:
     forged = "/exampledir/: OSS answered 200 to a forged link: make the bucket private."
     assert forged in faults_of_links(200, {}, "public")
 
 
 def faults_of_links(*oss: Any) -> list[str]:
+    return faults(iter(findings_of_links(*oss)))
+
+
+def findings_of_links(*oss: Any) -> list[Finding]:
     """Of a service whose links lead to this response of OSS."""
 
     def respond(method: str, path: str) -> ServerResponse:
@@ -87,7 +127,7 @@ def faults_of_links(*oss: Any) -> list[str]:
         return oss
 
     with serving(respond) as url:
-        return faults(service.canaries(deployed(url, None), url, {}))
+        return list(service.canaries(deployed(url, None), url, {}))
 
 
 def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
@@ -98,13 +138,13 @@ def test_a_trigger_without_head_is_a_fault(stack: Stack) -> None:
 
 @pytest.mark.parametrize("values", ["https://a.example.com\n*", "https://a.example.com, *"])
 def test_two_allowed_origins_in_one_response_are_a_fault(values: str) -> None:
-    with serving(lambda method, path: (200, {"Access-Control-Allow-Origin": values}, "")) as url:
+    with serving(lambda method, path: (200, {"Access-Control-Allow-Origin": values}, HEALTHY)) as url:
         (sentence,) = faults(service.health(deployed(url, None), url))
     assert sentence.startswith("A response has 2 Access-Control-Allow-Origin values")
 
 
 def test_a_service_that_makes_browsers_download_is_a_warning() -> None:
-    with serving(lambda method, path: (200, {"Content-Disposition": "attachment"}, "")) as url:
+    with serving(lambda method, path: (200, {"Content-Disposition": "attachment"}, HEALTHY)) as url:
         assert levels(service.health(deployed(url, None), url)) == [
             ("ok", "service"),
             ("ok", "cors"),
@@ -124,6 +164,18 @@ def test_a_service_that_is_down_or_broken_is_a_fault() -> None:
     assert levels(service.health(deployment, "http://127.0.0.1:9")) == [("fault", "service")]
     with serving(lambda method, path: (502, {}, "")) as url:
         assert levels(service.health(deployment, url)) == [("fault", "service")]
+        deployment = replace(deployment, template="deploy/custom-runtime/s.yaml")
+        log = LOG.replace("logs.", "logs -t deploy/custom-runtime/s.yaml.")
+        assert faults(service.health(deployment, url)) == [f"{url}/-/health answered 502: {log}"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, "<html>"), (200, "[]"), (200, '{"status": "UP"}'), (404, "Not Found")]
+)
+def test_an_address_of_another_program_is_a_fault(status: int, body: str) -> None:
+    with serving(lambda method, path: (status, {}, body)) as url:
+        sentences = faults(service.health(deployed(url, None), url))
+    assert sentences == [f"{url} is another program: /-/health does not answer as this service. Check the address."]
 
 
 def test_a_visitor_cannot_send_events(stack: Stack) -> None:
@@ -197,7 +249,8 @@ def test_an_event_function_that_takes_too_long_is_a_fault(tmp_path: Path, monkey
     monkeypatch.setattr(service, "TIMEOUT", 0.01)
     deployment = deployed("", None, LINKS, "", HTTP, EVENTS)
     (sentence,) = faults(service.notices(deployment, tmp_path / "s.yaml", None))
-    assert sentence == "links_events did not answer an invocation within 0.01 s: read its log."
+    log = LOG.replace("links_http", "links_events")
+    assert sentence == f"links_events did not answer an invocation within 0.01 s: {log}"
 
 
 def test_a_finding_shows_no_secret() -> None:

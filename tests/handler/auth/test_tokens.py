@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from handler.auth import jwt as tokens
-from handler.keys import parse
+from handler.keys import METHODS, parse
 from tests.handler.client import NOW, Answered, ask
 from tests.handler.keys_fixtures import AUDIENCE, ISSUER, SECRET, base64url, config_with, document, issuer, token
 
@@ -280,6 +280,14 @@ def test_a_token_only_narrows_the_paths_of_its_issuer(entry: Any, claimed: Any, 
 )
 def test_a_token_only_narrows_the_methods_of_its_issuer(entry: Any, claimed: Any, both: tuple[str, ...]) -> None:
     assert allowed_by({"methods": entry}, methods=claimed)[1] == both
+
+
+def test_a_method_of_a_later_release_must_be_named_by_the_entry_of_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("handler.keys", "handler.auth.jwt"):
+        monkeypatch.setattr(f"{module}.METHODS", (*METHODS, "LIST", "ADMIN"), raising=False)
+    assert allowed_by({"methods": None}, methods=[*METHODS, "LIST", "ADMIN"])[1] == METHODS
+    assert allowed_by({"methods": ["GET", "LIST"]})[1] == ("GET", "LIST")
+    assert allowed_by({"methods": ["GET", "LIST"]}, methods=["LIST", "ADMIN"])[1] == ("LIST",)
 
 
 @pytest.mark.parametrize("name", ["paths", "methods"])

@@ -172,25 +172,30 @@ def test_half_of_a_session_limits_cache_instead_of_credential_life() -> None:
 # --- the session policy -------------------------------------------------------------------------------------------
 
 
-def test_a_session_policy_of_exactly_2048_characters_is_accepted() -> None:
+@pytest.mark.parametrize("letter", ["c", "é", "季"])
+def test_a_session_policy_of_exactly_2048_bytes_is_accepted(letter: str) -> None:
     def with_target(length: int) -> dict[str, Any]:
         sink = {"name": "manifest", "target": f"oss://examplebucket/{'b' * (length - 700)}/"}
         return document(
             {**A_MOUNT, "target": "oss://examplebucket/", "whole_bucket": True},
             {**A_MOUNT, "path": "/long/", "target": f"oss://otherbucket/{'a' * 700}/"},
             assume_role={"role": ROLE},
-            sink=[sink, {**sink, "name": "second", "target": f"oss://examplebucket/{'c' * 900}/"}],
+            sink=[
+                sink,
+                {**sink, "name": "second", "target": f"oss://examplebucket/{letter * (900 // len(letter.encode()))}/"},
+            ],
             notice=[{"on": "created", "mount": "/long/", "to": ["manifest", "second"]}],
         )
 
-    def policy_of(length: int) -> str:
+    def size_of(length: int) -> int:
         loaded = read(with_target(length), {})
-        return session_policy(loaded, next(mount for mount in loaded.mounts if mount.path == "/exampledir/"))
+        mount = next(mount for mount in loaded.mounts if mount.path == "/exampledir/")
+        return len(session_policy(loaded, mount).encode())
 
-    fitting = 1000 + 2048 - len(policy_of(1000))
-    assert len(policy_of(fitting)) == 2048
+    fitting = 1000 + 2048 - size_of(1000)
+    assert size_of(fitting) == 2048
     sentence = refusal(with_target(fitting + 1))
-    assert sentence.startswith("mount /exampledir/: the session policy has 2049 characters and exceeds STS's limit")
+    assert sentence.startswith("mount /exampledir/: the session policy has 2049 bytes and exceeds STS's limit")
     assert "use a shorter target" in sentence
 
 

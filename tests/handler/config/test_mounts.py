@@ -49,6 +49,8 @@ VALUES: dict[str, list[Any]] = {
     ],
     "process": [["image/info"]],
     "unknown_query": ["drop", True],
+    "check": ["true", "page", "", 1, 0, ["pages"]],
+    "app_packages": ["true", 1],
     "region": ["oss-cn-hangzhou"],
     "whole_bucket": ["true", 1],
 }
@@ -90,6 +92,36 @@ def test_an_invalid_value_at_the_top_level_is_refused_by_name(name: str, value: 
 
 def test_the_region_is_required() -> None:
     assert "region" in refusal({"mount": [dict(A_MOUNT)]})
+
+
+@pytest.mark.parametrize("access", ["anonymous", "authenticated"])
+def test_browsers_get_pages_of_anonymous_mounts_unless_the_mount_says_otherwise(access: str) -> None:
+    default = {"anonymous": (False, True), "authenticated": (False, False)}[access]
+    for table, expected in (
+        ({}, default),
+        ({"check": True}, (True, False)),
+        ({"check": "pages"}, (False, True)),
+        ({"check": False}, (False, False)),
+    ):
+        (mount,) = read(document({**A_MOUNT, "access": access, **table}), {}).mounts
+        assert (mount.check, mount.check_pages) == expected
+
+
+@pytest.mark.parametrize("environ", [{}, {"LINK_OSS_ENDPOINT": "http://127.0.0.1:9001"}], ids=["deployed", "laptop"])
+def test_app_packages_are_served_where_the_endpoint_is_not_one_of_oss_on_the_internet(environ: dict[str, str]) -> None:
+    own = (
+        "public",
+        "accelerate",
+        "dual-stack",
+        "https://oss-cn-hangzhou.aliyuncs.com",
+        "https://oss-accelerate.aliyuncs.com",
+    )
+    others = ("internal", "https://oss-cn-hangzhou-internal.aliyuncs.com", "https://static.example.com")
+    for endpoint in (*own, *others):
+        (mount,) = read(document({**A_MOUNT, "endpoint": endpoint}), environ).mounts
+        assert mount.app_packages is (endpoint in others), endpoint
+    (mount,) = read(document({**A_MOUNT, "app_packages": True}), environ).mounts
+    assert mount.app_packages
 
 
 def test_durations_and_sizes_are_read_in_every_form() -> None:

@@ -54,6 +54,11 @@ def test_an_empty_link_config_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -
     assert startup.start(os.environ).config.mounts.covering("/exampledir/a") is not None
 
 
+def test_a_file_that_notepad_wrote_is_read(links_toml: Path) -> None:
+    links_toml.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert startup.start(os.environ).config.region == "cn-hangzhou"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

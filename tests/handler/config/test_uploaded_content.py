@@ -138,7 +138,7 @@ def test_an_active_type_is_not_shown_where_strangers_choose_names_on_a_mount_tha
 # that it identifies by their content.
 ACTIVE = [
     *("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml", "image/svg+xml", "text/xml", "text/xsl"),
-    *("application/xml", "application/rss+xml", "audio/x+xml", "video/svg+xml", "application/xml-dtd"),
+    *("application/xml", "application/rss+xml", "audio/x+xml", "video/svg+xml", "application/xml-dtd", "text/rdf"),
     *("text/javascript", "application/x-javascript", "application/ecmascript", "text/x-ecmascript", "text/jscript"),
     *("text/livescript", "text/javascript1.5", "unknown/unknown", "multipart/x-mixed-replace", "multipart/related"),
 ]

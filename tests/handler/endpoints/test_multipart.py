@@ -290,10 +290,13 @@ class TestSizes:
         monkeypatch.setattr("handler.cloud.oss.OssClient.request", lambda *_, **__: pytest.fail("it was started"))
         return plain
 
-    def test_the_first_thousand_links_come_at_once_and_the_rest_on_request(self, started: UploadService) -> None:
-        upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART)
+    @pytest.mark.parametrize(("count", "first"), [(None, 100), (1, 1), (1000, 1000)])
+    def test_the_first_hundred_links_come_at_once_and_others_on_request(
+        self, started: UploadService, count: int | None, first: int
+    ) -> None:
+        upload = started.start_upload(path="/big/a", size=2500 * PART, part_size=PART, count=count)
         assert upload["part_count"] == 2500
-        assert [part["part_number"] for part in upload["parts"]] == list(range(1, 1001))
+        assert [part["part_number"] for part in upload["parts"]] == list(range(1, first + 1))
         response = parts_of(started, upload, path="/big/a", **{"from": 2001})
         assert [part["part_number"] for part in response.json["parts"]] == list(range(2001, 2501))
         last = parts_of(started, upload, path="/big/a", **{"from": 2500, "count": 1000}).json["parts"]
@@ -344,6 +347,8 @@ class TestSizes:
             ({"path": "/out/a"}, "method_not_enabled"),
             ({"expires": "0"}, "bad_expires"),
             ({"overwrite": True}, "bad_body"),
+            ({"count": 0}, "bad_body"),
+            ({"count": 1001}, "bad_body"),
             ({"headers": {"x-oss-object-acl": "public-read"}}, "bad_body"),
         ],
     )

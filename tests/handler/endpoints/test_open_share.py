@@ -279,6 +279,29 @@ class TestErrorsCostNoUse:
         assert uses(service, url) == 0
 
 
+class TestAppPackages:
+    """Shares of app packages that were made while the mount said that OSS serves them."""
+
+    def test_a_person_reads_why_there_is_no_download_and_it_costs_no_use(self, service: ShareService) -> None:
+        service.put("reports/app.apk")
+        before = service.with_mount("/reports/", app_packages=True)
+        plain, page, limited = (
+            before.create_share(path="/reports/app.apk", **params) for params in ({}, {"page": True}, {"max_uses": 1})
+        )
+        for url in (plain, page, limited):
+            assert before.open(url, headers=HTML).status == (302 if url == plain else 200)
+            refused = service.open(url, headers=HTML)
+            assert refused.status == 409
+            assert "This app cannot be downloaded here" in refused.body
+            assert "<button" not in refused.body
+            assert service.use(url, "nonce-EXAMPLE-00000000", accept=HTML["Accept"]).status == 409
+        assert uses(service, limited) == 0
+        assert service.open(page).code == service.open(limited).code == "app_package_domain"
+        # A program gets the link, and reads what OSS answers.
+        assert service.open(plain).status == 302
+        assert service.open(page, headers=JSON).signs()
+
+
 class TestQrCode:
     """The image that the page of a share loads when a reader asks for it."""
 

@@ -90,10 +90,15 @@ def test_an_object_allows_the_methods_of_its_mount_and_a_share_allows_all(plain:
             assert allowed.split(", ") == [*(name for name in enabled if name != "PUT"), "OPTIONS"]
 
 
-def test_the_document_is_served() -> None:
+def test_the_document_is_served_and_may_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     response = ask("/-/openapi.json")
     assert (response.status, response.headers["Content-Type"], response.body) == (200, "application/json", TEXT)
-    assert ask("/-/openapi.json", "HEAD").body == ""
+    monkeypatch.setattr("handler.endpoints.about._OPENAPI", "missing.json")  # a process reads it once
+    head = ask("/-/openapi.json", "HEAD")
+    assert (head.status, head.body) == (200, "")
+    assert response.headers["Cache-Control"] == head.headers["Cache-Control"] == "public, max-age=3600"
+    refused = ask("/-/openapi.json", headers={"X-Api-Key": "no key"})
+    assert (refused.status, refused.headers["Cache-Control"]) == (401, "no-store")
 
 
 def test_the_document_is_openapi_3_1_without_dangling_references() -> None:

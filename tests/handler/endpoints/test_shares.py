@@ -176,6 +176,19 @@ def test_a_token_may_share_what_its_issuer_allows(plain: ShareService) -> None:
     assert sharing.request_share(key=jwt(methods=["GET"]), path="/get-only/a").code == "not_found"
 
 
+@pytest.mark.parametrize("name", ["app.apk", "App.IPA", "a.b/.apk"])
+def test_an_app_package_is_shared_only_where_oss_serves_it(plain: ShareService, name: str) -> None:
+    response = plain.request_share(path=f"/reports/{name}", download="app.zip")
+    assert (response.status, response.code) == (409, "app_package_domain")
+    assert "app_packages" in response.json["detail"]
+    assert plain.with_mount("/reports/", app_packages=True).request_share(path=f"/reports/{name}").status == 201
+    assert plain.request_share(path=f"/reports/{name}", key=READER).code == "share_not_allowed"
+    for path in (f"/reports/{name}.zip", "/reports/apk", "/reports/app.apks"):
+        assert plain.request_share(path=path, download="app.apk").status == 201
+    for query in ({"format": "json"}, {"format": "redirect"}):
+        assert plain.request(f"/reports/{name}", query=query, key=READER).status in (200, 302)
+
+
 def test_shares_must_be_enabled_for_a_mount(plain: ShareService) -> None:
     response = plain.request_share(path="/unshared/a.txt")
     assert (response.status, response.code) == (409, "not_shareable")

@@ -133,6 +133,16 @@ class TestArrivals:
         assert files_left(uploads, url) == 1
         assert len(requests) == 3  # the record, the claims, the files
 
+    def test_names_that_begin_with_zero_do_not_hide_what_arrived(
+        self, uploads: UploadService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("signer.listing.PAGE", 2)
+        monkeypatch.setattr(uses, "PAGE", 2)
+        url = uploads.create_upload_share(max_files=2)
+        for name in ("0", "0-a.txt", "00", "0a.txt", "0~", "0\U0010ffff!", "0/1-a.txt", "1-a.txt", "2-b.txt"):
+            uploads.put(f"inbox/{share_id(url)}/{name}", b"content")
+        assert files_left(uploads, url) == 0
+
     def test_a_file_that_the_owner_removes_makes_room(self, uploads: UploadService) -> None:
         url = uploads.create_upload_share(max_files=1)
         submit_form(uploads.request_form(url).json, b"hello")

@@ -82,7 +82,7 @@ def test_a_key_is_removed_again_if_its_printing_is_interrupted(in_file: KeysCli)
     before = in_file.document
     with patch("handler.commands.keys.write_lines", side_effect=KeyboardInterrupt):
         result = in_file.run(*ADD)
-    assert (result.status, result.err) == (1, "python -m handler.keys: Interrupted.\n")
+    assert (result.status, result.err) == (130, "python -m handler.keys: Interrupted.\n")
     assert in_file.document == before
 
 
@@ -137,3 +137,11 @@ def test_nor_does_it_from_an_issuer_or_an_error(in_file: KeysCli) -> None:
     result = in_file.run("show")
     assert result.status == 1
     assert "\u202e" not in result.err
+
+
+def test_a_misspelt_command_is_answered_with_the_names_of_all_commands(in_file: KeysCli) -> None:
+    assert "'revoke-api-key', 'add-issuer'" in in_file.run("revoke").err
+
+
+def test_a_method_may_be_written_in_small_letters(in_file: KeysCli) -> None:
+    assert in_file.run("add-api-key", "ci", "--path", "/reports/", "--method", "get").status == 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
+from handler.cloud.oss import OssClient, OssResponse
 from handler.commands.keys import main
 from handler.commands.keys_lock import locked
 from handler.config import Location
@@ -39,6 +41,14 @@ def test_links_toml_may_name_an_object(tmp_path: Path) -> None:
         with patch.dict(os.environ, environment, clear=True):
             assert main(["init"]) == 0
         assert oss.get()["version"] == 1
+
+
+def test_an_account_that_is_new_to_oss_is_told_of_a_domain_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = OssResponse(400, {"date": formatdate(usegmt=True)}, b"", "PublicEndpointForbidden")
+    with patch.dict(os.environ, ENVIRONMENT), patch.object(OssClient, "request", lambda *_, **__: refusal):
+        assert main(["--keys", str(PLACE), "init"]) == 1
+    advice = "Bind a domain to the bucket, and use --endpoint https://static.example.com.\n"
+    assert capsys.readouterr().err.partition("2025-03-20. ")[2] == advice
 
 
 def test_a_links_toml_without_keys_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:

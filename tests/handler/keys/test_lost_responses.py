@@ -153,7 +153,7 @@ def test_init_says_whether_the_document_was_written(operator: Operator) -> None:
 def test_an_interrupted_command_says_that_the_lock_may_remain(request_: tuple[str, str], operator: Operator) -> None:
     operator.network.lose(*request_, "interrupted")
     status, out, err, _ = operator.run("rotate-share")
-    assert (status, out) == (1, "")
+    assert (status, out) == (130, "")
     assert [line.partition(": ")[2] for line in err.splitlines()] == [
         f"OSS did not confirm everything. {BLOCKED}",
         "Interrupted.",

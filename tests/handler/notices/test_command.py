@@ -522,7 +522,7 @@ class TestFaults:
 
         with patch.object(Outbox, "all_entries", interrupt):
             result = cli.run("retry")
-        assert result == (1, "ops: 150 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
+        assert result == (130, "ops: 150 dead notices due again.\n", "python -m handler.notices: Interrupted.\n")
 
 
 class TestOutput:

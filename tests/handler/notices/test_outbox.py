@@ -598,6 +598,19 @@ class TestObjectsThatAreDeleted:
         assert function.state_names("outbox/") == function.state_names("dead/") == []
 
 
+def test_a_share_of_an_app_package_waits_until_the_mount_allows_it(function: EventFunction, hook: Receiver) -> None:
+    function.add_sink("ops", hook)
+    function.toml = DROP + notice(["ops"], mount="/drop/", give="share")
+    function.put("wide/drop/app.apk")
+    write_for_later(function, created("wide/drop/app.apk"))
+    assert function.tick().summary["failed"] == [{"sink": "ops", "code": "app_package_domain"}]
+    assert hook.received == []
+    function.toml = f"{DROP}app_packages = true\n" + notice(["ops"], mount="/drop/", give="share")
+    function.pass_time(3600)
+    function.tick()
+    assert received_keys(hook) == Counter(["wide/drop/app.apk"])
+
+
 class TestVersions:
     """The objects are in a bucket with versions, the state in one without."""
 

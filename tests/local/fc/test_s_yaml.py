@@ -140,6 +140,7 @@ def test_a_placeholder_is_replaced(string: str, value: object) -> None:
         ("${vars.missing}", "'missing' not found"),
         ("${vars.round}", "refers to itself"),
         ("${vars.unclosed", "unclosed placeholder"),
+        ("a-${vars.empty}", "is empty: give it a value"),
         ("${config('AccessKeySecret')}", "not supported locally"),
         ("${file('x')}", "is not supported. Use vars"),
         ("${git.branch}", "is not supported. Use vars"),
@@ -148,7 +149,13 @@ def test_a_placeholder_is_replaced(string: str, value: object) -> None:
     ],
 )
 def test_an_invalid_placeholder_is_refused(string: str, sentence: str) -> None:
-    variables = {"list": [], "round": "${vars.trip}", "trip": "${vars.round}", "requested": string}
+    variables: dict[str, object] = {
+        "list": [],
+        "empty": None,
+        "round": "${vars.trip}",
+        "trip": "${vars.round}",
+        "requested": string,
+    }
     with pytest.raises(TemplateError, match=sentence):
         render({"vars": {"requested": string} | variables, "resources": {"f": {}}}, {})
 

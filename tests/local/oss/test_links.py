@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
 from local.oss import create_app
-from signer import Credentials
-from tests.local.oss.cloud import BUCKET, KEYS, NOW, Cloud
+from local.oss.storage import Bucket
+from signer import Credentials, Endpoint
+from tests.local.oss.cloud import BUCKET, KEYS, NOW, REGION, Cloud
 
 KEY = "exampledir/exampleobject.txt"
 PARAMETER = "AuthorizationQueryParametersError"
@@ -49,6 +54,26 @@ def test_a_link_opens_the_object_until_it_expires(filled: Cloud) -> None:
     assert (expired.status, expired.code, expired.text("Message")) == (403, "AccessDenied", "Request has expired.")
     assert expired.text("Expires") == "2025-11-24T16:10:00.000Z"
     assert expired.text("ServerTime") == "2025-11-24T16:10:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("key", "content_type"),
+    [("a.apk", ""), ("A.IPA", "application/zip"), ("a", "application/vnd.android.package-archive")],
+)
+def test_an_app_package_is_refused_to_links_on_the_internet(cloud: Cloud, key: str, content_type: str) -> None:
+    cloud.put(key, headers={"Content-Type": content_type} if content_type else {})
+    refused = cloud.send("GET", cloud.link("GET", key))
+    assert (refused.status, refused.code) == (400, "ApkDownloadForbidden")
+    assert "use CNAME" in refused.text("Message")
+    for endpoint, status in (
+        (Endpoint.public(REGION), 400),
+        (Endpoint.accelerate(REGION), 400),
+        (Endpoint.internal(REGION), 200),
+    ):
+        target = cloud.link("GET", key, endpoint=endpoint).partition(".com")[2]
+        assert cloud.send("GET", target, {"Host": endpoint.host(BUCKET)}).status == status
+    assert cloud.send("HEAD", cloud.link("HEAD", key)).status == cloud.get(key).status == 200
+    assert cloud.send("GET", cloud.link("GET", "none.apk")).code == "NoSuchKey"
 
 
 # One for each kind of fault; tests/signer/test_verification.py has all faults of each kind.
@@ -225,3 +250,16 @@ def test_no_part_of_a_link_is_printed(filled: Cloud, capfd: pytest.CaptureFixtur
     filled.send("GET", filled.link("GET", KEY))
     filled.send("GET", change(filled.link("GET", KEY), x_oss_expires="601"))
     assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_a_request_that_the_disk_refuses_names_the_reason_and_no_link(
+    filled: Cloud, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Bucket) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Bucket, "draft", full)
+    assert filled.send("PUT", filled.link("PUT", KEY), body=b"content").code == "InternalError"
+    assert re.fullmatch(
+        r"oss: request \w+ failed with OSError \(No space left on device\) at \w+\.py:\d+\n", capfd.readouterr().err
+    )

@@ -323,12 +323,14 @@ def test_nothing_else_is_a_policy(string: str) -> None:
         read_policy(string)
 
 
-def test_a_policy_has_at_most_2048_characters() -> None:
-    policy = json.dumps({"Version": "1", "Statement": [ALLOW]})
-
-    assert read_policy(policy.ljust(2048))
+@pytest.mark.parametrize("character", ["x", "é", "季", "\U0001f4c4"])
+def test_a_policy_has_at_most_2048_bytes(character: str) -> None:
+    statement = {**ALLOW, "Resource": f"{ALLOW['Resource']}{character}"}
+    policy = json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False)
+    spaces = " " * (2048 - len(policy.encode()))
+    assert read_policy(policy + spaces)
     with pytest.raises(StsError, match=r"InvalidParameter\.PolicySize"):
-        read_policy(policy.ljust(2049))
+        read_policy(policy + spaces + " ")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,6 @@ class Page(HTMLParser):
         self.rows: list[tuple[int, str, str]] = []
         self.open_tags: list[str] = []
         self._line = 0
-        self._url: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
@@ -80,12 +79,7 @@ class Page(HTMLParser):
         if tag == "tr" and "data-line" in attributes:
             self._line = int(attributes["data-line"] or 0)
         if tag == "a":
-            self._url = attributes["href"]
-
-    def handle_data(self, data: str) -> None:
-        if self._url is not None:
-            self.rows.append((self._line, data, self._url))
-            self._url = None
+            self.rows.append((self._line, attributes["title"] or "", attributes["href"] or ""))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open_tags.pop() == tag
@@ -102,6 +96,50 @@ def test_the_links_are_those_of_presign() -> None:
         link = signer.presign("GET", BUCKET, key, credentials=KEYS, endpoint=HANGZHOU, expires_in=600, now=NOW)
         assert not isinstance(signed, Refusal)
         assert signed.link == link
+
+
+@pytest.mark.parametrize("form", ["csv", "html"])
+def test_a_character_that_breaks_or_reorders_lines_is_an_escape_in_a_file_for_people(form: str) -> None:
+    key = "a\u0085b\u2028c\u202efdp.exe\x9b2J"
+    (batch,) = sign(read_lines([key], BUCKET), credentials=KEYS, endpoint=HANGZHOU, expires_in=600, clock=lambda: NOW)
+    assert not isinstance(batch[0], Refusal)
+    record = FORMATS[form].record(*batch[0])
+    assert len(record.splitlines()) == 1
+    assert r"a\u0085b\u2028c\u202efdp.exe\u009b2J" in record
+
+
+def test_safe_csv_puts_an_apostrophe_before_what_a_table_would_calculate() -> None:
+    keys = ["=cmd()", "+1", "-1", "@SUM", "plain", "a=b"]
+    options = ("--bucket", BUCKET, "--safe-csv")
+    done = run(*options, stdin="\n".join(keys))
+    assert [key for _, key, _ in records(done.stdout, "csv")] == ["'=cmd()", "'+1", "'-1", "'@SUM", "plain", "a=b"]
+    refused = run(*options, "--format", "html", stdin="a")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--safe-csv is for CSV" in refused.stderr
+
+
+def test_a_json_document_is_refused_as_output(tmp_path: Path) -> None:
+    done = run("--bucket", BUCKET, "--output", str(tmp_path / "x.json"), stdin="a")
+    assert done.returncode == 2
+    assert "name the file .jsonl" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        ("key\n" + "x" * 200_000, "key"),
+        ("x" * 200_000, "1"),
+        ('key\n"open', "key"),
+        ("key\na\rb\n", "key"),
+        ("key\na\n", "9" * 5_000),
+    ],
+    ids=["long by name", "long by number", "open quotation mark", "carriage return", "number of 5,000 digits"],
+)
+def test_a_broken_csv_file_is_a_sentence(content: str, column: str) -> None:
+    done = run("--column", column, "--bucket", BUCKET, stdin=content)
+    assert done.returncode in (0, 1, 2)
+    assert "Traceback" not in done.stderr
 
 
 def test_each_second_has_its_own_signing_time() -> None:
@@ -458,8 +496,8 @@ def test_bulk_signs_all_objects_under_a_prefix_with_their_sizes(cloud: signer.En
     assert [(line, key) for line, key, _ in records(page, "html")] == [
         (n, f"in/報告 {n:04d}+&.txt") for n in range(1, 23)
     ]
-    assert '<td class="size">22</td>' in page
-    assert '<th scope="col">Expires at the latest</th>' in page
+    assert '<td class="size">22 B</td>' in page
+    assert ">報告 0022+&amp;.txt</a><small>in/</small>" in page
     everything = run(f"oss://{BUCKET}", "--endpoint", address)
     assert len(records(everything.stdout, "csv")) == 23
 

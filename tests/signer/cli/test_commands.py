@@ -142,6 +142,19 @@ def test_verify_cannot_check_a_link_of_another_access_key(options: tuple[str, ..
     assert "cannot be checked: it was signed with another access key" in done.stderr
 
 
+@pytest.mark.parametrize("expires", ["8d", "1h30m"])
+@pytest.mark.parametrize("command", [("sign", "oss://examplebucket/a"), ("bulk", "oss://examplebucket/")])
+def test_an_expiry_is_refused_in_the_words_of_the_command(command: tuple[str, ...], expires: str) -> None:
+    done = run(*command, "--expires", expires)
+    assert done.returncode == 2
+    assert "Invalid value for '--expires': expected a duration of at most 7d, of one unit, such as 90" in done.stderr
+
+
+def test_explain_and_verify_read_standard_input_without_a_link() -> None:
+    assert run("explain", "--method", "HEAD", stdin=a_link()).returncode == 1
+    assert run("verify", "--method", "GET", stdin=a_link()).returncode == 0
+
+
 @pytest.mark.parametrize("command", ["sign", "curl", "form", "verify", "explain", "bulk"])
 def test_ctrl_c_is_status_130_for_every_command(command: str) -> None:
     arguments = {
@@ -247,7 +260,7 @@ def test_the_form_is_that_of_post_form() -> None:
     assert output["fields"]["key"] == "in/${filename}"
     assert output["expires_in"] == 300
     line = shlex.split(run("form", *arguments, "--file", "photo.png").stdout)
-    assert line[-3:] == ["-F", "file=@photo.png", output["url"]]
+    assert line[-3:] == ["-F", 'file=@"photo.png"', output["url"]]
     assert "key=in/${filename}" in line
 
 

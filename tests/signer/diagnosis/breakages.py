@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import string
 from collections.abc import Callable, Mapping
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import signer
 from local.oss.authorization import refusal
@@ -18,6 +19,8 @@ from local.oss.errors import OssError, no_such_bucket, no_such_key
 from signer import v4
 from signer.signed_request import parse_url
 from signer.verification import verify_request
+from tests.signer.sdks import v1_url_of_oss2
+from tests.signer.signing import LinkRequest
 
 REGIONS = ("cn-hangzhou", "cn-shanghai", "cn-hongkong", "us-west-1", "ap-southeast-1", "eu-central-1")
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
@@ -182,6 +185,20 @@ def working_link(
     return Use(link.url, method, dict(link.headers), credentials, now, bucket, key, endpoint, inside)
 
 
+def v1_link(random: Random, *, query: Mapping[str, str] | None = None, signature: str = "", **options: Any) -> Use:
+    """A link of oss2, signed with V1, that works now; its signature contains `signature`, before it is encoded."""
+    while True:
+        use = working_link(random, query={}, signed_headers=(), **options)
+        query = random.choice((*QUERIES, {}, {}, {}, {})) if query is None else query
+        expires_in, region = random.randint(1, 604_800), use.endpoint.region
+        signed = LinkRequest(
+            use.method, use.bucket, use.key, use.credentials, region, "oss", expires_in, query, use.headers, (), use.now
+        )
+        made = v1_url_of_oss2(signed).partition("?")[2]
+        if signature in unquote(made.partition("&Signature=")[2]):
+            return use._replace(url=f"{use.url.partition('?')[0]}?{made}")
+
+
 def sign_unchecked(use: Use, key: str, *, expires: str = "600", issued: int | None = None) -> Use:
     """A link that `presign` refuses to make, with a valid signature."""
     issued = use.now if issued is None else issued
@@ -217,11 +234,17 @@ def breakage(code: str, *modes: str) -> Callable[[Break], Break]:
     return register
 
 
-def changed_url(name: str, modes: tuple[str, ...], change: Callable[[str, Random], str], **options: Any) -> None:
+def changed_url(
+    name: str,
+    modes: tuple[str, ...],
+    change: Callable[[str, Random], str],
+    working: Callable[..., Use] = working_link,
+    **options: Any,
+) -> None:
     """Registers a breakage that only changes the URL, of a working link with these options."""
 
     def make(random: Random) -> Use:
-        use = working_link(random, **options)
+        use = working(random, **options)
         return use._replace(url=change(use.url, random))
 
     BREAKAGES[name] = modes, make
@@ -528,7 +551,8 @@ def with_the_answer_to_another_link(random: Random) -> Use:
         use.method,
         use.bucket,
         random_key(random),
-        credentials=signing,
+        # A token whose end is unknown would shorten it to twelve hours.
+        credentials=signing._replace(expires_at=use.now + 604_800),
         endpoint=use.endpoint,
         expires_in=604_800,
         now=random.choice((signer.explain(use.url).issued_at, use.now)),
@@ -659,6 +683,82 @@ def for_a_missing_bucket(random: Random) -> Use:
 def signed_without_permission(random: Random) -> Use:
     message = "You have no right to access this object because of bucket acl."
     return working_link(random)._replace(error=OssError(403, "AccessDenied", message, ec="0003-00000001"))
+
+
+# --- links of V1 -----------------------------------------------------------------------------------------------------
+
+
+def cut_in_v1(url: str, random: Random) -> str:
+    return url[: random.randint(url.index("OSSAccessKeyId=") + 15, len(url) - 1)]
+
+
+def plus_decoded(url: str, random: Random) -> str:
+    head, name, value = url.partition("&Signature=")
+    return head + name + value.replace("%2B", random.choice(("+", "%20", " ")))
+
+
+SECRET = ("secret", "both")
+for name, modes, change, options in (
+    ("truncated/v1_cut_off", ALL, cut_in_v1, {}),
+    ("truncated/v1_not_quoted_in_a_shell", ALL, lambda url, _: url.partition("&")[0], {"query": {}}),
+    ("plus_decoded/v1_signature_decoded", ALL, plus_decoded, {"signature": "+"}),
+    ("html_escaped/v1_copied_from_html_source", ALL, lambda url, _: html.escape(url), {}),
+    ("trailing_text/v1_with_punctuation_after_it", ALL, lambda url, random: url + random.choice(".,)>"), {}),
+    ("double_encoded/v1_encoded_twice", ALL, lambda url, _: url.replace("%", "%25"), {}),
+    ("double_encoded/v1_path_encoded_twice", SECRET, lambda url, _: url.replace("%20b", "%2520b"), {"key": "a b"}),
+    ("case_changed/v1_in_lower_case", ("bare", "both"), lambda url, _: url.lower(), {"query": {}}),
+    ("missing_question_mark/v1_without_it", ALL, lambda url, _: url.replace("?", ""), {"query": {}, "key": "a b"}),
+    ("wrong_secret/v1_with_another_key", SECRET, lambda url, _: url.replace("/q3.pdf", "/q4.pdf"), {"key": "q3.pdf"}),
+    ("missing_parameter/v1_without_its_expiry", ALL, lambda url, _: re.sub("&Expires=[0-9]+", "", url), {}),
+    ("malformed_parameter/v1_in_milliseconds", ALL, lambda url, _: re.sub("(Expires=[0-9]+)", r"\g<1>000", url), {}),
+    ("added_parameters/v1_limited_later", SECRET, lambda url, _: f"{url}&x-oss-traffic-limit=819200", {"query": {}}),
+):
+    changed_url(name, modes, change, v1_link, **options)
+
+
+@breakage("plus_decoded", *ALL)
+def v1_token_and_signature_decoded(random: Random) -> Use:
+    keys = random_credentials(random, temporary=True, plus=True)
+    use = v1_link(random, credentials=keys, signature="+", query={}, key="a")
+    return use._replace(url=use.url.replace("%2B", random.choice(("+", "%20", " "))))
+
+
+@breakage("expired", *ALL)
+def v1_used_too_late(random: Random) -> Use:
+    use = v1_link(random)
+    return use._replace(now=use.now + 604_801 + random.randint(0, 10**7))
+
+
+@breakage("wrong_method", *SECRET)
+def v1_used_with_another_method(random: Random) -> Use:
+    use = v1_link(random)
+    return use._replace(method=random.choice([method for method in METHODS if method != use.method]))
+
+
+@breakage("wrong_secret", *SECRET)
+def v1_signed_with_another_secret(random: Random) -> Use:
+    use = v1_link(random)
+    return use._replace(credentials=use.credentials._replace(access_key_secret="anotherSecretEXAMPLE"))
+
+
+@breakage("missing_header", *SECRET)
+def v1_used_without_its_content_type(random: Random) -> Use:
+    return v1_link(random, headers={"Content-Type": "image/png"})._replace(headers={})
+
+
+@breakage("missing_token", *ALL)
+def v1_without_its_token(random: Random) -> Use:
+    complete = random_credentials(random, temporary=True)
+    use = v1_link(random, credentials=complete._replace(security_token=None))
+    return use._replace(credentials=complete)
+
+
+@breakage("token_not_signed", *SECRET)
+def v1_with_the_token_added_later(random: Random) -> Use:
+    complete = random_credentials(random, temporary=True)
+    use = v1_link(random, credentials=complete._replace(security_token=None))
+    token = quote(complete.security_token or "", safe="")
+    return use._replace(credentials=complete, url=f"{use.url}&security-token={token}")
 
 
 def first_finding(use: Use, mode: str) -> str:

@@ -1,0 +1,77 @@
+"""Commands of the `aliyun` CLI that create the alarms of docs/operations.md on the logstores of functions.
+
+Sources: the Simple Log Service pages "CreateAlert" and "UpdateAlert" (2020-12-30) and on their data structures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .model import Function
+
+_PAGE = Path(__file__).parent.parent / "docs/operations.md"
+# By the title of its query: the minutes that it looks back, and the condition of a row that fires. "or no data" fires
+# without a row, too.
+HTTP = {
+    "No links": (60, "links == 0 or no data"),
+    "Server errors": (5, "errors >= 5"),
+    "99th percentile of the function's own time": (5, "p99 > 500"),
+    "Guessed shares and keys": (5, "tries > 30"),
+}
+EVENTS = {"Failed events": (5, "times > 0")}
+NOTICES = {
+    "Waiting notices": (5, "oldest > 900"),
+    "Dead notices": (5, "dead > 0"),
+    "Ticks": (5, "ticks < 3 or no data"),
+}
+_SCRIPT = r"""#!/bin/sh
+# Creates or updates the alarms on the logs, which the script of make policies creates. Run it again after a change.
+set -eu
+
+# PROJECT REGION LOGSTORE NAME TITLE MINUTES CONDITION NODATA QUERY: the query is a JSON string.
+alarm() {
+  body=$(cat <<END
+"displayName":"$5","schedule":{"type":"FixedRate","interval":"1m"},"configuration":{"version":"2.0","type":"default",
+"dashboard":"internal-alert-analysis","queryList":[{"storeType":"log","region":"$2","project":"$1","store":"$3",
+"query":$9,"timeSpanType":"Relative","start":"-$6m","end":"now","powerSqlMode":"auto"}],
+"groupConfiguration":{"type":"no_group","fields":[]},
+"severityConfigurations":[{"severity":6,"evalCondition":{"condition":"$7","countCondition":""}}],
+"annotations":[{"key":"title","value":"$3: $5"}],"autoAnnotation":true,"sendResolved":true,"threshold":1,
+"noDataFire":$8,"noDataSeverity":6,"policyConfiguration":{"alertPolicyId":"sls.builtin.dynamic",
+"actionPolicyId":"${ACTION_POLICY:-sls.builtin}","repeatInterval":"1h"}}}
+END
+)
+  if aliyun sls GetAlert --region "$2" --project "$1" --alertName "$4" >/dev/null 2>&1; then
+    aliyun sls UpdateAlert --region "$2" --project "$1" --alertName "$4" --body "{$body" >/dev/null
+  else
+    aliyun sls CreateAlert --region "$2" --project "$1" --body "{\"name\":\"$4\",$body" >/dev/null
+  fi
+  echo "alarm     $4"
+}
+"""
+
+
+def script(functions: Iterable[Function]) -> str:
+    """It tells those whom the action policy in `ACTION_POLICY` names, by default the built-in one."""
+    return "\n".join([_SCRIPT, *(call for function in functions for call in _calls(function))])
+
+
+def queries() -> dict[str, str]:
+    """The queries of the page by title."""
+    return dict(re.findall(r"(?ms)^\*\*([^*\n]+?)\.?\*\*[^*]*?```sql\n(.*?)```", _PAGE.read_text(encoding="utf-8")))
+
+
+def _calls(function: Function) -> Iterator[str]:
+    events = {**EVENTS, **(NOTICES if function.config.keys_sinks else {})}
+    alarms = {**(HTTP if function.http else {}), **(events if function.takes_events else {})}
+    for title, (minutes, condition) in alarms.items() if function.log else ():
+        project, logstore = function.log or ("", "")
+        condition, _, no_data = condition.partition(" or ")
+        name = "-".join([logstore, *title.lower().split()[:2]])
+        query = json.dumps(" ".join(queries()[title].split()))
+        fires = (str(minutes), condition, "true" if no_data else "false")
+        yield shlex.join(["alarm", project, function.region, logstore, name, title, *fires, query])

@@ -1,0 +1,75 @@
+"""What `bulk` and `form` make, used as people use it: a page in Chromium, a command in a shell."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.system import Requires, System
+from tests.e2e.test_error_pages import PHONE, SCHEMES, violations
+from tests.signer.cli.command import BARE, run
+
+NAMES = ["报告 2026 q3 " + "long" * 20 + ".pdf", "photo.png"]
+
+
+def command(system: System, *arguments: str) -> str:
+    """The standard output of the command, with the credentials of the local OSS."""
+    keys = system.stack.credentials
+    secrets = (keys.access_key_id, keys.access_key_secret, keys.security_token or "")
+    names = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
+    done = run(*arguments, "--endpoint", system.stack.oss_url, env={**BARE, **dict(zip(names, secrets, strict=True))})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@SCHEMES
+def test_the_page_of_many_links_fits_a_phone_and_speaks_the_readers_language(
+    system: System, open_page: Any, tmp_path: Path, scheme: str, locale: str
+) -> None:
+    for name in NAMES:
+        system.put(f"bulk/2026/{name}", b"x" * 1_500)
+    output = tmp_path / "index.html"
+    command(system, "bulk", f"oss://{system.stack.bucket}/bulk/2026/", "--output", str(output))
+    page: Page = open_page(**PHONE, color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai")
+    page.goto(output.as_uri())
+    title, other = ("Files", "文件") if locale == "en-GB" else ("文件", "Files")
+    expect(page).to_have_title(title)
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.get_by_text(other, exact=True)).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    expect(page.locator("td.size").first).to_have_text("1.5 KB")
+    assert "GMT+8" in page.locator("time").first.inner_text()
+    with page.expect_response("**/photo.png*") as opened:
+        page.get_by_role("link", name="photo.png", exact=True).click()
+    assert opened.value.status == 200
+    page.goto(output.as_uri())
+    assert violations(page) == []
+
+
+def test_the_page_of_many_links_has_both_languages_without_a_script(
+    system: System, open_page: Any, tmp_path: Path
+) -> None:
+    system.put("bulk/one/a.txt", b"x")
+    output = tmp_path / "index.html"
+    command(system, "bulk", f"oss://{system.stack.bucket}/bulk/one/", "--output", str(output))
+    page: Page = open_page(java_script_enabled=False)
+    page.goto(output.as_uri())
+    expect(page.get_by_role("heading")).to_have_text("Files 文件")
+    assert page.locator("time").inner_text().endswith("Z")
+
+
+@pytest.mark.parametrize("name", ["a,b.txt", "a;type=text.txt", 'say "hi".txt', "back\\slash.txt"])
+def test_the_command_of_a_form_uploads_the_file_that_was_named(
+    system: System, requires: Requires, tmp_path: Path, name: str
+) -> None:
+    requires("curl")
+    (tmp_path / name).write_bytes(b"named")
+    (tmp_path / "b.txt").write_bytes(b"another")
+    key = f"in/form/{len(name)}"
+    line = command(system, "form", f"oss://{system.stack.bucket}/{key}", "--max-size", "1K", "--file", name)
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert system.bucket_client().get_object(key).read() == b"named"

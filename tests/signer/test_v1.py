@@ -1,0 +1,229 @@
+"""Links that SDKs sign with V1 are valid, those with any altered part are not, and the first fault says why."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from random import Random
+from urllib.parse import quote, unquote
+
+import oss2
+import pytest
+
+from signer import Credentials, Verification, v1, verify
+from tests.signer.cli.command import run
+from tests.signer.sdks import v1_url_of_oss2
+from tests.signer.signing import BUCKET, KEY, KEYS, METHODS, NOW, TEMPORARY, LinkRequest
+
+NODE = Path(__file__).parents[1] / "node"
+LETTERS = "aZ09-_.~ +%&=#?!'()*,;:@$[]{}|^äß日本語🙂"
+HEADERS = {"Content-Type": "image/png", "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==", "X-Oss-Meta-Author": "a b"}
+QUERY = {"response-content-type": "a+b c", "acl": ""}
+REQUEST = LinkRequest("PUT", BUCKET, KEY, TEMPORARY, "cn-hangzhou", "oss", 600, QUERY, HEADERS, (), NOW)
+LINK = v1_url_of_oss2(REQUEST)
+
+
+def verified(
+    url: str = LINK,
+    method: str = "PUT",
+    headers: dict[str, str] = HEADERS,
+    credentials: Credentials = TEMPORARY,
+    now: int = NOW,
+) -> Verification:
+    return verify(method, url, credentials=credentials, headers=headers, now=now)
+
+
+def altered(name: str, value: str | None) -> str:
+    """The link with another raw value of a parameter, or without it if the value is None."""
+    return re.sub(rf"&?\b{name}(?:=[^&]*)?(?=&|$)", "" if value is None else f"&{name}={value}", LINK)
+
+
+# --- the specification, step by step ---------------------------------------------------------------------------------
+
+SECRET = "OtxrzxIsfpFjA7SwPzILwy8Bw21TLhquhboDYROV"  # of the documentation's examples
+
+
+def test_the_documented_request_signed_in_its_header() -> None:
+    headers = {
+        "content-md5": "ODBGOERFMDMzQTczRUY3NUE3NzA5QzdFNUYzMDQxNEM=",
+        "content-type": "text/html",
+        "x-oss-meta-author": "foo@bar.com",
+        "x-oss-magic": "abracadabra",
+        "host": "oss-example.oss-cn-hangzhou.aliyuncs.com",
+    }
+    resource = v1.canonicalized_resource("oss-example", "nelson", [])
+    string = v1.string_to_sign("PUT", headers, "Thu, 17 Nov 2005 18:49:58 GMT", resource)
+    assert string == (
+        "PUT\nODBGOERFMDMzQTczRUY3NUE3NzA5QzdFNUYzMDQxNEM=\ntext/html\nThu, 17 Nov 2005 18:49:58 GMT\n"
+        "x-oss-magic:abracadabra\nx-oss-meta-author:foo@bar.com\n/oss-example/nelson"
+    )
+    assert v1.signature(SECRET, string) == "26NBxoKdsyly4EDv6inkoDft/yA="
+
+
+def test_the_documented_url() -> None:
+    string = v1.string_to_sign("GET", {}, "1141889120", v1.canonicalized_resource("oss-example", "oss-api.pdf", []))
+    assert string == "GET\n\n\n1141889120\n/oss-example/oss-api.pdf"
+    assert v1.signature(SECRET, string) == "EwaNTn1erJGkimiJ9WmXgwnANLc="
+
+
+def test_the_sub_resources_are_those_of_oss2() -> None:
+    assert oss2.auth.ProviderAuth._subresource_key_set == v1.SUB_RESOURCES
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ([("uploadId", "1"), ("acl", ""), ("utm_source", "x")], "/b/k?acl&uploadId=1"),
+        ([("acl", "z"), ("acl", ""), ("acl", "a")], "/b/k?acl=z&acl&acl=a"),
+        ([("Expires", "1"), ("Signature", "x"), ("OSSAccessKeyId", "y")], "/b/k"),
+    ],
+)
+def test_the_resource_has_the_sub_resources_by_name(query: list[tuple[str, str]], expected: str) -> None:
+    assert v1.canonicalized_resource("b", "k", query) == expected
+    assert v1.canonicalized_resource("", "", query) == expected.replace("/b/k", "/")
+
+
+# --- the SDKs --------------------------------------------------------------------------------------------------------
+
+
+def random_request(random: Random) -> LinkRequest:
+    def text(minimum: int) -> str:
+        return "".join(random.choice(LETTERS) for _ in range(random.randint(minimum, 12)))
+
+    key = "/".join(text(1) for _ in range(random.randint(1, 3)))
+    names = random.sample(sorted(v1.SUB_RESOURCES - {v1.TOKEN}), random.randint(0, 4))
+    query = {name: text(0) for name in (*names, *random.choice(((), ("utm_source",), ("a b",))))}
+    headers = {name: value for name, value in HEADERS.items() if random.random() < 0.4}
+    signing = random.choice((KEYS, TEMPORARY))
+    method, life = random.choice(METHODS), random.randint(1, 10**6)
+    return LinkRequest(method, BUCKET, key, signing, "cn-hangzhou", "oss", life, query, headers, (), NOW)
+
+
+def test_links_of_oss2_are_valid_until_they_expire() -> None:
+    random = Random(1)
+    for _ in range(400):
+        request = random_request(random)
+        url, headers = v1_url_of_oss2(request), dict(request.headers)
+        for url_form in (url, url.replace("%20", "+") if " " not in request.key else url):
+            result = verified(url_form, request.method, headers, request.credentials, NOW + request.expires_in - 1)
+            assert (result.faults, result.access_key_id) == ((), request.credentials.access_key_id), request
+        assert result.expires_at is not None
+        assert result.expires_at.timestamp() == NOW + request.expires_in
+        late = verified(url, request.method, headers, request.credentials, NOW + request.expires_in)
+        assert [fault.code for fault in late.faults] == ["expired"]
+        other = verified(url, request.method, {**headers, "x-oss-a": "b"}, request.credentials)
+        assert other.fault == "signature_mismatch"
+
+
+def test_a_link_of_oss2_is_valid_as_its_client_makes_it() -> None:
+    bucket = oss2.Bucket(oss2.Auth(*KEYS[:2]), "https://oss-cn-hangzhou.aliyuncs.com", BUCKET)
+    for slash_safe in (False, True):
+        url = bucket.sign_url("GET", "dir/a b+ü%2F?.txt", 600, params={"versionId": "a+b"}, slash_safe=slash_safe)
+        assert verify("GET", url, credentials=KEYS).ok
+
+
+def test_links_of_ali_oss_are_valid() -> None:
+    node = shutil.which("node")
+    if node is None or not (NODE / "node_modules" / "ali-oss").is_dir():
+        pytest.skip("node or ali-oss is not installed: run npm ci --ignore-scripts in tests/node")
+    random, requests = Random(2), []
+    for _ in range(20):
+        request = random_request(random)
+        settings = {"region": "oss-cn-hangzhou", "bucket": BUCKET, "accessKeyId": request.credentials.access_key_id}
+        settings |= {"accessKeySecret": request.credentials.access_key_secret}
+        if request.credentials.security_token:
+            settings["stsToken"] = request.credentials.security_token
+        # It signs whatever is a sub-resource for it, and reads no other parameter.
+        query = {name: value for name, value in request.query.items() if name in v1.SUB_RESOURCES}
+        options = {"method": request.method, "expires": 600, "subResource": query, **request.headers}
+        requests.append((request, {"settings": settings, "key": "k" + request.key, "options": options}))
+    process = subprocess.run(
+        [node, "v1_links.cjs"], cwd=NODE, input=json.dumps([inputs for _, inputs in requests]),
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    for url, (request, _) in zip(json.loads(process.stdout), requests, strict=True):
+        result = verified(url, request.method, dict(request.headers), request.credentials, int(time.time()))
+        assert result.faults == (), request
+
+
+# --- what is altered -------------------------------------------------------------------------------------------------
+
+MISMATCH = ("signature_mismatch", "Signature")
+ENDED = TEMPORARY._replace(expires_at=NOW)
+TOKEN = quote(TEMPORARY.security_token or "", safe="")
+ALTERED: dict[str, tuple[str, str, Verification]] = {
+    "the object": (*MISMATCH, verified(LINK.replace(KEY, "other"))),
+    "the bucket": (*MISMATCH, verified(LINK.replace(BUCKET, "otherbucket"))),
+    "the method": (*MISMATCH, verified(method="GET")),
+    "the secret": (*MISMATCH, verified(credentials=TEMPORARY._replace(access_key_secret="other"))),
+    "a sub-resource": (*MISMATCH, verified(altered("response-content-type", "b"))),
+    "a sub-resource, removed": (*MISMATCH, verified(altered("acl", None))),
+    "a sub-resource, repeated": (*MISMATCH, verified(LINK + "&acl")),
+    "a content type": (*MISMATCH, verified(headers={**HEADERS, "Content-Type": "a/b"})),
+    "a content MD5, removed": (*MISMATCH, verified(headers={n: v for n, v in HEADERS.items() if n != "Content-MD5"})),
+    "a header of OSS, added": (*MISMATCH, verified(headers={**HEADERS, "x-oss-acl": "private"})),
+    "the expiry": (*MISMATCH, verified(altered("Expires", str(NOW + 601)))),
+    "the expiry, removed": ("bad_parameter", "Expires", verified(altered("Expires", None))),
+    "the expiry, no time": ("bad_parameter", "Expires", verified(altered("Expires", "10m"))),
+    "the expiry, repeated": ("bad_parameter", "Expires", verified(LINK + f"&Expires={NOW + 600}")),
+    "the signature, removed": ("bad_parameter", "Signature", verified(altered("Signature", None))),
+    "the signature, empty": ("bad_parameter", "Signature", verified(altered("Signature", ""))),
+    "the signature, repeated": ("bad_parameter", "Signature", verified(LINK + "&Signature=a")),
+    "the access key": ("unknown_access_key", "OSSAccessKeyId", verified(altered("OSSAccessKeyId", "LTAI5tOTHER"))),
+    "the access key, removed": ("bad_parameter", "OSSAccessKeyId", verified(altered("OSSAccessKeyId", None))),
+    "the token": ("wrong_token", "security-token", verified(altered("security-token", "other"))),
+    "the token, removed": ("missing_token", "security-token", verified(altered("security-token", None))),
+    "the credentials' end": ("token_expired", "security-token", verified(credentials=ENDED)),
+    "the clock": ("expired", "Expires", verified(now=NOW + 600)),
+}  # fmt: skip
+
+
+def test_an_unaltered_link_is_valid() -> None:
+    result = verified()
+    assert result.ok
+    assert (result.signature, result.expiry, result.skew, result.token, result.headers) == (True,) * 5
+    assert (result.issued_at, result.canonical_request) == (None, "")
+    assert TOKEN in LINK
+    assert "CAIS" not in repr(result)
+
+
+@pytest.mark.parametrize("what", ALTERED)
+def test_an_altered_part_has_its_own_fault(what: str) -> None:
+    code, parameter, result = ALTERED[what]
+    assert (result.fault, result.parameter) == (code, parameter)
+
+
+@pytest.mark.parametrize("query", ["utm_source=mail", "list-type=2", "Foo"])
+def test_a_parameter_that_is_no_sub_resource_is_not_signed(query: str) -> None:
+    assert verified(f"{LINK}&{query}").ok
+
+
+@pytest.mark.parametrize("query", ["Expires=1", "Signature=a", "security-token=CAIS", "x-oss-traffic-limit=1"])
+def test_a_part_of_a_signature_alone_is_unsigned(query: str) -> None:
+    assert verified(f"https://{BUCKET}.oss-cn-hangzhou.aliyuncs.com/{KEY}?{query}").fault == "unsigned"
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_tells_valid_links_others_and_those_of_another_key() -> None:
+    signing = Credentials("LTAI5tEXAMPLEEXAMPLE", "secretEXAMPLE")
+    request = LinkRequest("GET", BUCKET, KEY, signing, "cn-hangzhou", "oss", 600, {}, {}, (), int(time.time()))
+    url = v1_url_of_oss2(request)
+    environment = {"OSS_ACCESS_KEY_ID": signing.access_key_id, "OSS_ACCESS_KEY_SECRET": signing.access_key_secret}
+    expired = v1_url_of_oss2(request._replace(now=NOW))
+    foreign = v1_url_of_oss2(request._replace(credentials=KEYS))
+    done = [run("verify", link, env=environment) for link in (url, expired, url.replace(KEY, "a"), foreign)]
+    assert [(each.returncode, re.findall(r"fault +(.*)", each.stdout)) for each in done] == [
+        (0, []), (1, ["expired (Expires)"]), (1, ["signature_mismatch (Signature)"]), (2, []),
+    ]  # fmt: skip
+    assert "another access key" in done[-1].stderr
+    signature = unquote(url.partition("Signature=")[2])
+    for each in done:
+        assert signature[:12] not in each.stdout + each.stderr
+        assert signing.access_key_id[:12] not in each.stdout + each.stderr
