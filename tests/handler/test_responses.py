@@ -51,7 +51,6 @@ CASES = [
     Case(302, None, method="HEAD"),
     Case(200, None, query=(("format", "json"),)),
     Case(200, None, "/-/health"),
-    Case(200, None, "/-/openapi.json"),
     Case(204, None, method="OPTIONS"),
     Case(204, None, "/-/health", "OPTIONS"),
     Case(400, "bad_path", "/exampledir/%ff"),
