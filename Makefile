@@ -1,5 +1,5 @@
 ## Try it
-##   make demo       see the service work, on a local Function Compute and OSS
+##   make demo       see the service work, on a local Function Compute and OSS (ARGS=-v: every request)
 ##   make run        keep the local Function Compute and OSS running (PORT=9000 OSS_PORT=9001)
 ##   make invoke     run one function once (ARGS="links_events --event event.json")
 ##
@@ -58,7 +58,7 @@ demo: $(VENV)/local.stamp
 	@$(BIN)/python -m local.demo $(ARGS)
 
 run: $(VENV)/local.stamp
-	@$(BIN)/python -m local --root samples $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
+	@$(BIN)/python -m local --root samples --config $(CONFIG) $(if $(PORT),--http-port $(PORT)) $(if $(OSS_PORT),--oss-port $(OSS_PORT)) $(ARGS)
 
 invoke: $(VENV)/local.stamp
 	@$(BIN)/python -m local invoke $(or $(ARGS),--help)

@@ -213,7 +213,7 @@ class Problem(HandlerError):
         }
 
     def json(self, request_id: str) -> str:
-        return json.dumps(self.document(request_id))
+        return json.dumps(self.document(request_id)) + "\n"
 
 
 def bad_body(reason: str) -> Problem:

@@ -26,7 +26,8 @@ class Response(NamedTuple):
 
 
 def json_response(document: object, status: int = 200) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(document))
+    """With a line feed at its end, after which a shell begins its prompt."""
+    return Response(status, {"Content-Type": "application/json"}, json.dumps(document) + "\n")
 
 
 def redirect(issued: IssuedLink, status: int = 302) -> Response:

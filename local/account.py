@@ -111,7 +111,7 @@ def _add_role(roles: dict[str, Role], role: Role, statements: Sequence[Statement
 
 
 def _statements(function: Function, config: Config | None) -> list[Statement]:
-    if config is None or not function.handler.startswith("handler.on_"):
+    if config is None or not function.entry.startswith("handler.on_"):
         return [EVERYTHING]
     web, events = _kind(function)
     return rights.role_statements(config, web=web, events=events)

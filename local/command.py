@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from handler.commands.printing import Parser, show
 
-from . import invoke, samples
+from . import invoke, samples, start_page
+from .account import role_arn
 from .errors import LocalError
 from .interrupts import exit_on_signals
 from .plain_files import PlainFiles
@@ -20,8 +26,11 @@ from .stack import Stack
 
 REFUSED = 2
 POLL_INTERVAL = 0.5  # seconds
+# The audit line of a tick: everything is null, 0 or empty.
+IDLE_TICK = re.compile(
+    rb'{"request_id":"[^"]*","event":"timer","code":null,(?:"\w+":(?:0|{}),)*"milliseconds":[0-9.]+}\n'
+).fullmatch
 SETTLED = 1.0  # seconds after which a file that was written counts as complete
-EVENTS_TIMEOUT = 5  # seconds that the first lines wait for the events of the samples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,28 +41,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return invoke.main(arguments[1:])
     options = _parser().parse_args(arguments)
     exit_on_signals(0)
+    log, output = os.pipe()
+    begun = threading.Event()
+    copier = threading.Thread(target=_show_log, args=(log, begun), daemon=True)
+    copier.start()
+    ports = {"http_port": options.http_port, "oss_port": options.oss_port}
+    refusal = ""
     try:
-        with Stack.start(
-            options.config, root=options.root, http_port=options.http_port, oss_port=options.oss_port
-        ) as stack:
-            _run(stack, options)
+        with Stack.start(options.config, root=options.root, **ports, log=output) as stack:
+            _run(stack, options, begun)
     except LocalError as error:
-        _say([f"python -m local: {error}"])
+        refusal = str(error)
+    finally:
+        begun.set()
+        os.close(output)
+        copier.join(1)
+    _say([f"python -m local: {refusal}"])
     return REFUSED
 
 
-def _run(stack: Stack, options: argparse.Namespace) -> None:
+def _show_log(log: int, begun: threading.Event) -> None:
+    """Copies what functions print, once the banner is there; a timer that found nothing to do is not worth a line."""
+    begun.wait()
+    with suppress(OSError, ValueError), open(log, "rb") as lines:
+        for line in lines:
+            if not IDLE_TICK(line):
+                sys.stderr.buffer.write(line)
+                sys.stderr.flush()
+
+
+def _run(stack: Stack, options: argparse.Namespace, begun: threading.Event) -> None:
     """Prints what there is to try, and follows changes until a signal ends the process."""
-    _say(stack.notes)
     files = PlainFiles(stack)
-    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in files.ignored_folders())
-    _say(files.take_in())
-    prepared = _prepare(stack)
-    if options.json:
-        show(_as_json(stack, prepared))
-    else:
-        stack.dispatcher.wait(EVENTS_TIMEOUT)
-        show(*_banner(stack, prepared, options.root).split("\n"))
+    folders = files.ignored_folders()
+    taken_in = list(files.take_in())
+    prepared = _prepare(stack, options.root)
+    show(*(_as_json(stack, prepared) if options.json else _banner(stack, prepared, options.root)).split("\n"))
+    _say(stack.notes)
+    _say(f"{folder} is not a bucket of links.toml: its files are not taken in." for folder in folders)
+    _say(taken_in)
+    begun.set()
     while True:
         time.sleep(POLL_INTERVAL)
         _say(files.take_in(SETTLED))
@@ -65,13 +92,18 @@ def _run(stack: Stack, options: argparse.Namespace) -> None:
             _say([f"links.toml changed, and requests fail until it is corrected. {error}"])
             continue
         _say(["links.toml changed and was read again."])
-        prepared = _prepare(stack)
+        prepared = _prepare(stack, options.root)
         if not options.json:
-            show(*_rows(_to_try(prepared)).split("\n"))
+            show(*_rows(_to_try(prepared, _shell(stack, options.root))).split("\n"))
 
 
-def _prepare(stack: Stack) -> samples.Samples:
+def _prepare(stack: Stack, root: Path | None) -> samples.Samples:
     prepared = samples.prepare(stack)
+    config = stack.links_toml()
+    stack.start_page.content = ""
+    if config is not None and config.mounts.covering("/") is None:  # else / is theirs
+        values = {"stack": stack, "config": config, "samples": prepared._asdict(), "role": role_arn(stack.function)}
+        stack.start_page.content = start_page.render(**values, shell=_shell(stack, root), folder=_watched(stack, root))
     try:
         samples.write_environment(stack, prepared.api_key)
     except LocalError as error:
@@ -127,8 +159,9 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
     rows = {
         **stack.urls,
         "OSS": f"{stack.oss_url} (bucket {stack.bucket}, region {stack.region})",
-        "objects": str(root or "a temporary folder, removed at the end"),
-        "for your shell": f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}",
+        "STS": stack.sts_url,
+        "events": f"put files into {_watched(stack, root)}{'' if root else ' (removed at the end)'}",
+        "for your shell": _shell(stack, root),
     }
     return "\n".join(
         [
@@ -136,18 +169,34 @@ def _banner(stack: Stack, prepared: samples.Samples, root: Path | None) -> str:
             "",
             _rows(rows),
             "",
-            "Try it:",
+            f"Try it, also in a browser at {stack.http_url}/:",
             "",
-            _rows(_to_try(prepared)),
+            _rows(_to_try(prepared, _shell(stack, root))),
         ]
     )
 
 
-def _to_try(prepared: samples.Samples) -> dict[str, str]:
-    return {
+def _shell(stack: Stack, root: Path | None) -> str:
+    return f". {shlex.quote(str((root or stack.root) / samples.ENVIRONMENT))}"
+
+
+def _watched(stack: Stack, root: Path | None) -> str:
+    """The folder of the first oss trigger, or else of all objects, with a slash."""
+    triggers = (trigger for function in stack.deployment.functions for trigger in function.triggers)
+    trigger = next((trigger for trigger in triggers if trigger.kind == "oss"), None)
+    key = trigger.config.get("filter", {}).get("key", {}) if trigger else {}
+    return f"{root or stack.root}/{trigger.bucket if trigger else stack.bucket}/{key.get('prefix', '')}"
+
+
+def _to_try(prepared: samples.Samples, shell: str) -> dict[str, str]:
+    rows = {
         name.replace("_", " ").replace("api", "API"): sample.value or f"none: {sample.advice}"
         for name, sample in prepared._asdict().items()
     }
+    if prepared.share_page.value:
+        path = urlsplit(prepared.share_page.value).path
+        rows["with the key"] = f'{shell}; curl -H "X-Api-Key: $KEY" "$SERVICE{path}"'
+    return rows
 
 
 def _rows(rows: Mapping[str, str]) -> str:

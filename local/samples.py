@@ -154,6 +154,7 @@ def write_environment(stack: Stack, api_key: Sample) -> None:
         "LINK_REGION": stack.region,
         "LINK_BUCKET": stack.bucket,
         "OSS_REGION": stack.region,
+        "OSS_ENDPOINT": stack.oss_url,
         "OSS_ACCESS_KEY_ID": stack.credentials.access_key_id,
         "OSS_ACCESS_KEY_SECRET": stack.credentials.access_key_secret,
         "OSS_SESSION_TOKEN": stack.credentials.security_token,

@@ -10,6 +10,7 @@ with Stack.start(config=Path("s.yaml"), http_port=0, oss_port=0) as stack:
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Mapping
@@ -30,8 +31,10 @@ from .fc.async_invoke import Dispatcher
 from .fc.functions import Deployment, Function
 from .fc.runtime import Runtime
 from .server import listen, serve, url_of
+from .start_page import StartPage
 
 DEFAULT_BUCKET = "examplebucket"
+_ROOT = '--root, or ARGS="--root …" of make run'
 
 
 class StackError(LocalError):
@@ -45,7 +48,7 @@ class Stack:
     `function` is the first http function and `http_url` its address; `urls` are the addresses of all http functions by
     name, and `environment` the variables that every function gets besides its own. `notes` are sentences about what
     `s.yaml` holds and cannot run here. `account` has the operator and the roles of the functions.
-    `dispatcher` turns new objects and timers into events.
+    `dispatcher` turns new objects and timers into events. `start_page` has no content until it is set.
     """
 
     http_url: str
@@ -62,6 +65,7 @@ class Stack:
     account: Account
     runtime: Runtime
     dispatcher: Dispatcher
+    start_page: StartPage
     _stamps: dict[Path, tuple[int, int] | None]
     _cleanup: ExitStack
 
@@ -133,8 +137,10 @@ class Stack:
                 if warm and function.runs_locally and (failure := runtime.warm(function.name)):
                     raise StackError(f"Function {function.name} failed to start: {failure.error_message}")
             urls = {}
+            start_page = StartPage(http_trigger.create_app(runtime, first))
             for function, listener in zip(http, listeners, strict=True):
-                server = serve(http_trigger.create_app(runtime, function), listener)
+                app = start_page if function is first else http_trigger.create_app(runtime, function)
+                server = serve(app, listener)
                 cleanup.callback(server.close)
                 urls[function.name] = server.url
             return cls(
@@ -152,6 +158,7 @@ class Stack:
                 account=account,
                 runtime=runtime,
                 dispatcher=dispatcher,
+                start_page=start_page,
                 _stamps=stamps,
                 _cleanup=cleanup.pop_all(),
             )
@@ -258,8 +265,16 @@ def _folder(root: Path | None, cleanup: ExitStack) -> Path:
         return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="oss-")))
     try:
         root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY)
     except OSError as error:
         raise _unusable(root, error) from None
+    cleanup.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+    except BlockingIOError:
+        raise StackError(f"Another stack uses {root}. Stop it, or name another folder with {_ROOT}.") from None
+    except OSError:  # a file system without locks
+        pass
     return root.resolve()
 
 
@@ -274,4 +289,4 @@ def _create_buckets(folder: Path, names: list[str]) -> None:
 
 
 def _unusable(folder: Path, error: OSError) -> StackError:
-    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with --root.")
+    return StackError(f"Objects cannot be stored in {folder} ({error.strerror}). Name another folder with {_ROOT}.")

@@ -18,8 +18,8 @@ def parse_size(string: str) -> int | None:
 
 
 def format_size(size: int) -> str:
-    """`14 B` or `1.4 MB`."""
+    """`14 B`, `100 MB` or `1.4 MB`."""
     value, unit = float(size), 0
     while value >= 1024 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{size} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+    return f"{size} B" if unit == 0 else f"{value:.1f}".removesuffix(".0") + f" {_UNITS[unit]}"

@@ -223,7 +223,8 @@ def test_make_test_installs_what_it_uses_of_npm_once_and_runs_without_it(npm: st
 
 COMMANDS = [
     (("demo",), "-m local.demo"),
-    (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --http-port 9100 --oss-port 0"),
+    (("run", "PORT=9100", "OSS_PORT=0"), "-m local --root samples --config s.yaml --http-port 9100 --oss-port 0"),
+    (("run", "CONFIG=other/s.yaml"), "-m local --root samples --config other/s.yaml"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies",), "-m deploy.policies s.yaml"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
@@ -251,7 +252,7 @@ def test_every_target_passes_its_arguments_on(installed: Project) -> None:
 def test_variables_of_the_environment_are_no_arguments(installed: Project) -> None:
     others = ("ARGS", "CONFIG", "ENV", "FORMAT", "OSS_PORT", "PORT", "URL", "VENV")
     for goal, expected in [
-        ("run", "-m local --root samples"),
+        ("run", "-m local --root samples --config s.yaml"),
         ("policies", "-m deploy.policies s.yaml"),
         ("doctor", "-m deploy.doctor s.yaml"),
     ]:

@@ -36,7 +36,7 @@ def faults(function: Function) -> Iterator[str]:
         if count > 1:
             yield f"triggerName {name} is used more than once: each trigger needs its own."
     handler = function.handler
-    if function.runs_locally:
+    if function.is_built_in:
         if handler == HTTP_HANDLER and not function.http:
             yield f"handler is {handler}, which requires an http trigger: add one."
         elif handler in HANDLERS and handler != HTTP_HANDLER and function.http:
@@ -55,7 +55,7 @@ def _trigger(trigger: Trigger, function: Function) -> Iterator[str]:
         if "GET" in methods and "HEAD" not in methods:
             yield "methods has GET, which does not include HEAD: add HEAD."
         missing = [method for method in METHODS if method not in methods and method != "HEAD"]
-        if missing and (function.handler == HTTP_HANDLER or not function.runs_locally):
+        if missing and (function.handler == HTTP_HANDLER or not function.is_built_in):
             yield f"methods must include {', '.join(missing)}, which the routes need."
     elif kind == "oss":
         if not _SOURCE.fullmatch(trigger.source):

@@ -14,7 +14,7 @@ _OPENAPI = os.path.join(os.path.dirname(os.path.dirname(__file__)), "openapi.jso
 
 def health(request: Request, invocation: Invocation) -> Response:
     """200 if the function runs and links.toml is valid. Neither the keys document nor OSS is read."""
-    return Response(200, {"Content-Type": "application/json"}, '{"status": "ok"}')
+    return Response(200, {"Content-Type": "application/json"}, '{"status": "ok"}\n')
 
 
 def describe(request: Request, invocation: Invocation) -> Response:

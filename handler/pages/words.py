@@ -35,7 +35,7 @@ SHARE: Mapping[str, Mapping[str, str]] = {
 UPLOAD: Mapping[str, Mapping[str, str]] = {
     "en": {
         "title": "Send files to {folder}",
-        "drop": "Drop files here, or choose them",
+        "drop": "Drop files here, or",
         "choose": "Choose files",
         "max_size": "Maximum file size",
         "type": "Accepted type",
@@ -58,7 +58,7 @@ UPLOAD: Mapping[str, Mapping[str, str]] = {
     },
     "zh": {
         "title": "上传文件到 {folder}",
-        "drop": "将文件拖到此处，或选择文件",
+        "drop": "将文件拖到此处，或",
         "choose": "选择文件",
         "max_size": "单个文件大小上限",
         "type": "允许的类型",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -19,14 +21,30 @@ class DemoError(LocalError):
     """A step did not have the expected result."""
 
 
-def send(method: str, url: str, status: int, title: str = "", **options: Any) -> requests.Response:
-    """Sends a request, which is announced if it has a title. Raises `DemoError` for another status."""
-    if title:
-        print(f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title, flush=True)
-        say(f"  {method} {signer.redact(url)}")
-    response = requests.request(method, url, timeout=TIMEOUT, **{"allow_redirects": False, **options})
-    expect(response.status_code == status, f"{method} {signer.redact(url)}", response)
-    return response
+@dataclass
+class Story:
+    """Prints each step in two lines, what was done and what came back; if `verbose`, every request and result."""
+
+    verbose: bool
+    _request: str = ""
+
+    def send(self, method: str, url: str, status: int, title: str = "", **options: Any) -> requests.Response:
+        """Sends a request; one with a title begins a step. Raises `DemoError` for another status."""
+        if title:
+            print(f"\033[1m{title}\033[0m" if sys.stdout.isatty() else title, flush=True)
+            self._request = f"{method} {unquote(urlsplit(url).path)}"
+            self.detail(f"{method} {signer.redact(url)}")
+        response = requests.request(method, url, timeout=TIMEOUT, **{"allow_redirects": False, **options})
+        expect(response.status_code == status, f"{method} {signer.redact(url)}", response)
+        return response
+
+    def detail(self, line: str) -> None:
+        if self.verbose:
+            say(f"  {line}")
+
+    def result(self, line: str) -> None:
+        """Ends a step."""
+        say(f"  {line}\n" if self.verbose else f"  {self._request} → {line}")
 
 
 def say(lines: str) -> None:

@@ -1,7 +1,8 @@
-"""`make demo`: follows a private object from its upload to its recipients, and prints every request on the way."""
+"""`make demo`: follows a private object from its upload to its recipients, and prints each step."""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hmac
 import json
@@ -9,7 +10,7 @@ import queue
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ..errors import LocalError
 from ..interrupts import exit_on_signals
 from ..server import listen, serve
 from ..stack import Stack
-from .output import TIMEOUT, DemoError, error_code, expect, say, send
+from .output import TIMEOUT, DemoError, Story, error_code, expect, say
 
 CONTENT = b"Quarterly figures: the same bytes on both ends.\n" * 40
 KEY = "exampledir/reports/2026 q3 报告.txt"
@@ -61,8 +62,11 @@ to      = ["ops"]
 """
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if every step has the expected result, else 1; ends with 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description="Shows the service work, once.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print every request, and results in full")
+    story = Story(parser.parse_args(arguments).verbose)
     exit_on_signals()
     try:
         with ExitStack() as cleanup:
@@ -71,16 +75,18 @@ def main() -> int:
             config.write_bytes(_read("links.toml") + ADDED.encode())
             environment = {"LINK_CONFIG": str(config)}
             stack = cleanup.enter_context(Stack.start(Path("s.yaml"), environment=environment, log=log))
-            say(f"The functions of s.yaml run at {stack.http_url}, a private OSS bucket at {stack.oss_url}.\n")
-            show_redirect(stack)
-            show_session(stack)
-            show_share(stack)
-            show_notice(stack)
-            show_log(log.fileno())
+            say(f"The functions of s.yaml run at {stack.http_url}, a private OSS at {stack.oss_url}.")
+            if story.verbose:
+                say("")
+            show_redirect(story, stack)
+            show_session(story, stack)
+            show_share(story, stack)
+            show_notice(story, stack)
+            show_log(story, log.fileno())
     except (LocalError, requests.RequestException) as error:
         show(f"make demo: {signer.redact(str(error))}", file=sys.stderr)
         return 1
-    say("\nEvery step succeeded.")
+    say("Every step succeeded.")
     return 0
 
 
@@ -98,38 +104,41 @@ def presign(stack: Stack, method: str, key: str, **options: Any) -> signer.Link:
     return signer.presign(method, stack.bucket, key, endpoint=endpoint, **options)
 
 
-def show_redirect(stack: Stack) -> None:
+def show_redirect(story: Story, stack: Stack) -> None:
     """Uploads with a presigned PUT and downloads through the redirect."""
     upload = presign(stack, "PUT", KEY, expires_in=60, headers={"Content-Type": "text/plain; charset=utf-8"})
     title = "A program uploads a file with a presigned PUT"
-    send("PUT", upload.url, 200, title, data=CONTENT, headers=upload.headers)
-    say(f"  200, {len(CONTENT)} bytes stored\n")
+    story.send("PUT", upload.url, 200, title, data=CONTENT, headers=upload.headers)
+    story.result(f"200, {len(CONTENT)} bytes stored")
 
     unsigned = f"{stack.oss_url}/{stack.bucket}{PATH}"
-    response = send("GET", unsigned, 403, "The object is private: a request without a signature is refused")
-    say(f"  403 {error_code(response)}\n")
+    response = story.send("GET", unsigned, 403, "The object is private: a request without a signature is refused")
+    story.result(f"403 {error_code(response)}")
 
-    location = send("GET", stack.http_url + PATH, 302, "A person opens the link").headers["Location"]
-    say(f"  302, Location: {signer.redact(location)}")
-    download(location)
+    location = story.send("GET", stack.http_url + PATH, 302, "A person opens the link").headers["Location"]
+    story.detail(f"302, Location: {signer.redact(location)}")
+    download(story, location, "302, then ")
 
-    link = send("GET", f"{stack.http_url}{PATH}?format=json&expires=2h", 200, "A program asks for JSON").json()
+    title = "A program asks for JSON, and for two hours"
+    link = story.send("GET", f"{stack.http_url}{PATH}?format=json&expires=2h", 200, title).json()
     link["url"] = signer.redact(link["url"])
-    say("  " + json.dumps(link, indent=2).replace("\n", "\n  ") + "\n")
+    story.detail(json.dumps(link, indent=2).replace("\n", "\n  "))
+    story.result(f"200, a link for {link['expires_in']} s, shortened by its {link['clamped_by']}")
 
     forged = location.replace("q3", "q4", 1)
-    response = send("GET", forged, 403, "Somebody changes the link")
-    say(f"  403 {error_code(response)}")
-    send("HEAD", location, 403)
-    say("  403 for HEAD on the link, which was signed for GET\n")
+    response = story.send(
+        "GET", forged, 403, "Somebody changes the link, and sends HEAD on one that was signed for GET"
+    )
+    story.send("HEAD", location, 403)
+    story.result(f"403 {error_code(response)}, and 403")
 
 
-def show_session(stack: Stack) -> None:
+def show_session(story: Story, stack: Stack) -> None:
     """Asks for a link that outlives the session of its mount, and tries the session's credentials elsewhere."""
-    send("PUT", presign(stack, "PUT", SESSION_KEY).url, 200, data=CONTENT)
+    story.send("PUT", presign(stack, "PUT", SESSION_KEY).url, 200, data=CONTENT)
     address = f"{stack.http_url}/minutes/2026%20q3.txt?format=json&expires=12h"
-    title = "A program asks for a link of 12 hours, which a session of AssumeRole signs"
-    response = send("GET", address, 200, title)
+    title = "A program asks for a link of 12 hours, which ends with the session of AssumeRole that signs it"
+    response = story.send("GET", address, 200, title)
     link = response.json()
     key_id = parse_qs(urlsplit(link["url"]).query)["x-oss-credential"][0].partition("/")[0]
     session = stack.account.principals.find(key_id)
@@ -137,56 +146,59 @@ def show_session(stack: Stack) -> None:
         raise DemoError("The link is not signed by a session.")
     ends_with_session = (rfc3339(session.expires_at), "credentials") == (link["expires_at"], link["clamped_by"])
     expect(ends_with_session, "A link that ends with its session", response)
-    say(f"  200, the link expires with the session of its mount, at {link['expires_at']}")
-    download(link["url"])
+    download(story, link["url"], f"200, until {link['expires_at']}, then ")
 
     outside = presign(stack, "GET", KEY, credentials=session.credentials, expires_in=60)
-    response = send("GET", outside.url, 403, "The credentials of this session are used outside the mount")
-    say(f"  403 {error_code(response)}\n")
+    response = story.send("GET", outside.url, 403, "The credentials of this session are used outside the mount")
+    story.result(f"403 {error_code(response)}")
 
 
-def show_share(stack: Stack) -> None:
+def show_share(story: Story, stack: Stack) -> None:
     """Creates a share, previews it and uses it up; creates another one and revokes it."""
     document, key = keys_edit.add_api_key(keys_edit.new(), "sales", ["/figures/"], ["GET", "SHARE"], None)
     title = "An operator stores an API key in the private keys document (python -m handler.keys does this)"
-    put_keys(stack, title, keys_edit.serialize(document))
-    send("PUT", presign(stack, "PUT", SHARED_KEY).url, 200, data=CONTENT)
+    put_keys(story, stack, title, keys_edit.serialize(document))
+    story.send("PUT", presign(stack, "PUT", SHARED_KEY).url, 200, data=CONTENT)
 
     shares, headers = f"{stack.http_url}/-/shares", {"Authorization": f"Bearer {key}"}
     params = {"path": f"/{SHARED_KEY}", "expires": "30d", "max_uses": 1}
-    title = "A colleague with the key shares a file for 30 days and one download"
-    share = send("POST", shares, 201, title, json=params, headers=headers).json()
-    say(f"  201, {signer.redact(json.dumps(share))}\n")
+    title = "A colleague with an API key shares a file for 30 days and one download"
+    share = story.send("POST", shares, 201, title, json=params, headers=headers).json()
+    story.detail(signer.redact(json.dumps(share)))
+    story.result(f"201, a share of /{SHARED_KEY} until {share['expires_at']}")
 
-    title = "A chat program previews the link, which does not count as a download"
-    response = send("GET", share["url"], 200, title, headers={"Accept": "application/json"})
+    title = "A chat program previews the share, which does not count as a download"
+    response = story.send("GET", share["url"], 200, title, headers={"Accept": "application/json"})
     expect(response.json()["uses_left"] == 1, "The preview", response)
-    say(f"  200, {response.text}\n")
+    story.detail(response.text.strip())
+    story.result("200, 1 download is left")
 
-    response = send("POST", share["url"], 303, "The recipient presses the download button of the page")
-    say(f"  303, Location: {signer.redact(response.headers['Location'])}")
-    download(response.headers["Location"])
+    response = story.send("POST", share["url"], 303, "The recipient presses the download button of the page")
+    story.detail(f"303, Location: {signer.redact(response.headers['Location'])}")
+    download(story, response.headers["Location"], "303, then ")
 
-    refuse_share(share["url"], "Somebody else tries the same share")
+    refuse_share(story, share["url"], "Somebody else tries the same share")
 
-    share = send("POST", shares, 201, json={**params, "max_uses": 5}, headers=headers).json()
-    send("DELETE", f"{shares}/{share['id']}", 204, "The colleague revokes a second share", headers=headers)
-    say("  204\n")
-    refuse_share(share["url"], "Its recipient tries it afterwards")
+    share = story.send("POST", shares, 201, json={**params, "max_uses": 5}, headers=headers).json()
+    title = "The colleague revokes a second share, and its recipient tries it afterwards"
+    story.send("DELETE", f"{shares}/{share['id']}", 204, title, headers=headers)
+    error = story.send("POST", share["url"], 410).json()
+    story.detail(error["detail"])
+    story.result(f"204, then 410 {error['code']}")
 
 
-def show_notice(stack: Stack) -> None:
+def show_notice(story: Story, stack: Stack) -> None:
     """Uploads to outbox/ and waits for the notice at a webhook."""
     webhook = Webhook()
     server = serve(webhook, listen(0))
     try:
-        document = send("GET", presign(stack, "GET", KEYS_DOCUMENT).url, 200).json()
+        document = story.send("GET", presign(stack, "GET", KEYS_DOCUMENT).url, 200).json()
         secret = "whsec_" + base64.b64encode(webhook.secret).decode()
         url = f"{server.url}/hook"
         document["sinks"] = {"ops": {"kind": "webhook", "url": url, "secret": secret, "allow_loopback": True}}
-        put_keys(stack, f"An operator adds the webhook {url} to the keys document", json.dumps(document))
-        send("PUT", presign(stack, "PUT", NOTICE_KEY).url, 200, "Somebody uploads a file to outbox/", data=CONTENT)
-        say("  200, and the OSS trigger calls the events function")
+        put_keys(story, stack, f"An operator adds the webhook {url} to the keys document", json.dumps(document))
+        title = "Somebody uploads a file to outbox/: a trigger calls the events function, and a webhook hears of it"
+        story.send("PUT", presign(stack, "PUT", NOTICE_KEY).url, 200, title, data=CONTENT)
         try:
             notice = webhook.received.get(timeout=TIMEOUT)
         except queue.Empty:
@@ -194,9 +206,11 @@ def show_notice(stack: Stack) -> None:
     finally:
         server.close()
     data = notice["data"]
-    say(f"  the webhook receives a signed notice, {notice['id']}:")
-    say(f"  {data['key']}, {data['size']} bytes, until {data['expires_at']}: {signer.redact(data['url'])}\n")
-    download(data["url"], "A reader of the notice opens its share")
+    story.detail(f"{notice['id']}: {data['key']}, {data['size']} bytes, until {data['expires_at']}:")
+    story.detail(signer.redact(data["url"]))
+    story.result("200, and a signed notice with a share")
+    story.send("GET", data["url"], 302, "A reader of the notice opens its share")
+    download(story, data["url"], "302, then ")
 
 
 class Webhook:
@@ -217,31 +231,36 @@ class Webhook:
         return []
 
 
-def put_keys(stack: Stack, title: str, document: str | bytes) -> None:
-    send("PUT", presign(stack, "PUT", KEYS_DOCUMENT).url, 200, title, data=document)
-    say("  200\n")
+def put_keys(story: Story, stack: Stack, title: str, document: str | bytes) -> None:
+    """A step only if everything is printed: the shorter story is about what people do afterwards."""
+    story.send("PUT", presign(stack, "PUT", KEYS_DOCUMENT).url, 200, title if story.verbose else "", data=document)
+    if story.verbose:
+        story.result("200")
 
 
-def download(url: str, title: str = "") -> None:
-    response = send("GET", url, 200, title, allow_redirects=True)
+def download(story: Story, url: str, before: str) -> None:
+    response = story.send("GET", url, 200, allow_redirects=True)
     expect(response.content == CONTENT, "The download", response)
-    say(f"  200, {len(response.content)} bytes, identical to the upload\n")
+    story.result(f"{before}200: {len(response.content)} bytes, as uploaded")
 
 
-def refuse_share(url: str, title: str) -> None:
-    error = send("POST", url, 410, title).json()
-    say(f"  410 {error['code']}: {error['detail']}\n")
+def refuse_share(story: Story, url: str, title: str) -> None:
+    error = story.send("POST", url, 410, title).json()
+    story.detail(error["detail"])
+    story.result(f"410 {error['code']}")
 
 
-def show_log(descriptor: int) -> None:
+def show_log(story: Story, descriptor: int) -> None:
     """The first audit line of the functions."""
     with open(descriptor, encoding="utf-8", closefd=False) as log:
         log.seek(0)
         lines = [line for line in log if line.startswith('{"request_id"')]
     if not lines:
         raise DemoError("The function wrote no audit line.")
-    say("The function's log line for the first person who opened the link:")
-    say("  " + lines[0].strip())
+    facts = json.loads(lines[0])
+    say("The function's log line for the first person who opened the link" + ("" if story.verbose else ", in part"))
+    names = ("method", "mount", "status", "expires_in")
+    say(f"  {lines[0]}" if story.verbose else "  " + json.dumps({name: facts[name] for name in names}))
 
 
 if __name__ == "__main__":

@@ -119,14 +119,24 @@ class Function:
     given: frozenset[str] = frozenset()
 
     @property
-    def runs_locally(self) -> bool:
-        """Custom runtimes and containers do not."""
+    def is_built_in(self) -> bool:
+        """Whether Function Compute itself calls its handler."""
         return self.runtime in PYTHON_RUNTIMES
+
+    @property
+    def runs_locally(self) -> bool:
+        """Containers do not, and custom runtimes only with a command."""
+        return self.is_built_in or bool(self.custom and self.custom.command)
+
+    @property
+    def entry(self) -> str:
+        """Its handler, or in a custom runtime that of its initializer: the code that it runs."""
+        return self.handler or (self.initializer.handler if self.initializer else "")
 
     @property
     def takes_events(self) -> bool:
         """By its handler, or in a custom runtime, which serves requests as well, by its triggers."""
-        if self.runs_locally:
+        if self.is_built_in:
             return self.handler == EVENT_HANDLER
         return any(trigger.kind != "http" for trigger in self.triggers)
 
@@ -176,20 +186,21 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
     if len(http) > 1:
         raise TemplateError("two http triggers found. Function Compute allows one for each function.")
     code = props.get("code")
+    initializer = _initializer(props.get("instanceLifecycleConfig"))
     return Function(
         resource=resource,
         name=_string(props, "functionName"),
         region=_string(props, "region"),
         runtime=runtime,
         handler=handler,
-        code=_code_folder(code, handler, folder),
+        code=_code_folder(code, handler or (initializer.handler if initializer else ""), folder),
         package=code if isinstance(code, str) else "",
         timeout=_integer(props, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT),
         memory=_integer(props, "memorySize", DEFAULT_MEMORY, MAX_MEMORY),
         cpu=props.get("cpu"),
         role=str(props.get("role") or ""),
         environment=_environment(props.get("environmentVariables")),
-        initializer=_initializer(props.get("instanceLifecycleConfig")),
+        initializer=initializer,
         triggers=triggers,
         http=http[0] if http else None,
         instances=_reserved(props.get("concurrencyConfig")),
@@ -209,10 +220,11 @@ def function_of(resource: str, props: Mapping[str, Any], folder: Path) -> Functi
 
 
 def _code_folder(code: object, handler: str, folder: Path) -> Path:
-    """The folder of `s.yaml` if the handler's sources are there, so that edits need no build; else `code`."""
+    """Where the handler's sources are, so that edits need no build: beside `s.yaml` or links.toml; else `code`."""
     first = handler.split(".")[0]
-    if first and ((folder / first).is_dir() or (folder / f"{first}.py").is_file()):
-        return folder
+    for sources in (folder, s_yaml.project_folder(folder / "s.yaml")):
+        if first and ((sources / first).is_dir() or (sources / f"{first}.py").is_file()):
+            return sources
     source = code.get("src") if isinstance(code, dict) else code
     return (folder / source).resolve() if isinstance(source, str) and source else folder
 

@@ -24,14 +24,14 @@ import flask
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .functions import Function
-from .invocation import HttpRequest, canonical_name, http_event, new_request_id
+from .invocation import HttpRequest, canonical_name, http_event, new_request_id, raw_request
 from .runtime import UNHANDLED, Outcome, Runtime
 
 MAX_HEADER_BYTES = 8 * 1024
 MAX_TARGET_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
-_FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "upgrade"}
+_FORBIDDEN = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -104,7 +104,7 @@ def _invoke(runtime: Runtime, function: Function, request_id: str) -> HttpRespon
         client_ip=flask.request.remote_addr or "",
         protocol=flask.request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
     )
-    event = http_event(request, request_id, time.time())
+    event = raw_request(request) if function.custom else http_event(request, request_id, time.time())
     return _response(runtime.invoke(function.name, event, request_id=request_id))
 
 

@@ -17,6 +17,7 @@ from signer.times import rfc3339
 
 from ..ram import ACCOUNT
 from .functions import Function
+from .worker import HTTP_REQUEST
 
 # Headers that never reach a function: hop by hop, or set by Function Compute itself.
 _WITHHELD = {"CONNECTION", "HOST", "KEEP-ALIVE", "TRANSFER-ENCODING"}
@@ -76,6 +77,15 @@ def http_event(request: HttpRequest, request_id: str, now: float) -> bytes:
         },
     }
     return json.dumps(event, ensure_ascii=False).encode()
+
+
+def raw_request(request: HttpRequest) -> bytes:
+    """The event of an HTTP trigger for `worker.Server`: the request as it is, without the headers of the connection."""
+    pairs = (*request.headers, ("X-Forwarded-For", request.client_ip))
+    withheld = _WITHHELD - {"HOST"} | {"CONTENT-LENGTH"}
+    headers = [pair for pair in pairs if pair[0].upper() not in withheld and not pair[0].upper().startswith("X-FC-")]
+    body = base64.b64encode(request.body).decode()
+    return HTTP_REQUEST + json.dumps([request.method, request.target, headers, body]).encode()
 
 
 def event_headers(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

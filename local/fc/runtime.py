@@ -2,8 +2,8 @@
 
 HTTP triggers (`http_trigger.py`) and all other sources of events call `Runtime.invoke`. Workers run on the
 interpreter that runs this, whatever runtime `s.yaml` names; python3.10 and python3.12 differ in the context that a
-function receives. Not emulated: memory limits, `preStop`, custom runtimes, and the 429 of a function that has no free
-instance (further requests wait).
+function receives. Not emulated: memory limits, `preStop`, the requests that an instance of a custom runtime handles at
+the same time, and the 429 of a function that has no free instance (further requests wait).
 """
 
 from __future__ import annotations
@@ -149,6 +149,9 @@ class Runtime:
             "handler": function.handler,
             "initializer": initializer.handler if initializer else None,
             "runtime": function.runtime,
+            "server": [*function.custom.command, *function.custom.args, function.custom.port]
+            if function.custom
+            else None,
             "context": invocation.context(function, invocation.new_request_id(), credentials, 0),
         }
         try:

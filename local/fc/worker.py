@@ -8,29 +8,38 @@ A frame is two unsigned 32-bit lengths (big endian), a JSON object and raw bytes
 
 | kind | object | bytes |
 |---|---|---|
-| load | `handler`, `initializer` (or null), `runtime`, `context` | none |
-| invoke | `context` | the event |
+| load | `handler`, `initializer` (or null), `runtime`, `context`, and for a custom runtime `server` | none |
+| invoke | `context` | the event, or after `HTTP_REQUEST` a client's request for a custom runtime |
 
 and each answer is `{"ok": true}` with the function's result, or `{"ok": false}` with the error as JSON.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
+import re
 import signal
+import socket
 import struct
+import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
+from http.client import HTTPConnection
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import IO, Any
 
+HOST = "127.0.0.1"
+HTTP_REQUEST = b"\0"
 _LENGTHS = struct.Struct(">II")
 
 Frame = tuple[dict[str, Any], bytes]
@@ -161,12 +170,57 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
 
 
+class Server:
+    """The server of a custom runtime, at a port of the loopback alone. This process ends with it."""
+
+    def __init__(self, line: list[Any]) -> None:
+        *command, port = line
+        with socket.create_server((HOST, 0)) as listener:
+            self.port = listener.getsockname()[1]
+        command = [re.sub(rf"(^|:){port}$", rf"\g<1>{self.port}", word) for word in command]
+        command = [word.replace("0.0.0.0", HOST) for word in command]  # noqa: S104 - it replaces that
+        if re.search(r"(^|/)python[0-9.]*$", command[0]):
+            command[0] = sys.executable
+        process = subprocess.Popen(command)
+        threading.Thread(target=lambda: os._exit(process.wait() or 1), daemon=True).start()
+        while True:
+            with suppress(ConnectionRefusedError), socket.create_connection((HOST, self.port)):
+                return
+            time.sleep(0.05)
+
+    def invoke(self, context: dict[str, Any], event: bytes, path: str = "/invoke") -> bytes:
+        """The result of an event, or the response to a client's request in the form of a built-in runtime's.
+
+        Raises `RuntimeError` with the server's own error.
+        """
+        is_request, method, target, headers, body = event.startswith(HTTP_REQUEST), "POST", path, list[Any](), event
+        if is_request:
+            method, target, headers, encoded = json.loads(event[len(HTTP_REQUEST) :])
+            path, body = "/http-invoke", base64.b64decode(encoded)
+        connection = HTTPConnection(HOST, self.port)
+        connection.putrequest(method, target, skip_host=is_request, skip_accept_encoding=True)
+        keys = {f"x-fc-{name.replace('_', '-')}": value for name, value in context["credentials"].items()}
+        own = {"x-fc-request-id": context["request_id"], "x-fc-control-path": path, "Content-Length": str(len(body))}
+        for name, value in [*headers, *keys.items(), *own.items()]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        with connection.getresponse() as response:
+            status, answered, result = response.status, dict(response.getheaders()), response.read()
+        if is_request:
+            content = base64.b64encode(result).decode()
+            return encode_result({"statusCode": status, "headers": answered, "isBase64Encoded": True, "body": content})
+        if "x-fc-status" in map(str.lower, answered):
+            raise RuntimeError(result.decode("utf-8", "replace"))
+        return result
+
+
 class _Worker:
     """The runtime of one instance; its handler comes with the first frame, `load`."""
 
     def __init__(self) -> None:
         self.runtime = ""
         self.handler: Callable[..., object] | None = None
+        self.server: Server | None = None
 
     def handle(self, header: dict[str, Any], body: bytes, answers: IO[bytes]) -> None:
         """Answers a frame. Like the runtime's loop, it holds the context until the answer was sent."""
@@ -184,6 +238,11 @@ class _Worker:
         write_frame(answers, {"ok": ok}, answer)
 
     def _call(self, header: dict[str, Any], body: bytes, context: object) -> bytes:
+        if self.server:
+            return self.server.invoke(header["context"], body)
+        if header["kind"] == "load" and header["server"]:
+            self.server = Server(header["server"])
+            return self.server.invoke(header["context"], b"", "/initialize") if header["initializer"] else b""
         if header["kind"] == "load":
             self.handler = find_handler(header["handler"])
             if header["initializer"]:

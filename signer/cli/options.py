@@ -160,11 +160,12 @@ signing_options = add(
     credentials_options,
     click.option(
         "--endpoint",
+        envvar="OSS_ENDPOINT",
         default="public",
         show_default=True,
         metavar="KIND|HOST|URL",
         shell_complete=_complete_endpoint,
-        help=f"{', '.join(KINDS)}; oss-REGION.aliyuncs.com; or https://DOMAIN, a custom domain.",
+        help=f"{', '.join(KINDS)}; oss-REGION.aliyuncs.com; or https://DOMAIN, a custom domain. Also OSS_ENDPOINT.",
     ),
     click.option("--path-style", is_flag=True, help="The bucket is first in the path of the --endpoint URL."),
     click.option(

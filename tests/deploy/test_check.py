@@ -127,7 +127,7 @@ BROKEN |= {
 
 CUSTOM = "deploy/custom-runtime/s.yaml"
 NEW_ACCOUNTS = (
-    'warning: links.toml: /exampledir/, /inbox/, /outbox/: in mainland China, OSS refuses endpoint = "public" to '
+    'warning: links.toml: /exampledir/, /in/, /outbox/: in mainland China, OSS refuses endpoint = "public" to '
     "accounts that first used it since 2025-03-20 (PublicEndpointForbidden, EC 0048-00000401): bind a domain to "
     'the bucket and write endpoint = "https://static.example.com", or choose another region, such as cn-hongkong.'
 )

@@ -143,6 +143,9 @@ def test_a_modified_page_cannot_exceed_the_limits(world: System, open_upload_pag
     page.evaluate(LIE)
     choose(page, file("lie.txt", b"x" * 900))
     expect_outcome(page, 3, "refused")
+    expect(row(page, 3).locator("progress")).to_be_hidden()
+    expect(row(page, 3).locator(".state")).to_have_css("color", "rgb(179, 38, 30)")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(1)
     assert arrived(world, page) == {}
 
 
@@ -232,6 +235,30 @@ def test_files_are_dropped(world: System, open_upload_page: OpenPage) -> None:
     page.evaluate(DROP, [["one.txt", "two.txt"], "text/plain"])
     expect(page.locator("#result")).to_have_text(DONE)
     assert sorted(arrived(world, page).values()) == [b"dropped", b"dropped"]
+
+
+def test_the_button_looks_like_that_of_a_share_and_drops_are_offered_where_they_are_possible(
+    world: System, open_upload_page: OpenPage
+) -> None:
+    names = ["font", "color", "backgroundColor", "borderRadius", "padding", "height"]
+    style = f"(button) => {names}.map((name) => getComputedStyle(button)[name])"
+    page = open_upload_page(max_size=10 * MEGABYTE)
+    button, hint = page.locator("#drop .button"), page.locator("#drop p")
+    expect(page.locator("dd").first).to_have_text("10 MB")
+    expect(hint).to_have_text("Drop files here, or")
+    expect(hint).to_be_visible()
+    expect(button).to_have_text("Choose files")
+    look = button.evaluate(style)
+    with page.expect_file_chooser():
+        button.click()
+    page.goto(world.create_share(page=True))
+    assert page.locator("button").evaluate(style) == look
+    phone = open_upload_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    expect(phone.locator("#drop p")).to_be_hidden()
+    with phone.expect_file_chooser():
+        phone.locator("#drop .button").tap()
+    # Without its script the page has nothing that could be pressed.
+    expect(open_upload_page(java_script_enabled=False).locator("#drop")).to_be_hidden()
 
 
 def test_the_page_works_with_the_keyboard(world: System, open_upload_page: OpenPage) -> None:

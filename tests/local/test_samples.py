@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import stat
 from pathlib import Path
 from typing import IO
@@ -12,7 +13,7 @@ import pytest
 import requests
 
 from handler.commands import keys_edit
-from local import client, samples
+from local import client, command, samples
 from local.errors import LocalError
 from local.samples import Sample
 from local.stack import Stack
@@ -183,5 +184,10 @@ def test_the_preparation_ignores_proxies_and_logs_no_requests(log: IO[bytes], mo
     with Stack.start(ROOT / "s.yaml", log=log, warm=False) as stack:
         assert [sample.advice for sample in samples.prepare(stack)] == ["", "", "", ""]
         stack.dispatcher.wait(20)
+        tick = {"triggerTime": "2026-11-28T00:00:00Z", "triggerName": "minute", "payload": ""}
+        assert stack.runtime.invoke("links-events-dev", json.dumps(tick).encode()).error_type is None
     log.seek(0)
-    assert b'"path"' not in log.read()
+    created, idle = log
+    assert b'"path"' not in created
+    assert [bool(command.IDLE_TICK(line)) for line in (created, idle)] == [False, True]
+    assert not command.IDLE_TICK(idle.replace(b'"notices":0', b'"notices":1'))

@@ -20,6 +20,7 @@ import requests
 
 from local import command
 from local.demo import steps
+from local.stack import Stack, StackError
 from tests.local.fc.test_runtime import read_within
 from tests.local.programs import Program, started
 
@@ -101,9 +102,11 @@ def test_json_has_null_for_the_samples_that_the_configuration_does_not_allow(tmp
 def test_the_start_ends_with_addresses_that_work_and_no_secret_of_oss(tmp_path: Path) -> None:
     with started("--root", str(tmp_path / "a b")) as program:
         shell = program.wait_for("for your shell").split("for your shell")[1].strip()
-        program.wait_for("API key")
+        program.wait_for("with the key")
+        assert program.lines[0].startswith("Function Compute and OSS are running")
         rows = dict(re.findall(r"^  (\S+(?: \S+)*)  +(\S.*)$", program.output, re.MULTILINE))
-        assert list(rows)[-4:] == ["object", "share page", "upload page", "API key"]
+        assert list(rows)[-5:] == ["object", "share page", "upload page", "API key", "with the key"]
+        assert rows["events"].endswith("/examplebucket/outbox/")
         assert requests.get(rows["object"], timeout=20).text.startswith("A private object")
         for page in ("share page", "upload page"):
             assert requests.get(rows[page], headers={"Accept": "text/html"}, timeout=20).status_code == 200
@@ -143,13 +146,18 @@ def test_a_plain_file_is_taken_in_at_the_start_and_while_the_stack_runs(tmp_path
     (folder / "a.txt").write_text("at the start")
     (tmp_path / "samples/other").mkdir()
     with started("--root", str(tmp_path / "samples"), quick=True) as program:
+        program.wait_for("API key")
         program.wait_for("other is not a bucket of links.toml")
         program.wait_for("a.txt was taken in")
-        program.wait_for("API key")
         (folder / "b.txt").write_text("while it runs")
         program.wait_for("b.txt was taken in")
         for name, content in (("a.txt", "at the start"), ("b.txt", "while it runs")):
             assert requests.get(f"{program.http}/exampledir/{name}", timeout=20).text == content
+        with pytest.raises(StackError, match=r"Another stack uses .*/samples"):
+            Stack.start(ROOT / "s.yaml", root=tmp_path / "samples")
+        program.process.kill()
+        program.end()
+    Stack.start(ROOT / "s.yaml", root=tmp_path / "samples", warm=False).close()
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
@@ -213,7 +221,7 @@ def test_a_mistake_is_one_sentence(
     else:  # in this process, which takes less time
         monkeypatch.chdir(tmp_path)
         with patch.object(command, "exit_on_signals"), patch.object(steps, "exit_on_signals"):
-            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else steps.main()
+            ended = command.main(["--http-port", "0", "--oss-port", "0"]) if module == "local" else steps.main([])
         assert ended == status
         out, error = capfd.readouterr()
         [line] = (out + error).splitlines()
@@ -226,6 +234,12 @@ def test_a_demonstration_outside_of_the_project_is_one_sentence(tmp_path: Path) 
     assert program.lines == [
         "make demo: links.toml cannot be read (No such file or directory). Run this in the folder of the project.\n"
     ]
+
+
+def test_an_unknown_argument_of_the_demonstration_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        steps.main(["--foo"])
+    assert "unrecognized arguments: --foo" in capsys.readouterr().err
 
 
 # Ctrl-C

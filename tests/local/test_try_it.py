@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.local.programs import ROOT, Program, started
 from tools import secret_search
@@ -28,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(folder: Path) -> Iterator[Program]:
     """What `make run` starts, on free ports, in a folder that has nothing else."""
     with started("--root", "samples", "--config", str(ROOT / "s.yaml"), folder=folder, quick=True) as program:
-        program.wait_for("API key")
+        program.wait_for('"notices":1')  # of the sample
         for_you = program.output
         yield program
         program.process.send_signal(signal.SIGINT)
@@ -91,8 +95,35 @@ def test_the_commands_of_shares_md(stack: Program, run: Run) -> None:
 
 def test_the_commands_of_uploads_md(stack: Program, run: Run) -> None:
     output = run(commands("uploads.md"))
-    assert output.startswith(f"{stack.http}/inbox/?share=")
+    assert output.startswith(f"{stack.http}/in/?share=")
     assert output.endswith('{\n  "max_uses": 20,\n  "uses": 1\n}\n')
+
+
+def test_the_examples_of_the_pages_work_with_the_shipped_links_toml(stack: Program, run: Run) -> None:
+    examples = [
+        block
+        for page in ("uploads.md", "api.md")
+        for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8"))
+    ]
+    output = run([". samples/env.sh", *examples])
+    assert '"part_count": 3' in output
+    assert output.count("3600\nnull\n900\nnull\nnull\n") == 1
+
+
+def test_the_commands_of_the_page_at_the_root_work(stack: Program, run: Run) -> None:
+    page = requests.get(f"{stack.http}/", headers={"Accept": "text/html,*/*;q=0.8"}, timeout=20).text
+    commands = [unescape(block) for block in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
+    assert len(commands) == 5
+    assert (Path(commands.pop()) / "exampleobject.txt").parent.name == "outbox"
+    program = f'fc-presign() {{ PYTHONPATH={ROOT} {sys.executable} -m signer "$@"; }}'
+    printed = run([program, *commands]).splitlines()
+    link, share, *signed = [json.loads(line)["url"] for line in printed[:2]] + printed[2:]
+    assert len(signed) == 2
+    for url in (link, share, *signed):
+        assert requests.get(url, timeout=20).text.startswith("A private object"), url
+    # Programs get the function's own answers, and an icon is not worth a line of the log.
+    assert requests.get(f"{stack.http}/", timeout=20).status_code == 404
+    assert requests.get(f"{stack.http}/favicon.ico", timeout=20).status_code == 204
 
 
 def test_the_commands_of_events_md(stack: Program, run: Run) -> None:

@@ -38,10 +38,11 @@ def test_anything_else_is_not_a_size(string: str) -> None:
         (0, "0 B"),
         (14, "14 B"),
         (1023, "1023 B"),
-        (1024, "1.0 KB"),
+        (1024, "1 KB"),
+        (100 << 20, "100 MB"),
         (1_468_006, "1.4 MB"),
-        (5 << 40, "5.0 TB"),
-        (5 << 50, "5120.0 TB"),
+        (5 << 40, "5 TB"),
+        (5 << 50, "5120 TB"),
     ],
 )
 def test_a_size_is_shown_in_its_largest_unit(size: int, string: str) -> None:

@@ -211,7 +211,7 @@ def test_authenticated_mounts_and_shares_need_a_keys_document(tmp_path: Path) ->
     content = (ROOT / "links.toml").read_text(encoding="utf-8")
     (tmp_path / "links.toml").write_text(content.replace("keys  = ", "# keys = "), encoding="utf-8")
     assert list(links_toml.faults(shipped.configured(shipped.web(), tmp_path))) == [
-        "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/inbox/, /outbox/): set it to "
+        "links.toml: keys is missing, so nobody can use authenticated mounts or shares (/in/, /outbox/): set it to "
         "oss://bucket/.links/keys.json."
     ]
     # It is about requests.

@@ -27,9 +27,9 @@ def test_the_links_toml_of_the_repository_is_valid() -> None:
     assert mount is not None
     assert mount.target == Location("examplebucket", "exampledir/")
     assert ask("/exampledir/a.txt", config=loaded).key == "exampledir/a.txt"
-    inbox = loaded.mounts.covering("/inbox/a.txt")
+    inbox = loaded.mounts.covering("/in/a.txt")
     assert inbox is not None
-    assert (inbox.access, inbox.methods) == ("authenticated", ("POST",))
+    assert (inbox.access, inbox.methods) == ("authenticated", ("PUT", "POST"))
     assert inbox.max_size is not None
     assert inbox.max_share is not None
 

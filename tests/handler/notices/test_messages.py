@@ -139,7 +139,7 @@ class TestContent:
 
     @pytest.mark.parametrize(
         ("size", "shows"),
-        [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (5 << 40, "5.0 TB")],
+        [(None, "(until"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (5 << 40, "5 TB")],
     )
     def test_a_size_is_readable(self, size: int | None, shows: str) -> None:
         assert shows in visible_text(message("dingtalk", notification(size=size)))

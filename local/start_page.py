@@ -1,0 +1,37 @@
+"""The page at / of a running stack: its addresses, and how to use each. What is deployed has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import handler
+
+TEMPLATES = (Path(__file__).parent, Path(handler.__file__).parent / "templates")
+
+
+@dataclass
+class StartPage:
+    """Answers browsers at /, and requests for its icon, before `app` is asked: once it has `content`, which is HTML."""
+
+    app: Callable[..., Iterable[bytes]]
+    content: str = ""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        request = environ["REQUEST_METHOD"], environ["RAW_URI"]
+        if self.content and request == ("GET", "/favicon.ico"):
+            start_response("204 No Content", [])
+            return []
+        if self.content and request == ("GET", "/") and "text/html" in environ.get("HTTP_ACCEPT", ""):
+            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
+            return [self.content.encode()]
+        return self.app(environ, start_response)
+
+
+def render(**values: object) -> str:
+    from jinja2 import Environment, FileSystemLoader  # only `make run` has the page
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("start_page.html").render(lang="en", title="fc-presign on this machine", **values)
