@@ -69,7 +69,7 @@ def _unsigned(link: LenientUrl) -> Fact:
         return Fact("share_address", LINK, CERTAIN, "It has the parameter share, and none of a signature.")
     if not is_oss and ("auth_key" in names or {"sign", "time"} <= names or _CDN_PATH.match(link.path)):
         return Fact("cdn_address", LINK, LIKELY, "It has the time and the MD5 of a CDN, and no signature of OSS.")
-    return Fact("unsigned", LINK, CERTAIN, "The query has none of the parameters of a signature.")
+    return Fact("unsigned", LINK, CERTAIN if is_oss else LIKELY, "The query has none of the parameters of a signature.")
 
 
 def _check_required(link: LenientUrl, version: str) -> Iterator[Fact]:

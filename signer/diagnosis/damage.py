@@ -30,6 +30,9 @@ _LOST_MARK = re.compile(
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…|%E2%80%A6)$")
 
 
+_NEXT_URL = re.compile(r"\n(?=[ >]{0,9}https?://)")  # another link on a line of its own
+
+
 class Damage(NamedTuple):
     """One thing that happened to a link; `evidence` holds no part of a value."""
 
@@ -62,11 +65,13 @@ def undo_transport_damage(string: str) -> tuple[str, tuple[Damage, ...]]:
 def _extract_url(string: str) -> str:
     """What starts with http, without the words before it and the brackets or quotes around it."""
     start = _URL_START.search(string)
-    if start is None or start.start() == 0:
+    if start is None:
         return string
+    first = _NEXT_URL.split(string[start.start() :], maxsplit=1)[0]
+    if start.start() == 0:
+        return first
     closing = _CLOSING.get(string[start.start() - 1])
-    string = string[start.start() :]
-    return string.partition(closing)[0] if closing else string
+    return first.partition(closing)[0] if closing else first
 
 
 def _join_lines(url: str) -> _Step:
