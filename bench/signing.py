@@ -27,9 +27,9 @@ import signer
 
 from .details import Details
 from .figures import Bound, Figure, Spread
+from .process import BUCKET, REGION
 
 ROUNDS = 15
-REGION, BUCKET = "cn-hangzhou", "examplebucket"
 KEY_ID, SECRET = "STS.EXAMPLE", "an-example-of-a-secret-30-long"
 # Every fourth key has a space, which must be encoded.
 KEYS = [f"exampledir/2026/{number:04}{' ' if number % 4 == 0 else '-'}report.pdf" for number in range(512)]

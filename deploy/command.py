@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from handler.commands.printing import show
 
+from .errors import DeployError
+
 
 def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
-    """The status of a command: that of `main`, or 1 and one sentence if its output or a file cannot be written.
+    """The status of a command: that of `main`, or 1 and one sentence for a `DeployError` or what cannot be written.
 
     130 after Ctrl-C. `unread` is the status, without a sentence, if the reader of the output has read enough.
     """
@@ -20,6 +22,9 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
     except KeyboardInterrupt:
         show(f"{name}: Interrupted.", file=sys.stderr)
         return 130
+    except DeployError as error:
+        show(f"{name}: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         # Python would write what is left again at its exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

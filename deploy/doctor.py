@@ -153,12 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(parsed.config, parsed.env, parsed.access, parsed.url, parsed.uploads, parsed.endpoint or "")
     for finding in findings(options):
         has_failed = has_failed or finding.level in failing
-        try:
-            show(str(finding))
-        except BrokenPipeError:
-            # Its reader, such as head, needs no more. Without this, Python would report the closed pipe when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            break
+        show(str(finding))
     return 1 if has_failed else 0
 
 

@@ -192,6 +192,7 @@ def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Raises `DeployError`."""
     parser = Parser(prog="python -m deploy.policies", description="Print the RAM policies needed.")
     parser.add_argument(
         "configs", nargs="*", type=Path, default=[Path("s.yaml")], metavar="config", help="every s.yaml that you deploy"
@@ -204,23 +205,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     everything: list[Function] = []
     examples: dict[str, None] = {}
-    try:
-        for config in options.configs:
-            report = check(config)
-            if report.faults:
-                raise DeployError(f"{config} has a fault, so its policies would be wrong: {report.faults[0]}")
-            examples |= dict.fromkeys(report.placeholders)
-            everything += deployed(report.functions)
-        environments = [*_by_environment(everything)]
-        if options.env and options.env not in environments:
-            raise DeployError(
-                f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}."
-            )
-        documents = policies(everything, options.env)
-        kept = [policies(everything, name) for name in environments if options.env and name != options.env]
-    except DeployError as error:
-        show(f"python -m deploy.policies: {error}", file=sys.stderr)
-        return 1
+    for config in options.configs:
+        report = check(config)
+        if report.faults:
+            raise DeployError(f"{config} has a fault, so its policies would be wrong: {report.faults[0]}")
+        examples |= dict.fromkeys(report.placeholders)
+        # Those of all environments; without environments, those of s.yaml alone.
+        everything += [each for each in report.functions if each.environment_name is not None] or report.functions
+    environments = [*_by_environment(everything)]
+    if options.env and options.env not in environments:
+        raise DeployError(f"Environment {options.env!r} not found: choose one of {', '.join(environments) or 'none'}.")
+    documents = policies(everything, options.env)
+    kept = [policies(everything, name) for name in environments if options.env and name != options.env]
     for sentence in examples:
         show(f"warning: {sentence}", file=sys.stderr)
     if options.alarms:
@@ -232,11 +228,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A shell gets what it is to run.
     print("\n".join(map(printable, output.split("\n"))) if sys.stdout.isatty() else output)
     return 0
-
-
-def deployed(functions: Sequence[Function]) -> list[Function]:
-    """Those of all environments of one s.yaml; without environments, those of s.yaml alone."""
-    return [function for function in functions if function.environment_name is not None] or list(functions)
 
 
 if __name__ == "__main__":

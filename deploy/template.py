@@ -118,15 +118,12 @@ def links_toml(content: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Raises `DeployError`."""
     parser = Parser(prog="python -m deploy.template", description="Make the application template.")
     parser.add_argument("target", type=Path, help="a new folder")
     parser.add_argument("--home-page", metavar="URL", help="the publisher's own page, an https address")
     options = parser.parse_args(arguments)
-    try:
-        assemble(options.target, home_page=options.home_page)
-    except DeployError as error:
-        show(f"make template: {error}", file=sys.stderr)
-        return 1
+    assemble(options.target, home_page=options.home_page)
     show(f"{options.target} is ready: use it with s init --uri, or publish it with s registry publish.")
     return 0
 

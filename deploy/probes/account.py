@@ -22,9 +22,7 @@ from ..policies import queues as queues_for
 from ..statements import Document
 from . import aliyun
 from .deployment import Deployment
-from .findings import Finding, fault, ok, unknown, warning
-
-SCRIPT = "run the script of make policies FORMAT=commands"
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 
 
 def roles(deployment: Deployment) -> Iterator[Finding]:

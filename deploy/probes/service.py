@@ -16,7 +16,7 @@ from handler.config import Mount
 
 from ..s_preview import s_command
 from .deployment import CANARY, Deployment, ProbeResponse
-from .findings import Finding, fault, ok, unknown, warning
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 from .oss import unusable
 
 ORIGIN = "https://another-site.example.com"
@@ -195,11 +195,7 @@ def _fetched(mount: Mount, response: ProbeResponse) -> Finding:
     if problem := unusable(host, response):
         return problem
     if response.code == "AccessDenied":
-        return fault(
-            "canary",
-            f"{mount.path}: the function's role may not read {mount.target}: run the script of "
-            "make policies FORMAT=commands.",
-        )
+        return fault("canary", f"{mount.path}: the function's role may not read {mount.target}: {SCRIPT}.")
     return fault(
         "canary", f"{mount.path}: {host} refused the link ({response.status} {response.code}): see docs/explain.md."
     )

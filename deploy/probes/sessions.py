@@ -15,9 +15,8 @@ from signer.sts import AssumedRole
 
 from ..checks.names import role_name
 from . import oss
-from .account import SCRIPT
 from .deployment import CANARY, Deployment, ProbeResponse
-from .findings import Finding, fault, ok, unknown, warning
+from .findings import SCRIPT, Finding, fault, ok, unknown, warning
 
 # Function Compute allows 8 KB of headers in all, and a link is one of them.
 MAX_LINK = 4096  # characters
