@@ -1,10 +1,12 @@
-"""How the commands of this package end when what they write cannot be written."""
+"""How the commands of this package end, and how they start others."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from handler.commands.printing import show
 
@@ -33,6 +35,16 @@ def run(name: str, main: Callable[[], int], *, unread: int = 1) -> int:
         show(f"{name}: {error.filename or 'The output'} cannot be written ({reason(error)}).", file=sys.stderr)
         return 1
     return status
+
+
+def output_of(
+    command: Sequence[str], timeout: float, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a program prints that gets no input. Raises `OSError`, and `TimeoutExpired` after `timeout` seconds."""
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.run(
+        command, stdin=nothing, stdout=pipe, stderr=pipe, text=True, timeout=timeout, check=False, cwd=cwd, env=env
+    )
 
 
 def reason(error: OSError) -> str:

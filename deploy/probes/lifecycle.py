@@ -75,7 +75,7 @@ def bucket_rules(deployment: Deployment) -> Iterator[Finding]:
 
 def _rules_of(deployment: Deployment, bucket: str) -> list[Rule] | Finding:
     response = deployment.get_bucket(bucket, "lifecycle")
-    if problem := unusable(deployment.bucket_endpoint(bucket).host(bucket), response):
+    if problem := unusable(response):
         return problem
     try:
         return _read(response)
