@@ -599,10 +599,10 @@ def test_a_faulty_file_has_no_policies(
     # s.yaml alone, as s renders it, in less time.
     monkeypatch.setattr(check, "render", lambda config, environment: s_yaml.load(config, {}))
     config = ProjectCopy.of(tmp_path).edit("functionName: links-http-dev", "functionName: a$(touch x)b-http")
-    assert policies.main([str(config)]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is" in printed.err
+    sentence = "has a fault, so its policies would be wrong: links_http: functionName a$(touch x)b-http is"
+    with pytest.raises(DeployError, match=re.escape(sentence)):
+        policies.main([str(config)])
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
