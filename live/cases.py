@@ -1,17 +1,4 @@
-"""The cases: data in `live/cases/`, one file for each subject, sent in the order of the files' names.
-
-A file has groups, and a group cases. What a case says of its request is added to what its group says:
-
-- `method`, `key`, `query`, `headers`, `body`, `fields` (of a form): what is signed and sent; `extra` headers or fields
-  are only sent. `bucket` and `host` are the run's own, `scheme` is https.
-- `sign` is url, header, form or none; `additional` names further signed headers; `as` names a session (`session`).
-- `forge`: what the signature is made with in place of the truth (`id`, `secret`, `token`, `region`, `product`,
-  `method`, `key`, `bucket`, `at`: seconds from now, `expires`), its parts that are `set`, and those `unset`.
-- `sub`: patterns and replacements for the signed target, headers or fields, each of the latter on a line `name: value`.
-- `keep` names what later cases use of the answer, an element or a header; `race` sends so many requests at once.
-
-Braces stand for values: see `live.signing`.
-"""
+"""The cases: data in `live/cases/`, in the order of the files' names. docs/live.md says how they are written."""
 
 from __future__ import annotations
 
@@ -27,73 +14,69 @@ else:
     import tomli as tomllib
 
 FOLDER = Path(__file__).parent / "cases"
-PARTS = ("sts", "kms")  # those that only run if asked for
 
 
 class Case(NamedTuple):
     """`name` is `file/group/case`, `settles` what its answer tells; `is_open` where the documents do not tell it.
 
-    `part` is that of `PARTS`, or ""; `only_live` marks what the local OSS leaves out, with 501.
+    `part` is sts or kms for what runs only if asked for; `only_live` marks what the local OSS leaves out, with 501.
     """
 
     name: str
     settles: str
     request: Mapping[str, Any]
-    part: str = ""
-    is_open: bool = False
-    only_live: bool = False
+    part: str
+    is_open: bool
+    only_live: bool
 
     @property
     def kind(self) -> str:
-        """What is asked for, as in `GET object` or `PUT bucket ?cors`."""
-        if self.request.get("to") == "sts":
-            return f"STS {self.request.get('action', 'AssumeRole')}"
-        names = [name for name, value in self.request.get("query", {}).items() if not value or name == "uploadId"]
-        level = "object" if self.request.get("key") and self.request.get("sign") != "form" else "bucket"
-        return " ".join([self.request.get("method", "GET"), level, *(f"?{name}" for name in names[:1])])
-
-    @property
-    def count(self) -> int:
-        """The requests that it sends."""
-        return int(self.request.get("race", 1))
+        """What is requested, as in `GET object` or `PUT bucket ?cors`."""
+        request = self.request
+        if request.get("to") == "sts":
+            return "STS AssumeRole"
+        names = [f" ?{name}" for name, value in request.get("query", {}).items() if not value or name == "uploadId"]
+        level = "form" if request.get("sign") == "form" else "object" if request.get("key") else "bucket"
+        return f"{request.get('method', 'GET')} {level}{''.join(names[:1])}"
 
 
-def load(parts: tuple[str, ...] = (), folder: Path = FOLDER) -> list[Case]:
+def load(*parts: str) -> list[Case]:
     """The cases of all files but those of a part that was not asked for."""
-    cases = [case for path in sorted(folder.glob("*.toml")) for case in _read(path)]
-    names = [case.name for case in cases]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"Two cases have the same name: {', '.join(sorted(repeated))}.")
+    cases = [case for path in sorted(FOLDER.glob("*.toml")) for case in _read(path)]
     return [case for case in cases if case.part in ("", *parts)]
 
 
 def _read(path: Path) -> Iterator[Case]:
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
-    for group in document["group"]:
-        common = {name: document.get(name, default) for name, default in (("part", ""), ("settles", ""))} | group
-        requests = dict(group["cases"])
+    part = path.stem if path.stem in ("sts", "kms") else ""
+    for group in tomllib.loads(path.read_text(encoding="utf-8"))["group"]:
+        requests = group.get("cases", {}) | dict(_varied(group.get("vary", {})))
         if group.get("pairs"):
             requests |= {f"{a}+{b}": _merge(requests[a], requests[b]) for a, b in combinations(requests, 2)}
-        for variant, variation in group.get("each", {"": {}}).items():
-            for name, request in requests.items():
-                request = _merge(_merge(group.get("request", {}), variation), request)
-                yield Case(
-                    "/".join(filter(None, (path.stem, group.get("name"), name, variant))),
-                    request.pop("settles", common["settles"]),
-                    request,
-                    common["part"],
-                    request.pop("open", group.get("open", False)),
-                    request.pop("only", group.get("only", "")) == "live",
-                )
+        common = {name: group.get(name, "") for name in ("settles", "open", "only")} | group.get("request", {})
+        for method in group.get("methods", [""]):
+            for case, own in requests.items():
+                request = _merge(common | ({"method": method} if method else {}), own)
+                settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
+                name = "/".join(filter(None, (path.stem, group.get("name"), case, method)))
+                yield Case(name, settles, request, part, bool(is_open), only == "live")
+
+
+def _varied(vary: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A request for each value in `vary`, whose names say where in the request it belongs, as in `headers.Range`."""
+    for path, values in vary.items():
+        *tables, last = path.split(".")
+        for value in values:
+            request = {last: value}
+            yield _label(value if isinstance(value, dict) else request), {tables[0]: request} if tables else request
+
+
+def _label(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_label(each)}".rstrip("=") for name, each in value.items())
+    return ",".join(map(_label, value)) if isinstance(value, list) else str(value)
 
 
 def _merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged, lists follow each other, and of other values the second counts."""
-    merged = dict(one)
-    for name, value in other.items():
-        known = merged.get(name)
-        if isinstance(known, dict):
-            merged[name] = _merge(known, value)
-        else:
-            merged[name] = [*known, *value] if isinstance(known, list) else value
-    return merged
+    """Tables are merged; of other values the second counts."""
+    shared = [name for name in one if isinstance(one[name], dict) and name in other]
+    return {**one, **other, **{name: _merge(one[name], other[name]) for name in shared}}

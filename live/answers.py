@@ -1,0 +1,97 @@
+"""What is kept of an answer. Values that differ from run to run are replaced by references, such as `<date:1>`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import b64decode
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
+
+from handler.cloud.http_client import HttpResponse
+
+Answer = dict[str, Any]
+
+_KEPT = re.compile(
+    r"content-(?:type|length|range|encoding|disposition|md5)|accept-ranges|cache-control|etag|vary|location"
+    r"|access-control-.*|x-oss-(?:ec|object-type|storage-class|server-side-encryption|force-download|version-id)"
+)
+_VALUES = (
+    ("string-to-sign", r"(?<=string to sign is:)(?s:.+)"),
+    ("url", r"https?://[^\s<>\"']+"),
+    ("date", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{8}T\d{6}Z"),
+    ("value", r"(?=(?:[\w+/=%.-]*\d){3})[\w+/=%.-]{16,}"),  # an ID, a token, a signature
+)
+_ETAG_OF_PARTS = re.compile(r"[0-9A-F]{32}-\d+")
+# Elements and headers of an answer whose values are never shown.
+_HIDDEN = re.compile(
+    r"(?:x-oss-|x-acs-)?request-?id|HostId|\w*AccessKey(?:Id|Secret)|SecurityToken|Signature\w*|StringToSign\w*"
+    r"|CanonicalRequest\w*|ID|DisplayName|UploadId|Arn|AssumedRoleId|AuthPrincipal\w+|EncodedDiagnosticMessage",
+    re.IGNORECASE,
+)
+
+
+def elements(response: HttpResponse) -> list[tuple[str, str]]:
+    """Names and values in XML or JSON; those of an error of HEAD are in a header. Empty for other content."""
+    pairs: list[tuple[str, Any]] = []
+    try:
+        body = response.body or b64decode(response.headers.get("x-oss-err", ""))
+        if body.startswith(b"{"):
+            json.loads(body, object_pairs_hook=pairs.extend)
+        else:
+            root = ElementTree.fromstring(body)  # noqa: S314 - OSS's answer, of limited size
+            pairs = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in root.iter()]
+    except (ElementTree.ParseError, ValueError):
+        pass
+    return [(name, str(value)) for name, value in pairs]
+
+
+def value_of(response: HttpResponse, name: str) -> str:
+    """That of the first element of this name, or of the header, "" without either."""
+    return next((value for each, value in elements(response) if each == name), response.headers.get(name, ""))
+
+
+def secrets_of(response: HttpResponse) -> set[str]:
+    """What an answer says of the account, its keys and the request."""
+    return {value for name, value in [*elements(response), *response.headers.items()] if _HIDDEN.fullmatch(name)}
+
+
+def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[str]) -> Answer:
+    """What is compared; `known` has the kinds of values that become references, `digests` are those of own objects."""
+    own = [(known[value], re.escape(value)) for value in sorted(filter(None, known), key=len, reverse=True)]
+    kinds = [*own, *_VALUES]
+    pattern = re.compile("|".join(f"({expression})" for _, expression in kinds))
+    references: dict[str, list[str]] = {}
+
+    def refer(match: re.Match[str]) -> str:
+        if match[0] in digests or _ETAG_OF_PARTS.fullmatch(match[0]):
+            return match[0]
+        kind = kinds[(match.lastindex or 1) - 1][0]
+        seen = references.setdefault(kind, [])
+        seen += [match[0]] if match[0] not in seen else []
+        return f"<{kind}:{seen.index(match[0]) + 1}>"
+
+    found = elements(response)
+    texts = dict(found) if response.status >= 300 else {}
+    content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
+    headers = {name: value for name, value in sorted(response.headers.items()) if _KEPT.fullmatch(name)}
+    headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
+    return {
+        "status": response.status,
+        **{field: pattern.sub(refer, texts.get(field, "")) for field in ("Code", "EC", "Message")},
+        "body": " ".join(sorted({pattern.sub(refer, name) for name, _ in found})) or content,
+        "names": " ".join(sorted(pattern.sub(refer, name) for name in response.headers)),
+        **{name: pattern.sub(refer, value) for name, value in headers.items()},
+    }
+
+
+def check(text: str, secrets: Collection[str]) -> str:
+    """The text. Raises `ValueError` if it holds a secret of the run, as it is or percent-encoded, in any case."""
+    searched = text.lower()
+    forms = {form for secret in secrets if len(secret) > 5 for form in (secret, quote(secret, safe=""))}
+    if any(form.lower() in searched for form in forms):
+        raise ValueError("A report held a secret of this run, and was not written. Please report this.")
+    return text

@@ -1,0 +1,92 @@
+"""The bucket of a run. A file in `.runs` has its name from before it is made until nothing is left of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from handler.cloud.http_client import HttpResponse
+
+from .answers import value_of
+from .side import MAX_REQUESTS, NAME, LiveError, Side
+
+_TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></TagSet></Tagging>"
+_RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
+<Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
+<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>
+</LifecycleConfiguration>"""
+
+
+def make(side: Side, runs: Path) -> None:
+    """Raises `LiveError` unless the bucket is new, private, tagged, and its objects expire."""
+    file = runs / side.requests.values["bucket"]
+    runs.mkdir(parents=True, exist_ok=True)
+    file.write_text(side.requests.region)
+    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, accepted=(200, 409)).status == 409:
+        file.unlink()
+        raise LiveError("The bucket belongs to somebody else. Run it again: the next one has another name.")
+    protect(side)
+    if value_of(_ask(side, "GET", "bucketInfo"), "Grant") != "private":
+        raise LiveError("The new bucket is not private.")
+
+
+def protect(side: Side) -> None:
+    """Tags the bucket, and has OSS delete what is left in it after a day. Raises `LiveError`."""
+    _ask(side, "PUT", "tagging", body=_TAGS)
+    _ask(side, "PUT", "lifecycle", body=_RULES)
+
+
+def clean(side: Side, runs: Path, pauses: tuple[float, ...]) -> bool:
+    """Deletes uploads, versions and the bucket, with a pause (seconds) before each try; whether nothing is left."""
+    side.limit = side.sent + MAX_REQUESTS
+    for pause in pauses:
+        time.sleep(pause)
+        try:
+            _empty(side, "uploads", ("Upload",), "UploadId")
+            _empty(side, "versions", ("Version", "DeleteMarker"), "VersionId")
+            _ask(side, "DELETE", accepted=(204, 404))
+        except (LiveError, OSError, HTTPException, ElementTree.ParseError):
+            continue
+        (runs / side.requests.values["bucket"]).unlink(missing_ok=True)
+        return True
+    return False
+
+
+def list_account(side: Side) -> Iterator[tuple[str, str]]:
+    """Names and regions of all buckets with the prefix and the tag. Raises `LiveError`."""
+    query = {"prefix": "fcp-live-", "tag-key": "fcp-live", "tag-value": "test", "max-keys": "1000"}
+    listed = _ask(side, "GET", query=query, host=f"oss-{side.requests.region}.aliyuncs.com", is_service=True)
+    for bucket in ElementTree.fromstring(listed.body).iter("Bucket"):  # noqa: S314 - OSS's answer
+        if NAME.fullmatch(name := bucket.findtext("Name", "")):
+            yield name, bucket.findtext("Location", "").removeprefix("oss-")
+
+
+def _empty(side: Side, query: str, tags: tuple[str, ...], id_tag: str) -> None:
+    """Deletes what a list of the bucket has, until the list is empty."""
+    while True:
+        listed = _ask(side, "GET", query={query: "", "encoding-type": "url"}, accepted=(200, 404))
+        root = ElementTree.fromstring(listed.body)  # noqa: S314 - OSS's answer, a page of a list
+        entries = [entry for tag in tags for entry in root.iter(tag)] if listed.status == 200 else []
+        if not entries:
+            return
+        for entry in entries:
+            key, found = unquote(entry.findtext("Key", "")), entry.findtext(id_tag, "")
+            parameter = id_tag[0].lower() + id_tag[1:]
+            answer = _ask(side, "DELETE", key=key, query={parameter: found}, accepted=(204, 404, 400))
+            if answer.status == 400:  # a bucket that never had versions may not know the version null
+                _ask(side, "DELETE", key=key, accepted=(204,))
+
+
+def _ask(
+    side: Side, method: str, name: str = "", *, accepted: tuple[int, ...] = (200,), **more: object
+) -> HttpResponse:
+    """Raises `LiveError` for a status that is not accepted."""
+    response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
+    if response.status not in accepted:
+        code = value_of(response, "Code")
+        raise LiveError(f"{method} bucket {name} failed ({response.status} {code}). Is the policy that of the dry run?")
+    return response
