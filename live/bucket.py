@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -12,8 +13,10 @@ from xml.etree import ElementTree
 from handler.cloud.http_client import HttpResponse
 
 from .answers import value_of
-from .side import MAX_REQUESTS, NAME, LiveError, Side
+from .side import MAX_REQUESTS, LiveError, Side
 
+PAUSES: tuple[float, ...] = (0, 1, 5, 15)  # seconds before each try to clean up
+_NAME = re.compile(r"fcp-live-[0-9a-f]{16}")
 _TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></TagSet></Tagging>"
 _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
 <Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
@@ -40,10 +43,10 @@ def protect(side: Side) -> None:
     _ask(side, "PUT", "lifecycle", body=_RULES)
 
 
-def clean(side: Side, runs: Path, pauses: tuple[float, ...]) -> bool:
-    """Deletes uploads, versions and the bucket, with a pause (seconds) before each try; whether nothing is left."""
+def clean(side: Side, runs: Path) -> bool:
+    """Deletes uploads, versions and the bucket; whether nothing is left."""
     side.limit = side.sent + MAX_REQUESTS
-    for pause in pauses:
+    for pause in PAUSES:
         time.sleep(pause)
         try:
             _empty(side, "uploads", ("Upload",), "UploadId")
@@ -57,28 +60,27 @@ def clean(side: Side, runs: Path, pauses: tuple[float, ...]) -> bool:
 
 
 def list_account(side: Side) -> Iterator[tuple[str, str]]:
-    """Names and regions of all buckets with the prefix and the tag. Raises `LiveError`."""
+    """Names and regions of the account's buckets with the prefix and the tag. Raises `LiveError`."""
     query = {"prefix": "fcp-live-", "tag-key": "fcp-live", "tag-value": "test", "max-keys": "1000"}
     listed = _ask(side, "GET", query=query, host=f"oss-{side.requests.region}.aliyuncs.com", is_service=True)
     for bucket in ElementTree.fromstring(listed.body).iter("Bucket"):  # noqa: S314 - OSS's answer
-        if NAME.fullmatch(name := bucket.findtext("Name", "")):
+        if _NAME.fullmatch(name := bucket.findtext("Name", "")):
             yield name, bucket.findtext("Location", "").removeprefix("oss-")
 
 
 def _empty(side: Side, query: str, tags: tuple[str, ...], id_tag: str) -> None:
     """Deletes what a list of the bucket has, until the list is empty."""
+    parameter = id_tag[0].lower() + id_tag[1:]
     while True:
         listed = _ask(side, "GET", query={query: "", "encoding-type": "url"}, accepted=(200, 404))
         root = ElementTree.fromstring(listed.body)  # noqa: S314 - OSS's answer, a page of a list
-        entries = [entry for tag in tags for entry in root.iter(tag)] if listed.status == 200 else []
+        entries = [entry for tag in tags for entry in root.iter(tag)]
         if not entries:
             return
         for entry in entries:
-            key, found = unquote(entry.findtext("Key", "")), entry.findtext(id_tag, "")
-            parameter = id_tag[0].lower() + id_tag[1:]
-            answer = _ask(side, "DELETE", key=key, query={parameter: found}, accepted=(204, 404, 400))
-            if answer.status == 400:  # a bucket that never had versions may not know the version null
-                _ask(side, "DELETE", key=key, accepted=(204,))
+            key, found = unquote(entry.findtext("Key", "")), {parameter: entry.findtext(id_tag, "")}
+            if _ask(side, "DELETE", key=key, query=found, accepted=(204, 404, 400)).status == 400:
+                _ask(side, "DELETE", key=key, accepted=(204,))  # it never had versions, and may not know the null one
 
 
 def _ask(

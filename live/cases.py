@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,28 +46,32 @@ def load(*parts: str) -> list[Case]:
     return [case for case in cases if case.part in ("", *parts)]
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 def _read(path: Path) -> Iterator[Case]:
     part = path.stem if path.stem in ("sts", "kms") else ""
-    for group in tomllib.loads(path.read_text(encoding="utf-8"))["group"]:
-        requests = group.get("cases", {}) | dict(_varied(group.get("vary", {})))
-        if group.get("pairs"):
+    for group, table in read_toml(path).items():
+        common = {name: table.pop(name, "") for name in ("settles", "open", "only")} | table.pop("request")
+        methods, has_pairs = table.pop("methods", [""]), table.pop("pairs", False)
+        requests = dict(pair for name, value in table.items() for pair in _varied(name, value))
+        if has_pairs:
             requests |= {f"{a}+{b}": _merge(requests[a], requests[b]) for a, b in combinations(requests, 2)}
-        common = {name: group.get(name, "") for name in ("settles", "open", "only")} | group.get("request", {})
-        for method in group.get("methods", [""]):
-            for case, own in requests.items():
-                request = _merge(common | ({"method": method} if method else {}), own)
-                settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
-                name = "/".join(filter(None, (path.stem, group.get("name"), case, method)))
-                yield Case(name, settles, request, part, bool(is_open), only == "live")
+        for method, (case, own) in product(methods, requests.items()):
+            request = _merge(common | ({"method": method} if method else {}), own)
+            settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
+            name = "/".join(filter(None, (path.stem, group, case, method)))
+            yield Case(name, settles, request, part, bool(is_open), only == "live")
 
 
-def _varied(vary: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A request for each value in `vary`, whose names say where in the request it belongs, as in `headers.Range`."""
-    for path, values in vary.items():
-        *tables, last = path.split(".")
-        for value in values:
-            request = {last: value}
-            yield _label(value if isinstance(value, dict) else request), {tables[0]: request} if tables else request
+def _varied(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A named request, or one for each value that a list has for this part of it."""
+    if isinstance(value, dict):
+        yield name, value
+    else:
+        for each in value:
+            yield _label(each if isinstance(each, dict) else {name: each}) or "plain", {name: each}
 
 
 def _label(value: object) -> str:

@@ -9,25 +9,21 @@ from typing import Any
 
 from .cases import Case
 
-SETUP: dict[str, int] = {
-    "PUT bucket": 1,
-    "PUT bucket ?tagging": 2,
-    "PUT bucket ?lifecycle": 2,
-    "GET bucket ?bucketInfo": 1,
-}
-CLEANUP = {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
 EXAMPLE_ROLE = "acs:ram::1000000000000001:role/fcp-live"
+_SETUP = {"PUT bucket": 1, "PUT bucket ?tagging": 2, "PUT bucket ?lifecycle": 2, "GET bucket ?bucketInfo": 1}
+_CLEANUP = {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
 
 _SETTINGS = tuple(f"Bucket{name}" for name in ("", "Lifecycle", "Tagging", "Cors", "Versioning"))
 _ACTIONS = {f"oss:{verb}{name}" for verb in ("Get", "Put", "Delete") for name in (*_SETTINGS, "Object")}
 _ACTIONS -= {"oss:GetBucket", "oss:DeleteBucketVersioning"}  # which do not exist
-_ACTIONS |= {f"oss:{verb}ObjectVersion" for verb in ("Get", "Delete")} | {"oss:GetBucketInfo", "oss:ListObjects"}
+_ACTIONS |= {f"oss:{name}ObjectVersion" for name in ("Get", "Delete")} | {"oss:GetBucketInfo", "oss:ListObjects"}
 _ACTIONS |= {"oss:ListObjectVersions", "oss:ListMultipartUploads", "oss:AbortMultipartUpload"}
 
-# Above the prices of every region; failed requests are free. Pages: "Request fees" of OSS, and the price list.
-_PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30  # CNY
-_PAGES = """the page "Request fees" of 2026-03-25 (https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees);
-today's prices: https://www.aliyun.com/price/product#/oss/detail"""
+# CNY, above the prices that we know of any region.
+_PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30
+_PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, which is more than we know of. Failed requests are free:
+https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
+https://www.aliyun.com/price/product#/oss/detail"""
 
 
 def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -52,23 +48,26 @@ def trust_policy(role: str) -> dict[str, Any]:
     return _policy({"Action": "sts:AssumeRole", "Principal": {"RAM": [f"acs:ram::{role.split(':')[3]}:root"]}})
 
 
+def kinds(cases: Sequence[Case]) -> Counter[str]:
+    """How many requests of each kind a run sends, at most."""
+    counts = Counter(_SETUP) + Counter(_CLEANUP)
+    for case in cases:
+        counts[case.kind] += case.request.get("race", 1)
+    writes = [case for case in cases if case.request.get("method") in ("PUT", "POST") or "form" in case.kind]
+    return counts + Counter({"DELETE object": len(writes)})
+
+
 def text(cases: Sequence[Case], region: str, role: str, *, kms: bool) -> str:
     """What `make live` prints."""
-    kinds = Counter(SETUP | CLEANUP)
-    for case in cases:
-        kinds[case.kind] += case.request.get("race", 1)
-    written = sum(len(case.request.get("body", "")) for case in cases)
-    kinds["DELETE object"] += sum(case.request.get("method") in ("PUT", "POST") for case in cases)
-    price = kinds.total() * _PER_REQUEST + 2_000_000 * _PER_BYTE
-    policies = [("The RAM policy that the run needs", run_policy(role, kms=kms))]
+    counts, policies = kinds(cases), {"The RAM policy that the run needs": run_policy(role, kms=kms)}
     if role:
-        policies += [("The policy of the role", role_policy()), ("Its trust policy", trust_policy(role))]
+        policies |= {"The policy of the role": role_policy(), "Its trust policy": trust_policy(role)}
     lines = [
-        f"Region {region}. Bucket fcp-live-<16 random>: made, private, tagged, and deleted at the end.",
-        f"At most {kinds.total()} requests:",
-        *(f"{count:>6} {kind}" for kind, count in sorted(kinds.items())),
-        *(f"\n{title}:\n{json.dumps(document, indent=2)}" for title, document in policies),
-        f"\nEstimated price: less than {price:.3f} CNY, by prices above those of every region and {_PAGES}.",
-        f"{sum(case.is_open for case in cases)} cases are open questions. Nothing is sent yet: make live YES=1 runs it.",
+        f"Region {region}. The bucket fcp-live-<16 random> is made, private and tagged, and deleted at the end.",
+        f"At most {counts.total()} requests:",
+        *(f"{count:>6} {kind}" for kind, count in sorted(counts.items())),
+        *(f"{title}:\n{json.dumps(document, indent=2)}" for title, document in policies.items()),
+        f"It costs less than {counts.total() * _PER_REQUEST + 2e6 * _PER_BYTE:.3f} CNY, {_PRICES}",
+        f"{sum(case.is_open for case in cases)} cases are open questions. Nothing was sent: YES=1 runs it.",
     ]
     return "\n".join(lines)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import signer
-
 from .answers import Answer
-from .cases import Case, tomllib
+from .cases import Case, read_toml
 
 VERDICTS = ("same", "differs", "only live", "only here")
 
@@ -36,29 +32,22 @@ def compare(case: Case, here: Answer | None, live: Answer | None) -> Result:
 
 
 def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
-    """A sentence for each difference that is not listed, and for each listed one that is none. Raises `KeyError`."""
-    document = tomllib.loads(expected.read_text(encoding="utf-8")) if expected.exists() else {}
-    listed = {entry["case"] for entry in document.get("difference", []) if entry["reason"] and entry["date"]}
+    """A sentence for each difference that is not listed, and for each listed one that is none."""
+    entries = read_toml(expected).get("difference", []) if expected.exists() else []
+    listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
     differing = {result.case.name for result in results if result.verdict == "differs"}
     return [
-        *(f"{name} differs, and {expected.name} does not list it." for name in sorted(differing - listed)),
-        *(f"{name} does not differ: remove it from {expected.name}." for name in sorted(listed - differing)),
+        *(f"{name} differs. Correct the local OSS, or list it in {expected.name}." for name in differing - listed),
+        *(f"{name} does not differ: remove it from {expected.name}." for name in listed - differing),
     ]
 
 
 def render(results: Sequence[Result], title: str) -> str:
-    """The report in Markdown, for a terminal too."""
+    """The report in Markdown, which a terminal shows too."""
     counts = Counter(result.verdict for result in results)
-    lines = [f"## {title}", "", ", ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS)]
-    for result in results:
-        if result.fields or result.verdict == "only live":
-            lines += ["", f"- `{result.case.name}` ({result.case.settles}): {result.verdict}"]
-            lines += [f"  - {name}: here `{here}`, OSS `{live}`" for name, here, live in result.fields]
-    return "\n".join(lines) + "\n"
-
-
-def recording(region: str, answers: Mapping[str, Answer | None]) -> str:
-    """The file of a region in `recorded/`."""
-    given = {name: answer for name, answer in answers.items() if answer is not None}
-    document = {"region": region, "date": date.today().isoformat(), "version": signer.__version__, "answers": given}
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    lines = [f"## {title}", "", ", ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS), ""]
+    for case, verdict, fields in results:
+        if verdict in ("differs", "only live"):
+            lines += [f"- `{case.name}` {verdict} ({case.settles})"]
+            lines += [f"  - {name}: here `{here}`, OSS `{live}`" for name, here, live in fields]
+    return "\n".join(lines)

@@ -27,10 +27,9 @@ from . import answers, plan
 from .cases import Case
 from .signing import Requests
 
-MAX_REQUESTS, MAX_BYTES = 1000, 5_000_000  # of a run
-NAME = re.compile(r"fcp-live-[0-9a-f]{16}")
-_HOST = re.compile(rf"{NAME.pattern}\.[a-z0-9.-]+\.aliyuncs\.com")
-_COPY_SOURCE = re.compile(rf"(?:/{NAME.pattern}/.*)?")
+MAX_REQUESTS, MAX_BYTES, FOR_CLEANUP = 1000, 5_000_000, 200  # of a run; requests that the clean-up may need
+PAUSES: tuple[float, ...] = (1, 2, 4)  # seconds before each further try
+TIMEOUT: tuple[float, float] = (5, 15)  # seconds to connect, and to wait for more bytes
 
 
 class LiveError(Exception):
@@ -39,14 +38,12 @@ class LiveError(Exception):
 
 @dataclass
 class Side:
-    """`origins` replace the addresses of oss and sts. `pauses` are the seconds before each further try of a request."""
+    """`origins` replace the addresses of oss and sts; `secrets` are those that the run has seen."""
 
     requests: Requests
     secrets: set[str]
-    origins: Mapping[str, str] = field(default_factory=dict)
-    pauses: tuple[float, ...] = (1, 2, 4)
-    timeout: tuple[float, float] = (5, 15)
-    limit: int = MAX_REQUESTS - 200  # which the clean-up may need
+    origins: Mapping[str, str]
+    limit: int = MAX_REQUESTS - FOR_CLEANUP
     sent: int = 0
     bytes: int = 0
     digests: set[str] = field(default_factory=set)
@@ -54,24 +51,23 @@ class Side:
 
     def ask(self, request: Mapping[str, Any], name: str = "set-up") -> HttpResponse:
         """The answer to a request. Raises `OSError` or `HTTPException` if none came, and `LiveError` at the limits."""
-        sent = self.requests.build(request)
-        if sent.service == "oss" and not (_HOST.fullmatch(sent.host) or request.get("is_service")):
-            raise LiveError(f"{name} is not sent: its host is not that of a bucket {NAME.pattern}.")
-        if not _COPY_SOURCE.fullmatch(sent.headers.get("x-oss-copy-source", "")):
-            raise LiveError(f"{name} is not sent: it copies from another bucket than {NAME.pattern}.")
+        sent, values = self.requests.build(request), self.requests.values
+        is_own = sent.service == "sts" or sent.host.partition(".")[0] in (values["bucket"], values["other"])
+        is_own &= sent.headers.get("x-oss-copy-source", f"/{values['bucket']}/").startswith(f"/{values['bucket']}/")
+        if not is_own and not request.get("is_service"):
+            raise LiveError(f"{name} is not sent: it is for another bucket than that of the run.")
         self.secrets.update(re.findall(r"[0-9a-f]{64}", f"{sent.target} {sent.headers} {sent.body!r}"))
         self.digests.add(hashlib.md5(sent.body, usedforsecurity=False).hexdigest().upper())
         url = self.origins.get(sent.service, f"{sent.scheme}://{sent.host}") + sent.target
         headers = {"Host": sent.host, "User-Agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        for pause in (*self.pauses, None):
+        body = sent.body or None
+        for pause in (*PAUSES, None):
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
                 raise LiveError("The run has reached its limit of requests or bytes.")
             self.sent += 1
             self.bytes += len(url) + len(sent.body)
             with suppress(*() if pause is None else (OSError, HTTPException)):
-                response = self._connections.send(
-                    sent.method, url, headers, sent.body or None, timeout=self.timeout, max_body=1 << 20
-                )
+                response = self._connections.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=1 << 20)
                 self.bytes += len(response.body)
                 if response.status not in (500, 502, 503, 504) or pause is None:
                     self.secrets |= answers.secrets_of(response)
@@ -81,13 +77,12 @@ class Side:
 
     def answer(self, case: Case) -> answers.Answer | None:
         """What is kept of the answer to a case; of a race the answers, sorted. None if none came."""
-        times = case.request.get("race", 1)
+        times, values = case.request.get("race", 1), self.requests.values
         try:
             with ThreadPoolExecutor(times) as pool:
                 responses = list(pool.map(lambda _: self.ask(case.request, case.name), range(times)))
         except (OSError, HTTPException):
             return None
-        values = self.requests.values
         for name, source in case.request.get("keep", {}).items():
             values[name] = answers.value_of(responses[0], source)
         with suppress(SignerError):
@@ -100,12 +95,12 @@ class Side:
         return kept[0] if times == 1 else {"race": sorted(kept, key=json.dumps)}
 
 
-def make_side(region: str, bucket: str, credentials: Credentials, role: str, **options: Any) -> Side:
+def make_side(region: str, bucket: str, credentials: Credentials, role: str, origins: Mapping[str, str]) -> Side:
     """OSS itself, or what answers at the `origins`; `bucket` is that of the run."""
     values = {"bucket": bucket, "other": f"fcp-live-{bucket[:8:-1]}", "region": region, "role": role}
     values |= {"stshost": sts_host(region), "id": credentials.access_key_id}
     secrets = {bucket, *filter(None, credentials[:3]), *re.findall(r"\d{6,}", role)}
-    return Side(Requests(region, values, {"": credentials}), secrets, **options)
+    return Side(Requests(region, values, {"": credentials}), secrets, origins)
 
 
 @contextmanager
@@ -116,9 +111,8 @@ def local_side(region: str, bucket: str, credentials: Credentials, role: str) ->
         principals = Principals([Principal.of(credentials, f"acs:ram::{role.split(':')[3]}:user/live")])
         roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.role_policy(),))}
         oss_app = oss.create_app(folder, region=region, credentials=principals, buckets=[bucket])
-        origins = {}
-        for name, app in (("oss", oss_app), ("sts", sts.create_app(principals, lambda: roles))):
-            server = serve(app, listen(0))
+        sts_app = sts.create_app(principals, lambda: roles)
+        servers = {"oss": serve(oss_app, listen(0)), "sts": serve(sts_app, listen(0))}
+        for server in servers.values():
             stack.callback(server.close)
-            origins[name] = server.url
-        yield make_side(region, bucket, credentials, role, origins=origins)
+        yield make_side(region, bucket, credentials, role, {name: server.url for name, server in servers.items()})
