@@ -29,7 +29,7 @@ _ETAG_OF_PARTS = re.compile(r"[0-9A-F]{32}-\d+")
 # Elements and headers of an answer whose values are never shown.
 _HIDDEN = re.compile(
     r"(?:x-oss-|x-acs-)?request-?id|HostId|\w*AccessKey(?:Id|Secret)|SecurityToken|Signature\w*|StringToSign\w*"
-    r"|CanonicalRequest\w*|ID|DisplayName|UploadId|Arn|AssumedRoleId|AuthPrincipal\w+|EncodedDiagnosticMessage",
+    r"|CanonicalRequest\w*|ID|DisplayName|UploadId|Arn|AssumedRoleId|AuthPrincipal\w*(?:Id|Name)|EncodedDiagnosticMessage",
     re.IGNORECASE,
 )
 
@@ -78,6 +78,8 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
     headers = {name: value for name, value in sorted(response.headers.items()) if _KEPT.fullmatch(name)}
+    if found:
+        headers.pop("content-length", None)  # that of a document depends on its IDs
     headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
     return {
         "status": response.status,

@@ -21,7 +21,7 @@ _ACTIONS |= {"oss:ListObjectVersions", "oss:ListMultipartUploads", "oss:AbortMul
 
 # CNY, above the prices that we know of any region.
 _PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30
-_PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, which is more than we know of. Failed requests are free:
+_PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, more than we know of. Failed requests are free:
 https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
 https://www.aliyun.com/price/product#/oss/detail"""
 

@@ -55,7 +55,7 @@ class Requests:
         """The request of a case, signed now."""
         issued = int(time.time())
         request = self._fill({**_DEFAULTS, **case}, issued)
-        forge, own = request["forge"], self.credentials.get(request["as"], self.credentials[""])
+        forge, own = request["forge"], self.credentials[request["as"]]
         names = zip(("id", "secret", "token"), own[:3], strict=True)
         credentials = Credentials(*(forge.get(name, value) for name, value in names))
         build = self._sts if request.get("to") == "sts" else self._oss
@@ -100,7 +100,7 @@ class Requests:
         query = request["query"] | (parts if place == "url" else {})
         encoded = v4.canonical_query([v4.canonical_parameter(*pair) for pair in query.items()])
         headers |= parts if place == "header" else {}
-        path = v4.canonical_path(forge.get("bucket", bucket), v4.encode_key(forge.get("key", key)))
+        path = v4.canonical_path(forge.get("bucket", bucket), v4.encode_key(forge.get("key", key))) if bucket else "/"
         signed = v4.canonical_headers({name: value for name, value in headers.items() if v4.is_always_signed(name)})
         canonical = v4.canonical_request(forge.get("method", method), path, encoded, signed, "")
         signature = v4.signature(signing_key, v4.string_to_sign(stamp, scope, canonical))

@@ -1,0 +1,99 @@
+"""Whenever a run is killed, interrupted or loses OSS, nothing is left after the sweep."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import live.__main__ as command
+from live import bucket, cases, side
+from local.interrupts import exit_on_signals
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.live.conftest import run
+from tests.live.online import Online, online
+
+FEW = ("bucket/settings/", "content/put/", "content/parts/initiate", "content/read/if", "open/object/", "versions/")
+MOMENTS = 50
+# The names of faults of the proxy, and whether each later request meets it too.
+LOSSES = {"503": True, "500 after": False, "slow": False, "reset": True, "never after": True, "half of the body": False}
+SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+QUICK = {("503", 9), ("reset", 30), (signal.SIGKILL, 30), (signal.SIGINT, 9)}  # the others: make test-long
+
+
+def at_moments(stops: Iterable[str | signal.Signals]) -> pytest.MarkDecorator:
+    """Each stop at each moment."""
+    pairs = [(stop, moment) for stop in stops for moment in range(MOMENTS)]
+    marks = {pair: () if pair in QUICK else (pytest.mark.long,) for pair in pairs}
+    ids = [f"{getattr(stop, 'name', stop)}-{moment}" for stop, moment in pairs]
+    return pytest.mark.parametrize(
+        ("stop", "moment"),
+        [pytest.param(*pair, marks=marks[pair], id=name) for pair, name in zip(pairs, ids, strict=True)],
+    )
+
+
+@pytest.fixture
+def proxied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Online, FaultProxy]]:
+    chosen = [case for case in cases.load() if case.name.startswith(FEW)]
+    monkeypatch.setattr(command, "load", lambda *parts: chosen)
+    monkeypatch.setattr(side, "TIMEOUT", (1.0, 0.2))
+    with online(tmp_path / "oss") as service, fault_proxy(service.url) as proxy:
+        service.url = proxy.url
+        yield service, proxy
+
+
+def assert_nothing_is_left(service: Online, folder: Path) -> None:
+    assert run(service, folder, "--sweep") == 0
+    assert service.buckets == []
+    assert list((folder / ".runs").glob("*")) == []
+    assert service.outside == []
+
+
+@at_moments(LOSSES)
+def test_a_run_that_loses_oss_leaves_nothing(
+    proxied: tuple[Online, FaultProxy], tmp_path: Path, stop: str, moment: int
+) -> None:
+    service, proxy = proxied
+    proxy.arm(stop, moment, is_lasting=LOSSES[stop])
+    status = run(service, tmp_path, "--yes")
+    assert proxy.happened[stop] or status == 0  # the run was over before
+    assert (status == 2) == bool(service.buckets)
+    proxy.disarm()
+    assert_nothing_is_left(service, tmp_path)
+
+
+@at_moments(SIGNALS)
+def test_a_run_that_is_ended_leaves_nothing(
+    proxied: tuple[Online, FaultProxy],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: signal.Signals,
+    moment: int,
+) -> None:
+    service, proxy = proxied
+    monkeypatch.setattr(command, "exit_on_signals", exit_on_signals)
+    process = multiprocessing.get_context("fork").Process(target=in_fork, args=(run, service, tmp_path))
+    # Before or after OSS carried the request out.
+    proxy.arm("slow" if moment % 2 else "503", moment, act=lambda: os.kill(process.pid or 0, stop))
+    process.start()
+    process.join(30)
+    assert process.exitcode == (-stop if stop == signal.SIGKILL else 130)
+    if stop != signal.SIGKILL:
+        assert service.buckets == []
+    proxy.disarm()
+    assert_nothing_is_left(service, tmp_path)
+
+
+def in_fork(run: Callable[..., int], service: Online, folder: Path) -> None:
+    os._exit(run(service, folder, "--yes"))
+
+
+def test_the_pauses_of_a_clean_up_are_long_enough_for_a_lost_connection() -> None:
+    assert sum(PAUSES) > 15
+
+
+PAUSES = bucket.PAUSES
