@@ -32,6 +32,7 @@ SHIPPED = (
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
     *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
+    *("docs/live.md", "docs/live.zh-CN.md"),
 )
 # The example folder in the repository's own files.
 EXAMPLE = "exampledir"
