@@ -21,8 +21,7 @@ from signer.cli.credentials import CONFIG, load_credentials
 from signer.endpoint import is_loopback, parse_origin
 from signer.sts import ROLE_ARN
 
-from . import bucket, plan, report
-from .answers import check
+from . import answers, bucket, plan
 from .cases import load
 from .side import LiveError, Side, local_side, make_side
 
@@ -34,49 +33,51 @@ _FAKE = Credentials("LTAI5tEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
 
 def run(options: argparse.Namespace, credentials: Credentials) -> int:
     """Makes the bucket, sends every case to both, deletes the bucket, and writes what they answered."""
+    region, folder, role = options.region, options.folder, options.role_arn
     name, cases, origins = f"fcp-live-{secrets.token_hex(8)}", load(*options.parts), _origins()
-    live = make_side(options.region, name, credentials, options.role_arn, origins)
+    live, file = make_side(region, name, credentials, role, origins), folder / ".runs" / name
     here_answers, live_answers = {}, {}
-    with local_side(options.region, name, credentials, options.role_arn or plan.EXAMPLE_ROLE) as here:
+    with local_side(region, name, credentials, role or plan.EXAMPLE_ROLE) as here:
         try:
-            print(f"Bucket {name} in {options.region}.", flush=True)
-            bucket.make(live, options.folder / ".runs")
+            print(f"Bucket {name} in {region}.", flush=True)
+            bucket.make(live, file)
             for case in cases:
-                if case == next(case for case in cases if not case.name.startswith("bucket/")):
-                    bucket.protect(live)  # its own cases have changed the rules
                 here_answers[case.name], live_answers[case.name] = here.answer(case), live.answer(case)
+                if case == [case for case in cases if case.name.startswith("bucket/")][-1]:
+                    bucket.protect(live)  # these cases have changed the rules
                 if not any([*live_answers.values()][-3:]):
                     raise LiveError("OSS does not answer.")
         finally:
-            if (options.folder / ".runs" / name).exists() and not _is_clean(live, options.folder):
+            if file.exists() and not _is_clean(live, file):
                 raise SystemExit(LEFT)
     hidden = here.secrets | live.secrets
-    results = [report.compare(case, here_answers[case.name], live_answers[case.name]) for case in cases]
-    markdown = report.render(results, f"fc-presign {signer.__version__} and OSS in {options.region}, {date.today()}")
-    document = {"region": options.region, "date": f"{date.today()}", "version": signer.__version__}
+    results = [answers.compare(case, here_answers[case.name], live_answers[case.name]) for case in cases]
+    markdown = answers.render(results, f"fc-presign {signer.__version__} and OSS in {region}, {date.today()}")
+    document = {"region": region, "date": f"{date.today()}", "version": signer.__version__}
     document["answers"] = {name: answer for name, answer in live_answers.items() if answer is not None}
-    recorded = options.folder / ("recorded-local" if origins else "recorded") / f"{options.region}.json"
+    recorded = folder / ("recorded-local" if origins else "recorded") / f"{region}.json"
     recorded.parent.mkdir(exist_ok=True)
-    for path, content in ((recorded, json.dumps(document, indent=1)), (options.folder / "report.md", markdown)):
-        path.write_text(f"{check(content, hidden)}\n", encoding="utf-8")
+    for path, content in ((recorded, json.dumps(document, indent=1)), (folder / "report.md", markdown)):
+        path.write_text(f"{answers.check(content, hidden)}\n", encoding="utf-8")
     print(f"{markdown}\n{live.sent} requests, {live.bytes} bytes. The bucket is deleted.")
-    print(f"Paste {options.folder / 'report.md'} into an issue, or send {recorded} as a pull request.")
+    print(f"Paste {folder / 'report.md'} into an issue, or send {recorded} as a pull request.")
     return 0
 
 
 def sweep(options: argparse.Namespace, credentials: Credentials) -> int:
     """Deletes the buckets of runs that ended before they could."""
-    buckets = {path.name: path.read_text() for path in (options.folder / ".runs").glob("fcp-live-*")}
+    runs, origins = options.folder / ".runs", _origins()
+    buckets = {path.name: path.read_text() for path in runs.glob("fcp-live-*")}
     if options.account:
         print("To list the account's buckets needs one right more: oss:ListBuckets on acs:oss:*:*:*.")
-        buckets |= dict(bucket.list_account(make_side(options.region, "", credentials, "", _origins())))
-    sides = [make_side(region, name, credentials, "", _origins()) for name, region in sorted(buckets.items())]
-    cleaned = [_is_clean(side, options.folder) for side in sides]
+        buckets |= dict(bucket.list_account(make_side(options.region, "", credentials, "", origins)))
+    sides = {name: make_side(region, name, credentials, "", origins) for name, region in buckets.items()}
+    cleaned = [_is_clean(side, runs / name) for name, side in sides.items()]
     print(f"Deleted {sum(cleaned)} of {len(cleaned)} buckets.")
     return 0 if all(cleaned) else LEFT
 
 
-def replay(folder: Path) -> Iterator[tuple[dict[str, Any], list[report.Result]]]:
+def replay(folder: Path) -> Iterator[tuple[dict[str, Any], list[answers.Result]]]:
     """Each recording, with how the local OSS compares; without any, one of a second local OSS."""
     cases, name = load("sts", "kms"), f"fcp-live-{'0' * 15}1"
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("recorded/*.json"))]
@@ -84,8 +85,8 @@ def replay(folder: Path) -> Iterator[tuple[dict[str, Any], list[report.Result]]]
         with ExitStack() as stack:
             sides = [local_side(document["region"], name, _FAKE, plan.EXAMPLE_ROLE) for _ in range(2)]
             here, other = map(stack.enter_context, sides)
-            answers = document.get("answers") or {case.name: other.answer(case) for case in cases}
-            yield document, [report.compare(case, here.answer(case), answers.get(case.name)) for case in cases]
+            known = document.get("answers") or {case.name: other.answer(case) for case in cases}
+            yield document, [answers.compare(case, here.answer(case), known.get(case.name)) for case in cases]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,11 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.replay:
             return _print_replay(options.folder)
-        if options.sts and not ROLE_ARN.fullmatch(options.role_arn):
-            policies = f"{json.dumps(plan.role_policy())}\n{json.dumps(plan.trust_policy(plan.EXAMPLE_ROLE))}"
-            raise LiveError(f"STS=1 needs ROLE_ARN={plan.EXAMPLE_ROLE}, a role with these policies:\n{policies}")
+        if options.sts and options.yes and not ROLE_ARN.fullmatch(options.role_arn):
+            raise LiveError(f"STS=1 needs ROLE_ARN={plan.EXAMPLE_ROLE}, with the policies that the dry run prints.")
         if not options.yes and not options.sweep:
-            print(plan.text(load(*options.parts), options.region, options.role_arn, kms=options.kms))
+            role = options.sts and (options.role_arn or plan.EXAMPLE_ROLE)
+            print(plan.text(load(*options.parts), options.region, role, kms=options.kms))
             return 0
         if os.environ.get("CI") and os.environ.get("LIVE_IN_CI") != "1":
             raise LiveError("CI is set. To run there, set LIVE_IN_CI=1 too.")
@@ -119,9 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_replay(folder: Path) -> int:
     results = []
     for document, compared in replay(folder):
-        print(report.render(compared, f"OSS in {document['region']}, recorded {document['date']}"))
+        print(answers.render(compared, f"OSS in {document['region']}, recorded {document['date']}"))
         results += compared
-    faults = report.unexpected(results, folder / "expected.toml")
+    faults = answers.unexpected(results, folder / "expected.toml")
     sys.stderr.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
 
@@ -135,16 +136,18 @@ def _origins() -> dict[str, str]:
     return origins
 
 
-def _is_clean(live: Side, folder: Path) -> bool:
-    name, region = live.requests.values["bucket"], live.requests.region
-    if bucket.clean(live, folder / ".runs"):
-        return True
-    print(
-        f"Bucket {name} in {region} is left. Delete it with: make live-sweep. If you do not, OSS deletes",
-        file=sys.stderr,
-    )
-    print("what is in it after a day, and the empty bucket stays, which costs nothing.", file=sys.stderr)
-    return False
+def _is_clean(live: Side, file: Path) -> bool:
+    is_clean = bucket.clean(live, file)
+    if not is_clean:
+        print(
+            f"Bucket {file.name} in {live.requests.values['region']} may be left. Delete it with: make live-sweep. If",
+            file=sys.stderr,
+        )
+        print(
+            "you do not, OSS deletes what is in it after a day, and the empty bucket stays: it costs nothing.",
+            file=sys.stderr,
+        )
+    return is_clean
 
 
 if __name__ == "__main__":

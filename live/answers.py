@@ -1,4 +1,4 @@
-"""What is kept of an answer. Values that differ from run to run are replaced by references, such as `<date:1>`."""
+"""What is kept of an answer, and how two compare. Values of one run become references, such as `<date:1>`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import hashlib
 import json
 import re
 from base64 import b64decode
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from handler.cloud.http_client import HttpResponse
 
+from .cases import Case, read_toml
+
 Answer = dict[str, Any]
+VERDICTS = ("same", "differs", "only live", "only here")
 
 _KEPT = re.compile(
     r"content-(?:type|length|range|encoding|disposition|md5)|accept-ranges|cache-control|etag|vary|location"
@@ -28,10 +33,18 @@ _VALUES = (
 _ETAG_OF_PARTS = re.compile(r"[0-9A-F]{32}-\d+")
 # Elements and headers of an answer whose values are never shown.
 _HIDDEN = re.compile(
-    r"(?:x-oss-|x-acs-)?request-?id|HostId|\w*AccessKey(?:Id|Secret)|SecurityToken|Signature\w*|StringToSign\w*"
-    r"|CanonicalRequest\w*|ID|DisplayName|UploadId|Arn|AssumedRoleId|AuthPrincipal\w*(?:Id|Name)|EncodedDiagnosticMessage",
+    r"(?:x-oss-|x-acs-)?request-?id|HostId|\w*AccessKey(?:Id|Secret)|SecurityToken|Signature\w*|StringToSign\w*|Arn"
+    r"|CanonicalRequest\w*|ID|DisplayName|UploadId|AssumedRoleId|AuthPrincipal\w*(?:Id|Name)|EncodedDiagnosticMessage",
     re.IGNORECASE,
 )
+
+
+class Result(NamedTuple):
+    """`verdict` is one of `VERDICTS`, or "" for a case that neither answered; `fields` are those that differ."""
+
+    case: Case
+    verdict: str
+    fields: list[tuple[str, Any, Any]]
 
 
 def elements(response: HttpResponse) -> list[tuple[str, str]]:
@@ -78,9 +91,9 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
     headers = {name: value for name, value in sorted(response.headers.items()) if _KEPT.fullmatch(name)}
+    headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
     if found:
         headers.pop("content-length", None)  # that of a document depends on its IDs
-    headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
     return {
         "status": response.status,
         **{field: pattern.sub(refer, texts.get(field, "")) for field in ("Code", "EC", "Message")},
@@ -90,10 +103,40 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     }
 
 
+def compare(case: Case, here: Answer | None, live: Answer | None) -> Result:
+    """The local OSS leaves out (501) what a case marks so; a 501 of another case is an answer that differs."""
+    if here is None or (case.only_live and here.get("status") == 501):
+        return Result(case, "only live" if live and live.get("status") != 501 else "", [])
+    if live is None:
+        return Result(case, "only here", [])
+    fields = [(name, here.get(name), live.get(name)) for name in {**here, **live} if here.get(name) != live.get(name)]
+    return Result(case, "differs" if fields else "same", fields)
+
+
+def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
+    """A sentence for each difference that is not listed, and for each listed one that is none."""
+    entries = read_toml(expected).get("difference", []) if expected.exists() else []
+    listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
+    differing = {result.case.name for result in results if result.verdict == "differs"}
+    sentences = [
+        f"{name} differs. Correct the local OSS, or list it in {expected.name}." for name in differing - listed
+    ]
+    return sentences + [f"{name} does not differ: remove it from {expected.name}." for name in listed - differing]
+
+
+def render(results: Collection[Result], title: str) -> str:
+    """The report in Markdown, which a terminal shows too."""
+    counts = Counter(result.verdict for result in results)
+    lines = [f"## {title}", "", ", ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS), ""]
+    for case, verdict, fields in results:
+        lines += [f"- `{case.name}` {verdict} ({case.settles})"] if verdict in ("differs", "only live") else []
+        lines += [f"  - {name}: here `{here}`, OSS `{live}`" for name, here, live in fields]
+    return "\n".join(lines)
+
+
 def check(text: str, secrets: Collection[str]) -> str:
     """The text. Raises `ValueError` if it holds a secret of the run, as it is or percent-encoded, in any case."""
-    searched = text.lower()
-    forms = {form for secret in secrets if len(secret) > 5 for form in (secret, quote(secret, safe=""))}
-    if any(form.lower() in searched for form in forms):
+    forms = {form.lower() for secret in secrets if len(secret) > 5 for form in (secret, quote(secret, safe=""))}
+    if any(form in text.lower() for form in forms):
         raise ValueError("A report held a secret of this run, and was not written. Please report this.")
     return text

@@ -10,13 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from handler.cloud.http_client import HttpResponse
-
 from .answers import value_of
 from .side import MAX_REQUESTS, LiveError, Side
 
 PAUSES: tuple[float, ...] = (0, 1, 5, 15)  # seconds before each try to clean up
-_NAME = re.compile(r"fcp-live-[0-9a-f]{16}")
 _TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></TagSet></Tagging>"
 _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
 <Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
@@ -24,16 +21,15 @@ _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Sta
 </LifecycleConfiguration>"""
 
 
-def make(side: Side, runs: Path) -> None:
+def make(side: Side, file: Path) -> None:
     """Raises `LiveError` unless the bucket is new, private, tagged, and its objects expire."""
-    file = runs / side.requests.values["bucket"]
-    runs.mkdir(parents=True, exist_ok=True)
-    file.write_text(side.requests.region)
-    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, accepted=(200, 409)).status == 409:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(side.requests.values["region"])
+    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, accepted=(200, 409))[0] == 409:
         file.unlink()
         raise LiveError("The bucket belongs to somebody else. Run it again: the next one has another name.")
     protect(side)
-    if value_of(_ask(side, "GET", "bucketInfo"), "Grant") != "private":
+    if "private" not in (grant.text for grant in _ask(side, "GET", "bucketInfo")[1].iter("Grant")):
         raise LiveError("The new bucket is not private.")
 
 
@@ -43,18 +39,18 @@ def protect(side: Side) -> None:
     _ask(side, "PUT", "lifecycle", body=_RULES)
 
 
-def clean(side: Side, runs: Path) -> bool:
+def clean(side: Side, file: Path) -> bool:
     """Deletes uploads, versions and the bucket; whether nothing is left."""
     side.limit = side.sent + MAX_REQUESTS
     for pause in PAUSES:
         time.sleep(pause)
         try:
-            _empty(side, "uploads", ("Upload",), "UploadId")
-            _empty(side, "versions", ("Version", "DeleteMarker"), "VersionId")
+            _empty(side, "uploads", ("Upload",), "uploadId")
+            _empty(side, "versions", ("Version", "DeleteMarker"), "versionId")
             _ask(side, "DELETE", accepted=(204, 404))
         except (LiveError, OSError, HTTPException, ElementTree.ParseError):
             continue
-        (runs / side.requests.values["bucket"]).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         return True
     return False
 
@@ -62,33 +58,31 @@ def clean(side: Side, runs: Path) -> bool:
 def list_account(side: Side) -> Iterator[tuple[str, str]]:
     """Names and regions of the account's buckets with the prefix and the tag. Raises `LiveError`."""
     query = {"prefix": "fcp-live-", "tag-key": "fcp-live", "tag-value": "test", "max-keys": "1000"}
-    listed = _ask(side, "GET", query=query, host=f"oss-{side.requests.region}.aliyuncs.com", is_service=True)
-    for bucket in ElementTree.fromstring(listed.body).iter("Bucket"):  # noqa: S314 - OSS's answer
-        if _NAME.fullmatch(name := bucket.findtext("Name", "")):
+    host = f"oss-{side.requests.values['region']}.aliyuncs.com"
+    for bucket in _ask(side, "GET", query=query, host=host, is_service=True)[1].iter("Bucket"):
+        if re.fullmatch("fcp-live-[0-9a-f]{16}", name := bucket.findtext("Name", "")):
             yield name, bucket.findtext("Location", "").removeprefix("oss-")
 
 
-def _empty(side: Side, query: str, tags: tuple[str, ...], id_tag: str) -> None:
+def _empty(side: Side, query: str, tags: tuple[str, ...], parameter: str) -> None:
     """Deletes what a list of the bucket has, until the list is empty."""
-    parameter = id_tag[0].lower() + id_tag[1:]
     while True:
-        listed = _ask(side, "GET", query={query: "", "encoding-type": "url"}, accepted=(200, 404))
-        root = ElementTree.fromstring(listed.body)  # noqa: S314 - OSS's answer, a page of a list
-        entries = [entry for tag in tags for entry in root.iter(tag)]
+        _, listed = _ask(side, "GET", query={query: "", "encoding-type": "url"}, accepted=(200, 404))
+        entries = [entry for tag in tags for entry in listed.iter(tag)]
         if not entries:
             return
         for entry in entries:
-            key, found = unquote(entry.findtext("Key", "")), {parameter: entry.findtext(id_tag, "")}
-            if _ask(side, "DELETE", key=key, query=found, accepted=(204, 404, 400)).status == 400:
+            key, found = unquote(entry.findtext("Key", "")), entry.findtext(parameter[0].upper() + parameter[1:], "")
+            if _ask(side, "DELETE", key=key, query={parameter: found}, accepted=(204, 404, 400))[0] == 400:
                 _ask(side, "DELETE", key=key, accepted=(204,))  # it never had versions, and may not know the null one
 
 
 def _ask(
     side: Side, method: str, name: str = "", *, accepted: tuple[int, ...] = (200,), **more: object
-) -> HttpResponse:
-    """Raises `LiveError` for a status that is not accepted."""
+) -> tuple[int, ElementTree.Element]:
+    """Status and document of the answer. Raises `LiveError` for a status that is not accepted."""
     response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
     if response.status not in accepted:
         code = value_of(response, "Code")
         raise LiveError(f"{method} bucket {name} failed ({response.status} {code}). Is the policy that of the dry run?")
-    return response
+    return response.status, ElementTree.fromstring(response.body or b"<None/>")  # noqa: S314 - OSS's answer

@@ -13,8 +13,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FOLDER = Path(__file__).parent / "cases"
-
 
 class Case(NamedTuple):
     """`name` is `file/group/case`, `settles` what its answer tells; `is_open` where the documents do not tell it.
@@ -29,21 +27,11 @@ class Case(NamedTuple):
     is_open: bool
     only_live: bool
 
-    @property
-    def kind(self) -> str:
-        """What is requested, as in `GET object` or `PUT bucket ?cors`."""
-        request = self.request
-        if request.get("to") == "sts":
-            return "STS AssumeRole"
-        names = [f" ?{name}" for name, value in request.get("query", {}).items() if not value or name == "uploadId"]
-        level = "form" if request.get("sign") == "form" else "object" if request.get("key") else "bucket"
-        return f"{request.get('method', 'GET')} {level}{''.join(names[:1])}"
-
 
 def load(*parts: str) -> list[Case]:
     """The cases of all files but those of a part that was not asked for."""
-    cases = [case for path in sorted(FOLDER.glob("*.toml")) for case in _read(path)]
-    return [case for case in cases if case.part in ("", *parts)]
+    files = sorted(Path(__file__).with_name("cases").glob("*.toml"))
+    return [case for path in files for case in _read(path) if case.part in ("", *parts)]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -54,14 +42,14 @@ def _read(path: Path) -> Iterator[Case]:
     part = path.stem if path.stem in ("sts", "kms") else ""
     for group, table in read_toml(path).items():
         common = {name: table.pop(name, "") for name in ("settles", "open", "only")} | table.pop("request")
-        methods, has_pairs = table.pop("methods", [""]), table.pop("pairs", False)
+        methods, has_pairs = table.pop("methods", [common.get("method", "GET")]), table.pop("pairs", False)
         requests = dict(pair for name, value in table.items() for pair in _varied(name, value))
         if has_pairs:
             requests |= {f"{a}+{b}": _merge(requests[a], requests[b]) for a, b in combinations(requests, 2)}
         for method, (case, own) in product(methods, requests.items()):
-            request = _merge(common | ({"method": method} if method else {}), own)
+            request = _merge({**common, "method": method}, own)
             settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
-            name = "/".join(filter(None, (path.stem, group, case, method)))
+            name = "/".join([path.stem, group, case, *([method] if len(methods) > 1 else [])])
             yield Case(name, settles, request, part, bool(is_open), only == "live")
 
 
@@ -69,9 +57,9 @@ def _varied(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """A named request, or one for each value that a list has for this part of it."""
     if isinstance(value, dict):
         yield name, value
-    else:
-        for each in value:
-            yield _label(each if isinstance(each, dict) else {name: each}) or "plain", {name: each}
+        return
+    for each in value:
+        yield _label(each if isinstance(each, dict) else {name: each}) or "plain", {name: each}
 
 
 def _label(value: object) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from .cases import Case
 
 EXAMPLE_ROLE = "acs:ram::1000000000000001:role/fcp-live"
-_SETUP = {"PUT bucket": 1, "PUT bucket ?tagging": 2, "PUT bucket ?lifecycle": 2, "GET bucket ?bucketInfo": 1}
-_CLEANUP = {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
+# What is sent to make, protect and delete the bucket.
+_OWN = {"PUT bucket": 1, "PUT bucket ?tagging": 2, "PUT bucket ?lifecycle": 2, "GET bucket ?bucketInfo": 1}
+_OWN |= {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
 
 _SETTINGS = tuple(f"Bucket{name}" for name in ("", "Lifecycle", "Tagging", "Cors", "Versioning"))
 _ACTIONS = {f"oss:{verb}{name}" for verb in ("Get", "Put", "Delete") for name in (*_SETTINGS, "Object")}
@@ -19,8 +20,7 @@ _ACTIONS -= {"oss:GetBucket", "oss:DeleteBucketVersioning"}  # which do not exis
 _ACTIONS |= {f"oss:{name}ObjectVersion" for name in ("Get", "Delete")} | {"oss:GetBucketInfo", "oss:ListObjects"}
 _ACTIONS |= {"oss:ListObjectVersions", "oss:ListMultipartUploads", "oss:AbortMultipartUpload"}
 
-# CNY, above the prices that we know of any region.
-_PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30
+_PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30  # CNY
 _PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, more than we know of. Failed requests are free:
 https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
 https://www.aliyun.com/price/product#/oss/detail"""
@@ -50,18 +50,20 @@ def trust_policy(role: str) -> dict[str, Any]:
 
 def kinds(cases: Sequence[Case]) -> Counter[str]:
     """How many requests of each kind a run sends, at most."""
-    counts = Counter(_SETUP) + Counter(_CLEANUP)
-    for case in cases:
-        counts[case.kind] += case.request.get("race", 1)
-    writes = [case for case in cases if case.request.get("method") in ("PUT", "POST") or "form" in case.kind]
-    return counts + Counter({"DELETE object": len(writes)})
+    counts = Counter(_OWN)
+    for request in (case.request for case in cases):
+        names = [f" ?{name}" for name, value in request.get("query", {}).items() if not value or name == "uploadId"]
+        level = "form" if request.get("sign") == "form" else "object" if request.get("key") else "bucket"
+        kind = "STS AssumeRole" if request.get("to") else f"{request['method']} {level}{''.join(names[:1])}"
+        counts[kind] += request.get("race", 1)
+        counts["DELETE object"] += request["method"] in ("PUT", "POST") or level == "form"
+    return counts
 
 
 def text(cases: Sequence[Case], region: str, role: str, *, kms: bool) -> str:
     """What `make live` prints."""
     counts, policies = kinds(cases), {"The RAM policy that the run needs": run_policy(role, kms=kms)}
-    if role:
-        policies |= {"The policy of the role": role_policy(), "Its trust policy": trust_policy(role)}
+    policies |= {"The policy of the role": role_policy(), "Its trust policy": trust_policy(role)} if role else {}
     lines = [
         f"Region {region}. The bucket fcp-live-<16 random> is made, private and tagged, and deleted at the end.",
         f"At most {counts.total()} requests:",

@@ -52,13 +52,14 @@ class Side:
     def ask(self, request: Mapping[str, Any], name: str = "set-up") -> HttpResponse:
         """The answer to a request. Raises `OSError` or `HTTPException` if none came, and `LiveError` at the limits."""
         sent, values = self.requests.build(request), self.requests.values
-        is_own = sent.service == "sts" or sent.host.partition(".")[0] in (values["bucket"], values["other"])
-        is_own &= sent.headers.get("x-oss-copy-source", f"/{values['bucket']}/").startswith(f"/{values['bucket']}/")
+        service, own = request.get("to", "oss"), f"/{values['bucket']}/"
+        is_own = service == "sts" or sent.host.partition(".")[0] in (values["bucket"], values["other"])
+        is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
             raise LiveError(f"{name} is not sent: it is for another bucket than that of the run.")
         self.secrets.update(re.findall(r"[0-9a-f]{64}", f"{sent.target} {sent.headers} {sent.body!r}"))
         self.digests.add(hashlib.md5(sent.body, usedforsecurity=False).hexdigest().upper())
-        url = self.origins.get(sent.service, f"{sent.scheme}://{sent.host}") + sent.target
+        url = self.origins.get(service, f"{sent.scheme}://{sent.host}") + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
         body = sent.body or None
         for pause in (*PAUSES, None):
@@ -77,9 +78,9 @@ class Side:
 
     def answer(self, case: Case) -> answers.Answer | None:
         """What is kept of the answer to a case; of a race the answers, sorted. None if none came."""
-        times, values = case.request.get("race", 1), self.requests.values
-        if case.request.get("as", "") not in self.requests.credentials:
-            return None  # no session was opened
+        times, values, sessions = case.request.get("race", 1), self.requests.values, self.requests.credentials
+        if case.request.get("as", "") not in sessions:
+            return None
         try:
             with ThreadPoolExecutor(times) as pool:
                 responses = list(pool.map(lambda _: self.ask(case.request, case.name), range(times)))
@@ -89,9 +90,8 @@ class Side:
             values[name] = answers.value_of(responses[0], source)
         with suppress(SignerError):
             if name := case.request.get("session"):
-                session = read_assumed_role(responses[0].status, responses[0].body).credentials
-                self.requests.credentials[name] = session
-                self.secrets.update(filter(None, session[:3]))
+                sessions[name] = read_assumed_role(responses[0].status, responses[0].body).credentials
+                self.secrets.update(filter(None, sessions[name][:3]))
         known = {value: name for name, value in values.items()} | {case.request.get("key", ""): "key"}
         kept = [answers.keep(response, known, self.digests) for response in responses]
         return kept[0] if times == 1 else {"race": sorted(kept, key=json.dumps)}
@@ -102,19 +102,19 @@ def make_side(region: str, bucket: str, credentials: Credentials, role: str, ori
     values = {"bucket": bucket, "other": f"fcp-live-{bucket[:8:-1]}", "region": region, "role": role}
     values |= {"stshost": sts_host(region), "id": credentials.access_key_id}
     secrets = {bucket, *filter(None, credentials[:3]), *re.findall(r"\d{6,}", role)}
-    return Side(Requests(region, values, {"": credentials}), secrets, origins)
+    return Side(Requests(values, {"": credentials}), secrets, origins)
 
 
 @contextmanager
 def local_side(region: str, bucket: str, credentials: Credentials, role: str) -> Iterator[Side]:
     """The local OSS and STS, with the bucket and the role, in a folder that is removed."""
+    principals = Principals([Principal.of(credentials, f"acs:ram::{role.split(':')[3]}:user/live")])
+    roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.role_policy(),))}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="live-")))
-        principals = Principals([Principal.of(credentials, f"acs:ram::{role.split(':')[3]}:user/live")])
-        roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.role_policy(),))}
         oss_app = oss.create_app(folder, region=region, credentials=principals, buckets=[bucket])
-        sts_app = sts.create_app(principals, lambda: roles)
-        servers = {"oss": serve(oss_app, listen(0)), "sts": serve(sts_app, listen(0))}
-        for server in servers.values():
+        servers = serve(oss_app, listen(0)), serve(sts.create_app(principals, lambda: roles), listen(0))
+        for server in servers:
             stack.callback(server.close)
-        yield make_side(region, bucket, credentials, role, {name: server.url for name, server in servers.items()})
+        origins = {name: server.url for name, server in zip(("oss", "sts"), servers, strict=True)}
+        yield make_side(region, bucket, credentials, role, origins)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import live.__main__ as command
-from live import bucket, report, side
+from live import answers, bucket, side
 from local.oss import rights
 from local.ram import evaluate
 from local.sts import operations
@@ -28,7 +28,7 @@ class Complete(NamedTuple):
     status: int
     actions: set[str]
     denied: list[tuple[str, str]]
-    results: list[report.Result]
+    results: list[answers.Result]
     sides: list[side.Side]
 
     @property
@@ -70,7 +70,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
     folder = tmp_path_factory.mktemp("live")
     actions: set[str] = set()
     denied: list[tuple[str, str]] = []
-    compared: list[report.Result] = []
+    compared: list[answers.Result] = []
     sides: list[side.Side] = []
 
     def decide(layers: Any, action: str, resource: str, context: Any = None) -> Any:
@@ -80,8 +80,8 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
             denied.extend([] if decision.allowed else [(action, resource)])
         return decision
 
-    def compare(*answers: Any) -> report.Result:
-        compared.append(COMPARE(*answers))
+    def compare(*options: Any) -> answers.Result:
+        compared.append(COMPARE(*options))
         return compared[-1]
 
     def make_side(*options: Any) -> side.Side:
@@ -96,11 +96,11 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
         patch.setattr(command, "exit_on_signals", lambda: None)
         for module in (rights, operations):
             patch.setattr(module, "evaluate", decide)
-        patch.setattr(report, "compare", compare)
+        patch.setattr(answers, "compare", compare)
         patch.setattr(command, "make_side", make_side)
         patch.setattr(side, "PAUSES", (0.0,))
         status = run(service, folder, *EVERYTHING)
         yield Complete(folder, service, status, actions, denied, compared, sides)
 
 
-COMPARE, MAKE_SIDE = report.compare, side.make_side
+COMPARE, MAKE_SIDE = answers.compare, side.make_side

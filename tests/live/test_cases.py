@@ -60,7 +60,7 @@ def test_a_part_that_was_not_asked_for_is_not_sent() -> None:
 
 def test_requests_are_what_the_cases_say() -> None:
     key = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
-    requests = Requests("cn-hongkong", {"bucket": "fcp-live-1", "other": "fcp-live-2"}, {"": key})
+    requests = Requests({"region": "cn-hongkong", "bucket": "fcp-live-1", "other": "fcp-live-2"}, {"": key})
     sent = requests.build({"key": "a b", "forge": {"unset": "x-oss-date"}, "sub": ["signature=.*", "signature={0*3}"]})
     assert sent.host == "fcp-live-1.oss-cn-hongkong.aliyuncs.com"
     assert sent.target.startswith("/a%20b?x-oss-credential=LTAI5tEXAMPLE%2F")

@@ -11,7 +11,7 @@ import pytest
 
 import live.__main__ as command
 from handler.cloud.http_client import HttpResponse
-from live import answers, bucket, cases, plan, report, side
+from live import answers, bucket, cases, plan, side
 from tests.live.conftest import run
 from tests.live.online import KEY, REGION, ROLE, Online, online
 
@@ -133,7 +133,7 @@ def test_what_is_left_is_named_with_the_command_that_removes_it(
         patch.setattr(bucket, "_empty", lambda *options: None)  # so that the bucket cannot be deleted
         assert run(service, tmp_path, "--yes") == 2
     (name,) = service.buckets
-    assert f"Bucket {name} in {REGION} is left. Delete it with: make live-sweep" in capsys.readouterr().err
+    assert f"Bucket {name} in {REGION} may be left. Delete it with: make live-sweep" in capsys.readouterr().err
     assert (tmp_path / ".runs" / name).read_text() == REGION
     assert run(service, tmp_path, "--sweep") == 0
     assert service.buckets == []
@@ -174,10 +174,10 @@ def test_a_replay_without_a_recording_compares_with_a_second_local_oss(
 
 def test_a_501_that_no_case_expects_is_a_difference() -> None:
     case = cases.Case("a", "b", {}, "", False, False)
-    assert report.compare(case, {"status": 501}, {"status": 200}).verdict == "differs"
-    assert report.compare(case._replace(only_live=True), {"status": 501}, {"status": 200}).verdict == "only live"
-    assert report.compare(case._replace(only_live=True), {"status": 200}, {"status": 404}).verdict == "differs"
-    assert report.compare(case, {"status": 200}, None).verdict == "only here"
+    assert answers.compare(case, {"status": 501}, {"status": 200}).verdict == "differs"
+    assert answers.compare(case._replace(only_live=True), {"status": 501}, {"status": 200}).verdict == "only live"
+    assert answers.compare(case._replace(only_live=True), {"status": 200}, {"status": 404}).verdict == "differs"
+    assert answers.compare(case, {"status": 200}, None).verdict == "only here"
 
 
 # What must not be shown: a token, a URL, a string to sign, IDs of an account, an owner, a request and a host.

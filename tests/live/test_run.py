@@ -8,7 +8,7 @@ import re
 import pytest
 
 import live.__main__ as command
-from live import cases, plan, report
+from live import answers, cases, plan
 from live.side import MAX_BYTES, MAX_REQUESTS
 from tests.live.conftest import Complete
 from tests.live.deviations import DEVIATIONS, Deviation
@@ -77,12 +77,12 @@ def test_a_recording_is_replayed(complete: Complete, capsys: pytest.CaptureFixtu
     assert command.main(["--replay", "--folder", str(complete.folder)]) == 0
     assert capsys.readouterr().err == ""
     assert [
-        len(report.unexpected(complete.results, complete.folder / name)) for name in ("missing", "expected.toml")
+        len(answers.unexpected(complete.results, complete.folder / name)) for name in ("missing", "expected.toml")
     ] == [30, 0]
     expected.write_text("".join([*listed[1:], entry.format('"content/put/copy"')]), "utf-8")
-    assert report.unexpected(complete.results, expected) == [
+    assert answers.unexpected(complete.results, expected) == [
         "content/put/new differs. Correct the local OSS, or list it in expected.toml.",
         "content/put/copy does not differ: remove it from expected.toml.",
     ]
     expected.write_text("".join(listed).replace('reason = "a test"', 'reason = ""'), "utf-8")
-    assert len(report.unexpected(complete.results, expected)) == 30
+    assert len(answers.unexpected(complete.results, expected)) == 30
