@@ -8,6 +8,7 @@ import re
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -30,7 +31,6 @@ _VALUES = (
     ("date", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{8}T\d{6}Z"),
     ("value", r"(?=(?:[\w+/=%.-]*\d){3})[\w+/=%.-]{16,}"),  # an ID, a token, a signature
 )
-_ETAG_OF_PARTS = re.compile(r"[0-9A-F]{32}-\d+")
 # Elements and headers of an answer whose values are never shown.
 _HIDDEN = re.compile(
     r"(?:x-oss-|x-acs-)?request-?id|HostId|\w*AccessKey(?:Id|Secret)|SecurityToken|Signature\w*|StringToSign\w*|Arn"
@@ -40,7 +40,7 @@ _HIDDEN = re.compile(
 
 
 class Result(NamedTuple):
-    """`verdict` is one of `VERDICTS`, or "" for a case that neither answered; `fields` are those that differ."""
+    """`verdict` is one of `VERDICTS`, or "" if neither answered; `fields` are those that differ."""
 
     case: Case
     verdict: str
@@ -50,15 +50,13 @@ class Result(NamedTuple):
 def elements(response: HttpResponse) -> list[tuple[str, str]]:
     """Names and values in XML or JSON; those of an error of HEAD are in a header. Empty for other content."""
     pairs: list[tuple[str, Any]] = []
-    try:
+    with suppress(ElementTree.ParseError, ValueError):
         body = response.body or b64decode(response.headers.get("x-oss-err", ""))
         if body.startswith(b"{"):
             json.loads(body, object_pairs_hook=pairs.extend)
         else:
             root = ElementTree.fromstring(body)  # noqa: S314 - OSS's answer, of limited size
             pairs = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in root.iter()]
-    except (ElementTree.ParseError, ValueError):
-        pass
     return [(name, str(value)) for name, value in pairs]
 
 
@@ -74,31 +72,30 @@ def secrets_of(response: HttpResponse) -> set[str]:
 
 def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[str]) -> Answer:
     """What is compared; `known` has the kinds of values that become references, `digests` are those of own objects."""
-    own = [(known[value], re.escape(value)) for value in sorted(filter(None, known), key=len, reverse=True)]
-    kinds = [*own, *_VALUES]
+    kinds = [(known[value], re.escape(value)) for value in sorted(filter(None, known), key=len, reverse=True)]
+    kinds += _VALUES
     pattern = re.compile("|".join(f"({expression})" for _, expression in kinds))
-    references: dict[str, list[str]] = {}
+    numbers: dict[str, dict[str, int]] = {}
 
     def refer(match: re.Match[str]) -> str:
-        if match[0] in digests or _ETAG_OF_PARTS.fullmatch(match[0]):
+        if match[0] in digests or re.fullmatch(r"[0-9A-F]{32}-\d+", match[0]):
             return match[0]
         kind = kinds[(match.lastindex or 1) - 1][0]
-        seen = references.setdefault(kind, [])
-        seen += [match[0]] if match[0] not in seen else []
-        return f"<{kind}:{seen.index(match[0]) + 1}>"
+        seen = numbers.setdefault(kind, {})
+        return f"<{kind}:{seen.setdefault(match[0], len(seen) + 1)}>"
 
     found = elements(response)
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
-    headers = {name: value for name, value in sorted(response.headers.items()) if _KEPT.fullmatch(name)}
+    # The length of a document depends on its IDs.
+    kept = [name for name in response.headers if _KEPT.fullmatch(name) and not (found and name == "content-length")]
+    headers = {name: response.headers[name] for name in kept}
     headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
-    if found:
-        headers.pop("content-length", None)  # that of a document depends on its IDs
     return {
         "status": response.status,
         **{field: pattern.sub(refer, texts.get(field, "")) for field in ("Code", "EC", "Message")},
         "body": " ".join(sorted({pattern.sub(refer, name) for name, _ in found})) or content,
-        "names": " ".join(sorted(pattern.sub(refer, name) for name in response.headers)),
+        "names": " ".join(sorted(pattern.sub(refer, name) for name in response.headers if name != "connection")),
         **{name: pattern.sub(refer, value) for name, value in headers.items()},
     }
 
@@ -119,7 +116,7 @@ def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
     listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
     differing = {result.case.name for result in results if result.verdict == "differs"}
     sentences = [
-        f"{name} differs. Correct the local OSS, or list it in {expected.name}." for name in differing - listed
+        f"{name} differs: correct the local OSS, or list it in {expected.name}." for name in differing - listed
     ]
     return sentences + [f"{name} does not differ: remove it from {expected.name}." for name in listed - differing]
 

@@ -13,39 +13,32 @@ EXAMPLE_ROLE = "acs:ram::1000000000000001:role/fcp-live"
 # What is sent to make, protect and delete the bucket.
 _OWN = {"PUT bucket": 1, "PUT bucket ?tagging": 2, "PUT bucket ?lifecycle": 2, "GET bucket ?bucketInfo": 1}
 _OWN |= {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
-
-_SETTINGS = tuple(f"Bucket{name}" for name in ("", "Lifecycle", "Tagging", "Cors", "Versioning"))
-_ACTIONS = {f"oss:{verb}{name}" for verb in ("Get", "Put", "Delete") for name in (*_SETTINGS, "Object")}
-_ACTIONS -= {"oss:GetBucket", "oss:DeleteBucketVersioning"}  # which do not exist
-_ACTIONS |= {f"oss:{name}ObjectVersion" for name in ("Get", "Delete")} | {"oss:GetBucketInfo", "oss:ListObjects"}
-_ACTIONS |= {"oss:ListObjectVersions", "oss:ListMultipartUploads", "oss:AbortMultipartUpload"}
-
+_ACTIONS = {f"oss:{verb}Object{what}" for verb in ("Get", "Delete") for what in ("", "Version")} | {"oss:PutObject"}
+_ACTIONS |= {
+    f"oss:{verb}Bucket{what}" for verb in ("Get", "Put", "Delete") for what in ("Lifecycle", "Tagging", "Cors")
+}
+_ACTIONS |= {f"oss:{verb}Bucket" for verb in ("Put", "Delete")} | {"oss:GetBucketInfo", "oss:AbortMultipartUpload"}
+_ACTIONS |= {f"oss:{verb}BucketVersioning" for verb in ("Get", "Put")}
+_ACTIONS |= {f"oss:List{what}" for what in ("Objects", "ObjectVersions", "MultipartUploads")}
 _PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30  # CNY
 _PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, more than we know of. Failed requests are free:
 https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
 https://www.aliyun.com/price/product#/oss/detail"""
 
 
-def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "1", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
-
-
-def run_policy(role: str, *, kms: bool) -> dict[str, Any]:
-    """That of whoever runs it."""
-    below = ["acs:oss:*:*:fcp-live-*", "acs:oss:*:*:fcp-live-*/*"]
-    sessions = [{"Action": ["sts:AssumeRole"], "Resource": [role]}] if role else []
-    keys = [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["acs:kms:*:*:*"]}] if kms else []
-    return _policy({"Action": sorted(_ACTIONS), "Resource": below}, *sessions, *keys)
-
-
-def role_policy() -> dict[str, Any]:
-    """That of the role of `STS=1`."""
-    return _policy({"Action": ["oss:GetObject", "oss:PutObject"], "Resource": ["acs:oss:*:*:fcp-live-*/*"]})
-
-
-def trust_policy(role: str) -> dict[str, Any]:
-    """Who may assume that role: those of its account whom RAM allows it."""
-    return _policy({"Action": "sts:AssumeRole", "Principal": {"RAM": [f"acs:ram::{role.split(':')[3]}:root"]}})
+def policies(role: str, *, kms: bool = False) -> dict[str, Any]:
+    """The RAM policies of "the run", and with a role that of "the role" and "its trust" in those who may assume it."""
+    objects = "acs:oss:*:*:fcp-live-*/*"
+    own = [{"Action": sorted(_ACTIONS), "Resource": ["acs:oss:*:*:fcp-live-*", objects]}]
+    own += [{"Action": ["sts:AssumeRole"], "Resource": [role]}] if role else []
+    own += [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["acs:kms:*:*:*"]}] if kms else []
+    statements: dict[str, list[dict[str, Any]]] = {"the run": own}
+    if role:
+        statements["the role"] = [{"Action": ["oss:GetObject", "oss:PutObject"], "Resource": [objects]}]
+        account = f"acs:ram::{role.split(':')[3]}:root"
+        statements["its trust"] = [{"Action": "sts:AssumeRole", "Principal": {"RAM": [account]}}]
+    allowed = {name: [{"Effect": "Allow", **each} for each in those] for name, those in statements.items()}
+    return {name: {"Version": "1", "Statement": those} for name, those in allowed.items()}
 
 
 def kinds(cases: Sequence[Case]) -> Counter[str]:
@@ -62,13 +55,12 @@ def kinds(cases: Sequence[Case]) -> Counter[str]:
 
 def text(cases: Sequence[Case], region: str, role: str, *, kms: bool) -> str:
     """What `make live` prints."""
-    counts, policies = kinds(cases), {"The RAM policy that the run needs": run_policy(role, kms=kms)}
-    policies |= {"The policy of the role": role_policy(), "Its trust policy": trust_policy(role)} if role else {}
+    counts = kinds(cases)
     lines = [
         f"Region {region}. The bucket fcp-live-<16 random> is made, private and tagged, and deleted at the end.",
         f"At most {counts.total()} requests:",
         *(f"{count:>6} {kind}" for kind, count in sorted(counts.items())),
-        *(f"{title}:\n{json.dumps(document, indent=2)}" for title, document in policies.items()),
+        *(f"RAM policy of {name}:\n{json.dumps(each, indent=2)}" for name, each in policies(role, kms=kms).items()),
         f"It costs less than {counts.total() * _PER_REQUEST + 2e6 * _PER_BYTE:.3f} CNY, {_PRICES}",
         f"{sum(case.is_open for case in cases)} cases are open questions. Nothing was sent: YES=1 runs it.",
     ]

@@ -1,4 +1,7 @@
-"""The two that answer: the local OSS and OSS. Each has its own sessions and kept values, and gets the same requests."""
+"""The two that answer, the local OSS and OSS, and the bucket that a run has there.
+
+Each has its own sessions and kept values, and gets the same requests.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ import json
 import re
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from handler.cloud.http_client import Connections, HttpResponse
 from local import oss, sts
@@ -24,75 +29,82 @@ from signer import Credentials, SignerError
 from signer.sts import read_assumed_role, sts_host
 
 from . import answers, plan
-from .cases import Case
-from .signing import Requests
+from .cases import Case, build
 
-MAX_REQUESTS, MAX_BYTES, FOR_CLEANUP = 1000, 5_000_000, 200  # of a run; requests that the clean-up may need
+MAX_REQUESTS, MAX_BYTES = 1000, 5_000_000  # of a run
 PAUSES: tuple[float, ...] = (1, 2, 4)  # seconds before each further try
 TIMEOUT: tuple[float, float] = (5, 15)  # seconds to connect, and to wait for more bytes
-
-
-class LiveError(Exception):
-    """A run that cannot start or go on; its text is a sentence."""
+CLEANUP_PAUSES: tuple[float, ...] = (0, 1, 5, 15)  # seconds before each try to clean up
+_ENTRIES = ("Upload", "Version", "DeleteMarker")  # of lists
+_TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></TagSet></Tagging>"
+_RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
+<Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
+<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>
+</LifecycleConfiguration>"""
 
 
 @dataclass
 class Side:
-    """`origins` replace the addresses of oss and sts; `secrets` are those that the run has seen."""
+    """`values` are for braces, `origins` in place of the addresses of oss and sts; `secrets` are all that were seen."""
 
-    requests: Requests
-    secrets: set[str]
+    values: dict[str, str]
+    sessions: dict[str, Credentials]
     origins: Mapping[str, str]
-    limit: int = MAX_REQUESTS - FOR_CLEANUP
+    secrets: set[str]
+    digests: set[str] = field(default_factory=set)
+    limit: int = MAX_REQUESTS - 200  # the clean-up may need the others
     sent: int = 0
     bytes: int = 0
-    digests: set[str] = field(default_factory=set)
     _connections: Connections = field(default_factory=Connections)
 
     def ask(self, request: Mapping[str, Any], name: str = "set-up") -> HttpResponse:
-        """The answer to a request. Raises `OSError` or `HTTPException` if none came, and `LiveError` at the limits."""
-        sent, values = self.requests.build(request), self.requests.values
-        service, own = request.get("to", "oss"), f"/{values['bucket']}/"
-        is_own = service == "sts" or sent.host.partition(".")[0] in (values["bucket"], values["other"])
+        """The answer to a request. Raises `ConnectionError` if none came, and `RuntimeError` at the limits."""
+        sent = build(request, self.values, self.sessions)
+        service, own = request.get("to", "oss"), f"/{self.values['bucket']}/"
+        is_own = service == "sts" or sent.host.partition(".")[0] in (self.values["bucket"], self.values["other"])
         is_own &= sent.headers.get("x-oss-copy-source", own).startswith(own)
         if not is_own and not request.get("is_service"):
-            raise LiveError(f"{name} is not sent: it is for another bucket than that of the run.")
+            raise RuntimeError(f"{name} is not sent: it is for another bucket than that of the run.")
         self.secrets.update(re.findall(r"[0-9a-f]{64}", f"{sent.target} {sent.headers} {sent.body!r}"))
-        self.digests.add(hashlib.md5(sent.body, usedforsecurity=False).hexdigest().upper())
-        url = self.origins.get(service, f"{sent.scheme}://{sent.host}") + sent.target
+        digest = hashlib.md5(sent.body, usedforsecurity=False).digest()
+        self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
+        url = self.origins.get(service, sent.origin) + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        body = sent.body or None
-        for pause in (*PAUSES, None):
+        options: dict[str, Any] = {"timeout": TIMEOUT, "max_body": 1 << 20}
+        response = None
+        for pause in (0, *PAUSES):
+            time.sleep(pause)
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
-                raise LiveError("The run has reached its limit of requests or bytes.")
-            self.sent += 1
-            self.bytes += len(url) + len(sent.body)
-            with suppress(*() if pause is None else (OSError, HTTPException)):
-                response = self._connections.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=1 << 20)
+                raise RuntimeError("The run has reached its limit of requests or bytes.")
+            self.sent, self.bytes = self.sent + 1, self.bytes + len(url) + len(sent.body)
+            with suppress(OSError, HTTPException):
+                response = self._connections.send(sent.method, url, headers, sent.body or None, **options)
                 self.bytes += len(response.body)
-                if response.status not in (500, 502, 503, 504) or pause is None:
-                    self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
-                    return response
-            time.sleep(pause or 0)
-        raise AssertionError
+                if response.status not in (500, 502, 503, 504):
+                    break
+        if response is None:
+            raise ConnectionError(f"{name} was not answered.")
+        self.secrets |= answers.secrets_of(response) - {request.get("forge", {}).get("id")}
+        return response
 
     def answer(self, case: Case) -> answers.Answer | None:
         """What is kept of the answer to a case; of a race the answers, sorted. None if none came."""
-        times, values, sessions = case.request.get("race", 1), self.requests.values, self.requests.credentials
-        if case.request.get("as", "") not in sessions:
+        times = case.request.get("race", 1)
+        if case.request.get("as", "") not in self.sessions:
             return None
         try:
             with ThreadPoolExecutor(times) as pool:
-                responses = list(pool.map(lambda _: self.ask(case.request, case.name), range(times)))
-        except (OSError, HTTPException):
+                others = [pool.submit(self.ask, case.request, case.name) for _ in range(times - 1)]
+                responses = [self.ask(case.request, case.name), *(other.result() for other in others)]
+        except ConnectionError:
             return None
         for name, source in case.request.get("keep", {}).items():
-            values[name] = answers.value_of(responses[0], source)
+            self.values[name] = answers.value_of(responses[0], source)
         with suppress(SignerError):
             if name := case.request.get("session"):
-                sessions[name] = read_assumed_role(responses[0].status, responses[0].body).credentials
-                self.secrets.update(filter(None, sessions[name][:3]))
-        known = {value: name for name, value in values.items()} | {case.request.get("key", ""): "key"}
+                self.sessions[name] = read_assumed_role(responses[0].status, responses[0].body).credentials
+                self.secrets.update(filter(None, self.sessions[name][:3]))
+        known = {value: name for name, value in self.values.items()} | {case.request.get("key", ""): "key"}
         kept = [answers.keep(response, known, self.digests) for response in responses]
         return kept[0] if times == 1 else {"race": sorted(kept, key=json.dumps)}
 
@@ -102,19 +114,79 @@ def make_side(region: str, bucket: str, credentials: Credentials, role: str, ori
     values = {"bucket": bucket, "other": f"fcp-live-{bucket[:8:-1]}", "region": region, "role": role}
     values |= {"stshost": sts_host(region), "id": credentials.access_key_id}
     secrets = {bucket, *filter(None, credentials[:3]), *re.findall(r"\d{6,}", role)}
-    return Side(Requests(values, {"": credentials}), secrets, origins)
+    return Side(values, {"": credentials}, origins, secrets)
 
 
 @contextmanager
 def local_side(region: str, bucket: str, credentials: Credentials, role: str) -> Iterator[Side]:
     """The local OSS and STS, with the bucket and the role, in a folder that is removed."""
     principals = Principals([Principal.of(credentials, f"acs:ram::{role.split(':')[3]}:user/live")])
-    roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.role_policy(),))}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="live-")))
-        oss_app = oss.create_app(folder, region=region, credentials=principals, buckets=[bucket])
-        servers = serve(oss_app, listen(0)), serve(sts.create_app(principals, lambda: roles), listen(0))
-        for server in servers:
-            stack.callback(server.close)
-        origins = {name: server.url for name, server in zip(("oss", "sts"), servers, strict=True)}
-        yield make_side(region, bucket, credentials, role, origins)
+    roles = {role: sts.Role(role, frozenset({"*"}), policies=(plan.policies(role)["the role"],))}
+    sts_app = sts.create_app(principals, lambda: roles)
+    with tempfile.TemporaryDirectory(prefix="live-") as folder:
+        oss_app = oss.create_app(Path(folder), region=region, credentials=principals, buckets=[bucket])
+        with closing(serve(oss_app, listen(0))) as oss_server, closing(serve(sts_app, listen(0))) as sts_server:
+            origins = {"oss": oss_server.url, "sts": sts_server.url}
+            yield make_side(region, bucket, credentials, role, origins)
+
+
+def make_bucket(side: Side, file: Path) -> None:
+    """Raises `RuntimeError` unless the bucket is new, private, tagged, and its objects expire."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(side.values["region"])
+    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, accepted=(200, 409))[0] == 409:
+        file.unlink()
+        raise RuntimeError("The bucket belongs to somebody else. Run it again: the next one has another name.")
+    protect_bucket(side)
+    if _ask(side, "GET", "bucketInfo")[1].findtext(".//Grant") != "private":
+        raise RuntimeError("The new bucket is not private.")
+
+
+def protect_bucket(side: Side) -> None:
+    """Tags the bucket, and has OSS delete what is left in it after a day. Raises `RuntimeError`."""
+    _ask(side, "PUT", "tagging", body=_TAGS)
+    _ask(side, "PUT", "lifecycle", body=_RULES)
+
+
+def delete_bucket(side: Side, file: Path) -> bool:
+    """Deletes uploads, versions and the bucket; whether nothing is left."""
+    side.limit = side.sent + MAX_REQUESTS
+    for pause in CLEANUP_PAUSES:
+        time.sleep(pause)
+        with suppress(RuntimeError, ConnectionError, ParseError):
+            _empty(side, "uploads")
+            _empty(side, "versions")
+            _ask(side, "DELETE", accepted=(204, 404))
+            file.unlink(missing_ok=True)
+            return True
+    return False
+
+
+def list_buckets(side: Side) -> Iterator[tuple[str, str]]:
+    """Names and regions of the account's buckets with the prefix and the tag. Raises `RuntimeError`."""
+    query = {"prefix": "fcp-live-", "tag-key": "fcp-live", "tag-value": "test", "max-keys": "1000"}
+    host = f"oss-{side.values['region']}.aliyuncs.com"
+    for bucket in _ask(side, "GET", query=query, host=host, is_service=True)[1].iter("Bucket"):
+        if re.fullmatch("fcp-live-[0-9a-f]{16}", name := bucket.findtext("Name", "")):
+            yield name, bucket.findtext("Location", "").removeprefix("oss-")
+
+
+def _empty(side: Side, name: str) -> None:
+    """Deletes what a list of the bucket has, until the list is empty."""
+    while entries := [each for each in _ask(side, "GET", name, accepted=(200, 404))[1].iter() if each.tag in _ENTRIES]:
+        for entry in entries:
+            key = entry.findtext("Key", "")
+            query = {child.tag[0].lower() + child.tag[1:]: child.text for child in entry if child.tag.endswith("Id")}
+            if _ask(side, "DELETE", key=key, query=query, accepted=(204, 404, 400))[0] == 400:
+                _ask(side, "DELETE", key=key, accepted=(204,))  # it never had versions, and may not know the null one
+
+
+def _ask(
+    side: Side, method: str, name: str = "", accepted: tuple[int, ...] = (200,), **more: Any
+) -> tuple[int, Element]:
+    """Status and document of the answer. Raises `RuntimeError` for a status that is not accepted."""
+    response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
+    if response.status not in accepted:
+        failure = f"{response.status} {answers.value_of(response, 'Code')}"
+        raise RuntimeError(f"{method} bucket {name} failed ({failure}). Is the policy that of the dry run?")
+    return response.status, fromstring(response.body or b"<None/>")  # noqa: S314 - OSS's answer

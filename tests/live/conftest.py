@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import live.__main__ as command
-from live import answers, bucket, side
+from live import answers, side
 from local.oss import rights
 from local.ram import evaluate
 from local.sts import operations
@@ -50,8 +50,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", KEY.access_key_secret)
     monkeypatch.delenv("OSS_SESSION_TOKEN", raising=False)
     monkeypatch.setattr(command, "exit_on_signals", lambda: None)
+    monkeypatch.setattr(command.signal, "signal", lambda *handler: None)
     monkeypatch.setattr(side, "PAUSES", (0.0,))
-    monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(side, "CLEANUP_PAUSES", (0.0, 0.0))
 
 
 def run(service: Online, folder: Path, *arguments: str) -> int:
@@ -94,10 +95,11 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
         patch.setenv("OSS_ACCESS_KEY_SECRET", KEY.access_key_secret)
         patch.delenv("CI", raising=False)
         patch.setattr(command, "exit_on_signals", lambda: None)
+        patch.setattr(command.signal, "signal", lambda *handler: None)
         for module in (rights, operations):
             patch.setattr(module, "evaluate", decide)
         patch.setattr(answers, "compare", compare)
-        patch.setattr(command, "make_side", make_side)
+        patch.setattr(side, "make_side", make_side)
         patch.setattr(side, "PAUSES", (0.0,))
         status = run(service, folder, *EVERYTHING)
         yield Complete(folder, service, status, actions, denied, compared, sides)

@@ -70,7 +70,7 @@ DEVIATIONS = (
     # The code
     Deviation("content/read/key=missing/GET", body("NoSuchKey", "NoSuchFile"), {"Code"}),
     Deviation("forged/link/secret=wrong/GET", body("SignatureDoesNotMatch", "SignatureMismatch"), {"Code"}),
-    Deviation("forged/form/policy=[]", body("InvalidPolicyDocument", "BadPolicy"), {"Code"}),
+    Deviation("forged/form/policy", body("InvalidPolicyDocument", "BadPolicy"), {"Code"}),
     Deviation("open/link/region", body(">AuthorizationQueryParametersError<", ">InvalidArgument<"), {"Code"}),
     Deviation("sts/assume/secret=wrong", body("SignatureDoesNotMatch", "SignatureMismatch"), {"Code"}),
     # The EC, in the document, in its header, or in both
@@ -98,9 +98,9 @@ DEVIATIONS = (
     Deviation(REDIRECT, header("Location", "https://b.example.com"), {"location"}),
     Deviation("versions/versions/read", header("x-oss-version-id", None), {"x-oss-version-id", "names"}),
     # The body, and a message
-    Deviation("content/read/key=文件 +&%.txt/GET", body("content", "CONTENT"), {"body"}),
+    Deviation("content/read/key=文件+&%.txt/GET", body("content", "CONTENT"), {"body"}),
     Deviation("content/list/max-keys=2,encoding-type=url", body("MaxKeys", "MaxItems"), {"body"}),
-    Deviation("forged/link/id=LTAI5tUnknownEXAMPLE/GET", body("does not exist", "is unknown"), {"Message"}),
+    Deviation("forged/header/id=LTAI5tUnknownEXAMPLE/GET", body("does not exist", "is unknown"), {"Message"}),
     # The order of checks
     Deviation(
         f"forged/order/{EXPIRED}+{UNKNOWN}",

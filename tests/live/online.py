@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from werkzeug.wrappers import Response
 
@@ -143,7 +143,7 @@ def delete_lifecycle(bucket: Bucket, request: OssRequest) -> Response:
 
 def versions(bucket: Bucket, request: OssRequest) -> Response:
     entries: list[Node] = [
-        ("DeleteMarker" if record.is_marker else "Version", [("Key", quote(key)), ("VersionId", record.version_id)])
+        ("DeleteMarker" if record.is_marker else "Version", [("Key", key), ("VersionId", record.version_id)])
         for key in bucket.all_keys()
         for record in bucket.versions(key)
     ]
@@ -152,7 +152,7 @@ def versions(bucket: Bucket, request: OssRequest) -> Response:
 
 def uploads(bucket: Bucket, request: OssRequest) -> Response:
     found = [json.loads(path.read_text("utf-8")) for path in (bucket.own / "uploads").glob("*/upload.json")]
-    entries: list[Node] = [("Upload", [("Key", quote(each["key"])), ("UploadId", each["id"])]) for each in found]
+    entries: list[Node] = [("Upload", [("Key", each["key"]), ("UploadId", each["id"])]) for each in found]
     return respond_xml("ListMultipartUploadsResult", entries)
 
 
@@ -168,12 +168,12 @@ MORE: Mapping[str, tuple[str, Callable[[Bucket, OssRequest], Response]]] = {
 @contextmanager
 def online(folder: Path, *, is_listing_allowed: bool = False) -> Iterator[Online]:
     """Runs OSS and STS for a RAM user whose policy is that of the dry run, and no other."""
-    policy = plan.run_policy(ROLE, kms=True)
+    policy = plan.policies(ROLE, kms=True)["the run"]
     if is_listing_allowed:
         policy["Statement"] += [{"Effect": "Allow", "Action": ["oss:ListBuckets"], "Resource": ["acs:oss:*:*:*"]}]
     user = Principal.of(KEY, "acs:ram::1234567890123456:user/live", None, [[policy]])
     principals = Principals([user])
-    role = sts.Role(ROLE, frozenset({"acs:ram::1234567890123456:root"}), policies=(plan.role_policy(),))
+    role = sts.Role(ROLE, frozenset({"acs:ram::1234567890123456:root"}), policies=(plan.policies(ROLE)["the role"],))
     service = Online(folder, principals, is_listing_allowed=is_listing_allowed)
     with ExitStack() as stack:
         server = serve(service, listen(0))

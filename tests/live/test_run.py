@@ -35,7 +35,7 @@ def test_nothing_else_differs(complete: Complete) -> None:
 
 
 def test_a_run_uses_the_rights_of_the_dry_run_and_no_other(complete: Complete) -> None:
-    policy = plan.run_policy(ROLE, kms=False)
+    policy = plan.policies(ROLE)["the run"]
     granted = {action for statement in policy["Statement"] for action in statement["Action"]}
     assert complete.actions == granted
     assert complete.denied == []
@@ -81,7 +81,7 @@ def test_a_recording_is_replayed(complete: Complete, capsys: pytest.CaptureFixtu
     ] == [30, 0]
     expected.write_text("".join([*listed[1:], entry.format('"content/put/copy"')]), "utf-8")
     assert answers.unexpected(complete.results, expected) == [
-        "content/put/new differs. Correct the local OSS, or list it in expected.toml.",
+        "content/put/new differs: correct the local OSS, or list it in expected.toml.",
         "content/put/copy does not differ: remove it from expected.toml.",
     ]
     expected.write_text("".join(listed).replace('reason = "a test"', 'reason = ""'), "utf-8")
