@@ -25,20 +25,14 @@ from .cases import load
 
 FOLDER = Path(__file__).parent  # of `.runs`, `recorded`, `expected.toml` and the report
 REGION = "cn-hongkong"  # open to new accounts
-_FAKE = Credentials("LTAI5tEXAMPLEEXAMPLE", "secretEXAMPLEsecretEXAMPLE")
 
 
 def run(options: argparse.Namespace, credentials: Credentials) -> int:
     """Makes the bucket, sends every case to both, deletes the bucket, and writes what they answered."""
-    region, folder, name, cases = (
-        options.region,
-        options.folder,
-        f"fcp-live-{secrets.token_hex(8)}",
-        load(*options.parts),
-    )
+    region, folder, cases = options.region, options.folder, load(*options.parts)
+    name = f"fcp-live-{secrets.token_hex(8)}"
     live, file = side.make_side(region, name, credentials, options.role_arn, options.origins), folder / ".runs" / name
-    results: list[answers.Result] = []
-    given: dict[str, answers.Answer | None] = {}
+    results, given = list[answers.Result](), dict[str, answers.Answer | None]()
     with side.local_side(region, name, credentials, options.role_arn or plan.EXAMPLE_ROLE) as here:
         try:
             print(f"Bucket {name} in {region}.", flush=True)
@@ -66,13 +60,12 @@ def run(options: argparse.Namespace, credentials: Credentials) -> int:
 
 def sweep(options: argparse.Namespace, credentials: Credentials) -> int:
     """Deletes the buckets of runs that ended before they could."""
-    runs = options.folder / ".runs"
-    buckets = {path.name: path.read_text() for path in runs.glob("fcp-live-*")}
+    buckets = {path.name: path.read_text() for path in options.folder.glob(".runs/fcp-live-*")}
     if options.account:
         print("To list the account's buckets needs one right more: oss:ListBuckets on acs:oss:*:*:*.")
         buckets |= dict(side.list_buckets(side.make_side(options.region, "", credentials, "", options.origins)))
     sides = {name: side.make_side(region, name, credentials, "", options.origins) for name, region in buckets.items()}
-    deleted = [_is_deleted(live, runs / name) for name, live in sides.items()]
+    deleted = [_is_deleted(live, options.folder / ".runs" / name) for name, live in sides.items()]
     print(f"Deleted {sum(deleted)} of {len(deleted)} buckets.")
     return 0 if all(deleted) else 2
 
@@ -82,7 +75,8 @@ def replay(folder: Path) -> Iterator[tuple[dict[str, Any], list[answers.Result]]
     cases = load("sts", "kms")
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("recorded/*.json"))]
     for document in documents or [{"region": REGION, "date": "from a second local OSS"}]:
-        new = document["region"], f"fcp-live-{'0' * 15}1", _FAKE, plan.EXAMPLE_ROLE
+        key = Credentials("LTAI5tEXAMPLE", "secretEXAMPLE")
+        new = document["region"], f"fcp-live-{'0' * 15}1", key, plan.EXAMPLE_ROLE
         with side.local_side(*new) as here, side.local_side(*new) as other:
             known = document.get("answers") or {case.name: other.answer(case) for case in cases}
             yield document, [answers.compare(case, here.answer(case), known.get(case.name)) for case in cases]
@@ -108,7 +102,13 @@ def _act(options: argparse.Namespace) -> int:
     if not all(is_loopback(parse_origin(url)[1]) for url in options.origins.values()):
         raise RuntimeError("LIVE_OSS_ENDPOINT and LIVE_STS_ENDPOINT must be addresses of this machine.")
     if options.replay:
-        return _print_replay(options.folder)
+        compared = list(replay(options.folder))
+        for document, results in compared:
+            print(answers.render(results, f"OSS in {document['region']}, recorded {document['date']}"))
+        every = [result for _, results in compared for result in results]
+        faults = answers.unexpected(every, options.folder / "expected.toml")
+        sys.stderr.writelines(f"{fault}\n" for fault in faults)
+        return 1 if faults else 0
     if not options.yes and not options.sweep:
         role = options.sts and (options.role_arn or plan.EXAMPLE_ROLE)
         print(plan.text(load(*options.parts), options.region, role, kms=options.kms))
@@ -120,16 +120,6 @@ def _act(options: argparse.Namespace) -> int:
     credentials = load_credentials(None, CONFIG).credentials
     exit_on_signals()
     return (sweep if options.sweep else run)(options, credentials)
-
-
-def _print_replay(folder: Path) -> int:
-    results = []
-    for document, compared in replay(folder):
-        print(answers.render(compared, f"OSS in {document['region']}, recorded {document['date']}"))
-        results += compared
-    faults = answers.unexpected(results, folder / "expected.toml")
-    sys.stderr.writelines(f"{fault}\n" for fault in faults)
-    return 1 if faults else 0
 
 
 def _is_deleted(live: side.Side, file: Path) -> bool:

@@ -19,7 +19,6 @@ from handler.cloud.http_client import HttpResponse
 from .cases import Case, read_toml
 
 Answer = dict[str, Any]
-VERDICTS = ("same", "differs", "only live", "only here")
 
 _KEPT = re.compile(
     r"content-(?:type|length|range|encoding|disposition|md5)|accept-ranges|cache-control|etag|vary|location"
@@ -40,7 +39,7 @@ _HIDDEN = re.compile(
 
 
 class Result(NamedTuple):
-    """`verdict` is one of `VERDICTS`, or "" if neither answered; `fields` are those that differ."""
+    """`verdict` is same, differs, only live or only here, "" if neither answered; `fields` are those that differ."""
 
     case: Case
     verdict: str
@@ -87,7 +86,7 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     found = elements(response)
     texts = dict(found) if response.status >= 300 else {}
     content = hashlib.md5(response.body, usedforsecurity=False).hexdigest() if response.body else ""
-    # The length of a document depends on its IDs.
+    # Not the length of a document, which depends on its IDs.
     kept = [name for name in response.headers if _KEPT.fullmatch(name) and not (found and name == "content-length")]
     headers = {name: response.headers[name] for name in kept}
     headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
@@ -115,16 +114,14 @@ def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
     entries = read_toml(expected).get("difference", []) if expected.exists() else []
     listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
     differing = {result.case.name for result in results if result.verdict == "differs"}
-    sentences = [
-        f"{name} differs: correct the local OSS, or list it in {expected.name}." for name in differing - listed
-    ]
-    return sentences + [f"{name} does not differ: remove it from {expected.name}." for name in listed - differing]
+    advice = {True: "differs: correct the local OSS, or list it in", False: "does not differ: remove it from"}
+    return [f"{name} {advice[name in differing]} {expected.name}." for name in sorted(differing ^ listed)]
 
 
 def render(results: Collection[Result], title: str) -> str:
-    """The report in Markdown, which a terminal shows too."""
     counts = Counter(result.verdict for result in results)
-    lines = [f"## {title}", "", ", ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS), ""]
+    summary = (f"{verdict}: {counts[verdict]}" for verdict in ("same", "differs", "only live", "only here"))
+    lines = [f"## {title}\n\n{', '.join(summary)}\n"]
     for case, verdict, fields in results:
         lines += [f"- `{case.name}` {verdict} ({case.settles})"] if verdict in ("differs", "only live") else []
         lines += [f"  - {name}: here `{here}`, OSS `{live}`" for name, here, live in fields]

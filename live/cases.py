@@ -33,23 +33,19 @@ _DEFAULTS = {**_TABLES, "method": "GET", "key": "", "body": "", "sign": "url", "
 
 
 class Case(NamedTuple):
-    """`name` is `file/group/case`, `settles` what its answer tells; `is_open` where the documents do not tell it.
-
-    `part` is sts or kms for what runs only if asked for; `only_live` marks what the local OSS leaves out, with 501.
-    """
+    """`settles` is what its answer tells, `is_open` if the documents do not, `only_live` if the local OSS has a 501."""
 
     name: str
     settles: str
     request: Mapping[str, Any]
-    part: str
     is_open: bool
     only_live: bool
 
 
 def load(*parts: str) -> list[Case]:
-    """The cases of all files but those of a part that was not asked for."""
+    """The cases of all files but sts and kms, unless they are asked for; names are `file/group/case`."""
     files = sorted(Path(__file__).with_name("cases").glob("*.toml"))
-    return [case for path in files for case in _read(path) if case.part in ("", *parts)]
+    return [case for path in files if path.stem not in {"sts", "kms"} - {*parts} for case in _read(path)]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -57,7 +53,6 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Iterator[Case]:
-    part = path.stem if path.stem in ("sts", "kms") else ""
     for group, table in read_toml(path).items():
         common = {name: table.pop(name, "") for name in ("settles", "open", "only")} | table.pop("request")
         methods, has_pairs = table.pop("methods", [common.get("method", "GET")]), table.pop("pairs", False)
@@ -68,7 +63,7 @@ def _read(path: Path) -> Iterator[Case]:
             request = _merge({**common, "method": method}, own)
             settles, is_open, only = (request.pop(name) for name in ("settles", "open", "only"))
             name = "/".join([path.stem, group, case, *([method] if len(methods) > 1 else [])])
-            yield Case(name, settles, request, part, bool(is_open), only == "live")
+            yield Case(name, settles, request, bool(is_open), only == "live")
 
 
 def _varied(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -109,21 +104,16 @@ def build(case: Mapping[str, Any], values: Mapping[str, str], sessions: Mapping[
     return (_sts if request.get("to") == "sts" else _oss)(request, credentials, now, values)
 
 
-def _fill(value: Any, now: int, values: Mapping[str, str]) -> Any:
+def _fill(request: Mapping[str, Any], now: int, values: Mapping[str, str]) -> Any:
     """With values for what stands in braces; an offset is in seconds from now."""
 
     def found(match: re.Match[str]) -> str:
-        if match["letter"]:
-            return match["letter"] * int(match["count"])
         moment = now + int(match["offset"] or 0)
         times = {"day": v4.timestamp(moment)[:8], "time": rfc3339(moment), "date": formatdate(moment, usegmt=True)}
-        return {**values, **times}.get(match["name"], match[0])
+        value = match["letter"] * int(match["count"]) if match["letter"] else {**values, **times}.get(match["name"])
+        return match[0] if value is None else json.dumps(value, ensure_ascii=False)[1:-1]
 
-    if isinstance(value, str):
-        return _VALUE.sub(found, value)
-    if isinstance(value, Mapping):
-        return {_fill(name, now, values): _fill(each, now, values) for name, each in value.items()}
-    return [_fill(each, now, values) for each in value] if isinstance(value, list) else value
+    return json.loads(_VALUE.sub(found, json.dumps(request, ensure_ascii=False)))
 
 
 def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values: Mapping[str, str]) -> Sent:
@@ -134,19 +124,17 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
     scope = v4.scope(stamp[:8], forge.get("region", region), forge.get("product", "oss"))
     signing_key = v4.signing_key(credentials.access_key_secret, *scope.split("/")[:3])
     credential = f"{credentials.access_key_id}/{scope}"
-    in_header, in_url = {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD}, {"x-oss-expires": str(forge.get("expires", 600))}
-    parts = {"x-oss-date": stamp, "x-oss-security-token": credentials.security_token or "", **forge.get("set", {})}
+    parts = {"x-oss-date": stamp, "x-oss-security-token": credentials.security_token or ""}
     common = {"x-oss-signature-version": v4.ALGORITHM, "x-oss-credential": credential}
-    parts = {"header": in_header, "url": common | in_url}.get(place, common) | parts
+    parts |= {"x-oss-content-sha256": v4.UNSIGNED_PAYLOAD} if place == "header" else common
+    parts |= {**({"x-oss-expires": str(forge.get("expires", 600))} if place == "url" else {}), **forge.get("set", {})}
     parts = {n: value for n, value in parts.items() if n != forge.get("unset") and (value or n in forge.get("set", {}))}
     headers = {name.lower(): value for name, value in request["headers"].items()}
     if place == "form":
         fields = {"key": key, **request["fields"], **parts}
-        conditions = [*({name: value} for name, value in fields.items()), *map(json.loads, request["conditions"])]
-        document = {
-            "expiration": rfc3339(now + forge.get("expires", 600)),
-            "conditions": [{"bucket": bucket}, *conditions],
-        }
+        conditions = [{name: value} for name, value in {"bucket": bucket, **fields}.items()]
+        conditions += map(json.loads, request["conditions"])
+        document = {"expiration": rfc3339(now + forge.get("expires", 600)), "conditions": conditions}
         policy = b64encode(request.get("policy", json.dumps(document)).encode()).decode()
         fields |= {**request["extra"], "policy": policy, "x-oss-signature": v4.signature(signing_key, policy)}
         lines = _changed({**fields, "file": request["body"]}, request)
@@ -171,12 +159,11 @@ def _oss(request: Mapping[str, Any], credentials: Credentials, now: int, values:
 
 
 def _sts(request: Mapping[str, Any], credentials: Credentials, now: int, values: Mapping[str, str]) -> Sent:
-    params = {"RoleArn": values["role"], "RoleSessionName": "fcp-live", **request["params"]}
+    host, params = values["stshost"], {"RoleArn": values["role"], "RoleSessionName": "fcp-live", **request["params"]}
     options = {"now": now + request["forge"].get("at", 0), "nonce": secrets.token_hex(16)}
-    call = acs3.sign_call(values["stshost"], "AssumeRole", "2015-04-01", params, credentials=credentials, **options)
-    origin = f"https://{values['stshost']}"
+    call = acs3.sign_call(host, "AssumeRole", "2015-04-01", params, credentials=credentials, **options)
     headers = {**call.headers, **request["extra"]}
-    return Sent(origin, values["stshost"], call.url.removeprefix(origin), call.method, headers)
+    return Sent(f"https://{host}", host, call.url.partition(host)[2], call.method, headers)
 
 
 def _changed(pairs: Mapping[str, str], request: Mapping[str, Any]) -> list[tuple[str, str]]:

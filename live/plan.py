@@ -13,14 +13,10 @@ EXAMPLE_ROLE = "acs:ram::1000000000000001:role/fcp-live"
 # What is sent to make, protect and delete the bucket.
 _OWN = {"PUT bucket": 1, "PUT bucket ?tagging": 2, "PUT bucket ?lifecycle": 2, "GET bucket ?bucketInfo": 1}
 _OWN |= {"GET bucket ?uploads": 2, "GET bucket ?versions": 2, "DELETE bucket": 1}
-_ACTIONS = {f"oss:{verb}Object{what}" for verb in ("Get", "Delete") for what in ("", "Version")} | {"oss:PutObject"}
-_ACTIONS |= {
-    f"oss:{verb}Bucket{what}" for verb in ("Get", "Put", "Delete") for what in ("Lifecycle", "Tagging", "Cors")
-}
-_ACTIONS |= {f"oss:{verb}Bucket" for verb in ("Put", "Delete")} | {"oss:GetBucketInfo", "oss:AbortMultipartUpload"}
-_ACTIONS |= {f"oss:{verb}BucketVersioning" for verb in ("Get", "Put")}
-_ACTIONS |= {f"oss:List{what}" for what in ("Objects", "ObjectVersions", "MultipartUploads")}
-_PER_REQUEST, _PER_BYTE = 0.05 / 10_000, 1.5 / 2**30  # CNY
+_ACTIONS = """PutBucket DeleteBucket GetBucketInfo GetBucketLifecycle PutBucketLifecycle DeleteBucketLifecycle
+GetBucketTagging PutBucketTagging DeleteBucketTagging GetBucketCors PutBucketCors DeleteBucketCors GetBucketVersioning
+PutBucketVersioning ListObjects ListObjectVersions ListMultipartUploads AbortMultipartUpload GetObject PutObject
+DeleteObject GetObjectVersion DeleteObjectVersion"""
 _PRICES = """at 0.05 CNY for 10,000 requests and 1.5 CNY for a GB, more than we know of. Failed requests are free:
 https://www.alibabacloud.com/help/en/oss/api-operation-calling-fees of 2026-03-25. Today's prices:
 https://www.aliyun.com/price/product#/oss/detail"""
@@ -29,14 +25,14 @@ https://www.aliyun.com/price/product#/oss/detail"""
 def policies(role: str, *, kms: bool = False) -> dict[str, Any]:
     """The RAM policies of "the run", and with a role that of "the role" and "its trust" in those who may assume it."""
     objects = "acs:oss:*:*:fcp-live-*/*"
-    own = [{"Action": sorted(_ACTIONS), "Resource": ["acs:oss:*:*:fcp-live-*", objects]}]
+    own = [{"Action": [f"oss:{name}" for name in _ACTIONS.split()], "Resource": ["acs:oss:*:*:fcp-live-*", objects]}]
     own += [{"Action": ["sts:AssumeRole"], "Resource": [role]}] if role else []
     own += [{"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["acs:kms:*:*:*"]}] if kms else []
     statements: dict[str, list[dict[str, Any]]] = {"the run": own}
     if role:
+        account = {"RAM": [f"acs:ram::{role.split(':')[3]}:root"]}
         statements["the role"] = [{"Action": ["oss:GetObject", "oss:PutObject"], "Resource": [objects]}]
-        account = f"acs:ram::{role.split(':')[3]}:root"
-        statements["its trust"] = [{"Action": "sts:AssumeRole", "Principal": {"RAM": [account]}}]
+        statements["its trust"] = [{"Action": "sts:AssumeRole", "Principal": account}]
     allowed = {name: [{"Effect": "Allow", **each} for each in those] for name, those in statements.items()}
     return {name: {"Version": "1", "Statement": those} for name, those in allowed.items()}
 
@@ -54,14 +50,13 @@ def kinds(cases: Sequence[Case]) -> Counter[str]:
 
 
 def text(cases: Sequence[Case], region: str, role: str, *, kms: bool) -> str:
-    """What `make live` prints."""
     counts = kinds(cases)
     lines = [
         f"Region {region}. The bucket fcp-live-<16 random> is made, private and tagged, and deleted at the end.",
         f"At most {counts.total()} requests:",
         *(f"{count:>6} {kind}" for kind, count in sorted(counts.items())),
         *(f"RAM policy of {name}:\n{json.dumps(each, indent=2)}" for name, each in policies(role, kms=kms).items()),
-        f"It costs less than {counts.total() * _PER_REQUEST + 2e6 * _PER_BYTE:.3f} CNY, {_PRICES}",
+        f"It costs less than {counts.total() * 0.05 / 10_000 + 2e6 * 1.5 / 2**30:.3f} CNY, {_PRICES}",
         f"{sum(case.is_open for case in cases)} cases are open questions. Nothing was sent: YES=1 runs it.",
     ]
     return "\n".join(lines)

@@ -39,8 +39,7 @@ _ENTRIES = ("Upload", "Version", "DeleteMarker")  # of lists
 _TAGS = "<Tagging><TagSet><Tag><Key>fcp-live</Key><Value>test</Value></Tag></TagSet></Tagging>"
 _RULES = """<LifecycleConfiguration><Rule><ID>fcp-live</ID><Prefix></Prefix><Status>Enabled</Status>
 <Expiration><Days>1</Days></Expiration><AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>
-<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>
-</LifecycleConfiguration>"""
+<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"""
 
 
 @dataclass
@@ -55,7 +54,7 @@ class Side:
     limit: int = MAX_REQUESTS - 200  # the clean-up may need the others
     sent: int = 0
     bytes: int = 0
-    _connections: Connections = field(default_factory=Connections)
+    _http: Connections = field(default_factory=Connections)
 
     def ask(self, request: Mapping[str, Any], name: str = "set-up") -> HttpResponse:
         """The answer to a request. Raises `ConnectionError` if none came, and `RuntimeError` at the limits."""
@@ -70,15 +69,14 @@ class Side:
         self.digests |= {digest.hex().upper(), b64encode(digest).decode()}
         url = self.origins.get(service, sent.origin) + sent.target
         headers = {"host": sent.host, "user-agent": f"fc-presign live ({quote(name, safe='/=')})", **sent.headers}
-        options: dict[str, Any] = {"timeout": TIMEOUT, "max_body": 1 << 20}
-        response = None
+        body, response = sent.body or None, None
         for pause in (0, *PAUSES):
             time.sleep(pause)
             if self.sent >= self.limit or self.bytes > MAX_BYTES:
                 raise RuntimeError("The run has reached its limit of requests or bytes.")
             self.sent, self.bytes = self.sent + 1, self.bytes + len(url) + len(sent.body)
             with suppress(OSError, HTTPException):
-                response = self._connections.send(sent.method, url, headers, sent.body or None, **options)
+                response = self._http.send(sent.method, url, headers, body, timeout=TIMEOUT, max_body=MAX_BYTES)
                 self.bytes += len(response.body)
                 if response.status not in (500, 502, 503, 504):
                     break
@@ -134,7 +132,7 @@ def make_bucket(side: Side, file: Path) -> None:
     """Raises `RuntimeError` unless the bucket is new, private, tagged, and its objects expire."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(side.values["region"])
-    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, accepted=(200, 409))[0] == 409:
+    if _ask(side, "PUT", headers={"x-oss-acl": "private"}, ok=(200, 409))[0] == 409:
         file.unlink()
         raise RuntimeError("The bucket belongs to somebody else. Run it again: the next one has another name.")
     protect_bucket(side)
@@ -156,7 +154,7 @@ def delete_bucket(side: Side, file: Path) -> bool:
         with suppress(RuntimeError, ConnectionError, ParseError):
             _empty(side, "uploads")
             _empty(side, "versions")
-            _ask(side, "DELETE", accepted=(204, 404))
+            _ask(side, "DELETE", ok=(204, 404))
             file.unlink(missing_ok=True)
             return True
     return False
@@ -173,20 +171,18 @@ def list_buckets(side: Side) -> Iterator[tuple[str, str]]:
 
 def _empty(side: Side, name: str) -> None:
     """Deletes what a list of the bucket has, until the list is empty."""
-    while entries := [each for each in _ask(side, "GET", name, accepted=(200, 404))[1].iter() if each.tag in _ENTRIES]:
+    while entries := [each for each in _ask(side, "GET", name, ok=(200, 404))[1].iter() if each.tag in _ENTRIES]:
         for entry in entries:
             key = entry.findtext("Key", "")
             query = {child.tag[0].lower() + child.tag[1:]: child.text for child in entry if child.tag.endswith("Id")}
-            if _ask(side, "DELETE", key=key, query=query, accepted=(204, 404, 400))[0] == 400:
-                _ask(side, "DELETE", key=key, accepted=(204,))  # it never had versions, and may not know the null one
+            if _ask(side, "DELETE", key=key, query=query, ok=(204, 404, 400))[0] == 400:
+                _ask(side, "DELETE", key=key, ok=(204,))  # it never had versions, and may not know the null one
 
 
-def _ask(
-    side: Side, method: str, name: str = "", accepted: tuple[int, ...] = (200,), **more: Any
-) -> tuple[int, Element]:
-    """Status and document of the answer. Raises `RuntimeError` for a status that is not accepted."""
+def _ask(side: Side, method: str, name: str = "", ok: tuple[int, ...] = (200,), **more: Any) -> tuple[int, Element]:
+    """Status and document of the answer. Raises `RuntimeError` for a status other than those that are ok."""
     response = side.ask({"method": method, "query": {name: ""} if name else {}, "sign": "header", **more})
-    if response.status not in accepted:
+    if response.status not in ok:
         failure = f"{response.status} {answers.value_of(response, 'Code')}"
         raise RuntimeError(f"{method} bucket {name} failed ({failure}). Is the policy that of the dry run?")
     return response.status, fromstring(response.body or b"<None/>")  # noqa: S314 - OSS's answer

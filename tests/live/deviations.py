@@ -87,7 +87,7 @@ DEVIATIONS = (
     Deviation("content/read/gzip/GET", header("Vary", "Accept-Encoding, Origin"), {"vary"}),
     Deviation("content/read/Range=bytes=-4/GET", header("Content-Range", "bytes 0-3/19"), {"content-range"}),
     Deviation(
-        "open/response/response-content-type=text/html",
+        "open/link/response-type",
         header("x-oss-force-download", "true"),
         {"x-oss-force-download", "names"},
     ),

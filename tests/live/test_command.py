@@ -179,7 +179,7 @@ def test_a_replay_without_a_recording_compares_with_a_second_local_oss(
 
 
 def test_a_501_that_no_case_expects_is_a_difference() -> None:
-    case = cases.Case("a", "b", {}, "", False, False)
+    case = cases.Case("a", "b", {}, False, False)
     assert answers.compare(case, {"status": 501}, {"status": 200}).verdict == "differs"
     assert answers.compare(case._replace(only_live=True), {"status": 501}, {"status": 200}).verdict == "only live"
     assert answers.compare(case._replace(only_live=True), {"status": 200}, {"status": 404}).verdict == "differs"
