@@ -148,7 +148,7 @@ def protect_bucket(side: Side) -> None:
 
 def delete_bucket(side: Side, file: Path) -> bool:
     """Deletes uploads, versions and the bucket; whether nothing is left."""
-    side.limit = side.sent + MAX_REQUESTS
+    side.limit, side.bytes = side.sent + MAX_REQUESTS, 0
     for pause in CLEANUP_PAUSES:
         time.sleep(pause)
         with suppress(RuntimeError, ConnectionError, ParseError):

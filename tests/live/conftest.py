@@ -1,9 +1,11 @@
-"""One run of everything, and what every run of the tests has."""
+"""What every run of the tests has, and one run of everything against an OSS that deviates."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,23 +19,20 @@ from local.sts import operations
 from tests.live.deviations import DEVIATIONS
 from tests.live.online import KEY, ROLE, Online, online
 
-EVERYTHING = ("--yes", "--sts", "--kms", "--role-arn", ROLE)
+RENDER, CHECK = answers.render, answers.check
 
 
 class Complete(NamedTuple):
-    """A run of everything: its folder, OSS with the changes of `DEVIATIONS`, what it used, compared and saw."""
+    """A run of everything: `actions` is what RAM was asked for, and `secrets` what the files were searched for."""
 
     folder: Path
     oss: Online
     status: int
-    actions: set[str]
-    denied: list[tuple[str, str]]
+    printed: str
     results: list[answers.Result]
-    sides: list[side.Side]
-
-    @property
-    def files(self) -> list[Path]:
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+    secrets: set[str]
+    actions: set[str]
+    denied: set[str]
 
     @property
     def recording(self) -> dict[str, Any]:
@@ -41,18 +40,21 @@ class Complete(NamedTuple):
         return document
 
 
+def isolate(patch: pytest.MonkeyPatch) -> None:
+    """The key of the tests, nothing else of the machine's, no pauses, and no handlers of signals."""
+    for name in ("CI", "LIVE_IN_CI", "LIVE_OSS_ENDPOINT", "LIVE_STS_ENDPOINT", "OSS_SESSION_TOKEN"):
+        patch.delenv(name, raising=False)
+    patch.setenv("OSS_ACCESS_KEY_ID", KEY.access_key_id)
+    patch.setenv("OSS_ACCESS_KEY_SECRET", KEY.access_key_secret)
+    patch.setattr("live.__main__.exit_on_signals", lambda: None)
+    patch.setattr("signal.signal", lambda number, handler: handler)
+    patch.setattr(side, "PAUSES", (0.0,))
+    patch.setattr(side, "CLEANUP_PAUSES", (0.0, 0.0))
+
+
 @pytest.fixture(autouse=True)
-def account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key of the tests, and nothing of the machine's."""
-    for name in ("CI", "LIVE_IN_CI", "LIVE_OSS_ENDPOINT", "LIVE_STS_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OSS_ACCESS_KEY_ID", KEY.access_key_id)
-    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", KEY.access_key_secret)
-    monkeypatch.delenv("OSS_SESSION_TOKEN", raising=False)
-    monkeypatch.setattr(command, "exit_on_signals", lambda: None)
-    monkeypatch.setattr(command.signal, "signal", lambda *handler: None)
-    monkeypatch.setattr(side, "PAUSES", (0.0,))
-    monkeypatch.setattr(side, "CLEANUP_PAUSES", (0.0, 0.0))
+def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate(monkeypatch)
 
 
 def run(service: Online, folder: Path, *arguments: str) -> int:
@@ -68,41 +70,31 @@ def run(service: Online, folder: Path, *arguments: str) -> int:
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Complete]:
-    folder = tmp_path_factory.mktemp("live")
-    actions: set[str] = set()
-    denied: list[tuple[str, str]] = []
-    compared: list[answers.Result] = []
-    sides: list[side.Side] = []
+    folder, printed = tmp_path_factory.mktemp("live"), StringIO()
+    results, secrets, actions, denied = list[answers.Result](), set[str](), set[str](), set[str]()
 
     def decide(layers: Any, action: str, resource: str, context: Any = None) -> Any:
         decision = evaluate(layers, action, resource, context)
-        if layers and len(layers) == 1 and len(layers[0][0].statements) > 2:  # those of the user, not of a session
+        if len(layers) == 1 and len(layers[0][0].statements) == 3:  # those of the user, not of a session
             actions.add(action)
-            denied.extend([] if decision.allowed else [(action, resource)])
+            denied.update([] if decision.allowed else [f"{action} {resource}"])
         return decision
 
-    def compare(*options: Any) -> answers.Result:
-        compared.append(COMPARE(*options))
-        return compared[-1]
+    def render(compared: Any, title: str) -> str:
+        results.extend(compared)
+        return RENDER(compared, title)
 
-    def make_side(*options: Any) -> side.Side:
-        sides.append(MAKE_SIDE(*options))
-        return sides[-1]
+    def check(text: str, hidden: Any) -> str:
+        secrets.update(hidden)
+        return CHECK(text, hidden)
 
     with pytest.MonkeyPatch.context() as patch, online(tmp_path_factory.mktemp("oss")) as service:
+        isolate(patch)
         service.changes = {deviation.case: deviation.change for deviation in DEVIATIONS}
-        patch.setenv("OSS_ACCESS_KEY_ID", KEY.access_key_id)
-        patch.setenv("OSS_ACCESS_KEY_SECRET", KEY.access_key_secret)
-        patch.delenv("CI", raising=False)
-        patch.setattr(command, "exit_on_signals", lambda: None)
-        patch.setattr(command.signal, "signal", lambda *handler: None)
-        for module in (rights, operations):
-            patch.setattr(module, "evaluate", decide)
-        patch.setattr(answers, "compare", compare)
-        patch.setattr(side, "make_side", make_side)
-        patch.setattr(side, "PAUSES", (0.0,))
-        status = run(service, folder, *EVERYTHING)
-        yield Complete(folder, service, status, actions, denied, compared, sides)
-
-
-COMPARE, MAKE_SIDE = answers.compare, side.make_side
+        patch.setattr(rights, "evaluate", decide)
+        patch.setattr(operations, "evaluate", decide)
+        patch.setattr(answers, "render", render)
+        patch.setattr(answers, "check", check)
+        with redirect_stdout(printed):
+            status = run(service, folder, "--yes", "--sts", "--kms", "--role-arn", ROLE)
+        yield Complete(folder, service, status, printed.getvalue(), results, secrets, actions, denied)
