@@ -110,7 +110,7 @@ def compare(case: Case, here: Answer | None, live: Answer | None) -> Result:
 
 
 def unexpected(results: Iterable[Result], expected: Path) -> list[str]:
-    """A sentence for each difference that is not listed, and for each listed one that is none."""
+    """A sentence for each difference that is not listed, and for each listed one that does not differ."""
     entries = read_toml(expected).get("difference", []) if expected.exists() else []
     listed = {entry["case"] for entry in entries if entry.get("reason") and entry.get("date")}
     differing = {result.case.name for result in results if result.verdict == "differs"}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import live.__main__ as command
-from live import answers, side
+from live import answers, cases, side
 from local.oss import rights
 from local.ram import evaluate
 from local.sts import operations
@@ -20,6 +20,8 @@ from tests.live.deviations import DEVIATIONS
 from tests.live.online import KEY, ROLE, Online, online
 
 RENDER, CHECK = answers.render, answers.check
+# Cases that leave something: objects, uploads, versions.
+FEW = ("bucket/settings/", "content/put/", "content/parts/initiate", "content/read/if", "open/upload/", "versions/")
 
 
 class Complete(NamedTuple):
@@ -55,6 +57,14 @@ def isolate(patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     isolate(monkeypatch)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> list[cases.Case]:
+    """Has a run send only a few cases."""
+    chosen = [case for case in cases.load() if case.name.startswith(FEW)]
+    monkeypatch.setattr(command, "load", lambda *parts: chosen)
+    return chosen
 
 
 def run(service: Online, folder: Path, *arguments: str) -> int:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import live.__main__ as command
-from live import cases, side
+from live import side
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.live.conftest import run
+from tests.live.conftest import FEW, run
 from tests.live.online import Online, online
 
-FEW = ("bucket/settings/", "content/put/", "content/parts/initiate", "content/read/if", "open/upload/", "versions/")
 MOMENTS = 50
 # The names of faults of the proxy, and whether each later request meets it too.
 LOSSES = {"503": True, "500 after": False, "slow": False, "reset": True, "never after": True, "half of the body": False}
@@ -35,21 +33,17 @@ SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
 QUICK = {("503", 9), ("reset", 30), (signal.SIGKILL, 30), (signal.SIGINT, 9)}  # the others: make test-long
 
 
-def at_moments(stops: Iterable[str | signal.Signals]) -> pytest.MarkDecorator:
+def at_moments(stops: Iterable[object]) -> pytest.MarkDecorator:
     """Each stop at each moment."""
     pairs = [(stop, moment) for stop in stops for moment in range(MOMENTS)]
-    marks = {pair: () if pair in QUICK else (pytest.mark.long,) for pair in pairs}
-    ids = [f"{getattr(stop, 'name', stop)}-{moment}" for stop, moment in pairs]
+    marks = [() if pair in QUICK else pytest.mark.long for pair in pairs]
     return pytest.mark.parametrize(
-        ("stop", "moment"),
-        [pytest.param(*pair, marks=marks[pair], id=name) for pair, name in zip(pairs, ids, strict=True)],
+        ("stop", "moment"), [pytest.param(*p, marks=m) for p, m in zip(pairs, marks, strict=True)]
     )
 
 
 @pytest.fixture
-def proxied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Online, FaultProxy]]:
-    chosen = [case for case in cases.load() if case.name.startswith(FEW)]
-    monkeypatch.setattr(command, "load", lambda *parts: chosen)
+def proxied(few: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Online, FaultProxy]]:
     monkeypatch.setattr(side, "TIMEOUT", (1.0, 0.2))
     with online(tmp_path / "oss") as service, fault_proxy(service.url) as proxy:
         service.url = proxy.url
@@ -91,10 +85,3 @@ def test_a_run_that_is_ended_leaves_nothing(
         assert service.buckets == []
     proxy.disarm()
     assert_nothing_is_left(service, tmp_path)
-
-
-def test_the_pauses_of_a_clean_up_are_long_enough_for_a_lost_connection() -> None:
-    assert sum(PAUSES) > 15
-
-
-PAUSES = side.CLEANUP_PAUSES
