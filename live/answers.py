@@ -90,6 +90,7 @@ def keep(response: HttpResponse, known: Mapping[str, str], digests: Collection[s
     kept = [name for name in response.headers if _KEPT.fullmatch(name) and not (found and name == "content-length")]
     headers = {name: response.headers[name] for name in kept}
     headers |= {"location": urlsplit(headers["location"]).netloc} if "location" in headers else {}
+    headers |= {"x-oss-version-id": "<version:1>"} if headers.get("x-oss-version-id", "null") != "null" else {}
     return {
         "status": response.status,
         **{field: pattern.sub(refer, texts.get(field, "")) for field in ("Code", "EC", "Message")},

@@ -25,7 +25,7 @@ from handler.cloud.http_client import Connections, HttpResponse
 from local import oss, sts
 from local.ram import Principal, Principals
 from local.server import listen, serve
-from signer import Credentials, SignerError
+from signer import Credentials, Endpoint, SignerError
 from signer.sts import read_assumed_role, sts_host
 
 from . import answers, plan
@@ -109,6 +109,7 @@ class Side:
 
 def make_side(region: str, bucket: str, credentials: Credentials, role: str, origins: Mapping[str, str]) -> Side:
     """OSS itself, or what answers at the `origins`; `bucket` is that of the run."""
+    Endpoint.public(region)  # raises an error for what is not a region
     values = {"bucket": bucket, "other": f"fcp-live-{bucket[:8:-1]}", "region": region, "role": role}
     values |= {"stshost": sts_host(region), "id": credentials.access_key_id}
     secrets = {bucket, *filter(None, credentials[:3]), *re.findall(r"\d{6,}", role)}
@@ -148,7 +149,7 @@ def protect_bucket(side: Side) -> None:
 
 def delete_bucket(side: Side, file: Path) -> bool:
     """Deletes uploads, versions and the bucket; whether nothing is left."""
-    side.limit, side.bytes = side.sent + MAX_REQUESTS, 0
+    side.limit, side.bytes = MAX_REQUESTS, 0
     for pause in CLEANUP_PAUSES:
         time.sleep(pause)
         with suppress(RuntimeError, ConnectionError, ParseError):

@@ -11,6 +11,7 @@ import pytest
 import live.__main__ as command
 from handler.cloud.http_client import HttpResponse
 from live import answers, cases, plan, side
+from signer.errors import InvalidEndpoint
 from tests.live.conftest import run
 from tests.live.online import KEY, REGION, ROLE, Online, online
 
@@ -88,6 +89,8 @@ def test_nothing_is_sent_to_another_bucket(service: Online) -> None:
         with pytest.raises(RuntimeError, match="another bucket"):
             live.ask({"key": "a", "sign": "header", **request})
     assert service.requests == 0
+    with pytest.raises(InvalidEndpoint):
+        side.make_side("cn-hongkong.example.com/", NAME, KEY, "", {})
 
 
 @pytest.mark.parametrize("limit", [{"limit": 12}, {"bytes": side.MAX_BYTES - 2000}])
