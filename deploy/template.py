@@ -33,6 +33,7 @@ SHIPPED = (
 LEFT_OUT = (
     *("deploy/application", "deploy/custom-runtime", "deploy/template.py", "local/demo"),
     *("docs/decisions.md", "docs/compare.md", "docs/releases.md", "docs/security.md"),
+    *("docs/live.md", "docs/live.zh-CN.md"),
 )
 SUFFIXES = (".html", ".js", ".json", ".lock", ".md", ".png", ".py", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml")
 # The example folder in the repository's own files.
