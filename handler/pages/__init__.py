@@ -1,7 +1,7 @@
-"""The pages for people: a share, an upload share, and an error.
+"""The pages for people: a share, an upload share, a folder, and an error.
 
-The pages load nothing from other origins. That of a share works without its script, which shows times in the reader's
-own zone and keeps the downloads left current; that of an upload share requires its script.
+The pages load nothing from other origins. Those of a share and a folder work without their script, which shows times in
+the reader's own zone, keeps the downloads left current and sorts a folder; that of an upload share requires its script.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import gc
 import os
 import re
 import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from secrets import token_urlsafe
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -23,13 +25,14 @@ from ..errors import Problem
 from ..request import read_weights
 from ..response import Response
 from .file_types import file_type, media_file_type
-from .words import PROBLEMS, SHARE, UPLOAD
+from .words import FOLDER, PROBLEMS, SHARE, UPLOAD
 
 # What changes the direction of writing (Unicode UAX 9), as a set of a regular expression: with U+202E, a file
 # "fdp.exe" reads as "exe.pdf".
 DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 
-_DIRECTION = re.compile(f"[{DIRECTION}]")
+# Controls too: the name of an object may have them.
+_DIRECTION = re.compile(rf"[\x00-\x1f\x7f-\x9f{DIRECTION}]")
 
 
 class SharedFile(NamedTuple):
@@ -40,6 +43,17 @@ class SharedFile(NamedTuple):
     media_type: str
     expires_at: int
     uses_left: int | None
+
+
+# A folder or a file: its name, its path (None for a name that no link can carry), bytes, and Unix seconds.
+Row: TypeAlias = tuple[str, "str | None", int, "float | None"]
+
+
+class SharedFolder(NamedTuple):
+    """How long a share of a folder is valid, in Unix seconds, and the address that lists those of its files."""
+
+    expires_at: int
+    urls: str
 
 
 def share_page(
@@ -105,6 +119,53 @@ def upload_page(
     )
 
 
+def folder_page(
+    accept_language: str,
+    rows: tuple[Sequence[Row], Sequence[Row]],
+    *,
+    above: Sequence[tuple[str, str]],
+    suffix: str,
+    form: Mapping[str, str],
+    begins: str,
+    is_first: bool,
+    next_page: str,
+    shared: SharedFolder | None,
+) -> Response:
+    """A page of a folder: the `rows` of folders and of files, and name and path of the folders `above` it and its own.
+
+    `suffix` is the query of each address. `form` is sent with the box for what names begin with, now `begins`.
+    `next_page` is a query, "" on the last page.
+    """
+    lang = language(accept_language)
+    script_nonce = token_urlsafe(16)
+    folders, files = rows
+    kinds = [file_type(name, "") for name, *_ in files]
+    icons = [kind.icon if kind else "file" for kind in kinds]
+    return _page(
+        "folder.html",
+        200,
+        lang,
+        form_action="'self'",
+        more_csp=f"; script-src 'nonce-{script_nonce}'",
+        script_nonce=script_nonce,
+        words=FOLDER[lang],
+        title=above[-1][0],
+        above=[(name, quote(path) + suffix) for name, path in above],
+        folders=[(name, path and quote(path) + suffix) for name, path, *_ in folders],
+        files=[
+            (icon, name, path and quote(path) + suffix, size, format_size(size), *_times(modified))
+            for icon, (name, path, size, modified) in zip(icons, files, strict=True)
+        ],
+        icons=sorted({*icons}),
+        form=form,
+        begins=begins,
+        is_part=bool(begins) or not is_first,
+        is_complete=is_first and not next_page,
+        next_page=next_page,
+        shared=shared and {"urls": shared.urls, "expires": _times(shared.expires_at)},
+    )
+
+
 def qr_code(address: str) -> str:
     """The QR code of a page's address as an SVG document, dark on white."""
     from io import BytesIO
@@ -164,6 +225,11 @@ def _environment() -> Environment:
 def _display(value: object) -> object:
     """A value as a page shows it: strings without what changes the direction of writing."""
     return _DIRECTION.sub("_", value) if type(value) is str else value
+
+
+def _times(timestamp: float | None) -> tuple[str, str]:
+    """A time for programs and for people, twice "" if it is unknown."""
+    return ("", "") if timestamp is None else (rfc3339(timestamp), _format_minute(int(timestamp)))
 
 
 def _format_minute(timestamp: int) -> str:
