@@ -46,6 +46,17 @@ def faults(function: Function) -> Iterator[str]:
     _ = function.statements
 
 
+def warnings(function: Function) -> Iterator[str]:
+    """A sentence for what anonymous mounts that list show to everyone."""
+    for mount in function.config.mounts:
+        if mount.lists and mount.access == "anonymous":
+            yield (
+                f"{function.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes and "
+                f"times of all objects in {mount.target}, and OSS bills each list as a PUT: reservedConcurrency is the "
+                'only limit. If this is not intended, remove list, or write access = "authenticated".'
+            )
+
+
 def _oss_trigger(trigger: Trigger, config: Config) -> Iterator[str]:
     targets = [notice.mount.target for notice in config.notices if notice.on == "created"]
     location = watched(trigger)

@@ -37,6 +37,9 @@ def session_statements(config: Config, mount: Mount) -> list[Statement]:
         # The trailing * also covers the lock, keys.json.lock.
         arns = [object_arn(location) for location in reserved]
         allowed.append({"Effect": "Deny", "Action": ["oss:*"], "Resource": arns})
+        if mount.lists:
+            names = list_statement(mount.target.bucket, [location.key for location in reserved])
+            allowed.append({**names, "Effect": "Deny"})
     return allowed
 
 

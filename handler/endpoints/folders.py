@@ -28,6 +28,8 @@ from . import objects
 PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
 
+NOTHING = ListedPage([], [], "")
+
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -89,7 +91,10 @@ def _answer(request: Request, invocation: Invocation, access: Access, opened: Op
     if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:
         raise Problem("bad_query", f'Invalid "limit": it must be a number from 1 to {PAGE}.')
     size = PAGE if chosen == "urls" else int(limit)
-    listed = list_folder(access, invocation, begins, size, params.get("after", ""))
+    bucket, key = access.target.location
+    # Of the service's own, where all would be hidden, a session may not list anything.
+    is_reserved = invocation.config.mounts.is_reserved(bucket, key + begins)
+    listed = NOTHING if is_reserved else list_folder(access, invocation, begins, size, params.get("after", ""))
     invocation.facts["mount"] = access.target.mount.path
     folder = _folder(request, invocation, access.target, opened, listed)
     if chosen == "urls":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import re
-import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from secrets import token_urlsafe
@@ -229,11 +228,12 @@ def _display(value: object) -> object:
 
 def _times(timestamp: float | None) -> tuple[str, str]:
     """A time for programs and for people, twice "" if it is unknown."""
-    return ("", "") if timestamp is None else (rfc3339(timestamp), _format_minute(int(timestamp)))
+    written = "" if timestamp is None else rfc3339(timestamp)
+    return written, written and f"{written[:10]} {written[11:16]} UTC"
 
 
 def _format_minute(timestamp: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(timestamp))
+    return _times(timestamp)[1]
 
 
 def language(accept: str) -> str:
