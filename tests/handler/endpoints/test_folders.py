@@ -221,13 +221,15 @@ def test_begins_is_joined_to_the_prefix_and_reaches_nothing_above(listing: Servi
 
 def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
     oss.fill({f"public/big/{number:06}.bin": b"" for number in range(100_000)})
-    found, query = list[str](), {"limit": "1000"}
-    while query:
+    found, after, pages = list[str](), "", 0
+    while pages < 3 or after:
+        query = {"limit": "1000", **({"after": after} if after else {})}
         answer = listing.request("/public/big/", query=query)
-        found += names(answer)[1]
-        query = {"limit": "1000", "after": answer.json["next"]} if answer.json["next"] else {}
-    assert oss.calls == {"ListObjects": 100}
-    assert found == [f"{number:06}.bin" for number in range(100_000)]
+        found, after, pages = found + names(answer)[1], answer.json["next"], pages + 1
+        if pages == 3:
+            after = "public/big/098000.bin"  # in between, they are the same
+    assert oss.calls == {"ListObjects": 5}
+    assert found == [f"{number:06}.bin" for number in (*range(3000), *range(98_000, 100_000))]
     page = listing.request("/public/big/", headers=HTML)
     assert page.body.count("<li data-size") == 200
     assert len(page.body) < 100_000
