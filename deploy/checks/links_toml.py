@@ -52,8 +52,7 @@ def warnings(function: Function) -> Iterator[str]:
         if mount.lists and mount.access == "anonymous":
             yield (
                 f"{function.file}: list = true on the anonymous mount {mount.path} shows everyone the names, sizes and "
-                "times of all its objects, and OSS bills each list as a PUT: reservedConcurrency is the only limit. If "
-                'this is not intended, remove list, or write access = "authenticated".'
+                "times of all its objects, and OSS bills each list as a PUT: only reservedConcurrency limits them."
             )
 
 

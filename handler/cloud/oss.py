@@ -11,6 +11,7 @@ from ..config import Location, Mount, Target
 from ..context import Access, Invocation, RoleCredentials
 from ..errors import CredentialsRefused, HandlerError, Problem
 from ..links import invalid_key
+from ..paths import MAX_BYTES as MAX_KEY
 from .credentials import mount_credentials
 
 if TYPE_CHECKING:
@@ -217,11 +218,13 @@ def list_folder(access: Access, invocation: Invocation, begins: str, limit: int,
     """At most `limit` folders and objects directly below a prefix whose names begin with `begins`, for one request.
 
     `after` is the token of the page before, "" for the first one. Raises the 400 `bad_query` if OSS knows no such
-    token, and the 503 `oss_unavailable`. Source: the OSS page "ListObjectsV2".
+    token, `bad_path` for a prefix that is too long, and the 503 `oss_unavailable`. Source: the page "ListObjectsV2".
     """
     from signer.listing import listing_query, read_page
 
     mount, key = access.target.mount, access.target.key
+    if len((key + begins).encode(errors="replace")) > MAX_KEY:
+        raise invalid_key()
     more = {"delimiter": "/", "max-keys": str(limit)}
     if after:
         more["continuation-token"] = after

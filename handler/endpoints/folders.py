@@ -6,7 +6,7 @@ Names lead to the service's own addresses. One request costs one list of OSS.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from signer.listing import PAGE, ListedPage
@@ -18,8 +18,6 @@ from ..config import Target
 from ..config.reader import covered_path_fault
 from ..context import Access, Invocation
 from ..errors import Problem, method_not_allowed
-from ..links import invalid_key
-from ..paths import MAX_BYTES
 from ..request import Request
 from ..response import Response, json_response
 from ..shares.opening import OpenedShare
@@ -28,34 +26,16 @@ from . import objects
 PARAMETERS = ("limit", "after", "begins", "format")
 DEFAULT_LIMIT = 200
 
-NOTHING = ListedPage([], [], "")
-
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
-class Entry(NamedTuple):
-    """A folder or a file; `path` is None for a name that no link can carry. A folder has no size (bytes) and time."""
-
-    name: str
-    path: str | None
-    size: int = 0
-    modified: float | None = None
-
-
 class Folder(NamedTuple):
-    """What a request shows of a folder: in `opened` if that is shared. `next` is the token of the next page, or ""."""
+    """The folder that a request is about, `opened` if it is shared."""
 
     request: Request
     invocation: Invocation
     target: Target
     opened: OpenedShare | None
-    folders: list[Entry]
-    files: list[Entry]
-    next: str
-
-    def __repr__(self) -> str:
-        # Without the request, which has the token of a share.
-        return f"Folder(path={self.target.path!r}, folders={len(self.folders)}, files={len(self.files)})"
 
 
 def answer(request: Request, invocation: Invocation, target: Target) -> Response:
@@ -67,7 +47,7 @@ def answer(request: Request, invocation: Invocation, target: Target) -> Response
     for name, value in request.query.items():
         if name not in PARAMETERS and mount.unknown_query != "ignore" and (name != "null" or value):
             raise objects.parameter_not_allowed(name)
-    return _answer(request, invocation, access, None)
+    return _answer(Folder(request, invocation, target, None), access)
 
 
 def answer_shared(opened: OpenedShare) -> Response:
@@ -76,58 +56,64 @@ def answer_shared(opened: OpenedShare) -> Response:
     if request.method not in objects.READING or request.method not in opened.target.mount.methods:
         raise method_not_allowed((*objects.READING, "OPTIONS"))
     access = authorize(invocation, opened.target, "LIST", opened.limits())
-    return _answer(request, invocation, access, opened)
+    return _answer(Folder(request, invocation, opened.target, opened), access)
 
 
-def _answer(request: Request, invocation: Invocation, access: Access, opened: OpenedShare | None) -> Response:
-    chosen, params = request.query.get("format"), request.query
-    if chosen not in (None, "json", "urls") or (chosen == "urls" and opened is None):
+def _answer(folder: Folder, access: Access) -> Response:
+    request, params, config = folder.request, folder.request.query, folder.invocation.config
+    chosen, limit, begins = params.get("format"), params.get("limit", str(DEFAULT_LIMIT)), params.get("begins", "")
+    if chosen not in (None, "json", "urls") or (chosen == "urls" and folder.opened is None):
         raise Problem("bad_format")
-    begins, limit = params.get("begins", ""), params.get("limit", str(DEFAULT_LIMIT))
     if "/" in begins:
         raise Problem("bad_query", 'Invalid "begins": it must be the beginning of a name, without /.')
-    if len((access.target.key + begins).encode(errors="replace")) > MAX_BYTES:
-        raise invalid_key()
     if not _LIMIT.fullmatch(limit) or int(limit) > PAGE:
         raise Problem("bad_query", f'Invalid "limit": it must be a number from 1 to {PAGE}.')
-    size = PAGE if chosen == "urls" else int(limit)
-    bucket, key = access.target.location
+    bucket, key = folder.target.location
+    listed = ListedPage([], [], "")
     # Of the service's own, where all would be hidden, a session may not list anything.
-    is_reserved = invocation.config.mounts.is_reserved(bucket, key + begins)
-    listed = NOTHING if is_reserved else list_folder(access, invocation, begins, size, params.get("after", ""))
-    invocation.facts["mount"] = access.target.mount.path
-    folder = _folder(request, invocation, access.target, opened, listed)
+    if not config.mounts.is_reserved(bucket, key + begins):
+        size = PAGE if chosen == "urls" else int(limit)
+        listed = list_folder(access, folder.invocation, begins, size, params.get("after", ""))
+    folder.invocation.facts["mount"] = folder.target.mount.path
+    document = _document(folder, listed)
     if chosen == "urls":
-        return _urls(folder)
-    if chosen is None and request.wants_page() and invocation.config.public_url is not None:
-        return _page(folder)
-    return json_response(_document(folder))
+        return _urls(folder, document)
+    if chosen is None and request.wants_page() and config.public_url is not None:
+        return _page(folder, document)
+    return json_response(document)
 
 
-def _folder(
-    request: Request, invocation: Invocation, target: Target, opened: OpenedShare | None, listed: ListedPage
-) -> Folder:
-    """What the caller or the holder of the share may see of a list."""
-    start, (bucket, key) = len(target.key), target.location
-    mounts = invocation.config.mounts
-    folder = Folder(request, invocation, target, opened, [], [], listed.token)
-    for prefix in listed.prefixes:
-        name = prefix[start:-1]
-        if _shows(folder, f"{target.path}{name}/", name.startswith(".") and mounts.has_reserved(bucket, prefix)):
-            folder.folders.append(Entry(name, _address(target, f"{name}/")))
+def _document(folder: Folder, listed: ListedPage) -> dict[str, Any]:
+    """What the caller or the holder of the share may see of a list. A name that no link can carry has no path."""
+    target, start, mounts = folder.target, len(folder.target.key), folder.invocation.config.mounts
+    files = []
     for each in listed.objects:
         name = each.key[start:]
         # A longer mount never covers a file directly in a folder, only one in a folder of its own.
-        if name and not mounts.is_reserved(bucket, key + name):
-            folder.files.append(Entry(name, _address(target, name), each.size, each.modified))
-    return folder
+        if name and not mounts.is_reserved(target.mount.target.bucket, each.key):
+            modified_at = None if each.modified is None else rfc3339(each.modified)
+            files.append({"name": name, "path": _path(target, name), "size": each.size, "modified_at": modified_at})
+    folders = [
+        {"name": prefix[start:-1], "path": _path(target, prefix[start:])}
+        for prefix in listed.prefixes
+        if _shows(folder, prefix[start:])
+    ]
+    return {"path": target.path, "folders": folders, "files": files, "next": listed.token or None}
 
 
-def _shows(folder: Folder, path: str, is_reserved: bool) -> bool:
+def _path(target: Target, name: str) -> str | None:
+    path = target.path + name
+    is_faulty = covered_path_fault(path) is not None or (target.key + name).startswith("\\")
+    return None if is_faulty else path
+
+
+def _shows(folder: Folder, name: str) -> bool:
     """Whether a folder is shown: not where the service keeps its own, and one of a longer mount only to its callers."""
-    inner = folder.invocation.config.mounts.get(path)
-    if inner is None or inner.mount is folder.target.mount:
-        return inner is not None and not is_reserved
+    mounts, target = folder.invocation.config.mounts, folder.target
+    inner = mounts.get(target.path + name)
+    if inner is None or inner.mount is target.mount:
+        is_own = name.startswith(".") and mounts.has_reserved(target.location._replace(key=target.key + name))
+        return inner is not None and not is_own
     # A longer mount is outside the share.
     return folder.opened is None and _may_list(folder.invocation, inner)
 
@@ -138,76 +124,49 @@ def _may_list(invocation: Invocation, target: Target) -> bool:
     return mount.lists and is_allowed
 
 
-def _address(target: Target, name: str) -> str | None:
-    """The path of a name in a folder, None if no link can carry it."""
-    path = target.path + name
-    is_faulty = covered_path_fault(path) is not None or (target.key + name).startswith("\\")
-    return None if is_faulty else path
-
-
-def _document(folder: Folder) -> dict[str, object]:
-    return {
-        "path": folder.target.path,
-        "folders": [{"name": each.name, "path": each.path} for each in folder.folders],
-        "files": [
-            {
-                "name": each.name,
-                "path": each.path,
-                "size": each.size,
-                "modified_at": None if each.modified is None else rfc3339(each.modified),
-            }
-            for each in folder.files
-        ],
-        "next": folder.next or None,
-    }
-
-
-def _urls(folder: Folder) -> Response:
+def _urls(folder: Folder, document: dict[str, Any]) -> Response:
     """The addresses of the files of a shared folder, one a line. Raises the 409 `folder_too_large`."""
     from .shares import origin_of
 
-    if folder.next:
+    if document["next"]:
         raise Problem("folder_too_large")
-    origin, suffix = origin_of(folder.request, folder.invocation, needs_page=False), _suffix(folder)
-    lines = [f"{origin}{quote(each.path)}{suffix}\n" for each in folder.files if each.path is not None]
+    origin, suffix = origin_of(folder.request, folder.invocation, needs_page=False), _query(folder)
+    lines = [f"{origin}{quote(each['path'])}{suffix}\n" for each in document["files"] if each["path"] is not None]
     return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, "".join(lines))
 
 
-def _suffix(folder: Folder, **more: str) -> str:
+def _query(folder: Folder, **more: str) -> str:
     """The query of an address in the folder: its share, and `more`."""
     share = {"share": folder.request.query["share"]} if folder.opened is not None else {}
     query = urlencode({**share, **more})
     return f"?{query}" if query else ""
 
 
-def _page(folder: Folder) -> Response:
+def _page(folder: Folder, document: dict[str, Any]) -> Response:
     from .. import pages
 
-    params, path, opened = folder.request.query, folder.target.path, folder.opened
+    params, opened = folder.request.query, folder.opened
+    chosen = {name: params[name] for name in ("share", "limit", "begins") if params.get(name)}
     shared = None
     if opened is not None:
-        urls = f"{folder.invocation.config.public_url}{quote(path)}{_suffix(folder, format='urls')}"
-        shared = pages.SharedFolder(opened.share.expires_at, urls)
-    chosen = {name: params[name] for name in ("limit", "begins") if params.get(name)}
+        address = f"{folder.invocation.config.public_url}{quote(folder.target.path)}{_query(folder, format='urls')}"
+        shared = pages.SharedFolder(opened.share.expires_at, address)
     return pages.folder_page(
         folder.request.headers.get("accept-language", ""),
-        (folder.folders, folder.files),
-        above=[(each.strip("/").rpartition("/")[2] or "/", each) for each in _above(folder)],
-        suffix=_suffix(folder),
-        form={name: params[name] for name in ("share", "limit") if params.get(name)},
-        begins=params.get("begins", ""),
+        document,
+        above=_above(folder),
+        query=_query(folder),
+        chosen=chosen,
         is_first=not params.get("after"),
-        next_page=_suffix(folder, **chosen, after=folder.next) if folder.next else "",
+        next_page=f"?{urlencode({**chosen, 'after': document['next']})}" if document["next"] else "",
         shared=shared,
     )
 
 
 def _above(folder: Folder) -> list[str]:
     """The paths of the folders from the highest that may be listed to this one."""
-    path, mount = folder.target.path, folder.target.mount
-    first = len(folder.opened.path if folder.opened is not None else mount.path)
-    ends = [end + 1 for end, character in enumerate(path) if character == "/" and end + 1 >= first]
-    paths = [path[:end] for end in ends]
-    if folder.opened is not None:
-        return paths
-    return [each for each in paths if _may_list(folder.invocation, folder.target._replace(path=each))]
+    path, opened = folder.target.path, folder.opened
+    first = len(opened.path if opened is not None else folder.target.mount.path)
+    paths = [path[: end + 1] for end in range(first - 1, len(path)) if path[end] == "/"]
+    targets = [folder.target._replace(path=each) for each in paths]
+    return [each.path for each in targets if opened is not None or _may_list(folder.invocation, each)]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from secrets import token_urlsafe
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
@@ -44,10 +44,6 @@ class SharedFile(NamedTuple):
     uses_left: int | None
 
 
-# A folder or a file: its name, its path (None for a name that no link can carry), bytes, and Unix seconds.
-Row: TypeAlias = tuple[str, "str | None", int, "float | None"]
-
-
 class SharedFolder(NamedTuple):
     """How long a share of a folder is valid, in Unix seconds, and the address that lists those of its files."""
 
@@ -74,7 +70,7 @@ def share_page(
         size=format_size(file.size) if file.size is not None else "",
         icon=kind.icon if kind else "file",
         type_name=kind.name(lang) if kind else "",
-        expires=_format_minute(file.expires_at),
+        expires=_format_minute(rfc3339(file.expires_at)),
         expires_at=rfc3339(file.expires_at),
         uses_left=file.uses_left,
         nonce=nonce,
@@ -113,32 +109,29 @@ def upload_page(
         type_name=kind.name(lang) if kind else content_type or "",
         accept=f"{content_type}*" if content_type and content_type.endswith("/") else content_type or "",
         files_left=files_left,
-        expires=_format_minute(expires_at),
+        expires=_format_minute(rfc3339(expires_at)),
         expires_at=rfc3339(expires_at),
     )
 
 
 def folder_page(
     accept_language: str,
-    rows: tuple[Sequence[Row], Sequence[Row]],
+    folder: Mapping[str, Any],
     *,
-    above: Sequence[tuple[str, str]],
-    suffix: str,
-    form: Mapping[str, str],
-    begins: str,
+    above: Sequence[str],
+    query: str,
+    chosen: Mapping[str, str],
     is_first: bool,
     next_page: str,
     shared: SharedFolder | None,
 ) -> Response:
-    """A page of a folder: the `rows` of folders and of files, and name and path of the folders `above` it and its own.
+    """A page of a folder, from its JSON; the paths `above` end with its own.
 
-    `suffix` is the query of each address. `form` is sent with the box for what names begin with, now `begins`.
-    `next_page` is a query, "" on the last page.
+    `query` is that of each address, `chosen` what the request says, and `next_page` a query, "" on the last page.
     """
     lang = language(accept_language)
     script_nonce = token_urlsafe(16)
-    folders, files = rows
-    kinds = [file_type(name, "") for name, *_ in files]
+    kinds = [file_type(each["name"], "") for each in folder["files"]]
     icons = [kind.icon if kind else "file" for kind in kinds]
     return _page(
         "folder.html",
@@ -148,20 +141,20 @@ def folder_page(
         more_csp=f"; script-src 'nonce-{script_nonce}'",
         script_nonce=script_nonce,
         words=FOLDER[lang],
-        title=above[-1][0],
-        above=[(name, quote(path) + suffix) for name, path in above],
-        folders=[(name, path and quote(path) + suffix) for name, path, *_ in folders],
+        above=[(path.strip("/").rpartition("/")[2] or "/", quote(path) + query) for path in above],
+        folders=[(each["name"], each["path"] and quote(each["path"]) + query) for each in folder["folders"]],
         files=[
-            (icon, name, path and quote(path) + suffix, size, format_size(size), *_times(modified))
-            for icon, (name, path, size, modified) in zip(icons, files, strict=True)
+            (icon, each["path"] and quote(each["path"]) + query, format_size(each["size"]), each)
+            for icon, each in zip(icons, folder["files"], strict=True)
         ],
         icons=sorted({*icons}),
-        form=form,
-        begins=begins,
-        is_part=bool(begins) or not is_first,
+        chosen=chosen,
+        is_part=bool(chosen.get("begins")) or not is_first,
         is_complete=is_first and not next_page,
         next_page=next_page,
-        shared=shared and {"urls": shared.urls, "expires": _times(shared.expires_at)},
+        minute=_format_minute,
+        shared=shared,
+        expires_at=rfc3339(shared.expires_at) if shared else "",
     )
 
 
@@ -226,14 +219,9 @@ def _display(value: object) -> object:
     return _DIRECTION.sub("_", value) if type(value) is str else value
 
 
-def _times(timestamp: float | None) -> tuple[str, str]:
-    """A time for programs and for people, twice "" if it is unknown."""
-    written = "" if timestamp is None else rfc3339(timestamp)
-    return written, written and f"{written[:10]} {written[11:16]} UTC"
-
-
-def _format_minute(timestamp: int) -> str:
-    return _times(timestamp)[1]
+def _format_minute(time: str) -> str:
+    """A time of `rfc3339` for people."""
+    return f"{time[:10]} {time[11:16]} UTC"
 
 
 def language(accept: str) -> str:

@@ -28,39 +28,15 @@ region = "cn-hangzhou"
 keys = "oss://examplebucket/.links/keys.json"
 state = "oss://examplebucket/.links/state/"
 public_url = "https://links.example.com"
-[[mount]]
-path = "/reports/"
-target = "oss://examplebucket/reports/"
-max_share = "90d"
-list = true
-[[mount]]
-path = "/reports/2026/inner/"
-target = "oss://examplebucket/inner/"
-max_share = "90d"
-list = true
-[[mount]]
-path = "/reports/2026/closed/"
-target = "oss://examplebucket/closed/"
-[[mount]]
-path = "/copy/"
-target = "oss://examplebucket/reports/"
-max_share = "90d"
-list = true
-unknown_query = "ignore"
-[[mount]]
-path = "/all/"
-target = "oss://examplebucket/"
-list = true
-[[mount]]
-path = "/public/"
-target = "oss://examplebucket/public/"
-access = "anonymous"
-max_share = "90d"
-list = true
-[[mount]]
-path = "/unlisted/"
-target = "oss://examplebucket/unlisted/"
-access = "anonymous"
+mount = [
+    { path = "/reports/", target = "oss://examplebucket/reports/", max_share = "90d", list = true },
+    { path = "/reports/2026/inner/", target = "oss://examplebucket/inner/", max_share = "90d", list = true },
+    { path = "/reports/2026/closed/", target = "oss://examplebucket/closed/" },
+    { path = "/copy/", target = "oss://examplebucket/reports/", max_share = "90d", list = true, unknown_query = "ignore" },
+    { path = "/all/", target = "oss://examplebucket/", list = true },
+    { path = "/public/", target = "oss://examplebucket/public/", access = "anonymous", max_share = "90d", list = true },
+    { path = "/unlisted/", target = "oss://examplebucket/unlisted/", access = "anonymous" },
+]
 """
 FOLDER_PATH = "/reports/2026/"
 OBJECTS = {
@@ -138,10 +114,8 @@ def test_reserved_places_and_longer_mounts_that_the_caller_may_not_list_do_not_a
     assert names(listing.request("/all/data/", key=MAKER)) == ([".links"], [])
     # In a folder of a longer mount are the objects of that mount.
     assert names(listing.request("/reports/2026/inner/", key=MAKER)) == ([], [])
-    everything = [api("part", MAKER, paths=["/reports/2026/"], methods=["LIST"])]
-    for paths in (["/reports/2026/"], ["/reports/2026/", "/reports/2026/inner/"]):
-        caller = listing.with_keys(api=[{**everything[0], "paths": paths}])
-        assert names(caller.request(FOLDER_PATH, key=MAKER))[0] == ["a", "bad", "inner"]
+    part = listing.with_keys(api=[api("part", MAKER, paths=["/reports/2026/"], methods=["LIST"])])
+    assert names(part.request(FOLDER_PATH, key=MAKER))[0] == ["a", "bad", "inner"]
     unlisted = listing.with_mount("/reports/2026/inner/", lists=False)
     assert names(unlisted.request(FOLDER_PATH, key=MAKER))[0] == ["a", "bad"]
     public = listing.with_mount("/reports/", access="anonymous")
@@ -181,6 +155,7 @@ def test_other_methods_of_a_folder_are_those_of_an_object(listing: Service, oss:
     assert listing.request(FOLDER_PATH, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
     for key, status in ((None, 401), (OTHER, 404), (MAKER, 405), (READER, 405)):
         assert listing.request(FOLDER_PATH, "DELETE", key=key).status == status
+    # Who may only list may know of the folder, too.
     only_list = listing.with_keys(api=[api("lister", ALICE, paths=["/reports/"], methods=["LIST"])])
     assert only_list.request(FOLDER_PATH, "DELETE", key=ALICE).status == 405
     assert listing.with_mount("/reports/", methods=("GET",)).request(FOLDER_PATH, "HEAD", key=MAKER).status == 405
@@ -213,10 +188,9 @@ def test_a_wrong_parameter_is_named(listing: Service, oss: MemoryOss, query: dic
 
 
 def test_begins_is_joined_to_the_prefix_and_reaches_nothing_above(listing: Service, oss: MemoryOss) -> None:
-    for begins, expected in {"q": ["q3.pdf"], "季": ["季度 q4.xlsx"], "..": [], "top": [], "?": [], "": None}.items():
-        files = names(listing.request(FOLDER_PATH, query={"begins": begins, "null": ""}, key=MAKER))[1]
-        assert files == (["\x07bell", "q3.pdf", "季度 q4.xlsx"] if expected is None else expected)
-    assert names(listing.request(FOLDER_PATH, query={"begins": "clo"}, key=MAKER)) == ([], [])
+    for begins, expected in {"q": ["q3.pdf"], "季": ["季度 q4.xlsx"], "..": [], "top": [], "?": [], "clo": []}.items():
+        query = {"begins": begins, "null": ""}
+        assert names(listing.request(FOLDER_PATH, query=query, key=MAKER)) == ([], expected)
 
 
 def test_a_folder_of_100000_is_paged_and_never_loaded_completely(listing: Service, oss: MemoryOss) -> None:
@@ -323,12 +297,8 @@ def test_the_box_is_a_form_that_keeps_the_limit(listing: Service, oss: MemoryOss
     assert links(page) == ["/reports/", FOLDER_PATH]
 
 
-def test_the_page_has_its_words_in_both_languages() -> None:
+def test_the_page_has_its_words_in_both_languages(listing: Service, oss: MemoryOss) -> None:
     assert FOLDER["en"].keys() == FOLDER["zh"].keys()
-    assert all(FOLDER["zh"].values())
-
-
-def test_the_page_is_chinese_for_a_chinese_reader(listing: Service, oss: MemoryOss) -> None:
     page = listing.request("/public/none/", headers={**HTML, "Accept-Language": "zh-CN"})
     assert FOLDER["zh"]["empty"] in page.body
     assert page.headers["Content-Language"] == "zh-CN"
