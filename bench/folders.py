@@ -51,5 +51,4 @@ def measure(details: Details) -> list[Figure]:
         environment = {**ENVIRONMENT, "LINK_CONFIG": str(links)}
         _, stderr = python(PROGRAM, event, str(listed), *FOLDERS, environment=environment)
     spread = Spread.of([float(line) for line in stderr.splitlines()][1:])
-    details.line(f"  {spread.median:.1f} ms ({spread.low:.1f}-{spread.high:.1f}) of processor time")
     return [Figure("folder of 1,000 files", "ms", spread, bound=Bound(10, 10))]

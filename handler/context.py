@@ -91,10 +91,7 @@ class Caller(NamedTuple):
     max_share: int | None = None
 
     def allows(self, path: str, method: str) -> bool:
-        """Whether the caller may get a link for `method` at a decoded path.
-
-        The method SHARE is for creating shares, LIST for folders.
-        """
+        """Whether the caller may get a link for `method` at a decoded path, with SHARE a share, with LIST a folder."""
         return method in self.methods and any(covers(allowed, path) for allowed in self.paths)
 
     def sees(self, mount: Mount, path: str) -> bool:
